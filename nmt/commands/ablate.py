@@ -14,9 +14,11 @@ from nmt.runs.run_folder import RUNS, RunFolder
 from nmt.studio.ablation.axes import parse_axis
 from nmt.studio.ablation.files import AblationFiles
 from nmt.studio.ablation.variants import parse_seeds, plan_variants, with_seed
+from nmt.system.devices import pick_device
 from nmt.system.files import is_present
 from nmt.system.log import note
 from nmt.system.processes import worker_count
+from nmt.text.corpus import DataFolder
 
 
 @click.command("ablate")
@@ -105,8 +107,6 @@ def command(
         )
 
     from nmt.studio.ablation.ablate import Ablation
-    from nmt.system.devices import pick_device
-    from nmt.text.corpus import DataFolder
 
     ablation = Ablation(variants, axes, numbers, folder, ["nmt", *arguments])
     data, chosen = DataFolder(data_dir), pick_device(device)

@@ -10,6 +10,7 @@ from nmt.commands.completion import complete_recipe
 from nmt.commands.options import FILE, PATH, SAMPLING
 from nmt.errors import UsageError
 from nmt.runs.runs import check_named_once
+from nmt.system.log import note
 
 METHODS = ("back-translation", "self-training", "diversification")
 
@@ -86,7 +87,19 @@ def command(
       nmt augment diversification train.en train.de --model runs/en_de \\
         --reverse-model runs/de_en -o more/
     """
-    check_models(method_name, text, target, models, reverse_models)
+    check_named_once({"--model": models, "--reverse-model": reverse_models})
+    if method_name == "diversification":
+        if not models and not reverse_models:
+            raise UsageError("no model is given; name one with --model or --reverse-model")
+    elif target is not None:
+        raise UsageError(f"{method_name} takes one text, but {target} is given, too; leave it out")
+    elif reverse_models:
+        raise UsageError(
+            f"{method_name} has models of one direction only; name each with --model, not with"
+            " --reverse-model"
+        )
+    elif not models:
+        raise UsageError(f"no model is given to translate {text}; name one with --model")
     if (recipe is None) != (new_recipe is None):
         raise UsageError(
             "--recipe and --write-recipe need each other: the first is read, the second is written"
@@ -99,7 +112,6 @@ def command(
     from nmt.augmentation.next_recipe import RecipeWish
     from nmt.augmentation.report import as_text
     from nmt.decoding.translator.load import load_models
-    from nmt.system.log import note
 
     wish = RecipeWish(recipe, new_recipe, data_dir, tag) if recipe and new_recipe else None
     paths = (text,) if target is None else (text, target)
@@ -109,27 +121,3 @@ def command(
     click.echo(as_text(report), nl=False, err=True)
     if as_json:
         options.print_json(report)
-
-
-def check_models(
-    method: str,
-    text: Path,
-    target: Path | None,
-    models: tuple[Path, ...],
-    reverse_models: tuple[Path, ...],
-) -> None:
-    """Raise UsageError unless there are the files and models that a method needs."""
-    check_named_once({"--model": models, "--reverse-model": reverse_models})
-    if method == "diversification":
-        if not models and not reverse_models:
-            raise UsageError("no model is given; name one with --model or --reverse-model")
-        return
-    if target is not None:
-        raise UsageError(f"{method} takes one text, but {target} is given, too; leave it out")
-    if reverse_models:
-        raise UsageError(
-            f"{method} has models of one direction only; name each with --model, not with"
-            " --reverse-model"
-        )
-    if not models:
-        raise UsageError(f"no model is given to translate {text}; name one with --model")

@@ -12,6 +12,7 @@ from nmt.commands.options import PATH
 from nmt.errors import UsageError
 from nmt.runs.outputs import check_output
 from nmt.runs.run_folder import RunFolder
+from nmt.system.log import note
 
 
 @click.command("average")
@@ -55,7 +56,6 @@ def command(run: Path, last: int | None, updates: str | None, output: Path | Non
     if is_file and ".safetensors" not in (path.suffix, real.suffix):
         raise UsageError(f"--output {path}: the name of a model ends in .safetensors; add that")
 
-    from nmt.system.log import note
     from nmt.training.averaging import average_checkpoints
 
     # A training of this run writes the same model, and removes old checkpoints.

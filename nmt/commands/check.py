@@ -18,8 +18,11 @@ from nmt.recipe.files import DEFAULT_RECIPE, load_recipe
 from nmt.runs.outputs import check_outputs
 from nmt.runs.run_folder import run_folder
 from nmt.system.atomic import write_text
-from nmt.system.files import in_utf_8
-from nmt.text.languages import TEXT_ENDINGS
+from nmt.system.files import check_regular, in_utf_8
+from nmt.system.log import note
+from nmt.text.corpus import DataFolder, GivenText
+from nmt.text.languages import TEXT_ENDINGS, languages_in_names
+from nmt.text.opening import STDIN_NAMES, TEXT
 
 if TYPE_CHECKING:
     from nmt.advice.first_recipe import Wish
@@ -123,7 +126,6 @@ def find_task(
     """
     from nmt.check.check_corpus import Task
     from nmt.check.reading import Text
-    from nmt.text.languages import languages_in_names
 
     if len(names) > 2:
         raise UsageError(f"check takes a recipe or two files, but {len(names)} names were given")
@@ -141,8 +143,6 @@ def find_task(
 
 def check_paths(paths: tuple[Path, ...]) -> None:
     """Raise NmtError or UsageError unless there are files that can be read, and twice."""
-    from nmt.system.files import check_regular
-    from nmt.text.opening import STDIN_NAMES, TEXT
 
     for path in paths:
         if str(path) in STDIN_NAMES:
@@ -156,7 +156,6 @@ def recipe_task(recipe: Recipe, data_dir: Path) -> "Task":
     """Return the texts of a recipe."""
     from nmt.check.check_corpus import Task
     from nmt.check.reading import Text
-    from nmt.text.corpus import DataFolder
 
     folder = DataFolder(data_dir)
     if not recipe.data.train:
@@ -187,7 +186,6 @@ def with_advice(report: "Report", task: "Task", recipe: Recipe | None) -> "Repor
     """Return a report with advice for the training text, or with the reason why there is none."""
     from nmt.advice.advise import Question, advise
     from nmt.check.report import Skipped
-    from nmt.system.log import note
 
     question = Question(task.training, task.held_out, recipe, task.languages)
     try:
@@ -203,7 +201,6 @@ def wish_for(task: "Task", output: Path, data_dir: Path) -> "Wish":
     Raises UsageError, before anything is read, if it could not be written.
     """
     from nmt.advice.first_recipe import Wish, check_folder
-    from nmt.text.corpus import GivenText
 
     if task.recipe:
         raise UsageError(

@@ -1,7 +1,7 @@
 """`nmt clean`: repair a corpus and remove its bad pairs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,6 +9,7 @@ from nmt.commands import options
 from nmt.commands.completion import complete_run
 from nmt.commands.options import FILE, Range
 from nmt.errors import UsageError
+from nmt.text.corpus import GivenText
 
 if TYPE_CHECKING:
     from nmt.cleaning.rules import Models
@@ -58,13 +59,8 @@ def command(
     no_repair: bool,
     with_ftfy: bool,
     changes: tuple[str, ...],
-    model: Path | None,
-    reverse_model: Path | None,
-    keep_share: float | None,
-    least_score: float | None,
-    writes_scores: bool,
-    device: str,
     as_json: bool,
+    **scoring: Any,
 ) -> None:
     """Remove the bad pairs of a corpus: SOURCE and TARGET, or one TSV file.
 
@@ -90,13 +86,12 @@ def command(
     from nmt.cleaning.clean import CleanTask, clean
     from nmt.cleaning.report import as_text
     from nmt.cleaning.rules import chosen_filters
-    from nmt.text.corpus import GivenText
 
     if no_repair and with_ftfy:
         raise click.UsageError("--ftfy repairs text, and --no-repair forbids it; leave out one")
     filters = chosen_filters(only, without, also)
     limits = limits_of(changes, not_cleaned(filters))
-    models = choose_models(model, reverse_model, device, keep_share, least_score, writes_scores)
+    models = choose_models(**scoring)
     text = GivenText(source, target)
     report = clean(CleanTask(text, prefix, filters, limits, not no_repair, with_ftfy, models))
     click.echo(as_text(report), nl=False, err=True)

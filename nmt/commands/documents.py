@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.commands.options import typed_beside
+from nmt.commands.options import refuse
 from nmt.errors import UsageError
+from nmt.runs.outputs import check_outputs
+from nmt.system.files import check_regular, sha256_of
+from nmt.system.log import note, progress_bar, show_progress
+from nmt.system.processes import left
+from nmt.text.languages import PACKED
 
 if TYPE_CHECKING:
     from nmt.formats.files import Job
@@ -17,10 +22,10 @@ if TYPE_CHECKING:
 # Options that are for plain lines only, for files with a format, and for folders.
 OF_LINES = (
     *("--on-bad-line", "--keep-partial", "--resume", "--part", "--prefix", "--prefix-column"),
-    *("--n-best", "--output-format", "--token-scores", "--interactive", "--alignments", "--sample"),
+    *("--sample", "--n-best", "--output-format", "--token-scores", "--interactive", "--alignments"),
 )
-OF_DOCUMENTS = {"--columns", "--all", "--memory", "--memory-threshold", "--write-memory"}
-OF_FOLDERS = {"--include", "--exclude", "--others"}
+OF_DOCUMENTS = ("--all", "--columns", "--memory", "--memory-threshold", "--write-memory")
+OF_FOLDERS = ("--exclude", "--include", "--others")
 STDIN = Path("-")
 
 
@@ -72,22 +77,18 @@ def are_documents(request: TranslateRequest) -> bool:
     """
     from nmt.formats.files import looks_wrapped
     from nmt.formats.registry import LINES, PROSE, format_of
-    from nmt.system.log import note
-    from nmt.text.languages import PACKED
 
-    given = {*typed_beside()}
     if request.output_dir is not None:
         if not request.files:
             raise UsageError("--output-dir needs files or folders to translate; name them first")
         return True
     if (count := len(request.files)) > 1:
         raise UsageError(f"{count} files need --output-dir, the folder for their translations")
-    if beside := sorted(OF_FOLDERS & given):
-        raise UsageError(f"{beside[0]} is for folders and patterns; add --output-dir")
+    refuse(OF_FOLDERS, "is for folders and patterns; add --output-dir")
     file, format_name = request.file, request.format_name
     if file.is_dir():
         raise UsageError(f"{file} is a folder; add --output-dir, the folder for its translations")
-    if format_name is None and {"--prefix-column", "--interactive"} & given:
+    if format_name is None and (request.prefix_column or request.interactive):
         format_name = LINES
     found = format_of(file, format_name)
     if found is not None and found.name != LINES:
@@ -95,11 +96,8 @@ def are_documents(request: TranslateRequest) -> bool:
     suffix = next((part for part in reversed(file.suffixes) if part not in PACKED), "").lower()
     if found is None:
         check_lines(file, suffix)
-    if beside := sorted(OF_DOCUMENTS & given):
-        raise UsageError(
-            f"{beside[0]} is for files with a format, but {file} is translated line by line; add"
-            " --format"
-        )
+    why = f"is for files with a format, but {file} is translated line by line; add --format"
+    refuse(OF_DOCUMENTS, why)
     if found is None and suffix == PROSE and looks_wrapped(file):
         note(
             f"{file} is translated line by line, but its lines end within sentences; add"
@@ -132,17 +130,10 @@ def translate_documents(request: TranslateRequest) -> None:
     from nmt.formats.registry import check_suffix
     from nmt.formats.report import open_report
     from nmt.formats.translate_files import check_stdout, translate_to_folder, translate_to_stream
-    from nmt.runs.outputs import check_outputs
-    from nmt.system.log import note, progress_bar, show_progress
-    from nmt.system.processes import left
 
     left.append(lambda: "nothing was written")
-    for option in typed_beside():
-        if option in OF_LINES:
-            raise UsageError(
-                f"{option} is for plain lines, but {request.file} is translated by its format;"
-                " leave it out, or add --format lines"
-            )
+    why = f"is for plain lines, but {request.file} is translated by its format; leave it out, or"
+    refuse(OF_LINES, f"{why} add --format lines")
     jobs, folder = find_jobs(request), request.output_dir
     outputs = {
         "--output": request.output,
@@ -187,8 +178,6 @@ def find_jobs(request: TranslateRequest) -> "list[Job]":
     from nmt.formats.files import Job, Selection, jobs_of
     from nmt.formats.registry import format_of
     from nmt.formats.translate_files import check_columns
-    from nmt.system.files import check_regular
-    from nmt.system.log import note
 
     if request.output_dir is None:
         if request.file != STDIN:
@@ -225,8 +214,6 @@ def load(
     from nmt.formats.document import Options
     from nmt.formats.memories.memory import Memory
     from nmt.formats.of_model import document_translator
-    from nmt.system.files import sha256_of
-    from nmt.system.log import note
 
     terms = read_glossary(request.glossary)
     model, settings = load_models(

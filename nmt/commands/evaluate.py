@@ -3,9 +3,10 @@
 import io
 import os
 import sys
-from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,10 +18,33 @@ from nmt.runs.run_folder import run_of
 from nmt.system.arguments import DATA
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
+from nmt.text.opening import check_texts
 
 TOKENIZERS = ("13a", "intl", "char", "zh", "none", "moses", "paper")
 METRICS = DECLARED["data.metric"].metadata["choices"]
 DEFAULTS = DataSettings()
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """Arguments and options of `nmt evaluate`."""
+
+    files: tuple[Path, ...]
+    hypotheses: Path | None
+    models: tuple[Path, ...]
+    compare: tuple[Path, ...]
+    cards: tuple[Path, ...]
+    test_sets: tuple[str, ...]
+    language_pair: str | None
+    data_dir: Path | None
+    tokenize: str | None
+    lowercase: bool
+    as_json: bool
+    target_language: str | None
+    metric: str | None
+    engine: str
+    device: str
+    overrides: tuple[str, ...]  # of --set and of the flags for [decode] settings
 
 
 @click.command("evaluate")
@@ -74,26 +98,7 @@ DEFAULTS = DataSettings()
 @options.device
 @options.set_decode()
 @click.pass_obj
-def command(
-    arguments: list[str],
-    /,
-    files: tuple[Path, ...],
-    hypotheses: Path | None,
-    models: tuple[Path, ...],
-    compare: tuple[Path, ...],
-    cards: tuple[Path, ...],
-    test_sets: tuple[str, ...],
-    language_pair: str | None,
-    data_dir: Path | None,
-    tokenize: str | None,
-    lowercase: bool,
-    as_json: bool,
-    target_language: str | None,
-    metric: str | None,
-    engine: str,
-    device: str,
-    overrides: tuple[str, ...],
-) -> None:
+def command(arguments: list[str], /, **given: Any) -> None:
     """Translate test sets and score the translations by BLEU, chrF and TER.
 
     Without arguments, the test sets are those of the model's recipe. With SOURCE and REFERENCE
@@ -109,52 +114,59 @@ def command(
       nmt evaluate --card card.md --card card.json --compare runs/other
       nmt evaluate --test-set wmt14/full
     """
-    for_translations = target_language or metric
-    for_models = [*models, *overrides]
-    check_options(files, hypotheses, test_sets, language_pair, for_models, for_translations)
-    check_inputs(files, hypotheses, test_sets, compare, [*compare, *models], cards)
+    request = EvaluateRequest(**given)
+    check_request(request)
 
     from nmt.decoding.translator.load import load_models
     from nmt.evaluation.card import as_text, card_json, evaluation_json, make_card, open_cards
     from nmt.evaluation.evaluate import Scoring, evaluate_model, evaluate_translations, load_systems
     from nmt.evaluation.metrics import BleuVariant
 
-    load = partial(load_models, device=device, notify=note, overrides=overrides, engine=engine)
-    loaded = None if hypotheses else load(models)
-    others = load_systems(compare, lambda path: load([path]), note)
-    scoring = Scoring(others, BleuVariant(tokenize or "", lowercase), in_full=bool(cards))
-    with open_cards(cards) as write_cards:
+    load = partial(
+        load_models,
+        device=request.device,
+        notify=note,
+        overrides=request.overrides,
+        engine=request.engine,
+    )
+    files, test_sets, language_pair = request.files, request.test_sets, request.language_pair or ""
+    loaded = None if request.hypotheses else load(request.models)
+    others = load_systems(request.compare, lambda path: load([path]), note)
+    variant = BleuVariant(request.tokenize or "", request.lowercase)
+    scoring = Scoring(others, variant, in_full=bool(request.cards))
+    with open_cards(request.cards) as write_cards:
         if loaded is None:
-            assert hypotheses  # noqa: S101 (for the type checker)
+            assert request.hypotheses  # noqa: S101 (for the type checker)
             evaluation = evaluate_translations(
-                hypotheses,
+                request.hypotheses,
                 files,
                 test_set=test_sets[0] if test_sets else "",
-                language_pair=language_pair or "",
-                target_language=target_language or "",
-                metric=metric or DEFAULTS.metric,
+                language_pair=language_pair,
+                target_language=request.target_language or "",
+                metric=request.metric or DEFAULTS.metric,
                 scoring=scoring,
             )
         else:
             evaluation = evaluate_model(
                 *loaded,
-                data_folder(loaded[0].path, data_dir, is_used=not (files or test_sets)),
+                data_folder(request, loaded[0].path),
                 note,
                 files=files,
                 test_sets=test_sets,
-                language_pair=language_pair or "",
+                language_pair=language_pair,
                 scoring=scoring,
             )
         card = make_card(evaluation, loaded[0].recipe if loaded else None, ["nmt", *arguments])
         write_cards(card)
-    json_text = card_json(card) if cards else evaluation_json(evaluation)
-    print_text(json_text if as_json else as_text(evaluation))
+    json_text = card_json(card) if request.cards else evaluation_json(evaluation)
+    print_text(json_text if request.as_json else as_text(evaluation))
 
 
-def data_folder(model: Path, given: Path | None, *, is_used: bool) -> DataFolder:
+def data_folder(request: EvaluateRequest, model: Path) -> DataFolder:
     """Return the folder of a recipe's test sets: the given one, else that of the model's run."""
-    if not is_used:
-        return DataFolder(given or DATA)
+    given = request.data_dir
+    if request.files or request.test_sets:  # which are scored instead
+        return DataFolder(DATA)
     folder = run_of(model).data_dir(given)
     if given is None and os.path.realpath(folder) != os.path.realpath(DATA):
         note(f"data: {folder} (the model was trained with it); --data-dir names another folder")
@@ -168,18 +180,15 @@ def print_text(text: str) -> None:
     click.echo(text, nl=False)
 
 
-def check_options(
-    files: Sequence[Path],
-    hypotheses: Path | None,
-    test_sets: Sequence[str],
-    language_pair: str | None,
-    for_models: Sequence[object],
-    for_translations: str | None,
-) -> None:
-    """Raise UsageError for too many or too few files, and for options that do not fit them.
+def check_request(request: EvaluateRequest) -> None:
+    """Raise an error for a text that cannot be opened, and for a card that must not be written.
 
-    for_models, for_translations: options that --hypotheses forbids, and that need it.
+    Raises UsageError for too many or too few files, and for options that do not fit them.
     """
+    from nmt.evaluation.card import check_card_paths
+    from nmt.evaluation.evaluate import is_text
+
+    files, hypotheses, test_sets = request.files, request.hypotheses, request.test_sets
     if test_sets and files:
         raise UsageError(
             "--test-set gives sources and references; do not name SOURCE and REFERENCE files too"
@@ -191,45 +200,24 @@ def check_options(
         raise UsageError(
             "name SOURCE and REFERENCE files, or --hypotheses FILE and REFERENCE, or no file at all"
         )
-    if hypotheses and for_models:
+    if hypotheses and (request.models or request.overrides):
         raise UsageError(
             "--hypotheses needs no model; leave out --model, --set and the options of beam search"
         )
-    if for_translations and not hypotheses:
+    if (request.target_language or request.metric) and not hypotheses:
         raise UsageError(
             "--target-language and --metric need --hypotheses; a model's recipe sets them otherwise"
         )
-    if language_pair and not test_sets:
+    if request.language_pair and not test_sets:
         raise UsageError("--language-pair needs --test-set")
-    if hypotheses and test_sets and not language_pair:
+    if hypotheses and test_sets and not request.language_pair:
         raise UsageError("--test-set with --hypotheses needs --language-pair, such as en-de")
-
-
-def check_inputs(
-    files: Sequence[Path],
-    hypotheses: Path | None,
-    test_sets: Sequence[str],
-    compare: Sequence[Path],
-    models: Sequence[Path],
-    cards: Sequence[Path],
-) -> None:
-    """Raise an error for a text that cannot be opened, and for a card that must not be written.
-
-    models: all systems that are named. Raises UsageError for an option that would have no effect.
-    """
-    from nmt.evaluation.card import check_card_paths
-    from nmt.evaluation.evaluate import check_texts, is_text
-
-    texts = [*files, *filter(None, [hypotheses])]
-    check_texts([*texts, *filter(is_text, compare)])
-    check_card_paths(cards, [*texts, *models])
-    given = options.typed_beside()
-    is_without_model = hypotheses is not None and all(map(is_text, compare))
-    for option in ("--device", "--engine"):
-        if option in given and is_without_model:
-            raise UsageError(f"{option} needs a model, and --hypotheses has none; leave it out")
-    if "--data-dir" in given and (files or hypotheses or test_sets):
-        raise UsageError(
-            "--data-dir is the folder of the recipe's test sets, which are not scored here; leave"
-            " it out"
-        )
+    texts, compare = [*files, *filter(None, [hypotheses])], request.compare
+    check_texts([*texts, *filter(is_text, compare)], fix="")
+    check_card_paths(request.cards, [*texts, *compare, *request.models])
+    if hypotheses is not None and all(map(is_text, compare)):
+        why = "needs a model, and --hypotheses has none; leave it out"
+        options.refuse(("--device", "--engine"), why)
+    if texts or test_sets:
+        why = "is the folder of the recipe's test sets, which are not scored here; leave it out"
+        options.refuse(["--data-dir"], why)

@@ -14,6 +14,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
 from nmt.system.atomic import write_text
 from nmt.system.files import in_utf_8
+from nmt.system.log import note
 
 LONGEST_HINT = 200  # characters of the sentence in a message
 
@@ -62,7 +63,6 @@ def command(
     sentence = read_sentence(words)
 
     from nmt.decoding.translator.load import load_models
-    from nmt.system.log import note
 
     model, settings = load_models(models, device, note, overrides)
 

@@ -6,6 +6,7 @@ import click
 
 from nmt.commands.completion import complete_run
 from nmt.commands.options import PATH
+from nmt.system.log import note
 
 # The names in `nmt.interop.export.FORMATS`, which imports more.
 FORMATS = ("ctranslate2", "argos", "huggingface", "onnx")
@@ -57,7 +58,6 @@ def command(model: Path, output: Path, to: str, quantization: str | None, licenc
       nmt export model.safetensors hf/ --to huggingface --license cc-by-4.0
     """
     from nmt.interop.export import export_model
-    from nmt.system.log import note
 
     export_model(model, output, to, quantization or "", licence)
     note(f"{output}: {model} for {to}{f', {quantization}' if quantization else ''}")

@@ -10,6 +10,8 @@ from nmt.commands.completion import complete_fetched
 from nmt.errors import UsageError, shown, suggestion
 from nmt.recipe.files import DEFAULT_RECIPE, find_recipe, load_recipe
 from nmt.system.arguments import argument
+from nmt.system.log import note
+from nmt.text.corpus import DataFolder
 
 HUB = "https://huggingface.co"
 
@@ -65,18 +67,9 @@ def command(
         return
     if "opus" in name.lower() and not is_recipe:
         raise UsageError(f"no recipe or model {shown(name)}{suggestion(name, COMMON)}")
-    for option in ("--hub", "--revision"):
-        if option in options.typed_beside():
-            raise UsageError(f"{option} is for models, but {name} is a recipe; leave it out")
-    fetch_corpora(name, data_dir, overrides)
-
-
-def fetch_corpora(name: str, data_dir: Path, overrides: tuple[str, ...]) -> None:
-    """Download the corpora of a recipe, or check that they exist."""
+    options.refuse(("--hub", "--revision"), f"is for models, but {name} is a recipe; leave it out")
     resolved = load_recipe(name, overrides)
 
-    from nmt.system.log import note
-    from nmt.text.corpus import DataFolder
     from nmt.text.download import fetch
 
     if not resolved.data.downloads:
@@ -90,7 +83,6 @@ def fetch_corpora(name: str, data_dir: Path, overrides: tuple[str, ...]) -> None
 def fetch_trained(model: str, data_dir: Path, hub: str, revision: str | None) -> None:
     """Download a trained model, and print how to import it."""
     from nmt.interop.opus_mt import fetch_model, is_revision
-    from nmt.system.log import note
 
     if not re.match(r"https?://[^/]", hub):
         raise UsageError(f"--hub or HF_ENDPOINT is {shown(hub)}, which is not an http(s) address")

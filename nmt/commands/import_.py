@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from nmt.commands.options import PATH
+from nmt.system.log import note
 
 
 @click.command("import")
@@ -30,7 +31,6 @@ def command(path: Path, output: Path, languages: str) -> None:
       nmt translate in.en --model opus.safetensors
     """
     from nmt.interop.import_model import import_model
-    from nmt.system.log import note
 
     recipe = import_model(path, output, languages, note)
     pair = f"{recipe.data.source_language}-{recipe.data.target_language}"

@@ -12,15 +12,18 @@ from nmt.commands.completion import complete_run
 from nmt.commands.options import FILE, PATH, Function
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
+from nmt.recipe.fine_tuning import TrainedModel, read_trained
 from nmt.recipe.toml import recipe_from_tables
+from nmt.runs.outputs import check_new, check_output
 from nmt.runs.run_folder import RunFolder, run_folder
 from nmt.system.arguments import argument
-from nmt.text.languages import is_language
+from nmt.system.files import is_present
+from nmt.system.log import note
+from nmt.text.corpus import GivenText
+from nmt.text.languages import is_language, languages_in_names
 
 if TYPE_CHECKING:
     from nmt.advice.first_recipe import Wish
-    from nmt.recipe.fine_tuning import TrainedModel
-    from nmt.text.corpus import GivenText
 
 
 def language_code(text: str) -> str:
@@ -100,8 +103,6 @@ def command(
       nmt init corpus.en corpus.de --init-from opus.safetensors
     """
     from nmt.advice.first_recipe import Wish
-    from nmt.runs.outputs import check_new
-    from nmt.text.corpus import GivenText
 
     text = GivenText(source, target)
     dev_set, test_set = (None if pair is None else GivenText(*pair) for pair in (dev, test))
@@ -119,8 +120,6 @@ def command(
 
 def check_recipe_path(path: Path, option: str = "--output") -> None:
     """Raise UsageError unless a new recipe can be written at the path that an option names."""
-    from nmt.runs.outputs import check_output
-    from nmt.system.files import is_present
 
     if path.suffix != ".toml":
         raise UsageError(f"{option} {path} must end in .toml, because it is a recipe")
@@ -133,16 +132,15 @@ def check_recipe_path(path: Path, option: str = "--output") -> None:
     check_output(path, option=option)
 
 
-def trained_model(path: Path) -> "TrainedModel":
+def trained_model(path: Path) -> TrainedModel:
     """Return the model at a path, a file or a run folder; raises NmtError if there is none."""
-    from nmt.recipe.fine_tuning import read_trained
     from nmt.runs.model_file import find_model
 
     return read_trained(find_model(path, "--init-from"))
 
 
 def choose_languages(
-    text: "GivenText", given: tuple[str | None, str | None], start: "TrainedModel | None"
+    text: GivenText, given: tuple[str | None, str | None], start: TrainedModel | None
 ) -> tuple[str, str]:
     """Return the languages that were given, else those of the file names, else ask on a terminal.
 
@@ -150,8 +148,6 @@ def choose_languages(
     if the text has others. Raises UsageError, without a terminal, for a language that nothing
     states.
     """
-    from nmt.system.log import note
-    from nmt.text.languages import languages_in_names
 
     known = ("", "")
     if start is not None:
@@ -188,7 +184,6 @@ def write_recipe(wish: "Wish", remarks: Sequence[str] = ()) -> None:
     remarks: more comments for the head of the recipe.
     """
     from nmt.advice.first_recipe import make_recipe
-    from nmt.system.log import note
 
     made = make_recipe(wish, note, remarks)
     facts, model = made.survey.facts, made.recipe.model
@@ -216,7 +211,6 @@ def write_recipe(wish: "Wish", remarks: Sequence[str] = ()) -> None:
 
 def print_next(run: RunFolder, *first: str) -> None:
     """Print on stderr what to run next: some commands, and those for the model of a run."""
-    from nmt.system.log import note
 
     folder = argument(run.path)
     last = f"nmt evaluate --model {folder}", f"nmt translate FILE --model {folder}"

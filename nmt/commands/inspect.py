@@ -58,9 +58,9 @@ def command(subject: str | None, length: int, as_json: bool, overrides: tuple[st
 
 def inspect_subject(subject: str | None, length: int, overrides: tuple[str, ...]) -> "Inspection":
     """Inspect a model or a recipe; raises UsageError if the argument names neither."""
-    model = find_model(subject)
+    model, name = find_subject(subject)
     if model is None:
-        recipe = load_recipe(recipe_name(subject), overrides)
+        recipe = load_recipe(name, overrides)
         from nmt.studio.inspection.summary import inspect_recipe
 
         return inspect_recipe(recipe, length)
@@ -74,37 +74,22 @@ def inspect_subject(subject: str | None, length: int, overrides: tuple[str, ...]
     return inspect_model(model, content, length)
 
 
-def find_model(subject: str | None) -> Path | None:
-    """Return the model file that the argument names, the newest by default.
+def find_subject(subject: str | None) -> tuple[Path | None, str]:
+    """Return the model file that the argument names, the newest by default, and a recipe.
 
-    Returns None if the argument names a recipe, or a run folder without a model. Raises NmtError if
-    a folder cannot be read.
+    The model is None if the argument names a recipe, by name or path, or a run folder without a
+    model. Raises NmtError if a folder cannot be read or is not that of a run.
     """
     if subject is None:
         newest = find_newest_model()
-        return newest.path if newest else None
-    if Path(subject).suffix == ".safetensors":
-        return Path(subject)
-    run = RunFolder(Path(subject))
-    has_model = is_run(subject) and (is_present(run.model) or is_present(run.best))
-    return run.translation_model() if has_model else None
-
-
-def recipe_name(subject: str | None) -> str:
-    """Return the name or the path of the recipe, or of a run folder's recipe."""
-    if subject is None:
-        return DEFAULT_RECIPE
-    return str(RunFolder(Path(subject)).recipe) if is_run(subject) else subject
-
-
-def is_run(subject: str) -> bool:
-    """Return whether the argument is a run folder, and not a shipped recipe of the same name.
-
-    Raises NmtError if it is a folder but not that of a run.
-    """
+        return newest.path if newest else None, DEFAULT_RECIPE
     path = Path(subject)
+    if path.suffix == ".safetensors":
+        return path, ""
     if subject in shipped_recipes() or not is_folder(path):
-        return False
-    if not any(map(is_present, (RunFolder(path).model, RunFolder(path).best))):
-        RunFolder(path).check_is_run()
-    return True
+        return None, subject
+    run = RunFolder(path)
+    if is_present(run.model) or is_present(run.best):
+        return run.translation_model(), ""
+    run.check_is_run()
+    return None, str(run.recipe)

@@ -19,6 +19,7 @@ from nmt.commands.completion import (
     complete_setting,
 )
 from nmt.config import DECLARED, Recipe
+from nmt.errors import UsageError
 from nmt.recipe.files import DEFAULT_RECIPE
 from nmt.recipe.settings import parse_overrides
 from nmt.recipe.toml import toml_value
@@ -324,6 +325,14 @@ def typed_beside(*names: str) -> list[str]:
         and option.name not in names
         and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
     ]
+
+
+def refuse(names: Iterable[str], why: str) -> None:
+    """Raise UsageError if one of these options was given; why: what follows its name."""
+    given = typed_beside()
+    for name in names:
+        if name in given:
+            raise UsageError(f"{name} {why}")
 
 
 def recipe_and_run(

@@ -5,6 +5,8 @@ from pathlib import Path
 import click
 
 from nmt.commands import options
+from nmt.system.log import note
+from nmt.text.corpus import DataFolder
 
 
 @click.command("prepare")
@@ -32,8 +34,6 @@ def command(
     """
     resolved, folder = options.recipe_and_run(recipe, run, overrides)
 
-    from nmt.system.log import note
-    from nmt.text.corpus import DataFolder
     from nmt.training.setup import resolve, set_up
 
     data = DataFolder(folder.data_dir(data_dir))

@@ -1,6 +1,5 @@
 """`nmt rerank`: rerank n-best lists by other models, and tune the weights of the models."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -9,7 +8,12 @@ from nmt.commands import options
 from nmt.commands.options import FILE, PATH
 from nmt.config.decode import RERANK_SETTINGS
 from nmt.errors import UsageError
+from nmt.runs.outputs import check_output
 from nmt.runs.runs import check_named_once
+from nmt.system.files import check_file
+from nmt.system.log import note
+from nmt.text.languages import language_in_name
+from nmt.text.opening import check_texts
 
 METRICS = ("bleu", "chrf")
 SEED = 1
@@ -87,15 +91,18 @@ def command(
             raise UsageError("--tune needs --weights: the file to write them to")
         if output is not None or n_best is not None:
             raise UsageError("--tune writes weights only; leave out --output and --n-best")
-        check_files([nbest, source, *references], weights, "--weights")
-    else:
-        if metric is not None or seed is not None:
-            raise UsageError("--metric and --seed need --tune")
-        check_files([nbest, source], output, "--output", weights)
+    elif metric is not None or seed is not None:
+        raise UsageError("--metric and --seed need --tune")
+    inputs = [nbest, source, *references]
+    check_texts(inputs)
+    if weights is not None and not references:
+        check_file(weights, "the weights file", "`nmt rerank --tune` makes it")
+        inputs.append(weights)
+    written, option = (weights, "--weights") if references else (output, "--output")
+    if written is not None:
+        check_output(written, inputs, option)
 
     from nmt.evaluation.rerank import load_judges, rerank_file, write_weights
-    from nmt.system.log import note
-    from nmt.text.languages import language_in_name
 
     text = language_in_name(source), language_in_name(references[0]) if references else ""
     judges = load_judges(models, reverse_models, device, note, overrides, text)
@@ -108,26 +115,3 @@ def command(
         click.echo(report(tuned), nl=False)
     else:
         rerank_file(nbest, source, judges, weights, output, n_best)
-
-
-def check_files(
-    inputs: Sequence[Path], output: Path | None, option: str, weights: Path | None = None
-) -> None:
-    """Raise NmtError if an input cannot be read, UsageError if the output must not be written.
-
-    inputs: files, pipes, or `-` for stdin, once. output: a file, or None for stdout. option: names
-    the output. weights: a weights file to read.
-    """
-    from nmt.runs.outputs import check_output
-    from nmt.system.files import check_file
-    from nmt.text.opening import STDIN, TEXT, check_stdin
-
-    check_stdin(inputs)
-    for path in inputs:
-        if path != STDIN:
-            check_file(path, TEXT, "name another, or - for stdin")
-    if weights is not None:
-        check_file(weights, "the weights file", "`nmt rerank --tune` makes it")
-        inputs = [*inputs, weights]
-    if output is not None:
-        check_output(output, inputs, option)

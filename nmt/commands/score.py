@@ -8,6 +8,7 @@ import click
 from nmt.commands import options
 from nmt.commands.options import FILE
 from nmt.config.decode import SCORE_SETTINGS
+from nmt.system.log import note
 
 
 def parse_columns(
@@ -82,7 +83,6 @@ def command(
     check_pairs(source, target, columns, output)
 
     from nmt.decoding.translator.load import load_models
-    from nmt.system.log import note
 
     model, settings = load_models(models, device, note, overrides, used=SCORE_SETTINGS)
     scorer = Scorer(model, settings, note, token_scores=tokens, pieces=pieces)

@@ -9,6 +9,7 @@ from nmt.commands import options
 from nmt.commands.completion import complete_run
 from nmt.commands.options import FILE, Range
 from nmt.errors import NmtError
+from nmt.runs.runs import choose_model
 
 WAIT = Range(0.01, 3600)
 MISSING = "`nmt serve` needs Starlette and uvicorn; in the checkout: pip install '.[serve]'"
@@ -87,7 +88,6 @@ def command(
             raise
         raise NmtError(MISSING) from error
 
-    from nmt.runs.runs import choose_model
     from nmt.serving.keys import read_keys
     from nmt.serving.line_translator import model_source
     from nmt.serving.state import Limits

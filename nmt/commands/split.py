@@ -1,11 +1,14 @@
 """`nmt split`: dev and test sets without near duplicates in the training text."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from nmt.commands import options
 from nmt.commands.options import FILE
+from nmt.system.log import note
+from nmt.text.corpus import GivenText
 
 SIZE = "Size of the %s set in pairs; 0: none.  [default: 5 %%, at most 1,000]"
 
@@ -17,9 +20,7 @@ SIZE = "Size of the %s set in pairs; 0: none.  [default: 5 %%, at most 1,000]"
 @options.number("--dev", click.IntRange(min=0), SIZE % "dev")
 @options.number("--test", click.IntRange(min=0), SIZE % "test")
 @options.number("--seed", click.IntRange(min=0), "Another seed draws other pairs.", 1)
-def command(
-    source: Path, target: Path | None, prefix: str, dev: int | None, test: int | None, seed: int
-) -> None:
+def command(source: Path, target: Path | None, prefix: str, **sizes: Any) -> None:
     """Divide a corpus into training, dev and test text: SOURCE and TARGET, or one TSV file.
 
     The three share no segment, not even one that differs only in case, punctuation, spaces or
@@ -38,12 +39,10 @@ def command(
     """
     from nmt.cleaning.held_out import REMOVED, Sizes
     from nmt.cleaning.split import SplitTask, split
-    from nmt.system.log import note
-    from nmt.text.corpus import GivenText
 
-    result = split(SplitTask(GivenText(source, target), prefix, Sizes(dev, test, seed)))
-    sizes = ", ".join(f"{count:,} {kind}" for kind, count in result.pairs.items())
-    note(f"{sum(result.pairs.values()):,} pairs: {sizes}")
+    result = split(SplitTask(GivenText(source, target), prefix, Sizes(**sizes)))
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in result.pairs.items())
+    note(f"{sum(result.pairs.values()):,} pairs: {counts}")
     if result.pairs[REMOVED]:
         note("removed: pairs connected with a dev or test pair, and pairs with an empty side")
     note(f"written: {', '.join(map(str, result.files))}")

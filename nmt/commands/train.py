@@ -25,11 +25,13 @@ from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.runs.run_folder import RunFolder, run_folder
 from nmt.runs.runs import choose_model
 from nmt.system.arguments import argument
+from nmt.system.devices import choose_device
 from nmt.system.files import is_present
+from nmt.system.log import note
+from nmt.text.corpus import GivenText
 from nmt.text.languages import TEXT_ENDINGS
 
 if TYPE_CHECKING:
-    from nmt.text.corpus import GivenText
     from nmt.training.progress import TrainingOutcome
 
 
@@ -100,8 +102,6 @@ def command(
     else:
         from nmt.advice.first_recipe import Wish
         from nmt.advice.two_files import needs_recipe, recipe_path
-        from nmt.system.devices import choose_device
-        from nmt.system.log import note
 
         text.check_files()
         start = trained_model(Path(init_from)) if init_from else None
@@ -132,12 +132,11 @@ def command(
         print_next(folder)
 
 
-def find_text(names: Sequence[str]) -> "GivenText | None":
+def find_text(names: Sequence[str]) -> GivenText | None:
     """Return the text that the arguments name; None if they name a recipe, a run or nothing.
 
     Raises UsageError for more names, or for two that are not files, or one of which is a recipe.
     """
-    from nmt.text.corpus import GivenText
 
     paths = [Path(name) for name in names]
     are_files = any(path.suffix or is_present(path) for path in paths)
@@ -159,7 +158,6 @@ def find_text(names: Sequence[str]) -> "GivenText | None":
 
 def print_outcome(outcome: "TrainingOutcome", recipe: Recipe, run: RunFolder) -> None:
     """Print on stderr how a training ended, where its models are and which one is used."""
-    from nmt.system.log import note
 
     if outcome.stopped_by is not None:
         note(outcome.resuming)

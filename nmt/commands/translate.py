@@ -12,6 +12,7 @@ from nmt.commands.documents import TranslateRequest, are_documents, translate_do
 from nmt.commands.options import FILE, FOLDER, PATH, SAMPLING, Range
 from nmt.config import DecodeSettings
 from nmt.runs.outputs import check_outputs
+from nmt.system.log import note
 
 if TYPE_CHECKING:
     from nmt.decoding.files.resumable import Task
@@ -209,7 +210,6 @@ def load_translator(
     from nmt.decoding.translator.load import load_models
     from nmt.decoding.translator.translation import OutputOptions
     from nmt.decoding.translator.translator import Translator
-    from nmt.system.log import note
 
     model, settings = load_models(
         request.models, request.device, note, request.overrides, engine=request.engine

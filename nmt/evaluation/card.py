@@ -8,7 +8,7 @@ Programs read the JSON, such as `nmt report`: a key keeps its name and its meani
 import os
 import platform
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -109,18 +109,11 @@ class CardKey:
     date: str = ""  # ISO 8601
 
 
-@dataclass(frozen=True)
-class EvaluationCard:
-    """An evaluation card in a run folder, as `nmt evaluate --card` writes it."""
-
-    file: str  # its name in the run folder
-    content: Mapping[str, Any]
-
-
-def read_cards(folder: Path, notify: Callable[[str], None]) -> tuple[EvaluationCard, ...]:
+def read_cards(folder: Path, notify: Callable[[str], None]) -> tuple[Data, ...]:
     """Return the evaluation cards among a folder's JSON files, in the order of their dates.
 
-    notify: receives a note on each JSON file that is damaged or cannot be read.
+    A card has the keys of `card_json`, and "file", the name of its file. notify: receives a note on
+    each JSON file that is damaged or cannot be read.
     """
     dated = []
     for path in entries(folder):
@@ -130,10 +123,10 @@ def read_cards(folder: Path, notify: Callable[[str], None]) -> tuple[EvaluationC
             content = parse_object(read_bytes(path, "the file"), str(path))
             if "evaluation_card" in content:
                 key = convert(content, CardKey, str(path))
-                dated.append((key.date, EvaluationCard(path.name, content)))
+                dated.append((key.date, path.name, {"file": path.name, **content}))
         except NmtError as error:
             notify(f"left out: {error}")
-    return tuple(card for _, card in sorted(dated, key=lambda pair: (pair[0], pair[1].file)))
+    return tuple(card for *_, card in sorted(dated, key=lambda found: found[:2]))
 
 
 def value_and_interval(score: Score) -> tuple[str, str]:

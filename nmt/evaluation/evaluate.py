@@ -27,12 +27,11 @@ from nmt.evaluation.test_sets import (
     reference_warnings,
     sacrebleu_test,
 )
-from nmt.system.files import check_file, sha256_of
+from nmt.system.files import sha256_of
 from nmt.system.log import Notify, note, progress_bar, show_progress
 from nmt.text.corpus import DataFolder
 from nmt.text.languages import is_language, language_in_name, primary
 from nmt.text.lines import TextFile, read_text_file
-from nmt.text.opening import STDIN, TEXT, check_stdin
 
 if TYPE_CHECKING:  # files of translations are scored without PyTorch
     from nmt.runs.trained_model import TrainedModel
@@ -163,14 +162,6 @@ def is_text(path: Path) -> bool:
     return not path.is_dir() and path.suffix != ".safetensors"
 
 
-def check_texts(paths: Sequence[Path]) -> None:
-    """Raise NmtError unless every text can be opened, UsageError if stdin is named twice."""
-    check_stdin(paths)
-    for path in paths:
-        if path != STDIN:
-            check_file(path, TEXT)
-
-
 @dataclass(frozen=True)
 class Scoring:
     """Options of an evaluation."""
@@ -240,7 +231,6 @@ def evaluate_translations(
     target_language: str = "",
     metric: str = DEFAULTS.metric,
     scoring: Scoring = DEFAULT_SCORING,
-    notify: Notify = note,
 ) -> Evaluation:
     """Score a file of translations.
 
@@ -254,7 +244,6 @@ def evaluate_translations(
             zh in test.zh, else the default of data.target_language.
         metric: a value of data.metric.
         scoring: further options.
-        notify: receives warnings, such as that all references are blank.
 
     Raises NmtError if the translations and the test set do not align, UsageError for a
     `target_language` that is no code, and for references in several languages, by their names.
@@ -269,7 +258,7 @@ def evaluate_translations(
     target_language = target_language or next(filter(None, endings), DEFAULTS.target_language)
     metrics = choose_metrics(metric, target_language, scoring.variant, in_full=scoring.in_full)
     test = sacrebleu_test(test_set, language_pair) if test_set else files_test(None, references)
-    return evaluate([test], Translations(path), metrics, scoring, notify)
+    return evaluate([test], Translations(path), metrics, scoring, note)
 
 
 def check_order(source: Path, references: Sequence[Path], *languages: str) -> None:

@@ -6,8 +6,7 @@ A list is a record: a line of JSON, or the adjacent lines with one index in Mose
 import itertools
 import math
 import re
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,22 +21,19 @@ JSON_NAMES = {"LogProb0": "log_prob", "Utility0": "utility"}
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A translation that is to be ranked."""
-
-    text: str
-    score: float  # of the model that found it
-    data: dict[str, Any] = field(default_factory=dict)  # all that the record says about it
-    written: str | None = None  # the model's own text, if the record has that of an odd line
-
-
-@dataclass(frozen=True)
 class ScoredText:
     """The keys of a candidate in JSON that are read; text and score must be there."""
 
     text: str
-    score: float
-    written: str | None = None
+    score: float  # of the model that found it
+    written: str | None = None  # the model's own text, if the record has that of an odd line
+
+
+@dataclass(frozen=True)
+class Candidate(ScoredText):
+    """A translation that is to be ranked."""
+
+    data: dict[str, Any] = field(default_factory=dict)  # all that the record says about it
 
 
 @dataclass(frozen=True)
@@ -56,63 +52,55 @@ def records(source: Source[str], name: str) -> Source[str]:
     first = next(lines, None)
     if first is None:
         return Source(())
-    every = itertools.chain([first], lines)
+    arriving = Source(itertools.chain([first], lines), source.is_ready)
     if first.lstrip().startswith("{") or MOSES_MARK not in first:
-        return Source(every, source.is_ready)
-    lists = MosesLists(every, source.is_ready, name)
-    return Source(lists, lists.is_ready)
+        return arriving
+    return moses_lists(arriving, name)
 
 
-class MosesLists:
-    """The lists in Moses's format as they arrive: the lines of each, joined by line feeds.
+def moses_lists(lines: Source[str], name: str) -> Source[str]:
+    """Return the lists in Moses's format as they arrive, the lines of each joined by line feeds."""
+    steps = read_lists(lines.segments, name)
+    complete: list[str] = []  # the next list, if it was read to know whether it is ready
+
+    def is_ready(deadline: float) -> bool:
+        while not complete and lines.is_ready(deadline):
+            step = next(steps, None)
+            if step is None:
+                return True
+            complete.extend(step)
+        return bool(complete)
+
+    def lists() -> Iterator[str]:
+        step: list[str] | None
+        while (step := [*complete] if complete else next(steps, None)) is not None:
+            complete.clear()
+            yield from step
+
+    return Source(lists(), is_ready)
+
+
+def read_lists(lines: Iterable[str], name: str) -> Iterator[list[str]]:
+    """Yield, for each line that is read and at the end, the list that is complete then, if any.
 
     A list is complete when the next one begins, or at the end.
     """
-
-    def __init__(self, lines: Iterator[str], is_ready: Callable[[float], bool], name: str) -> None:
-        """Read lines; is_ready: as of `Source`, for the lines."""
-        self._lines, self._line_is_ready, self._name = lines, is_ready, name
-        self._begun: list[str] = []  # the lines of the next list, so far
-        self._index = ""  # of that list
-        self._count = 0  # of complete lists
-        self._complete: deque[str] = deque()  # lists that were read but not yet returned
-        self._at_end = False
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        while not self._complete:
-            if self._at_end:
-                raise StopIteration
-            self._read()
-        return self._complete.popleft()
-
-    def is_ready(self, deadline: float) -> bool:
-        """Return whether the next list, or the end, arrives before a time of time.monotonic()."""
-        while not self._complete and not self._at_end:
-            if not self._line_is_ready(deadline):
-                return False
-            self._read()
-        return True
-
-    def _read(self) -> None:
-        line = next(self._lines, None)
+    begun: list[str] = []  # the lines of the next list, so far
+    before, count = "", 0  # the index of that list, and how many are complete
+    for line in itertools.chain(lines, [None]):
         index = "" if line is None else line.partition(MOSES_MARK)[0].strip()
-        if self._begun and (line is None or index != self._index):
-            if self._index != str(self._count):
+        complete: list[str] = []
+        if begun and (line is None or index != before):
+            if before != str(count):
                 raise NmtError(
-                    f"{self._name}: list {shown(self._index)} is where list {self._count} must be;"
-                    " each line of the source needs a list, in order, from 0 on"
+                    f"{name}: list {shown(before)} is where list {count} must be; each line of the"
+                    " source needs a list, in order, from 0 on"
                 )
-            self._complete.append("\n".join(self._begun))
-            self._begun = []
-            self._count += 1
-        if line is None:
-            self._at_end = True
-        else:
-            self._begun.append(line)
-            self._index = index
+            complete, begun, count = ["\n".join(begun)], [], count + 1
+        if line is not None:
+            begun.append(line)
+        before = index
+        yield complete
 
 
 def parse_record(record: str, number: int, name: str) -> tuple[Candidate, ...]:
@@ -143,7 +131,7 @@ def parse_json_line(line: str, origin: str) -> tuple[Candidate, ...]:
     found = []
     for entry in entries:
         typed = convert(entry, ScoredText, origin)
-        found.append(Candidate(typed.text, typed.score, entry, typed.written))
+        found.append(Candidate(typed.text, typed.score, typed.written, entry))
     return tuple(found)
 
 
@@ -164,5 +152,5 @@ def parse_moses(record: str, origin: str) -> tuple[Candidate, ...]:
         data = {"text": text, "score": score}
         for name, value in MOSES_FEATURE.findall(fields[2] if len(fields) > 3 else ""):
             data[JSON_NAMES[name]] = float(value)
-        found.append(Candidate(text, score, data))
+        found.append(Candidate(text, score, data=data))
     return tuple(found)

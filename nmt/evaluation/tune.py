@@ -59,11 +59,8 @@ class ScoredLists:
     def chosen(self, weights: Numbers) -> Integers:
         """Return the candidate (S,) with the greatest total in each list; of equals the first."""
         totals = (self.features * weights).sum(1)
-        best = numpy.maximum.reduceat(totals, self.starts[:-1])
-        is_best = totals == numpy.repeat(best, numpy.diff(self.starts))
-        places = numpy.flatnonzero(is_best)
-        lists = numpy.searchsorted(self.starts, places, side="right")
-        return places[numpy.unique(lists, return_index=True)[1]]
+        lists = pairwise(self.starts.tolist())
+        return numpy.array([begin + totals[begin:end].argmax() for begin, end in lists])
 
     def score(self, weights: Numbers) -> float:
         """Return the score of the corpus of candidates that weights (F,) choose."""

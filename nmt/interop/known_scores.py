@@ -95,7 +95,7 @@ def card_scores(folder: Path, sha256: str, notify: Callable[[str], None]) -> tup
     names: dict[str, str] = {}  # of test sets, as shown, by their texts
     for card in read_cards(folder, notify):
         try:
-            content = convert(card.content, CardModel, card.file)
+            content = convert(card, CardModel, card["file"])
         except DamagedError as error:
             notify(f"left out: {error}")
             continue

@@ -4,14 +4,14 @@ import gzip
 import io
 import lzma
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, cast
 
 from nmt.errors import NmtError, UsageError
-from nmt.system.files import Digest, HashedStream, unreadable
+from nmt.system.files import Digest, HashedStream, check_file, unreadable
 
 STDIN = Path("-")
 STDIN_NAMES = ("-", "/dev/stdin", "/dev/fd/0")
@@ -25,6 +25,14 @@ def check_stdin(paths: Iterable[Path]) -> None:
     """Raise UsageError if stdin is named more than once, because it can be read only once."""
     if sum(str(path) in STDIN_NAMES for path in paths) > 1:
         raise UsageError("stdin (-) is named twice but can be read only once; save it in a file")
+
+
+def check_texts(paths: Sequence[Path], fix: str = "name another, or - for stdin") -> None:
+    """Raise NmtError unless every text can be opened, UsageError if stdin is named twice."""
+    check_stdin(paths)
+    for path in paths:
+        if path != STDIN:
+            check_file(path, TEXT, fix)
 
 
 def name_of(path: Path) -> str:

@@ -98,7 +98,6 @@ def test_a_script_or_a_country_does_not_change_the_tokenizer(
         tmp_path / "hypotheses",
         [tmp_path / "references"],
         target_language=language,
-        notify=lambda _: None,
     )
     (score, *_) = found.test_sets[0].systems[0].scores
     assert f"|tok:{tokenizer}|" in score.signature
@@ -121,9 +120,7 @@ def test_the_files_names_state_the_language(
         open_file = gzip.open if name.endswith(".gz") else open
         with open_file(tmp_path / name, "wt", encoding="utf-8") as file:
             file.write("他去北京了。\n")
-    found = evaluate_translations(
-        tmp_path / hypotheses, [tmp_path / references], notify=lambda _: None
-    )
+    found = evaluate_translations(tmp_path / hypotheses, [tmp_path / references])
     (score, *_) = found.test_sets[0].systems[0].scores
     assert f"|tok:{tokenizer}|" in score.signature
 

@@ -38,7 +38,7 @@ def test_json() -> None:
     text = f"{json.dumps(line)}\n{json.dumps(line)}"
     assert lists_of(text) == 2 * [[("a ||| b", -1.0)]]
     (found,) = parse_record(json.dumps(line), 1, "text")
-    assert found == Candidate("a ||| b", -1.0, line["translations"][0])
+    assert found == Candidate("a ||| b", -1.0, data=line["translations"][0])
 
 
 def test_what_the_model_wrote_for_an_odd_line() -> None:

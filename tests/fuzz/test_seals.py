@@ -134,4 +134,4 @@ def test_evaluation_cards(tmp_path: Path, content: bytes) -> None:
     assert cards is not None
     assert len(cards) + len(notes) <= 1
     assert all(note.isprintable() and len(note) < 400 for note in notes)
-    json.dumps([card.content for card in cards], allow_nan=False)
+    json.dumps(cards, allow_nan=False)

@@ -32,12 +32,11 @@ from nmt.runs.outputs import check_output
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.arguments import check_surrogates
 from nmt.system.devices import run_or_halve
-from nmt.system.files import check_file
 from nmt.system.log import Notify, note, progress_bar
 from nmt.system.pools import Pool
 from nmt.text.corpus import align_columns
 from nmt.text.lines import OnBadLine, stop_at_bad_line
-from nmt.text.opening import STDIN, TEXT, check_stdin, name_of
+from nmt.text.opening import check_texts, name_of
 from nmt.text.tokenizer import EOS, UNK
 
 if TYPE_CHECKING:  # arguments and files are checked without PyTorch
@@ -279,10 +278,7 @@ def check_pairs(
     if target is not None and columns is not None:
         raise UsageError("--columns is for one file with columns; name one file, or leave it out")
     paths = [path for path in (source, target) if path is not None]
-    check_stdin(paths)
-    for path in paths:
-        if path != STDIN:
-            check_file(path, TEXT, "name another, or - for stdin")
+    check_texts(paths)
     if output is not None:
         check_output(output, paths)
 

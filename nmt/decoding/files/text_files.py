@@ -15,11 +15,11 @@ from typing import IO
 from nmt.decoding.stream import ArrivingLines, Source
 from nmt.errors import NmtError, UsageError, shown
 from nmt.system.atomic import atomic_path
-from nmt.system.files import check_file, is_present
+from nmt.system.files import is_present
 from nmt.system.log import Notify, note
 from nmt.system.pools import Item
 from nmt.text.lines import LineNumbers, decode_lines, read_lines
-from nmt.text.opening import STDIN, TEXT, check_stdin, name_of, open_raw
+from nmt.text.opening import STDIN, check_stdin, check_texts, name_of, open_raw
 
 TRANSLATIONS = "translations"
 UNPACKED = (".gz", ".xz", ".sgm")  # a pipe with such a name is unpacked as a file is
@@ -40,9 +40,7 @@ def check_text_files(
     """
     if resume and keep_partial:
         raise UsageError("--resume keeps what is translated, so --keep-partial has no effect")
-
-    if source != STDIN:
-        check_file(source, TEXT, "name another, or - for stdin")
+    check_texts([source])
     if alignments and (resume or keep_partial):
         raise UsageError(
             f"--{'resume' if resume else 'keep-partial'} keeps unfinished translations but not"
@@ -67,8 +65,7 @@ def check_prefixes(source: Path, prefix: Path | None, *, prefix_column: bool) ->
     if prefix_column:
         raise UsageError("--prefix and --prefix-column name two sources of prefixes; use one")
     check_stdin([source, prefix])
-    if prefix != STDIN:
-        check_file(prefix, TEXT, "name another file of prefixes")
+    check_texts([prefix], "name another file of prefixes")
 
 
 def check_kept(path: Path) -> None:

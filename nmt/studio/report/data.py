@@ -5,7 +5,6 @@ from dataclasses import asdict
 from typing import Any
 
 from nmt.config import DECLARED, SECTIONS, Recipe
-from nmt.evaluation.card import EvaluationCard
 from nmt.recipe.paper import compare
 from nmt.recipe.toml import toml_value
 from nmt.runs.history import ValidationRecord
@@ -52,7 +51,7 @@ def run_data(run: RunFolder, name: str, notify: Callable[[str], None] = note) ->
         "samples": [sample_data(scored) for scored in reported.scored if scored.samples],
         **recipe_data(recipe),
         **corpus_data(text),
-        "cards": [card_data(card) for card in reported.cards],
+        "cards": [*reported.cards],
     }
 
 
@@ -114,8 +113,3 @@ def corpus_data(text: TrainingText) -> Data:
         "corpus": [asdict(corpus) for corpus in text.corpora],
         "corpus_problems": list(text.problems),
     }
-
-
-def card_data(card: EvaluationCard) -> Data:
-    """Return an evaluation card with the name of its file."""
-    return {"file": card.file, **card.content}

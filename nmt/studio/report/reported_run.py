@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nmt.errors import NmtError
-from nmt.evaluation.card import EvaluationCard, read_cards
+from nmt.evaluation.card import Data, read_cards
 from nmt.evaluation.metrics import Measure, score_measure
 from nmt.runs.history import History, Record, read_history
 from nmt.runs.model_file import open_model
@@ -28,7 +28,7 @@ class ReportedRun(History):
     """Everything that a run folder says about its training so far; it has at least one record."""
 
     measure: Measure  # what validations are scored by
-    cards: tuple[EvaluationCard, ...]  # the newest last
+    cards: tuple[Data, ...]  # the newest last
     parameters: int | None  # of the run's model; None before the first one is saved
 
 

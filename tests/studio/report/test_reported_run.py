@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import NmtError
-from nmt.evaluation.card import EvaluationCard
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.runs import newest_run
 from nmt.studio.report.reported_run import (
@@ -100,8 +99,8 @@ def test_evaluation_cards_are_found_by_their_key(run: RunFolder) -> None:
     (run.path / "b.json").write_text(json.dumps(earlier))
     (run.path / "other.json").write_text('{"a": 1}')
     assert read_run(run).cards == (
-        EvaluationCard("b.json", earlier),
-        EvaluationCard("a.json", later),
+        {"file": "b.json", **earlier},
+        {"file": "a.json", **later},
     )
 
 
