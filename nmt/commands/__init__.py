@@ -169,7 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         text = io.StringIO()
         error.show(text)
         with suppress(OSError):
-            click.echo("\n".join(map(one_line, text.getvalue().split("\n"))), err=True, nl=False)
+            lines = text.getvalue().replace("\n\t", "\n  ").split("\n")  # click indents choices
+            click.echo("\n".join(map(one_line, lines)), err=True, nl=False)
         sys.exit(error.exit_code)
     except NmtError as error:
         complain(str(error))

@@ -229,6 +229,10 @@ def test_control_characters_of_a_name_stay_on_one_line(nmt: Run, tmp_path: Path)
     assert r"Error: Got unexpected extra argument (b\x07)" in result.err
 
 
+def test_choices_of_a_missing_option_are_indented_lines(nmt: Run) -> None:
+    assert "Choose from:\n  ctranslate2,\n" in nmt("export", "model", "folder").err
+
+
 def test_out_of_memory_is_one_message_without_a_traceback(
     nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
