@@ -23,11 +23,11 @@ from corpus_damage import (  # type: ignore[import-not-found] # in this folder
 from damage import Pair  # type: ignore[import-not-found] # in this folder
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
-from nmt.check.detectors import Detector
-from nmt.check.limits import CheckLimits
-from nmt.check.reading import Refused, read_leniently, sample_of
-from nmt.check.segment import Segment
-from nmt.cleaning.optional import OPTIONAL, OTHER_LANGUAGE, optional_detectors
+from nmt.corpora.check.detectors import Detector
+from nmt.corpora.check.limits import CheckLimits
+from nmt.corpora.check.reading import Refused, read_leniently, sample_of
+from nmt.corpora.check.segment import Segment
+from nmt.corpora.clean.optional import OPTIONAL, OTHER_LANGUAGE, optional_detectors
 
 LIMITS = CheckLimits()
 MOST_PAIRS = 20_000  # that each filter examines: language identification takes long

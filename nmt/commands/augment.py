@@ -107,10 +107,10 @@ def command(
     if recipe is None and tag is not None:
         raise UsageError("--tag is written into a recipe; add --recipe and --write-recipe")
 
-    from nmt.augmentation.augment import AugmentTask, augment
-    from nmt.augmentation.methods import METHODS as KNOWN
-    from nmt.augmentation.next_recipe import RecipeWish
-    from nmt.augmentation.report import as_text
+    from nmt.corpora.augment.augment import AugmentTask, augment
+    from nmt.corpora.augment.methods import METHODS as KNOWN
+    from nmt.corpora.augment.next_recipe import RecipeWish
+    from nmt.corpora.augment.report import as_text
     from nmt.decoding.translator.load import load_models
 
     wish = RecipeWish(recipe, new_recipe, data_dir, tag) if recipe and new_recipe else None

@@ -23,7 +23,7 @@ from nmt.text.corpus import GivenText
 from nmt.text.languages import is_language, languages_in_names
 
 if TYPE_CHECKING:
-    from nmt.advice.first_recipe import Wish
+    from nmt.corpora.advise.first_recipe import Wish
 
 
 def language_code(text: str) -> str:
@@ -102,7 +102,7 @@ def command(
       nmt init train.en train.de --dev dev.en dev.de --test test.en test.de
       nmt init corpus.en corpus.de --init-from opus.safetensors
     """
-    from nmt.advice.first_recipe import Wish
+    from nmt.corpora.advise.first_recipe import Wish
 
     text = GivenText(source, target)
     dev_set, test_set = (None if pair is None else GivenText(*pair) for pair in (dev, test))
@@ -183,7 +183,7 @@ def write_recipe(wish: "Wish", remarks: Sequence[str] = ()) -> None:
 
     remarks: more comments for the head of the recipe.
     """
-    from nmt.advice.first_recipe import make_recipe
+    from nmt.corpora.advise.first_recipe import make_recipe
 
     made = make_recipe(wish, note, remarks)
     facts, model = made.survey.facts, made.recipe.model

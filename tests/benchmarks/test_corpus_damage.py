@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.check.corpora import corpus, write
+from tests.corpora.check.corpora import corpus, write
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from nmt.check import examined
-from nmt.check.kinds import KINDS
-from tests.check.corpora import Pairs, corpus, write
+from nmt.corpora.check import examined
+from nmt.corpora.check.kinds import KINDS
 from tests.conftest import Run
+from tests.corpora.check.corpora import Pairs, corpus, write
 
 CLEAN = corpus(400)
 

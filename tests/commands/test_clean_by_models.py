@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.check.corpora import Pairs, write
 from tests.conftest import Run, train_reverse_skilled
+from tests.corpora.check.corpora import Pairs, write
 
 
 @pytest.fixture(scope="module")

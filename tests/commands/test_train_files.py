@@ -9,8 +9,8 @@ import pytest
 
 from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
-from tests.check.corpora import corpus, write
 from tests.conftest import SMALLEST, CommandResult, Run
+from tests.corpora.check.corpora import corpus, write
 
 TINY = SMALLEST | {
     "tokenizer.vocab_size": 60,
@@ -258,9 +258,9 @@ def test_several_workers_need_a_recipe_first(
 @pytest.mark.parametrize(
     ("step", "left"),
     [
-        ("nmt.advice.two_files.check_corpus", False),
-        ("nmt.advice.first_recipe.write_sets", False),
-        ("nmt.advice.first_recipe.write_text", False),
+        ("nmt.corpora.advise.two_files.check_corpus", False),
+        ("nmt.corpora.advise.first_recipe.write_sets", False),
+        ("nmt.corpora.advise.first_recipe.write_text", False),
         ("nmt.training.trainer.set_up_workers", True),
     ],
 )

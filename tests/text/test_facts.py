@@ -24,8 +24,8 @@ from nmt.text.facts import (
     token_facts,
 )
 from nmt.text.prepare import Prepared, open_prepared, prepare
-from tests.check.corpora import Pairs, corpus, write
 from tests.conftest import Run
+from tests.corpora.check.corpora import Pairs, corpus, write
 from tests.diagnosis.trainings import arguments, write_text
 
 CLEAN = corpus(1200)

@@ -1,0 +1,1 @@
+"""Corpora: check them, clean and split them, augment them, and advise on settings for them."""

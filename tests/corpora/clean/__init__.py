@@ -1,0 +1,1 @@
+"""Tests of `nmt.corpora.clean`."""
