@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -99,7 +98,7 @@ Place = Callable[..., str]
 @pytest.fixture
 def place(target: SubwordModel) -> Place:
     def place(
-        model: Any, terms: dict[str, str], text: str = PLAIN, prefix: str = "", max_length: int = 0
+        model: Fake, terms: dict[str, str], text: str = PLAIN, prefix: str = "", max_length: int = 0
     ) -> str:
         places = []
         for source, targets in terms.items():

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, takewhile
 from operator import eq
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from nmt.config import DecodeSettings, ModelSettings
 from nmt.decoding.search.hypothesis import Hypothesis, length_penalty
@@ -34,15 +34,32 @@ from nmt.errors import UsageError
 from nmt.text.tokenizer import UNK, SubwordModel
 from nmt.text.words import spell_pieces
 
-if TYPE_CHECKING:
-    from nmt.decoding.translator.searcher import ModelSearcher
-
 Outputs = list[list[Hypothesis]]  # of each part, best first
 # Words, none if it is between words; the texts before and after.
 Spot = tuple[range, str, str]
 
 # Natural logarithm. A rest that loses less is not searched again: the search would find it again.
 SMALL_LOSS = 1.0
+
+
+class PlacingSearcher(Protocol):
+    """Searches, aligns and scores outputs, for the placing of terms."""
+
+    def find(self, parts: Sequence[SubSegment], settings: DecodeSettings, /) -> Outputs:
+        """Return the hypotheses of each part, best first, without regard to terms."""
+        ...
+
+    def places(
+        self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[int]], /
+    ) -> list[list[int]]:
+        """Return the places of the source tokens that the tokens of outputs are aligned to."""
+        ...
+
+    def forced(
+        self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[Sequence[int]]], /
+    ) -> list[list[tuple[float, ...]]]:
+        """Return the log-probabilities of the tokens of each part's outputs, each with EOS."""
+        ...
 
 
 @dataclass
@@ -153,7 +170,7 @@ class TermPlacer:
     """Places terms in the outputs of batches."""
 
     def __init__(
-        self, searcher: "ModelSearcher", target: SubwordModel, settings: DecodeSettings
+        self, searcher: PlacingSearcher, target: SubwordModel, settings: DecodeSettings
     ) -> None:
         """Take what searches, the subword model of the target language, and how to search."""
         self._searcher = searcher
