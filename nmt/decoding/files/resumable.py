@@ -63,7 +63,9 @@ def find_part(source: Path, part: tuple[int, int] | None) -> Span:
 class Task:
     """The lines of a source that a command translates into an output, and how far that is."""
 
-    def __init__(self, output: Path | None, span: Span = WHOLE, *, keep_partial: bool = False):
+    def __init__(
+        self, output: Path | None, span: Span = WHOLE, *, keep_partial: bool = False
+    ) -> None:
         """Take a file to write, or None for stdout.
 
         span: the lines. keep_partial: keep an unfinished output, as `open_output` does.

@@ -19,7 +19,7 @@ MARK = SPACE.encode()  # begins a word
 
 @dataclass(frozen=True)
 class TargetPrefix:
-    """What an output must begin with; it is false if that is nothing."""
+    """The beginning that an output must have; it is false if there is none."""
 
     ids: tuple[int, ...] = ()  # the tokens of the whole text
     forced: int = 0  # how many of them are given; what follows them has a choice

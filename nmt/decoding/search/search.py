@@ -117,7 +117,7 @@ class Strategy(Protocol):
 
     @property
     def reorders(self) -> bool:
-        """Whether candidates may take the rows of others although no row is left or added."""
+        """True if candidates may take the rows of others although no row is left or added."""
         ...
 
     @property

@@ -91,11 +91,11 @@ class Searcher(ABC):
         """Count the next parts; return True if processes that search must be copied again."""
         return False
 
-    def keep_one_backend(self) -> None:  # noqa: B027 (most searchers have one form)
-        """Search in one form from the start: a job that is continued repeats each last digit."""
+    def keep_one_backend(self) -> None:  # noqa: B027 (others have one backend)
+        """Keep one backend from the start: a job that is continued repeats each last digit."""
 
-    def keep_first_backend(self) -> None:  # noqa: B027
-        """Never change the form: the batches of a server are small, however much work there is."""
+    def keep_first_backend(self) -> None:  # noqa: B027 (others have one backend)
+        """Never change the backend: a server's batches are small, however much work there is."""
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ class ModelSearcher(Searcher):
         return True
 
     def keep_one_backend(self) -> None:
-        """Search in one form from the start: a job that is continued repeats each last digit.
+        """Keep one backend from the start: a job that is continued repeats each last digit.
 
         A continued job does not know how much work was done before it.
         """
@@ -250,7 +250,7 @@ class ModelSearcher(Searcher):
             self._use_pytorch()
 
     def keep_first_backend(self) -> None:
-        """Never change the form."""
+        """Never change the backend."""
         self._is_large = False
 
     def places(

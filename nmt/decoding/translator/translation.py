@@ -1,4 +1,4 @@
-"""What is asked of a translator, and its translations, assembled from hypotheses of a search."""
+"""Requests to a translator, and translations, assembled from the hypotheses of a search."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ def strip_prefix(prefix: str) -> str:
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What a translation should have besides its best text."""
+    """The parts that a translation should have besides its best text."""
 
     n_best: int = 1  # candidates, at most the beam size
     token_scores: bool = False  # the log-probability of each token
