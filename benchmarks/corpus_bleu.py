@@ -33,7 +33,7 @@ from results import (  # type: ignore[import-not-found] # in this folder
 )
 from short_training import nmt, short_schedule  # type: ignore[import-not-found] # in this folder
 
-from nmt.corpora.check.reading import Refused, Text, read_leniently
+from nmt.corpora.pairs import Refused, Text, read_leniently
 from nmt.recipe.files import load_recipe
 from nmt.recipe.toml import toml_value
 from nmt.system.atomic import atomic_folder, write_text

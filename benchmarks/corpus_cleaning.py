@@ -27,11 +27,11 @@ from corpus_damage import (  # type: ignore[import-not-found] # in this folder
 from damage import DAMAGES, Pair  # type: ignore[import-not-found] # in this folder
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
-from nmt.corpora.check.limits import CheckLimits
-from nmt.corpora.check.reading import Refused, Text, read_leniently
-from nmt.corpora.check.segment import Segment
-from nmt.corpora.clean.clean import CleanTask, clean
-from nmt.corpora.clean.rules import DEFAULT_FILTERS
+from nmt.corpora.clean import CleanTask, clean
+from nmt.corpora.filters import DEFAULT_FILTERS
+from nmt.corpora.norms import CheckLimits
+from nmt.corpora.pairs import Refused, Text, read_leniently
+from nmt.corpora.segment import Segment
 from nmt.text.corpus import GivenText
 
 REPETITION = ("duplicates", "near_duplicates")

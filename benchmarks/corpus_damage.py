@@ -20,16 +20,12 @@ import numpy
 from damage import DAMAGES, Pair  # type: ignore[import-not-found] # in this folder
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
-from nmt.corpora.check.detectors import detectors, faults
-from nmt.corpora.check.evidence import Sides
-from nmt.corpora.check.examined import Usable, context_of, examine_text
-from nmt.corpora.check.limits import CheckLimits
-from nmt.corpora.check.overlap import Sources, overlaps
-from nmt.corpora.check.reading import Refused, Text, read_leniently, sample_of
-from nmt.corpora.check.repeats import repeats_of
-from nmt.corpora.check.segment import Segment
-from nmt.corpora.check.slips import follow
-from nmt.corpora.check.traits import Traits
+from nmt.corpora.detectors import detectors, faults
+from nmt.corpora.examine import Sources, Usable, context_of, examine_text, overlaps, repeats_of
+from nmt.corpora.norms import CheckLimits
+from nmt.corpora.pairs import Refused, Text, read_leniently, sample_of
+from nmt.corpora.segment import Segment
+from nmt.corpora.slips import Sides, Traits, follow
 from nmt.text.facts import Hashes, pair_hashes
 
 SHARE = 0.01  # of the pairs get each fault

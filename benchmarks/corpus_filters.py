@@ -23,11 +23,10 @@ from corpus_damage import (  # type: ignore[import-not-found] # in this folder
 from damage import Pair  # type: ignore[import-not-found] # in this folder
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
-from nmt.corpora.check.detectors import Detector
-from nmt.corpora.check.limits import CheckLimits
-from nmt.corpora.check.reading import Refused, read_leniently, sample_of
-from nmt.corpora.check.segment import Segment
-from nmt.corpora.clean.optional import OPTIONAL, OTHER_LANGUAGE, optional_detectors
+from nmt.corpora.detectors import OPTIONAL, OTHER_LANGUAGE, Detector, optional_detectors
+from nmt.corpora.norms import CheckLimits
+from nmt.corpora.pairs import Refused, read_leniently, sample_of
+from nmt.corpora.segment import Segment
 
 LIMITS = CheckLimits()
 MOST_PAIRS = 20_000  # that each filter examines: language identification takes long

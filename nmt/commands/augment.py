@@ -107,10 +107,9 @@ def command(
     if recipe is None and tag is not None:
         raise UsageError("--tag is written into a recipe; add --recipe and --write-recipe")
 
-    from nmt.corpora.augment.augment import AugmentTask, augment
-    from nmt.corpora.augment.methods import METHODS as KNOWN
-    from nmt.corpora.augment.next_recipe import RecipeWish
-    from nmt.corpora.augment.report import as_text
+    from nmt.corpora.augment import AugmentTask, augment, augment_text
+    from nmt.corpora.next_recipe import METHODS as KNOWN
+    from nmt.corpora.next_recipe import RecipeWish
     from nmt.decoding.translator.load import load_models
 
     wish = RecipeWish(recipe, new_recipe, data_dir, tag) if recipe and new_recipe else None
@@ -118,6 +117,6 @@ def command(
     task = AugmentTask(KNOWN[method_name], paths, models, reverse_models, prefix, wish, engine)
     load = partial(load_models, device=device, notify=note, overrides=overrides, engine=engine)
     report = augment(task, lambda path: load([path]), note)
-    click.echo(as_text(report), nl=False, err=True)
+    click.echo(augment_text(report), nl=False, err=True)
     if as_json:
         options.print_json(report)

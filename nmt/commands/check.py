@@ -25,10 +25,10 @@ from nmt.text.languages import TEXT_ENDINGS, languages_in_names
 from nmt.text.opening import STDIN_NAMES, TEXT
 
 if TYPE_CHECKING:
-    from nmt.corpora.advise.first_recipe import Wish
-    from nmt.corpora.check.check_corpus import Task
-    from nmt.corpora.check.finding import Finding
-    from nmt.corpora.check.report import Report
+    from nmt.corpora.check import Task
+    from nmt.corpora.findings import Finding
+    from nmt.corpora.first_recipe import Wish
+    from nmt.corpora.report import Report
 
 OPTION = "--write-recipe"
 LEFT_OUT = ("overlap", "near_overlap")  # errors of given sets: the recipe leaves such pairs out
@@ -84,8 +84,8 @@ def command(
       nmt check corpus.en corpus.de --advise
       nmt check corpus.en corpus.de --write-recipe mine.toml
     """
-    from nmt.corpora.check.check_corpus import check_corpus
-    from nmt.corpora.check.limits import NOT_CHECKED, limits_of
+    from nmt.corpora.check import check_corpus
+    from nmt.corpora.norms import NOT_CHECKED, limits_of
 
     limits = limits_of(changes, NOT_CHECKED)
     given = {name: paths for name, paths in (("dev", dev), ("test", test)) if paths}
@@ -104,9 +104,9 @@ def command(
     if as_json:
         options.print_json(report)
     else:
-        from nmt.corpora.check.table import as_text
+        from nmt.corpora.report import check_text
 
-        click.echo(as_text(report), nl=False)
+        click.echo(check_text(report), nl=False)
         if not (advise or wish):
             click.echo("--advise suggests settings and measures how long the training takes")
     if wish:
@@ -124,8 +124,8 @@ def find_task(
 
     given: dev and test sets, which only files may have.
     """
-    from nmt.corpora.check.check_corpus import Task
-    from nmt.corpora.check.reading import Text
+    from nmt.corpora.check import Task
+    from nmt.corpora.pairs import Text
 
     if len(names) > 2:
         raise UsageError(f"check takes a recipe or two files, but {len(names)} names were given")
@@ -154,8 +154,8 @@ def check_paths(paths: tuple[Path, ...]) -> None:
 
 def recipe_task(recipe: Recipe, data_dir: Path) -> "Task":
     """Return the texts of a recipe."""
-    from nmt.corpora.check.check_corpus import Task
-    from nmt.corpora.check.reading import Text
+    from nmt.corpora.check import Task
+    from nmt.corpora.pairs import Text
 
     folder = DataFolder(data_dir)
     if not recipe.data.train:
@@ -184,8 +184,8 @@ def recipe_task(recipe: Recipe, data_dir: Path) -> "Task":
 
 def with_advice(report: "Report", task: "Task", recipe: Recipe | None) -> "Report":
     """Return a report with advice for the training text, or with the reason why there is none."""
-    from nmt.corpora.advise.advise import Question, advise
-    from nmt.corpora.check.report import Skipped
+    from nmt.corpora.advice import Question, advise
+    from nmt.corpora.report import Skipped
 
     question = Question(task.training, task.held_out, recipe, task.languages)
     try:
@@ -200,7 +200,7 @@ def wish_for(task: "Task", output: Path, data_dir: Path) -> "Wish":
 
     Raises UsageError, before anything is read, if it could not be written.
     """
-    from nmt.corpora.advise.first_recipe import Wish, check_folder
+    from nmt.corpora.first_recipe import Wish, check_folder
 
     if task.recipe:
         raise UsageError(
@@ -239,8 +239,8 @@ def write_advised_recipe(wish: "Wish", report: "Report") -> None:
 
     Raises NmtError if the corpus has errors, because training would be useless.
     """
-    from nmt.corpora.advise.two_files import fix_of_errors
-    from nmt.corpora.advise.words import time_remark
+    from nmt.corpora.advice import time_remark
+    from nmt.corpora.two_files import fix_of_errors
 
     if errors := find_errors(report):
         own = find_errors(replace(report, texts=report.texts[:1]))  # of the training text

@@ -12,7 +12,7 @@ from nmt.errors import UsageError
 from nmt.text.corpus import GivenText
 
 if TYPE_CHECKING:
-    from nmt.corpora.clean.rules import Models
+    from nmt.corpora.filters import Models
 
 
 @click.command("clean")
@@ -82,10 +82,10 @@ def command(
       nmt clean corpus.en corpus.de -o clean --model runs/en_de \\
         --reverse-model runs/de_en --keep-share 0.8
     """
-    from nmt.corpora.check.limits import limits_of, not_cleaned
-    from nmt.corpora.clean.clean import CleanTask, clean
-    from nmt.corpora.clean.report import as_text
-    from nmt.corpora.clean.rules import chosen_filters
+    from nmt.corpora.clean import CleanTask, clean
+    from nmt.corpora.filters import chosen_filters
+    from nmt.corpora.norms import limits_of, not_cleaned
+    from nmt.corpora.report import clean_text
 
     if no_repair and with_ftfy:
         raise click.UsageError("--ftfy repairs text, and --no-repair forbids it; leave out one")
@@ -94,7 +94,7 @@ def command(
     models = choose_models(**scoring)
     text = GivenText(source, target)
     report = clean(CleanTask(text, prefix, filters, limits, not no_repair, with_ftfy, models))
-    click.echo(as_text(report), nl=False, err=True)
+    click.echo(clean_text(report), nl=False, err=True)
     if as_json:
         options.print_json(report)
 
@@ -108,7 +108,7 @@ def choose_models(
     writes_scores: bool,
 ) -> "Models | None":
     """Return the models of the options, if there are any; raises UsageError for half of them."""
-    from nmt.corpora.clean.rules import Models
+    from nmt.corpora.filters import Models
 
     wishes = keep_share is not None or least_score is not None or writes_scores
     if model is None and reverse_model is None:

@@ -12,7 +12,6 @@ from nmt.commands.completion import complete_run
 from nmt.commands.options import FILE, PATH, Function
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
-from nmt.recipe.fine_tuning import TrainedModel, read_trained
 from nmt.recipe.toml import recipe_from_tables
 from nmt.runs.outputs import check_new, check_output
 from nmt.runs.run_folder import RunFolder, run_folder
@@ -23,7 +22,8 @@ from nmt.text.corpus import GivenText
 from nmt.text.languages import is_language, languages_in_names
 
 if TYPE_CHECKING:
-    from nmt.corpora.advise.first_recipe import Wish
+    from nmt.corpora.fine_tuning import TrainedModel
+    from nmt.corpora.first_recipe import Wish
 
 
 def language_code(text: str) -> str:
@@ -102,7 +102,7 @@ def command(
       nmt init train.en train.de --dev dev.en dev.de --test test.en test.de
       nmt init corpus.en corpus.de --init-from opus.safetensors
     """
-    from nmt.corpora.advise.first_recipe import Wish
+    from nmt.corpora.first_recipe import Wish
 
     text = GivenText(source, target)
     dev_set, test_set = (None if pair is None else GivenText(*pair) for pair in (dev, test))
@@ -132,15 +132,16 @@ def check_recipe_path(path: Path, option: str = "--output") -> None:
     check_output(path, option=option)
 
 
-def trained_model(path: Path) -> TrainedModel:
+def trained_model(path: Path) -> "TrainedModel":
     """Return the model at a path, a file or a run folder; raises NmtError if there is none."""
+    from nmt.corpora.fine_tuning import read_trained
     from nmt.runs.model_file import find_model
 
     return read_trained(find_model(path, "--init-from"))
 
 
 def choose_languages(
-    text: GivenText, given: tuple[str | None, str | None], start: TrainedModel | None
+    text: GivenText, given: tuple[str | None, str | None], start: "TrainedModel | None"
 ) -> tuple[str, str]:
     """Return the languages that were given, else those of the file names, else ask on a terminal.
 
@@ -183,7 +184,7 @@ def write_recipe(wish: "Wish", remarks: Sequence[str] = ()) -> None:
 
     remarks: more comments for the head of the recipe.
     """
-    from nmt.corpora.advise.first_recipe import make_recipe
+    from nmt.corpora.first_recipe import make_recipe
 
     made = make_recipe(wish, note, remarks)
     facts, model = made.survey.facts, made.recipe.model

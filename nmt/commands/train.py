@@ -100,8 +100,8 @@ def command(
             )
         given += options.flags_as_overrides("train", init_from=init_from)
     else:
-        from nmt.corpora.advise.first_recipe import Wish
-        from nmt.corpora.advise.two_files import needs_recipe, recipe_path
+        from nmt.corpora.first_recipe import Wish
+        from nmt.corpora.two_files import needs_recipe, recipe_path
 
         text.check_files()
         start = trained_model(Path(init_from)) if init_from else None

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
 from nmt.diagnosis.rates import rounded_up, scale_for, two_digits
-from nmt.recipe.vocabulary_choice import FEWEST
 from nmt.text.facts import RARE, SideFacts
+from nmt.text.learning import FEWEST_TOKENS
 
 # Share of a run that the suggested warm-up takes. Those of the shipped recipes are 1 to 24 %.
 WARMUP_SHARE = 0.1
@@ -68,7 +68,7 @@ def large_vocabulary(training: Training) -> Iterator[Finding]:
         return  # another tokenizer has no rare merges; a given one cannot be changed
     for each in facts.vocabularies:
         share = each.rare / each.size
-        if share <= MOST_RARE or each.size <= FEWEST:
+        if share <= MOST_RARE or each.size <= FEWEST_TOKENS:
             continue
         which = f"the {each.side} vocabulary" if each.side else "the vocabulary"
         # One size is for both sides, and each must be able to learn it.

@@ -6,9 +6,9 @@ from types import ModuleType
 
 import pytest
 
-from nmt.corpora.check.reading import Refused, read_leniently
+from nmt.corpora.pairs import Refused, read_leniently
 from nmt.recipe.files import load_recipe
-from tests.corpora.check.corpora import corpus, write
+from tests.corpora.corpora import corpus, write
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.corpora.check.corpora import corpus, write
+from tests.corpora.corpora import corpus, write
 
 
 def test_what_is_cleaned_is_measured(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.corpora.check.corpora import corpus, write
+from tests.corpora.corpora import corpus, write
 
 
 @pytest.fixture(scope="module")

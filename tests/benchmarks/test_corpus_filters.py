@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.corpora.clean.optional import OPTIONAL
-from tests.corpora.check.corpora import corpus, write
+from nmt.corpora.detectors import OPTIONAL
+from tests.corpora.corpora import corpus, write
 
 
 def test_each_filter_is_measured(tmp_path: Path) -> None:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from nmt.corpora.check.advised import Advice, Advised, Difference
-from nmt.corpora.check.check_corpus import Task, check_corpus
-from nmt.corpora.check.limits import CheckLimits
-from nmt.corpora.check.reading import Text
+from nmt.corpora.check import Task, check_corpus
+from nmt.corpora.norms import CheckLimits
+from nmt.corpora.pairs import Text
+from nmt.corpora.report import Advice, Advised, Difference
 from nmt.studio.corpus_page.page import render_check
 from tests.browser.audit import faint_texts
 from tests.browser.conftest import Browser
-from tests.corpora.check.corpora import corpus, write
+from tests.corpora.corpora import corpus, write
 
 
 @pytest.fixture(scope="session")

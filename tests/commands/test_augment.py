@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nmt.corpora.augment.pairs import Made, made_pairs
+from nmt.corpora.augment import Made, made_pairs
 from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
 from nmt.text.tokenizer import load_tokenizer
@@ -203,7 +203,7 @@ def test_a_text_that_changes_meanwhile_makes_no_pairs(
         mono.write_bytes(mono.read_bytes()[5:])
         yield from made_pairs(*arguments)
 
-    monkeypatch.setattr("nmt.corpora.augment.augment.made_pairs", changing)
+    monkeypatch.setattr("nmt.corpora.augment.made_pairs", changing)
     result = nmt("augment", "back-translation", mono, "--model", reverse, "-o", tmp_path / "out")
     assert result.code == 2
     assert f"{mono} was changed while `nmt augment` ran" in result.err

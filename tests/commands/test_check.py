@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from nmt.corpora.check import examined
-from nmt.corpora.check.kinds import KINDS
+from nmt.corpora import examine as examined
+from nmt.corpora.findings import KINDS
 from tests.conftest import Run
-from tests.corpora.check.corpora import Pairs, corpus, write
+from tests.corpora.corpora import Pairs, corpus, write
 
 CLEAN = corpus(400)
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from nmt.corpora.advise import trial
-from nmt.corpora.check.advised import Forecast
+from nmt.corpora import trial
+from nmt.corpora.report import Forecast
 from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe, write_recipe
 from nmt.recipe.settings import get_setting, with_settings
 from tests.conftest import Run
-from tests.corpora.check.corpora import corpus, write
+from tests.corpora.corpora import corpus, write
 
 pytestmark = pytest.mark.usefixtures("forecast")
 PAIRS = corpus(400)

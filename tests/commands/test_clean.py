@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from nmt.corpora.check import examined
-from nmt.corpora.clean.rules import ALWAYS, DEFAULT_FILTERS
+from nmt.corpora import examine as examined
+from nmt.corpora.filters import ALWAYS, DEFAULT_FILTERS
 from nmt.text import encode
 from tests.conftest import Run
-from tests.corpora.check.corpora import Pairs, corpus, write
+from tests.corpora.corpora import Pairs, corpus, write
 
 CLEAN = corpus(400)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Run, train_reverse_skilled
-from tests.corpora.check.corpora import Pairs, write
+from tests.corpora.corpora import Pairs, write
 
 
 @pytest.fixture(scope="module")

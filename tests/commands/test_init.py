@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nmt.config import DECLARED
-from nmt.corpora.check.segment import Segment
+from nmt.corpora.segment import Segment
 from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import get_setting
 from tests.commands.parallel_text import sets, text, write

@@ -61,7 +61,7 @@ def test_a_failure_leaves_nothing_in_the_way(
         if place == "set":  # after all is written, before the folder gets its name
             patch.setattr("nmt.system.atomic.os.fsync", fail)
         else:
-            patch.setattr("nmt.corpora.advise.first_recipe.write_text", fail)
+            patch.setattr("nmt.corpora.first_recipe.write_text", fail)
         result = nmt("init", *paths, "--data-dir", "new/data")
         assert result.code in (1, 130)
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}

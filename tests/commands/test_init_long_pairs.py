@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nmt.recipe.files import load_recipe
 from tests.conftest import Run
-from tests.corpora.check.corpora import corpus, write
+from tests.corpora.corpora import corpus, write
 
 
 def paragraphs(sentences: int, pairs: int) -> list[tuple[str, str]]:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from nmt.corpora.check.segment import Segment
+from nmt.corpora.segment import Segment
 from nmt.text.lines import read_segments
 from tests.conftest import Run
-from tests.corpora.check.corpora import Pairs, corpus, write
+from tests.corpora.corpora import Pairs, corpus, write
 
 
 def read(folder: Path, kind: str, ending: str = "") -> Pairs:

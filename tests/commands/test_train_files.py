@@ -10,7 +10,7 @@ import pytest
 from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
 from tests.conftest import SMALLEST, CommandResult, Run
-from tests.corpora.check.corpora import corpus, write
+from tests.corpora.corpora import corpus, write
 
 TINY = SMALLEST | {
     "tokenizer.vocab_size": 60,
@@ -258,9 +258,9 @@ def test_several_workers_need_a_recipe_first(
 @pytest.mark.parametrize(
     ("step", "left"),
     [
-        ("nmt.corpora.advise.two_files.check_corpus", False),
-        ("nmt.corpora.advise.first_recipe.write_sets", False),
-        ("nmt.corpora.advise.first_recipe.write_text", False),
+        ("nmt.corpora.two_files.check_corpus", False),
+        ("nmt.corpora.first_recipe.write_sets", False),
+        ("nmt.corpora.first_recipe.write_text", False),
         ("nmt.training.trainer.set_up_workers", True),
     ],
 )

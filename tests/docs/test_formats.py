@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
-from nmt.corpora.check.kinds import KINDS
-from nmt.corpora.check.limits import CheckLimits
+from nmt.corpora.findings import KINDS
+from nmt.corpora.norms import CheckLimits
 from tests.conftest import Run
 from tests.docs.markdown import DOCS, code_spans, parts
 

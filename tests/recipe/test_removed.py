@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from nmt.corpora.fine_tuning import fine_tuning_settings, read_trained
+from nmt.corpora.presets import CorpusFacts
 from nmt.errors import NmtError, UsageError
-from nmt.recipe.corpus_size import CorpusFacts
 from nmt.recipe.files import load_recipe, parse_recipe
-from nmt.recipe.fine_tuning import fine_tuning_settings, read_trained
 from nmt.recipe.removed import REMOVED
 from nmt.recipe.toml import to_toml, was_written
 from nmt.runs.model_file import write_metadata

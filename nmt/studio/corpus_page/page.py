@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from nmt.corpora.check.report import Report
-from nmt.corpora.check.table import printable, summary
+from nmt.corpora.report import Report, printable, summary
 from nmt.studio.pages import shell
 from nmt.studio.pages.bundle import bundle
 from nmt.system.json_data import json_text, parse_object

@@ -1,1 +1,0 @@
-"""Make more training text with models: `nmt augment`."""

@@ -1,1 +1,0 @@
-"""Look at parallel text before training: find what would spoil a model, and say how to fix it."""

@@ -1,1 +1,0 @@
-"""Make better corpora of given ones: `nmt split` and `nmt clean`."""

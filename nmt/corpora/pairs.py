@@ -1,0 +1,189 @@
+"""Read parallel text that may be damaged, and write the text that a command makes of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import IO
+
+from nmt.corpora.findings import SHOWN, Example
+from nmt.errors import NmtError, UsageError
+from nmt.runs.outputs import check_output
+from nmt.system.atomic import atomic_paths
+from nmt.system.log import progress_bar
+from nmt.text.languages import languages_in_names
+from nmt.text.lines import read_lines
+from nmt.text.opening import MAGIC, text_file
+
+Pair = tuple[str, str]
+Row = tuple[int, str, str]  # line number from 1, source, target
+
+
+@dataclass(frozen=True)
+class Text:
+    """Parallel text: two aligned files, or one TSV file."""
+
+    name: str  # such as "train"
+    paths: tuple[Path, ...]
+
+    @property
+    def title(self) -> str:
+        """The names of the files."""
+        return " + ".join(map(str, self.paths))
+
+
+@dataclass
+class Refused:
+    """The lines of a text that training would refuse."""
+
+    unreadable: set[int] = field(default_factory=set)  # line numbers, from 1
+    without_tab: set[int] = field(default_factory=set)
+    examples: list[Example] = field(default_factory=list)  # of the unreadable ones
+    lines: list[int] = field(default_factory=lambda: [0, 0])  # of source and target
+
+    def add(self, number: int, error: NmtError) -> None:
+        """Record a line that cannot be read."""
+        self.unreadable.add(number)
+        if len(self.examples) < SHOWN:
+            self.examples.append(Example(number, str(error)))
+
+    def between(self, first: int, count: int) -> frozenset[int]:
+        """Return the places, from 0, of recorded lines among `count` lines from `first` on."""
+        known = self.unreadable | self.without_tab if self.without_tab else self.unreadable
+        if not known:
+            return frozenset()
+        return frozenset(place for place in range(count) if first + place in known)
+
+
+def read_leniently(text: Text, refused: Refused) -> Iterator[Pair]:
+    """Yield the pairs of a text up to the end of the shorter file.
+
+    A line that training would refuse is recorded in `refused`. It is blank here if it is not UTF-8
+    or too long, and without a target if it has no tab. Raises NmtError for a file that cannot be
+    read or is damaged.
+    """
+    if len(text.paths) == 1:
+        yield from read_columns(text.paths[0], refused)
+        return
+    sides = [read_lines(path, refused.add) for path in text.paths]
+    for source, target in zip_longest(*sides):
+        refused.lines[0] += source is not None
+        refused.lines[1] += target is not None
+        if source is not None and target is not None:
+            yield source, target
+
+
+def read_columns(path: Path, refused: Refused) -> Iterator[Pair]:
+    """Yield the first two columns of the lines of a TSV file; a line without a tab is a source."""
+    for number, line in enumerate(read_lines(path, refused.add), start=1):
+        refused.lines = [number, number]
+        source, tab, rest = line.partition("\t")
+        if not tab and line.strip():
+            refused.without_tab.add(number)
+        yield source, rest.partition("\t")[0]
+
+
+def read_first(text: Text, refused: Refused) -> Iterator[Pair]:
+    """Yield the pairs of a text that is read once more later; a progress bar counts them."""
+    pairs = read_leniently(text, refused)
+    yield from progress_bar(iterable=pairs, unit="pair", unit_scale=True, desc=f"read {text.name}")
+
+
+def sample_of(text: Text, most: int, refused: Refused | None = None) -> list[Row]:
+    """Return at most this many pairs of a text with something on both sides, spread over it.
+
+    refused: receives what `read_leniently` refuses, and the numbers of lines.
+    """
+    step, kept = 1, list[Row]()
+    for number, (source, target) in enumerate(read_first(text, refused or Refused())):
+        if number % step == 0:
+            kept.append((number + 1, source, target))
+            if len(kept) > most:
+                kept = kept[::2]
+                step *= 2
+    return [row for row in kept if row[1].strip() and row[2].strip()]
+
+
+def with_texts(text: Text, examples: list[Example]) -> list[Example]:
+    """Return examples with the segments of their lines, which are read again."""
+    wanted = {each.line for each in examples}
+    last, texts = max(wanted, default=0), dict[int, Pair]()
+    for number, pair in enumerate(read_leniently(text, Refused()), start=1):
+        if number in wanted:
+            texts[number] = pair
+        if number >= last:
+            break
+    return [each.with_texts(*texts.get(each.line, ("", ""))) for each in examples]
+
+
+OPTION = "-o"
+REJECTED = "rejected"  # the ending of the file of removed pairs, before .tsv
+
+
+@dataclass(frozen=True)
+class Names:
+    """Name new files: the beginning is given, and the endings are those of the old files."""
+
+    prefix: str  # the path of a folder ends in a slash
+    endings: tuple[str, str]  # of source and target, such as "en.gz"
+
+    @classmethod
+    def of(cls, prefix: str, paths: Sequence[Path]) -> "Names":
+        """Return the names of files made of two aligned files or of one TSV file.
+
+        Raises UsageError for an empty prefix, with which the files would be hidden.
+        """
+        return cls.of_languages(prefix, languages_in_names(paths), paths)
+
+    @classmethod
+    def of_languages(
+        cls, prefix: str, languages: tuple[str, str], paths: Sequence[Path]
+    ) -> "Names":
+        """Return the names of files in two languages, packed if one of the old files is."""
+        if not prefix:
+            raise UsageError(f"{OPTION} is empty; give a prefix such as mine, or a folder and /")
+        if prefix.rpartition("/")[2] in (".", ".."):
+            raise UsageError(f"{OPTION} {prefix} is a folder; add a slash: {OPTION} {prefix}/")
+        if "" in languages or languages[0] == languages[1]:
+            languages = ("source", "target")
+        packed = next((path.suffix for path in paths if path.suffix in MAGIC), "")
+        first, second = (f"{each}{packed}" for each in languages)
+        return cls(prefix, (first, second))
+
+    def path(self, ending: str) -> Path:
+        """Return the path of a file with an ending."""
+        return Path(f"{self.prefix}{'' if self.prefix.endswith('/') else '.'}{ending}")
+
+    def sides(self, kind: str = "") -> tuple[Path, Path]:
+        """Return the paths of source and target; kind: such as "train"."""
+        dot = "." if kind else ""
+        first, second = (self.path(f"{kind}{dot}{ending}") for ending in self.endings)
+        return first, second
+
+
+@contextmanager
+def text_outputs(paths: Mapping[str, Sequence[Path]]) -> Iterator[dict[str, list[IO[str]]]]:
+    """Yield streams to write files that a command makes, by the keys of `paths`.
+
+    A file that ends in .gz or .xz is compressed. No file is replaced if the block raises.
+    """
+    finals = [path for each in paths.values() for path in each]
+    with atomic_paths(finals) as partials, ExitStack() as streams:
+        opened = (
+            streams.enter_context(text_file(partial, path.suffix))
+            for path, partial in zip(finals, partials, strict=True)
+        )
+        yield {key: [next(opened) for _ in each] for key, each in paths.items()}
+
+
+def check_paths(paths: Mapping[str, Sequence[Path]], sources: Sequence[Path]) -> None:
+    """Raise UsageError unless a command may write these files; call it before work starts."""
+    for each in paths.values():
+        for path in each:
+            check_output(path, sources, OPTION)
+
+
+def row(*cells: object) -> str:
+    """Return a line of a TSV file; tabs become spaces."""
+    return "\t".join(str(cell).replace("\t", " ") for cell in cells) + "\n"

@@ -1,0 +1,174 @@
+"""Try a recipe for a minute, in memory, to forecast how long its training takes on this machine.
+
+The trial uses the parts that a training uses: tokenizer, batches, updates, memory probe, precision
+and validation. It writes no file, and a later training does not depend on it.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count, starmap
+from statistics import median
+from time import perf_counter, process_time
+
+import torch
+
+from nmt.config import Recipe
+from nmt.corpora.report import Forecast
+from nmt.corpora.survey import encoded, learn_from
+from nmt.errors import NmtError
+from nmt.model.transformer import Transformer
+from nmt.recipe.settings import with_settings
+from nmt.system.threads import thread_count, thread_pool_for
+from nmt.text.corpus import Pair
+from nmt.text.prepare import Prepared
+from nmt.training.feed import Feed, Pace, pace_of, plan_batches, training_feed
+from nmt.training.memory_probe import check_memory, check_model_fits
+from nmt.training.precision import measured_precision
+from nmt.training.setup import Inputs, Setup, unless_measured
+from nmt.training.trainer import initial_network, training_pairs
+from nmt.training.updates import StartedUpdate, Updater
+from nmt.training.validation import DevSet
+from nmt.training.workers import Workers
+
+WARM_UP_UPDATES, WARM_UP_SECONDS = 3, 2.0  # the first updates are slow; whichever ends later
+SLOW_SECONDS = 5.0  # an update that takes as long needs no more warm-up
+MOST_UPDATES, MOST_SECONDS = 200, 20.0  # to measure; whichever ends first
+FEWEST_UPDATES = 3  # to measure, even if the machine is so slow that no time is left
+TRIAL_SECONDS = 50.0  # from the start of the trial to the last update
+FIRST_SEGMENTS, ENOUGH_SECONDS = 64, 1.0  # of a validation; four times as many until it is enough
+
+
+@dataclass(frozen=True)
+class TrialText:
+    """Hold the text for a trial: a sample."""
+
+    pairs: Sequence[tuple[str, str]]  # to train on
+    dev: Sequence[tuple[str, str]]  # a part of the dev set, or pairs like them
+    dev_pairs: int  # in the whole dev set
+
+
+def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
+    """Train for about half a minute and return how long the whole training takes.
+
+    Raises NmtError if memory does not suffice, or if the text is too small for a vocabulary.
+    """
+    if device.type == "cpu":
+        check_model_fits(recipe)
+    deadline = perf_counter() + TRIAL_SECONDS
+    recipe = unless_measured(recipe, device)
+    workers, pace = Workers(), pace_of(device)
+    with torch.random.fork_rng(devices=[]):
+        tokenizer = learn_from(text.pairs, recipe.tokenizer)
+        shard = encoded(text.pairs, tokenizer, recipe.data)
+        if not len(shard):
+            raise NmtError("no pair of the sample is left after cleaning")
+        setup = Setup(recipe, Prepared(tokenizer, (shard,), ("the sample",), ""), Inputs((), None))
+        dataset = training_pairs(setup)
+        network = initial_network(setup, dataset).to(device)
+        updater = Updater(recipe, network, workers, device)
+        # An untrained model writes all that it may: in this check, as much as its sources.
+        brief = with_settings(recipe, {"decode.max_extra_tokens": 1})
+        dev = DevSet(brief, [*starmap(Pair, text.dev)], tokenizer, thread_pool_for(device))
+
+        def feed() -> Feed:
+            return training_feed(recipe.train, dataset, pace, device, workers, epoch=0, batch=0)
+
+        if recipe.train.precision == "auto":
+            updater.precision, _ = measured_precision(updater, feed())
+        updater.set_up()
+        plan = plan_batches(recipe.train, dataset, 0)
+        multiple = pace.length_multiple
+        micro_batch_tokens = check_memory(
+            recipe, plan, dataset, 0, dev, updater, network, workers, multiple
+        )
+        recipe = with_settings(recipe, {"train.micro_batch_tokens": micro_batch_tokens})
+        with feed() as batches:
+            speed = measure_updates(updater, batches, pace, deadline)
+        mean_tokens = round(float(dataset.target_lengths.mean()))
+        validation = validation_seconds(setup, text, network, mean_tokens)
+    return whole(recipe, speed, validation, updater.precision, device)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Hold the time of measured updates."""
+
+    seconds: list[float]  # of each
+    processor_share: float  # of the time of this process's threads on a CPU; 1 if there is a GPU
+
+
+def measure_updates(updater: Updater, batches: Feed, pace: Pace, deadline: float) -> Speed:
+    """Measure updates, one after the other as in a training, after a warm-up.
+
+    deadline: as `perf_counter` counts, when to end after the fewest updates.
+    """
+    started: deque[StartedUpdate] = deque()
+    seconds: list[float] = []
+    begun = since = perf_counter()
+    warm_since = worked = 0.0  # seconds; 0: not warm yet
+    for number in count(1):
+        batch = next(batches)
+        started.append(updater.start(batch.share, number, batch.counts, None))
+        while len(started) > pace.late_results:
+            started.popleft().result()
+        now = perf_counter()
+        last, since = now - since, now
+        if warm_since:
+            seconds.append(last)
+            is_enough = len(seconds) >= MOST_UPDATES or now - warm_since >= MOST_SECONDS
+            if is_enough or (len(seconds) >= FEWEST_UPDATES and now >= deadline):
+                break
+        elif last >= SLOW_SECONDS or (number >= WARM_UP_UPDATES and now - begun >= WARM_UP_SECONDS):
+            warm_since, worked = now, process_time()
+    while started:
+        started.popleft().result()
+    share = 1.0
+    if updater.device.type == "cpu":
+        share = (process_time() - worked) / (since - warm_since) / torch.get_num_threads()
+    return Speed(seconds, min(1.0, share))
+
+
+def validation_seconds(
+    setup: Setup, text: TrialText, network: Transformer, target_tokens: int
+) -> float:
+    """Return about how long a validation takes, from one on a part of the dev set.
+
+    target_tokens: the length of each translation. An untrained model would write longer ones.
+    """
+    of_length = {"decode.min_length": target_tokens, "decode.max_length": target_tokens}
+    recipe = with_settings(setup.recipe, {**of_length, "decode.odd_input": "as_is"})
+    pool = thread_pool_for(network.device)
+    size = FIRST_SEGMENTS
+    while True:
+        part = [*starmap(Pair, text.dev[:size])]
+        dev = DevSet(recipe, part, setup.prepared.tokenizer, pool)
+        started = perf_counter()
+        dev.validate(network)
+        seconds = perf_counter() - started
+        if seconds >= ENOUGH_SECONDS or len(part) == len(text.dev):
+            return seconds * text.dev_pairs / len(part)
+        size *= 4
+
+
+def whole(
+    recipe: Recipe, speed: Speed, validation: float, precision: str, device: torch.device
+) -> Forecast:
+    """Return the forecast for a whole training; validation: the seconds of one."""
+    train = recipe.train
+    validations = -(-train.max_updates // train.validate_updates) + 1  # one is of the average
+    update = median(speed.seconds)
+    name = f"CPU, {thread_count()}"
+    if device.type != "cpu":
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return Forecast(
+        seconds=train.max_updates * update + validations * validation,
+        seconds_per_update=update,
+        measured_updates=len(speed.seconds),
+        updates=train.max_updates,
+        seconds_per_validation=validation,
+        validations=validations,
+        processor_share=speed.processor_share,
+        precision=precision,
+        device=name,
+    )

@@ -1,0 +1,84 @@
+"""Dual conditional cross-entropy: its formula, and what is kept by it."""
+
+from collections.abc import Iterator, Sequence
+from math import exp
+from pathlib import Path
+from typing import Any, cast
+
+import numpy
+import pytest
+
+from nmt.corpora.cross_entropy import TOO_LONG, CrossEntropy, Floats, dual_scores
+from nmt.corpora.filters import CleanBlock, Models
+from nmt.corpora.pairs import Pair
+from nmt.text.facts import Hashes
+
+PAIRS = [("a", "A"), ("b", "B"), ("c", "C"), ("d", "D"), ("e", "E")]
+# The scores are exp(-1), exp(-2), exp(-1), exp(-3), 0.
+ENTROPIES = [(1.0, 1.0), (1.0, 2.0 - 1 / 3), (1.0, 1.0), (3.0, 3.0), (TOO_LONG, TOO_LONG)]
+
+
+def test_the_score_falls_with_the_mean_and_with_the_difference() -> None:
+    # |2 - 1| + (2 + 1) / 2 = 2.5, and the same if the models change places.
+    found = dual_scores(numpy.array([[2, 1], [1, 2], [0, 0], [1.5, 1.5]], numpy.float32))
+    assert found == pytest.approx([exp(-2.5), exp(-2.5), 1, exp(-1.5)])
+
+
+class Known(CrossEntropy):
+    """Knows the cross-entropies of pairs without models."""
+
+    def __init__(self, **settings: float) -> None:
+        models = Models(Path("a"), Path("b"), keep_share=None, least_score=None)
+        for name, value in settings.items():
+            object.__setattr__(models, name, value)
+        super().__init__(models, cast(Any, None))
+
+    def entropies(self, pairs: Sequence[Pair]) -> Floats:
+        """Look up the values."""
+        found = [ENTROPIES[PAIRS.index(pair)] for pair in pairs]
+        return numpy.array(found, numpy.float32).reshape(-1, 2)
+
+
+def blocks() -> Iterator[CleanBlock]:
+    """Yield the pairs in two blocks, and one that other filters have emptied."""
+    for first, last in ((0, 2), (2, 2), (2, 5)):
+        nothing: Hashes = numpy.zeros(last - first, numpy.uint64)
+        lines = numpy.arange(first, last) + 1
+        yield CleanBlock(PAIRS[first:last], lines, nothing, nothing, [], {})
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [
+        ({"least_score": 0.3}, "ac"),
+        ({"least_score": 0.1}, "abc"),
+        ({"keep_share": 0.2}, "a"),  # of equal scores, the first one
+        ({"keep_share": 0.4}, "ac"),
+        ({"keep_share": 0.8}, "abcd"),
+        ({"keep_share": 0.8, "least_score": 0.1}, "abc"),
+        ({}, "abcde"),
+    ],
+    ids=lambda value: "-".join(value) or "nothing" if isinstance(value, dict) else value,
+)
+def test_the_best_pairs_are_kept_in_order(settings: dict[str, float], kept: str) -> None:
+    scores: list[str] = []
+    filters = Known(**settings)
+    found = [*filters.filtered(blocks, scores.append)]
+    assert "".join(source for block in found for source, _ in block.pairs) == kept
+    rejected = [each for block in found for each in block.rejected]
+    assert [each.line for each in rejected] == [
+        line for line, (source, _) in enumerate(PAIRS, start=1) if source not in kept
+    ]
+    assert {each.kind for each in rejected} <= {"cross_entropy"}
+    assert [line.split("\t")[0] for line in scores] == ["line", "1", "2", "3", "4", "5"]
+    assert scores[4].split("\t")[1:] == ["0.049787", "3.0000", "3.0000\n"]
+    assert filters.counts.scored == 5
+    lowest = {"a": exp(-1), "c": exp(-1), "b": exp(-2), "d": exp(-3), "e": 0}[kept[-1]]
+    assert filters.counts.lowest_kept == pytest.approx(min(lowest, exp(-2) if "b" in kept else 1))
+
+
+def test_a_pair_that_no_model_can_read_is_explained() -> None:
+    found = [*Known(least_score=0.04).filtered(blocks)]
+    assert found[-1].rejected[-1].reason == "more tokens than a model can read"
+    (reason,) = (each.reason for each in found[0].rejected) if found[0].rejected else ("",)
+    assert reason == ""

@@ -1,0 +1,75 @@
+"""Choose the pairs to hold out."""
+
+import pytest
+
+from nmt.corpora.held_out import MOST_HELD_OUT, PairHasher, Plan, Sizes, hashed, hold_out, placed
+from nmt.errors import NmtError
+
+WORDS = [f"{first}{second}{third}" for first in "bdfgk" for second in "aeiou" for third in "lmnrst"]
+
+
+def unlike(count: int) -> list[tuple[str, str]]:
+    """Return pairs that have no side nearly in common."""
+    sides = [f"{WORDS[n // 150]} {WORDS[n % 150]}" for n in range(count)]
+    return [(side, side.upper() + "x") for side in sides]
+
+
+def plan_of(hasher: PairHasher, dev: int | None = None, test: int | None = None) -> Plan:
+    return hold_out(hasher.rows(), Sizes(dev, test), name="c.en", fix="give more")
+
+
+def counts(plan: Plan) -> list[int]:
+    """Return how many pairs are removed, in train, in dev and in test."""
+    return [int((plan.places == place).sum()) for place in (-1, 0, 1, 2)]
+
+
+def test_a_twentieth_but_at_most_a_thousand_are_held_out() -> None:
+    assert counts(plan_of(hashed(unlike(100)))) == [0, 90, 5, 5]
+    most = MOST_HELD_OUT
+    assert counts(plan_of(hashed(unlike(22_000)))) == [0, 20_000, most, most]
+
+
+def test_only_the_sets_that_are_wanted_are_held_out() -> None:
+    pairs = unlike(100)
+    plan = plan_of(hashed(pairs), dev=0)
+    assert counts(plan) == [0, 95, 0, 5]
+    kinds = [kind for kind, _ in placed(pairs, plan, "c.en")]
+    assert (kinds.count("train"), kinds.count("test")) == (95, 5)
+    nothing = plan_of(hashed([*pairs, ("", "")]), dev=0, test=0)
+    assert counts(nothing) == [1, 100, 0, 0]
+    assert nothing.firsts.tolist() == [*range(100), -1]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ([], "c.en has no pair with text on both sides"),
+        ([("", "")], "c.en has no pair with text on both sides"),
+        (unlike(2), r"can be held out, too few for 2 and .*; give more"),
+    ],
+)
+def test_too_few_groups_are_an_error(pairs: list[tuple[str, str]], message: str) -> None:
+    with pytest.raises(NmtError, match=message):
+        plan_of(hashed(pairs))
+
+
+def test_near_duplicates_of_given_segments_are_left_out() -> None:
+    given = hashed([("A dog.", "Ein Hund."), ("", "leer")]).segments()
+    hasher = PairHasher(given)
+    pairs = [
+        ("a DOG 7", "x"),
+        ("y", '"ein Hund"'),
+        ("ein Hund", "a dog"),
+        ("leer", "leer"),
+        ("", ""),
+    ]
+    assert [hasher.add(pair) for pair in pairs] == [False, False, True, True, False]
+    assert (hasher.overlap, hasher.blank) == (2, 1)
+
+
+def test_a_corpus_that_changes_between_two_readings_is_an_error() -> None:
+    pairs = unlike(40)
+    plan = plan_of(hashed(pairs))
+    for other in (pairs[:-1], [*pairs, *pairs]):
+        with pytest.raises(NmtError, match=r"c\.en changed while it was read"):
+            list(placed(other, plan, "c.en"))

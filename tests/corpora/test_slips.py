@@ -1,0 +1,139 @@
+"""Two files that slip are followed, and files that do not are left alone."""
+
+import random
+from collections.abc import Callable
+from warnings import catch_warnings, simplefilter
+
+import numpy
+import pytest
+
+from nmt.corpora.segment import Segment
+from nmt.corpora.slips import Course, Sides, Stretch, Traits, bits_of, common_prefixes, follow
+from tests.corpora.corpora import Pairs, corpus
+
+PAIRS = corpus(3000)
+EVIDENCE = 25.0
+NEAR = 20  # lines
+
+
+def course(sources: list[str], targets: list[str]) -> Course:
+    sides = [[Segment(text) for text in side] for side in (sources, targets)]
+    common = common_prefixes(sides[0]) | common_prefixes(sides[1])
+    source, target = (Traits.of(side, common) for side in sides)
+    return follow(Sides(source, target, 1.0), EVIDENCE)
+
+
+def sides_of(pairs: Pairs) -> tuple[list[str], list[str]]:
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def test_aligned_files_do_not_slip() -> None:
+    assert course(*sides_of(PAIRS)) == Course((), (), 0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_text_that_is_sorted_by_length_does_not_slip(seed: int) -> None:
+    """Neighbours have equal lengths, so lengths tell nothing."""
+    draw = random.Random(seed)
+    sample = draw.sample(PAIRS, draw.choice((250, 500, 1000)))
+    assert course(*sides_of(sorted(sample, key=lambda pair: len(pair[0])))).slips == ()
+
+
+def test_titles_before_sentences_are_not_sorted_by_length() -> None:
+    """In them, lengths tell which line is lost."""
+    titles = [(" ".join(s.split()[:2]), " ".join(t.split()[:2])) for s, t in PAIRS[:1000]]
+    texts = sides_of(titles + PAIRS[1000:2000])
+    del texts[1][1500]
+    found = course(*texts)
+    assert [(slip.before, slip.after) for slip in found.slips] == [(0, -1)]
+    assert abs(found.slips[0].line - 1501) <= NEAR
+
+
+@pytest.mark.parametrize("size", [504, 1009, 1010])
+def test_unrelated_lines_are_no_slip_at_any_size(size: int) -> None:
+    """Sizes at which lines a fixed distance apart would be pairs again, or neighbours."""
+    sources, targets = sides_of(PAIRS[:size])
+    part = targets[100:300]
+    random.Random(1).shuffle(part)
+    found = course(sources, [*targets[:100], *part, *targets[300:]])
+    assert found.slips == ()
+
+
+@pytest.mark.parametrize("line", [3, 640, 1999, 2900])
+@pytest.mark.parametrize(("side", "after"), [(0, 1), (1, -1)], ids=["source", "target"])
+def test_a_lost_line_is_named(line: int, side: int, after: int) -> None:
+    texts = sides_of(PAIRS)
+    del texts[side][line]
+    found = course(*texts)
+    assert [(slip.before, slip.after) for slip in found.slips] == [(0, after)]
+    assert abs(found.slips[0].line - 1 - line) <= NEAR
+    assert abs(found.misplaced - (3000 - line)) <= NEAR
+
+
+@pytest.mark.parametrize("lost", [2, 40, 300])
+def test_a_lost_block_is_named(lost: int) -> None:
+    texts = sides_of(PAIRS)
+    del texts[0][1000 : 1000 + lost]
+    found = course(*texts)
+    assert [(slip.before, slip.after) for slip in found.slips] == [(0, lost)]
+    assert abs(found.slips[0].line - 1001) <= NEAR
+
+
+def test_losses_on_both_sides_cancel_out() -> None:
+    texts = sides_of(PAIRS)
+    del texts[0][500]
+    del texts[1][2000]
+    first, second = course(*texts).slips
+    assert (first.before, first.after, second.before, second.after) == (0, 1, 1, 0)
+
+
+def test_text_that_does_not_belong_together_is_named() -> None:
+    sources, targets = sides_of(PAIRS)
+    part = targets[1000:1600]
+    random.Random(1).shuffle(part)
+    found = course(sources, [*targets[:1000], *part, *targets[1600:]])
+    assert not found.slips
+    (stretch,) = found.unrelated
+    assert abs(stretch.first - 1001) <= NEAR
+    assert abs(stretch.last - 1600) <= NEAR
+
+
+@pytest.mark.parametrize("size", [1000, 3000])
+@pytest.mark.parametrize("way", ["shuffled", "sorted", "sorted by length"])
+def test_files_in_different_orders_do_not_belong_together(size: int, way: str) -> None:
+    sources, targets = sides_of(PAIRS[:size])
+    orders: dict[str, Callable[[list[str]], list[str]]] = {
+        "shuffled": lambda texts: random.Random(1).sample(texts, len(texts)),
+        "sorted": sorted,
+        "sorted by length": lambda texts: sorted(texts, key=len),
+    }
+    whole = Course((), (Stretch(1, size),), 0)
+    assert course(sources, orders[way](targets)) == whole
+    assert course(orders[way](sources), targets) == whole
+
+
+def test_equal_lengths_do_not_make_sides_unrelated() -> None:
+    texts = [f"{chr(97 + n % 26)}{chr(97 + n // 26 % 26)} " * 10 for n in range(600)]
+    with catch_warnings():
+        simplefilter("error")
+        assert course(texts, [text.upper() for text in reversed(texts)]).unrelated == ()
+
+
+def test_words_and_empty_sides_do_not_make_sides_unrelated() -> None:
+    """In a list of words, lengths say little; in an unfinished text, many targets are empty."""
+    words = [(s.split()[0], t.split()[-1]) for s, t in PAIRS[:1000]]
+    assert course(*sides_of(words)) == Course((), (), 0)
+    draw = random.Random(1)
+    pairs = [(s, t if draw.random() < 0.6 else "") for s, t in PAIRS[:1000]]
+    assert course(*sides_of(pairs)).unrelated == ()
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101])
+def test_short_files_are_no_problem(count: int) -> None:
+    assert course(*sides_of(PAIRS[:count])) == Course((), (), 0)
+
+
+def test_bits_are_counted() -> None:
+    numbers = numpy.array([0, 1, 255, 2**63, 2**64 - 1], numpy.uint64)
+    assert bits_of(numbers).tolist() == [0, 1, 8, 1, 64]
+    assert bits_of(numbers[::2]).tolist() == [0, 8, 64]

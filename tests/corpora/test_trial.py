@@ -1,0 +1,116 @@
+"""The trial of a recipe: what it measures, that it leaves nothing behind, how it ends."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.config import Recipe
+from nmt.corpora import trial
+from nmt.corpora.report import Forecast
+from nmt.corpora.trial import TrialText, forecast
+from nmt.errors import NmtError
+from nmt.recipe.files import load_recipe
+from nmt.recipe.settings import with_settings
+from nmt.training import memory_probe
+from nmt.training.updates import Updater
+from tests.conftest import Run, write_tiny_corpus
+
+CPU = torch.device("cpu")
+Forecaster = Callable[[Recipe], Forecast]
+
+
+@pytest.fixture
+def recipe(tiny: Path) -> Recipe:
+    return load_recipe(str(tiny))
+
+
+@pytest.fixture
+def text(tiny: Path) -> TrialText:
+    def pairs(name: str) -> list[tuple[str, str]]:
+        sides = [(tiny.parent / f"{name}.{end}").read_text().split("\n") for end in ("src", "tgt")]
+        return [pair for pair in zip(*sides, strict=True) if pair[0]]
+
+    return TrialText(pairs("train"), pairs("dev"), 100)
+
+
+@pytest.fixture
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "MOST_UPDATES", 4)
+    monkeypatch.setattr(trial, "WARM_UP_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("_short")
+def test_the_time_is_that_of_all_updates_and_validations(recipe: Recipe, text: TrialText) -> None:
+    found = forecast(recipe, text, CPU)
+    assert (found.measured_updates, found.updates) == (4, 12)
+    assert found.validations == 3  # after 6 and 12 updates, and of the average
+    validations = found.validations * found.seconds_per_validation
+    assert found.seconds == pytest.approx(12 * found.seconds_per_update + validations)
+    assert found.seconds_per_update > 0
+    assert 0 < found.processor_share <= 1
+    assert found.precision == "float32"  # the recipe's
+    assert found.device.startswith("CPU, ")
+    few = forecast(recipe, replace(text, dev_pairs=1), CPU)
+    assert few.seconds_per_validation < found.seconds_per_validation
+
+
+@pytest.mark.usefixtures("_short")
+def test_nothing_is_left_behind(recipe: Recipe, text: TrialText, tmp_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    state = torch.random.get_rng_state()
+    forecast(recipe, text, CPU)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.usefixtures("_short")
+def test_too_little_memory_is_an_error(
+    recipe: Recipe, text: TrialText, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory_probe, "available_bytes", lambda: 1000)
+    with pytest.raises(NmtError, match=r"need 0\.0 GB of memory, but 0\.0 GB are available"):
+        forecast(recipe, text, CPU)
+
+
+def test_no_pair_within_the_limits_is_an_error(recipe: Recipe, text: TrialText) -> None:
+    short = with_settings(recipe, {"data.max_length": 1})
+    long = [("sun moon", "MOON SUN")] * 50
+    with pytest.raises(NmtError, match="no pair of the sample is left"):
+        forecast(short, replace(text, pairs=long), CPU)
+
+
+def test_ctrl_c_ends_the_trial_and_its_threads(
+    recipe: Recipe, text: TrialText, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Updater, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        forecast(recipe, text, CPU)
+    assert "feed" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.slow
+def test_the_forecast_agrees_with_a_training(nmt: Run, tmp_path: Path, text: TrialText) -> None:
+    """Other programs may slow one of the two down, so that only the order of magnitude counts."""
+    path = write_tiny_corpus(tmp_path)
+    sizes = {"model.d_model": 128, "model.d_ff": 256, "model.d_k": 64, "model.d_v": 64}
+    longer = {"train.max_updates": 300, "train.validate_updates": 300, "train.report_updates": 10}
+    recipe = with_settings(load_recipe(str(path)), {**sizes, **longer})
+    measured = forecast(recipe, text, CPU)
+    changes = [
+        part for name, value in (sizes | longer).items() for part in ("--set", f"{name}={value}")
+    ]
+    assert nmt("train", path, "--run", "run", *changes).code == 0
+    from nmt.runs.history import read_metrics
+
+    updates = [line for line in read_metrics(Path("run/metrics.jsonl")) if line["kind"] == "train"]
+    seconds = (updates[-1]["seconds"] - updates[0]["seconds"]) / (
+        updates[-1]["update"] - updates[0]["update"]
+    )
+    assert 1 / 3 < measured.seconds_per_update / seconds < 3

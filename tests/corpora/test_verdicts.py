@@ -1,0 +1,48 @@
+"""Translations that are not good enough to train on, by hand."""
+
+import pytest
+
+from nmt.corpora.filters import UNREADABLE
+from nmt.corpora.next_recipe import REASONS, Verdict, verdict_on
+from nmt.decoding.files.quality import Checked
+from nmt.errors import DamagedError
+
+SOURCE = "the old woman reads a letter"
+
+
+@pytest.mark.parametrize(
+    ("source", "translation", "reason"),
+    [
+        (SOURCE, "die alte Frau liest einen Brief", ""),
+        (" ", "", "empty"),
+        (SOURCE, " ", "untranslated"),
+        (SOURCE, f"die alte {'gute ' * 17}Frau", "length"),
+        (SOURCE, "die Frau die Frau die Frau", "repetition"),
+        (SOURCE, "the old woman liest letter", "copy"),
+        (SOURCE, "die alte Frau liest einen \u2047", "unknown"),
+        ("3 + 4", "3 + 4", ""),
+    ],
+)
+def test_the_first_reason_counts(source: str, translation: str, reason: str) -> None:
+    lengths = [len(text.split()) + 1 for text in (source, translation)]
+    source_tokens = lengths[0] if source.strip() else 0
+    verdict = verdict_on(Checked(source, translation, source_tokens, lengths[1], -1.0))
+    assert verdict.reason == reason
+    assert not reason or reason in REASONS
+    assert Verdict.of_line(verdict.as_line(), "here") == verdict
+
+
+def test_a_low_score_and_other_numbers_are_no_reasons() -> None:
+    """They are common in good translations of a weak model."""
+    assert verdict_on(Checked(SOURCE, "die Frau liest 2 Briefe", 7, 6, -30.0)).reason == ""
+
+
+def test_a_line_that_holds_no_verdict_is_damaged() -> None:
+    with pytest.raises(DamagedError, match="here is damaged"):
+        Verdict.of_line('{"text": 1}', "here")
+    with pytest.raises(DamagedError, match="here is damaged"):
+        Verdict.of_line("[]", "here")
+
+
+def test_unreadable_lines_have_a_meaning_of_their_own() -> None:
+    assert next(iter(REASONS)) == UNREADABLE
