@@ -33,10 +33,11 @@ from results import (  # type: ignore[import-not-found] # in this folder
 )
 from short_training import nmt, short_schedule  # type: ignore[import-not-found] # in this folder
 
-from nmt.corpora.pairs import Refused, Text, read_leniently
+from nmt.corpora.pairs import Refused, read_leniently
 from nmt.recipe.files import load_recipe
 from nmt.recipe.toml import toml_value
 from nmt.system.atomic import atomic_folder, write_text
+from nmt.text.corpus import ParallelText
 
 RECIPE = "multi30k_en_de"
 DAMAGE_SEED = 1
@@ -70,9 +71,9 @@ class Trial:
     updates: int
     seeds: tuple[int, ...]
 
-    def text(self, variant: Variant) -> Text:
+    def text(self, variant: Variant) -> ParallelText:
         """Return a variant's training text; it is made if it does not exist."""
-        clean: Text = text_of(self.corpora, CORPORA["Multi30k"])
+        clean: ParallelText = text_of(self.corpora, CORPORA["Multi30k"])
         if not variant.percent:
             return clean
         folder = self.work / "text" / variant.name
@@ -88,9 +89,9 @@ class Trial:
                         (partial / f"kept{path.suffix}").replace(path)
                 else:
                     write_pairs(partial, [pair for pair in content if BAD_BYTE not in pair[1]])
-        return Text(variant.name, files)
+        return ParallelText(files, variant.name)
 
-    def recipe(self, variant: Variant, text: Text) -> Path:
+    def recipe(self, variant: Variant, text: ParallelText) -> Path:
         """Write a variant's recipe, whose schedule is that of RECIPE in shorter time."""
         source, target = (toml_value(str(path.resolve())) for path in text.paths)
         lines = [

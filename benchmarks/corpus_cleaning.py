@@ -30,24 +30,22 @@ from results import Cell, describe, write  # type: ignore[import-not-found] # in
 from nmt.corpora.clean import CleanTask, clean
 from nmt.corpora.filters import DEFAULT_FILTERS
 from nmt.corpora.norms import CheckLimits
-from nmt.corpora.pairs import Refused, Text, read_leniently
+from nmt.corpora.pairs import Refused, read_leniently
 from nmt.corpora.segment import Segment
-from nmt.text.corpus import GivenText
+from nmt.text.corpus import ParallelText
 
 REPETITION = ("duplicates", "near_duplicates")
 
 
-def cleaned(text: Text, folder: Path) -> dict[int, Pair]:
+def cleaned(text: ParallelText, folder: Path) -> dict[int, Pair]:
     """Clean a text and return the pairs that are left, by their places."""
-    task = CleanTask(
-        GivenText(*text.paths), f"{folder}/out", DEFAULT_FILTERS, CheckLimits(), with_ftfy=True
-    )
+    task = CleanTask(text, f"{folder}/out", DEFAULT_FILTERS, CheckLimits(), with_ftfy=True)
     report = clean(task)
     rejected = {
         int(line.partition("\t")[0]) - 1
         for line in Path(report.outputs[-1]).read_text("utf-8").split("\n")[1:-1]
     }
-    left = read_leniently(Text("out", tuple(map(Path, report.outputs[:2]))), Refused())
+    left = read_leniently(ParallelText(tuple(map(Path, report.outputs[:2])), "out"), Refused())
     places = (place for place in range(report.pairs) if place not in rejected)
     return dict(zip(places, left, strict=True))
 

@@ -23,9 +23,10 @@ from results import Cell, describe, write  # type: ignore[import-not-found] # in
 from nmt.corpora.detectors import detectors, faults
 from nmt.corpora.examine import Sources, Usable, context_of, examine_text, overlaps, repeats_of
 from nmt.corpora.norms import CheckLimits
-from nmt.corpora.pairs import Refused, Text, read_leniently, sample_of
+from nmt.corpora.pairs import Refused, read_leniently, sample_of
 from nmt.corpora.segment import Segment
 from nmt.corpora.slips import Sides, Traits, follow
+from nmt.text.corpus import Pair, ParallelText
 from nmt.text.facts import Hashes, pair_hashes
 
 SHARE = 0.01  # of the pairs get each fault
@@ -37,10 +38,10 @@ LIMITS = CheckLimits()
 LANGUAGES = ("en", "de")
 
 
-def text_of(folder: Path, name: str) -> Text:
+def text_of(folder: Path, name: str) -> ParallelText:
     """Return the text with this name below a folder, compressed or not."""
     found = [sorted(folder.glob(f"{name}.{language}*"))[0] for language in LANGUAGES]
-    return Text(name, tuple(found))
+    return ParallelText(tuple(found), name)
 
 
 def damaged(
@@ -64,19 +65,19 @@ def damaged(
     return result, where
 
 
-def write_pairs(folder: Path, pairs: Sequence[Pair]) -> Text:
+def write_pairs(folder: Path, pairs: Sequence[Pair]) -> ParallelText:
     """Write pairs as two files, with bytes that are not UTF-8 as they are."""
     paths = tuple(folder / f"text.{language}" for language in LANGUAGES)
     for path, side in zip(paths, (0, 1), strict=True):
         lines = "".join(f"{pair[side]}\n" for pair in pairs)
         path.write_bytes(lines.encode("utf-8", "surrogateescape"))
-    return Text("train", paths)
+    return ParallelText(paths, "train")
 
 
-def kinds_by_place(text: Text) -> tuple[list[set[str]], Usable, Sides]:
+def kinds_by_place(text: ParallelText) -> tuple[list[set[str]], Usable, Sides]:
     """Return the kinds of faults that are found in each pair, hashes and traits of the text."""
     rows = sample_of(text, LIMITS.sample_pairs)
-    context = context_of([(source, target) for _, source, target in rows], LIMITS)
+    context = context_of([Pair(source, target) for _, source, target in rows], LIMITS)
     examined = examine_text(text, context)
     usable, refused = examined.usable(), Refused()
     known = detectors(context.norms, LIMITS)

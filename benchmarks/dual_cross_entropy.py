@@ -18,13 +18,13 @@ from nmt.corpora.clean import CleanTask, clean
 from nmt.corpora.filters import Models
 from nmt.corpora.norms import CheckLimits
 from nmt.system.atomic import write_text
-from nmt.text.corpus import GivenText
+from nmt.text.corpus import ParallelText
 
 AWAY = 7  # lines
 COLUMN = "figure"
 
 
-def scores_of(text: GivenText, models: Models, folder: Path) -> list[float]:
+def scores_of(text: ParallelText, models: Models, folder: Path) -> list[float]:
     """Return the scores of the pairs of a text, and then of its sources with other targets."""
     pairs = [*text.pairs()]
     moved = [(source, pairs[n - AWAY][1]) for n, (source, _) in enumerate(pairs)]
@@ -32,7 +32,7 @@ def scores_of(text: GivenText, models: Models, folder: Path) -> list[float]:
     for path, side in zip(paths, (0, 1), strict=True):
         write_text(path, "".join(f"{pair[side]}\n" for pair in (*pairs, *moved)))
     task = CleanTask(
-        GivenText(*paths), f"{folder}/out/", (), CheckLimits(), repair=False, models=models
+        ParallelText(paths), f"{folder}/out/", (), CheckLimits(), repair=False, models=models
     )
     clean(task)
     lines = (folder / "out" / "scores.tsv").read_text("utf-8").splitlines()[1:]
@@ -66,7 +66,7 @@ def command(
     """Score the pairs of SOURCE and TARGET, which no model should have been trained on."""
     models = Models(model, reverse_model, writes_scores=True)
     with tempfile.TemporaryDirectory() as folder:
-        cells = [*figures(scores_of(GivenText(source, target), models, Path(folder)))]
+        cells = [*figures(scores_of(ParallelText((source, target)), models, Path(folder)))]
     for cell in cells:
         click.echo(f"{cell.row}: {cell.value} {cell.unit}")
     if output:

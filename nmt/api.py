@@ -357,13 +357,14 @@ def train(
         recipe, folder = find_recipe_and_run(recipe, given, {})
     check_run_folder(folder.path)
     chosen_data = None if data_dir is None else check_path("data_dir", data_dir)
-    data = DataFolder(folder.data_dir(chosen_data))
 
     from nmt.diagnosis.live import live_diagnosis
+    from nmt.formats.registry import bilingual_reader
     from nmt.studio.report.page import try_write_report
     from nmt.training.trainer import train as train_with
     from nmt.training.workers import join_workers, local_device
 
+    data = DataFolder(folder.data_dir(chosen_data), bilingual_reader)
     chosen = pick_device(local_device(device))
     with join_workers(chosen) as workers:
         outcome = train_with(recipe, data, folder, chosen, workers, live_diagnosis)
@@ -402,6 +403,7 @@ def evaluate(
         UsageError: for an unknown setting, or if `source` has no references.
     """
     from nmt.evaluation.evaluate import evaluate_model
+    from nmt.formats.registry import bilingual_reader
 
     check_type("model", model, Model)
     files = check_paths("references", references)
@@ -413,7 +415,7 @@ def evaluate(
     return evaluate_model(
         model._trained,
         model.decode_settings(settings),
-        DataFolder(run_of(model.paths[0]).data_dir(given)),
+        DataFolder(run_of(model.paths[0]).data_dir(given), bilingual_reader),
         model._notify,
         files=files,
     )

@@ -106,10 +106,11 @@ def command(
             f" {varied_names[0]}=VALUE"
         )
 
+    from nmt.formats.registry import bilingual_reader
     from nmt.studio.ablation.ablate import Ablation
 
     ablation = Ablation(variants, axes, numbers, folder, ["nmt", *arguments])
-    data, chosen = DataFolder(data_dir), pick_device(device)
+    data, chosen = DataFolder(data_dir, bilingual_reader), pick_device(device)
     if dry_run:
         for run in ablation.check(data, chosen):
             click.echo(f"{run.run.path}\t{run.variant.name}")

@@ -10,7 +10,7 @@ import click
 
 from nmt.commands import options
 from nmt.commands.completion import complete_recipe
-from nmt.commands.init import check_recipe_path, choose_languages, print_next, write_recipe
+from nmt.commands.init import check_recipe_path, print_next, with_languages, write_recipe
 from nmt.commands.options import PATH
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
@@ -20,8 +20,8 @@ from nmt.runs.run_folder import run_folder
 from nmt.system.atomic import write_text
 from nmt.system.files import check_regular, in_utf_8
 from nmt.system.log import note
-from nmt.text.corpus import DataFolder, GivenText
-from nmt.text.languages import TEXT_ENDINGS, languages_in_names
+from nmt.text.corpus import DataFolder, ParallelText
+from nmt.text.languages import TEXT_ENDINGS
 from nmt.text.opening import STDIN_NAMES, TEXT
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ LEFT_OUT = ("overlap", "near_overlap")  # errors of given sets: the recipe leave
 )
 @options.data_dir()
 @options.held_out("none, or RECIPE's")
+@options.languages
 @options.as_json
 @click.option(
     "--html", "page", type=PATH, metavar="FILE", help="Write the report as an HTML page too."
@@ -58,6 +59,8 @@ def command(
     data_dir: Path,
     dev: tuple[Path, Path] | None,
     test: tuple[Path, Path] | None,
+    source_language: str | None,
+    target_language: str | None,
     as_json: bool,
     page: Path | None,
     changes: tuple[str, ...],
@@ -68,7 +71,8 @@ def command(
 
     RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket". The
     command checks its training text, dev and test sets, and whether they overlap. SOURCE and TARGET
-    are two aligned files; one TSV file has both. Files may end in .gz or .xz.
+    are two aligned files. One file with both may be a table (.tsv), a translation memory (.tmx),
+    .xlf, .xliff or .po. Files may end in .gz or .xz.
 
     The report shows the lengths of the segments and, for each fault, its count and examples. The
     exit code is 1 if there is an error: a fault that stops the training or makes it useless. With
@@ -89,7 +93,7 @@ def command(
 
     limits = limits_of(changes, NOT_CHECKED)
     given = {name: paths for name, paths in (("dev", dev), ("test", test)) if paths}
-    task, recipe = find_task(names, data_dir, given)
+    task, recipe = find_task(names, data_dir, given, (source_language, target_language))
     if page is not None:
         sources = [path for text in (*task.training, *task.held_out) for path in text.paths]
         check_outputs({"--html": page, OPTION: output}, [*sources, *map(Path, names)])
@@ -118,25 +122,30 @@ def command(
 
 
 def find_task(
-    names: tuple[str, ...], data_dir: Path, given: Mapping[str, tuple[Path, Path]]
+    names: tuple[str, ...],
+    data_dir: Path,
+    given: Mapping[str, tuple[Path, Path]],
+    languages: tuple[str | None, str | None],
 ) -> "tuple[Task, Recipe | None]":
     """Return what the arguments name: a recipe, which is read once, or two files or a TSV file.
 
-    given: dev and test sets, which only files may have.
+    given: dev and test sets, which only files may have. languages: of the files, as given.
     """
     from nmt.corpora.check import Task
-    from nmt.corpora.pairs import Text
 
     if len(names) > 2:
         raise UsageError(f"check takes a recipe or two files, but {len(names)} names were given")
     paths = tuple(map(Path, names))
-    if len(paths) == 2 or (paths and paths[0].suffix in TEXT_ENDINGS):
+    if len(paths) == 2 or (paths and paths[0].suffix.lower() in TEXT_ENDINGS):
         for text_paths in (paths, *given.values()):
             check_paths(text_paths)
-        held_out = tuple(Text(name, pair) for name, pair in given.items())
-        return Task((Text("text", paths),), held_out, languages=languages_in_names(paths)), None
+        text = options.given_text(paths, *languages)
+        held_out = tuple(ParallelText(pair, name=name) for name, pair in given.items())
+        return Task((text,), held_out, languages=text.languages), None
     if given:
         raise UsageError(f"a recipe has its own sets; leave out --{next(iter(given))}")
+    if any(languages):
+        raise UsageError("a recipe has its own languages; leave out --source-language and the like")
     recipe = load_recipe(names[0] if names else DEFAULT_RECIPE)
     return recipe_task(recipe, data_dir), recipe
 
@@ -155,22 +164,19 @@ def check_paths(paths: tuple[Path, ...]) -> None:
 def recipe_task(recipe: Recipe, data_dir: Path) -> "Task":
     """Return the texts of a recipe."""
     from nmt.corpora.check import Task
-    from nmt.corpora.pairs import Text
+    from nmt.formats.registry import bilingual_reader
 
-    folder = DataFolder(data_dir)
+    folder = DataFolder(data_dir, bilingual_reader)
     if not recipe.data.train:
         raise NmtError(f"recipe {recipe.name} names no training text; set data.train")
 
-    def text(title: str, names: tuple[str, ...]) -> Text:
-        return Text(title, tuple(folder.find(name, recipe) for name in names))
-
     several = len(recipe.data.train) > 1
     training = tuple(
-        text(f"train {number}" if several else "train", files.names)
+        folder.text(files, recipe, f"train {number}" if several else "train")
         for number, files in enumerate(recipe.data.train, start=1)
     )
-    held_out = tuple(text("dev", files.names) for files in recipe.data.dev) + tuple(
-        text(f"test {title}", files.names) for title, files in recipe.data.test.items()
+    held_out = tuple(folder.text(files, recipe, "dev") for files in recipe.data.dev) + tuple(
+        folder.text(files, recipe, f"test {title}") for title, files in recipe.data.test.items()
     )
     return Task(
         training,
@@ -208,17 +214,15 @@ def wish_for(task: "Task", output: Path, data_dir: Path) -> "Wish":
             " already; leave the option out, and change what the advice says"
         )
     check_recipe_path(output, OPTION)
-    text = GivenText(*task.training[0].paths)
     try:
-        languages = choose_languages(text, (None, None), None)
+        text = with_languages(task.training[0], None)
     except UsageError as error:
         raise UsageError(
             f"{OPTION} needs files whose names end in the codes of two languages, such as"
-            " corpus.en and corpus.de; `nmt init` takes --source-language and --target-language,"
-            " and writes the same recipe"
+            " corpus.en and corpus.de, or --source-language and --target-language"
         ) from error
-    given = {text.name: GivenText(*text.paths) for text in task.held_out}
-    wish = Wish(text, languages, output, data_dir, given.get("dev"), given.get("test"))
+    given = {held_out.name: held_out for held_out in task.held_out}
+    wish = Wish(text, text.languages, output, data_dir, given.get("dev"), given.get("test"))
     if wish.held_out:
         check_folder(wish.folder)
     return wish

@@ -9,7 +9,6 @@ from nmt.commands import options
 from nmt.commands.completion import complete_run
 from nmt.commands.options import FILE, Range
 from nmt.errors import UsageError
-from nmt.text.corpus import GivenText
 
 if TYPE_CHECKING:
     from nmt.corpora.filters import Models
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 @click.command("clean")
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE, required=False)
+@options.languages
 @options.prefix
 @click.option("--only", metavar="FILTERS", help="Apply only these filters, such as copied,script.")
 @click.option("--without", metavar="FILTERS", help="Do not apply these filters.")
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 def command(
     source: Path,
     target: Path | None,
+    source_language: str | None,
+    target_language: str | None,
     prefix: str,
     only: str | None,
     without: str | None,
@@ -62,7 +64,7 @@ def command(
     as_json: bool,
     **scoring: Any,
 ) -> None:
-    """Remove the bad pairs of a corpus: SOURCE and TARGET, or one TSV file.
+    """Remove the bad pairs of a corpus: SOURCE and TARGET, or one file with both.
 
     Text is repaired first. Then these filters of `nmt check` apply: replacement, mojibake, control,
     invisible, markup, too_long, copied, script, language, length_ratio, duplicates,
@@ -92,7 +94,8 @@ def command(
     filters = chosen_filters(only, without, also)
     limits = limits_of(changes, not_cleaned(filters))
     models = choose_models(**scoring)
-    text = GivenText(source, target)
+    paths = list(filter(None, (source, target)))
+    text = options.given_text(paths, source_language, target_language)
     report = clean(CleanTask(text, prefix, filters, limits, not no_repair, with_ftfy, models))
     click.echo(clean_text(report), nl=False, err=True)
     if as_json:

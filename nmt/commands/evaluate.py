@@ -164,13 +164,15 @@ def command(arguments: list[str], /, **given: Any) -> None:
 
 def data_folder(request: EvaluateRequest, model: Path) -> DataFolder:
     """Return the folder of a recipe's test sets: the given one, else that of the model's run."""
+    from nmt.formats.registry import bilingual_reader
+
     given = request.data_dir
     if request.files or request.test_sets:  # which are scored instead
         return DataFolder(DATA)
     folder = run_of(model).data_dir(given)
     if given is None and os.path.realpath(folder) != os.path.realpath(DATA):
         note(f"data: {folder} (the model was trained with it); --data-dir names another folder")
-    return DataFolder(folder)
+    return DataFolder(folder, bilingual_reader)
 
 
 def print_text(text: str) -> None:

@@ -1,7 +1,7 @@
 """`nmt init`: write a recipe for two aligned files, as `nmt train` and `nmt check` also do."""
 
-import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ import click
 
 from nmt.commands import options
 from nmt.commands.completion import complete_run
-from nmt.commands.options import FILE, PATH, Function
+from nmt.commands.options import FILE, PATH
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
 from nmt.recipe.toml import recipe_from_tables
@@ -18,31 +18,11 @@ from nmt.runs.run_folder import RunFolder, run_folder
 from nmt.system.arguments import argument
 from nmt.system.files import is_present
 from nmt.system.log import note
-from nmt.text.corpus import GivenText
-from nmt.text.languages import is_language, languages_in_names
+from nmt.text.corpus import ParallelText
 
 if TYPE_CHECKING:
     from nmt.corpora.fine_tuning import TrainedModel
     from nmt.corpora.first_recipe import Wish
-
-
-def language_code(text: str) -> str:
-    """Return an ISO 639 code that was typed; raises click's usage error if it is none."""
-    if not is_language(text):
-        raise click.BadParameter(f"{text!r} is not an ISO 639 code such as de or deu")
-    return text
-
-
-def language_options(function: Function) -> Function:
-    """Add the options --source-language and --target-language."""
-    for side in ("target", "source"):
-        function = click.option(
-            f"--{side}-language",
-            type=language_code,
-            metavar="CODE",
-            help=f"ISO 639 code of the {side} language.  [default: the ending of the file's name]",
-        )(function)
-    return function
 
 
 @click.command("init")
@@ -56,7 +36,7 @@ def language_options(function: Function) -> Function:
     show_default=True,
     help="Recipe to write: NAME.toml.",
 )
-@language_options
+@options.languages
 @options.held_out("pairs held out")
 @click.option(
     "--init-from",
@@ -104,14 +84,15 @@ def command(
     """
     from nmt.corpora.first_recipe import Wish
 
-    text = GivenText(source, target)
-    dev_set, test_set = (None if pair is None else GivenText(*pair) for pair in (dev, test))
+    paths = list(filter(None, (source, target)))
+    text = options.given_text(paths, source_language, target_language)
+    dev_set, test_set = (None if pair is None else ParallelText(pair) for pair in (dev, test))
     check_recipe_path(output)
     for given in filter(None, [text, dev_set, test_set]):
         given.check()
     start = None if model is None else trained_model(model)
-    languages = choose_languages(text, (source_language, target_language), start)
-    wish = Wish(text, languages, output, data_dir, dev_set, test_set, has_gpu, start)
+    text = with_languages(text, start)
+    wish = Wish(text, text.languages, output, data_dir, dev_set, test_set, has_gpu, start)
     if wish.held_out:
         check_new(wish.folder / wish.files["train"][0], "--data-dir")
     write_recipe(wish)
@@ -140,26 +121,20 @@ def trained_model(path: Path) -> "TrainedModel":
     return read_trained(find_model(path, "--init-from"))
 
 
-def choose_languages(
-    text: GivenText, given: tuple[str | None, str | None], start: "TrainedModel | None"
-) -> tuple[str, str]:
-    """Return the languages that were given, else those of the file names, else ask on a terminal.
+def with_languages(text: ParallelText, start: "TrainedModel | None") -> ParallelText:
+    """Return a text with its languages; those that are not known are asked for on a terminal.
 
     start: the model to start from, whose languages are taken before anyone is asked; a note says so
     if the text has others. Raises UsageError, without a terminal, for a language that nothing
     states.
     """
-
     known = ("", "")
     if start is not None:
         known = start.recipe.data.source_language, start.recipe.data.target_language
-    named = languages_in_names(text.paths)
-    if named[0] == named[1]:  # one of two equal names must be wrong
-        named = ("", "")
-    sides = [next(filter(None, choices), "") for choices in zip(given, named, known, strict=True)]
+    sides = [own or other for own, other in zip(text.languages, known, strict=True)]
     found = dict(zip(("source", "target"), sides, strict=True))
     missing = [side for side, language in found.items() if not language]
-    if missing and not is_terminal():
+    if missing and not options.is_terminal():
         raise UsageError(
             f"the file names have no code for the {' and the '.join(missing)} language; give"
             f" {' and '.join(f'--{side}-language' for side in missing)}, such as"
@@ -167,16 +142,11 @@ def choose_languages(
         )
     for side in missing:
         question = f"{side.title()} language (a code such as fr)"
-        found[side] = click.prompt(question, value_proc=language_code, err=True)
+        found[side] = click.prompt(question, value_proc=options.language_code, err=True)
     languages = found["source"], found["target"]
     if start and languages != known:
         note(f"the model translates {' to '.join(known)}, but the text is {' to '.join(languages)}")
-    return languages
-
-
-def is_terminal() -> bool:
-    """Return whether someone can be asked."""
-    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+    return replace(text, languages=languages)
 
 
 def write_recipe(wish: "Wish", remarks: Sequence[str] = ()) -> None:

@@ -34,9 +34,10 @@ def command(
     """
     resolved, folder = options.recipe_and_run(recipe, run, overrides)
 
+    from nmt.formats.registry import bilingual_reader
     from nmt.training.setup import resolve, set_up
 
-    data = DataFolder(folder.data_dir(data_dir))
+    data = DataFolder(folder.data_dir(data_dir), bilingual_reader)
     with folder.lock():
         resolved = resolve(resolved, folder).recipe
         prepared = set_up(resolved, data, folder, note).prepared

@@ -8,7 +8,6 @@ import click
 from nmt.commands import options
 from nmt.commands.options import FILE
 from nmt.system.log import note
-from nmt.text.corpus import GivenText
 
 SIZE = "Size of the %s set in pairs; 0: none.  [default: 5 %%, at most 1,000]"
 
@@ -16,12 +15,20 @@ SIZE = "Size of the %s set in pairs; 0: none.  [default: 5 %%, at most 1,000]"
 @click.command("split")
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE, required=False)
+@options.languages
 @options.prefix
 @options.number("--dev", click.IntRange(min=0), SIZE % "dev")
 @options.number("--test", click.IntRange(min=0), SIZE % "test")
 @options.number("--seed", click.IntRange(min=0), "Another seed draws other pairs.", 1)
-def command(source: Path, target: Path | None, prefix: str, **sizes: Any) -> None:
-    """Divide a corpus into training, dev and test text: SOURCE and TARGET, or one TSV file.
+def command(
+    source: Path,
+    target: Path | None,
+    source_language: str | None,
+    target_language: str | None,
+    prefix: str,
+    **sizes: Any,
+) -> None:
+    """Divide a corpus into training, dev and test text: SOURCE and TARGET, or one file with both.
 
     The three share no segment, not even one that differs only in case, punctuation, spaces or
     digits. Pairs that are nearly equal to a held-out pair, and pairs with an empty side, are
@@ -39,7 +46,9 @@ def command(source: Path, target: Path | None, prefix: str, **sizes: Any) -> Non
     """
     from nmt.corpora.held_out import REMOVED, Sizes, SplitTask, split
 
-    result = split(SplitTask(GivenText(source, target), prefix, Sizes(**sizes)))
+    paths = list(filter(None, (source, target)))
+    text = options.given_text(paths, source_language, target_language)
+    result = split(SplitTask(text, prefix, Sizes(**sizes)))
     counts = ", ".join(f"{count:,} {kind}" for kind, count in result.pairs.items())
     note(f"{sum(result.pairs.values()):,} pairs: {counts}")
     if result.pairs[REMOVED]:

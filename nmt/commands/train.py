@@ -12,10 +12,9 @@ import click
 from nmt.commands import options
 from nmt.commands.completion import complete_recipe_or_run
 from nmt.commands.init import (
-    choose_languages,
-    language_options,
     print_next,
     trained_model,
+    with_languages,
     write_recipe,
 )
 from nmt.config import Recipe
@@ -28,7 +27,6 @@ from nmt.system.arguments import argument
 from nmt.system.devices import choose_device
 from nmt.system.files import is_present
 from nmt.system.log import note
-from nmt.text.corpus import GivenText
 from nmt.text.languages import TEXT_ENDINGS
 
 if TYPE_CHECKING:
@@ -51,7 +49,7 @@ if TYPE_CHECKING:
     "--init-from", metavar="MODEL", help="Model to start from: a run folder or a .safetensors file."
 )
 @options.set_any
-@language_options
+@options.languages
 def command(
     names: tuple[str, ...],
     run: Path | None,
@@ -89,9 +87,9 @@ def command(
       nmt train mine.toml --init-from runs/wmt14_en_de_base/model.safetensors
       torchrun --nproc-per-node 8 -- cli.py train wmt14_en_de_base
     """
-    text = find_text(names)
+    paths = find_files(names)
     given = [*overrides, *options.flags_as_overrides("train", seed=seed, max_updates=max_updates)]
-    if text is None:
+    if not paths:
         name = names[0] if names else DEFAULT_RECIPE
         if source_language or target_language:
             raise UsageError(
@@ -103,14 +101,17 @@ def command(
         from nmt.corpora.first_recipe import Wish
         from nmt.corpora.two_files import needs_recipe, recipe_path
 
+        text = options.given_text(paths, source_language, target_language)
         text.check_files()
         start = trained_model(Path(init_from)) if init_from else None
-        languages = choose_languages(text, (source_language, target_language), start)
-        path = recipe_path(text, languages)
+        text = with_languages(text, start)
+        path = recipe_path(text, text.languages)
         name = str(path)
         data_dir = run_folder(Recipe(path.stem), run).data_dir(data_dir)
         gpu = choose_device(device).startswith("cuda")
-        wish = Wish(text, languages, path, data_dir, has_gpu=gpu, start=start, command="nmt train")
+        wish = Wish(
+            text, text.languages, path, data_dir, has_gpu=gpu, start=start, command="nmt train"
+        )
         recipe = with_settings(Recipe(wish.name), parse_overrides(given))
         if needs_recipe(wish, run_folder(recipe, run), note):
             write_recipe(wish)
@@ -128,12 +129,12 @@ def command(
     )
     if outcome.stopped_by is not None:
         sys.exit(128 + outcome.stopped_by)
-    if text is not None:
+    if paths:
         print_next(folder)
 
 
-def find_text(names: Sequence[str]) -> GivenText | None:
-    """Return the text that the arguments name; None if they name a recipe, a run or nothing.
+def find_files(names: Sequence[str]) -> list[Path]:
+    """Return the files of text that the arguments name; none if they name a recipe or a run.
 
     Raises UsageError for more names, or for two that are not files, or one of which is a recipe.
     """
@@ -151,9 +152,9 @@ def find_text(names: Sequence[str]) -> GivenText | None:
             f"{recipes[0]} is a recipe by its name, which is given alone; SOURCE and TARGET are two"
             " texts"
         )
-    if len(paths) == 2 or (paths and paths[0].suffix in TEXT_ENDINGS):
-        return GivenText(*paths)
-    return None
+    if len(paths) == 2 or (paths and paths[0].suffix.lower() in TEXT_ENDINGS):
+        return paths
+    return []
 
 
 def print_outcome(outcome: "TrainingOutcome", recipe: Recipe, run: RunFolder) -> None:

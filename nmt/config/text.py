@@ -8,7 +8,7 @@ from nmt.config.setting import setting
 
 @dataclass(frozen=True)
 class TextFiles:
-    """Parallel text: two aligned files, or one TSV file with source and target columns.
+    """Parallel text: two aligned files, one TSV file with two columns, or one bilingual file.
 
     Names are relative to the data folder. Files ending in .gz, .xz and .sgm are read as such.
     """
@@ -16,6 +16,7 @@ class TextFiles:
     source: str = setting("", "file of source segments, one per line")
     target: str = setting("", "file of target segments, aligned line by line")
     tsv: str = setting("", "instead of source and target: one file with a tab between them")
+    file: str = setting("", "instead of source and target: one bilingual file, such as memory.tmx")
     labels: str = setting("", "labels, one per line; `nmt evaluate` counts exact matches by label")
     references: tuple[str, ...] = setting((), "files of further references of a test set")
     tag: str = setting(
@@ -27,7 +28,7 @@ class TextFiles:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the files that hold the segments."""
-        return (self.tsv,) if self.tsv else (self.source, self.target)
+        return (self.tsv or self.file,) if self.tsv or self.file else (self.source, self.target)
 
     @property
     def title(self) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nmt.config import Recipe
 from nmt.corpora.held_out import SETS, Sizes, hashed, hold_out, placed
-from nmt.corpora.pairs import Pair, Refused, Text, read_leniently
+from nmt.corpora.pairs import Refused, read_leniently
 from nmt.corpora.presets import ChosenSettings, commented_recipe
 from nmt.corpora.report import Advice, Advised, Difference, Forecast
 from nmt.corpora.survey import Sampler, Survey, few_pairs_notes, fitting_settings, survey
@@ -17,6 +17,7 @@ from nmt.recipe.settings import get_setting, recipe_differences
 from nmt.recipe.size import count_parameters
 from nmt.system.devices import pick_device
 from nmt.system.log import Notify
+from nmt.text.corpus import Pair, ParallelText
 
 if TYPE_CHECKING:
     import torch
@@ -132,8 +133,8 @@ CLOSE = 0.15
 class Question:
     """Name the text that advice is wanted for."""
 
-    training: tuple[Text, ...]
-    held_out: tuple[Text, ...] = ()  # dev and test sets
+    training: tuple[ParallelText, ...]
+    held_out: tuple[ParallelText, ...] = ()  # dev and test sets
     recipe: Recipe | None = None  # whose text this is; None: two files
     languages: tuple[str, str] = ("", "")
 
@@ -156,7 +157,7 @@ class Question:
         return read_all(self.training)
 
 
-def read_all(texts: Iterable[Text]) -> Iterator[Pair]:
+def read_all(texts: Iterable[ParallelText]) -> Iterator[Pair]:
     """Yield the pairs of texts; lines that cannot be read are blank."""
     return chain.from_iterable(read_leniently(text, Refused()) for text in texts)
 

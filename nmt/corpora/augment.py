@@ -29,7 +29,7 @@ from nmt.corpora.next_recipe import (
     judged,
     next_recipe,
 )
-from nmt.corpora.pairs import REJECTED, Names, Pair, Refused, check_paths, row, text_outputs
+from nmt.corpora.pairs import REJECTED, Names, Refused, check_paths, row, text_outputs
 from nmt.corpora.report import table
 from nmt.decoding.files.resumable import Resumption, digest_job, forget, open_kept, record_path
 from nmt.decoding.files.text_files import Output, kept_path
@@ -39,6 +39,7 @@ from nmt.decoding.translator.translator import Translator
 from nmt.errors import DamagedError, NmtError, UsageError
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.log import Notify, progress_bar
+from nmt.text.corpus import Pair
 from nmt.text.facts import pair_hashes
 from nmt.text.manifest import hash_of
 
@@ -103,7 +104,7 @@ def all_pairs(
         for origin, side in enumerate(sides, start=1):
             for line, pair, is_unreadable in lines_of(material):
                 verdict = next_verdict(stream, kept)
-                text = (pair[0], verdict.text) if side == 0 else (verdict.text, pair[1])
+                text = Pair(pair[0], verdict.text) if side == 0 else Pair(verdict.text, pair[1])
                 reason = UNREADABLE if is_unreadable else verdict.reason
                 if not reason and pair[side] in held_out:
                     reason = HELD_OUT
@@ -354,7 +355,7 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     passes = load_passes(task.models, task.reverse_models, task.method.side, load)
     check_languages(passes, material, notify)
     languages = passes[0].languages
-    names = Names.of_languages(task.prefix, languages, task.paths)
+    names = Names.of(task.prefix, languages, task.paths)
     files = {"pairs": names.sides(), REJECTED: (names.path(f"{REJECTED}.tsv"),)}
     check_paths(files, task.paths)
     recipe = None

@@ -24,11 +24,12 @@ from nmt.corpora.examine import (
 )
 from nmt.corpora.findings import SEVERITIES, SHOWN, Example, Finding, found
 from nmt.corpora.norms import CheckLimits, Norms
-from nmt.corpora.pairs import Refused, Row, Text, sample_of, with_texts
+from nmt.corpora.pairs import Refused, Row, sample_of, with_texts
 from nmt.corpora.report import CHECK_FORMAT, Report, Skipped, TextReport, histogram_of
 from nmt.corpora.slips import Course, Sides, follow
 from nmt.errors import NmtError
 from nmt.system.files import is_present
+from nmt.text.corpus import Pair, ParallelText
 from nmt.text.tokenizer import Tokenizer, load_tokenizer
 
 
@@ -36,8 +37,8 @@ from nmt.text.tokenizer import Tokenizer, load_tokenizer
 class Task:
     """Name the texts to check."""
 
-    training: tuple[Text, ...]
-    held_out: tuple[Text, ...] = ()  # dev and test sets
+    training: tuple[ParallelText, ...]
+    held_out: tuple[ParallelText, ...] = ()  # dev and test sets
     recipe: str = ""  # its name
     languages: tuple[str, str] = ("", "")  # codes that the recipe or the files' names state
     tokenizer: Path | None = None  # of the recipe's run
@@ -82,11 +83,11 @@ class Checker:
         self._skipped = skipped
         self._learned: Tokenizer | None = None  # from a sample of the first text
 
-    def check(self, text: Text, training: Sequence[Sources] = ()) -> Checked:
+    def check(self, text: ParallelText, training: Sequence[Sources] = ()) -> Checked:
         """Check a text; training: the sources that it should not contain."""
         refused = Refused()
         rows = sample_of(text, self._limits.sample_pairs, refused)
-        context = context_of([(source, target) for _, source, target in rows], self._limits)
+        context = context_of([Pair(source, target) for _, source, target in rows], self._limits)
         examined = examine_text(text, context, min(refused.lines))
         usable = examined.usable()
         sources = usable.sources(text.name)
@@ -202,7 +203,7 @@ def ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     )
 
 
-def with_segments(text: Text, findings: Sequence[Finding]) -> list[Finding]:
+def with_segments(text: ParallelText, findings: Sequence[Finding]) -> list[Finding]:
     """Return findings whose examples show the segments of their lines, which are read again."""
     bare = [
         example

@@ -24,7 +24,6 @@ from nmt.corpora.pairs import (
     REJECTED,
     Names,
     Refused,
-    Text,
     check_paths,
     read_first,
     read_leniently,
@@ -36,9 +35,8 @@ from nmt.corpora.report import CLEAN_FORMAT, CleanReport
 from nmt.corpora.segment import REPAIRS, check_ftfy
 from nmt.errors import NmtError
 from nmt.system.log import progress_bar
-from nmt.text.corpus import GivenText
+from nmt.text.corpus import ParallelText
 from nmt.text.encode import chunks_of
-from nmt.text.languages import languages_in_names
 
 COMMAND = "clean"
 SCORES = "scores"
@@ -48,7 +46,7 @@ SCORES = "scores"
 class CleanTask:
     """Hold the input of `nmt clean`."""
 
-    text: GivenText
+    text: ParallelText
     prefix: str  # of the files to write
     filters: tuple[str, ...]  # see `nmt.corpora.clean.rules`
     limits: CheckLimits
@@ -67,7 +65,7 @@ def clean(task: CleanTask) -> CleanReport:
     task.text.check_files()
     if task.with_ftfy:
         check_ftfy()
-    names = Names.of(task.prefix, task.text.paths)
+    names = Names.of(task.prefix, task.text.languages, task.text.paths)
     files = {"kept": names.sides(), REJECTED: (names.path(f"{REJECTED}.tsv"),)}
     if task.models and task.models.writes_scores:
         files[SCORES] = (names.path(f"{SCORES}.tsv"),)
@@ -105,7 +103,7 @@ class Cleaning:
 
     def __init__(self, task: CleanTask) -> None:
         """Learn what is usual in the text, and load the models."""
-        self.text = Text("text", task.text.paths)
+        self.text = task.text
         self.refused = Refused()  # of the last reading
         self._filters = task.filters
         self._cross_entropy = None
@@ -113,7 +111,7 @@ class Cleaning:
             # Imported only for models: it may import torch.
             from nmt.corpora.cross_entropy import CrossEntropy, load_scorers
 
-            scorers = load_scorers(task.models, languages_in_names(task.text.paths))
+            scorers = load_scorers(task.models, task.text.languages)
             self._cross_entropy = CrossEntropy(task.models, scorers)
         is_named = OTHER_LANGUAGE in task.filters  # by a sample of all pairs
         rows = sample_of(self.text, task.limits.sample_pairs) if is_named else ()
@@ -152,7 +150,7 @@ class Cleaning:
 
 
 def cleaned_blocks(
-    text: Text, refused: Refused, rules: Rules, count: int, *, alone: object = None
+    text: ParallelText, refused: Refused, rules: Rules, count: int, *, alone: object = None
 ) -> Iterator[CleanBlock]:
     """Yield the blocks of a text in order, each cleaned by itself.
 
@@ -171,7 +169,7 @@ def cleaned_blocks(
             bar.update(len(block.pairs) + len(block.rejected))
 
 
-def check_counts(text: Text, refused: Refused, kept: int, removed: Counter[str]) -> None:
+def check_counts(text: ParallelText, refused: Refused, kept: int, removed: Counter[str]) -> None:
     """Raise NmtError if files do not align, lines were lost or nothing is left."""
     if not kept and refused.examples:
         raise NmtError(f"no pair of {text.title} is left; {refused.examples[0].detail}")

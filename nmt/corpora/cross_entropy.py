@@ -13,11 +13,12 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.corpora.filters import CROSS_ENTROPY, CleanBlock, Models, without_places
-from nmt.corpora.pairs import Pair, row
+from nmt.corpora.pairs import row
 from nmt.decoding.files.score import Scorer, TextPair
 from nmt.decoding.stream import CHUNK_SEGMENTS
 from nmt.errors import NmtError
 from nmt.system.log import note
+from nmt.text.corpus import Pair
 
 SCORES_HEAD = row("line", "score", "target_nats", "source_nats")
 TOO_LONG = 1e6  # nats for each token of a text that has more tokens than a model can read

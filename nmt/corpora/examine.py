@@ -16,7 +16,7 @@ from nmt.config import TokenizerSettings
 from nmt.corpora.detectors import detectors, faults
 from nmt.corpora.findings import SHOWN, Example, Finding, Severity, found
 from nmt.corpora.norms import CheckLimits, Norms, learn_norms
-from nmt.corpora.pairs import Pair, Refused, Row, Text, read_leniently
+from nmt.corpora.pairs import Refused, Row, read_leniently
 from nmt.corpora.presets import RARE_SHARE
 from nmt.corpora.segment import WITHOUT_SPACES, Segment
 from nmt.corpora.slips import Traits, common_prefixes
@@ -24,6 +24,7 @@ from nmt.errors import NmtError
 from nmt.system.log import progress_bar
 from nmt.system.pools import ProcessPool, Result
 from nmt.system.threads import processor_count
+from nmt.text.corpus import Pair, ParallelText
 from nmt.text.encode import Chunk, chunks_of
 from nmt.text.facts import Hashes, pair_hashes
 from nmt.text.learning import learn_subwords, most_tokens
@@ -292,7 +293,7 @@ def context_of(sample: Sequence[Pair], limits: CheckLimits) -> Context:
     return Context(norms, limits, common, (first, second))
 
 
-def examine_text(text: Text, context: Context, count: int | None = None) -> Examined:
+def examine_text(text: ParallelText, context: Context, count: int | None = None) -> Examined:
     """Examine the pairs of a text; errors are those of `read_leniently`.
 
     count: of the pairs, if it is known, for the progress bar.

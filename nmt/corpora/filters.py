@@ -13,9 +13,9 @@ from nmt.corpora.detectors import OPTIONAL, Detector, detectors, faults
 from nmt.corpora.examine import hash_text, repeats_of
 from nmt.corpora.findings import KINDS
 from nmt.corpora.norms import CheckLimits, Norms, Segments, learn_norms
-from nmt.corpora.pairs import Pair
 from nmt.corpora.segment import Segment, repaired
 from nmt.errors import UsageError, suggestion
+from nmt.text.corpus import Pair
 from nmt.text.encode import Chunk
 from nmt.text.facts import Hashes, pair_hashes
 
@@ -141,7 +141,7 @@ def clean_block(chunk: Chunk, refused: frozenset[int], rules: Rules) -> CleanBlo
     hashes: list[tuple[int, ...]] = []  # exact, then folded, of both sides
     rejected: list[Rejected] = []
     repairs: dict[int, Repair] = {}
-    for place, original in enumerate(zip(chunk.sources, chunk.targets, strict=True)):
+    for place, original in enumerate(map(Pair, chunk.sources, chunk.targets)):
         line = chunk.first_line + place
         if place in refused:
             rejected.append(Rejected(line, UNREADABLE, "see `nmt check`", original))
@@ -176,7 +176,7 @@ def repaired_pair(pair: Pair, rules: Rules) -> tuple[Pair, tuple[str, ...]]:
     if not rules.repair:
         return pair, ()
     (source, first), (target, second) = (repaired(text, with_ftfy=rules.with_ftfy) for text in pair)
-    return (source, target), tuple({*first, *second})
+    return Pair(source, target), tuple({*first, *second})
 
 
 def without_places(block: CleanBlock, reasons: dict[int, tuple[str, str]]) -> CleanBlock:

@@ -10,7 +10,6 @@ from pathlib import Path
 from nmt.config import Recipe
 from nmt.corpora.fine_tuning import TrainedModel, fine_tuning_settings
 from nmt.corpora.held_out import Plan, Sides, Sizes, hashed, hold_out, placed
-from nmt.corpora.pairs import Pair
 from nmt.corpora.presets import Choice, ChosenSettings, commented_recipe, needs_gpu
 from nmt.corpora.survey import Survey, few_pairs_notes, fitting_settings, survey
 from nmt.errors import NmtError, UsageError
@@ -24,7 +23,7 @@ from nmt.system.devices import pick_device
 from nmt.system.files import entries, is_present, read_text, sha256_of
 from nmt.system.json_data import json_text, parse_json
 from nmt.system.log import Notify, progress_bar
-from nmt.text.corpus import GivenText
+from nmt.text.corpus import Pair, ParallelText
 from nmt.text.opening import TEXT, text_file
 
 NAME = "origin.json"  # in the folder of the sets
@@ -40,7 +39,7 @@ class Origin:
     init_from: str = ""  # absolute path of the model that the recipe fine-tunes
 
     @classmethod
-    def of(cls, text: GivenText, start: TrainedModel | None) -> "Origin":
+    def of(cls, text: ParallelText, start: TrainedModel | None) -> "Origin":
         """Return the origin of sets that are made now; raises NmtError for an unreadable file."""
         return cls(
             tuple(os.path.realpath(path) for path in text.paths),
@@ -75,12 +74,12 @@ class Origin:
 class Wish:
     """Hold the input of `nmt init`."""
 
-    text: GivenText
+    text: ParallelText
     languages: tuple[str, str]  # of source and target
     output: Path  # the recipe to write
     data_dir: Path
-    dev: GivenText | None = None  # held out of the text if there is none
-    test: GivenText | None = None
+    dev: ParallelText | None = None  # held out of the text if there is none
+    test: ParallelText | None = None
     has_gpu: bool | None = None  # of the machine that will train; None: look at this one
     start: TrainedModel | None = None  # the model that training starts from
     command: str = "nmt init"  # that writes the recipe
@@ -145,11 +144,11 @@ def make_recipe(wish: Wish, notify: Notify, remarks: Sequence[str] = ()) -> Firs
     found = survey(shown(wish.text.pairs(), "read"), known)
     if not found.facts.pairs:
         other = ", unless it is in a given dev or test set" if found.overlap else ""
-        raise NmtError(f"{wish.text.source} has no pair with text on both sides{other}")
+        raise NmtError(f"{wish.text.paths[0]} has no pair with text on both sides{other}")
     plan = hold_out(
         found.rows,
         Sizes(dev=0 if wish.dev else None, test=0 if wish.test else None),
-        name=str(wish.text.source),
+        name=str(wish.text.paths[0]),
         fix="give `nmt init` a dev and a test set with --dev and --test",
     )
     settings = settings_for(wish, found, plan)
@@ -189,7 +188,7 @@ def extended(base: Recipe, recipe: Recipe, settings: ChosenSettings) -> Recipe:
     return replace(with_settings(base, changes), name=recipe.name, data=data)
 
 
-def read_given(given: Sequence[GivenText]) -> tuple[Sides, int]:
+def read_given(given: Sequence[ParallelText]) -> tuple[Sides, int]:
     """Return the segments of given sets, and how many pairs are nearly in an earlier one."""
     known, shared = Sides(), 0
     for text in given:
@@ -214,7 +213,7 @@ def settings_for(wish: Wish, found: Survey, plan: Plan) -> ChosenSettings:
         return fine_tuning_settings(found.facts, wish.start)
 
     def training() -> Iterator[Pair]:
-        every = placed(wish.text.pairs(), plan, str(wish.text.source))
+        every = placed(wish.text.pairs(), plan, str(wish.text.paths[0]))
         return (pair for kind, pair in every if kind == "train")
 
     return fitting_settings(found.facts, training, has_gpu=has_gpu(wish, found))
@@ -249,7 +248,7 @@ def write_sets(wish: Wish, plan: Plan, folder: Path) -> dict[str, int]:
             kind: [stack.enter_context(text_file(folder / name)) for name in names]
             for kind, names in wish.files.items()
         }
-        for kind, pair in placed(pairs, plan, str(wish.text.source)):
+        for kind, pair in placed(pairs, plan, str(wish.text.paths[0])):
             if kind in counts:  # the others are removed
                 counts[kind] += 1
                 for stream, segment in zip(streams[kind], pair, strict=True):
@@ -305,9 +304,9 @@ def heading(wish: Wish, found: Survey, settings: ChosenSettings) -> list[str]:
 def data_choices(wish: Wish, *, is_divided: bool) -> list[Choice]:
     """Return the [data] settings."""
 
-    def entry(kind: str, given: GivenText | None) -> dict[str, str]:
+    def entry(kind: str, given: ParallelText | None) -> dict[str, str]:
         if is_divided and kind in wish.files:
-            given = GivenText(*(wish.folder / name for name in wish.files[kind]))
+            given = ParallelText(tuple(wish.folder / name for name in wish.files[kind]))
         assert given is not None  # noqa: S101 (a set is given or written)
         return given.entry(wish.data_dir)
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from nmt.config import Recipe
 from nmt.corpora.examine import Places, hash_text
-from nmt.corpora.pairs import Names, Pair, check_paths, row, text_outputs
+from nmt.corpora.pairs import Names, check_paths, row, text_outputs
 from nmt.corpora.segment import Segment
 from nmt.errors import NmtError, UsageError
 from nmt.system.log import Notify, progress_bar
-from nmt.text.corpus import DataFolder, GivenText, read_pairs
+from nmt.text.corpus import DataFolder, Pair, ParallelText, read_pairs
 from nmt.text.facts import Hashes, pair_hashes
 from nmt.text.lines import read_lines
 
@@ -240,7 +240,7 @@ COMMAND = "split"
 class SplitTask:
     """Hold the input of `nmt split`."""
 
-    text: GivenText
+    text: ParallelText
     prefix: str  # of the files to write
     sizes: Sizes = field(default_factory=Sizes)
 
@@ -254,16 +254,16 @@ class SplitResult:
 
 
 def split(task: SplitTask) -> SplitResult:
-    """Divide a corpus and write the sets; raises the errors of `GivenText.check` and `hold_out`."""
+    """Divide a corpus and write the sets; errors are those of `check` and `hold_out`."""
     task.text.check()
-    names = Names.of(task.prefix, task.text.paths)
+    names = Names.of(task.prefix, task.text.languages, task.text.paths)
     kinds = [kind for kind in SETS if kind == "train" or getattr(task.sizes, kind) != 0]
     paths = {kind: names.sides(kind) for kind in kinds}
     files = {**paths, REMOVED: (names.path(f"{REMOVED}.tsv"),)}
     check_paths(files, task.text.paths)
     check_old_sets([each for kind in SETS if kind not in kinds for each in names.sides(kind)])
     rows = hashed(shown(task.text, "read")).rows()
-    name = str(task.text.source)
+    name = str(task.text.paths[0])
     plan = hold_out(rows, task.sizes, name=name, fix="lower --dev and --test")
     counts = dict.fromkeys((*kinds, REMOVED), 0)
     pairs = placed(shown(task.text, "write"), plan, name)
@@ -292,7 +292,7 @@ def check_old_sets(paths: list[Path]) -> None:
             )
 
 
-def shown(text: GivenText, what: str) -> Iterator[Pair]:
+def shown(text: ParallelText, what: str) -> Iterator[Pair]:
     """Yield the pairs of a text with a progress bar that counts them."""
     yield from progress_bar(iterable=text.pairs(), unit="pair", unit_scale=True, desc=what)
 

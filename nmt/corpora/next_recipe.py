@@ -9,7 +9,7 @@ from pathlib import Path
 from nmt.config import Recipe, TextFiles
 from nmt.corpora.filters import ALWAYS, UNREADABLE
 from nmt.corpora.held_out import HeldOut
-from nmt.corpora.pairs import Pair, Refused, Text, read_leniently
+from nmt.corpora.pairs import Refused, read_leniently
 from nmt.decoding.files.quality import Checked, checked_pairs, find_flags
 from nmt.decoding.translator.translation import Translation
 from nmt.errors import DamagedError, NmtError, UsageError
@@ -20,7 +20,7 @@ from nmt.runs.model_file import read_model
 from nmt.runs.outputs import check_output
 from nmt.system.json_data import parse_json
 from nmt.system.log import Notify
-from nmt.text.corpus import DataFolder, GivenText, check_lasting, name_below
+from nmt.text.corpus import DataFolder, Pair, ParallelText, check_lasting, name_below
 from nmt.text.languages import language_in_name, languages_in_names
 from nmt.text.lines import read_lines
 from nmt.text.opening import STDIN
@@ -67,7 +67,7 @@ class Material:
     def check(self) -> None:
         """Raise NmtError or UsageError unless there are files that can be read, and twice."""
         if self.method.side is None:
-            GivenText(*self.paths).check_files()
+            ParallelText(self.paths).check_files()
         else:
             check_lasting(self.paths[0])
 
@@ -80,7 +80,7 @@ class Material:
     def pairs(self, refused: Refused) -> Iterator[Pair]:
         """Yield pairs; a line that cannot be read is recorded in `refused`, and blank here."""
         if self.method.side is None:
-            yield from read_leniently(Text("text", self.paths), refused)
+            yield from read_leniently(ParallelText(self.paths), refused)
             return
         for number, line in enumerate(read_lines(self.paths[0], refused.add), start=1):
             refused.lines = [number, number]
@@ -88,7 +88,7 @@ class Material:
 
     def _pair(self, text: str) -> Pair:
         """Return a pair with a text on the side that is given."""
-        return (text, "") if self.method.side == SOURCE else ("", text)
+        return Pair(text, "") if self.method.side == SOURCE else Pair("", text)
 
     def count(self) -> int:
         """Return the number of lines; raises NmtError if there are none, or files do not align."""

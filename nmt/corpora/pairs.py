@@ -12,25 +12,11 @@ from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
 from nmt.system.atomic import atomic_paths
 from nmt.system.log import progress_bar
-from nmt.text.languages import languages_in_names
+from nmt.text.corpus import Pair, ParallelText
 from nmt.text.lines import read_lines
 from nmt.text.opening import MAGIC, text_file
 
-Pair = tuple[str, str]
 Row = tuple[int, str, str]  # line number from 1, source, target
-
-
-@dataclass(frozen=True)
-class Text:
-    """Parallel text: two aligned files, or one TSV file."""
-
-    name: str  # such as "train"
-    paths: tuple[Path, ...]
-
-    @property
-    def title(self) -> str:
-        """The names of the files."""
-        return " + ".join(map(str, self.paths))
 
 
 @dataclass
@@ -56,13 +42,18 @@ class Refused:
         return frozenset(place for place in range(count) if first + place in known)
 
 
-def read_leniently(text: Text, refused: Refused) -> Iterator[Pair]:
+def read_leniently(text: ParallelText, refused: Refused) -> Iterator[Pair]:
     """Yield the pairs of a text up to the end of the shorter file.
 
     A line that training would refuse is recorded in `refused`. It is blank here if it is not UTF-8
     or too long, and without a target if it has no tab. Raises NmtError for a file that cannot be
     read or is damaged.
     """
+    if text.reader:
+        for pair in text.reader.pairs(text.paths[0], text.languages, refused.add):
+            refused.lines = [refused.lines[0] + 1] * 2
+            yield pair
+        return
     if len(text.paths) == 1:
         yield from read_columns(text.paths[0], refused)
         return
@@ -71,7 +62,7 @@ def read_leniently(text: Text, refused: Refused) -> Iterator[Pair]:
         refused.lines[0] += source is not None
         refused.lines[1] += target is not None
         if source is not None and target is not None:
-            yield source, target
+            yield Pair(source, target)
 
 
 def read_columns(path: Path, refused: Refused) -> Iterator[Pair]:
@@ -81,31 +72,31 @@ def read_columns(path: Path, refused: Refused) -> Iterator[Pair]:
         source, tab, rest = line.partition("\t")
         if not tab and line.strip():
             refused.without_tab.add(number)
-        yield source, rest.partition("\t")[0]
+        yield Pair(source, rest.partition("\t")[0])
 
 
-def read_first(text: Text, refused: Refused) -> Iterator[Pair]:
+def read_first(text: ParallelText, refused: Refused) -> Iterator[Pair]:
     """Yield the pairs of a text that is read once more later; a progress bar counts them."""
     pairs = read_leniently(text, refused)
     yield from progress_bar(iterable=pairs, unit="pair", unit_scale=True, desc=f"read {text.name}")
 
 
-def sample_of(text: Text, most: int, refused: Refused | None = None) -> list[Row]:
+def sample_of(text: ParallelText, most: int, refused: Refused | None = None) -> list[Row]:
     """Return at most this many pairs of a text with something on both sides, spread over it.
 
     refused: receives what `read_leniently` refuses, and the numbers of lines.
     """
     step, kept = 1, list[Row]()
-    for number, (source, target) in enumerate(read_first(text, refused or Refused())):
+    for number, pair in enumerate(read_first(text, refused or Refused())):
         if number % step == 0:
-            kept.append((number + 1, source, target))
+            kept.append((number + 1, pair.source, pair.target))
             if len(kept) > most:
                 kept = kept[::2]
                 step *= 2
     return [row for row in kept if row[1].strip() and row[2].strip()]
 
 
-def with_texts(text: Text, examples: list[Example]) -> list[Example]:
+def with_texts(text: ParallelText, examples: list[Example]) -> list[Example]:
     """Return examples with the segments of their lines, which are read again."""
     wanted = {each.line for each in examples}
     last, texts = max(wanted, default=0), dict[int, Pair]()
@@ -114,7 +105,11 @@ def with_texts(text: Text, examples: list[Example]) -> list[Example]:
             texts[number] = pair
         if number >= last:
             break
-    return [each.with_texts(*texts.get(each.line, ("", ""))) for each in examples]
+    found = [texts.get(example.line, Pair("", "")) for example in examples]
+    return [
+        example.with_texts(pair.source, pair.target)
+        for example, pair in zip(examples, found, strict=True)
+    ]
 
 
 OPTION = "-o"
@@ -129,18 +124,11 @@ class Names:
     endings: tuple[str, str]  # of source and target, such as "en.gz"
 
     @classmethod
-    def of(cls, prefix: str, paths: Sequence[Path]) -> "Names":
-        """Return the names of files made of two aligned files or of one TSV file.
+    def of(cls, prefix: str, languages: tuple[str, str], paths: Sequence[Path]) -> "Names":
+        """Return the names of files in two languages, packed if one of the old files is.
 
         Raises UsageError for an empty prefix, with which the files would be hidden.
         """
-        return cls.of_languages(prefix, languages_in_names(paths), paths)
-
-    @classmethod
-    def of_languages(
-        cls, prefix: str, languages: tuple[str, str], paths: Sequence[Path]
-    ) -> "Names":
-        """Return the names of files in two languages, packed if one of the old files is."""
         if not prefix:
             raise UsageError(f"{OPTION} is empty; give a prefix such as mine, or a folder and /")
         if prefix.rpartition("/")[2] in (".", ".."):

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from nmt.config import DECLARED, DataSettings, TokenizerSettings
 from nmt.corpora.held_out import PairHasher, Rows, Sides
-from nmt.corpora.pairs import Pair
 from nmt.corpora.presets import RARE_SHARE, Choice, ChosenSettings, CorpusFacts, choose_settings
 from nmt.errors import NmtError
+from nmt.text.corpus import Pair
 from nmt.text.encode import Encoder, chunks_of
 from nmt.text.learning import learn_subwords, most_tokens
 from nmt.text.shards import LINE, OFFSET, Shard

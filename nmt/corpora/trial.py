@@ -7,7 +7,7 @@ and validation. It writes no file, and a later training does not depend on it.
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count, starmap
+from itertools import count
 from statistics import median
 from time import perf_counter, process_time
 
@@ -43,8 +43,8 @@ FIRST_SEGMENTS, ENOUGH_SECONDS = 64, 1.0  # of a validation; four times as many 
 class TrialText:
     """Hold the text for a trial: a sample."""
 
-    pairs: Sequence[tuple[str, str]]  # to train on
-    dev: Sequence[tuple[str, str]]  # a part of the dev set, or pairs like them
+    pairs: Sequence[Pair]  # to train on
+    dev: Sequence[Pair]  # a part of the dev set, or pairs like them
     dev_pairs: int  # in the whole dev set
 
 
@@ -69,7 +69,7 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
         updater = Updater(recipe, network, workers, device)
         # An untrained model writes all that it may: in this check, as much as its sources.
         brief = with_settings(recipe, {"decode.max_extra_tokens": 1})
-        dev = DevSet(brief, [*starmap(Pair, text.dev)], tokenizer, thread_pool_for(device))
+        dev = DevSet(brief, [*text.dev], tokenizer, thread_pool_for(device))
 
         def feed() -> Feed:
             return training_feed(recipe.train, dataset, pace, device, workers, epoch=0, batch=0)
@@ -141,7 +141,7 @@ def validation_seconds(
     pool = thread_pool_for(network.device)
     size = FIRST_SEGMENTS
     while True:
-        part = [*starmap(Pair, text.dev[:size])]
+        part = [*text.dev[:size]]
         dev = DevSet(recipe, part, setup.prepared.tokenizer, pool)
         started = perf_counter()
         dev.validate(network)

@@ -9,7 +9,7 @@ from nmt.corpora.check import Task, check_corpus
 from nmt.corpora.findings import Finding
 from nmt.corpora.first_recipe import NAME, Origin, Wish
 from nmt.corpora.norms import CheckLimits
-from nmt.corpora.pairs import REJECTED, Names, Text
+from nmt.corpora.pairs import REJECTED, Names
 from nmt.corpora.report import brief_lines
 from nmt.errors import NmtError, UsageError
 from nmt.recipe.toml import recipe_from_tables
@@ -19,8 +19,9 @@ from nmt.system.arguments import argument, arguments, data_option
 from nmt.system.files import entries, is_present
 from nmt.system.log import Notify
 from nmt.system.processes import worker_count
-from nmt.text.corpus import GivenText
+from nmt.text.corpus import ParallelText
 from nmt.text.languages import (
+    BILINGUAL,
     CODE_PAIR,
     ENDING,
     PACKED,
@@ -34,7 +35,7 @@ CLEANABLE = {"encoding", "no_tab"}  # errors that `nmt clean` removes
 FEW = 5  # percent of the lines; with more, the whole file has another encoding or form
 
 
-def recipe_path(text: GivenText, languages: tuple[str, str]) -> Path:
+def recipe_path(text: ParallelText, languages: tuple[str, str]) -> Path:
     """Return the path of the recipe for a text: corpus_en_de.toml for corpus.en and corpus.de.
 
     It is in the current folder, whatever the folder of the text. Raises UsageError for a name that
@@ -44,20 +45,20 @@ def recipe_path(text: GivenText, languages: tuple[str, str]) -> Path:
     try:
         recipe_from_tables({}, path.stem, str(path))
     except NmtError as error:
-        name = repr(text.source.name)
+        name = repr(text.paths[0].name)
         raise UsageError(f"a recipe cannot be named after {name}; rename the file") from error
     return path
 
 
-def stem(text: GivenText) -> str:
+def stem(text: ParallelText) -> str:
     """Return the name of a text's first file without its endings."""
-    name = text.source.name
-    for endings in (PACKED, (*TABLES, *TEXT)):
+    name = text.paths[0].name
+    for endings in (PACKED, (*TABLES, *BILINGUAL, *TEXT)):
         for ending in endings:
             name = name.removesuffix(ending)
-    if text.target is None:
+    if len(text.paths) == 1:
         name = CODE_PAIR.sub("", name)
-    elif language_in_name(text.source):
+    elif language_in_name(text.paths[0]):
         name = re.sub(rf"\.?{ENDING.pattern}$", "", name)
     return name.strip(".") or "text"
 
@@ -140,7 +141,7 @@ def check_alone(wish: Wish) -> None:
 
 def check_text(wish: Wish, notify: Notify) -> None:
     """Check a text and print what was found in short; raises NmtError for errors."""
-    task = Task((Text("text", wish.text.paths),), languages=wish.languages)
+    task = Task((wish.text,), languages=wish.languages)
     report = check_corpus(task, CheckLimits())
     for line in brief_lines(report):
         notify(line)
@@ -185,7 +186,7 @@ def input_of(wish: Wish) -> str:
 def new_names(wish: Wish) -> Names:
     """Return the names of files, of which none exists, for the cleaned text and its rest."""
     prefixes = (f"clean{number if number > 1 else ''}" for number in count(1))
-    names = (Names.of(prefix, wish.text.paths) for prefix in prefixes)
+    names = (Names.of(prefix, wish.languages, wish.text.paths) for prefix in prefixes)
     return next(
         each
         for each in names

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nmt.errors import UsageError
 from nmt.formats.document import Document, Options
+from nmt.text.corpus import Reader
 
 Read = Callable[[bytes, Options], Document]
 
@@ -65,6 +66,13 @@ FORMATS = {
         Format("tmx", (".tmx",)),
     )
 }
+
+
+def bilingual_reader(ending: str) -> Reader:
+    """Return the reader of a kind of bilingual files, one of `nmt.text.languages.BILINGUAL`."""
+    from nmt.formats.bitext import READERS
+
+    return READERS[ending]
 
 
 TEXTS = (FORMATS[LINES], FORMATS["text"])  # without a structure of their own

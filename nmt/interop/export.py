@@ -151,6 +151,7 @@ def without_folders(recipe: Recipe) -> Recipe:
             source=file(files.source),
             target=file(files.target),
             tsv=file(files.tsv),
+            file=file(files.file),
             labels=file(files.labels),
             references=tuple(map(file, files.references)),
         )

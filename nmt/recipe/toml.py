@@ -110,9 +110,11 @@ def build_settings(kind: type[Any], prefix: str, values: Mapping[str, Any]) -> A
             raise NmtError(f"unknown setting {shown(name)}{suggestion(key, known)}")
         checked[key] = build_value(name, value, known[key])
     if kind is TextFiles:
-        pair = bool(checked.get("source")) + bool(checked.get("target"))
-        if pair != (0 if checked.get("tsv") else 2):
-            raise NmtError(f"{prefix.rstrip('.')} needs either source and target, or tsv alone")
+        given = [name for name in ("source", "target", "tsv", "file") if checked.get(name)]
+        if given not in (["source", "target"], ["tsv"], ["file"]):
+            raise NmtError(
+                f"{prefix.rstrip('.')} needs either source and target, or tsv or file alone"
+            )
     return kind(**checked)
 
 

@@ -4,17 +4,18 @@ A reader of parallel text yields a `Pair` for each pair of segments.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from nmt.config import Recipe, TextFiles
 from nmt.errors import NmtError, UsageError
-from nmt.system.arguments import data_option
+from nmt.system.arguments import argument, data_option
 from nmt.system.files import check_file, is_present, shipped
-from nmt.text.lines import read_segments
+from nmt.text.languages import BILINGUAL, unpacked_name
+from nmt.text.lines import OnBadLine, read_segments
 from nmt.text.opening import STDIN, TEXT, name_of
 
 EMBEDDED = {"pocket", "sample.en"}  # a checkout has fetched corpora beside them
@@ -25,9 +26,27 @@ class Pair(NamedTuple):
 
     source: str
     target: str
-    source_language: str = ""  # ISO 639 code, if the text states one for each pair
-    target_language: str = ""
-    document: str = ""  # name of the document, whose pairs follow each other; "": not known
+
+
+class Reader(Protocol):
+    """Reads files that hold both sides of each pair, such as translation memories."""
+
+    def pairs(
+        self, path: Path, languages: tuple[str, str], on_bad: OnBadLine = ...
+    ) -> Iterator[Pair]:
+        """Yield the pairs of a file in two languages; those of a file with two may be "".
+
+        on_bad: receives a pair that cannot be read, by its number; the pair is blank. Raises
+        NmtError with the line for a file that cannot be read.
+        """
+        ...
+
+    def languages(self, path: Path) -> tuple[str, ...]:
+        """Return the codes of a file's languages, that of the sources first."""
+        ...
+
+
+FindReader = Callable[[str], Reader]  # takes the ending of a bilingual file's name, such as .tmx
 
 
 @dataclass(frozen=True)
@@ -35,6 +54,7 @@ class DataFolder:
     """The folder in which a recipe's files are looked up, before the embedded corpus."""
 
     path: Path
+    find_reader: FindReader | None = None  # None: bilingual files are refused
 
     def find(self, name: str, recipe: Recipe) -> Path:
         """Return the path of a file; raises NmtError that says how to get a missing one."""
@@ -61,13 +81,36 @@ class DataFolder:
             f"{self.path / name} does not exist; {fix}, or name another data folder (--data-dir)"
         )
 
+    def text(self, files: TextFiles, recipe: Recipe, name: str = "text") -> "ParallelText":
+        """Return a recipe's corpus as a text with a name; errors are those of `find`."""
+        paths = [self.find(file, recipe) for file in files.names]
+        languages = recipe.data.source_language, recipe.data.target_language
+        reader = reader_for(paths, self.find_reader)
+        return ParallelText(tuple(paths), name=name, languages=languages, reader=reader)
+
 
 def read_pairs(files: TextFiles, folder: DataFolder, recipe: Recipe) -> Iterator[Pair]:
     """Yield the pairs of a recipe's corpus.
 
     Raises NmtError for a missing or unreadable file, or for files that do not align.
     """
-    return read_aligned([folder.find(name, recipe) for name in files.names])
+    return folder.text(files, recipe).pairs()
+
+
+def reader_for(paths: Sequence[Path], find_reader: FindReader | None) -> Reader | None:
+    """Return the reader of a bilingual file; None for two files or a TSV file.
+
+    Raises UsageError for a bilingual file if none can be read.
+    """
+    ending = unpacked_name(paths[0])[1]
+    if len(paths) > 1 or ending not in BILINGUAL:
+        return None
+    if find_reader is None:
+        raise UsageError(
+            f"{paths[0]} is a bilingual file, which this command does not read; `nmt clean"
+            f" {argument(paths[0])} -o PREFIX` makes two text files of it"
+        )
+    return find_reader(ending)
 
 
 def read_aligned(paths: Sequence[Path]) -> Iterator[Pair]:
@@ -81,7 +124,7 @@ def read_aligned(paths: Sequence[Path]) -> Iterator[Pair]:
         for count, (source, target) in enumerate(rows):
             if source is None or target is None:
                 raise misaligned(names, chain([(source, target)], rows), count)
-            yield tuple.__new__(Pair, (source, target, "", "", ""))  # 0.4 us less than Pair(...)
+            yield tuple.__new__(Pair, (source, target))  # 0.4 us less than Pair(...)
         return
     for number, line in enumerate(read_segments(paths[0]), start=1):
         source, tab, rest = line.partition("\t") if line.strip() else ("", "\t", "")
@@ -130,16 +173,18 @@ def misaligned(
 
 
 @dataclass(frozen=True)
-class GivenText:
-    """Name aligned text that a user has: two files, or one TSV file."""
+class ParallelText:
+    """Name parallel text: two aligned files, one TSV file, or one bilingual file."""
 
-    source: Path
-    target: Path | None = None
+    paths: tuple[Path, ...]
+    name: str = "text"  # in a report, such as "train"
+    languages: tuple[str, str] = ("", "")  # codes; "": not known
+    reader: Reader | None = None  # of a bilingual file
 
     @property
-    def paths(self) -> tuple[Path, ...]:
-        """Return the files."""
-        return (self.source, self.target) if self.target else (self.source,)
+    def title(self) -> str:
+        """Return the names of the files."""
+        return " + ".join(map(str, self.paths))
 
     def check(self) -> None:
         """Raise NmtError or UsageError unless the files can be read twice and begin with a pair."""
@@ -150,17 +195,22 @@ class GivenText:
         """Raise NmtError or UsageError unless all are files, which can be read twice."""
         for path in self.paths:
             check_lasting(path)
-        if self.target and self.source.samefile(self.target):
-            raise UsageError(f"{self.source} is given as source and as target; give two files")
+        first, *others = self.paths
+        if others and first.samefile(others[0]):
+            raise UsageError(f"{first} is given as source and as target; give two files")
 
-    def pairs(self) -> Iterator[tuple[str, str]]:
-        """Yield source and target of the pairs; errors are those of `read_aligned`."""
-        return ((pair.source, pair.target) for pair in read_aligned(self.paths))
+    def pairs(self) -> Iterator[Pair]:
+        """Yield the pairs; errors are those of `read_aligned` and `Reader.pairs`."""
+        if self.reader:
+            return self.reader.pairs(self.paths[0], self.languages)
+        return read_aligned(self.paths)
 
     def entry(self, data_dir: Path) -> dict[str, str]:
         """Return the table that names the files in a recipe."""
         names = [name_below(path, data_dir) for path in self.paths]
-        return dict(zip(("source", "target") if self.target else ("tsv",), names, strict=True))
+        one = "file" if self.reader else "tsv"
+        keys = ("source", "target") if len(names) > 1 else (one,)
+        return dict(zip(keys, names, strict=True))
 
 
 def check_lasting(path: Path) -> None:

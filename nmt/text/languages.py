@@ -60,7 +60,8 @@ CODE_PAIR = re.compile(r"(?:^|[._])([a-z]{2})[-_]([a-z]{2})(?:\.\w+)?$")  # as i
 PACKED = (".gz", ".xz")
 TEXT = (".txt", ".sgm")
 TABLES = (".tsv", ".tab")  # with both languages in one file
-TEXT_ENDINGS = (*TABLES, *PACKED, *TEXT)  # of a text, where it could be a recipe
+BILINGUAL = (".tmx", ".xlf", ".xliff", ".po")  # likewise, with elements or messages
+TEXT_ENDINGS = (*TABLES, *BILINGUAL, *PACKED, *TEXT)  # of a text, where it could be a recipe
 
 
 def primary(code: str) -> str:
@@ -95,12 +96,19 @@ def is_language(code: str) -> bool:
     return CODE.fullmatch(code) is not None and (len(code) == 3 or code in BY_CODE)
 
 
+def unpacked_name(path: Path) -> tuple[str, str]:
+    """Return a file's name without .gz or .xz, and its ending in small letters, such as .tmx."""
+    name = path.name
+    for ending in PACKED:
+        name = name.removesuffix(ending)
+    return name, Path(name).suffix.lower()
+
+
 def language_in_name(path: Path) -> str:
     """Return the language that a file's name ends in, as in train.de.gz; "" if there is none."""
-    name = path.name
-    for endings in (PACKED, TEXT):
-        for ending in endings:
-            name = name.removesuffix(ending)
+    name, _ = unpacked_name(path)
+    for ending in (*TEXT, ".po"):
+        name = name.removesuffix(ending)
     match = ENDING.fullmatch(name.rpartition(".")[2])
     return match[1] if match and match[1] in BY_CODE else ""
 
@@ -112,9 +120,7 @@ def languages_in_names(paths: Sequence[Path]) -> tuple[str, str]:
     """
     if len(paths) == 2:
         return language_in_name(paths[0]), language_in_name(paths[1])
-    name = paths[0].name
-    for ending in PACKED:
-        name = name.removesuffix(ending)
+    name, _ = unpacked_name(paths[0])
     match = CODE_PAIR.search(name)
     if match and {*match.groups()} <= BY_CODE.keys():
         return match[1], match[2]

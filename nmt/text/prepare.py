@@ -15,7 +15,7 @@ from nmt.system.atomic import write_bytes
 from nmt.system.files import is_present, read_bytes
 from nmt.system.log import Notify, progress_bar
 from nmt.text.alignment import ALIGNMENT, align_corpus, open_alignments
-from nmt.text.corpus import DataFolder, Pair, read_pairs
+from nmt.text.corpus import DataFolder, Pair, read_pairs, reader_for
 from nmt.text.encode import VERDICTS, encode_pairs
 from nmt.text.learning import learn_tokenizer
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of, sha256
@@ -58,6 +58,9 @@ def prepare(
         notify(f"{manifest.damage}; the corpus is prepared again")
     dev_changed = record_dev_set(recipe, data, folder, manifest)
     hashes = [[manifest.hash_file(path) for path in files] for files in paths]
+    for own_paths, own in zip(paths, hashes, strict=True):
+        if reader_for(own_paths, data.find_reader):  # the file may have other languages, too
+            own += [recipe.data.source_language, recipe.data.target_language]
     if given_tokenizer is None:
         tokenizer = own_tokenizer(recipe, data, folder, manifest, hash_of(hashes), notify)
     else:

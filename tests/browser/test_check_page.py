@@ -7,9 +7,9 @@ import pytest
 
 from nmt.corpora.check import Task, check_corpus
 from nmt.corpora.norms import CheckLimits
-from nmt.corpora.pairs import Text
 from nmt.corpora.report import Advice, Advised, Difference
 from nmt.studio.corpus_page.page import render_check
+from nmt.text.corpus import ParallelText
 from tests.browser.audit import faint_texts
 from tests.browser.conftest import Browser
 from tests.corpora.corpora import corpus, write
@@ -23,7 +23,7 @@ def check_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pairs[10] = ("", pairs[10][1])
     pairs[20] = ("<b>bold</b> \u200btext", "<b>bold</b> \u200btext")
     pairs[40] = pairs[5]
-    task = Task((Text("train", write(folder, pairs)),), recipe="<i>mine</i>")
+    task = Task((ParallelText(write(folder, pairs), "train"),), recipe="<i>mine</i>")
     advised = [Advised(each, "8,000 <b>", "a reason", {}) for each in ("vocabulary", "time")]
     differences = (Difference("model.dropout", 0.1, 0.3),)
     advice = Advice(400, tuple(advised), None, differences, ("A note.",))

@@ -10,7 +10,7 @@ import pytest
 
 from nmt.corpora.cross_entropy import TOO_LONG, CrossEntropy, Floats, dual_scores
 from nmt.corpora.filters import CleanBlock, Models
-from nmt.corpora.pairs import Pair
+from nmt.text.corpus import Pair
 from nmt.text.facts import Hashes
 
 PAIRS = [("a", "A"), ("b", "B"), ("c", "C"), ("d", "D"), ("e", "E")]

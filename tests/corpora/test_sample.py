@@ -4,8 +4,8 @@ import numpy
 import pytest
 
 from nmt.config import DataSettings, TokenizerSettings
-from nmt.corpora.pairs import Pair
 from nmt.corpora.survey import Sampler, encoded, learn_from
+from nmt.text.corpus import Pair
 from tests.corpora.corpora import corpus
 
 

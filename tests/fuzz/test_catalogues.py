@@ -8,7 +8,8 @@ from nmt.decoding.marks.marked import Marked
 from nmt.formats.document import Options
 from nmt.formats.kinds import po, qt, tmx, xliff
 from nmt.formats.memories.memory import Memory
-from nmt.formats.memories.tmx import Reader, unit_of
+from nmt.formats.memories.tmx import unit_of
+from nmt.formats.xml.units import Units
 from tests.formats.kinds.test_po import MENU, TEMPLATE
 from tests.formats.kinds.test_qt import EDITOR
 from tests.formats.kinds.test_tmx import MEMORY
@@ -61,7 +62,7 @@ def test_memories(content: bytes) -> None:
 @given(content=spoiled(OTHERS.encode()), text=st.sampled_from(["Open <b>a</b> {ph2}", "a 1", ""]))
 @fuzz
 def test_memories_that_are_looked_up(content: bytes, text: str) -> None:
-    nodes = value_or_error(lambda: Reader().units(content, is_last=True)) or []
+    nodes = value_or_error(lambda: Units("tmx", ("tu",)).parse(content, is_last=True)) or []
     units = [unit_of(node, "en", "de") for node in nodes]
     memory = Memory([each for each in units if each is not None], 0.5)
     value_or_error(lambda: memory.find(Marked(text)))

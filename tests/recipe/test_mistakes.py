@@ -39,9 +39,12 @@ from tests.conftest import Run
         ("[data]\nsource_language = 3", "data.source_language is 3 but must be a text"),
         ('[data]\ntrain = "x"', "data.train must be a list of tables"),
         ("[data]\ntrain = [1]", "data.train must be a list of tables"),
-        ('[data]\ntrain = [{ source = "x" }]', "needs either source and target, or tsv alone"),
+        (
+            '[data]\ntrain = [{ source = "x" }]',
+            "needs either source and target, or tsv or file alone",
+        ),
         ('[data]\ntrain = [{ tsv = "x", source = "y" }]', "needs either source and target, or tsv"),
-        ("[data]\ntrain = [{}]", "data.train needs either source and target, or tsv alone"),
+        ("[data]\ntrain = [{}]", "data.train needs either source and target, or tsv or file alone"),
         (
             '[data]\ntrain = [{ sorce = "x" }]',
             "unknown setting 'data.train.sorce'; did you mean 'source'",
@@ -113,7 +116,7 @@ def test_mistakes_in_a_recipe(nmt: Run, tmp_path: Path, text: str, facts: str) -
         ("model.dropout=inf", "must be a finite number"),
         ("train.seed=-1", "train.seed is -1 but must be at least 0"),
         ("train.compile=True", "train.compile is 'True' but must be true or false"),
-        ("data.train=[{}]", "needs either source and target, or tsv alone"),
+        ("data.train=[{}]", "needs either source and target, or tsv or file alone"),
     ],
 )
 def test_mistakes_in_set(nmt: Run, tiny: Path, text: str, facts: str) -> None:

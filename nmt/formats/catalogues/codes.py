@@ -58,9 +58,11 @@ def marked(
 
 def on_one_line(text: str) -> str:
     """Return a text with a space for each line break and the spaces around it."""
+    if "\n" not in text:
+        return text
     lines = text.split("\n")
     inner = [each.strip() for each in lines[1:-1]]
-    ends = [lines[0].rstrip(), *inner, lines[-1].lstrip()] if len(lines) > 1 else lines
+    ends = [lines[0].rstrip(), *inner, lines[-1].lstrip()]
     return " ".join(ends)
 
 

@@ -103,8 +103,10 @@ class Entry:
         return self.context is None and not self.id.text()
 
 
-def entries_of(text: str) -> Iterator[Entry | None]:
+def entries_of(text: str, first_line: int = 1) -> Iterator[Entry | None]:
     """Yield the entries of a catalogue; None for a directive `domain`, which starts another.
+
+    first_line: the number of the text's first line, if the text is a part of a file.
 
     Raises:
         NmtError: with the line, if the text is no catalogue.
@@ -112,7 +114,7 @@ def entries_of(text: str) -> Iterator[Entry | None]:
     entry: Entry | None = None
     context: Statement | None = None
     before = ""
-    for comments, statement in statements_of(text):
+    for comments, statement in statements_of(text, first_line):
         keyword = statement.keyword
         check_order(before, statement, entry)
         before = keyword
@@ -156,7 +158,7 @@ def check_order(before: str, statement: Statement, entry: Entry | None) -> None:
             )
 
 
-def statements_of(text: str) -> Iterator[tuple[list[Comment], Statement]]:
+def statements_of(text: str, first_line: int) -> Iterator[tuple[list[Comment], Statement]]:
     """Yield the statements of a catalogue, each with the comments before it."""
     line_begins = [0, *(found.end() for found in re.finditer("\n", text))]
     comments: list[Comment] = []
@@ -165,7 +167,7 @@ def statements_of(text: str) -> Iterator[tuple[list[Comment], Statement]]:
     end = 0
     while end < len(text):
         found = TOKEN.match(text, end)
-        line = bisect_right(line_begins, end)
+        line = bisect_right(line_begins, end) + first_line - 1
         if found is None:
             raise NmtError(unreadable(text, end, line))
         begin, end = found.span()

@@ -1,22 +1,18 @@
 """Read translation memories: TMX 1.4b, an exchange format of translators' programs.
 
-https://www.gala-global.org/tmx-14b. Files are read as a stream: a memory may be large. Entities
-that a file declares are refused, and nothing is fetched.
+https://www.gala-global.org/tmx-14b.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
-from xml.parsers import expat
+from typing import NamedTuple
 
 from nmt.decoding.marks.marked import Kind, Mark, Marked
 from nmt.errors import NmtError
+from nmt.formats.xml.units import Node, Units
 from nmt.text.languages import primary
 
-BLOCK = 1 << 20  # bytes that are read at a time
-LONGEST_UNIT = 1_000_000  # characters of a unit, its notes and attributes
-DEEPEST = 100  # elements within each other
 LANGUAGE = ("xml:lang", "lang")  # TMX 1.4 and 1.1
 KINDS = {"ph": Kind.ALONE, "ut": Kind.ALONE, "bpt": Kind.OPEN, "ept": Kind.CLOSE}
 POSITIONS = {"begin": Kind.OPEN, "end": Kind.CLOSE}  # of <it>, whose partner is elsewhere
@@ -33,25 +29,6 @@ class Unit(NamedTuple):
     origin: str = ""  # who made the translation
 
 
-@dataclass(slots=True)
-class Node:
-    """An element of a unit."""
-
-    name: str
-    attributes: dict[str, str]
-    children: "list[Node | str]" = field(default_factory=list)
-
-    def text(self) -> str:
-        """Return all characters in the element."""
-        return "".join(each if isinstance(each, str) else each.text() for each in self.children)
-
-    def named(self, name: str) -> "Iterator[Node]":
-        """Yield the children of a name."""
-        for child in self.children:
-            if isinstance(child, Node) and child.name == name:
-                yield child
-
-
 def read_units(path: Path, source_language: str, target_language: str) -> Iterator[Unit]:
     """Yield the units of a file that have both languages; en matches en-US.
 
@@ -61,93 +38,16 @@ def read_units(path: Path, source_language: str, target_language: str) -> Iterat
     Raises:
         NmtError: with the name of the file and the line, for what is not TMX or is refused.
     """
-    reader = Reader()
     try:
         with path.open("rb") as stream:
-            for block in iter(lambda: stream.read(BLOCK), b""):
-                for node in reader.units(block):
-                    unit = unit_of(node, source_language, target_language)
-                    if unit is not None:
-                        yield unit
-        reader.units(b"", is_last=True)
+            for node in Units("tmx", ("tu",)).read(stream):
+                unit = unit_of(node, source_language, target_language)
+                if unit is not None:
+                    yield unit
     except OSError as error:
         raise NmtError(f"{path} cannot be read: {error.strerror}; check its path") from error
     except NmtError as error:
         raise NmtError(f"{path}: {error}") from error
-
-
-class Reader:
-    """Build the elements of each unit from the events of expat."""
-
-    def __init__(self) -> None:
-        self._units: list[Node] = []
-        self._open: list[Node] = []  # of a unit, from itself to the innermost element
-        self._depth = 0
-        self._size = 0
-        self._parser: Any = expat.ParserCreate()
-        self._parser.buffer_text = True
-        self._parser.StartElementHandler = self._start
-        self._parser.EndElementHandler = self._end
-        self._parser.CharacterDataHandler = self._characters
-        self._parser.EntityDeclHandler = self._entity
-        self._parser.SkippedEntityHandler = self._entity
-
-    def units(self, block: bytes, *, is_last: bool = False) -> list[Node]:
-        """Return the units that end in the next bytes of the file."""
-        self._units = []
-        try:
-            self._parser.Parse(block, is_last)
-        except expat.ExpatError as error:
-            raise NmtError(
-                f"line {error.lineno}: the XML is not well-formed"
-                f" ({expat.ErrorString(error.code)}); correct it in an editor that checks XML"
-            ) from error
-        except (LookupError, ValueError) as error:
-            raise NmtError("its encoding cannot be read; save the file in UTF-8") from error
-        return self._units
-
-    def _start(self, name: str, attributes: dict[str, str]) -> None:
-        if self._depth == 0 and name != "tmx":
-            raise self._refused(
-                f"the root is <{name[:40]}>, but that of TMX is <tmx>; name a TMX file"
-            )
-        self._depth += 1
-        if self._depth > DEEPEST:
-            raise self._refused(f"elements are nested more than {DEEPEST} deep; make them flatter")
-        if not self._open and name != "tu":
-            return
-        node = Node(name, attributes)
-        if self._open:
-            self._open[-1].children.append(node)
-        else:
-            self._size = 0
-        self._open.append(node)
-        self._count(sum(map(len, attributes.values())) + 1)
-
-    def _end(self, _name: str) -> None:
-        self._depth -= 1
-        if self._open:
-            node = self._open.pop()
-            if not self._open:
-                self._units.append(node)
-
-    def _characters(self, text: str) -> None:
-        if self._open:
-            self._open[-1].children.append(text)
-            self._count(len(text))
-
-    def _count(self, characters: int) -> None:
-        self._size += characters
-        if self._size > LONGEST_UNIT:
-            raise self._refused(
-                f"a unit has more than {LONGEST_UNIT:,} characters; remove or divide it"
-            )
-
-    def _entity(self, name: str, *_rest: object) -> None:
-        raise self._refused(f"the entity {name[:40]} is not allowed; write its characters")
-
-    def _refused(self, message: str) -> NmtError:
-        return NmtError(f"line {self._parser.CurrentLineNumber}: {message}")
 
 
 def unit_of(node: Node, source_language: str, target_language: str) -> Unit | None:
@@ -195,6 +95,7 @@ def language_of(attributes: dict[str, str]) -> str:
     return normal(found)
 
 
+@lru_cache(maxsize=1000)
 def normal(language: str) -> str:
     """Return a code in small letters, its parts with hyphens between them."""
     return language.lower().replace("_", "-")

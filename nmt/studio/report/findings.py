@@ -7,6 +7,7 @@ from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
 from nmt.errors import NmtError
+from nmt.formats.registry import bilingual_reader
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.report.reported_run import ReportedRun
 from nmt.system.files import is_present
@@ -32,7 +33,7 @@ def read_facts(run: RunFolder, recipe: Recipe) -> TokenFacts | None:
     dev_pairs: list[Pair] = []
     with suppress(NmtError):
         if is_present(run.memory):
-            dev_pairs = read_dev_pairs(recipe, DataFolder(run.data_dir()))
+            dev_pairs = read_dev_pairs(recipe, DataFolder(run.data_dir(), bilingual_reader))
     with suppress(NmtError, ValueError):  # ValueError: numbers that no intact shard has
         prepared = open_prepared(recipe, run.prepared_folder())
         return token_facts(prepared.shards, prepared.tokenizer, dev_pairs)

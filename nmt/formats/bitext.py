@@ -1,0 +1,333 @@
+"""Read pairs to train on from bilingual files: translation memories (TMX), XLIFF and PO.
+
+A file is read as a stream, so that its size does not matter. A pair is what such a file has to
+translate: inline tags are dropped, a line break is a space, and each paragraph of a message is a
+pair. Units whose translation is missing or not finished are left out, and a note counts them.
+"""
+
+import codecs
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from nmt.decoding.marks.marked import Marked
+from nmt.errors import DamagedError, NmtError
+from nmt.formats.catalogues.accelerators import taken_out
+from nmt.formats.catalogues.codes import on_one_line
+from nmt.formats.catalogues.message import Message
+from nmt.formats.catalogues.po_header import Header, declared_charset
+from nmt.formats.catalogues.po_syntax import Entry, entries_of
+from nmt.formats.document import DEFAULTS
+from nmt.formats.encoding import decode
+from nmt.formats.kinds.po import FUZZY, Domain, domain_of, sources_of, syntax_of
+from nmt.formats.kinds.xliff import BY_MACHINE, INITIAL, PAIRS, TO_TRANSLATE
+from nmt.formats.memories.tmx import TEXT, language_of, normal, variant_in
+from nmt.formats.xml.units import BLOCK, Node, Units
+from nmt.system.files import unreadable
+from nmt.text.corpus import Pair
+from nmt.text.languages import language_in_name, primary
+from nmt.text.lines import DAMAGE, OnBadLine, note_once, stop_at_bad_line
+from nmt.text.opening import TEXT as TEXT_FILE
+from nmt.text.opening import name_of, open_bytes
+
+WRAPPING = {*PAIRS, "hi"}  # elements whose content is text; of others, nothing is
+WITHIN_WORDS = {"bpt", "ept", "bx", "ex", "sc", "ec", "sm", "em", "it"}  # as bold letters have
+SPACE = "xml:space"
+UNITS_OF_XLIFF = ("trans-unit", "unit")  # of version 1 and 2
+CUT = re.compile(r'"[ \t\r]*\n\s*\n(?=#|msgctxt\s|msgid\s|domain\s)')  # between two messages
+PO_LANGUAGE = "en"  # of messages, as gettext's manual asks
+
+
+class Unit(NamedTuple):
+    """A unit of a file: elements that hold the same text in several languages."""
+
+    line: int
+    languages: tuple[str, ...]  # of the texts; "": not stated
+    texts: tuple[Node, ...]
+    is_finished: bool = True
+    is_interface: bool = False  # texts may have accelerators
+    keeps_lines: bool = True  # a line break is part of the text
+    problem: str = ""  # why the unit cannot be read
+
+
+@dataclass
+class Tally:
+    """Count what is not among the pairs of a file."""
+
+    tags: int = 0
+    unfinished: int = 0
+    other: int = 0  # units without both languages
+
+    def __str__(self) -> str:
+        """Return what to tell the user; "" for nothing."""
+        counts = (
+            (self.tags, "inline tags are dropped"),
+            (self.unfinished, "units without a finished translation are left out"),
+            (self.other, "units without both languages are left out"),
+        )
+        return "; ".join(f"{count:,} {what}" for count, what in counts if count)
+
+
+@dataclass(frozen=True)
+class Bitext:
+    """Reads the bilingual files of a kind; see `nmt.text.corpus.Reader`."""
+
+    units: Callable[[IO[bytes], Path], Iterator[Unit]]
+    stated: Callable[[IO[bytes], Path], Iterator[str]]  # yields the languages, the source's first
+
+    def pairs(
+        self, path: Path, languages: tuple[str, str], on_bad: OnBadLine = stop_at_bad_line
+    ) -> Iterator[Pair]:
+        """Yield the pairs of a file in two languages, and print a note about what is not there.
+
+        languages: "" is that of the first text that remains. on_bad: receives a unit that cannot be
+        read, by the number of its pair, which is blank. Raises NmtError with the line for a file
+        that cannot be read.
+        """
+        tally, count = Tally(), 0
+        with opened(path) as stream:
+            for unit in self.units(stream, path):
+                if unit.problem:
+                    count += 1
+                    on_bad(count, NmtError(f"{path}, line {unit.line}: {unit.problem}"))
+                    yield Pair("", "")
+                    continue
+                for source, target in texts_of(unit, languages, tally):
+                    count += 1
+                    yield Pair(source, target)
+        if told := str(tally):
+            note_once(f"{path}: {told}")
+
+    def languages(self, path: Path) -> tuple[str, ...]:
+        """Return the languages of a file by their codes, that of the sources first."""
+        with opened(path) as stream:
+            codes = [primary(code) for code in self.stated(stream, path)]
+        return tuple(dict.fromkeys(filter(None, codes)))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file, packed or not; what is wrong in it is an error with its name."""
+    with open_bytes(path) as stream:
+        try:
+            yield stream
+        except DAMAGE as error:
+            raise DamagedError(f"{path} is damaged ({error}); copy it again") from error
+        except OSError as error:
+            raise unreadable(TEXT_FILE, path, error) from error
+        except NmtError as error:
+            if not str(error).startswith("line ") and str(path) in str(error):
+                raise
+            raise NmtError(f"{name_of(path)}, {error}") from error
+
+
+def texts_of(unit: Unit, languages: tuple[str, str], tally: Tally) -> Iterator[tuple[str, str]]:
+    """Yield the texts of a unit in two languages, one for each paragraph that both sides have."""
+    places = places_in(unit.languages, languages)
+    if places is None:
+        tally.other += 1
+        return
+    source, target = (plain(unit.texts[place], tally) for place in places)
+    if not (unit.is_finished and source.strip() and target.strip()):
+        tally.unfinished += 1
+        return
+    if unit.is_interface:
+        first, second = (taken_out(Marked(text)) for text in (source, target))
+        if first.accelerator and second.accelerator:
+            source, target = first.text.text, second.text.text
+    if unit.keeps_lines and ("\n" in source or "\n" in target):
+        parts = [Message.of(Marked(text)).texts() for text in (source, target)]
+        if len(parts[0]) == len(parts[1]) > 0:
+            for one, other in zip(*parts, strict=True):
+                yield on_one_line(one.text).strip(), on_one_line(other.text).strip()
+            return
+    yield on_one_line(source).strip(), on_one_line(target).strip()
+
+
+@lru_cache(maxsize=1000)
+def places_in(stated: tuple[str, ...], wanted: tuple[str, str]) -> tuple[int, int] | None:
+    """Return which texts are in two languages; None if there are none.
+
+    stated: the languages of the texts; one that is not stated may be the one that is missing.
+    """
+    found: list[int | None] = [None, None]
+    for side in sorted((0, 1), key=lambda side: not wanted[side]):  # a known one first
+        left = [place for place in range(len(stated)) if place not in found]
+        place = variant_in([stated[each] for each in left], wanted[side])
+        found[side] = None if place is None else left[place]
+    unstated = [place for place, code in enumerate(stated) if not code and place not in found]
+    if found.count(None) == len(unstated) == 1:
+        found[found.index(None)] = unstated[0]
+    first, second = found
+    return None if first is None or second is None else (first, second)
+
+
+def plain(node: Node, tally: Tally) -> str:
+    """Return the text of an element without its inline tags.
+
+    A tag that stands between two letters for a line break or a value becomes a space.
+    """
+    if len(node.children) == 1 and isinstance(text := node.children[0], str):
+        return text
+    texts: list[str] = []
+    gap = False  # a tag stands here
+    stack: list[Node | str] = [*reversed(node.children)]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Node) and part.attributes.get("type") == TEXT:
+            part = part.text()  # such as %s, which is a part of the text
+        if isinstance(part, str):
+            if gap and texts and texts[-1][-1:].isalnum() and part[:1].isalnum():
+                texts.append(" ")
+            texts.append(part)
+            gap = False
+            continue
+        tally.tags += 1
+        if part.name in WRAPPING:
+            stack.extend(reversed(part.children))
+        elif part.name not in WITHIN_WORDS:
+            gap = True
+    return re.sub("  +", " ", "".join(texts))
+
+
+def tmx_units(stream: IO[bytes], _path: Path) -> Iterator[Unit]:
+    """Yield the units of a translation memory."""
+    for node in Units("tmx", ("tu",)).read(stream):
+        languages, texts, problem = [], [], ""
+        for variant in node.named("tuv"):
+            languages.append(language_of(variant.attributes))
+            seg = next(variant.named("seg"), None)
+            if seg is None or not languages[-1]:
+                missing = "<seg>; add it" if seg is None else "language; add xml:lang"
+                problem = f"a <tuv> of the unit has no {missing}, or remove the <tuv>"
+                break
+            texts.append(seg)
+        yield Unit(node.line, tuple(languages), tuple(texts), problem=problem)
+
+
+def xliff_units(stream: IO[bytes], _path: Path) -> Iterator[Unit]:
+    """Yield the units of an XLIFF file, each segment as a unit."""
+    for node in Units("xliff", UNITS_OF_XLIFF).read(stream):
+        for parent in [node] if node.name == "trans-unit" else node.named("segment"):
+            yield from xliff_segments(node, parent)
+
+
+def xliff_segments(unit: Node, parent: Node) -> Iterator[Unit]:
+    """Yield the segments of an element with a source and a target."""
+    attributes = unit.attributes
+    source, target = (next(parent.named(name), None) for name in ("source", "target"))
+    if source is None:
+        yield Unit(
+            unit.line, (), (), problem="the unit has no <source>; add it, or remove the unit"
+        )
+        return
+    target = target or Node("target", {})
+    segmented = [
+        [child for child in side.named("mrk") if child.attributes.get("mtype") == "seg"]
+        for side in (next(parent.named("seg-source"), source), target)
+    ]
+    if len(segmented[0]) != len(segmented[1]) or not segmented[0]:
+        segmented = [[source], [target]]
+    state = parent.attributes.get("state", target.attributes.get("state", ""))
+    is_finished = (
+        attributes.get("translate") != "no"
+        and state not in (*TO_TRANSLATE, INITIAL)
+        and target.attributes.get("state-qualifier") != BY_MACHINE
+    )
+    space = source.attributes.get(SPACE, attributes.get(SPACE, ""))
+    for texts in zip(*segmented, strict=True):
+        yield Unit(unit.line, stated_by(unit), texts, is_finished, True, space == "preserve")
+
+
+def stated_by(unit: Node) -> tuple[str, str]:
+    """Return the languages that the file of a unit of XLIFF states; "" for none."""
+    first, second = (
+        normal(unit.attributes.get(old, unit.attributes.get(new, "")))
+        for old, new in (("source-language", "srcLang"), ("target-language", "trgLang"))
+    )
+    return first, second
+
+
+def po_units(stream: IO[bytes], path: Path) -> Iterator[Unit]:
+    """Yield the messages of a catalogue, each plural form as a unit."""
+    domain: Domain | None = None
+    for entry in po_entries(stream):
+        if entry is None:
+            domain = None
+        elif entry.is_header():
+            domain = domain_of(Header(entry), DEFAULTS)
+        else:
+            domain = domain or domain_of(Header(None), DEFAULTS)
+            flags = entry.flags()
+            languages = po_languages(domain.header, path)
+            sources = sources_of(entry, domain, syntax_of(flags))
+            for source, string in zip(sources, entry.strings, strict=False):  # one may be missing
+                texts = Node("msgid", {}, [source]), Node("msgstr", {}, [string.text()])
+                yield Unit(entry.id.line, languages, texts, FUZZY not in flags, True)
+
+
+def po_languages(header: Header, path: Path) -> tuple[str, str]:
+    """Return the languages of a catalogue by its header, or of its translations by its name."""
+    source = header.fields.get("x-source-language") or PO_LANGUAGE
+    target = header.fields.get("language") or language_in_name(path)
+    return normal(source), normal(target)
+
+
+def po_entries(stream: IO[bytes]) -> Iterator[Entry | None]:
+    """Yield the entries of a catalogue, of which some are in memory at a time."""
+    block = stream.read(BLOCK)
+    whole_lines = block if len(block) < BLOCK else block[: block.rfind(b"\n") + 1]
+    _, encoding = decode(whole_lines, declared_charset(block))
+    decoder = codecs.getincrementaldecoder(encoding.name)()
+    block, text, line = block[len(encoding.mark) :], "", 1
+    while block:
+        following = stream.read(BLOCK)
+        try:
+            text += decoder.decode(block, final=not following)
+        except UnicodeDecodeError as error:
+            number = line + text.count("\n") + block.count(b"\n", 0, error.start)
+            raise NmtError(
+                f"line {number}: the bytes are not {encoding.name}; save the file in UTF-8"
+            ) from error
+        cut = max((found.end() for found in CUT.finditer(text)), default=0) if following else None
+        yield from entries_of(text[:cut], line)
+        if cut is None:
+            return
+        line, text, block = line + text.count("\n", 0, cut), text[cut:], following
+
+
+def tmx_languages(stream: IO[bytes], _path: Path) -> Iterator[str]:
+    """Yield the languages of the texts of a memory, that of the sources first."""
+    source, found = "", dict[str, None]()
+    for node in Units("tmx", ("header", "tuv"), with_text=False).read(stream):
+        if node.name == "header":
+            source = node.attributes.get("srclang", "")
+        else:
+            found.setdefault(language_of(node.attributes))
+    yield from (code for code in found if primary(code) == primary(source))
+    yield from found
+
+
+def xliff_languages(stream: IO[bytes], _path: Path) -> Iterator[str]:
+    """Yield the languages that an XLIFF file states, that of the sources first."""
+    found = {
+        stated_by(node) for node in Units("xliff", UNITS_OF_XLIFF, with_text=False).read(stream)
+    }
+    for side in (0, 1):
+        yield from sorted({languages[side] for languages in found})
+
+
+def po_stated(stream: IO[bytes], path: Path) -> Iterator[str]:
+    """Yield the languages of a catalogue, that of the messages first."""
+    first = next(po_entries(stream), None)
+    is_header = first is not None and first.is_header()
+    yield from po_languages(Header(first if is_header else None), path)
+
+
+TMX = Bitext(tmx_units, tmx_languages)
+XLIFF = Bitext(xliff_units, xliff_languages)
+READERS = {".tmx": TMX, ".xlf": XLIFF, ".xliff": XLIFF, ".po": Bitext(po_units, po_stated)}
