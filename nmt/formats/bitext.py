@@ -136,9 +136,7 @@ def texts_of(unit: Unit, languages: tuple[str, str], tally: Tally) -> Iterator[t
         tally.unfinished += 1
         return
     if unit.is_interface:
-        first, second = (taken_out(Marked(text)) for text in (source, target))
-        if first.accelerator and second.accelerator:
-            source, target = first.text.text, second.text.text
+        source, target = without_accelerators(source, target)
     if unit.keeps_lines and ("\n" in source or "\n" in target):
         parts = [Message.of(Marked(text)).texts() for text in (source, target)]
         if len(parts[0]) == len(parts[1]) > 0:
@@ -146,6 +144,17 @@ def texts_of(unit: Unit, languages: tuple[str, str], tally: Tally) -> Iterator[t
                 yield on_one_line(one.text).strip(), on_one_line(other.text).strip()
             return
     yield on_one_line(source).strip(), on_one_line(target).strip()
+
+
+def without_accelerators(source: str, target: str) -> tuple[str, str]:
+    """Return the texts of a menu or a button without the signs of their accelerators."""
+    labelled, translated = taken_out(Marked(source)), taken_out(Marked(target))
+    if labelled.accelerator is None:
+        return source, target
+    if translated.accelerator is None:  # the letter may stand within a word
+        sign = labelled.accelerator.sign
+        return labelled.text.text, target.replace(sign, "") if target.count(sign) == 1 else target
+    return labelled.text.text, translated.text.text
 
 
 @lru_cache(maxsize=1000)
