@@ -20,7 +20,7 @@ from nmt.runs.model_file import read_model
 from nmt.runs.outputs import check_output
 from nmt.system.json_data import parse_json
 from nmt.system.log import Notify
-from nmt.text.corpus import DataFolder, Pair, ParallelText, check_lasting, name_below
+from nmt.text.corpus import DataFolder, Pair, ParallelText, check_lasting, name_below, reader_for
 from nmt.text.languages import language_in_name, languages_in_names
 from nmt.text.lines import read_lines
 from nmt.text.opening import STDIN
@@ -67,7 +67,7 @@ class Material:
     def check(self) -> None:
         """Raise NmtError or UsageError unless there are files that can be read, and twice."""
         if self.method.side is None:
-            ParallelText(self.paths).check_files()
+            ParallelText(self.paths, reader=reader_for(self.paths, None)).check_files()
         else:
             check_lasting(self.paths[0])
 

@@ -1,0 +1,143 @@
+"""Commands that read a corpus from a translation memory, an XLIFF file or a catalogue."""
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from nmt.recipe.files import load_recipe
+from nmt.runs.run_folder import RunFolder
+from tests.commands.test_train_files import PAIRS, SETTINGS, train
+from tests.conftest import Run
+from tests.corpora.corpora import Pairs, write
+
+
+def memory(folder: Path, pairs: Pairs, more: Sequence[str] = ()) -> Path:
+    """Write pairs as a translation memory; more: units in other languages."""
+    units = [
+        f'<tu><tuv xml:lang="en"><seg>{html.escape(source)}</seg></tuv>\n'
+        f'<tuv xml:lang="de"><seg>{html.escape(target)}</seg></tuv></tu>\n'
+        for source, target in pairs
+    ]
+    path = folder / "memory.tmx"
+    text = f'<tmx version="1.4"><header srclang="en"/><body>{"".join((*units, *more))}</body></tmx>'
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def weights(run: str, folder: Path = Path()) -> bytes:
+    """Return the tensors of a run's model, without its recipe."""
+    content = RunFolder(folder / run).model.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    return content[8 + size :]
+
+
+def test_a_training_from_a_memory_equals_one_from_text(nmt: Run, tmp_path: Path) -> None:
+    path = memory(tmp_path, PAIRS)
+    result = train(nmt, path, updates=3)
+    assert result.code == 0, result.err
+    assert result.err.startswith(f"checked {path}: 60 pairs, 0 errors, 0 warnings, 0 notes\n")
+    data = load_recipe("memory_en_de.toml").data
+    assert (data.source_language, data.target_language) == ("en", "de")
+    assert train(nmt, *write(tmp_path, PAIRS), updates=3).code == 0
+    assert weights("runs/memory_en_de") == weights("runs/c_en_de")
+
+
+def test_a_recipe_names_a_memory(nmt: Run, tmp_path: Path) -> None:
+    memory(tmp_path, PAIRS)
+    write(tmp_path, PAIRS)
+    for name, files in (
+        ("one", 'file = "memory.tmx"'),
+        ("two", 'source = "c.en", target = "c.de"'),
+    ):
+        text = f"[data]\ntrain = [{{ {files} }}]\ndev = [{{ {files} }}]\ntest.a = {{ {files} }}\n"
+        Path(f"{name}.toml").write_text(text)
+        chosen = [*SETTINGS, "--data-dir", tmp_path]
+        assert nmt("prepare", f"{name}.toml", *chosen).code == 0
+        assert "60 pairs" in nmt("check", f"{name}.toml", "--data-dir", tmp_path).out
+        assert nmt("train", f"{name}.toml", *chosen, "--max-updates", 3).code == 0
+    assert weights("runs/one") == weights("runs/two")
+    scores = [nmt("evaluate", "--model", f"runs/{name}").out for name in ("one", "two")]
+    assert scores[0] == scores[1]
+    assert "BLEU" in scores[0]
+    # Another direction of the same file is another corpus.
+    turned = ["--set", "data.source_language=de", "--set", "data.target_language=en"]
+    shards = []
+    for languages in ([], turned):
+        assert nmt("prepare", "one.toml", "--run", "turned", *chosen, *languages).code == 0
+        shards += [path.read_bytes() for path in Path("turned").rglob("train-0.ids")]
+    assert len({*shards}) == 2
+
+
+def test_check_clean_and_split_read_a_memory(nmt: Run, tmp_path: Path) -> None:
+    bad = [("copied words here", "copied words here"), ("<b>marked</b> up", "mit <b>Tags</b>")]
+    path = memory(tmp_path, [*PAIRS, *bad])
+    report = nmt("check", path)
+    assert report.code == 0
+    assert "target equals the source: 1 (1.6 % of 62)" in report.out
+    assert nmt("clean", path, "-o", "clean").code == 0
+    texts = [Path(f"clean.{code}").read_text().splitlines() for code in ("en", "de")]
+    assert [*zip(*texts, strict=True)] == PAIRS
+    assert nmt("split", path, "-o", "parts/", "--dev", 5, "--test", 5).code == 0
+    assert {"train.en", "dev.de"} <= {each.name for each in Path("parts").iterdir()}
+
+
+def test_languages_of_several_are_chosen(
+    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    french = (
+        '<tu><tuv xml:lang="en"><seg>a cat</seg></tuv><tuv xml:lang="fr"><seg>chat</seg></tuv></tu>'
+    )
+    path = memory(tmp_path, PAIRS, [french])
+    result = nmt("check", path)
+    assert result.code == 2
+    assert "has text in en, de and fr; choose two with --source-language and" in result.err
+    result = nmt("clean", path, "-o", "c", "--source-language", "en", "--target-language", "es")
+    assert result.err.endswith("has text in en, de and fr, not in es\n")
+    chosen = ("--source-language", "fr", "--target-language", "en")
+    assert nmt("clean", path, "-o", "c", *chosen).code == 0
+    assert Path("c.fr").read_text() == "chat\n"
+    monkeypatch.setattr("nmt.commands.options.is_terminal", lambda: True)
+    answers = iter(["it", "de", "en"])
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: next(answers))
+    assert nmt("init", path).code == 0
+    assert load_recipe("mine.toml").data.source_language == "de"
+
+
+def test_a_file_without_two_languages_is_refused(nmt: Run, tmp_path: Path) -> None:
+    path = tmp_path / "a.tmx"
+    path.write_text('<tmx><tu><tuv xml:lang="en"><seg>a</seg></tuv></tu></tmx>')
+    result = nmt("train", path)
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "has text in en, and pairs need two languages" in result.err
+
+
+def test_a_catalogue_and_xliff(nmt: Run, tmp_path: Path) -> None:
+    messages = "".join(f'msgid "{source}"\nmsgstr "{target}"\n\n' for source, target in PAIRS)
+    (tmp_path / "de.po").write_text(messages, encoding="utf-8")
+    assert nmt("clean", tmp_path / "de.po", "-o", "po/").code == 0
+    units = "".join(
+        f"<trans-unit><source>{source}</source><target>{target}</target></trans-unit>"
+        for source, target in PAIRS
+    )
+    head = '<xliff version="1.2"><file source-language="en" target-language="de"><body>'
+    (tmp_path / "a.xlf").write_text(f"{head}{units}</body></file></xliff>", encoding="utf-8")
+    assert nmt("clean", tmp_path / "a.xlf", "-o", "xlf/").code == 0
+    assert nmt("clean", *write(tmp_path, PAIRS), "-o", "text/").code == 0
+    for code in ("en", "de"):
+        texts = {Path(f"{kind}/{code}").read_text() for kind in ("po", "xlf", "text")}
+        assert len(texts) == 1
+    broken = messages.replace('msgstr "', "msgstr ", 1)
+    (tmp_path / "de.po").write_text(broken, encoding="utf-8")
+    result = nmt("train", tmp_path / "de.po")
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert "de.po, line 2: " in result.err
+
+
+def test_a_command_that_reads_no_memory_says_which_one_does(nmt: Run, tmp_path: Path) -> None:
+    path = memory(tmp_path, PAIRS)
+    model = ("--model", "m", "--reverse-model", "m")
+    result = nmt("augment", "diversification", path, *model, "-o", "x/")
+    assert result.code == 2
+    assert f"`nmt clean {path} -o PREFIX` makes two text files of it" in result.err
