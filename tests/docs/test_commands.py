@@ -17,6 +17,7 @@ import click
 import pytest
 
 from nmt.commands import cli
+from nmt.commands.train import find_files
 from nmt.errors import NmtError
 from nmt.interop.opus_names import model_name
 from nmt.recipe.files import DEFAULT_RECIPE, load_recipe
@@ -65,6 +66,8 @@ def test_our_commands_parse(command: Command, tmp_path: Path, tiny_run: Path) ->
     name = values.get("recipe", values.get("name"))  # `nmt fetch` takes models too
     if context is not None and context.info_name == "train" and len(values["names"]) < 2:
         name = (*values["names"], DEFAULT_RECIPE)[0]
+        if find_files([name]):
+            return
     if name is None or model_name(name):
         return
     write_recipes(command.page, tmp_path, tiny_run)
