@@ -26,7 +26,7 @@ from nmt.corpora.norms import CheckLimits
 from nmt.corpora.pairs import Refused, read_leniently, sample_of
 from nmt.corpora.segment import Segment
 from nmt.corpora.slips import Sides, Traits, follow
-from nmt.text.corpus import Pair, ParallelText
+from nmt.text.corpus import ParallelText
 from nmt.text.facts import Hashes, pair_hashes
 
 SHARE = 0.01  # of the pairs get each fault
@@ -77,7 +77,7 @@ def write_pairs(folder: Path, pairs: Sequence[Pair]) -> ParallelText:
 def kinds_by_place(text: ParallelText) -> tuple[list[set[str]], Usable, Sides]:
     """Return the kinds of faults that are found in each pair, hashes and traits of the text."""
     rows = sample_of(text, LIMITS.sample_pairs)
-    context = context_of([Pair(source, target) for _, source, target in rows], LIMITS)
+    context = context_of([(source, target) for _, source, target in rows], LIMITS)
     examined = examine_text(text, context)
     usable, refused = examined.usable(), Refused()
     known = detectors(context.norms, LIMITS)
