@@ -10,7 +10,7 @@ faults names. Then one line is dropped from one side, at ten places in turn.
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -21,11 +21,11 @@ from damage import DAMAGES, Pair  # type: ignore[import-not-found] # in this fol
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
 from nmt.corpora.detectors import detectors, faults
-from nmt.corpora.examine import Sources, Usable, context_of, examine_text, overlaps, repeats_of
+from nmt.corpora.examine import Facts, examine_text, learn_context, overlaps, repeats_of
 from nmt.corpora.norms import CheckLimits
 from nmt.corpora.pairs import Refused, read_leniently, sample_of
 from nmt.corpora.segment import Segment
-from nmt.corpora.slips import Sides, Traits, follow
+from nmt.corpora.slips import Features, follow
 from nmt.text.corpus import ParallelText
 from nmt.text.facts import Hashes, pair_hashes
 
@@ -74,24 +74,23 @@ def write_pairs(folder: Path, pairs: Sequence[Pair]) -> ParallelText:
     return ParallelText(paths, "train")
 
 
-def kinds_by_place(text: ParallelText) -> tuple[list[set[str]], Usable, Sides]:
-    """Return the kinds of faults that are found in each pair, hashes and traits of the text."""
-    rows = sample_of(text, LIMITS.sample_pairs)
-    context = context_of([(source, target) for _, source, target in rows], LIMITS)
-    examined = examine_text(text, context)
-    usable, refused = examined.usable(), Refused()
+def kinds_by_place(text: ParallelText) -> tuple[list[set[str]], Facts]:
+    """Return the kinds of faults that are found in each pair, and the facts of the text."""
+    context = learn_context(sample_of(text, LIMITS.sample_pairs), LIMITS)
+    refused = Refused()
+    facts = examine_text(text, context, refused)
     known = detectors(context.norms, LIMITS)
     kinds = [
         {*faults(Segment(source), Segment(target), known)}
-        for source, target in read_leniently(text, refused)
+        for source, target in read_leniently(text, Refused())
     ]
     for line in refused.unreadable:
         kinds[line - 1] = {"encoding"}
-    for kind, hashes in (("duplicates", usable.exact), ("near_duplicates", usable.folded)):
+    for kind, hashes in (("duplicates", facts.exact), ("near_duplicates", facts.folded)):
         # Of two equal pairs, the later one counts as the repetition, whichever was put there.
         for place in repeated_places(hashes):
-            kinds[usable.lines[place] - 1].add(kind)
-    return kinds, usable, Sides(*examined.traits(), context.norms.ratio)
+            kinds[facts.lines[place] - 1].add(kind)
+    return kinds, facts
 
 
 def repeated_places(sides: Hashes) -> Iterator[int]:
@@ -117,28 +116,22 @@ def false_alarms(kinds: Sequence[set[str]]) -> Iterator[tuple[str, float]]:
     yield "clean pairs: any fault", 100 * sum(bool(each - notes) for each in kinds) / len(kinds)
 
 
-def without(traits: Traits, place: int) -> Traits:
-    """Return the traits of a side without one of its segments."""
-    columns = (getattr(traits, each.name) for each in fields(Traits))
-    return Traits(*(numpy.delete(column, place) for column in columns))
-
-
-def slip_distances(sides: Sides, draw: Random) -> list[int | None]:
+def slip_distances(sides: Sequence[Features], draw: Random) -> list[int | None]:
     """Drop a line at places in turn; return how far from it the slip is named, None if it is not.
 
     A file with more than one slip counts as one in which the place is not named.
     """
     distances: list[int | None] = []
     for number in range(PLACES):
-        place = draw.randrange(len(sides.source))
-        both = [sides.source, sides.target]
-        both[number % 2] = without(both[number % 2], place)
-        slips = follow(Sides(both[0], both[1], sides.ratio), LIMITS.slip_evidence).slips
+        place = draw.randrange(len(sides[0]))
+        both = [*sides]
+        both[number % 2] = numpy.delete(both[number % 2], place, axis=0)
+        slips = follow(*both, LIMITS.slip_evidence).slips
         distances.append(abs(slips[0].line - 1 - place) if len(slips) == 1 else None)
     return distances
 
 
-def overlap_recall(train: Sources, pairs: list[Pair], known: list[Pair]) -> tuple[float, float]:
+def overlap_recall(train: Facts, pairs: list[Pair], known: list[Pair]) -> tuple[float, float]:
     """Return the recall in percent, exact and near, of training pairs put into a dev set."""
     size = max(1, int(SHARE * len(pairs)))
     nearly = [(source.upper().rstrip("."), target) for source, target in known[size : 2 * size]]
@@ -146,9 +139,10 @@ def overlap_recall(train: Sources, pairs: list[Pair], known: list[Pair]) -> tupl
         counts = []
         for content in (pairs, [*known[:size], *nearly, *pairs[2 * size :]]):
             text = write_pairs(Path(folder), content)
-            context = context_of(content, LIMITS)
-            held_out = examine_text(text, context).usable().sources("dev")
-            found = {each.kind: each.count for each in overlaps(held_out, [train], LIMITS)}
+            context = learn_context([(0, *pair) for pair in content], LIMITS)
+            held_out = examine_text(text, context, Refused())
+            findings = overlaps(held_out, {"train": train}, LIMITS)
+            found = {finding.kind: finding.count for finding in findings}
             counts.append([found.get(kind, 0) for kind in ("overlap", "near_overlap")])
     exact, near = (100 * (after - before) / size for before, after in zip(*counts, strict=True))
     return exact, near
@@ -159,22 +153,22 @@ def measure(folder: Path, corpus: str, seed: int) -> Iterator[Cell]:
     draw = Random(seed)
     text = text_of(folder, CORPORA[corpus])
     pairs = [*read_leniently(text, Refused())]
-    clean, usable, sides = kinds_by_place(text)
+    clean, facts = kinds_by_place(text)
     for row, value in false_alarms(clean):
         yield Cell(row, corpus, round(value, 3), "%", goal="under 1" if "any" in row else "")
     content, where = damaged(pairs, draw)
     with tempfile.TemporaryDirectory() as temporary:
-        kinds, _, _ = kinds_by_place(write_pairs(Path(temporary), content))
+        kinds, _ = kinds_by_place(write_pairs(Path(temporary), content))
     for row, value in recall(kinds, where):
         yield Cell(f"found: {row}", corpus, round(value, 1), "%", goal="at least 95")
     dev = [*read_leniently(text_of(folder, HELD_OUT[corpus]), Refused())]
-    shares = overlap_recall(usable.sources("train"), dev, draw.sample(pairs, len(dev)))
+    shares = overlap_recall(facts, dev, draw.sample(pairs, len(dev)))
     for row, value in zip(("equal", "in capitals"), shares, strict=True):
         name = f"found: training pairs in the dev set, {row}"
         yield Cell(name, corpus, round(value, 1), "%", goal="at least 95")
-    slips = len(follow(sides, LIMITS.slip_evidence).slips)
+    slips = len(follow(*facts.features, LIMITS.slip_evidence).slips)
     yield Cell("slips named in the clean corpus", corpus, slips, "slips", goal="0")
-    distances = slip_distances(sides, draw)
+    distances = slip_distances(facts.features, draw)
     near = sum(each is not None and each <= NEAR for each in distances)
     shown = ", ".join("none" if each is None else str(each) for each in distances)
     yield Cell(

@@ -1,6 +1,5 @@
 """Check a recipe's corpora, or two files."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,28 +7,24 @@ from pathlib import Path
 from nmt import __version__
 from nmt.corpora.detectors import Identify, load_identifier, other_languages
 from nmt.corpora.examine import (
-    Counts,
     Coverage,
-    Examined,
-    Sources,
-    Usable,
-    context_of,
-    coverage_of,
+    Facts,
     examine_text,
-    learned_coverage,
-    learned_tokenizer,
+    learn_context,
+    learn_tokenizer,
+    measure_coverage,
     overlaps,
     rare_characters,
     repeated,
 )
-from nmt.corpora.findings import SEVERITIES, SHOWN, Example, Finding, found
-from nmt.corpora.norms import CheckLimits, Norms
+from nmt.corpora.findings import SEVERITIES, SHOWN, Example, Finding, Severity, found
+from nmt.corpora.norms import CheckLimits
 from nmt.corpora.pairs import Refused, Row, sample_of, with_texts
-from nmt.corpora.report import CHECK_FORMAT, Report, Skipped, TextReport, histogram_of
-from nmt.corpora.slips import Course, Sides, follow
+from nmt.corpora.report import CHECK_FORMAT, Report, Skipped, TextReport, make_histogram
+from nmt.corpora.slips import follow
 from nmt.errors import NmtError
 from nmt.system.files import is_present
-from nmt.text.corpus import Pair, ParallelText
+from nmt.text.corpus import ParallelText
 from nmt.text.tokenizer import Tokenizer, load_tokenizer
 
 
@@ -47,159 +42,110 @@ class Task:
 
 def check_corpus(task: Task, limits: CheckLimits) -> Report:
     """Check the texts of a task; raises NmtError for a file that cannot be read at all."""
-    skipped: list[Skipped] = []
-    tokenizer = usable_tokenizer(task, skipped)
-    identify = usable_identifier(limits, skipped)
-    checker = Checker(task, limits, tokenizer, identify, skipped)
-    training = [checker.check(text) for text in task.training]
-    known = [each.sources for each in training]
-    held_out = [checker.check(text, known) for text in task.held_out]
-    reports = tuple(each.report for each in (*training, *held_out))
-    return Report(CHECK_FORMAT, __version__, task.recipe, limits, reports, tuple(skipped))
-
-
-@dataclass(frozen=True)
-class Checked:
-    """A text's report, and what other texts are compared with."""
-
-    report: TextReport
-    sources: Sources
+    checker = Checker(task, limits)
+    training = [checker.check(text, is_training=True) for text in task.training]
+    held_out = [checker.check(text, is_training=False) for text in task.held_out]
+    texts, skipped = (*training, *held_out), tuple(checker.skipped)
+    return Report(CHECK_FORMAT, __version__, task.recipe, limits, texts, skipped)
 
 
 class Checker:
-    """Checks texts of one task."""
+    """Checks the texts of one task."""
 
-    def __init__(
-        self,
-        task: Task,
-        limits: CheckLimits,
-        tokenizer: Tokenizer | None,
-        identify: Identify | None,
-        skipped: list[Skipped],
-    ) -> None:
-        """Take what `usable_tokenizer` and `usable_identifier` return; skipped: is added to."""
+    def __init__(self, task: Task, limits: CheckLimits) -> None:
+        """Load the vocabulary of a recipe's run, and the identifier of languages."""
         self._task, self._limits = task, limits
-        self._tokenizer, self._identify = tokenizer, identify
-        self._skipped = skipped
-        self._learned: Tokenizer | None = None  # from a sample of the first text
+        self.skipped: list[Skipped] = []
+        self._tokenizer = self._load_tokenizer()  # for files: learned from the first sample
+        self._identify = self._load_identifier()
+        self._training: dict[str, Facts] = {}  # by name
 
-    def check(self, text: ParallelText, training: Sequence[Sources] = ()) -> Checked:
-        """Check a text; training: the sources that it should not contain."""
-        refused = Refused()
-        rows = sample_of(text, self._limits.sample_pairs, refused)
-        context = context_of([Pair(source, target) for _, source, target in rows], self._limits)
-        examined = examine_text(text, context, min(refused.lines))
-        usable = examined.usable()
-        sources = usable.sources(text.name)
-        coverage, findings = self._of_sample(rows, context.by_character)
-        if self._task.tokenizer is None and not training:
+    def _load_tokenizer(self) -> Tokenizer | None:
+        """Return the tokenizer of a recipe's run; None for files, and if it is missing."""
+        path = self._task.tokenizer
+        if path is None or is_present(path):
+            return path and load_tokenizer(path)
+        why = f"{path} does not exist yet; `nmt prepare` with this recipe learns it"
+        what = "characters outside the vocabulary, pieces for each word"
+        self.skipped.append(Skipped(what, why))
+        return None
+
+    def _load_identifier(self) -> Identify | None:
+        """Return the identifier of languages, if it is installed and asked for."""
+        why = "language_sample is 0"
+        if self._limits.language_sample:
+            try:
+                return load_identifier()
+            except NmtError as error:
+                why = str(error)
+        self.skipped.append(Skipped("third languages", why))
+        return None
+
+    def check(self, text: ParallelText, *, is_training: bool) -> TextReport:
+        """Check a text; one that is not for training is compared with those that are."""
+        limits, seen, refused = self._limits, Refused(), Refused()
+        rows = sample_of(text, limits.sample_pairs, seen)
+        context = learn_context(rows, limits)
+        facts = examine_text(text, context, refused, min(seen.lines))
+        coverage, findings = self._check_sample(rows, context.by_character)
+        if is_training and self._task.tokenizer is None:
             findings += rare_characters(rows)
-        findings += findings_of(examined, usable, context.norms, self._limits)
-        findings += overlaps(sources, training, self._limits) if training else []
-        first, second = context.norms.scripts
-        report = TextReport(
+        findings += refused_lines(refused)
+        findings += found("no_pairs", int(not len(facts.lines)), 1)
+        findings += slips(facts, limits)
+        for kind, count in facts.counts.items():
+            findings += found(kind, count, facts.pairs, facts.examples[kind])
+        findings += repeated(facts, limits)
+        if is_training:
+            self._training[text.name] = replace(facts, features=())
+        else:
+            findings += overlaps(facts, self._training, limits)
+        return TextReport(
             text.name,
             tuple(map(str, text.paths)),
-            tuple_of(examined.refused.lines),
-            examined.pairs,
-            tuple_of(examined.total("words")),
-            tuple_of(examined.total("characters")),
-            (tuple(sorted(first)), tuple(sorted(second))),
-            histogram_of(examined.total("lengths"), context.by_character),
+            tuple(refused.lines),
+            facts.pairs,
+            tuple(facts.words.tolist()),
+            tuple(facts.characters.tolist()),
+            tuple(tuple(sorted(scripts)) for scripts in context.norms.scripts),
+            make_histogram(facts.lengths, context.by_character),
             coverage,
             ordered(with_segments(text, findings)),
         )
-        return Checked(report, sources)
 
-    def _of_sample(
+    def _check_sample(
         self, rows: Sequence[Row], by_character: tuple[bool, bool]
     ) -> tuple[Coverage | None, list[Finding]]:
         """Return the coverage by the vocabulary, and findings that need a library or a model."""
         coverage, findings = None, list[Finding]()
-        if self._tokenizer and rows:
-            coverage, findings = coverage_of(
+        if not rows:
+            return coverage, findings
+        is_learned = self._task.tokenizer is None
+        if is_learned and self._tokenizer is None:
+            try:
+                self._tokenizer = learn_tokenizer(rows)
+            except NmtError as error:
+                self.skipped.append(Skipped("pieces for each word", str(error)))
+        if self._tokenizer:
+            coverage, findings = measure_coverage(
                 rows,
                 self._tokenizer,
                 self._limits,
-                self._have_words(by_character),
                 by_character,
+                is_subwords=self._task.is_subwords,
             )
-        if self._task.tokenizer is None and rows:
-            coverage = self._coverage_without_vocabulary(rows, by_character)
-        if self._identify and rows:
+            if is_learned:  # it has no faults of the text
+                coverage, findings = replace(coverage, learned_tokens=len(self._tokenizer)), []
+        if self._identify:
             few = rows[:: -(-len(rows) // self._limits.language_sample)]
             findings += other_languages(few, self._task.languages, self._identify, self._limits)
         return coverage, findings
-
-    def _coverage_without_vocabulary(
-        self, rows: Sequence[Row], by_character: tuple[bool, bool]
-    ) -> Coverage | None:
-        """Return the coverage by a vocabulary learned from the first sample."""
-        if self._learned is None:
-            try:
-                self._learned = learned_tokenizer(rows)
-            except NmtError as error:
-                self._skipped.append(Skipped("pieces for each word", str(error)))
-                return None
-        return learned_coverage(rows, self._learned, self._limits, by_character)
-
-    def _have_words(self, by_character: tuple[bool, bool]) -> tuple[bool, bool]:
-        """Return which sides have words that a vocabulary should not spell in small pieces."""
-        first, second = (self._task.is_subwords and not each for each in by_character)
-        return first, second
-
-
-def tuple_of(values: Sequence[int] | Counts) -> tuple[int, int]:
-    """Return two counts as integers that JSON can hold."""
-    first, second = map(int, values)
-    return first, second
-
-
-def usable_tokenizer(task: Task, skipped: list[Skipped]) -> Tokenizer | None:
-    """Return the tokenizer of a recipe's run; None for files, and if it is missing.
-
-    Then the reason is added to `skipped`. For files, `Checker` learns a vocabulary.
-    """
-    what = "characters outside the vocabulary, pieces for each word"
-    if task.tokenizer is None:
-        return None
-    if not is_present(task.tokenizer):
-        why = f"{task.tokenizer} does not exist yet; `nmt prepare` with this recipe learns it"
-        skipped.append(Skipped(what, why))
-        return None
-    return load_tokenizer(task.tokenizer)
-
-
-def usable_identifier(limits: CheckLimits, skipped: list[Skipped]) -> Identify | None:
-    """Return the identifier of languages, if it is installed and asked for; else add the reason."""
-    what = "third languages"
-    if not limits.language_sample:
-        skipped.append(Skipped(what, "language_sample is 0"))
-        return None
-    try:
-        return load_identifier()
-    except NmtError as error:
-        skipped.append(Skipped(what, str(error)))
-        return None
-
-
-def findings_of(
-    examined: Examined, usable: Usable, norms: Norms, limits: CheckLimits
-) -> list[Finding]:
-    """Return the findings about a text by itself."""
-    return [
-        *refused_lines(examined),
-        *found("no_pairs", int(not len(usable.lines)), 1),
-        *slips(examined, norms, limits),
-        *faulty_pairs(examined),
-        *repeated(usable.exact, usable.folded, usable.lines, limits),
-    ]
 
 
 def ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Return findings, the worst and most frequent first."""
     return tuple(
-        sorted(findings, key=lambda each: (SEVERITIES.index(each.severity), -each.percent))
+        sorted(findings, key=lambda found: (SEVERITIES.index(found.severity), -found.percent))
     )
 
 
@@ -213,43 +159,27 @@ def with_segments(text: ParallelText, findings: Sequence[Finding]) -> list[Findi
     ]
     known = dict(zip(bare, with_texts(text, bare), strict=True))
     return [
-        replace(each, examples=tuple(known.get(example, example) for example in each.examples))
-        for each in findings
+        replace(finding, examples=tuple(known.get(shown, shown) for shown in finding.examples))
+        for finding in findings
     ]
 
 
-def refused_lines(examined: Examined) -> list[Finding]:
+def refused_lines(refused: Refused) -> list[Finding]:
     """Return the findings about lines at which training stops."""
-    refused = examined.refused
     first, second = refused.lines
-    last = min(first, second)
     counts = f"{first:,} lines of source, {second:,} of target"
+    extra = [Example(min(first, second) + 1, counts)]
     tabs = [Example(line) for line in sorted(refused.without_tab)[:SHOWN]]
     return [
         *found("encoding", len(refused.unreadable), max(first, second), refused.examples),
         *found("no_tab", len(refused.without_tab), first, tabs),
-        *found("line_counts", abs(first - second), max(first, second), [Example(last + 1, counts)]),
+        *found("line_counts", abs(first - second), max(first, second), extra),
     ]
 
 
-def faulty_pairs(examined: Examined) -> list[Finding]:
-    """Return the findings of the detectors of pairs."""
-    counts: Counter[str] = Counter()
-    examples: dict[str, list[Example]] = {}
-    for block in examined.blocks:
-        counts.update(block.counts)
-        for kind, shown in block.examples.items():
-            examples.setdefault(kind, []).extend(shown)
-    return [
-        finding
-        for kind, count in counts.items()
-        for finding in found(kind, count, examined.pairs, examples[kind])
-    ]
-
-
-def slips(examined: Examined, norms: Norms, limits: CheckLimits) -> list[Finding]:
+def slips(facts: Facts, limits: CheckLimits) -> list[Finding]:
     """Return the findings about lines whose translations stand on other lines, or nowhere."""
-    course: Course = follow(Sides(*examined.traits(), norms.ratio), limits.slip_evidence)
+    course = follow(*facts.features, limits.slip_evidence)
     examples = [
         Example(
             slip.line,
@@ -257,12 +187,12 @@ def slips(examined: Examined, norms: Norms, limits: CheckLimits) -> list[Finding
         )
         for slip in course.slips
     ]
-    stretches = [Example(each.first, f"to line {each.last:,}") for each in course.unrelated]
-    lost = sum(each.last - each.first + 1 for each in course.unrelated)
-    many = lost > limits.unrelated_share * examined.pairs
+    stretches = [Example(lines[0], f"to line {lines[-1]:,}") for lines in course.unrelated]
+    lost = sum(map(len, course.unrelated))
+    severity: Severity | None = "error" if lost > limits.unrelated_share * facts.pairs else None
     return [
-        *found("slip", len(course.slips), examined.pairs, examples),
-        *found("unrelated", lost, examined.pairs, stretches, severity="error" if many else None),
+        *found("slip", len(course.slips), facts.pairs, examples),
+        *found("unrelated", lost, facts.pairs, stretches, severity=severity),
     ]
 
 

@@ -1,12 +1,15 @@
 """Report what was found or done, as data that becomes JSON and as text."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
+
+import numpy
 
 from nmt.corpora.detectors import OPTIONAL
 from nmt.corpora.examine import LONGEST, Counts, Coverage
 from nmt.corpora.filters import ALWAYS, CROSS_ENTROPY
-from nmt.corpora.findings import KINDS, Example, Finding, Severity
+from nmt.corpora.findings import KINDS, SEVERITIES, Finding, Severity
 from nmt.corpora.norms import CheckLimits
 from nmt.corpora.segment import REPAIRS
 
@@ -23,25 +26,16 @@ class Histogram:
     target: tuple[int, ...]
 
 
-def histogram_of(lengths: Counts, by_character: tuple[bool, bool]) -> Histogram:
+def make_histogram(lengths: Counts, by_character: tuple[bool, bool]) -> Histogram:
     """Return the histogram of lengths (2, LONGEST + 1), without empty classes at its end."""
-    ends = [*EDGES[1:], LONGEST + 1]
-    classes = [
-        [int(side[first:end].sum()) for first, end in zip(EDGES, ends, strict=True)]
-        for side in lengths
+    classes = numpy.add.reduceat(lengths, EDGES, axis=1)
+    filled = 1 + max(numpy.flatnonzero(classes.sum(0)), default=0)
+    source, target = (tuple(side[:filled].tolist()) for side in classes)
+    first, second = ("characters" if is_counted else "words" for is_counted in by_character)
+    labels = [
+        str(edge) if edge + 1 == after else f"{edge}-{after - 1}" for edge, after in pairwise(EDGES)
     ]
-    last = max([place for side in classes for place, count in enumerate(side) if count], default=0)
-    source, target = (tuple(side[: last + 1]) for side in classes)
-    first, second = ("characters" if each else "words" for each in by_character)
-    labels = tuple(label_of(begin, end - 1) for begin, end in zip(EDGES, ends, strict=True))
-    return Histogram((first, second), labels[: last + 1], source, target)
-
-
-def label_of(first: int, last: int) -> str:
-    """Return the name of a class of lengths."""
-    if first == LONGEST:
-        return f"{first}+"
-    return str(first) if first == last else f"{first}-{last}"
+    return Histogram((first, second), (*labels, f"{LONGEST}+")[:filled], source, target)
 
 
 @dataclass(frozen=True)
@@ -89,22 +83,6 @@ class Advice:
     notes: tuple[str, ...]
 
 
-def advice_lines(advice: Advice) -> list[str]:
-    """Return the lines about advice for a terminal."""
-    width = max(len(each.topic) for each in advice.advised)
-    lines = [f"advice: settings for {advice.pairs:,} pairs, and the time on this machine"]
-    for each in advice.advised:
-        lines += [f"  {each.topic:{width}}  {each.advice}", f"  {'':{width}}    {each.reason}"]
-    lines += [f"  note: {note}" for note in advice.notes]
-    lines += [f"  differs: {difference_words(each)}" for each in advice.differences]
-    return lines
-
-
-def difference_words(difference: Difference) -> str:
-    """Return a phrase with both values of a setting."""
-    return f"the recipe has {difference.name}={difference.recipe}, not {difference.advice}"
-
-
 CHECK_FORMAT = 1  # of the JSON
 
 
@@ -114,11 +92,11 @@ class TextReport:
 
     name: str  # "train", "dev", or the name of a test set
     files: tuple[str, ...]
-    lines: tuple[int, int]  # of source and target
+    lines: tuple[int, ...]  # of source and target, as in the next ones
     pairs: int  # lines that both files have
-    words: tuple[int, int]  # of source and target; characters for scripts without spaces
-    characters: tuple[int, int]
-    scripts: tuple[tuple[str, ...], tuple[str, ...]]
+    words: tuple[int, ...]  # characters for scripts without spaces
+    characters: tuple[int, ...]
+    scripts: tuple[tuple[str, ...], ...]
     histogram: Histogram
     coverage: Coverage | None  # of the vocabulary; None if there is none
     findings: tuple[Finding, ...]  # the worst first
@@ -158,10 +136,19 @@ LABELS = {"error": "ERROR", "warning": "warning", "note": "note"}
 
 def check_text(report: Report) -> str:
     """Return a report as lines of text."""
-    lines = [line for text in report.texts for line in text_lines(text)]
+    lines = []
+    for text in report.texts:
+        lines += [f"{text.name}: {' + '.join(text.files)}", f"  {facts_line(text)}"]
+        if text.pairs:
+            lines += histogram_lines(text.histogram)
+        for finding in text.findings:
+            lines += finding_lines(finding)
+        if not text.findings:
+            lines.append("  nothing found")
+        lines.append("")
     if report.advice:
         lines += [*advice_lines(report.advice), ""]
-    lines += [f"not checked: {each.what} ({each.why})" for each in report.skipped]
+    lines += [f"not checked: {skipped.what} ({skipped.why})" for skipped in report.skipped]
     return "".join(f"{printable(line)}\n" for line in [*lines, summary(report)])
 
 
@@ -172,51 +159,32 @@ def brief_lines(report: Report) -> list[str]:
         lines.append(f"checked {' and '.join(text.files)}: {text.pairs:,} pairs, {summary(report)}")
         for finding in text.findings:
             if finding.severity != "note":
-                lines += finding_lines(replace(finding, examples=finding.examples[:1]))
+                one = replace(finding, examples=finding.examples[:1])
+                lines += finding_lines(one, in_full=True)
     return [printable(line) for line in lines]
 
 
 def summary(report: Report) -> str:
     """Return one line with the numbers of findings."""
-    counts = [
-        f"{count} {word}{'s' * (count != 1)}"
-        for word, count in (
-            ("error", report.count("error")),
-            ("warning", report.count("warning")),
-            ("note", report.count("note")),
-        )
-    ]
-    return ", ".join(counts)
+    counts = {severity: report.count(severity) for severity in SEVERITIES}
+    return ", ".join(f"{count} {word}{'s' * (count != 1)}" for word, count in counts.items())
 
 
-def text_lines(text: TextReport) -> list[str]:
-    """Return the lines about a text: what is in it, its lengths, and what is wrong."""
-    lines = [f"{text.name}: {' + '.join(text.files)}", f"  {facts(text)}"]
-    if text.pairs:
-        lines += histogram_lines(text.histogram)
-    for finding in text.findings:
-        lines += [brief_line(finding)] if is_minor(finding) else finding_lines(finding)
-    if not text.findings:
-        lines.append("  nothing found")
-    return [*lines, ""]
-
-
-def facts(text: TextReport) -> str:
+def facts_line(text: TextReport) -> str:
     """Return one line with the size of a text."""
-    size = max(1, text.pairs)
-    source, target = (total / size for total in text.words)
-    units = " and ".join(dict.fromkeys(text.histogram.units))
+    source, target = (total / max(1, text.pairs) for total in text.words)
+    units = [*dict.fromkeys(text.histogram.units)]
     scripts = " and ".join(dict.fromkeys("/".join(side) or "no" for side in text.scripts))
     coverage = ""
     if text.coverage:
-        pieces = " and ".join(f"{each:.2f}" for each in text.coverage.pieces_per_word)
-        tokens = text.coverage.learned_tokens
-        vocabulary = f" with {tokens:,} tokens learned from a sample" if tokens else ""
-        unit = " or ".join(dict.fromkeys(each.removesuffix("s") for each in text.histogram.units))
-        coverage = f"; {pieces} pieces for each {unit}{vocabulary}"
+        pieces = " and ".join(f"{ratio:.2f}" for ratio in text.coverage.pieces_per_word)
+        unit = " or ".join(unit.removesuffix("s") for unit in units)
+        coverage = f"; {pieces} pieces for each {unit}"
+        if tokens := text.coverage.learned_tokens:
+            coverage += f" with {tokens:,} tokens learned from a sample"
     return (
-        f"{text.pairs:,} pairs; on average {source:.1f} and {target:.1f} {units} in source and"
-        f" target; {scripts} script{coverage}"
+        f"{text.pairs:,} pairs; on average {source:.1f} and {target:.1f} {' and '.join(units)} in"
+        f" source and target; {scripts} script{coverage}"
     )
 
 
@@ -225,65 +193,62 @@ def histogram_lines(histogram: Histogram) -> list[str]:
     most = max(*histogram.source, *histogram.target, 1)
     width = max(map(len, histogram.labels))
     digits = len(f"{most:,}")
-    lines = [
-        f"  {'':{width}}  {'source, ' + histogram.units[0]:{digits + BAR + 1}}"
-        f"  target, {histogram.units[1]}"
-    ]
+    first, second = histogram.units
+    lines = [f"  {'':{width}}  {'source, ' + first:{digits + BAR + 1}}  target, {second}"]
     for label, *counts in zip(histogram.labels, histogram.source, histogram.target, strict=True):
-        cells = [f"{count:{digits},} {bar(count, most):{BAR}}" for count in counts]
+        bars = ["#" * -(-count * BAR // most) for count in counts]  # one that is not 0 has a length
+        cells = [f"{n:{digits},} {bar:{BAR}}" for n, bar in zip(counts, bars, strict=True)]
         lines.append(f"  {label:>{width}}  {cells[0]}  {cells[1]}".rstrip())
     return lines
 
 
-def bar(count: int, most: int) -> str:
-    """Return a bar for a count; one that is not 0 has a length."""
-    return "#" * (-(-count * BAR // most))
+def finding_lines(finding: Finding, *, in_full: bool = False) -> list[str]:
+    """Return a finding, its examples and what to do.
 
-
-def finding_lines(finding: Finding) -> list[str]:
-    """Return a finding, its examples and what to do."""
-    lines = [f"  {LABELS[finding.severity]}: {finding.title}: {finding.count:,} ({share(finding)})"]
+    In much text, one that needs no work (a note, or a warning of few pairs) has one line with the
+    lines of its examples, unless it is shown in full.
+    """
+    percent = finding.percent
+    share = f"{percent:.0f}" if percent >= TEN else f"{percent:.2g}"
+    head = (
+        f"  {LABELS[finding.severity]}: {finding.title}: {finding.count:,} ({share} % of"
+        f" {finding.of:,})"
+    )
+    is_rare = finding.severity == "warning" and percent < MINOR_PERCENT
+    if not in_full and finding.of >= MUCH_TEXT and (finding.severity == "note" or is_rare):
+        places = ", ".join(f"{example.line:,}" for example in finding.examples if example.line)
+        return [f"{head}; lines {places}" if places else head]
+    lines = [head]
     for example in finding.examples:
-        lines += example_lines(example)
+        place = f"line {example.line:,}" if example.line else ""
+        lines.append(f"    {': '.join(filter(None, [place, example.detail]))}")
+        if example.source or example.target:
+            lines += [f"      source | {example.source}", f"      target | {example.target}"]
     return [*lines, f"    fix: {finding.fix}"]
 
 
-def is_minor(finding: Finding) -> bool:
-    """Return whether a finding in much text needs no work: a note, or a warning of few pairs."""
-    is_rare = finding.severity == "warning" and finding.percent < MINOR_PERCENT
-    return finding.of >= MUCH_TEXT and (finding.severity == "note" or is_rare)
-
-
-def brief_line(finding: Finding) -> str:
-    """Return a finding with the lines of its examples, but without their text and a fix."""
-    places = ", ".join(f"{each.line:,}" for each in finding.examples if each.line)
-    where = f"; lines {places}" if places else ""
-    return f"{finding_lines(finding)[0]}{where}"
-
-
-def share(finding: Finding) -> str:
-    """Return a finding's share of what was looked at."""
-    percent = finding.percent
-    digits = f"{percent:.0f}" if percent >= TEN else f"{percent:.2g}"
-    return f"{digits} % of {finding.of:,}"
-
-
-def example_lines(example: Example) -> list[str]:
-    """Return an example with its segments, if it has them."""
-    place = f"line {example.line:,}" if example.line else ""
-    head = ": ".join(filter(None, [place, example.detail]))
-    segments = [
-        f"      {side} | {text}"
-        for side, text in (("source", example.source), ("target", example.target))
-        if example.source or example.target
+def advice_lines(advice: Advice) -> list[str]:
+    """Return the lines about advice for a terminal."""
+    width = max(len(advised.topic) for advised in advice.advised)
+    lines = [f"advice: settings for {advice.pairs:,} pairs, and the time on this machine"]
+    for advised in advice.advised:
+        lines += [
+            f"  {advised.topic:{width}}  {advised.advice}",
+            f"  {'':{width}}    {advised.reason}",
+        ]
+    lines += [f"  note: {note}" for note in advice.notes]
+    lines += [
+        f"  differs: the recipe has {setting.name}={setting.recipe}, not {setting.advice}"
+        for setting in advice.differences
     ]
-    return [f"    {head}", *segments]
+    return lines
 
 
 def printable(text: str) -> str:
     r"""Return text with escapes such as \u200b for what a terminal would hide or obey."""
     return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
     )
 
 
@@ -337,11 +302,7 @@ def table(title: str, counts: dict[str, int], meanings: dict[str, str]) -> list[
         return []
     width = max(len(title), *(len(f"{count:,}") for count in counts.values()))
     name_width = max(map(len, counts))
-    head = f"  {title:>{width}}  {'':{name_width}}"
     return [
-        head.rstrip(),
-        *(
-            f"  {count:{width},}  {name:{name_width}}  {meanings[name]}"
-            for name, count in counts.items()
-        ),
+        f"  {title:>{width}}",
+        *(f"  {n:{width},}  {name:{name_width}}  {meanings[name]}" for name, n in counts.items()),
     ]

@@ -8,10 +8,11 @@ says. A further state stands for text whose sides do not belong together at all.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Self
+from itertools import groupby
+from math import log
 from zlib import crc32
 
 import numpy
@@ -19,81 +20,44 @@ from numpy.typing import NDArray
 
 from nmt.corpora.segment import Segment
 
-NUMBER = re.compile(r"\d+")
-MARKS = re.compile("[,;:\"'()\u2013\u2014\u2018-\u201e\u00ab\u00bb-]")
-MOST_MARKS = 3  # more count as so many
-PREFIX = 4  # letters that cognates begin with, such as "comp" of computer
-COMMON_SHARE = 0.01  # of the segments; a prefix in more of them says little
-BITS = 64  # of a signature
+# The features of a segment: its length, its last character, the marks inside, and whether it has
+# some number, or rare beginning of a word, of each bucket. Cognates such as "computer" begin alike.
+LENGTH_SCALE = 24  # for the logarithm of the number of characters, so that a byte holds it
 FINALS = {".": 1, "\u3002": 1, "?": 2, "\uff1f": 2, "!": 3, "\uff01": 3}
-LETTER, OTHER = 4, 0
-FINAL_KINDS = 5
+MARKS = re.compile("[,;:\"'()\u2013\u2014\u2018-\u201e\u00ab\u00bb-]")
+MOST_MARKS = 4  # more count as so many
+NUMBER = re.compile(r"\d+")
+PREFIX = 4  # letters of a beginning
+COMMON_SHARE = 0.01  # of the segments; a beginning in more of them says little
+FIRST_BUCKET, BUCKETS = 5, 16
+COLUMNS = FIRST_BUCKET + BUCKETS
 
-POPULATION = numpy.array([number.bit_count() for number in range(256)], numpy.uint8)
-
-
-@dataclass(frozen=True)
-class Traits:
-    """The traits of the n segments of one side."""
-
-    lengths: NDArray[numpy.float32]  # characters
-    numbers: NDArray[numpy.uint32]  # a hash of the numbers in the segment; 0: none
-    finals: NDArray[numpy.uint8]  # the kind of the last character
-    marks: NDArray[numpy.uint8]  # punctuation marks inside, at most `MOST_MARKS`
-    prefixes: NDArray[numpy.uint64]  # a bit for each rare beginning of a word
-
-    @classmethod
-    def of(cls, segments: Sequence[Segment], common: frozenset[str]) -> Self:
-        """Return the traits of segments; common: prefixes to leave out."""
-        return cls(
-            numpy.array([len(each.text) for each in segments], numpy.float32),
-            numpy.array([numbers_of(each.text) for each in segments], numpy.uint32),
-            numpy.array([final_of(each.text) for each in segments], numpy.uint8),
-            numpy.array(
-                [min(MOST_MARKS, len(MARKS.findall(each.text))) for each in segments], numpy.uint8
-            ),
-            numpy.array([prefixes_of(each.words, common) for each in segments], numpy.uint64),
-        )
-
-    @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
-        """Return the traits of consecutive parts of a text."""
-        return cls(
-            *(
-                numpy.concatenate([getattr(part, each.name) for part in parts])
-                for each in fields(cls)
-            )
-        )
-
-    def __len__(self) -> int:
-        return len(self.lengths)
+Features = NDArray[numpy.uint8]  # (n, COLUMNS)
+Floats = NDArray[numpy.float32]
+Ints = NDArray[numpy.intp]
 
 
-def numbers_of(text: str) -> int:
-    """Return a hash of the numbers in a text, in any order; 0 if it has none."""
-    found = NUMBER.findall(text)
-    return crc32(" ".join(sorted(found)).encode()) or 1 if found else 0
-
-
-def final_of(text: str) -> int:
-    """Return the kind of a text's last character: full stop, question, exclamation, letter."""
-    last = text[-1:]
-    return FINALS.get(last, LETTER if last.isalnum() else OTHER)
-
-
-def prefixes_of(words: Iterable[str], common: frozenset[str]) -> int:
-    """Return a signature of the beginnings of words that are not common."""
-    signature = 0
-    for word in words:
-        if len(word) >= PREFIX and (prefix := word[:PREFIX]) not in common:
-            signature |= bit_of(prefix)
-    return signature
+def features(segments: Sequence[Segment], common: frozenset[str]) -> Features:
+    """Return the features of segments. common: beginnings of words to leave out."""
+    content = bytearray(len(segments) * COLUMNS)
+    for start, segment in zip(range(0, len(content), COLUMNS), segments, strict=True):
+        text = segment.text
+        content[start] = min(255, round(LENGTH_SCALE * log(len(text) + 1)))
+        if final := FINALS.get(text[-1:]):
+            content[start + final] = 1
+        content[start + 4] = min(MOST_MARKS, len(MARKS.findall(text)))
+        for word in segment.words:
+            if len(word) >= PREFIX and (prefix := word[:PREFIX]) not in common:
+                content[start + bucket(prefix)] = 1
+        for number in NUMBER.findall(text):
+            content[start + bucket(number)] = 1
+    return numpy.frombuffer(content, numpy.uint8).reshape(-1, COLUMNS)
 
 
 @lru_cache(maxsize=100_000)
-def bit_of(prefix: str) -> int:
-    """Return the bit that stands for a beginning of words, and for others."""
-    return 1 << (crc32(prefix.encode("utf-8", "surrogatepass")) % BITS)
+def bucket(token: str) -> int:
+    """Return the column of a number or a beginning of a word, which others share."""
+    return FIRST_BUCKET + crc32(token.encode("utf-8", "surrogatepass")) % BUCKETS
 
 
 def common_prefixes(segments: Sequence[Segment]) -> frozenset[str]:
@@ -107,189 +71,28 @@ def common_prefixes(segments: Sequence[Segment]) -> frozenset[str]:
     return frozenset(prefix for prefix, count in counts.items() if count > most)
 
 
-def bits_of(signatures: NDArray[numpy.uint64]) -> NDArray[numpy.uint8]:
-    """Return the number of bits that are set in each signature (n,)."""
-    contiguous = numpy.ascontiguousarray(signatures)
-    bits: NDArray[numpy.uint8] = POPULATION[contiguous.view(numpy.uint8)]
-    counts: NDArray[numpy.uint8] = bits.reshape(-1, 8).sum(1, dtype=numpy.uint8)
-    return counts
-
-
-# Of the distance from the expected length, as in `nmt.corpora.check.norms.excess`.
-LENGTH_EDGES = numpy.array([0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 7, 10], numpy.float32)
-MOST_BITS = 3  # of a signature; more count as so many
-CATEGORIES = (
-    len(LENGTH_EDGES) + 1,
-    4,
-    FINAL_KINDS**2,
-    (MOST_MARKS + 1) ** 2,
-    (MOST_BITS + 1) ** 2,
-)
-LENGTH = 0  # the place of the distance from the expected length among the categories
-SORTED_CORRELATION = 0.95  # of places and lengths; titles followed by sentences have less
-FAR = 1009  # lines apart: segments that have nothing to do with each other
-OUTSIDE = -1.0  # evidence of a counterpart that does not exist
-MOST_LINES = 200_000  # to count categories in
-WINDOW = 100  # lines whose offset is guessed together by their lengths
-JUMP = 5_000  # lines that may be missing at one place
+WINDOW = 100  # lines whose offset is guessed together, to learn how features correlate
+MOST_WINDOWS = 500
 NEAREST = 3  # lines that files may have slipped before anything is known
-
-Floats = NDArray[numpy.float32]
-Ints = NDArray[numpy.intp]
-
-
-@dataclass(frozen=True)
-class Sides:
-    """The traits of the segments of both sides, which may differ in number."""
-
-    source: Traits
-    target: Traits
-    ratio: float  # characters of a target for each character of a source
-
-    def categories(self, rows: Ints, columns: Ints) -> list[Ints]:
-        """Return the category of each trait of the pairings of source rows with target columns."""
-        s, t = self.source, self.target
-        numbers = s.numbers[rows], t.numbers[columns]
-        some = numbers[0] > 0, numbers[1] > 0
-        number = numpy.select([~some[0] & ~some[1], some[0] != some[1]], [0, 1], 2)
-        number += (number == 2) & (numbers[0] == numbers[1])
-        bits = s.prefixes[rows], t.prefixes[columns]
-        most = numpy.minimum(*map(bits_of, bits)).clip(max=MOST_BITS)
-        common = bits_of(bits[0] & bits[1]).clip(max=MOST_BITS)
-        return [
-            numpy.searchsorted(LENGTH_EDGES, self.distances(rows, columns)),
-            number.astype(numpy.intp),
-            s.finals[rows].astype(numpy.intp) * FINAL_KINDS + t.finals[columns],
-            s.marks[rows].astype(numpy.intp) * (MOST_MARKS + 1) + t.marks[columns],
-            common.astype(numpy.intp) * (MOST_BITS + 1) + most,
-        ]
-
-    def distances(self, rows: Ints, columns: Ints) -> Floats:
-        """Return how far the lengths of pairings are from what is expected; see `excess`."""
-        expected = self.ratio * self.source.lengths[rows]
-        lengths = self.target.lengths[columns]
-        scale = numpy.sqrt(numpy.maximum(1, (lengths + expected) / 2))
-        distances: Floats = (abs(lengths - expected) / scale).astype(numpy.float32)
-        return distances
-
-    def likely_offset(self, rows: Ints, centre: int, reach: int) -> int:
-        """Return the offset at which lengths correlate best, between `reach` and `JUMP` of another.
-
-        rows: consecutive ones. centre: the other offset. The correlation at all offsets is one
-        product of spectra.
-        """
-        first, last = int(rows[0]), int(rows[-1])
-        begin = max(0, first + centre - JUMP)
-        source = centred(self.source.lengths[first : last + 1])
-        target = centred(self.target.lengths[begin : last + 1 + centre + JUMP])
-        size = len(source) + len(target)
-        spectrum = numpy.fft.rfft(target, size) * numpy.fft.rfft(source, size).conj()
-        fits = numpy.fft.irfft(spectrum, size)
-        offsets = numpy.fft.fftfreq(size, 1 / size).round().astype(numpy.intp) + begin - first
-        fits[(abs(offsets - centre) <= reach) | (abs(offsets - centre) > JUMP)] = -numpy.inf
-        return int(offsets[fits.argmax()])
-
-
-def centred(lengths: Floats) -> Floats:
-    """Return the logarithms of lengths, less their mean."""
-    logs = numpy.log(lengths + 1)
-    return (logs - logs.mean()).astype(numpy.float32) if len(logs) else logs
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """The evidence of each category of each trait."""
-
-    tables: tuple[Floats, ...]
-
-    def of(self, sides: Sides, rows: Ints, offset: int) -> Floats:
-        """Return the evidence that source rows are pairs of targets `offset` lines below them.
-
-        A row whose counterpart would be outside of the text is evidence against the offset.
-        """
-        columns = rows + offset
-        inside = (columns >= 0) & (columns < len(sides.target))
-        found = numpy.full(len(rows), OUTSIDE, numpy.float32)
-        found[inside] = self.total(sides, rows[inside], columns[inside])
-        return found
-
-    def total(self, sides: Sides, rows: Ints, columns: Ints) -> Floats:
-        """Return the evidence that source rows are pairs of target columns."""
-        categories = sides.categories(rows, columns)
-        found = numpy.zeros(len(rows), numpy.float32)
-        for table, each in zip(self.tables, categories, strict=True):
-            found += table[each]
-        return found
-
-
-def learn_evidence(sides: Sides) -> Evidence:
-    """Return the evidence of the categories in a corpus, which may have slipped.
-
-    In a corpus that is sorted by length, lengths are no evidence: neighbours have equal ones.
-    """
-    size = min(len(sides.source), len(sides.target), MOST_LINES)
-    rows = numpy.arange(size)
-    is_sorted = any(
-        is_sorted_by_length(each.lengths[:size]) for each in (sides.source, sides.target)
-    )
-    pairs = sides.categories(*((rows, rows) if is_sorted else guessed_pairs(sides, rows)))
-    unrelated = sides.categories(rows, (rows + min(FAR, size // 2)) % size)
-    tables = []
-    for count, first, second in zip(CATEGORIES, pairs, unrelated, strict=True):
-        shares = [
-            (numpy.bincount(each, minlength=count) + 1) / (len(each) + count)
-            for each in (first, second)
-        ]
-        tables.append(numpy.log(shares[0] / shares[1]).astype(numpy.float32))
-    if is_sorted:
-        tables[LENGTH][:] = 0
-    return Evidence(tuple(tables))
-
-
-def is_sorted_by_length(lengths: Floats) -> bool:
-    """Return whether the order of the lines is that of their lengths, or the opposite one.
-
-    It is if the rank correlation of place and length (Spearman's) is almost 1 or -1.
-    """
-    _, inverse, counts = numpy.unique(lengths, return_inverse=True, return_counts=True)
-    if len(lengths) < WINDOW or len(counts) < 2:
-        return False
-    ranks = (numpy.cumsum(counts) - (counts - 1) / 2)[inverse]  # equal lengths share their mean
-    return abs(float(numpy.corrcoef(numpy.arange(len(lengths)), ranks)[0, 1])) >= SORTED_CORRELATION
-
-
-def guessed_pairs(sides: Sides, rows: Ints) -> tuple[Ints, Ints]:
-    """Return rows with their columns, if each window has the offset that fits lengths best."""
-    windows = len(rows) // WINDOW
-    if not windows:
-        return rows, rows
-    rows = rows[: windows * WINDOW]
-    offsets = numpy.array(sorted(range(-NEAREST, NEAREST + 1), key=abs))  # 0 wins a tie
-    last = len(sides.target) - 1
-    misfit = numpy.stack(
-        [
-            sides.distances(rows, (rows + offset).clip(0, last)).reshape(windows, WINDOW).mean(1)
-            for offset in offsets
-        ]
-    )
-    best = offsets[misfit.argmin(0)].repeat(WINDOW)
-    return rows, (rows + best).clip(0, last)
-
-
+MOST_DEVIATIONS = 3.0  # from the mean, of a feature; more count as so many
+MOST_CORRELATION = 0.98
+NOISE = 2.5  # standard deviations of a correlation that is none
+LEAST, MOST = -3.0, 8.0  # evidence of one pair, which may be a free translation
+OUTSIDE = -1.0  # evidence of a counterpart that does not exist
 STEP = 10  # lines whose evidence is added up before the search
 STRETCH = 2_000  # lines, after which offsets around the latest one are considered
 REACH = 3  # offsets to each side of it, besides a likely one that is farther
+JUMP = 5_000  # lines that may be missing at one place
+SPECTRUM = 20_000  # more than a stretch and the lines in which its targets may be
 FEWEST_LINES = 100  # of a corpus in which evidence can be learned
 # A whole text is unrelated below these nats of evidence for a pair, and this correlation of log
-# lengths, at the offsets found. Multi30k and Tatoeba have at least 0.6 and 0.86, and if 50 lines
-# are lost, 0.09 and 0.5. If one side is shuffled, sorted or reversed, they have at most 0.08 and
-# 0.26 from 300 pairs on, but for one of 40 cases. In lists of words or titles, lengths and numbers
-# tell no pairs, so segments must have these mean numbers of characters on the longer and the
-# shorter side: Chinese sentences are short.
+# lengths, at the offsets found. In lists of words or titles, lengths and numbers tell no pairs, so
+# segments must have these numbers of characters, on average, on the longer and the shorter side:
+# Chinese sentences are short.
 UNRELATED_EVIDENCE = 0.12
 UNRELATED_CORRELATION = 0.3
 FEWEST_UNRELATED = 300  # lines
-LEAST_LENGTHS = (20, 8)
+LEAST_LENGTHS = (8, 20)
 
 
 @dataclass(frozen=True)
@@ -302,151 +105,168 @@ class Slip:
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Consecutive lines of the source whose targets are not near them."""
-
-    first: int  # counted from 1
-    last: int
-
-
-@dataclass(frozen=True)
 class Course:
-    """Describe how two files are aligned: slips and unrelated stretches."""
+    """Describe how two files are aligned."""
 
-    slips: tuple[Slip, ...]
-    unrelated: tuple[Stretch, ...]
-    misplaced: int  # sources whose target is on another line
-
-
-def follow(sides: Sides, least_evidence: float) -> Course:
-    """Return the slips between two files. least_evidence: log of the odds to believe in one."""
-    if min(len(sides.source), len(sides.target)) < FEWEST_LINES:
-        return Course((), (), 0)
-    evidence = learn_evidence(sides)
-    offsets = Search(sides, evidence, least_evidence).offsets()
-    if are_unrelated(offsets, sides, evidence):
-        return Course((), (Stretch(1, len(sides.source)),), 0)
-    return course_of(offsets, sides, evidence)
+    slips: tuple[Slip, ...] = ()
+    unrelated: tuple[range, ...] = ()  # lines of the source, from 1, whose targets are not near
 
 
-def are_unrelated(offsets: list[int | None], sides: Sides, evidence: Evidence) -> bool:
-    """Return whether the sides belong together no more than if one of them were shuffled.
+class Evidence:
+    """Tells how much the segments of two files look like pairs.
 
-    offsets: of steps, as found; lines without one count as they stand.
+    The evidence is the log of how much more probable the features x and y of both segments are in a
+    pair. If x and y, less their means and divided by their standard deviations, have a normal
+    distribution with the correlation r in pairs and none otherwise, a feature's evidence is
+    (r x y - r^2 (x^2 + y^2) / 2) / (1 - r^2) - log(1 - r^2) / 2.
     """
-    rows = numpy.arange(0, len(sides.source), 1 + len(sides.source) // MOST_LINES)
-    columns = rows + numpy.array([each or 0 for each in offsets])[rows // STEP]
-    inside = (columns >= 0) & (columns < len(sides.target))
-    rows, columns = rows[inside], columns[inside]
-    sizes = numpy.stack([sides.source.lengths[rows], sides.target.lengths[columns]])
-    has_text = (sizes > 0).all(0)
-    sizes, rows, columns = sizes[:, has_text], rows[has_text], columns[has_text]
-    if sizes.shape[1] < FEWEST_UNRELATED or (numpy.ptp(sizes, axis=1) == 0).any():
-        return False  # equal lengths say nothing
-    if (numpy.sort(sizes.mean(1))[::-1] < LEAST_LENGTHS).any():
-        return False
-    if evidence.total(sides, rows, columns).mean() >= UNRELATED_EVIDENCE:
-        return False
-    # In text whose direction changes from line to line, short sides may be beside long ones.
-    return abs(float(numpy.corrcoef(numpy.log(sizes))[0, 1])) < UNRELATED_CORRELATION
 
+    def __init__(self, source: Features, target: Features) -> None:
+        """Learn the correlations in lines of each part of a text, which may have slipped."""
+        self._sides = source, target
+        size = min(len(source), len(target))
+        starts = numpy.linspace(0, size - WINDOW, min(MOST_WINDOWS, size // WINDOW))
+        rows = starts.astype(numpy.intp)[:, None] + numpy.arange(WINDOW)
+        samples = [side[rows].reshape(-1, COLUMNS) for side in self._sides]
+        self._means = [sample.mean(0, dtype=numpy.float32) for sample in samples]
+        self._scales = [1 / numpy.maximum(sample.std(0), 1e-6) for sample in samples]
+        x = self._standard(0, rows)
+        products = numpy.stack(
+            [
+                (x * self._standard(1, (rows + offset).clip(0, len(target) - 1))).mean(1)
+                for offset in sorted(range(-NEAREST, NEAREST + 1), key=abs)  # 0 wins a tie
+            ]
+        )  # (offsets, windows, columns)
+        best = products.sum(2).argmax(0)
+        r = products[best, numpy.arange(len(best))].mean(0).clip(0, MOST_CORRELATION)
+        r[r < NOISE / numpy.sqrt(rows.size)] = 0
+        self._products, self._squares = r / (1 - r**2), r**2 / (1 - r**2) / 2
+        self._constant = -numpy.log(1 - r**2).sum() / 2
 
-class Search:
-    """The search for the most probable offsets."""
+    def _standard(self, side: int, rows: Ints) -> Floats:
+        """Return features of a side less their means, in standard deviations."""
+        distances = (self._sides[side][rows] - self._means[side]) * self._scales[side]
+        standard: Floats = distances.astype(numpy.float32).clip(-MOST_DEVIATIONS, MOST_DEVIATIONS)
+        return standard
 
-    def __init__(self, sides: Sides, evidence: Evidence, cost: float) -> None:
-        """cost: of a change of the offset."""
-        self._sides, self._evidence, self._cost = sides, evidence, numpy.float32(cost)
-        self._lines = len(sides.source)
-
-    def offsets(self) -> list[int | None]:
-        """Return the offset of each step of lines; None where sides are unrelated."""
-        latest: int | None = 0  # the files begin together
-        centre = 0
-        found: list[int | None] = []
-        for first in range(0, self._lines, STRETCH):
-            rows = numpy.arange(first, min(first + STRETCH, self._lines))
-            states = self._states(rows, centre)
-            scores = numpy.full(len(states), -self._cost, numpy.float32)
-            scores[states.index(latest)] = 0
-            scores, origins = advance(scores, self._gains(rows, states), self._cost)
-            found += [states[each] for each in traced(scores, origins)]
-            latest = found[-1]
-            centre = centre if latest is None else latest
+    def pairs(self, rows: Ints, offsets: Ints | int) -> Floats:
+        """Return the evidence that source rows are pairs of targets `offsets` lines below them."""
+        columns = rows + offsets
+        is_inside = (columns >= 0) & (columns < len(self._sides[1]))
+        x, y = self._standard(0, rows[is_inside]), self._standard(1, columns[is_inside])
+        evidence = (x * y) @ self._products - (x**2 + y**2) @ self._squares + self._constant
+        found = numpy.full(len(rows), OUTSIDE, numpy.float32)
+        found[is_inside] = evidence.clip(LEAST, MOST)
         return found
 
-    def _states(self, rows: Ints, centre: int) -> list[int | None]:
-        """Return the offsets to consider for some rows, and None for unrelated sides."""
-        near = range(centre - REACH, centre + REACH + 1)
-        return [*near, self._sides.likely_offset(rows, centre, REACH), None]
+    def likely_offset(self, rows: Ints, centre: int) -> int:
+        """Return the offset at which lengths correlate best, between `REACH` and `JUMP` of another.
 
-    def _gains(self, rows: Ints, states: list[int | None]) -> Floats:
-        """Return the evidence (steps, states) of some rows; unrelated sides have none."""
-        steps = numpy.arange(0, len(rows), STEP)
-        gains = numpy.zeros((len(steps), len(states)), numpy.float32)
-        for place, offset in enumerate(states):
-            if offset is not None:
-                evidence = self._evidence.of(self._sides, rows, offset)
-                gains[:, place] = numpy.add.reduceat(evidence, steps)
-        return gains
+        rows: consecutive ones. centre: the other offset. The correlation at all offsets is one
+        product of spectra: of differences, because long segments may be beside long ones.
+        """
+        first, begin = rows[0], max(0, rows[0] + centre - JUMP)
+        near = numpy.arange(begin, min(rows[-1] + 1 + centre + JUMP, len(self._sides[1])))
+        lengths = self._standard(0, rows)[:, 0], self._standard(1, near)[:, 0]
+        spectra = [numpy.fft.rfft(numpy.diff(side), SPECTRUM) for side in lengths]
+        fits = numpy.fft.irfft(spectra[1] * spectra[0].conj(), SPECTRUM)
+        distances = numpy.arange(REACH + 1, JUMP + 1)
+        offsets = centre + numpy.concatenate([-distances, distances])
+        return int(offsets[fits[(offsets + first - begin) % SPECTRUM].argmax()])
 
+    def are_unrelated(self, offsets: Ints) -> bool:
+        """Return whether the sides belong together no more than if one of them were shuffled.
 
-def advance(
-    scores: Floats, gains: Floats, cost: numpy.float32
-) -> tuple[Floats, NDArray[numpy.int8]]:
-    """Return the scores of states after all steps, and each best previous state.
+        offsets: of all lines, as found; lines without one count as they stand.
+        """
+        rows = numpy.arange(0, len(offsets), 1 + len(offsets) // (WINDOW * MOST_WINDOWS))
+        columns = (rows + offsets[rows]).clip(0, len(self._sides[1]) - 1)
+        sizes = self._sides[0][rows, 0], self._sides[1][columns, 0]
+        means = sorted(float(numpy.expm1(size / LENGTH_SCALE).mean()) for size in sizes)
+        if len(rows) < FEWEST_UNRELATED or any(map(float.__lt__, means, LEAST_LENGTHS)):
+            return False
+        if min(map(numpy.ptp, sizes)) == 0:
+            return False  # equal lengths say nothing
+        # In text whose direction changes from line to line, short sides may be beside long ones.
+        correlation = abs(float(numpy.corrcoef(*sizes)[0, 1]))
+        evidence = self.pairs(rows, offsets[rows]).mean()
+        return bool(correlation < UNRELATED_CORRELATION and evidence < UNRELATED_EVIDENCE)
 
-    scores (states,): before the first step. gains (steps, states). cost: of a change of the state.
-    """
-    origins = numpy.empty(gains.shape, numpy.int8)
-    same = numpy.arange(len(scores), dtype=numpy.int8)
-    for step, gain in enumerate(gains):
-        best = int(scores.argmax())
-        changed = scores[best] - cost
-        stays = scores >= changed
-        origins[step] = numpy.where(stays, same, numpy.int8(best))
-        scores = numpy.where(stays, scores, changed) + gain
-    return scores, origins
-
-
-def traced(scores: Floats, origins: NDArray[numpy.int8]) -> list[int]:
-    """Return the states of the steps on the way to the best state."""
-    state = int(scores.argmax())
-    path = []
-    for origin in origins[::-1]:
-        path.append(state)
-        state = int(origin[state])
-    return path[::-1]
+    def exact_place(self, near: int, before: int, after: int) -> int:
+        """Return the row, near another, from which on the offset `after` fits better."""
+        first = max(0, near - 3 * STEP)
+        rows = numpy.arange(first, min(near + 3 * STEP, len(self._sides[0])))
+        gain = self.pairs(rows, before) - self.pairs(rows, after)
+        return first + int(numpy.concatenate([[0], gain.cumsum()]).argmax())
 
 
-def course_of(offsets: list[int | None], sides: Sides, evidence: Evidence) -> Course:
-    """Return slips and unrelated stretches from the offsets of steps."""
-    slips, unrelated = [], []
-    lines = len(sides.source)
-    latest, misplaced, lost = 0, 0, 0
-    for step, offset in enumerate([*offsets, latest if not offsets else offsets[-1]]):
-        first = min(step * STEP, lines)
-        if step and offsets[step - 1] is None and (offset is not None or step == len(offsets)):
-            unrelated.append(Stretch(lost + 1, first))
-        if step == len(offsets):
-            break
+def follow(source: Features, target: Features, least_evidence: float) -> Course:
+    """Return the slips between two files. least_evidence: log of the odds to believe in one."""
+    lines = len(source)
+    if min(lines, len(target)) < FEWEST_LINES:
+        return Course()
+    evidence = Evidence(source, target)
+    offsets = find_offsets(evidence, lines, least_evidence)
+    if evidence.are_unrelated(
+        numpy.array([offset or 0 for offset in offsets]).repeat(STEP)[:lines]
+    ):
+        return Course(unrelated=(range(1, lines + 1),))
+    slips, unrelated = list[Slip](), list[range]()
+    before, first = 0, 0
+    for offset, run in groupby(offsets):
+        last = min(first + STEP * len([*run]), lines)
         if offset is None:
-            if not step or offsets[step - 1] is not None:
-                lost = first
-            continue
-        misplaced += (min(first + STEP, lines) - first) * (offset != 0)
-        if offset != latest:
-            line = lost  # the first line after which sides did not belong together
-            if not step or offsets[step - 1] is not None:
-                line = exact_place(first, latest, offset, sides, evidence)
-            slips.append(Slip(line + 1, latest, offset))
-            latest = offset
-    return Course(tuple(slips), tuple(unrelated), misplaced)
+            unrelated.append(range(first + 1, last + 1))
+        elif offset != before:
+            if unrelated and unrelated[-1].stop == first + 1:
+                line = unrelated[-1].start
+            else:
+                line = evidence.exact_place(first, before, offset) + 1
+            slips.append(Slip(line, before, offset))
+            before = offset
+        first = last
+    return Course(tuple(slips), tuple(unrelated))
 
 
-def exact_place(near: int, before: int, after: int, sides: Sides, evidence: Evidence) -> int:
-    """Return the row, near another, from which on the offset `after` fits better."""
-    first = max(0, near - 3 * STEP)
-    rows = numpy.arange(first, min(near + 3 * STEP, len(sides.source)))
-    gain = evidence.of(sides, rows, before) - evidence.of(sides, rows, after)
-    return first + int(numpy.concatenate([[0], gain.cumsum()]).argmax())
+def find_offsets(evidence: Evidence, lines: int, cost: float) -> list[int | None]:
+    """Return the most probable offset of each step of lines; None where sides are unrelated.
+
+    cost: of a change of the offset.
+    """
+    latest: int | None = 0  # the files begin together
+    centre = 0
+    found: list[int | None] = []
+    for first in range(0, lines, STRETCH):
+        rows = numpy.arange(first, min(first + STRETCH, lines))
+        near = range(centre - REACH, centre + REACH + 1)
+        offsets = [*near, evidence.likely_offset(rows, centre)]
+        states = [*offsets, None]
+        gains = numpy.zeros((-(-len(rows) // STEP), len(states)), numpy.float32)
+        for column, offset in enumerate(offsets):
+            gains[:, column] = numpy.add.reduceat(
+                evidence.pairs(rows, offset), numpy.arange(0, len(rows), STEP)
+            )
+        path = best_path(gains, states.index(latest), numpy.float32(cost))
+        found += [states[state] for state in path]
+        latest = found[-1]
+        centre = centre if latest is None else latest
+    return found
+
+
+def best_path(gains: Floats, state: int, cost: numpy.float32) -> list[int]:
+    """Return the states of the steps with the greatest gain in all, from a first state on.
+
+    gains (steps, states). cost: of a change of the state.
+    """
+    same = numpy.arange(gains.shape[1])
+    scores = numpy.where(same == state, numpy.float32(0), -cost)
+    origins = []
+    for gain in gains:
+        best = int(scores.argmax())
+        stays = scores >= scores[best] - cost
+        origins.append(numpy.where(stays, same, best))
+        scores = numpy.where(stays, scores, scores[best] - cost) + gain
+    path = [int(scores.argmax())]
+    for origin in origins[:0:-1]:
+        path.append(int(origin[path[-1]]))
+    return path[::-1]

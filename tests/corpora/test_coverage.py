@@ -7,9 +7,8 @@ import pytest
 from nmt.config import TokenizerSettings
 from nmt.corpora.examine import (
     LEAST_SAMPLE,
-    coverage_of,
-    learned_coverage,
-    learned_tokenizer,
+    learn_tokenizer,
+    measure_coverage,
     rare_characters,
 )
 from nmt.corpora.norms import CheckLimits
@@ -36,7 +35,7 @@ def characters() -> Tokenizer:
 
 
 def test_pieces_for_each_word_are_those_of_the_text(characters: Tokenizer) -> None:
-    coverage, findings = coverage_of(ROWS, characters, LIMITS)
+    coverage, findings = measure_coverage(ROWS, characters, LIMITS)
     spelled = sum(len(source) + 1 for _, source, _ in ROWS)  # a space before each word
     words = sum(len(source.split()) for _, source, _ in ROWS)
     assert coverage.pieces_per_word[0] == pytest.approx(spelled / words)
@@ -44,23 +43,24 @@ def test_pieces_for_each_word_are_those_of_the_text(characters: Tokenizer) -> No
 
 
 def test_text_without_words_has_no_small_pieces(characters: Tokenizer) -> None:
-    assert coverage_of(ROWS, characters, LIMITS, (False, False))[1] == []
-    (finding,) = coverage_of(ROWS, characters, LIMITS, (False, True))[1]
+    assert measure_coverage(ROWS, characters, LIMITS, (True, True))[1] == []
+    assert measure_coverage(ROWS, characters, LIMITS, is_subwords=False)[1] == []
+    (finding,) = measure_coverage(ROWS, characters, LIMITS, (True, False))[1]
     assert [each.detail[-6:] for each in finding.examples] == ["target"]
 
 
 def test_unknown_characters_are_named_with_their_lines(characters: Tokenizer) -> None:
     rows = [*ROWS[:99], (777, "\u03b1\u03b2 man", "mann \u03b3")]
-    (finding,) = coverage_of(rows, characters, LIMITS, (False, False))[1]
+    (finding,) = measure_coverage(rows, characters, LIMITS, is_subwords=False)[1]
     assert (finding.kind, finding.severity, finding.count) == ("unknown_characters", "warning", 1)
     (example,) = finding.examples
     assert (example.line, example.detail) == (777, "\u03b1 \u03b2 in the source")
 
 
 def test_a_vocabulary_is_learned_from_a_sample() -> None:
-    tokenizer = learned_tokenizer(ROWS)
-    coverage = learned_coverage(ROWS, tokenizer, LIMITS)
-    assert 100 < len(tokenizer) == coverage.learned_tokens < 8000
+    tokenizer = learn_tokenizer(ROWS)
+    coverage, _ = measure_coverage(ROWS, tokenizer, LIMITS)
+    assert 100 < len(tokenizer) < 8000
     assert all(1 <= each < 3 for each in coverage.pieces_per_word)
 
 
@@ -70,7 +70,7 @@ def test_text_with_more_characters_than_tokens_has_no_learned_vocabulary() -> No
         for n in range(2000)
     ]
     with pytest.raises(NmtError, match="distinct characters"):
-        learned_tokenizer(rows)
+        learn_tokenizer(rows)
 
 
 def test_rare_characters_are_named_with_their_lines() -> None:

@@ -4,9 +4,17 @@ import random
 
 import numpy
 
-from nmt.corpora.examine import Sources, hash_text, overlaps, repeated, repeats_of
+from nmt.corpora.examine import (
+    Facts,
+    examine,
+    hash_text,
+    learn_context,
+    overlaps,
+    repeated,
+    repeats_of,
+)
 from nmt.corpora.norms import CheckLimits
-from nmt.corpora.segment import Segment
+from nmt.text.encode import Chunk
 from nmt.text.facts import pair_hashes
 from tests.corpora.corpora import Pairs, corpus
 
@@ -32,13 +40,14 @@ def test_sides_in_another_order_are_another_pair() -> None:
     assert repeats_of(pair_hashes(sides.astype(numpy.uint64))).places.tolist() == [3]
 
 
+def facts(pairs: Pairs) -> Facts:
+    context = learn_context([], LIMITS)
+    sources, targets = ([pair[side] for pair in pairs] for side in (0, 1))
+    return examine(Chunk(1, sources, targets), frozenset(), context)
+
+
 def counts(pairs: Pairs) -> dict[str, tuple[int, list[int]]]:
-    sides = [[Segment(pair[side]) for pair in pairs] for side in (0, 1)]
-    exact, folded = (
-        numpy.stack([hashes([getattr(each, name) for each in side]) for side in sides])
-        for name in ("text", "folded")
-    )
-    findings = repeated(exact, folded, numpy.arange(1, len(pairs) + 1), LIMITS)
+    findings = repeated(facts(pairs), LIMITS)
     return {each.kind: (each.count, [e.line for e in each.examples]) for each in findings}
 
 
@@ -61,40 +70,31 @@ def test_each_kind_of_repetition_is_counted_by_hand() -> None:
 
 def test_many_repetitions_are_a_warning() -> None:
     pairs = corpus(20)
-    sides = numpy.stack([hashes([p[k] for p in [*pairs, *pairs[:5]]]) for k in (0, 1)])
-    (finding,) = [
-        each
-        for each in repeated(sides, sides, numpy.arange(25), LIMITS)
-        if each.kind == "duplicates"
-    ]
+    findings = repeated(facts([*pairs, *pairs[:5]]), LIMITS)
+    (finding,) = [finding for finding in findings if finding.kind == "duplicates"]
     assert (finding.severity, finding.count) == ("warning", 5)
 
 
-def sources(name: str, texts: list[str]) -> Sources:
-    segments = [Segment(text) for text in texts]
-    return Sources(
-        name,
-        hashes([each.text for each in segments]),
-        hashes([each.folded for each in segments]),
-        numpy.arange(1, len(texts) + 1),
-    )
+def sources(texts: list[str]) -> Facts:
+    return facts([(text, f"{number}") for number, text in enumerate(texts)])
 
 
 def test_overlap_is_exact_or_near_and_names_both_lines() -> None:
-    train = sources("train", ["A dog.", "A cat.", "A bird."])
-    dev = sources("dev", ["No.", "A cat.", "a  DOG!", "Yes.", "Perhaps.", "A cow."])
-    exact, near = overlaps(dev, [sources("other", ["x"]), train], LIMITS)
+    train = sources(["A dog.", "A cat.", "A bird.", "A cat."])
+    dev = sources(["No.", "A cat.", "a  DOG!", "Yes.", "Perhaps.", "A cow."])
+    exact, near = overlaps(dev, {"other": sources(["x"]), "train": train}, LIMITS)
     assert (exact.kind, exact.count, exact.severity) == ("overlap", 1, "warning")
     assert [(e.line, e.detail) for e in exact.examples] == [(2, "its source is in line 2 of train")]
     assert (near.kind, [e.line for e in near.examples]) == ("near_overlap", [3])
 
 
 def test_a_dev_set_that_is_mostly_in_train_is_an_error() -> None:
-    train = sources("train", ["A dog.", "A cat."])
-    (finding,) = overlaps(sources("dev", ["A cat.", "A dog.", "No."]), [train], LIMITS)
+    train = sources(["A dog.", "A cat."])
+    (finding,) = overlaps(sources(["A cat.", "A dog.", "No."]), {"train": train}, LIMITS)
     assert (finding.severity, finding.count, finding.of) == ("error", 2, 3)
 
 
 def test_nothing_overlaps_with_nothing() -> None:
-    assert overlaps(sources("dev", []), [sources("train", [])], LIMITS) == []
-    assert overlaps(sources("dev", ["A"]), [sources("train", [])], LIMITS) == []
+    assert overlaps(sources([]), {"train": sources([])}, LIMITS) == []
+    assert overlaps(sources(["A"]), {"train": sources([])}, LIMITS) == []
+    assert overlaps(sources([]), {"train": sources(["A"])}, LIMITS) == []

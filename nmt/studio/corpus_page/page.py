@@ -19,23 +19,19 @@ def render_check(report: Report) -> str:
         styles=[path.read_text(encoding="utf-8") for path in styles],
         scripts=[bundle(FOLDER / "main.js")],
     )
-    title = report.recipe or " and ".join(Path(each).name for each in report.texts[0].files)
-    data = parse_object(json_text(report), "the report")
-    return shell.render(
-        parts, visible(data), {"title": printable(title), "summary": summary(report)}
-    )
+    title = report.recipe or " and ".join(Path(file).name for file in report.texts[0].files)
+    data = {
+        key: visible(value) for key, value in parse_object(json_text(report), "the report").items()
+    }
+    return shell.render(parts, data, {"title": printable(title), "summary": summary(report)})
 
 
-def visible(data: dict[str, object]) -> dict[str, object]:
-    """Return data whose examples show invisible characters as escapes, as the terminal does."""
-
-    def shown(value: object) -> object:
-        if isinstance(value, str):
-            return printable(value)
-        if isinstance(value, list):
-            return [shown(each) for each in value]
-        if isinstance(value, dict):
-            return {key: shown(each) for key, each in value.items()}
-        return value
-
-    return {key: shown(value) for key, value in data.items()}
+def visible(value: object) -> object:
+    """Return data in which invisible characters are escapes, as the terminal shows them."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list):
+        return [visible(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: visible(entry) for key, entry in value.items()}
+    return value
