@@ -28,8 +28,8 @@ from damage import DAMAGES, Pair  # type: ignore[import-not-found] # in this fol
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
 from nmt.corpora.clean import CleanTask, clean
-from nmt.corpora.filters import DEFAULT_FILTERS
-from nmt.corpora.norms import CheckLimits
+from nmt.corpora.detectors import CheckLimits
+from nmt.corpora.findings import DEFAULT_FILTERS
 from nmt.corpora.pairs import Refused, Text, read_leniently
 from nmt.corpora.segment import Segment
 from nmt.text.corpus import GivenText

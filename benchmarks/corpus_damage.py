@@ -20,9 +20,9 @@ import numpy
 from damage import DAMAGES, Pair  # type: ignore[import-not-found] # in this folder
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
-from nmt.corpora.detectors import detectors, faults
+from nmt.corpora.detectors import CheckLimits
 from nmt.corpora.examine import Sources, Usable, context_of, examine_text, overlaps, repeats_of
-from nmt.corpora.norms import CheckLimits
+from nmt.corpora.findings import CHECKED, choose_detectors, faults
 from nmt.corpora.pairs import Refused, Text, read_leniently, sample_of
 from nmt.corpora.segment import Segment
 from nmt.corpora.slips import Sides, Traits, follow
@@ -79,9 +79,9 @@ def kinds_by_place(text: Text) -> tuple[list[set[str]], Usable, Sides]:
     context = context_of([(source, target) for _, source, target in rows], LIMITS)
     examined = examine_text(text, context)
     usable, refused = examined.usable(), Refused()
-    known = detectors(context.norms, LIMITS)
+    known = choose_detectors(CHECKED)
     kinds = [
-        {*faults(Segment(source), Segment(target), known)}
+        {*faults(Segment(source), Segment(target), known, context.norms)}
         for source, target in read_leniently(text, refused)
     ]
     for line in refused.unreadable:

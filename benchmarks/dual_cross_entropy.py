@@ -14,9 +14,8 @@ from statistics import median
 import click
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
-from nmt.corpora.clean import CleanTask, clean
-from nmt.corpora.filters import Models
-from nmt.corpora.norms import CheckLimits
+from nmt.corpora.clean import CleanTask, Models, clean
+from nmt.corpora.detectors import CheckLimits
 from nmt.system.atomic import write_text
 from nmt.text.corpus import GivenText
 

@@ -12,7 +12,7 @@ from nmt.errors import UsageError
 from nmt.text.corpus import GivenText
 
 if TYPE_CHECKING:
-    from nmt.corpora.filters import Models
+    from nmt.corpora.clean import Models
 
 
 @click.command("clean")
@@ -83,14 +83,15 @@ def command(
         --reverse-model runs/de_en --keep-share 0.8
     """
     from nmt.corpora.clean import CleanTask, clean
-    from nmt.corpora.filters import chosen_filters
-    from nmt.corpora.norms import limits_of, not_cleaned
+    from nmt.corpora.detectors import change_limits
+    from nmt.corpora.filters import choose_filters
+    from nmt.corpora.findings import unused_limits
     from nmt.corpora.report import clean_text
 
     if no_repair and with_ftfy:
         raise click.UsageError("--ftfy repairs text, and --no-repair forbids it; leave out one")
-    filters = chosen_filters(only, without, also)
-    limits = limits_of(changes, not_cleaned(filters))
+    filters = choose_filters(only, without, also)
+    limits = change_limits(changes, unused_limits(filters))
     models = choose_models(**scoring)
     text = GivenText(source, target)
     report = clean(CleanTask(text, prefix, filters, limits, not no_repair, with_ftfy, models))
@@ -108,7 +109,7 @@ def choose_models(
     writes_scores: bool,
 ) -> "Models | None":
     """Return the models of the options, if there are any; raises UsageError for half of them."""
-    from nmt.corpora.filters import Models
+    from nmt.corpora.clean import Models
 
     wishes = keep_share is not None or least_score is not None or writes_scores
     if model is None and reverse_model is None:

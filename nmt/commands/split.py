@@ -37,9 +37,9 @@ def command(source: Path, target: Path | None, prefix: str, **sizes: Any) -> Non
       nmt split corpus.en.gz corpus.de.gz -o data/mine/ --dev 2000 --test 0
       nmt split pairs.en-de.tsv -o mine --seed 2
     """
-    from nmt.corpora.held_out import REMOVED, Sizes, SplitTask, split
+    from nmt.corpora.held_out import REMOVED, Sizes, split
 
-    result = split(SplitTask(GivenText(source, target), prefix, Sizes(**sizes)))
+    result = split(GivenText(source, target), prefix, Sizes(**sizes))
     counts = ", ".join(f"{count:,} {kind}" for kind, count in result.pairs.items())
     note(f"{sum(result.pairs.values()):,} pairs: {counts}")
     if result.pairs[REMOVED]:

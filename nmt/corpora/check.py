@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nmt import __version__
-from nmt.corpora.detectors import Identify, load_identifier, other_languages
+from nmt.corpora.detectors import CheckLimits, Identify, Norms, load_identifier
 from nmt.corpora.examine import (
     Counts,
     Coverage,
@@ -22,8 +22,14 @@ from nmt.corpora.examine import (
     rare_characters,
     repeated,
 )
-from nmt.corpora.findings import SEVERITIES, SHOWN, Example, Finding, found
-from nmt.corpora.norms import CheckLimits, Norms
+from nmt.corpora.findings import (
+    SEVERITIES,
+    SHOWN,
+    Example,
+    Finding,
+    found,
+    other_languages,
+)
 from nmt.corpora.pairs import Refused, Row, Text, sample_of, with_texts
 from nmt.corpora.report import CHECK_FORMAT, Report, Skipped, TextReport, histogram_of
 from nmt.corpora.slips import Course, Sides, follow

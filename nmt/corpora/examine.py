@@ -13,9 +13,17 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.config import TokenizerSettings
-from nmt.corpora.detectors import detectors, faults
-from nmt.corpora.findings import SHOWN, Example, Finding, Severity, found
-from nmt.corpora.norms import CheckLimits, Norms, learn_norms
+from nmt.corpora.detectors import CheckLimits, Norms, learn_norms
+from nmt.corpora.findings import (
+    CHECKED,
+    SHOWN,
+    Example,
+    Finding,
+    Severity,
+    choose_detectors,
+    faults,
+    found,
+)
 from nmt.corpora.pairs import Pair, Refused, Row, Text, read_leniently
 from nmt.corpora.presets import RARE_SHARE
 from nmt.corpora.segment import WITHOUT_SPACES, Segment
@@ -40,7 +48,6 @@ class Context:
     """Hold what every block of a text is examined with."""
 
     norms: Norms
-    limits: CheckLimits
     common: frozenset[str]  # beginnings of words that are no evidence of a pair
     by_character: tuple[bool, bool]  # whether a side's length is counted in characters
 
@@ -62,14 +69,14 @@ class BlockFacts:
 
 def examine(chunk: Chunk, refused: frozenset[int], context: Context) -> BlockFacts:
     """Return what is in a chunk. refused: places of pairs that training would refuse."""
-    known = detectors(context.norms, context.limits)
+    known = choose_detectors(CHECKED)
     counts: dict[str, int] = {}
     examples: dict[str, list[Example]] = {}
     sides = [[Segment(text) for text in side] for side in (chunk.sources, chunk.targets)]
     for place, (source, target) in enumerate(zip(*sides, strict=True)):
         if place in refused:
             continue
-        for kind, reason in faults(source, target, known).items():
+        for kind, reason in faults(source, target, known, context.norms).items():
             counts[kind] = counts.get(kind, 0) + 1
             shown = examples.setdefault(kind, [])
             if len(shown) < SHOWN:
@@ -289,7 +296,7 @@ def context_of(sample: Sequence[Pair], limits: CheckLimits) -> Context:
     norms = learn_norms(pairs, limits)
     common = frozenset[str]().union(*map(common_prefixes, zip(*pairs, strict=True)))
     first, second = (bool(scripts & WITHOUT_SPACES) for scripts in norms.scripts)
-    return Context(norms, limits, common, (first, second))
+    return Context(norms, common, (first, second))
 
 
 def examine_text(text: Text, context: Context, count: int | None = None) -> Examined:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from nmt.config import TokenizerSettings
+from nmt.corpora.detectors import CheckLimits
 from nmt.corpora.examine import (
     LEAST_SAMPLE,
     coverage_of,
@@ -12,7 +13,6 @@ from nmt.corpora.examine import (
     learned_tokenizer,
     rare_characters,
 )
-from nmt.corpora.norms import CheckLimits
 from nmt.corpora.pairs import Row
 from nmt.errors import NmtError
 from nmt.text.learning import learn_subwords

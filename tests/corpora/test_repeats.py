@@ -4,8 +4,8 @@ import random
 
 import numpy
 
+from nmt.corpora.detectors import CheckLimits
 from nmt.corpora.examine import Sources, hash_text, overlaps, repeated, repeats_of
-from nmt.corpora.norms import CheckLimits
 from nmt.corpora.segment import Segment
 from nmt.text.facts import pair_hashes
 from tests.corpora.corpora import Pairs, corpus

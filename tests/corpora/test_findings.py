@@ -4,9 +4,8 @@ import sys
 
 import pytest
 
-from nmt.corpora.detectors import load_identifier, other_languages, related
-from nmt.corpora.findings import Finding
-from nmt.corpora.norms import CheckLimits
+from nmt.corpora.detectors import CheckLimits, load_identifier, related
+from nmt.corpora.findings import Finding, other_languages
 from nmt.corpora.pairs import Row
 from nmt.errors import NmtError
 
@@ -77,6 +76,7 @@ def test_py3langid_names_languages() -> None:
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    load_identifier.cache_clear()
     monkeypatch.setitem(sys.modules, "py3langid.langid", None)
     with pytest.raises(NmtError, match=r"pip install '\.\[check\]'"):
         load_identifier()
