@@ -57,6 +57,8 @@ SCORES_HEAD = row("line", "score", "target_nats", "source_nats")
 TOO_LONG = 1e6  # nats for each token of a text that has more tokens than a model can read
 
 Floats = NDArray[numpy.float32]
+Booleans = NDArray[numpy.bool_]
+Write = Callable[[str], object]  # writes a line
 
 
 @dataclass(frozen=True)
@@ -222,9 +224,7 @@ class CrossEntropy:
         self.lowest_kept: float | None = None  # score; None: no pair is kept
 
     def filtered(
-        self,
-        blocks: Callable[[], Iterator[CleanBlock]],
-        write: Callable[[str], object] | None = None,
+        self, blocks: Callable[[], Iterator[CleanBlock]], write: Write | None = None
     ) -> Iterator[CleanBlock]:
         """Yield blocks without the pairs that have low scores.
 
@@ -262,11 +262,7 @@ class CrossEntropy:
         return numpy.array(sides, numpy.float32).reshape(2, -1).T
 
     def _kept(
-        self,
-        block: CleanBlock,
-        entropies: Floats,
-        keep: NDArray[numpy.bool_],
-        write: Callable[[str], object] | None,
+        self, block: CleanBlock, entropies: Floats, keep: Booleans, write: Write | None
     ) -> CleanBlock:
         """Return a block with the pairs to keep."""
         scores = dual_scores(entropies)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from itertools import chain
+from itertools import chain, compress
 from math import log, sqrt
 from statistics import median
 from typing import Any
@@ -148,29 +148,25 @@ class Norms:
 
     limits: CheckLimits
     ratio: float  # characters of all targets / characters of all sources
-    spread: float  # standard deviation of `deviation` around 0
+    spread: float  # standard deviation of `excess` around 0
     scripts: tuple[frozenset[str], frozenset[str]]  # of source and target
     words: dict[str, float]  # log of how much more frequent in sources than in targets
     languages: tuple[str, str] = ("", "")  # codes of source and target; "": unknown
-
-    def deviation(self, source: str, target: str) -> float:
-        """Return how many standard deviations a target is longer than expected; see `excess`."""
-        return excess(source, target, self.ratio) / self.spread
 
     def source_odds(self, segment: Segment) -> float:
         """Return the log of the odds that a segment's words are those of sources."""
         return sum(self.words.get(word, 0.0) for word in segment.words)
 
 
-def excess(source: str, target: str, ratio: float) -> float:
-    """Return (t - r s) / sqrt((t + r s) / 2) for s and t characters and the ratio r.
+def excess(source: int, target: int, ratio: float) -> float:
+    """Return (t - r s) / sqrt((t + r s) / 2) for sides of s and t characters and the ratio r.
 
     If each character of a source becomes a random number of characters of the target, this has a
     normal distribution whose spread does not depend on the length (Gale and Church, 1993, "A
     Program for Aligning Sentences in Bilingual Corpora", section 3).
     """
-    expected = ratio * len(source)
-    return (len(target) - expected) / sqrt((len(target) + expected) / 2)
+    expected = ratio * source
+    return (target - expected) / sqrt((target + expected) / 2)
 
 
 def learn_norms(
@@ -182,20 +178,17 @@ def learn_norms(
     outweigh all others, unless most are long.
     """
     pairs = [pair for pair in pairs if not (pair[0].is_blank or pair[1].is_blank)]
-    usual = [pair for pair in pairs if max(map(len, texts(pair))) <= limits.most_characters]
-    pairs = usual if 2 * len(usual) >= len(pairs) else pairs
-    sides = list(zip(*map(texts, pairs), strict=True)) if pairs else [(), ()]
-    sizes = [sum(map(len, side)) for side in sides]
-    ratio = sizes[1] / sizes[0] if pairs else 1.0
-    middle = median([abs(excess(*texts(pair), ratio)) for pair in pairs]) if pairs else 1.0
-    source, target = (usual_scripts(side, limits.usual_share) for side in sides)
+    sizes = [(len(source.text), len(target.text)) for source, target in pairs]
+    is_usual = [max(size) <= limits.most_characters for size in sizes]
+    if 2 * sum(is_usual) >= len(pairs):
+        pairs, sizes = [*compress(pairs, is_usual)], [*compress(sizes, is_usual)]
+    first, second = (sum(size[side] for size in sizes) for side in (0, 1))
+    ratio = second / first if pairs else 1.0
+    middle = median([abs(excess(*size, ratio)) for size in sizes]) if pairs else 1.0
     spread = max(LEAST_SPREAD, middle / NORMAL_MEDIAN)
+    texts = ([pair[side].text for pair in pairs] for side in (0, 1))
+    source, target = (usual_scripts(side, limits.usual_share) for side in texts)
     return Norms(limits, ratio, spread, (source, target), word_odds(pairs), languages)
-
-
-def texts(pair: Segments) -> tuple[str, str]:
-    """Return the texts of both sides."""
-    return pair[0].text, pair[1].text
 
 
 def word_odds(pairs: Sequence[Segments]) -> dict[str, float]:
@@ -299,7 +292,7 @@ def wrong_language(source: Segment, target: Segment, norms: Norms) -> str:
 
 def odd_length(source: Segment, target: Segment, norms: Norms) -> str:
     """Say whether a target is much longer or shorter than expected from the source."""
-    deviation = norms.deviation(source.text, target.text)
+    deviation = excess(len(source.text), len(target.text), norms.ratio) / norms.spread
     if abs(deviation) <= norms.limits.max_deviation:
         return ""
     word = "longer" if deviation > 0 else "shorter"
@@ -393,7 +386,7 @@ QUESTION_MARKS = ("?", "\uff1f", "\u061f", "\u037e", "\u1367")
 ARMENIAN_MARK = "\u055e"  # stands in the word that is asked for
 ARMENIAN_STOP = "\u0589"
 GREEK = re.compile("[\u0370-\u03ff\u1f00-\u1fff]")
-GREEK_MARK = ";"  # of a question
+GREEK_MARK = ";"
 # Letters of scripts without spaces end a word, too: a run of them is not one long word.
 UNSPACED = "".join(BLOCKS[script] for script in sorted(WITHOUT_SPACES))
 BETWEEN_SPACES = re.compile(f"[\\s{UNSPACED}\u3000-\u303f\uff00-\uffef]+")
@@ -433,12 +426,9 @@ def is_question(segment: Segment) -> bool:
         return True
     end = CLOSING.search(segment.text[-FEW_CHARACTERS:])
     text = segment.text[: len(segment.text) - len(end[0])] if end else segment.text
-    return text.endswith(QUESTION_MARKS) or (text.endswith(GREEK_MARK) and is_greek(text))
-
-
-def is_greek(text: str) -> bool:
-    """Return whether most letters of a text are Greek."""
-    return 2 * len(GREEK.findall(text)) > sum(map(str.isalpha, text))
+    if text.endswith(GREEK_MARK):  # a question mark if most letters are Greek
+        return 2 * len(GREEK.findall(text)) > sum(map(str.isalpha, text))
+    return text.endswith(QUESTION_MARKS)
 
 
 def long_word(segment: Segment, limits: CheckLimits) -> str:

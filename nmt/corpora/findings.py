@@ -53,7 +53,7 @@ FAULTS = {
     "replacement": Kind(
         "pairs with U+FFFD, where characters were lost",
         f"convert the original file again, with the right encoding; or {DROP}",
-        find=in_text(segment.replacement_character),
+        find=in_text(lambda text: "U+FFFD" if "\ufffd" in text else ""),
     ),
     # Before the next two: its control characters are parts of letters.
     "mojibake": Kind(
@@ -287,7 +287,11 @@ class Example:
 
     def with_texts(self, source: str, target: str) -> "Example":
         """Return the example with the segments of its line, shortened."""
-        return replace(self, source=shortened(source), target=shortened(target))
+        source, target = (
+            text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}\u2026"
+            for text in (source, target)
+        )
+        return replace(self, source=source, target=target)
 
 
 @dataclass(frozen=True)
@@ -326,11 +330,6 @@ def found(
     known = KINDS[kind]
     severity, title = severity or known.severity, title or known.title
     return [Finding(kind, severity, title, count, of, tuple(examples[:SHOWN]), known.fix)]
-
-
-def shortened(text: str) -> str:
-    """Return the start of a text."""
-    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}\u2026"
 
 
 FEWEST_NAMED = 20  # segments that tell the usual language of a side

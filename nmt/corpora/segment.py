@@ -67,7 +67,6 @@ MARKUP = re.compile(
     "|&(?:amp|lt|gt|quot|apos|nbsp|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});"
 )
 
-REPLACEMENT = "\ufffd"
 # A garbled form that ends in one of these may also be the end of a word in capitals, or a letter
 # between quotation marks.
 QUOTATION_MARKS = frozenset("\u2018\u2019\u201a\u201c\u201d\u201e\u2039\u203a\xab\xbb")
@@ -124,11 +123,6 @@ def markup(text: str) -> str:
         return ""
     found = MARKUP.search(text)
     return found[0] if found else ""
-
-
-def replacement_character(text: str) -> str:
-    """Return the name of U+FFFD, which stands for bytes that were lost; "" if there is none."""
-    return "U+FFFD" if REPLACEMENT in text else ""
 
 
 def garbled_text(text: str) -> str:

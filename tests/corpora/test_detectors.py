@@ -137,9 +137,9 @@ def test_an_empty_side_has_no_other_fault() -> None:
 
 def test_the_excess_of_a_length_grows_with_the_square_root() -> None:
     # Gale and Church: (t - r s) / sqrt((t + r s) / 2), here (30 - 10) / sqrt(20).
-    assert excess("x" * 10, "x" * 30, 1.0) == pytest.approx(20 / 20**0.5)
-    assert excess("x" * 1000, "x" * 3000, 1.0) == pytest.approx(20 * 100**0.5 / 20**0.5)
-    assert excess("x" * 10, "x" * 20, 2.0) == 0
+    assert excess(10, 30, 1.0) == pytest.approx(20 / 20**0.5)
+    assert excess(1000, 3000, 1.0) == pytest.approx(20 * 100**0.5 / 20**0.5)
+    assert excess(10, 20, 2.0) == 0
 
 
 def test_a_usual_script_is_not_foreign() -> None:
