@@ -82,9 +82,9 @@ def command(
       nmt clean corpus.en corpus.de -o clean --model runs/en_de \\
         --reverse-model runs/de_en --keep-share 0.8
     """
-    from nmt.corpora.clean import CleanTask, clean
-    from nmt.corpora.detectors import change_limits
-    from nmt.corpora.filters import choose_filters
+    from nmt.corpora.clean import clean
+    from nmt.corpora.detectors import change_limits, learn_norms
+    from nmt.corpora.filters import Rules, choose_filters
     from nmt.corpora.findings import unused_limits
     from nmt.corpora.report import clean_text
 
@@ -93,8 +93,8 @@ def command(
     filters = choose_filters(only, without, also)
     limits = change_limits(changes, unused_limits(filters))
     models = choose_models(**scoring)
-    text = GivenText(source, target)
-    report = clean(CleanTask(text, prefix, filters, limits, not no_repair, with_ftfy, models))
+    rules = Rules(learn_norms([], limits), filters, not no_repair, with_ftfy)
+    report = clean(GivenText(source, target), prefix, rules, models)
     click.echo(clean_text(report), nl=False, err=True)
     if as_json:
         options.print_json(report)

@@ -7,7 +7,7 @@ Two models, one for each direction, can score pairs. The score is that of Junczy
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, starmap
 from pathlib import Path
 from typing import IO
@@ -16,7 +16,7 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt import __version__
-from nmt.corpora.detectors import CheckLimits, learn_norms, load_identifier, usual_languages
+from nmt.corpora.detectors import load_identifier, usual_languages
 from nmt.corpora.examine import in_processes
 from nmt.corpora.filters import (
     CleanBlock,
@@ -73,35 +73,24 @@ class Models:
     writes_scores: bool = False
 
 
-@dataclass(frozen=True)
-class CleanTask:
-    """Hold the input of `nmt clean`."""
-
-    text: GivenText
-    prefix: str  # of the files to write
-    filters: tuple[str, ...]  # from FILTERS, in order
-    limits: CheckLimits
-    repair: bool = True
-    with_ftfy: bool = False  # repair mojibake
-    models: Models | None = None  # that score pairs
-
-
-def clean(task: CleanTask) -> CleanReport:
+def clean(given: GivenText, prefix: str, rules: Rules, models: Models | None = None) -> CleanReport:
     """Clean a corpus and write what is left, and what is not.
+
+    prefix: of the files to write. rules: their norms are learned here. models: score pairs.
 
     Raises NmtError for files that cannot be read or have different numbers of lines, and if no pair
     is left; then nothing is written. The pairs are read twice: a sample first shows what is usual.
     They are read three times if models score them and a share is kept.
     """
-    task.text.check_files()
-    if task.with_ftfy:
+    given.check_files()
+    if rules.with_ftfy:
         check_ftfy()
-    names = Names.of(task.prefix, task.text.paths)
+    names = Names.of(prefix, given.paths)
     files = {"kept": names.sides(), REJECTED: (names.path(f"{REJECTED}.tsv"),)}
-    if task.models and task.models.writes_scores:
+    if models and models.writes_scores:
         files[SCORES] = (names.path(f"{SCORES}.tsv"),)
-    check_paths(files, task.text.paths)
-    cleaning = Cleaning(task)
+    check_paths(files, given.paths)
+    cleaning = Cleaning(Text("text", given.paths), rules, models)
     removed, repairs, kept = Counter[str](), Counter[str](), 0
     with text_outputs(files) as streams:
         streams[REJECTED][0].write(row("line", "filter", "reason", "source", "target"))
@@ -115,18 +104,18 @@ def clean(task: CleanTask) -> CleanReport:
                 row(bad.line, bad.kind, bad.reason, *bad.pair) for bad in block.rejected
             )
         check_counts(cleaning.text, cleaning.refused, kept, removed)
-    filters = (*ALWAYS, *task.filters, *([CROSS_ENTROPY] if task.models else []))
+    filters = (*ALWAYS, *rules.filters, *([CROSS_ENTROPY] if models else []))
     scorer = cleaning.scorer
     return CleanReport(
         CLEAN_FORMAT,
         __version__,
-        tuple(map(str, task.text.paths)),
+        tuple(map(str, given.paths)),
         tuple(str(path) for paths in files.values() for path in paths),
         kept + removed.total(),
         kept,
         {name: removed[name] for name in filters},
         {name: repairs[name] for name in REPAIRS if repairs[name]},
-        task.limits,
+        rules.norms.limits,
         scorer.scored if scorer else 0,
         scorer.lowest_kept if scorer else None,
     )
@@ -135,23 +124,22 @@ def clean(task: CleanTask) -> CleanReport:
 class Cleaning:
     """Reads a text and yields its blocks, cleaned."""
 
-    def __init__(self, task: CleanTask) -> None:
+    def __init__(self, text: Text, rules: Rules, models: Models | None) -> None:
         """Learn what is usual in the text, and load the models."""
-        self.text = Text("text", task.text.paths)
+        self.text = text
         self.refused = Refused()  # of the last reading
         self.scorer = None
-        if task.models:
-            scorers = load_scorers(task.models, languages_in_names(task.text.paths))
-            self.scorer = CrossEntropy(task.models, scorers)
-        limits, languages = task.limits, ("", "")
-        if OTHER_LANGUAGE in task.filters:  # by a sample of all pairs
-            pairs = [row[1:] for row in sample_of(self.text, limits.sample_pairs)]
+        if models:
+            scorers = load_scorers(models, languages_in_names(text.paths))
+            self.scorer = CrossEntropy(models, scorers)
+        if OTHER_LANGUAGE in rules.filters:  # by a sample of all pairs
+            limits = rules.norms.limits
+            pairs = [row[1:] for row in sample_of(text, limits.sample_pairs)]
             most = limits.language_sample or len(pairs)
             few = pairs[:: -(-len(pairs) // most)] if pairs else []
             languages = usual_languages(few, load_identifier())
-        norms = learn_norms([], limits, languages)
-        rules = Rules(norms, task.filters, task.repair, task.with_ftfy)
-        sample = draw_sample(read_first(self.text, self.refused), rules)
+            rules = replace(rules, norms=replace(rules.norms, languages=languages))
+        sample = draw_sample(read_first(text, self.refused), rules)
         self._rules = with_usual_norms(sample, rules)
 
     def filtered(self, scores: IO[str] | None) -> Iterator[CleanBlock]:

@@ -66,10 +66,10 @@ def parse_names(text: str, option: str) -> Sequence[str]:
 class Rules:
     """Hold the repairs and filters for each pair."""
 
-    norms: Norms
+    norms: Norms  # `learn_norms([], limits)` until they are learned
     filters: tuple[str, ...]  # from FILTERS, in order
-    repair: bool
-    with_ftfy: bool
+    repair: bool = True
+    with_ftfy: bool = False  # repair mojibake
 
 
 @dataclass(frozen=True)
