@@ -8,14 +8,6 @@ from typing import Any
 import pytest
 
 from nmt.corpora import examine as examined
-from nmt.corpora.findings import (
-    CROSS_ENTROPY,
-    DEFAULT_FILTERS,
-    FILTERS,
-    KINDS,
-    OTHER_LANGUAGE,
-    UNREADABLE,
-)
 from tests.conftest import Run
 from tests.corpora.corpora import Pairs, corpus, write
 
@@ -260,9 +252,3 @@ def test_mistakes_are_explained(nmt: Run, arguments: list[str], code: int, messa
     result = nmt("check", *arguments)
     assert (result.code, result.out) == (code, "")
     assert message in result.err
-
-
-def test_every_kind_says_what_to_do() -> None:
-    only_cleaned = {*FILTERS} - {*DEFAULT_FILTERS, OTHER_LANGUAGE} | {UNREADABLE, CROSS_ENTROPY}
-    assert {name for name, kind in KINDS.items() if not kind.fix} == only_cleaned
-    assert all(kind.title for kind in KINDS.values())
