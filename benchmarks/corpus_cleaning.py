@@ -27,9 +27,10 @@ from corpus_damage import (  # type: ignore[import-not-found] # in this folder
 from damage import DAMAGES, Pair  # type: ignore[import-not-found] # in this folder
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
-from nmt.corpora.clean import CleanTask, clean
-from nmt.corpora.filters import DEFAULT_FILTERS
-from nmt.corpora.norms import CheckLimits
+from nmt.corpora.clean import clean
+from nmt.corpora.detectors import CheckLimits, learn_norms
+from nmt.corpora.filters import Rules
+from nmt.corpora.findings import DEFAULT_FILTERS
 from nmt.corpora.pairs import Refused, read_leniently
 from nmt.corpora.segment import Segment
 from nmt.text.corpus import ParallelText
@@ -39,8 +40,8 @@ REPETITION = ("duplicates", "near_duplicates")
 
 def cleaned(text: ParallelText, folder: Path) -> dict[int, Pair]:
     """Clean a text and return the pairs that are left, by their places."""
-    task = CleanTask(text, f"{folder}/out", DEFAULT_FILTERS, CheckLimits(), with_ftfy=True)
-    report = clean(task)
+    rules = Rules(learn_norms([], CheckLimits()), DEFAULT_FILTERS, with_ftfy=True)
+    report = clean(ParallelText(text.paths), f"{folder}/out", rules)
     rejected = {
         int(line.partition("\t")[0]) - 1
         for line in Path(report.outputs[-1]).read_text("utf-8").split("\n")[1:-1]

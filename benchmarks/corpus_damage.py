@@ -20,9 +20,9 @@ import numpy
 from damage import DAMAGES, Pair  # type: ignore[import-not-found] # in this folder
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
-from nmt.corpora.detectors import detectors, faults
+from nmt.corpora.detectors import CheckLimits
 from nmt.corpora.examine import Facts, examine_text, learn_context, overlaps, repeats_of
-from nmt.corpora.norms import CheckLimits
+from nmt.corpora.findings import CHECKED, choose_detectors, faults
 from nmt.corpora.pairs import Refused, read_leniently, sample_of
 from nmt.corpora.segment import Segment
 from nmt.corpora.slips import Features, follow
@@ -79,9 +79,9 @@ def kinds_by_place(text: ParallelText) -> tuple[list[set[str]], Facts]:
     context = learn_context(sample_of(text, LIMITS.sample_pairs), LIMITS)
     refused = Refused()
     facts = examine_text(text, context, refused)
-    known = detectors(context.norms, LIMITS)
+    known = choose_detectors(CHECKED)
     kinds = [
-        {*faults(Segment(source), Segment(target), known)}
+        {*faults(Segment(source), Segment(target), known, context.norms)}
         for source, target in read_leniently(text, Refused())
     ]
     for line in refused.unreadable:
@@ -126,7 +126,7 @@ def slip_distances(sides: Sequence[Features], draw: Random) -> list[int | None]:
         place = draw.randrange(len(sides[0]))
         both = [*sides]
         both[number % 2] = numpy.delete(both[number % 2], place, axis=0)
-        slips = follow(*both, LIMITS.slip_evidence).slips
+        slips = follow(both[0], both[1], LIMITS.slip_evidence).slips
         distances.append(abs(slips[0].line - 1 - place) if len(slips) == 1 else None)
     return distances
 
@@ -166,7 +166,8 @@ def measure(folder: Path, corpus: str, seed: int) -> Iterator[Cell]:
     for row, value in zip(("equal", "in capitals"), shares, strict=True):
         name = f"found: training pairs in the dev set, {row}"
         yield Cell(name, corpus, round(value, 1), "%", goal="at least 95")
-    slips = len(follow(*facts.features, LIMITS.slip_evidence).slips)
+    source, target = facts.features
+    slips = len(follow(source, target, LIMITS.slip_evidence).slips)
     yield Cell("slips named in the clean corpus", corpus, slips, "slips", goal="0")
     distances = slip_distances(facts.features, draw)
     near = sum(each is not None and each <= NEAR for each in distances)

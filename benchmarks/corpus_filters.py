@@ -23,8 +23,15 @@ from corpus_damage import (  # type: ignore[import-not-found] # in this folder
 from damage import Pair  # type: ignore[import-not-found] # in this folder
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
-from nmt.corpora.detectors import OPTIONAL, OTHER_LANGUAGE, Detector, optional_detectors
-from nmt.corpora.norms import CheckLimits
+from nmt.corpora.detectors import (
+    CheckLimits,
+    Find,
+    Norms,
+    learn_norms,
+    load_identifier,
+    usual_languages,
+)
+from nmt.corpora.findings import DEFAULT_FILTERS, FILTERS, OTHER_LANGUAGE, choose_detectors
 from nmt.corpora.pairs import Refused, read_leniently, sample_of
 from nmt.corpora.segment import Segment
 
@@ -55,9 +62,9 @@ FRENCH = [
 LONG = 40  # characters
 
 
-def share(detector: Detector, pairs: list[Pair]) -> float:
+def share(find: Find, pairs: list[Pair], norms: Norms) -> float:
     """Return the share in percent of pairs that a detector names."""
-    named = sum(bool(detector.reason(Segment(one), Segment(other))) for one, other in pairs)
+    named = sum(bool(find(Segment(one), Segment(other), norms)) for one, other in pairs)
     return 100 * named / len(pairs)
 
 
@@ -76,13 +83,15 @@ def measure(folder: Path, corpus: str, seed: int) -> Iterator[Cell]:
     text = text_of(folder, CORPORA[corpus])
     every = [*read_leniently(text, Refused())]
     pairs = draw.sample(every, min(MOST_PAIRS, len(every)))
-    known = optional_detectors([*OPTIONAL], LIMITS, sample_of(text, LIMITS.sample_pairs))
-    detectors = {each.kind: each for each in known}
+    sample = [row[1:] for row in sample_of(text, LIMITS.sample_pairs)]
+    few = sample[:: -(-len(sample) // LIMITS.language_sample)]
+    norms = learn_norms([], LIMITS, usual_languages(few, load_identifier()))
+    detectors = choose_detectors({*FILTERS} - {*DEFAULT_FILTERS})
     segments = [(Segment(source), Segment(target)) for source, target in pairs]
-    for name, each in detectors.items():
-        each.reason(*segments[0])  # loads the identifier
+    for name, find in detectors.items():
+        find(*segments[0], norms)  # loads the identifier
         started = time.process_time()
-        named = sum(bool(each.reason(*pair)) for pair in segments)
+        named = sum(bool(find(*pair, norms)) for pair in segments)
         seconds = (time.process_time() - started) * 1e6 / len(pairs)
         removed = 100 * named / len(pairs)
         detail = f"{seconds:.0f} s"
@@ -95,9 +104,9 @@ def measure(folder: Path, corpus: str, seed: int) -> Iterator[Cell]:
         ("found: shorter French targets", [len(t) < LONG for t in FRENCH]),
     ):
         chosen = [pair for pair, wanted in zip(french, some, strict=True) if wanted]
-        yield Cell(row, corpus, round(share(language, chosen)), "%", f"of {len(chosen)}")
+        yield Cell(row, corpus, round(share(language, chosen, norms)), "%", f"of {len(chosen)}")
     others = with_other_numbers(every, draw)
-    found = share(detectors["numbers"], others)
+    found = share(detectors["numbers"], others, norms)
     yield Cell("found: another number", corpus, round(found, 1), "%", f"of {len(others)}")
 
 

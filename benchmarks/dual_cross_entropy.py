@@ -14,9 +14,9 @@ from statistics import median
 import click
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
-from nmt.corpora.clean import CleanTask, clean
-from nmt.corpora.filters import Models
-from nmt.corpora.norms import CheckLimits
+from nmt.corpora.clean import Models, clean
+from nmt.corpora.detectors import CheckLimits, learn_norms
+from nmt.corpora.filters import Rules
 from nmt.system.atomic import write_text
 from nmt.text.corpus import ParallelText
 
@@ -31,10 +31,8 @@ def scores_of(text: ParallelText, models: Models, folder: Path) -> list[float]:
     paths = folder / "text.en", folder / "text.de"
     for path, side in zip(paths, (0, 1), strict=True):
         write_text(path, "".join(f"{pair[side]}\n" for pair in (*pairs, *moved)))
-    task = CleanTask(
-        ParallelText(paths), f"{folder}/out/", (), CheckLimits(), repair=False, models=models
-    )
-    clean(task)
+    rules = Rules(learn_norms([], CheckLimits()), (), repair=False)
+    clean(ParallelText(paths), f"{folder}/out/", rules, models)
     lines = (folder / "out" / "scores.tsv").read_text("utf-8").splitlines()[1:]
     return [float(line.split("\t")[1]) for line in lines]
 

@@ -89,9 +89,10 @@ def command(
       nmt check corpus.en corpus.de --write-recipe mine.toml
     """
     from nmt.corpora.check import check_corpus
-    from nmt.corpora.norms import NOT_CHECKED, limits_of
+    from nmt.corpora.detectors import change_limits
+    from nmt.corpora.findings import unused_limits
 
-    limits = limits_of(changes, NOT_CHECKED)
+    limits = change_limits(changes, unused_limits())
     given = {name: paths for name, paths in (("dev", dev), ("test", test)) if paths}
     task, recipe = find_task(names, data_dir, given, (source_language, target_language))
     if page is not None:

@@ -11,7 +11,7 @@ from nmt.commands.options import FILE, Range
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
-    from nmt.corpora.filters import Models
+    from nmt.corpora.clean import Models
 
 
 @click.command("clean")
@@ -84,19 +84,21 @@ def command(
       nmt clean corpus.en corpus.de -o clean --model runs/en_de \\
         --reverse-model runs/de_en --keep-share 0.8
     """
-    from nmt.corpora.clean import CleanTask, clean
-    from nmt.corpora.filters import chosen_filters
-    from nmt.corpora.norms import limits_of, not_cleaned
+    from nmt.corpora.clean import clean
+    from nmt.corpora.detectors import change_limits, learn_norms
+    from nmt.corpora.filters import Rules, choose_filters
+    from nmt.corpora.findings import unused_limits
     from nmt.corpora.report import clean_text
 
     if no_repair and with_ftfy:
         raise click.UsageError("--ftfy repairs text, and --no-repair forbids it; leave out one")
-    filters = chosen_filters(only, without, also)
-    limits = limits_of(changes, not_cleaned(filters))
+    filters = choose_filters(only, without, also)
+    limits = change_limits(changes, unused_limits(filters))
     models = choose_models(**scoring)
     paths = list(filter(None, (source, target)))
     text = options.given_text(paths, source_language, target_language)
-    report = clean(CleanTask(text, prefix, filters, limits, not no_repair, with_ftfy, models))
+    rules = Rules(learn_norms([], limits), filters, not no_repair, with_ftfy)
+    report = clean(text, prefix, rules, models)
     click.echo(clean_text(report), nl=False, err=True)
     if as_json:
         options.print_json(report)
@@ -111,7 +113,7 @@ def choose_models(
     writes_scores: bool,
 ) -> "Models | None":
     """Return the models of the options, if there are any; raises UsageError for half of them."""
-    from nmt.corpora.filters import Models
+    from nmt.corpora.clean import Models
 
     wishes = keep_share is not None or least_score is not None or writes_scores
     if model is None and reverse_model is None:

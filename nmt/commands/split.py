@@ -44,11 +44,11 @@ def command(
       nmt split corpus.en.gz corpus.de.gz -o data/mine/ --dev 2000 --test 0
       nmt split pairs.en-de.tsv -o mine --seed 2
     """
-    from nmt.corpora.held_out import REMOVED, Sizes, SplitTask, split
+    from nmt.corpora.held_out import REMOVED, Sizes, split
 
     paths = list(filter(None, (source, target)))
     text = options.given_text(paths, source_language, target_language)
-    result = split(SplitTask(text, prefix, Sizes(**sizes)))
+    result = split(text, prefix, Sizes(**sizes))
     counts = ", ".join(f"{count:,} {kind}" for kind, count in result.pairs.items())
     note(f"{sum(result.pairs.values()):,} pairs: {counts}")
     if result.pairs[REMOVED]:

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from nmt.config import Recipe
-from nmt.corpora.held_out import SETS, Sizes, hashed, hold_out, placed
+from nmt.corpora.held_out import SETS, HashedPairs, Sizes, hold_out, placed
 from nmt.corpora.pairs import Refused, read_leniently
 from nmt.corpora.presets import ChosenSettings, commented_recipe
 from nmt.corpora.report import Advice, Advised, Difference, Forecast
@@ -170,7 +170,7 @@ def advise(question: Question, notify: Notify) -> Advice:
     device = pick_device()
     sampler = Sampler(SAMPLED)
     # A recipe's text is trained on as it is; pairs of two files must not be in a given set.
-    given = None if question.recipe else hashed(read_all(question.held_out)).segments()
+    given = None if question.recipe else HashedPairs(read_all(question.held_out)).segments()
     found = survey(sampler.watch(question.pairs()), given)
     if not found.facts.pairs:
         other = ", unless it is in a given dev or test set" if found.overlap else ""
@@ -193,7 +193,7 @@ def chosen(question: Question, found: Survey, *, has_gpu: bool) -> tuple[int, Ch
     if question.recipe:
         return len(question.dev()), fitting_settings(found.facts, question.pairs, has_gpu=has_gpu)
     dev, test = (0 if question.has(name) else None for name in ("dev", "test"))
-    plan = hold_out(found.rows, Sizes(dev, test), name=question.name, fix="give more text")
+    plan = hold_out(found.hashed, Sizes(dev, test), name=question.name, fix="give more text")
 
     def training() -> Iterator[Pair]:
         every = placed(question.pairs(), plan, question.name)

@@ -1,7 +1,7 @@
 """Make training pairs of text with models, in one job that continues where it was stopped."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -12,8 +12,9 @@ import numpy
 from nmt import __version__
 from nmt.config import DecodeSettings
 from nmt.corpora.examine import hash_text
-from nmt.corpora.filters import UNREADABLE, SeenHashes
-from nmt.corpora.held_out import HeldOut
+from nmt.corpora.filters import SeenHashes
+from nmt.corpora.findings import UNREADABLE
+from nmt.corpora.held_out import near_hash
 from nmt.corpora.next_recipe import (
     DUPLICATES,
     EMPTY,
@@ -59,12 +60,12 @@ class Made:
 
 
 def made_pairs(
-    material: Material, sides: Sequence[int], translations: Path, held_out: HeldOut
+    material: Material, sides: Sequence[int], translations: Path, held_out: Set[int]
 ) -> Iterator[Made]:
     """Yield the pairs of a parallel text, then those that each model makes of it, without repeats.
 
     sides: those that the models read. translations: the output whose kept lines hold the verdicts.
-    held_out: lines of which no pair is made.
+    held_out: hashes of lines of which no pair is made.
     """
     found = in_blocks(all_pairs(material, sides, kept_path(translations), held_out))
     seen = SeenHashes()
@@ -86,7 +87,7 @@ def in_blocks(pairs: Iterable[Made]) -> Iterator[list[Made]]:
 
 
 def all_pairs(
-    material: Material, sides: Sequence[int], kept: Path, held_out: HeldOut
+    material: Material, sides: Sequence[int], kept: Path, held_out: Set[int]
 ) -> Iterator[Made]:
     """Yield the pairs of a parallel text, then those that each model makes, with repeats.
 
@@ -97,7 +98,7 @@ def all_pairs(
             reason = UNREADABLE if is_unreadable else ""
             if not reason and not all(side.strip() for side in pair):
                 reason = EMPTY
-            if not reason and any(side in held_out for side in pair):
+            if held_out and not reason and not held_out.isdisjoint(map(near_hash, pair)):
                 reason = HELD_OUT
             yield Made(GIVEN, line, pair, reason, REASONS.get(reason, ""))
     with kept.open(encoding="utf-8", newline="\n") as stream:
@@ -106,7 +107,7 @@ def all_pairs(
                 verdict = next_verdict(stream, kept)
                 text = Pair(pair[0], verdict.text) if side == 0 else Pair(verdict.text, pair[1])
                 reason = UNREADABLE if is_unreadable else verdict.reason
-                if not reason and pair[side] in held_out:
+                if held_out and not reason and near_hash(pair[side]) in held_out:
                     reason = HELD_OUT
                 detail = verdict.detail or REASONS.get(reason, "")
                 yield Made(origin, line, text, reason, detail)
@@ -407,7 +408,7 @@ def write_pairs(
     kept, removed = Counter[int](), Counter[str]()
     with text_outputs(files) as streams:
         streams[REJECTED][0].write(row("line", "model", "reason", "detail", "source", "target"))
-        held_out = recipe.held_out if recipe else HeldOut()
+        held_out = recipe.held_out if recipe else frozenset[int]()
         made = made_pairs(task.material, [each.side for each in passes], output, held_out)
         for each in progress_bar(iterable=made, unit="pair", unit_scale=True, desc="write"):
             if each.reason:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nmt import __version__
-from nmt.corpora.detectors import Identify, load_identifier, other_languages
+from nmt.corpora.detectors import CheckLimits, Identify, load_identifier
 from nmt.corpora.examine import (
     Coverage,
     Facts,
@@ -17,8 +17,15 @@ from nmt.corpora.examine import (
     rare_characters,
     repeated,
 )
-from nmt.corpora.findings import SEVERITIES, SHOWN, Example, Finding, Severity, found
-from nmt.corpora.norms import CheckLimits
+from nmt.corpora.findings import (
+    SEVERITIES,
+    SHOWN,
+    Example,
+    Finding,
+    Severity,
+    found,
+    other_languages,
+)
 from nmt.corpora.pairs import Refused, Row, sample_of, with_texts
 from nmt.corpora.report import CHECK_FORMAT, Report, Skipped, TextReport, make_histogram
 from nmt.corpora.slips import follow
@@ -64,7 +71,7 @@ class Checker:
         """Return the tokenizer of a recipe's run; None for files, and if it is missing."""
         path = self._task.tokenizer
         if path is None or is_present(path):
-            return path and load_tokenizer(path)
+            return load_tokenizer(path) if path else None
         why = f"{path} does not exist yet; `nmt prepare` with this recipe learns it"
         what = "characters outside the vocabulary, pieces for each word"
         self.skipped.append(Skipped(what, why))
@@ -179,7 +186,8 @@ def refused_lines(refused: Refused) -> list[Finding]:
 
 def slips(facts: Facts, limits: CheckLimits) -> list[Finding]:
     """Return the findings about lines whose translations stand on other lines, or nowhere."""
-    course = follow(*facts.features, limits.slip_evidence)
+    source, target = facts.features
+    course = follow(source, target, limits.slip_evidence)
     examples = [
         Example(
             slip.line,

@@ -1,25 +1,32 @@
-"""Clean a corpus: repair what can be mended, and remove bad pairs, with a reason for each."""
+"""Clean a corpus: repair what can be mended, and remove bad pairs, with a reason for each.
 
+Two models, one for each direction, can score pairs. The score is that of Junczys-Dowmunt (2018),
+"Dual Conditional Cross-Entropy Filtering of Noisy Parallel Corpora", equations 1 and 2.
+"""
+
+from array import array
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, starmap
+from pathlib import Path
 from typing import IO
 
+import numpy
+from numpy.typing import NDArray
+
 from nmt import __version__
-from nmt.corpora.detectors import OTHER_LANGUAGE, optional_detectors
+from nmt.corpora.detectors import load_identifier, usual_languages
 from nmt.corpora.examine import in_processes
 from nmt.corpora.filters import (
-    ALWAYS,
-    CROSS_ENTROPY,
     CleanBlock,
-    Models,
-    Repetition,
     Rules,
     clean_block,
     draw_sample,
     with_usual_norms,
+    without_repetition,
 )
-from nmt.corpora.norms import CheckLimits, learn_norms
+from nmt.corpora.findings import ALWAYS, CROSS_ENTROPY, KINDS, OTHER_LANGUAGE
 from nmt.corpora.pairs import (
     REJECTED,
     Names,
@@ -33,140 +40,129 @@ from nmt.corpora.pairs import (
 )
 from nmt.corpora.report import CLEAN_FORMAT, CleanReport
 from nmt.corpora.segment import REPAIRS, check_ftfy
+from nmt.decoding.files.score import Scorer, TextPair
+from nmt.decoding.stream import CHUNK_SEGMENTS
+from nmt.decoding.translator.load import load_models
 from nmt.errors import NmtError
-from nmt.system.log import progress_bar
-from nmt.text.corpus import ParallelText
+from nmt.runs import model_file
+from nmt.system.log import note, progress_bar
+from nmt.text.corpus import Pair, ParallelText
 from nmt.text.encode import chunks_of
 
-COMMAND = "clean"
 SCORES = "scores"
+SCORES_HEAD = row("line", "score", "target_nats", "source_nats")
+TOO_LONG = 1e6  # nats for each token of a text that has more tokens than a model can read
+
+Floats = NDArray[numpy.float32]
+Booleans = NDArray[numpy.bool_]
+Write = Callable[[str], object]  # writes a line
 
 
 @dataclass(frozen=True)
-class CleanTask:
-    """Hold the input of `nmt clean`."""
+class Models:
+    """Name two models that score pairs, and say which pairs to keep."""
 
-    text: ParallelText
-    prefix: str  # of the files to write
-    filters: tuple[str, ...]  # see `nmt.corpora.clean.rules`
-    limits: CheckLimits
-    repair: bool = True
-    with_ftfy: bool = False  # repair mojibake
-    models: Models | None = None  # that score pairs
+    model: Path  # from source to target: a run folder or a .safetensors file
+    reverse_model: Path
+    device: str = "auto"
+    keep_share: float | None = None  # of the pairs that other filters leave: the best ones
+    least_score: float | None = None  # of a pair to keep
+    writes_scores: bool = False
 
 
-def clean(task: CleanTask) -> CleanReport:
+def clean(
+    given: ParallelText, prefix: str, rules: Rules, models: Models | None = None
+) -> CleanReport:
     """Clean a corpus and write what is left, and what is not.
+
+    prefix: of the files to write. rules: their norms are learned here. models: score pairs.
 
     Raises NmtError for files that cannot be read or have different numbers of lines, and if no pair
     is left; then nothing is written. The pairs are read twice: a sample first shows what is usual.
     They are read three times if models score them and a share is kept.
     """
-    task.text.check_files()
-    if task.with_ftfy:
+    given.check_files()
+    if rules.with_ftfy:
         check_ftfy()
-    names = Names.of(task.prefix, task.text.languages, task.text.paths)
+    names = Names.of(prefix, given.languages, given.paths)
     files = {"kept": names.sides(), REJECTED: (names.path(f"{REJECTED}.tsv"),)}
-    if task.models and task.models.writes_scores:
+    if models and models.writes_scores:
         files[SCORES] = (names.path(f"{SCORES}.tsv"),)
-    check_paths(files, task.text.paths)
-    cleaning = Cleaning(task)
+    check_paths(files, given.paths)
+    cleaning = Cleaning(given, rules, models)
     removed, repairs, kept = Counter[str](), Counter[str](), 0
     with text_outputs(files) as streams:
         streams[REJECTED][0].write(row("line", "filter", "reason", "source", "target"))
         for block in cleaning.filtered(streams[SCORES][0] if SCORES in files else None):
             kept += len(block.pairs)
-            removed.update(each.kind for each in block.rejected)
-            repairs.update(name for each in block.repairs.values() for name in each.names)
-            for stream, side in zip(streams["kept"], (0, 1), strict=True):
+            removed.update(bad.kind for bad in block.rejected)
+            repairs.update(name for names in block.repairs for name in names)
+            for side, stream in enumerate(streams["kept"]):
                 stream.writelines(f"{pair[side]}\n" for pair in block.pairs)
             streams[REJECTED][0].writelines(
-                row(each.line, each.kind, each.reason, *each.pair) for each in block.rejected
+                row(bad.line, bad.kind, bad.reason, *bad.pair) for bad in block.rejected
             )
         check_counts(cleaning.text, cleaning.refused, kept, removed)
+    filters = (*ALWAYS, *rules.filters, *([CROSS_ENTROPY] if models else []))
+    scorer = cleaning.scorer
     return CleanReport(
         CLEAN_FORMAT,
         __version__,
-        tuple(map(str, task.text.paths)),
-        tuple(str(path) for each in files.values() for path in each),
+        tuple(map(str, given.paths)),
+        tuple(str(path) for paths in files.values() for path in paths),
         kept + removed.total(),
         kept,
-        {name: removed[name] for name in (*ALWAYS, *task.filters, *cleaning.extra_filters)},
+        {name: removed[name] for name in filters},
         {name: repairs[name] for name in REPAIRS if repairs[name]},
-        task.limits,
-        *cleaning.scored,
+        rules.norms.limits,
+        scorer.scored if scorer else 0,
+        scorer.lowest_kept if scorer else None,
     )
 
 
 class Cleaning:
     """Reads a text and yields its blocks, cleaned."""
 
-    def __init__(self, task: CleanTask) -> None:
+    def __init__(self, text: ParallelText, rules: Rules, models: Models | None) -> None:
         """Learn what is usual in the text, and load the models."""
-        self.text = task.text
+        self.text = text
         self.refused = Refused()  # of the last reading
-        self._filters = task.filters
-        self._cross_entropy = None
-        if task.models:
-            # Imported only for models: it may import torch.
-            from nmt.corpora.cross_entropy import CrossEntropy, load_scorers
-
-            scorers = load_scorers(task.models, task.text.languages)
-            self._cross_entropy = CrossEntropy(task.models, scorers)
-        is_named = OTHER_LANGUAGE in task.filters  # by a sample of all pairs
-        rows = sample_of(self.text, task.limits.sample_pairs) if is_named else ()
-        more = tuple(optional_detectors(task.filters, task.limits, rows))
-        norms = learn_norms([], task.limits)
-        rules = Rules(norms, task.limits, task.filters, task.repair, task.with_ftfy, more)
-        sample = draw_sample(read_first(self.text, self.refused), rules)
+        self.scorer = None
+        if models:
+            scorers = load_scorers(models, text.languages)
+            self.scorer = CrossEntropy(models, scorers)
+        if OTHER_LANGUAGE in rules.filters:  # by a sample of all pairs
+            limits = rules.norms.limits
+            pairs = [row[1:] for row in sample_of(text, limits.sample_pairs)]
+            most = limits.language_sample or len(pairs)
+            few = pairs[:: -(-len(pairs) // most)] if pairs else []
+            languages = usual_languages(few, load_identifier())
+            rules = replace(rules, norms=replace(rules.norms, languages=languages))
+        sample = draw_sample(read_first(text, self.refused), rules)
         self._rules = with_usual_norms(sample, rules)
-
-    @property
-    def extra_filters(self) -> tuple[str, ...]:
-        """Return the filters that are not among those of the task."""
-        return (CROSS_ENTROPY,) if self._cross_entropy else ()
-
-    @property
-    def scored(self) -> tuple[int, float | None]:
-        """Return how many pairs were scored, and the lowest score of a pair that is kept."""
-        if self._cross_entropy is None:
-            return 0, None
-        return self._cross_entropy.counts.scored, self._cross_entropy.counts.lowest_kept
 
     def filtered(self, scores: IO[str] | None) -> Iterator[CleanBlock]:
         """Yield the blocks of the text after all filters; scores: receives those of models."""
-        if self._cross_entropy is None:
+        if self.scorer is None:
             return self._blocks()
-        return self._cross_entropy.filtered(self._blocks, scores.write if scores else None)
+        return self.scorer.filtered(self._blocks, scores.write if scores else None)
 
     def _blocks(self) -> Iterator[CleanBlock]:
         """Yield the blocks after all filters but that of models."""
-        count, self.refused = min(self.refused.lines), Refused()
+        count, rules = min(self.refused.lines), self._rules
+        self.refused = refused = Refused()
+        chunks = chunks_of(read_leniently(self.text, refused))
+        tasks = ((chunk, refused.between(chunk.first_line, len(chunk)), rules) for chunk in chunks)
         # The processes that score are copies of this one, which must have no other threads then.
-        blocks = cleaned_blocks(
-            self.text, self.refused, self._rules, count, alone=self._cross_entropy
-        )
-        return map(Repetition(self._filters).without, blocks)
-
-
-def cleaned_blocks(
-    text: ParallelText, refused: Refused, rules: Rules, count: int, *, alone: object = None
-) -> Iterator[CleanBlock]:
-    """Yield the blocks of a text in order, each cleaned by itself.
-
-    count: of the pairs, for the progress bar. alone: use no more processes.
-    """
-    chunks = chunks_of(read_leniently(text, refused))
-    tasks = ((chunk, refused.between(chunk.first_line, len(chunk)), rules) for chunk in chunks)
-    with progress_bar(total=count, unit="pair", unit_scale=True, desc=COMMAND) as bar:
         blocks = (
-            (clean_block(*task) for task in tasks)
-            if alone
+            starmap(clean_block, tasks)
+            if self.scorer
             else in_processes(clean_block, tasks, "cleans the corpus")
         )
-        for block in blocks:
-            yield block
-            bar.update(len(block.pairs) + len(block.rejected))
+        with progress_bar(total=count, unit="pair", unit_scale=True, desc="clean") as bar:
+            for block in without_repetition(blocks, rules.filters):
+                yield block
+                bar.update(len(block.pairs) + len(block.rejected))
 
 
 def check_counts(text: ParallelText, refused: Refused, kept: int, removed: Counter[str]) -> None:
@@ -188,7 +184,132 @@ def check_counts(text: ParallelText, refused: Refused, kept: int, removed: Count
         most = removed.most_common(1)[0][0]
         fix = "apply fewer filters with --only"
         if most in ALWAYS:
-            fix = f"the most frequent reason: {ALWAYS[most]}; `nmt check` shows some"
+            fix = f"the most frequent reason: {KINDS[most].title}; `nmt check` shows some"
         elif most == CROSS_ENTROPY:
             fix = "give another --least-score or --keep-share; --scores writes the scores"
         raise NmtError(f"no pair of {text.title} is left; {fix}")
+
+
+def dual_scores(entropies: Floats) -> Floats:
+    """Return exp(-(|a - b| + (a + b) / 2)) for each pair (n,); 1 is the best.
+
+    entropies (n, 2): the cross-entropy a of the target given the source, and b of the source given
+    the target, in nats for each token.
+    """
+    first, second = entropies.T
+    scores: Floats = numpy.exp(-(abs(first - second) + (first + second) / 2))
+    return scores
+
+
+class CrossEntropy:
+    """Scores pairs, and removes those with low scores."""
+
+    def __init__(self, models: Models, scorers: tuple[Scorer, Scorer]) -> None:
+        """Take the scorers of both directions; see `load_scorers`."""
+        self._models, self._scorers = models, scorers
+        self.scored = 0  # pairs
+        self.lowest_kept: float | None = None  # score; None: no pair is kept
+
+    def filtered(
+        self, blocks: Callable[[], Iterator[CleanBlock]], write: Write | None = None
+    ) -> Iterator[CleanBlock]:
+        """Yield blocks without the pairs that have low scores.
+
+        blocks: makes the blocks; it is called twice if a share is kept. Then 8 bytes of memory are
+        used for each pair. write: receives a line of a TSV file for each pair that is scored.
+        """
+        if write:
+            write(SCORES_HEAD)
+        least, share = self._models.least_score or 0.0, self._models.keep_share
+        if share is None:
+            for block in blocks():
+                entropies = self.entropies(block.pairs)
+                yield self._kept(block, entropies, dual_scores(entropies) >= least, write)
+            return
+        known = array("f")
+        for block in blocks():
+            known.frombytes(self.entropies(block.pairs).tobytes())
+        every = numpy.frombuffer(known, numpy.float32).reshape(-1, 2)
+        scores = dual_scores(every)
+        keep = scores >= least
+        order = (-scores).argsort(kind="stable")  # of equal scores, the first ones are kept
+        keep[order[round(share * len(scores)) :]] = False
+        first = 0
+        for block in blocks():
+            part = slice(first, first + len(block.pairs))
+            yield self._kept(block, every[part], keep[part], write)
+            first = part.stop
+
+    def entropies(self, pairs: Sequence[Pair]) -> Floats:
+        """Return the cross-entropies (n, 2) of pairs; see `dual_scores`."""
+        forward = [TextPair(source, target) for source, target in pairs]
+        reverse = [TextPair(target, source) for source, target in pairs]
+        first, second = self._scorers
+        sides = [per_token(first, forward), per_token(second, reverse)]
+        return numpy.array(sides, numpy.float32).reshape(2, -1).T
+
+    def _kept(
+        self, block: CleanBlock, entropies: Floats, keep: Booleans, write: Write | None
+    ) -> CleanBlock:
+        """Return a block with the pairs to keep."""
+        scores = dual_scores(entropies)
+        if write:
+            for line, score, nats in zip(block.lines, scores, entropies, strict=True):
+                write(row(line, f"{score:.6f}", *(f"{number:.4f}" for number in nats)))
+        self.scored += len(scores)
+        if keep.any():
+            lowest, before = float(scores[keep].min()), self.lowest_kept
+            self.lowest_kept = lowest if before is None else min(lowest, before)
+        reasons = {
+            int(place): (CROSS_ENTROPY, show_reason(float(scores[place]), entropies[place]))
+            for place in numpy.flatnonzero(~keep)
+        }
+        return block.without(reasons)
+
+
+def per_token(scorer: Scorer, pairs: Sequence[TextPair]) -> list[float]:
+    """Return the cross-entropy of each target given its source, in nats for each token.
+
+    It is TOO_LONG for a pair that the model cannot read.
+    """
+    unread: dict[int, NmtError] = {}  # by number, from 1
+    rest = iter(pairs)
+    chunks = iter(lambda: [*islice(rest, CHUNK_SEGMENTS)], [])
+    found = scorer.chunks(chunks, unread.__setitem__)
+    scores = [-score.mean_log_prob for chunk in found for score in chunk]
+    return [TOO_LONG if number in unread else nats for number, nats in enumerate(scores, start=1)]
+
+
+def show_reason(score: float, entropies: Floats) -> str:
+    """Return why a pair is removed."""
+    first, second = entropies
+    if max(first, second) >= TOO_LONG:
+        return "more tokens than a model can read"
+    return f"score {score:.4f}: {first:.2f} nats per target token, {second:.2f} per source token"
+
+
+def load_scorers(models: Models, languages: tuple[str, str]) -> tuple[Scorer, Scorer]:
+    """Load the models of both directions.
+
+    languages: of source and target, by the files' names; "" if unknown. Raises NmtError if a model
+    cannot be loaded or is for other languages.
+    """
+    wanted = languages if all(languages) else None
+    scorers = []
+    for path, option, is_reverse in (
+        (models.model, "--model", False),
+        (models.reverse_model, "--reverse-model", True),
+    ):
+        model, settings = load_models([path], models.device, note)
+        source, target = model_file.languages(model.recipe)
+        found = (target, source) if is_reverse else (source, target)
+        if wanted is not None and found != wanted:
+            must = "-".join(reversed(wanted) if is_reverse else wanted)
+            raise NmtError(
+                f"{path} translates {source}-{target}, but {option} must translate {must} here;"
+                " name another model"
+            )
+        wanted = found
+        # Without notes about pairs: their numbers are not those of a user's lines.
+        scorers.append(Scorer(model, settings, lambda _: None))
+    return scorers[0], scorers[1]

@@ -12,9 +12,17 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.config import TokenizerSettings
-from nmt.corpora.detectors import detectors, faults
-from nmt.corpora.findings import SHOWN, Example, Finding, Severity, found
-from nmt.corpora.norms import CheckLimits, Norms, learn_norms
+from nmt.corpora.detectors import CheckLimits, Norms, learn_norms
+from nmt.corpora.findings import (
+    CHECKED,
+    SHOWN,
+    Example,
+    Finding,
+    Severity,
+    choose_detectors,
+    faults,
+    found,
+)
 from nmt.corpora.pairs import Refused, Row, read_leniently
 from nmt.corpora.presets import RARE_SHARE
 from nmt.corpora.segment import WITHOUT_SPACES, Segment
@@ -42,7 +50,6 @@ class Context:
     """Hold what every block of a text is examined with."""
 
     norms: Norms
-    limits: CheckLimits
     common: frozenset[str]  # beginnings of words that are no evidence of a pair
     by_character: tuple[bool, bool]  # whether a side's length is counted in characters
 
@@ -69,7 +76,7 @@ def learn_context(rows: Sequence[Row], limits: CheckLimits) -> Context:
     norms = learn_norms(pairs, limits)
     common = frozenset[str]().union(*map(common_prefixes, zip(*pairs, strict=True)))
     first, second = (bool(scripts & WITHOUT_SPACES) for scripts in norms.scripts)
-    return Context(norms, limits, common, (first, second))
+    return Context(norms, common, (first, second))
 
 
 def examine_text(
@@ -92,7 +99,7 @@ def examine_text(
 
 def examine(chunk: Chunk, refused: frozenset[int], context: Context) -> Facts:
     """Return the facts of a chunk. refused: places of pairs that training would refuse."""
-    known = detectors(context.norms, context.limits)
+    known = choose_detectors(CHECKED)
     counts = Counter[str]()
     examples: dict[str, list[Example]] = {}
     sides = [[Segment(text) for text in side] for side in (chunk.sources, chunk.targets)]
@@ -102,7 +109,7 @@ def examine(chunk: Chunk, refused: frozenset[int], context: Context) -> Facts:
             usable.append(place)
         if place in refused:
             continue
-        for kind, reason in faults(source, target, known).items():
+        for kind, reason in faults(source, target, known, context.norms).items():
             counts[kind] += 1
             shown = examples.setdefault(kind, [])
             if len(shown) < SHOWN:

@@ -1,73 +1,32 @@
 """Choose what is removed from a corpus and repaired in it, and do that block by block."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from zlib import crc32
 
 import numpy
 from numpy.typing import NDArray
 
-from nmt.corpora.detectors import OPTIONAL, Detector, detectors, faults
+from nmt.corpora.detectors import Norms, Segments, learn_norms
 from nmt.corpora.examine import hash_text, repeats_of
-from nmt.corpora.findings import KINDS
-from nmt.corpora.norms import CheckLimits, Norms, Segments, learn_norms
+from nmt.corpora.findings import (
+    ALWAYS,
+    DEFAULT_FILTERS,
+    FILTERS,
+    KINDS,
+    UNREADABLE,
+    choose_detectors,
+    faults,
+)
 from nmt.corpora.segment import Segment, repaired
 from nmt.errors import UsageError, suggestion
 from nmt.text.corpus import Pair
 from nmt.text.encode import Chunk
 from nmt.text.facts import Hashes, pair_hashes
 
-UNREADABLE = "unreadable"
-ALWAYS = {
-    UNREADABLE: "pairs with a line that is not UTF-8, is longer than 10 MB or has no tab",
-    "empty": KINDS["empty"].title,
-}
-CROSS_ENTROPY = "cross_entropy"  # not among FILTERS, because it needs models
-# In the order in which they are applied; a pair counts for the first one that removes it.
-DEFAULT_FILTERS = (
-    "replacement",
-    "mojibake",
-    "control",
-    "invisible",
-    "markup",
-    "too_long",
-    "copied",
-    "script",
-    "language",
-    "length_ratio",
-    "duplicates",
-    "near_duplicates",
-)
-FILTERS = (*DEFAULT_FILTERS[:-2], *OPTIONAL, *DEFAULT_FILTERS[-2:])
 
-
-@dataclass(frozen=True)
-class Rules:
-    """Hold the repairs and filters for each pair."""
-
-    norms: Norms
-    limits: CheckLimits
-    filters: tuple[str, ...]  # from FILTERS, in order
-    repair: bool
-    with_ftfy: bool
-    more: tuple[Detector, ...] = ()  # those of OPTIONAL that are asked for
-
-
-@dataclass(frozen=True)
-class Models:
-    """Name two models that score pairs, and say which pairs to keep."""
-
-    model: Path  # from source to target: a run folder or a .safetensors file
-    reverse_model: Path
-    device: str = "auto"
-    keep_share: float | None = None  # of the pairs that other filters leave: the best ones
-    least_score: float | None = None  # of a pair to keep
-    writes_scores: bool = False
-
-
-def chosen_filters(
+def choose_filters(
     only: str | None, without: str | None = None, also: str | None = None
 ) -> tuple[str, ...]:
     """Return the filters to apply, in their order.
@@ -75,9 +34,9 @@ def chosen_filters(
     only, without, also: names with commas between them; None: the default ones, and none. Raises
     UsageError for a name that is no filter, and for one to leave out that is not on.
     """
-    wanted = DEFAULT_FILTERS if only is None else names_of(only, "--only")
-    unwanted = () if without is None else names_of(without, "--without")
-    more = () if also is None else names_of(also, "--also")
+    wanted = DEFAULT_FILTERS if only is None else parse_names(only, "--only")
+    unwanted = () if without is None else parse_names(without, "--without")
+    more = () if also is None else parse_names(also, "--also")
     for name in more:
         if name in wanted:
             raise UsageError(f"--also {name}: this filter is on already; leave it out")
@@ -92,7 +51,7 @@ def chosen_filters(
     return tuple(name for name in FILTERS if name in (*wanted, *more) and name not in unwanted)
 
 
-def names_of(text: str, option: str) -> Sequence[str]:
+def parse_names(text: str, option: str) -> Sequence[str]:
     """Return the names of filters in an option's text; an empty text has none."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
@@ -101,6 +60,16 @@ def names_of(text: str, option: str) -> Sequence[str]:
         if name not in FILTERS:
             raise UsageError(f"{option}: no filter {name!r}{suggestion(name, FILTERS)}")
     return names
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Hold the repairs and filters for each pair."""
+
+    norms: Norms  # `learn_norms([], limits)` until they are learned
+    filters: tuple[str, ...]  # from FILTERS, in order
+    repair: bool = True
+    with_ftfy: bool = False  # repair mojibake
 
 
 @dataclass(frozen=True)
@@ -114,61 +83,68 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class Repair:
-    """Describe how a pair was repaired."""
-
-    original: Pair
-    names: tuple[str, ...]  # from `nmt.corpora.clean.repair.REPAIRS`
-
-
-@dataclass(frozen=True)
 class CleanBlock:
-    """Hold a block of pairs after all filters except those of repetition."""
+    """Hold a block of pairs after some filters; k pairs are left."""
 
-    pairs: list[Pair]  # k pairs that are left, repaired
+    pairs: list[Pair]  # k, repaired
+    originals: list[Pair]  # k
+    repairs: list[tuple[str, ...]]  # k: names from REPAIRS
     lines: NDArray[numpy.intp]  # (k,) from 1
     exact: Hashes  # (k,)
     folded: Hashes  # (k,) without case, punctuation, spaces and digits
     rejected: list[Rejected]  # in order
-    repairs: dict[int, Repair]  # by place among `pairs`
+
+    def without(self, reasons: dict[int, tuple[str, str]]) -> "CleanBlock":
+        """Return the block with some pairs rejected; reasons: filter and reason by place."""
+        if not reasons:
+            return self
+        rejected = [
+            Rejected(int(self.lines[place]), kind, reason, self.originals[place])
+            for place, (kind, reason) in reasons.items()
+        ]
+        rest = [place for place in range(len(self.pairs)) if place not in reasons]
+        return CleanBlock(
+            [self.pairs[place] for place in rest],
+            [self.originals[place] for place in rest],
+            [self.repairs[place] for place in rest],
+            self.lines[rest],
+            self.exact[rest],
+            self.folded[rest],
+            sorted([*self.rejected, *rejected], key=lambda pair: pair.line),
+        )
 
 
 def clean_block(chunk: Chunk, refused: frozenset[int], rules: Rules) -> CleanBlock:
-    """Repair and filter a chunk. refused: places of pairs that cannot be read."""
-    known = chosen_detectors(rules)
-    pairs: list[Pair] = []
+    """Repair and filter a chunk by all filters but those of repetition.
+
+    refused: places of pairs that cannot be read.
+    """
+    known = choose_detectors((*ALWAYS, *rules.filters))
+    pairs, originals, repairs = list[Pair](), list[Pair](), list[tuple[str, ...]]()
     lines: list[int] = []
     hashes: list[tuple[int, ...]] = []  # exact, then folded, of both sides
     rejected: list[Rejected] = []
-    repairs: dict[int, Repair] = {}
     for place, original in enumerate(map(Pair, chunk.sources, chunk.targets)):
         line = chunk.first_line + place
         if place in refused:
             rejected.append(Rejected(line, UNREADABLE, "see `nmt check`", original))
             continue
         pair, names = repaired_pair(original, rules)
-        segments = Segment(pair[0]), Segment(pair[1])
-        if found := faults(*segments, known):
+        source, target = Segment(pair[0]), Segment(pair[1])
+        if found := faults(source, target, known, rules.norms):
             reason = "; ".join(found.values())
             rejected.append(Rejected(line, next(iter(found)), reason, original))
             continue
-        if names:
-            repairs[len(pairs)] = Repair(original, names)
         pairs.append(pair)
+        originals.append(original)
+        repairs.append(names)
         lines.append(line)
-        hashes.append(
-            (*(hash_text(each.text) for each in segments), *(hash_text(s.folded) for s in segments))
-        )
+        texts = source.text, target.text, source.folded, target.folded
+        hashes.append(tuple(map(hash_text, texts)))
     sides = numpy.array(hashes, numpy.uint64).reshape(-1, 4).T
     exact, folded = pair_hashes(sides[:2]), pair_hashes(sides[2:])
-    return CleanBlock(pairs, numpy.array(lines, numpy.intp), exact, folded, rejected, repairs)
-
-
-def chosen_detectors(rules: Rules) -> list[Detector]:
-    """Return the detectors of the filters that are on, except those of repetition."""
-    chosen = (*ALWAYS, *rules.filters)
-    known = detectors(rules.norms, rules.limits)
-    return [*(each for each in known if each.kind in chosen), *rules.more]
+    numbers = numpy.array(lines, numpy.intp)
+    return CleanBlock(pairs, originals, repairs, numbers, exact, folded, rejected)
 
 
 def repaired_pair(pair: Pair, rules: Rules) -> tuple[Pair, tuple[str, ...]]:
@@ -176,43 +152,14 @@ def repaired_pair(pair: Pair, rules: Rules) -> tuple[Pair, tuple[str, ...]]:
     if not rules.repair:
         return pair, ()
     (source, first), (target, second) = (repaired(text, with_ftfy=rules.with_ftfy) for text in pair)
-    return Pair(source, target), tuple({*first, *second})
+    names = tuple({*first, *second})
+    return (Pair(source, target) if names else pair), names
 
 
-def without_places(block: CleanBlock, reasons: dict[int, tuple[str, str]]) -> CleanBlock:
-    """Return a block whose pairs at some places are rejected; reasons: filter, reason by place."""
-    if not reasons:
-        return block
-    rejected = [
-        Rejected(
-            int(block.lines[place]),
-            kind,
-            reason,
-            block.repairs[place].original if place in block.repairs else block.pairs[place],
-        )
-        for place, (kind, reason) in reasons.items()
-    ]
-    pairs, repairs = list[Pair](), dict[int, Repair]()
-    for place, pair in enumerate(block.pairs):
-        if place not in reasons:
-            if place in block.repairs:
-                repairs[len(pairs)] = block.repairs[place]
-            pairs.append(pair)
-    rest = numpy.delete(numpy.arange(len(block.pairs)), [*reasons])
-    return replace(
-        block,
-        pairs=pairs,
-        lines=block.lines[rest],
-        exact=block.exact[rest],
-        folded=block.folded[rest],
-        rejected=sorted([*block.rejected, *rejected], key=lambda each: each.line),
-        repairs=repairs,
-    )
-
-
-USUAL = ("script", "language", "length_ratio")  # the filters that compare with what is usual
 MOST_ROUNDS = 20
 NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalpha())
+# The filters that compare with what is usual.
+RELATIVE = [name for name, kind in KINDS.items() if kind.is_relative]
 
 # By the hash of the source, and what near duplicates have in common on each side.
 Sample = dict[tuple[int, str, str], Segments]
@@ -223,7 +170,7 @@ def draw_sample(pairs: Iterable[Pair], rules: Rules) -> Sample:
 
     Pairs whose source has a low hash are drawn. Of near duplicates, the first one is drawn.
     """
-    known = [each for each in chosen_detectors(rules) if each.kind not in USUAL]
+    known = choose_detectors({*ALWAYS, *rules.filters}.difference(RELATIVE))
     sample, limit = Sample(), 1 << 32
     for original in pairs:
         if (number := source_hash(original[0], rules)) >= limit:
@@ -231,11 +178,11 @@ def draw_sample(pairs: Iterable[Pair], rules: Rules) -> Sample:
         pair, _ = repaired_pair(original, rules)
         source, target = Segment(pair[0]), Segment(pair[1])
         key = number, source.folded, target.folded
-        if key not in sample and not faults(source, target, known):
+        if key not in sample and not faults(source, target, known, rules.norms):
             sample[key] = source, target
-        if len(sample) > 2 * rules.limits.sample_pairs:
+        if len(sample) > 2 * rules.norms.limits.sample_pairs:
             limit //= 2
-            sample = below(limit, sample)
+            sample = {key: pair for key, pair in sample.items() if key[0] < limit}
     return sample
 
 
@@ -248,32 +195,25 @@ def source_hash(text: str, rules: Rules) -> int:
     return crc32(unicodedata.normalize("NFC", letters).encode("utf-8", "surrogatepass"))
 
 
-def below(limit: int, sample: Sample) -> Sample:
-    """Return the pairs with a hash below a limit."""
-    return {key: pair for key, pair in sample.items() if key[0] < limit}
-
-
 def with_usual_norms(sample: Sample, rules: Rules) -> Rules:
     """Return rules whose norms are those of the pairs of a sample that these rules leave.
 
     If more than `sample_pairs` are left, half of them is enough: a corpus that has lost up to half
     of its pairs is then judged by the same sample.
     """
+    limits, languages = rules.norms.limits, rules.norms.languages
+    known = choose_detectors({*rules.filters}.intersection(RELATIVE)).values()
     while True:
         left = pairs = [*sample.values()]
         for _ in range(MOST_ROUNDS):
-            before, rules = left, replace(rules, norms=learn_norms(left, rules.limits))
-            known = [
-                each
-                for each in detectors(rules.norms, rules.limits)
-                if each.kind in USUAL and each.kind in rules.filters
-            ]
-            left = [pair for pair in pairs if not any(each.reason(*pair) for each in known)]
+            before, norms = left, learn_norms(left, limits, languages)
+            left = [pair for pair in pairs if not any(find(*pair, norms) for find in known)]
             if left == before:
                 break
-        if len(left) <= rules.limits.sample_pairs:
-            return rules
-        sample = below(1 << (max(sample)[0].bit_length() - 1), sample)
+        if len(left) <= limits.sample_pairs:
+            return replace(rules, norms=norms)
+        limit = 1 << (max(sample)[0].bit_length() - 1)
+        sample = {key: pair for key, pair in sample.items() if key[0] < limit}
 
 
 # A near duplicate differs in case, punctuation, spaces or digits.
@@ -308,18 +248,15 @@ class SeenHashes:
         return repeated
 
 
-class Repetition:
-    """Removes the pairs of consecutive blocks that repeat earlier pairs."""
-
-    def __init__(self, filters: tuple[str, ...]) -> None:
-        """Apply those of `filters` that are in REASONS."""
-        self._seen = {name: SeenHashes() for name in REASONS if name in filters}
-
-    def without(self, block: CleanBlock) -> CleanBlock:
-        """Return a block without the pairs that repeat a pair of this or an earlier block."""
+def without_repetition(
+    blocks: Iterable[CleanBlock], filters: Sequence[str]
+) -> Iterator[CleanBlock]:
+    """Yield blocks without the pairs that repeat a pair of the same or an earlier block."""
+    seen = {name: SeenHashes() for name in REASONS if name in filters}
+    for block in blocks:
         hashes = {"duplicates": block.exact, "near_duplicates": block.folded}
         reasons: dict[int, tuple[str, str]] = {}
-        for name, seen in self._seen.items():
-            for place in numpy.flatnonzero(seen.add(hashes[name])):
+        for name, known in seen.items():
+            for place in numpy.flatnonzero(known.add(hashes[name])):
                 reasons.setdefault(int(place), (name, REASONS[name]))
-        return without_places(block, reasons)
+        yield block.without(reasons)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nmt.config import Recipe
 from nmt.corpora.fine_tuning import TrainedModel, fine_tuning_settings
-from nmt.corpora.held_out import Plan, Sides, Sizes, hashed, hold_out, placed
+from nmt.corpora.held_out import HashedPairs, Plan, Sides, Sizes, hold_out, placed
 from nmt.corpora.presets import Choice, ChosenSettings, commented_recipe, needs_gpu
 from nmt.corpora.survey import Survey, few_pairs_notes, fitting_settings, survey
 from nmt.errors import NmtError, UsageError
@@ -146,7 +146,7 @@ def make_recipe(wish: Wish, notify: Notify, remarks: Sequence[str] = ()) -> Firs
         other = ", unless it is in a given dev or test set" if found.overlap else ""
         raise NmtError(f"{wish.text.paths[0]} has no pair with text on both sides{other}")
     plan = hold_out(
-        found.rows,
+        found.hashed,
         Sizes(dev=0 if wish.dev else None, test=0 if wish.test else None),
         name=str(wish.text.paths[0]),
         fix="give `nmt init` a dev and a test set with --dev and --test",
@@ -192,7 +192,7 @@ def read_given(given: Sequence[ParallelText]) -> tuple[Sides, int]:
     """Return the segments of given sets, and how many pairs are nearly in an earlier one."""
     known, shared = Sides(), 0
     for text in given:
-        hasher = hashed(text.pairs(), known)
+        hasher = HashedPairs(text.pairs(), known)
         shared += hasher.overlap
         known |= hasher.segments()
     return known, shared

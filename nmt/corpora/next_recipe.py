@@ -2,13 +2,13 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from nmt.config import Recipe, TextFiles
-from nmt.corpora.filters import ALWAYS, UNREADABLE
-from nmt.corpora.held_out import HeldOut
+from nmt.corpora.findings import KINDS, UNREADABLE
+from nmt.corpora.held_out import read_held_out
 from nmt.corpora.pairs import Refused, read_leniently
 from nmt.decoding.files.quality import Checked, checked_pairs, find_flags
 from nmt.decoding.translator.translation import Translation
@@ -110,7 +110,7 @@ EMPTY, UNTRANSLATED, HELD_OUT, DUPLICATES = "empty", "untranslated", "held_out",
 # Why a pair is left out, in the order in which it is looked for. Those in the middle are flags of
 # `nmt translate --flags`.
 REASONS = {
-    UNREADABLE: ALWAYS[UNREADABLE],
+    UNREADABLE: KINDS[UNREADABLE].title,
     EMPTY: "lines with an empty side",
     UNTRANSLATED: "translations without text",
     "length": "translations of a length that cannot be right",
@@ -172,7 +172,7 @@ class NextRecipe:
     path: Path
     text: str
     tag: str
-    held_out: HeldOut  # of its dev and test sets
+    held_out: Set[int]  # hashes of the segments of its dev and test sets
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,7 @@ def next_recipe(
         *(f"    {toml_value(given_keys(each))}," for each in train),
         "]",
     ]
-    held_out = HeldOut.of(base, DataFolder(wish.data_dir), notify)
+    held_out = read_held_out(base, DataFolder(wish.data_dir), notify)
     return NextRecipe(wish.path, "\n".join(lines) + "\n", tag, held_out)
 
 

@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy
 
-from nmt.corpora.detectors import OPTIONAL
+from nmt.corpora.detectors import CheckLimits
 from nmt.corpora.examine import LONGEST, Counts, Coverage
-from nmt.corpora.filters import ALWAYS, CROSS_ENTROPY
 from nmt.corpora.findings import KINDS, SEVERITIES, Finding, Severity
-from nmt.corpora.norms import CheckLimits
 from nmt.corpora.segment import REPAIRS
 
 EDGES = (0, 1, 3, 6, 11, 16, 21, 31, 41, 51, 71, LONGEST)  # the least length of each class
@@ -253,12 +251,6 @@ def printable(text: str) -> str:
 
 
 CLEAN_FORMAT = 1
-TITLES = {
-    **{name: kind.title for name, kind in KINDS.items()},
-    **OPTIONAL,
-    **ALWAYS,
-    CROSS_ENTROPY: "pairs that two models find improbable or disagree about",
-}
 
 
 @dataclass(frozen=True)
@@ -283,7 +275,7 @@ def clean_text(report: CleanReport) -> str:
     removed = report.pairs - report.kept
     lines = [
         f"{report.pairs:,} pairs: {report.kept:,} kept, {removed:,} removed",
-        *table("removed", report.removed, TITLES),
+        *table("removed", report.removed, {name: kind.title for name, kind in KINDS.items()}),
         *table("repaired", report.repaired, REPAIRS),
     ]
     if report.lowest_score is not None:

@@ -3,45 +3,36 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from nmt.errors import NmtError
 
-
-def combining_marks() -> str:
-    """Return a set of a regular expression: marks that are written over, under or after letters.
-
-    They are vowels in the scripts of India and South-East Asia, but `\\w` does not have them.
-    """
-    points = [n for n in range(0x300, 0xAC00) if unicodedata.category(chr(n)) in ("Mn", "Mc")]
-    return f"[{''.join(map(chr, points))}]"
-
-
-# Runs of letters with their marks.
-WORD = re.compile(rf"[^\W\d_]+(?:{combining_marks()}+[^\W\d_]*)*")
+# Marks that are written over, under or after letters. They are vowels in the scripts of India and
+# South-East Asia, but `\w` does not have them.
+MARKS = "".join(
+    chr(point) for point in range(0x300, 0xAC00) if unicodedata.category(chr(point)) in ("Mn", "Mc")
+)
+WORD = re.compile(rf"[^\W\d_]+(?:[{MARKS}]+[^\W\d_]*)*")  # a run of letters with their marks
 
 
 class Segment:
-    """One side of a pair."""
+    """Hold one side of a pair.
+
+    `folded` is what near duplicates have in common: the letters in lower case. Words are joined,
+    because a space, a sign or a digit may also stand inside a word of one of the texts.
+    """
 
     __slots__ = ("folded", "is_blank", "text", "words")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.words = WORD.findall(text.casefold())  # its runs of letters
-        self.folded = folded(self.words) or text  # a text without letters stays as it is
+        letters = "".join(self.words)
+        if not letters.isascii():
+            letters = unicodedata.normalize("NFC", letters)
+        self.folded = letters or text  # a text without letters stays as it is
         self.is_blank = not self.words and not text.strip()  # has nothing but white space
-
-
-def folded(words: Sequence[str]) -> str:
-    """Return the letters of a text, which near duplicates have in common.
-
-    Words are joined, because a space, a sign or a digit may also stand inside a word of one of the
-    texts. words: of `WORD`, in lower case.
-    """
-    letters = "".join(words)
-    return letters if letters.isascii() else unicodedata.normalize("NFC", letters)
 
 
 # C0 but the tab, which is white space; C1; line and paragraph separators.
@@ -76,7 +67,6 @@ MARKUP = re.compile(
     "|&(?:amp|lt|gt|quot|apos|nbsp|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});"
 )
 
-REPLACEMENT = "\ufffd"
 # A garbled form that ends in one of these may also be the end of a word in capitals, or a letter
 # between quotation marks.
 QUOTATION_MARKS = frozenset("\u2018\u2019\u201a\u201c\u201d\u201e\u2039\u203a\xab\xbb")
@@ -103,17 +93,21 @@ PLAUSIBLE = [
 ]
 
 
-def control_character(segment: Segment) -> str:
+def control_character(text: str) -> str:
     """Return the name of the first control character; "" if there is none."""
-    return "" if segment.text.isprintable() else name_of(CONTROL.search(segment.text))
+    return "" if text.isprintable() else code_point(CONTROL.search(text))
 
 
-def invisible_character(segment: Segment) -> str:
+def invisible_character(text: str) -> str:
     """Return the name of the first zero-width or bidirectional character; "" if there is none."""
-    text = segment.text
     if text.isascii() or not INVISIBLE.search(text):
         return ""
-    return name_of(invisible(text).search(text))
+    return code_point(invisible(text).search(text))
+
+
+def code_point(found: re.Match[str] | None) -> str:
+    """Return the code point of a character that was found, such as U+200B."""
+    return f"U+{ord(found[0]):04X}" if found else ""
 
 
 def invisible(text: str) -> re.Pattern[str]:
@@ -123,34 +117,50 @@ def invisible(text: str) -> re.Pattern[str]:
     return INVISIBLE_OF_RIGHT_TO_LEFT if RIGHT_TO_LEFT.search(text) else INVISIBLE
 
 
-def markup(segment: Segment) -> str:
+def markup(text: str) -> str:
     """Return the first tag or character reference; "" if there is none."""
-    if "<" not in segment.text and "&" not in segment.text:
+    if "<" not in text and "&" not in text:
         return ""
-    found = MARKUP.search(segment.text)
+    found = MARKUP.search(text)
     return found[0] if found else ""
 
 
-def replacement_character(segment: Segment) -> str:
-    """Return the name of U+FFFD, which stands for bytes that were lost; "" if there is none."""
-    return "U+FFFD" if REPLACEMENT in segment.text else ""
-
-
-def garbled_text(segment: Segment) -> str:
+def garbled_text(text: str) -> str:
     """Return the first characters that are UTF-8 read in another encoding; "" if there are none.
 
     An a with two dots that was read as Windows-1252 is an A with a tilde and a currency sign.
     """
-    if segment.text.isascii():
+    if text.isascii():
         return ""
-    known = garbled_forms()
-    for found in candidates().finditer(segment.text):
+    known, candidates = garbled_forms()
+    for found in candidates.finditer(text):
         begin = found.start()
         for length in (3, 2):
-            form = segment.text[begin : begin + length]
-            if form in known and not may_be_meant(segment.text, begin, form):
+            form = text[begin : begin + length]
+            if form in known and not may_be_meant(text, begin, form):
                 return f"{form!r} for {known[form]!r}"
     return ""
+
+
+@cache
+def garbled_forms() -> tuple[dict[str, str], re.Pattern[str]]:
+    """Return what plausible characters look like if their UTF-8 is read in another encoding.
+
+    A form that may be part of a word is left out. The pattern finds two characters that a form may
+    begin with.
+    """
+    forms: dict[str, str] = {}
+    for encoding in MISTAKEN_FOR:
+        for character in PLAUSIBLE:
+            # As in browsers, a byte that the encoding lacks becomes the control character of the
+            # same number.
+            form = "".join(
+                bytes([byte]).decode(encoding, "ignore") or chr(byte) for byte in character.encode()
+            )
+            if encoding in SURE or not form.isalpha():
+                forms.setdefault(form, character)
+    first, second = (re.escape("".join({form[place] for form in forms})) for place in (0, 1))
+    return forms, re.compile(f"(?=[{first}][{second}])")
 
 
 def may_be_meant(text: str, begin: int, form: str) -> bool:
@@ -168,43 +178,6 @@ def may_be_meant(text: str, begin: int, form: str) -> bool:
     is_root = form == ROOT and after.isdigit()
     is_brand = form == BRAND and before.isupper() and not after.isalpha()
     return len(form) == 2 and (is_mark or after_dash or is_unit or is_root or is_brand)
-
-
-@cache
-def garbled_forms() -> dict[str, str]:
-    """Return what plausible characters look like if their UTF-8 is read in another encoding.
-
-    A form that may be part of a word is left out.
-    """
-    forms: dict[str, str] = {}
-    for encoding in MISTAKEN_FOR:
-        for character in PLAUSIBLE:
-            form = misread(character, encoding)
-            if encoding in SURE or not form.isalpha():
-                forms.setdefault(form, character)
-    return forms
-
-
-def misread(character: str, encoding: str) -> str:
-    """Return what a character looks like if its UTF-8 is read in another encoding.
-
-    A byte that the encoding lacks becomes the control character of the same number, as in browsers.
-    """
-    return "".join(
-        bytes([byte]).decode(encoding, "ignore") or chr(byte) for byte in character.encode()
-    )
-
-
-@cache
-def candidates() -> re.Pattern[str]:
-    """Return a pattern of two characters that a garbled form may begin with."""
-    first, second = ({form[place] for form in garbled_forms()} for place in (0, 1))
-    return re.compile(f"(?=[{re.escape(''.join(first))}][{re.escape(''.join(second))}])")
-
-
-def name_of(found: re.Match[str] | None) -> str:
-    """Return the code point of a character that was found, such as U+200B."""
-    return f"U+{ord(found[0]):04X}" if found else ""
 
 
 # Blocks of the scripts that most corpora are in (Unicode 16, Blocks.txt), without punctuation that
@@ -254,22 +227,21 @@ LETTER = re.compile(r"[^\W\d_]")
 
 
 @cache
-def pattern_of(script: str) -> re.Pattern[str]:
-    """Return a pattern of one letter of a script."""
-    return re.compile(f"[{BLOCKS[script]}]")
-
-
-@cache
-def runs_of(scripts: frozenset[str]) -> re.Pattern[str]:
+def letters_in(*scripts: str) -> re.Pattern[str]:
     """Return a pattern of a run of letters of any of these scripts."""
-    return re.compile(f"[{''.join(BLOCKS[each] for each in sorted(scripts))}]+")
+    return re.compile(f"[{''.join(BLOCKS[script] for script in scripts)}]+")
+
+
+def count_letters(text: str, *scripts: str) -> int:
+    """Return how many letters of a text are in any of these scripts."""
+    return sum(map(len, letters_in(*scripts).findall(text)))
 
 
 def usual_scripts(texts: Iterable[str], least_share: float) -> frozenset[str]:
     """Return the scripts that have at least this share of the letters of some texts."""
     letters = Counter("".join(texts))
     counts = {
-        script: sum(n for letter, n in letters.items() if pattern_of(script).match(letter))
+        script: sum(n for letter, n in letters.items() if letters_in(script).match(letter))
         for script in BLOCKS
     }
     least = least_share * max(1, sum(counts.values()))
@@ -283,17 +255,12 @@ def foreign_script(text: str, usual: frozenset[str], most: float) -> str:
     """
     if not usual or (text.isascii() and "Latin" in usual):
         return ""
-    letters = sum(map(len, runs_of(frozenset(BLOCKS)).findall(text)))
-    own = sum(map(len, runs_of(usual).findall(text)))
+    letters = count_letters(text, *BLOCKS)
+    own = count_letters(text, *sorted(usual))
     if not letters or letters - own <= most * letters:
         return ""
-    (script,) = sorted(usual_scripts([text], 0) - usual, key=lambda each: -share(each, text))[:1]
-    return script
-
-
-def share(script: str, text: str) -> int:
-    """Return how many letters of a text are in a script."""
-    return len(pattern_of(script).findall(text))
+    others = usual_scripts([text], 0) - usual
+    return min(others, key=lambda script: (-count_letters(text, script), script))
 
 
 # What is repaired, in this order.
@@ -306,6 +273,19 @@ REPAIRS = {
 }
 
 
+def space_or_nothing(found: re.Match[str]) -> str:
+    """Return what stands for a control character."""
+    return " " if found[0].isspace() else ""
+
+
+# The last two, in this order: what was between two code points is gone before they are united.
+UNICODE_REPAIRS: dict[str, Callable[[str], str]] = {
+    "control": lambda text: text if text.isprintable() else CONTROL.sub(space_or_nothing, text),
+    "invisible": lambda text: invisible(text).sub("", text) if INVISIBLE.search(text) else text,
+    "normal_form": lambda text: unicodedata.normalize("NFC", text),
+}
+
+
 def repaired(text: str, *, with_ftfy: bool) -> tuple[str, list[str]]:
     """Return a repaired segment and the names of its repairs.
 
@@ -313,56 +293,24 @@ def repaired(text: str, *, with_ftfy: bool) -> tuple[str, list[str]]:
     that is left stays as it is: its control characters and spaces are parts of lost letters.
     """
     done = []
-    steps = [("spaces", with_single_spaces)]
+    before = text
     if not (text.isascii() and text.isprintable()):
-        if garbled_text(Segment(text)):
+        if garbled_text(text):
             if not with_ftfy:
                 return text, []
-            before, text = text, without_mojibake(text)
+            import ftfy
+
+            text = str(ftfy.fix_encoding(text))
             if text != before:
                 done.append("mojibake")
-            if garbled_text(Segment(text)):
+            if garbled_text(text):
                 return text, done
-        # Normal form last of the three: what was between two code points is gone.
-        more = [("control", without_control), ("invisible", without_invisible)]
-        steps = [*more, ("normal_form", normal_form), *steps]
-    for name, step in steps:
-        before, text = text, step(text)
-        if text != before:
-            done.append(name)
-    return text, done
-
-
-def normal_form(text: str) -> str:
-    """Return a text in Unicode's normal form C, which unites a letter with its accent."""
-    return unicodedata.normalize("NFC", text)
-
-
-def without_control(text: str) -> str:
-    """Return a text without control characters; those that are white space become a space."""
-    return text if text.isprintable() else CONTROL.sub(space_for, text)
-
-
-def space_for(found: re.Match[str]) -> str:
-    """Return what stands for a control character."""
-    return " " if found[0].isspace() else ""
-
-
-def without_invisible(text: str) -> str:
-    """Return a text without zero-width and bidirectional characters."""
-    return invisible(text).sub("", text) if INVISIBLE.search(text) else text
-
-
-def without_mojibake(text: str) -> str:
-    """Return a text whose bytes are read in the right encoding, as far as that can be known."""
-    import ftfy
-
-    return str(ftfy.fix_encoding(text))
-
-
-def with_single_spaces(text: str) -> str:
-    """Return a text whose white space is single spaces between words."""
-    return " ".join(text.split())
+        for name, repair in UNICODE_REPAIRS.items():
+            before, text = text, repair(text)
+            if text != before:
+                done.append(name)
+    before, text = text, " ".join(text.split())
+    return text, [*done, "spaces"] if text != before else done
 
 
 def check_ftfy() -> None:

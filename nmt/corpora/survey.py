@@ -11,7 +11,7 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.config import DECLARED, DataSettings, TokenizerSettings
-from nmt.corpora.held_out import PairHasher, Rows, Sides
+from nmt.corpora.held_out import HashedPairs, Sides
 from nmt.corpora.presets import RARE_SHARE, Choice, ChosenSettings, CorpusFacts, choose_settings
 from nmt.errors import NmtError
 from nmt.text.corpus import Pair
@@ -106,7 +106,7 @@ class Survey:
     facts: CorpusFacts
     blank: int  # pairs with an empty side, which are not counted in the facts
     overlap: int  # pairs with a side that is nearly in a given set, not counted in the facts
-    rows: Rows
+    hashed: HashedPairs
 
 
 def survey(pairs: Iterable[Pair], given: Sides | None = None) -> Survey:
@@ -118,7 +118,7 @@ def survey(pairs: Iterable[Pair], given: Sides | None = None) -> Survey:
     words, characters = [0, 0], [0, 0]
     alphabet: Counter[int] = Counter()
     distinct: set[str] = set()
-    hasher = PairHasher(given)
+    hasher = HashedPairs(given=given)
     usable = (pair for pair in pairs if hasher.add(pair))
     while block := list(islice(usable, BLOCK_PAIRS)):
         count += len(block)
@@ -141,7 +141,7 @@ def survey(pairs: Iterable[Pair], given: Sides | None = None) -> Survey:
         len(distinct),
         long_pairs=long_pairs,
     )
-    return Survey(facts, hasher.blank, hasher.overlap, hasher.rows())
+    return Survey(facts, hasher.blank, hasher.overlap, hasher)
 
 
 def character_counts(text: str) -> dict[int, int]:

@@ -6,9 +6,9 @@ from itertools import count
 from pathlib import Path
 
 from nmt.corpora.check import Task, check_corpus
+from nmt.corpora.detectors import CheckLimits
 from nmt.corpora.findings import Finding
 from nmt.corpora.first_recipe import NAME, Origin, Wish
-from nmt.corpora.norms import CheckLimits
 from nmt.corpora.pairs import REJECTED, Names
 from nmt.corpora.report import brief_lines
 from nmt.errors import NmtError, UsageError

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nmt.corpora.check import Task, check_corpus
-from nmt.corpora.norms import CheckLimits
+from nmt.corpora.detectors import CheckLimits
 from nmt.corpora.report import Advice, Advised, Difference
 from nmt.studio.corpus_page.page import render_check
 from nmt.text.corpus import ParallelText

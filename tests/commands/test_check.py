@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from nmt.corpora import examine as examined
-from nmt.corpora.findings import KINDS
 from tests.conftest import Run
 from tests.corpora.corpora import Pairs, corpus, write
 
@@ -253,7 +252,3 @@ def test_mistakes_are_explained(nmt: Run, arguments: list[str], code: int, messa
     result = nmt("check", *arguments)
     assert (result.code, result.out) == (code, "")
     assert message in result.err
-
-
-def test_every_kind_says_what_to_do() -> None:
-    assert all(kind.fix and kind.title for kind in KINDS.values())

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nmt.corpora import examine as examined
-from nmt.corpora.filters import ALWAYS, DEFAULT_FILTERS
+from nmt.corpora.findings import ALWAYS, DEFAULT_FILTERS
 from nmt.text import encode
 from tests.conftest import Run
 from tests.corpora.corpora import Pairs, corpus, write

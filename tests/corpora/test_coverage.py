@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from nmt.config import TokenizerSettings
+from nmt.corpora.detectors import CheckLimits
 from nmt.corpora.examine import (
     LEAST_SAMPLE,
     learn_tokenizer,
     measure_coverage,
     rare_characters,
 )
-from nmt.corpora.norms import CheckLimits
 from nmt.corpora.pairs import Row
 from nmt.errors import NmtError
 from nmt.text.learning import learn_subwords

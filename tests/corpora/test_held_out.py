@@ -1,8 +1,19 @@
-"""Choose the pairs to hold out."""
+"""Groups of pairs that have a side in common, and the pairs to hold out."""
 
+import random
+
+import numpy
 import pytest
 
-from nmt.corpora.held_out import MOST_HELD_OUT, PairHasher, Plan, Sizes, hashed, hold_out, placed
+from nmt.corpora.held_out import (
+    MOST_HELD_OUT,
+    HashedPairs,
+    Plan,
+    Sizes,
+    find_groups,
+    hold_out,
+    placed,
+)
 from nmt.errors import NmtError
 
 WORDS = [f"{first}{second}{third}" for first in "bdfgk" for second in "aeiou" for third in "lmnrst"]
@@ -14,8 +25,8 @@ def unlike(count: int) -> list[tuple[str, str]]:
     return [(side, side.upper() + "x") for side in sides]
 
 
-def plan_of(hasher: PairHasher, dev: int | None = None, test: int | None = None) -> Plan:
-    return hold_out(hasher.rows(), Sizes(dev, test), name="c.en", fix="give more")
+def plan_of(corpus: HashedPairs, dev: int | None = None, test: int | None = None) -> Plan:
+    return hold_out(corpus, Sizes(dev, test), name="c.en", fix="give more")
 
 
 def counts(plan: Plan) -> list[int]:
@@ -24,18 +35,18 @@ def counts(plan: Plan) -> list[int]:
 
 
 def test_a_twentieth_but_at_most_a_thousand_are_held_out() -> None:
-    assert counts(plan_of(hashed(unlike(100)))) == [0, 90, 5, 5]
+    assert counts(plan_of(HashedPairs(unlike(100)))) == [0, 90, 5, 5]
     most = MOST_HELD_OUT
-    assert counts(plan_of(hashed(unlike(22_000)))) == [0, 20_000, most, most]
+    assert counts(plan_of(HashedPairs(unlike(22_000)))) == [0, 20_000, most, most]
 
 
 def test_only_the_sets_that_are_wanted_are_held_out() -> None:
     pairs = unlike(100)
-    plan = plan_of(hashed(pairs), dev=0)
+    plan = plan_of(HashedPairs(pairs), dev=0)
     assert counts(plan) == [0, 95, 0, 5]
     kinds = [kind for kind, _ in placed(pairs, plan, "c.en")]
     assert (kinds.count("train"), kinds.count("test")) == (95, 5)
-    nothing = plan_of(hashed([*pairs, ("", "")]), dev=0, test=0)
+    nothing = plan_of(HashedPairs([*pairs, ("", "")]), dev=0, test=0)
     assert counts(nothing) == [1, 100, 0, 0]
     assert nothing.firsts.tolist() == [*range(100), -1]
 
@@ -50,12 +61,12 @@ def test_only_the_sets_that_are_wanted_are_held_out() -> None:
 )
 def test_too_few_groups_are_an_error(pairs: list[tuple[str, str]], message: str) -> None:
     with pytest.raises(NmtError, match=message):
-        plan_of(hashed(pairs))
+        plan_of(HashedPairs(pairs))
 
 
 def test_near_duplicates_of_given_segments_are_left_out() -> None:
-    given = hashed([("A dog.", "Ein Hund."), ("", "leer")]).segments()
-    hasher = PairHasher(given)
+    given = HashedPairs([("A dog.", "Ein Hund."), ("", "leer")]).segments()
+    hasher = HashedPairs(given=given)
     pairs = [
         ("a DOG 7", "x"),
         ("y", '"ein Hund"'),
@@ -69,7 +80,44 @@ def test_near_duplicates_of_given_segments_are_left_out() -> None:
 
 def test_a_corpus_that_changes_between_two_readings_is_an_error() -> None:
     pairs = unlike(40)
-    plan = plan_of(hashed(pairs))
+    plan = plan_of(HashedPairs(pairs))
     for other in (pairs[:-1], [*pairs, *pairs]):
         with pytest.raises(NmtError, match=r"c\.en changed while it was read"):
             list(placed(other, plan, "c.en"))
+
+
+def groups(pairs: list[tuple[int, int]]) -> list[int]:
+    return [*map(int, find_groups(numpy.array(pairs, numpy.uint64).reshape(-1, 2).T))]
+
+
+def test_pairs_are_connected_through_either_side() -> None:
+    assert groups([(1, 1), (2, 2), (1, 3), (4, 3), (5, 5), (4, 2)]) == [0, 0, 0, 0, 4, 0]
+
+
+def test_sides_are_not_mixed_up() -> None:
+    assert groups([(1, 2), (2, 1), (3, 3)]) == [0, 1, 2]
+
+
+def test_there_may_be_no_pair() -> None:
+    assert groups([]) == []
+
+
+def test_a_long_chain_is_one_group_in_any_order() -> None:
+    chain = [(place // 2, (place + 1) // 2) for place in range(2000)]
+    random.Random(1).shuffle(chain)
+    assert set(groups(chain)) == {0}
+
+
+def test_groups_are_those_that_searching_finds() -> None:
+    draw = random.Random(2)
+    pairs = [(draw.randrange(300), draw.randrange(300)) for _ in range(200)]
+    expected = []
+    for place in range(len(pairs)):
+        reached, waiting = {place}, [place]
+        while waiting:
+            source, target = pairs[waiting.pop()]
+            new = {n for n, pair in enumerate(pairs) if source == pair[0] or target == pair[1]}
+            waiting += new - reached
+            reached |= new
+        expected.append(min(reached))
+    assert groups(pairs) == expected

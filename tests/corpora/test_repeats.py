@@ -4,6 +4,7 @@ import random
 
 import numpy
 
+from nmt.corpora.detectors import CheckLimits
 from nmt.corpora.examine import (
     Facts,
     examine,
@@ -13,7 +14,6 @@ from nmt.corpora.examine import (
     repeated,
     repeats_of,
 )
-from nmt.corpora.norms import CheckLimits
 from nmt.text.encode import Chunk
 from nmt.text.facts import pair_hashes
 from tests.corpora.corpora import Pairs, corpus

@@ -17,7 +17,7 @@ def test_the_facts_of_a_small_text() -> None:
     # 3 and 5 words; 7 and 13 characters; half is 1, 2 and a fraction slash; ab, cd, cde, fgh.
     assert found.facts == CorpusFacts(2, 5, 15, 13, 13, 4)
     assert (found.blank, found.overlap) == (1, 0)
-    assert found.rows.usable.tolist() == [True, False, True]
+    assert found.hashed.usable.tolist() == [True, False, True]
 
 
 ALPHABETS = [

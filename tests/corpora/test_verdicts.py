@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.corpora.filters import UNREADABLE
+from nmt.corpora.findings import UNREADABLE
 from nmt.corpora.next_recipe import REASONS, Verdict, verdict_on
 from nmt.decoding.files.quality import Checked
 from nmt.errors import DamagedError

@@ -1,12 +1,20 @@
-"""Languages that a library names: a third one, and one that is not what the recipe states."""
+"""Kinds of faults; languages that a library names: a third one, and one that is not declared."""
 
 import sys
 
 import pytest
 
-from nmt.corpora.detectors import load_identifier, other_languages, related
-from nmt.corpora.findings import Finding
-from nmt.corpora.norms import CheckLimits
+from nmt.corpora.detectors import CheckLimits, load_identifier, related
+from nmt.corpora.findings import (
+    CROSS_ENTROPY,
+    DEFAULT_FILTERS,
+    FILTERS,
+    KINDS,
+    OTHER_LANGUAGE,
+    UNREADABLE,
+    Finding,
+    other_languages,
+)
 from nmt.corpora.pairs import Row
 from nmt.errors import NmtError
 
@@ -77,6 +85,13 @@ def test_py3langid_names_languages() -> None:
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    load_identifier.cache_clear()
     monkeypatch.setitem(sys.modules, "py3langid.langid", None)
     with pytest.raises(NmtError, match=r"pip install '\.\[check\]'"):
         load_identifier()
+
+
+def test_every_kind_says_what_to_do() -> None:
+    only_cleaned = {*FILTERS} - {*DEFAULT_FILTERS, OTHER_LANGUAGE} | {UNREADABLE, CROSS_ENTROPY}
+    assert {name for name, kind in KINDS.items() if not kind.fix} == only_cleaned
+    assert all(kind.title for kind in KINDS.values())

@@ -8,8 +8,8 @@ from typing import Any, cast
 import numpy
 import pytest
 
-from nmt.corpora.cross_entropy import TOO_LONG, CrossEntropy, Floats, dual_scores
-from nmt.corpora.filters import CleanBlock, Models
+from nmt.corpora.clean import TOO_LONG, CrossEntropy, Floats, Models, dual_scores
+from nmt.corpora.filters import CleanBlock
 from nmt.text.corpus import Pair
 from nmt.text.facts import Hashes
 
@@ -42,9 +42,10 @@ class Known(CrossEntropy):
 def blocks() -> Iterator[CleanBlock]:
     """Yield the pairs in two blocks, and one that other filters have emptied."""
     for first, last in ((0, 2), (2, 2), (2, 5)):
+        pairs = PAIRS[first:last]
         nothing: Hashes = numpy.zeros(last - first, numpy.uint64)
         lines = numpy.arange(first, last) + 1
-        yield CleanBlock(PAIRS[first:last], lines, nothing, nothing, [], {})
+        yield CleanBlock(pairs, pairs, [()] * len(pairs), lines, nothing, nothing, [])
 
 
 @pytest.mark.parametrize(
@@ -72,9 +73,9 @@ def test_the_best_pairs_are_kept_in_order(settings: dict[str, float], kept: str)
     assert {each.kind for each in rejected} <= {"cross_entropy"}
     assert [line.split("\t")[0] for line in scores] == ["line", "1", "2", "3", "4", "5"]
     assert scores[4].split("\t")[1:] == ["0.049787", "3.0000", "3.0000\n"]
-    assert filters.counts.scored == 5
+    assert filters.scored == 5
     lowest = {"a": exp(-1), "c": exp(-1), "b": exp(-2), "d": exp(-3), "e": 0}[kept[-1]]
-    assert filters.counts.lowest_kept == pytest.approx(min(lowest, exp(-2) if "b" in kept else 1))
+    assert filters.lowest_kept == pytest.approx(min(lowest, exp(-2) if "b" in kept else 1))
 
 
 def test_a_pair_that_no_model_can_read_is_explained() -> None:
