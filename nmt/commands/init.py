@@ -1,7 +1,6 @@
 """`nmt init`: write a recipe for two aligned files, as `nmt train` and `nmt check` also do."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +21,7 @@ from nmt.text.corpus import GivenText
 from nmt.text.languages import is_language, languages_in_names
 
 if TYPE_CHECKING:
-    from nmt.corpora.fine_tuning import TrainedModel
-    from nmt.corpora.first_recipe import Wish
+    from nmt.corpora.presets import StartModel
 
 
 def language_code(text: str) -> str:
@@ -102,20 +100,20 @@ def command(
       nmt init train.en train.de --dev dev.en dev.de --test test.en test.de
       nmt init corpus.en corpus.de --init-from opus.safetensors
     """
-    from nmt.corpora.first_recipe import Wish
+    from nmt.corpora.first_recipe import RecipeRequest, make_recipe
 
     text = GivenText(source, target)
     dev_set, test_set = (None if pair is None else GivenText(*pair) for pair in (dev, test))
     check_recipe_path(output)
     for given in filter(None, [text, dev_set, test_set]):
         given.check()
-    start = None if model is None else trained_model(model)
+    start = None if model is None else start_model(model)
     languages = choose_languages(text, (source_language, target_language), start)
-    wish = Wish(text, languages, output, data_dir, dev_set, test_set, has_gpu, start)
-    if wish.held_out:
-        check_new(wish.folder / wish.files["train"][0], "--data-dir")
-    write_recipe(wish)
-    print_next(run_folder(Recipe(wish.name)), wish.training)
+    request = RecipeRequest(text, languages, output, data_dir, dev_set, test_set, has_gpu, start)
+    if request.held_out:
+        check_new(request.folder / request.files["train"][0], "--data-dir")
+    make_recipe(request, note)
+    print_next(run_folder(Recipe(request.name)), request.training)
 
 
 def check_recipe_path(path: Path, option: str = "--output") -> None:
@@ -132,16 +130,16 @@ def check_recipe_path(path: Path, option: str = "--output") -> None:
     check_output(path, option=option)
 
 
-def trained_model(path: Path) -> "TrainedModel":
+def start_model(path: Path) -> "StartModel":
     """Return the model at a path, a file or a run folder; raises NmtError if there is none."""
-    from nmt.corpora.fine_tuning import read_trained
+    from nmt.corpora.presets import read_start_model
     from nmt.runs.model_file import find_model
 
-    return read_trained(find_model(path, "--init-from"))
+    return read_start_model(find_model(path, "--init-from"))
 
 
 def choose_languages(
-    text: GivenText, given: tuple[str | None, str | None], start: "TrainedModel | None"
+    text: GivenText, given: tuple[str | None, str | None], start: "StartModel | None"
 ) -> tuple[str, str]:
     """Return the languages that were given, else those of the file names, else ask on a terminal.
 
@@ -177,37 +175,6 @@ def choose_languages(
 def is_terminal() -> bool:
     """Return whether someone can be asked."""
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
-
-
-def write_recipe(wish: "Wish", remarks: Sequence[str] = ()) -> None:
-    """Write the recipe for a text, and print on stderr what was found and what was written.
-
-    remarks: more comments for the head of the recipe.
-    """
-    from nmt.corpora.first_recipe import make_recipe
-
-    made = make_recipe(wish, note, remarks)
-    facts, model = made.survey.facts, made.recipe.model
-    source, target = wish.languages
-    blank = f", {made.survey.blank:,} more with an empty side" if made.survey.blank else ""
-    note(f"{facts.pairs:,} pairs, {source} to {target}{blank}")
-    if made.sets:
-        sizes = ", ".join(f"{pairs:,} {name}" for name, pairs in made.sets.items())
-        repeated = facts.pairs - sum(made.sets.values())
-        more = f"{repeated:,} pairs are" if repeated > 1 else "1 pair is"
-        clean = "no two sets share a near duplicate"
-        if repeated:
-            clean = f"{more} left out, because they are near duplicates of pairs in other sets"
-        elif made.shared:  # by the dev and the test set that the user gave
-            clean = "the training text has no near duplicate of another set"
-        note(f"{wish.folder}: {sizes} pairs; {clean}")
-    note(
-        f"{wish.output}: {model.encoder_layers}+{model.decoder_layers} layers,"
-        f" d_model {model.d_model}, {made.recipe.tokenizer.vocab_size:,} tokens, at most"
-        f" {made.recipe.train.max_updates:,} updates; its comments say why"
-    )
-    for line in made.settings.notes:
-        note(line)
 
 
 def print_next(run: RunFolder, *first: str) -> None:
