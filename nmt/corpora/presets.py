@@ -109,14 +109,12 @@ class Preset:
 # fmt: off
 PRESETS = (  # by size: Multi30k has about 540,000 tokens, Tatoeba 1.7 million, WMT14 165 million
     Preset(100_000, (1_000, 128, 256, 4, 4, 0.3, 2_048, 1_000, 1.43, 4_200, 150), (SMALL,),
-           "a wider model would memorise so few pairs; they need few tokens, but some thousand"
-           " updates"),
-    Preset(320_000, (3_000, 128, 256, 4, 4, 0.3, 2_048, 1_000, 1.43, 5_600, 200), (SMALL,),
-           "a wider model would memorise so few pairs; they need fewer tokens and updates than"
-           " Multi30k"),
+           "a wider model would memorise so few; they need few tokens, but some thousand updates"),
+    Preset(250_000, (3_000, 128, 256, 4, 4, 0.3, 2_048, 1_000, 1.43, 5_600, 200), (SMALL,),
+           "a wider model would memorise so few; they need fewer tokens and updates than Multi30k"),
     Preset(720_000, (8_000, 128, 256, 4, 4, 0.3, 2_048, 1_000, 1.43, 14_000, 500), (SMALL,),
-           "a wider model would memorise so few pairs instead of learning from them; tuned on"
-           " Multi30k"),
+           "a wider model would memorise so few instead of learning from them; these sizes were"
+           " tuned on Multi30k"),
     Preset(1_300_000, (8_000, 192, 384, 4, 4, 0.2, 2_048, 900, 1.44, 15_400, 550),
            (SMALL, MEDIUM), "between Multi30k and Tatoeba, for which widths of 128 and 256 were"
            " tuned; nothing was measured there"),
