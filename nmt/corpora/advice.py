@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from nmt.config import Recipe
 from nmt.corpora.check import Task
 from nmt.corpora.held_out import SETS, Sizes, hashed, hold_out
 from nmt.corpora.pairs import Pair, Refused, Text, read_leniently
-from nmt.corpora.presets import ChosenSettings
+from nmt.corpora.presets import ChosenSettings, CorpusFacts
 from nmt.corpora.report import Advice, Advised, Difference, Forecast
 from nmt.corpora.survey import (
     few_pairs_notes,
@@ -23,9 +22,6 @@ from nmt.recipe.settings import get_setting, recipe_differences, with_settings
 from nmt.recipe.size import count_parameters
 from nmt.system.devices import pick_device
 from nmt.system.log import Notify
-
-if TYPE_CHECKING:
-    import torch
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400  # seconds
 BUSY = 0.75  # a smaller share of the processor's time means that other programs took much of it
@@ -139,30 +135,26 @@ def advise(task: Task, recipe: Recipe | None, notify: Notify) -> Advice:
     recipe: whose text this is; None: the text is two files, from which sets would be held out.
     notify: receives what is done. Raises NmtError if the text is too small to train on.
     """
+    from nmt.corpora.trial import TrialText, forecast
+
     device = pick_device()
-    has_gpu = device.type == "cuda"
-    name = ", ".join(text.title for text in task.training)
-    # A recipe's text is trained on as it is; pairs of two files must not be in a given set.
-    given = None if recipe else hashed(read_all(task.held_out)).segments()
-    facts, hasher = survey(read_all(task.training), name, given)
     dev_texts = [text for text in task.held_out if text.name == "dev"]
     dev = [pair for pair in read_all(dev_texts) if all(map(str.strip, pair))]
-    dev_pairs = len(dev)
+    facts, settings, held_out = choose(task, recipe, has_gpu=device.type == "cuda")
+    source, target = task.languages
+    languages = {"data.source_language": source, "data.target_language": target}
+    advised = with_settings(Recipe("advice"), settings.values | languages)
     if recipe:
-        settings = fitting_settings(facts, lambda: read_all(task.training), has_gpu=has_gpu)
-    else:
-        known = {text.name for text in task.held_out}
-        sizes = Sizes(*(0 if kind in known else None for kind in ("dev", "test")))
-        plan = hold_out(hasher.rows(), sizes, name=name, fix="give more text")
-        settings = fitting_settings(
-            facts, lambda: training_pairs(read_all(task.training), plan, name), has_gpu=has_gpu
-        )
-        dev_pairs = int((plan.places == SETS.index("dev")).sum()) or dev_pairs
-    advised = advised_recipe(settings, task, recipe)
+        advised = replace(advised, data=recipe.data)
     notify("advice: a trial measures the speed of this machine; it takes up to a minute")
     sample = sample_evenly(read_all(task.training), SAMPLED)
+    dev_pairs = max(1, held_out or len(dev))
     dev = dev or sample[:: -(-len(sample) // DEV_SAMPLED)]
-    measured, problem = tried(advised, sample, dev, dev_pairs, device)
+    measured, problem = None, ""
+    try:
+        measured = forecast(advised, TrialText(sample, dev, dev_pairs), device)
+    except NmtError as error:
+        problem = str(error)
     return Advice(
         facts.pairs,
         (*advised_settings(advised, settings), advised_time(measured, problem)),
@@ -172,30 +164,24 @@ def advise(task: Task, recipe: Recipe | None, notify: Notify) -> Advice:
     )
 
 
-def advised_recipe(settings: ChosenSettings, task: Task, recipe: Recipe | None) -> Recipe:
-    """Return settings as a recipe for the text of a task, which may be that of a recipe."""
-    advised = with_settings(Recipe("advice"), settings.values)
-    if recipe:
-        return replace(advised, data=recipe.data)
-    source, target = task.languages
-    languages = {"data.source_language": source, "data.target_language": target}
-    return with_settings(advised, languages)
-
-
-def tried(
-    recipe: Recipe,
-    sample: list[Pair],
-    dev: list[Pair],
-    dev_pairs: int,
-    device: "torch.device",
-) -> tuple[Forecast | None, str]:
-    """Return the forecast of a trial, or None and the reason why there is none."""
-    from nmt.corpora.trial import TrialText, forecast
-
-    try:
-        return forecast(recipe, TrialText(sample, dev, max(1, dev_pairs)), device), ""
-    except NmtError as error:
-        return None, str(error)
+def choose(
+    task: Task, recipe: Recipe | None, *, has_gpu: bool
+) -> tuple[CorpusFacts, ChosenSettings, int]:
+    """Return the facts of a corpus, its settings, and how many pairs to hold out as a dev set."""
+    name = ", ".join(text.title for text in task.training)
+    if recipe:  # its text is trained on as it is
+        facts, _ = survey(read_all(task.training), name)
+        settings = fitting_settings(facts, lambda: read_all(task.training), has_gpu=has_gpu)
+        return facts, settings, 0
+    given = hashed(read_all(task.held_out)).segments()
+    facts, hasher = survey(read_all(task.training), name, given)
+    known = {text.name for text in task.held_out}
+    sizes = Sizes(dev=0 if "dev" in known else None, test=0 if "test" in known else None)
+    plan = hold_out(hasher.rows(), sizes, name=name, fix="give more text")
+    settings = fitting_settings(
+        facts, lambda: training_pairs(read_all(task.training), plan, name), has_gpu=has_gpu
+    )
+    return facts, settings, int((plan.places == SETS.index("dev")).sum())
 
 
 def differences(theirs: Recipe | None, advised: Recipe) -> tuple[Difference, ...]:
