@@ -10,7 +10,7 @@ import click
 
 from nmt.commands import options
 from nmt.commands.completion import complete_recipe
-from nmt.commands.init import check_recipe_path, print_next, with_languages, write_recipe
+from nmt.commands.init import check_recipe_path, print_next, with_languages
 from nmt.commands.options import PATH
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
@@ -27,7 +27,7 @@ from nmt.text.opening import STDIN_NAMES, TEXT
 if TYPE_CHECKING:
     from nmt.corpora.check import Task
     from nmt.corpora.findings import Finding
-    from nmt.corpora.first_recipe import Wish
+    from nmt.corpora.first_recipe import RecipeRequest
     from nmt.corpora.report import Report
 
 OPTION = "--write-recipe"
@@ -98,9 +98,9 @@ def command(
     if page is not None:
         sources = [path for text in (*task.training, *task.held_out) for path in text.paths]
         check_outputs({"--html": page, OPTION: output}, [*sources, *map(Path, names)])
-    wish = None if output is None else wish_for(task, output, data_dir)
+    request = None if output is None else request_for(task, output, data_dir)
     report = check_corpus(task, limits)
-    if advise or (wish and not find_errors(report)):
+    if advise or (request and not find_errors(report)):
         report = with_advice(report, task, recipe)
     if page is not None:
         from nmt.studio.corpus_page.page import render_check
@@ -112,11 +112,11 @@ def command(
         from nmt.corpora.report import check_text
 
         click.echo(check_text(report), nl=False)
-        if not (advise or wish):
+        if not (advise or request):
             click.echo("--advise suggests settings and measures how long the training takes")
-    if wish:
+    if request:
         sys.stdout.flush()
-        write_advised_recipe(wish, report)
+        write_advised_recipe(request, report)
     if report.count("error"):
         sys.stdout.flush()
         sys.exit(1)
@@ -191,23 +191,22 @@ def recipe_task(recipe: Recipe, data_dir: Path) -> "Task":
 
 def with_advice(report: "Report", task: "Task", recipe: Recipe | None) -> "Report":
     """Return a report with advice for the training text, or with the reason why there is none."""
-    from nmt.corpora.advice import Question, advise
+    from nmt.corpora.advice import advise
     from nmt.corpora.report import Skipped
 
-    question = Question(task.training, task.held_out, recipe, task.languages)
     try:
-        advice = advise(question, note)
+        advice = advise(task, recipe, note)
     except NmtError as error:
         return replace(report, skipped=(*report.skipped, Skipped("advice", str(error))))
     return replace(report, advice=advice)
 
 
-def wish_for(task: "Task", output: Path, data_dir: Path) -> "Wish":
-    """Return the wish for a recipe that trains on two files, or on a TSV file.
+def request_for(task: "Task", output: Path, data_dir: Path) -> "RecipeRequest":
+    """Return the request for a recipe that trains on two files, or on a TSV file.
 
     Raises UsageError, before anything is read, if it could not be written.
     """
-    from nmt.corpora.first_recipe import Wish, check_folder
+    from nmt.corpora.first_recipe import RecipeRequest, check_folder
 
     if task.recipe:
         raise UsageError(
@@ -222,11 +221,13 @@ def wish_for(task: "Task", output: Path, data_dir: Path) -> "Wish":
             f"{OPTION} needs files whose names end in the codes of two languages, such as"
             " corpus.en and corpus.de, or --source-language and --target-language"
         ) from error
-    given = {held_out.name: held_out for held_out in task.held_out}
-    wish = Wish(text, text.languages, output, data_dir, given.get("dev"), given.get("test"))
-    if wish.held_out:
-        check_folder(wish.folder)
-    return wish
+    given = {text.name: text for text in task.held_out}
+    request = RecipeRequest(
+        text, text.languages, output, data_dir, given.get("dev"), given.get("test")
+    )
+    if request.held_out:
+        check_folder(request.folder)
+    return request
 
 
 def find_errors(report: "Report") -> "list[Finding]":
@@ -239,21 +240,22 @@ def find_errors(report: "Report") -> "list[Finding]":
     ]
 
 
-def write_advised_recipe(wish: "Wish", report: "Report") -> None:
+def write_advised_recipe(request: "RecipeRequest", report: "Report") -> None:
     """Write the recipe that `nmt init` writes, with the time as a comment.
 
     Raises NmtError if the corpus has errors, because training would be useless.
     """
     from nmt.corpora.advice import time_remark
-    from nmt.corpora.two_files import fix_of_errors
+    from nmt.corpora.first_recipe import make_recipe, suggest_fix
 
     if errors := find_errors(report):
         own = find_errors(replace(report, texts=report.texts[:1]))  # of the training text
-        fix = fix_of_errors(wish, errors) if own == errors else "correct the files of every text"
+        fix = suggest_fix(request, errors) if own == errors else "correct the files of every text"
         raise NmtError(
-            f"{wish.output} is not written, because the corpus has errors; {fix}, and repeat the"
+            f"{request.output} is not written, because the corpus has errors; {fix}, and repeat the"
             " command"
         )
     advised = report.advice.advised if report.advice else ()
-    write_recipe(wish, [time_remark(advice) for advice in advised if advice.topic == "time"])
-    print_next(run_folder(Recipe(wish.name)), wish.training)
+    remarks = [time_remark(advice) for advice in advised if advice.topic == "time"]
+    make_recipe(request, note, remarks)
+    print_next(run_folder(Recipe(request.name)), request.training)

@@ -1,6 +1,5 @@
 """`nmt init`: write a recipe for two aligned files, as `nmt train` and `nmt check` also do."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +20,7 @@ from nmt.system.log import note
 from nmt.text.corpus import ParallelText
 
 if TYPE_CHECKING:
-    from nmt.corpora.fine_tuning import TrainedModel
-    from nmt.corpora.first_recipe import Wish
+    from nmt.corpora.presets import StartModel
 
 
 @click.command("init")
@@ -82,7 +80,7 @@ def command(
       nmt init train.en train.de --dev dev.en dev.de --test test.en test.de
       nmt init corpus.en corpus.de --init-from opus.safetensors
     """
-    from nmt.corpora.first_recipe import Wish
+    from nmt.corpora.first_recipe import RecipeRequest, make_recipe
 
     paths = list(filter(None, (source, target)))
     text = options.given_text(paths, source_language, target_language)
@@ -90,13 +88,15 @@ def command(
     check_recipe_path(output)
     for given in filter(None, [text, dev_set, test_set]):
         given.check()
-    start = None if model is None else trained_model(model)
+    start = None if model is None else start_model(model)
     text = with_languages(text, start)
-    wish = Wish(text, text.languages, output, data_dir, dev_set, test_set, has_gpu, start)
-    if wish.held_out:
-        check_new(wish.folder / wish.files["train"][0], "--data-dir")
-    write_recipe(wish)
-    print_next(run_folder(Recipe(wish.name)), wish.training)
+    request = RecipeRequest(
+        text, text.languages, output, data_dir, dev_set, test_set, has_gpu, start
+    )
+    if request.held_out:
+        check_new(request.folder / request.files["train"][0], "--data-dir")
+    make_recipe(request, note)
+    print_next(run_folder(Recipe(request.name)), request.training)
 
 
 def check_recipe_path(path: Path, option: str = "--output") -> None:
@@ -113,15 +113,15 @@ def check_recipe_path(path: Path, option: str = "--output") -> None:
     check_output(path, option=option)
 
 
-def trained_model(path: Path) -> "TrainedModel":
+def start_model(path: Path) -> "StartModel":
     """Return the model at a path, a file or a run folder; raises NmtError if there is none."""
-    from nmt.corpora.fine_tuning import read_trained
+    from nmt.corpora.presets import read_start_model
     from nmt.runs.model_file import find_model
 
-    return read_trained(find_model(path, "--init-from"))
+    return read_start_model(find_model(path, "--init-from"))
 
 
-def with_languages(text: ParallelText, start: "TrainedModel | None") -> ParallelText:
+def with_languages(text: ParallelText, start: "StartModel | None") -> ParallelText:
     """Return a text with its languages; those that are not known are asked for on a terminal.
 
     start: the model to start from, whose languages are taken before anyone is asked; a note says so
@@ -147,37 +147,6 @@ def with_languages(text: ParallelText, start: "TrainedModel | None") -> Parallel
     if start and languages != known:
         note(f"the model translates {' to '.join(known)}, but the text is {' to '.join(languages)}")
     return replace(text, languages=languages)
-
-
-def write_recipe(wish: "Wish", remarks: Sequence[str] = ()) -> None:
-    """Write the recipe for a text, and print on stderr what was found and what was written.
-
-    remarks: more comments for the head of the recipe.
-    """
-    from nmt.corpora.first_recipe import make_recipe
-
-    made = make_recipe(wish, note, remarks)
-    facts, model = made.survey.facts, made.recipe.model
-    source, target = wish.languages
-    blank = f", {made.survey.blank:,} more with an empty side" if made.survey.blank else ""
-    note(f"{facts.pairs:,} pairs, {source} to {target}{blank}")
-    if made.sets:
-        sizes = ", ".join(f"{pairs:,} {name}" for name, pairs in made.sets.items())
-        repeated = facts.pairs - sum(made.sets.values())
-        more = f"{repeated:,} pairs are" if repeated > 1 else "1 pair is"
-        clean = "no two sets share a near duplicate"
-        if repeated:
-            clean = f"{more} left out, because they are near duplicates of pairs in other sets"
-        elif made.shared:  # by the dev and the test set that the user gave
-            clean = "the training text has no near duplicate of another set"
-        note(f"{wish.folder}: {sizes} pairs; {clean}")
-    note(
-        f"{wish.output}: {model.encoder_layers}+{model.decoder_layers} layers,"
-        f" d_model {model.d_model}, {made.recipe.tokenizer.vocab_size:,} tokens, at most"
-        f" {made.recipe.train.max_updates:,} updates; its comments say why"
-    )
-    for line in made.settings.notes:
-        note(line)
 
 
 def print_next(run: RunFolder, *first: str) -> None:

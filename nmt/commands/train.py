@@ -13,9 +13,8 @@ from nmt.commands import options
 from nmt.commands.completion import complete_recipe_or_run
 from nmt.commands.init import (
     print_next,
-    trained_model,
+    start_model,
     with_languages,
-    write_recipe,
 )
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
@@ -98,23 +97,27 @@ def command(
             )
         given += options.flags_as_overrides("train", init_from=init_from)
     else:
-        from nmt.corpora.first_recipe import Wish
-        from nmt.corpora.two_files import needs_recipe, recipe_path
+        from nmt.corpora.first_recipe import (
+            RecipeRequest,
+            make_recipe,
+            needs_recipe,
+            recipe_path,
+        )
 
         text = options.given_text(paths, source_language, target_language)
         text.check_files()
-        start = trained_model(Path(init_from)) if init_from else None
+        start = start_model(Path(init_from)) if init_from else None
         text = with_languages(text, start)
         path = recipe_path(text, text.languages)
         name = str(path)
         data_dir = run_folder(Recipe(path.stem), run).data_dir(data_dir)
         gpu = choose_device(device).startswith("cuda")
-        wish = Wish(
+        request = RecipeRequest(
             text, text.languages, path, data_dir, has_gpu=gpu, start=start, command="nmt train"
         )
-        recipe = with_settings(Recipe(wish.name), parse_overrides(given))
-        if needs_recipe(wish, run_folder(recipe, run), note):
-            write_recipe(wish)
+        recipe = with_settings(Recipe(request.name), parse_overrides(given))
+        if needs_recipe(request, run_folder(recipe, run), note):
+            make_recipe(request, note)
     resolved, folder = options.recipe_and_run(name, run, given)
 
     from nmt.api import train

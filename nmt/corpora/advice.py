@@ -1,26 +1,28 @@
 """Advise on the settings for a corpus, and on the time that their training takes here."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from nmt.config import Recipe
-from nmt.corpora.held_out import SETS, HashedPairs, Sizes, hold_out, placed
+from nmt.corpora.check import Task
+from nmt.corpora.held_out import SETS, HashedPairs, Sizes, hold_out
 from nmt.corpora.pairs import Refused, read_leniently
-from nmt.corpora.presets import ChosenSettings, commented_recipe
+from nmt.corpora.presets import ChosenSettings, CorpusFacts
 from nmt.corpora.report import Advice, Advised, Difference, Forecast
-from nmt.corpora.survey import Sampler, Survey, few_pairs_notes, fitting_settings, survey
+from nmt.corpora.survey import (
+    few_pairs_notes,
+    fitting_settings,
+    sample_evenly,
+    survey,
+    training_pairs,
+)
 from nmt.errors import NmtError
-from nmt.recipe.files import parse_recipe
-from nmt.recipe.settings import get_setting, recipe_differences
+from nmt.recipe.settings import get_setting, recipe_differences, with_settings
 from nmt.recipe.size import count_parameters
 from nmt.system.devices import pick_device
 from nmt.system.log import Notify
 from nmt.text.corpus import Pair, ParallelText
-
-if TYPE_CHECKING:
-    import torch
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400  # seconds
 BUSY = 0.75  # a smaller share of the processor's time means that other programs took much of it
@@ -49,31 +51,25 @@ TOPICS = {
 
 def advised_settings(recipe: Recipe, settings: ChosenSettings) -> list[Advised]:
     """Return the advice on the settings of a recipe, with the reasons for their choice."""
-    words = value_words(recipe)
+    model, train, vocabulary = recipe.model, recipe.train, recipe.tokenizer.vocab_size
+    words = (
+        f"{vocabulary:,} tokens",
+        f"{model.encoder_layers}+{model.decoder_layers} layers, d_model {model.d_model},"
+        f" d_ff {model.d_ff}: {count_parameters(model, vocabulary):,} parameters",
+        f"{model.dropout:g}",
+        f"{train.batch_source_tokens:,} tokens",
+        f"{train.warmup_updates:,} updates",
+        f"{train.max_updates:,}",
+    )
     return [
         Advised(
             topic,
-            words[topic],
-            settings.reason(names[0]),
+            advice,
+            settings.reasons[names[0]],
             {name: get_setting(recipe, name) for name in names},
         )
-        for topic, names in TOPICS.items()
+        for (topic, names), advice in zip(TOPICS.items(), words, strict=True)
     ]
-
-
-def value_words(recipe: Recipe) -> dict[str, str]:
-    """Return the values in words, by topic."""
-    model, train = recipe.model, recipe.train
-    parameters = count_parameters(model, recipe.tokenizer.vocab_size)
-    return {
-        "vocabulary": f"{recipe.tokenizer.vocab_size:,} tokens",
-        "model": f"{model.encoder_layers}+{model.decoder_layers} layers, d_model {model.d_model},"
-        f" d_ff {model.d_ff}: {parameters:,} parameters",
-        "dropout": f"{model.dropout:g}",
-        "batch": f"{train.batch_source_tokens:,} tokens",
-        "warm-up": f"{train.warmup_updates:,} updates",
-        "updates": f"{train.max_updates:,}",
-    }
 
 
 def advised_time(forecast: Forecast | None, problem: str) -> Advised:
@@ -129,118 +125,74 @@ GROWING = (
 CLOSE = 0.15
 
 
-@dataclass(frozen=True)
-class Question:
-    """Name the text that advice is wanted for."""
-
-    training: tuple[ParallelText, ...]
-    held_out: tuple[ParallelText, ...] = ()  # dev and test sets
-    recipe: Recipe | None = None  # whose text this is; None: two files
-    languages: tuple[str, str] = ("", "")
-
-    @property
-    def name(self) -> str:
-        """Return the names of the training files."""
-        return ", ".join(text.title for text in self.training)
-
-    def has(self, name: str) -> bool:
-        """Return whether there is a set of this name."""
-        return any(text.name == name for text in self.held_out)
-
-    def dev(self) -> list[Pair]:
-        """Return the pairs of the dev set with text on both sides."""
-        texts = (text for text in self.held_out if text.name == "dev")
-        return [pair for pair in read_all(texts) if all(map(str.strip, pair))]
-
-    def pairs(self) -> Iterator[Pair]:
-        """Yield the training pairs; lines that cannot be read are blank."""
-        return read_all(self.training)
-
-
 def read_all(texts: Iterable[ParallelText]) -> Iterator[Pair]:
     """Yield the pairs of texts; lines that cannot be read are blank."""
     return chain.from_iterable(read_leniently(text, Refused()) for text in texts)
 
 
-def advise(question: Question, notify: Notify) -> Advice:
+def advise(task: Task, recipe: Recipe | None, notify: Notify) -> Advice:
     """Read a corpus, choose settings for it, and try them for up to a minute.
 
+    recipe: whose text this is; None: the text is two files, from which sets would be held out.
     notify: receives what is done. Raises NmtError if the text is too small to train on.
     """
+    from nmt.corpora.trial import TrialText, forecast
+
     device = pick_device()
-    sampler = Sampler(SAMPLED)
-    # A recipe's text is trained on as it is; pairs of two files must not be in a given set.
-    given = None if question.recipe else HashedPairs(read_all(question.held_out)).segments()
-    found = survey(sampler.watch(question.pairs()), given)
-    if not found.facts.pairs:
-        other = ", unless it is in a given dev or test set" if found.overlap else ""
-        raise NmtError(f"{question.name} has no pair with text on both sides{other}")
-    dev_pairs, settings = chosen(question, found, has_gpu=device.type == "cuda")
-    recipe = recipe_of(settings, question)
+    dev_texts = [text for text in task.held_out if text.name == "dev"]
+    dev = [pair for pair in read_all(dev_texts) if all(map(str.strip, pair))]
+    facts, settings, held_out = choose(task, recipe, has_gpu=device.type == "cuda")
+    source, target = task.languages
+    languages = {"data.source_language": source, "data.target_language": target}
+    advised = with_settings(Recipe("advice"), settings.values | languages)
+    if recipe:
+        advised = replace(advised, data=recipe.data)
     notify("advice: a trial measures the speed of this machine; it takes up to a minute")
-    forecast, problem = tried(recipe, question, sampler.pairs, dev_pairs, device)
+    sample = sample_evenly(read_all(task.training), SAMPLED)
+    dev_pairs = max(1, held_out or len(dev))
+    dev = dev or sample[:: -(-len(sample) // DEV_SAMPLED)]
+    measured, problem = None, ""
+    try:
+        measured = forecast(advised, TrialText(sample, dev, dev_pairs), device)
+    except NmtError as error:
+        problem = str(error)
     return Advice(
-        found.facts.pairs,
-        (*advised_settings(recipe, settings), advised_time(forecast, problem)),
-        forecast,
-        differences(question.recipe, recipe, settings),
-        (*few_pairs_notes(found.facts.pairs), *settings.notes),
+        facts.pairs,
+        (*advised_settings(advised, settings), advised_time(measured, problem)),
+        measured,
+        differences(recipe, advised),
+        (*few_pairs_notes(facts.pairs), *settings.notes),
     )
 
 
-def chosen(question: Question, found: Survey, *, has_gpu: bool) -> tuple[int, ChosenSettings]:
-    """Return the size of the dev set, and the settings; pairs of two files are held out."""
-    if question.recipe:
-        return len(question.dev()), fitting_settings(found.facts, question.pairs, has_gpu=has_gpu)
-    dev, test = (0 if question.has(name) else None for name in ("dev", "test"))
-    plan = hold_out(found.hashed, Sizes(dev, test), name=question.name, fix="give more text")
-
-    def training() -> Iterator[Pair]:
-        every = placed(question.pairs(), plan, question.name)
-        return (pair for kind, pair in every if kind == "train")
-
-    settings = fitting_settings(found.facts, training, has_gpu=has_gpu)
-    dev_pairs = int((plan.places == SETS.index("dev")).sum())
-    return dev_pairs or len(question.dev()), settings
-
-
-def recipe_of(settings: ChosenSettings, question: Question) -> Recipe:
-    """Return settings as a recipe for the text that is asked about."""
-    recipe = parse_recipe(commented_recipe([], [], settings), "advice", "the advice")
-    if question.recipe:
-        return replace(recipe, data=question.recipe.data)
-    source, target = question.languages
-    data = replace(recipe.data, source_language=source, target_language=target)
-    return replace(recipe, data=data)
+def choose(
+    task: Task, recipe: Recipe | None, *, has_gpu: bool
+) -> tuple[CorpusFacts, ChosenSettings, int]:
+    """Return the facts of a corpus, its settings, and how many pairs to hold out as a dev set."""
+    name = ", ".join(text.title for text in task.training)
+    if recipe:  # its text is trained on as it is
+        facts, _ = survey(read_all(task.training), name)
+        settings = fitting_settings(facts, lambda: read_all(task.training), has_gpu=has_gpu)
+        return facts, settings, 0
+    given = HashedPairs(read_all(task.held_out)).segments()
+    facts, hasher = survey(read_all(task.training), name, given)
+    known = {text.name for text in task.held_out}
+    sizes = Sizes(dev=0 if "dev" in known else None, test=0 if "test" in known else None)
+    plan = hold_out(hasher, sizes, name=name, fix="give more text")
+    settings = fitting_settings(
+        facts, lambda: training_pairs(read_all(task.training), plan, name), has_gpu=has_gpu
+    )
+    return facts, settings, int((plan.places == SETS.index("dev")).sum())
 
 
-def tried(
-    recipe: Recipe,
-    question: Question,
-    sample: list[Pair],
-    dev_pairs: int,
-    device: "torch.device",
-) -> tuple[Forecast | None, str]:
-    """Return the forecast of a trial, or None and the reason why there is none."""
-    from nmt.corpora.trial import TrialText, forecast
-
-    dev = question.dev() or sample[:: -(-len(sample) // DEV_SAMPLED)]
-    try:
-        return forecast(recipe, TrialText(sample, dev, max(1, dev_pairs)), device), ""
-    except NmtError as error:
-        return None, str(error)
-
-
-def differences(
-    theirs: Recipe | None, ours: Recipe, settings: ChosenSettings
-) -> tuple[Difference, ...]:
+def differences(theirs: Recipe | None, advised: Recipe) -> tuple[Difference, ...]:
     """Return the settings of a recipe that differ from the advice, if there is a recipe."""
     if theirs is None:
         return ()
-    names = [name for each in advised_settings(ours, settings) for name in each.settings]
-    found = recipe_differences(theirs, ours, names)
+    found = recipe_differences(theirs, advised, chain.from_iterable(TOPICS.values()))
     return tuple(
-        Difference(each.name, each.old, each.new)
-        for each in found
-        if each.name not in GROWING or abs(each.old - each.new) > CLOSE * max(each.old, each.new)
+        Difference(setting.name, setting.old, setting.new)
+        for setting in found
+        if setting.name not in GROWING
+        or abs(setting.old - setting.new) > CLOSE * max(setting.old, setting.new)
     )

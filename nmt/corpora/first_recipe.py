@@ -1,77 +1,62 @@
-"""Make the first recipe for a corpus of one's own: divide the text and choose the settings."""
+"""Make the first recipe for a corpus of one's own: divide the text and choose the settings.
+
+`nmt init` does this, and `nmt train SOURCE TARGET` after a check of the text.
+"""
 
 import os
+import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from nmt.config import Recipe
-from nmt.corpora.fine_tuning import TrainedModel, fine_tuning_settings
-from nmt.corpora.held_out import HashedPairs, Plan, Sides, Sizes, hold_out, placed
-from nmt.corpora.presets import Choice, ChosenSettings, commented_recipe, needs_gpu
-from nmt.corpora.survey import Survey, few_pairs_notes, fitting_settings, survey
+from nmt.corpora.check import Task, check_corpus
+from nmt.corpora.detectors import CheckLimits
+from nmt.corpora.findings import Finding
+from nmt.corpora.held_out import HashedPairs, Plan, Sides, Sizes, hold_out, placed, shown
+from nmt.corpora.pairs import REJECTED, Names
+from nmt.corpora.presets import (
+    ChosenSettings,
+    CorpusFacts,
+    StartModel,
+    commented_recipe,
+    fine_tuning_settings,
+    needs_gpu,
+)
+from nmt.corpora.report import brief_lines
+from nmt.corpora.survey import few_pairs_notes, fitting_settings, survey, training_pairs
 from nmt.errors import NmtError, UsageError
-from nmt.recipe.files import parse_recipe
 from nmt.recipe.rules import check_together
 from nmt.recipe.settings import with_settings
-from nmt.recipe.toml import toml_key, toml_value
-from nmt.system.arguments import argument, data_option
+from nmt.recipe.toml import recipe_from_tables, toml_value
+from nmt.runs.outputs import check_new, check_output, check_run_folder
+from nmt.runs.run_folder import RunFolder
+from nmt.system.arguments import argument, arguments, data_option
 from nmt.system.atomic import atomic_folder, write_text
 from nmt.system.devices import pick_device
 from nmt.system.files import entries, is_present, read_text, sha256_of
 from nmt.system.json_data import json_text, parse_json
-from nmt.system.log import Notify, progress_bar
-from nmt.text.corpus import Pair, ParallelText
-from nmt.text.opening import TEXT, text_file
-
-NAME = "origin.json"  # in the folder of the sets
-LARGEST = 1_000_000  # bytes; it has two paths and hashes
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Name the files that sets were made of."""
-
-    files: tuple[str, ...]  # absolute paths
-    sha256: tuple[str, ...]  # of each file
-    init_from: str = ""  # absolute path of the model that the recipe fine-tunes
-
-    @classmethod
-    def of(cls, text: ParallelText, start: TrainedModel | None) -> "Origin":
-        """Return the origin of sets that are made now; raises NmtError for an unreadable file."""
-        return cls(
-            tuple(os.path.realpath(path) for path in text.paths),
-            tuple(sha256_of(path, TEXT) for path in text.paths),
-            os.path.realpath(start.path) if start else "",
-        )
-
-    @classmethod
-    def read(cls, folder: Path) -> "Origin | None":
-        """Return the origin of the sets in a folder; None if it does not say.
-
-        Raises NmtError for a damaged file.
-        """
-        path = folder / NAME
-        if not is_present(path):
-            return None
-        return parse_json(read_text(path, "the file", most=LARGEST), cls, str(path))
-
-    def write(self, folder: Path) -> None:
-        """Write the origin into the folder of the sets."""
-        write_text(folder / NAME, json_text(self, indent=1) + "\n")
-
-    def changed(self, now: "Origin") -> list[str]:
-        """Return which of the files have another content now; all if they are other files."""
-        if len(self.sha256) != len(now.sha256):
-            return [*now.files]
-        both = zip(now.files, self.sha256, now.sha256, strict=True)
-        return [path for path, old, new in both if old != new]
+from nmt.system.log import Notify
+from nmt.system.processes import worker_count
+from nmt.text.corpus import ParallelText
+from nmt.text.languages import (
+    CODE_PAIR,
+    ENDING,
+    PACKED,
+    TABLES,
+    TEXT,
+    language_in_name,
+    languages_in_names,
+)
+from nmt.text.opening import TEXT as TEXT_FILE
+from nmt.text.opening import text_file
 
 
 @dataclass(frozen=True)
-class Wish:
+class RecipeRequest:
     """Hold the input of `nmt init`."""
 
     text: ParallelText
@@ -81,7 +66,7 @@ class Wish:
     dev: ParallelText | None = None  # held out of the text if there is none
     test: ParallelText | None = None
     has_gpu: bool | None = None  # of the machine that will train; None: look at this one
-    start: TrainedModel | None = None  # the model that training starts from
+    start: StartModel | None = None  # the model that training starts from
     command: str = "nmt init"  # that writes the recipe
 
     @property
@@ -114,78 +99,108 @@ class Wish:
         kinds = ["train", *self.held_out]
         return {kind: (f"{kind}.{first}", f"{kind}.{second}") for kind in kinds}
 
+    @property
+    def arguments(self) -> str:
+        """Return the files and options of `nmt init` that lead to the same recipe."""
+        start = f" --init-from {argument(self.start.path)}" if self.start else ""
+        return f"{self.files_and_languages()}{start}{data_option(self.data_dir)}"
+
+    def files_and_languages(self, paths: Sequence[Path] = ()) -> str:
+        """Return files as arguments of a command, and the languages that their names do not state.
+
+        paths: those of the text by default.
+        """
+        options = ""
+        if languages_in_names(self.text.paths) != self.languages:
+            source, target = self.languages
+            options = f" --source-language {source} --target-language {target}"
+        return f"{arguments(*(paths or self.text.paths))}{options}"
+
+
+ORIGIN = "origin.json"  # in the folder of the sets
+LARGEST = 1_000_000  # bytes; it has two paths and hashes
+
 
 @dataclass(frozen=True)
-class FirstRecipe:
-    """Describe a recipe that was written, and what was found in the text."""
+class Origin:
+    """Name the files that sets were made of."""
 
-    recipe: Recipe
-    settings: ChosenSettings
-    survey: Survey
-    sets: dict[str, int]  # the numbers of pairs in the sets that were written
-    shared: int  # pairs of a given test set with a side that is nearly in a given dev set
+    files: tuple[str, ...]  # absolute paths
+    sha256: tuple[str, ...]  # of each file
+    init_from: str = ""  # absolute path of the model that the recipe fine-tunes
 
 
-def make_recipe(wish: Wish, notify: Notify, remarks: Sequence[str] = ()) -> FirstRecipe:
+def find_origin(request: RecipeRequest) -> Origin:
+    """Return the origin of sets that are made now; raises NmtError for an unreadable file."""
+    paths, start = request.text.paths, request.start
+    hashes = (sha256_of(path, TEXT_FILE) for path in paths)
+    model = os.path.realpath(start.path) if start else ""
+    return Origin(tuple(map(os.path.realpath, paths)), tuple(hashes), model)
+
+
+def make_recipe(request: RecipeRequest, notify: Notify, remarks: Sequence[str] = ()) -> None:
     """Read a corpus, hold out dev and test sets as needed, and write a recipe.
 
-    notify: receives warnings. remarks: more comments for the head of the recipe. Raises NmtError
-    for text that cannot be read or does not align, or is too small to hold something out,
-    UsageError for files that exist already or cannot be used. In either case nothing is written.
+    notify: receives warnings, then what was found and written. remarks: more comments for the head
+    of the recipe. Raises NmtError for text that cannot be read or does not align, or is too small
+    to hold something out, UsageError for files that exist already or cannot be used. In either case
+    nothing is written.
     """
-    given = [each for each in (wish.dev, wish.test) if each]
-    for each in (wish.text, *given):
-        each.check()
-        each.entry(wish.data_dir)  # its names can stand in a recipe
-    if wish.held_out:
-        check_folder(wish.folder)
-    origin = Origin.of(wish.text, wish.start)
+    given = [text for text in (request.dev, request.test) if text]
+    for text in (request.text, *given):
+        text.check()
+        text.entry(request.data_dir)  # its names can stand in a recipe
+    if request.held_out:
+        check_folder(request.folder)
+    origin = find_origin(request)
     known, shared = read_given(given)
-    found = survey(shown(wish.text.pairs(), "read"), known)
-    if not found.facts.pairs:
-        other = ", unless it is in a given dev or test set" if found.overlap else ""
-        raise NmtError(f"{wish.text.paths[0]} has no pair with text on both sides{other}")
+    name = str(request.text.paths[0])
+    facts, hasher = survey(shown(request.text, "read"), name, known)
     plan = hold_out(
-        found.hashed,
-        Sizes(dev=0 if wish.dev else None, test=0 if wish.test else None),
-        name=str(wish.text.paths[0]),
+        hasher,
+        Sizes(dev=0 if request.dev else None, test=0 if request.test else None),
+        name=name,
         fix="give `nmt init` a dev and a test set with --dev and --test",
     )
-    settings = settings_for(wish, found, plan)
-    warn(wish, found, shared, notify)
-    is_divided = bool(wish.held_out or found.overlap)
-    data = data_choices(wish, is_divided=is_divided)
-    first_lines = [*heading(wish, found, settings), *remarks]
-    recipe = parse_recipe(
-        commented_recipe(first_lines, data, settings), wish.name, str(wish.output)
-    )
-    extends = ""
-    if wish.start:
-        extends = wish.start.link(wish.output)
-        recipe = extended(wish.start.recipe, recipe, settings)
+    is_divided = bool(request.held_out or hasher.overlap)
+    settings = suitable_settings(request, facts, plan)
+    settings = with_data(request, settings, is_divided=is_divided)
+    warn(request, facts, hasher.overlap, shared, notify)
+    base = request.start.recipe if request.start else Recipe(request.name)
+    recipe = with_settings(base, settings.values)
     check_together(recipe)
-    text = commented_recipe(first_lines, data, settings, extends)
-    sets = write_files(wish, text, origin, plan if is_divided else None)
-    return FirstRecipe(recipe, settings, found, sets, shared)
-
-
-def extended(base: Recipe, recipe: Recipe, settings: ChosenSettings) -> Recipe:
-    """Return a recipe as it will be loaded: with all that it inherits from `base`.
-
-    settings: its own, apart from the [data] section.
-    """
-    own = recipe.data
-    data = replace(
-        base.data,
-        source_language=own.source_language,
-        target_language=own.target_language,
-        train=own.train,
-        dev=own.dev,
-        test=own.test,
-        downloads=own.downloads,
+    first_lines = [*heading(request, facts, hasher.blank, settings), *remarks]
+    extends = request.start.link(request.output) if request.start else ""
+    written = commented_recipe(first_lines, settings, extends)
+    sets = write_files(request, written, origin, plan if is_divided else None)
+    more = f", {hasher.blank:,} more with an empty side" if hasher.blank else ""
+    notify(f"{facts.pairs:,} pairs, {' to '.join(request.languages)}{more}")
+    if sets:
+        repeated = facts.pairs - sum(sets.values())
+        notify(f"{request.folder}: {sets_words(sets, repeated, is_clean=not shared)}")
+    model = recipe.model
+    notify(
+        f"{request.output}: {model.encoder_layers}+{model.decoder_layers} layers,"
+        f" d_model {model.d_model}, {recipe.tokenizer.vocab_size:,} tokens, at most"
+        f" {recipe.train.max_updates:,} updates; its comments say why"
     )
-    changes = {each.name: each.value for each in settings.choices}
-    return replace(with_settings(base, changes), name=recipe.name, data=data)
+    for line in settings.notes:
+        notify(line)
+
+
+def sets_words(sets: dict[str, int], repeated: int, *, is_clean: bool) -> str:
+    """Return the sizes of sets in words, and whether they have near duplicates.
+
+    repeated: pairs that are in no set. is_clean: whether the given dev and test sets share none.
+    """
+    sizes = ", ".join(f"{pairs:,} {name}" for name, pairs in sets.items())
+    clean = "no two sets share a near duplicate"
+    if repeated:
+        are = f"{repeated:,} pairs are" if repeated > 1 else "1 pair is"
+        clean = f"{are} left out, because they are near duplicates of pairs in other sets"
+    elif not is_clean:
+        clean = "the training text has no near duplicate of another set"
+    return f"{sizes} pairs; {clean}"
 
 
 def read_given(given: Sequence[ParallelText]) -> tuple[Sides, int]:
@@ -207,48 +222,50 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def settings_for(wish: Wish, found: Survey, plan: Plan) -> ChosenSettings:
-    """Return the settings for a corpus, or for the model to fine-tune; see `fitting_settings`."""
-    if wish.start:
-        return fine_tuning_settings(found.facts, wish.start)
+def suitable_settings(request: RecipeRequest, facts: CorpusFacts, plan: Plan) -> ChosenSettings:
+    """Return the settings for a corpus, or for the model to fine-tune."""
+    if request.start:
+        return fine_tuning_settings(facts, request.start)
+    has_gpu = request.has_gpu
+    if has_gpu is None:  # look only if that matters
+        has_gpu = needs_gpu(facts) and pick_device().type == "cuda"
+    text = request.text
+    return fitting_settings(
+        facts, lambda: training_pairs(text.pairs(), plan, str(text.paths[0])), has_gpu=has_gpu
+    )
 
-    def training() -> Iterator[Pair]:
-        every = placed(wish.text.pairs(), plan, str(wish.text.paths[0]))
-        return (pair for kind, pair in every if kind == "train")
 
-    return fitting_settings(found.facts, training, has_gpu=has_gpu(wish, found))
-
-
-def write_files(wish: Wish, text: str, origin: Origin, plan: Plan | None) -> dict[str, int]:
+def write_files(
+    request: RecipeRequest, text: str, origin: Origin, plan: Plan | None
+) -> dict[str, int]:
     """Write the recipe, and the sets with their origin if the text is divided: all or nothing.
 
     Returns the number of pairs by set.
     """
     if plan is None:
-        write_text(wish.output, text)
+        write_text(request.output, text)
         return {}
-    check_folder(wish.folder)
-    with atomic_folder(wish.folder) as partial:
-        sets = write_sets(wish, plan, partial)
-        origin.write(partial)
+    check_folder(request.folder)
+    with atomic_folder(request.folder) as partial:
+        sets = write_sets(request, plan, partial)
+        write_text(partial / ORIGIN, json_text(origin, indent=1) + "\n")
     try:
-        write_text(wish.output, text)
+        write_text(request.output, text)
     except BaseException:
-        shutil.rmtree(wish.folder, ignore_errors=True)
+        shutil.rmtree(request.folder, ignore_errors=True)
         raise
     return sets
 
 
-def write_sets(wish: Wish, plan: Plan, folder: Path) -> dict[str, int]:
+def write_sets(request: RecipeRequest, plan: Plan, folder: Path) -> dict[str, int]:
     """Write the pairs of the corpus into files of a folder; return the numbers of pairs by set."""
-    counts = dict.fromkeys(wish.files, 0)
-    pairs = shown(wish.text.pairs(), "write")
+    text, counts = request.text, dict.fromkeys(request.files, 0)
     with ExitStack() as stack:
         streams = {
             kind: [stack.enter_context(text_file(folder / name)) for name in names]
-            for kind, names in wish.files.items()
+            for kind, names in request.files.items()
         }
-        for kind, pair in placed(pairs, plan, str(wish.text.paths[0])):
+        for kind, pair in placed(shown(text, "write"), plan, str(text.paths[0])):
             if kind in counts:  # the others are removed
                 counts[kind] += 1
                 for stream, segment in zip(streams[kind], pair, strict=True):
@@ -256,19 +273,16 @@ def write_sets(wish: Wish, plan: Plan, folder: Path) -> dict[str, int]:
     return counts
 
 
-def shown(pairs: Iterable[Pair], what: str) -> Iterable[Pair]:
-    """Return pairs with a progress bar that counts them."""
-    return progress_bar(iterable=pairs, unit="pair", unit_scale=True, desc=what)
-
-
-def warn(wish: Wish, found: Survey, shared: int, notify: Notify) -> None:
+def warn(
+    request: RecipeRequest, facts: CorpusFacts, overlap: int, shared: int, notify: Notify
+) -> None:
     """Print notes that a user should read before training."""
-    if not wish.start:
-        for line in few_pairs_notes(found.facts.pairs):
+    if not request.start:
+        for line in few_pairs_notes(facts.pairs):
             notify(line)
-    if found.overlap:
+    if overlap:
         notify(
-            f"{found.overlap:,} more pairs are left out: their source or target is nearly equal to"
+            f"{overlap:,} more pairs are left out: their source or target is nearly equal to"
             " one in the given dev or test set, which would make scores too high"
         )
     if shared:
@@ -279,50 +293,199 @@ def warn(wish: Wish, found: Survey, shared: int, notify: Notify) -> None:
         )
 
 
-def has_gpu(wish: Wish, found: Survey) -> bool:
-    """Return whether the machine that will train has a GPU; looks only if that matters."""
-    if wish.has_gpu is not None:
-        return wish.has_gpu
-    return needs_gpu(found.facts) and pick_device().type == "cuda"
-
-
-def heading(wish: Wish, found: Survey, settings: ChosenSettings) -> list[str]:
+def heading(
+    request: RecipeRequest, facts: CorpusFacts, blank: int, settings: ChosenSettings
+) -> list[str]:
     """Return the first comments of the recipe."""
-    facts = found.facts
-    files = " and ".join(toml_value(path.name) for path in wish.text.paths)
+    files = " and ".join(toml_value(path.name) for path in request.text.paths)
     words = round(facts.words / facts.pairs)
-    rest = "the model's value" if wish.start else "its default"
-    left_out = f" {found.blank:,} pairs with an empty side do not count." if found.blank else ""
+    rest = "the model's value" if request.start else "its default"
+    left_out = f" {blank:,} pairs with an empty side do not count." if blank else ""
     return [
-        f"Recipe for {files}, written by `{wish.command}`.",
+        f"Recipe for {files}, written by `{request.command}`.",
         f"{facts.pairs:,} pairs of about {words:,} words each.{left_out}",
         *settings.notes,
         f"A setting that is not here has {rest}; `nmt settings` lists them all.",
     ]
 
 
-def data_choices(wish: Wish, *, is_divided: bool) -> list[Choice]:
-    """Return the [data] settings."""
+def with_data(
+    request: RecipeRequest, settings: ChosenSettings, *, is_divided: bool
+) -> ChosenSettings:
+    """Return settings with those of the [data] section.
+
+    is_divided: whether sets are written, or the recipe names the files as they are.
+    """
 
     def entry(kind: str, given: ParallelText | None) -> dict[str, str]:
-        if is_divided and kind in wish.files:
-            given = ParallelText(tuple(wish.folder / name for name in wish.files[kind]))
+        if is_divided and kind in request.files:
+            given = ParallelText(tuple(request.folder / name for name in request.files[kind]))
         assert given is not None  # noqa: S101 (a set is given or written)
-        return given.entry(wish.data_dir)
+        return given.entry(request.data_dir)
 
-    source, target = wish.languages
-    train = "all pairs that are not in the dev and test sets" if is_divided else ""
-    # A model's own recipe may download its text, which this training does not use.
-    downloads = []
-    if wish.start and wish.start.recipe.data.downloads:
-        downloads.append(Choice("data.downloads", []))
-    dev = "" if wish.dev else "held out; scored during training to choose the best model"
-    test = "" if wish.test else "held out; no near duplicate of it is in the training text"
-    return [
-        Choice("data.source_language", source),
-        Choice("data.target_language", target),
-        Choice("data.train", [entry("train", wish.text)], train),
-        Choice("data.dev", [entry("dev", wish.dev)], dev),
-        *downloads,
-        Choice(f"data.test.{toml_key(wish.name)}", entry("test", wish.test), test),
-    ]
+    source, target = request.languages
+    data = {
+        "data.source_language": source,
+        "data.target_language": target,
+        "data.train": [entry("train", request.text)],
+        "data.dev": [entry("dev", request.dev)],
+        # A model's own recipe may download its text, which this training does not use.
+        "data.downloads": [],
+        "data.test": {request.name: entry("test", request.test)},
+    }
+    if not (request.start and request.start.recipe.data.downloads):
+        del data["data.downloads"]
+    reasons = dict(settings.reasons)
+    if is_divided:
+        reasons["data.train"] = "all pairs that are not in the dev and test sets"
+    if not request.dev:
+        reasons["data.dev"] = "held out; scored during training to choose the best model"
+    if not request.test:
+        reasons["data.test"] = "held out; no near duplicate of it is in the training text"
+    return ChosenSettings(data | settings.values, reasons, settings.notes)
+
+
+CLEANABLE = {"encoding", "no_tab"}  # errors that `nmt clean` removes
+FEW = 5  # percent of the lines; with more, the whole file has another encoding or form
+
+
+def recipe_path(text: ParallelText, languages: tuple[str, str]) -> Path:
+    """Return the path of the recipe for a text: corpus_en_de.toml for corpus.en and corpus.de.
+
+    It is in the current folder, whatever the folder of the text. Raises UsageError for a name that
+    no recipe can have.
+    """
+    stem = text.paths[0].name
+    for endings in (PACKED, (*TABLES, *TEXT)):
+        for ending in endings:
+            stem = stem.removesuffix(ending)
+    if len(text.paths) == 1:
+        stem = CODE_PAIR.sub("", stem)
+    elif language_in_name(text.paths[0]):
+        stem = re.sub(rf"\.?{ENDING.pattern}$", "", stem)
+    path = Path(f"{'_'.join((stem.strip('.') or 'text', *languages))}.toml")
+    try:
+        recipe_from_tables({}, path.stem, str(path))
+    except NmtError as error:
+        name = repr(text.paths[0].name)
+        raise UsageError(f"a recipe cannot be named after {name}; rename the file") from error
+    return path
+
+
+def needs_recipe(request: RecipeRequest, run: RunFolder, notify: Notify) -> bool:
+    """Check a text and return whether its recipe must be written: not if an earlier call did so.
+
+    run: the run folder of the training. Raises NmtError if the check finds errors, and UsageError
+    if the recipe, its data or its run belong to something else.
+    """
+    if is_present(request.output):
+        check_origin(request, run)
+        return False
+    check_places(request, run)
+    if worker_count() > 1:
+        raise UsageError(
+            f"several workers cannot write {request.output} together; write it first with `nmt init"
+            f" {request.arguments} --output {argument(request.output)}`, then train it"
+        )
+    check_text(request, notify)
+    return True
+
+
+def check_origin(request: RecipeRequest, run: RunFolder) -> None:
+    """Raise UsageError unless the recipe that exists was made of these files as they are."""
+    output, path, known = request.output, request.folder / ORIGIN, None
+    if is_present(path):
+        known = parse_json(read_text(path, "the file", most=LARGEST), Origin, str(path))
+    now = find_origin(request)
+    other = f"write a recipe of another name: `nmt init {request.arguments} --output NAME.toml`"
+    if not is_present(request.folder):
+        raise UsageError(
+            f"{output} exists, but its text in {request.folder} is missing; put it back, or name"
+            f" its data folder (--data-dir); to start again, move {output} and {run.path}"
+            f" away; if the recipe is yours, train it with `{request.training}`"
+        )
+    if known is None:
+        raise UsageError(
+            f"{output} exists, but {path} does not name its files; train it with"
+            f" `{request.training}`, name its data folder (--data-dir), or move it away"
+        )
+    if known.sha256 != now.sha256 and known.files != now.files:
+        raise UsageError(f"{output} belongs to other files, {' and '.join(known.files)}; {other}")
+    if known.sha256 != now.sha256:
+        both = zip(now.files, known.sha256, now.sha256, strict=False)
+        changed = " and ".join(path for path, old, new in both if old != new)
+        raise UsageError(
+            f"{changed} changed since {output} was written; `{request.training}`"
+            f" trains on the old text; to start again, move {output}, {request.folder} and"
+            f" {run.path} away"
+        )
+    if known.init_from != now.init_from:
+        raise UsageError(
+            f"{output} was written to start from {known.init_from or 'random weights'}, not"
+            f" from {now.init_from or 'random weights'} (--init-from); {other}"
+        )
+
+
+def check_places(request: RecipeRequest, run: RunFolder) -> None:
+    """Raise UsageError unless the recipe, its sets and its run can be written to new places."""
+    output, folder = request.output, request.folder
+    if run.is_in_use() or is_present(run.recipe):
+        raise UsageError(
+            f"{run.path} holds a training already, but the recipe {output} does not exist; resume"
+            f" it with `nmt train {argument(run.path)}`, or name another folder (--run)"
+        )
+    check_run_folder(run.path)
+    if entries(folder):
+        raise UsageError(
+            f"the folder {folder} exists, but not its recipe {output}, as after a crash; move the"
+            " folder away and repeat the command, or name another data folder (--data-dir)"
+        )
+    check_output(output, request.text.paths, "the recipe")
+    check_new(folder / request.files["train"][0], "--data-dir")
+
+
+def check_text(request: RecipeRequest, notify: Notify) -> None:
+    """Check a text and print what was found in short; raises NmtError for errors."""
+    task = Task((ParallelText(request.text.paths, "text"),), languages=request.languages)
+    report = check_corpus(task, CheckLimits())
+    for line in brief_lines(report):
+        notify(line)
+    files = arguments(*request.text.paths)
+    findings = [finding for text in report.texts for finding in text.findings]
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if not errors:
+        if findings:
+            notify(
+                f"`nmt check {files}` prints the full report, and `nmt clean {files} -o"
+                f" {new_names(request).prefix}` removes bad pairs"
+            )
+        return
+    fix = suggest_fix(request, errors)
+    if is_cleanable(errors):
+        train = f"nmt train {request.files_and_languages(new_names(request).sides())}"
+        fix += f", then `{train}`"
+    title = " and ".join(map(str, request.text.paths))
+    raise NmtError(f"{title} cannot be trained on; {fix}; `nmt check {files}` says more")
+
+
+def is_cleanable(errors: Sequence[Finding]) -> bool:
+    """Return whether `nmt clean` removes what is wrong."""
+    return all(error.kind in CLEANABLE and error.percent <= FEW for error in errors)
+
+
+def suggest_fix(request: RecipeRequest, errors: Sequence[Finding]) -> str:
+    """Return what to do about the errors of a text."""
+    if is_cleanable(errors):
+        prefix = new_names(request).prefix
+        return f"leave these lines out: `nmt clean {arguments(*request.text.paths)} -o {prefix}`"
+    return "correct the files as the report says"
+
+
+def new_names(request: RecipeRequest) -> Names:
+    """Return the names of files, of which none exists, for the cleaned text and its rest."""
+    given = request.languages, request.text.paths
+    for number in count(1):
+        names = Names.of(f"clean{number if number > 1 else ''}", *given)
+        if not any(map(is_present, (*names.sides(), names.path(f"{REJECTED}.tsv")))):
+            break
+    return names

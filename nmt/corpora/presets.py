@@ -1,26 +1,24 @@
-"""Choose settings that suit a corpus, each with its reason.
+"""Choose settings that suit a corpus, each with its reason: from a table, or for fine-tuning.
 
-Three recipes were tuned on corpora of different sizes. A corpus of such a size gets these settings;
-between two sizes, settings lie between those of both recipes. The vocabulary and the length of the
-training also depend on the corpus itself.
+A row of the table has the settings for corpora up to a size. Three rows are recipes that were tuned
+on corpora of their sizes; the other rows reach from one of these sizes to the next.
 """
 
 import math
+import os
 import textwrap
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from nmt.config import DECLARED, ModelSettings, Recipe
-from nmt.recipe.files import read_recipe
+from nmt.config import DECLARED, Recipe
+from nmt.errors import UsageError
+from nmt.recipe.files import ENDING, model_tables, read_recipe
+from nmt.recipe.removed import used_removed, without_removed
 from nmt.recipe.rules import SPECIAL_TOKENS
 from nmt.recipe.settings import get_setting
-from nmt.recipe.toml import toml_value
-from nmt.text.learning import FEWEST_TOKENS
-
-# A corpus whose place is this close to a tuned one gets the settings that were tuned.
-MARGIN = 0.05
+from nmt.recipe.toml import recipe_from_tables, toml_key, toml_value
 
 
 @dataclass(frozen=True)
@@ -42,66 +40,208 @@ class CorpusFacts:
         return max(1.4 * self.words, self.characters / 4) + self.pairs
 
 
+SMALL, MEDIUM, LARGE = "multi30k_en_de", "tatoeba_en_de", "wmt14_en_de_base"
+TUNED_ON = {SMALL: 29_000, MEDIUM: 165_813, LARGE: 4_500_000}  # pairs
+COLUMNS = (
+    "tokenizer.vocab_size",
+    "model.d_model",
+    "model.d_ff",
+    "model.encoder_layers",  # and as many of the decoder
+    "model.heads",
+    "model.dropout",
+    "train.batch_source_tokens",  # and as many target tokens
+    "train.warmup_updates",
+    "train.learning_rate_scale",
+    "train.max_updates",
+    "train.checkpoint_updates",
+)
+# Settings that a row has from its recipe, or from the first of two.
+INHERITED = (
+    "model.positions",
+    "model.norm",
+    "model.activation",
+    "train.average_checkpoints",
+    "decode.beam_size",
+    "decode.length_penalty",
+)
+PATIENCE = 5  # validations; the checkpoints since the best one are then those that are averaged
+
+
 @dataclass(frozen=True)
-class StartingPoint:
-    """Name a recipe that was tuned, here or by the paper, and the size of its corpus."""
+class Preset:
+    """Hold the settings for corpora up to a size."""
 
-    recipe: str
-    title: str  # of the corpus
-    pairs: int
-    tokens: float  # as `CorpusFacts` estimates them
-    epochs: float
-    updates: tuple[int, int]  # fewest and most for corpora of about this size
+    most_tokens: float  # of the corpus, as `CorpusFacts` estimates them
+    numbers: tuple[float, ...]  # values of COLUMNS
+    recipes: tuple[str, ...]  # that were tuned; two: the settings lie between theirs
+    reason: str  # why the settings suit corpora of this size
+    needs_gpu: bool = False
 
-
-SMALL = StartingPoint("multi30k_en_de", "Multi30k", 29_000, 540_000, 61, (4_200, 14_000))
-MEDIUM = StartingPoint("tatoeba_en_de", "Tatoeba", 165_813, 1_726_000, 18, (16_000, 42_000))
-LARGE = StartingPoint("wmt14_en_de_base", "WMT14", 4_500_000, 165e6, 15, (7_000, 100_000))
-
-
-@dataclass(frozen=True)
-class Place:
-    """Place a corpus between two starting points, by the logarithm of its tokens."""
-
-    lower: StartingPoint
-    upper: StartingPoint
-    share: float  # 0: as small as the lower one, or smaller; 1: as large as the upper one
+    def values(self) -> dict[str, Any]:
+        """Return the settings by name."""
+        tuned = read_recipe(self.recipes[0])
+        values: dict[str, Any] = dict(zip(COLUMNS, self.numbers, strict=True))
+        values |= {name: get_setting(tuned, name) for name in INHERITED}
+        values["model.decoder_layers"] = values["model.encoder_layers"]
+        values["model.d_k"] = values["model.d_model"] // values["model.heads"]
+        values["model.d_v"] = values["model.d_k"]
+        values["train.batch_target_tokens"] = values["train.batch_source_tokens"]
+        values["train.precision"] = "auto"
+        if self.recipes != (LARGE,):  # the paper validates and ends by updates alone
+            values["train.validate_updates"] = 2 * values["train.checkpoint_updates"]
+            values["train.patience"] = PATIENCE
+        return values
 
     @property
-    def is_between(self) -> bool:
-        """Return True unless the settings are those of one starting point."""
-        return 0 < self.share < 1
-
-    @property
-    def nearest(self) -> StartingPoint:
-        """Return the nearer starting point."""
-        return self.upper if self.share > 0.5 else self.lower
-
-    def mean(self, lower: float, upper: float) -> float:
-        """Return a value between those of the starting points, on a straight line."""
-        return lower + (upper - lower) * self.share
-
-    def ratio_mean(self, lower: float, upper: float) -> float:
-        """Return a value between those of the starting points, on a straight line of logarithms."""
-        return float(lower ** (1 - self.share) * upper**self.share)
-
-    def whole(self, lower: int, upper: int) -> int:
-        """Return a whole number between two of them; it has two digits unless it is one of them."""
-        if lower == upper or not self.is_between:
-            return upper if self.share else lower
-        return round_down(self.ratio_mean(lower, upper))
+    def origin(self) -> str:
+        """Return a sentence about the recipes that the settings come from."""
+        first, *others = self.recipes
+        gpu = " It needs a GPU." if self.needs_gpu else ""
+        if not others:
+            return (
+                f'The model has the sizes of the recipe "{first}", which was tuned on'
+                f" {TUNED_ON[first]:,} pairs.{gpu}"
+            )
+        names = " and ".join(f'"{name}" ({TUNED_ON[name]:,} pairs)' for name in self.recipes)
+        return f"The sizes of the model lie between those of the recipes {names}.{gpu}"
 
 
-def place_of(tokens: float, lower: StartingPoint, upper: StartingPoint) -> Place:
-    """Return the place of a corpus with so many tokens."""
-    distance = math.log(upper.tokens / lower.tokens)
-    share = math.log(max(1.0, tokens) / lower.tokens) / distance
-    return Place(lower, upper, min(1.0, max(0.0, (share - MARGIN) / (1 - 2 * MARGIN))))
+# fmt: off
+PRESETS = (  # by size: Multi30k has about 540,000 tokens, Tatoeba 1.7 million, WMT14 165 million
+    Preset(100_000, (1_000, 128, 256, 4, 4, 0.3, 2_048, 1_000, 1.43, 4_200, 150), (SMALL,),
+           "a wider model would memorise so few; they need few tokens, but some thousand updates"),
+    Preset(250_000, (3_000, 128, 256, 4, 4, 0.3, 2_048, 1_000, 1.43, 5_600, 200), (SMALL,),
+           "a wider model would memorise so few; they need fewer tokens and updates than Multi30k"),
+    Preset(720_000, (8_000, 128, 256, 4, 4, 0.3, 2_048, 1_000, 1.43, 14_000, 500), (SMALL,),
+           "a wider model would memorise so few instead of learning from them; these sizes were"
+           " tuned on Multi30k"),
+    Preset(1_300_000, (8_000, 192, 384, 4, 4, 0.2, 2_048, 900, 1.44, 15_400, 550),
+           (SMALL, MEDIUM), "between Multi30k and Tatoeba, for which widths of 128 and 256 were"
+           " tuned; nothing was measured there"),
+    Preset(3_000_000, (8_000, 256, 512, 4, 4, 0.15, 2_048, 800, 1.36, 15_960, 570), (MEDIUM,),
+           "about as much text as Tatoeba, for which this width was tuned"),
+    Preset(9_000_000, (12_000, 256, 512, 4, 4, 0.15, 2_048, 800, 1.36, 42_000, 1_500), (MEDIUM,),
+           "more text than Tatoeba, enough for more tokens and updates; nothing was measured"
+           " there"),
+    Preset(53_000_000, (17_000, 384, 768, 5, 6, 0.1, 7_000, 1_700, 1.17, 56_000, 2_000),
+           (MEDIUM, LARGE), "between Tatoeba and WMT14, for which widths of 256 and 512 were"
+           " tuned; nothing was measured there", needs_gpu=True),
+    Preset(math.inf, (37_000, 512, 2_048, 6, 8, 0.1, 25_000, 4_000, 1.0, 100_000, 1_500),
+           (LARGE,), "enough text for the paper's base model", needs_gpu=True),
+)
+# fmt: on
+
+
+def preset_for(facts: CorpusFacts, *, has_gpu: bool) -> Preset:
+    """Return the row for a corpus; without a GPU, the last one that needs none has no limit."""
+    rows = [preset for preset in PRESETS if has_gpu or not preset.needs_gpu]
+    return next((preset for preset in rows if facts.tokens <= preset.most_tokens), rows[-1])
 
 
 def needs_gpu(facts: CorpusFacts) -> bool:
     """Return whether a corpus is so large that a GPU allows for better settings."""
-    return place_of(facts.tokens, MEDIUM, LARGE).share > 0
+    return preset_for(facts, has_gpu=True).needs_gpu
+
+
+@dataclass(frozen=True)
+class ChosenSettings:
+    """Hold settings that differ from those they would have otherwise."""
+
+    values: dict[str, Any]  # by name, in the order of a recipe
+    reasons: dict[str, str]  # by name, also of settings that keep their defaults
+    notes: tuple[str, ...] = ()  # about the whole recipe
+
+    def value(self, name: str) -> Any:
+        """Return a setting's value, its default if it was not chosen."""
+        return self.values.get(name, DECLARED[name].metadata["default"])
+
+
+def choose_settings(facts: CorpusFacts, *, has_gpu: bool) -> ChosenSettings:
+    """Return the settings that suit a corpus and the machine that will train on it."""
+    preset = preset_for(facts, has_gpu=has_gpu)
+    values = preset.values()
+    reasons = explain(facts, values) | {"model.d_model": f"{facts.pairs:,} pairs: {preset.reason}"}
+    fit_vocabulary(facts, values, reasons)
+    changed = {
+        name: values[name]
+        for name, setting in DECLARED.items()
+        if name in values and values[name] != setting.metadata["default"]
+    }
+    notes = [preset.origin]
+    if needs_gpu(facts) and not has_gpu:
+        notes.append(
+            "A larger model would suit such a large corpus, but needs a GPU; `nmt init --gpu`"
+            " chooses it."
+        )
+    return ChosenSettings(changed, reasons, tuple(notes))
+
+
+REASONS = {
+    "model.d_ff": "inner width of the feed-forward layers",
+    "model.norm": "pre-norm, rotary positions and SwiGLU are newer than the paper; they train"
+    " several times faster",
+    "train.precision": "bf16 if it is faster on this device",
+    "train.average_checkpoints": "the final model is the average of these",
+    "train.validate_updates": "updates between two scores on the dev set",
+    "train.patience": f"stop after {PATIENCE} validations without a better score",
+    "decode.length_penalty": "beam and penalty were best on the dev set of that recipe; try others"
+    " on yours",
+}
+
+
+def explain(facts: CorpusFacts, values: dict[str, Any]) -> dict[str, str]:
+    """Return the reasons for the settings of a row, by name."""
+    batch, updates = values["train.batch_source_tokens"], values["train.max_updates"]
+    per_epoch = max(1.0, facts.tokens / batch)
+    at_once, passes = max(1, round(facts.pairs / per_epoch)), math.ceil(per_epoch)
+    epochs = max(1, round(updates / per_epoch))
+    times = "once" if epochs == 1 else f"up to {epochs:,} times"
+    vocabulary, warmup = values["tokenizer.vocab_size"], values["train.warmup_updates"]
+    scale = values["train.learning_rate_scale"]
+    rate = f"{scale / math.sqrt(values['model.d_model'] * warmup):.4f}"
+    return {
+        **REASONS,
+        "tokenizer.vocab_size": f"in {facts.pairs:,} pairs, each of {vocabulary:,} tokens occurs"
+        f" about {round_down(facts.tokens / vocabulary):,} times on average in each language; rare"
+        " tokens are learned badly",
+        "model.dropout": f"each pair is seen {times}; dropout prevents that it is learned by heart",
+        "train.batch_source_tokens": f"tokens of each side in an update: about {at_once:,} pairs,"
+        f" {passes:,} update{'s' * (passes > 1)} for each pass over the corpus",
+        "train.warmup_updates": f"the learning rate rises to {rate} in"
+        f" {100 * warmup / updates:.2g} % of the updates; training may diverge if it starts so"
+        " high",
+        "train.learning_rate_scale": f"maximum {rate}",
+        "train.max_updates": f"at most; about {epochs:,} epoch{'s' * (epochs > 1)} of this corpus",
+    }
+
+
+MANY_CHARACTERS = 1000  # distinct ones: a script such as Chinese, or stray characters
+RARE_SHARE = 0.0005  # of the text: what the rarest characters of such a text may make up
+
+
+def fit_vocabulary(facts: CorpusFacts, values: dict[str, Any], reasons: dict[str, str]) -> None:
+    """Change a vocabulary that does not fit the text, and cover only the frequent characters.
+
+    A text has at least its characters and, as whole words, half of its distinct words as possible
+    tokens.
+    """
+    name, alphabet = "tokenizer.vocab_size", facts.alphabet
+    if facts.alphabet > MANY_CHARACTERS:
+        alphabet = facts.frequent_alphabet
+        values["tokenizer.character_coverage"] = 1 - RARE_SHARE
+        reasons["tokenizer.character_coverage"] = (
+            f"the text has {facts.alphabet:,} distinct characters, most of them rare"
+        )
+    smallest = len(SPECIAL_TOKENS) + alphabet + 1
+    largest = len(SPECIAL_TOKENS) + alphabet + facts.distinct_words // 2
+    if values[name] > largest:
+        values[name] = largest
+        reasons[name] = "the text has too few different words for many more tokens"
+    if values[name] < smallest + alphabet:
+        values[name] = max(smallest, min(largest, smallest + alphabet))
+        reasons[name] = f"room for {alphabet:,} distinct characters, and as many longer tokens"
+    if facts.most_tokens and values[name] > facts.most_tokens:
+        values[name], reasons[name] = facts.most_tokens, "the most that so small a text allows"
 
 
 def round_down(number: float) -> int:
@@ -111,60 +251,117 @@ def round_down(number: float) -> int:
     return whole // unit * unit
 
 
+@dataclass(frozen=True)
+class StartModel:
+    """A model file that a training starts from."""
+
+    path: Path  # as the user names it
+    recipe: Recipe
+    removed: tuple[str, ...] = ()  # removed settings that its training used
+
+    def link(self, output: Path) -> str:
+        """Return the name by which a recipe at `output` extends the model."""
+        if self.path.is_absolute():
+            return self.path.as_posix()
+        return Path(os.path.relpath(self.path, output.parent)).as_posix()
+
+
+def read_start_model(path: Path) -> StartModel:
+    """Return a model file with its recipe.
+
+    Raises NmtError if it is not a model, UsageError if no recipe can extend it.
+    """
+    tables = model_tables(path)
+    recipe = recipe_from_tables(without_removed(tables), path.stem, f"the recipe inside {path}")
+    if path.suffix != ENDING:  # a recipe that is extended has another ending
+        raise UsageError(f"the name of the model {path} must end in {ENDING}; rename the file")
+    return StartModel(path, recipe, tuple(used_removed(tables)))
+
+
+EPOCHS = 10  # at most; patience usually ends the training before
+UPDATES = (280, 14_000)  # fewest and most
+BATCH_TOKENS = (500, 4000)  # fewest and most of an update
+UPDATES_PER_EPOCH = 50  # of a small corpus; its batches are smaller
+CHECKPOINTS = 28  # in a training
+WARMUP_SHARE = 0.1  # of the updates
+# The highest learning rate is this number over d_model: 0.0001 for the paper's base. It is a
+# seventh of the paper's, because a trained model should keep what it knows.
+RATE_TIMES_WIDTH = 0.05
+
+
+def fine_tuning_settings(facts: CorpusFacts, model: StartModel) -> ChosenSettings:
+    """Return the settings of a training that starts from a model and ends within some epochs."""
+    fewest, most = BATCH_TOKENS
+    batch = round_down(min(most, max(fewest, facts.tokens / UPDATES_PER_EPOCH)))
+    per_epoch = max(1.0, facts.tokens / batch)
+    interval = round_down(min(UPDATES[1], max(UPDATES[0], EPOCHS * per_epoch)) / CHECKPOINTS)
+    updates = interval * CHECKPOINTS
+    warmup = round_down(WARMUP_SHARE * updates)
+    width = model.recipe.model.d_model
+    rate = RATE_TIMES_WIDTH / width
+    values = {
+        "train.init_from": str(model.path),
+        "train.precision": "auto",
+        "train.batch_source_tokens": batch,
+        "train.batch_target_tokens": batch,
+        "train.max_updates": updates,
+        "train.patience": PATIENCE,
+        "train.cooldown_updates": 0,
+        "train.warmup_updates": warmup,
+        "train.learning_rate_scale": round(rate * math.sqrt(width * warmup), 4),
+        "train.checkpoint_updates": interval,
+        "train.checkpoint_minutes": 0.0,
+        "train.validate_updates": 2 * interval,
+    }
+    place = "" if model.path.is_absolute() else "; relative to the folder where nmt is run"
+    reasons = REASONS | {
+        "train.init_from": f"weights and vocabulary to start from{place}",
+        "train.batch_source_tokens": "tokens per update",
+        "train.max_updates": f"at most; about {round(updates / per_epoch):,} epochs of this corpus",
+        "train.cooldown_updates": "patience may end the training at any update",
+        "train.learning_rate_scale": f"maximum {rate:.6f}: small, so that the model keeps what it"
+        " knows",
+        "train.checkpoint_minutes": "by updates, also in a short training",
+    }
+    path, removed = model.path, " and ".join(model.removed)
+    notes = [f"The recipe extends {path}: model, vocabulary and search are those of this model."]
+    if removed:
+        notes.append(
+            f"The model was trained with {removed}, which was removed and has no effect here."
+        )
+    # A 0 replaces another value of the model's own recipe.
+    needed = {
+        name: value for name, value in values.items() if value or get_setting(model.recipe, name)
+    }
+    return ChosenSettings(needed, reasons, tuple(notes))
+
+
 LONGEST_LINE = 100  # of a recipe; a comment that is too long stands above its setting
 
 
-@dataclass(frozen=True)
-class Choice:
-    """Hold a setting, its value, and the reason for it as a comment."""
-
-    name: str  # section.key
-    value: Any
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class ChosenSettings:
-    """Hold the settings that differ from the defaults, in the order of a recipe."""
-
-    start: StartingPoint | None  # the nearest tuned recipe; None: a model
-    choices: tuple[Choice, ...]
-    notes: tuple[str, ...] = ()  # notes about the whole recipe
-    considered: tuple[Choice, ...] = ()  # the choices with those that equal the defaults
-
-    def value(self, name: str) -> Any:
-        """Return a setting's value, its default if it was not chosen."""
-        chosen = {each.name: each.value for each in self.choices}
-        return chosen.get(name, DECLARED[name].metadata["default"])
-
-    def reason(self, name: str) -> str:
-        """Return the reason for a setting, also for one that equals its default."""
-        return next((each.reason for each in self.considered if each.name == name), "")
-
-
-def commented_recipe(
-    heading: Sequence[str], data: Iterable[Choice], settings: ChosenSettings, extends: str = ""
-) -> str:
+def commented_recipe(heading: Sequence[str], settings: ChosenSettings, extends: str = "") -> str:
     """Return a recipe as TOML with a comment beside or above each setting that has a reason.
 
-    heading: the first lines, as sentences. data: the [data] settings; a name may have a third part,
-    as in `data.test.mine`. extends: what the recipe extends, or "".
+    heading: the first lines, as sentences. extends: what the recipe extends, or "".
     """
     lines = [f"# {part}" for line in heading for part in wrapped(line)]
     if extends:
         lines += ["", f"extends = {toml_value(extends)}"]
-    section = ""
-    for each in (*data, *settings.choices):
-        name, _, key = each.name.partition(".")
-        if name != section:
-            lines += ["", f"[{name}]"]
-            section = name
-        line = f"{key} = {toml_value(each.value)}"
-        beside = f"{line} # {each.reason}" if each.reason else line
+    last = ""
+    for name, value in settings.values.items():
+        section, _, key = name.partition(".")
+        if section != last:
+            lines += ["", f"[{section}]"]
+            last = section
+        line, reason = f"{key} = {toml_value(value)}", settings.reasons.get(name, "")
+        if name == "data.test":
+            ((test, files),) = value.items()
+            line = f"{key}.{toml_key(test)} = {toml_value(files)}"
+        beside = f"{line} # {reason}" if reason else line
         if len(beside) <= LONGEST_LINE:
             lines.append(beside)
         else:
-            lines += [*(f"# {part}" for part in wrapped(each.reason)), line]
+            lines += [*(f"# {part}" for part in wrapped(reason)), line]
     return "\n".join(lines) + "\n"
 
 
@@ -173,311 +370,3 @@ def wrapped(comment: str) -> list[str]:
     return textwrap.wrap(
         comment, LONGEST_LINE - len("# "), break_long_words=False, break_on_hyphens=False
     )
-
-
-MANY_CHARACTERS = 1000  # distinct ones: a script such as Chinese, or stray characters
-RARE_SHARE = 0.0005  # of the text: what the rarest characters of such a text may make up
-TUNED, LARGEST = 8_000, 37_000  # tokens of the tuned recipes, and of the paper
-WHOLE_SHARE = 0.9  # of Multi30k's pairs or tokens: a text with so much gets its vocabulary
-MOST_ON_CPU = 16_000  # with more, the output layer of a small model takes most of the time
-
-
-def vocabulary(facts: CorpusFacts, *, has_gpu: bool) -> list[Choice]:
-    """Return the size of the vocabulary, and the share of characters that it covers.
-
-    The size is one that the text is large enough for: a text has at least its characters and, as
-    whole words, half of its distinct words as possible tokens.
-    """
-    alphabet, coverage = facts.alphabet, []
-    if facts.alphabet > MANY_CHARACTERS:
-        alphabet = facts.frequent_alphabet
-        reason = f"the text has {facts.alphabet:,} distinct characters, most of them rare"
-        coverage = [Choice("tokenizer.character_coverage", 1 - RARE_SHARE, reason)]
-    wanted, reason = by_amount(facts, has_gpu=has_gpu)
-    smallest = len(SPECIAL_TOKENS) + alphabet + 1
-    largest = len(SPECIAL_TOKENS) + alphabet + facts.distinct_words // 2
-    if wanted > largest:
-        wanted, reason = largest, "the text has too few different words for many more tokens"
-    if wanted < smallest + alphabet:
-        wanted = max(smallest, min(largest, smallest + alphabet))
-        reason = f"room for {alphabet:,} distinct characters, and as many longer tokens"
-    if facts.most_tokens and wanted > facts.most_tokens:
-        wanted, reason = facts.most_tokens, "the most that so small a text allows"
-    return [Choice("tokenizer.vocab_size", wanted, reason), *coverage]
-
-
-def by_amount(facts: CorpusFacts, *, has_gpu: bool) -> tuple[int, str]:
-    """Return the size of the vocabulary by the amount of text, and the reason."""
-    pairs = f"{facts.pairs:,} pairs"
-    share = max(facts.pairs / SMALL.pairs, facts.tokens / SMALL.tokens) / WHOLE_SHARE
-    place = place_of(facts.tokens, MEDIUM, LARGE)
-    if share < 1:
-        size = max(FEWEST_TOKENS, round_down(share * TUNED))
-        return size, f"{pairs} are few: of more tokens, most would be too rare to be learned"
-    size = round(place.ratio_mean(TUNED, LARGEST) / 1000) * 1000
-    if size == TUNED:
-        times = round_down(facts.tokens / TUNED)
-        return TUNED, (
-            f"in {pairs}, each of {TUNED:,} tokens occurs about {times:,} times on average in each"
-            f" language, enough to be learned; as in the recipes for {SMALL.title} and"
-            f" {MEDIUM.title}"
-        )
-    if size > MOST_ON_CPU and not has_gpu:
-        return (
-            MOST_ON_CPU,
-            "the text is large enough for more tokens, but they would be slow on a CPU",
-        )
-    return int(size), f"{pairs} show many words often enough to be tokens of their own"
-
-
-WIDTH_STEP = 64  # of d_model
-FEWEST_HEADS, HEAD_WIDTH = 4, 64
-DROPOUT_STEP = 0.05
-LITTLE_DROPOUT = 0.1
-ROUNDING = 1e-6  # updates; a mean of logarithms may be a little less than a whole number
-CHECKPOINTS = (
-    28  # in a training; the last 10, a third of it, are averaged, as in both tuned recipes
-)
-PATIENCE = 5  # validations; the checkpoints since the best one are then those that are averaged
-
-
-def choose_settings(facts: CorpusFacts, *, has_gpu: bool) -> ChosenSettings:
-    """Return the settings that suit a corpus and the machine that will train on it."""
-    place = place_of(facts.tokens, MEDIUM, LARGE)
-    # A GPU helps only if the model for it is wider.
-    is_too_large = not has_gpu and model_at(place).d_model > model_of(MEDIUM).d_model
-    if not has_gpu or not place.share:
-        place = place_of(facts.tokens, SMALL, MEDIUM)
-    length = length_of(facts, place)
-    choices = [
-        *vocabulary(facts, has_gpu=has_gpu),
-        *shape(facts, place, length, is_too_large=is_too_large),
-        *training(facts, place, length),
-        *search(recipe_of(place.nearest)),
-    ]
-    order = list(DECLARED)
-    choices.sort(key=lambda each: order.index(each.name))
-    changed = [each for each in choices if each.value != DECLARED[each.name].metadata["default"]]
-    notes = [about_size(place)]
-    if is_too_large:
-        notes.append(
-            "A larger model would suit such a large corpus, but needs a GPU; `nmt init --gpu`"
-            " chooses it."
-        )
-    return ChosenSettings(place.nearest, tuple(changed), tuple(notes), tuple(choices))
-
-
-def about_size(place: Place) -> str:
-    """Return a sentence about the recipes that the sizes of the model come from."""
-    if is_paper(place):
-        pairs = f"{LARGE.pairs:,}"
-        return f"The model is the paper's base, which was tuned on {pairs} pairs. It needs a GPU."
-    model = model_at(place)
-    for start in (place.lower, place.upper):
-        if replace(model, dropout=0.0) == replace(model_of(start), dropout=0.0):
-            return (
-                f'The model has the sizes of the recipe "{start.recipe}", which was tuned on'
-                f" {start.pairs:,} pairs."
-            )
-    lower, upper = (
-        f'"{each.recipe}" ({each.pairs:,} pairs)' for each in (place.lower, place.upper)
-    )
-    return f"The sizes of the model lie between those of the recipes {lower} and {upper}."
-
-
-@lru_cache
-def recipe_of(start: StartingPoint) -> Recipe:
-    """Return a tuned recipe."""
-    return read_recipe(start.recipe)
-
-
-def model_of(start: StartingPoint) -> ModelSettings:
-    """Return the model of a tuned recipe."""
-    return recipe_of(start).model
-
-
-def model_at(place: Place) -> ModelSettings:
-    """Return the model of a tuned recipe, or one between two, in the layers of the smaller one."""
-    lower, upper = model_of(place.lower), model_of(place.upper)
-    if not place.is_between:
-        return upper if place.share else lower
-    width = WIDTH_STEP * round(place.mean(lower.d_model, upper.d_model) / WIDTH_STEP)
-    heads = max(FEWEST_HEADS, width // HEAD_WIDTH)
-    dropout = DROPOUT_STEP * round(place.mean(lower.dropout, upper.dropout) / DROPOUT_STEP)
-    return replace(
-        lower,
-        encoder_layers=round(place.mean(lower.encoder_layers, upper.encoder_layers)),
-        decoder_layers=round(place.mean(lower.decoder_layers, upper.decoder_layers)),
-        d_model=width,
-        d_ff=width * lower.d_ff // lower.d_model,
-        heads=heads,
-        d_k=width // heads,
-        d_v=width // heads,
-        dropout=round(dropout, 2),
-    )
-
-
-@dataclass(frozen=True)
-class Length:
-    """Describe the length of a training."""
-
-    batch_tokens: int  # of each side
-    updates: int
-    interval: int  # updates between two checkpoints
-    per_epoch: float  # updates
-    limit: str = ""  # "fewest" or "most" updates, if that is why there are not more or fewer
-
-    @property
-    def epochs(self) -> int:
-        """Return how often each pair is seen."""
-        return max(1, round(self.updates / self.per_epoch))
-
-
-def length_of(facts: CorpusFacts, place: Place) -> Length:
-    """Return how long a training on a corpus takes; that of the paper's base is the paper's."""
-    lower, upper = (recipe_of(each).train for each in (place.lower, place.upper))
-    batch_tokens = place.whole(lower.batch_source_tokens, upper.batch_source_tokens)
-    per_epoch = max(1.0, facts.tokens / batch_tokens)
-    if is_paper(place):
-        return Length(batch_tokens, upper.max_updates, upper.checkpoint_updates, per_epoch)
-    fewest, most = map(place.ratio_mean, place.lower.updates, place.upper.updates)
-    epochs = place.ratio_mean(place.lower.epochs, place.upper.epochs)
-    wanted = epochs * per_epoch
-    limit = "fewest" if wanted < fewest else "most" if wanted > most else ""
-    updates = min(most, max(fewest, wanted)) + ROUNDING
-    interval = round_down(updates / CHECKPOINTS)
-    return Length(batch_tokens, interval * CHECKPOINTS, interval, per_epoch, limit)
-
-
-def is_paper(place: Place) -> bool:
-    """Return whether the settings are those of the paper's base model."""
-    return place.upper is LARGE and place.share == 1
-
-
-def shape(facts: CorpusFacts, place: Place, length: Length, *, is_too_large: bool) -> list[Choice]:
-    """Return the model settings with the reasons for them."""
-    model = model_at(place)
-    reasons = {
-        "d_model": width_reason(facts, place, is_too_large=is_too_large),
-        "d_ff": "inner width of the feed-forward layers",
-        "dropout": dropout_reason(model.dropout, length.epochs),
-        "norm": "pre-norm, rotary positions and SwiGLU are newer than the paper; they train"
-        " several times faster",
-    }
-    recipe = Recipe("chosen", model=model)
-    names = [name for name in DECLARED if name.startswith("model.")]
-    return [
-        Choice(name, get_setting(recipe, name), reasons.get(name.partition(".")[2], ""))
-        for name in names
-    ]
-
-
-def width_reason(facts: CorpusFacts, place: Place, *, is_too_large: bool) -> str:
-    """Return why the model is as wide as it is."""
-    pairs, width = f"{facts.pairs:,} pairs", model_at(place).d_model
-    widths = [model_of(each).d_model for each in (place.lower, place.upper)]
-    if is_too_large:
-        return f"{pairs} are enough for a wider model, but without a GPU it would be slow"
-    if is_paper(place):
-        return f"{pairs} are enough for the paper's base model"
-    if width == widths[0] and place.lower is SMALL:
-        return (
-            f"a wider model would memorise {pairs} instead of learning from them; tuned on"
-            f" {SMALL.title} ({SMALL.pairs:,} pairs)"
-        )
-    if width in widths:
-        near = place.lower if width == widths[0] else place.upper
-        return (
-            f"{pairs} are about as much text as {near.title} ({near.pairs:,} pairs), for which this"
-            " width was tuned"
-        )
-    return (
-        f"{pairs} are between {place.lower.title} and {place.upper.title}, for which {widths[0]}"
-        f" and {widths[1]} were tuned; between them nothing was measured"
-    )
-
-
-def dropout_reason(dropout: float, epochs: int) -> str:
-    """Return why dropout is as strong as it is."""
-    times = "once" if epochs == 1 else f"about {epochs:,} times"
-    if dropout > LITTLE_DROPOUT:
-        return f"each pair is seen {times}; without dropout it would be learned by heart"
-    return f"each pair is seen only {times}, so little dropout prevents overfitting"
-
-
-def training(facts: CorpusFacts, place: Place, length: Length) -> list[Choice]:
-    """Return the training settings: those of a tuned recipe, and a length that suits the corpus."""
-    near, tokens = recipe_of(place.nearest).train, length.batch_tokens
-    at_once = max(1, round(facts.pairs / length.per_epoch))
-    passes = math.ceil(length.per_epoch)
-    batch = (
-        f"tokens of each side in an update: about {min(facts.pairs, at_once):,} pairs,"
-        f" {passes:,} update{'s' * (passes > 1)} for each pass over the corpus"
-    )
-    warmup, peak, scale = learning_rate(place)
-    rise = f"{100 * warmup / length.updates:.2g} %"
-    warm_up = (
-        f"the learning rate rises to {peak:.4f} in {rise} of the updates; training may diverge if"
-        " it starts so high"
-    )
-    chosen = [
-        Choice("train.precision", "auto", "bf16 if it is faster on this device"),
-        Choice("train.batch_source_tokens", tokens, batch),
-        Choice("train.batch_target_tokens", tokens),
-        Choice("train.micro_batch_tokens", near.micro_batch_tokens, "tokens in memory at once"),
-        Choice("train.warmup_updates", warmup, warm_up),
-        Choice("train.learning_rate_scale", scale, f"maximum {peak:.4f}"),
-    ]
-    if is_paper(place):
-        return [*chosen, Choice("train.max_updates", length.updates, "as many as in the paper")]
-    return [
-        *chosen,
-        Choice("train.max_updates", length.updates, length_reason(place, length)),
-        Choice(
-            "train.patience", PATIENCE, f"stop after {PATIENCE} validations without a better score"
-        ),
-        Choice("train.checkpoint_updates", length.interval),
-        Choice("train.average_checkpoints", 10, "the final model is the average of these"),
-        Choice(
-            "train.validate_updates",
-            2 * length.interval,
-            "updates between two scores on the dev set",
-        ),
-    ]
-
-
-def learning_rate(place: Place) -> tuple[int, float, float]:
-    """Return the warm-up in updates, the highest learning rate, and the scale that leads to it."""
-    first, second = (recipe_of(each) for each in (place.lower, place.upper))
-    warmup = place.whole(first.train.warmup_updates, second.train.warmup_updates)
-    if not place.is_between:
-        chosen = second if place.share else first
-        return warmup, peak_of(chosen), chosen.train.learning_rate_scale
-    peak = place.ratio_mean(peak_of(first), peak_of(second))
-    return warmup, peak, round(peak * math.sqrt(model_at(place).d_model * warmup), 2)
-
-
-def peak_of(recipe: Recipe) -> float:
-    """Return the highest learning rate of a recipe."""
-    train = recipe.train
-    return train.learning_rate_scale / math.sqrt(recipe.model.d_model * train.warmup_updates)
-
-
-def length_reason(place: Place, length: Length) -> str:
-    """Return why a training is as long as it is."""
-    start = f"at most; about {length.epochs:,} epoch{'s' * (length.epochs > 1)} of this corpus"
-    if length.limit == "fewest" and not place.share:
-        return f"{start}; a model needs a few thousand updates even for few pairs"
-    if length.limit == "most" and place.share == 1:
-        return f"{start}; more would take too long without a GPU"
-    starts = (place.lower, place.upper) if place.is_between else (place.nearest,)
-    return f"{start}, as tuned on {' and '.join(each.title for each in starts)}"
-
-
-def search(recipe: Recipe) -> list[Choice]:
-    """Return the search settings; they may be changed after the training."""
-    reason = "beam and penalty were best on the dev set of that recipe; try others on yours"
-    return [
-        Choice("decode.beam_size", recipe.decode.beam_size),
-        Choice("decode.length_penalty", recipe.decode.length_penalty, reason),
-    ]

@@ -11,17 +11,21 @@ from itertools import count
 from statistics import median
 from time import perf_counter, process_time
 
+import numpy
 import torch
 
-from nmt.config import Recipe
+from nmt.config import DataSettings, Recipe
 from nmt.corpora.report import Forecast
-from nmt.corpora.survey import encoded, learn_from
+from nmt.corpora.survey import learn_from
 from nmt.errors import NmtError
 from nmt.model.transformer import Transformer
 from nmt.recipe.settings import with_settings
 from nmt.system.threads import thread_count, thread_pool_for
 from nmt.text.corpus import Pair
+from nmt.text.encode import Encoder, chunks_of
 from nmt.text.prepare import Prepared
+from nmt.text.shards import LINE, OFFSET, Shard
+from nmt.text.tokenizer import Tokenizer
 from nmt.training.feed import Feed, Pace, pace_of, plan_batches, training_feed
 from nmt.training.memory_probe import check_memory, check_model_fits
 from nmt.training.precision import measured_precision
@@ -88,6 +92,19 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
         mean_tokens = round(float(dataset.target_lengths.mean()))
         validation = validation_seconds(setup, text, network, mean_tokens)
     return whole(recipe, speed, validation, updater.precision, device)
+
+
+def encoded(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer, limits: DataSettings) -> Shard:
+    """Return the pairs that cleaning keeps, encoded in memory."""
+    encoder = Encoder(tokenizer)
+    chunks = [
+        encoder.encode(chunk, limits, "", threads=1).pairs for chunk in chunks_of(iter(pairs))
+    ]
+    lengths = numpy.concatenate([chunk.lengths for chunk in chunks])
+    offsets = numpy.zeros(len(lengths) + 1, OFFSET)
+    lengths.cumsum(out=offsets[1:])
+    lines = numpy.concatenate([chunk.lines for chunk in chunks]).astype(LINE)
+    return Shard(numpy.concatenate([chunk.ids for chunk in chunks]), offsets, lines)
 
 
 @dataclass(frozen=True)

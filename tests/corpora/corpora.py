@@ -1,7 +1,10 @@
 """Parallel text whose sides belong together, for the tests of the checks."""
 
 import random
+from collections.abc import Iterable
 from pathlib import Path
+
+from nmt.text.corpus import Pair
 
 WORDS = {
     "the": "der",
@@ -39,6 +42,11 @@ def corpus(count: int, seed: int = 1) -> Pairs:
         ]
         pairs.append((sides[0] + end, sides[1] + end))
     return pairs
+
+
+def as_pairs(texts: Iterable[tuple[str, str]]) -> list[Pair]:
+    """Return texts as the pairs that a reader yields."""
+    return [Pair(*each) for each in texts]
 
 
 def code(number: int) -> str:

@@ -12,6 +12,7 @@ from nmt.corpora.clean import TOO_LONG, CrossEntropy, Floats, Models, dual_score
 from nmt.corpora.filters import CleanBlock
 from nmt.text.corpus import Pair
 from nmt.text.facts import Hashes
+from tests.corpora.corpora import as_pairs
 
 PAIRS = [("a", "A"), ("b", "B"), ("c", "C"), ("d", "D"), ("e", "E")]
 # The scores are exp(-1), exp(-2), exp(-1), exp(-3), 0.
@@ -42,7 +43,7 @@ class Known(CrossEntropy):
 def blocks() -> Iterator[CleanBlock]:
     """Yield the pairs in two blocks, and one that other filters have emptied."""
     for first, last in ((0, 2), (2, 2), (2, 5)):
-        pairs = PAIRS[first:last]
+        pairs = as_pairs(PAIRS[first:last])
         nothing: Hashes = numpy.zeros(last - first, numpy.uint64)
         lines = numpy.arange(first, last) + 1
         yield CleanBlock(pairs, pairs, [()] * len(pairs), lines, nothing, nothing, [])

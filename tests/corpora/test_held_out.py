@@ -15,14 +15,16 @@ from nmt.corpora.held_out import (
     placed,
 )
 from nmt.errors import NmtError
+from nmt.text.corpus import Pair
+from tests.corpora.corpora import as_pairs
 
 WORDS = [f"{first}{second}{third}" for first in "bdfgk" for second in "aeiou" for third in "lmnrst"]
 
 
-def unlike(count: int) -> list[tuple[str, str]]:
+def unlike(count: int) -> list[Pair]:
     """Return pairs that have no side nearly in common."""
     sides = [f"{WORDS[n // 150]} {WORDS[n % 150]}" for n in range(count)]
-    return [(side, side.upper() + "x") for side in sides]
+    return [Pair(side, side.upper() + "x") for side in sides]
 
 
 def plan_of(corpus: HashedPairs, dev: int | None = None, test: int | None = None) -> Plan:
@@ -46,7 +48,7 @@ def test_only_the_sets_that_are_wanted_are_held_out() -> None:
     assert counts(plan) == [0, 95, 0, 5]
     kinds = [kind for kind, _ in placed(pairs, plan, "c.en")]
     assert (kinds.count("train"), kinds.count("test")) == (95, 5)
-    nothing = plan_of(HashedPairs([*pairs, ("", "")]), dev=0, test=0)
+    nothing = plan_of(HashedPairs([*pairs, Pair("", "")]), dev=0, test=0)
     assert counts(nothing) == [1, 100, 0, 0]
     assert nothing.firsts.tolist() == [*range(100), -1]
 
@@ -55,17 +57,17 @@ def test_only_the_sets_that_are_wanted_are_held_out() -> None:
     ("pairs", "message"),
     [
         ([], "c.en has no pair with text on both sides"),
-        ([("", "")], "c.en has no pair with text on both sides"),
+        ([Pair("", "")], "c.en has no pair with text on both sides"),
         (unlike(2), r"can be held out, too few for 2 and .*; give more"),
     ],
 )
-def test_too_few_groups_are_an_error(pairs: list[tuple[str, str]], message: str) -> None:
+def test_too_few_groups_are_an_error(pairs: list[Pair], message: str) -> None:
     with pytest.raises(NmtError, match=message):
         plan_of(HashedPairs(pairs))
 
 
 def test_near_duplicates_of_given_segments_are_left_out() -> None:
-    given = HashedPairs([("A dog.", "Ein Hund."), ("", "leer")]).segments()
+    given = HashedPairs(as_pairs([("A dog.", "Ein Hund."), ("", "leer")])).segments()
     hasher = HashedPairs(given=given)
     pairs = [
         ("a DOG 7", "x"),
@@ -74,7 +76,7 @@ def test_near_duplicates_of_given_segments_are_left_out() -> None:
         ("leer", "leer"),
         ("", ""),
     ]
-    assert [hasher.add(pair) for pair in pairs] == [False, False, True, True, False]
+    assert [hasher.add(pair) for pair in as_pairs(pairs)] == [False, False, True, True, False]
     assert (hasher.overlap, hasher.blank) == (2, 1)
 
 

@@ -1,49 +1,99 @@
-"""Settings that suit a corpus: those of tuned recipes, or between two of them."""
+"""Settings that suit a corpus: those of a row of the table, and those to fine-tune a model."""
 
+import math
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nmt.config import DECLARED
+from nmt.config import DECLARED, Recipe
 from nmt.corpora.presets import (
     LARGE,
     MEDIUM,
+    PRESETS,
     SMALL,
     ChosenSettings,
     CorpusFacts,
-    StartingPoint,
+    Preset,
+    StartModel,
     choose_settings,
     commented_recipe,
+    fine_tuning_settings,
     round_down,
 )
 from nmt.recipe.files import load_recipe, parse_recipe
-from nmt.recipe.settings import get_setting
+from nmt.recipe.rules import check_together
+from nmt.recipe.settings import get_setting, with_settings
 
 # Of the training text of these recipes, as `nmt init` counts them.
 MULTI30K = CorpusFacts(29_000, 345_020, 2_046_956, 110, 71, 26_000)
 TATOEBA = CorpusFacts(165_813, 1_073_087, 6_242_253, 150, 72, 60_000)
+WMT14 = replace(TATOEBA, pairs=4_500_000, words=120_000_000, distinct_words=200_000)
+ON_CPU = [preset for preset in PRESETS if not preset.needs_gpu]
 
 
 def choose(facts: CorpusFacts, *, has_gpu: bool = False) -> ChosenSettings:
     return choose_settings(facts, has_gpu=has_gpu)
 
 
+def of_size(tokens: float) -> CorpusFacts:
+    """Return a corpus with about so many tokens, which allows any vocabulary."""
+    pairs = max(1, int(tokens / 17))
+    return CorpusFacts(pairs, int((tokens - pairs) / 1.4), 0, 90, 80, 200_000)
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: f"{preset.most_tokens:g}")
+def test_every_row_is_a_recipe(preset: Preset) -> None:
+    values = preset.values()
+    check_together(with_settings(Recipe("row"), values))
+    assert values["model.d_k"] * values["model.heads"] == values["model.d_model"]
+    assert preset.reason
+    assert len(preset.recipes) == 1 or "nothing was measured" in preset.reason
+    if preset.recipes != (LARGE,):
+        every = values["train.checkpoint_updates"]
+        averaged = every * values["train.average_checkpoints"]
+        assert values["train.max_updates"] % every == 0
+        assert values["train.max_updates"] / 4 < averaged < values["train.max_updates"] / 2
+        assert values["train.validate_updates"] * values["train.patience"] == averaged
+
+
+@pytest.mark.parametrize("rows", [ON_CPU, PRESETS], ids=["cpu", "gpu"])
+def test_sizes_grow_from_row_to_row(rows: list[Preset]) -> None:
+    for smaller, larger in pairwise(rows):
+        assert smaller.most_tokens < larger.most_tokens
+        first, second = smaller.values(), larger.values()
+        for name in (
+            "tokenizer.vocab_size",
+            "model.d_model",
+            "model.d_ff",
+            "model.encoder_layers",
+            "train.batch_source_tokens",
+            "train.max_updates",
+        ):
+            assert first[name] <= second[name], name
+        assert first["model.dropout"] >= second["model.dropout"]
+
+
 @pytest.mark.parametrize(
-    ("facts", "start"), [(MULTI30K, SMALL), (TATOEBA, MEDIUM)], ids=["multi30k", "tatoeba"]
+    ("facts", "recipe", "has_gpu", "updates"),
+    [(MULTI30K, SMALL, False, 14_000), (TATOEBA, MEDIUM, False, 15_960), (WMT14, LARGE, True, 1e5)],
+    ids=[SMALL, MEDIUM, LARGE],
 )
 def test_the_tuned_corpora_get_what_was_tuned_for_them(
-    facts: CorpusFacts, start: StartingPoint
+    facts: CorpusFacts, recipe: str, has_gpu: bool, updates: int
 ) -> None:
-    """The model, the vocabulary, the batch and the learning rate are equal, the length nearly."""
-    chosen, tuned = choose(facts), load_recipe(start.recipe)
-    assert chosen.start is start
-    same = [name for name in DECLARED if name.startswith(("model.", "tokenizer."))]
-    same += ["train.batch_source_tokens", "train.warmup_updates", "train.learning_rate_scale"]
-    same += ["train.average_checkpoints", "decode.beam_size", "decode.length_penalty"]
+    chosen, tuned = choose(facts, has_gpu=has_gpu), load_recipe(recipe)
+    same = [name for name in DECLARED if name.startswith("model.")]
+    same += ["tokenizer.vocab_size", "train.average_checkpoints"]
+    same += ["train.batch_source_tokens", "train.batch_target_tokens", "train.precision"]
+    same += ["train.warmup_updates", "train.learning_rate_scale", "train.micro_batch_tokens"]
+    same += ["decode.beam_size", "decode.length_penalty"]
     for name in same:
         assert chosen.value(name) == get_setting(tuned, name), name
-    assert chosen.value("train.max_updates") == pytest.approx(tuned.train.max_updates, rel=0.1)
+    assert chosen.value("train.max_updates") == updates
+    assert f'"{recipe}", which was tuned on' in chosen.notes[0]
 
 
 @pytest.mark.parametrize("facts", [MULTI30K, TATOEBA], ids=["multi30k", "tatoeba"])
@@ -51,29 +101,15 @@ def test_a_part_held_out_changes_no_setting(facts: CorpusFacts) -> None:
     share = 1 - 2_000 / facts.pairs
     words, characters = int(share * facts.words), int(share * facts.characters)
     less = replace(facts, pairs=facts.pairs - 2_000, words=words, characters=characters)
-    values = [[(each.name, each.value) for each in choose(of).choices] for of in (facts, less)]
-    assert values[0] == values[1]
+    assert choose(facts).values == choose(less).values
 
 
-@pytest.mark.parametrize("has_gpu", [False, True], ids=["cpu", "gpu"])
-def test_settings_do_not_jump_between_neighbouring_sizes(has_gpu: bool) -> None:
-    """Each corpus has 4 % more pairs than the one before, below the size of the paper's base."""
-    sizes = [int(1_000 * 1.04**step) for step in range(200)]  # up to 2.4 million
-    facts = [CorpusFacts(n, 15 * n, 80 * n, 90, 80, 200_000) for n in sizes]
-    chosen = [choose(each, has_gpu=has_gpu) for each in facts if each.tokens < 100e6]
-    most = {
-        "model.d_model": 64,
-        "model.encoder_layers": 1,
-        "model.heads": 1,
-        "model.dropout": 0.051,
-    }
-    for name, step in most.items():
-        values = [each.value(name) for each in chosen]
-        assert max(abs(b - a) for a, b in pairwise(values)) <= step, name
-        assert values in (sorted(values), sorted(values, reverse=True)), name
-    for name in ("tokenizer.vocab_size", "train.max_updates", "train.batch_source_tokens"):
-        values = [each.value(name) for each in chosen]
-        assert max(max(a / b, b / a) for a, b in pairwise(values)) < 1.15, name
+def test_a_row_is_for_corpora_up_to_its_size() -> None:
+    for smaller, larger in pairwise(PRESETS):
+        for tokens, preset in ((0.98, smaller), (1.02, larger)):
+            chosen = choose(of_size(tokens * smaller.most_tokens), has_gpu=True)
+            size = chosen.value("model.d_model"), chosen.value("tokenizer.vocab_size")
+            assert size == (preset.numbers[1], preset.numbers[0])
 
 
 def test_long_sentences_count_by_their_words() -> None:
@@ -84,24 +120,25 @@ def test_long_sentences_count_by_their_words() -> None:
 
 def test_reasons_name_what_is_true_for_the_corpus() -> None:
     chosen = choose(MULTI30K)
-    assert "29,000 pairs" in chosen.reason("model.d_model")
+    assert "29,000 pairs" in chosen.reasons["model.d_model"]
     epochs = round(chosen.value("train.max_updates") * 2048 / MULTI30K.tokens)
-    assert f"about {epochs} times" in chosen.reason("model.dropout")
-    assert f"about {epochs} epochs" in chosen.reason("train.max_updates")
-    few = choose(CorpusFacts(300, 3_600, 18_000, 50, 50, 1_000))
-    assert "few thousand updates" in few.reason("train.max_updates")
+    assert f"up to {epochs} times" in chosen.reasons["model.dropout"]
+    assert f"about {epochs} epochs" in chosen.reasons["train.max_updates"]
+    assert "0.0040 in 7.1 % of the updates" in chosen.reasons["train.warmup_updates"]
+    assert "about 110 pairs, 265 updates" in chosen.reasons["train.batch_source_tokens"]
     between = choose(replace(TATOEBA, words=600_000, characters=2_400_000, pairs=60_000))
-    assert "between Multi30k and Tatoeba" in between.reason("model.d_model")
+    assert "between Multi30k and Tatoeba" in between.reasons["model.d_model"]
     assert "lie between" in between.notes[0]
     # A setting that equals its default has a reason too, though it is not in the recipe.
-    assert "about 19 times" in choose(TATOEBA).reason("model.dropout")
+    assert "seen up to 14 times" in choose(WMT14, has_gpu=True).reasons["model.dropout"]
+    assert "model.dropout" not in choose(WMT14, has_gpu=True).values
 
 
 def test_a_long_reason_is_wrapped_above_its_setting() -> None:
-    lines = commented_recipe([], [], choose(MULTI30K)).splitlines()
+    lines = commented_recipe([], choose(MULTI30K)).splitlines()
     assert max(map(len, lines)) <= 100
     place = lines.index("d_model = 128")
-    reason = choose(MULTI30K).reason("model.d_model")
+    reason = choose(MULTI30K).reasons["model.d_model"]
     assert reason in " ".join(line.removeprefix("# ") for line in lines[place - 2 : place])
 
 
@@ -110,27 +147,21 @@ def test_a_long_reason_is_wrapped_above_its_setting() -> None:
 def test_every_choice_is_a_recipe_without_defaults(pairs: int, has_gpu: bool) -> None:
     facts = CorpusFacts(pairs, 12 * pairs, 60 * pairs, 90, 80, min(200_000, 2 * pairs))
     chosen = choose(facts, has_gpu=has_gpu)
-    recipe = parse_recipe(commented_recipe(["A heading."], [], chosen), "x", "x")
+    recipe = parse_recipe(commented_recipe(["A heading."], chosen), "x", "x")
     for name in DECLARED:
         if not name.startswith("data."):
             assert get_setting(recipe, name) == chosen.value(name), name
-    assert len({each.name for each in chosen.choices}) == len(chosen.choices)
     defaults = {name: declared.default for name, declared in DECLARED.items()}
-    assert not [each for each in chosen.choices if each.value == defaults[each.name]]
-    updates, every = chosen.value("train.max_updates"), chosen.value("train.checkpoint_updates")
-    if chosen.start is not LARGE:
-        averaged = every * chosen.value("train.average_checkpoints")
-        assert updates / 4 < averaged < updates / 2
-        assert chosen.value("train.validate_updates") * chosen.value("train.patience") == averaged
+    assert not [name for name, value in chosen.values.items() if value == defaults[name]]
 
 
-def test_without_a_gpu_the_papers_base_is_never_chosen_and_a_note_says_so() -> None:
-    facts = replace(TATOEBA, pairs=4_500_000, words=120_000_000, distinct_words=200_000)
-    on_cpu, on_gpu = choose(facts), choose(facts, has_gpu=True)
+def test_without_a_gpu_no_model_is_wider_than_that_of_tatoeba_and_a_note_says_so() -> None:
+    on_cpu, on_gpu = choose(WMT14), choose(WMT14, has_gpu=True)
     assert (on_cpu.value("model.d_model"), on_gpu.value("model.d_model")) == (256, 512)
     assert any("needs a GPU" in note and "--gpu" in note for note in on_cpu.notes)
     assert on_gpu.value("tokenizer.vocab_size") == 37_000
-    assert "the paper's base" in on_gpu.notes[0]
+    assert "It needs a GPU" in on_gpu.notes[0]
+    assert not any("--gpu" in note for note in choose(TATOEBA).notes)
 
 
 def test_a_small_text_gets_a_vocabulary_that_it_can_fill() -> None:
@@ -138,15 +169,18 @@ def test_a_small_text_gets_a_vocabulary_that_it_can_fill() -> None:
     few_words = CorpusFacts(20, 200, 1_000, 50, 50, 60)
     assert choose(few_words).value("tokenizer.vocab_size") == 4 + 50 + 30
     more = CorpusFacts(7_250, 80_000, 400_000, 90, 80, 9_000)  # a quarter of Multi30k
-    assert choose(more).value("tokenizer.vocab_size") == 2_200  # a quarter of 8,000, over 0.9
+    assert choose(more).value("tokenizer.vocab_size") == 3_000
     long = replace(more, words=800_000, distinct_words=90_000)  # ten times as much text in them
     assert choose(long).value("tokenizer.vocab_size") == 8_000
+    assert choose(replace(more, most_tokens=700)).value("tokenizer.vocab_size") == 700
 
 
 def test_rare_characters_of_a_large_script_are_left_out() -> None:
     chinese = CorpusFacts(50_000, 100_000, 1_000_000, 5_000, 3_500, 200_000)
     chosen = choose(chinese)
     assert chosen.value("tokenizer.character_coverage") == 0.9995
+    recipe = parse_recipe(commented_recipe([], chosen), "x", "x")
+    assert recipe.tokenizer.character_coverage == 0.9995
     assert chosen.value("tokenizer.vocab_size") >= 2 * 3_500
     assert choose(replace(chinese, alphabet=900)).value("tokenizer.character_coverage") == 1
 
@@ -156,3 +190,49 @@ def test_rare_characters_of_a_large_script_are_left_out() -> None:
 )
 def test_numbers_are_rounded_to_two_digits(number: float, rounded: int) -> None:
     assert round_down(number) == rounded
+
+
+def ten_words(pairs: int) -> CorpusFacts:
+    """Return a corpus of pairs with ten words a side."""
+    return CorpusFacts(pairs, 10 * pairs, 60 * pairs, 60, 60, pairs)
+
+
+@pytest.mark.parametrize("pairs", [1, 100, 10_000, 1_000_000, 100_000_000])
+@pytest.mark.parametrize(("base", "width"), [("pocket", 128), ("wmt14_en_de_base", 512)])
+def test_training_is_short_and_its_learning_rate_small(pairs: int, base: str, width: int) -> None:
+    model = StartModel(Path("old.safetensors"), load_recipe(base))
+    chosen = fine_tuning_settings(ten_words(pairs), model)
+    scale, warmup = (
+        chosen.value(f"train.{name}") for name in ("learning_rate_scale", "warmup_updates")
+    )
+    assert scale / math.sqrt(width * warmup) == pytest.approx(0.05 / width, rel=0.01)
+    updates = chosen.value("train.max_updates")
+    assert 280 <= updates <= 14_000
+    assert warmup < updates / 5
+    assert updates % chosen.value("train.checkpoint_updates") == 0
+    assert 500 <= chosen.value("train.batch_source_tokens") <= 4000
+
+
+@pytest.mark.parametrize(
+    ("model", "output", "link"),
+    [
+        ("m.safetensors", "a.toml", "m.safetensors"),
+        ("m.safetensors", "sub/a.toml", "../m.safetensors"),
+        ("sub/m.safetensors", "sub/a.toml", "m.safetensors"),
+        ("/models/m.safetensors", "sub/a.toml", "/models/m.safetensors"),
+    ],
+)
+def test_a_recipe_names_the_model_from_its_own_folder(model: str, output: str, link: str) -> None:
+    assert StartModel(Path(model), load_recipe("pocket")).link(Path(output)) == link
+
+
+def test_every_value_to_fine_tune_is_a_setting_and_no_0_is_idle() -> None:
+    recipe = load_recipe("pocket")
+    values = fine_tuning_settings(ten_words(50), StartModel(Path("m"), recipe)).values
+    for name in values:
+        get_setting(recipe, name)
+    more: dict[str, Any] = {"train.cooldown_updates": 9, "train.checkpoint_minutes": 1.0}
+    zeros = dict.fromkeys(more, 0)
+    assert not more.keys() & values.keys()
+    start = StartModel(Path("m"), with_settings(recipe, more))
+    assert zeros.items() <= fine_tuning_settings(ten_words(50), start).values.items()

@@ -8,16 +8,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.config import Recipe
+from nmt.config import DataSettings, Recipe, TokenizerSettings
 from nmt.corpora import trial
 from nmt.corpora.report import Forecast
-from nmt.corpora.trial import TrialText, forecast
+from nmt.corpora.survey import learn_from
+from nmt.corpora.trial import TrialText, encoded, forecast
 from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import with_settings
+from nmt.text.corpus import Pair
 from nmt.training import memory_probe
 from nmt.training.updates import Updater
 from tests.conftest import Run, write_tiny_corpus
+from tests.corpora.corpora import as_pairs, corpus
 
 CPU = torch.device("cpu")
 Forecaster = Callable[[Recipe], Forecast]
@@ -30,9 +33,9 @@ def recipe(tiny: Path) -> Recipe:
 
 @pytest.fixture
 def text(tiny: Path) -> TrialText:
-    def pairs(name: str) -> list[tuple[str, str]]:
+    def pairs(name: str) -> list[Pair]:
         sides = [(tiny.parent / f"{name}.{end}").read_text().split("\n") for end in ("src", "tgt")]
-        return [pair for pair in zip(*sides, strict=True) if pair[0]]
+        return [Pair(*pair) for pair in zip(*sides, strict=True) if pair[0]]
 
     return TrialText(pairs("train"), pairs("dev"), 100)
 
@@ -78,9 +81,19 @@ def test_too_little_memory_is_an_error(
 
 def test_no_pair_within_the_limits_is_an_error(recipe: Recipe, text: TrialText) -> None:
     short = with_settings(recipe, {"data.max_length": 1})
-    long = [("sun moon", "MOON SUN")] * 50
+    long = [Pair("sun moon", "MOON SUN")] * 50
     with pytest.raises(NmtError, match="no pair of the sample is left"):
         forecast(short, replace(text, pairs=long), CPU)
+
+
+def test_pairs_are_encoded_in_memory_as_a_training_reads_them() -> None:
+    pairs = as_pairs([*corpus(30), ("one", " ".join(["word"] * 300))])  # the last is too long
+    tokenizer = learn_from(pairs, TokenizerSettings(vocab_size=60))
+    shard = encoded(pairs, tokenizer, DataSettings(max_length=200))
+    assert len(shard) == 30
+    assert shard.lines.tolist() == list(range(1, 31))
+    start, end = shard.offsets[:2]
+    assert shard.ids[start:end].tolist() == tokenizer.source.encode([pairs[0][0]])[0]
 
 
 def test_ctrl_c_ends_the_trial_and_its_threads(

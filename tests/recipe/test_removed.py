@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.corpora.fine_tuning import fine_tuning_settings, read_trained
-from nmt.corpora.presets import CorpusFacts
+from nmt.corpora.presets import CorpusFacts, fine_tuning_settings, read_start_model
 from nmt.errors import NmtError, UsageError
 from nmt.recipe.files import load_recipe, parse_recipe
 from nmt.recipe.removed import REMOVED
@@ -65,7 +64,7 @@ def test_a_model_of_such_a_training_is_like_any_other(nmt: Run, run: RunFolder) 
     assert nmt("translate", "text.en", "--model", run.model).out == plain.out
     Path("next.toml").write_text(f'extends = "{run.model}"\n')
     assert load_recipe("next.toml").train.seed == run.load_recipe().train.seed
-    notes = fine_tuning_settings(CorpusFacts(9, 9, 9, 9, 9, 9), read_trained(run.model)).notes
+    notes = fine_tuning_settings(CorpusFacts(9, 9, 9, 9, 9, 9), read_start_model(run.model)).notes
     assert notes[1:] == (
         "The model was trained with train.augment_typos, which was removed and has no effect here.",
     )
