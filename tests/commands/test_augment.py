@@ -77,8 +77,10 @@ def test_diversification_keeps_the_pairs_and_adds_each_models(
     assert second == 0
     sources, targets = zip(*given, strict=True)
     middle = found[report["given"] :]
-    assert {source for source, _ in middle[:first]} <= {*sources}
-    assert {target for _, target in middle[first:]} <= {*targets}
+    outputs = translate(nmt, forward, texts[0]).out.splitlines()
+    assert {*middle[:first]} <= {*zip(sources, outputs, strict=True)}
+    outputs = translate(nmt, reverse, texts[1]).out.splitlines()
+    assert {*middle[first:]} <= {*zip(outputs, targets, strict=True)}
     assert len(middle) == first + backward
 
 

@@ -1,9 +1,12 @@
 """Translations that are not good enough to train on, by hand."""
 
+import json
+from pathlib import Path
+
 import pytest
 
+from nmt.corpora.augment import REASONS, judge, read_verdict
 from nmt.corpora.filters import UNREADABLE
-from nmt.corpora.next_recipe import REASONS, Verdict, verdict_on
 from nmt.decoding.files.quality import Checked
 from nmt.errors import DamagedError
 
@@ -26,22 +29,25 @@ SOURCE = "the old woman reads a letter"
 def test_the_first_reason_counts(source: str, translation: str, reason: str) -> None:
     lengths = [len(text.split()) + 1 for text in (source, translation)]
     source_tokens = lengths[0] if source.strip() else 0
-    verdict = verdict_on(Checked(source, translation, source_tokens, lengths[1], -1.0))
-    assert verdict.reason == reason
+    verdict = judge(Checked(source, translation, source_tokens, lengths[1], -1.0))
+    assert verdict[1:2] == ([reason] if reason else [])
     assert not reason or reason in REASONS
-    assert Verdict.of_line(verdict.as_line(), "here") == verdict
+    text, *rest = read_verdict(iter([json.dumps(verdict)]), Path("here"))
+    assert [text, *(rest if reason else [])] == verdict
 
 
 def test_a_low_score_and_other_numbers_are_no_reasons() -> None:
     """They are common in good translations of a weak model."""
-    assert verdict_on(Checked(SOURCE, "die Frau liest 2 Briefe", 7, 6, -30.0)).reason == ""
+    good = "die Frau liest 2 Briefe"
+    assert judge(Checked(SOURCE, good, 7, 6, -30.0)) == [good]
 
 
 def test_a_line_that_holds_no_verdict_is_damaged() -> None:
-    with pytest.raises(DamagedError, match="here is damaged"):
-        Verdict.of_line('{"text": 1}', "here")
-    with pytest.raises(DamagedError, match="here is damaged"):
-        Verdict.of_line("[]", "here")
+    for line in ('{"text": 1}', "[]"):
+        with pytest.raises(DamagedError, match="here is damaged"):
+            read_verdict(iter([line]), Path("here"))
+    with pytest.raises(DamagedError, match="here has fewer lines than were translated"):
+        read_verdict(iter([]), Path("here"))
 
 
 def test_unreadable_lines_have_a_meaning_of_their_own() -> None:
