@@ -1,12 +1,12 @@
-"""Translations that are not good enough to train on, by hand."""
+"""Which pairs are made of translations, and which are not good enough to train on, by hand."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from nmt.corpora.augment import REASONS, judge, read_verdict
-from nmt.corpora.filters import UNREADABLE
+from nmt.corpora.augment import REASONS, AugmentTask, judge, made_pairs, read_verdict
+from nmt.corpora.held_out import HeldOut
 from nmt.decoding.files.quality import Checked
 from nmt.errors import DamagedError
 
@@ -50,5 +50,22 @@ def test_a_line_that_holds_no_verdict_is_damaged() -> None:
         read_verdict(iter([]), Path("here"))
 
 
-def test_unreadable_lines_have_a_meaning_of_their_own() -> None:
-    assert next(iter(REASONS)) == UNREADABLE
+def test_pairs_are_those_of_the_text_and_then_those_of_each_model(tmp_path: Path) -> None:
+    text, kept = tmp_path / "pairs.tsv", tmp_path / "kept"
+    text.write_text("sun moon\tMOND SONNE\tmore\nno tab\nstar\t\n", encoding="utf-8")
+    verdicts = [["SONNE MOND"], ["", "copy", "share: 1.0"], ["STERN"]]
+    verdicts += [["sun moon"], ["", "empty", ""], ["", "empty", ""]]
+    kept.write_text("".join(f"{json.dumps(verdict)}\n" for verdict in verdicts))
+    task = AugmentTask("diversification", (text,), (), (), "")
+    no_tab, empty, repeated = (REASONS[name] for name in ("unreadable", "empty", "duplicates"))
+    assert [*made_pairs(task, [0, 1], kept, HeldOut())] == [
+        (1, 0, "", "", "sun moon", "MOND SONNE"),
+        (2, 0, "unreadable", no_tab, "no tab", ""),
+        (3, 0, "empty", empty, "star", ""),
+        (1, 1, "", "", "sun moon", "SONNE MOND"),
+        (2, 1, "unreadable", "share: 1.0", "no tab", ""),
+        (3, 1, "", "", "star", "STERN"),
+        (1, 2, "duplicates", repeated, "sun moon", "MOND SONNE"),
+        (2, 2, "unreadable", no_tab, "", ""),
+        (3, 2, "empty", empty, "", ""),
+    ]
