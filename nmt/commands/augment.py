@@ -107,14 +107,15 @@ def command(
     if recipe is None and tag is not None:
         raise UsageError("--tag is written into a recipe; add --recipe and --write-recipe")
 
+    from nmt.corpora.augment import METHODS as KNOWN
     from nmt.corpora.augment import AugmentTask, augment, augment_text
-    from nmt.corpora.next_recipe import METHODS as KNOWN
     from nmt.corpora.next_recipe import RecipeWish
     from nmt.decoding.translator.load import load_models
 
+    tag = KNOWN[method_name].tag if tag is None else tag
     wish = RecipeWish(recipe, new_recipe, data_dir, tag) if recipe and new_recipe else None
     paths = (text,) if target is None else (text, target)
-    task = AugmentTask(KNOWN[method_name], paths, models, reverse_models, prefix, wish, engine)
+    task = AugmentTask(method_name, paths, models, reverse_models, prefix, wish, engine)
     load = partial(load_models, device=device, notify=note, overrides=overrides, engine=engine)
     report = augment(task, lambda path: load([path]), note)
     click.echo(augment_text(report), nl=False, err=True)

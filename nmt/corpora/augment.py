@@ -1,11 +1,18 @@
-"""Make training pairs of text with models, in one job that continues where it was stopped."""
+"""Make training pairs of text with models, in one job that continues where it was stopped.
 
+Each model translates the text. The translations, with the reasons why some are no good, are kept in
+a file until all are there. Then the pairs are written, and those that are left out.
+"""
+
+import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import groupby, islice
+from functools import partial
+from itertools import chain, islice, tee
 from pathlib import Path
-from typing import IO
+from typing import NamedTuple
 
 import numpy
 
@@ -13,25 +20,20 @@ from nmt import __version__
 from nmt.config import DecodeSettings
 from nmt.corpora.examine import hash_text
 from nmt.corpora.filters import SeenHashes
-from nmt.corpora.findings import UNREADABLE
+from nmt.corpora.findings import KINDS, UNREADABLE
 from nmt.corpora.held_out import near_hash
-from nmt.corpora.next_recipe import (
-    DUPLICATES,
-    EMPTY,
-    HELD_OUT,
-    REASONS,
-    SOURCE,
-    TARGET,
-    Material,
-    Method,
-    NextRecipe,
-    RecipeWish,
-    Verdict,
-    judged,
-    next_recipe,
+from nmt.corpora.next_recipe import RecipeWish, next_recipe
+from nmt.corpora.pairs import (
+    REJECTED,
+    Names,
+    Refused,
+    check_paths,
+    read_leniently,
+    row,
+    text_outputs,
 )
-from nmt.corpora.pairs import REJECTED, Names, Refused, check_paths, row, text_outputs
 from nmt.corpora.report import table
+from nmt.decoding.files.quality import Checked, checked_pairs, find_flags
 from nmt.decoding.files.resumable import Resumption, digest_job, forget, open_kept, record_path
 from nmt.decoding.files.text_files import Output, kept_path
 from nmt.decoding.stream import Source, chunks_of
@@ -39,96 +41,96 @@ from nmt.decoding.translator.translation import Request
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import DamagedError, NmtError, UsageError
 from nmt.runs.trained_model import TrainedModel
+from nmt.system.json_data import parse_json
 from nmt.system.log import Notify, progress_bar
-from nmt.text.corpus import Pair
+from nmt.text.corpus import Pair, ParallelText, reader_for
 from nmt.text.facts import pair_hashes
+from nmt.text.languages import languages_in_names
+from nmt.text.lines import read_lines
 from nmt.text.manifest import hash_of
 
-GIVEN = 0  # the origin of pairs that are part of the text
+FORMAT = 1  # of the report
+VERSION = 1  # of the kept translations; those of another version are not continued
 BLOCK_PAIRS = 20_000  # whose hashes are compared at once
+SOURCE, TARGET = 0, 1  # sides of a pair
+
+
+class Method(NamedTuple):
+    """Describe a way to make training pairs with models."""
+
+    side: int | None  # of a pair, that the text is; None: it is parallel
+    tag: str  # of the new pairs in a recipe, unless the user names another; "": none
+
+
+# Sennrich et al. (2016), tagged by Caswell et al. (2019); Zhang and Zong (2016); Nguyen et al.
+# (2020), who use no tag.
+METHODS = {
+    "back-translation": Method(TARGET, "<BT>"),
+    "self-training": Method(SOURCE, "<ST>"),
+    "diversification": Method(None, ""),
+}
+EMPTY, UNTRANSLATED, HELD_OUT, DUPLICATES = "empty", "untranslated", "held_out", "duplicates"
+# Why a pair is left out, in the order in which it is looked for. Those in the middle are flags of
+# `nmt translate --flags`.
+REASONS = {
+    UNREADABLE: KINDS[UNREADABLE].title,
+    EMPTY: "lines with an empty side",
+    UNTRANSLATED: "translations without text",
+    "length": "translations of a length that cannot be right",
+    "repetition": "translations that repeat words or characters in a loop",
+    "copy": "translations that copy most words of the text",
+    "unknown": "translations that lose characters which the vocabulary lacks",
+    HELD_OUT: "lines that are in a dev or test set of the recipe",
+    DUPLICATES: "pairs that repeat an earlier one",
+}
+
+Load = Callable[[Path], tuple[TrainedModel, DecodeSettings]]
 
 
 @dataclass(frozen=True)
-class Made:
-    """Hold a pair, and why it is left out; no reason: it is kept."""
+class AugmentTask:
+    """Hold the input of `nmt augment`."""
 
-    origin: int  # GIVEN, or the number of the model, from 1
-    line: int  # of the text, from 1
-    pair: Pair
-    reason: str = ""
-    detail: str = ""
+    method: str  # from METHODS
+    paths: tuple[Path, ...]  # of the text
+    models: tuple[Path, ...]
+    reverse_models: tuple[Path, ...]  # that read the target of a parallel text
+    prefix: str  # of the files to write
+    recipe: RecipeWish | None = None
+    options: str = ""  # on which translations depend, beside the settings
 
+    @property
+    def side(self) -> int | None:
+        """Return the side of a pair that the text is; None: it is parallel."""
+        return METHODS[self.method].side
 
-def made_pairs(
-    material: Material, sides: Sequence[int], translations: Path, held_out: Set[int]
-) -> Iterator[Made]:
-    """Yield the pairs of a parallel text, then those that each model makes of it, without repeats.
+    @property
+    def title(self) -> str:
+        """Return the names of the text's files."""
+        return " + ".join(map(str, self.paths))
 
-    sides: those that the models read. translations: the output whose kept lines hold the verdicts.
-    held_out: hashes of lines of which no pair is made.
-    """
-    found = in_blocks(all_pairs(material, sides, kept_path(translations), held_out))
-    seen = SeenHashes()
-    for block in found:
-        good = [place for place, each in enumerate(block) if not each.reason]
-        hashes = [[hash_text(side) for side in block[place].pair] for place in good]
-        repeated = seen.add(pair_hashes(numpy.array(hashes, numpy.uint64).reshape(-1, 2).T))
-        for place in numpy.array(good, numpy.intp)[repeated]:
-            each = block[place]
-            block[place] = Made(each.origin, each.line, each.pair, DUPLICATES, REASONS[DUPLICATES])
-        yield from block
+    def pairs(self, refused: Refused) -> Iterator[Pair]:
+        """Return the pairs of the text; both sides of a monolingual text are its lines.
 
+        A line that cannot be read is recorded in `refused`, and blank here.
+        """
+        if self.side is None:
+            return read_leniently(ParallelText(self.paths), refused)
+        return (Pair(line, line) for line in read_lines(self.paths[0], refused.add))
 
-def in_blocks(pairs: Iterable[Made]) -> Iterator[list[Made]]:
-    """Yield pairs in lists."""
-    following = iter(pairs)
-    while block := [*islice(following, BLOCK_PAIRS)]:
-        yield block
-
-
-def all_pairs(
-    material: Material, sides: Sequence[int], kept: Path, held_out: Set[int]
-) -> Iterator[Made]:
-    """Yield the pairs of a parallel text, then those that each model makes, with repeats.
-
-    kept: a file with the verdicts on the translations of all models, one after the other.
-    """
-    if material.method.side is None:
-        for line, pair, is_unreadable in lines_of(material):
-            reason = UNREADABLE if is_unreadable else ""
-            if not reason and not all(side.strip() for side in pair):
-                reason = EMPTY
-            if held_out and not reason and not held_out.isdisjoint(map(near_hash, pair)):
-                reason = HELD_OUT
-            yield Made(GIVEN, line, pair, reason, REASONS.get(reason, ""))
-    with kept.open(encoding="utf-8", newline="\n") as stream:
-        for origin, side in enumerate(sides, start=1):
-            for line, pair, is_unreadable in lines_of(material):
-                verdict = next_verdict(stream, kept)
-                text = Pair(pair[0], verdict.text) if side == 0 else Pair(verdict.text, pair[1])
-                reason = UNREADABLE if is_unreadable else verdict.reason
-                if held_out and not reason and near_hash(pair[side]) in held_out:
-                    reason = HELD_OUT
-                detail = verdict.detail or REASONS.get(reason, "")
-                yield Made(origin, line, text, reason, detail)
-
-
-def lines_of(material: Material) -> Iterator[tuple[int, Pair, bool]]:
-    """Yield the number of each line of a text, its pair, and whether it cannot be read."""
-    refused = Refused()
-    for line, pair in enumerate(material.pairs(refused), start=1):
-        yield line, pair, line in refused.unreadable or line in refused.without_tab
-
-
-def next_verdict(stream: Iterator[str], kept: Path) -> Verdict:
-    """Return the verdict on the next translation; raises DamagedError if there is none."""
-    line = next(stream, None)
-    if line is None:
-        raise DamagedError(f"{kept} has fewer lines than were translated; remove it to start again")
-    return Verdict.of_line(line, str(kept))
-
-
-Load = Callable[[Path], tuple[TrainedModel, DecodeSettings]]
+    def count(self) -> int:
+        """Return the number of lines; raises NmtError if there are none, or files do not align."""
+        refused = Refused()
+        lines = sum(1 for _ in self.pairs(refused))
+        first, second = refused.lines
+        if first != second:
+            raise NmtError(
+                f"{self.paths[0]} has {first:,} lines but {self.paths[1]} has {second:,}; parallel"
+                " files must align line by line"
+            )
+        if not lines:
+            raise NmtError(f"{self.title} is empty; give a text with lines to translate")
+        return lines
 
 
 @dataclass(frozen=True)
@@ -140,134 +142,20 @@ class Pass:
     side: int  # that it reads
 
     @property
+    def direction(self) -> tuple[str, str]:
+        """Return the languages that the model reads and writes."""
+        data = self.model.recipe.data
+        return data.source_language, data.target_language
+
+    @property
     def languages(self) -> tuple[str, str]:
         """Return the languages of source and target of the pairs that it makes."""
-        data = self.model.recipe.data
-        pair = data.source_language, data.target_language
-        return pair if self.side == SOURCE else (pair[1], pair[0])
+        read, written = self.direction
+        return (read, written) if self.side == SOURCE else (written, read)
 
     def __str__(self) -> str:
         """Return a phrase such as "runs/de_en/model.safetensors, from de to en"."""
-        data = self.model.recipe.data
-        return f"{self.model.path}, from {data.source_language} to {data.target_language}"
-
-
-def load_passes(
-    models: Sequence[Path], reverse_models: Sequence[Path], side: int | None, load: Load
-) -> list[Pass]:
-    """Return a pass for each model.
-
-    Args:
-        models: those that read the text, if it is monolingual; else those that read the source.
-        reverse_models: those that read the target of a parallel text.
-        side: of pairs, that the text is; None: it is parallel.
-        load: loads a model.
-    """
-    sides = [(path, SOURCE if side is None else side) for path in models]
-    sides += [(path, TARGET) for path in reverse_models]
-    return [Pass(*load(path), each) for path, each in sides]
-
-
-def check_languages(passes: Sequence[Pass], material: Material, notify: Notify) -> None:
-    """Raise UsageError for a model of the wrong direction, by the names of files and by the others.
-
-    notify: receives what seems odd.
-    """
-    first = passes[0]
-    named = material.languages()
-    for each in passes:
-        if each.languages != first.languages:
-            raise UsageError(
-                f"{first} and {each} do not go together: one makes pairs"
-                f" {' to '.join(first.languages)}, the other {' to '.join(each.languages)}"
-            )
-        read, written = each.languages[each.side], each.languages[1 - each.side]
-        found = named[each.side]
-        if found and found == written and read != written:
-            raise UsageError(
-                f"{material.title} is {found} by its name, so {material.method.name} needs a model"
-                f" that reads {found}, and this one does not: {each}"
-            )
-        if found and found != read:
-            notify(f"{material.title} is {found} by its name, but the model reads {read}: {each}")
-
-
-class Asked:
-    """Iterate over the requests of all passes in chunks, and know the place of each chunk."""
-
-    def __init__(self, passes: Sequence[Pass], material: Material) -> None:
-        self._chunks = (
-            (number, [*map(Request, chunk)])
-            for number, each in enumerate(passes)
-            for chunk in chunks_of(Source(segments(material, each.side)))
-        )
-        self.number = 0  # of the pass of the last chunk
-        self.line = 1  # that comes after the last chunk
-
-    def __iter__(self) -> Iterator[list[Request]]:
-        return self
-
-    def __next__(self) -> list[Request]:
-        number, chunk = next(self._chunks)
-        if number != self.number:
-            self.number, self.line = number, 1
-        self.line += len(chunk)
-        return chunk
-
-    def numbered(self, rest: list[Request]) -> Iterator[tuple[int, list[Request]]]:
-        """Yield what is left of a chunk and all later chunks, with the numbers of their passes."""
-        if rest:
-            yield self.number, rest
-        for chunk in self:
-            yield self.number, chunk
-
-
-def segments(material: Material, side: int) -> Iterator[str]:
-    """Yield one side of a text; lines that cannot be read are blank."""
-    return (pair[side] for pair in material.pairs(Refused()))
-
-
-def translate_passes(
-    passes: Sequence[Pass],
-    material: Material,
-    lines: int,
-    resumption: Resumption,
-    written: Output,
-    notify: Notify,
-) -> None:
-    """Write a line with the verdict on each translation of each pass, from where it was stopped.
-
-    lines: of the text.
-    """
-    asked = Asked(passes, material)
-    total = lines * len(passes)
-    with progress_bar(
-        unit="segment", desc="translate", total=total, initial=written.done.lines
-    ) as bar:
-        rest = resumption.check(asked)
-        for number, group in groupby(asked.numbered(rest), key=lambda each: each[0]):
-            translator = Translator(passes[number].model, passes[number].settings, notify)
-            translator.searcher.keep_one_backend()
-            subwords = translator.tokenizer.source
-            sent = list[list[str]]()  # the segments of chunks that are being translated
-            first_line = written.done.lines - number * lines + 1
-            for chunk in translator.chunks(sending(group, resumption, sent), first_line):
-                verdicts = judged(subwords, sent.pop(0), chunk)
-                written.write([each.as_line() for each in verdicts], len(chunk))
-                bar.update(len(chunk))
-
-
-def sending(
-    group: Iterator[tuple[int, list[Request]]], resumption: Resumption, sent: list[list[str]]
-) -> Iterator[list[Request]]:
-    """Yield the chunks of a pass, and take notice of them."""
-    for _, chunk in group:
-        resumption.add(chunk)
-        sent.append([request.text for request in chunk])
-        yield chunk
-
-
-FORMAT = 1
+        return f"{self.model.path}, from {' to '.join(self.direction)}"
 
 
 @dataclass(frozen=True)
@@ -294,52 +182,6 @@ class AugmentReport:
     removed: dict[str, int]  # pairs by reason
     tag: str  # of the corpus in the recipe
 
-    @property
-    def pairs(self) -> int:
-        """Return the number of pairs that were written."""
-        return self.given + sum(each.kept for each in self.models)
-
-
-def augment_text(report: AugmentReport) -> str:
-    """Return a report as a table."""
-    lines = [f"{report.lines:,} lines: {report.pairs:,} pairs written"]
-    kept = {"text": report.given} if report.method == "diversification" else {}
-    meanings = {"text": "pairs of the text"}
-    for number, each in enumerate(report.models, start=1):
-        kept[f"model {number}"] = each.kept
-        meanings[f"model {number}"] = f"translations {each.languages} by {each.model}"
-    lines += table("kept", kept, meanings)
-    if report.removed:
-        lines += table("left out", report.removed, REASONS)
-    lines.append(f"written: {', '.join(report.outputs)}")
-    return "".join(f"{line}\n" for line in lines)
-
-
-COMMAND = "augment"
-VERSION = 1  # of the verdicts; an output of another version is not continued
-
-
-class NothingLeftError(NmtError):
-    """Report that no pair can be made of a text, so that its translations are not kept."""
-
-
-@dataclass(frozen=True)
-class AugmentTask:
-    """Hold the input of `nmt augment`."""
-
-    method: Method
-    paths: tuple[Path, ...]  # of the text
-    models: tuple[Path, ...]
-    reverse_models: tuple[Path, ...]  # that read the target of a parallel text
-    prefix: str  # of the files to write
-    recipe: RecipeWish | None = None
-    options: str = ""  # on which translations depend, beside the settings
-
-    @property
-    def material(self) -> Material:
-        """Return the text."""
-        return Material(self.method, self.paths)
-
 
 def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     """Translate a text with each model, and write the pairs.
@@ -351,99 +193,241 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     models that cannot be used, or if no pair is left, UsageError for models of the wrong direction
     and for an output that was begun with other models, text or settings.
     """
-    material = task.material
-    material.check()
-    passes = load_passes(task.models, task.reverse_models, task.method.side, load)
-    check_languages(passes, material, notify)
+    ParallelText(task.paths, reader=reader_for(task.paths, None)).check_files()
+    sides = [SOURCE if task.side is None else task.side for _ in task.models]
+    sides += [TARGET for _ in task.reverse_models]
+    models = zip((*task.models, *task.reverse_models), sides, strict=True)
+    passes = [Pass(*load(path), side) for path, side in models]
+    check_languages(task, passes, notify)
     languages = passes[0].languages
     names = Names.of(task.prefix, languages, task.paths)
     files = {"pairs": names.sides(), REJECTED: (names.path(f"{REJECTED}.tsv"),)}
     check_paths(files, task.paths)
-    recipe = None
-    if task.recipe:
-        recipe = next_recipe(task.recipe, material, names.sides(), languages, COMMAND, notify)
-        files["recipe"] = (recipe.path,)
-    before = [*map(last_change, task.paths)]
-    lines = material.count()
+    recipe = ""
+    held_out: Set[int] = frozenset()
+    if wish := task.recipe:
+        given = task.paths if task.side is None else ()
+        writer = f"nmt augment {task.method}"
+        recipe, held_out = next_recipe(wish, names.sides(), languages, given, writer, notify)
+        files["recipe"] = (wish.path,)
+    before = {path: last_change(path) for path in task.paths}
+    lines = task.count()
     output = names.path("translations.jsonl")
     output.parent.mkdir(parents=True, exist_ok=True)
-    resumption = Resumption(output, job(task, passes), option="")
-    notify(
-        f"{lines:,} lines, {len(passes)} times to translate" if passes[1:] else f"{lines:,} lines"
-    )
-    result: AugmentReport | NothingLeftError
+    jobs = [digest_job(one.model, one.settings, {"side": one.side}) for one in passes]
+    resumption = Resumption(output, hash_of(VERSION, task.method, task.options, jobs), option="")
+    times = f", {len(passes)} times to translate" if len(passes) > 1 else ""
+    notify(f"{lines:,} lines{times}")
     with open_kept(resumption) as written:
-        translate_passes(passes, material, lines, resumption, written, notify)
-        try:
-            result = write_pairs(task, passes, files, recipe, output, lines, before)
-        except NothingLeftError as error:
-            result = error
+        translate(task, passes, lines, resumption, written, notify)
+        made = made_pairs(task, sides, kept_path(output), held_out)
+        kept, removed = write_pairs(made, files, recipe, partial(check_unchanged, before, output))
     forget(output)
-    if isinstance(result, NothingLeftError):
-        raise result
-    return result
-
-
-def job(task: AugmentTask, passes: Sequence[Pass]) -> str:
-    """Return a digest of all that the translations depend on, except for the text."""
-    jobs = [digest_job(each.model, each.settings, {"side": each.side}) for each in passes]
-    return hash_of(VERSION, task.method.name, task.options, jobs)
-
-
-def write_pairs(
-    task: AugmentTask,
-    passes: Sequence[Pass],
-    files: dict[str, tuple[Path, ...]],
-    recipe: NextRecipe | None,
-    output: Path,
-    lines: int,
-    before: Sequence[tuple[int, ...]],
-) -> AugmentReport:
-    """Write the pairs, those that are left out, and the recipe: all or nothing.
-
-    output: the output whose kept lines hold the translations. lines: of the text. before: the
-    sizes and times of its files when this command began. Raises NothingLeftError if no pair is
-    left, UsageError if a file has changed.
-    """
-    kept, removed = Counter[int](), Counter[str]()
-    with text_outputs(files) as streams:
-        streams[REJECTED][0].write(row("line", "model", "reason", "detail", "source", "target"))
-        held_out = recipe.held_out if recipe else frozenset[int]()
-        made = made_pairs(task.material, [each.side for each in passes], output, held_out)
-        for each in progress_bar(iterable=made, unit="pair", unit_scale=True, desc="write"):
-            if each.reason:
-                removed[each.reason] += 1
-                streams[REJECTED][0].write(rejected_row(each))
-            else:
-                kept[each.origin] += 1
-                write_pair(streams["pairs"], each)
-        check_unchanged(task.paths, before, output)
-        if not any(kept[number] for number in range(1, len(passes) + 1)):
-            reason = removed.most_common(1)[0][0]
-            raise NothingLeftError(
-                f"no pair can be made of {task.material.title}; most are left out for {reason}:"
-                f" {REASONS[reason]}"
-            )
-        if recipe:
-            streams["recipe"][0].write(recipe.text)
-    data = [each.model.recipe.data for each in passes]
+    if not any(kept[number] for number in range(1, len(passes) + 1)):
+        reason = removed.most_common(1)[0][0]
+        raise NmtError(
+            f"no pair can be made of {task.title}; most are left out for {reason}:"
+            f" {REASONS[reason]}"
+        )
     return AugmentReport(
         FORMAT,
         __version__,
-        task.method.name,
+        task.method,
         tuple(map(str, task.paths)),
-        tuple(str(path) for each in files.values() for path in each),
+        tuple(str(path) for paths in files.values() for path in paths),
         lines,
         kept[GIVEN],
         tuple(
-            ModelReport(
-                str(each.model.path), f"{pair.source_language}-{pair.target_language}", kept[number]
-            )
-            for number, (each, pair) in enumerate(zip(passes, data, strict=True), start=1)
+            ModelReport(str(one.model.path), "-".join(one.direction), kept[number])
+            for number, one in enumerate(passes, start=1)
         ),
         {name: removed[name] for name in REASONS if removed[name]},
-        recipe.tag if recipe else "",
+        wish.tag if wish else "",
     )
+
+
+def check_languages(task: AugmentTask, passes: Sequence[Pass], notify: Notify) -> None:
+    """Raise UsageError for a model of the wrong direction, by the names of files and by the others.
+
+    notify: receives what seems odd.
+    """
+    first = passes[0]
+    named = languages_in_names(task.paths if task.side is None else task.paths * 2)
+    for one in passes:
+        if one.languages != first.languages:
+            raise UsageError(
+                f"{first} and {one} do not go together: one makes pairs"
+                f" {' to '.join(first.languages)}, the other {' to '.join(one.languages)}"
+            )
+        read, written = one.direction
+        found = named[one.side]
+        if found and found == written and read != written:
+            raise UsageError(
+                f"{task.title} is {found} by its name, so {task.method} needs a model"
+                f" that reads {found}, and this one does not: {one}"
+            )
+        if found and found != read:
+            notify(f"{task.title} is {found} by its name, but the model reads {read}: {one}")
+
+
+def translate(
+    task: AugmentTask,
+    passes: Sequence[Pass],
+    lines: int,
+    resumption: Resumption,
+    written: Output,
+    notify: Notify,
+) -> None:
+    """Write a line with the verdict on each translation of each pass, from where it was stopped.
+
+    lines: of the text.
+    """
+    chunks = [chunks_of(Source(requests(task, one.side))) for one in passes]
+    rest = resumption.check(chain.from_iterable(chunks))
+    begun, line = divmod(written.done.lines, lines)
+    total = lines * len(passes)
+    with progress_bar(
+        unit="segment", desc="translate", total=total, initial=written.done.lines
+    ) as bar:
+        for one, following in zip(passes[begun:], chunks[begun:], strict=True):
+            translator = Translator(one.model, one.settings, notify)
+            translator.searcher.keep_one_backend()
+            subwords = translator.tokenizer.source
+            sent, asked = tee(chain(filter(None, [rest]), following))
+            for translations, chunk in zip(translator.chunks(sent, line + 1), asked, strict=True):
+                resumption.add(chunk)
+                checked = checked_pairs(subwords, [request.text for request in chunk], translations)
+                verdicts = (json.dumps(judge(pair), ensure_ascii=False) for pair in checked)
+                written.write([f"{verdict}\n" for verdict in verdicts], len(chunk))
+                bar.update(len(chunk))
+            rest, line = [], 0
+
+
+def requests(task: AugmentTask, side: int) -> Iterator[Request]:
+    """Return what is asked for one side of a text; lines that cannot be read are blank."""
+    return (Request(pair[side]) for pair in task.pairs(Refused()))
+
+
+def judge(pair: Checked) -> list[str]:
+    """Return a translation; if it is left out, the reason and a detail follow."""
+    if not pair.source.strip():
+        return ["", EMPTY, ""]
+    if not pair.translation.strip():
+        return ["", UNTRANSLATED, ""]
+    flags = {flag.name: flag.values for flag in find_flags(pair)}
+    for name in REASONS:
+        if name in flags:
+            detail = ", ".join(f"{key}: {value}" for key, value in flags[name].items())
+            return [pair.translation, name, detail]
+    return [pair.translation]
+
+
+def read_verdict(verdicts: Iterator[str], kept: Path) -> tuple[str, str, str]:
+    """Return the next translation of a file, the reason why it is left out, or "", and a detail.
+
+    Raises DamagedError if there is none.
+    """
+    line = next(verdicts, None)
+    if line is None:
+        raise DamagedError(f"{kept} has fewer lines than were translated; remove it to start again")
+    content = parse_json(line, list[str], str(kept))
+    if not 1 <= len(content) <= 3:
+        raise DamagedError(f"{kept} is damaged: it has a line of {len(content)} texts")
+    text, reason, detail = (*content, "", "")[:3]
+    return text, reason, detail
+
+
+class Made(NamedTuple):
+    """Hold a pair, and why it is left out: a row of the file of rejected pairs."""
+
+    line: int  # of the text, from 1
+    model: int  # its number from 1; GIVEN: the pair is part of the text
+    reason: str  # "": it is kept
+    detail: str
+    source: str
+    target: str
+
+
+GIVEN = 0
+
+
+def made_pairs(
+    task: AugmentTask, sides: Sequence[int], kept: Path, held_out: Set[int]
+) -> Iterator[Made]:
+    """Yield the pairs of a parallel text, then those that each model makes of it, without repeats.
+
+    sides: those that the models read. kept: a file with the verdicts on the translations of all
+    models, one after the other. held_out: hashes of lines of which no pair is made.
+    """
+    found = pairs_with_repeats(task, sides, kept, held_out)
+    seen = SeenHashes()
+    while block := [*islice(found, BLOCK_PAIRS)]:
+        good = [place for place, made in enumerate(block) if not made.reason]
+        pairs = [(block[place].source, block[place].target) for place in good]
+        hashes = [[hash_text(text) for text in pair] for pair in pairs]
+        repeated = seen.add(pair_hashes(numpy.array(hashes, numpy.uint64).reshape(-1, 2).T))
+        for place in numpy.array(good, numpy.intp)[repeated]:
+            block[place] = block[place]._replace(reason=DUPLICATES, detail=REASONS[DUPLICATES])
+        yield from block
+
+
+def pairs_with_repeats(
+    task: AugmentTask, sides: Sequence[int], kept: Path, held_out: Set[int]
+) -> Iterator[Made]:
+    """Yield the pairs of a parallel text, then those that each model makes, as `made_pairs`."""
+    given = [(GIVEN, None)] if task.side is None else []
+    with kept.open(encoding="utf-8", newline="\n") as verdicts:
+        for model, side in (*given, *enumerate(sides, start=1)):
+            refused = Refused()
+            for line, pair in enumerate(task.pairs(refused), start=1):
+                texts = [pair[0], pair[1]]
+                read = texts if side is None else [texts[side]]
+                reason = detail = ""
+                if side is not None:
+                    texts[1 - side], reason, detail = read_verdict(verdicts, kept)
+                elif not all(text.strip() for text in texts):
+                    reason = EMPTY
+                if line in refused.unreadable or line in refused.without_tab:
+                    reason = UNREADABLE
+                if held_out and not reason and not held_out.isdisjoint(map(near_hash, read)):
+                    reason = HELD_OUT
+                yield Made(line, model, reason, detail or REASONS.get(reason, ""), *texts)
+
+
+class NothingLeftError(Exception):
+    """Report that no model has made a pair, so that no file is written."""
+
+
+def write_pairs(
+    made: Iterable[Made],
+    files: Mapping[str, tuple[Path, ...]],
+    recipe: str,
+    check: Callable[[], None],
+) -> tuple[Counter[int], Counter[str]]:
+    """Write the pairs, those that are left out, and the recipe: all or nothing.
+
+    Return how many pairs are kept by the number of their model, and left out by the reason. No file
+    is written if no model has made a pair.
+
+    files: "pairs", REJECTED and perhaps "recipe". check: raises if no file may appear.
+    """
+    kept, removed = Counter[int](), Counter[str]()
+    with suppress(NothingLeftError), text_outputs(files) as streams:
+        streams[REJECTED][0].write(row(*Made._fields))
+        for pair in progress_bar(iterable=made, unit="pair", unit_scale=True, desc="write"):
+            if pair.reason:
+                removed[pair.reason] += 1
+                streams[REJECTED][0].write(row(*pair))
+            else:
+                kept[pair.model] += 1
+                streams["pairs"][0].write(f"{pair.source}\n")
+                streams["pairs"][1].write(f"{pair.target}\n")
+        check()
+        if kept.total() == kept[GIVEN]:
+            raise NothingLeftError
+        if recipe:
+            streams["recipe"][0].write(recipe)
+    return kept, removed
 
 
 def last_change(path: Path) -> tuple[int, ...]:
@@ -455,27 +439,29 @@ def last_change(path: Path) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def check_unchanged(paths: Sequence[Path], before: Sequence[tuple[int, ...]], output: Path) -> None:
+def check_unchanged(before: Mapping[Path, tuple[int, ...]], output: Path) -> None:
     """Raise UsageError if a file has changed while the command ran: its lines may be others.
 
     before: what `last_change` returned for each file at the start. output: the output whose kept
     lines hold the translations.
     """
-    for path, old in zip(paths, before, strict=True):
+    for path, old in before.items():
         if last_change(path) != old:
             raise UsageError(
-                f"{path} was changed while `nmt {COMMAND}` ran; restore it and give the same"
-                f" command again, or remove {kept_path(output)} and {record_path(output)} to start"
-                " again"
+                f"{path} was changed while `nmt augment` ran; restore it and give the same command"
+                f" again, or remove {kept_path(output)} and {record_path(output)} to start again"
             )
 
 
-def write_pair(streams: Sequence[IO[str]], made: Made) -> None:
-    """Write a pair to the files of source and target."""
-    for stream, text in zip(streams, made.pair, strict=True):
-        stream.write(f"{text}\n")
-
-
-def rejected_row(made: Made) -> str:
-    """Return the line of the file of rejected pairs; model 0 is the text itself."""
-    return row(made.line, made.origin, made.reason, made.detail, *made.pair)
+def augment_text(report: AugmentReport) -> str:
+    """Return a report as a table."""
+    kept = {"text": report.given}
+    meanings = {"text": "pairs of the text"}
+    for number, model in enumerate(report.models, start=1):
+        kept[f"model {number}"] = model.kept
+        meanings[f"model {number}"] = f"translations {model.languages} by {model.model}"
+    lines = [f"{report.lines:,} lines: {sum(kept.values()):,} pairs written"]
+    lines += table("kept", kept, meanings)
+    lines += table("left out", report.removed, REASONS)
+    lines.append(f"written: {', '.join(report.outputs)}")
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,70 @@
+"""Which pairs are made of translations, and which are not good enough to train on, by hand."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nmt.corpora.augment import REASONS, AugmentTask, judge, made_pairs, read_verdict
+from nmt.decoding.files.quality import Checked
+from nmt.errors import DamagedError
+
+SOURCE = "the old woman reads a letter"
+
+
+@pytest.mark.parametrize(
+    ("source", "translation", "reason"),
+    [
+        (SOURCE, "die alte Frau liest einen Brief", ""),
+        (" ", "", "empty"),
+        (SOURCE, " ", "untranslated"),
+        (SOURCE, f"die alte {'gute ' * 17}Frau", "length"),
+        (SOURCE, "die Frau die Frau die Frau", "repetition"),
+        (SOURCE, "the old woman liest letter", "copy"),
+        (SOURCE, "die alte Frau liest einen \u2047", "unknown"),
+        ("3 + 4", "3 + 4", ""),
+    ],
+)
+def test_the_first_reason_counts(source: str, translation: str, reason: str) -> None:
+    lengths = [len(text.split()) + 1 for text in (source, translation)]
+    source_tokens = lengths[0] if source.strip() else 0
+    verdict = judge(Checked(source, translation, source_tokens, lengths[1], -1.0))
+    assert verdict[1:2] == ([reason] if reason else [])
+    assert not reason or reason in REASONS
+    text, *rest = read_verdict(iter([json.dumps(verdict)]), Path("here"))
+    assert [text, *(rest if reason else [])] == verdict
+
+
+def test_a_low_score_and_other_numbers_are_no_reasons() -> None:
+    """They are common in good translations of a weak model."""
+    good = "die Frau liest 2 Briefe"
+    assert judge(Checked(SOURCE, good, 7, 6, -30.0)) == [good]
+
+
+def test_a_line_that_holds_no_verdict_is_damaged() -> None:
+    for line in ('{"text": 1}', "[]"):
+        with pytest.raises(DamagedError, match="here is damaged"):
+            read_verdict(iter([line]), Path("here"))
+    with pytest.raises(DamagedError, match="here has fewer lines than were translated"):
+        read_verdict(iter([]), Path("here"))
+
+
+def test_pairs_are_those_of_the_text_and_then_those_of_each_model(tmp_path: Path) -> None:
+    text, kept = tmp_path / "pairs.tsv", tmp_path / "kept"
+    text.write_text("sun moon\tMOND SONNE\tmore\nno tab\nstar\t\n", encoding="utf-8")
+    verdicts = [["SONNE MOND"], ["", "copy", "share: 1.0"], ["STERN"]]
+    verdicts += [["sun moon"], ["", "empty", ""], ["", "empty", ""]]
+    kept.write_text("".join(f"{json.dumps(verdict)}\n" for verdict in verdicts))
+    task = AugmentTask("diversification", (text,), (), (), "")
+    no_tab, empty, repeated = (REASONS[name] for name in ("unreadable", "empty", "duplicates"))
+    assert [*made_pairs(task, [0, 1], kept, frozenset())] == [
+        (1, 0, "", "", "sun moon", "MOND SONNE"),
+        (2, 0, "unreadable", no_tab, "no tab", ""),
+        (3, 0, "empty", empty, "star", ""),
+        (1, 1, "", "", "sun moon", "SONNE MOND"),
+        (2, 1, "unreadable", "share: 1.0", "no tab", ""),
+        (3, 1, "", "", "star", "STERN"),
+        (1, 2, "duplicates", repeated, "sun moon", "MOND SONNE"),
+        (2, 2, "unreadable", no_tab, "", ""),
+        (3, 2, "empty", empty, "", ""),
+    ]
