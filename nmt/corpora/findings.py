@@ -278,7 +278,7 @@ LONGEST_SHOWN = 160  # characters of a segment in an example
 
 @dataclass(frozen=True)
 class Example:
-    """A place where something was found."""
+    """Name a place where something was found."""
 
     line: int  # counted from 1
     detail: str = ""  # what is wrong there, if the kind does not say it all
@@ -296,7 +296,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Finding:
-    """One kind of fault in a text."""
+    """Count the faults of one kind in a text."""
 
     kind: str
     severity: Severity
@@ -308,7 +308,7 @@ class Finding:
 
     @property
     def percent(self) -> float:
-        """Share of the pairs in percent."""
+        """Return the share of the pairs in percent."""
         return 100 * self.count / max(1, self.of)
 
 

@@ -130,12 +130,12 @@ class HashedPairs:
 
     @property
     def sides(self) -> Hashes:
-        """The hashes (2, n) of source and target."""
+        """Return the hashes (2, n) of source and target."""
         return numpy.frombuffer(self._hashes, numpy.uint64).reshape(-1, 2).T
 
     @property
     def usable(self) -> NDArray[numpy.bool_]:
-        """Whether both sides have text that no given set has (n,)."""
+        """Return whether both sides have text that no given set has (n,)."""
         return numpy.frombuffer(self._usable, numpy.bool_)
 
     def segments(self) -> Sides:
