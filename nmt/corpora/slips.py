@@ -97,7 +97,7 @@ LEAST_LENGTHS = (8, 20)
 
 @dataclass(frozen=True)
 class Slip:
-    """A place from which on the files have another offset."""
+    """Name a place from which on the files have another offset."""
 
     line: int  # of the source, counted from 1: the first one with the new offset
     before: int  # the target's line - the source's line
@@ -113,7 +113,7 @@ class Course:
 
 
 class Evidence:
-    """Tells how much the segments of two files look like pairs.
+    """Tell how much the segments of two files look like pairs.
 
     The evidence is the log of how much more probable the features x and y of both segments are in a
     pair. If x and y, less their means and divided by their standard deviations, have a normal
