@@ -175,7 +175,7 @@ def refused_lines(refused: Refused) -> list[Finding]:
 
 def slips(facts: Facts, limits: CheckLimits) -> list[Finding]:
     """Return the findings about lines whose translations stand on other lines, or nowhere."""
-    course = follow(*facts.features, limits.slip_evidence)
+    course = follow(facts.features, limits.slip_evidence)
     examples = [
         Example(
             slip.line,
