@@ -126,7 +126,7 @@ def slip_distances(sides: Sequence[Features], draw: Random) -> list[int | None]:
         place = draw.randrange(len(sides[0]))
         both = [*sides]
         both[number % 2] = numpy.delete(both[number % 2], place, axis=0)
-        slips = follow(both[0], both[1], LIMITS.slip_evidence).slips
+        slips = follow(both, LIMITS.slip_evidence).slips
         distances.append(abs(slips[0].line - 1 - place) if len(slips) == 1 else None)
     return distances
 
@@ -166,8 +166,7 @@ def measure(folder: Path, corpus: str, seed: int) -> Iterator[Cell]:
     for row, value in zip(("equal", "in capitals"), shares, strict=True):
         name = f"found: training pairs in the dev set, {row}"
         yield Cell(name, corpus, round(value, 1), "%", goal="at least 95")
-    source, target = facts.features
-    slips = len(follow(source, target, LIMITS.slip_evidence).slips)
+    slips = len(follow(facts.features, LIMITS.slip_evidence).slips)
     yield Cell("slips named in the clean corpus", corpus, slips, "slips", goal="0")
     distances = slip_distances(facts.features, draw)
     near = sum(each is not None and each <= NEAR for each in distances)

@@ -57,7 +57,7 @@ def check_corpus(task: Task, limits: CheckLimits) -> Report:
 
 
 class Checker:
-    """Checks the texts of one task."""
+    """Check the texts of one task."""
 
     def __init__(self, task: Task, limits: CheckLimits) -> None:
         """Load the vocabulary of a recipe's run, and the identifier of languages."""
@@ -70,8 +70,10 @@ class Checker:
     def _load_tokenizer(self) -> Tokenizer | None:
         """Return the tokenizer of a recipe's run; None for files, and if it is missing."""
         path = self._task.tokenizer
-        if path is None or is_present(path):
-            return load_tokenizer(path) if path else None
+        if path is None:
+            return None
+        if is_present(path):
+            return load_tokenizer(path)
         why = f"{path} does not exist yet; `nmt prepare` with this recipe learns it"
         what = "characters outside the vocabulary, pieces for each word"
         self.skipped.append(Skipped(what, why))
@@ -107,6 +109,8 @@ class Checker:
             self._training[text.name] = replace(facts, features=())
         else:
             findings += overlaps(facts, self._training, limits)
+        findings = with_segments(text, findings)
+        findings.sort(key=lambda found: (SEVERITIES.index(found.severity), -found.percent))
         return TextReport(
             text.name,
             tuple(map(str, text.paths)),
@@ -117,7 +121,7 @@ class Checker:
             tuple(tuple(sorted(scripts)) for scripts in context.norms.scripts),
             make_histogram(facts.lengths, context.by_character),
             coverage,
-            ordered(with_segments(text, findings)),
+            tuple(findings),
         )
 
     def _check_sample(
@@ -147,13 +151,6 @@ class Checker:
             few = rows[:: -(-len(rows) // self._limits.language_sample)]
             findings += other_languages(few, self._task.languages, self._identify, self._limits)
         return coverage, findings
-
-
-def ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Return findings, the worst and most frequent first."""
-    return tuple(
-        sorted(findings, key=lambda found: (SEVERITIES.index(found.severity), -found.percent))
-    )
 
 
 def with_segments(text: ParallelText, findings: Sequence[Finding]) -> list[Finding]:
@@ -186,8 +183,7 @@ def refused_lines(refused: Refused) -> list[Finding]:
 
 def slips(facts: Facts, limits: CheckLimits) -> list[Finding]:
     """Return the findings about lines whose translations stand on other lines, or nowhere."""
-    source, target = facts.features
-    course = follow(source, target, limits.slip_evidence)
+    course = follow(facts.features, limits.slip_evidence)
     examples = [
         Example(
             slip.line,

@@ -189,7 +189,7 @@ def in_processes(
 
 
 class Repeats(NamedTuple):
-    """Which of n hashes repeat an earlier one."""
+    """Hold which of n hashes repeat an earlier one."""
 
     places: Places  # of the repetitions, in order
     firsts: Places  # where each was first

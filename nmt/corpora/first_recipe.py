@@ -43,6 +43,7 @@ from nmt.system.log import Notify
 from nmt.system.processes import worker_count
 from nmt.text.corpus import ParallelText
 from nmt.text.languages import (
+    BILINGUAL,
     CODE_PAIR,
     ENDING,
     PACKED,
@@ -356,7 +357,7 @@ def recipe_path(text: ParallelText, languages: tuple[str, str]) -> Path:
     no recipe can have.
     """
     stem = text.paths[0].name
-    for endings in (PACKED, (*TABLES, *TEXT)):
+    for endings in (PACKED, (*TABLES, *BILINGUAL, *TEXT)):
         for ending in endings:
             stem = stem.removesuffix(ending)
     if len(text.paths) == 1:
@@ -446,7 +447,7 @@ def check_places(request: RecipeRequest, run: RunFolder) -> None:
 
 def check_text(request: RecipeRequest, notify: Notify) -> None:
     """Check a text and print what was found in short; raises NmtError for errors."""
-    task = Task((ParallelText(request.text.paths, "text"),), languages=request.languages)
+    task = Task((request.text,), languages=request.languages)
     report = check_corpus(task, CheckLimits())
     for line in brief_lines(report):
         notify(line)

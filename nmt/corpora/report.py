@@ -16,7 +16,7 @@ EDGES = (0, 1, 3, 6, 11, 16, 21, 31, 41, 51, 71, LONGEST)  # the least length of
 
 @dataclass(frozen=True)
 class Histogram:
-    """Segments by length, on both sides."""
+    """Count segments by length, on both sides."""
 
     units: tuple[str, str]  # words; characters for scripts without spaces between words
     labels: tuple[str, ...]  # of the classes, such as "6-10"

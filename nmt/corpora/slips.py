@@ -97,7 +97,7 @@ LEAST_LENGTHS = (8, 20)
 
 @dataclass(frozen=True)
 class Slip:
-    """A place from which on the files have another offset."""
+    """Name a place from which on the files have another offset."""
 
     line: int  # of the source, counted from 1: the first one with the new offset
     before: int  # the target's line - the source's line
@@ -113,7 +113,7 @@ class Course:
 
 
 class Evidence:
-    """Tells how much the segments of two files look like pairs.
+    """Tell how much the segments of two files look like pairs.
 
     The evidence is the log of how much more probable the features x and y of both segments are in a
     pair. If x and y, less their means and divided by their standard deviations, have a normal
@@ -121,19 +121,19 @@ class Evidence:
     (r x y - r^2 (x^2 + y^2) / 2) / (1 - r^2) - log(1 - r^2) / 2.
     """
 
-    def __init__(self, source: Features, target: Features) -> None:
+    def __init__(self, sides: Sequence[Features]) -> None:
         """Learn the correlations in lines of each part of a text, which may have slipped."""
-        self._sides = source, target
-        size = min(len(source), len(target))
+        self._sides = sides
+        size = min(map(len, sides))
         starts = numpy.linspace(0, size - WINDOW, min(MOST_WINDOWS, size // WINDOW))
         rows = starts.astype(numpy.intp)[:, None] + numpy.arange(WINDOW)
-        samples = [side[rows].reshape(-1, COLUMNS) for side in self._sides]
+        samples = [side[rows].reshape(-1, COLUMNS) for side in sides]
         self._means = [sample.mean(0, dtype=numpy.float32) for sample in samples]
         self._scales = [1 / numpy.maximum(sample.std(0), 1e-6) for sample in samples]
         x = self._standard(0, rows)
         products = numpy.stack(
             [
-                (x * self._standard(1, (rows + offset).clip(0, len(target) - 1))).mean(1)
+                (x * self._standard(1, (rows + offset).clip(0, len(sides[1]) - 1))).mean(1)
                 for offset in sorted(range(-NEAREST, NEAREST + 1), key=abs)  # 0 wins a tie
             ]
         )  # (offsets, windows, columns)
@@ -200,12 +200,12 @@ class Evidence:
         return first + int(numpy.concatenate([[0], gain.cumsum()]).argmax())
 
 
-def follow(source: Features, target: Features, least_evidence: float) -> Course:
+def follow(sides: Sequence[Features], least_evidence: float) -> Course:
     """Return the slips between two files. least_evidence: log of the odds to believe in one."""
-    lines = len(source)
-    if min(lines, len(target)) < FEWEST_LINES:
+    lines = len(sides[0])
+    if min(map(len, sides)) < FEWEST_LINES:
         return Course()
-    evidence = Evidence(source, target)
+    evidence = Evidence(sides)
     offsets = find_offsets(evidence, lines, least_evidence)
     if evidence.are_unrelated(
         numpy.array([offset or 0 for offset in offsets]).repeat(STEP)[:lines]

@@ -18,8 +18,7 @@ NEAR = 20  # lines
 def course(sources: list[str], targets: list[str]) -> Course:
     sides = [[Segment(text) for text in side] for side in (sources, targets)]
     common = common_prefixes(sides[0]) | common_prefixes(sides[1])
-    source, target = (features(side, common) for side in sides)
-    return follow(source, target, EVIDENCE)
+    return follow([features(side, common) for side in sides], EVIDENCE)
 
 
 def sides_of(pairs: Pairs) -> tuple[list[str], list[str]]:
@@ -68,13 +67,20 @@ def test_a_lost_line_is_named(line: int, side: int, after: int) -> None:
     assert abs(found.slips[0].line - 1 - line) <= NEAR
 
 
-@pytest.mark.parametrize("lost", [2, 40, 300])
-def test_a_lost_block_is_named(lost: int) -> None:
-    texts = sides_of(PAIRS)
+@pytest.mark.parametrize(("size", "lost"), [(3000, 2), (3000, 40), (3000, 300), (9000, 4500)])
+def test_a_lost_block_is_named(size: int, lost: int) -> None:
+    texts = sides_of(corpus(size))
     del texts[0][1000 : 1000 + lost]
     found = course(*texts)
     assert [(slip.before, slip.after) for slip in found.slips] == [(0, lost)]
     assert abs(found.slips[0].line - 1001) <= NEAR
+
+
+def test_files_that_slip_from_their_first_line_on_are_related() -> None:
+    sources, targets = sides_of(PAIRS[:400])
+    (slip,) = course([*sources[-91:], *sources[:-91]], targets).slips
+    assert (slip.before, slip.after) == (0, -91)
+    assert abs(slip.line - 92) <= NEAR
 
 
 def test_losses_on_both_sides_cancel_out() -> None:
