@@ -101,13 +101,14 @@ def command(
       nmt init corpus.en corpus.de --init-from opus.safetensors
     """
     from nmt.corpora.first_recipe import RecipeRequest, make_recipe
+    from nmt.corpora.presets import read_start_model
 
     text = GivenText(source, target)
     dev_set, test_set = (None if pair is None else GivenText(*pair) for pair in (dev, test))
     check_recipe_path(output)
     for given in filter(None, [text, dev_set, test_set]):
         given.check()
-    start = None if model is None else start_model(model)
+    start = None if model is None else read_start_model(model)
     languages = choose_languages(text, (source_language, target_language), start)
     request = RecipeRequest(text, languages, output, data_dir, dev_set, test_set, has_gpu, start)
     if request.held_out:
@@ -128,14 +129,6 @@ def check_recipe_path(path: Path, option: str = "--output") -> None:
     if path.is_file() and is_present(path):
         raise UsageError(f"{path} exists already; name another recipe with {option}")
     check_output(path, option=option)
-
-
-def start_model(path: Path) -> "StartModel":
-    """Return the model at a path, a file or a run folder; raises NmtError if there is none."""
-    from nmt.corpora.presets import read_start_model
-    from nmt.runs.model_file import find_model
-
-    return read_start_model(find_model(path, "--init-from"))
 
 
 def choose_languages(

@@ -11,12 +11,7 @@ import click
 
 from nmt.commands import options
 from nmt.commands.completion import complete_recipe_or_run
-from nmt.commands.init import (
-    choose_languages,
-    language_options,
-    print_next,
-    start_model,
-)
+from nmt.commands.init import choose_languages, language_options, print_next
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
 from nmt.recipe.files import DEFAULT_RECIPE
@@ -105,9 +100,10 @@ def command(
             needs_recipe,
             recipe_path,
         )
+        from nmt.corpora.presets import read_start_model
 
         text.check_files()
-        start = start_model(Path(init_from)) if init_from else None
+        start = read_start_model(Path(init_from)) if init_from else None
         languages = choose_languages(text, (source_language, target_language), start)
         path = recipe_path(text, languages)
         name = str(path)
