@@ -81,6 +81,7 @@ def command(
       nmt init corpus.en corpus.de --init-from opus.safetensors
     """
     from nmt.corpora.first_recipe import RecipeRequest, make_recipe
+    from nmt.corpora.presets import read_start_model
 
     paths = list(filter(None, (source, target)))
     text = options.given_text(paths, source_language, target_language)
@@ -88,7 +89,7 @@ def command(
     check_recipe_path(output)
     for given in filter(None, [text, dev_set, test_set]):
         given.check()
-    start = None if model is None else start_model(model)
+    start = None if model is None else read_start_model(model)
     text = with_languages(text, start)
     request = RecipeRequest(
         text, text.languages, output, data_dir, dev_set, test_set, has_gpu, start
@@ -111,14 +112,6 @@ def check_recipe_path(path: Path, option: str = "--output") -> None:
     if path.is_file() and is_present(path):
         raise UsageError(f"{path} exists already; name another recipe with {option}")
     check_output(path, option=option)
-
-
-def start_model(path: Path) -> "StartModel":
-    """Return the model at a path, a file or a run folder; raises NmtError if there is none."""
-    from nmt.corpora.presets import read_start_model
-    from nmt.runs.model_file import find_model
-
-    return read_start_model(find_model(path, "--init-from"))
 
 
 def with_languages(text: ParallelText, start: "StartModel | None") -> ParallelText:

@@ -11,11 +11,7 @@ import click
 
 from nmt.commands import options
 from nmt.commands.completion import complete_recipe_or_run
-from nmt.commands.init import (
-    print_next,
-    start_model,
-    with_languages,
-)
+from nmt.commands.init import print_next, with_languages
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
 from nmt.recipe.files import DEFAULT_RECIPE
@@ -103,10 +99,11 @@ def command(
             needs_recipe,
             recipe_path,
         )
+        from nmt.corpora.presets import read_start_model
 
         text = options.given_text(paths, source_language, target_language)
         text.check_files()
-        start = start_model(Path(init_from)) if init_from else None
+        start = read_start_model(Path(init_from)) if init_from else None
         text = with_languages(text, start)
         path = recipe_path(text, text.languages)
         name = str(path)

@@ -19,6 +19,7 @@ from nmt.recipe.removed import used_removed, without_removed
 from nmt.recipe.rules import SPECIAL_TOKENS
 from nmt.recipe.settings import get_setting
 from nmt.recipe.toml import recipe_from_tables, toml_key, toml_value
+from nmt.runs.model_file import find_model
 
 
 @dataclass(frozen=True)
@@ -267,10 +268,11 @@ class StartModel:
 
 
 def read_start_model(path: Path) -> StartModel:
-    """Return a model file with its recipe.
+    """Return the model at a path, a file or a run folder, with its recipe.
 
-    Raises NmtError if it is not a model, UsageError if no recipe can extend it.
+    Raises NmtError if there is no model, UsageError if no recipe can extend it.
     """
+    path = find_model(path, "--init-from")
     tables = model_tables(path)
     recipe = recipe_from_tables(without_removed(tables), path.stem, f"the recipe inside {path}")
     if path.suffix != ENDING:  # a recipe that is extended has another ending

@@ -59,6 +59,21 @@ def test_every_row_is_a_recipe(preset: Preset) -> None:
         assert values["train.validate_updates"] * values["train.patience"] == averaged
 
 
+def test_the_manual_shows_the_table() -> None:
+    path = Path(__file__).parents[2] / "docs" / "howto" / "choose-settings.md"
+    page = path.read_text(encoding="utf-8")
+    rows = []
+    for preset in PRESETS:
+        vocabulary, width, inner, layers, _, dropout, batch, *_, updates, _ = preset.numbers
+        rows.append(
+            f" | {vocabulary:,} | {layers}+{layers}, {width}, {inner} | {dropout:g} | {batch:,} |"
+            f" {updates:,} |"
+        )
+    shown = [line for line in page.splitlines() if line.endswith(tuple(rows))]
+    assert [row for row in rows if row not in "".join(shown)] == []
+    assert len(shown) == len(PRESETS)
+
+
 @pytest.mark.parametrize("rows", [ON_CPU, PRESETS], ids=["cpu", "gpu"])
 def test_sizes_grow_from_row_to_row(rows: list[Preset]) -> None:
     for smaller, larger in pairwise(rows):
