@@ -110,7 +110,7 @@ class Checker:
         else:
             findings += overlaps(facts, self._training, limits)
         findings = with_segments(text, findings)
-        findings.sort(key=lambda found: (SEVERITIES.index(found.severity), -found.percent))
+        findings.sort(key=lambda finding: (SEVERITIES.index(finding.severity), -finding.percent))
         return TextReport(
             text.name,
             tuple(map(str, text.paths)),

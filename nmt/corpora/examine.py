@@ -316,10 +316,7 @@ def measure_coverage(
             if UNK in ids:
                 symbols = " ".join(dict.fromkeys(model.unknown(side[number])))
                 unknown.setdefault(number, f"{symbols} in the {name}")
-    examples = [
-        Example(rows[number][0], unknown[number]).with_texts(*rows[number][1:])
-        for number in sorted(unknown)[:SHOWN]
-    ]
+    examples = show_rows(rows, unknown)
     is_rare = len(unknown) <= limits.unknown_share * len(rows)
     severity: Severity = "note" if is_rare else "warning"
     findings = found("unknown_characters", len(unknown), len(rows), examples, severity=severity)
@@ -361,8 +358,13 @@ def rare_characters(rows: Sequence[Row]) -> list[Finding]:
         for place, row in enumerate(rows)
         if not rare.isdisjoint(row[1]) or not rare.isdisjoint(row[2])
     }
-    examples = [
-        Example(rows[place][0], details[place]).with_texts(*rows[place][1:])
-        for place in [*details][:SHOWN]
-    ]
+    examples = show_rows(rows, details)
     return found("rare_characters", len(details), len(rows), examples)
+
+
+def show_rows(rows: Sequence[Row], details: Mapping[int, str]) -> list[Example]:
+    """Return the first rows with details, by place, as examples."""
+    return [
+        Example(rows[place][0], details[place]).with_texts(*rows[place][1:])
+        for place in sorted(details)[:SHOWN]
+    ]
