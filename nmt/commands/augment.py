@@ -111,9 +111,12 @@ def command(
     from nmt.corpora.augment import AugmentTask, augment, augment_text
     from nmt.corpora.next_recipe import RecipeWish
     from nmt.decoding.translator.load import load_models
+    from nmt.formats.registry import bilingual_reader
+    from nmt.text.corpus import DataFolder
 
     tag = KNOWN[method_name].tag if tag is None else tag
-    wish = RecipeWish(recipe, new_recipe, data_dir, tag) if recipe and new_recipe else None
+    data = DataFolder(data_dir, bilingual_reader)
+    wish = RecipeWish(recipe, new_recipe, data, tag) if recipe and new_recipe else None
     paths = (text,) if target is None else (text, target)
     task = AugmentTask(method_name, paths, models, reverse_models, prefix, wish, engine)
     load = partial(load_models, device=device, notify=note, overrides=overrides, engine=engine)

@@ -203,8 +203,7 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     names = Names.of(task.prefix, languages, task.paths)
     files = {"pairs": names.sides(), REJECTED: (names.path(f"{REJECTED}.tsv"),)}
     check_paths(files, task.paths)
-    recipe = ""
-    held_out: Set[int] = frozenset()
+    recipe, held_out = "", frozenset[int]()
     if wish := task.recipe:
         given = task.paths if task.side is None else ()
         writer = f"nmt augment {task.method}"

@@ -4,7 +4,7 @@
 """
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -259,7 +259,7 @@ def shown(text: ParallelText, what: str) -> Iterator[Pair]:
     yield from progress_bar(iterable=text.pairs(), unit="pair", unit_scale=True, desc=what)
 
 
-def read_held_out(recipe: Recipe, data: DataFolder, notify: Notify) -> Set[int]:
+def read_held_out(recipe: Recipe, data: DataFolder, notify: Notify) -> frozenset[int]:
     """Return the hashes of the segments of a recipe's dev and test sets, as by `near_hash`.
 
     notify: receives which set cannot be read.
@@ -273,7 +273,7 @@ def read_held_out(recipe: Recipe, data: DataFolder, notify: Notify) -> Set[int]:
                 hashes.update(map(near_hash, read_lines(data.find(name, recipe))))
         except NmtError as error:
             notify(f"the text is not compared with {files.title}: {error}")
-    return hashes
+    return frozenset(hashes)
 
 
 def near_hash(text: str) -> int:

@@ -1,7 +1,7 @@
 """Write a recipe that extends another by a corpus."""
 
 import os
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ class RecipeWish:
 
     base: str  # the name or the file of a recipe
     path: Path
-    data_dir: Path
+    data: DataFolder
     tag: str  # of the new corpus; "": none
 
 
@@ -37,7 +37,7 @@ def next_recipe(
     given: Sequence[Path],
     writer: str,
     notify: Notify,
-) -> tuple[str, Set[int]]:
+) -> tuple[str, frozenset[int]]:
     """Return the text of a recipe that extends another by a corpus, and its dev and test sets.
 
     Args:
@@ -52,7 +52,7 @@ def next_recipe(
         UsageError: if the recipe cannot be written or is for other languages.
         NmtError: if the recipe cannot be read, or its initial model does not have the tag.
     """
-    data_dir = wish.data_dir
+    data_dir = wish.data.path
     check_output(wish.path, [Path(wish.base)], "--write-recipe")
     check_replaceable(wish.path)
     if Path(wish.base) == STDIN:
@@ -69,8 +69,7 @@ def next_recipe(
             f" {' to '.join(languages)}; give models of the other direction, or another --recipe"
         )
     source, target = (name_below(path, data_dir) for path in pairs)
-    folder = DataFolder(data_dir)
-    train = [files for files in base.data.train if not is_given(files, given, folder, base)]
+    train = [files for files in base.data.train if not is_given(files, given, wish.data, base)]
     train.append(TextFiles(source, target, tag=wish.tag))
     recipe = replace(base, name=wish.path.stem, data=replace(base.data, train=tuple(train)))
     check_together(recipe)
@@ -79,7 +78,7 @@ def next_recipe(
         check_tags(recipe, Tokenizer(start.tokenizer, "the tokenizer of the initial model"))
     entries = "".join(f"    {toml_value(changed_keys(files))},\n" for files in train)
     text = f"# Recipe {base.name} with pairs of `{writer}`.\nextends = {toml_value(link(wish))}\n"
-    return f"{text}\n[data]\ntrain = [\n{entries}]\n", read_held_out(base, folder, notify)
+    return f"{text}\n[data]\ntrain = [\n{entries}]\n", read_held_out(base, wish.data, notify)
 
 
 def is_given(files: TextFiles, given: Sequence[Path], folder: DataFolder, recipe: Recipe) -> bool:

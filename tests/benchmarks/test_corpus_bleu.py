@@ -8,6 +8,7 @@ import pytest
 
 from nmt.corpora.pairs import Refused, read_leniently
 from nmt.recipe.files import load_recipe
+from nmt.text.corpus import ParallelText
 from tests.corpora.corpora import corpus, write
 
 
@@ -39,7 +40,7 @@ def test_the_damaged_text_can_be_read_and_the_cleaned_one_is_shorter(
 def test_the_schedule_is_shortened_in_proportion(script: ModuleType, tmp_path: Path) -> None:
     base = load_recipe(script.RECIPE)
     trial = script.Trial(tmp_path, tmp_path, base.train.max_updates // 4, (1,))
-    text = script.Text("x", (tmp_path / "a.en", tmp_path / "a.de"))
+    text = ParallelText((tmp_path / "a.en", tmp_path / "a.de"), "x")
     recipe = load_recipe(str(trial.recipe(script.Variant("cleaned", 5), text)))
     assert recipe.data.train[0].names == tuple(map(str, text.paths))
     assert recipe.data.test == base.data.test
