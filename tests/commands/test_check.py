@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from nmt.corpora import examine as examined
+from nmt.text import encode
 from tests.conftest import Run
 from tests.corpora.corpora import Pairs, corpus, write
 
@@ -219,13 +220,14 @@ def test_the_vocabulary_of_a_run_is_looked_at(nmt: Run, tmp_path: Path) -> None:
 def test_processes_find_what_one_finds(
     nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pairs = with_faults(corpus(21_000))
-    pairs[20_500] = ("", "x")
+    monkeypatch.setattr(encode, "CHUNK_PAIRS", 300)
+    pairs = with_faults(corpus(900))
+    pairs[850] = ("", "x")
     files = write(tmp_path, pairs)
     alone = check(nmt, *files)
     monkeypatch.setattr(examined, "CHUNKS_ALONE", 0)
     assert check(nmt, *files) == alone
-    assert findings(alone)["empty"]["examples"][1]["line"] == 20_501
+    assert findings(alone)["empty"]["examples"][1]["line"] == 851
 
 
 @pytest.mark.parametrize(

@@ -144,14 +144,6 @@ def test_the_recipe_is_that_of_init_with_the_time(nmt: Run, tmp_path: Path) -> N
     assert max(map(len, written.splitlines())) <= 100
 
 
-def test_advice_and_recipe_have_the_same_settings(nmt: Run, tmp_path: Path) -> None:
-    advice = check(nmt, *write(tmp_path, PAIRS), "--write-recipe", "mine.toml")["advice"]
-    recipe = load_recipe("mine.toml")
-    for each in advice["advised"]:
-        for name, value in each["settings"].items():
-            assert get_setting(recipe, name) == value
-
-
 def test_given_sets_are_those_of_the_recipe_and_left_out_of_the_facts(
     nmt: Run, tmp_path: Path
 ) -> None:

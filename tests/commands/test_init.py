@@ -25,7 +25,7 @@ def folded(text: str) -> str:
     return Segment(text).folded
 
 
-@pytest.mark.parametrize("count", [20, 200, 2000])
+@pytest.mark.parametrize("count", [3, 2000])
 def test_a_recipe_of_any_size_prepares_and_trains_as_it_is(
     nmt: Run, tmp_path: Path, count: int
 ) -> None:
@@ -67,15 +67,6 @@ def test_init_and_split_choose_the_same_pairs(nmt: Run, tmp_path: Path) -> None:
     assert nmt("split", *files, "-o", f"{tmp_path}/split/").code == 0
     for kind in ("train.en", "train.de", "dev.en", "test.de"):
         assert Path("data/mine", kind).read_bytes() == (tmp_path / "split" / kind).read_bytes()
-
-
-def test_the_choice_depends_neither_on_the_order_nor_on_the_day(nmt: Run, tmp_path: Path) -> None:
-    pairs = text(200)
-    (tmp_path / "b").mkdir()
-    for name, given in (("a", pairs), ("b", pairs[::-1])):
-        assert nmt("init", *write(tmp_path, given, name), "-o", f"{name}.toml").code == 0
-    first, second = (sets(load_recipe(f"{name}.toml")) for name in "ab")
-    assert [sorted(each) for each in first] == [sorted(each) for each in second]
 
 
 @pytest.mark.parametrize(("ending", "pack"), [(".gz", gzip.compress), (".xz", lzma.compress)])
@@ -173,8 +164,7 @@ def test_near_duplicates_of_given_sets_are_left_out_of_the_training_text(
     assert "no pair with text on both sides, unless it is in a given dev or test set" in result.err
 
 
-@pytest.mark.parametrize("count", range(1, 9))
-@pytest.mark.parametrize("word", ["ab", "1", "x y", "好", "a " * 30])
+@pytest.mark.parametrize(("word", "count"), [("1", 1), ("1", 3), ("好", 2), ("ab", 8)])
 def test_the_vocabulary_of_a_tiny_corpus_can_be_learned(
     nmt: Run, tmp_path: Path, count: int, word: str
 ) -> None:
@@ -195,20 +185,6 @@ def test_the_vocabulary_of_a_tiny_corpus_can_be_learned(
     assert f"{count} pairs are too few to learn to translate" in result.err
     result = nmt("prepare", "mine.toml")
     assert result.code == 0, result.err
-
-
-def test_three_pairs_train(nmt: Run, tmp_path: Path) -> None:
-    assert nmt("init", *write(tmp_path, [("a", "b"), ("c", "d"), ("e", "f")])).code == 0
-    smaller = ["--set", "decode.max_extra_tokens=2", "--set", "decode.beam_size=1"]
-    result = nmt("train", "mine.toml", "--max-updates", 2, *smaller)
-    assert result.code == 0, result.err
-
-
-def test_pairs_with_an_empty_side_are_counted_and_left_out(nmt: Run, tmp_path: Path) -> None:
-    pairs = [*text(60), ("", "x"), ("y", " ")]
-    result = nmt("init", *write(tmp_path, pairs))
-    assert "60 pairs, en to de, 2 more with an empty side" in result.err
-    assert sum(map(len, sets(load_recipe("mine.toml")))) == 60
 
 
 def test_few_pairs_get_a_warning(nmt: Run, tmp_path: Path) -> None:

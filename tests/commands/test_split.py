@@ -145,12 +145,6 @@ def test_mistakes_are_explained_and_nothing_is_written(nmt: Run, tmp_path: Path)
     assert not (tmp_path / "m").exists()
 
 
-def test_a_text_without_pairs_cannot_be_divided(nmt: Run, tmp_path: Path) -> None:
-    for pairs in ([], [("", "leer"), ("empty", " ")]):
-        result = nmt("split", *write(tmp_path, pairs), "-o", tmp_path / "m")
-        assert (result.code, "has no pair with text on both sides" in result.err) == (1, True)
-
-
 def test_no_old_set_stays_beside_a_new_training_text(nmt: Run, tmp_path: Path) -> None:
     files = write(tmp_path, corpus(40))
     prefix = ("-o", tmp_path / "m")
