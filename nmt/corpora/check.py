@@ -122,6 +122,7 @@ class Checker:
             make_histogram(facts.lengths, context.by_character),
             coverage,
             tuple(findings),
+            text.unit,
         )
 
     def _check_sample(
@@ -191,7 +192,7 @@ def slips(facts: Facts, limits: CheckLimits) -> list[Finding]:
         )
         for slip in course.slips
     ]
-    stretches = [Example(lines[0], f"to line {lines[-1]:,}") for lines in course.unrelated]
+    stretches = [Example(lines[0], f"to {facts.unit} {lines[-1]:,}") for lines in course.unrelated]
     lost = sum(map(len, course.unrelated))
     severity: Severity | None = "error" if lost > limits.unrelated_share * facts.pairs else None
     return [

@@ -68,6 +68,7 @@ class Facts:
     words: Counts  # (2,)
     characters: Counts  # (2,)
     features: tuple[Features, ...]  # of all n segments of source and target
+    unit: str = "line"  # what numbers count, as `ParallelText.unit`
 
 
 def learn_context(rows: Sequence[Row], limits: CheckLimits) -> Context:
@@ -94,7 +95,8 @@ def examine_text(
         for block in in_processes(examine, tasks, "checks the corpus"):
             blocks.append(block)
             bar.update(block.pairs)
-    return join(blocks or [examine(Chunk(1, [], []), frozenset(), context)])
+    facts = join(blocks or [examine(Chunk(1, [], []), frozenset(), context)])
+    return replace(facts, unit=text.unit)
 
 
 def examine(chunk: Chunk, refused: frozenset[int], context: Context) -> Facts:
@@ -221,20 +223,20 @@ def repeated(facts: Facts, limits: CheckLimits) -> list[Finding]:
         severity: Severity | None = "warning" if count > limits.repeated_share * size else None
         if kind == "duplicates" and count > limits.useless_share * size:
             severity = "error"
-        examples = show_repeats(repeats, facts.lines)
+        examples = show_repeats(repeats, facts.lines, facts.unit)
         findings += found(kind, count, size, examples, severity=severity)
     lines = facts.lines[is_once]
     for kind, side in (("several_targets", 0), ("several_sources", 1)):
         repeats = repeats_of(facts.exact[side][is_once])
         count = len(repeats.places) + len(numpy.unique(repeats.firsts))
-        findings += found(kind, count, size, show_repeats(repeats, lines))
+        findings += found(kind, count, size, show_repeats(repeats, lines, facts.unit))
     return findings
 
 
-def show_repeats(repeats: Repeats, lines: Places) -> list[Example]:
+def show_repeats(repeats: Repeats, lines: Places, unit: str) -> list[Example]:
     """Return the first repetitions as examples. lines: by place."""
     return [
-        Example(int(lines[place]), f"as in line {lines[first]:,}")
+        Example(int(lines[place]), f"as in {unit} {lines[first]:,}")
         for place, first in zip(repeats.places[:SHOWN], repeats.firsts[:SHOWN], strict=True)
     ]
 
@@ -249,7 +251,7 @@ def overlaps(held_out: Facts, training: Mapping[str, Facts], limits: CheckLimits
             (near, held_out.folded[0], text.folded[0]),
         ):
             for place, line in find_lines(ours, theirs, text.lines).items():
-                known.setdefault(place, f"its source is in line {line:,} of {name}")
+                known.setdefault(place, f"its source is in {text.unit} {line:,} of {name}")
     near = {place: detail for place, detail in near.items() if place not in exact}
     many = len(exact) + len(near) > limits.overlap_share * size
     findings = []

@@ -98,6 +98,7 @@ class TextReport:
     histogram: Histogram
     coverage: Coverage | None  # of the vocabulary; None if there is none
     findings: tuple[Finding, ...]  # the worst first
+    unit: str = "line"  # what the numbers of examples count; "pair" in a bilingual file
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def check_text(report: Report) -> str:
         if text.pairs:
             lines += histogram_lines(text.histogram)
         for finding in text.findings:
-            lines += finding_lines(finding)
+            lines += finding_lines(finding, text.unit)
         if not text.findings:
             lines.append("  nothing found")
         lines.append("")
@@ -158,7 +159,7 @@ def brief_lines(report: Report) -> list[str]:
         for finding in text.findings:
             if finding.severity != "note":
                 one = replace(finding, examples=finding.examples[:1])
-                lines += finding_lines(one, in_full=True)
+                lines += finding_lines(one, text.unit, in_full=True)
     return [printable(line) for line in lines]
 
 
@@ -200,11 +201,11 @@ def histogram_lines(histogram: Histogram) -> list[str]:
     return lines
 
 
-def finding_lines(finding: Finding, *, in_full: bool = False) -> list[str]:
+def finding_lines(finding: Finding, unit: str, *, in_full: bool = False) -> list[str]:
     """Return a finding, its examples and what to do.
 
-    In much text, one that needs no work (a note, or a warning of few pairs) has one line with the
-    lines of its examples, unless it is shown in full.
+    unit: what the numbers of examples count. In much text, a finding that needs no work (a note, or
+    a warning of few pairs) has one line with these numbers, unless it is shown in full.
     """
     percent = finding.percent
     share = f"{percent:.0f}" if percent >= TEN else f"{percent:.2g}"
@@ -215,10 +216,10 @@ def finding_lines(finding: Finding, *, in_full: bool = False) -> list[str]:
     is_rare = finding.severity == "warning" and percent < MINOR_PERCENT
     if not in_full and finding.of >= MUCH_TEXT and (finding.severity == "note" or is_rare):
         places = ", ".join(f"{example.line:,}" for example in finding.examples if example.line)
-        return [f"{head}; lines {places}" if places else head]
+        return [f"{head}; {unit}s {places}" if places else head]
     lines = [head]
     for example in finding.examples:
-        place = f"line {example.line:,}" if example.line else ""
+        place = f"{unit} {example.line:,}" if example.line else ""
         lines.append(f"    {': '.join(filter(None, [place, example.detail]))}")
         if example.source or example.target:
             lines += [f"      source | {example.source}", f"      target | {example.target}"]

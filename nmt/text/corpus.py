@@ -186,6 +186,11 @@ class ParallelText:
         """Return the names of the files."""
         return " + ".join(map(str, self.paths))
 
+    @property
+    def unit(self) -> str:
+        """Return what a number in a report counts: a unit of a bilingual file has several lines."""
+        return "pair" if self.reader else "line"
+
     def check(self) -> None:
         """Raise NmtError or UsageError unless the files can be read twice and begin with a pair."""
         self.check_files()

@@ -76,6 +76,7 @@ def test_check_clean_and_split_read_a_memory(nmt: Run, tmp_path: Path) -> None:
     report = nmt("check", path)
     assert report.code == 0
     assert "target equals the source: 1 (1.6 % of 62)" in report.out
+    assert "    pair 61: target equal to source" in report.out
     assert nmt("clean", path, "-o", "clean").code == 0
     texts = [Path(f"clean.{code}").read_text().splitlines() for code in ("en", "de")]
     assert [*zip(*texts, strict=True)] == PAIRS

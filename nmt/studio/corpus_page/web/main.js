@@ -27,7 +27,7 @@ function section(text, number) {
     facts(text),
     lengths(text.histogram),
     ...(text.findings.length
-      ? text.findings.map(finding)
+      ? text.findings.map((one) => finding(one, text.unit))
       : [el("p", { class: "finding" }, "Nothing was found.")]),
   );
 }
@@ -98,19 +98,19 @@ function lengths({ units, labels, source, target }) {
   );
 }
 
-function finding({ kind, severity, title, count, of, examples, fix }) {
+function finding({ kind, severity, title, count, of, examples, fix }, unit) {
   return el(
     "section",
     { class: "finding", "data-kind": kind },
     el("h3", {}, el("span", { class: `severity ${severity}` }, severity), title),
     el("p", { class: "facts" }, `${grouped(count)} of ${grouped(of)}, ${percent(count / of)}`),
-    ...examples.map(example),
+    ...examples.map((one) => example(one, unit)),
     el("p", {}, `Fix: ${fix}`),
   );
 }
 
-function example({ line, detail, source, target }) {
-  const place = line ? `line ${grouped(line)}` : "";
+function example({ line, detail, source, target }, unit) {
+  const place = line ? `${unit} ${grouped(line)}` : "";
   const shown = source || target;
   return el(
     "div",
