@@ -62,10 +62,10 @@ def command(
     data_dir: Path,
     has_gpu: bool | None,
 ) -> None:
-    """Write a recipe for your own corpus: SOURCE and TARGET, or one TSV file.
+    """Write a recipe for your own corpus: SOURCE and TARGET, or one file with both.
 
-    Line N of TARGET is the translation of line N of SOURCE. A TSV file has the source, a tab and
-    the target on each line.
+    Line N of TARGET is the translation of line N of SOURCE. A file with both may be a table (.tsv:
+    source, tab, target), a translation memory (.tmx), .xlf, .xliff or .po.
 
     The command holds out pairs for a dev and a test set by the rule of `nmt split`. The training
     text and the sets are written into a folder with the recipe's name in the data folder. The

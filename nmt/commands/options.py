@@ -89,7 +89,7 @@ def languages(function: Function) -> Function:
             f"--{side}-language",
             type=language_code,
             metavar="CODE",
-            help=f"ISO 639 code of the {side} language.  [default: as the file says, or its name]",
+            help=f"ISO 639 code of the {side} language.  [default: by the file or its name]",
         )(function)
     return function
 

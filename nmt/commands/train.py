@@ -64,10 +64,11 @@ def command(
     checkpoints, the best model (best.safetensors), the final model (model.safetensors, the average
     of the last checkpoints or a moving average), the metrics and a report.
 
-    SOURCE and TARGET are two aligned files; one TSV file has both. First, the text is checked as by
-    `nmt check`; an error ends the command. Then dev and test sets are held out and a recipe is
-    written, as by `nmt init`. For corpus.en and corpus.de, the recipe is corpus_en_de.toml in the
-    current folder, and the sets are in corpus_en_de in the data folder. Then the training starts.
+    SOURCE and TARGET are two aligned files. One file with both may be a table (.tsv), a translation
+    memory (.tmx), .xlf, .xliff or .po. First, the text is checked as by `nmt check`; an error ends
+    the command. Then dev and test sets are held out and a recipe is written, as by `nmt init`. For
+    corpus.en and corpus.de, the recipe is corpus_en_de.toml in the current folder, and the sets are
+    in corpus_en_de in the data folder. Then the training starts.
 
     If the training was stopped, the same command resumes it. `nmt train RUN`, where RUN is the run
     folder, also resumes it. No other option is needed, because the run folder holds the settings
@@ -77,6 +78,7 @@ def command(
     Examples:
       nmt train
       nmt train corpus.en corpus.de
+      nmt train memory.tmx
       nmt train multi30k_en_de --data-dir corpora
       nmt train my.toml --max-updates 2000 --set model.dropout=0.3
       nmt train mine.toml --init-from runs/wmt14_en_de_base/model.safetensors
