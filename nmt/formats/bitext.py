@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, NamedTuple
+from unicodedata import east_asian_width
 
 from nmt.decoding.marks.marked import Marked
 from nmt.errors import DamagedError, NmtError
@@ -32,7 +33,7 @@ from nmt.text.corpus import Pair
 from nmt.text.languages import language_in_name, primary
 from nmt.text.lines import DAMAGE, OnBadLine, note_once, stop_at_bad_line
 from nmt.text.opening import TEXT as TEXT_FILE
-from nmt.text.opening import name_of, open_bytes
+from nmt.text.opening import open_bytes
 
 WRAPPING = {*PAIRS, "hi"}  # elements whose content is text; of others, nothing is
 WITHIN_WORDS = {"bpt", "ept", "bx", "ex", "sc", "ec", "sm", "em", "it"}  # as bold letters have
@@ -65,11 +66,14 @@ class Tally:
     def __str__(self) -> str:
         """Return what to tell the user; "" for nothing."""
         counts = (
-            (self.tags, "inline tags are dropped"),
-            (self.unfinished, "units without a finished translation are left out"),
-            (self.other, "units without both languages are left out"),
+            ("inline tags dropped", self.tags),
+            (
+                "units without a finished translation, left out",
+                self.unfinished,
+            ),
+            ("units without both languages, left out", self.other),
         )
-        return "; ".join(f"{count:,} {what}" for count, what in counts if count)
+        return "; ".join(f"{what}: {count:,}" for what, count in counts if count)
 
 
 @dataclass(frozen=True)
@@ -120,9 +124,10 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         except OSError as error:
             raise unreadable(TEXT_FILE, path, error) from error
         except NmtError as error:
-            if not str(error).startswith("line ") and str(path) in str(error):
+            if str(path) in str(error):
                 raise
-            raise NmtError(f"{name_of(path)}, {error}") from error
+            comma = "," if str(error).startswith("line ") else ":"
+            raise NmtError(f"{path}{comma} {error}") from error
 
 
 def texts_of(unit: Unit, languages: tuple[str, str], tally: Tally) -> Iterator[tuple[str, str]]:
@@ -190,7 +195,7 @@ def plain(node: Node, tally: Tally) -> str:
         if isinstance(part, Node) and part.attributes.get("type") == TEXT:
             part = part.text()  # such as %s, which is a part of the text
         if isinstance(part, str):
-            if gap and texts and texts[-1][-1:].isalnum() and part[:1].isalnum():
+            if gap and texts and ends_word(texts[-1][-1:]) and ends_word(part[:1]):
                 texts.append(" ")
             texts.append(part)
             gap = False
@@ -201,6 +206,11 @@ def plain(node: Node, tally: Tally) -> str:
         elif part.name not in WITHIN_WORDS:
             gap = True
     return re.sub("  +", " ", "".join(texts))
+
+
+def ends_word(character: str) -> bool:
+    """Return whether a space must stand between a character and a letter; not in Chinese."""
+    return character.isalnum() and east_asian_width(character) not in "WF"
 
 
 def tmx_units(stream: IO[bytes], _path: Path) -> Iterator[Unit]:
