@@ -1,10 +1,14 @@
 """Files of translators: any content is a document that keeps its bytes, or an error."""
 
+from io import BytesIO
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.decoding.marks.marked import Marked
+from nmt.formats.bitext import READERS, Tally, texts_of
 from nmt.formats.document import Options
 from nmt.formats.kinds import po, qt, tmx, xliff
 from nmt.formats.memories.memory import Memory
@@ -57,6 +61,27 @@ def test_memories(content: bytes) -> None:
     if document:
         made = document.join([first(each.source) for each in document.segments]).content
         assert len(tmx.read(made, ALL).segments) == len(document.segments)
+
+
+@pytest.mark.parametrize("ending", READERS)
+@given(data=st.data())
+@fuzz
+def test_pairs_to_train_on(ending: str, data: st.DataObject) -> None:
+    whole = {".tmx": [OTHERS.encode(), MEMORY], ".po": [MENU, TEMPLATE]}.get(ending, [OLD, NEW])
+    content = data.draw(spoiled(*whole))
+    reader, path = READERS[ending], Path(f"de{ending}")
+    value_or_error(lambda: [*reader.stated(BytesIO(content), path)])
+    tally = Tally()
+    pairs = value_or_error(
+        lambda: [
+            pair
+            for unit in reader.units(BytesIO(content), path)
+            if not unit.problem
+            for pair in texts_of(unit, ("en", "de"), tally)
+        ]
+    )
+    for pair in pairs or ():
+        assert not any("\n" in text or text != text.strip() for text in pair)
 
 
 @given(content=spoiled(OTHERS.encode()), text=st.sampled_from(["Open <b>a</b> {ph2}", "a 1", ""]))
