@@ -109,6 +109,8 @@ class Preset:
 
 # fmt: off
 PRESETS = (  # by size: Multi30k has about 540,000 tokens, Tatoeba 1.7 million, WMT14 165 million
+    Preset(15_000, (500, 128, 256, 4, 4, 0.3, 2_048, 1_000, 1.43, 4_200, 150), (SMALL,),
+           "a wider model would memorise so few; of more tokens, most would be too rare"),
     Preset(100_000, (1_000, 128, 256, 4, 4, 0.3, 2_048, 1_000, 1.43, 4_200, 150), (SMALL,),
            "a wider model would memorise so few; they need few tokens, but some thousand updates"),
     Preset(250_000, (3_000, 128, 256, 4, 4, 0.3, 2_048, 1_000, 1.43, 5_600, 200), (SMALL,),
