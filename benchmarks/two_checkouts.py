@@ -54,10 +54,8 @@ VOLATILE = re.compile(
     rb'|"(\w*seconds?|minutes|mtime_ns|size|checksum)": ?("?[\w.+-]+"?|\{[^}]*\})'
     rb"|\b[0-9a-f]{64}\b"  # a digest of a file; the files themselves are compared
 )
-# Settings that only the old checkout has, at their defaults: recipes, models and pages hold them.
-DELETED = re.compile(
-    rb'augment_\w+ = 0\.0(\n|\\n)|"augment_\w+": ?"?0\.0"?,\s*|,\s*"(index": null|parts": 0)'
-)
+# Keys that only one of the checkouts has, at their defaults: recipes, models and pages hold them.
+ONE_ONLY = re.compile(rb', file = \\*"\\*"|"file": "",\s*|,\s*"unit": "line"')
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ class Checkout:
             if content[8:9] != b"{" or length > len(content):  # not a .safetensors file
                 return content
             return self.mask(content[8 : 8 + length].rstrip()) + content[8 + length :]
-        content = DELETED.sub(b"", content)
+        content = ONE_ONLY.sub(b"", content)
         folder = re.escape(bytes(self.folder.parent)) + rb"/(one|two)\b"
         content = re.sub(folder, b"FOLDER", content).replace(bytes(self.root), b"ROOT")
         return VOLATILE.sub(b"#", content)
