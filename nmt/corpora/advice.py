@@ -7,13 +7,12 @@ from itertools import chain
 from nmt.config import Recipe
 from nmt.corpora.check import Task
 from nmt.corpora.held_out import SETS, HashedPairs, Sizes, hold_out
-from nmt.corpora.pairs import Refused, read_leniently
+from nmt.corpora.pairs import Refused, has_text, read_leniently, sample_evenly
 from nmt.corpora.presets import ChosenSettings, CorpusFacts
 from nmt.corpora.report import Advice, Advised, Difference, Forecast
 from nmt.corpora.survey import (
     few_pairs_notes,
     fitting_settings,
-    sample_evenly,
     survey,
     training_pairs,
 )
@@ -140,15 +139,15 @@ def advise(task: Task, recipe: Recipe | None, notify: Notify) -> Advice:
 
     device = pick_device()
     dev_texts = [text for text in task.held_out if text.name == "dev"]
-    dev = [pair for pair in read_all(dev_texts) if all(map(str.strip, pair))]
+    dev = [*filter(has_text, read_all(dev_texts))]
     facts, settings, held_out = choose(task, recipe, has_gpu=device.type == "cuda")
-    source, target = task.languages
+    source, target = task.training[0].languages
     languages = {"data.source_language": source, "data.target_language": target}
     advised = with_settings(Recipe("advice"), settings.values | languages)
     if recipe:
         advised = replace(advised, data=recipe.data)
     notify("advice: a trial measures the speed of this machine; it takes up to a minute")
-    sample = sample_evenly(read_all(task.training), SAMPLED)
+    sample = sample_evenly(filter(has_text, read_all(task.training)), SAMPLED)
     dev_pairs = max(1, held_out or len(dev))
     dev = dev or sample[:: -(-len(sample) // DEV_SAMPLED)]
     measured, problem = None, ""

@@ -15,8 +15,8 @@ import numpy
 import torch
 
 from nmt.config import DataSettings, Recipe
+from nmt.corpora.pairs import learn_from
 from nmt.corpora.report import Forecast
-from nmt.corpora.survey import learn_from
 from nmt.errors import NmtError
 from nmt.model.transformer import Transformer
 from nmt.recipe.settings import with_settings
