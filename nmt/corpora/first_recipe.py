@@ -90,14 +90,17 @@ class RecipeRequest:
         return [kind for kind in ("dev", "test") if getattr(self, kind) is None]
 
     @property
-    def files(self) -> dict[str, tuple[str, str]]:
-        """Return the names of the files by set: source, target. They are for a divided text."""
+    def files(self) -> dict[str, tuple[Path, Path]]:
+        """Return the files of source and target by set. They are for a divided text."""
         source, target = self.text.languages
         sides = (source, target) if source != target else ("source", "target")
         packed = ".gz" if any(path.suffix in (".gz", ".xz") for path in self.text.paths) else ""
         first, second = (f"{side}{packed}" for side in sides)
         kinds = ["train", *self.held_out]
-        return {kind: (f"{kind}.{first}", f"{kind}.{second}") for kind in kinds}
+        return {
+            kind: (self.folder / f"{kind}.{first}", self.folder / f"{kind}.{second}")
+            for kind in kinds
+        }
 
     @property
     def arguments(self) -> str:
@@ -210,7 +213,7 @@ def read_given(given: Sequence[ParallelText]) -> tuple[Sides, int]:
     for text in given:
         hasher = HashedPairs(text.pairs(), known)
         shared += hasher.overlap
-        known |= hasher.segments()
+        known = hasher.segments()
     return known, shared
 
 
@@ -249,8 +252,8 @@ def write_files(
     check_folder(request.folder)
     with atomic_folder(request.folder) as partial, ExitStack() as stack:
         streams = {
-            kind: [stack.enter_context(text_file(partial / name)) for name in names]
-            for kind, names in request.files.items()
+            kind: [stack.enter_context(text_file(partial / path.name)) for path in paths]
+            for kind, paths in request.files.items()
         }
         sets = write_sets(request.text, plan, streams)
         write_text(partial / ORIGIN, json_text(origin, indent=1) + "\n")
@@ -305,22 +308,19 @@ def with_data(
 
     is_divided: whether sets are written, or the recipe names the files as they are.
     """
-
-    def entry(kind: str, given: ParallelText | None) -> dict[str, str]:
-        if is_divided and kind in request.files:
-            given = ParallelText(tuple(request.folder / name for name in request.files[kind]))
-        assert given is not None  # noqa: S101 (a set is given or written)
-        return given.entry(request.data_dir)
-
+    texts = {"train": request.text, "dev": request.dev, "test": request.test}
+    if is_divided:
+        texts |= {kind: ParallelText(paths) for kind, paths in request.files.items()}
+    entries = {kind: text.entry(request.data_dir) for kind, text in texts.items() if text}
     source, target = request.text.languages
     data = {
         "data.source_language": source,
         "data.target_language": target,
-        "data.train": [entry("train", request.text)],
-        "data.dev": [entry("dev", request.dev)],
+        "data.train": [entries["train"]],
+        "data.dev": [entries["dev"]],
         # A model's own recipe may download its text, which this training does not use.
         "data.downloads": [],
-        "data.test": {request.name: entry("test", request.test)},
+        "data.test": {request.name: entries["test"]},
     }
     if not (request.start and request.start.recipe.data.downloads):
         del data["data.downloads"]
@@ -430,7 +430,7 @@ def check_places(request: RecipeRequest, run: RunFolder) -> None:
             " folder away and repeat the command, or name another data folder (--data-dir)"
         )
     check_output(output, request.text.paths, "the recipe")
-    check_new(folder / request.files["train"][0], "--data-dir")
+    check_new(request.files["train"][0], "--data-dir")
 
 
 def check_text(request: RecipeRequest, notify: Notify) -> None:

@@ -81,10 +81,6 @@ class Sides:
     sources: frozenset[int] = frozenset()
     targets: frozenset[int] = frozenset()
 
-    def __or__(self, other: "Sides") -> "Sides":
-        """Return the segments of both."""
-        return Sides(self.sources | other.sources, self.targets | other.targets)
-
 
 @dataclass(frozen=True)
 class Sizes:
@@ -140,9 +136,9 @@ class HashedPairs:
         return numpy.frombuffer(self._usable, numpy.bool_)
 
     def segments(self) -> Sides:
-        """Return the segments of the usable pairs, as sides of a given set."""
-        first, second = (frozenset(map(int, side[self.usable])) for side in self.sides)
-        return Sides(first, second)
+        """Return the given segments and those of the usable pairs, as sides of a given set."""
+        sources, targets = (map(int, side[self.usable]) for side in self.sides)
+        return Sides(self._given.sources.union(sources), self._given.targets.union(targets))
 
 
 def hold_out(corpus: HashedPairs, sizes: Sizes, *, name: str, fix: str) -> Plan:
