@@ -179,7 +179,7 @@ def choose(
     sizes = Sizes(dev=0 if "dev" in known else None, test=0 if "test" in known else None)
     plan = hold_out(hasher, sizes, name=name, fix="give more text")
     settings = fitting_settings(
-        facts, lambda: training_pairs(read_all(task.training), plan, name), has_gpu=has_gpu
+        facts, lambda: training_pairs(read_all(task.training), plan), has_gpu=has_gpu
     )
     return facts, settings, int((plan.places == SETS.index("dev")).sum())
 

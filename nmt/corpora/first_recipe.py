@@ -233,9 +233,8 @@ def suitable_settings(request: RecipeRequest, facts: CorpusFacts, plan: Plan) ->
     has_gpu = request.has_gpu
     if has_gpu is None:  # look only if that matters
         has_gpu = needs_gpu(facts) and pick_device().type == "cuda"
-    text = request.text
     return fitting_settings(
-        facts, lambda: training_pairs(text.pairs(), plan, str(text.paths[0])), has_gpu=has_gpu
+        facts, lambda: training_pairs(request.text.pairs(), plan), has_gpu=has_gpu
     )
 
 

@@ -97,6 +97,7 @@ class Plan:
 
     places: NDArray[numpy.int8]  # (n,) indices of PLACES; -1: removed
     firsts: Labels  # (n,) of each pair's group, from 0; -1: an unusable pair
+    name: str  # of the corpus
 
 
 class HashedPairs:
@@ -156,7 +157,7 @@ def hold_out(corpus: HashedPairs, sizes: Sizes, *, name: str, fix: str) -> Plan:
         raise NmtError(f"{name} has no pair with text on both sides")
     if sizes.dev == sizes.test == 0:
         sets = numpy.where(usable, numpy.int8(0), numpy.int8(-1))
-        return Plan(sets, numpy.where(usable, numpy.arange(len(sets)), -1))
+        return Plan(sets, numpy.where(usable, numpy.arange(len(sets)), -1), name)
     if len(chosen) < len(usable):
         sides = sides[:, chosen]
     groups = find_groups(sides)
@@ -183,17 +184,17 @@ def hold_out(corpus: HashedPairs, sizes: Sizes, *, name: str, fix: str) -> Plan:
     sets[drawn[dev : dev + test]] = SETS.index("test")
     is_first = firsts == numpy.arange(len(firsts))
     removed = ~usable | (~is_first & (sets[firsts] > 0))
-    return Plan(numpy.where(removed, numpy.int8(-1), sets), firsts)
+    return Plan(numpy.where(removed, numpy.int8(-1), sets), firsts, name)
 
 
-def placed(pairs: Iterable[Pair], plan: Plan, name: str) -> Iterator[tuple[str, Pair]]:
+def placed(pairs: Iterable[Pair], plan: Plan) -> Iterator[tuple[str, Pair]]:
     """Yield the pairs of a corpus, each with the name of its set or REMOVED.
 
-    Raises NmtError for another number of pairs than the plan has; name: of the corpus.
+    Raises NmtError for another number of pairs than the plan has.
     """
     for place, pair in zip_longest(plan.places, pairs):
         if place is None or pair is None:
-            raise NmtError(f"{name} changed while it was read; run the command again")
+            raise NmtError(f"{plan.name} changed while it was read; run the command again")
         yield PLACES[place], pair
 
 
@@ -240,8 +241,8 @@ def write_sets(
     streams: of source and target, by set; there may be one of a table of REMOVED pairs.
     """
     counts = dict.fromkeys(streams, 0)
-    pairs = placed(shown(text.pairs(), "write"), plan, str(text.paths[0]))
-    for line, (kind, pair) in enumerate(pairs, start=1):
+    pairs = shown(text.pairs(), "write")
+    for line, (kind, pair) in enumerate(placed(pairs, plan), start=1):
         if kind not in counts:
             continue
         counts[kind] += 1

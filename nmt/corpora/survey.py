@@ -74,9 +74,9 @@ def character_counts(text: str) -> dict[int, int]:
     return {point: int(counts[point]) for point in map(int, numpy.flatnonzero(counts))}
 
 
-def training_pairs(pairs: Iterable[Pair], plan: Plan, name: str) -> Iterator[Pair]:
-    """Yield the pairs of a corpus, of this name, that a plan leaves for training."""
-    return (pair for kind, pair in placed(pairs, plan, name) if kind == "train")
+def training_pairs(pairs: Iterable[Pair], plan: Plan) -> Iterator[Pair]:
+    """Yield the pairs of a corpus that a plan leaves for training."""
+    return (pair for kind, pair in placed(pairs, plan) if kind == "train")
 
 
 FEW_PAIRS = 1000
