@@ -242,7 +242,6 @@ def write_advised_recipe(request: "RecipeRequest", report: "Report") -> None:
 
     Raises NmtError if the corpus has errors, because training would be useless.
     """
-    from nmt.corpora.advice import time_remark
     from nmt.corpora.first_recipe import make_recipe, suggest_fix
 
     if errors := find_errors(report):
@@ -253,6 +252,10 @@ def write_advised_recipe(request: "RecipeRequest", report: "Report") -> None:
             " command"
         )
     advised = report.advice.advised if report.advice else ()
-    remarks = [time_remark(advice) for advice in advised if advice.topic == "time"]
+    remarks = [
+        f"Training takes {time.advice} on the machine of this trial: {time.reason}."
+        for time in advised
+        if time.topic == "time"
+    ]
     make_recipe(request, note, remarks)
     print_next(run_folder(Recipe(request.name)), request.training)

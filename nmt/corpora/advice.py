@@ -105,11 +105,6 @@ def duration(seconds: float) -> str:
     return f"about {seconds / DAY:.1f} days"
 
 
-def time_remark(time: Advised) -> str:
-    """Return a sentence about the time, for a recipe."""
-    return f"Training takes {time.advice} on the machine of this trial: {time.reason}."
-
-
 SAMPLED = 40_000  # pairs for the trial, at most
 DEV_SAMPLED = 1_000  # pairs of them that stand for a dev set
 # Settings that grow with the number of pairs, and the share by which they may differ and still be

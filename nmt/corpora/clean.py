@@ -50,7 +50,6 @@ from nmt.text.corpus import Pair, ParallelText
 from nmt.text.encode import chunks_of
 
 SCORES = "scores"
-SCORES_HEAD = row("line", "score", "target_nats", "source_nats")
 TOO_LONG = 1e6  # nats for each token of a text that has more tokens than a model can read
 
 Floats = NDArray[numpy.float32]
@@ -219,7 +218,7 @@ class CrossEntropy:
         used for each pair. write: receives a line of a TSV file for each pair that is scored.
         """
         if write:
-            write(SCORES_HEAD)
+            write(row("line", "score", "target_nats", "source_nats"))
         least, share = self._models.least_score or 0.0, self._models.keep_share
         if share is None:
             for block in blocks():
