@@ -23,7 +23,7 @@ from results import Cell, describe, write  # type: ignore[import-not-found] # in
 from nmt.corpora.detectors import CheckLimits
 from nmt.corpora.examine import Facts, examine_text, learn_context, overlaps, repeats_of
 from nmt.corpora.findings import CHECKED, choose_detectors, faults
-from nmt.corpora.pairs import Refused, read_leniently, sample_of
+from nmt.corpora.pairs import Refused, read_leniently, sample_rows
 from nmt.corpora.segment import Segment
 from nmt.corpora.slips import Features, follow
 from nmt.text.corpus import ParallelText
@@ -76,7 +76,7 @@ def write_pairs(folder: Path, pairs: Sequence[Pair]) -> ParallelText:
 
 def kinds_by_place(text: ParallelText) -> tuple[list[set[str]], Facts]:
     """Return the kinds of faults that are found in each pair, and the facts of the text."""
-    context = learn_context(sample_of(text, LIMITS.sample_pairs), LIMITS)
+    context = learn_context(sample_rows(text, LIMITS.sample_pairs), LIMITS)
     refused = Refused()
     facts = examine_text(text, context, refused)
     known = choose_detectors(CHECKED)

@@ -32,7 +32,7 @@ from nmt.corpora.detectors import (
     usual_languages,
 )
 from nmt.corpora.findings import DEFAULT_FILTERS, FILTERS, OTHER_LANGUAGE, choose_detectors
-from nmt.corpora.pairs import Refused, read_leniently, sample_of
+from nmt.corpora.pairs import Refused, read_leniently, sample_rows
 from nmt.corpora.segment import Segment
 
 LIMITS = CheckLimits()
@@ -83,7 +83,7 @@ def measure(folder: Path, corpus: str, seed: int) -> Iterator[Cell]:
     text = text_of(folder, CORPORA[corpus])
     every = [*read_leniently(text, Refused())]
     pairs = draw.sample(every, min(MOST_PAIRS, len(every)))
-    sample = [row[1:] for row in sample_of(text, LIMITS.sample_pairs)]
+    sample = [row[1:] for row in sample_rows(text, LIMITS.sample_pairs)]
     few = sample[:: -(-len(sample) // LIMITS.language_sample)]
     norms = learn_norms([], LIMITS, usual_languages(few, load_identifier()))
     detectors = choose_detectors({*FILTERS} - {*DEFAULT_FILTERS})

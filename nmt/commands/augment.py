@@ -112,13 +112,14 @@ def command(
     from nmt.corpora.next_recipe import RecipeWish
     from nmt.decoding.translator.load import load_models
     from nmt.formats.registry import bilingual_reader
-    from nmt.text.corpus import DataFolder
+    from nmt.text.corpus import DataFolder, ParallelText, reader_for
 
     tag = KNOWN[method_name].tag if tag is None else tag
     data = DataFolder(data_dir, bilingual_reader)
     wish = RecipeWish(recipe, new_recipe, data, tag) if recipe and new_recipe else None
     paths = (text,) if target is None else (text, target)
-    task = AugmentTask(method_name, paths, models, reverse_models, prefix, wish, engine)
+    texts = ParallelText(paths, reader=reader_for(paths, None))  # refuses a bilingual file
+    task = AugmentTask(method_name, texts, models, reverse_models, prefix, wish, engine)
     load = partial(load_models, device=device, notify=note, overrides=overrides, engine=engine)
     report = augment(task, lambda path: load([path]), note)
     click.echo(augment_text(report), nl=False, err=True)

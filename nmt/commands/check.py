@@ -142,7 +142,7 @@ def find_task(
             check_paths(text_paths)
         text = options.given_text(paths, *languages)
         held_out = tuple(ParallelText(pair, name=name) for name, pair in given.items())
-        return Task((text,), held_out, languages=text.languages), None
+        return Task((text,), held_out), None
     if given:
         raise UsageError(f"a recipe has its own sets; leave out --{next(iter(given))}")
     if any(languages):
@@ -183,7 +183,6 @@ def recipe_task(recipe: Recipe, data_dir: Path) -> "Task":
         training,
         held_out,
         recipe.name,
-        (recipe.data.source_language, recipe.data.target_language),
         run_folder(recipe).tokenizer,
         recipe.tokenizer.kind != "char",
     )
@@ -222,9 +221,7 @@ def request_for(task: "Task", output: Path, data_dir: Path) -> "RecipeRequest":
             " corpus.en and corpus.de, or --source-language and --target-language"
         ) from error
     given = {text.name: text for text in task.held_out}
-    request = RecipeRequest(
-        text, text.languages, output, data_dir, given.get("dev"), given.get("test")
-    )
+    request = RecipeRequest(text, output, data_dir, given.get("dev"), given.get("test"))
     if request.held_out:
         check_folder(request.folder)
     return request
@@ -245,7 +242,6 @@ def write_advised_recipe(request: "RecipeRequest", report: "Report") -> None:
 
     Raises NmtError if the corpus has errors, because training would be useless.
     """
-    from nmt.corpora.advice import time_remark
     from nmt.corpora.first_recipe import make_recipe, suggest_fix
 
     if errors := find_errors(report):
@@ -256,6 +252,10 @@ def write_advised_recipe(request: "RecipeRequest", report: "Report") -> None:
             " command"
         )
     advised = report.advice.advised if report.advice else ()
-    remarks = [time_remark(advice) for advice in advised if advice.topic == "time"]
+    remarks = [
+        f"Training takes {time.advice} on the machine of this trial: {time.reason}."
+        for time in advised
+        if time.topic == "time"
+    ]
     make_recipe(request, note, remarks)
     print_next(run_folder(Recipe(request.name)), request.training)

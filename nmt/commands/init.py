@@ -91,11 +91,9 @@ def command(
         given.check()
     start = None if model is None else read_start_model(model)
     text = with_languages(text, start)
-    request = RecipeRequest(
-        text, text.languages, output, data_dir, dev_set, test_set, has_gpu, start
-    )
+    request = RecipeRequest(text, output, data_dir, dev_set, test_set, has_gpu, start)
     if request.held_out:
-        check_new(request.folder / request.files["train"][0], "--data-dir")
+        check_new(request.files["train"][0], "--data-dir")
     make_recipe(request, note)
     print_next(run_folder(Recipe(request.name)), request.training)
 

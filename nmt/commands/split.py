@@ -48,9 +48,9 @@ def command(
 
     paths = list(filter(None, (source, target)))
     text = options.given_text(paths, source_language, target_language)
-    result = split(text, prefix, Sizes(**sizes))
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in result.pairs.items())
-    note(f"{sum(result.pairs.values()):,} pairs: {counts}")
-    if result.pairs[REMOVED]:
+    pairs, files = split(text, prefix, Sizes(**sizes))
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in pairs.items())
+    note(f"{sum(pairs.values()):,} pairs: {counts}")
+    if pairs[REMOVED]:
         note("removed: pairs connected with a dev or test pair, and pairs with an empty side")
-    note(f"written: {', '.join(map(str, result.files))}")
+    note(f"written: {', '.join(map(str, files))}")

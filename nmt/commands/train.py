@@ -107,13 +107,11 @@ def command(
         text.check_files()
         start = read_start_model(Path(init_from)) if init_from else None
         text = with_languages(text, start)
-        path = recipe_path(text, text.languages)
+        path = recipe_path(text)
         name = str(path)
         data_dir = run_folder(Recipe(path.stem), run).data_dir(data_dir)
         gpu = choose_device(device).startswith("cuda")
-        request = RecipeRequest(
-            text, text.languages, path, data_dir, has_gpu=gpu, start=start, command="nmt train"
-        )
+        request = RecipeRequest(text, path, data_dir, has_gpu=gpu, start=start, command="nmt train")
         recipe = with_settings(Recipe(request.name), parse_overrides(given))
         if needs_recipe(request, run_folder(recipe, run), note):
             make_recipe(request, note)

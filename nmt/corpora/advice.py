@@ -7,13 +7,12 @@ from itertools import chain
 from nmt.config import Recipe
 from nmt.corpora.check import Task
 from nmt.corpora.held_out import SETS, HashedPairs, Sizes, hold_out
-from nmt.corpora.pairs import Refused, read_leniently
+from nmt.corpora.pairs import Refused, has_text, read_leniently, sample_evenly
 from nmt.corpora.presets import ChosenSettings, CorpusFacts
 from nmt.corpora.report import Advice, Advised, Difference, Forecast
 from nmt.corpora.survey import (
     few_pairs_notes,
     fitting_settings,
-    sample_evenly,
     survey,
     training_pairs,
 )
@@ -106,11 +105,6 @@ def duration(seconds: float) -> str:
     return f"about {seconds / DAY:.1f} days"
 
 
-def time_remark(time: Advised) -> str:
-    """Return a sentence about the time, for a recipe."""
-    return f"Training takes {time.advice} on the machine of this trial: {time.reason}."
-
-
 SAMPLED = 40_000  # pairs for the trial, at most
 DEV_SAMPLED = 1_000  # pairs of them that stand for a dev set
 # Settings that grow with the number of pairs, and the share by which they may differ and still be
@@ -140,15 +134,15 @@ def advise(task: Task, recipe: Recipe | None, notify: Notify) -> Advice:
 
     device = pick_device()
     dev_texts = [text for text in task.held_out if text.name == "dev"]
-    dev = [pair for pair in read_all(dev_texts) if all(map(str.strip, pair))]
+    dev = [*filter(has_text, read_all(dev_texts))]
     facts, settings, held_out = choose(task, recipe, has_gpu=device.type == "cuda")
-    source, target = task.languages
+    source, target = task.training[0].languages
     languages = {"data.source_language": source, "data.target_language": target}
     advised = with_settings(Recipe("advice"), settings.values | languages)
     if recipe:
         advised = replace(advised, data=recipe.data)
     notify("advice: a trial measures the speed of this machine; it takes up to a minute")
-    sample = sample_evenly(read_all(task.training), SAMPLED)
+    sample = sample_evenly(filter(has_text, read_all(task.training)), SAMPLED)
     dev_pairs = max(1, held_out or len(dev))
     dev = dev or sample[:: -(-len(sample) // DEV_SAMPLED)]
     measured, problem = None, ""
@@ -180,7 +174,7 @@ def choose(
     sizes = Sizes(dev=0 if "dev" in known else None, test=0 if "test" in known else None)
     plan = hold_out(hasher, sizes, name=name, fix="give more text")
     settings = fitting_settings(
-        facts, lambda: training_pairs(read_all(task.training), plan, name), has_gpu=has_gpu
+        facts, lambda: training_pairs(read_all(task.training), plan), has_gpu=has_gpu
     )
     return facts, settings, int((plan.places == SETS.index("dev")).sum())
 

@@ -30,6 +30,7 @@ from nmt.corpora.pairs import (
     check_paths,
     read_leniently,
     row,
+    shown,
     text_outputs,
 )
 from nmt.corpora.report import table
@@ -43,7 +44,7 @@ from nmt.errors import DamagedError, NmtError, UsageError
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.json_data import parse_json
 from nmt.system.log import Notify, progress_bar
-from nmt.text.corpus import Pair, ParallelText, reader_for
+from nmt.text.corpus import Pair, ParallelText
 from nmt.text.facts import pair_hashes
 from nmt.text.languages import languages_in_names
 from nmt.text.lines import read_lines
@@ -92,7 +93,7 @@ class AugmentTask:
     """Hold the input of `nmt augment`."""
 
     method: str  # from METHODS
-    paths: tuple[Path, ...]  # of the text
+    text: ParallelText
     models: tuple[Path, ...]
     reverse_models: tuple[Path, ...]  # that read the target of a parallel text
     prefix: str  # of the files to write
@@ -104,19 +105,14 @@ class AugmentTask:
         """Return the side of a pair that the text is; None: it is parallel."""
         return METHODS[self.method].side
 
-    @property
-    def title(self) -> str:
-        """Return the names of the text's files."""
-        return " + ".join(map(str, self.paths))
-
     def pairs(self, refused: Refused) -> Iterator[Pair]:
         """Return the pairs of the text; both sides of a monolingual text are its lines.
 
         A line that cannot be read is recorded in `refused`, and blank here.
         """
         if self.side is None:
-            return read_leniently(ParallelText(self.paths), refused)
-        return (Pair(line, line) for line in read_lines(self.paths[0], refused.add))
+            return read_leniently(self.text, refused)
+        return (Pair(line, line) for line in read_lines(self.text.paths[0], refused.add))
 
     def count(self) -> int:
         """Return the number of lines; raises NmtError if there are none, or files do not align."""
@@ -124,12 +120,13 @@ class AugmentTask:
         lines = sum(1 for _ in self.pairs(refused))
         first, second = refused.lines
         if first != second:
+            paths = self.text.paths
             raise NmtError(
-                f"{self.paths[0]} has {first:,} lines but {self.paths[1]} has {second:,}; parallel"
-                " files must align line by line"
+                f"{paths[0]} has {first:,} lines but {paths[1]} has {second:,}; parallel files must"
+                " align line by line"
             )
         if not lines:
-            raise NmtError(f"{self.title} is empty; give a text with lines to translate")
+            raise NmtError(f"{self.text.title} is empty; give a text with lines to translate")
         return lines
 
 
@@ -193,23 +190,23 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     models that cannot be used, or if no pair is left, UsageError for models of the wrong direction
     and for an output that was begun with other models, text or settings.
     """
-    ParallelText(task.paths, reader=reader_for(task.paths, None)).check_files()
+    task.text.check_files()
     sides = [SOURCE if task.side is None else task.side for _ in task.models]
     sides += [TARGET for _ in task.reverse_models]
     models = zip((*task.models, *task.reverse_models), sides, strict=True)
     passes = [Pass(*load(path), side) for path, side in models]
     check_languages(task, passes, notify)
     languages = passes[0].languages
-    names = Names.of(task.prefix, languages, task.paths)
+    names = Names.of(task.prefix, task.text, languages)
     files = {"pairs": names.sides(), REJECTED: (names.path(f"{REJECTED}.tsv"),)}
-    check_paths(files, task.paths)
+    check_paths(files, task.text.paths)
     recipe, held_out = "", frozenset[int]()
     if wish := task.recipe:
-        given = task.paths if task.side is None else ()
+        given = task.text.paths if task.side is None else ()
         writer = f"nmt augment {task.method}"
         recipe, held_out = next_recipe(wish, names.sides(), languages, given, writer, notify)
         files["recipe"] = (wish.path,)
-    before = {path: last_change(path) for path in task.paths}
+    before = {path: last_change(path) for path in task.text.paths}
     lines = task.count()
     output = names.path("translations.jsonl")
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -225,14 +222,14 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     if not any(kept[number] for number in range(1, len(passes) + 1)):
         reason = removed.most_common(1)[0][0]
         raise NmtError(
-            f"no pair can be made of {task.title}; most are left out for {reason}:"
+            f"no pair can be made of {task.text.title}; most are left out for {reason}:"
             f" {REASONS[reason]}"
         )
     return AugmentReport(
         FORMAT,
         __version__,
         task.method,
-        tuple(map(str, task.paths)),
+        tuple(map(str, task.text.paths)),
         tuple(str(path) for paths in files.values() for path in paths),
         lines,
         kept[GIVEN],
@@ -251,7 +248,7 @@ def check_languages(task: AugmentTask, passes: Sequence[Pass], notify: Notify) -
     notify: receives what seems odd.
     """
     first = passes[0]
-    named = languages_in_names(task.paths if task.side is None else task.paths * 2)
+    named = languages_in_names(task.text.paths if task.side is None else task.text.paths * 2)
     for one in passes:
         if one.languages != first.languages:
             raise UsageError(
@@ -262,11 +259,11 @@ def check_languages(task: AugmentTask, passes: Sequence[Pass], notify: Notify) -
         found = named[one.side]
         if found and found == written and read != written:
             raise UsageError(
-                f"{task.title} is {found} by its name, so {task.method} needs a model"
+                f"{task.text.title} is {found} by its name, so {task.method} needs a model"
                 f" that reads {found}, and this one does not: {one}"
             )
         if found and found != read:
-            notify(f"{task.title} is {found} by its name, but the model reads {read}: {one}")
+            notify(f"{task.text.title} is {found} by its name, but the model reads {read}: {one}")
 
 
 def translate(
@@ -386,7 +383,7 @@ def pairs_with_repeats(
                     texts[1 - side], reason, detail = read_verdict(verdicts, kept)
                 elif not all(text.strip() for text in texts):
                     reason = EMPTY
-                if line in refused.unreadable or line in refused.without_tab:
+                if refused.between(line, 1):
                     reason = UNREADABLE
                 if held_out and not reason and not held_out.isdisjoint(map(near_hash, read)):
                     reason = HELD_OUT
@@ -413,7 +410,7 @@ def write_pairs(
     kept, removed = Counter[int](), Counter[str]()
     with suppress(NothingLeftError), text_outputs(files) as streams:
         streams[REJECTED][0].write(row(*Made._fields))
-        for pair in progress_bar(iterable=made, unit="pair", unit_scale=True, desc="write"):
+        for pair in shown(made, "write"):
             if pair.reason:
                 removed[pair.reason] += 1
                 streams[REJECTED][0].write(row(*pair))

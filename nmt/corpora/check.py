@@ -26,7 +26,7 @@ from nmt.corpora.findings import (
     found,
     other_languages,
 )
-from nmt.corpora.pairs import Refused, Row, sample_of, with_texts
+from nmt.corpora.pairs import Refused, Row, sample_rows, with_texts
 from nmt.corpora.report import CHECK_FORMAT, Report, Skipped, TextReport, make_histogram
 from nmt.corpora.slips import follow
 from nmt.errors import NmtError
@@ -42,7 +42,6 @@ class Task:
     training: tuple[ParallelText, ...]
     held_out: tuple[ParallelText, ...] = ()  # dev and test sets
     recipe: str = ""  # its name
-    languages: tuple[str, str] = ("", "")  # codes that the recipe or the files' names state
     tokenizer: Path | None = None  # of the recipe's run
     is_subwords: bool = True  # whether its tokens are parts of words, not characters
 
@@ -93,7 +92,7 @@ class Checker:
     def check(self, text: ParallelText, *, is_training: bool) -> TextReport:
         """Check a text; one that is not for training is compared with those that are."""
         limits, seen, refused = self._limits, Refused(), Refused()
-        rows = sample_of(text, limits.sample_pairs, seen)
+        rows = sample_rows(text, limits.sample_pairs, seen)
         context = learn_context(rows, limits)
         facts = examine_text(text, context, refused, min(seen.lines))
         coverage, findings = self._check_sample(rows, context.by_character)
@@ -150,7 +149,8 @@ class Checker:
                 coverage, findings = replace(coverage, learned_tokens=len(self._tokenizer)), []
         if self._identify:
             few = rows[:: -(-len(rows) // self._limits.language_sample)]
-            findings += other_languages(few, self._task.languages, self._identify, self._limits)
+            languages = self._task.training[0].languages
+            findings += other_languages(few, languages, self._identify, self._limits)
         return coverage, findings
 
 

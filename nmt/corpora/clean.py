@@ -32,10 +32,10 @@ from nmt.corpora.pairs import (
     Names,
     Refused,
     check_paths,
-    read_first,
     read_leniently,
     row,
-    sample_of,
+    sample_rows,
+    shown,
     text_outputs,
 )
 from nmt.corpora.report import CLEAN_FORMAT, CleanReport
@@ -50,7 +50,6 @@ from nmt.text.corpus import Pair, ParallelText
 from nmt.text.encode import chunks_of
 
 SCORES = "scores"
-SCORES_HEAD = row("line", "score", "target_nats", "source_nats")
 TOO_LONG = 1e6  # nats for each token of a text that has more tokens than a model can read
 
 Floats = NDArray[numpy.float32]
@@ -84,7 +83,7 @@ def clean(
     given.check_files()
     if rules.with_ftfy:
         check_ftfy()
-    names = Names.of(prefix, given.languages, given.paths)
+    names = Names.of(prefix, given)
     files = {"kept": names.sides(), REJECTED: (names.path(f"{REJECTED}.tsv"),)}
     if models and models.writes_scores:
         files[SCORES] = (names.path(f"{SCORES}.tsv"),)
@@ -133,13 +132,13 @@ class Cleaning:
             self.scorer = CrossEntropy(models, scorers)
         if OTHER_LANGUAGE in rules.filters:  # by a sample of all pairs
             limits = rules.norms.limits
-            pairs = [row[1:] for row in sample_of(text, limits.sample_pairs)]
-            most = limits.language_sample or len(pairs)
-            few = pairs[:: -(-len(pairs) // most)] if pairs else []
+            rows = sample_rows(text, limits.sample_pairs)
+            most = limits.language_sample or len(rows)
+            few = [row[1:] for row in rows[:: -(-len(rows) // most)]] if rows else []
             languages = usual_languages(few, load_identifier())
             rules = replace(rules, norms=replace(rules.norms, languages=languages))
-        sample = draw_sample(read_first(text, self.refused), rules)
-        self._rules = with_usual_norms(sample, rules)
+        pairs = shown(read_leniently(text, self.refused), f"read {text.name}")
+        self._rules = with_usual_norms(draw_sample(pairs, rules), rules)
 
     def filtered(self, scores: IO[str] | None) -> Iterator[CleanBlock]:
         """Yield the blocks of the text after all filters; scores: receives those of models."""
@@ -219,7 +218,7 @@ class CrossEntropy:
         used for each pair. write: receives a line of a TSV file for each pair that is scored.
         """
         if write:
-            write(SCORES_HEAD)
+            write(row("line", "score", "target_nats", "source_nats"))
         least, share = self._models.least_score or 0.0, self._models.keep_share
         if share is None:
             for block in blocks():

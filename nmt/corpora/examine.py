@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -23,18 +23,16 @@ from nmt.corpora.findings import (
     faults,
     found,
 )
-from nmt.corpora.pairs import Refused, Row, read_leniently
+from nmt.corpora.pairs import Refused, Row, learn_from, read_leniently
 from nmt.corpora.presets import RARE_SHARE
 from nmt.corpora.segment import WITHOUT_SPACES, Segment
 from nmt.corpora.slips import Features, common_prefixes, features
-from nmt.errors import NmtError
 from nmt.system.log import progress_bar
 from nmt.system.pools import ProcessPool, Result
 from nmt.system.threads import processor_count
-from nmt.text.corpus import ParallelText
+from nmt.text.corpus import Pair, ParallelText
 from nmt.text.encode import Chunk, chunks_of
 from nmt.text.facts import Hashes, pair_hashes
-from nmt.text.learning import learn_subwords, most_tokens
 from nmt.text.tokenizer import UNK, Tokenizer
 
 HASH_BYTES = 8
@@ -336,17 +334,8 @@ def learn_tokenizer(rows: Sequence[Row]) -> Tokenizer:
 
     Raises NmtError if the sample is too small for any, or has too many distinct characters.
     """
-    few = rows[:: -(-len(rows) // LEARNED_PAIRS)]
-    segments = [text for row in few for text in row[1:]]
-    settings = TokenizerSettings(LEARNED_TOKENS, character_coverage=1 - RARE_SHARE)
-    try:
-        subwords = learn_subwords(segments, settings)
-    except NmtError:
-        most = most_tokens(segments, settings.character_coverage)
-        if most >= LEARNED_TOKENS:
-            raise  # the text has more distinct characters than that
-        subwords = learn_subwords(segments, replace(settings, vocab_size=most))
-    return Tokenizer(subwords.model)
+    few = [Pair(*row[1:]) for row in rows[:: -(-len(rows) // LEARNED_PAIRS)]]
+    return learn_from(few, TokenizerSettings(LEARNED_TOKENS, character_coverage=1 - RARE_SHARE))
 
 
 def rare_characters(rows: Sequence[Row]) -> list[Finding]:

@@ -16,8 +16,8 @@ from nmt.config import Recipe
 from nmt.corpora.check import Task, check_corpus
 from nmt.corpora.detectors import CheckLimits
 from nmt.corpora.findings import Finding
-from nmt.corpora.held_out import HashedPairs, Plan, Sides, Sizes, hold_out, placed, shown
-from nmt.corpora.pairs import REJECTED, Names
+from nmt.corpora.held_out import HashedPairs, Plan, Sides, Sizes, hold_out, write_sets
+from nmt.corpora.pairs import REJECTED, Names, shown
 from nmt.corpora.presets import (
     ChosenSettings,
     CorpusFacts,
@@ -60,8 +60,7 @@ from nmt.text.opening import text_file
 class RecipeRequest:
     """Hold the input of `nmt init`."""
 
-    text: ParallelText
-    languages: tuple[str, str]  # of source and target
+    text: ParallelText  # with its languages
     output: Path  # the recipe to write
     data_dir: Path
     dev: ParallelText | None = None  # held out of the text if there is none
@@ -91,14 +90,17 @@ class RecipeRequest:
         return [kind for kind in ("dev", "test") if getattr(self, kind) is None]
 
     @property
-    def files(self) -> dict[str, tuple[str, str]]:
-        """Return the names of the files by set: source, target. They are for a divided text."""
-        source, target = self.languages
+    def files(self) -> dict[str, tuple[Path, Path]]:
+        """Return the files of source and target by set. They are for a divided text."""
+        source, target = self.text.languages
         sides = (source, target) if source != target else ("source", "target")
         packed = ".gz" if any(path.suffix in (".gz", ".xz") for path in self.text.paths) else ""
         first, second = (f"{side}{packed}" for side in sides)
         kinds = ["train", *self.held_out]
-        return {kind: (f"{kind}.{first}", f"{kind}.{second}") for kind in kinds}
+        return {
+            kind: (self.folder / f"{kind}.{first}", self.folder / f"{kind}.{second}")
+            for kind in kinds
+        }
 
     @property
     def arguments(self) -> str:
@@ -112,8 +114,8 @@ class RecipeRequest:
         paths: those of the text by default.
         """
         options = ""
-        if languages_in_names(self.text.paths) != self.languages:
-            source, target = self.languages
+        if languages_in_names(self.text.paths) != self.text.languages:
+            source, target = self.text.languages
             options = f" --source-language {source} --target-language {target}"
         return f"{arguments(*(paths or self.text.paths))}{options}"
 
@@ -156,7 +158,7 @@ def make_recipe(request: RecipeRequest, notify: Notify, remarks: Sequence[str] =
     origin = find_origin(request)
     known, shared = read_given(given)
     name = str(request.text.paths[0])
-    facts, hasher = survey(shown(request.text, "read"), name, known)
+    facts, hasher = survey(shown(request.text.pairs(), "read"), name, known)
     plan = hold_out(
         hasher,
         Sizes(dev=0 if request.dev else None, test=0 if request.test else None),
@@ -175,7 +177,7 @@ def make_recipe(request: RecipeRequest, notify: Notify, remarks: Sequence[str] =
     written = commented_recipe(first_lines, settings, extends)
     sets = write_files(request, written, origin, plan if is_divided else None)
     more = f", {hasher.blank:,} more with an empty side" if hasher.blank else ""
-    notify(f"{facts.pairs:,} pairs, {' to '.join(request.languages)}{more}")
+    notify(f"{facts.pairs:,} pairs, {' to '.join(request.text.languages)}{more}")
     if sets:
         repeated = facts.pairs - sum(sets.values())
         notify(f"{request.folder}: {sets_words(sets, repeated, is_clean=not shared)}")
@@ -197,8 +199,9 @@ def sets_words(sets: dict[str, int], repeated: int, *, is_clean: bool) -> str:
     sizes = ", ".join(f"{pairs:,} {name}" for name, pairs in sets.items())
     clean = "no two sets share a near duplicate"
     if repeated:
-        are = f"{repeated:,} pairs are" if repeated > 1 else "1 pair is"
-        clean = f"{are} left out, because they are near duplicates of pairs in other sets"
+        clean = "1 pair is left out as a near duplicate of a pair in another set"
+        if repeated > 1:
+            clean = f"{repeated:,} pairs are left out as near duplicates of pairs in other sets"
     elif not is_clean:
         clean = "the training text has no near duplicate of another set"
     return f"{sizes} pairs; {clean}"
@@ -210,7 +213,7 @@ def read_given(given: Sequence[ParallelText]) -> tuple[Sides, int]:
     for text in given:
         hasher = HashedPairs(text.pairs(), known)
         shared += hasher.overlap
-        known |= hasher.segments()
+        known = hasher.segments()
     return known, shared
 
 
@@ -230,9 +233,8 @@ def suitable_settings(request: RecipeRequest, facts: CorpusFacts, plan: Plan) ->
     has_gpu = request.has_gpu
     if has_gpu is None:  # look only if that matters
         has_gpu = needs_gpu(facts) and pick_device().type == "cuda"
-    text = request.text
     return fitting_settings(
-        facts, lambda: training_pairs(text.pairs(), plan, str(text.paths[0])), has_gpu=has_gpu
+        facts, lambda: training_pairs(request.text.pairs(), plan), has_gpu=has_gpu
     )
 
 
@@ -247,8 +249,12 @@ def write_files(
         write_text(request.output, text)
         return {}
     check_folder(request.folder)
-    with atomic_folder(request.folder) as partial:
-        sets = write_sets(request, plan, partial)
+    with atomic_folder(request.folder) as partial, ExitStack() as stack:
+        streams = {
+            kind: [stack.enter_context(text_file(partial / path.name)) for path in paths]
+            for kind, paths in request.files.items()
+        }
+        sets = write_sets(request.text, plan, streams)
         write_text(partial / ORIGIN, json_text(origin, indent=1) + "\n")
     try:
         write_text(request.output, text)
@@ -256,22 +262,6 @@ def write_files(
         shutil.rmtree(request.folder, ignore_errors=True)
         raise
     return sets
-
-
-def write_sets(request: RecipeRequest, plan: Plan, folder: Path) -> dict[str, int]:
-    """Write the pairs of the corpus into files of a folder; return the numbers of pairs by set."""
-    text, counts = request.text, dict.fromkeys(request.files, 0)
-    with ExitStack() as stack:
-        streams = {
-            kind: [stack.enter_context(text_file(folder / name)) for name in names]
-            for kind, names in request.files.items()
-        }
-        for kind, pair in placed(shown(text, "write"), plan, str(text.paths[0])):
-            if kind in counts:  # the others are removed
-                counts[kind] += 1
-                for stream, segment in zip(streams[kind], pair, strict=True):
-                    stream.write(f"{segment}\n")
-    return counts
 
 
 def warn(
@@ -317,22 +307,19 @@ def with_data(
 
     is_divided: whether sets are written, or the recipe names the files as they are.
     """
-
-    def entry(kind: str, given: ParallelText | None) -> dict[str, str]:
-        if is_divided and kind in request.files:
-            given = ParallelText(tuple(request.folder / name for name in request.files[kind]))
-        assert given is not None  # noqa: S101 (a set is given or written)
-        return given.entry(request.data_dir)
-
-    source, target = request.languages
+    texts = {"train": request.text, "dev": request.dev, "test": request.test}
+    if is_divided:
+        texts |= {kind: ParallelText(paths) for kind, paths in request.files.items()}
+    entries = {kind: text.entry(request.data_dir) for kind, text in texts.items() if text}
+    source, target = request.text.languages
     data = {
         "data.source_language": source,
         "data.target_language": target,
-        "data.train": [entry("train", request.text)],
-        "data.dev": [entry("dev", request.dev)],
+        "data.train": [entries["train"]],
+        "data.dev": [entries["dev"]],
         # A model's own recipe may download its text, which this training does not use.
         "data.downloads": [],
-        "data.test": {request.name: entry("test", request.test)},
+        "data.test": {request.name: entries["test"]},
     }
     if not (request.start and request.start.recipe.data.downloads):
         del data["data.downloads"]
@@ -350,7 +337,7 @@ CLEANABLE = {"encoding", "no_tab"}  # errors that `nmt clean` removes
 FEW = 5  # percent of the lines; with more, the whole file has another encoding or form
 
 
-def recipe_path(text: ParallelText, languages: tuple[str, str]) -> Path:
+def recipe_path(text: ParallelText) -> Path:
     """Return the path of the recipe for a text: corpus_en_de.toml for corpus.en and corpus.de.
 
     It is in the current folder, whatever the folder of the text. Raises UsageError for a name that
@@ -364,7 +351,7 @@ def recipe_path(text: ParallelText, languages: tuple[str, str]) -> Path:
         stem = CODE_PAIR.sub("", stem)
     elif language_in_name(text.paths[0]):
         stem = re.sub(rf"\.?{ENDING.pattern}$", "", stem)
-    path = Path(f"{'_'.join((stem.strip('.') or 'text', *languages))}.toml")
+    path = Path(f"{'_'.join((stem.strip('.') or 'text', *text.languages))}.toml")
     try:
         recipe_from_tables({}, path.stem, str(path))
     except NmtError as error:
@@ -442,13 +429,12 @@ def check_places(request: RecipeRequest, run: RunFolder) -> None:
             " folder away and repeat the command, or name another data folder (--data-dir)"
         )
     check_output(output, request.text.paths, "the recipe")
-    check_new(folder / request.files["train"][0], "--data-dir")
+    check_new(request.files["train"][0], "--data-dir")
 
 
 def check_text(request: RecipeRequest, notify: Notify) -> None:
     """Check a text and print what was found in short; raises NmtError for errors."""
-    task = Task((request.text,), languages=request.languages)
-    report = check_corpus(task, CheckLimits())
+    report = check_corpus(Task((request.text,)), CheckLimits())
     for line in brief_lines(report):
         notify(line)
     files = arguments(*request.text.paths)
@@ -484,9 +470,8 @@ def suggest_fix(request: RecipeRequest, errors: Sequence[Finding]) -> str:
 
 def new_names(request: RecipeRequest) -> Names:
     """Return the names of files, of which none exists, for the cleaned text and its rest."""
-    given = request.languages, request.text.paths
     for number in count(1):
-        names = Names.of(f"clean{number if number > 1 else ''}", *given)
+        names = Names.of(f"clean{number if number > 1 else ''}", request.text)
         if not any(map(is_present, (*names.sides(), names.path(f"{REJECTED}.tsv")))):
             break
     return names

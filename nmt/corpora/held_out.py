@@ -4,20 +4,21 @@
 """
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
+from typing import IO
 
 import numpy
 from numpy.typing import NDArray
 
 from nmt.config import Recipe
 from nmt.corpora.examine import hash_text
-from nmt.corpora.pairs import Names, check_paths, row, text_outputs
+from nmt.corpora.pairs import Names, check_paths, row, shown, text_outputs
 from nmt.corpora.segment import Segment
 from nmt.errors import NmtError, UsageError
-from nmt.system.log import Notify, progress_bar
+from nmt.system.log import Notify
 from nmt.text.corpus import DataFolder, Pair, ParallelText, read_pairs
 from nmt.text.facts import Hashes, pair_hashes
 from nmt.text.lines import read_lines
@@ -80,10 +81,6 @@ class Sides:
     sources: frozenset[int] = frozenset()
     targets: frozenset[int] = frozenset()
 
-    def __or__(self, other: "Sides") -> "Sides":
-        """Return the segments of both."""
-        return Sides(self.sources | other.sources, self.targets | other.targets)
-
 
 @dataclass(frozen=True)
 class Sizes:
@@ -100,6 +97,7 @@ class Plan:
 
     places: NDArray[numpy.int8]  # (n,) indices of PLACES; -1: removed
     firsts: Labels  # (n,) of each pair's group, from 0; -1: an unusable pair
+    name: str  # of the corpus
 
 
 class HashedPairs:
@@ -139,9 +137,9 @@ class HashedPairs:
         return numpy.frombuffer(self._usable, numpy.bool_)
 
     def segments(self) -> Sides:
-        """Return the segments of the usable pairs, as sides of a given set."""
-        first, second = (frozenset(map(int, side[self.usable])) for side in self.sides)
-        return Sides(first, second)
+        """Return the given segments and those of the usable pairs, as sides of a given set."""
+        sources, targets = (map(int, side[self.usable]) for side in self.sides)
+        return Sides(self._given.sources.union(sources), self._given.targets.union(targets))
 
 
 def hold_out(corpus: HashedPairs, sizes: Sizes, *, name: str, fix: str) -> Plan:
@@ -159,7 +157,7 @@ def hold_out(corpus: HashedPairs, sizes: Sizes, *, name: str, fix: str) -> Plan:
         raise NmtError(f"{name} has no pair with text on both sides")
     if sizes.dev == sizes.test == 0:
         sets = numpy.where(usable, numpy.int8(0), numpy.int8(-1))
-        return Plan(sets, numpy.where(usable, numpy.arange(len(sets)), -1))
+        return Plan(sets, numpy.where(usable, numpy.arange(len(sets)), -1), name)
     if len(chosen) < len(usable):
         sides = sides[:, chosen]
     groups = find_groups(sides)
@@ -186,17 +184,17 @@ def hold_out(corpus: HashedPairs, sizes: Sizes, *, name: str, fix: str) -> Plan:
     sets[drawn[dev : dev + test]] = SETS.index("test")
     is_first = firsts == numpy.arange(len(firsts))
     removed = ~usable | (~is_first & (sets[firsts] > 0))
-    return Plan(numpy.where(removed, numpy.int8(-1), sets), firsts)
+    return Plan(numpy.where(removed, numpy.int8(-1), sets), firsts, name)
 
 
-def placed(pairs: Iterable[Pair], plan: Plan, name: str) -> Iterator[tuple[str, Pair]]:
+def placed(pairs: Iterable[Pair], plan: Plan) -> Iterator[tuple[str, Pair]]:
     """Yield the pairs of a corpus, each with the name of its set or REMOVED.
 
-    Raises NmtError for another number of pairs than the plan has; name: of the corpus.
+    Raises NmtError for another number of pairs than the plan has.
     """
     for place, pair in zip_longest(plan.places, pairs):
         if place is None or pair is None:
-            raise NmtError(f"{name} changed while it was read; run the command again")
+            raise NmtError(f"{plan.name} changed while it was read; run the command again")
         yield PLACES[place], pair
 
 
@@ -209,21 +207,13 @@ def mixed(hashes: Hashes, seed: int) -> Hashes:
     return numbers
 
 
-@dataclass(frozen=True)
-class SplitResult:
-    """Count the pairs that were written."""
+def split(text: ParallelText, prefix: str, sizes: Sizes) -> tuple[dict[str, int], list[Path]]:
+    """Divide a corpus; return how many pairs are in each set and removed, and the new files.
 
-    pairs: dict[str, int]  # by set, and those that were removed
-    files: tuple[Path, ...]
-
-
-def split(text: ParallelText, prefix: str, sizes: Sizes) -> SplitResult:
-    """Divide a corpus and write the sets; errors are those of `check` and `hold_out`.
-
-    prefix: of the files to write.
+    prefix: of the files to write. Errors are those of `check` and `hold_out`.
     """
     text.check()
-    names = Names.of(prefix, text.languages, text.paths)
+    names = Names.of(prefix, text)
     unwanted = [kind for kind in ("dev", "test") if getattr(sizes, kind) == 0]
     files: dict[str, Sequence[Path]] = {
         kind: names.sides(kind) for kind in SETS if kind not in unwanted
@@ -236,27 +226,34 @@ def split(text: ParallelText, prefix: str, sizes: Sizes) -> SplitResult:
                 f"{path} exists, and the new training text may have its sentences; move it away, or"
                 " name another -o"
             )
-    corpus, name = HashedPairs(shown(text, "read")), str(text.paths[0])
-    plan = hold_out(corpus, sizes, name=name, fix="lower --dev and --test")
-    counts = dict.fromkeys(files, 0)
-    pairs = placed(shown(text, "write"), plan, name)
+    corpus = HashedPairs(shown(text.pairs(), "read"))
+    plan = hold_out(corpus, sizes, name=str(text.paths[0]), fix="lower --dev and --test")
     with text_outputs(files) as streams:
         streams[REMOVED][0].write(row("line", "reason", "source", "target"))
-        for line, (kind, pair) in enumerate(pairs, start=1):
-            counts[kind] += 1
-            if kind == REMOVED:
-                first = plan.firsts[line - 1]
-                reason = "empty side" if first < 0 else f"in a group with line {first + 1}"
-                streams[REMOVED][0].write(row(line, reason, *pair))
-            else:
-                for stream, segment in zip(streams[kind], pair, strict=True):
-                    stream.write(f"{segment}\n")
-    return SplitResult(counts, tuple(path for paths in files.values() for path in paths))
+        return write_sets(text, plan, streams), [*chain.from_iterable(files.values())]
 
 
-def shown(text: ParallelText, what: str) -> Iterator[Pair]:
-    """Yield the pairs of a text with a progress bar that counts them."""
-    yield from progress_bar(iterable=text.pairs(), unit="pair", unit_scale=True, desc=what)
+def write_sets(
+    text: ParallelText, plan: Plan, streams: Mapping[str, Sequence[IO[str]]]
+) -> dict[str, int]:
+    """Write the pairs of a corpus into its sets; return the numbers of pairs by set.
+
+    streams: of source and target, by set; there may be one of a table of REMOVED pairs.
+    """
+    counts = dict.fromkeys(streams, 0)
+    pairs = shown(text.pairs(), "write")
+    for line, (kind, pair) in enumerate(placed(pairs, plan), start=1):
+        if kind not in counts:
+            continue
+        counts[kind] += 1
+        if kind == REMOVED:
+            first = plan.firsts[line - 1]
+            reason = "empty side" if first < 0 else f"in a group with line {first + 1}"
+            streams[REMOVED][0].write(row(line, reason, *pair))
+        else:
+            for stream, segment in zip(streams[kind], pair, strict=True):
+                stream.write(f"{segment}\n")
+    return counts
 
 
 def read_held_out(recipe: Recipe, data: DataFolder, notify: Notify) -> frozenset[int]:

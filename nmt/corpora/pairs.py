@@ -1,22 +1,28 @@
 """Read parallel text that may be damaged, and write the text that a command makes of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from itertools import zip_longest
+from dataclasses import dataclass, field, replace
+from itertools import chain, zip_longest
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, TypeVar
 
+from nmt.config import TokenizerSettings
 from nmt.corpora.findings import SHOWN, Example
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
 from nmt.system.atomic import atomic_paths
 from nmt.system.log import progress_bar
 from nmt.text.corpus import Pair, ParallelText
+from nmt.text.learning import learn_subwords, most_tokens
 from nmt.text.lines import read_lines
 from nmt.text.opening import MAGIC, text_file
+from nmt.text.tokenizer import Tokenizer
 
 Row = tuple[int, str, str]  # line number from 1, source, target
+Item = TypeVar("Item", bound=tuple[Any, ...])  # a pair or a row
+MOST_CHARACTERS = 8_000_000  # of a sample: SentencePiece learns from them in a few seconds
 
 
 @dataclass
@@ -75,30 +81,64 @@ def read_columns(path: Path, refused: Refused) -> Iterator[Pair]:
         yield Pair(source, rest.partition("\t")[0])
 
 
-def read_first(text: ParallelText, refused: Refused) -> Iterator[Pair]:
-    """Yield the pairs of a text that is read once more later; a progress bar counts them."""
-    pairs = read_leniently(text, refused)
-    yield from progress_bar(iterable=pairs, unit="pair", unit_scale=True, desc=f"read {text.name}")
+def shown(pairs: Iterable[Item], what: str) -> Iterator[Item]:
+    """Yield pairs while a progress bar counts them; what: is done with them."""
+    yield from progress_bar(iterable=pairs, unit="pair", unit_scale=True, desc=what)
 
 
-def sample_of(text: ParallelText, most: int, refused: Refused | None = None) -> list[Row]:
+def sample_evenly(
+    pairs: Iterable[Item], most_pairs: int, most_characters: float = MOST_CHARACTERS
+) -> list[Item]:
+    """Return every k-th of the pairs or rows, with k as small as it may be.
+
+    Whenever the sample is full, every other pair of it is dropped and k doubles.
+    """
+    sample, step, characters = list[Item](), 1, 0
+    for number, pair in enumerate(pairs):
+        if number % step == 0:
+            sample.append(pair)
+            characters += sum(map(len, pair[-2:]))
+        while len(sample) > 1 and (len(sample) > most_pairs or characters > most_characters):
+            sample = sample[::2]
+            step *= 2
+            characters = sum(len(side) for kept in sample for side in kept[-2:])
+    return sample
+
+
+def sample_rows(text: ParallelText, most: int, refused: Refused | None = None) -> list[Row]:
     """Return at most this many pairs of a text with something on both sides, spread over it.
 
     refused: receives what `read_leniently` refuses, and the numbers of lines.
     """
-    step, kept = 1, list[Row]()
-    for number, pair in enumerate(read_first(text, refused or Refused())):
-        if number % step == 0:
-            kept.append((number + 1, pair.source, pair.target))
-            if len(kept) > most:
-                kept = kept[::2]
-                step *= 2
-    return [row for row in kept if row[1].strip() and row[2].strip()]
+    pairs = shown(read_leniently(text, refused or Refused()), f"read {text.name}")
+    rows = ((number, *pair) for number, pair in enumerate(pairs, start=1))
+    return [row for row in sample_evenly(rows, most, math.inf) if has_text(Pair(*row[1:]))]
+
+
+def has_text(pair: Pair) -> bool:
+    """Return whether both sides of a pair have text."""
+    return bool(pair.source.strip() and pair.target.strip())
+
+
+def learn_from(pairs: Iterable[Pair], settings: TokenizerSettings) -> Tokenizer:
+    """Learn a joint tokenizer from a sample; it is smaller if the sample has too little text.
+
+    Raises NmtError if no vocabulary can be learned.
+    """
+    segments = [*chain.from_iterable(pairs)]
+    try:
+        subwords = learn_subwords(segments, settings)
+    except NmtError:
+        most = most_tokens(segments, settings.character_coverage)
+        if most >= settings.vocab_size:
+            raise  # the text has more distinct characters than that
+        subwords = learn_subwords(segments, replace(settings, vocab_size=most))
+    return Tokenizer(subwords.model)
 
 
 def with_texts(text: ParallelText, examples: list[Example]) -> list[Example]:
     """Return examples with the segments of their lines, which are read again."""
-    wanted = {each.line for each in examples}
+    wanted = {example.line for example in examples}
     last, texts = max(wanted, default=0), dict[int, Pair]()
     for number, pair in enumerate(read_leniently(text, Refused()), start=1):
         if number in wanted:
@@ -124,20 +164,21 @@ class Names:
     endings: tuple[str, str]  # of source and target, such as "en.gz"
 
     @classmethod
-    def of(cls, prefix: str, languages: tuple[str, str], paths: Sequence[Path]) -> "Names":
-        """Return the names of files in two languages, packed if one of the old files is.
+    def of(cls, prefix: str, text: ParallelText, languages: tuple[str, str] = ("", "")) -> "Names":
+        """Return the names of files in two languages, packed if one of a text's files is.
 
-        Raises UsageError for an empty prefix, with which the files would be hidden.
+        languages: those of the text by default. Raises UsageError for an empty prefix, with which
+        the files would be hidden.
         """
         if not prefix:
             raise UsageError(f"{OPTION} is empty; give a prefix such as mine, or a folder and /")
         if prefix.rpartition("/")[2] in (".", ".."):
             raise UsageError(f"{OPTION} {prefix} is a folder; add a slash: {OPTION} {prefix}/")
-        if "" in languages or languages[0] == languages[1]:
-            languages = ("source", "target")
-        packed = next((path.suffix for path in paths if path.suffix in MAGIC), "")
-        first, second = (f"{each}{packed}" for each in languages)
-        return cls(prefix, (first, second))
+        source, target = languages if all(languages) else text.languages
+        if not (source and target) or source == target:
+            source, target = "source", "target"
+        packed = next((path.suffix for path in text.paths if path.suffix in MAGIC), "")
+        return cls(prefix, (f"{source}{packed}", f"{target}{packed}"))
 
     def path(self, ending: str) -> Path:
         """Return the path of a file with an ending."""
@@ -156,20 +197,19 @@ def text_outputs(paths: Mapping[str, Sequence[Path]]) -> Iterator[dict[str, list
 
     A file that ends in .gz or .xz is compressed. No file is replaced if the block raises.
     """
-    finals = [path for each in paths.values() for path in each]
+    finals = [*chain.from_iterable(paths.values())]
     with atomic_paths(finals) as partials, ExitStack() as streams:
         opened = (
             streams.enter_context(text_file(partial, path.suffix))
             for path, partial in zip(finals, partials, strict=True)
         )
-        yield {key: [next(opened) for _ in each] for key, each in paths.items()}
+        yield {key: [next(opened) for _ in files] for key, files in paths.items()}
 
 
 def check_paths(paths: Mapping[str, Sequence[Path]], sources: Sequence[Path]) -> None:
     """Raise UsageError unless a command may write these files; call it before work starts."""
-    for each in paths.values():
-        for path in each:
-            check_output(path, sources, OPTION)
+    for path in chain.from_iterable(paths.values()):
+        check_output(path, sources, OPTION)
 
 
 def row(*cells: object) -> str:

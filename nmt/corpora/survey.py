@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, islice
 
@@ -11,50 +11,11 @@ import numpy
 
 from nmt.config import DECLARED, TokenizerSettings
 from nmt.corpora.held_out import HashedPairs, Plan, Sides, placed
+from nmt.corpora.pairs import has_text, learn_from, sample_evenly
 from nmt.corpora.presets import RARE_SHARE, ChosenSettings, CorpusFacts, choose_settings
 from nmt.errors import NmtError
 from nmt.text.corpus import Pair
-from nmt.text.learning import learn_subwords, most_tokens
-from nmt.text.tokenizer import Tokenizer
-
-MOST_CHARACTERS = 8_000_000  # of a sample: SentencePiece learns from them in a few seconds
-
-
-def sample_evenly(
-    pairs: Iterable[Pair], most_pairs: int, most_characters: int = MOST_CHARACTERS
-) -> list[Pair]:
-    """Return every k-th of the pairs with text on both sides, with k as small as it may be.
-
-    Whenever the sample is full, every other pair of it is dropped and k doubles.
-    """
-    sample, step, seen, characters = list[Pair](), 1, 0, 0
-    for pair in pairs:
-        if not (pair[0].strip() and pair[1].strip()):
-            continue
-        if seen % step == 0:
-            sample.append(pair)
-            characters += sum(map(len, pair))
-        seen += 1
-        while len(sample) > 1 and (len(sample) > most_pairs or characters > most_characters):
-            sample = sample[::2]
-            step *= 2
-            characters = sum(len(side) for kept in sample for side in kept)
-    return sample
-
-
-def learn_from(pairs: Sequence[Pair], settings: TokenizerSettings) -> Tokenizer:
-    """Learn a joint tokenizer from a sample; it is smaller if the sample has too little text.
-
-    Raises NmtError if no vocabulary can be learned.
-    """
-    try:
-        return Tokenizer(learn_subwords(chain.from_iterable(pairs), settings).model)
-    except NmtError:
-        smaller = settings.vocab_size * 3 // 4
-        if smaller < 1:
-            raise
-        return learn_from(pairs, replace(settings, vocab_size=smaller))
-
+from nmt.text.learning import most_tokens
 
 MOST_WORDS = 200_000  # distinct ones to count; no vocabulary needs to know of more
 BLOCK_PAIRS = 1000  # that are counted at once
@@ -113,9 +74,9 @@ def character_counts(text: str) -> dict[int, int]:
     return {point: int(counts[point]) for point in map(int, numpy.flatnonzero(counts))}
 
 
-def training_pairs(pairs: Iterable[Pair], plan: Plan, name: str) -> Iterator[Pair]:
-    """Yield the pairs of a corpus, of this name, that a plan leaves for training."""
-    return (pair for kind, pair in placed(pairs, plan, name) if kind == "train")
+def training_pairs(pairs: Iterable[Pair], plan: Plan) -> Iterator[Pair]:
+    """Yield the pairs of a corpus that a plan leaves for training."""
+    return (pair for kind, pair in placed(pairs, plan) if kind == "train")
 
 
 FEW_PAIRS = 1000
@@ -167,7 +128,7 @@ def with_length(settings: ChosenSettings, training: Iterable[Pair]) -> ChosenSet
 
     The lengths are those of a sample, in a vocabulary that is learned from it.
     """
-    sample = sample_evenly(training, MOST_PAIRS, MOST_SAMPLED)
+    sample = sample_evenly(filter(has_text, training), MOST_PAIRS, MOST_SAMPLED)
     wanted = TokenizerSettings(
         vocab_size=settings.value("tokenizer.vocab_size"),
         character_coverage=settings.value("tokenizer.character_coverage"),

@@ -15,8 +15,8 @@ import numpy
 import torch
 
 from nmt.config import DataSettings, Recipe
+from nmt.corpora.pairs import learn_from
 from nmt.corpora.report import Forecast
-from nmt.corpora.survey import learn_from
 from nmt.errors import NmtError
 from nmt.model.transformer import Transformer
 from nmt.recipe.settings import with_settings
@@ -88,10 +88,23 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
         )
         recipe = with_settings(recipe, {"train.micro_batch_tokens": micro_batch_tokens})
         with feed() as batches:
-            speed = measure_updates(updater, batches, pace, deadline)
+            seconds, processor_share = measure_updates(updater, batches, pace, deadline)
         mean_tokens = round(float(dataset.target_lengths.mean()))
         validation = validation_seconds(setup, text, network, mean_tokens)
-    return whole(recipe, speed, validation, updater.precision, device)
+    train = recipe.train
+    validations = -(-train.max_updates // train.validate_updates) + 1  # one is of the average
+    update = median(seconds)
+    return Forecast(
+        seconds=train.max_updates * update + validations * validation,
+        seconds_per_update=update,
+        measured_updates=len(seconds),
+        updates=train.max_updates,
+        seconds_per_validation=validation,
+        validations=validations,
+        processor_share=processor_share,
+        precision=updater.precision,
+        device=device_name(device),
+    )
 
 
 def encoded(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer, limits: DataSettings) -> Shard:
@@ -107,18 +120,14 @@ def encoded(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer, limits: Data
     return Shard(numpy.concatenate([chunk.ids for chunk in chunks]), offsets, lines)
 
 
-@dataclass(frozen=True)
-class Speed:
-    """Hold the time of measured updates."""
-
-    seconds: list[float]  # of each
-    processor_share: float  # of the time of this process's threads on a CPU; 1 if there is a GPU
-
-
-def measure_updates(updater: Updater, batches: Feed, pace: Pace, deadline: float) -> Speed:
+def measure_updates(
+    updater: Updater, batches: Feed, pace: Pace, deadline: float
+) -> tuple[list[float], float]:
     """Measure updates, one after the other as in a training, after a warm-up.
 
-    deadline: as `perf_counter` counts, when to end after the fewest updates.
+    Return the seconds of each, and the share of the processor's time that the threads of this
+    process had; it is 1 if there is a GPU. deadline: as `perf_counter` counts, when to end after
+    the fewest updates.
     """
     started: deque[StartedUpdate] = deque()
     seconds: list[float] = []
@@ -143,7 +152,7 @@ def measure_updates(updater: Updater, batches: Feed, pace: Pace, deadline: float
     share = 1.0
     if updater.device.type == "cpu":
         share = (process_time() - worked) / (since - warm_since) / torch.get_num_threads()
-    return Speed(seconds, min(1.0, share))
+    return seconds, min(1.0, share)
 
 
 def validation_seconds(
@@ -168,24 +177,8 @@ def validation_seconds(
         size *= 4
 
 
-def whole(
-    recipe: Recipe, speed: Speed, validation: float, precision: str, device: torch.device
-) -> Forecast:
-    """Return the forecast for a whole training; validation: the seconds of one."""
-    train = recipe.train
-    validations = -(-train.max_updates // train.validate_updates) + 1  # one is of the average
-    update = median(speed.seconds)
-    name = f"CPU, {thread_count()}"
-    if device.type != "cpu":
-        name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    return Forecast(
-        seconds=train.max_updates * update + validations * validation,
-        seconds_per_update=update,
-        measured_updates=len(speed.seconds),
-        updates=train.max_updates,
-        seconds_per_validation=validation,
-        validations=validations,
-        processor_share=speed.processor_share,
-        precision=precision,
-        device=name,
-    )
+def device_name(device: torch.device) -> str:
+    """Return what a device is called in a forecast."""
+    if device.type == "cpu":
+        return f"CPU, {thread_count()}"
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -57,7 +57,7 @@ def test_no_near_duplicate_is_in_two_of_the_sets_and_no_other_pair_is_lost(
     assert train == [pair for pair in given if folded(pair[0]) not in held_out]
     assert {*dev, *test} <= {*pairs}
     left_out = len(given) - len(train) - 28
-    told = f"; {left_out} pairs are left out, because they are near duplicates of pairs in other"
+    told = f"; {left_out} pairs are left out as near duplicates of pairs in other sets"
     assert told in result.err
 
 

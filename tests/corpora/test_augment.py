@@ -8,6 +8,7 @@ import pytest
 from nmt.corpora.augment import REASONS, AugmentTask, judge, made_pairs, read_verdict
 from nmt.decoding.files.quality import Checked
 from nmt.errors import DamagedError
+from nmt.text.corpus import ParallelText
 
 SOURCE = "the old woman reads a letter"
 
@@ -55,7 +56,7 @@ def test_pairs_are_those_of_the_text_and_then_those_of_each_model(tmp_path: Path
     verdicts = [["SONNE MOND"], ["", "copy", "share: 1.0"], ["STERN"]]
     verdicts += [["sun moon"], ["", "empty", ""], ["", "empty", ""]]
     kept.write_text("".join(f"{json.dumps(verdict)}\n" for verdict in verdicts))
-    task = AugmentTask("diversification", (text,), (), (), "")
+    task = AugmentTask("diversification", ParallelText((text,)), (), (), "")
     no_tab, empty, repeated = (REASONS[name] for name in ("unreadable", "empty", "duplicates"))
     assert [*made_pairs(task, [0, 1], kept, frozenset())] == [
         (1, 0, "", "", "sun moon", "MOND SONNE"),

@@ -46,7 +46,7 @@ def test_only_the_sets_that_are_wanted_are_held_out() -> None:
     pairs = unlike(100)
     plan = plan_of(HashedPairs(pairs), dev=0)
     assert counts(plan) == [0, 95, 0, 5]
-    kinds = [kind for kind, _ in placed(pairs, plan, "c.en")]
+    kinds = [kind for kind, _ in placed(pairs, plan)]
     assert (kinds.count("train"), kinds.count("test")) == (95, 5)
     nothing = plan_of(HashedPairs([*pairs, Pair("", "")]), dev=0, test=0)
     assert counts(nothing) == [1, 100, 0, 0]
@@ -85,7 +85,7 @@ def test_a_corpus_that_changes_between_two_readings_is_an_error() -> None:
     plan = plan_of(HashedPairs(pairs))
     for other in (pairs[:-1], [*pairs, *pairs]):
         with pytest.raises(NmtError, match=r"c\.en changed while it was read"):
-            list(placed(other, plan, "c.en"))
+            list(placed(other, plan))
 
 
 def groups(pairs: list[tuple[int, int]]) -> list[int]:

@@ -1,18 +1,17 @@
-"""Facts of a corpus, settings that suit any text, and samples that are spread over it."""
+"""Facts of a corpus, and settings that suit any text."""
 
 import random
 from collections.abc import Sequence
 
-import numpy
 import pytest
 
 from nmt.config import TokenizerSettings
 from nmt.corpora.presets import CorpusFacts, choose_settings
-from nmt.corpora.survey import learn_from, sample_evenly, survey
+from nmt.corpora.survey import survey
 from nmt.errors import NmtError
 from nmt.text.corpus import Pair
 from nmt.text.learning import learn_subwords
-from tests.corpora.corpora import as_pairs, corpus
+from tests.corpora.corpora import as_pairs
 
 
 def test_the_facts_of_a_small_text() -> None:
@@ -67,33 +66,3 @@ def test_a_vocabulary_can_be_learned_from_any_text(seed: int) -> None:
     )
     trained = pairs[: max(1, len(pairs) * 9 // 10)]
     assert len(learn_subwords([side for pair in trained for side in pair], settings))
-
-
-def numbered(count: int) -> list[Pair]:
-    return [Pair(f"source {number}", f"target {number}") for number in range(count)]
-
-
-def test_a_small_stream_is_kept_whole_without_blank_pairs() -> None:
-    pairs = numbered(10)
-    assert sample_evenly([*pairs, Pair("", "x"), Pair("x", " ")], 10) == pairs
-
-
-@pytest.mark.parametrize("count", [11, 100, 999])
-def test_a_sample_is_spread_evenly_and_bounded(count: int) -> None:
-    pairs = numbered(count)
-    found = [pairs.index(pair) for pair in sample_evenly(pairs, 10)]
-    assert 5 <= len(found) <= 10
-    (step,) = {*numpy.diff(found).tolist()}
-    assert found[0] == 0
-    assert count - found[-1] <= step
-
-
-def test_long_lines_make_a_sample_smaller() -> None:
-    found = sample_evenly([Pair("x" * 500, "y" * 500)] * 100, 100, 20_000)
-    assert 10 <= len(found) <= 20
-
-
-def test_a_vocabulary_that_is_too_large_for_the_sample_becomes_smaller() -> None:
-    pairs = as_pairs(corpus(40))
-    tokenizer = learn_from(pairs, TokenizerSettings(vocab_size=5_000))
-    assert 30 < len(tokenizer) < 5_000

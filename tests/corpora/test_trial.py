@@ -10,8 +10,8 @@ import torch
 
 from nmt.config import DataSettings, Recipe, TokenizerSettings
 from nmt.corpora import trial
+from nmt.corpora.pairs import learn_from
 from nmt.corpora.report import Forecast
-from nmt.corpora.survey import learn_from
 from nmt.corpora.trial import TrialText, encoded, forecast
 from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe
