@@ -159,6 +159,15 @@ class Evidence:
         found[is_inside] = evidence.clip(LEAST, MOST)
         return found
 
+    def far_pairs(self, rows: Ints, offset: int) -> Floats:
+        """Return the evidence for a far offset, at which a copy of the source is none.
+
+        Repeated lines of which some were not translated have copies at a distance.
+        """
+        columns = (rows + offset).clip(0, len(self._sides[1]) - 1)
+        are_copies = (self._sides[0][rows] == self._sides[1][columns]).all(1)
+        return numpy.where(are_copies, numpy.float32(0), self.pairs(rows, offset))
+
     def likely_offset(self, rows: Ints, centre: int) -> int:
         """Return the offset at which lengths correlate best, between `REACH` and `JUMP` of another.
 
@@ -239,13 +248,15 @@ def find_offsets(evidence: Evidence, lines: int, cost: float) -> list[int | None
     for first in range(0, lines, STRETCH):
         rows = numpy.arange(first, min(first + STRETCH, lines))
         near = range(centre - REACH, centre + REACH + 1)
-        offsets = [*near, evidence.likely_offset(rows, centre)]
-        states = [*offsets, None]
+        far = evidence.likely_offset(rows, centre)
+        states = [*near, far, None]
         gains = numpy.zeros((-(-len(rows) // STEP), len(states)), numpy.float32)
-        for column, offset in enumerate(offsets):
-            gains[:, column] = numpy.add.reduceat(
-                evidence.pairs(rows, offset), numpy.arange(0, len(rows), STEP)
-            )
+        found_pairs = [
+            *(evidence.pairs(rows, offset) for offset in near),
+            evidence.far_pairs(rows, far),
+        ]
+        for column, gain in enumerate(found_pairs):
+            gains[:, column] = numpy.add.reduceat(gain, numpy.arange(0, len(rows), STEP))
         path = best_path(gains, states.index(latest), numpy.float32(cost))
         found += [states[state] for state in path]
         latest = found[-1]

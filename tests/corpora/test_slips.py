@@ -1,5 +1,6 @@
 """Two files that slip are followed, and files that do not are left alone."""
 
+import gzip
 import random
 from collections.abc import Callable
 from warnings import catch_warnings, simplefilter
@@ -8,6 +9,7 @@ import pytest
 
 from nmt.corpora.segment import Segment
 from nmt.corpora.slips import Course, common_prefixes, features, follow
+from nmt.system.files import shipped
 from tests.corpora.corpora import Pairs, corpus
 
 PAIRS = corpus(3000)
@@ -81,6 +83,17 @@ def test_files_that_slip_from_their_first_line_on_are_related() -> None:
     (slip,) = course([*sources[-91:], *sources[:-91]], targets).slips
     assert (slip.before, slip.after) == (0, -91)
     assert abs(slip.line - 92) <= NEAR
+
+
+def test_repeated_lines_that_were_not_translated_are_no_slip() -> None:
+    """A copy at a distance looks more like a pair than the translation beside a source."""
+    folder = shipped("data") / "pocket"
+    sources, targets = (
+        gzip.decompress((folder / f"train.{code}.gz").read_bytes()).decode().split("\n")[:3000]
+        for code in ("en", "de")
+    )
+    again = sources[:400]
+    assert course([*sources, *again, *again], [*targets, *targets[:400], *again]).slips == ()
 
 
 def test_losses_on_both_sides_cancel_out() -> None:
