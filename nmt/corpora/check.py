@@ -98,7 +98,7 @@ class Checker:
         coverage, findings = self._check_sample(rows, context.by_character)
         if is_training and self._task.tokenizer is None:
             findings += rare_characters(rows)
-        findings += refused_lines(refused)
+        findings += refused_lines(refused, text)
         findings += found("no_pairs", int(not len(facts.lines)), 1)
         findings += slips(facts, limits)
         for kind, count in facts.counts.items():
@@ -169,14 +169,15 @@ def with_segments(text: ParallelText, findings: Sequence[Finding]) -> list[Findi
     ]
 
 
-def refused_lines(refused: Refused) -> list[Finding]:
+def refused_lines(refused: Refused, text: ParallelText) -> list[Finding]:
     """Return the findings about lines at which training stops."""
     first, second = refused.lines
     counts = f"{first:,} lines of source, {second:,} of target"
     extra = [Example(min(first, second) + 1, counts)]
     tabs = [Example(line) for line in sorted(refused.without_tab)[:SHOWN]]
+    unreadable = "broken_unit" if text.reader else "encoding"
     return [
-        *found("encoding", len(refused.unreadable), max(first, second), refused.examples),
+        *found(unreadable, len(refused.unreadable), max(first, second), refused.examples),
         *found("no_tab", len(refused.without_tab), first, tabs),
         *found("line_counts", abs(first - second), max(first, second), extra),
     ]

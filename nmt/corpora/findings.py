@@ -41,7 +41,8 @@ OTHER_LANGUAGE, CROSS_ENTROPY = "other_language", "cross_entropy"
 # first one that removes it.
 FAULTS = {
     UNREADABLE: Kind(
-        "pairs with a line that is not UTF-8, is longer than 10 MB or has no tab", removal="always"
+        "pairs with a line that is not UTF-8, is longer than 10 MB or has no tab, and broken units",
+        removal="always",
     ),
     # Such a pair has no other fault.
     EMPTY: Kind(
@@ -159,6 +160,12 @@ KINDS = {
         "if the whole file has another encoding, convert it, for example with"
         " `iconv -f WINDOWS-1252 -t UTF-8 FILE`; if only some lines are in another encoding,"
         " remove them with `nmt clean`; training stops at such a line",
+        "error",
+    ),
+    "broken_unit": Kind(
+        "units of the file that cannot be read",
+        "correct the file at these lines, or leave the units out with `nmt clean`; training stops"
+        " at such a unit",
         "error",
     ),
     "line_counts": Kind(

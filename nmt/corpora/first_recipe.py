@@ -333,7 +333,7 @@ def with_data(
     return ChosenSettings(data | settings.values, reasons, settings.notes)
 
 
-CLEANABLE = {"encoding", "no_tab"}  # errors that `nmt clean` removes
+CLEANABLE = {"encoding", "broken_unit", "no_tab"}  # errors that `nmt clean` removes
 FEW = 5  # percent of the lines; with more, the whole file has another encoding or form
 
 

@@ -185,7 +185,8 @@ def read_chain(path: Path) -> Chain:
                 raise
             raise UsageError(
                 f"{error}; the argument must be a recipe, and `nmt init SOURCE TARGET` writes one"
-                " for two text files; `nmt train SOURCE TARGET` writes such a recipe and trains"
+                " for two text files, `nmt init FILE` for one with both sides (.tsv, .tmx, .xlf,"
+                " .xliff, .po); `nmt train` with these files writes such a recipe and trains"
             ) from error
         base = tables.pop("extends", None)
         chain.append((path, tables))

@@ -100,17 +100,23 @@ def read_pairs(files: TextFiles, folder: DataFolder, recipe: Recipe) -> Iterator
 def reader_for(paths: Sequence[Path], find_reader: FindReader | None) -> Reader | None:
     """Return the reader of a bilingual file; None for two files or a TSV file.
 
-    Raises UsageError for a bilingual file if none can be read.
+    Raises UsageError for a bilingual file if none can be read, and for one of two files.
     """
-    ending = unpacked_name(paths[0])[1]
-    if len(paths) > 1 or ending not in BILINGUAL:
+    endings = [unpacked_name(path)[1] for path in paths]
+    bilingual = [path for path, end in zip(paths, endings, strict=True) if end in BILINGUAL]
+    if not bilingual:
         return None
+    if len(paths) > 1:
+        raise UsageError(
+            f"{bilingual[0]} has both sides of its pairs, so it is given alone; several such files"
+            " are listed in a recipe: data.train = [{ file = ... }, { file = ... }]"
+        )
     if find_reader is None:
         raise UsageError(
             f"{paths[0]} is a bilingual file, which this command does not read; `nmt clean"
             f" {argument(paths[0])} -o PREFIX` makes two text files of it"
         )
-    return find_reader(ending)
+    return find_reader(endings[0])
 
 
 def read_aligned(paths: Sequence[Path]) -> Iterator[Pair]:

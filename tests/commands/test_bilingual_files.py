@@ -106,6 +106,26 @@ def test_languages_of_several_are_chosen(
     assert load_recipe("mine.toml").data.source_language == "de"
 
 
+def test_a_bilingual_file_is_given_alone(nmt: Run, tmp_path: Path) -> None:
+    path = memory(tmp_path, PAIRS)
+    for arguments in (["train"], ["check"], ["split", "-o", "x/"]):
+        result = nmt(*arguments, path, path.rename(path))
+        assert (result.code, result.err.count("\n")) == (2, 1)
+        assert "has both sides of its pairs, so it is given alone" in result.err
+
+
+def test_a_broken_unit_is_an_error_that_cleaning_leaves_out(nmt: Run, tmp_path: Path) -> None:
+    path = memory(tmp_path, PAIRS, ["<tu><tuv><seg>x</seg></tuv><tuv/></tu>"])
+    report = nmt("check", path)
+    assert report.code == 1
+    assert "ERROR: units of the file that cannot be read: 1 (1.6 % of 61)" in report.out
+    assert f"pair 61: {path}, line 121: a <tuv> of the unit has no language" in report.out
+    result = nmt("train", path)
+    assert result.err.splitlines()[-1].startswith(f"nmt: {path} cannot be trained on; leave these")
+    assert nmt("clean", path, "-o", "clean").code == 0
+    assert len(Path("clean.en").read_text().splitlines()) == 60
+
+
 def test_a_file_without_two_languages_is_refused(nmt: Run, tmp_path: Path) -> None:
     path = tmp_path / "a.tmx"
     path.write_text('<tmx><tu><tuv xml:lang="en"><seg>a</seg></tuv></tu></tmx>')
