@@ -20,7 +20,7 @@ from nmt.runs.run_folder import run_folder
 from nmt.system.atomic import write_text
 from nmt.system.files import check_regular, in_utf_8
 from nmt.system.log import note
-from nmt.text.corpus import DataFolder, ParallelText
+from nmt.text.corpus import DataFolder
 from nmt.text.languages import TEXT_ENDINGS
 from nmt.text.opening import STDIN_NAMES, TEXT
 
@@ -141,7 +141,9 @@ def find_task(
         for text_paths in (paths, *given.values()):
             check_paths(text_paths)
         text = options.given_text(paths, *languages)
-        held_out = tuple(ParallelText(pair, name=name) for name, pair in given.items())
+        held_out = tuple(
+            replace(options.given_text(pair), name=name) for name, pair in given.items()
+        )
         return Task((text,), held_out), None
     if given:
         raise UsageError(f"a recipe has its own sets; leave out --{next(iter(given))}")

@@ -85,7 +85,7 @@ def command(
 
     paths = list(filter(None, (source, target)))
     text = options.given_text(paths, source_language, target_language)
-    dev_set, test_set = (None if pair is None else ParallelText(pair) for pair in (dev, test))
+    dev_set, test_set = (None if pair is None else options.given_text(pair) for pair in (dev, test))
     check_recipe_path(output)
     for given in filter(None, [text, dev_set, test_set]):
         given.check()

@@ -120,6 +120,8 @@ def languages_in_file(
 ) -> tuple[str, str]:
     """Return the languages to read from a bilingual file; on a terminal, ask which of several."""
     found = reader.languages(text.paths[0])
+    if len(found) == 1:
+        return with_unstated(text, found[0], given)
     listed = " and ".join(filter(None, [", ".join(found[:-1]), *found[-1:]]))
     for code in filter(None, given):
         if primary(code) not in found:
@@ -146,6 +148,17 @@ def languages_in_file(
                 left[0] if len(left) == 1 else click.prompt(question, type=kind, err=True)
             )
     return chosen[0], chosen[1]
+
+
+def with_unstated(text: ParallelText, stated: str, given: tuple[str, str]) -> tuple[str, str]:
+    """Return the languages of a file that states one; raises UsageError without the other one."""
+    sides = [given[0] or stated, given[1] or stated]
+    if sorted(code == stated for code in map(primary, sides)) != [False, True]:
+        raise UsageError(
+            f"{text.paths[0]} states one language, {stated}, and pairs need two; name the other one"
+            " with --source-language or --target-language"
+        )
+    return sides[0], sides[1]
 
 
 def is_terminal() -> bool:

@@ -114,10 +114,18 @@ class RecipeRequest:
         paths: those of the text by default.
         """
         options = ""
-        if languages_in_names(self.text.paths) != self.text.languages:
+        named = paths if paths and self.text.reader else self.text.paths
+        if languages_in_names(named) != self.text.languages:
             source, target = self.text.languages
             options = f" --source-language {source} --target-language {target}"
         return f"{arguments(*(paths or self.text.paths))}{options}"
+
+    @property
+    def checked(self) -> str:
+        """Return the text as arguments of `nmt check` and `nmt clean`."""
+        if self.text.reader:
+            return self.files_and_languages()
+        return arguments(*self.text.paths)
 
 
 ORIGIN = "origin.json"  # in the folder of the sets
@@ -437,7 +445,7 @@ def check_text(request: RecipeRequest, notify: Notify) -> None:
     report = check_corpus(Task((request.text,)), CheckLimits())
     for line in brief_lines(report):
         notify(line)
-    files = arguments(*request.text.paths)
+    files = request.checked
     findings = [finding for text in report.texts for finding in text.findings]
     errors = [finding for finding in findings if finding.severity == "error"]
     if not errors:
@@ -464,7 +472,7 @@ def suggest_fix(request: RecipeRequest, errors: Sequence[Finding]) -> str:
     """Return what to do about the errors of a text."""
     if is_cleanable(errors):
         prefix = new_names(request).prefix
-        return f"leave these lines out: `nmt clean {arguments(*request.text.paths)} -o {prefix}`"
+        return f"leave these {request.text.unit}s out: `nmt clean {request.checked} -o {prefix}`"
     return "correct the files as the report says"
 
 

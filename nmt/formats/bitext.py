@@ -5,12 +5,12 @@ translate: inline tags are dropped, a line break is a space, and each paragraph 
 pair. Units whose translation is missing or not finished are left out, and a note counts them.
 """
 
-import codecs
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, NamedTuple
 from unicodedata import east_asian_width
@@ -18,16 +18,14 @@ from unicodedata import east_asian_width
 from nmt.decoding.marks.marked import Marked
 from nmt.errors import DamagedError, NmtError
 from nmt.formats.catalogues.accelerators import taken_out
-from nmt.formats.catalogues.codes import on_one_line
-from nmt.formats.catalogues.message import Message
 from nmt.formats.catalogues.po_header import Header, declared_charset
 from nmt.formats.catalogues.po_syntax import Entry, entries_of
-from nmt.formats.document import DEFAULTS
-from nmt.formats.encoding import decode
+from nmt.formats.document import Options
+from nmt.formats.encoding import encoding_of
 from nmt.formats.kinds.po import FUZZY, Domain, domain_of, sources_of, syntax_of
 from nmt.formats.kinds.xliff import BY_MACHINE, INITIAL, PAIRS, TO_TRANSLATE
 from nmt.formats.memories.tmx import TEXT, language_of, normal, variant_in
-from nmt.formats.xml.units import BLOCK, Node, Units
+from nmt.formats.xml.units import BLOCK, LONGEST_UNIT, Node, Units
 from nmt.system.files import unreadable
 from nmt.text.corpus import Pair
 from nmt.text.languages import language_in_name, primary
@@ -39,7 +37,11 @@ WRAPPING = {*PAIRS, "hi"}  # elements whose content is text; of others, nothing 
 WITHIN_WORDS = {"bpt", "ept", "bx", "ex", "sc", "ec", "sm", "em", "it"}  # as bold letters have
 SPACE = "xml:space"
 UNITS_OF_XLIFF = ("trans-unit", "unit")  # of version 1 and 2
-CUT = re.compile(r'"[ \t\r]*\n\s*\n(?=#|msgctxt\s|msgid\s|domain\s)')  # between two messages
+PARAGRAPH = re.compile(r"\n[ \t\r]*\n\s*")  # between two paragraphs
+PO_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+PO_KEYWORD = re.compile(r"msgctxt|msgid_plural|msgid|msgstr|domain")
+PO_STARTS = ("msgctxt", "msgid", "domain")
+PO_ENDS = ("", "msgstr", "domain")  # keywords after whose strings an entry may end
 PO_LANGUAGE = "en"  # of messages, as gettext's manual asks
 
 
@@ -62,6 +64,7 @@ class Tally:
     tags: int = 0
     unfinished: int = 0
     other: int = 0  # units without both languages
+    variants: int = 0  # texts in the language of another text of their unit
 
     def __str__(self) -> str:
         """Return what to tell the user; "" for nothing."""
@@ -72,6 +75,7 @@ class Tally:
                 self.unfinished,
             ),
             ("units without both languages, left out", self.other),
+            ("further texts in one of the languages, left out", self.variants),
         )
         return "; ".join(f"{what}: {count:,}" for what, count in counts if count)
 
@@ -136,35 +140,40 @@ def texts_of(unit: Unit, languages: tuple[str, str], tally: Tally) -> Iterator[t
     if places is None:
         tally.other += 1
         return
-    source, target = (plain(unit.texts[place], tally) for place in places)
-    if not (unit.is_finished and source.strip() and target.strip()):
-        tally.unfinished += 1
-        return
+    texts = [plain(unit.texts[place], tally) for place in places[:2]]
+    tally.variants += places[2]
     if unit.is_interface:
-        source, target = without_accelerators(source, target)
-    if unit.keeps_lines and ("\n" in source or "\n" in target):
-        parts = [Message.of(Marked(text)).texts() for text in (source, target)]
-        if len(parts[0]) == len(parts[1]) > 0:
-            for one, other in zip(*parts, strict=True):
-                yield on_one_line(one.text).strip(), on_one_line(other.text).strip()
-            return
-    yield on_one_line(source).strip(), on_one_line(target).strip()
+        texts = without_accelerators(*texts)
+    paragraphs = [PARAGRAPH.split(text.strip()) if unit.keeps_lines else [text] for text in texts]
+    if len(paragraphs[0]) != len(paragraphs[1]):
+        paragraphs = [[text] for text in texts]
+    lines = [[*map(on_one_line, side)] for side in paragraphs]
+    if unit.is_finished and all(map(all, lines)):
+        yield from zip(*lines, strict=True)
+    else:
+        tally.unfinished += 1
 
 
-def without_accelerators(source: str, target: str) -> tuple[str, str]:
+def on_one_line(text: str) -> str:
+    """Return a text with a space for each line break, and without spaces around it."""
+    return " ".join(filter(None, map(str.strip, text.split("\n"))))
+
+
+def without_accelerators(source: str, target: str) -> list[str]:
     """Return the texts of a menu or a button without the signs of their accelerators."""
     labelled, translated = taken_out(Marked(source)), taken_out(Marked(target))
     if labelled.accelerator is None:
-        return source, target
+        return [source, target]
+    text = translated.text.text
     if translated.accelerator is None:  # the letter may stand within a word
-        sign = labelled.accelerator.sign
-        return labelled.text.text, target.replace(sign, "") if target.count(sign) == 1 else target
-    return labelled.text.text, translated.text.text
+        found = re.findall(rf"{labelled.accelerator.sign}(?=[^\W_])", target)
+        text = target.replace(found[0], "") if len(found) == 1 else target
+    return [labelled.text.text, text]
 
 
 @lru_cache(maxsize=1000)
-def places_in(stated: tuple[str, ...], wanted: tuple[str, str]) -> tuple[int, int] | None:
-    """Return which texts are in two languages; None if there are none.
+def places_in(stated: tuple[str, ...], wanted: tuple[str, str]) -> tuple[int, int, int] | None:
+    """Return which texts are in two languages, and how many others are; None if there are none.
 
     stated: the languages of the texts; one that is not stated may be the one that is missing.
     """
@@ -177,7 +186,10 @@ def places_in(stated: tuple[str, ...], wanted: tuple[str, str]) -> tuple[int, in
     if found.count(None) == len(unstated) == 1:
         found[found.index(None)] = unstated[0]
     first, second = found
-    return None if first is None or second is None else (first, second)
+    if first is None or second is None:
+        return None
+    codes = {primary(stated[first]), primary(stated[second])}
+    return first, second, sum(primary(code) in codes for code in stated) - 2
 
 
 def plain(node: Node, tally: Tally) -> str:
@@ -245,21 +257,35 @@ def xliff_segments(unit: Node, parent: Node) -> Iterator[Unit]:
         )
         return
     target = target or Node("target", {})
-    segmented = [
-        [child for child in side.named("mrk") if child.attributes.get("mtype") == "seg"]
-        for side in (next(parent.named("seg-source"), source), target)
-    ]
-    if len(segmented[0]) != len(segmented[1]) or not segmented[0]:
-        segmented = [[source], [target]]
     state = parent.attributes.get("state", target.attributes.get("state", ""))
     is_finished = (
         attributes.get("translate") != "no"
         and state not in (*TO_TRANSLATE, INITIAL)
         and target.attributes.get("state-qualifier") != BY_MACHINE
     )
-    space = source.attributes.get(SPACE, attributes.get(SPACE, ""))
-    for texts in zip(*segmented, strict=True):
-        yield Unit(unit.line, stated_by(unit), texts, is_finished, True, space == "preserve")
+    languages = stated_by(unit)[0], normal(target.attributes.get("xml:lang", stated_by(unit)[1]))
+    keeps_lines = source.attributes.get(SPACE, attributes.get(SPACE, "")) == "preserve"
+    segments = segments_of(next(parent.named("seg-source"), source), target)
+    for texts in segments or [(source, target)]:
+        yield Unit(unit.line, languages, texts, is_finished, True, keeps_lines)
+
+
+def segments_of(source: Node, target: Node) -> list[tuple[Node, Node]]:
+    """Return the segments that a source and its target are made of; none if they are not alike."""
+    sides = []
+    for side in (source, target):
+        segments = {}
+        for child in side.children:
+            number = "" if isinstance(child, str) else child.attributes.get("mid", "")
+            if isinstance(child, str) and not child.strip():
+                continue
+            if isinstance(child, str) or child.name != "mrk" or not number or number in segments:
+                return []
+            segments[number] = child
+        sides.append(segments)
+    if sides[0].keys() != sides[1].keys():
+        return []
+    return [(node, sides[1][number]) for number, node in sides[0].items()]
 
 
 def stated_by(unit: Node) -> tuple[str, str]:
@@ -277,16 +303,28 @@ def po_units(stream: IO[bytes], path: Path) -> Iterator[Unit]:
     for entry in po_entries(stream):
         if entry is None:
             domain = None
-        elif entry.is_header():
-            domain = domain_of(Header(entry), DEFAULTS)
-        else:
-            domain = domain or domain_of(Header(None), DEFAULTS)
-            flags = entry.flags()
-            languages = po_languages(domain.header, path)
-            sources = sources_of(entry, domain, syntax_of(flags))
-            for source, string in zip(sources, entry.strings, strict=False):  # one may be missing
-                texts = Node("msgid", {}, [source]), Node("msgstr", {}, [string.text()])
-                yield Unit(entry.id.line, languages, texts, FUZZY not in flags, True)
+            continue
+        try:
+            if domain is None or entry.is_header():
+                header = Header(entry if entry.is_header() else None)
+                domain = domain_of(header, Options(target_language=po_languages(header, path)[1]))
+            if not entry.is_header():
+                yield from po_forms(entry, domain, po_languages(domain.header, path))
+        except NmtError as error:  # an escape or a rule that is none
+            problem = str(error).partition(": ")[2]
+            yield Unit(entry.id.line, (), (), problem=problem)
+
+
+def po_forms(entry: Entry, domain: Domain, languages: tuple[str, str]) -> list[Unit]:
+    """Return the forms of a message; one that the rule lacks is a translation of the plural."""
+    flags = entry.flags()
+    sources = sources_of(entry, domain, syntax_of(flags))
+    sources += [(entry.plural or entry.id).text()] * (len(entry.strings) - len(sources))
+    forms = [
+        (Node("msgid", {}, [source]), Node("msgstr", {}, [string.text()]))
+        for source, string in zip(sources, entry.strings, strict=False)  # forms may be missing
+    ]
+    return [Unit(entry.id.line, languages, form, FUZZY not in flags, True) for form in forms]
 
 
 def po_languages(header: Header, path: Path) -> tuple[str, str]:
@@ -298,25 +336,60 @@ def po_languages(header: Header, path: Path) -> tuple[str, str]:
 
 def po_entries(stream: IO[bytes]) -> Iterator[Entry | None]:
     """Yield the entries of a catalogue, of which some are in memory at a time."""
-    block = stream.read(BLOCK)
-    whole_lines = block if len(block) < BLOCK else block[: block.rfind(b"\n") + 1]
-    _, encoding = decode(whole_lines, declared_charset(block))
-    decoder = codecs.getincrementaldecoder(encoding.name)()
-    block, text, line = block[len(encoding.mark) :], "", 1
-    while block:
-        following = stream.read(BLOCK)
-        try:
-            text += decoder.decode(block, final=not following)
-        except UnicodeDecodeError as error:
-            number = line + text.count("\n") + block.count(b"\n", 0, error.start)
+    for first_line, text in po_blocks(stream):
+        yield from entries_of(text, first_line)
+
+
+def po_blocks(stream: IO[bytes]) -> Iterator[tuple[int, str]]:
+    """Yield the text of whole entries with the number of its first line."""
+    lines, size, first_line, keyword = list[str](), 0, 1, ""
+    whole, has_comments = 0, False  # lines of whole entries; whether the next one has begun so
+    for line in po_lines(stream):
+        stripped, least = line.lstrip(), 2 * BLOCK
+        lines.append(line)
+        size += len(line)
+        if keyword in PO_ENDS and (not stripped or stripped.startswith("#~")):
+            whole = whole if has_comments else len(lines)
+        elif keyword in PO_ENDS and stripped.startswith("#"):
+            whole = whole if has_comments else len(lines) - 1
+            has_comments = True
+        elif words := PO_KEYWORD.findall(PO_STRING.sub("", line)):
+            if keyword in PO_ENDS and words[0] in PO_STARTS:
+                whole, least = whole if has_comments else len(lines) - 1, BLOCK
+            else:
+                whole = 0
+            keyword, has_comments = words[-1], False
+        if whole and size >= least:
+            yield first_line, "".join(lines[:whole])
+            first_line, lines = first_line + whole, lines[whole:]
+            whole, size = 0, sum(map(len, lines))
+        if size > 2 * BLOCK + LONGEST_UNIT:
             raise NmtError(
-                f"line {number}: the bytes are not {encoding.name}; save the file in UTF-8"
+                f"line {first_line}: an entry has more than {LONGEST_UNIT:,} characters; divide it"
+            )
+    yield first_line, "".join(lines)
+
+
+def po_lines(stream: IO[bytes]) -> Iterator[str]:
+    """Yield the lines of a catalogue with their ends; raises NmtError with the line."""
+    start = stream.read(BLOCK)
+    name, mark = encoding_of(start, declared_charset(start))
+    stream.seek(len(mark))
+    if name.startswith(("utf-16", "utf-32")):
+        yield from TextIOWrapper(stream, name, newline="\n")
+        return
+    for number, line in enumerate(iter(lambda: stream.readline(LONGEST_UNIT), b""), start=1):
+        if len(line) == LONGEST_UNIT:
+            raise NmtError(f"line {number}: longer than {LONGEST_UNIT:,} bytes; divide it")
+        try:
+            text = line.decode(name)
+        except UnicodeDecodeError as error:
+            raise NmtError(
+                f"line {number}: the bytes are not {name}; save the file in UTF-8"
             ) from error
-        cut = max((found.end() for found in CUT.finditer(text)), default=0) if following else None
-        yield from entries_of(text[:cut], line)
-        if cut is None:
-            return
-        line, text, block = line + text.count("\n", 0, cut), text[cut:], following
+        if "\0" in text:
+            raise NmtError(f"line {number}: there is a NUL character, so this is not text")
+        yield text
 
 
 def tmx_languages(stream: IO[bytes], _path: Path) -> Iterator[str]:

@@ -48,9 +48,14 @@ def decode(content: bytes, declared: str = "") -> tuple[str, Encoding]:
     Raises:
         NmtError: for bytes that are not in the encoding, or an unknown encoding.
     """
+    return decode_as(content, encoding_of(content, declared))
+
+
+def encoding_of(content: bytes, declared: str = "") -> Encoding:
+    """Return the encoding of a file's content, or of its beginning; see `decode`."""
     for mark, name in BYTE_ORDER_MARKS:
         if content.startswith(mark):
-            return decode_as(content, Encoding(name, mark))
+            return Encoding(name, mark)
     try:
         name = codecs.lookup(declared or "utf-8").name
         is_text = codecs.lookup(name)._is_text_encoding and name not in NOT_OF_FILES
@@ -60,7 +65,7 @@ def decode(content: bytes, declared: str = "") -> tuple[str, Encoding]:
         raise NmtError(
             f"there is no encoding {shown(declared)}; save the file in UTF-8 and declare it there"
         )
-    return decode_as(content, Encoding(name))
+    return Encoding(name)
 
 
 def decode_as(content: bytes, encoding: Encoding) -> tuple[str, Encoding]:

@@ -5,6 +5,7 @@ changed.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -57,10 +58,7 @@ def prepare(
     if manifest.damage:
         notify(f"{manifest.damage}; the corpus is prepared again")
     dev_changed = record_dev_set(recipe, data, folder, manifest)
-    hashes = [[manifest.hash_file(path) for path in files] for files in paths]
-    for own_paths, own in zip(paths, hashes, strict=True):
-        if reader_for(own_paths, data.find_reader):  # the file may have other languages, too
-            own += [recipe.data.source_language, recipe.data.target_language]
+    hashes = [hash_text_files(files, recipe, data, manifest) for files in paths]
     if given_tokenizer is None:
         tokenizer = own_tokenizer(recipe, data, folder, manifest, hash_of(hashes), notify)
     else:
@@ -146,6 +144,16 @@ def check_test_sets(recipe: Recipe, data: DataFolder, notify: Notify) -> None:
             notify(f"test set {name}, which `nmt evaluate` will need: {error}")
 
 
+def hash_text_files(
+    paths: Sequence[Path], recipe: Recipe, data: DataFolder, manifest: Manifest
+) -> list[str]:
+    """Return the hashes of a text's files, and the languages that are read of a bilingual one."""
+    hashes = [manifest.hash_file(path) for path in paths]
+    if reader_for(paths, data.find_reader):
+        hashes += [recipe.data.source_language, recipe.data.target_language]
+    return hashes
+
+
 def record_dev_set(
     recipe: Recipe, data: DataFolder, folder: PreparedFolder, manifest: Manifest
 ) -> bool:
@@ -153,8 +161,10 @@ def record_dev_set(
 
     Raises NmtError for a missing file, or if the run already trains with another dev set.
     """
-    paths = [data.find(name, recipe) for files in recipe.data.dev for name in files.names]
-    key = hash_of([manifest.hash_file(path) for path in paths])
+    sets = ([data.find(name, recipe) for name in files.names] for files in recipe.data.dev)
+    key = hash_of(
+        [*chain.from_iterable(hash_text_files(each, recipe, data, manifest) for each in sets)]
+    )
     changed = manifest.needs(DEV, key, folder)
     manifest.steps[DEV] = Step(key)
     return changed

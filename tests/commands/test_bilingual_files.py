@@ -108,8 +108,9 @@ def test_languages_of_several_are_chosen(
 
 def test_a_bilingual_file_is_given_alone(nmt: Run, tmp_path: Path) -> None:
     path = memory(tmp_path, PAIRS)
+    write(tmp_path, PAIRS)
     for arguments in (["train"], ["check"], ["split", "-o", "x/"]):
-        result = nmt(*arguments, path, path.rename(path))
+        result = nmt(*arguments, path, tmp_path / "c.de")
         assert (result.code, result.err.count("\n")) == (2, 1)
         assert "has both sides of its pairs, so it is given alone" in result.err
 
@@ -121,7 +122,8 @@ def test_a_broken_unit_is_an_error_that_cleaning_leaves_out(nmt: Run, tmp_path: 
     assert "ERROR: units of the file that cannot be read: 1 (1.6 % of 61)" in report.out
     assert f"pair 61: {path}, line 121: a <tuv> of the unit has no language" in report.out
     result = nmt("train", path)
-    assert result.err.splitlines()[-1].startswith(f"nmt: {path} cannot be trained on; leave these")
+    options = "--source-language en --target-language de"
+    assert f"; leave these pairs out: `nmt clean {path} {options} -o clean`" in result.err
     assert nmt("clean", path, "-o", "clean").code == 0
     assert len(Path("clean.en").read_text().splitlines()) == 60
 
@@ -131,7 +133,7 @@ def test_a_file_without_two_languages_is_refused(nmt: Run, tmp_path: Path) -> No
     path.write_text('<tmx><tu><tuv xml:lang="en"><seg>a</seg></tuv></tu></tmx>')
     result = nmt("train", path)
     assert (result.code, result.err.count("\n")) == (2, 1)
-    assert "has text in en, and pairs need two languages" in result.err
+    assert "states one language, en, and pairs need two; name the other" in result.err
 
 
 def test_a_catalogue_and_xliff(nmt: Run, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Pairs to train on from bilingual files: what is read, dropped and counted, in bounded memory."""
 
 import gzip
+import re
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,8 +117,7 @@ def test_memories(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert READERS[".tmx"].languages(path) == ("en", "de", "fr")
     assert read(path) == [
         ("A red dog.", "Ein roter Hund."),
-        ("Line one line", "Eins"),
-        ("two & three", "zwei"),
+        ("Line one line two & three", "Eins zwei"),
         ("%d files", "%d Dateien"),
     ]
     told = capsys.readouterr().err
@@ -129,7 +129,7 @@ def test_memories(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_packed_memory(tmp_path: Path) -> None:
     path = tmp_path / "m.tmx.gz"
     path.write_bytes(gzip.compress(TMX.replace("UTF-8", "UTF-16").encode("utf-16")))
-    assert len([*READERS[".tmx"].pairs(path, EN_DE)]) == 4
+    assert len([*READERS[".tmx"].pairs(path, EN_DE)]) == 3
     path.write_bytes(gzip.compress(TMX.encode())[:-20])
     with pytest.raises(NmtError, match=r"m\.tmx\.gz is damaged"):
         list(READERS[".tmx"].pairs(path, EN_DE))
@@ -252,3 +252,103 @@ def test_memory_does_not_grow_with_the_file(
     tracemalloc.stop()
     assert count == 1999
     assert peak < 300_000
+
+
+@pytest.mark.parametrize(
+    ("target", "pairs"),
+    [
+        ("[1]Eins.[/] [2]Zwei.[/]", [("One.", "Eins."), ("Two.", "Zwei.")]),
+        ("[2]Zwei.[/] [1]Eins.[/]", [("One.", "Eins."), ("Two.", "Zwei.")]),
+        ("[2]Zwei.[/] [3]Drei.[/]", [("One. Two.", "Zwei. Drei.")]),
+        ("Also: [1]Eins.[/] [2]Zwei.[/]", [("One. Two.", "Also: Eins. Zwei.")]),
+        ("[1]Eins.[/] [1]Zwei.[/]", [("One. Two.", "Eins. Zwei.")]),
+    ],
+)
+def test_segments_of_xliff_have_the_same_number(
+    tmp_path: Path, target: str, pairs: list[tuple[str, str]]
+) -> None:
+    marked = re.sub(r"\[(\d)\]", r'<mrk mtype="seg" mid="\1">', target).replace("[/]", "</mrk>")
+    whole = '<mrk mtype="seg" mid="1">Eins.</mrk> <mrk mtype="seg" mid="2">Zwei.</mrk>'
+    path = written(tmp_path, "a.xlf", XLIFF_1.replace(whole, marked))
+    assert read(path)[2:] == pairs
+
+
+def test_only_names_with_the_prefix_of_the_root_are_of_xliff(tmp_path: Path) -> None:
+    text = re.sub(r"<(/?)(?=[a-z])", r"<\1x:", XLIFF_1).replace("xmlns=", "xmlns:x=")
+    text = text.replace("<x:source>Save", "<y:source xmlns:y='y'>no</y:source><x:source>Save")
+    path = written(tmp_path, "a.xlf", text)
+    assert read(path)[0] == ("Save all", "Alles sichern")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "pairs"),
+    [
+        (r"One\nline\n\nTwo", r"Eins\n\nZwei", [("One line", "Eins"), ("Two", "Zwei")]),
+        (r"1.\nHello\nBye", r"Eins\nHallo\n2.", [("1. Hello Bye", "Eins Hallo 2.")]),
+        (r"One\n\nTwo", "Eins, zwei", [("One Two", "Eins, zwei")]),
+        (
+            "Research &Development",
+            "Forschung & mehr",
+            [("Research Development", "Forschung & mehr")],
+        ),
+        ("(&F)", "(&D)", []),
+    ],
+)
+def test_texts_of_messages(
+    tmp_path: Path, source: str, target: str, pairs: list[tuple[str, str]]
+) -> None:
+    path = written(tmp_path, "de.po", f'msgid "{source}"\nmsgstr "{target}"\n')
+    assert read(path) == pairs
+
+
+def test_forms_of_plurals_are_never_lost(tmp_path: Path) -> None:
+    forms = "".join(f'msgstr[{form}] "{form} файла"\n' for form in range(3))
+    message = f'msgid "one file"\nmsgid_plural "%d files"\n{forms}'
+    for header in ("", 'msgid ""\nmsgstr "Plural-Forms: nplurals=2; plural=n>1;\\n"\n\n'):
+        path = written(tmp_path, "ru.po", header + message)
+        assert [target for _, target in read(path, ("en", "ru"))] == [
+            f"{form} файла" for form in range(3)
+        ]
+
+
+def test_a_catalogue_of_any_shape_is_cut_between_entries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bitext, "BLOCK", 100)
+    entries = [
+        f'msgctxt "c"\n\n# a\nmsgid "text {n}"\n\n# b\nmsgstr "Text {n}"\n\n\n#, fuzzy\n'
+        f'msgid "guess"\nmsgstr "no"\n#~ msgid "old"\n#~ msgstr "alt"\nmsgid "x" msgstr "{n}"\n'
+        for n in range(40)
+    ]
+    expected = [pair for n in range(40) for pair in ((f"text {n}", f"Text {n}"), ("x", f"{n}"))]
+    assert read(written(tmp_path, "de.po", "".join(entries))) == expected
+    assert read(written(tmp_path, "de.po", re.sub("\n+", "\n", "".join(entries)))) == expected
+    path = tmp_path / "de.po"
+    path.write_bytes("".join(entries).encode("utf-16"))
+    assert read(path) == expected
+    path.write_bytes("".join(entries[:3]).encode() + b"#\xff\n")
+    with pytest.raises(NmtError, match=r"de\.po, line 46: the bytes are not utf-8"):
+        read(path)
+
+
+def test_further_texts_of_a_language_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unit = '<tu><tuv xml:lang="en"><seg>a</seg></tuv>{}</tu>'.format(
+        "".join(f'<tuv xml:lang="de"><seg>{text}</seg></tuv>' for text in ("b", "c"))
+    )
+    path = written(tmp_path, "m.tmx", f"<tmx>{unit}</tmx>")
+    assert read(path) == [("a", "b")]
+    assert "further texts in one of the languages, left out: 1\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("bomb", ["<tmx><!--{}--></tmx>", '<tmx><tu a="{}"/></tmx>', "<tmx><tu>{}"])
+def test_what_never_ends_is_refused(tmp_path: Path, bomb: str) -> None:
+    path = tmp_path / "m.tmx.gz"
+    path.write_bytes(gzip.compress(bomb.format("a" * 8_000_000).encode()))
+    with pytest.raises(NmtError, match="more than 2,000,000 bytes"):
+        list(READERS[".tmx"].pairs(path, EN_DE))
+    path = tmp_path / "de.po.gz"
+    path.write_bytes(gzip.compress(b'msgid "a"\n' + b'"b"\n' * 2_000_000))
+    with pytest.raises(NmtError, match="more than 2,000,000 characters"):
+        list(READERS[".po"].pairs(path, EN_DE))

@@ -47,6 +47,7 @@ class Units:
         self._around: list[dict[str, str]] = [
             {}
         ]  # attributes outside of units, with inherited ones
+        self._prefix: str | None = None  # of the format's names, with a colon; None: not known
         self._read = 0  # bytes
         self._begin = 0  # of the unit, bytes
         self._parser: Any = expat.ParserCreate()
@@ -79,11 +80,15 @@ class Units:
         self._read += len(block)
         if self._open:
             self._check_size(self._read)
+        if not is_last and self._read - self._parser.CurrentByteIndex > LONGEST_UNIT + BLOCK:
+            raise self._refused(
+                f"a tag or a comment has more than {LONGEST_UNIT:,} bytes; remove it"
+            )
         return self._units
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
-        if ":" in name:
-            name = name.rpartition(":")[2]
+        if ":" in name or self._prefix is None:
+            name = self._local(name)
         if self._open:
             node = Node(name, attributes, [])
             self._open[-1].children.append(node)
@@ -101,6 +106,12 @@ class Units:
             )
         if len(self._around) + len(self._open) > DEEPEST:
             raise self._refused(f"elements are nested more than {DEEPEST} deep; make them flatter")
+
+    def _local(self, name: str) -> str:
+        """Return a name without the prefix that the root has; others are of another format."""
+        if self._prefix is None:
+            self._prefix = name.removesuffix(self._root) if name.endswith(f":{self._root}") else ""
+        return name.removeprefix(self._prefix) if self._prefix else name
 
     def _end(self, _name: str) -> None:
         if not self._open:
