@@ -58,11 +58,13 @@ class DataSettings:
 
     source_language: str = setting(
         "en",
-        "source language's ISO 639 code, for reports",
+        "source language's ISO 639 code, for reports; selects text of bilingual files",
         may_change=True,
     )
     target_language: str = setting(
-        "de", "target language's ISO 639 code; selects BLEU's tokenizer", may_change=True
+        "de",
+        "target language's ISO 639 code; selects BLEU's tokenizer, and text of bilingual files",
+        may_change=True,
     )
     train: tuple[TextFiles, ...] = setting((), "training corpora")
     dev: tuple[TextFiles, ...] = setting((), "validation corpora; the best model is chosen on them")
