@@ -10,7 +10,7 @@ import click
 
 from nmt.commands import options
 from nmt.commands.completion import complete_recipe
-from nmt.commands.init import check_recipe_path, print_next, with_languages
+from nmt.commands.init import check_recipe_path, given_text, languages, print_next, with_languages
 from nmt.commands.options import PATH
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
@@ -40,7 +40,7 @@ LEFT_OUT = ("overlap", "near_overlap")  # errors of given sets: the recipe leave
 )
 @options.data_dir()
 @options.held_out("none, or RECIPE's")
-@options.languages
+@languages
 @options.as_json
 @click.option(
     "--html", "page", type=PATH, metavar="FILE", help="Write the report as an HTML page too."
@@ -140,10 +140,8 @@ def find_task(
     if len(paths) == 2 or (paths and paths[0].suffix.lower() in TEXT_ENDINGS):
         for text_paths in (paths, *given.values()):
             check_paths(text_paths)
-        text = options.given_text(paths, *languages)
-        held_out = tuple(
-            replace(options.given_text(pair), name=name) for name, pair in given.items()
-        )
+        text = given_text(paths, *languages)
+        held_out = tuple(replace(given_text(pair), name=name) for name, pair in given.items())
         return Task((text,), held_out), None
     if given:
         raise UsageError(f"a recipe has its own sets; leave out --{next(iter(given))}")

@@ -7,6 +7,7 @@ import click
 
 from nmt.commands import options
 from nmt.commands.completion import complete_run
+from nmt.commands.init import given_text, languages
 from nmt.commands.options import FILE, Range
 from nmt.errors import UsageError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @click.command("clean")
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE, required=False)
-@options.languages
+@languages
 @options.prefix
 @click.option("--only", metavar="FILTERS", help="Apply only these filters, such as copied,script.")
 @click.option("--without", metavar="FILTERS", help="Do not apply these filters.")
@@ -96,7 +97,7 @@ def command(
     limits = change_limits(changes, unused_limits(filters))
     models = choose_models(**scoring)
     paths = list(filter(None, (source, target)))
-    text = options.given_text(paths, source_language, target_language)
+    text = given_text(paths, source_language, target_language)
     rules = Rules(learn_norms([], limits), filters, not no_repair, with_ftfy)
     report = clean(text, prefix, rules, models)
     click.echo(clean_text(report), nl=False, err=True)

@@ -1,5 +1,7 @@
-"""`nmt init`: write a recipe for two aligned files, as `nmt train` and `nmt check` also do."""
+"""`nmt init`: write a recipe for a corpus of one's own, as `nmt train` and `nmt check` also do."""
 
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +10,7 @@ import click
 
 from nmt.commands import options
 from nmt.commands.completion import complete_run
-from nmt.commands.options import FILE, PATH
+from nmt.commands.options import FILE, PATH, Function
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
 from nmt.recipe.toml import recipe_from_tables
@@ -17,10 +19,102 @@ from nmt.runs.run_folder import RunFolder, run_folder
 from nmt.system.arguments import argument
 from nmt.system.files import is_present
 from nmt.system.log import note
-from nmt.text.corpus import ParallelText
+from nmt.text.corpus import ParallelText, Reader, reader_for
+from nmt.text.languages import is_language, languages_in_names, primary
 
 if TYPE_CHECKING:
     from nmt.corpora.presets import StartModel
+
+
+def language_code(text: str) -> str:
+    """Return an ISO 639 code that was typed; raises click's usage error if it is none."""
+    if not is_language(text):
+        raise click.BadParameter(f"{text!r} is not an ISO 639 code such as de or deu")
+    return text
+
+
+def languages(function: Function) -> Function:
+    """Add the options --source-language and --target-language."""
+    for side in ("target", "source"):
+        function = click.option(
+            f"--{side}-language",
+            type=language_code,
+            metavar="CODE",
+            help=f"ISO 639 code of the {side} language.  [default: by the file or its name]",
+        )(function)
+    return function
+
+
+def given_text(
+    paths: Sequence[Path], source_language: str | None = None, target_language: str | None = None
+) -> ParallelText:
+    """Return the text in two files, in a TSV file or in a bilingual one, with its languages.
+
+    They are those that are given, else those that the file or its name states, else "". Raises
+    UsageError for a bilingual file unless it is clear which two of its languages are meant.
+    """
+    from nmt.formats.registry import bilingual_reader
+
+    given = source_language or "", target_language or ""
+    text = ParallelText(tuple(paths), reader=reader_for(paths, bilingual_reader))
+    if text.reader:
+        text.check_files()
+        return replace(text, languages=languages_in_file(text, text.reader, given))
+    named = languages_in_names(paths)
+    if named[0] == named[1]:  # one of two equal names must be wrong
+        named = ("", "")
+    return replace(text, languages=(given[0] or named[0], given[1] or named[1]))
+
+
+def languages_in_file(
+    text: ParallelText, reader: Reader, given: tuple[str, str]
+) -> tuple[str, str]:
+    """Return the languages to read from a bilingual file; on a terminal, ask which of several."""
+    found = reader.languages(text.paths[0])
+    if len(found) == 1:
+        return with_unstated(text, found[0], given)
+    listed = " and ".join(filter(None, [", ".join(found[:-1]), *found[-1:]]))
+    for code in filter(None, given):
+        if primary(code) not in found:
+            raise UsageError(
+                f"{text.paths[0]} has text in {listed or 'no language'}, not in {code}"
+            )
+    if len(found) < 2:
+        raise UsageError(
+            f"{text.paths[0]} has text in {listed or 'no language'}, and pairs need two languages;"
+            " give another file"
+        )
+    chosen = [*given] if any(given) or len(found) > 2 else [*found]
+    for side, name in enumerate(("source", "target")):
+        left = [code for code in found if code != primary(chosen[1 - side])]
+        if not chosen[side] and len(left) > 1 and not is_terminal():
+            raise UsageError(
+                f"{text.paths[0]} has text in {listed}; choose two with --source-language and"
+                " --target-language"
+            )
+        if not chosen[side]:
+            question = f"{name.title()} language ({', '.join(left)})"
+            kind = click.Choice(left)
+            chosen[side] = (
+                left[0] if len(left) == 1 else click.prompt(question, type=kind, err=True)
+            )
+    return chosen[0], chosen[1]
+
+
+def with_unstated(text: ParallelText, stated: str, given: tuple[str, str]) -> tuple[str, str]:
+    """Return the languages of a file that states one; raises UsageError without the other one."""
+    sides = [given[0] or stated, given[1] or stated]
+    if sorted(code == stated for code in map(primary, sides)) != [False, True]:
+        raise UsageError(
+            f"{text.paths[0]} states one language, {stated}, and pairs need two; name the other one"
+            " with --source-language or --target-language"
+        )
+    return sides[0], sides[1]
+
+
+def is_terminal() -> bool:
+    """Return whether someone can be asked."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
 @click.command("init")
@@ -34,7 +128,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Recipe to write: NAME.toml.",
 )
-@options.languages
+@languages
 @options.held_out("pairs held out")
 @click.option(
     "--init-from",
@@ -84,8 +178,8 @@ def command(
     from nmt.corpora.presets import read_start_model
 
     paths = list(filter(None, (source, target)))
-    text = options.given_text(paths, source_language, target_language)
-    dev_set, test_set = (None if pair is None else options.given_text(pair) for pair in (dev, test))
+    text = given_text(paths, source_language, target_language)
+    dev_set, test_set = (None if pair is None else given_text(pair) for pair in (dev, test))
     check_recipe_path(output)
     for given in filter(None, [text, dev_set, test_set]):
         given.check()
@@ -125,7 +219,7 @@ def with_languages(text: ParallelText, start: "StartModel | None") -> ParallelTe
     sides = [own or other for own, other in zip(text.languages, known, strict=True)]
     found = dict(zip(("source", "target"), sides, strict=True))
     missing = [side for side, language in found.items() if not language]
-    if missing and not options.is_terminal():
+    if missing and not is_terminal():
         raise UsageError(
             f"the file names have no code for the {' and the '.join(missing)} language; give"
             f" {' and '.join(f'--{side}-language' for side in missing)}, such as"
@@ -133,7 +227,7 @@ def with_languages(text: ParallelText, start: "StartModel | None") -> ParallelTe
         )
     for side in missing:
         question = f"{side.title()} language (a code such as fr)"
-        found[side] = click.prompt(question, value_proc=options.language_code, err=True)
+        found[side] = click.prompt(question, value_proc=language_code, err=True)
     languages = found["source"], found["target"]
     if start and languages != known:
         note(f"the model translates {' to '.join(known)}, but the text is {' to '.join(languages)}")

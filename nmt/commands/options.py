@@ -2,10 +2,8 @@
 
 import functools
 import math
-import sys
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,8 +27,6 @@ from nmt.runs.outputs import check_run_folder
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.runs import find_recipe_and_run
 from nmt.system.arguments import DATA
-from nmt.text.corpus import ParallelText, Reader, reader_for
-from nmt.text.languages import is_language, languages_in_names, primary
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -70,100 +66,6 @@ def number(
         metavar=metavar,
         help=help_text,
     )
-
-
-# --- text and its languages -----------------------------------------------------------------------
-
-
-def language_code(text: str) -> str:
-    """Return an ISO 639 code that was typed; raises click's usage error if it is none."""
-    if not is_language(text):
-        raise click.BadParameter(f"{text!r} is not an ISO 639 code such as de or deu")
-    return text
-
-
-def languages(function: Function) -> Function:
-    """Add the options --source-language and --target-language."""
-    for side in ("target", "source"):
-        function = click.option(
-            f"--{side}-language",
-            type=language_code,
-            metavar="CODE",
-            help=f"ISO 639 code of the {side} language.  [default: by the file or its name]",
-        )(function)
-    return function
-
-
-def given_text(
-    paths: Sequence[Path], source_language: str | None = None, target_language: str | None = None
-) -> ParallelText:
-    """Return the text in two files, in a TSV file or in a bilingual one, with its languages.
-
-    They are those that are given, else those that the file or its name states, else "". Raises
-    UsageError for a bilingual file unless it is clear which two of its languages are meant.
-    """
-    from nmt.formats.registry import bilingual_reader
-
-    given = source_language or "", target_language or ""
-    text = ParallelText(tuple(paths), reader=reader_for(paths, bilingual_reader))
-    if text.reader:
-        text.check_files()
-        return replace(text, languages=languages_in_file(text, text.reader, given))
-    named = languages_in_names(paths)
-    if named[0] == named[1]:  # one of two equal names must be wrong
-        named = ("", "")
-    return replace(text, languages=(given[0] or named[0], given[1] or named[1]))
-
-
-def languages_in_file(
-    text: ParallelText, reader: Reader, given: tuple[str, str]
-) -> tuple[str, str]:
-    """Return the languages to read from a bilingual file; on a terminal, ask which of several."""
-    found = reader.languages(text.paths[0])
-    if len(found) == 1:
-        return with_unstated(text, found[0], given)
-    listed = " and ".join(filter(None, [", ".join(found[:-1]), *found[-1:]]))
-    for code in filter(None, given):
-        if primary(code) not in found:
-            raise UsageError(
-                f"{text.paths[0]} has text in {listed or 'no language'}, not in {code}"
-            )
-    if len(found) < 2:
-        raise UsageError(
-            f"{text.paths[0]} has text in {listed or 'no language'}, and pairs need two languages;"
-            " give another file"
-        )
-    chosen = [*given] if any(given) or len(found) > 2 else [*found]
-    for side, name in enumerate(("source", "target")):
-        left = [code for code in found if code != primary(chosen[1 - side])]
-        if not chosen[side] and len(left) > 1 and not is_terminal():
-            raise UsageError(
-                f"{text.paths[0]} has text in {listed}; choose two with --source-language and"
-                " --target-language"
-            )
-        if not chosen[side]:
-            question = f"{name.title()} language ({', '.join(left)})"
-            kind = click.Choice(left)
-            chosen[side] = (
-                left[0] if len(left) == 1 else click.prompt(question, type=kind, err=True)
-            )
-    return chosen[0], chosen[1]
-
-
-def with_unstated(text: ParallelText, stated: str, given: tuple[str, str]) -> tuple[str, str]:
-    """Return the languages of a file that states one; raises UsageError without the other one."""
-    sides = [given[0] or stated, given[1] or stated]
-    if sorted(code == stated for code in map(primary, sides)) != [False, True]:
-        raise UsageError(
-            f"{text.paths[0]} states one language, {stated}, and pairs need two; name the other one"
-            " with --source-language or --target-language"
-        )
-    return sides[0], sides[1]
-
-
-def is_terminal() -> bool:
-    """Return whether someone can be asked."""
-    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
 # --- corpora, recipes and runs --------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from nmt.commands import options
+from nmt.commands.init import given_text, languages
 from nmt.commands.options import FILE
 from nmt.system.log import note
 
@@ -15,7 +16,7 @@ SIZE = "Size of the %s set in pairs; 0: none.  [default: 5 %%, at most 1,000]"
 @click.command("split")
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE, required=False)
-@options.languages
+@languages
 @options.prefix
 @options.number("--dev", click.IntRange(min=0), SIZE % "dev")
 @options.number("--test", click.IntRange(min=0), SIZE % "test")
@@ -47,7 +48,7 @@ def command(
     from nmt.corpora.held_out import REMOVED, Sizes, split
 
     paths = list(filter(None, (source, target)))
-    text = options.given_text(paths, source_language, target_language)
+    text = given_text(paths, source_language, target_language)
     pairs, files = split(text, prefix, Sizes(**sizes))
     counts = ", ".join(f"{count:,} {kind}" for kind, count in pairs.items())
     note(f"{sum(pairs.values()):,} pairs: {counts}")

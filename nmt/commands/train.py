@@ -11,7 +11,7 @@ import click
 
 from nmt.commands import options
 from nmt.commands.completion import complete_recipe_or_run
-from nmt.commands.init import print_next, with_languages
+from nmt.commands.init import given_text, languages, print_next, with_languages
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
 from nmt.recipe.files import DEFAULT_RECIPE
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     "--init-from", metavar="MODEL", help="Model to start from: a run folder or a .safetensors file."
 )
 @options.set_any
-@options.languages
+@languages
 def command(
     names: tuple[str, ...],
     run: Path | None,
@@ -103,7 +103,7 @@ def command(
         )
         from nmt.corpora.presets import read_start_model
 
-        text = options.given_text(paths, source_language, target_language)
+        text = given_text(paths, source_language, target_language)
         text.check_files()
         start = read_start_model(Path(init_from)) if init_from else None
         text = with_languages(text, start)

@@ -99,7 +99,7 @@ def test_languages_of_several_are_chosen(
     chosen = ("--source-language", "fr", "--target-language", "en")
     assert nmt("clean", path, "-o", "c", *chosen).code == 0
     assert Path("c.fr").read_text() == "chat\n"
-    monkeypatch.setattr("nmt.commands.options.is_terminal", lambda: True)
+    monkeypatch.setattr("nmt.commands.init.is_terminal", lambda: True)
     answers = iter(["it", "de", "en"])
     monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: next(answers))
     assert nmt("init", path).code == 0

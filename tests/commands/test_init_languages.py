@@ -62,7 +62,7 @@ def test_a_wrong_code_is_a_usage_error(nmt: Run, tmp_path: Path) -> None:
 def test_on_a_terminal_the_languages_are_asked_for_until_they_are_codes(
     nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nmt.commands.options.is_terminal", lambda: True)
+    monkeypatch.setattr("nmt.commands.init.is_terminal", lambda: True)
     answers = iter(["English", "en", "nl"])
     asked = []
 
