@@ -105,6 +105,8 @@ def work(connection: Connection, task: Task, server: int) -> None:
     except NmtError as error:
         connection.send(bad_file(error))
     except MemoryError:
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))  # room to say so
         connection.send(too_large("the file needs too much memory; divide it"))
     except (EOFError, OSError):  # nobody waits any more
         return
@@ -119,7 +121,8 @@ def limit_memory() -> None:
     except OSError:
         return
     most = pages * resource.getpagesize() + MOST_MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
 
 
 @dataclass(frozen=True)
