@@ -98,6 +98,11 @@ def test_spaces_are_those_of_the_target(
     assert found.join([Marked("A."), Marked("B.")], source, target).text == translation
 
 
+def test_what_the_library_cannot_read_is_read_with_plain_spaces() -> None:
+    text = "\u00e9XxXx\u3000!\xa0\u201d\xa0B\xa0.Xx"
+    assert split(Marked(text), "de").join([Marked("A."), Marked("B.")], "de", "de").text
+
+
 @given(st.lists(parts, max_size=20).map("".join), st.sampled_from(["en", "de", "zh", "ja", ""]))
 def test_split_and_join_is_the_identity(text: str, language: str) -> None:
     source = marked(text, TAGS)
