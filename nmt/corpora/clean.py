@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, starmap
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy
 from numpy.typing import NDArray
@@ -40,14 +40,14 @@ from nmt.corpora.pairs import (
 )
 from nmt.corpora.report import CLEAN_FORMAT, CleanReport
 from nmt.corpora.segment import REPAIRS, check_ftfy
-from nmt.decoding.files.score import Scorer, TextPair
-from nmt.decoding.stream import CHUNK_SEGMENTS
-from nmt.decoding.translator.load import load_models
 from nmt.errors import NmtError
 from nmt.runs import model_file
 from nmt.system.log import note, progress_bar
 from nmt.text.corpus import Pair, ParallelText
 from nmt.text.encode import chunks_of
+
+if TYPE_CHECKING:
+    from nmt.decoding.files.score import Scorer, TextPair
 
 SCORES = "scores"
 TOO_LONG = 1e6  # nats for each token of a text that has more tokens than a model can read
@@ -203,7 +203,7 @@ def dual_scores(entropies: Floats) -> Floats:
 class CrossEntropy:
     """Scores pairs, and removes those with low scores."""
 
-    def __init__(self, models: Models, scorers: tuple[Scorer, Scorer]) -> None:
+    def __init__(self, models: Models, scorers: "tuple[Scorer, Scorer]") -> None:
         """Take the scorers of both directions; see `load_scorers`."""
         self._models, self._scorers = models, scorers
         self.scored = 0  # pairs
@@ -241,6 +241,8 @@ class CrossEntropy:
 
     def entropies(self, pairs: Sequence[Pair]) -> Floats:
         """Return the cross-entropies (n, 2) of pairs; see `dual_scores`."""
+        from nmt.decoding.files.score import TextPair
+
         forward = [TextPair(source, target) for source, target in pairs]
         reverse = [TextPair(target, source) for source, target in pairs]
         first, second = self._scorers
@@ -266,11 +268,13 @@ class CrossEntropy:
         return block.without(reasons)
 
 
-def per_token(scorer: Scorer, pairs: Sequence[TextPair]) -> list[float]:
+def per_token(scorer: "Scorer", pairs: "Sequence[TextPair]") -> list[float]:
     """Return the cross-entropy of each target given its source, in nats for each token.
 
     It is TOO_LONG for a pair that the model cannot read.
     """
+    from nmt.decoding.stream import CHUNK_SEGMENTS
+
     unread: dict[int, NmtError] = {}  # by number, from 1
     rest = iter(pairs)
     chunks = iter(lambda: [*islice(rest, CHUNK_SEGMENTS)], [])
@@ -287,12 +291,16 @@ def show_reason(score: float, entropies: Floats) -> str:
     return f"score {score:.4f}: {first:.2f} nats per target token, {second:.2f} per source token"
 
 
-def load_scorers(models: Models, languages: tuple[str, str]) -> tuple[Scorer, Scorer]:
+def load_scorers(models: Models, languages: tuple[str, str]) -> "tuple[Scorer, Scorer]":
     """Load the models of both directions.
 
     languages: of source and target, by the files' names; "" if unknown. Raises NmtError if a model
     cannot be loaded or is for other languages.
     """
+    # Imported only for models, which few cleanings have.
+    from nmt.decoding.files.score import Scorer
+    from nmt.decoding.translator.load import load_models
+
     wanted = languages if all(languages) else None
     scorers = []
     for path, option, is_reverse in (

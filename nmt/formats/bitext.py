@@ -38,7 +38,7 @@ WITHIN_WORDS = {"bpt", "ept", "bx", "ex", "sc", "ec", "sm", "em", "it"}  # as bo
 SPACE = "xml:space"
 UNITS_OF_XLIFF = ("trans-unit", "unit")  # of version 1 and 2
 PARAGRAPH = re.compile(r"\n[ \t\r]*\n\s*")  # between two paragraphs
-PO_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+PO_OTHER = re.compile(r'"(?:[^"\\]|\\.)*"|#.*')  # strings and comments, which may name keywords
 PO_KEYWORD = re.compile(r"msgctxt|msgid_plural|msgid|msgstr|domain")
 PO_STARTS = ("msgctxt", "msgid", "domain")
 PO_ENDS = ("", "msgstr", "domain")  # keywords after whose strings an entry may end
@@ -70,10 +70,7 @@ class Tally:
         """Return what to tell the user; "" for nothing."""
         counts = (
             ("inline tags dropped", self.tags),
-            (
-                "units without a finished translation, left out",
-                self.unfinished,
-            ),
+            ("units without a finished translation, left out", self.unfinished),
             ("units without both languages, left out", self.other),
             ("further texts in one of the languages, left out", self.variants),
         )
@@ -353,7 +350,7 @@ def po_blocks(stream: IO[bytes]) -> Iterator[tuple[int, str]]:
         elif keyword in PO_ENDS and stripped.startswith("#"):
             whole = whole if has_comments else len(lines) - 1
             has_comments = True
-        elif words := PO_KEYWORD.findall(PO_STRING.sub("", line)):
+        elif words := PO_KEYWORD.findall(PO_OTHER.sub("", line)):
             if keyword in PO_ENDS and words[0] in PO_STARTS:
                 whole, least = whole if has_comments else len(lines) - 1, BLOCK
             else:
@@ -376,7 +373,10 @@ def po_lines(stream: IO[bytes]) -> Iterator[str]:
     name, mark = encoding_of(start, declared_charset(start))
     stream.seek(len(mark))
     if name.startswith(("utf-16", "utf-32")):
-        yield from TextIOWrapper(stream, name, newline="\n")
+        try:
+            yield from TextIOWrapper(stream, name, newline="\n")
+        except UnicodeDecodeError as error:
+            raise NmtError(f"the bytes are not {name}; save the file in UTF-8") from error
         return
     for number, line in enumerate(iter(lambda: stream.readline(LONGEST_UNIT), b""), start=1):
         if len(line) == LONGEST_UNIT:

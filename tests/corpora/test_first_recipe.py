@@ -1,4 +1,4 @@
-"""What is told about the sets that a recipe divides a corpus into."""
+"""What is reported about the sets that a recipe divides a corpus into."""
 
 import pytest
 

@@ -316,7 +316,7 @@ def test_a_catalogue_of_any_shape_is_cut_between_entries(
 ) -> None:
     monkeypatch.setattr(bitext, "BLOCK", 100)
     entries = [
-        f'msgctxt "c"\n\n# a\nmsgid "text {n}"\n\n# b\nmsgstr "Text {n}"\n\n\n#, fuzzy\n'
+        f'msgctxt "c"\n\n# a msgstr\nmsgid "text {n}"\n\n# b\nmsgstr "Text {n}"\n\n\n#, fuzzy\n'
         f'msgid "guess"\nmsgstr "no"\n#~ msgid "old"\n#~ msgstr "alt"\nmsgid "x" msgstr "{n}"\n'
         for n in range(40)
     ]
@@ -326,6 +326,9 @@ def test_a_catalogue_of_any_shape_is_cut_between_entries(
     path = tmp_path / "de.po"
     path.write_bytes("".join(entries).encode("utf-16"))
     assert read(path) == expected
+    path.write_bytes("".join(entries).encode("utf-16")[:-1])
+    with pytest.raises(NmtError, match=r"de\.po: the bytes are not utf-16-le"):
+        read(path)
     path.write_bytes("".join(entries[:3]).encode() + b"#\xff\n")
     with pytest.raises(NmtError, match=r"de\.po, line 46: the bytes are not utf-8"):
         read(path)
