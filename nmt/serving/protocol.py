@@ -9,6 +9,7 @@ import asyncio
 import json
 import re
 import sys
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -108,7 +109,8 @@ class Connection(H11Protocol):
             self.transport.close()
         else:  # what the client still sends is dropped: unread, it would reset the connection
             self._is_refused = True
-            self.transport.write_eof()
+            with suppress(OSError):  # the client has just reset the connection
+                self.transport.write_eof()
             self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def on_response_complete(self) -> None:

@@ -1,12 +1,16 @@
 """Bad requests: none is a 500, none disturbs another one, and no memory is lost."""
 
+import asyncio
+import errno
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import ANY, Mock, create_autospec
 
 import pytest
 
+from nmt.serving.protocol import Connection
 from tests.serving.abuse import GOOD, SENT, attack
 from tests.serving.running import Running, post, running
 
@@ -99,6 +103,17 @@ def test_a_refused_head_is_told_the_cause(
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
     assert reason in answer
     assert b"secret" not in answer
+
+
+def test_a_client_may_go_while_it_is_refused() -> None:
+    """It goes after the system has taken the answer, and before the end of it."""
+    transport = create_autospec(asyncio.Transport, instance=True)
+    transport.write_eof.side_effect = OSError(errno.ENOTCONN, "not connected")
+    connection = create_autospec(Connection, instance=True)
+    connection.transport, connection.is_answering = transport, False
+    connection.state, connection.loop = Mock(), Mock()
+    Connection._refuse(connection, 400, "no HTTP request")
+    connection.loop.call_later.assert_called_once_with(ANY, transport.close)
 
 
 def test_a_reader_that_stops_is_cut_off(server: Running) -> None:
