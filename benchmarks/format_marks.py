@@ -27,11 +27,10 @@ import polib
 import torch
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
-from nmt.decoding.marks.marked import Kind
-from nmt.formats.document import Options, escaped
-from nmt.formats.of_model import document_translator
-from nmt.formats.registry import FORMATS
-from nmt.formats.translate import TranslatedSegment
+from nmt.decoding.translator.marked import Kind
+from nmt.documents.document import Options, escaped
+from nmt.documents.registry import FORMATS
+from nmt.documents.translate import TranslatedSegment, document_translator
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.system.atomic import write_text
 from nmt.text.lines import read_segments

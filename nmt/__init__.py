@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from nmt.config import Recipe
     from nmt.decoding.files.score import PairScore
     from nmt.decoding.translator.translation import Candidate, Token, Translation
+    from nmt.documents.translate import TranslatedSegment
     from nmt.errors import DivergenceError, NmtError, UsageError
     from nmt.evaluation.results import Evaluation
-    from nmt.formats.translate import TranslatedSegment
     from nmt.recipe.files import read_recipe, write_recipe
     from nmt.training.progress import TrainingOutcome
 
@@ -57,7 +57,7 @@ _MODULES = {
     "Recipe": "nmt.config",
     "Token": "nmt.decoding.translator.translation",
     "TrainingOutcome": "nmt.training.progress",
-    "TranslatedSegment": "nmt.formats.translate",
+    "TranslatedSegment": "nmt.documents.translate",
     "Translation": "nmt.decoding.translator.translation",
     "UsageError": "nmt.errors",
     "evaluate": "nmt.api",

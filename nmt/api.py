@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from nmt.decoding.terms.glossary import Term
     from nmt.decoding.translator.translation import OutputOptions, Translation
     from nmt.decoding.translator.translator import Translator
+    from nmt.documents.translate import TranslatedSegment
     from nmt.evaluation.results import Evaluation
-    from nmt.formats.translate import TranslatedSegment
     from nmt.runs.trained_model import TrainedModel
     from nmt.training.progress import TrainingOutcome
 
@@ -179,9 +179,9 @@ class Model:
         paths = check_path("source", source), check_path("output", output)
 
         from nmt.decoding.terms.glossary import read_glossary
-        from nmt.formats.document import Options
-        from nmt.formats.of_model import document_translator
-        from nmt.formats.translate_files import translate_one
+        from nmt.documents.document import Options
+        from nmt.documents.translate import document_translator
+        from nmt.documents.translate_files import translate_one
 
         data = self.recipe.data
         options = Options(data.source_language, data.target_language, tuple(names), translates_all)
@@ -359,7 +359,7 @@ def train(
     chosen_data = None if data_dir is None else check_path("data_dir", data_dir)
 
     from nmt.diagnosis.live import live_diagnosis
-    from nmt.formats.registry import bilingual_reader
+    from nmt.documents.registry import bilingual_reader
     from nmt.studio.report.page import try_write_report
     from nmt.training.trainer import train as train_with
     from nmt.training.workers import join_workers, local_device
@@ -402,8 +402,8 @@ def evaluate(
         NmtError: if a test set is missing or does not fit.
         UsageError: for an unknown setting, or if `source` has no references.
     """
+    from nmt.documents.registry import bilingual_reader
     from nmt.evaluation.evaluate import evaluate_model
-    from nmt.formats.registry import bilingual_reader
 
     check_type("model", model, Model)
     files = check_paths("references", references)

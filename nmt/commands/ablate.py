@@ -106,7 +106,7 @@ def command(
             f" {varied_names[0]}=VALUE"
         )
 
-    from nmt.formats.registry import bilingual_reader
+    from nmt.documents.registry import bilingual_reader
     from nmt.studio.ablation.ablate import Ablation
 
     ablation = Ablation(variants, axes, numbers, folder, ["nmt", *arguments])

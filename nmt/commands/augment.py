@@ -111,7 +111,7 @@ def command(
     from nmt.corpora.augment import AugmentTask, augment, augment_text
     from nmt.corpora.next_recipe import RecipeWish
     from nmt.decoding.translator.load import load_models
-    from nmt.formats.registry import bilingual_reader
+    from nmt.documents.registry import bilingual_reader
     from nmt.text.corpus import DataFolder, ParallelText, reader_for
 
     tag = KNOWN[method_name].tag if tag is None else tag

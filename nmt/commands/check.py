@@ -165,7 +165,7 @@ def check_paths(paths: tuple[Path, ...]) -> None:
 def recipe_task(recipe: Recipe, data_dir: Path) -> "Task":
     """Return the texts of a recipe."""
     from nmt.corpora.check import Task
-    from nmt.formats.registry import bilingual_reader
+    from nmt.documents.registry import bilingual_reader
 
     folder = DataFolder(data_dir, bilingual_reader)
     if not recipe.data.train:

@@ -16,8 +16,8 @@ from nmt.system.processes import left
 from nmt.text.languages import PACKED
 
 if TYPE_CHECKING:
-    from nmt.formats.files import Job
-    from nmt.formats.translate import DocumentTranslator
+    from nmt.documents.folders import Job
+    from nmt.documents.translate import DocumentTranslator
 
 # Options that are for plain lines only, for files with a format, and for folders.
 OF_LINES = (
@@ -75,8 +75,8 @@ def are_documents(request: TranslateRequest) -> bool:
 
     Raises UsageError for options that do not go together.
     """
-    from nmt.formats.files import looks_wrapped
-    from nmt.formats.registry import LINES, PROSE, format_of
+    from nmt.documents.folders import looks_wrapped
+    from nmt.documents.registry import LINES, PROSE, format_of
 
     if request.output_dir is not None:
         if not request.files:
@@ -108,7 +108,7 @@ def are_documents(request: TranslateRequest) -> bool:
 
 def check_lines(file: Path, suffix: str) -> None:
     """Raise UsageError if a file with this suffix would be damaged as plain lines."""
-    from nmt.formats.registry import TEMPLATES, UNREAD, check_supported
+    from nmt.documents.registry import TEMPLATES, UNREAD, check_supported
 
     check_supported(file, suffix)
     if suffix in TEMPLATES:
@@ -127,9 +127,9 @@ def check_lines(file: Path, suffix: str) -> None:
 
 def translate_documents(request: TranslateRequest) -> None:
     """Translate files by their formats: one, or several into a folder."""
-    from nmt.formats.registry import check_suffix
-    from nmt.formats.report import open_report
-    from nmt.formats.translate_files import check_stdout, translate_to_folder, translate_to_stream
+    from nmt.documents.registry import check_suffix
+    from nmt.documents.report import open_report
+    from nmt.documents.translate_files import check_stdout, translate_to_folder, translate_to_stream
 
     left.append(lambda: "nothing was written")
     why = f"is for plain lines, but {request.file} is translated by its format; leave it out, or"
@@ -163,7 +163,7 @@ def translate_documents(request: TranslateRequest) -> None:
 
 def check_apart(outputs: Mapping[str, Path | None], jobs: "Sequence[Job]", folder: Path) -> None:
     """Raise UsageError if a further output is a file that the command writes into a folder."""
-    from nmt.formats.files import RECORD
+    from nmt.documents.folders import RECORD
 
     written = {os.path.realpath(path) for path in (folder / RECORD, *(job.output for job in jobs))}
     for option, path in outputs.items():
@@ -175,9 +175,9 @@ def check_apart(outputs: Mapping[str, Path | None], jobs: "Sequence[Job]", folde
 
 def find_jobs(request: TranslateRequest) -> "list[Job]":
     """Return the files to translate; raises UsageError if one cannot be translated."""
-    from nmt.formats.files import Job, Selection, jobs_of
-    from nmt.formats.registry import format_of
-    from nmt.formats.translate_files import check_columns
+    from nmt.documents.folders import Job, Selection, jobs_of
+    from nmt.documents.registry import format_of
+    from nmt.documents.translate_files import check_columns
 
     if request.output_dir is None:
         if request.file != STDIN:
@@ -211,9 +211,9 @@ def load(
     from nmt.decoding.files.resumable import digest_job
     from nmt.decoding.terms.glossary import digest_text, read_glossary
     from nmt.decoding.translator.load import load_models
-    from nmt.formats.document import Options
-    from nmt.formats.memories.memory import Memory
-    from nmt.formats.of_model import document_translator
+    from nmt.documents.document import Options
+    from nmt.documents.memory import Memory
+    from nmt.documents.translate import document_translator
 
     terms = read_glossary(request.glossary)
     model, settings = load_models(

@@ -164,7 +164,7 @@ def command(arguments: list[str], /, **given: Any) -> None:
 
 def data_folder(request: EvaluateRequest, model: Path) -> DataFolder:
     """Return the folder of a recipe's test sets: the given one, else that of the model's run."""
-    from nmt.formats.registry import bilingual_reader
+    from nmt.documents.registry import bilingual_reader
 
     given = request.data_dir
     if request.files or request.test_sets:  # which are scored instead

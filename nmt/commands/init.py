@@ -53,7 +53,7 @@ def given_text(
     They are those that are given, else those that the file or its name states, else "". Raises
     UsageError for a bilingual file unless it is clear which two of its languages are meant.
     """
-    from nmt.formats.registry import bilingual_reader
+    from nmt.documents.registry import bilingual_reader
 
     given = source_language or "", target_language or ""
     text = ParallelText(tuple(paths), reader=reader_for(paths, bilingual_reader))

@@ -34,7 +34,7 @@ def command(
     """
     resolved, folder = options.recipe_and_run(recipe, run, overrides)
 
-    from nmt.formats.registry import bilingual_reader
+    from nmt.documents.registry import bilingual_reader
     from nmt.training.setup import resolve, set_up
 
     data = DataFolder(folder.data_dir(data_dir), bilingual_reader)

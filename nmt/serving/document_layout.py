@@ -5,23 +5,22 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from nmt.documents.document import Document, Options
+from nmt.documents.encoding import UTF_8
+from nmt.documents.folders import Job
+from nmt.documents.marks.icu import taken_apart
+from nmt.documents.pages.html import read_page
+from nmt.documents.registry import FORMATS, PROSE, Format, format_of
+from nmt.documents.translate import Placed, Plan, Way, drop, names_in
+from nmt.documents.translate_files import document_of
 from nmt.errors import NmtError
-from nmt.formats.document import Document, Options
-from nmt.formats.encoding import UTF_8
-from nmt.formats.files import Job
-from nmt.formats.html.reader import read_page
-from nmt.formats.marking.icu_document import taken_apart
-from nmt.formats.marking.placer import Placed, Way
-from nmt.formats.registry import FORMATS, PROSE, Format, format_of
-from nmt.formats.translate import Plan, drop, names_in
-from nmt.formats.translate_files import document_of
 from nmt.serving.layout import Line, count_of, marked
 from nmt.serving.line_translator import Pair
 from nmt.serving.refusals import RefusedError, bad_file, bad_request
 
 # Now, because the server may fork while a thread reads a document: no copy may wait for an import
 # that only this thread would have finished.
-for module in ("sentencex", *(f"nmt.formats.kinds.{x.module or x.name}" for x in FORMATS.values())):
+for module in ("sentencex", *(f"nmt.documents.{x.module}" for x in FORMATS.values())):
     with suppress(ImportError):
         importlib.import_module(module)
 

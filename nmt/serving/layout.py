@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from nmt.decoding.marks.marked import Marked
+from nmt.decoding.translator.marked import Marked
 
 LINE_BREAK = re.compile(r"(\r?\n)")
 Line = str | Marked  # to translate; with its marks if it has some

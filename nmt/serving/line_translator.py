@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.decoding.marks.marked import Marked
 from nmt.decoding.translator.load import OWN, load_models
+from nmt.decoding.translator.marked import Marked
 from nmt.errors import UsageError, shown
 from nmt.recipe.toml import toml_value
 from nmt.serving.layout import Line

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from nmt.decoding.marks.marked import Marked
+from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.translation import Request, Translation
 from nmt.decoding.translator.translator import Translator
-from nmt.formats.marking.checks import mark_problems
-from nmt.formats.marking.placer import Placed, Placer
+from nmt.documents.marks.checks import mark_problems
+from nmt.documents.translate import Placed, Placer
 
 
 class MarkedLines:

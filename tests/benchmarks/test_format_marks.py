@@ -5,8 +5,8 @@ from importlib import import_module
 
 import polib
 
-from nmt.formats.document import DEFAULTS
-from nmt.formats.registry import FORMATS
+from nmt.documents.document import DEFAULTS
+from nmt.documents.registry import FORMATS
 
 
 def test_placeholders_of_several_languages_are_found() -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from nmt.formats.files import RECORD
+from nmt.documents.folders import RECORD
 from tests.commands.conftest import give_stdin, leftovers, paths_in, translate
 from tests.commands.test_translate_process import command, environment
 from tests.conftest import WORDS, Run
-from tests.formats.documents import members, zipped
-from tests.formats.kinds.test_epub import book
+from tests.documents.documents import members, zipped
+from tests.documents.office.test_epub import book
 from tests.waiting import wait_until
 
 
@@ -71,7 +71,7 @@ def test_a_stopped_command_says_what_it_leaves(
     output = tmp_path / "de"
     folder = ("translate", tree, "--output-dir", output, "--model", skilled_run)
     with monkeypatch.context() as patch:
-        patch.setattr("nmt.formats.translate_files.write_content", write_one)
+        patch.setattr("nmt.documents.translate_files.write_content", write_one)
         stopped = nmt(*folder)
         (page := tmp_path / "a.html").write_text("<p>sun")
         one = nmt("translate", page, "--output", tmp_path / "b.html", "--model", skilled_run)
@@ -182,7 +182,7 @@ def test_names_that_are_not_utf_8_and_a_damaged_record(
 def test_a_text_that_is_too_long_for_the_memory_is_told(
     nmt: Run, skilled_run: Path, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nmt.formats.translate_files.LONGEST", 5)
+    monkeypatch.setattr("nmt.documents.translate_files.LONGEST", 5)
     given = [tree / "a.txt", "--format", "text", "--model", skilled_run]
     result = nmt("translate", *given)
     assert result.code == 1
@@ -457,8 +457,8 @@ def test_a_copy_stays_executable_and_may_be_large(
     nmt: Run, skilled_run: Path, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only files with a format must fit into the memory."""
-    monkeypatch.setattr("nmt.formats.translate_files.MOST_BYTES", 60)
-    monkeypatch.setattr("nmt.formats.translate_files.COPIED_BYTES", 7)
+    monkeypatch.setattr("nmt.documents.translate_files.MOST_BYTES", 60)
+    monkeypatch.setattr("nmt.documents.translate_files.COPIED_BYTES", 7)
     script = tree / "run"
     script.write_text("#!/bin/sh\n" + "echo sun\n" * 20)
     script.chmod(0o555)
@@ -471,7 +471,7 @@ def test_a_copy_stays_executable_and_may_be_large(
 def test_a_stdin_that_is_too_large_is_refused(
     nmt: Run, skilled_run: Path, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nmt.formats.translate_files.MOST_BYTES", 10)
+    monkeypatch.setattr("nmt.documents.translate_files.MOST_BYTES", 10)
     give_stdin(monkeypatch, tree / "a.txt")
     result = nmt("translate", "--format", "text", "--model", skilled_run)
     assert (result.code, result.out) == (1, "")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.formats.files import RECORD
+from nmt.documents.folders import RECORD
 from tests.commands.conftest import paths_in, translate
 from tests.conftest import Run
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nmt.formats.memories.memory import Memory
+from nmt.documents.memory import Memory
 from tests.commands.conftest import translate
 from tests.conftest import Run
 

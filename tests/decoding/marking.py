@@ -2,7 +2,7 @@
 
 import re
 
-from nmt.decoding.marks.marked import Kind, Mark, Marked
+from nmt.decoding.translator.marked import Kind, Mark, Marked
 
 MARK = re.compile(r"%\w|<br/>|\{\w+\}|</?\w>")
 

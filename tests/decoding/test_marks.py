@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from nmt.config import TokenizerSettings
-from nmt.decoding.marks.marked import Kind, Mark, Marked, joined
 from nmt.decoding.marks.output import with_marks
 from nmt.decoding.marks.segment import MOST_MARKS, marked_segment, repaired
 from nmt.decoding.marks.tree import DEEPEST, read_tree
 from nmt.decoding.terms.glossary import Term
+from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
 from nmt.decoding.translator.translation import OutputOptions, Request, Translation
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import UsageError

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tests.formats import word_samples
-from tests.formats.kinds import test_epub, test_odt, test_pptx
+from tests.documents import word_samples
+from tests.documents.office import test_epub, test_odt, test_pptx
 
 SUBTITLE = "00:00:01{}000 --> 00:00:03{}000\nsun <i>moon</i>\n"
 MESSAGES = (

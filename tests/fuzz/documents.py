@@ -5,9 +5,9 @@ A translation equal to its source changes no byte; any other can be written and 
 
 from hypothesis import strategies as st
 
-from nmt.decoding.marks.marked import Marked, joined
-from nmt.formats.document import DEFAULTS, Document, Options
-from nmt.formats.registry import Read
+from nmt.decoding.translator.marked import Marked, joined
+from nmt.documents.document import DEFAULTS, Document, Options
+from nmt.documents.registry import Read
 from tests.fuzz import value_or_error
 from tests.fuzz.mutations import changed_bytes, seeded
 

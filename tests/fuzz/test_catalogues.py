@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.decoding.marks.marked import Marked
-from nmt.formats.bitext import READERS, Tally, texts_of
-from nmt.formats.document import Options
-from nmt.formats.kinds import po, qt, tmx, xliff
-from nmt.formats.memories.memory import Memory
-from nmt.formats.memories.tmx import unit_of
-from nmt.formats.xml.units import Units
-from tests.formats.kinds.test_po import MENU, TEMPLATE
-from tests.formats.kinds.test_qt import EDITOR
-from tests.formats.kinds.test_tmx import MEMORY
-from tests.formats.kinds.test_xliff import NEW, OLD
-from tests.formats.memories.test_tmx import OTHERS
+from nmt.decoding.translator.marked import Marked
+from nmt.documents.bitext import READERS, Tally, texts_of
+from nmt.documents.document import Options
+from nmt.documents.memory import Memory
+from nmt.documents.messages import po, qt, tmx, xliff
+from nmt.documents.messages.tmx import unit_of
+from nmt.documents.xml.units import Units
+from tests.documents.messages.test_po import MENU, TEMPLATE
+from tests.documents.messages.test_qt import EDITOR
+from tests.documents.messages.test_tmx import MEMORY
+from tests.documents.messages.test_tmx_units import OTHERS
+from tests.documents.messages.test_xliff import NEW, OLD
 from tests.fuzz import fuzz, value_or_error
 from tests.fuzz.documents import check, first, spoiled
 

@@ -9,19 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.formats.document import Options
-from nmt.formats.kinds import docx, epub, odt, pptx
-from nmt.formats.office.containers import Container
-from nmt.formats.registry import Read
-from nmt.formats.xml.file import Edit, read_xml
-from nmt.formats.xml.tree import Element
-from tests.formats.documents import members, zipped
-from tests.formats.kinds.test_docx import BOOKMARK, CONTROL, DELETED, INSERTED, LINK, LIST, MATH
-from tests.formats.kinds.test_epub import book
-from tests.formats.kinds.test_odt import CHANGE, SPAN, STYLES, file_with
-from tests.formats.kinds.test_odt import report as open_document
-from tests.formats.kinds.test_pptx import slides
-from tests.formats.word_samples import BOX, field, lean, report, run, word_file
+from nmt.documents.document import Options
+from nmt.documents.office import docx, epub, odt, pptx
+from nmt.documents.office.package import Container
+from nmt.documents.registry import Read
+from nmt.documents.xml.file import Edit, Element, read_xml
+from tests.documents.documents import members, zipped
+from tests.documents.office.test_docx import BOOKMARK, CONTROL, DELETED, INSERTED, LINK, LIST, MATH
+from tests.documents.office.test_epub import book
+from tests.documents.office.test_odt import CHANGE, SPAN, STYLES, file_with
+from tests.documents.office.test_odt import report as open_document
+from tests.documents.office.test_pptx import slides
+from tests.documents.word_samples import BOX, field, lean, report, run, word_file
 from tests.fuzz import CASES, fuzz, value_or_error
 from tests.fuzz.documents import check, spoiled
 from tests.fuzz.mutations import changed_bytes

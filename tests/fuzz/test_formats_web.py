@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.formats.document import DEFAULTS, Document
-from nmt.formats.kinds import html, markdown
-from nmt.formats.marking.placeholders import template_codes
-from nmt.formats.registry import Read
-from tests.formats.reading import changed, same
+from nmt.documents.document import DEFAULTS, Document
+from nmt.documents.marks.never_text import template_codes
+from nmt.documents.pages import html, markdown
+from nmt.documents.registry import Read
+from tests.documents.reading import changed, same
 from tests.fuzz import fuzz, value_or_error
 from tests.fuzz.mutations import changed_bytes
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.decoding.marks.marked import Kind, Mark, Marked
 from nmt.decoding.marks.output import with_marks
 from nmt.decoding.marks.tree import read_tree
-from nmt.formats.marking.checks import mark_problems
-from nmt.formats.marking.icu import IcuMessage
-from nmt.formats.marking.placeholders import SYNTAXES, find, with_placeholders
-from tests.formats.test_marks_of_any_text import careless
+from nmt.decoding.translator.marked import Kind, Mark, Marked
+from nmt.documents.marks.checks import mark_problems
+from nmt.documents.marks.icu import IcuMessage
+from nmt.documents.marks.never_text import SYNTAXES, find, with_placeholders
+from tests.documents.marks.test_marks_of_any_text import careless
 from tests.fuzz import fuzz
 
 pytestmark = pytest.mark.slow

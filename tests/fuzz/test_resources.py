@@ -6,24 +6,18 @@ What is written for a translation is read again as this translation.
 import pytest
 from hypothesis import given
 
-from nmt.formats.document import Options
-from nmt.formats.kinds import (
-    android,
-    apple_strings,
-    csv_table,
-    json_messages,
-    properties,
-    stringsdict,
-    tsv,
-    yaml_messages,
-)
-from tests.formats.kinds.test_android import ANDROID
-from tests.formats.kinds.test_apple_strings import STRINGS
-from tests.formats.kinds.test_json_messages import ARB, CHROME, FORMATJS, NESTED
-from tests.formats.kinds.test_properties import BUNDLE
-from tests.formats.kinds.test_stringsdict import STRINGSDICT
-from tests.formats.kinds.test_tables import CSV, TSV
-from tests.formats.kinds.test_yaml_messages import DOCUMENTS, EXPLICIT, RAILS
+from nmt.documents.data import json_messages, properties, yaml_messages
+from nmt.documents.data.tables import read_csv, read_tsv
+from nmt.documents.document import Options
+from nmt.documents.messages import android
+from nmt.documents.messages.apple import read_strings, read_stringsdict
+from tests.documents.data.test_json_messages import ARB, CHROME, FORMATJS, NESTED
+from tests.documents.data.test_properties import BUNDLE
+from tests.documents.data.test_tables import CSV, TSV
+from tests.documents.data.test_yaml_messages import DOCUMENTS, EXPLICIT, RAILS
+from tests.documents.messages.test_android import ANDROID
+from tests.documents.messages.test_apple import STRINGS
+from tests.documents.messages.test_stringsdict import STRINGSDICT
 from tests.fuzz import fuzz
 from tests.fuzz.documents import check, rereads, spoiled
 
@@ -55,9 +49,9 @@ def test_properties(content: bytes) -> None:
 @given(content=spoiled(STRINGS, STRINGS.decode().encode("utf-16")))
 @fuzz
 def test_apple_strings(content: bytes) -> None:
-    document = check(apple_strings.read, content)
+    document = check(read_strings, content)
     if document:
-        rereads(apple_strings.read, document)
+        rereads(read_strings, document)
 
 
 @given(content=spoiled(ANDROID))
@@ -69,12 +63,12 @@ def test_android(content: bytes) -> None:
 @given(content=spoiled(STRINGSDICT))
 @fuzz
 def test_stringsdict(content: bytes) -> None:
-    check(stringsdict.read, content, Options(target_language="pl"))
+    check(read_stringsdict, content, Options(target_language="pl"))
 
 
 @given(content=spoiled(CSV, CSV.replace(b",", b";"), TSV))
 @fuzz
 def test_tables(content: bytes) -> None:
     options = Options(columns=("2",))
-    check(csv_table.read, content, options)
-    check(tsv.read, content, options)
+    check(read_csv, content, options)
+    check(read_tsv, content, options)

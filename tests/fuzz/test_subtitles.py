@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given
 
-from nmt.formats.kinds import text
-from nmt.formats.kinds.subtitles import TIMES, read
-from tests.formats.kinds.test_subtitles import SRT, VTT
-from tests.formats.kinds.test_text import CONTENT, LISTS
+from nmt.documents.texts import text
+from nmt.documents.texts.subtitles import TIMES, read
+from tests.documents.texts.test_subtitles import SRT, VTT
+from tests.documents.texts.test_text import CONTENT, LISTS
 from tests.fuzz import fuzz
 from tests.fuzz.documents import check, spoiled, twice
 

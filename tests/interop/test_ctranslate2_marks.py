@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.decoding.marks.marked import Marked
 from nmt.decoding.translator.load import load_models
+from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.translation import Request
 from nmt.decoding.translator.translator import Translator
 from tests.decoding.marking import marked

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from starlette.testclient import TestClient
 
-from nmt.decoding.marks.marked import Marked
+from nmt.decoding.translator.marked import Marked
 from nmt.errors import NmtError
 from nmt.serving.app import LONG_TEXT, Interface, aside, in_turns
 from nmt.serving.batcher import Batcher
@@ -22,7 +22,7 @@ from nmt.serving.layout import Line
 from nmt.serving.refusals import RefusedError
 from nmt.serving.requests import Fields
 from nmt.serving.state import Limits, State
-from tests.formats.reading import changed
+from tests.documents.reading import changed
 
 EN_DE, FR_DE = ("en", "de"), ("fr", "de")
 PAGE = {"/", "/page.css", "/page.js"}

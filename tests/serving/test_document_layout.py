@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.decoding.marks.marked import Marked
+from nmt.decoding.translator.marked import Marked
 from nmt.serving.document_layout import DocumentLayout, layout_of_page
 from nmt.serving.layout import Line, text_of
 from nmt.serving.refusals import RefusedError
-from tests.formats.reading import changed
+from tests.documents.reading import changed
 
 QUICK = settings(max_examples=200, derandomize=True, database=None, deadline=None)
 PAIR = ("en", "de")

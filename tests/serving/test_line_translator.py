@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.decoding.marks.marked import Kind, Mark, Marked
 from nmt.decoding.translator.load import load_models
+from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.errors import UsageError
 from nmt.serving.line_translator import LineTranslator, check_pairs, model_source
 

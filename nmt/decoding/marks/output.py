@@ -13,8 +13,8 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import NamedTuple
 
-from nmt.decoding.marks.marked import Kind, Marked, joined
 from nmt.decoding.marks.tree import CHUNKS, Atom, Edge, Pair, Touch, Tree, Units
+from nmt.decoding.translator.marked import Kind, Marked, joined
 from nmt.decoding.translator.translation import Link
 
 LINKED, FOREIGN = 2.0, -1.0  # worth of a unit in a pair: linked to what it encloses, or to others

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from nmt.decoding.marks.marked import Mark, Marked
 from nmt.decoding.marks.output import with_marks
 from nmt.decoding.marks.tree import Tree, read_tree
+from nmt.decoding.translator.marked import Mark, Marked
 from nmt.decoding.translator.odd_input import (
     ADDRESS,
     UNIT,

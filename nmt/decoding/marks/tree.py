@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from nmt.decoding.marks.marked import Kind, Mark, Marked
+from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.decoding.translator.odd_input import AFTER, BEFORE, END_MARKS, UNIT
 from nmt.text.words import UNSPACED
 

@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from nmt.config import DecodeSettings, ModelSettings
-from nmt.decoding.marks.marked import Mark, Marked
 from nmt.decoding.search.prefix import NO_PREFIX, TargetPrefix
 from nmt.decoding.terms.glossary import Glossary, Term, TermPlace
 from nmt.decoding.translator.line_notes import (
@@ -26,6 +25,7 @@ from nmt.decoding.translator.line_notes import (
     WORDLESS,
     LineNotes,
 )
+from nmt.decoding.translator.marked import Mark, Marked
 from nmt.decoding.translator.odd_input import OddSegment, odd_segment
 from nmt.errors import NmtError, UsageError, suggestion
 from nmt.system.arguments import check_surrogates

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import NamedTuple
 
-from nmt.decoding.marks.marked import Mark
 from nmt.decoding.search.hypothesis import Hypothesis
+from nmt.decoding.translator.marked import Mark
 from nmt.text.tokenizer import EOS, SubwordModel
 
 

@@ -6,8 +6,8 @@ from nmt.config import Recipe
 from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
+from nmt.documents.registry import bilingual_reader
 from nmt.errors import NmtError
-from nmt.formats.registry import bilingual_reader
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.report.reported_run import ReportedRun
 from nmt.system.files import is_present

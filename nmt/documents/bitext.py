@@ -1,0 +1,424 @@
+"""Read pairs to train on from bilingual files: translation memories (TMX), XLIFF and PO.
+
+A file is read as a stream, so that its size does not matter. A pair is what such a file has to
+translate: inline tags are dropped, a line break is a space, and each paragraph of a message is a
+pair. Units whose translation is missing or not finished are left out, and a note counts them.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from io import TextIOWrapper
+from pathlib import Path
+from typing import IO, NamedTuple
+from unicodedata import east_asian_width
+
+from nmt.decoding.translator.marked import Marked
+from nmt.documents.document import Options
+from nmt.documents.encoding import encoding_of
+from nmt.documents.messages.message import taken_out
+from nmt.documents.messages.po import FUZZY, Domain, domain_of, sources_of, syntax_of
+from nmt.documents.messages.po_syntax import Entry, Header, declared_charset, entries_of
+from nmt.documents.messages.tmx import TEXT, language_of, normal, variant_in
+from nmt.documents.messages.xliff import BY_MACHINE, INITIAL, PAIRS, TO_TRANSLATE
+from nmt.documents.xml.units import BLOCK, LONGEST_UNIT, Node, Units
+from nmt.errors import DamagedError, NmtError
+from nmt.system.files import unreadable
+from nmt.text.corpus import Pair
+from nmt.text.languages import language_in_name, primary
+from nmt.text.lines import DAMAGE, OnBadLine, note_once, stop_at_bad_line
+from nmt.text.opening import TEXT as TEXT_FILE
+from nmt.text.opening import open_bytes
+
+WRAPPING = {*PAIRS, "hi"}  # elements whose content is text; of others, nothing is
+WITHIN_WORDS = {"bpt", "ept", "bx", "ex", "sc", "ec", "sm", "em", "it"}  # as bold letters have
+SPACE = "xml:space"
+UNITS_OF_XLIFF = ("trans-unit", "unit")  # of version 1 and 2
+PARAGRAPH = re.compile(r"\n[ \t\r]*\n\s*")  # between two paragraphs
+PO_OTHER = re.compile(r'"(?:[^"\\]|\\.)*"|#.*')  # strings and comments, which may name keywords
+PO_KEYWORD = re.compile(r"msgctxt|msgid_plural|msgid|msgstr|domain")
+PO_STARTS = ("msgctxt", "msgid", "domain")
+PO_ENDS = ("", "msgstr", "domain")  # keywords after whose strings an entry may end
+PO_LANGUAGE = "en"  # of messages, as gettext's manual asks
+
+
+class Unit(NamedTuple):
+    """A unit of a file: elements that hold the same text in several languages."""
+
+    line: int
+    languages: tuple[str, ...]  # of the texts; "": not stated
+    texts: tuple[Node, ...]
+    is_finished: bool = True
+    is_interface: bool = False  # texts may have accelerators
+    keeps_lines: bool = True  # a line break is part of the text
+    problem: str = ""  # why the unit cannot be read
+
+
+@dataclass
+class Tally:
+    """Count what is not among the pairs of a file."""
+
+    tags: int = 0
+    unfinished: int = 0
+    other: int = 0  # units without both languages
+    variants: int = 0  # texts in the language of another text of their unit
+
+    def __str__(self) -> str:
+        """Return what to tell the user; "" for nothing."""
+        counts = (
+            ("inline tags dropped", self.tags),
+            ("units without a finished translation, left out", self.unfinished),
+            ("units without both languages, left out", self.other),
+            ("further texts in one of the languages, left out", self.variants),
+        )
+        return "; ".join(f"{what}: {count:,}" for what, count in counts if count)
+
+
+@dataclass(frozen=True)
+class Bitext:
+    """Reads the bilingual files of a kind; see `nmt.text.corpus.Reader`."""
+
+    units: Callable[[IO[bytes], Path], Iterator[Unit]]
+    stated: Callable[[IO[bytes], Path], Iterator[str]]  # yields the languages, the source's first
+
+    def pairs(
+        self, path: Path, languages: tuple[str, str], on_bad: OnBadLine = stop_at_bad_line
+    ) -> Iterator[Pair]:
+        """Yield the pairs of a file in two languages, and print a note about what is not there.
+
+        languages: "" is that of the first text that remains. on_bad: receives a unit that cannot be
+        read, by the number of its pair, which is blank. Raises NmtError with the line for a file
+        that cannot be read.
+        """
+        tally, count = Tally(), 0
+        with opened(path) as stream:
+            for unit in self.units(stream, path):
+                if unit.problem:
+                    count += 1
+                    on_bad(count, NmtError(f"{path}, line {unit.line}: {unit.problem}"))
+                    yield Pair("", "")
+                    continue
+                for source, target in texts_of(unit, languages, tally):
+                    count += 1
+                    yield Pair(source, target)
+        if told := str(tally):
+            note_once(f"{path}: {told}")
+
+    def languages(self, path: Path) -> tuple[str, ...]:
+        """Return the languages of a file by their codes, that of the sources first."""
+        with opened(path) as stream:
+            codes = [primary(code) for code in self.stated(stream, path)]
+        return tuple(dict.fromkeys(filter(None, codes)))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file, packed or not; what is wrong in it is an error with its name."""
+    with open_bytes(path) as stream:
+        try:
+            yield stream
+        except DAMAGE as error:
+            raise DamagedError(f"{path} is damaged ({error}); copy it again") from error
+        except OSError as error:
+            raise unreadable(TEXT_FILE, path, error) from error
+        except NmtError as error:
+            if str(path) in str(error):
+                raise
+            comma = "," if str(error).startswith("line ") else ":"
+            raise NmtError(f"{path}{comma} {error}") from error
+
+
+def texts_of(unit: Unit, languages: tuple[str, str], tally: Tally) -> Iterator[tuple[str, str]]:
+    """Yield the texts of a unit in two languages, one for each paragraph that both sides have."""
+    places = places_in(unit.languages, languages)
+    if places is None:
+        tally.other += 1
+        return
+    texts = [plain(unit.texts[place], tally) for place in places[:2]]
+    tally.variants += places[2]
+    if unit.is_interface:
+        texts = without_accelerators(*texts)
+    paragraphs = [PARAGRAPH.split(text.strip()) if unit.keeps_lines else [text] for text in texts]
+    if len(paragraphs[0]) != len(paragraphs[1]):
+        paragraphs = [[text] for text in texts]
+    lines = [[*map(on_one_line, side)] for side in paragraphs]
+    if unit.is_finished and all(map(all, lines)):
+        yield from zip(*lines, strict=True)
+    else:
+        tally.unfinished += 1
+
+
+def on_one_line(text: str) -> str:
+    """Return a text with a space for each line break, and without spaces around it."""
+    return " ".join(filter(None, map(str.strip, text.split("\n"))))
+
+
+def without_accelerators(source: str, target: str) -> list[str]:
+    """Return the texts of a menu or a button without the signs of their accelerators."""
+    labelled, translated = taken_out(Marked(source)), taken_out(Marked(target))
+    if labelled.accelerator is None:
+        return [source, target]
+    text = translated.text.text
+    if translated.accelerator is None:  # the letter may stand within a word
+        found = re.findall(rf"{labelled.accelerator.sign}(?=[^\W_])", target)
+        text = target.replace(found[0], "") if len(found) == 1 else target
+    return [labelled.text.text, text]
+
+
+@lru_cache(maxsize=1000)
+def places_in(stated: tuple[str, ...], wanted: tuple[str, str]) -> tuple[int, int, int] | None:
+    """Return which texts are in two languages, and how many others are; None if there are none.
+
+    stated: the languages of the texts; one that is not stated may be the one that is missing.
+    """
+    found: list[int | None] = [None, None]
+    for side in sorted((0, 1), key=lambda side: not wanted[side]):  # a known one first
+        left = [place for place in range(len(stated)) if place not in found]
+        place = variant_in([stated[each] for each in left], wanted[side])
+        found[side] = None if place is None else left[place]
+    unstated = [place for place, code in enumerate(stated) if not code and place not in found]
+    if found.count(None) == len(unstated) == 1:
+        found[found.index(None)] = unstated[0]
+    first, second = found
+    if first is None or second is None:
+        return None
+    codes = {primary(stated[first]), primary(stated[second])}
+    return first, second, sum(primary(code) in codes for code in stated) - 2
+
+
+def plain(node: Node, tally: Tally) -> str:
+    """Return the text of an element without its inline tags.
+
+    A tag that stands between two letters for a line break or a value becomes a space.
+    """
+    if len(node.children) == 1 and isinstance(text := node.children[0], str):
+        return text
+    texts: list[str] = []
+    gap = False  # a tag stands here
+    stack: list[Node | str] = [*reversed(node.children)]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Node) and part.attributes.get("type") == TEXT:
+            part = part.text()  # such as %s, which is a part of the text
+        if isinstance(part, str):
+            if gap and texts and ends_word(texts[-1][-1:]) and ends_word(part[:1]):
+                texts.append(" ")
+            texts.append(part)
+            gap = False
+            continue
+        tally.tags += 1
+        if part.name in WRAPPING:
+            stack.extend(reversed(part.children))
+        elif part.name not in WITHIN_WORDS:
+            gap = True
+    return re.sub("  +", " ", "".join(texts))
+
+
+def ends_word(character: str) -> bool:
+    """Return whether a space must stand between a character and a letter; not in Chinese."""
+    return character.isalnum() and east_asian_width(character) not in "WF"
+
+
+def tmx_units(stream: IO[bytes], _path: Path) -> Iterator[Unit]:
+    """Yield the units of a translation memory."""
+    for node in Units("tmx", ("tu",)).read(stream):
+        languages, texts, problem = [], [], ""
+        for variant in node.named("tuv"):
+            languages.append(language_of(variant.attributes))
+            seg = next(variant.named("seg"), None)
+            if seg is None or not languages[-1]:
+                missing = "<seg>; add it" if seg is None else "language; add xml:lang"
+                problem = f"a <tuv> of the unit has no {missing}, or remove the <tuv>"
+                break
+            texts.append(seg)
+        yield Unit(node.line, tuple(languages), tuple(texts), problem=problem)
+
+
+def xliff_units(stream: IO[bytes], _path: Path) -> Iterator[Unit]:
+    """Yield the units of an XLIFF file, each segment as a unit."""
+    for node in Units("xliff", UNITS_OF_XLIFF).read(stream):
+        for parent in [node] if node.name == "trans-unit" else node.named("segment"):
+            yield from xliff_segments(node, parent)
+
+
+def xliff_segments(unit: Node, parent: Node) -> Iterator[Unit]:
+    """Yield the segments of an element with a source and a target."""
+    attributes = unit.attributes
+    source, target = (next(parent.named(name), None) for name in ("source", "target"))
+    if source is None:
+        yield Unit(
+            unit.line, (), (), problem="the unit has no <source>; add it, or remove the unit"
+        )
+        return
+    target = target or Node("target", {})
+    state = parent.attributes.get("state", target.attributes.get("state", ""))
+    is_finished = (
+        attributes.get("translate") != "no"
+        and state not in (*TO_TRANSLATE, INITIAL)
+        and target.attributes.get("state-qualifier") != BY_MACHINE
+    )
+    languages = stated_by(unit)[0], normal(target.attributes.get("xml:lang", stated_by(unit)[1]))
+    keeps_lines = source.attributes.get(SPACE, attributes.get(SPACE, "")) == "preserve"
+    segments = segments_of(next(parent.named("seg-source"), source), target)
+    for texts in segments or [(source, target)]:
+        yield Unit(unit.line, languages, texts, is_finished, True, keeps_lines)
+
+
+def segments_of(source: Node, target: Node) -> list[tuple[Node, Node]]:
+    """Return the segments that a source and its target are made of; none if they are not alike."""
+    sides = []
+    for side in (source, target):
+        segments = {}
+        for child in side.children:
+            number = "" if isinstance(child, str) else child.attributes.get("mid", "")
+            if isinstance(child, str) and not child.strip():
+                continue
+            if isinstance(child, str) or child.name != "mrk" or not number or number in segments:
+                return []
+            segments[number] = child
+        sides.append(segments)
+    if sides[0].keys() != sides[1].keys():
+        return []
+    return [(node, sides[1][number]) for number, node in sides[0].items()]
+
+
+def stated_by(unit: Node) -> tuple[str, str]:
+    """Return the languages that the file of a unit of XLIFF states; "" for none."""
+    first, second = (
+        normal(unit.attributes.get(old, unit.attributes.get(new, "")))
+        for old, new in (("source-language", "srcLang"), ("target-language", "trgLang"))
+    )
+    return first, second
+
+
+def po_units(stream: IO[bytes], path: Path) -> Iterator[Unit]:
+    """Yield the messages of a catalogue, each plural form as a unit."""
+    domain: Domain | None = None
+    for entry in po_entries(stream):
+        if entry is None:
+            domain = None
+            continue
+        try:
+            if domain is None or entry.is_header():
+                header = Header(entry if entry.is_header() else None)
+                domain = domain_of(header, Options(target_language=po_languages(header, path)[1]))
+            if not entry.is_header():
+                yield from po_forms(entry, domain, po_languages(domain.header, path))
+        except NmtError as error:  # an escape or a rule that is none
+            problem = str(error).partition(": ")[2]
+            yield Unit(entry.id.line, (), (), problem=problem)
+
+
+def po_forms(entry: Entry, domain: Domain, languages: tuple[str, str]) -> list[Unit]:
+    """Return the forms of a message; one that the rule lacks is a translation of the plural."""
+    flags = entry.flags()
+    sources = sources_of(entry, domain, syntax_of(flags))
+    sources += [(entry.plural or entry.id).text()] * (len(entry.strings) - len(sources))
+    forms = [
+        (Node("msgid", {}, [source]), Node("msgstr", {}, [string.text()]))
+        for source, string in zip(sources, entry.strings, strict=False)  # forms may be missing
+    ]
+    return [Unit(entry.id.line, languages, form, FUZZY not in flags, True) for form in forms]
+
+
+def po_languages(header: Header, path: Path) -> tuple[str, str]:
+    """Return the languages of a catalogue by its header, or of its translations by its name."""
+    source = header.fields.get("x-source-language") or PO_LANGUAGE
+    target = header.fields.get("language") or language_in_name(path)
+    return normal(source), normal(target)
+
+
+def po_entries(stream: IO[bytes]) -> Iterator[Entry | None]:
+    """Yield the entries of a catalogue, of which some are in memory at a time."""
+    for first_line, text in po_blocks(stream):
+        yield from entries_of(text, first_line)
+
+
+def po_blocks(stream: IO[bytes]) -> Iterator[tuple[int, str]]:
+    """Yield the text of whole entries with the number of its first line."""
+    lines, size, first_line, keyword = list[str](), 0, 1, ""
+    whole, has_comments = 0, False  # lines of whole entries; whether the next one has begun so
+    for line in po_lines(stream):
+        stripped, least = line.lstrip(), 2 * BLOCK
+        lines.append(line)
+        size += len(line)
+        if keyword in PO_ENDS and (not stripped or stripped.startswith("#~")):
+            whole = whole if has_comments else len(lines)
+        elif keyword in PO_ENDS and stripped.startswith("#"):
+            whole = whole if has_comments else len(lines) - 1
+            has_comments = True
+        elif words := PO_KEYWORD.findall(PO_OTHER.sub("", line)):
+            if keyword in PO_ENDS and words[0] in PO_STARTS:
+                whole, least = whole if has_comments else len(lines) - 1, BLOCK
+            else:
+                whole = 0
+            keyword, has_comments = words[-1], False
+        if whole and size >= least:
+            yield first_line, "".join(lines[:whole])
+            first_line, lines = first_line + whole, lines[whole:]
+            whole, size = 0, sum(map(len, lines))
+        if size > 2 * BLOCK + LONGEST_UNIT:
+            raise NmtError(
+                f"line {first_line}: an entry has more than {LONGEST_UNIT:,} characters; divide it"
+            )
+    yield first_line, "".join(lines)
+
+
+def po_lines(stream: IO[bytes]) -> Iterator[str]:
+    """Yield the lines of a catalogue with their ends; raises NmtError with the line."""
+    start = stream.read(BLOCK)
+    name, mark = encoding_of(start, declared_charset(start))
+    stream.seek(len(mark))
+    if name.startswith(("utf-16", "utf-32")):
+        try:
+            yield from TextIOWrapper(stream, name, newline="\n")
+        except UnicodeDecodeError as error:
+            raise NmtError(f"the bytes are not {name}; save the file in UTF-8") from error
+        return
+    for number, line in enumerate(iter(lambda: stream.readline(LONGEST_UNIT), b""), start=1):
+        if len(line) == LONGEST_UNIT:
+            raise NmtError(f"line {number}: longer than {LONGEST_UNIT:,} bytes; divide it")
+        try:
+            text = line.decode(name)
+        except UnicodeDecodeError as error:
+            raise NmtError(
+                f"line {number}: the bytes are not {name}; save the file in UTF-8"
+            ) from error
+        if "\0" in text:
+            raise NmtError(f"line {number}: there is a NUL character, so this is not text")
+        yield text
+
+
+def tmx_languages(stream: IO[bytes], _path: Path) -> Iterator[str]:
+    """Yield the languages of the texts of a memory, that of the sources first."""
+    source, found = "", dict[str, None]()
+    for node in Units("tmx", ("header", "tuv"), with_text=False).read(stream):
+        if node.name == "header":
+            source = node.attributes.get("srclang", "")
+        else:
+            found.setdefault(language_of(node.attributes))
+    yield from (code for code in found if primary(code) == primary(source))
+    yield from found
+
+
+def xliff_languages(stream: IO[bytes], _path: Path) -> Iterator[str]:
+    """Yield the languages that an XLIFF file states, that of the sources first."""
+    found = {
+        stated_by(node) for node in Units("xliff", UNITS_OF_XLIFF, with_text=False).read(stream)
+    }
+    for side in (0, 1):
+        yield from sorted({languages[side] for languages in found})
+
+
+def po_stated(stream: IO[bytes], path: Path) -> Iterator[str]:
+    """Yield the languages of a catalogue, that of the messages first."""
+    first = next(po_entries(stream), None)
+    is_header = first is not None and first.is_header()
+    yield from po_languages(Header(first if is_header else None), path)
+
+
+TMX = Bitext(tmx_units, tmx_languages)
+XLIFF = Bitext(xliff_units, xliff_languages)
+READERS = {".tmx": TMX, ".xlf": XLIFF, ".xliff": XLIFF, ".po": Bitext(po_units, po_stated)}

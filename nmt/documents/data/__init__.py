@@ -1,0 +1,1 @@
+"""Data files with texts among their values: JSON, YAML, properties, tables."""

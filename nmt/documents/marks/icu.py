@@ -1,0 +1,359 @@
+"""Messages of ICU: arguments in braces, of which plurals and choices hold messages themselves.
+
+"{n, plural, one {# file} other {# files}} in {folder}" has an argument with two messages. These are
+translated each by itself, and so is the text around it, in which arguments are marks. An apostrophe
+before a brace quotes what follows, up to the next one; two stand for one.
+"""
+
+import re
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from nmt.decoding.translator.marked import Edit, Mark, Marked, joined
+from nmt.documents.document import Document, Finding, Joined, Options, Segment
+from nmt.documents.marks.tags import outside, without_overlaps
+from nmt.documents.messages.plurals import categories_of
+
+DEEPEST = 8  # messages within messages; deeper arguments stay as they are
+MOST_CHOICES = 100  # of a message that are looked into
+HEAD = re.compile(
+    r"\{\s{0,20}([^\s{},'#]{1,100})\s{0,20},\s{0,20}(plural|selectordinal|select)\s{0,20},"
+)
+OFFSET = re.compile(r"\s*offset\s{0,20}:\s{0,20}\d{1,9}(?=\s)")
+KEY = re.compile(r"\s*([^\s{},']{1,100})\s{0,20}(?=\{)")
+SIMPLE = re.compile(r"\{\s{0,20}[^\s{},'#]{1,100}\s{0,20}(?:,[^{}']{0,500})?\}")
+SPECIAL = re.compile(r"['{}]")
+NUMBER = re.compile("#")
+TWO_QUOTES = "''"
+NEEDS_TWO = re.compile(r"'(?=[{}#|']|\Z)")
+
+
+class Span(NamedTuple):
+    """A part of a text, in characters."""
+
+    begin: int
+    end: int
+
+
+class Choice(NamedTuple):
+    """An argument with messages."""
+
+    span: Span
+    name: str
+    kind: str  # plural, selectordinal or select
+    messages: dict[str, Span]  # by key, without their braces
+
+
+class Scan(NamedTuple):
+    """The braces and apostrophes of a text that have a meaning."""
+
+    closings: dict[int, int]  # for each opening brace that is closed its closing one
+    quoted: list[Span]  # with their apostrophes
+    doubled: list[int]  # places of two apostrophes for one
+
+    @classmethod
+    def of(cls, text: str) -> "Scan":
+        """Read a text once, from left to right."""
+        scan = cls({}, [], [])
+        opened: list[int] = []
+        place = 0
+        while found := SPECIAL.search(text, place):
+            place = found.end()
+            if found[0] == "{":
+                opened.append(found.start())
+            elif found[0] == "}":
+                if opened:
+                    scan.closings[opened.pop()] = found.start()
+            elif text.startswith("'", place):
+                scan.doubled.append(found.start())
+                place += 1
+            elif text[place : place + 1] in ("{", "}"):
+                end = quote_end(text, place)
+                scan.quoted.append(Span(found.start(), end))
+                place = end
+        return scan
+
+
+def quote_end(text: str, place: int) -> int:
+    """Return the end of a quoted part from a place in it; two apostrophes do not end it."""
+    while (end := text.find("'", place)) >= 0:
+        if not text.startswith("'", end + 1):
+            return end + 1
+        place = end + 2
+    return len(text)
+
+
+def arguments(text: str, scan: Scan) -> Iterator[Choice | Span]:
+    """Yield the arguments of a message, in order: those without messages as spans."""
+    end = 0
+    for begin in sorted(scan.closings):
+        if begin < end:
+            continue
+        choice = choice_at(text, begin, scan)
+        simple = SIMPLE.match(text, begin) if choice is None else None
+        if choice is not None:
+            yield choice
+            end = choice.span.end
+        elif simple:
+            yield Span(*simple.span())
+            end = simple.end()
+
+
+def choice_at(text: str, begin: int, scan: Scan) -> Choice | None:
+    """Return the argument with messages that begins at a brace, if one does."""
+    head = HEAD.match(text, begin)
+    if head is None:
+        return None
+    last = scan.closings[begin]
+    offset = OFFSET.match(text, head.end(), last)
+    place = offset.end() if offset else head.end()
+    messages: dict[str, Span] = {}
+    while found := KEY.match(text, place, last + 1):
+        closing = scan.closings.get(found.end())
+        if closing is None or closing >= last or found[1] in messages:
+            return None
+        messages[found[1]] = Span(found.end() + 1, closing)
+        place = closing + 1
+    if not messages or text[place:last].strip():
+        return None
+    return Choice(Span(begin, last + 1), head[1], head[2], messages)
+
+
+def argument_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the spans of the arguments and of the quoted parts of a message."""
+    scan = Scan.of(text)
+    for each in arguments(text, scan):
+        yield each.span if isinstance(each, Choice) else each
+    yield from scan.quoted
+
+
+@dataclass(frozen=True)
+class Part:
+    """A choice in a message, its messages, and the mark that stands for it in the text around."""
+
+    choice: Choice
+    stand_in: str
+    messages: tuple["IcuMessage", ...]
+
+
+@dataclass(frozen=True)
+class IcuMessage:
+    """A message, and the texts in it that are translated each by itself."""
+
+    source: Marked
+    text: Marked  # with marks in place of choices, and single apostrophes
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, source: Marked, depth: int = 0, *, has_number: bool = False) -> "IcuMessage":
+        """Find the texts of a message; has_number: # stands for the number of a plural.
+
+        What a mark of the format crosses stays as it is.
+        """
+        scan = Scan.of(source.text)
+        parts: list[Part] = []
+        pieces: list[Marked] = []
+        end = 0
+        for choice in arguments(source.text, scan):
+            if len(parts) == MOST_CHOICES:
+                break
+            if isinstance(choice, Choice) and depth < DEEPEST and is_whole(source, choice):
+                name = stand_in(choice.name, source.text, {each.stand_in for each in parts})
+                inner = (
+                    cls.of(source.slice(*span), depth + 1, has_number=choice.kind != "select")
+                    for span in choice.messages.values()
+                )
+                parts.append(Part(choice, name, tuple(inner)))
+                pieces.append(read(source, Span(end, choice.span.begin), scan, has_number))
+                pieces.append(Marked(name, (Mark(0, len(name)),)))
+                end = choice.span.end
+        pieces.append(read(source, Span(end, len(source.text)), scan, has_number))
+        return cls(source, joined(pieces), tuple(parts))
+
+    def texts(self) -> list[Marked]:
+        """Return the texts to translate; some may have no words."""
+        inner = (text for part in self.parts for each in part.messages for text in each.texts())
+        return [self.text, *inner]
+
+    def join(self, translations: Sequence[Marked]) -> Marked:
+        """Return the message with a translation of each of `texts`.
+
+        A message whose translation has not each argument once stays as it is.
+        """
+        return self._joined(iter(translations))
+
+    def _joined(self, translations: Iterator[Marked]) -> Marked:
+        text = next(translations).of_format()
+        inside = {
+            part.stand_in: self._choice(
+                part, [each._joined(translations) for each in part.messages]
+            )
+            for part in self.parts
+        }
+        texts = text.mark_texts()
+        if any(texts.count(each) != 1 for each in inside):
+            return self.source
+        if text == self.text.of_format():
+            return self._filled(inside)
+        doubles = TWO_QUOTES in self.source.text
+        pieces: list[Marked] = []
+        end = 0
+        for mark, mark_text in zip(text.marks, texts, strict=True):
+            pieces.append(quoted(text.slice(end, mark.begin), doubles, text.text[mark.begin :][:1]))
+            pieces.append(inside.get(mark_text, text.slice(mark.begin, mark.end)))
+            end = mark.end
+        pieces.append(quoted(text.slice(end, len(text.text)), doubles, "}"))
+        return joined(pieces)
+
+    def _filled(self, inside: dict[str, Marked]) -> Marked:
+        """Return the source with other choices."""
+        pieces: list[Marked] = []
+        end = 0
+        for part in self.parts:
+            pieces += self.source.slice(end, part.choice.span.begin), inside[part.stand_in]
+            end = part.choice.span.end
+        return joined([*pieces, self.source.slice(end, len(self.source.text))])
+
+    def _choice(self, part: Part, messages: Sequence[Marked]) -> Marked:
+        """Return a choice with other messages."""
+        pieces: list[Marked] = []
+        end = part.choice.span.begin
+        for span, message in zip(part.choice.messages.values(), messages, strict=True):
+            pieces += self.source.slice(end, span.begin), message
+            end = span.end
+        return joined([*pieces, self.source.slice(end, part.choice.span.end)])
+
+    def missing_categories(self, language: str) -> list[str]:
+        """Return the plural categories of a language that some plural of the message lacks."""
+        needed = categories_of(language)
+        missing: dict[str, None] = {}
+        for part in self.parts:
+            if part.choice.kind == "plural":
+                missing |= dict.fromkeys(
+                    each for each in needed if each not in part.choice.messages
+                )
+            for each in part.messages:
+                missing |= dict.fromkeys(each.missing_categories(language))
+        return [*missing]
+
+
+def is_whole(source: Marked, choice: Choice) -> bool:
+    """Return whether each mark is inside a message of a choice or beside the choice."""
+    (begin, end) = choice.span
+    return all(
+        any(span.begin <= mark.begin and mark.end <= span.end for span in choice.messages.values())
+        for mark in source.marks
+        if mark.begin < end and mark.end > begin
+    )
+
+
+def stand_in(name: str, text: str, used: Container[str]) -> str:
+    """Return a mark that stands for a choice, and that neither a text nor another choice has."""
+    made = f"{{{name}}}"
+    number = 0
+    while made in text or made in used:
+        number += 1
+        made = f"{{{name}{number}}}"
+    return made
+
+
+def read(source: Marked, span: Span, scan: Scan, has_number: bool) -> Marked:
+    """Return a part of a message with one apostrophe for two.
+
+    Quoted parts are marks, and so is # if it is a number.
+    """
+    part = source.slice(*span)
+    inner = (each for each in scan.quoted if span.begin <= each.begin and each.end <= span.end)
+    literal = outside((Mark(*each).moved(-span.begin) for each in inner), part.marks)
+    marks = without_overlaps([*part.marks, *literal])
+    if has_number:
+        numbers = (Mark(*found.span(), is_text=True) for found in NUMBER.finditer(part.text))
+        marks = without_overlaps([*marks, *outside(numbers, marks)])
+    part = Marked(part.text, (*marks,))
+    doubles = (Mark(each - span.begin, each - span.begin + 2) for each in scan.doubled)
+    inside = (each for each in doubles if 0 <= each.begin < len(part.text))
+    free = outside(inside, part.marks)
+    return part.edited(Edit(each.begin, each.end, "'") for each in free)
+
+
+def quoted(text: Marked, doubles: bool, following: str) -> Marked:
+    """Return a translated text with two apostrophes where one would quote what follows.
+
+    doubles: the source writes two for each.
+    """
+    pattern = re.compile("'") if doubles else NEEDS_TWO
+    edits = [
+        Edit(*found.span(), TWO_QUOTES)
+        for found in pattern.finditer(text.text)
+        if doubles or found.end() < len(text.text) or following in ("{", "}", "#", "'")
+    ]
+    return text.edited(edits)
+
+
+ICU = "icu"  # the name of the syntax
+
+
+def taken_apart(document: Document, options: Options) -> Document:
+    """Return a document whose segments are the texts in its messages, if it has such messages.
+
+    One plural or choice shows that the messages of a document are those of ICU: the syntax alone
+    may say that they could be.
+    """
+    messages = {
+        number: IcuMessage.of(each.source)
+        for number, each in enumerate(document.segments)
+        if ICU in each.syntax
+    }
+    if not any(each.parts for each in messages.values()):
+        return document
+    return IcuDocument.of(document, messages, options.target_language)
+
+
+@dataclass(frozen=True)
+class IcuDocument:
+    """A document, with the texts in its messages as segments."""
+
+    document: Document
+    messages: dict[int, IcuMessage]  # by the number of the segment
+    segments: list[Segment]
+    language: str  # the target
+
+    @classmethod
+    def of(
+        cls, document: Document, messages: dict[int, IcuMessage], language: str
+    ) -> "IcuDocument":
+        """Make a segment of each text."""
+        segments: list[Segment] = []
+        for number, segment in enumerate(document.segments):
+            if number in messages:
+                segments += (replace(segment, source=each) for each in messages[number].texts())
+            else:
+                segments.append(segment)
+        return cls(document, messages, segments, language)
+
+    def join(self, translations: Sequence[Marked | None]) -> Joined:
+        """Return the file with a translation of each text; see `Document.join`."""
+        remaining = iter(zip(self.segments, translations, strict=True))
+        whole: list[Marked | None] = []
+        findings: list[Finding] = []
+        for number, segment in enumerate(self.document.segments):
+            message = self.messages.get(number)
+            if message is None:
+                whole.append(next(remaining)[1])
+                continue
+            pairs = [next(remaining) for _ in message.texts()]
+            texts = [own.source if text is None else text for own, text in pairs]
+            whole.append(message.join(texts))
+            if whole[-1] == segment.source:
+                continue
+            missing = message.missing_categories(self.language)
+            if missing:
+                findings.append(
+                    Finding(
+                        segment.place,
+                        f"a plural has no {' and no '.join(missing)}, which {self.language} needs",
+                    )
+                )
+        joined = self.document.join(whole)
+        return Joined(joined.content, (*joined.findings, *findings))

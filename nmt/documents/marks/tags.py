@@ -1,0 +1,78 @@
+"""Find tags in a text, pair them, and choose among marks that overlap."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from nmt.decoding.translator.marked import Kind, Mark, Marked
+
+# A tag of HTML or of a subtitle; those of React's translations have numbers: <1>here</1>.
+TAG = re.compile(
+    r"<(?P<end>/?)(?:(?P<name>[A-Za-z][\w:-]{0,40}|\d{1,3}(?=/?>))(?:[\s/][^<>]{0,2000})?)>"
+)
+
+
+def with_tags(text: str, pattern: re.Pattern[str] = TAG) -> Marked:
+    """Return a text with its tags as marks.
+
+    pattern: of a tag, with the groups `name`, and `end` if it may be an end tag. A tag without its
+    partner stands for itself, as one without a name does.
+    """
+    found = [*pattern.finditer(text)]
+    kinds = [Kind.ALONE] * len(found)
+    is_open: list[int] = []  # numbers of the tags whose end may follow
+    places: dict[str, list[int]] = {}  # in `is_open`, by name
+    for number, tag in enumerate(found):
+        name = tag["name"]
+        if name and not tag["end"] and not tag[0].endswith("/>"):
+            places.setdefault(name, []).append(len(is_open))
+            is_open.append(number)
+        elif name and tag["end"] and places.get(name):
+            place = places[name][-1]
+            kinds[is_open[place]], kinds[number] = Kind.OPEN, Kind.CLOSE
+            for each in is_open[place:]:  # tags within, whose end has not come, stand alone
+                places[found[each]["name"]].pop()
+            del is_open[place:]
+    return Marked(
+        text, tuple(Mark(*tag.span(), kind) for tag, kind in zip(found, kinds, strict=True))
+    )
+
+
+def message(text: str) -> Marked:
+    """Return a message with its tags as marks."""
+    return with_tags(text) if "<" in text else Marked(text)
+
+
+def with_changed_words(text: Marked, change: Callable[[str], str]) -> Marked:
+    """Return a text with everything but its marks changed."""
+    parts: list[str] = []
+    marks: list[Mark] = []
+    length = 0
+    for part, is_mark in text.parts():
+        parts.append(part if is_mark else change(part))
+        length += len(parts[-1])
+        if is_mark:
+            marks.append(text.marks[len(marks)]._replace(begin=length - len(part), end=length))
+    return Marked("".join(parts), tuple(marks))
+
+
+def without_overlaps(marks: Iterable[Mark]) -> list[Mark]:
+    """Return marks in order, without those that overlap one before them, and without empty ones.
+
+    Of two marks that begin together the longer one stays.
+    """
+    kept: list[Mark] = []
+    for each in sorted(marks, key=lambda each: (each.begin, -each.end)):
+        if each.begin < each.end and (not kept or kept[-1].end <= each.begin):
+            kept.append(each)
+    return kept
+
+
+def outside(marks: Iterable[Mark], taken: Iterable[Mark]) -> Iterator[Mark]:
+    """Yield the marks that overlap none of others, in order; taken: in order and apart."""
+    others = iter(taken)
+    other = next(others, None)
+    for each in sorted(marks, key=lambda each: each[:2]):
+        while other is not None and other.end <= each.begin:
+            other = next(others, None)
+        if other is None or each.end <= other.begin:
+            yield each

@@ -1,0 +1,1 @@
+"""Messages of programs, and other bilingual files."""

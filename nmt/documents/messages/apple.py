@@ -1,0 +1,217 @@
+"""Strings of macOS and iOS: `.strings`, and `.stringsdict` for messages with numbers."""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+from nmt.decoding.translator.marked import Mark, Marked
+from nmt.decoding.translator.odd_input import has_words
+from nmt.documents.data.values import ValueDocument, path_of
+from nmt.documents.document import Document, Options, Segment, escaped
+from nmt.documents.encoding import decode
+from nmt.documents.marks.tags import message
+from nmt.documents.messages.bilingual import space_before
+from nmt.documents.messages.plurals import categories_of
+from nmt.documents.xml.document import XmlDocument
+from nmt.documents.xml.file import Element, escape_text, read_xml
+from nmt.errors import NmtError, shown
+
+SYNTAX = frozenset({"objc", "tags"})
+TOKEN = re.compile(
+    r"(?P<space>\s+|//[^\r\n]*|/\*(?s:.*?)\*/)"
+    r"|\"(?P<quoted>[^\"\\]*+(?:\\(?s:.)[^\"\\]*+)*+)\"|(?P<word>(?:[\w.$:-]|/(?![/*]))+)|(?P<sign>[=;])"
+)
+ESCAPE = re.compile(r"\\(?:[Uu]([0-9a-fA-F]{4})|([0-7]{1,3})|(.))", re.DOTALL)
+NAMED = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "a": "\a", "b": "\b", "v": "\v"}
+ESCAPED = {each: f"\\{name}" for name, each in NAMED.items()} | {'"': '\\"', "\\": "\\\\"}
+OPENINGS = {'"': 'the text has no closing "', "/*": "the comment has no closing */"}
+
+
+class Token(NamedTuple):
+    """A part of an entry: a text, = or ;."""
+
+    begin: int  # without quotes
+    end: int
+    text: str
+    is_quoted: bool
+    is_sign: bool
+
+
+def read_strings(content: bytes, options: Options) -> Document:
+    """Return the document of a file of strings; each value with words has segments.
+
+    Raises:
+        NmtError: for what is no entry, such as a text without its closing quote.
+    """
+    text, encoding = decode(content)
+    document = ValueDocument(encoding)
+    kept, line = 0, 1
+    entry: list[Token] = []
+    for token in _tokens(text):
+        is_end = token.is_sign and token.text == ";"
+        if not is_end:
+            entry.append(token)
+        if not _is_entry(entry, is_end):
+            place = text.count("\n", 0, token.begin) + 1
+            raise NmtError(
+                f'line {place}: {shown(token.text)} is not expected here; an entry is "key" ='
+                ' "text";'
+            )
+        if not is_end:
+            continue
+        key, value = entry[0], entry[-1]
+        entry = []
+        raw = text[value.begin : value.end]
+        shown_text = unescaped(raw)
+        if (
+            value is key
+            or not value.is_quoted
+            or not has_words(message(shown_text).without_marks())
+        ):
+            continue
+        document.keep(text[kept : value.begin])
+        line += text.count("\n", kept, value.begin)
+        document.translate(
+            raw,
+            message(shown_text),
+            partial(_write, raw),
+            place=f"line {line}",
+            context=path_of([unescaped(key.text)]),
+            syntax=SYNTAX,
+        )
+        line += raw.count("\n")
+        kept = value.end
+    if entry:
+        place = text.count("\n", 0, entry[0].begin) + 1
+        raise NmtError(f"line {place}: the entry has no ; at its end; add it")
+    document.keep(text[kept:])
+    return document
+
+
+def _is_entry(entry: list[Token], is_end: bool) -> bool:
+    """Return whether parts begin an entry, or are one: key; or key = value;"""
+    if any(each.is_sign != (place == 1) for place, each in enumerate(entry)):
+        return False
+    return len(entry) in (1, 3) if is_end else len(entry) <= 3
+
+
+def _tokens(text: str) -> Iterator[Token]:
+    at = 0
+    while at < len(text):
+        found = TOKEN.match(text, at)
+        if not found:
+            line = text.count("\n", 0, at) + 1
+            opening = '"' if text[at] == '"' else text[at : at + 2]
+            problem = OPENINGS.get(opening, f"{shown(text[at])} is not expected here")
+            raise NmtError(f'line {line}: {problem}; an entry is "key" = "text";')
+        at = found.end()
+        kind = found.lastgroup
+        if kind and kind != "space":
+            begin, end = found.span(kind)
+            yield Token(begin, end, found[kind], kind == "quoted", kind == "sign")
+
+
+def unescaped(raw: str) -> str:
+    """Return the characters of a text."""
+
+    def character(found: re.Match[str]) -> str:
+        if found[1]:
+            return chr(int(found[1], 16))
+        return chr(int(found[2], 8) & 0xFF) if found[2] else NAMED.get(found[3], found[3])
+
+    text = ESCAPE.sub(character, raw) if "\\" in raw else raw
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _write(raw: str, translation: Marked) -> str:
+    r"""Return a translation as the file has it; a line break as \n unless raw has none so."""
+    keeps_lines = "\n" in raw
+    return "".join(
+        each if each == "\n" and keeps_lines else ESCAPED.get(each, each)
+        for each in translation.text
+    )
+
+
+PLURAL_SYNTAX = frozenset({"objc"})
+FORMAT, RULE = "NSStringLocalizedFormatKey", "NSStringFormatSpecTypeKey"
+PLURAL = "NSStringPluralRuleType"
+VARIABLE = re.compile(r"%(?:\d{1,3}\$)?#@[^@\s]{1,100}@")  # stands for the text of a variable
+
+
+class Pair(NamedTuple):
+    """A key and its value in a property list."""
+
+    key: str
+    key_element: Element
+    value: Element
+
+
+def read_stringsdict(content: bytes, options: Options) -> Document:
+    """Return the document of messages with numbers; each text with words is a segment.
+
+    Raises:
+        NmtError: if it is no property list in XML.
+    """
+    if content.startswith(b"bplist"):
+        raise NmtError("it is a binary property list; convert it with plutil -convert xml1 FILE")
+    xml = read_xml(content)
+    top = xml.root.child("dict")
+    if xml.root.name != "plist" or top is None:
+        raise NmtError(
+            f"{xml.place(xml.root.begin)}: the root is <{xml.root.name[:40]}>, but that of a"
+            " property list is <plist> with a <dict> in it"
+        )
+    document = XmlDocument(xml)
+    categories = categories_of(options.target_language)
+    stack: list[tuple[Element, list[str]]] = [(top, [])]
+    while stack:
+        dictionary, keys = stack.pop()
+        pairs = [*_pairs(dictionary)]
+        _add(document, pairs, keys, categories)
+        inner = [(each.value, [*keys, each.key]) for each in pairs if each.value.name == "dict"]
+        stack += reversed(inner)
+    return document
+
+
+def _pairs(dictionary: Element) -> Iterator[Pair]:
+    key: Element | None = None
+    for element in dictionary.elements():
+        if element.name == "key":
+            key = element
+        elif key is not None:
+            yield Pair(key.text(), key, element)
+            key = None
+
+
+def _add(
+    document: XmlDocument, pairs: list[Pair], keys: list[str], categories: tuple[str, ...]
+) -> None:
+    """Add the texts of a dictionary, and the plural forms that only the target language needs."""
+    values = {each.key: each.value.text() for each in pairs}
+    missing = [each for each in categories if each not in values and values.get(RULE) == PLURAL]
+    for pair in pairs:
+        text = pair.value.text()
+        is_text = pair.key == FORMAT or not pair.key.startswith("NSString")
+        marks = tuple(Mark(*found.span()) for found in VARIABLE.finditer(text))
+        source = Marked(text, marks)
+        if pair.value.name != "string" or not is_text or not has_words(source.without_marks()):
+            continue
+        place = document.xml.place(pair.value.begin)
+        segment = Segment(source, place, path_of([*keys, pair.key]), syntax=PLURAL_SYNTAX)
+        begin, end = pair.value.inner_begin, pair.value.inner_end
+        number = document.translate(begin, end, segment, _write_xml)
+        if pair.key == "other" and missing:
+            gap = space_before(document.xml, pair.key_element)
+            write = partial(_forms, missing, gap)
+            document.repeat(pair.value.end, pair.value.end, number, write)
+
+
+def _write_xml(translation: Marked) -> str:
+    return escaped(translation.of_format(), escape_text)
+
+
+def _forms(categories: list[str], gap: str, translation: Marked) -> str:
+    """Return the same text for several plural forms."""
+    text = _write_xml(translation)
+    return "".join(f"{gap}<key>{each}</key>{gap}<string>{text}</string>" for each in categories)

@@ -1,0 +1,248 @@
+"""Messages of programs: texts of several lines, of which each paragraph is translated by itself.
+
+A line break that wraps a sentence is a space for the translator, and the translation is wrapped
+again. Every other line break stays where it is, and so does what is before and after the words of a
+line: spaces, tabs, bullets, and the options of a command in its help text.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import NamedTuple
+
+from nmt.decoding.translator.marked import Edit, Kind, Mark, Marked, joined
+from nmt.documents.texts.wrapping import width_of
+
+WRAPPED_COLUMNS = 38  # of a line that a wrapped sentence goes on after, at least
+CAPITAL_COLUMNS = 60  # likewise, if a capital follows
+MOST_MARKS = 1000  # of a text that is looked through line by line
+LINE = re.compile(r"[^\r\n]+")
+ENDS_SENTENCE = re.compile(r"[.!?:;\s]$")
+BREAK = re.compile(r"(?<!\s)\s*\n\s*")
+# Before the words of a line: spaces, a bullet, or the options of a command and their column.
+BEFORE_WORDS = re.compile(r"\s*(?:[-*•]\s+|-{1,2}[^\W\d_][^\t\n]{0,40}?(?:\t|  )\s*)?")
+ONLY_OPTION = re.compile(r"-{1,2}[^\W\d_]\S*")
+
+
+class Part(NamedTuple):
+    """A part of a message that is translated by itself."""
+
+    begin: int  # of its characters in the message
+    end: int
+    columns: int  # at which its lines are wrapped; 0: it is one line
+
+
+@dataclass(frozen=True)
+class Message:
+    """A text and its parts to translate."""
+
+    source: Marked
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, source: Marked) -> "Message":
+        """Find the parts of a text; one with very many marks is one part."""
+        if len(source.marks) > MOST_MARKS:
+            return cls(source, (Part(0, len(source.text), 0),))
+        return cls(source, tuple(part for part in parts_of(source) if has_words(source, part)))
+
+    def texts(self) -> list[Marked]:
+        """Return the parts, each on one line; a line break within a pair of marks is a mark."""
+        return [unwrapped(self.source.slice(each.begin, each.end)) for each in self.parts]
+
+    def join(self, translations: Sequence[Marked | None]) -> Marked:
+        """Return the message with a translation of each part; None leaves one as it is."""
+        pieces, end = [], 0
+        for part, translation in zip(self.parts, translations, strict=True):
+            pieces.append(self.source.slice(end, part.begin))
+            if translation is None:
+                pieces.append(self.source.slice(part.begin, part.end))
+            else:
+                pieces.append(wrapped(translation, part.columns))
+            end = part.end
+        return joined([*pieces, self.source.slice(end, len(self.source.text))])
+
+
+def has_words(source: Marked, part: Part) -> bool:
+    """Return whether a part has letters outside its marks."""
+    text = source.slice(part.begin, part.end).without_marks()
+    return any(map(str.isalpha, text)) and ONLY_OPTION.fullmatch(text) is None
+
+
+def parts_of(source: Marked) -> Iterator[Part]:
+    """Yield the parts of a text, with those that have no words."""
+    inside = depths(source)
+    lines = list(LINE.finditer(source.text))
+    begin, columns = -1, 0
+    for line, following in zip_longest(lines, lines[1:]):
+        if begin < 0:
+            begin, columns = line.start(), 0
+        if following is not None:
+            between = source.text[line.end() : following.start()]
+            if wraps(line[0], between, following[0]):
+                columns = max(columns, width_of(line[0]), width_of(following[0]))
+                continue
+            if any(inside[line.end() : following.start()]):
+                continue
+        yield trimmed(source, Part(begin, line.end(), columns))
+        begin = -1
+
+
+def depths(source: Marked) -> list[int]:
+    """Return how many marks and pairs of marks each character of a text is in."""
+    found = [0] * (len(source.text) + 1)
+    open_at: list[int] = []
+    for mark in source.marks:
+        spans = [(mark.begin, mark.end)]
+        if mark.kind is Kind.OPEN:
+            open_at.append(mark.begin)
+        elif mark.kind is Kind.CLOSE and open_at:
+            spans.append((open_at.pop(), mark.end))
+        for begin, end in spans:
+            found[begin] += 1
+            found[end] -= 1
+    depth = 0
+    for place, change in enumerate(found):
+        depth += change
+        found[place] = depth
+    return found
+
+
+def wraps(line: str, between: str, following: str) -> bool:
+    """Return whether a line break wraps a sentence."""
+    if between != "\n" or ENDS_SENTENCE.search(line) or not following[:1].isalpha():
+        return False
+    needed = CAPITAL_COLUMNS if following[0].isupper() else WRAPPED_COLUMNS
+    return width_of(line) >= needed
+
+
+def trimmed(source: Marked, part: Part) -> Part:
+    """Return a part without what is before and after its words, as far as no mark begins there."""
+    within = [mark for mark in source.marks if part.begin <= mark.begin < part.end]
+    first, last = (within[0].begin, within[-1].end) if within else (part.end, part.begin)
+    before = BEFORE_WORDS.match(source.text, part.begin, part.end)
+    begin = before.end() if before else part.begin
+    if begin > first:  # a bullet or an option that a mark is part of
+        begin = part.begin
+    text = source.text[begin : part.end]
+    end = max(begin + len(text.rstrip()), min(last, part.end))
+    return Part(begin, max(begin, end), part.columns)
+
+
+def unwrapped(text: Marked) -> Marked:
+    """Return a part on one line; a line break that wraps no sentence is a mark."""
+    marks = list(text.marks)
+    characters = list(text.text)
+    line_begin = 0
+    for found in BREAK.finditer(text.text):
+        line = text.text[line_begin : found.start()]
+        line_begin = found.end()
+        if any(each.begin < found.end() and found.start() < each.end for each in text.marks):
+            continue
+        following = text.text.find("\n", found.end())
+        if wraps(line, found[0], text.text[found.end() : following if following >= 0 else None]):
+            characters[found.start()] = " "
+        else:
+            marks.append(Mark(found.start(), found.end()))
+    return Marked("".join(characters), tuple(sorted(marks, key=lambda mark: mark.begin)))
+
+
+def wrapped(text: Marked, columns: int) -> Marked:
+    """Return a text with line breaks in place of spaces, so that lines fit into these columns."""
+    if not columns:
+        return text
+    characters = list(text.text)
+    in_marks = {place for mark in text.marks for place in range(mark.begin, mark.end)}
+    start = last = 0  # of the line, and of the last space that may end it
+    width = 0
+    for place, character in enumerate(text.text):
+        if character == "\n":
+            start, last, width = place + 1, place + 1, 0
+            continue
+        width += width_of(character)
+        if character == " " and place not in in_marks:
+            if width > columns + 1 and last > start:
+                characters[last] = "\n"
+                start, width = last + 1, width_of(text.text[last + 1 : place + 1])
+            last = place
+    if width > columns and last > start:
+        characters[last] = "\n"
+    return Marked("".join(characters), text.marks)
+
+
+LETTER = r"[^\W_]"
+AMPERSAND = re.compile(rf"&(?={LETTER})")
+# A name such as AT&T or R&D; a menu in capitals has longer words, E&XIT.
+NAME = re.compile(rf"(?<!{LETTER})({LETTER}{{1,2}})&({LETTER})(?!{LETTER})")
+ENTITY = re.compile(r"&(?:\w+|#\w+);")  # is no accelerator: &amp;
+UNDERSCORE = re.compile(rf"(?<!\S)_(?={LETTER})")  # only before a word: an_identifier has none
+BEFORE_LETTER = re.compile(LETTER)
+# Languages that add the letter in brackets: "ファイル(&F)".
+WITH_BRACKETS = {"ja", "ko", "zh"}
+ENDING = re.compile(r"[\s.:：…。]*$")
+IN_BRACKETS = re.compile(rf"\(([&_])({LETTER})\)")  # how these languages write a source
+
+
+class Accelerator(NamedTuple):
+    """A sign and the letter after it."""
+
+    sign: str  # & or _
+    letter: str
+
+
+class Labelled(NamedTuple):
+    """A text without its accelerator."""
+
+    text: Marked
+    accelerator: Accelerator | None
+
+
+def taken_out(source: Marked) -> Labelled:
+    """Take the accelerator out of a text, if it has exactly one."""
+    text = source.text
+    if found := IN_BRACKETS.search(text):
+        begin = len(text[: found.start()].rstrip())
+        accelerator = Accelerator(found[1], found[2])
+        return Labelled(source.edited([Edit(begin, found.end(), "")]), accelerator)
+    ampersands = list(AMPERSAND.finditer(text)) if text.count("&") == 1 else []
+    underscores = list(UNDERSCORE.finditer(text)) if text.count("_") == 1 else []
+    places = [each for each in ampersands + underscores if not ENTITY.match(text, each.start())]
+    if any((found[1] + found[2]).isupper() for found in NAME.finditer(text)):
+        return Labelled(source, None)
+    if len(places) != 1 or in_mark(source, places[0].start()):
+        return Labelled(source, None)
+    place = places[0].start()
+    return Labelled(
+        source.edited([Edit(place, place + 1, "")]), Accelerator(text[place], text[place + 1])
+    )
+
+
+def put_in(translation: Marked, accelerator: Accelerator, language: str) -> Marked:
+    """Return a translation with an accelerator: before the same letter if it has that.
+
+    The start of a word is preferred. Chinese, Japanese and Korean get the letter in brackets.
+    """
+    sign, letter = accelerator
+    text = translation.text
+    if language.partition("-")[0].partition("_")[0].lower() in WITH_BRACKETS:
+        ending = ENDING.search(text)
+        place = ending.start() if ending else len(text)
+        if not in_mark(translation, place):
+            return translation.edited([Edit(place, place, f"({sign}{letter.upper()})")])
+    free = [
+        each.start()
+        for each in BEFORE_LETTER.finditer(text)
+        if (each[0].isalpha() or each[0] == letter) and not in_mark(translation, each.start())
+    ]
+    if not free:
+        return translation
+    starts = [each for each in free if each == 0 or not text[each - 1].isalnum()]
+    same = [each for each in (*starts, *free) if text[each].casefold() == letter.casefold()]
+    place = [*same, *starts, *free][0]
+    return translation.edited([Edit(place, place, sign)])
+
+
+def in_mark(text: Marked, place: int) -> bool:
+    """Return whether the character at a place belongs to a mark."""
+    return any(each.begin <= place < each.end for each in text.marks)

@@ -1,0 +1,404 @@
+"""Read and write the syntax of PO files: entries, strings and the header."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import NamedTuple
+
+from nmt.decoding.translator.marked import Edit
+from nmt.documents.messages.plurals import PluralRule, parsed
+from nmt.documents.texts.wrapping import is_wide, width_of
+from nmt.errors import NmtError
+
+TOKEN = re.compile(
+    r"(?P<space>\s+)|(?P<comment>\#[^\n]*)"
+    r"|(?P<keyword>(?:msgctxt|msgid_plural|msgid|msgstr|domain)(?!\w))"
+    r"|(?P<index>\[[ \t]*[0-9]{1,4}[ \t]*\])"
+    r'|(?P<string>"[^"\\\n]*(?:\\[^\n][^"\\\n]*)*")'
+)
+# What may follow a statement of an entry; "" is its end.
+FOLLOWING = {
+    "": ("msgctxt", "msgid", "domain"),
+    "domain": ("msgctxt", "msgid", "domain"),
+    "msgctxt": ("msgid",),
+    "msgid": ("msgid_plural", "msgstr"),
+    "msgid_plural": ("msgstr[]",),
+    "msgstr": ("msgctxt", "msgid", "domain"),
+    "msgstr[]": ("msgstr[]", "msgctxt", "msgid", "domain"),
+}
+FLAGS = ("#,", "#=")
+
+
+class String(NamedTuple):
+    """A string between quotation marks, as it stands there."""
+
+    begin: int  # of its first quotation mark
+    end: int  # after its last
+    raw: str
+
+
+class Comment(NamedTuple):
+    """A comment with its line break."""
+
+    begin: int
+    end: int
+    text: str  # without it
+
+
+@dataclass
+class Statement:
+    """A keyword and its strings."""
+
+    keyword: str  # with [] if it has an index
+    index: int
+    begin: int  # of the keyword
+    line: int
+    strings: list[String] = field(default_factory=list)
+
+    @property
+    def end(self) -> int:
+        """Return where the last string ends."""
+        return self.strings[-1].end
+
+    def text(self) -> str:
+        """Return the text of the strings; raises NmtError for an unknown escape."""
+        try:
+            return "".join(unescaped(each.raw) for each in self.strings)
+        except UnknownEscapeError as error:
+            raise NmtError(
+                f"line {self.line}: {str(error)!r} in a string is no escape; write \\\\ for a"
+                " backslash"
+            ) from error
+
+    def lines(self) -> list[str]:
+        """Return the strings as they stand there."""
+        return [each.raw for each in self.strings]
+
+
+@dataclass
+class Entry:
+    """A message and its translations."""
+
+    comments: list[Comment]
+    id: Statement
+    context: Statement | None = None
+    plural: Statement | None = None
+    strings: list[Statement] = field(default_factory=list)  # msgstr, or msgstr[0] and so on
+
+    @property
+    def begin(self) -> int:
+        """Return where the first keyword begins."""
+        return (self.context or self.id).begin
+
+    def flags(self) -> set[str]:
+        """Return the flags of the message, such as fuzzy and c-format."""
+        lines = [each.text[2:] for each in self.comments if each.text.startswith(FLAGS)]
+        return {flag.strip() for line in lines for flag in line.split(",")} - {""}
+
+    def is_header(self) -> bool:
+        """Return whether the entry holds the header fields of the catalogue."""
+        return self.context is None and not self.id.text()
+
+
+def entries_of(text: str, first_line: int = 1) -> Iterator[Entry | None]:
+    """Yield the entries of a catalogue; None for a directive `domain`, which starts another.
+
+    first_line: the number of the text's first line, if the text is a part of a file.
+
+    Raises:
+        NmtError: with the line, if the text is no catalogue.
+    """
+    entry: Entry | None = None
+    context: Statement | None = None
+    before = ""
+    for comments, statement in statements_of(text, first_line):
+        keyword = statement.keyword
+        check_order(before, statement, entry)
+        before = keyword
+        if keyword in ("msgctxt", "domain") or (keyword == "msgid" and context is None):
+            if entry is not None:
+                yield entry
+            entry, own_comments = None, comments
+        if keyword == "domain":
+            yield None
+        elif keyword == "msgctxt":
+            context = statement
+        elif keyword == "msgid":
+            entry = Entry(own_comments + (comments if context else []), statement, context)
+            context = None
+        elif entry is not None and keyword == "msgid_plural":
+            entry.plural = statement
+        elif entry is not None:
+            entry.strings.append(statement)
+    if before and not before.startswith(("msgstr", "domain")):
+        raise NmtError(f"line {statement.line}: the entry ends without msgstr; add its msgstr")
+    if entry is not None:
+        yield entry
+
+
+def check_order(before: str, statement: Statement, entry: Entry | None) -> None:
+    """Raise NmtError unless a statement may follow the one before."""
+    expected = FOLLOWING[before]
+    if statement.keyword not in expected:
+        raise NmtError(
+            f"line {statement.line}: {statement.keyword} stands where"
+            f" {' or '.join(expected[:2])} must; correct this entry or the one before"
+        )
+    if not statement.strings:
+        raise NmtError(f"line {statement.line}: {statement.keyword} has no string; add one")
+    if statement.keyword == "msgstr[]" and entry is not None:
+        count = len(entry.strings)
+        if statement.index != count:
+            raise NmtError(
+                f"line {statement.line}: msgstr[{statement.index}] stands where"
+                f" msgstr[{count}] must; number the forms from 0"
+            )
+
+
+def statements_of(text: str, first_line: int) -> Iterator[tuple[list[Comment], Statement]]:
+    """Yield the statements of a catalogue, each with the comments before it."""
+    line_begins = [0, *(found.end() for found in re.finditer("\n", text))]
+    comments: list[Comment] = []
+    statement: Statement | None = None
+    before_statement: list[Comment] = []
+    end = 0
+    while end < len(text):
+        found = TOKEN.match(text, end)
+        line = bisect_right(line_begins, end) + first_line - 1
+        if found is None:
+            raise NmtError(unreadable(text, end, line))
+        begin, end = found.span()
+        kind, raw = found.lastgroup, found[0]
+        if kind == "comment":
+            whole = end + 1 if text.startswith("\n", end) else end
+            comments.append(Comment(begin, whole, raw.rstrip("\r")))
+            if raw.startswith("#~"):  # its flags are not those of the entry that follows
+                comments.clear()
+        elif kind == "keyword":
+            if statement is not None:
+                yield before_statement, statement
+            statement, before_statement = Statement(raw, -1, begin, line), comments
+            comments = []
+        elif kind in ("index", "string"):
+            if statement is None or (kind == "index" and not may_have_index(statement)):
+                raise NmtError(
+                    f"line {line}: {raw[:20]} stands where a keyword such as msgid must;"
+                    " correct the entry"
+                )
+            if kind == "string":
+                statement.strings.append(String(begin, end, raw[1:-1]))
+            else:
+                statement.keyword, statement.index = "msgstr[]", int(raw[1:-1])
+    if statement is not None:
+        yield before_statement, statement
+
+
+def may_have_index(statement: Statement) -> bool:
+    """Return whether the number of a form may follow."""
+    return statement.keyword == "msgstr" and not statement.strings
+
+
+def unreadable(text: str, begin: int, line: int) -> str:
+    """Return what is wrong where no token begins."""
+    if text[begin] == '"':
+        return f"line {line}: the string does not end on its line; close it with a quotation mark"
+    word = re.match(r"\S{1,20}", text[begin : begin + 20])
+    return (
+        f"line {line}: {word[0] if word else text[begin]!r} is no part of a catalogue; write"
+        " msgid, msgstr or a comment"
+    )
+
+
+COLUMNS = 79  # of a line, quotation marks and keyword counted, as xgettext writes it
+TOO_LONG = 90  # columns of a line with spaces, in files that break none
+SHORT_ESCAPES = {
+    **{"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"},
+    **{'"': '"', "\\": "\\"},
+}
+ESCAPED = {value: f"\\{key}" for key, value in SHORT_ESCAPES.items()}
+ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,8})|(.))", re.DOTALL)
+TO_ESCAPE = re.compile(r'[\a\b\f\n\r\t\v"\\]')
+# Where a line may end: after spaces, and beside a wide character unless a mark of punctuation
+# follows it.
+WORD = re.compile(r"[^ ]* *")
+
+
+class UnknownEscapeError(ValueError):
+    """A backslash stands before a character that it does not escape."""
+
+
+def unescaped(text: str) -> str:
+    """Return the text of a string; raises UnknownEscapeError."""
+    return ESCAPE.sub(character_of, text) if "\\" in text else text
+
+
+def character_of(found: re.Match[str]) -> str:
+    """Return the character of an escape: by a letter, or by an octal or hexadecimal number."""
+    octal, hexadecimal, letter = found.groups()
+    if letter is None:
+        return chr((int(octal, 8) if octal else int(hexadecimal, 16)) & 0xFF)
+    if letter not in SHORT_ESCAPES:
+        raise UnknownEscapeError(found[0])
+    return SHORT_ESCAPES[letter]
+
+
+def escaped(text: str) -> str:
+    """Return a text as it is written between quotation marks."""
+    return TO_ESCAPE.sub(lambda found: ESCAPED[found[0]], text)
+
+
+def written(keyword: str, text: str, columns: int, line_end: str = "\n") -> str:
+    """Return a keyword and its string, broken after line breaks and at this many columns.
+
+    columns: 0 breaks no long lines.
+    """
+    lines = lines_of(text)
+    if len(lines) == 1 and (not columns or width_of(f'{keyword} "{lines[0]}"') <= columns):
+        return f'{keyword} "{lines[0]}"'
+    broken = [each for line in lines for each in pieces(line, columns)]
+    return line_end.join([f'{keyword} ""', *(f'"{each}"' for each in broken)])
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of a text, escaped, each with its line break."""
+    return [escaped(each) for each in re.findall(r"[^\n]*\n|[^\n]+", text)] or [""]
+
+
+def pieces(line: str, columns: int) -> Iterator[str]:
+    """Break an escaped line into pieces of so many columns with their quotation marks."""
+    if not columns:
+        yield line
+        return
+    piece, width = "", 2
+    for word in words(line):
+        if piece and width + width_of(word) > columns:
+            yield piece
+            piece, width = "", 2
+        piece += word
+        width += width_of(word)
+    yield piece
+
+
+def words(line: str) -> Iterator[str]:
+    """Yield the parts of a line that are not broken, each with the spaces after it."""
+    for word in WORD.findall(line):
+        if word.isascii():
+            if word:
+                yield word
+            continue
+        begin = 0
+        for place in range(1, len(word)):
+            if is_wide(word[place - 1]) and word[place].isalnum():
+                yield word[begin:place]
+                begin = place
+        yield word[begin:]
+
+
+def columns_of(strings: Iterable[Sequence[str]]) -> int:
+    """Return the columns at which a file breaks its strings; 0: it breaks none.
+
+    strings: the lines of each string as they stand between quotation marks.
+    """
+    longest, fits = 0, COLUMNS
+    for lines in strings:
+        for line, following in pairwise(lines):
+            if line and not line.endswith("\\n"):
+                longest = max(longest, width_of(line) + 2)
+                fits = min(fits, width_of(line) + 1 + width_of(WORD.findall(following)[0]))
+        if any(" " in line.strip() and width_of(line) > TOO_LONG for line in lines):
+            return 0
+    return min(COLUMNS, max(fits, longest)) if longest else COLUMNS
+
+
+CHARSET = re.compile(
+    rb"^(?!#)[^\n]{0,1000}?Content-Type:[^\"\n]{0,80}?charset=([\w.:-]{1,40})(?![\w.:-])",
+    re.IGNORECASE | re.MULTILINE,
+)
+TEMPLATE_CHARSET = "CHARSET"  # what xgettext writes if the messages are ASCII
+TEMPLATE_PLURALS = re.compile(r"INTEGER|EXPRESSION")  # as xgettext writes them
+NEW_HEADER = (
+    "MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\n"
+)
+
+
+def declared_charset(content: bytes) -> str:
+    """Return the encoding that a catalogue declares; "" if it declares none."""
+    found = CHARSET.search(content)
+    name = found[1].decode("ascii", "replace") if found else ""
+    return "" if name == TEMPLATE_CHARSET else name
+
+
+class Header:
+    """The header of a catalogue, or of a domain in it."""
+
+    def __init__(self, entry: Entry | None) -> None:
+        """Read the fields of a header; None: there is none."""
+        self.entry = entry
+        self.text = entry.strings[0].text() if entry else ""
+        lines = [each.partition(":") for each in self.text.split("\n")]
+        self.fields = {name.strip().lower(): value.strip() for name, _, value in lines}
+
+    def rule(self) -> PluralRule | None:
+        """Return the plural rule of the header, None if it has none."""
+        return parsed(self.fields.get("plural-forms", ""))
+
+    def filled(self, language: str, rule: PluralRule | None) -> dict[str, str]:
+        """Return the fields that are empty or those of a template, with their new values."""
+        new = {}
+        if language and not self.fields.get("language"):
+            new["Language"] = language
+        if rule is not None and self.rule() is None:
+            new["Plural-Forms"] = rule.header()
+        content_type = self.fields.get("content-type", "")
+        if content_type.endswith(f"charset={TEMPLATE_CHARSET}"):
+            new["Content-Type"] = content_type.replace(TEMPLATE_CHARSET, "UTF-8")
+        return new
+
+    def edits(self, new: dict[str, str], line_end: str) -> list[Edit]:
+        """Return the changes of the text that write new values of fields."""
+        if self.entry is None or not new:
+            return []
+        statement = self.entry.strings[0]
+        missing = dict(new)
+        edits = []
+        for string in statement.strings:
+            line = unescaped(string.raw)
+            name = next((each for each in missing if names(line, each)), None)
+            if name is not None and line.count("\n") == 1 and line.endswith("\n"):
+                value = missing.pop(name)
+                edits.append(Edit(string.begin, string.end, f'"{name}: {value}\\n"'))
+        if any(names(line, name) for line in self.text.split("\n") for name in missing):
+            return [Edit(statement.begin, statement.end, self.whole(new, line_end))]
+        added = "".join(f'{line_end}"{name}: {value}\\n"' for name, value in missing.items())
+        if added and statement.text() and not statement.text().endswith("\n"):
+            return [Edit(statement.begin, statement.end, self.whole(new, line_end))]
+        return [*edits, Edit(statement.end, statement.end, added)] if added else edits
+
+    def whole(self, new: dict[str, str], line_end: str) -> str:
+        """Return the header's text, written again with new values of fields."""
+        return written("msgstr", with_fields(self.text, new), 0, line_end)
+
+
+def new_header(new: dict[str, str], line_end: str) -> str:
+    """Return a header for a catalogue that has none, with a blank line after it."""
+    text = written("msgstr", with_fields(NEW_HEADER, new), 0, line_end)
+    return f'msgid ""{line_end}{text}{line_end}{line_end}'
+
+
+def names(line: str, name: str) -> bool:
+    """Return whether a line of a header is the field with a name."""
+    return line.lower().startswith(f"{name.lower()}:")
+
+
+def with_fields(text: str, new: dict[str, str]) -> str:
+    """Return the text of a header with new values of fields, each on its line."""
+    lines = [each for each in text.split("\n") if each]
+    for name, value in new.items():
+        field = f"{name}: {value}"
+        if any(names(each, name) for each in lines):
+            lines = [field if names(each, name) else each for each in lines]
+        else:
+            lines.append(field)
+    return "".join(f"{each}\n" for each in lines)

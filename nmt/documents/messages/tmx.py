@@ -1,0 +1,299 @@
+"""Translation memories (TMX 1.4b): read their units, write them, and translate them as files.
+
+https://www.gala-global.org/tmx-14b.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from nmt.decoding.translator.marked import Kind, Mark, Marked
+from nmt.documents.document import Document, Options
+from nmt.documents.messages.bilingual import (
+    BilingualDocument,
+    Code,
+    Role,
+    Slots,
+    Target,
+    content_edit,
+    marked,
+    space_before,
+)
+from nmt.documents.xml.file import (
+    FORBIDDEN,
+    Edit,
+    Element,
+    XmlFile,
+    escape_attribute,
+    escape_text,
+    read_xml,
+)
+from nmt.documents.xml.units import Node, Units
+from nmt.errors import NmtError
+from nmt.system.atomic import atomic_path
+from nmt.text.languages import primary
+
+LANGUAGE_NAMES = ("xml:lang", "lang")  # TMX 1.4 and 1.1
+KINDS = {"ph": Kind.ALONE, "ut": Kind.ALONE, "bpt": Kind.OPEN, "ept": Kind.CLOSE}
+POSITIONS = {"begin": Kind.OPEN, "end": Kind.CLOSE}  # of <it>, whose partner is elsewhere
+CONTEXT = "x-context"  # the type of the property that tells equal texts apart
+TEXT = "x-text"  # the type of marks that were found in a text, such as %s
+
+
+class Unit(NamedTuple):
+    """A text and its translation."""
+
+    source: Marked
+    target: Marked
+    context: str = ""  # as that of a segment
+    origin: str = ""  # who made the translation
+
+
+def read_units(path: Path, source_language: str, target_language: str) -> Iterator[Unit]:
+    """Yield the units of a file that have both languages; en matches en-US.
+
+    If several texts of a unit match, one in just the language comes first. A language that is not
+    known, "", is that of the first text that remains.
+
+    Raises:
+        NmtError: with the name of the file and the line, for what is not TMX or is refused.
+    """
+    try:
+        with path.open("rb") as stream:
+            for node in Units("tmx", ("tu",)).read(stream):
+                unit = unit_of(node, source_language, target_language)
+                if unit is not None:
+                    yield unit
+    except OSError as error:
+        raise NmtError(f"{path} cannot be read: {error.strerror}; check its path") from error
+    except NmtError as error:
+        raise NmtError(f"{path}: {error}") from error
+
+
+def unit_of(node: Node, source_language: str, target_language: str) -> Unit | None:
+    """Return a unit in two languages; None if one of them is missing or empty."""
+    variants = [*node.named("tuv")]
+    languages = [source_language, target_language]
+    found: list[Node | None] = [None, None]
+    for side in sorted((0, 1), key=lambda side: not languages[side]):  # the known one first
+        left = [each for each in variants if all(each is not other for other in found)]
+        place = variant_in([language_of(each.attributes) for each in left], languages[side])
+        found[side] = None if place is None else left[place]
+    source, target = found
+    if source is None or target is None:
+        return None
+    source_text, target_text = (
+        next(map(marked_of, each.named("seg")), Marked("")) for each in (source, target)
+    )
+    if not source_text.text.strip() or not target_text.text.strip():
+        return None
+    contexts = (
+        each.text() for each in node.named("prop") if each.attributes.get("type") == CONTEXT
+    )
+    notes = (each.text() for each in node.named("note"))
+    return Unit(source_text, target_text, next(contexts, ""), next(notes, ""))
+
+
+def variant_in(languages: Sequence[str], language: str) -> int | None:
+    """Return which text is in a language: in just this one, else in one of its forms.
+
+    languages: of the texts, as `language_of` gives them. language: "" for any.
+    """
+    wanted = normal(language)
+    for place, code in enumerate(languages):
+        if code == wanted or not wanted:
+            return place
+    for place, code in enumerate(languages):
+        if primary(code) == primary(wanted):
+            return place
+    return None
+
+
+def language_of(attributes: dict[str, str]) -> str:
+    """Return the language that an element states, in small letters."""
+    found = next((attributes[name] for name in LANGUAGE_NAMES if name in attributes), "")
+    return normal(found)
+
+
+@lru_cache(maxsize=1000)
+def normal(language: str) -> str:
+    """Return a code in small letters, its parts with hyphens between them."""
+    return language.lower().replace("_", "-")
+
+
+def marked_of(seg: Node) -> Marked:
+    """Return the text of a segment; its inline elements are marks that show their content."""
+    texts: list[str] = []
+    marks: list[Mark] = []
+    length = 0
+    stack: list[Node | str] = [*reversed(seg.children)]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, str):
+            text = part
+        elif part.name in KINDS or part.name == "it":
+            text = part.text() or shown(part)
+            kind = KINDS.get(part.name) or POSITIONS.get(part.attributes.get("pos", ""), Kind.ALONE)
+            is_text = part.attributes.get("type") == TEXT
+            marks.append(Mark(length, length + len(text), kind, is_text))
+        else:  # <hi>: words that are only highlighted
+            stack.extend(reversed(part.children))
+            continue
+        texts.append(text)
+        length += len(text)
+    return Marked("".join(texts), tuple(marks))
+
+
+def shown(node: Node) -> str:
+    """Return how a text shows a mark without content."""
+    number = node.attributes.get("x") or node.attributes.get("i", "")
+    return f"{{{node.name}{number}}}"
+
+
+UNKNOWN = "und"  # the code of a language that is not known
+
+
+def write_units(
+    path: Path, units: Iterable[Unit], source_language: str, target_language: str
+) -> None:
+    """Write a memory, whole or not at all.
+
+    Units with characters that XML cannot hold are left out.
+    """
+    source, target = source_language or UNKNOWN, target_language or UNKNOWN
+    with atomic_path(path) as partial, partial.open("w", encoding="utf-8") as file:
+        file.write(
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            '<!DOCTYPE tmx SYSTEM "tmx14.dtd">\n'
+            '<tmx version="1.4">\n'
+            f'<header creationtool="nmt" creationtoolversion="{version()}" segtype="block"'
+            f' o-tmf="nmt" adminlang="en" srclang="{escape_attribute(source)}"'
+            ' datatype="plaintext"/>\n<body>\n'
+        )
+        file.writelines(written(unit, source, target) for unit in units if is_writable(unit))
+        file.write("</body>\n</tmx>\n")
+
+
+def version() -> str:
+    """Return the version of this program."""
+    from nmt import __version__
+
+    return __version__
+
+
+def is_writable(unit: Unit) -> bool:
+    """Return whether XML can hold all characters of a unit."""
+    texts = (unit.source.text, unit.target.text, unit.context, unit.origin)
+    return not any(map(FORBIDDEN.search, texts))
+
+
+def written(unit: Unit, source_language: str, target_language: str) -> str:
+    """Return a unit as TMX."""
+    note = f"<note>{escape_text(unit.origin)}</note>\n" if unit.origin else ""
+    context = escape_text(unit.context)
+    prop = f'<prop type="{CONTEXT}">{context}</prop>\n' if unit.context else ""
+    numbers = {text: number for number, text in enumerate(unit.source.mark_texts(), 1)}
+    source, target = seg(unit.source, numbers), seg(unit.target, numbers)
+    return (
+        f"<tu>\n{note}{prop}"
+        f'<tuv xml:lang="{escape_attribute(source_language)}"><seg>{source}</seg></tuv>\n'
+        f'<tuv xml:lang="{escape_attribute(target_language)}"><seg>{target}</seg></tuv>\n</tu>\n'
+    )
+
+
+def seg(text: Marked, numbers: dict[str, int]) -> str:
+    """Return a text as the content of <seg>; numbers: of the marks of the source, by their texts.
+
+    Equal marks of source and target have the same `x`; the tags of a pair have the same `i`.
+    """
+    pairs = text.partners()
+    parts = []
+    number = 0
+    for part, is_mark in text.parts():
+        escaped = escape_text(part)
+        if not is_mark:
+            parts.append(escaped)
+            continue
+        mark = text.marks[number]
+        x = f' x="{numbers[part]}"' if part in numbers else ""
+        pair = min(number, pairs.get(number, number)) + 1
+        if mark.kind is Kind.ALONE:
+            kind = f' type="{TEXT}"' if mark.is_text else ""
+            parts.append(f"<ph{x}{kind}>{escaped}</ph>")
+        elif number not in pairs:
+            position = "begin" if mark.kind is Kind.OPEN else "end"
+            parts.append(f'<it pos="{position}"{x}>{escaped}</it>')
+        elif mark.kind is Kind.OPEN:
+            parts.append(f'<bpt i="{pair}"{x}>{escaped}</bpt>')
+        else:
+            parts.append(f'<ept i="{pair}">{escaped}</ept>')
+        number += 1
+    return "".join(parts)
+
+
+LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
+
+
+def read(content: bytes, options: Options) -> Document:
+    """Return the document of a TMX file; its source is in the language of the model, or its own."""
+    xml = read_xml(content)
+    if xml.root.name != "tmx":
+        raise NmtError(
+            f"{xml.place(xml.root.begin)}: the root is <{xml.root.name[:40]}>, but that of TMX is"
+            " <tmx>; name the right format with --format"
+        )
+    document = BilingualDocument(xml, Slots(options), escape_text)
+    header = xml.root.child("header")
+    own = header.attributes.get("srclang", "") if header is not None else ""
+    source_language = options.source_language or ("" if own == "*all*" else own)
+    for unit in xml.root.all("tu"):
+        add_unit(document, xml, unit, source_language)
+    return document
+
+
+def add_unit(
+    document: BilingualDocument, xml: XmlFile, unit: Element, source_language: str
+) -> None:
+    """Add a unit, if it needs a translation."""
+    options = document.slots.options
+    variants = [each for each in unit.elements("tuv") if each.child("seg") is not None]
+    languages = [language_in(each) for each in variants]
+    source_place = variant_in(languages, source_language)
+    if source_place is None:
+        return
+    others = [place for place in range(len(variants)) if place != source_place]
+    language = options.target_language
+    found = variant_in([languages[place] for place in others], language) if language else None
+    source = variants[source_place].child("seg")
+    target = variants[others[found]].child("seg") if found is not None else None
+    if source is None or (target and target.text().strip() and not options.translates_all):
+        return
+    contexts = (
+        each.text() for each in unit.elements("prop") if each.attributes.get("type") == CONTEXT
+    )
+    context = next(contexts, unit.attributes.get("tuid", ""))
+    slot = document.slots.add(marked(xml, source, code_of), xml.place(source.begin), context)
+
+    def edits(contents: Sequence[str]) -> list[Edit]:
+        if target is not None:
+            return [content_edit(xml, target, contents[0])]
+        space = space_before(xml, variants[source_place])
+        code = escape_attribute(language or UNKNOWN)
+        text = f'{space}<tuv xml:lang="{code}"><seg>{contents[0]}</seg></tuv>'
+        return [Edit(variants[-1].end, variants[-1].end, text)]
+
+    document.targets.append(Target(((slot,),), edits))
+
+
+def language_in(variant: Element) -> str:
+    """Return the language of a text of a unit, in small letters."""
+    return normal(variant.attributes.get(LANGUAGE, variant.attributes.get("lang", "")))
+
+
+def code_of(element: Element) -> Code:
+    """Return the role of an inline element."""
+    key = element.attributes.get("i", "")
+    roles = {"hi": Role.PAIR, "bpt": Role.BEGIN, "ept": Role.END}
+    role = roles.get(element.name, Role.WHOLE)
+    return Code(role, "hi" if role is Role.PAIR else key)

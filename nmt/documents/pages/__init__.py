@@ -1,0 +1,1 @@
+"""Pages: HTML and Markdown, also with the code of templates."""

@@ -1,0 +1,225 @@
+"""Cut HTML into tags, texts and what stays as it is.
+
+The tokens together are the text, whatever it holds. The time grows with the length of the text, not
+with its square: clients of a server choose texts.
+"""
+
+import re
+from collections.abc import Iterator
+from enum import Enum
+from functools import cache
+from typing import NamedTuple
+
+
+def names(words: str) -> frozenset[str]:
+    """Return the names in a text with spaces between them."""
+    return frozenset(words.split())
+
+
+# Parts of a sentence. What is not named here divides texts, as <p> and unknown elements do.
+INLINE = names(
+    "a abbr acronym b bdi bdo big blink cite data del dfn em font i ins mark nobr output q rb rp rt"
+    " ruby s slot small span strike strong sub sup time tt u"
+    " br img input wbr"
+)
+VOID = names("area base br col embed hr img input link meta param source track wbr")
+VOID_INLINE = VOID & INLINE
+
+# Elements that stay as they are, in a sentence ...
+OPAQUE_INLINE = names("code kbd math samp svg tt var")
+NO_WORD = names("svg")  # ... though not as words of it
+# ... and elsewhere.
+RAW_TEXT = names("iframe noembed noframes script style textarea xmp")  # holds no tags
+OPAQUE_BLOCKS = RAW_TEXT | names("noscript pre template")
+OPAQUE = OPAQUE_INLINE | OPAQUE_BLOCKS
+WORDS = OPAQUE_INLINE | (INLINE - VOID)  # stand in a sentence if they stay as they are
+
+HEADINGS = names("h1 h2 h3 h4 h5 h6 title")
+LABELS = names("button label legend option title")  # never several sentences
+
+# Attributes that people read, on any element and on some.
+READ = names("alt aria-description aria-label placeholder title")
+READ_ON = {
+    "optgroup": names("label"),
+    "option": names("label"),
+    "track": names("label"),
+    "table": names("summary"),
+}
+BUTTONS = names("button reset submit")  # types of <input> that show their value
+READ_META = names(
+    "description keywords og:title og:description og:image:alt twitter:title twitter:description"
+    " twitter:image:alt"
+)
+
+
+BEGINS_MARKUP = re.compile(r"<(?=/?[a-zA-Z]|!|\?)")
+# A declaration, an instruction, or a tag. As in HTML, a quotation mark begins a value only after
+# "=", so that an apostrophe elsewhere does not swallow the text.
+MARKUP = re.compile(r"<[!?][^>]*>|</?[a-zA-Z](?>[^>=]|=\s*+(?:\"[^\"]*\"|'[^']*')?)*+>")
+NAME = re.compile(r"</?([a-zA-Z][^\s/>]*)")
+ATTRIBUTE = re.compile(
+    r"([^\s/>=\"'][^\s/>=]*+)(?:\s*+=\s*+(?:\"([^\"]*)\"|'([^']*)'|([^\s>\"'][^\s>]*)))?"
+)
+# Sections that end at more than ">", by how they begin. "<?xml:namespace ... />" is none of them.
+SECTIONS = (
+    (re.compile(r"<!--"), re.compile(r"--!?>")),
+    (re.compile(r"<!\[CDATA\["), re.compile(r"]]>")),
+    (re.compile(r"<\?xml[\s-]"), re.compile(r"\?>")),
+)
+
+
+SCRIPT = re.compile(r"<!--(?!-?>)|-->|<(/?)script(?=[\s/>])[^<>]*>?", re.IGNORECASE)
+
+
+class What(Enum):
+    """The kind of a part of a page."""
+
+    TEXT = "text"
+    START = "start tag"
+    END = "end tag"
+    ELEMENT = "an element that stays as it is, with its tags"
+    COMMENT = "a comment, a declaration, an instruction or a CDATA section"
+
+
+class Token(NamedTuple):
+    """A part of a page."""
+
+    what: What
+    begin: int  # of its characters in the text
+    end: int
+    name: str = ""  # of the element, in lower case
+    tag_end: int = 0  # of an element: where its start tag ends; 0: its attributes stay too
+
+
+class Attribute(NamedTuple):
+    """An attribute of a tag."""
+
+    name: str  # in lower case
+    value: str  # as it is written, without quotation marks
+    begin: int  # of the value with its quotation marks, in the tag
+    end: int
+
+
+def attributes(tag: str) -> list[Attribute]:
+    """Return the attributes of a start tag that have a value."""
+    name = NAME.match(tag)
+    found = []
+    for each in ATTRIBUTE.finditer(tag, name.end() if name else 0, len(tag) - 1):
+        group = each.lastindex or 1
+        if group > 1:
+            quotes = int(group < 4)
+            found.append(
+                Attribute(
+                    each[1].lower(),
+                    each[group],
+                    each.start(group) - quotes,
+                    each.end(group) + quotes,
+                )
+            )
+    return found
+
+
+def scan(text: str) -> Iterator[Token]:
+    """Yield the parts of a page in order; none is empty. A tag that never ends is text."""
+    place = 0
+    endless: set[str] = set()  # names of elements whose end was looked for in vain
+    while begin := BEGINS_MARKUP.search(text, place):
+        token = markup(text, begin.start())
+        if token is None:
+            break  # no markup ends after this
+        if token.begin > place:
+            yield Token(What.TEXT, place, token.begin)
+        yield token
+        place = token.end
+        # In a title, "<" begins no tag. XHTML may have an empty one, <title/>.
+        is_title = token.name == "title" and token.what is What.START
+        is_open = is_title and not text.endswith("/>", token.begin, token.end)
+        if is_open and "title" not in endless:
+            end = end_tag("title").search(text, place)
+            if end is None:
+                endless.add("title")
+            elif end.start() > place:
+                yield Token(What.TEXT, place, end.start())
+                place = end.start()
+    if place < len(text):
+        yield Token(What.TEXT, place, len(text))
+
+
+def markup(text: str, begin: int) -> Token | None:
+    """Return the tag, comment or whole element that begins at a place; None if it never ends."""
+    for first, last in SECTIONS:
+        if first.match(text, begin):
+            # Right after "<!", as "<!-->" is a comment too.
+            found = last.search(text, begin + 2)
+            return Token(What.COMMENT, begin, found.end() if found else len(text))
+    tag = MARKUP.match(text, begin)
+    if tag is None:
+        return None
+    named = NAME.match(tag[0])
+    if named is None:
+        return Token(What.COMMENT, begin, tag.end())
+    name = named[1].lower().rstrip("\"'")
+    if tag[0].startswith("</"):
+        return Token(What.END, begin, tag.end(), name)
+    is_fixed = stays(tag[0])
+    if not is_fixed and name not in OPAQUE:
+        return Token(What.START, begin, tag.end(), name)
+    if tag[0].endswith("/>") or name in VOID:
+        end = tag.end()
+    else:
+        end = end_of_element(text, name, tag.end())
+    return Token(What.ELEMENT, begin, end, name, 0 if is_fixed else tag.end())
+
+
+def stays(tag: str) -> bool:
+    """Return whether the author of a page says that an element is not translated."""
+    lowered = tag.lower()
+    if "translate" not in lowered:
+        return False
+    return any(
+        (each.name == "translate" and each.value.lower() == "no")
+        or (each.name == "class" and "notranslate" in each.value.split())
+        for each in attributes(tag)
+    )
+
+
+@cache
+def end_tag(name: str) -> "re.Pattern[str]":
+    """Return the expression for the end tag of an element that holds no tags."""
+    return re.compile(rf"</{re.escape(name)}(?=[\s/>])[^<>]*>", re.IGNORECASE)
+
+
+def end_of_script(text: str, place: int) -> int:
+    """Return where a script ends: as in HTML, not in a script within a comment, <!--<script>."""
+    is_in_comment = is_in_script = False
+    for each in SCRIPT.finditer(text, place):
+        if each[0].startswith("<!"):
+            is_in_comment = True
+        elif each[0] == "-->":
+            is_in_comment = is_in_script = False
+        elif not each[1]:
+            is_in_script = is_in_comment
+        elif not is_in_script:
+            return each.end()
+        else:
+            is_in_script = False
+    return len(text)
+
+
+def end_of_element(text: str, name: str, place: int) -> int:
+    """Return where an element ends whose start tag ends at a place.
+
+    An element that is never closed ends with the text.
+    """
+    if name == "script":
+        return end_of_script(text, place)
+    if name in RAW_TEXT:
+        found = end_tag(name).search(text, place)
+        return found.end() if found else len(text)
+    tags = re.compile(rf"<(/?){re.escape(name)}(?=[\s/>])[^<>]*>", re.IGNORECASE)
+    depth = 1
+    for each in tags.finditer(text, place):
+        depth += -1 if each[1] else (0 if each[0].endswith("/>") else 1)
+        if not depth:
+            return each.end()
+    return len(text)

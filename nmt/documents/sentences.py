@@ -1,0 +1,169 @@
+"""Split a paragraph into sentences, and join their translations with the target's spacing.
+
+The package sentencex finds the ends of sentences. It knows the abbreviations of many languages; an
+unknown language has the rules of English. It reads the text without its tags, and with a word in
+place of other marks.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
+from nmt.decoding.translator.odd_input import has_words
+from nmt.documents.registry import missing
+from nmt.documents.style import Span, readable
+from nmt.text.languages import primary, writes_spaces
+
+UNKNOWN = "en"  # the language whose rules hold where none is known
+WINDOW = 4000  # characters that sentencex reads at a time
+
+
+class Paragraph(NamedTuple):
+    """A text and its sentences; spaces and line breaks stand before, between and after them."""
+
+    texts: tuple[Marked, ...]
+    gaps: tuple[Marked, ...]  # one more than texts
+
+    @property
+    def sentences(self) -> list[Marked]:
+        """Sentences that have words; a tag whose partner is in another one is a mark alone."""
+        return [with_lone_tags(each) for each in self.texts if is_translated(each)]
+
+    def join(self, translations: Sequence[Marked], source: str, target: str) -> Marked:
+        """Return the translation of the paragraph.
+
+        translations: one of each of `sentences`. source, target: their languages. If only one of
+        them has spaces between sentences, those of the paragraph are left out, or one is added
+        where there is none. A line break stays.
+        """
+        remaining = iter(translations)
+        texts = [self.gaps[0]]
+        was_translated = False
+        for text, gap in zip(self.texts, self.gaps[1:], strict=True):
+            is_now = is_translated(text)
+            if was_translated and is_now:
+                texts[-1] = respaced(texts[-1], source, target)
+            texts += [with_kinds_of(text, next(remaining)) if is_now else text, gap]
+            was_translated = is_now
+        return joined(texts)
+
+
+def split(source: Marked, language: str, *, is_one: bool = False) -> Paragraph:
+    """Return the sentences of a paragraph, and what stands between them.
+
+    No mark is cut. An opening tag belongs to the sentence after it, a closing tag to the sentence
+    before it. The time is linear in the length. is_one: there is one sentence.
+
+    Raises:
+        NmtError: if sentencex is not installed.
+    """
+    read = readable(source)
+    if not read.text.strip():
+        return Paragraph((), (source,))
+    ends = [] if is_one or not is_translated(source) else sentence_ends(read.text, language)
+    spans = read.spans(ends)
+    tags = [each for each in source.marks if each.kind is not Kind.ALONE]
+    begin, end = spans[0].begin, spans[-1].end
+    before = tags_within(tags, 0, begin)
+    after = tags_within(tags, end, len(source.text))
+    gaps = [
+        Span(0, before[0].begin if before else begin),
+        *(inner_gap(tags, each.end, following.begin) for each, following in pairwise(spans)),
+        Span(after[-1].end if after else end, len(source.text)),
+    ]
+    texts = (source.slice(gap.end, following.begin) for gap, following in pairwise(gaps))
+    return Paragraph(tuple(texts), tuple(source.slice(*gap) for gap in gaps))
+
+
+def is_translated(text: Marked) -> bool:
+    """Return whether a text has words outside its marks."""
+    return has_words(text.without_marks())
+
+
+SPACES = re.compile(r"(?![\x00-\x7f])\s")
+
+
+def sentence_ends(text: str, language: str) -> list[int]:
+    """Return where sentences end in a text, in order; the space after them belongs to them.
+
+    The time of sentencex is quadratic in the length of a text without spaces, so that it reads a
+    window at a time. The next window begins with the last sentence of the one before.
+    """
+    try:
+        from sentencex import get_sentence_boundaries
+    except ImportError as error:
+        raise missing("splitting sentences", "sentencex") from error
+    # Half of a surrogate pair, which JSON may hold, cannot be encoded. "?" is as long.
+    text = text.encode("utf-8", "replace").decode()
+    code = primary(language) or UNKNOWN
+    ends, begin = [], 0
+    while begin < len(text):
+        part = text[begin : begin + WINDOW]
+        try:
+            window = get_sentence_boundaries(code, part)
+        except BaseException as error:
+            # Of sentencex 1.0.32, at a space of two bytes beside a quotation mark; it has no other
+            # class. With plain spaces, which are as long, the text can be read.
+            if type(error).__name__ != "PanicException":
+                raise
+            window = get_sentence_boundaries(code, SPACES.sub(" ", part))
+        inner = [begin + int(each["end_index"]) for each in window[:-1]]
+        ends += inner
+        is_last = begin + WINDOW >= len(text)
+        begin = inner[-1] if inner and not is_last else begin + WINDOW
+    return ends
+
+
+def inner_gap(tags: Sequence[Mark], begin: int, end: int) -> Span:
+    """Return what is between two sentences: all between two words, without the tags."""
+    found = tags_within(tags, begin, end)
+    begin = max((each.end for each in found if each.kind is Kind.CLOSE), default=begin)
+    return Span(begin, min((each.begin for each in found if each.begin >= begin), default=end))
+
+
+def tags_within(tags: Sequence[Mark], begin: int, end: int) -> Sequence[Mark]:
+    """Return the tags in a part of a text, from those of the text."""
+    first = bisect_left(tags, begin, key=lambda each: each.begin)
+    return tags[first : bisect_left(tags, end, first, key=lambda each: each.begin)]
+
+
+def respaced(gap: Marked, source: str, target: str) -> Marked:
+    """Return the gap between two translated sentences from that of their sources."""
+    has_spaces = writes_spaces(target)
+    if has_spaces == writes_spaces(source) or gap.marks or "\n" in gap.text:
+        return gap
+    return Marked(gap.text or " ") if has_spaces else Marked("")
+
+
+def lone_tags(text: Marked) -> set[Mark]:
+    """Return the tags of a text whose partners are not in it."""
+    pairs = text.partners()
+    return {
+        mark
+        for number, mark in enumerate(text.marks)
+        if mark.kind is not Kind.ALONE and number not in pairs
+    }
+
+
+def with_lone_tags(text: Marked) -> Marked:
+    """Return a sentence whose tags without a partner are marks alone."""
+    lone = lone_tags(text)
+    marks = (each._replace(kind=Kind.ALONE) if each in lone else each for each in text.marks)
+    return Marked(text.text, tuple(marks))
+
+
+def with_kinds_of(source: Marked, translation: Marked) -> Marked:
+    """Return the translation of a sentence whose lone tags are tags again."""
+    lone = {source.text[each.begin : each.end]: each.kind for each in lone_tags(source)}
+    if not lone:
+        return translation
+    marks = (
+        each._replace(kind=lone.get(translation.text[each.begin : each.end], each.kind))
+        if each.kind is Kind.ALONE
+        else each
+        for each in translation.marks
+    )
+    return Marked(translation.text, tuple(marks))

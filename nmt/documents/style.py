@@ -1,0 +1,459 @@
+"""Give a translation the final mark and the capitals that its source asks for."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
+from typing import NamedTuple
+
+from nmt.decoding.translator.marked import Edit, Kind, Marked
+from nmt.documents.document import Options, Segment
+from nmt.text.languages import is_language, primary
+
+# Read in place of a mark that stands alone. A word with a capital may begin a sentence.
+WORD_STAND_IN, NUMBER_STAND_IN, BREAK_STAND_IN = "Xx", "1", "\n"
+NUMBER_MARK = re.compile(r"%[\d.]*[dif]")
+BREAK_MARK = re.compile(r"\s*\n\s*|<br\b[^>]*>", re.IGNORECASE)
+
+
+class Span(NamedTuple):
+    """A part of a text."""
+
+    begin: int
+    end: int
+
+
+class Readable(NamedTuple):
+    """A text without tags, and which part of the source each of its characters stands for."""
+
+    source: Marked
+    text: str
+    begins: list[int]
+    ends: list[int]
+    is_mark: bytearray  # 1 for characters that are read in place of a mark
+
+    def spans(self, ends: Sequence[int]) -> list[Span]:
+        """Return the sentences in the source, from their ends in the text, without outer spaces."""
+        spans, begin = [], 0
+        for end in [*ends, len(self.text)]:
+            sentence = self.text[begin:end]
+            if sentence.strip():
+                first = begin + len(sentence) - len(sentence.lstrip())
+                last = begin + len(sentence.rstrip()) - 1
+                spans.append(Span(self.begins[first], self.ends[last]))
+            begin = end
+        return spans
+
+    def changed(self, changes: Mapping[int, str]) -> Marked:
+        """Return the source with texts in place of characters; none of them stands for a mark."""
+        edits = (
+            Edit(self.begins[each], self.ends[each], changes[each]) for each in sorted(changes)
+        )
+        return self.source.edited(edits)
+
+
+def readable(source: Marked) -> Readable:
+    """Return a text without tags, and with a word in place of other marks."""
+    read: list[str] = []
+    begins: list[int] = []
+    ends: list[int] = []
+    is_mark = bytearray()
+    marks = {each.begin: each for each in source.marks}
+    end = 0
+    for part, is_marked in source.parts():
+        begin, end = end, end + len(part)
+        if not is_marked:
+            read.append(part)
+            begins += range(begin, end)
+            ends += range(begin + 1, end + 1)
+            is_mark += bytes(len(part))
+        elif marks[begin].kind is Kind.ALONE:
+            read.append(stand_in(part))
+            begins += [begin] * len(read[-1])
+            ends += [end] * len(read[-1])
+            is_mark += bytes([True]) * len(read[-1])
+    return Readable(source, "".join(read), begins, ends, is_mark)
+
+
+def stand_in(mark: str) -> str:
+    """Return what is read in place of a mark that stands alone."""
+    if BREAK_MARK.fullmatch(mark):
+        return BREAK_STAND_IN
+    is_number = any(map(str.isdigit, mark)) and not any(map(str.isalpha, mark))
+    return NUMBER_STAND_IN if is_number or NUMBER_MARK.fullmatch(mark) else WORD_STAND_IN
+
+
+STOP, QUESTION, EXCLAMATION, COLON = "stop", "question", "exclamation", "colon"
+SEMICOLON, COMMA, ELLIPSIS = "semicolon", "comma", "ellipsis"
+KINDS = {
+    **dict.fromkeys(".。．।۔։።။។", STOP),
+    **dict.fromkeys("?？؟\u037e፧", QUESTION),
+    **dict.fromkeys("!！", EXCLAMATION),
+    **dict.fromkeys(":：፥", COLON),
+    **dict.fromkeys(";；؛\u0387", SEMICOLON),
+    **dict.fromkeys(",，、،፣", COMMA),
+    **dict.fromkeys(["…", "……", "...", "...."], ELLIPSIS),
+}
+MARK_CHARACTERS = frozenset("".join(KINDS))
+PLAIN = {STOP: ".", QUESTION: "?", EXCLAMATION: "!", COLON: ":", SEMICOLON: ";", COMMA: ","}
+WIDE = {STOP: "。", QUESTION: "？", EXCLAMATION: "！", COLON: "：", SEMICOLON: "；"}
+ARABIC = {QUESTION: "؟", SEMICOLON: "؛", COMMA: "،"}
+# Where the marks of a language differ from the plain ones. Thai and Lao have no full stop;
+# French has spaces before some marks.
+MARKS_OF = {
+    "zh": WIDE | {COMMA: "，"},
+    "yue": WIDE | {COMMA: "，"},
+    "ja": WIDE | {COMMA: "、"},
+    "ar": ARABIC,
+    "fa": ARABIC,
+    "ps": ARABIC,
+    "ur": ARABIC | {STOP: "۔"},
+    "hi": {STOP: "।"},
+    "bn": {STOP: "।"},
+    "ne": {STOP: "।"},
+    "el": {QUESTION: ";", SEMICOLON: "\u0387"},
+    "hy": {STOP: "։"},
+    "am": {STOP: "።", SEMICOLON: "፤", COMMA: "፣"},
+    "my": {STOP: "။"},
+    "km": {STOP: "។"},
+    "fr": {
+        COLON: "\u00a0:",
+        **{kind: f"\u202f{PLAIN[kind]}" for kind in (SEMICOLON, EXCLAMATION, QUESTION)},
+    },
+    "th": {STOP: ""},
+    "lo": {STOP: ""},
+}
+ONLY_WIDE = ("zh", "yue", "ja")
+# In these languages, a question also begins with a mark.
+BEGIN_MARKS = {QUESTION: "¿", EXCLAMATION: "¡"}
+WITH_BEGIN_MARKS = ("es", "ast", "gl")
+CLOSERS = "\"'”“’‘»«)]}）」』"
+SPACES = " \u00a0\u202f"
+# A full stop after one of these, or a single letter, or a word with another one, may belong to it.
+ABBREVIATED = (
+    "etc inc ltd corp jr sr vs al approx dr mr mrs st pp vol ca usw bzw nr str abb ff dgl evtl ggf"
+    " enz bv nl itd itp np tzn atd apod tj stb osv mfl jne ym ecc cfr sig núm págs pág ud uds др пр"
+)
+ABBREVIATIONS = frozenset(ABBREVIATED.split())
+LAST_WORD = re.compile(r"[\w.]*\w\Z")
+
+
+class End(NamedTuple):
+    """How a text ends."""
+
+    kind: str  # of its last mark; "": no mark
+    begin: int  # of the mark
+    end: int
+
+    def mark(self, read: Readable) -> str:
+        """Return the mark."""
+        return read.text[self.begin : self.end]
+
+
+def with_final_mark_of(language: str, source: Marked, translation: Marked) -> Marked:
+    """Return a translation that ends with the mark of its source, in the form of its language.
+
+    It stays as it is where the end is not clear: after an abbreviation, within quotation marks or
+    brackets, for several marks in a row. A question mark is neither taken away nor replaced.
+    """
+    source_read, read = readable(source), readable(translation)
+    wanted, found = end_of(source_read, ""), end_of(read, primary(language))
+    if wanted is None or found is None:
+        return translation
+    form = form_of(wanted, source_read, language)
+    if not wanted.kind:
+        is_kept = is_ordinal(source_read, read, found) or not found.kind
+    elif wanted.kind == found.kind:
+        is_plain = found.mark(read) == PLAIN.get(found.kind) and primary(language) not in ONLY_WIDE
+        is_kept = is_plain or not form or found.mark(read) == form
+    else:
+        begin_mark = BEGIN_MARKS.get(wanted.kind, "")
+        is_kept = primary(language) in WITH_BEGIN_MARKS and begin_mark not in read.text
+    if is_kept or (found.kind != wanted.kind and stays(found, read)):
+        return translation
+    return replaced(read, found, form) if found.kind else added(source_read, wanted, read, form)
+
+
+def stays(end: End, read: Readable) -> bool:
+    """Return whether the last mark of a translation is not replaced by that of a source."""
+    return end.kind == QUESTION or (end.kind == EXCLAMATION and "¡" in read.text)
+
+
+def end_of(read: Readable, language: str) -> End | None:
+    """Return how a text ends; None if it is not clear."""
+    text = read.text.rstrip()
+    run = sum(1 for _ in takewhile(MARK_CHARACTERS.__contains__, reversed(text)))
+    begin = len(text) - run
+    if not text[:begin]:
+        return None
+    if not run:
+        is_inner = text[-1] in CLOSERS and text[-2:-1] in MARK_CHARACTERS
+        return None if is_inner else End("", begin, begin)
+    kind = KINDS.get(text[begin:], "")
+    if language == "el" and text[begin:] == ";":
+        kind = QUESTION
+    word = LAST_WORD.search(text, max(0, begin - 20), begin)
+    is_abbreviation = word is not None and may_have_stop(word[0])
+    if not kind or (kind == STOP and is_abbreviation):
+        return None
+    return End(kind, begin, len(text))
+
+
+def may_have_stop(word: str) -> bool:
+    """Return whether a full stop after a word may belong to it: in z.B., etc. and J."""
+    is_letter = len(word) == 1 and word.lower() != word.upper()
+    is_number = word.replace(".", "").isdigit()
+    return is_letter or word.lower() in ABBREVIATIONS or ("." in word and not is_number)
+
+
+def form_of(end: End, source: Readable, language: str) -> str:
+    """Return the mark of a language for the end of a source; "" if it has none."""
+    if end.kind in ("", ELLIPSIS):
+        return end.mark(source)
+    return MARKS_OF.get(primary(language), PLAIN).get(end.kind, PLAIN[end.kind])
+
+
+def is_ordinal(source: Readable, read: Readable, end: End) -> bool:
+    """Return whether the full stop of a translation may make an ordinal of a number."""
+    is_number = read.text[end.begin - 1].isdigit() and not read.is_mark[end.begin - 1]
+    return end.kind == STOP and is_number and not source.text.rstrip()[-1].isdigit()
+
+
+def replaced(read: Readable, end: End, mark: str) -> Marked:
+    """Return a text with another mark at its end; the space before the mark goes too."""
+    changes = dict.fromkeys(range(end.begin, end.end), "")
+    place = end.begin
+    changes[place] = mark
+    while read.text[place - 1] in SPACES and not read.is_mark[place - 1]:
+        place -= 1
+        changes[place] = ""
+    return read.changed(changes)
+
+
+def added(source: Readable, wanted: End, read: Readable, mark: str) -> Marked:
+    """Return a text with a mark after its last word, inside of the tags if the source has it so."""
+    place = read.ends[len(read.text.rstrip()) - 1]
+    is_after_tag = source.begins[wanted.begin] > source.ends[wanted.begin - 1]
+    for tag in read.source.marks if is_after_tag else ():
+        if tag.begin == place and tag.kind is Kind.CLOSE:
+            place = tag.end
+    return read.source.edited([Edit(place, place, mark)])
+
+
+ENGLISH = "en"
+WORD = re.compile(r"\w+(?:['’]\w+)*")
+# Words that a title in English does not write with capitals.
+SMALL_WORDS = (
+    "a an and as at but by for from if in into nor of on onto or over per so the to up via vs with"
+)
+SMALL = frozenset(SMALL_WORDS.split())
+TITLE_SHARE = 0.75  # of the other words after the first that have a capital in a title
+# Words that English writes with a capital wherever they stand. "May" and "March" are words too.
+CAPITAL_WORDS = (
+    "Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February April June July"
+    " August September October November December English German French Spanish Italian Portuguese"
+    " Dutch Polish Czech Russian Ukrainian Chinese Japanese Korean Arabic Hindi Turkish Greek Latin"
+    " Europe European America American Africa African Asia Asian Unicode"
+)
+ALWAYS_CAPITAL = frozenset(CAPITAL_WORDS.split())
+SENTENCE_END = ".!?:\u2026"
+LONG_WORD = 5  # letters; shorter ones in capitals may be abbreviations: FAQ, HTTP API
+SHORTEST_NAME = 3  # letters of a word in small letters that both languages have, as npm
+# Languages that write other words than names with capitals.
+CAPITAL_NOUNS = ("de", "lb", "nds", "gsw")
+WITHOUT_CAPITALS = ("ka",)  # Georgian capitals are for decoration
+TURKIC = ("tr", "az")  # with i and ı
+ACUTE = "\u0301"  # not written above Greek capitals
+
+
+def names_of(texts: Iterable[Marked]) -> frozenset[str]:
+    """Return the words that the sentences of a file write with a capital more often than without.
+
+    The first words of sentences do not count. texts: the paragraphs of a file, without headings.
+    """
+    capitals: Counter[str] = Counter()
+    for text in texts:
+        read = readable(text)
+        for word in WORD.finditer(read.text):
+            before = read.text[max(0, word.start() - 2) : word.start()]
+            if before[-1:] == " " and (before[:1].isalnum() or before[:1] in ",;"):
+                capitals[word[0].capitalize()] += 1 if word[0][0].isupper() else -1
+    return frozenset(word for word, count in capitals.items() if count > 0)
+
+
+def sentence_case(source: Marked, language: str, names: frozenset[str] = frozenset()) -> Marked:
+    """Return a heading as a sentence writes it: a title in English, and all in capitals in any.
+
+    Abbreviations, names in mixed case, and `names` keep their capitals in a title.
+    """
+    read = readable(source)
+    if is_in_capitals(read):
+        return lowered(read, language)
+    words = [each for each in WORD.finditer(read.text) if is_plain(each, read)]
+    others = [each[0] for each in words[1:] if each[0].lower() not in SMALL]
+    capitals = sum(each[0].isupper() for each in others)
+    if primary(language) != ENGLISH or not capitals or capitals < TITLE_SHARE * len(others):
+        return source
+    changes = {}
+    for word in words[1:]:
+        before = read.text[max(0, word.start() - 2) : word.start()].rstrip()
+        begins = before[-1:] in SENTENCE_END if before else False
+        keeps = word[0] in names or keeps_capital(word[0], language)
+        has_capital = word[0][0].isupper() and (word[0] == "A" or word[0][1:].islower())
+        if has_capital and not begins and not keeps:
+            changes[word.start()] = word[0][0].lower()
+    return read.changed(changes)
+
+
+def is_plain(word: re.Match[str], read: Readable) -> bool:
+    """Return whether a word has letters alone, and none of them stands for a mark."""
+    is_text = not any(read.is_mark[word.start() : word.end()])
+    return is_text and word[0].replace("'", "").replace("’", "").isalpha()
+
+
+def is_in_capitals(read: Readable) -> bool:
+    """Return whether a text outside its marks is in capitals, with a word that needs some letters.
+
+    FAQ and HTTP API are abbreviations, not words in capitals.
+    """
+    words = [each[0] for each in WORD.finditer(read.text) if is_plain(each, read)]
+    return all(map(str.isupper, words)) and max(map(len, words), default=0) >= LONG_WORD
+
+
+def lowered(read: Readable, language: str) -> Marked:
+    """Return a text in small letters, but for the first."""
+    small = read.text.lower()
+    changes: dict[int, str] = {}
+    is_first = True
+    for place, character in enumerate(read.text):
+        if read.is_mark[place] or not character.isupper():
+            continue
+        if not is_first:
+            # "İ" is two characters in small letters; a sigma at the end of a word is another one.
+            is_as_long = len(small) == len(read.text)
+            changes[place] = small[place] if is_as_long else character.lower()
+            if primary(language) in TURKIC:
+                changes[place] = {"I": "ı", "İ": "i"}.get(character, changes[place])
+        is_first = False
+    return read.changed(changes)
+
+
+def in_capitals(text: Marked, language: str) -> Marked:
+    """Return a text in capitals, without its marks."""
+    read = readable(text)
+    changes: dict[int, str] = {}
+    for place, character in enumerate(read.text):
+        if not read.is_mark[place] and character.islower():
+            changes[place] = capital_of(character, language)
+            if primary(language) == "el":
+                parts = unicodedata.normalize("NFD", changes[place]).replace(ACUTE, "")
+                changes[place] = unicodedata.normalize("NFC", parts)
+    return read.changed(changes)
+
+
+def capital_of(character: str, language: str) -> str:
+    """Return the capital of a small letter."""
+    return "İ" if character == "i" and primary(language) in TURKIC else character.upper()
+
+
+def with_case_of(source: Marked, translation: Marked, language: str, *, is_heading: bool) -> Marked:
+    """Return a translation in capitals as its source, or with the case of its first letter.
+
+    A capital is added unless the word is a name in mixed case or in small letters. It is taken away
+    only if no word of the source has one, and never in a language that writes nouns with capitals.
+    language: that of the translation.
+    """
+    source_read, read = readable(source), readable(translation)
+    if primary(language) in WITHOUT_CAPITALS:
+        return translation
+    if is_heading and is_in_capitals(source_read):
+        return in_capitals(translation, language)
+    source_word, found = first_word(source_read), first_word(read)
+    if source_word is None or found is None:
+        return translation
+    word, place = found[0], found.start()
+    if source_word[0][0].isupper() and word.islower():
+        is_name = len(word) >= SHORTEST_NAME and word in WORD.findall(source_read.text)
+        changes = {} if is_name else {place: capital_of(word[0], language)}
+        if changes and primary(language) == "nl" and word.startswith("ij"):
+            changes[place + 1] = "J"
+        return read.changed(changes)
+    has_capitals = any(map(str.isupper, source_read.source.without_marks()))
+    is_small = source_word[0][0].islower() and not has_capitals
+    has_capital = word[0].isupper() and (word == "A" or word[1:].islower())
+    if is_small and has_capital and not keeps_capital(word, language):
+        return read.changed({place: word[0].lower()})
+    return translation
+
+
+def first_word(read: Readable) -> re.Match[str] | None:
+    """Return the first word of a text; None if it is a number, or begins with a mark."""
+    found = WORD.search(read.text)
+    is_word = found is not None and found[0][0].isalpha()
+    return found if found and is_word and not read.is_mark[found.start()] else None
+
+
+def keeps_capital(word: str, language: str) -> bool:
+    """Return whether a language may write a word with a capital within a sentence."""
+    if primary(language) == ENGLISH:
+        return word in ALWAYS_CAPITAL or word[:2] in ("I", "I'", "I’")
+    return primary(language) in CAPITAL_NOUNS
+
+
+def before(
+    source: Marked, segment: Segment, options: Options, names: frozenset[str] = frozenset()
+) -> Marked:
+    """Return what a model reads of a segment: a heading in the case of a sentence.
+
+    source: its text, with all marks. names: words that keep their capitals (`casing.names_of`).
+    """
+    if not segment.is_heading:
+        return source
+    return sentence_case(source, options.source_language, names)
+
+
+def after_sentence(source: Marked, translation: Marked, options: Options) -> Marked:
+    """Return the translation of one of several sentences, with the end and the begin of its source.
+
+    `after` is for the whole segment then.
+    """
+    language = options.target_language
+    if not is_language(primary(language)) or translation == source:
+        return translation
+    translation = with_final_mark_of(language, source, translation)
+    return with_case_of(source, translation, language, is_heading=False)
+
+
+def after(source: Marked, translation: Marked, segment: Segment, options: Options) -> Marked:
+    """Return the translation of a segment as its language writes it.
+
+    source: the text of the file, not that of `before`. If the language of the translation is not
+    known, only outer white space is as in the source.
+    """
+    language = options.target_language
+    translation = with_outer_space_of(source, translation)
+    if not is_language(primary(language)) or translation == source:
+        return translation
+    translation = with_final_mark_of(language, source, translation)
+    return with_case_of(source, translation, language, is_heading=segment.is_heading)
+
+
+def with_outer_space_of(source: Marked, translation: Marked) -> Marked:
+    """Return a translation with the white space of its source at its begin and its end."""
+    if not translation.text.strip():
+        return translation
+    before, after = outer_space(source)
+    own_before, own_after = outer_space(translation)
+    length = len(translation.text)
+    return translation.edited(
+        [Edit(0, len(own_before), before), Edit(length - len(own_after), length, after)]
+    )
+
+
+def outer_space(text: Marked) -> tuple[str, str]:
+    """Return the white space at the begin and the end of a text, without that in marks."""
+    first = text.marks[0].begin if text.marks else len(text.text)
+    last = text.marks[-1].end if text.marks else 0
+    before, after = text.text[:first], text.text[last:]
+    return before[: len(before) - len(before.lstrip())], after[len(after.rstrip()) :]

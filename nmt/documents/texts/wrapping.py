@@ -1,0 +1,136 @@
+"""Columns that a text takes on a terminal, and lines that fit into a number of columns."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from nmt.decoding.translator.marked import Marked
+
+
+def width_of(text: str) -> int:
+    """Return the columns of a text: 2 for wide characters, none for those that combine."""
+    if text.isascii():
+        return len(text)
+    return sum(map(width_of_character, text))
+
+
+def width_of_character(character: str) -> int:
+    """Return the columns of a character."""
+    if unicodedata.combining(character):
+        return 0
+    return 2 if is_wide(character) else 1
+
+
+def is_wide(character: str) -> bool:
+    """Return whether a character takes two columns, as those of Chinese and Japanese do."""
+    return unicodedata.east_asian_width(character) in "WF"
+
+
+LINE_BREAK = re.compile(r"\r\n?|\n")
+LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+\Z")  # with its line break
+SPACE = re.compile(r"[ \t\r\n\f\v]+")  # no-break spaces are part of words
+# Chinese and Japanese, which have no spaces; a line does not begin with their closing signs.
+UNSPACED = re.compile(
+    r"[\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    r"\uf900-\ufaff\U00020000-\U0003ffff][\u3001\u3002\u300d\u300f\u3011\uff01\uff0c\uff1a\uff1b"
+    r"\uff1f\uff09\u30fc\u30c3\u3063\u3083\u3085\u3087\u2026]*"
+)
+
+
+BORDER = re.compile(f"({SPACE.pattern}|{UNSPACED.pattern})")
+
+
+class Word(NamedTuple):
+    """A part of a text that no line break divides."""
+
+    text: str  # with the marks that touch it
+    width: int  # in columns, or as its maker measures it
+    has_space: bool = True  # before it, unless it begins a line
+
+
+def width_of_part(part: str, is_mark: bool) -> int:
+    """Return the width of a part of a text whose marks are all seen."""
+    return width_of(part)
+
+
+def words_of(text: Marked, width_of_part: Callable[[str, bool], int] = width_of_part) -> list[Word]:
+    """Return the words of a text.
+
+    width_of_part: gives the width of a part of the text, which may be a mark: 0 for an unseen tag.
+    """
+    words: list[Word] = []
+    begun, width, has_space = "", 0, False
+
+    def finish(next_has_space: bool) -> None:
+        nonlocal begun, width, has_space
+        if begun:
+            words.append(Word(begun, width, has_space))
+        begun, width, has_space = "", 0, next_has_space
+
+    for part, is_mark in text.parts():
+        for piece in [part] if is_mark else BORDER.split(part):
+            if not is_mark and SPACE.fullmatch(piece):
+                finish(next_has_space=True)
+                continue
+            is_unspaced = not is_mark and UNSPACED.fullmatch(piece)
+            if is_unspaced and width:
+                finish(next_has_space=False)
+            begun, width = begun + piece, width + width_of_part(piece, is_mark)
+            if is_unspaced:
+                finish(next_has_space=False)
+    if words and begun and not width:  # tags at the end
+        last = words.pop()
+        gap = " " if has_space else ""
+        begun, width, has_space = last.text + gap + begun, last.width, last.has_space
+    finish(next_has_space=False)
+    return words
+
+
+def width_of_line(words: Iterable[Word]) -> int:
+    """Return the width of words on a line."""
+    return sum(word.width + (number > 0 and word.has_space) for number, word in enumerate(words))
+
+
+def line_of(words: Iterable[Word]) -> str:
+    """Return words as a line."""
+    return "".join(
+        f" {word.text}" if number and word.has_space else word.text
+        for number, word in enumerate(words)
+    )
+
+
+def wrapped(words: Sequence[Word], width: int, first: int | None = None) -> list[list[Word]]:
+    """Return words as lines of at most `width` characters; a longer word has its own line.
+
+    first: the width of the first line, if it is another one.
+    """
+    lines: list[list[Word]] = []
+    used = 0
+    for word in words:
+        wider = used + word.has_space + word.width
+        most = first if first is not None and len(lines) == 1 else width
+        if lines and wider <= most:
+            lines[-1].append(word)
+            used = wider
+        else:
+            lines.append([word])
+            used = word.width
+    return lines
+
+
+def joined_lines(lines: Sequence[str]) -> str:
+    """Return lines of a paragraph as one, with a space between them if the script has spaces."""
+    parts: list[str] = []
+    for number, line in enumerate(lines):
+        before = lines[number - 1][-1:] if number else ""
+        if number and not (UNSPACED.match(before) and UNSPACED.match(line)):
+            parts.append(" ")
+        parts.append(line)
+    return "".join(parts)
+
+
+def unbroken(translation: Marked) -> str:
+    """Return a translation on one line; that of a memory may have line breaks."""
+    lines = LINE_BREAK.split(translation.text)
+    return lines[0] if len(lines) == 1 else joined_lines([*filter(None, map(str.strip, lines))])

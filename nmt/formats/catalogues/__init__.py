@@ -1,1 +1,0 @@
-"""Messages of programs: catalogues, their plural forms, accelerators and codes."""

@@ -1,1 +1,0 @@
-"""One file for each format: `read` makes a document of the content of a file."""

@@ -1,1 +1,0 @@
-"""Read Markdown: a parser that knows places, segments of its blocks, and a writer that checks."""

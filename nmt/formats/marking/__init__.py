@@ -1,1 +1,0 @@
-"""Marks in sentences: found, placed in translations, and verified."""

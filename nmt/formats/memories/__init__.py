@@ -1,1 +1,0 @@
-"""Translation memories: read, searched, used and written."""

@@ -1,1 +1,0 @@
-"""Office documents: zip files of XML, and the runs of text in them."""

@@ -1,1 +1,0 @@
-"""Texts among the values of data files: JSON, YAML, properties and tables."""

@@ -1,1 +1,0 @@
-"""Write translations as their language does: quotation marks, spaces, capitals, final marks."""

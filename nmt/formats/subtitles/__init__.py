@@ -1,1 +1,0 @@
-"""Sentences over several subtitles, and lines that fit the screen."""

@@ -1,0 +1,60 @@
+"""Messages: paragraphs and lines are translated, and what is around them stays."""
+
+import pytest
+
+from nmt.decoding.translator.marked import Kind, Mark, Marked
+from nmt.documents.messages.message import Message
+from tests.documents.marked_texts import marked
+
+WRAPPED = "The file was saved into the new folder\nof the other program."
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Print", ["Print"]),
+        ("\n  Print: \n", ["Print:"]),
+        ("One.\nTwo", ["One.", "Two"]),
+        (f"{WRAPPED}\n", [WRAPPED.replace("\n", " ")]),
+        ("This is a list of what a program may do:\nread\n- write\n", None),
+        ("  -a, --all   show all\n  --help\n", ["show all"]),
+        ("%d\n---\n", ["%d"]),
+        ("12\n---\n", []),
+    ],
+    ids=["line", "spaces", "lines", "wrapped", "list", "options", "format", "no-words"],
+)
+def test_lines_with_words_are_parts(text: str, parts: list[str] | None) -> None:
+    message = Message.of(Marked(text))
+    found = [each.text for each in message.texts()]
+    assert found == (
+        parts
+        if parts is not None
+        else ["This is a list of what a program may do:", "read", "write"]
+    )
+    assert message.join([None] * len(found)).text == text
+
+
+def test_a_wrapped_sentence_is_wrapped_again() -> None:
+    made = (
+        Message.of(Marked(f"{WRAPPED}\n\nEnd\n")).join([Marked("wort " * 12 + "ende."), None]).text
+    )
+    lines = made.split("\n")
+    assert lines[-3:] == ["", "End", ""]
+    assert max(map(len, lines)) <= WRAPPED.index("\n")
+    assert " ".join(lines[:-3]) == "wort " * 12 + "ende."
+
+
+def test_a_line_break_within_tags_is_a_mark() -> None:
+    source = marked("<b>One.\nTwo.</b>\nThree.", {"<b>": Kind.OPEN, "</b>": Kind.CLOSE})
+    texts = Message.of(source).texts()
+    assert [each.text for each in texts] == ["<b>One.\nTwo.</b>", "Three."]
+    assert texts[0].mark_texts() == ["<b>", "\n", "</b>"]
+    assert Message.of(source).join(texts) == Marked(
+        source.text, (*texts[0].marks[:2], *texts[0].marks[2:])
+    )
+
+
+def test_a_mark_at_the_start_or_end_belongs_to_the_words() -> None:
+    source = marked(" %s  is  %d \n", {"%s": Kind.ALONE, "%d": Kind.ALONE})
+    (text,) = Message.of(source).texts()
+    assert text == Marked("%s  is  %d", (Mark(0, 2), Mark(8, 10)))

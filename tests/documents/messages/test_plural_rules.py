@@ -1,0 +1,75 @@
+"""Plural rules: those of the table agree with Unicode CLDR, and a header is read or refused."""
+
+import pytest
+from babel import Locale
+
+from nmt.documents.messages.plurals import (
+    EXAMPLES,
+    FALLBACK,
+    RULES,
+    FormsOfOne,
+    PluralRule,
+    forms_in_qt,
+    forms_of_one,
+    parsed,
+    rule_of,
+)
+from nmt.errors import NmtError
+
+# Where gettext has a rule of its own: Latvian has a form for 0 alone, Irish and Hebrew have fewer
+# forms, Portuguese counts as in Portugal, and Vietnamese has one form.
+OF_GETTEXT = {"ga", "he", "lv", "pt", "vi"}
+
+
+def forms(rule: PluralRule) -> list[int]:
+    form = rule.form_of()
+    return [form(number) for number in EXAMPLES]
+
+
+def first_seen(values: list[object]) -> list[int]:
+    """Return values numbered in the order in which they first occur."""
+    numbers: dict[object, int] = {}
+    return [numbers.setdefault(each, len(numbers)) for each in values]
+
+
+@pytest.mark.parametrize("code", sorted(set(RULES) - OF_GETTEXT))
+def test_forms_are_those_of_unicode(code: str) -> None:
+    category = Locale.parse(code).plural_form
+    assert first_seen([*forms(RULES[code])]) == first_seen([category(each) for each in EXAMPLES])
+
+
+@pytest.mark.parametrize("rule", [*dict.fromkeys(RULES.values())], ids=lambda rule: rule.header())
+def test_each_form_of_a_rule_is_used(rule: PluralRule) -> None:
+    assert set(forms(rule)) == set(range(rule.forms))
+    assert parsed(rule.header()) == rule
+
+
+def test_a_region_may_have_its_own_rule() -> None:
+    assert rule_of("pt") == rule_of("pt-PT") == FALLBACK
+    assert rule_of("pt_BR") == rule_of("pt-BR") == rule_of("fr_CA")
+    assert rule_of("xx") is None
+
+
+def test_the_form_of_one_may_stand_for_other_numbers() -> None:
+    assert forms_of_one(RULES["de"]) == FormsOfOne(0, is_exact=True)
+    assert forms_of_one(RULES["ru"]) == FormsOfOne(0, is_exact=False)
+    assert forms_of_one(RULES["ar"]) == FormsOfOne(1, is_exact=True)
+
+
+def test_qt_counts_forms_in_its_own_way() -> None:
+    counts = {code: forms_in_qt(code) for code in ("ru", "hu", "ja", "ar", "de_AT", "xx")}
+    assert counts == {"ru": 3, "hu": 1, "ja": 1, "ar": 6, "de_AT": 2, "xx": None}
+
+
+def test_headers_of_templates_and_nonsense_state_no_rule() -> None:
+    assert parsed("nplurals=INTEGER; plural=EXPRESSION;") is None
+    assert parsed("nplurals=0; plural=0;") is None
+    assert parsed(" nplurals = 2 ; plural = n>1 ") == PluralRule(2, "n>1")
+
+
+@pytest.mark.parametrize(
+    "expression", ["n", "1 % n", "n +", "__import__('os')", "(" * 900 + "n" + ")" * 900]
+)
+def test_an_expression_that_is_no_rule_is_an_error(expression: str) -> None:
+    with pytest.raises(NmtError, match="plural rule"):
+        forms_of_one(PluralRule(2, expression))

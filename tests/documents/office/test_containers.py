@@ -1,0 +1,189 @@
+"""Zip files: unchanged members stay as they are, and hostile files are refused cheaply."""
+
+import struct
+import tracemalloc
+import zlib
+from io import BytesIO
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+
+import pytest
+
+from nmt.documents.office.package import Container
+from nmt.errors import DamagedError, NmtError
+
+DATE = (2020, 2, 29, 12, 34, 56)
+
+
+def zipped(
+    members: dict[str, bytes],
+    kind: int = ZIP_DEFLATED,
+    comment: bytes = b"",
+    is_stream: bool = False,
+) -> bytes:
+    """Return a zip file whose first member is stored; a stream has its sizes after the members."""
+    file = BytesIO()
+    if is_stream:
+        file.seekable = lambda: False  # type: ignore[method-assign]
+    with ZipFile(file, "w") as target:
+        for number, (name, content) in enumerate(members.items()):
+            info = ZipInfo(name, DATE)
+            info.compress_type = kind if number else ZIP_STORED
+            info.external_attr = number << 16
+            info.comment = b"member"
+            target.writestr(info, content)
+        target.comment = comment
+    return file.getvalue()
+
+
+MEMBERS = {"mimetype": b"a/b", "größe.xml": b"<a/>" * 99, "x/": b"", "picture": bytes(range(256))}
+
+
+@pytest.mark.parametrize("is_stream", [False, True], ids=["file", "stream"])
+def test_members_are_replaced_and_the_others_stay(is_stream: bool) -> None:
+    content = zipped(MEMBERS, comment=b"hello", is_stream=is_stream)
+    container = Container(content)
+    assert container.names == list(MEMBERS)
+    assert "picture" in container
+    assert container.read("größe.xml") == b"<a/>" * 99
+    assert container.changed({}) is content
+
+    changed = container.changed({"größe.xml": b"<b/>" * 50})
+    with ZipFile(BytesIO(changed)) as new, ZipFile(BytesIO(content)) as old:
+        assert new.testzip() is None
+        assert new.comment == b"hello"
+        assert {each: new.read(each) for each in new.namelist()} == MEMBERS | {
+            "größe.xml": b"<b/>" * 50
+        }
+        for before, after in zip(old.infolist(), new.infolist(), strict=True):
+            for name in ("filename", "date_time", "compress_type", "external_attr", "comment"):
+                assert getattr(before, name) == getattr(after, name)
+    again = Container(changed).changed({"größe.xml": b"<a/>" * 99})
+    assert Container(again).read("größe.xml") == b"<a/>" * 99
+    assert changed[30:38] == b"mimetype"  # as .odt and .epub demand it: first, and without extras
+
+
+def test_extra_fields_stay_except_sizes() -> None:
+    file = BytesIO()
+    with ZipFile(file, "w") as target:
+        info = ZipInfo("a", DATE)
+        info.extra = struct.pack("<HHH", 0x5455, 2, 7)
+        with target.open(info, "w", force_zip64=True) as member:
+            member.write(b"x")
+        target.writestr("b", b"y")
+    changed = Container(file.getvalue()).changed({"b": b"z"})
+    with ZipFile(BytesIO(changed)) as new:
+        assert new.read("a") == b"x"
+        assert new.getinfo("a").extra == struct.pack("<HHH", 0x5455, 2, 7)
+
+
+def bomb(megabytes: int) -> bytes:
+    deflate = zlib.compressobj(9, wbits=-15)
+    raw = b"".join(deflate.compress(bytes(2**20)) for _ in range(megabytes)) + deflate.flush()
+    content = bytearray(zipped({"mimetype": b"", "content.xml": b""}))
+    with ZipFile(BytesIO(content)) as source:
+        info = source.getinfo("content.xml")
+    begin = info.header_offset + 30 + len("content.xml")
+    sizes = struct.pack("<LL", len(raw), megabytes * 2**20)
+    content[info.header_offset + 18 : info.header_offset + 26] = sizes
+    directory = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1)
+    content[directory + 20 : directory + 28] = sizes
+    end = content.index(b"PK\x05\x06")
+    (offset,) = struct.unpack_from("<L", content, end + 16)
+    content[end + 16 : end + 20] = struct.pack("<L", offset + len(raw) - info.compress_size)
+    return bytes(content[:begin] + raw + content[begin + info.compress_size :])
+
+
+def test_bombs_are_refused_before_they_are_decompressed() -> None:
+    content = bomb(40)
+    tracemalloc.start()
+    with pytest.raises(NmtError, match=r"'content.xml' has 40 MB .*, more than 400 times its size"):
+        Container(content).read("content.xml")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(content) < 1e6
+    assert peak < 10e6
+
+
+def test_sizes_that_lie_do_not_help_a_bomb() -> None:
+    content = bomb(40).replace(struct.pack("<L", 40 * 2**20), struct.pack("<L", 2**20))
+    tracemalloc.start()
+    with pytest.raises(DamagedError, match=r"'content.xml' cannot be decompressed"):
+        Container(content).read("content.xml")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10e6
+
+
+def test_everything_that_is_read_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.documents.office.package.MOST_READ_BYTES", 400)
+    container = Container(zipped(MEMBERS))
+    container.read("größe.xml")
+    with pytest.raises(NmtError, match=r"'picture' has 0 MB .*, but at most 0 MB of a document"):
+        container.read("picture")
+
+
+def test_the_tags_of_all_members_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.documents.office.package.MOST_TAGS", 150)
+    container = Container(zipped({"a": b"<a/>" * 99, "b": b"<b/>" * 99}))
+    assert container.read("a") == b"<a/>" * 99
+    with pytest.raises(NmtError, match="the file has more than 150 tags; split the document"):
+        container.read("b")
+
+
+def twice() -> bytes:
+    return zipped({"a": b"x", "b": b"y"}).replace(b"b", b"a")
+
+
+def encrypted() -> bytes:
+    content = bytearray(zipped({"a": b"x"}))
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(content)
+
+
+def overlapping() -> bytes:
+    content = bytearray(zipped({"a": b"x" * 99, "b": b"y" * 99}))
+    begin = content.rindex(b"PK\x01\x02")
+    content[begin + 42 : begin + 46] = bytes(4)  # the member begins where the first does
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"",
+            "of another format: it is not a complete zip file; use another copy",
+        ),
+        (zipped(MEMBERS)[:-30], "it is not a complete zip file"),
+        (zipped(MEMBERS)[9:], "it is not a complete zip file"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 9, "a password or a format from before 2007"),
+        (encrypted(), "the file is encrypted; save it without a password"),
+        (twice(), "the file has two members 'a'; save it again"),
+        (
+            overlapping(),
+            "of another format: the member 'b' is in the wrong place",
+        ),
+    ],
+    ids=["empty", "cut", "beheaded", "old-office", "encrypted", "twice", "overlapping"],
+)
+def test_files_that_are_refused(content: bytes, message: str) -> None:
+    with pytest.raises(NmtError, match=message):
+        Container(content)
+
+
+def test_members_that_cannot_be_read() -> None:
+    content = zipped(MEMBERS)
+    container = Container(content.replace(b"a/b", b"a/c"))
+    with pytest.raises(DamagedError, match="'mimetype' cannot be decompressed"):
+        container.read("mimetype")
+    with pytest.raises(DamagedError, match="of another format: it has no 'y'"):
+        container.read("y")
+    odd = Container(zipped(MEMBERS, ZIP_BZIP2))
+    with pytest.raises(DamagedError, match="'picture' is compressed in an unusual way"):
+        odd.read("picture")
+
+
+def test_the_number_of_members_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.documents.office.package.MOST_MEMBERS", 3)
+    with pytest.raises(NmtError, match="the file has 4 members, more than 3; split the document"):
+        Container(zipped(MEMBERS))

@@ -1,0 +1,299 @@
+"""Markdown: blocks are segments with their markup as marks, and every other byte stays."""
+
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+import pytest
+from markdown_it import MarkdownIt
+from mdit_py_plugins.colon_fence import colon_fence_plugin
+from mdit_py_plugins.deflist import deflist_plugin
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+from mdit_py_plugins.footnote import footnote_plugin
+from mdit_py_plugins.front_matter import front_matter_plugin
+from mdit_py_plugins.myst_blocks import myst_block_plugin
+from mdit_py_plugins.myst_role import myst_role_plugin
+
+from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
+from nmt.documents.document import DEFAULTS, Document
+from nmt.documents.pages.markdown import read
+from nmt.errors import NmtError
+from tests.documents.reading import changed_by, same, texts_of
+
+ROOT = Path(__file__).parents[3]
+PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
+PLUGINS = [colon_fence_plugin, deflist_plugin, dollarmath_plugin, footnote_plugin]
+PLUGINS += [front_matter_plugin, myst_block_plugin, myst_role_plugin]
+
+
+def of(text: str) -> Document:
+    document = read(text.encode(), DEFAULTS)
+    assert same(document) == text.encode()
+    return document
+
+
+def tree(text: str) -> list[tuple[str, ...]]:
+    """Return the blocks and the inline markup of a page, by the parser without any change to it."""
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    for plugin in PLUGINS:
+        parser.use(plugin)
+    found: list[tuple[str, ...]] = []
+    for token in parser.parse(text):
+        is_code = token.type in ("fence", "code_block", "math_block") and "{" not in token.info
+        found.append((token.type, token.markup, token.content if is_code else ""))
+        for child in token.children or []:
+            is_text = child.type in ("text", "softbreak", "text_special", "image")
+            addresses = [str(child.attrs.get(name, "")) for name in ("href", "src")]
+            own = (child.type, *addresses, "" if is_text else child.content)
+            if child.type in ("softbreak", "text_special"):
+                own = ("text", "", "", "")
+            if own[0] != "text" or found[-1] != own:
+                found.append(own)
+    return found
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_pages_of_the_project_keep_their_tree(path: Path) -> None:
+    content = path.read_bytes()
+    document = read(content, DEFAULTS)
+    assert same(document) == content
+    assert tree(changed_by(document, str.upper).decode()) == tree(content.decode())
+
+
+def shuffled(source: Marked, draw: Random, spaces: float) -> Marked:
+    """Return the words and marks of a text in any order; pairs stay around what is in them.
+
+    spaces: how many of them have a space between them, as languages differ in this.
+    """
+    partner, end, number = source.partners(), 0, 0
+    parts = list[Marked]()
+    while number < len(source.marks):
+        mark, last = source.marks[number], max(number, partner.get(number, number))
+        parts += map(Marked, source.text[end : mark.begin].split())
+        end = source.marks[last].end
+        parts.append(source.slice(mark.begin, end))
+        number = last + 1
+    parts += map(Marked, source.text[end:].split())
+    draw.shuffle(parts)
+    spaced = [[part, Marked(" " if draw.random() < spaces else "")] for part in parts]
+    return joined([each for pair in spaced for each in pair])
+
+
+@pytest.mark.parametrize("spaces", [1.0, 0.5], ids=["words", "some-without-spaces"])
+def test_marks_in_any_order_are_read_again(spaces: float) -> None:
+    draw = Random(1)
+    for name in ("explanation/design", "explanation/extending", "reference/server"):
+        content = (ROOT / "docs" / f"{name}.md").read_bytes()
+        document = read(content, DEFAULTS)
+        translations = [shuffled(each.source, draw, spaces) for each in document.segments]
+        found = document.join(translations)
+        assert not found.findings
+        before, after = tree(content.decode()), tree(found.content.decode())
+        assert Counter(each for each in before if each[0] != "text") == Counter(
+            each for each in after if each[0] != "text"
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "segments"),
+    [
+        ("One *two*\nthree.\n\nFour", ["One *two* three.", "Four"]),
+        ("# One #\n\nTwo\n===\n", ["One", "Two"]),
+        ("## One {#id .x}\n", ["One"]),
+        ("- One\n  1. two\n     lines\n> three\nlazy", ["One", "two lines", "three lazy"]),
+        ("- [ ] One\n- [x] two", ["One", "two"]),
+        ("> [!NOTE]\n> One", ["One"]),
+        ("**One** and `two`", ["**One** and `two`"]),
+        ("**One.**\n\n*[Two](x)*", ["One.", "Two"]),
+        ("[One](x 'T') two", ["[One](x 'T') two", "T"]),
+        ("![One](x) two ![a `b`](y)", ["One", "two"]),
+        ("[One] [two][one]\n\n[one]: /u 'T'", ["[One] [two][one]"]),
+        ("One[^a] two\n\n[^a]: Three", ["One[^a] two", "Three"]),
+        ("| One | a\\|b |\n|--|--|\n| | `c\\|d` e |", ["One", "a|b", "`c|d` e"]),
+        ("> One | two\n> --|--\n> three | 4", ["One", "two", "three"]),
+        ("One \\* &amp; \\[two] \\n", ["One * & [two] \\n"]),
+        ("One  \ntwo\\\nthree", ["One\\two\\#2three"]),
+        ("<https://a.b> One <a@b.c> two", ["<https://a.b> One <a@b.c> two"]),
+        ("One <b>two</b> <kbd>C</kbd> <br> three", ["One <b>two</b> <kbd>C</kbd> <br> three"]),
+        ("One <img alt='two'> three", ["One <img alt='two'> three", "two"]),
+        ("<p>One <b>two</b>\n  <img alt=three></p>\n\nFour", ["One <b>two</b>", "three", "Four"]),
+        ("One {ref}`two` $x$ three", ["One {ref}`two` $x$ three"]),
+        ("One `two`{.py} ![a](b){width=5} end", ["One `two`{.py} ![a](b){width=5} end", "a"]),
+        ("```sh\none\n```\n\n    two\n\n$$\nx\n$$\n(a)=\n% b\n", []),
+        ("```{note}\n:class: a\nOne *two*\n```", ["One *two*"]),
+        ("- a\n\n  :::{tip} T\n  ---\n  b: c\n  ---\n  One\n  :::\n", ["a", "One"]),
+        ("````{grid}\n```{card}\nOne\n```\n````", ["One"]),
+        ("```{toctree}\none\n```\n:::{code-block}\ntwo\n:::", []),
+        ("Term\n: One\n\n  two", ["Term", "One", "two"]),
+        ("---\ntitle: One\nx: y\ndescription: 'a b'\n---\nTwo", ["One", "a b", "Two"]),
+        ('+++\ntitle = "One"\n+++\n\nTwo', ["One", "Two"]),
+        ("---\n\nOne\n\n---\n", ["One"]),
+        ("12 %\n\n***\n", []),
+        ("", []),
+    ],
+    ids=[
+        *("paragraphs", "headings", "attributes", "containers", "tasks", "admonition", "inline"),
+        *("around", "title", "pictures", "references", "footnotes", "table", "bare-table"),
+        *("escapes", "breaks", "addresses", "html", "html-attribute", "html-block", "roles"),
+        *("braces", "code", "directive", "colons", "nested", "no-text", "terms", "yaml", "toml"),
+        *("rules", "no-words", "empty"),
+    ],
+)
+def test_blocks_are_segments(text: str, segments: list[str]) -> None:
+    assert texts_of(of(text)) == segments
+
+
+def test_marks_are_pairs() -> None:
+    (segment,) = of("a ***b** c* [d](x) `e` __f__~~g~~ <u>h</u> i").segments
+    kinds = "".join(each.kind.value[0] for each in segment.source.marks)
+    assert kinds == "ooccocaocococ"
+    marks = ["*", "**", "**", "*", "[", "](x)", "`e`", "__", "__", "~~", "~~", "<u>", "</u>"]
+    assert segment.source.mark_texts() == marks
+
+
+@pytest.mark.parametrize(
+    ("text", "translation", "written"),
+    [
+        ("one", "- a", "\\- a"),
+        ("one", "1. a", "1\\. a"),
+        ("one", "# a", "\\# a"),
+        ("one", "a*b* [c](d)", "a\\*b\\* \\[c\\](d)"),
+        ("one", "snake_case 2 * 3 < 4", "snake_case 2 * 3 < 4"),
+        ("one", "<b> &amp; \\*", "\\<b> \\&amp; \\\\\\*"),
+        ("one", "a | b", "a &#124; b"),
+        ("|one|\n|-|", "a | b", "|a \\| b|\n|-|"),
+        ("# one", "a #", "# a \\#"),
+        ("> one", ": a", "> \\: a"),
+        ('---\ntitle: a\n---\n"', 'b: "c"', '---\ntitle: "b: \\"c\\""\n---\n"'),
+        ("![a](x)", "b] c", "![b\\] c](x)"),
+        ("![](x 'a')", "it's", "![](x 'it\\'s')"),
+    ],
+    ids=[
+        *(
+            "list",
+            "number",
+            "heading",
+            "markup",
+            "no-markup",
+            "html",
+            "pipe",
+            "cell",
+            "heading-end",
+        ),
+        *("definition", "yaml", "picture", "title"),
+    ],
+)
+def test_markup_in_a_translation_is_escaped(text: str, translation: str, written: str) -> None:
+    assert of(text).join([Marked(translation)]).content.decode() == written
+
+
+def marked(parts: list[tuple[str, Kind | None]]) -> Marked:
+    text, marks = "", list[Mark]()
+    for part, kind in parts:
+        if kind is not None:
+            marks.append(Mark(len(text), len(text) + len(part), kind))
+        text += part
+    return Marked(text, tuple(marks))
+
+
+@pytest.mark.parametrize(
+    ("parts", "written"),
+    [
+        ([("**", Kind.OPEN), (" b ", None), ("**", Kind.CLOSE), ("a", None)], " **b** a"),
+        (
+            [("a", None), ("**", Kind.OPEN), ("(b)", None), ("**", Kind.CLOSE), ("c", None)],
+            "a **(b)** c",
+        ),
+        ([("a", None), ("**", Kind.OPEN), ("b", None), ("**", Kind.CLOSE), ("c", None)], "a**b**c"),
+    ],
+    ids=["spaces", "punctuation", "letters"],
+)
+def test_delimiters_stay_delimiters(parts: list[tuple[str, Kind | None]], written: str) -> None:
+    joined = of("a **b** c").join([marked(parts)])
+    assert not joined.findings
+    assert joined.content.decode().strip() == written.strip()
+
+
+def test_an_underscore_between_letters_becomes_an_asterisk() -> None:
+    parts = [("a", None), ("_", Kind.OPEN), ("b", None), ("_", Kind.CLOSE), ("c", None)]
+    assert of("x _y_ z").join([marked(parts)]).content == b"a*b*c"
+
+
+def test_an_exclamation_mark_makes_no_picture_of_a_link() -> None:
+    parts = [("Oh!", None), ("[", Kind.OPEN), ("b", None), ("](x)", Kind.CLOSE)]
+    assert of("a [b](x)").join([marked(parts)]).content == b"Oh\\![b](x)"
+
+
+def test_what_cannot_be_written_is_left_and_found() -> None:
+    document = of("\n\na **b** c")
+    joined = document.join([marked([("**", Kind.OPEN), ("a ", None), ("**", Kind.CLOSE)])])
+    assert not joined.findings
+    lost = marked([("**", Kind.OPEN), ("**", Kind.CLOSE), ("a", None)])
+    joined = document.join([lost])
+    assert joined.content == b"\n\na **b** c"
+    assert [each.place for each in joined.findings] == ["line 3"]
+
+
+def test_a_block_that_changes_the_one_before_is_found() -> None:
+    """A row of dashes makes a table of a text with a pipe, which the text alone does not show."""
+    joined = of("- a | b\n---\n").join([Marked("c |")])
+    assert [each.place for each in joined.findings] == ["line 1"]
+
+
+def test_wrapped_paragraphs_are_wrapped_again() -> None:
+    text = "> - One two three four\n>   five *six\n>   seven* `eight nine`\n"
+    document = of(text)
+    source = document.segments[0].source
+    longer = source.text.replace("One", "Eins und noch - # 1. eins")
+    moved = tuple(each.moved(len(longer) - len(source.text)) for each in source.marks)
+    assert document.join([Marked(longer, moved)]).content.decode() == (
+        "> - Eins und noch - # 1.\n>   eins two three four\n"
+        ">   five *six seven*\n>   `eight nine`\n"
+    )
+
+
+def test_a_line_stays_a_line_and_line_ends_stay() -> None:
+    text = "One two three\r\n\r\nfour\r\nfive"
+    document = of(text)
+    translated = changed_by(document, lambda part: part.replace("two", "two or more than two"))
+    assert translated == b"One two or more than two three\r\n\r\nfour\r\nfive"
+
+
+def test_references_keep_their_names() -> None:
+    content = changed_by(
+        of("See [One two] and [x][] or\n[One\ntwo].\n\n[one two]: /a\n[x]: /b"), str.upper
+    )
+    assert content.startswith(b"SEE [ONE TWO][One two] AND\n[X][x] OR [ONE")
+    assert content.count(b"][One two]") == 2
+
+
+def test_places_headings_and_context() -> None:
+    found = of("---\ntitle: a\n---\n\n# b\n\n- c\n  d\n\n| e |\n|-|\n| ![f](g) h |\n").segments
+    assert [each.place for each in found] == [f"line {n}" for n in (2, 5, 7, 10, 12, 12)]
+    assert [each.is_heading for each in found] == [False, True, False, False, False, False]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(">" * 5000 + "a", "[" * 1000, "[a](" * 1000, "![" * 1000 + "]" * 1000, "*a_ " * 1000),
+        *("`a ``" * 2000, "|" * 1000 + "\n" + "|-" * 999 + "|\n|a", "a" + " " * 50_000 + "\nb"),
+        *("<kbd>" * 3000 + "a", "<a " * 1000, "&a" * 5000, ":::{note}\n" * 500, "`a`{" * 3000),
+        *('[a](b "' * 2000, "a  \n" * 2000, "---\n" + "a: b\n" * 2000, "{a}`" * 1000),
+        "".join("`" * (60 - number) + "{note}\n" for number in range(57)) + "a",
+        "".join("  " * number + "- a\n" for number in range(200)),
+    ],
+    ids=[
+        *("quotations", "brackets", "links", "pictures", "delimiters", "code", "table", "spaces"),
+        *("elements", "tags", "references", "containers", "attributes", "titles", "breaks"),
+        *("front-matter", "roles", "directives", "lists"),
+    ],
+)
+def test_hostile_markdown_takes_no_time(text: str) -> None:
+    """Each takes a fraction of a second; with a time that grows with the square, minutes."""
+    of(text)
+
+
+def test_bytes_that_are_no_text_are_refused() -> None:
+    with pytest.raises(NmtError, match="line 2: the bytes at offset 2 are not utf-8"):
+        read(b"a\n\xff", DEFAULTS)
