@@ -1,11 +1,20 @@
-"""A file as its format reads it: segments to translate, and parts that stay unchanged."""
+"""A file as its format reads it: segments to translate, and what stays as it is.
 
-from collections.abc import Callable, Sequence
+A format finds texts in the source of a file and adds a hole for each: from where to where it goes,
+which segments it holds, and what is written for their translations. All else stays, character for
+character.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
-from nmt.decoding.translator.marked import Marked
+from nmt.decoding.translator.marked import Edit, Mark, Marked
 from nmt.documents.encoding import Encoding
+from nmt.documents.messages.message import Text
 from nmt.errors import NmtError
 
 NO_SYNTAX: frozenset[str] = frozenset()
@@ -76,62 +85,205 @@ def escaped(translation: Marked, escape: Callable[[str], str]) -> str:
     return "".join(part if is_mark else escape(part) for part, is_mark in translation.parts())
 
 
-class Hole(NamedTuple):
-    """A place in a file that holds the text of a segment."""
-
-    segment: int
-    raw: str  # what the file has there
-    write: Write
-
-
 MOST_TEXTS = 1_000_000  # of a file; they take about 1 GB
+UNWRITABLE = "the translation cannot be written with its marks; the text is left"
+Own = Mapping[int, Marked]  # translations by the numbers of their segments; others stay
+
+
+class RawMark(NamedTuple):
+    """A mark of a segment, and what the source has for it, which may hold further holes."""
+
+    shown: str  # in the text of the segment
+    begin: int  # in the source
+    end: int
+    changed: str = ""  # what is written for it beside a translation; "": the source
+
+
+class Hole(NamedTuple):
+    """A part of a source that is written anew if a segment is translated."""
+
+    begin: int
+    end: int  # as `begin`: what is written is inserted
+    segments: range | None  # None: all of the file
+    write: Callable[[Own], str | None]  # None: the translation cannot be written
+    marks: Sequence[RawMark] = ()  # of the only segment; else marks are written as they are shown
 
 
 @dataclass
-class Skeleton:
-    """A text file: what stays as it is, and holes for translations. Formats fill it in order."""
+class SourceDocument:
+    """A file as its source, and the holes in it. Formats add them in any order.
 
+    Places are those of `source`: characters of a text, bytes of XML in UTF-8. Holes are apart from
+    each other, or one is within a mark of another.
+    """
+
+    content: bytes  # as it was read
+    source: str | bytes
     encoding: Encoding
     segments: list[Segment] = field(default_factory=list)
-    _parts: list[str | Hole] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)  # of the source; told if it is changed
+    _holes: list[Hole] = field(default_factory=list)
 
-    def keep(self, raw: str) -> None:
-        """Add a text that stays as it is."""
-        self._parts.append(raw)
+    def raw(self, begin: int, end: int) -> str:
+        """Return a part of the source."""
+        part = self.source[begin:end]
+        return part if isinstance(part, str) else part.decode()
 
-    def translate(self, raw: str, segment: Segment, write: Write) -> None:
-        """Add the text of a segment, which `write` encodes again.
+    def place(self, begin: int) -> str:
+        """Return where a part of the source is, such as "line 12"."""
+        return f"line {bisect_left(self._line_ends, begin) + 1}"
 
-        Raises:
-            NmtError: if the file has too many texts.
-        """
+    @cached_property
+    def _line_ends(self) -> list[int]:
+        if isinstance(self.source, str):
+            return [found.start() for found in re.finditer(r"\r\n?|\n", self.source)]
+        return [found.start() for found in re.finditer(rb"\r\n?|\n", self.source)]
+
+    def add(self, segment: Segment) -> int:
+        """Add a segment and return its number; raises NmtError if the file has too many texts."""
         if len(self.segments) == MOST_TEXTS:
             raise NmtError(
                 f"{segment.place}: the file has more than {MOST_TEXTS:,} texts; split it"
             )
-        self._parts.append(Hole(len(self.segments), raw, write))
         self.segments.append(segment)
+        return len(self.segments) - 1
 
-    def repeat(self, raw: str, segment: int, write: Write) -> None:
-        """Add one more place for the translation of a segment that was added before."""
-        self._parts.append(Hole(segment, raw, write))
+    def add_text(
+        self,
+        source: Marked,
+        place: str,
+        context: str = "",
+        syntax: frozenset[str] = NO_SYNTAX,
+        *,
+        accelerator_language: str | None = None,
+    ) -> Text:
+        """Add the segments of a message: its lines and paragraphs that have words.
+
+        accelerator_language: that of the translations, if letters may have signs of accelerators.
+        """
+        text = Text.of(source, len(self.segments), syntax, accelerator_language)
+        for part in text.message.texts():
+            self.add(Segment(part, place, context, syntax=syntax))
+        return text
+
+    def fill(
+        self,
+        begin: int,
+        end: int,
+        segment: int,
+        write: Callable[[Marked], str | None],
+        marks: Sequence[RawMark] = (),
+    ) -> None:
+        """Put the translation of a segment in place of a part of the source.
+
+        write: returns what the file has for a translation: escaped, its marks as they are.
+        """
+        own = range(segment, segment + 1)
+        self._holes.append(Hole(begin, end, own, lambda found: write(found[segment]), marks))
+
+    def change(
+        self, begin: int, end: int, segments: range | None, write: Callable[[Own], str | None]
+    ) -> None:
+        """Let a function write a part of the source if one of some segments is translated.
+
+        segments: None for all of the file.
+        """
+        self._holes.append(Hole(begin, end, segments, write))
+
+    def follow(self, edit: Edit, segments: range | None = None) -> None:
+        """Make an edit, too, if one of these segments is translated; None: if any is.
+
+        This is for what tells about the translation: the language of the file, its state.
+        """
+        self._holes.append(Hole(edit.begin, edit.end, segments, lambda _: edit.text))
 
     def join(self, translations: Sequence[Marked | None]) -> Joined:
         """Return the file with a translation of each segment; see `Document.join`."""
-        return Joined(self.encoding.encode(self.text(translations)))
+        found = self.translated(translations)
+        if not found:
+            return Joined(self.content)
+        text, findings = self.filled(found)
+        return Joined(self.encoding.encode(text), (*self.findings, *findings))
 
-    def text(self, translations: Sequence[Marked | None]) -> str:
-        """Return the text of the file with a translation of each segment."""
-        own = [each and each.of_format() for each in translations]
-        new = [
-            None if each is None or each == segment.source else each
-            for segment, each in zip(self.segments, own, strict=True)
-        ]
-        return "".join(_filled(part, new) for part in self._parts)
+    def translated(self, translations: Sequence[Marked | None]) -> Own:
+        """Return the translations that differ from their sources, with the format's marks."""
+        own = (None if text is None else text.of_format() for text in translations)
+        pairs = zip(self.segments, own, strict=True)
+        return {
+            number: text
+            for number, (segment, text) in enumerate(pairs)
+            if text is not None and text != segment.source
+        }
+
+    def filled(self, translated: Own) -> tuple[str, list[Finding]]:
+        """Return the source with its holes filled, and what a user should look at."""
+        findings: list[Finding] = []
+        done: list[Edit] = []  # from the last one of the source to the first
+        order = sorted(self._holes, key=lambda hole: (hole.begin, -hole.end))
+        for hole in reversed(order):  # those within a mark before the hole that has it
+            own = translated
+            if hole.segments is not None:
+                own = {
+                    number: translated[number] for number in hole.segments if number in translated
+                }
+                if not own:
+                    continue
+            last = len(done)
+            while last and done[last - 1].end == hole.begin < hole.end:  # inserted before it
+                last -= 1
+            first = last
+            while first and done[first - 1].begin < hole.end:
+                first -= 1
+            if hole.marks and hole.segments is not None:
+                inner = done[first:last][::-1]
+                raw = [(mark.shown, self._raw_mark(mark, inner)) for mark in hole.marks]
+                own = {number: with_raw_marks(text, raw) for number, text in own.items()}
+            written = hole.write(own)
+            if written is None:
+                assert hole.segments is not None  # noqa: S101 (a text is of a segment)
+                place = self.segments[hole.segments[0]].place
+                findings.append(Finding(place, UNWRITABLE))
+                continue
+            done[first:last] = [Edit(hole.begin, hole.end, written)]
+        return self._edited(0, len(self.source), done[::-1]), findings[::-1]
+
+    def _raw_mark(self, mark: RawMark, inner: Sequence[Edit]) -> str:
+        """Return what is written for a mark; inner: edits in order, some of them within it."""
+        if mark.changed:
+            return mark.changed
+        first = bisect_left(inner, mark.begin, key=lambda edit: edit.begin)
+        last = bisect_left(inner, mark.end, first, key=lambda edit: edit.begin)
+        return self._edited(mark.begin, mark.end, inner[first:last])
+
+    def _edited(self, begin: int, end: int, edits: Sequence[Edit]) -> str:
+        """Return a part of the source after edits within it, which are in order."""
+        parts: list[str] = []
+        for edit in edits:
+            if edit.begin < begin:
+                raise ValueError(f"two edits at {edit.begin:,}")
+            parts += self.raw(begin, edit.begin), edit.text
+            begin = edit.end
+        return "".join([*parts, self.raw(begin, end)])
 
 
-def _filled(part: str | Hole, new: list[Marked | None]) -> str:
-    if isinstance(part, str):
-        return part
-    translation = new[part.segment]
-    return part.raw if translation is None else part.write(translation)
+def with_raw_marks(translation: Marked, raw_marks: Sequence[tuple[str, str]]) -> Marked:
+    """Return a translation with each mark as the file has it; a mark that it has not is text.
+
+    raw_marks: how each mark of the source is shown and what the file has, in order.
+    """
+    rest: dict[str, list[str]] = {}
+    for shown, raw in reversed(raw_marks):
+        rest.setdefault(shown, []).append(raw)
+    parts, marks, begin, end = list[str](), list[Mark](), 0, 0
+    for mark in translation.marks:
+        raws = rest.get(translation.text[mark.begin : mark.end])
+        if raws is None:
+            continue
+        parts.append(translation.text[end : mark.begin])
+        begin += mark.begin - end
+        raw = raws.pop() if len(raws) > 1 else raws[0]
+        marks.append(Mark(begin, begin + len(raw), mark.kind))
+        parts.append(raw)
+        begin, end = begin + len(raw), mark.end
+    parts.append(translation.text[end:])
+    return Marked("".join(parts), tuple(marks))

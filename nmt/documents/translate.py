@@ -13,10 +13,9 @@ from nmt.decoding.terms.glossary import Term
 from nmt.decoding.translator.marked import Marked, joined
 from nmt.decoding.translator.odd_input import has_words
 from nmt.decoding.translator.translation import Candidate, OutputOptions, Request, Translation
-from nmt.decoding.translator.translator import Translator
-from nmt.documents.document import Document, Options, Segment
+from nmt.documents.document import Document, Finding, Joined, Options, Segment
 from nmt.documents.marks.checks import added_placeholders, mark_problems, number_problems
-from nmt.documents.marks.icu import taken_apart
+from nmt.documents.marks.icu import IcuMessage
 from nmt.documents.marks.never_text import with_placeholders
 from nmt.documents.memory import Match, Memory
 from nmt.documents.messages.tmx import Unit
@@ -343,6 +342,8 @@ def document_translator(
     Raises:
         NmtError, UsageError: as `Translator` does.
     """
+    from nmt.decoding.translator.translator import Translator
+
     is_beam = settings.method == "beam" and settings.mbr == "none"
     asked = OutputOptions(min(CANDIDATES, settings.beam_size) if is_beam else 1)
     translator = Translator(model, settings, drop_note, asked, glossary=glossary)
@@ -390,3 +391,71 @@ def candidate_of(placed: Placed) -> Candidate:
 
 def drop_note(message: str) -> None:
     """Drop a note on a line number: it counts sentences, which a file does not have."""
+
+
+ICU = "icu"  # the name of the syntax
+
+
+def taken_apart(document: Document, options: Options) -> Document:
+    """Return a document whose segments are the texts in its messages, if it has such messages.
+
+    One plural or choice shows that the messages of a document are those of ICU: the syntax alone
+    may say that they could be.
+    """
+    messages = {
+        number: IcuMessage.of(each.source)
+        for number, each in enumerate(document.segments)
+        if ICU in each.syntax
+    }
+    if not any(each.parts for each in messages.values()):
+        return document
+    return IcuDocument.of(document, messages, options.target_language)
+
+
+@dataclass(frozen=True)
+class IcuDocument:
+    """A document, with the texts in its messages as segments."""
+
+    document: Document
+    messages: dict[int, IcuMessage]  # by the number of the segment
+    segments: list[Segment]
+    language: str  # the target
+
+    @classmethod
+    def of(
+        cls, document: Document, messages: dict[int, IcuMessage], language: str
+    ) -> "IcuDocument":
+        """Make a segment of each text."""
+        segments: list[Segment] = []
+        for number, segment in enumerate(document.segments):
+            if number in messages:
+                segments += (replace(segment, source=each) for each in messages[number].texts())
+            else:
+                segments.append(segment)
+        return cls(document, messages, segments, language)
+
+    def join(self, translations: Sequence[Marked | None]) -> Joined:
+        """Return the file with a translation of each text; see `Document.join`."""
+        remaining = iter(zip(self.segments, translations, strict=True))
+        whole: list[Marked | None] = []
+        findings: list[Finding] = []
+        for number, segment in enumerate(self.document.segments):
+            message = self.messages.get(number)
+            if message is None:
+                whole.append(next(remaining)[1])
+                continue
+            pairs = [next(remaining) for _ in message.texts()]
+            texts = [own.source if text is None else text for own, text in pairs]
+            whole.append(message.join(texts))
+            if whole[-1] == segment.source:
+                continue
+            missing = message.missing_categories(self.language)
+            if missing:
+                findings.append(
+                    Finding(
+                        segment.place,
+                        f"a plural has no {' and no '.join(missing)}, which {self.language} needs",
+                    )
+                )
+        joined = self.document.join(whole)
+        return Joined(joined.content, (*joined.findings, *findings))

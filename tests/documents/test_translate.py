@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nmt.decoding.translator.marked import Marked, joined
-from nmt.documents.document import Options, Segment, Skeleton
+from nmt.documents.document import Options, Segment, SourceDocument
 from nmt.documents.encoding import UTF_8
 from nmt.documents.translate import CHUNK, DocumentTranslator, Placed, Way
 
@@ -24,12 +24,14 @@ def upper(text: Marked) -> Marked:
     return joined([*pieces, Marked(text.text[end:].upper())])
 
 
-def document(*segments: Segment) -> Skeleton:
-    skeleton = Skeleton(UTF_8)
+def document(*segments: Segment) -> SourceDocument:
+    source, begin = "\n".join(each.source.text for each in segments), 0
+    found = SourceDocument(source.encode(), source, UTF_8)
     for each in segments:
-        skeleton.translate(each.source.text, each, lambda translation: translation.text)
-        skeleton.keep("\n")
-    return skeleton
+        end = begin + len(each.source.text)
+        found.fill(begin, end, found.add(each), lambda translation: translation.text)
+        begin = end + 1
+    return found
 
 
 def translated(*segments: Segment) -> list[str]:

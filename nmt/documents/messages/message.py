@@ -6,12 +6,13 @@ line: spaces, tabs, bullets, and the options of a command in its help text.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Edit, Kind, Mark, Marked, joined
+from nmt.documents.marks.never_text import with_placeholders
 from nmt.documents.texts.wrapping import width_of
 
 WRAPPED_COLUMNS = 38  # of a line that a wrapped sentence goes on after, at least
@@ -246,3 +247,43 @@ def put_in(translation: Marked, accelerator: Accelerator, language: str) -> Mark
 def in_mark(text: Marked, place: int) -> bool:
     """Return whether the character at a place belongs to a mark."""
     return any(each.begin <= place < each.end for each in text.marks)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A message of a file and its segments, which are consecutive."""
+
+    source: Marked
+    message: Message
+    segments: range  # their numbers in the file
+    syntax: frozenset[str]  # of its placeholders
+    accelerator: Accelerator | None = None
+    language: str = ""  # of the translations
+
+    @classmethod
+    def of(
+        cls, source: Marked, first: int, syntax: frozenset[str], accelerator_language: str | None
+    ) -> "Text":
+        """Find the parts of a message, whose first segment has a number.
+
+        accelerator_language: that of the translations, if letters may have signs of accelerators.
+        """
+        message, accelerator = Message.of(source), None
+        if accelerator_language is not None:
+            labelled = taken_out(source)
+            whole = Message.of(labelled.text)
+            if labelled.accelerator is not None and len(whole.parts) == 1:
+                message, accelerator = whole, labelled.accelerator
+        segments = range(first, first + len(message.parts))
+        return cls(source, message, segments, syntax, accelerator, accelerator_language or "")
+
+    def filled(self, translated: Mapping[int, Marked]) -> Marked | None:
+        """Return the message with the translations of its segments; None if it has none."""
+        own = [translated.get(number) for number in self.segments]
+        if all(text is None for text in own):
+            return None
+        text = self.message.join(own)
+        if self.accelerator is None:
+            return text
+        known = with_placeholders(text.of_format(), self.syntax)  # no letter of theirs
+        return put_in(known, self.accelerator, self.language)

@@ -5,7 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Marked
-from nmt.documents.document import Document, Options, Segment, Skeleton
+from nmt.documents.document import Document, Options, Segment, SourceDocument
 from nmt.documents.encoding import decode
 from nmt.documents.texts.wrapping import (
     LINE,
@@ -24,9 +24,10 @@ UNDERLINE = re.compile(r"\s*([=~^\"'#*+-])\1{2,}\s*")
 
 
 class Line(NamedTuple):
-    """A line of a paragraph; its parts make up what the file has."""
+    """A line of a paragraph, and where its text is in the file."""
 
     before: str  # indentation, and the marker of a list
+    begin: int
     text: str
     after: str  # spaces and the line end
 
@@ -38,65 +39,50 @@ def read(content: bytes, options: Options) -> Document:
     lines, its translation is wrapped to the width of the longest one.
     """
     text, encoding = decode(content)
-    skeleton = Skeleton(encoding)
+    document = SourceDocument(content, text, encoding)
     paragraph: list[Line] = []
-    number = 0  # of the line at which the paragraph begins
-    for place, found in enumerate(LINE.finditer(text), start=1):
+    for found in LINE.finditer(text):
         line = found[0]
         if UNDERLINE.fullmatch(line) and len(paragraph) == 1:
-            _add_heading(skeleton, paragraph[0], line, number)
+            _add_heading(document, paragraph[0], line, found.start())
             paragraph = []
             continue
         marker = MARKER.match(line)
         if marker or not line.strip():
-            _add(skeleton, paragraph, number)
+            _add(document, paragraph)
             paragraph = []
         if not line.strip():
-            skeleton.keep(line)
             continue
-        number = number if paragraph else place
         begin = marker.end() if marker else len(line) - len(line.lstrip())
         end = len(line.rstrip())
-        paragraph.append(Line(line[:begin], line[begin:end], line[end:]))
-    _add(skeleton, paragraph, number)
-    return skeleton
+        paragraph.append(Line(line[:begin], found.start() + begin, line[begin:end], line[end:]))
+    _add(document, paragraph)
+    return document
 
 
 def _add(
-    skeleton: Skeleton, paragraph: list[Line], number: int, *, is_heading: bool = False
-) -> None:
-    """Add a paragraph that begins at a line; without words, it stays."""
-    if not paragraph:
-        return
-    whole = "".join("".join(line) for line in paragraph)
-    first, last = paragraph[0], paragraph[-1]
+    document: SourceDocument, paragraph: list[Line], *, is_heading: bool = False
+) -> int | None:
+    """Add a paragraph and return the number of its segment; None without words: it stays."""
     source = joined_lines([line.text for line in paragraph])
     if not any(map(str.isalpha, source)):
-        skeleton.keep(whole)
-        return
-    skeleton.keep(first.before)
-    raw = whole[len(first.before) : len(whole) - len(last.after)]
-    segment = Segment(Marked(source), f"line {number}", is_heading=is_heading)
-    skeleton.translate(raw, segment, partial(_write, paragraph))
-    skeleton.keep(last.after)
+        return None
+    first, last = paragraph[0], paragraph[-1]
+    place = document.place(first.begin)
+    number = document.add(Segment(Marked(source), place, is_heading=is_heading))
+    end = last.begin + len(last.text)
+    document.fill(first.begin, end, number, partial(_write, paragraph))
+    return number
 
 
-def _add_heading(skeleton: Skeleton, line: Line, underline: str, number: int) -> None:
+def _add_heading(document: SourceDocument, line: Line, underline: str, begin: int) -> None:
     """Add a heading; a line of the same width under it gets that of the translation."""
-    segment = len(skeleton.segments)
-    _add(skeleton, [line], number, is_heading=True)
-    begin, sign = len(underline) - len(underline.lstrip()), underline.strip()
-    is_as_wide = len(sign) == width_of(line.text) and segment < len(skeleton.segments)
-    if not is_as_wide:
-        skeleton.keep(underline)
-        return
-
-    def write(translation: Marked) -> str:
-        return sign[0] * width_of(translation.text)
-
-    skeleton.keep(underline[:begin])
-    skeleton.repeat(sign, segment, write)
-    skeleton.keep(underline[begin + len(sign) :])
+    number = _add(document, [line], is_heading=True)
+    sign = underline.strip()
+    begin += underline.index(sign)
+    if number is not None and len(sign) == width_of(line.text):
+        end = begin + len(sign)
+        document.fill(begin, end, number, lambda new: sign[0] * width_of(new.text))
 
 
 def _write(paragraph: list[Line], translation: Marked) -> str:
@@ -120,14 +106,11 @@ def read_lines(content: bytes, options: Options) -> Document:
     A line ends at a line feed, a carriage return or both.
     """
     text, encoding = decode(content)
-    skeleton = Skeleton(encoding)
-    for number, found in enumerate(LINE.finditer(text), 1):
-        line = found[0]
-        words = line.strip()
-        begin = line.find(words)
-        skeleton.keep(line[:begin])
+    document = SourceDocument(content, text, encoding)
+    for line, found in enumerate(LINE.finditer(text), 1):
+        words = found[0].strip()
         if words:
-            segment = Segment(Marked(words), f"line {number}", is_one=True)
-            skeleton.translate(words, segment, unbroken)
-        skeleton.keep(line[begin + len(words) :])
-    return skeleton
+            begin = found.start() + found[0].index(words)
+            number = document.add(Segment(Marked(words), f"line {line}", is_one=True))
+            document.fill(begin, begin + len(words), number, unbroken)
+    return document

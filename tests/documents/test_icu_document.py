@@ -3,21 +3,24 @@
 from collections.abc import Sequence
 
 from nmt.decoding.translator.marked import Marked
-from nmt.documents.document import Document, Options, Segment, Skeleton, escaped
+from nmt.documents.document import Document, Options, Segment, SourceDocument, escaped
 from nmt.documents.encoding import UTF_8
-from nmt.documents.marks.icu import IcuDocument, taken_apart
-from nmt.documents.translate import DocumentTranslator, Placed, Way
+from nmt.documents.translate import DocumentTranslator, IcuDocument, Placed, Way, taken_apart
 
 FILES = "You have {n, plural, one {# file} other {# files}} in {place}."
 SYNTAX = frozenset({"icu", "brace"})
 
 
 def document_of(*texts: str) -> Document:
-    document = Skeleton(UTF_8)
-    for number, text in enumerate(texts, 1):
-        segment = Segment(Marked(text), f"line {number}", syntax=SYNTAX)
-        document.translate(text, segment, lambda made: escaped(made, str))
-        document.keep("\n")
+    """Return a document with a text on each line."""
+    content, begin = "".join(f"{text}\n" for text in texts), 0
+    document = SourceDocument(content.encode(), content, UTF_8)
+    for text in texts:
+        segment = Segment(Marked(text), document.place(begin), syntax=SYNTAX)
+        document.fill(
+            begin, begin + len(text), document.add(segment), lambda made: escaped(made, str)
+        )
+        begin += len(text) + 1
     return document
 
 
