@@ -234,6 +234,8 @@ class SourceDocument:
             first = last
             while first and done[first - 1].begin < hole.end:
                 first -= 1
+                if done[first].end > hole.end:
+                    raise ValueError(f"two edits at {done[first].begin:,}")
             if hole.marks and hole.segments is not None:
                 inner = done[first:last][::-1]
                 raw = [(mark.shown, self._raw_mark(mark, inner)) for mark in hole.marks]
@@ -259,8 +261,6 @@ class SourceDocument:
         """Return a part of the source after edits within it, which are in order."""
         parts: list[str] = []
         for edit in edits:
-            if edit.begin < begin:
-                raise ValueError(f"two edits at {edit.begin:,}")
             parts += self.raw(begin, edit.begin), edit.text
             begin = edit.end
         return "".join([*parts, self.raw(begin, end)])
