@@ -139,7 +139,7 @@ class PageDocument(SourceDocument):
             for number, text in enumerate(STAND_IN.split(part)):
                 parts.append(marked(self._restored(text), CODE) if number % 2 else Marked(text))
         text, marks = joined(parts)
-        return Marked(text, tuple(paired(text, marks)))
+        return Marked(text, tuple(paired(text, [*marks])))
 
     def _hidden(self, translation: Marked) -> Marked:
         """Return a translation with stand-ins for its codes, and without their marks."""
