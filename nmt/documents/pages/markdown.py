@@ -138,7 +138,7 @@ class BlockReader:
             elif token.type == "html_block":
                 self._add_html(token, own)
             elif token.type in ("fence", "colon_fence") and depth < MOST_NESTED:
-                self.read(content_of(token, own), depth + 1)
+                self.read(directive_lines(token, own), depth + 1)
         return tokens
 
     def _add_text(
@@ -241,7 +241,7 @@ OPTION = re.compile(r"[ \t]*:[\w-]+:(?:[ \t]|$)")
 OPTIONS_END = "---"
 
 
-def content_of(token: "Token", own: Sequence[Line]) -> list[Line]:
+def directive_lines(token: "Token", own: Sequence[Line]) -> list[Line]:
     """Return the lines of Markdown inside a fence: none if it is code.
 
     own: the lines of the fence. Its options stay.
