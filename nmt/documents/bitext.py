@@ -369,7 +369,7 @@ def po_blocks(stream: IO[bytes]) -> Iterator[tuple[int, str]]:
 def po_lines(stream: IO[bytes]) -> Iterator[str]:
     """Yield the lines of a catalogue with their ends; raises NmtError with the line."""
     start = stream.read(BLOCK)
-    name, mark = encoding_of(start, declared_charset(start))
+    name, mark, _ = encoding_of(start, declared_charset(start))
     stream.seek(len(mark))
     if name.startswith(("utf-16", "utf-32")):
         try:

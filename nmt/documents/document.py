@@ -238,7 +238,8 @@ class SourceDocument:
                     raise ValueError(f"two edits at {done[first].begin:,}")
             if hole.marks and hole.segments is not None:
                 inner = done[first:last][::-1]
-                raw = [(mark.shown, self._raw_mark(mark, inner)) for mark in hole.marks]
+                begins = [edit.begin for edit in inner]
+                raw = [(mark.shown, self._raw_mark(mark, inner, begins)) for mark in hole.marks]
                 own = {number: with_raw_marks(text, raw) for number, text in own.items()}
             written = hole.write(own)
             if written is None:
@@ -249,12 +250,15 @@ class SourceDocument:
             done[first:last] = [Edit(hole.begin, hole.end, written)]
         return self._edited(0, len(self.source), done[::-1]), findings[::-1]
 
-    def _raw_mark(self, mark: RawMark, inner: Sequence[Edit]) -> str:
-        """Return what is written for a mark; inner: edits in order, some of them within it."""
+    def _raw_mark(self, mark: RawMark, inner: Sequence[Edit], begins: Sequence[int]) -> str:
+        """Return what is written for a mark.
+
+        inner: edits in order, some of them within it; begins: where they begin.
+        """
         if mark.changed:
             return mark.changed
-        first = bisect_left(inner, mark.begin, key=lambda edit: edit.begin)
-        last = bisect_left(inner, mark.end, first, key=lambda edit: edit.begin)
+        first = bisect_left(begins, mark.begin)
+        last = bisect_left(begins, mark.end, first)
         return self._edited(mark.begin, mark.end, inner[first:last])
 
     def _edited(self, begin: int, end: int, edits: Sequence[Edit]) -> str:

@@ -10,6 +10,8 @@ from enum import Enum
 from functools import cache
 from typing import NamedTuple
 
+from nmt.documents.pages.runs import Role
+
 
 def names(words: str) -> frozenset[str]:
     """Return the names in a text with spaces between them."""
@@ -104,18 +106,12 @@ def attributes(tag: str) -> list[Attribute]:
     """Return the attributes of a start tag that have a value."""
     name = NAME.match(tag)
     found = []
-    for each in ATTRIBUTE.finditer(tag, name.end() if name else 0, len(tag) - 1):
-        group = each.lastindex or 1
+    for match in ATTRIBUTE.finditer(tag, name.end() if name else 0, len(tag) - 1):
+        group = match.lastindex or 1
         if group > 1:
             quotes = int(group < 4)
-            found.append(
-                Attribute(
-                    each[1].lower(),
-                    each[group],
-                    each.start(group) - quotes,
-                    each.end(group) + quotes,
-                )
-            )
+            begin, end = match.start(group) - quotes, match.end(group) + quotes
+            found.append(Attribute(match[1].lower(), match[group], begin, end))
     return found
 
 
@@ -171,15 +167,43 @@ def markup(text: str, begin: int) -> Token | None:
     return Token(What.ELEMENT, begin, end, name, 0 if is_fixed else tag.end())
 
 
+def token_role(token: Token, raw: str) -> Role | None:
+    """Return what a token is in a run; None for one that ends the run."""
+    name = token.name
+    if token.what is What.COMMENT:
+        return None if raw[:9].lower() == "<!doctype" else Role.ALONE
+    if token.what is What.ELEMENT:
+        is_word = name in WORDS
+        return None if not is_word else Role.ALONE if name in NO_WORD else Role.WORD
+    if name in OPAQUE_INLINE or name in VOID_INLINE:
+        return Role.ALONE  # an end tag without a start is among them
+    if name not in INLINE:
+        return None
+    if raw.endswith("/>"):
+        return Role.ALONE
+    return Role.START if token.what is What.START else Role.END
+
+
+def is_read(element: str, name: str, values: dict[str, str]) -> bool:
+    """Return whether people read an attribute; values: those of all attributes, in lower case."""
+    if name in READ or name in READ_ON.get(element, ()):
+        return True
+    if element == "input" and name == "value":
+        return values.get("type", "").strip() in BUTTONS
+    if element == "meta" and name == "content":
+        return not READ_META.isdisjoint((values.get("name"), values.get("property")))
+    return False
+
+
 def stays(tag: str) -> bool:
     """Return whether the author of a page says that an element is not translated."""
     lowered = tag.lower()
     if "translate" not in lowered:
         return False
     return any(
-        (each.name == "translate" and each.value.lower() == "no")
-        or (each.name == "class" and "notranslate" in each.value.split())
-        for each in attributes(tag)
+        (attribute.name == "translate" and attribute.value.lower() == "no")
+        or (attribute.name == "class" and "notranslate" in attribute.value.split())
+        for attribute in attributes(tag)
     )
 
 
@@ -192,15 +216,15 @@ def end_tag(name: str) -> "re.Pattern[str]":
 def end_of_script(text: str, place: int) -> int:
     """Return where a script ends: as in HTML, not in a script within a comment, <!--<script>."""
     is_in_comment = is_in_script = False
-    for each in SCRIPT.finditer(text, place):
-        if each[0].startswith("<!"):
+    for sign in SCRIPT.finditer(text, place):
+        if sign[0].startswith("<!"):
             is_in_comment = True
-        elif each[0] == "-->":
+        elif sign[0] == "-->":
             is_in_comment = is_in_script = False
-        elif not each[1]:
+        elif not sign[1]:
             is_in_script = is_in_comment
         elif not is_in_script:
-            return each.end()
+            return sign.end()
         else:
             is_in_script = False
     return len(text)
@@ -218,8 +242,8 @@ def end_of_element(text: str, name: str, place: int) -> int:
         return found.end() if found else len(text)
     tags = re.compile(rf"<(/?){re.escape(name)}(?=[\s/>])[^<>]*>", re.IGNORECASE)
     depth = 1
-    for each in tags.finditer(text, place):
-        depth += -1 if each[1] else (0 if each[0].endswith("/>") else 1)
+    for tag in tags.finditer(text, place):
+        depth += -1 if tag[1] else (0 if tag[0].endswith("/>") else 1)
         if not depth:
-            return each.end()
+            return tag.end()
     return len(text)

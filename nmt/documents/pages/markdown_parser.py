@@ -1,16 +1,13 @@
-"""Parse Markdown, and find where its parts are in the source."""
+"""Parse Markdown: what its texts are, where they are in the file, and the marks in them."""
 
-import json
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from nmt.decoding.translator.marked import Marked
-from nmt.documents.document import Segment
-from nmt.documents.nested import Piece, Spot, Write
-from nmt.documents.pages.runs import has_words
+from nmt.documents.pages.html_scanner import NAME, OPAQUE_INLINE, VOID
+from nmt.documents.pages.runs import Item, Role
 from nmt.documents.registry import missing
 
 if TYPE_CHECKING:
@@ -90,12 +87,12 @@ def give_places(name: str, state: "StateInline", added: "list[Token]", begin: in
         state.pos = begin
         label_end = state.md.helpers.parseLinkLabel(state, begin, True)
         state.pos = end
-        markers = [each for each in added if each.type in ("link_open", "link_close")]
+        markers = [token for token in added if token.type in ("link_open", "link_close")]
         if markers:
             markers[0].meta[PLACE] = (begin, begin + 1)
             markers[-1].meta[PLACE] = (label_end, end)
     else:
-        marks = [each for each in added if each.type != "text"]
+        marks = [token for token in added if token.type != "text"]
         if marks and marks[0].type.endswith("break"):
             while begin and state.src[begin - 1] == " ":
                 begin -= 1
@@ -113,19 +110,13 @@ class Line(NamedTuple):
 
     begin: int  # in the file
     text: str
-    number: int
     outer: str = ""  # the prefix in the file that the text lacks
 
 
-def lines_of(text: str) -> list[Line]:
-    """Return the lines of a file, without their ends."""
-    lines, place = list[Line](), 0
-    while place < len(text):
-        found = LINE.match(text, place)
-        assert found is not None  # noqa: S101 (it matches everywhere)
-        lines.append(Line(place, found[0].rstrip("\r\n"), len(lines) + 1))
-        place = found.end()
-    return lines
+def split_lines(text: str, begin: int = 0) -> list[Line]:
+    """Return the lines of a file from a place on, without their ends."""
+    found = (line for line in LINE.finditer(text, begin) if line[0])
+    return [Line(line.start(), line[0].rstrip("\r\n")) for line in found]
 
 
 class Located(NamedTuple):
@@ -136,7 +127,6 @@ class Located(NamedTuple):
     places: tuple[int, ...]  # of the same parts in the file
     prefix: str = ""  # of the second line in the file, such as "> "
     column: int = 0  # of the first character
-    number: int = 0  # of the first line
 
     def at(self, place: int) -> int:
         """Return the place in the file of a place in the content."""
@@ -151,7 +141,7 @@ def inner_lines(content: str, lines: Sequence[Line]) -> list[Line] | None:
         if not line.text.endswith(part):
             return None
         column = len(line.text) - len(part)
-        found.append(Line(line.begin + column, part, line.number, line.outer + line.text[:column]))
+        found.append(Line(line.begin + column, part, line.outer + line.text[:column]))
     return found
 
 
@@ -171,7 +161,7 @@ def paragraph(content: str, lines: Sequence[Line]) -> Located | None:
     if len(begins) != content.count("\n") + 1:
         return None
     prefix = prefixes[1] if len(prefixes) > 1 else ""
-    return Located(content, tuple(begins), tuple(places), prefix, len(prefixes[0]), lines[0].number)
+    return Located(content, tuple(begins), tuple(places), prefix, len(prefixes[0]))
 
 
 def heading(content: str, line: Line, markup: str) -> Located | None:
@@ -180,13 +170,13 @@ def heading(content: str, line: Line, markup: str) -> Located | None:
     column = line.text.find(content, begin + len(markup)) if begin >= 0 else -1
     if column < 0:
         return None
-    return Located(content, (0,), (line.begin + column,), number=line.number)
+    return Located(content, (0,), (line.begin + column,))
 
 
 def cells(contents: Sequence[str], line: Line) -> list[Located | None]:
     """Return where the cells of a row are; None for those that are empty or not found."""
-    ends = [each.start() for each in PIPE.finditer(line.text)] + [len(line.text)]
-    begins = [0] + [each + 1 for each in ends[:-1]]
+    ends = [*(pipe.start() for pipe in PIPE.finditer(line.text)), len(line.text)]
+    begins = [0, *(end + 1 for end in ends[:-1])]
     rest = iter(zip(begins, ends, strict=True))
     found = list[Located | None]()
     for content in contents:
@@ -205,100 +195,165 @@ def cell(content: str, line: Line, begin: int, end: int) -> Located | None:
     if not (raw.endswith(escaped) if begin == 0 else raw.strip() == escaped):
         return None
     column = begin + len(raw) - len(escaped)
-    parts, places = [0], [line.begin + column]
-    for number, place in enumerate(each.start() for each in re.finditer(r"\|", content)):
-        parts.append(place)
-        places.append(line.begin + column + place + number + 1)
-    return Located(content, tuple(parts), tuple(places), number=line.number)
+    place = line.begin + column
+    pipes = [pipe.start() for pipe in re.finditer(r"\|", content)]
+    places = [place + pipe + escapes for escapes, pipe in enumerate(pipes, 1)]
+    return Located(content, (0, *pipes), (place, *places))
 
 
-# How much is escaped: nothing; what often is markup; every character that can be.
-NOTHING, OFTEN, ALL = LEVELS = range(3)
-
-PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-OFTEN_MARKUP = re.compile(
-    r"(\\(?=[!-/:-@\[-`{-~])|[`*\[\]]|~~|<(?=[a-zA-Z/!?])|&(?=#?\w+;)|\$"
-    r"|(?<![^\W_])_|_(?![^\W_])|\{(?=[\w:.#%]))"
-)
-BEGINS_BLOCK = re.compile(r"[-+*](?=\s|$)|#{1,6}(?=\s|$)|[>%:~]|=+$|-+$|\+{3}|\(")
-DEFINITION = re.compile(r"[:~](?=\s|$)")
-NUMBER = re.compile(r"(\d{1,9})([.)])(?=\s|$)")
+WORDS = {"text", "text_special", "softbreak"}
+ALONE = {"image", "hardbreak", "footnote_ref", "footnote_anchor"}
+OPAQUE_TAGS = {f"<{name}>" for name in OPAQUE_INLINE}
+# A text may begin with the kind of an admonition or the box of a task, and end with attributes.
+BEGIN = re.compile(r"\[![A-Za-z]+\][+-]?[ \t]*(?:\n|$)|\[[ xX]\][ \t]+")
+END = re.compile(r"(?<=[^\s])[ \t]\{[#.:][^{}\n]*\}$")
+REFERENCE = re.compile(r"\](?:\[\])?")
+Raw = Callable[[int, int], str]  # returns what the file has for a part of the text of a block
 
 
-def escaped(text: str, level: int) -> str:
-    """Return a text with a backslash before what may be markup in it."""
-    if level == NOTHING:
+def read_items(content: str, tokens: "Sequence[Token]", raw: Raw) -> list[Item]:
+    """Return the words and marks of the text of a block, with their places in it."""
+    items, words, end = list[Item](), list[Item](), 0
+    if found := BEGIN.match(content):
+        end = found.end()
+        items.append(Item(Role.ALONE, 0, end, found[0]))
+    attributes = END.search(content, end)
+    last = attributes.start() if attributes else len(content)
+    for token in merged(tokens):
+        begin, after = token.meta[PLACE]
+        if after <= begin or begin < end or after > last:
+            continue
+        words += plain_parts(content, end, begin)
+        end = after
+        if token.type in WORDS:
+            text = " " if token.type == "softbreak" else token.content
+            words.append(Item(Role.TEXT, begin, after, text))
+        else:
+            items += joined_words(words)
+            words = []
+            items.append(mark_item(token, items, content, raw))
+    items += joined_words([*words, *plain_parts(content, end, last)])
+    if attributes:
+        items.append(Item(Role.ALONE, last, len(content), attributes[0]))
+    return fuse_opaque(items, content, raw)
+
+
+def plain_parts(content: str, begin: int, end: int) -> Iterator[Item]:
+    """Yield a part of a text without markup, and the white space around it apart."""
+    part = content[begin:end]
+    inner = part.strip()
+    first = begin + len(part) - len(part.lstrip()) if inner else end
+    last = first + len(inner)
+    for place, after in ((begin, first), (first, last), (last, end)):
+        if place < after:
+            yield Item(Role.TEXT, place, after, one_line(content[place:after]))
+
+
+def joined_words(words: Sequence[Item]) -> Iterator[Item]:
+    """Yield words as one item, and the white space around them apart."""
+    first, last = 0, len(words)
+    while first < last and not words[first].text.strip():
+        first += 1
+    while first < last and not words[last - 1].text.strip():
+        last -= 1
+    for group in (words[:first], words[first:last], words[last:]):
+        if group:
+            text = "".join(item.text for item in group)
+            yield Item(Role.TEXT, group[0].begin, group[-1].end, text)
+
+
+def mark_item(token: "Token", before: Sequence[Item], content: str, raw: Raw) -> Item:
+    """Return the item of a token that is a mark; before: the items before it."""
+    begin, end = token.meta[PLACE]
+    shown = content[begin:end]
+    role, name, changed = Role.ALONE if token.type in ALONE else Role.WORD, token.type, ""
+    if token.type == "html_inline":
+        role, name = html_role(shown)
+    elif token.type.endswith("_open") and token.markup != "autolink":
+        role, name = Role.START, token.type.removesuffix("_open")
+    elif token.type.endswith("_close"):
+        role, name = Role.END, token.type.removesuffix("_close")
+    if token.type == "hardbreak":
+        changed = "\\\n" if shown.startswith("\\") else "  \n"
+    elif shown != raw(begin, end):
+        changed = one_line(shown)
+    elif name == "link" and REFERENCE.fullmatch(shown):
+        # A link that is named by its own text: the name stays.
+        links = (item for item in reversed(before) if item.name == "link")
+        start = next(item.end for item in links if item.role is Role.START)
+        changed = f"][{one_line(content[start:begin])}]"
+    return Item(role, begin, end, shown, name, changed)
+
+
+def fuse_opaque(items: Sequence[Item], content: str, raw: Raw) -> list[Item]:
+    """Make one item of each HTML element that stays as it is, such as <kbd>Ctrl</kbd>."""
+    fused, number = list[Item](), 0
+    ends = dict[str, list[int]]()
+    for place, item in reversed([*enumerate(items)]):
+        if item.role is Role.END and item.name in OPAQUE_TAGS:
+            ends.setdefault(item.name, []).append(place)
+    while number < len(items):
+        item = items[number]
+        following = ends.get(item.name, []) if item.role is Role.START else []
+        while following and following[-1] < number:
+            following.pop()
+        if following:
+            number = following[-1]
+            begin, end = item.begin, items[number].end
+            shown = content[begin:end]
+            changed = "" if shown == raw(begin, end) else one_line(shown)
+            item = Item(Role.WORD, begin, end, shown, changed=changed)
+        fused.append(item)
+        number += 1
+    return fused
+
+
+def plain(tokens: "Sequence[Token]") -> str | None:
+    """Return the text of tokens without markup; None if there is some."""
+    if any(token.type not in WORDS for token in tokens):
+        return None
+    return "".join(" " if token.type == "softbreak" else token.content for token in tokens)
+
+
+def one_line(text: str) -> str:
+    """Return a text with a space for each line break and the white space around it."""
+    first, *others = text.split("\n")
+    if not others:
         return text
-    if level == OFTEN:
-        return OFTEN_MARKUP.sub(r"\\\1", text)
-    # Tables do not see the backslash before a pipe in their only column.
-    return PUNCTUATION.sub(r"\\\1", text).replace("\\|", "&#124;")
+    inner = [line.strip() for line in others[:-1]]
+    return " ".join([first.rstrip(), *inner, others[-1].lstrip()])
 
 
-def escaped_begin(text: str, level: int) -> str:
-    """Return an escaped text that does not begin a list, a heading or a quotation.
+def merged(tokens: "Sequence[Token]") -> "Iterator[Token]":
+    """Yield the tokens that have a place; the two characters of a delimiter are one token.
 
-    level: that at which the text was escaped.
+    The parser makes an empty text of one of the two.
     """
-    if level == NOTHING:
-        # After a paragraph, this would be its definition; the parser does not see it alone.
-        return "\\" + text if DEFINITION.match(text) else text
-    if found := NUMBER.match(text):
-        return f"{found[1]}\\{text[len(found[1]) :]}"
-    return "\\" + text if BEGINS_BLOCK.match(text) else text
-
-
-FENCES = ("---", "+++")  # of YAML and TOML
-KEY = re.compile(r"[\w-]+[ \t]*[:=]|#")
-# A value on one line: in quotation marks without escapes, or plain.
-TEXT = re.compile(
-    r"(?:title|description)[ \t]*[:=][ \t]*(\"[^\"\\]*\"|'[^'\\]*'|[^\W\d_][^#]*?)[ \t]*"
-)
-PLAIN = re.compile(r"[^\W\d_](?:[^:#]|:(?=\S)|(?<=\S)#)*(?<![:\s])")
-NO_TEXT = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
-
-
-def front_matter_length(lines: Sequence[Line]) -> int:
-    """Return how many lines the front matter of a page has; 0 if there is none."""
-    fence = lines[0].text.rstrip() if lines else ""
-    first = next((each.text for each in lines[1:] if each.text.strip()), "")
-    if fence not in FENCES or not KEY.match(first):
-        return 0
-    ends = (n for n, each in enumerate(lines) if n and each.text.rstrip() == fence)
-    return next(ends, -1) + 1
-
-
-def front_matter_texts(lines: Sequence[Line]) -> Iterator[tuple[int, int, Spot]]:
-    """Yield the titles and descriptions in front matter, each with its place in the file."""
-    is_yaml = bool(lines) and lines[0].text.startswith("-")
-    for line in lines:
-        found = TEXT.fullmatch(line.text)
-        if found is None or not has_words(found[1]):
+    placed = sorted(
+        (token for token in tokens if PLACE in token.meta), key=lambda token: token.meta[PLACE]
+    )
+    for number, token in enumerate(placed):
+        if token.type != "text" or token.content:
             continue
-        raw = found[1]
-        quote = raw[0] if raw[0] in "\"'" else ""
-        if not quote and (not is_yaml or not is_plain(raw)):
-            continue
-        text = raw[1:-1] if quote else raw
-        segment = Segment(Marked(text), f"line {line.number}", context="front matter")
-        begin = line.begin + found.start(1)
-        yield (
-            begin,
-            begin + len(raw),
-            Spot(segment, (Piece((raw,)),), writing(is_yaml and not quote)),
-        )
+        begin, end = token.meta[PLACE]
+        following = placed[number + 1] if number + 1 < len(placed) else None
+        before = placed[number - 1] if number else None
+        if following and following.type.endswith("_open") and is_short(following):
+            following.meta[PLACE] = (begin, following.meta[PLACE][1])
+        elif before and before.type.endswith("_close") and is_short(before):
+            before.meta[PLACE] = (before.meta[PLACE][0], end)
+    yield from (token for token in placed if token.type != "text" or token.content)
 
 
-def writing(may_be_plain: bool) -> Write:
-    """Return how a value is written: in quotation marks unless it may be plain."""
-
-    def write(translation: Marked) -> str:
-        text = " ".join(translation.text.split())
-        return text if may_be_plain and is_plain(text) else json.dumps(text, ensure_ascii=False)
-
-    return write
+def is_short(token: "Token") -> bool:
+    """Return whether a delimiter lacks a character."""
+    begin, end = token.meta[PLACE]
+    return bool(end - begin < len(token.markup))
 
 
-def is_plain(text: str) -> bool:
-    """Return whether YAML reads a text without quotation marks as this text."""
-    return PLAIN.fullmatch(text) is not None and text.lower() not in NO_TEXT
+def html_role(tag: str) -> tuple[Role, str]:
+    """Return what an HTML tag in a text is, and the name of its element."""
+    name = NAME.match(tag)
+    if name is None or name[1].lower() in VOID or tag.endswith("/>"):
+        return Role.ALONE, ""
+    return (Role.END if tag.startswith("</") else Role.START), f"<{name[1].lower()}>"

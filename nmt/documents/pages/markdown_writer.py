@@ -1,13 +1,68 @@
 """Write a translation as Markdown: escaped, wrapped, and read again to check it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from nmt.decoding.translator.marked import Kind, Marked
-from nmt.documents.pages.markdown_inline import Inline, ShortTexts
-from nmt.documents.pages.markdown_parser import LEVELS, Located, escaped, escaped_begin, parser
-from nmt.documents.pages.runs import Item, Role, partners_of
+from nmt.documents.pages.markdown_parser import Located, parser, plain, read_items
+from nmt.documents.pages.runs import Item, Role, find_partners, item_kind
+
+# How much is escaped: nothing; what often is markup; every character that can be.
+NOTHING, OFTEN, ALL = LEVELS = range(3)
+
+PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+OFTEN_MARKUP = re.compile(
+    r"(\\(?=[!-/:-@\[-`{-~])|[`*\[\]]|~~|<(?=[a-zA-Z/!?])|&(?=#?\w+;)|\$"
+    r"|(?<![^\W_])_|_(?![^\W_])|\{(?=[\w:.#%]))"
+)
+BEGINS_BLOCK = re.compile(r"[-+*](?=\s|$)|#{1,6}(?=\s|$)|[>%:~]|=+$|-+$|\+{3}|\(")
+DEFINITION = re.compile(r"[:~](?=\s|$)")
+NUMBER = re.compile(r"(\d{1,9})([.)])(?=\s|$)")
+
+
+def escaped(text: str, level: int) -> str:
+    """Return a text with a backslash before what may be markup in it."""
+    if level == NOTHING:
+        return text
+    if level == OFTEN:
+        return OFTEN_MARKUP.sub(r"\\\1", text)
+    # Tables do not see the backslash before a pipe in their only column.
+    return PUNCTUATION.sub(r"\\\1", text).replace("\\|", "&#124;")
+
+
+def escaped_begin(text: str, level: int) -> str:
+    """Return an escaped text that does not begin a list, a heading or a quotation.
+
+    level: that at which the text was escaped.
+    """
+    if level == NOTHING:
+        # After a paragraph, this would be its definition; the parser does not see it alone.
+        return "\\" + text if DEFINITION.match(text) else text
+    if found := NUMBER.match(text):
+        return f"{found[1]}\\{text[len(found[1]) :]}"
+    return "\\" + text if BEGINS_BLOCK.match(text) else text
+
+
+def written_alt(translation: Marked) -> str | None:
+    """Return the text of a picture with escapes where they are needed."""
+    text = " ".join(translation.text.split())
+    for level in LEVELS:
+        # A pipe would end a cell of a table.
+        written = escaped(text, level).replace("|", "&#124;")
+        tokens = parser().parseInline(f"![{written}](x)")[0].children or []
+        types = [token.type for token in tokens]
+        if types == ["image"] and plain(tokens[0].children or []) == text:
+            return written
+    return None
+
+
+def written_title(quote: str, translation: Marked) -> str:
+    """Return the title of a link with escapes, in quotation marks."""
+    text = " ".join(translation.text.split()).replace("&", "&amp;").replace("\\", "\\\\")
+    return f"{quote}{text.replace(quote, chr(92) + quote).replace('|', '&#124;')}{quote}"
+
 
 # Each kind of block as it is read again; the first token that it must give.
 BLOCKS = {
@@ -36,111 +91,98 @@ class Part(NamedTuple):
     kind: Kind | None = None  # None: text
 
 
-class Surroundings(NamedTuple):
-    """The block that a segment is in."""
+@dataclass(frozen=True)
+class Writer:
+    """Writes the translations of a segment in the block that it is in."""
 
+    located: Located
     block: str  # a key of `BLOCKS`
-    before: str  # of its text, before and after the segment
-    after: str
-    prefix: str  # of lines after the first
-    column: int  # where the segment begins in its line
+    items: Sequence[Item]  # of the block; the segment's are from `first` to before `last`
+    first: int
+    last: int
     most_columns: int  # of the longest line of the source; 0: it is on one line
     line_end: str
-    has_pipes: bool
     references: dict[str, Any]  # of the parser, from the whole file
-
-
-class Writer:
-    """Writes the translations of a segment."""
-
-    def __init__(
-        self, around: Surroundings, before: Sequence[Item], after: Sequence[Item], short: ShortTexts
-    ) -> None:
-        """Take the block and its items before and after the segment."""
-        self._around, self._short = around, short
-        self._before = [bare_mark(each) for each in before if each.role is not Role.TEXT]
-        self._after = [bare_mark(each) for each in after if each.role is not Role.TEXT]
-        self._words = (words_of(before), words_of(after))
 
     def write(self, translation: Marked) -> str | None:
         """Return the lines of a translation; None if they would not be read as it is meant."""
-        around = self._around
+        content = self.located.content
+        begin, end = self.items[self.first].begin, self.items[self.last - 1].end
         for is_spaced in (False, True):
             for level in LEVELS:
                 parts = composed(translation, level, is_spaced=is_spaced)
-                parts = [self._without_new_pipes(each) for each in parts]
-                if not around.before:
-                    first = escaped_begin(parts[0].text, level)
-                    parts[0] = parts[0]._replace(text=first) if not parts[0].kind else parts[0]
-                lines = self._lines(parts)
-                content = f"{around.before}{chr(10).join(lines)}{around.after}"
-                if self._is_read_as(content, translation, parts):
-                    written = f"{around.line_end}{around.prefix}".join(lines)
-                    return written.replace("|", "\\|") if around.block in CELLS else written
+                if "|" not in content and self.block not in CELLS:
+                    parts = [part if part.kind else without_pipes(part) for part in parts]
+                if not begin and not parts[0].kind:
+                    parts[0] = Part(escaped_begin(parts[0].text, level))
+                lines = self._lines(parts, begin)
+                written = "\n".join(lines)
+                if self._is_read_as(content[:begin] + written + content[end:], translation, parts):
+                    written = f"{self.line_end}{self.located.prefix}".join(lines)
+                    return written.replace("|", "\\|") if self.block in CELLS else written
         return None
 
-    def _without_new_pipes(self, part: Part) -> Part:
-        """Return text in which a pipe cannot begin a table, as the source has none."""
-        if part.kind or self._around.has_pipes:
-            return part
-        return part._replace(text=part.text.replace("\\|", "|").replace("|", "&#124;"))
-
-    def _lines(self, parts: Sequence[Part]) -> list[str]:
-        """Return the lines of a translation, wrapped as its source is."""
+    def _lines(self, parts: Sequence[Part], begin: int) -> list[str]:
+        """Return the lines of a translation, wrapped as its source is; begin: its place."""
+        line_begin = self.located.content.rfind("\n", 0, begin) + 1
+        indent = len(self.located.prefix)
+        column = begin - line_begin + (indent if line_begin else self.located.column)
         text = "".join(
-            each.text.replace(" ", KEPT_SPACE) if each.kind else each.text for each in parts
+            part.text.replace(" ", KEPT_SPACE) if part.kind else part.text for part in parts
         )
-        lines, column = list[str](), self._around.column
+        lines = list[str]()
         for line in text.split("\n"):  # at the line breaks that are marks
-            lines += wrapped(line.strip(" "), column, self._around)
-            column = len(self._around.prefix)
-        return [each.replace(KEPT_SPACE, " ") for each in lines]
+            lines += self._wrapped(line.strip(" "), column)
+            column = indent
+        return [line.replace(KEPT_SPACE, " ") for line in lines]
+
+    def _wrapped(self, line: str, column: int) -> list[str]:
+        """Return a line as several lines that are no longer than those of the source."""
+        if not self.most_columns:
+            return [line]
+        lines, words, length = list[str](), list[str](), -1
+        width = self.most_columns - column
+        for word in line.split(" "):
+            is_block = MAY_BEGIN_BLOCK.match(word.replace(KEPT_SPACE, " ")) is not None
+            if words and length + 1 + len(word) > width and not is_block:
+                lines.append(" ".join(words))
+                words, length, width = [], -1, self.most_columns - len(self.located.prefix)
+            words.append(word)
+            length += 1 + len(word)
+        return [*lines, " ".join(words)]
 
     def _is_read_as(self, content: str, translation: Marked, parts: Sequence[Part]) -> bool:
         """Return whether a block with this text is one block with these marks and words."""
-        found = items_of(content, self._around, self._short)
+        found = self._read(content)
         if found is None:
             return False
-        partners = partners_of(found)
-        marks = [
-            (bare_mark(each), kind_of(each, partner))
-            for each, partner in zip(found, partners, strict=True)
-            if each.role is not Role.TEXT
-        ]
-        meant = [(each.text.strip(" "), each.kind) for each in parts if each.kind]
-        count = len(self._before)
-        inside = marks[count : count + len(meant)]
-        outside = [each[0] for each in (*marks[:count], *marks[count + len(meant) :])]
-        if outside != [*self._before, *self._after] or inside != meant:
+        own, before, after = (
+            find_marks(self.items),
+            self.items[: self.first],
+            self.items[self.last :],
+        )
+        inside = [(part.text.strip(" "), part.kind) for part in parts if part.kind]
+        meant = [*own[: self.first], *inside, *own[self.last :]]
+        if [mark for mark in find_marks(found) if mark] != [mark for mark in meant if mark]:
             return False
-        before, after = self._words
-        return words_of(found) == before + bare(translation.without_marks()) + after
+        words = bare_words(before) + bare(translation.without_marks()) + bare_words(after)
+        return bare_words(found) == words
 
-
-def items_of(content: str, around: Surroundings, short: ShortTexts) -> list[Item] | None:
-    """Return the items of the text of a block; None if it is not read as one block."""
-    shape, first = BLOCKS[around.block]
-    is_cell = around.block in CELLS
-    source = shape.format(content.replace("|", "\\|") if is_cell else content)
-    tokens = parser().parse(source, dict(around.references))
-    texts = [each for each in tokens if each.type == "inline"]
-    if not texts or tokens[0].type != first or len(texts) != (4 if is_cell else 1):
-        return None
-    if tokens[-1].type != first.replace("_open", "_close") or (not is_cell and len(tokens) != 3):
-        return None
-    text = texts[CELLS.get(around.block, 0)]
-    if text.content != content.strip():
-        return None
-    inline = Inline(Located(text.content, (0,), (0,)), text.content, short)
-    inline.add(text.children or [])
-    return inline.items
-
-
-def kind_of(item: Item, partner: int) -> Kind:
-    """Return the kind of the mark of an item."""
-    if partner < 0:
-        return Kind.ALONE
-    return Kind.OPEN if item.role is Role.START else Kind.CLOSE
+    def _read(self, content: str) -> list[Item] | None:
+        """Return the items of the text of a block; None if it is not read as one block."""
+        shape, first = BLOCKS[self.block]
+        is_cell = self.block in CELLS
+        source = shape.format(content.replace("|", "\\|") if is_cell else content)
+        tokens = parser().parse(source, dict(self.references))
+        texts = [token for token in tokens if token.type == "inline"]
+        if not texts or tokens[0].type != first or len(texts) != (4 if is_cell else 1):
+            return None
+        is_open = tokens[-1].type != first.replace("_open", "_close")
+        text = texts[CELLS.get(self.block, 0)]
+        if is_open or (not is_cell and len(tokens) != 3) or text.content != content.strip():
+            return None
+        children = text.children or []
+        return read_items(text.content, children, lambda begin, end: text.content[begin:end])
 
 
 def composed(translation: Marked, level: int, *, is_spaced: bool) -> list[Part]:
@@ -156,36 +198,31 @@ def composed(translation: Marked, level: int, *, is_spaced: bool) -> list[Part]:
             parts.append(Part(mark, next(marks).kind))
         else:
             parts.append(Part(escaped(SPACE.sub(" ", text), level)))
-    return with_spaces(list(spaces_outside(parts)) if parts else [Part("")], is_spaced)
+    return with_spaces(spaces_outside(parts) if parts else [Part("")], is_spaced)
 
 
-def spaces_outside(parts: Sequence[Part]) -> Iterator[Part]:
-    """Yield parts, with white space after an OPEN before it and that before a CLOSE after it."""
-    result, pending = list[Part](), ""
+def spaces_outside(parts: Sequence[Part]) -> list[Part]:
+    """Return parts with white space after an OPEN before it, and that before a CLOSE after it."""
+    result, pending, opens = list[Part](), "", 0
     for number, part in enumerate(parts):
-        if part.kind is not None:
-            if part.kind is not Kind.CLOSE and pending:
+        if part.kind:
+            opens = opens + 1 if part.kind is Kind.OPEN else 0
+            if pending and part.kind is not Kind.CLOSE:
                 result.append(Part(pending))
                 pending = ""
             result.append(part)
             continue
-        text = pending + part.text
-        pending = ""
-        before = number - 1
-        opens = before
-        while opens >= 0 and parts[opens].kind is Kind.OPEN:
-            opens -= 1
-        if opens < before and text.startswith(" "):
+        text, pending = pending + part.text, ""
+        if opens and text.startswith(" "):
             text = text.lstrip(" ")
-            result.insert(len(result) - (before - opens), Part(" "))
-        following = parts[number + 1].kind if number + 1 < len(parts) else None
-        if following is Kind.CLOSE and text.endswith(" "):
+            result.insert(len(result) - opens, Part(" "))
+        opens = 0
+        is_last = number + 1 == len(parts)
+        if not is_last and parts[number + 1].kind is Kind.CLOSE and text.endswith(" "):
             text, pending = text.rstrip(" "), " "
         if text:
             result.append(Part(text))
-    if pending:
-        result.append(Part(pending))
-    yield from result
+    return [*result, Part(pending)] if pending else result
 
 
 def with_spaces(parts: list[Part], is_spaced: bool) -> list[Part]:
@@ -209,31 +246,22 @@ def with_spaces(parts: list[Part], is_spaced: bool) -> list[Part]:
     return result
 
 
-def wrapped(line: str, column: int, around: Surroundings) -> list[str]:
-    """Return a line as several lines that are no longer than those of the source."""
-    if not around.most_columns:
-        return [line]
-    lines, width = list[str](), around.most_columns - column
-    words = list[str]()
-    length = -1
-    for word in line.split(" "):
-        is_block = MAY_BEGIN_BLOCK.match(word.replace(KEPT_SPACE, " ")) is not None
-        if words and length + 1 + len(word) > width and not is_block:
-            lines.append(" ".join(words))
-            words, length, width = [], -1, around.most_columns - len(around.prefix)
-        words.append(word)
-        length += 1 + len(word)
-    return [*lines, " ".join(words)]
+def without_pipes(part: Part) -> Part:
+    """Return text in which a pipe cannot begin a table."""
+    return Part(part.text.replace("\\|", "|").replace("|", "&#124;"))
 
 
-def bare_mark(item: Item) -> str:
-    """Return a mark without the spaces that a line break may have around it."""
-    return item.text.strip(" ")
+def find_marks(items: Sequence[Item]) -> list[tuple[str, Kind] | None]:
+    """Return each mark of some items, without the spaces around a line break; None for words."""
+    return [
+        None if item.role is Role.TEXT else (item.text.strip(" "), item_kind(item, partner))
+        for item, partner in zip(items, find_partners(items), strict=True)
+    ]
 
 
-def words_of(items: Sequence[Item]) -> str:
+def bare_words(items: Sequence[Item]) -> str:
     """Return the words of items without white space."""
-    return bare("".join(each.text for each in items if each.role is Role.TEXT))
+    return bare("".join(item.text for item in items if item.role is Role.TEXT))
 
 
 def bare(text: str) -> str:

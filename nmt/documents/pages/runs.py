@@ -1,14 +1,13 @@
 """Make a segment of a run of texts and tags: pairs of marks, and what is left outside of it."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Kind, Mark, Marked
-from nmt.documents.document import Segment
-from nmt.documents.marks.templates import FIRST
-from nmt.documents.nested import NestedDocument, Part, Piece, Spot, Write
+from nmt.documents.document import RawMark
+from nmt.documents.pages.page import FIRST, has_words
 
 LONGEST_SHOWN = 100  # characters of a mark in the text of a segment
 
@@ -27,50 +26,56 @@ class Item(NamedTuple):
     """A part of a run."""
 
     role: Role
-    parts: tuple[Part, ...]  # what the file has
+    begin: int  # in the source, or in the text of a block of Markdown
+    end: int
     text: str  # of words: without escapes; of a mark: as the file has it
     name: str = ""
-    changed: str = ""  # what is written for a mark if the segment is translated; "": its parts
+    changed: str = ""  # what is written for a mark if the segment is translated; "": the source
 
     @property
     def has_substance(self) -> bool:
         """True if it holds a letter, a digit, a word or code of a template."""
         if self.role is Role.TEXT:
-            return any(each.isalnum() or each >= FIRST for each in self.text)
+            return any(sign.isalnum() or sign >= FIRST for sign in self.text)
         return self.role is Role.WORD
 
 
-def has_words(text: str) -> bool:
-    """Return whether a text has a letter."""
-    return any(map(str.isalpha, text))
+class RunText(NamedTuple):
+    """The text of a run, and which of its items it has: from `first` to before `last`."""
+
+    first: int
+    last: int
+    source: Marked
+    marks: list[RawMark]
 
 
-def add_run(
-    document: NestedDocument,
-    run: Sequence[Item],
-    segment_of: Callable[[Marked], Segment],
-    write_of: Callable[[Sequence[Item], Sequence[Item]], Write],
-) -> None:
-    """Add a run to a document: a segment if it has words, and what is around it.
-
-    write_of: takes the items before and after the segment.
-    """
-    begin = end = len(run)
-    partners = [-1] * len(run)
-    if any(item.role is Role.TEXT and has_words(item.text) for item in run):
-        partners = partners_of(run)
-        begin, end = inside(run, partners)
-    for item in run[:begin]:
-        document.put(*item.parts)
-    if begin < end:
-        pieces, source = marked(run, partners, begin, end)
-        write = write_of(run[:begin], run[end:])
-        document.put(Spot(segment_of(source), pieces, write))
-    for item in run[end:]:
-        document.put(*item.parts)
+def read_run(run: Sequence[Item]) -> RunText | None:
+    """Return the text of a run, without what only surrounds it; None if it has no words."""
+    if not any(item.role is Role.TEXT and has_words(item.text) for item in run):
+        return None
+    partners = find_partners(run)
+    first, last = inside(run, partners)
+    texts, marks, raw_marks, length = list[str](), list[Mark](), list[RawMark](), 0
+    forms = ShownForms()
+    for item, partner in zip(run[first:last], partners[first:last], strict=True):
+        text = item.text
+        if item.role is not Role.TEXT:
+            text = forms.of(text)
+            marks.append(Mark(length, length + len(text), item_kind(item, partner)))
+            raw_marks.append(RawMark(text, item.begin, item.end, item.changed))
+        texts.append(text)
+        length += len(text)
+    return RunText(first, last, Marked("".join(texts), tuple(marks)), raw_marks)
 
 
-def partners_of(run: Sequence[Item]) -> list[int]:
+def item_kind(item: Item, partner: int) -> Kind:
+    """Return the kind of the mark of an item."""
+    if partner < 0:
+        return Kind.ALONE
+    return Kind.OPEN if item.role is Role.START else Kind.CLOSE
+
+
+def find_partners(run: Sequence[Item]) -> list[int]:
     """Return the place of the END of each START, and of the START of each END; -1 for none.
 
     Pairs lie in each other or apart, whatever the run holds.
@@ -118,26 +123,6 @@ def is_loose(item: Item, partner: int) -> bool:
     if item.role is Role.TEXT:
         return not item.text.strip()
     return item.role is Role.ALONE or (partner < 0 and item.role is not Role.WORD)
-
-
-def marked(
-    run: Sequence[Item], partners: Sequence[int], begin: int, end: int
-) -> tuple[tuple[Piece, ...], Marked]:
-    """Return a part of a run as the pieces of a spot and as the text of its segment."""
-    pieces, texts, marks, length = list[Piece](), list[str](), list[Mark](), 0
-    forms = ShownForms()
-    for place in range(begin, end):
-        item, text, shown = run[place], run[place].text, ""
-        if item.role is not Role.TEXT:
-            text = shown = forms.of(text)
-            kind = Kind.ALONE
-            if partners[place] >= 0:
-                kind = Kind.OPEN if item.role is Role.START else Kind.CLOSE
-            marks.append(Mark(length, length + len(text), kind))
-        pieces.append(Piece(item.parts, shown, item.changed))
-        texts.append(text)
-        length += len(text)
-    return tuple(pieces), Marked("".join(texts), tuple(marks))
 
 
 class ShownForms:

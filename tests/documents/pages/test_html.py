@@ -191,6 +191,28 @@ def test_the_declared_encoding_is_kept(page: bytes, text: str, changed: bytes) -
     assert changed_by(document, lambda part: part.upper() + "Ж").endswith(changed)
 
 
+def test_front_matter_has_no_references_for_characters_that_the_encoding_lacks() -> None:
+    page = b"---\ntitle: One\n---\n<meta charset=latin1><p>two"
+    document = read(page, DEFAULTS)
+    found = document.join([None, Marked("two Ж")]).content
+    assert found == page.replace(b"two", b"two &#1046;")
+    with pytest.raises(NmtError, match="has no 'Ж'"):
+        document.join([Marked("Ж"), None])
+
+
+def test_lines_of_old_systems_and_in_code_of_templates_count() -> None:
+    page = b"<p>a\r<p>b\n{# c\nd #}\n<p>e {{ f\n}} <i title=g>\r\nh</i>"
+    found = [segment.place for segment in read(page, DEFAULTS).segments]
+    assert found == ["line 1", "line 2", "line 5", "line 6"]
+
+
+def test_segments_are_in_the_order_of_the_file() -> None:
+    page = '<p><img alt="a"> b <img alt="c" title="d"> e <img alt="f"></p><p>g <i title=h>i</i>'
+    assert [segment.source.text for segment in read(page.encode(), DEFAULTS).segments] == [
+        *("a", 'b <img alt="c" title="d"> e', "c", "d", "f", "g <i title=h>i</i>", "h")
+    ]
+
+
 def test_a_reference_that_is_no_character_is_refused_with_its_line() -> None:
     with pytest.raises(NmtError, match="line 2: a character reference is no character"):
         read(b"\n<p>a &#" + b"9" * 5000 + b";", DEFAULTS)

@@ -1,0 +1,213 @@
+"""A page: a source with holes in which code of templates is hidden; and its front matter.
+
+A template is filled in before anyone reads HTML or Markdown, so its code may stand anywhere: in a
+tag, in the address of a link, across blocks. Each code becomes one character of Unicode's private
+planes, which is neither a letter nor markup. In the texts of segments, the codes are marks.
+"""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import NamedTuple
+
+from nmt.decoding.translator.marked import Mark, Marked, joined
+from nmt.documents.document import Finding, Options, Own, RawMark, Segment, SourceDocument
+from nmt.documents.encoding import Encoding
+from nmt.documents.marks.never_text import is_word, paired, template_codes
+
+FIRST, LAST = "\U000f0000", "\U0010fffe"
+SIGN = "\U0010ffff"  # begins a comment that is none of the file
+PRIVATE = f"[{FIRST}-{SIGN}]"
+# A page may have such characters itself.
+OWN = re.compile(
+    rf"{PRIVATE}|&#(?:[xX]0*(?:[fF]|10)[0-9a-fA-F]{{4}}|0*(?:98[3-9]\d{{3}}|99\d{{4}}|1[01]\d{{5}}));"
+)
+STAND_IN = re.compile(f"({PRIVATE})")
+ALONE = re.compile(rf"(?m)^([ \t>]*+)({PRIVATE}(?:[ \t]*+{PRIVATE})*+)(?=[ \t]*+\r?$)")
+COMMENT = re.compile(f"<!--{SIGN}([^->]*+)-->")
+CODE = Mark(0, 0)
+LINE_END = re.compile(r"\r\n?|\n")
+LINE_END_OR_CODE = re.compile(rf"{LINE_END.pattern}|{PRIVATE}")
+
+
+def has_words(text: str) -> bool:
+    """Return whether a text has a letter."""
+    return any(map(str.isalpha, text))
+
+
+class PageText(NamedTuple):
+    """A text of a page, and where it is in the source."""
+
+    begin: int
+    end: int
+    segment: Segment
+    write: Callable[[Marked], str | None]
+    marks: Sequence[RawMark] = ()
+
+
+class PageDocument(SourceDocument):
+    """A page. Its source has a character in place of each code of a template."""
+
+    source: str
+
+    def __init__(
+        self,
+        content: bytes,
+        text: str,
+        encoding: Encoding,
+        options: Options,
+        lines: re.Pattern[str] | None = None,
+    ) -> None:
+        """Hide the code of templates.
+
+        lines: for Markdown, what is code on lines of its own, besides. As a template leaves nothing
+        of lines with statements alone, these become comments of HTML, which divide paragraphs.
+        """
+        super().__init__(content, text, encoding)
+        self.options = options
+        # Reads the page again when it is written.
+        self.check: Callable[[str], Sequence[Finding]] = lambda text: ()
+        self.texts: list[PageText] = []  # in any order, until they are numbered
+        self._codes: dict[str, str] = {}  # by their characters
+        self._characters: dict[str, str] = {}  # by the code
+        self._marks: dict[str, str] = {}  # of the format as they are in the source, by how shown
+        spans = [*template_codes(text), *(found.span() for found in OWN.finditer(text))]
+        spans += [found.span() for found in lines.finditer(text)] if lines else []
+        parts, end = list[str](), 0
+        for begin, last in sorted(spans, key=lambda span: (span[0], -span[1])):
+            if begin < end or len(self._codes) > ord(LAST) - ord(FIRST):
+                continue
+            code = text[begin:last]
+            character = self._characters.setdefault(code, chr(ord(FIRST) + len(self._codes)))
+            self._codes[character] = code
+            parts += text[end:begin], character
+            end = last
+        self.source = "".join([*parts, text[end:]])
+        if lines and self._codes:
+            self.source = ALONE.sub(self._comment, self.source)
+
+    def _comment(self, line: re.Match[str]) -> str:
+        """Return a line of code alone as a comment, unless it has words when it is filled in."""
+        is_output = any(is_word(self._codes[code]) for code in STAND_IN.findall(line[2]))
+        return line[0] if is_output else f"{line[1]}<!--{SIGN}{line[2]}-->"
+
+    @cached_property
+    def _line_ends(self) -> list[int]:
+        """Return where lines end; those within the code of a template end where it stands."""
+        return [
+            found.start()
+            for found in LINE_END_OR_CODE.finditer(self.source)
+            for _ in LINE_END.findall(self._codes.get(found[0], found[0]))
+        ]
+
+    def number(self) -> None:
+        """Add the texts in the order of their places; one comes before those within its marks."""
+        for text in sorted(self.texts, key=lambda text: (text.begin, -text.end)):
+            number = self.add(replace(text.segment, source=self._shown(text.segment.source)))
+            self.fill(text.begin, text.end, number, text.write, text.marks)
+
+    def translated(self, translations: Sequence[Marked | None]) -> Own:
+        """Return the translations that differ from their sources, with their code hidden."""
+        own = super().translated(translations)
+        return {number: self._hidden(text) for number, text in own.items()} if self._codes else own
+
+    def filled(self, translated: Own) -> tuple[str, list[Finding]]:
+        """Return the page with its code, and what a user should look at."""
+        text, findings = super().filled(translated)
+        return self._restored(text), [*findings, *self.check(text)]
+
+    def _restored(self, text: str) -> str:
+        """Return a text with the codes in place of their stand-ins."""
+        if not self._codes:
+            return text
+        text = COMMENT.sub(r"\1", text)
+        return STAND_IN.sub(lambda found: self._codes.get(found[0], found[0]), text)
+
+    def _shown(self, source: Marked) -> Marked:
+        """Return the text of a segment with its codes as marks."""
+        if not self._codes:
+            return source
+        parts, own = list[Marked](), iter(source.marks)
+        for part, is_mark in source.parts():
+            if is_mark:
+                text = self._restored(part)
+                self._marks[text] = part
+                parts.append(marked(text, next(own)))
+                continue
+            for number, text in enumerate(STAND_IN.split(part)):
+                parts.append(marked(self._restored(text), CODE) if number % 2 else Marked(text))
+        text, marks = joined(parts)
+        return Marked(text, tuple(paired(text, [*marks])))
+
+    def _hidden(self, translation: Marked) -> Marked:
+        """Return a translation with stand-ins for its codes, and without their marks."""
+        parts, own = list[Marked](), iter(translation.marks)
+        for part, is_mark in translation.parts():
+            mark = next(own) if is_mark else None
+            if mark is None or part in self._characters:
+                parts.append(Marked(self._characters[part] if mark else part))
+            else:
+                parts.append(marked(self._marks.get(part, part), mark))
+        return joined(parts)
+
+
+def marked(text: str, mark: Mark) -> Marked:
+    """Return a text that is one mark, with what another mark says of it."""
+    return Marked(text, (mark._replace(begin=0, end=len(text)),))
+
+
+# Of YAML or TOML: the first line with words is a key or a comment.
+FRONT_MATTER = re.compile(
+    r"(---|\+\+\+)[^\S\r\n]*+(?>\r\n?|\n)(?:[^\S\r\n]*+(?>\r\n?|\n))*+(?=[\w-]+[ \t]*[:=]|#)"
+    r"(?:[^\r\n]*+(?>\r\n?|\n))*?\1[^\S\r\n]*+(?:(?>\r\n?|\n)|\Z)"
+)
+# A value on one line: in quotation marks without escapes, or plain.
+TEXT = re.compile(
+    r"(?<![^\r\n])(?:title|description)[ \t]*[:=][ \t]*"
+    r"(\"[^\"\\\r\n]*\"|'[^'\\\r\n]*'|[^\W\d_][^#\r\n]*?)[ \t]*(?=[\r\n]|\Z)"
+)
+PLAIN = re.compile(r"[^\W\d_](?:[^:#]|:(?=\S)|(?<=\S)#)*(?<![:\s])")
+NO_TEXT = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+
+
+def front_matter_end(text: str) -> int:
+    """Return where the front matter of a page ends; 0 if there is none."""
+    found = FRONT_MATTER.match(text)
+    return found.end() if found else 0
+
+
+def add_front_matter(document: PageDocument) -> int:
+    """Put the titles and descriptions of front matter into a page; return where it ends."""
+    end = front_matter_end(document.source)
+    is_yaml = document.source.startswith("-")
+    for found in TEXT.finditer(document.source, 0, end):
+        raw = found[1]
+        is_quoted = raw[0] in "\"'"
+        if not has_words(raw) or not (is_quoted or (is_yaml and is_plain(raw))):
+            continue
+
+        segment = Segment(
+            Marked(raw[1:-1] if is_quoted else raw),
+            document.place(found.start()),
+            context="front matter",
+        )
+        write = partial(write_value, document.encoding, is_yaml and not is_quoted)
+        document.texts.append(PageText(*found.span(1), segment, write))
+    return end
+
+
+def write_value(encoding: Encoding, may_be_plain: bool, translation: Marked) -> str:
+    """Return a value of front matter: in quotation marks unless it may be plain."""
+    text = " ".join(translation.text.split())
+    written = text
+    if not may_be_plain or not is_plain(text):
+        written = json.dumps(text, ensure_ascii=False)
+    encoding._replace(lacking="strict").encode(written)  # front matter has no references of HTML
+    return written
+
+
+def is_plain(text: str) -> bool:
+    """Return whether YAML reads a text without quotation marks as this text."""
+    return PLAIN.fullmatch(text) is not None and text.lower() not in NO_TEXT
