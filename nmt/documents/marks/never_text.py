@@ -39,6 +39,8 @@ SYNTAXES = {
     "breaks": r"(?<![\s.!?:;…。！？])[ \t]*\n\s*(?=\S)|(?<=\S)\t\s*(?=\S)",
     "date": rf"(?<![\d%]){DATE_PART}(?![A-Za-z])",
 }
+# Those that may stand in messages whose program is not known.
+ANY_PROGRAM = frozenset({"brace", "date", "icu", "printf", "dollar", "percent-brace", "tags"})
 UNIT = r"(?:[kKMGTPEZY]i?B(?:/s|ps)?|[kKMGT]bps|[kMGT]bit/s|[kMGT]?Hz|dpi|ppi|px|fps)"
 EVERYWHERE = (
     # A symbol of Ruby, or an emoji: ":year", ":tada:". In prose, no space stands before a colon.
