@@ -13,7 +13,7 @@ import numpy
 
 from nmt.decoding.translator.marked import Mark, Marked, joined
 from nmt.documents.messages.tmx import Unit, read_units, write_units
-from nmt.documents.style import with_outer_space_of
+from nmt.documents.style import with_outer_space
 
 # Scripts without spaces between words: each character is a token.
 UNSPACED = (
@@ -137,7 +137,7 @@ def fitted(source: Marked, unit: Unit) -> Marked | None:
     if folded(source.text) != folded(unit.source.text):
         target = rewritten(source.of_format(), unit)
     target = target and with_marks(target, source)
-    return target and with_outer_space_of(source, target)
+    return target and with_outer_space(source, target)
 
 
 def folded(text: str) -> str:
@@ -179,7 +179,7 @@ def new_numbers(
     changes = dict.fromkeys(zip(own, new, strict=False))
     if len(own) != len(new) or len(changes) != len(set(own)):
         return None
-    found = {}
+    found: dict[str, str] = {}
     for number, other in changes:
         forms = (number, other), (number.translate(SWAPPED), other.translate(SWAPPED))
         fitting = [form for form in forms if target.count(form[0]) == own.count(number)]
@@ -196,7 +196,8 @@ def matching_marks(source: Marked, target: Marked) -> list[int] | None:
     """
     if len(source.marks) != len(target.marks):
         return None
-    texts, left, found = source.mark_texts(), [*range(len(source.marks))], dict[int, int]()
+    texts, left = source.mark_texts(), [*range(len(source.marks))]
+    found: dict[int, int] = {}
     for has_same_text in (True, False):
         for place, (text, mark) in enumerate(zip(target.mark_texts(), target.marks, strict=True)):
             own = [number for number in left if source.marks[number].kind is mark.kind]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from nmt.decoding.translator.marked import Marked
 from nmt.documents.document import Document, Options, Segment, SourceDocument, escaped
 from nmt.documents.encoding import UTF_8
-from nmt.documents.translate import DocumentTranslator, IcuDocument, Placed, Way, taken_apart
+from nmt.documents.translate import DocumentTranslator, IcuDocument, Placed, taken_apart
 
 FILES = "You have {n, plural, one {# file} other {# files}} in {place}."
 SYNTAX = frozenset({"icu", "brace"})
@@ -32,7 +32,6 @@ def upper(sentences: Sequence[Marked]) -> list[Placed]:
                 "".join(part if is_mark else part.upper() for part, is_mark in each.parts()),
                 each.marks,
             ),
-            Way.ALIGNED,
         )
         for each in sentences
     ]

@@ -1,6 +1,5 @@
 """Sentences with marks are translated in one of several ways; what fails is flagged."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -9,18 +8,17 @@ from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.translation import Candidate, Request, Translation
 from nmt.documents.marks.checks import added_placeholders, mark_problems, number_problems
 from nmt.documents.marks.never_text import with_placeholders
-from nmt.documents.translate import Placed, Placer, Way
+from nmt.documents.translate import Placed, translate_marked
 from tests.decoding.marking import marked
 
 Answer = Callable[[Request], Sequence[str]]
 
 
-def placer(answer: Answer, asked: list[list[str]] | None = None) -> Placer:
-    """Return a placer for a model of which a test says the candidates, marks included."""
+def placed(answer: Answer, texts: Sequence[str], asked: list[list[str]]) -> list[Placed]:
+    """Translate texts by a model of which a test says the candidates, marks included."""
 
     def translate(requests: Sequence[Request]) -> list[Translation]:
-        if asked is not None:
-            asked.append([each.text for each in requests])
+        asked.append([each.text for each in requests])
         return [
             Translation(
                 tuple(
@@ -31,37 +29,36 @@ def placer(answer: Answer, asked: list[list[str]] | None = None) -> Placer:
             for each in requests
         ]
 
-    return Placer(translate)
+    return translate_marked([*map(marked, texts)], translate)
 
 
 def only(answer: Answer, text: str) -> Placed:
-    (placed,) = placer(answer).translate([marked(text)])
-    is_right = placed.text == marked(placed.text.text)
-    assert is_right or placed.way is Way.FLAGGED
-    return placed
+    (found,) = placed(answer, [text], [])
+    assert found.flags or found.text == marked(found.text.text)
+    return found
 
 
 def test_what_one_way_loses_the_next_one_places() -> None:
     asked: list[list[str]] = []
-    given = placer(lambda each: ["Ouvre %s"] if each.marks else ["Ouvre", "%s %s"], asked)
-    placed = given.translate([*map(marked, ("Open %s", "one <b>two", "%s", "Open %s"))])
-    assert [each.way for each in placed] == [Way.ALIGNED, Way.AROUND, Way.COPIED, Way.ALIGNED]
+    texts = ["Open %s", "one <b>two", "%s", "Open %s"]
+    found = placed(lambda each: ["Ouvre %s"] if each.marks else ["Ouvre", "%s %s"], texts, asked)
+    assert [len(each.candidates) for each in found] == [1, 0, 0, 1]
+    assert found[2] == Placed(marked("%s"))
     # One call for each way, with what the ways before failed for.
     assert asked == [["Open %s", "one <b>two", "Open %s"], ["one", "two"]]
-    assert Counter(each.way for each in placed) == {Way.ALIGNED: 2, Way.AROUND: 1, Way.COPIED: 1}
 
 
 def test_the_texts_between_marks_are_translated_apart() -> None:
     found = only(
         lambda each: [each.text.upper() if not each.marks else "oh"], "see <b>the %s</b>, now"
     )
-    assert (found.text.text, found.way, found.flags) == ("SEE <b>THE %s</b>, NOW", Way.AROUND, ())
+    assert (found.text.text, found.flags) == ("SEE <b>THE %s</b>, NOW", ())
     assert found.candidates == ()
 
 
 def test_what_no_way_keeps_is_flagged() -> None:
     found = only(lambda each: [f"{each.text} %s"], "see %s")
-    assert (found.text.text, found.way) == ("see %s %s", Way.FLAGGED)
+    assert found.text.text == "see %s %s"
     assert found.flags == ("%s occurs too often",)
 
 
@@ -70,16 +67,16 @@ def test_a_candidate_that_keeps_the_numbers_is_better() -> None:
     assert only(lambda _: candidates, "I have 5 %s").text.text == "J'ai 5 %s"
     assert only(lambda _: ["6 ans", "5 ans"], "5 years").text.text == "5 ans"
     found = only(lambda _: ["6 %s ans", "7 %s ans"], "5 %s years")
-    assert (found.text.text, found.way) == ("6 %s ans", Way.ALIGNED)
+    assert (found.text.text, len(found.candidates)) == ("6 %s ans", 2)
     assert found.flags == ("the number 5 is missing", "the number 6 is not in the source")
 
 
 def test_a_sentence_without_marks_or_words() -> None:
     found = only(lambda _: ["un"], "one")
-    assert (found.text, found.way) == (Marked("un"), Way.PLAIN)
-    assert only(lambda _: ["un"], "<b>%s</b> 5").way is Way.COPIED
+    assert (found.text, found.flags) == (Marked("un"), ())
+    assert only(lambda _: ["un"], "<b>%s</b> 5") == Placed(marked("<b>%s</b> 5"))
     found = only(lambda _: [""], "one")
-    assert (found.way, found.flags) == (Way.FLAGGED, ("the translation is empty",))
+    assert found.flags == ("the translation is empty",)
 
 
 @pytest.mark.parametrize(

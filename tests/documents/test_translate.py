@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from nmt.decoding.translator.marked import Marked, joined
 from nmt.documents.document import Options, Segment, SourceDocument
 from nmt.documents.encoding import UTF_8
-from nmt.documents.translate import CHUNK, DocumentTranslator, Placed, Way
+from nmt.documents.translate import CHUNK, DocumentTranslator, Placed
 
 OPTIONS = Options("en", "de")
 
 
 def capitals(sentences: Sequence[Marked]) -> list[Placed]:
     """Return sentences with everything but their marks in capitals."""
-    return [Placed(upper(each), Way.PLAIN) for each in sentences]
+    return [Placed(upper(each)) for each in sentences]
 
 
 def upper(text: Marked) -> Marked:
@@ -37,6 +37,18 @@ def document(*segments: Segment) -> SourceDocument:
 def translated(*segments: Segment) -> list[str]:
     (found,) = DocumentTranslator(capitals, OPTIONS).translate([("file", document(*segments))])
     return [each.text.text for each in found.results]
+
+
+def test_only_headings_are_read_as_sentences() -> None:
+    seen: list[Marked] = []
+
+    def count(sentences: Sequence[Marked]) -> list[Placed]:
+        seen.extend(sentences)
+        return capitals(sentences)
+
+    texts = [Segment(Marked("Many Files")), Segment(Marked("Getting Started"), is_heading=True)]
+    assert [*DocumentTranslator(count, OPTIONS).translate([("a", document(*texts))])]
+    assert [sentence.text for sentence in seen] == ["Many Files", "Getting started"]
 
 
 def test_texts_without_words_stay() -> None:

@@ -8,14 +8,14 @@ from nmt.documents.document import Options
 from nmt.documents.memory import Memory
 from nmt.documents.messages.tmx import Unit, read_units, write_units
 from nmt.documents.texts.text import read
-from nmt.documents.translate import DocumentTranslator, Placed, TranslatedSegment, Way
+from nmt.documents.translate import DocumentTranslator, Placed, TranslatedSegment
 from tests.documents.reading import changed
 
 OPTIONS = Options("en", "de")
 
 
 def shouted(sentences: Sequence[Marked]) -> list[Placed]:
-    return [Placed(changed(each, str.upper), Way.PLAIN) for each in sentences]
+    return [Placed(changed(each, str.upper)) for each in sentences]
 
 
 def results_of(content: str, memory: Memory) -> list[TranslatedSegment]:
@@ -59,7 +59,7 @@ def test_what_was_written_is_used_again(tmp_path: Path) -> None:
 
 def test_each_sentence_ends_as_its_source() -> None:
     def place(sentences: Sequence[Marked]) -> list[Placed]:
-        return [Placed(Marked(each.text[:-1].lower() + "."), Way.PLAIN) for each in sentences]
+        return [Placed(Marked(each.text[:-1].lower() + ".")) for each in sentences]
 
     document = read(b"One is here! Two are\n", OPTIONS)
     (translated,) = DocumentTranslator(place, OPTIONS).translate([(None, document)])

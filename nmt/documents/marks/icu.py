@@ -6,7 +6,7 @@ before a brace quotes what follows, up to the next one; two stand for one.
 """
 
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -175,19 +175,15 @@ class IcuMessage:
         inner = (text for part in self.parts for each in part.messages for text in each.texts())
         return [self.text, *inner]
 
-    def join(self, translations: Sequence[Marked]) -> Marked:
-        """Return the message with a translation of each of `texts`.
+    def join(self, translations: Iterable[Marked]) -> Marked:
+        """Return the message with a translation of each of `texts`, the next ones.
 
         A message whose translation has not each argument once stays as it is.
         """
-        return self._joined(iter(translations))
-
-    def _joined(self, translations: Iterator[Marked]) -> Marked:
-        text = next(translations).of_format()
+        remaining = iter(translations)
+        text = next(remaining).of_format()
         inside = {
-            part.stand_in: self._choice(
-                part, [each._joined(translations) for each in part.messages]
-            )
+            part.stand_in: self._choice(part, [each.join(remaining) for each in part.messages])
             for part in self.parts
         }
         texts = text.mark_texts()
