@@ -8,19 +8,13 @@ from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Edit, Kind, Marked
 from nmt.documents.document import Options
+from nmt.documents.marks.tags import Span
 from nmt.text.languages import is_language, primary
 
 # Read in place of a mark that stands alone. A word with a capital may begin a sentence.
 WORD_STAND_IN, NUMBER_STAND_IN, BREAK_STAND_IN = "Xx", "1", "\n"
 NUMBER_MARK = re.compile(r"%[\d.]*[dif]")
 BREAK_MARK = re.compile(r"\s*\n\s*|<br\b[^>]*>", re.IGNORECASE)
-
-
-class Span(NamedTuple):
-    """A part of a text."""
-
-    begin: int
-    end: int
 
 
 class Readable(NamedTuple):
