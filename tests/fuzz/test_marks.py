@@ -13,7 +13,7 @@ from nmt.documents.marks.checks import mark_problems
 from nmt.documents.marks.icu import IcuMessage
 from nmt.documents.marks.never_text import SYNTAXES, find, with_placeholders
 from nmt.documents.translate import translate_marked
-from tests.documents.marks.test_marks_of_any_text import careless
+from tests.documents.test_translate import careless
 from tests.fuzz import fuzz
 
 pytestmark = pytest.mark.slow
