@@ -11,7 +11,7 @@ from nmt.documents.document import Document, Options, SourceDocument
 from nmt.documents.encoding import UTF_8, Encoding, decode, decode_as
 from nmt.documents.marks.never_text import is_text
 from nmt.documents.marks.tags import message, with_changed_words
-from nmt.documents.texts.wrapping import line_of, width_of_line, words_of, wrapped
+from nmt.documents.texts.wrapping import join_words, line_width, split_words, wrapped
 from nmt.errors import NmtError
 
 ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(?:\r\n|\r|\n)[ \t\f]*|(.)|\Z)", re.DOTALL)
@@ -66,9 +66,9 @@ class Style(NamedTuple):
         continued = CONTINUED.search(entry.raw)
         if continued:
             width = max(map(len, entry.raw.splitlines())) - len(continued[2])
-            lines = wrapped(words_of(Marked(text)), width)
-            if sum(map(width_of_line, lines)) + len(lines) - 1 == len(text):
-                text = f" \\{continued[1]}{continued[2]}".join(map(line_of, lines))
+            lines = wrapped(split_words(Marked(text)), width)
+            if sum(map(line_width, lines)) + len(lines) - 1 == len(text):
+                text = f" \\{continued[1]}{continued[2]}".join(map(join_words, lines))
         return f"\\{text}" if text[:1] in (" ", "\t", "\f") else text
 
     def _character(self, character: str) -> str:

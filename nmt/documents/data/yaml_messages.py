@@ -11,7 +11,7 @@ from nmt.documents.encoding import decode
 from nmt.documents.marks.never_text import is_text
 from nmt.documents.marks.tags import message
 from nmt.documents.registry import missing
-from nmt.documents.texts.wrapping import line_of, width_of, words_of, wrapped
+from nmt.documents.texts.wrapping import join_words, split_words, width_of, wrapped
 from nmt.errors import NmtError, reason_of
 from nmt.text.languages import is_language, primary
 
@@ -106,7 +106,9 @@ class Scalar(NamedTuple):
         if self.style == ">":
             body = self.raw[header.end() :].splitlines()
             columns = max((width_of(line.strip()) for line in body), default=0)
-            folded = ["\n".join(map(line_of, wrapped(words_of(Marked(x)), columns))) for x in lines]
+            folded = [
+                "\n".join(map(join_words, wrapped(split_words(Marked(x)), columns))) for x in lines
+            ]
             lines = "\n\n".join(folded).split("\n")
         indent, _ = self._indents()
         written = header[1].join(indent + line if line else "" for line in lines)

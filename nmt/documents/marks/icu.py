@@ -159,7 +159,8 @@ class IcuMessage:
         numbers = (Mark(*sign.span(), is_text=True) for sign in signs)
         free = outside([*(Mark(*span) for span in scan.quoted), *numbers], source.marks)
         marks = without_overlaps([*source.marks, *free])
-        taken = sorted([*marks, *(Mark(*part.choice.span) for part in parts)])
+        choices = (Mark(*part.choice.span) for part in parts)
+        taken = sorted([*marks, *choices], key=lambda mark: mark[:2])
         doubled = outside((Mark(place, place + 2) for place in scan.doubled), taken)
         changes = [(Span(mark.begin, mark.end), Marked("'")) for mark in doubled]
         for part in parts:
@@ -170,7 +171,7 @@ class IcuMessage:
 
     def texts(self) -> list[Marked]:
         """Return the texts to translate; some may have no words."""
-        inner = (text for part in self.parts for each in part.messages for text in each.texts())
+        inner = (text for part in self.parts for one in part.messages for text in one.texts())
         return [self.text, *inner]
 
     def join(self, translations: Iterable[Marked]) -> Marked:

@@ -27,10 +27,10 @@ from nmt.documents.texts.wrapping import (
     LINE,
     LINE_BREAK,
     Word,
+    join_words,
     joined_lines,
-    line_of,
-    width_of_line,
-    words_of,
+    line_width,
+    split_words,
 )
 from nmt.errors import NmtError
 from nmt.text.languages import primary
@@ -96,9 +96,9 @@ def balanced(words: Sequence[Word], limit: int, most_lines: int = MOST_LINES) ->
 
     most_lines: 1 or 2. If even two lines are too narrow, they are wider than the limit.
     """
-    if width_of_line(words) <= limit or len(words) < 2 or most_lines < 2:
-        return [line_of(words)]
-    total = width_of_line(words)
+    if line_width(words) <= limit or len(words) < 2 or most_lines < 2:
+        return [join_words(words)]
+    total = line_width(words)
     best, cost, used = 1, float("inf"), 0
     for number, word in enumerate(words[:-1]):
         used += word.width + (number > 0 and word.has_space)
@@ -108,7 +108,7 @@ def balanced(words: Sequence[Word], limit: int, most_lines: int = MOST_LINES) ->
         here = abs(used - rest) + (used > rest) + 100 * over - 6 * _ends_clause([word])
         if here < cost:
             best, cost = number + 1, here
-    return [line_of(words[:best]), line_of(words[best:])]
+    return [join_words(words[:best]), join_words(words[best:])]
 
 
 def closed(parts: Sequence[str], text: Marked) -> list[str]:
@@ -373,7 +373,7 @@ class Subtitles(SourceDocument):
         most = MOST_LINES * self.limits.line
         seconds = [turn.cue.hidden - turn.cue.shown for turn in group]
         parts = divide(
-            words_of(text, self._width),
+            split_words(text, self._width),
             weights=[self._width(TAG.sub("", turn.text)) or 1 for turn in group],
             capacities=[min(most, self.limits.speed * duration) for duration in seconds],
         )

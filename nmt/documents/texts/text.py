@@ -9,11 +9,11 @@ from nmt.documents.encoding import decode
 from nmt.documents.texts.wrapping import (
     LINE,
     LINE_BREAK,
+    join_words,
     joined_lines,
-    line_of,
+    split_words,
     unbroken,
     width_of,
-    words_of,
     wrapped,
 )
 
@@ -79,7 +79,7 @@ def _write(paragraph: list[re.Match[str]], translation: Marked) -> str:
     lines = [start + line["text"] for start, line in zip(starts, paragraph, strict=True)]
     width = max(map(width_of, lines))
     first, later = (max(1, width - width_of(start)) for start in starts[:2])
-    written = map(line_of, wrapped(words_of(translation), later, first=first))
+    written = map(join_words, wrapped(split_words(translation), later, first=first))
     line_break = LINE_BREAK.search(paragraph[0]["after"])
     return f"{line_break[0] if line_break else ''}{starts[1]}".join(written)
 

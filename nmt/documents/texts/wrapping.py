@@ -45,7 +45,7 @@ class Word(NamedTuple):
     has_space: bool = True  # before it, unless it begins a line
 
 
-def words_of(
+def split_words(
     text: Marked, width_of_part: Callable[[str, bool], int] = lambda part, is_mark: width_of(part)
 ) -> list[Word]:
     """Return the words of a text.
@@ -74,12 +74,12 @@ def words_of(
     return words
 
 
-def width_of_line(words: Iterable[Word]) -> int:
+def line_width(words: Iterable[Word]) -> int:
     """Return the width of words on a line."""
     return sum(word.width + (number > 0 and word.has_space) for number, word in enumerate(words))
 
 
-def line_of(words: Iterable[Word]) -> str:
+def join_words(words: Iterable[Word]) -> str:
     """Return words as a line."""
     return "".join(
         f" {word.text}" if number and word.has_space else word.text
