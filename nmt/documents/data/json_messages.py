@@ -15,7 +15,7 @@ from nmt.decoding.translator.marked import Edit, Marked
 from nmt.documents.document import Document, Options, SourceDocument
 from nmt.documents.encoding import decode
 from nmt.documents.marks.never_text import is_text
-from nmt.documents.marks.tags import message
+from nmt.documents.marks.tags import with_tags
 from nmt.errors import NmtError
 from nmt.system.json_data import FAULTS, reason
 
@@ -138,7 +138,7 @@ def read(content: bytes, options: Options) -> Document:
         raw = text[begin:end]
         value = str(json.loads(f'"{raw}"')) if "\\" in raw else raw
         if is_text(value):
-            document.fill_text(begin, end, message(value), escapes.within(raw).write, keys)
+            document.fill_text(begin, end, with_tags(value), escapes.within(raw).write, keys)
     return document
 
 

@@ -10,7 +10,7 @@ from nmt.decoding.translator.marked import Edit, Mark, Marked
 from nmt.documents.document import Document, Options, SourceDocument
 from nmt.documents.encoding import UTF_8, Encoding, decode, decode_as
 from nmt.documents.marks.never_text import is_text
-from nmt.documents.marks.tags import message, with_changed_words
+from nmt.documents.marks.tags import with_changed_words, with_tags
 from nmt.documents.texts.wrapping import join_words, line_width, split_words, wrapped
 from nmt.errors import NmtError
 
@@ -100,7 +100,7 @@ def read(content: bytes, options: Options) -> Document:
     style = style._replace(doubles=any("''" in value for value in plain))
     for entry in entries:
         if is_text(entry.value):
-            source = message(entry.value)
+            source = with_tags(entry.value)
             if style.is_pattern(entry.value):
                 source = without_apostrophes(source)
             write = partial(style.write, entry)

@@ -10,7 +10,7 @@ from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.odd_input import has_words
 from nmt.documents.document import Document, Options, SourceDocument
 from nmt.documents.encoding import decode
-from nmt.documents.marks.tags import message
+from nmt.documents.marks.tags import with_tags
 from nmt.documents.texts.wrapping import LINE_BREAK
 from nmt.errors import NmtError, shown
 
@@ -95,7 +95,7 @@ def read_table(content: bytes, options: Options, form: Form | None) -> Document:
     columns = _columns(header, options.columns) if header else {}
     first = 1 if any(name in header for name in options.columns) else 0  # row after the header
     for cell in form.cells(text):
-        source = message(cell.value)
+        source = with_tags(cell.value)
         if cell.column in columns and cell.row >= first and has_words(source.without_marks()):
             write = partial(form.write, cell.is_quoted)
             document.fill_text(cell.begin, cell.end, source, write, [columns[cell.column]], SYNTAX)

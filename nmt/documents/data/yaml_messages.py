@@ -9,7 +9,7 @@ from nmt.decoding.translator.marked import Edit, Marked
 from nmt.documents.document import Document, Options, SourceDocument
 from nmt.documents.encoding import decode
 from nmt.documents.marks.never_text import is_text
-from nmt.documents.marks.tags import message
+from nmt.documents.marks.tags import with_tags
 from nmt.documents.registry import missing
 from nmt.documents.texts.wrapping import join_words, split_words, width_of, wrapped
 from nmt.errors import NmtError, reason_of
@@ -94,7 +94,7 @@ class Scalar(NamedTuple):
         """Return the scalars of a small file; none if the one with the text has another style."""
         yaml = yaml_package()
         try:
-            events = list(yaml.parse(file, Loader=fastest_loader(yaml)))
+            events = list(parse(file))
         except yaml.YAMLError:
             return []
         found = [event for event in events if isinstance(event, yaml.ScalarEvent)]
@@ -131,9 +131,10 @@ def is_other(plain: str) -> bool:
     return tag != STRING
 
 
-def fastest_loader(yaml: Any) -> Any:
-    """Return the loader whose events are read: that of libyaml if PyYAML has it."""
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+def parse(text: str) -> Iterator[Any]:
+    """Yield the events of a text: by libyaml if PyYAML has it."""
+    yaml = yaml_package()
+    yield from yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def yaml_package() -> Any:
@@ -178,7 +179,7 @@ class Reader:
         """
         yaml = yaml_package()
         try:
-            for event in yaml.parse(self.text, Loader=fastest_loader(yaml)):
+            for event in parse(self.text):
                 if isinstance(event, yaml.ScalarEvent):
                     yield self._scalar(event)
                     self._next(event.value)
@@ -278,7 +279,7 @@ def read(content: bytes, options: Options) -> Document:
         if scalar.is_key:
             top_keys += [scalar] * (len(scalar.keys) == 1)
         elif scalar.is_string and is_text(scalar.value) and not is_setting(scalar):
-            source = message(scalar.value)
+            source = with_tags(scalar.value)
             document.fill_text(scalar.begin, scalar.end, source, scalar.write, scalar.keys)
     if len(top_keys) == 1 and reader.has_inner_mapping:
         _follow_language(document, top_keys[0], options)

@@ -120,8 +120,7 @@ def argument_spans(text: str) -> Iterator[tuple[int, int]]:
     yield from scan.quoted
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A choice in a message, its messages, and the mark that stands for it in the text around."""
 
     choice: Choice

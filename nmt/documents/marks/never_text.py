@@ -8,7 +8,7 @@ from functools import lru_cache
 from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.decoding.translator.odd_input import addresses, has_words
 from nmt.documents.marks.icu import argument_spans
-from nmt.documents.marks.tags import message, outside, with_tags, without_overlaps
+from nmt.documents.marks.tags import outside, with_tags, without_overlaps
 
 # A conversion of C: "%5.2f", "%1$s", "%%". A space is no flag here: "50 % de" is prose.
 PRINTF = (
@@ -252,7 +252,7 @@ def is_text(value: str) -> bool:
     date, a locale, encoded data or placeholders alone.
     """
     stripped = value.strip()
-    if BROKEN.search(stripped) or not has_words(message(stripped).without_marks()):
+    if BROKEN.search(stripped) or not has_words(with_tags(stripped).without_marks()):
         return False
     if len(stripped) > LONGEST_TOKEN:
         return not stripped.isascii() or any(map(str.isspace, stripped))

@@ -45,11 +45,6 @@ def with_tags(text: str, pattern: re.Pattern[str] = TAG) -> Marked:
     )
 
 
-def message(text: str) -> Marked:
-    """Return a message with its tags as marks."""
-    return with_tags(text) if "<" in text else Marked(text)
-
-
 def with_changed_words(text: Marked, change: Callable[[str], str]) -> Marked:
     """Return a text with everything but its marks changed."""
     parts, marks, length = list[str](), list[Mark](), 0

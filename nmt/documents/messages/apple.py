@@ -16,7 +16,7 @@ from nmt.documents.document import (
     key_path,
 )
 from nmt.documents.encoding import decode
-from nmt.documents.marks.tags import message
+from nmt.documents.marks.tags import with_tags
 from nmt.documents.messages.bilingual import space_before
 from nmt.documents.messages.plurals import categories_of
 from nmt.documents.xml.document import XmlDocument
@@ -58,7 +58,7 @@ def read_strings(content: bytes, options: Options) -> Document:
         entry = []
         if value is key or value["quoted"] is None:
             continue
-        source = message(unescaped(value["quoted"]))
+        source = with_tags(unescaped(value["quoted"]))
         if has_words(source.without_marks()):
             write = partial(_write, value["quoted"])
             keys = [unescaped(key["quoted"] or key["word"] or "")]
