@@ -214,7 +214,12 @@ class SourceDocument:
 
         keys: those that lead to the message.
         """
-        text = self.add_text(source, self.place(begin), key_path(keys), syntax)
+        place, context = self.place(begin), key_path(keys)
+        if source.text[:1].isalpha() and "\n" not in source.text:  # as most are
+            number = self.add(Segment(source, place, context, syntax=syntax))
+            self.fill(begin, end, number, write)
+            return
+        text = self.add_text(source, place, context, syntax)
 
         def written(own: Own) -> str | None:
             translation = text.filled(own)

@@ -26,6 +26,8 @@ def with_tags(text: str, pattern: re.Pattern[str] = TAG) -> Marked:
     partner stands for itself, as one without a name does.
     """
     found = [*pattern.finditer(text)]
+    if not found:
+        return Marked(text)
     kinds = [Kind.ALONE] * len(found)
     is_open: list[int] = []  # numbers of the tags whose end may follow
     places: dict[str, list[int]] = {}  # in `is_open`, by name

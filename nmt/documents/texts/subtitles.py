@@ -8,6 +8,7 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 from unicodedata import combining
 
@@ -96,18 +97,18 @@ def balanced(words: Sequence[Word], limit: int, most_lines: int = MOST_LINES) ->
 
     most_lines: 1 or 2. If even two lines are too narrow, they are wider than the limit.
     """
-    if line_width(words) <= limit or len(words) < 2 or most_lines < 2:
-        return [join_words(words)]
     total = line_width(words)
-    best, cost, used = 1, float("inf"), 0
-    for number, word in enumerate(words[:-1]):
+    if total <= limit or len(words) < 2 or most_lines < 2:
+        return [join_words(words)]
+    costs: list[int] = []
+    used = 0
+    for number, (word, following) in enumerate(pairwise(words)):
         used += word.width + (number > 0 and word.has_space)
-        rest = total - used - words[number + 1].has_space
+        rest = total - used - following.has_space
         over = max(0, used - limit) + max(0, rest - limit)
         # The upper line is rather the shorter one: less of the picture is hidden.
-        here = abs(used - rest) + (used > rest) + 100 * over - 6 * _ends_clause([word])
-        if here < cost:
-            best, cost = number + 1, here
+        costs.append(abs(used - rest) + (used > rest) + 100 * over - 6 * _ends_clause([word]))
+    best = costs.index(min(costs)) + 1
     return [join_words(words[:best]), join_words(words[best:])]
 
 
