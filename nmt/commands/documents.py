@@ -224,7 +224,7 @@ def load(
     options = Options(*languages, request.columns, request.translates_all)
     memory = None
     if request.memory or request.write_memory:
-        memory = Memory.of(
+        memory = Memory.read(
             request.memory,
             *languages,
             threshold=request.memory_threshold,

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 from nmt.decoding.translator.marked import Edit, Mark, Marked
 from nmt.documents.encoding import Encoding
+from nmt.documents.marks.never_text import ANY_PROGRAM
 from nmt.documents.messages.message import Text
 from nmt.errors import NmtError
 
@@ -44,6 +45,16 @@ class Segment:
     is_one: bool = False  # never split into sentences, such as a label
     # The placeholders that may stand in it: names of `placeholders.SYNTAXES`.
     syntax: frozenset[str] = NO_SYNTAX
+
+
+LONGEST_PATH = 200  # characters
+LONGEST_KEY = 60
+
+
+def key_path(keys: Sequence[str]) -> str:
+    """Return keys as a path, such as menu.file.open; the beginning of a long one is left out."""
+    path = ".".join(key[:LONGEST_KEY] for key in keys)
+    return path if len(path) <= LONGEST_PATH else f"...{path[-LONGEST_PATH:]}"
 
 
 class Finding(NamedTuple):
@@ -189,6 +200,32 @@ class SourceDocument:
         segments: None for all of the file.
         """
         self._holes.append(Hole(begin, end, segments, write))
+
+    def fill_text(
+        self,
+        begin: int,
+        end: int,
+        source: Marked,
+        write: Write,
+        keys: Sequence[str],
+        syntax: frozenset[str] = ANY_PROGRAM,
+    ) -> None:
+        """Put the translation of a message in place of a part of the source.
+
+        keys: those that lead to the message.
+        """
+        place, context = self.place(begin), key_path(keys)
+        if source.text[:1].isalpha() and "\n" not in source.text:  # as most are
+            number = self.add(Segment(source, place, context, syntax=syntax))
+            self.fill(begin, end, number, write)
+            return
+        text = self.add_text(source, place, context, syntax)
+
+        def written(own: Own) -> str | None:
+            translation = text.filled(own)
+            return None if translation is None else write(translation)
+
+        self.change(begin, end, text.segments, written)
 
     def follow(self, edit: Edit, segments: range | None = None) -> None:
         """Make an edit, too, if one of these segments is translated; None: if any is.

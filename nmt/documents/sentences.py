@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
 from nmt.decoding.translator.odd_input import has_words
+from nmt.documents.marks.tags import Span
 from nmt.documents.registry import missing
-from nmt.documents.style import Span, readable
+from nmt.documents.style import readable
 from nmt.text.languages import primary, writes_spaces
 
 UNKNOWN = "en"  # the language whose rules hold where none is known
@@ -30,7 +31,7 @@ class Paragraph(NamedTuple):
     @property
     def sentences(self) -> list[Marked]:
         """Sentences that have words; a tag whose partner is in another one is a mark alone."""
-        return [with_lone_tags(each) for each in self.texts if is_translated(each)]
+        return [with_lone_tags(text) for text in self.texts if is_translated(text)]
 
     def join(self, translations: Sequence[Marked], source: str, target: str) -> Marked:
         """Return the translation of the paragraph.
@@ -46,7 +47,7 @@ class Paragraph(NamedTuple):
             is_now = is_translated(text)
             if was_translated and is_now:
                 texts[-1] = respaced(texts[-1], source, target)
-            texts += [with_kinds_of(text, next(remaining)) if is_now else text, gap]
+            texts += [with_kinds(text, next(remaining)) if is_now else text, gap]
             was_translated = is_now
         return joined(texts)
 
@@ -65,13 +66,13 @@ def split(source: Marked, language: str, *, is_one: bool = False) -> Paragraph:
         return Paragraph((), (source,))
     ends = [] if is_one or not is_translated(source) else sentence_ends(read.text, language)
     spans = read.spans(ends)
-    tags = [each for each in source.marks if each.kind is not Kind.ALONE]
+    tags = [mark for mark in source.marks if mark.kind is not Kind.ALONE]
     begin, end = spans[0].begin, spans[-1].end
     before = tags_within(tags, 0, begin)
     after = tags_within(tags, end, len(source.text))
     gaps = [
         Span(0, before[0].begin if before else begin),
-        *(inner_gap(tags, each.end, following.begin) for each, following in pairwise(spans)),
+        *(inner_gap(tags, one.end, following.begin) for one, following in pairwise(spans)),
         Span(after[-1].end if after else end, len(source.text)),
     ]
     texts = (source.slice(gap.end, following.begin) for gap, following in pairwise(gaps))
@@ -110,7 +111,7 @@ def sentence_ends(text: str, language: str) -> list[int]:
             if type(error).__name__ != "PanicException":
                 raise
             window = get_sentence_boundaries(code, SPACES.sub(" ", part))
-        inner = [begin + int(each["end_index"]) for each in window[:-1]]
+        inner = [begin + int(found["end_index"]) for found in window[:-1]]
         ends += inner
         is_last = begin + WINDOW >= len(text)
         begin = inner[-1] if inner and not is_last else begin + WINDOW
@@ -120,14 +121,14 @@ def sentence_ends(text: str, language: str) -> list[int]:
 def inner_gap(tags: Sequence[Mark], begin: int, end: int) -> Span:
     """Return what is between two sentences: all between two words, without the tags."""
     found = tags_within(tags, begin, end)
-    begin = max((each.end for each in found if each.kind is Kind.CLOSE), default=begin)
-    return Span(begin, min((each.begin for each in found if each.begin >= begin), default=end))
+    begin = max((tag.end for tag in found if tag.kind is Kind.CLOSE), default=begin)
+    return Span(begin, min((tag.begin for tag in found if tag.begin >= begin), default=end))
 
 
 def tags_within(tags: Sequence[Mark], begin: int, end: int) -> Sequence[Mark]:
     """Return the tags in a part of a text, from those of the text."""
-    first = bisect_left(tags, begin, key=lambda each: each.begin)
-    return tags[first : bisect_left(tags, end, first, key=lambda each: each.begin)]
+    first = bisect_left(tags, begin, key=lambda tag: tag.begin)
+    return tags[first : bisect_left(tags, end, first, key=lambda tag: tag.begin)]
 
 
 def respaced(gap: Marked, source: str, target: str) -> Marked:
@@ -138,32 +139,24 @@ def respaced(gap: Marked, source: str, target: str) -> Marked:
     return Marked(gap.text or " ") if has_spaces else Marked("")
 
 
-def lone_tags(text: Marked) -> set[Mark]:
-    """Return the tags of a text whose partners are not in it."""
-    pairs = text.partners()
-    return {
-        mark
-        for number, mark in enumerate(text.marks)
-        if mark.kind is not Kind.ALONE and number not in pairs
-    }
-
-
 def with_lone_tags(text: Marked) -> Marked:
     """Return a sentence whose tags without a partner are marks alone."""
-    lone = lone_tags(text)
-    marks = (each._replace(kind=Kind.ALONE) if each in lone else each for each in text.marks)
+    pairs = text.partners()
+    marks = (
+        mark if number in pairs else mark._replace(kind=Kind.ALONE)
+        for number, mark in enumerate(text.marks)
+    )
     return Marked(text.text, tuple(marks))
 
 
-def with_kinds_of(source: Marked, translation: Marked) -> Marked:
+def with_kinds(source: Marked, translation: Marked) -> Marked:
     """Return the translation of a sentence whose lone tags are tags again."""
-    lone = {source.text[each.begin : each.end]: each.kind for each in lone_tags(source)}
-    if not lone:
-        return translation
+    pairs = zip(source.marks, with_lone_tags(source).marks, strict=True)
+    kinds = {source.text[mark.begin : mark.end]: mark.kind for mark, lone in pairs if mark != lone}
     marks = (
-        each._replace(kind=lone.get(translation.text[each.begin : each.end], each.kind))
-        if each.kind is Kind.ALONE
-        else each
-        for each in translation.marks
+        mark._replace(kind=kinds.get(translation.text[mark.begin : mark.end], mark.kind))
+        if mark.kind is Kind.ALONE
+        else mark
+        for mark in translation.marks
     )
-    return Marked(translation.text, tuple(marks))
+    return Marked(translation.text, tuple(marks)) if kinds else translation

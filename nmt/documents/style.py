@@ -4,24 +4,17 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import takewhile
 from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Edit, Kind, Marked
-from nmt.documents.document import Options, Segment
+from nmt.documents.document import Options
+from nmt.documents.marks.tags import Span
 from nmt.text.languages import is_language, primary
 
 # Read in place of a mark that stands alone. A word with a capital may begin a sentence.
 WORD_STAND_IN, NUMBER_STAND_IN, BREAK_STAND_IN = "Xx", "1", "\n"
 NUMBER_MARK = re.compile(r"%[\d.]*[dif]")
 BREAK_MARK = re.compile(r"\s*\n\s*|<br\b[^>]*>", re.IGNORECASE)
-
-
-class Span(NamedTuple):
-    """A part of a text."""
-
-    begin: int
-    end: int
 
 
 class Readable(NamedTuple):
@@ -47,19 +40,14 @@ class Readable(NamedTuple):
 
     def changed(self, changes: Mapping[int, str]) -> Marked:
         """Return the source with texts in place of characters; none of them stands for a mark."""
-        edits = (
-            Edit(self.begins[each], self.ends[each], changes[each]) for each in sorted(changes)
-        )
+        edits = (Edit(self.begins[at], self.ends[at], changes[at]) for at in sorted(changes))
         return self.source.edited(edits)
 
 
 def readable(source: Marked) -> Readable:
     """Return a text without tags, and with a word in place of other marks."""
-    read: list[str] = []
-    begins: list[int] = []
-    ends: list[int] = []
-    is_mark = bytearray()
-    marks = {each.begin: each for each in source.marks}
+    read, begins, ends, is_mark = list[str](), list[int](), list[int](), bytearray()
+    kinds = {mark.begin: mark.kind for mark in source.marks}
     end = 0
     for part, is_marked in source.parts():
         begin, end = end, end + len(part)
@@ -67,12 +55,11 @@ def readable(source: Marked) -> Readable:
             read.append(part)
             begins += range(begin, end)
             ends += range(begin + 1, end + 1)
-            is_mark += bytes(len(part))
-        elif marks[begin].kind is Kind.ALONE:
+        elif kinds[begin] is Kind.ALONE:
             read.append(stand_in(part))
             begins += [begin] * len(read[-1])
             ends += [end] * len(read[-1])
-            is_mark += bytes([True]) * len(read[-1])
+        is_mark += bytes([is_marked]) * (len(begins) - len(is_mark))
     return Readable(source, "".join(read), begins, ends, is_mark)
 
 
@@ -95,13 +82,13 @@ KINDS = {
     **dict.fromkeys(",，、،፣", COMMA),
     **dict.fromkeys(["…", "……", "...", "...."], ELLIPSIS),
 }
-MARK_CHARACTERS = frozenset("".join(KINDS))
+MARK_CHARACTERS = "".join(KINDS)
 PLAIN = {STOP: ".", QUESTION: "?", EXCLAMATION: "!", COLON: ":", SEMICOLON: ";", COMMA: ","}
 WIDE = {STOP: "。", QUESTION: "？", EXCLAMATION: "！", COLON: "：", SEMICOLON: "；"}
 ARABIC = {QUESTION: "؟", SEMICOLON: "؛", COMMA: "،"}
 # Where the marks of a language differ from the plain ones. Thai and Lao have no full stop;
 # French has spaces before some marks.
-MARKS_OF = {
+MARKS = {
     "zh": WIDE | {COMMA: "，"},
     "yue": WIDE | {COMMA: "，"},
     "ja": WIDE | {COMMA: "、"},
@@ -144,60 +131,51 @@ class End(NamedTuple):
 
     kind: str  # of its last mark; "": no mark
     begin: int  # of the mark
-    end: int
-
-    def mark(self, read: Readable) -> str:
-        """Return the mark."""
-        return read.text[self.begin : self.end]
+    mark: str
 
 
-def with_final_mark_of(language: str, source: Marked, translation: Marked) -> Marked:
+def with_final_mark(source: Marked, translation: Marked, language: str) -> Marked:
     """Return a translation that ends with the mark of its source, in the form of its language.
 
     It stays as it is where the end is not clear: after an abbreviation, within quotation marks or
     brackets, for several marks in a row. A question mark is neither taken away nor replaced.
     """
     source_read, read = readable(source), readable(translation)
-    wanted, found = end_of(source_read, ""), end_of(read, primary(language))
+    wanted, found = find_end(source_read, ""), find_end(read, language)
     if wanted is None or found is None:
         return translation
-    form = form_of(wanted, source_read, language)
+    form = wanted.mark
+    if wanted.kind not in ("", ELLIPSIS):
+        form = MARKS.get(language, PLAIN).get(wanted.kind, PLAIN[wanted.kind])
     if not wanted.kind:
-        is_kept = is_ordinal(source_read, read, found) or not found.kind
+        is_kept = not found.kind or is_ordinal(source_read, read, found)
     elif wanted.kind == found.kind:
-        is_plain = found.mark(read) == PLAIN.get(found.kind) and primary(language) not in ONLY_WIDE
-        is_kept = is_plain or not form or found.mark(read) == form
+        is_plain = found.mark == PLAIN.get(found.kind) and language not in ONLY_WIDE
+        is_kept = is_plain or form in ("", found.mark)
     else:
         begin_mark = BEGIN_MARKS.get(wanted.kind, "")
-        is_kept = primary(language) in WITH_BEGIN_MARKS and begin_mark not in read.text
-    if is_kept or (found.kind != wanted.kind and stays(found, read)):
+        is_kept = language in WITH_BEGIN_MARKS and begin_mark not in read.text
+    if wanted.kind != found.kind:  # these stay
+        is_kept |= found.kind == QUESTION or (found.kind == EXCLAMATION and "¡" in read.text)
+    if is_kept:
         return translation
     return replaced(read, found, form) if found.kind else added(source_read, wanted, read, form)
 
 
-def stays(end: End, read: Readable) -> bool:
-    """Return whether the last mark of a translation is not replaced by that of a source."""
-    return end.kind == QUESTION or (end.kind == EXCLAMATION and "¡" in read.text)
-
-
-def end_of(read: Readable, language: str) -> End | None:
+def find_end(read: Readable, language: str) -> End | None:
     """Return how a text ends; None if it is not clear."""
     text = read.text.rstrip()
-    run = sum(1 for _ in takewhile(MARK_CHARACTERS.__contains__, reversed(text)))
-    begin = len(text) - run
-    if not text[:begin]:
+    begin = len(text.rstrip(MARK_CHARACTERS))
+    mark = text[begin:]
+    if not begin:
         return None
-    if not run:
-        is_inner = text[-1] in CLOSERS and text[-2:-1] in MARK_CHARACTERS
-        return None if is_inner else End("", begin, begin)
-    kind = KINDS.get(text[begin:], "")
-    if language == "el" and text[begin:] == ";":
-        kind = QUESTION
+    if not mark:
+        is_inner = text[-1] in CLOSERS and text[-2:-1] in KINDS
+        return None if is_inner else End("", begin, "")
+    kind = QUESTION if language == "el" and mark == ";" else KINDS.get(mark, "")
     word = LAST_WORD.search(text, max(0, begin - 20), begin)
-    is_abbreviation = word is not None and may_have_stop(word[0])
-    if not kind or (kind == STOP and is_abbreviation):
-        return None
-    return End(kind, begin, len(text))
+    is_abbreviation = kind == STOP and word is not None and may_have_stop(word[0])
+    return End(kind, begin, mark) if kind and not is_abbreviation else None
 
 
 def may_have_stop(word: str) -> bool:
@@ -205,13 +183,6 @@ def may_have_stop(word: str) -> bool:
     is_letter = len(word) == 1 and word.lower() != word.upper()
     is_number = word.replace(".", "").isdigit()
     return is_letter or word.lower() in ABBREVIATIONS or ("." in word and not is_number)
-
-
-def form_of(end: End, source: Readable, language: str) -> str:
-    """Return the mark of a language for the end of a source; "" if it has none."""
-    if end.kind in ("", ELLIPSIS):
-        return end.mark(source)
-    return MARKS_OF.get(primary(language), PLAIN).get(end.kind, PLAIN[end.kind])
 
 
 def is_ordinal(source: Readable, read: Readable, end: End) -> bool:
@@ -222,13 +193,10 @@ def is_ordinal(source: Readable, read: Readable, end: End) -> bool:
 
 def replaced(read: Readable, end: End, mark: str) -> Marked:
     """Return a text with another mark at its end; the space before the mark goes too."""
-    changes = dict.fromkeys(range(end.begin, end.end), "")
-    place = end.begin
-    changes[place] = mark
-    while read.text[place - 1] in SPACES and not read.is_mark[place - 1]:
-        place -= 1
-        changes[place] = ""
-    return read.changed(changes)
+    first, last = end.begin, end.begin + len(end.mark)
+    while read.text[first - 1] in SPACES and not read.is_mark[first - 1]:
+        first -= 1
+    return read.changed(dict.fromkeys(range(first, last), "") | {end.begin: mark})
 
 
 def added(source: Readable, wanted: End, read: Readable, mark: str) -> Marked:
@@ -267,7 +235,7 @@ TURKIC = ("tr", "az")  # with i and ı
 ACUTE = "\u0301"  # not written above Greek capitals
 
 
-def names_of(texts: Iterable[Marked]) -> frozenset[str]:
+def find_names(texts: Iterable[Marked]) -> frozenset[str]:
     """Return the words that the sentences of a file write with a capital more often than without.
 
     The first words of sentences do not count. texts: the paragraphs of a file, without headings.
@@ -287,77 +255,83 @@ def sentence_case(source: Marked, language: str, names: frozenset[str] = frozens
 
     Abbreviations, names in mixed case, and `names` keep their capitals in a title.
     """
-    read = readable(source)
-    if is_in_capitals(read):
+    read, language = readable(source), primary(language)
+    words = plain_words(read)
+    if is_in_capitals(words):
         return lowered(read, language)
-    words = [each for each in WORD.finditer(read.text) if is_plain(each, read)]
-    others = [each[0] for each in words[1:] if each[0].lower() not in SMALL]
-    capitals = sum(each[0].isupper() for each in others)
-    if primary(language) != ENGLISH or not capitals or capitals < TITLE_SHARE * len(others):
+    others = [word[0] for word in words[1:] if word[0].lower() not in SMALL]
+    capitals = sum(word[0].isupper() for word in others)
+    if language != ENGLISH or not capitals or capitals < TITLE_SHARE * len(others):
         return source
     changes = {}
     for word in words[1:]:
         before = read.text[max(0, word.start() - 2) : word.start()].rstrip()
         begins = before[-1:] in SENTENCE_END if before else False
         keeps = word[0] in names or keeps_capital(word[0], language)
-        has_capital = word[0][0].isupper() and (word[0] == "A" or word[0][1:].islower())
-        if has_capital and not begins and not keeps:
+        if is_capitalized(word[0]) and not begins and not keeps:
             changes[word.start()] = word[0][0].lower()
     return read.changed(changes)
 
 
-def is_plain(word: re.Match[str], read: Readable) -> bool:
-    """Return whether a word has letters alone, and none of them stands for a mark."""
-    is_text = not any(read.is_mark[word.start() : word.end()])
-    return is_text and word[0].replace("'", "").replace("’", "").isalpha()
+def plain_words(read: Readable) -> list[re.Match[str]]:
+    """Return the words of a text that have letters alone, none of which stands for a mark."""
+    return [
+        word
+        for word in WORD.finditer(read.text)
+        if not any(read.is_mark[word.start() : word.end()])
+        and word[0].replace("'", "").replace("’", "").isalpha()
+    ]
 
 
-def is_in_capitals(read: Readable) -> bool:
-    """Return whether a text outside its marks is in capitals, with a word that needs some letters.
+def is_in_capitals(words: Sequence[re.Match[str]]) -> bool:
+    """Return whether all words are in capitals, and one needs some letters.
 
     FAQ and HTTP API are abbreviations, not words in capitals.
     """
-    words = [each[0] for each in WORD.finditer(read.text) if is_plain(each, read)]
-    return all(map(str.isupper, words)) and max(map(len, words), default=0) >= LONG_WORD
+    texts = [word[0] for word in words]
+    return all(map(str.isupper, texts)) and max(map(len, texts), default=0) >= LONG_WORD
+
+
+def is_capitalized(word: str) -> bool:
+    """Return whether a word has one capital, which it begins with."""
+    return word[0].isupper() and (word == "A" or word[1:].islower())
 
 
 def lowered(read: Readable, language: str) -> Marked:
     """Return a text in small letters, but for the first."""
     small = read.text.lower()
+    capitals = [
+        (place, character)
+        for place, character in enumerate(read.text)
+        if character.isupper() and not read.is_mark[place]
+    ]
     changes: dict[int, str] = {}
-    is_first = True
-    for place, character in enumerate(read.text):
-        if read.is_mark[place] or not character.isupper():
-            continue
-        if not is_first:
-            # "İ" is two characters in small letters; a sigma at the end of a word is another one.
-            is_as_long = len(small) == len(read.text)
-            changes[place] = small[place] if is_as_long else character.lower()
-            if primary(language) in TURKIC:
-                changes[place] = {"I": "ı", "İ": "i"}.get(character, changes[place])
-        is_first = False
+    for place, character in capitals[1:]:
+        # "İ" is two characters in small letters; a sigma at the end of a word is another one.
+        changes[place] = small[place] if len(small) == len(read.text) else character.lower()
+        if language in TURKIC:
+            changes[place] = {"I": "ı", "İ": "i"}.get(character, changes[place])
     return read.changed(changes)
 
 
-def in_capitals(text: Marked, language: str) -> Marked:
+def in_capitals(read: Readable, language: str) -> Marked:
     """Return a text in capitals, without its marks."""
-    read = readable(text)
     changes: dict[int, str] = {}
     for place, character in enumerate(read.text):
         if not read.is_mark[place] and character.islower():
-            changes[place] = capital_of(character, language)
-            if primary(language) == "el":
+            changes[place] = capital(character, language)
+            if language == "el":
                 parts = unicodedata.normalize("NFD", changes[place]).replace(ACUTE, "")
                 changes[place] = unicodedata.normalize("NFC", parts)
     return read.changed(changes)
 
 
-def capital_of(character: str, language: str) -> str:
+def capital(character: str, language: str) -> str:
     """Return the capital of a small letter."""
-    return "İ" if character == "i" and primary(language) in TURKIC else character.upper()
+    return "İ" if character == "i" and language in TURKIC else character.upper()
 
 
-def with_case_of(source: Marked, translation: Marked, language: str, *, is_heading: bool) -> Marked:
+def with_case(source: Marked, translation: Marked, language: str, *, is_heading: bool) -> Marked:
     """Return a translation in capitals as its source, or with the case of its first letter.
 
     A capital is added unless the word is a name in mixed case or in small letters. It is taken away
@@ -365,24 +339,22 @@ def with_case_of(source: Marked, translation: Marked, language: str, *, is_headi
     language: that of the translation.
     """
     source_read, read = readable(source), readable(translation)
-    if primary(language) in WITHOUT_CAPITALS:
+    if language in WITHOUT_CAPITALS:
         return translation
-    if is_heading and is_in_capitals(source_read):
-        return in_capitals(translation, language)
+    if is_heading and is_in_capitals(plain_words(source_read)):
+        return in_capitals(read, language)
     source_word, found = first_word(source_read), first_word(read)
     if source_word is None or found is None:
         return translation
     word, place = found[0], found.start()
-    if source_word[0][0].isupper() and word.islower():
-        is_name = len(word) >= SHORTEST_NAME and word in WORD.findall(source_read.text)
-        changes = {} if is_name else {place: capital_of(word[0], language)}
-        if changes and primary(language) == "nl" and word.startswith("ij"):
+    is_name = len(word) >= SHORTEST_NAME and word in WORD.findall(source_read.text)
+    if source_word[0][0].isupper() and word.islower() and not is_name:
+        changes = {place: capital(word[0], language)}
+        if language == "nl" and word.startswith("ij"):
             changes[place + 1] = "J"
         return read.changed(changes)
-    has_capitals = any(map(str.isupper, source_read.source.without_marks()))
-    is_small = source_word[0][0].islower() and not has_capitals
-    has_capital = word[0].isupper() and (word == "A" or word[1:].islower())
-    if is_small and has_capital and not keeps_capital(word, language):
+    is_small = source_word[0][0].islower() and not any(map(str.isupper, source.without_marks()))
+    if is_small and is_capitalized(word) and not keeps_capital(word, language):
         return read.changed({place: word[0].lower()})
     return translation
 
@@ -396,50 +368,28 @@ def first_word(read: Readable) -> re.Match[str] | None:
 
 def keeps_capital(word: str, language: str) -> bool:
     """Return whether a language may write a word with a capital within a sentence."""
-    if primary(language) == ENGLISH:
+    if language == ENGLISH:
         return word in ALWAYS_CAPITAL or word[:2] in ("I", "I'", "I’")
-    return primary(language) in CAPITAL_NOUNS
+    return language in CAPITAL_NOUNS
 
 
-def before(
-    source: Marked, segment: Segment, options: Options, names: frozenset[str] = frozenset()
+def after(
+    source: Marked, translation: Marked, options: Options, *, is_heading: bool = False
 ) -> Marked:
-    """Return what a model reads of a segment: a heading in the case of a sentence.
+    """Return the translation of a segment or a sentence as its language writes it.
 
-    source: its text, with all marks. names: words that keep their capitals (`casing.names_of`).
+    source: the text of the file, not that of `sentence_case`. If the language of the translation is
+    not known, only outer white space is as in the source.
     """
-    if not segment.is_heading:
-        return source
-    return sentence_case(source, options.source_language, names)
-
-
-def after_sentence(source: Marked, translation: Marked, options: Options) -> Marked:
-    """Return the translation of one of several sentences, with the end and the begin of its source.
-
-    `after` is for the whole segment then.
-    """
-    language = options.target_language
-    if not is_language(primary(language)) or translation == source:
+    language = primary(options.target_language)
+    translation = with_outer_space(source, translation)
+    if not is_language(language) or translation == source:
         return translation
-    translation = with_final_mark_of(language, source, translation)
-    return with_case_of(source, translation, language, is_heading=False)
+    translation = with_final_mark(source, translation, language)
+    return with_case(source, translation, language, is_heading=is_heading)
 
 
-def after(source: Marked, translation: Marked, segment: Segment, options: Options) -> Marked:
-    """Return the translation of a segment as its language writes it.
-
-    source: the text of the file, not that of `before`. If the language of the translation is not
-    known, only outer white space is as in the source.
-    """
-    language = options.target_language
-    translation = with_outer_space_of(source, translation)
-    if not is_language(primary(language)) or translation == source:
-        return translation
-    translation = with_final_mark_of(language, source, translation)
-    return with_case_of(source, translation, language, is_heading=segment.is_heading)
-
-
-def with_outer_space_of(source: Marked, translation: Marked) -> Marked:
+def with_outer_space(source: Marked, translation: Marked) -> Marked:
     """Return a translation with the white space of its source at its begin and its end."""
     if not translation.text.strip():
         return translation

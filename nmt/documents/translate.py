@@ -1,94 +1,68 @@
 """Translate documents: segments, their sentences with marks, and segments again."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
 from nmt.config import DecodeSettings
-from nmt.decoding.files.quality import checked_pairs, find_flags
+from nmt.decoding.files.quality import Checked, checked_pairs, find_flags
 from nmt.decoding.terms.glossary import Term
-from nmt.decoding.translator.marked import Marked, joined
+from nmt.decoding.translator.marked import Edit, Marked
 from nmt.decoding.translator.odd_input import has_words
 from nmt.decoding.translator.translation import Candidate, OutputOptions, Request, Translation
 from nmt.documents.document import Document, Finding, Joined, Options, Segment
 from nmt.documents.marks.checks import added_placeholders, mark_problems, number_problems
 from nmt.documents.marks.icu import IcuMessage
 from nmt.documents.marks.never_text import with_placeholders
-from nmt.documents.memory import Match, Memory
+from nmt.documents.memory import Memory
 from nmt.documents.messages.tmx import Unit
 from nmt.documents.sentences import Paragraph, split
-from nmt.documents.style import after, after_sentence, before, names_of
+from nmt.documents.style import after, find_names, sentence_case
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.json_data import json_text
-from nmt.text.tokenizer import SubwordModel
 
 Translate = Callable[[Sequence[Request]], Sequence[Translation]]
-
-
-class Way(Enum):
-    """How a sentence got its marks."""
-
-    PLAIN = "plain"  # it has none
-    COPIED = "copied"  # there are no words to translate
-    ALIGNED = "aligned"  # by word alignment
-    AROUND = "around"  # the texts between them were translated one by one
-    FLAGGED = "flagged"  # not all are there as in the source
 
 
 class Placed(NamedTuple):
     """A translated sentence."""
 
     text: Marked
-    way: Way
     flags: tuple[str, ...] = ()  # what is wrong: sentences without their ends
     candidates: tuple[Candidate, ...] = ()  # those of the search; none if texts were put together
 
 
-class Placer:
-    """Translates sentences with marks."""
+def translate_marked(sentences: Sequence[Marked], translate: Translate) -> list[Placed]:
+    """Return the translation of each sentence with its marks.
 
-    def __init__(self, translate: Translate) -> None:
-        """Store the function that translates requests."""
-        self._translate = translate
-
-    def translate(self, sentences: Sequence[Marked]) -> list[Placed]:
-        """Return the translation of each sentence; each way takes one call for all."""
-        found: dict[int, Placed] = {}
-        for number, sentence in enumerate(sentences):
-            if not has_words(sentence.without_marks()):
-                found[number] = Placed(sentence, Way.COPIED)
-        for way in (self._aligned, self._around):
-            left = [number for number in range(len(sentences)) if number not in found]
-            if left:
-                results = way([sentences[number] for number in left])
-                pairs = zip(left, results, strict=True)
-                found.update((number, each) for number, each in pairs if each is not None)
-        return [found[number] for number in range(len(sentences))]
-
-    def _aligned(self, sentences: Sequence[Marked]) -> list[Placed | None]:
-        """Let the search place the marks; None: no candidate has them as they should be."""
-        requests = [Request(each.text, marks=each.marks) for each in sentences]
-        return [
-            chosen(sentence, translation)
-            for sentence, translation in zip(sentences, self._translate(requests), strict=True)
-        ]
-
-    def _around(self, sentences: Sequence[Marked]) -> list[Placed | None]:
-        """Translate the texts between the marks, which stay where they are."""
-        texts = [
-            part.strip()
-            for sentence in sentences
-            for part, is_mark in sentence.parts()
-            if not is_mark and has_words(part)
-        ]
-        translations = iter(self._translate([*map(Request, texts)]) if texts else [])
-        return [filled(sentence, translations) for sentence in sentences]
+    The search places the marks. If no candidate has them as they should be, they stay where they
+    are, and the texts between them are translated. Each way takes one call for all sentences.
+    """
+    found: dict[int, Placed] = {}
+    left = dict(enumerate(sentences))
+    for number, sentence in enumerate(sentences):
+        if not has_words(sentence.without_marks()):
+            found[number] = Placed(left.pop(number))
+    requests = [Request(sentence.text, marks=sentence.marks) for sentence in left.values()]
+    translations = translate(requests) if requests else []
+    for (number, sentence), translation in zip([*left.items()], translations, strict=True):
+        best = choose(sentence, translation)
+        if best is not None:
+            found[number] = best
+            del left[number]
+    texts = [
+        part.strip()
+        for sentence in left.values()
+        for part, is_mark in sentence.parts()
+        if not is_mark and has_words(part)
+    ]
+    between = iter(translate([*map(Request, texts)]) if texts else [])
+    found.update((number, fill(sentence, between)) for number, sentence in left.items())
+    return [found[number] for number in range(len(sentences))]
 
 
-def chosen(source: Marked, translation: Translation) -> Placed | None:
+def choose(source: Marked, translation: Translation) -> Placed | None:
     """Return the first candidate that keeps marks and numbers, else the first that keeps marks.
 
     Returns None if no candidate keeps the marks.
@@ -98,27 +72,21 @@ def chosen(source: Marked, translation: Translation) -> Placed | None:
     if not kept:
         return None
     best = next((text for text in kept if not number_problems(source, text)), kept[0])
-    way = Way.ALIGNED if source.marks else Way.PLAIN
-    return Placed(best, way, number_problems(source, best), translation.candidates)
+    return Placed(best, number_problems(source, best), translation.candidates)
 
 
-def filled(source: Marked, translations: Iterator[Translation]) -> Placed:
+def fill(source: Marked, translations: Iterator[Translation]) -> Placed:
     """Return a sentence with the next translations in place of the texts that have words."""
-    pieces: list[Marked] = []
-    begin = 0
+    edits: list[Edit] = []
+    end = 0
     for part, is_mark in source.parts():
-        end = begin + len(part)
-        if is_mark or not has_words(part):
-            pieces.append(source.slice(begin, end))
-        else:
-            stripped = part.strip()
-            before, _, after = part.partition(stripped)
-            pieces.append(Marked(before + next(translations).text + after))
-        begin = end
-    text = joined(pieces)
-    problems = mark_problems(source, text)
-    way = Way.FLAGGED if problems else Way.AROUND
-    return Placed(text, way, (*problems, *number_problems(source, text)))
+        if not is_mark and has_words(part):
+            words = part.strip()
+            begin = end + part.index(words)
+            edits.append(Edit(begin, begin + len(words), next(translations).text))
+        end += len(part)
+    text = source.edited(edits)
+    return Placed(text, (*mark_problems(source, text), *number_problems(source, text)))
 
 
 CHUNK = 512  # sentences that are translated at once: enough for full batches
@@ -148,79 +116,86 @@ class Translated(Generic[Item]):
     results: list[TranslatedSegment]
 
 
-class Plan:
+class SegmentPlan:
     """How a segment is translated: by the memory as a whole, or sentence by sentence."""
 
     def __init__(
-        self,
-        segment: Segment,
-        options: Options,
-        memory: Memory | None,
-        names: frozenset[str],
+        self, segment: Segment, options: Options, memory: Memory | None, names: frozenset[str]
     ) -> None:
         """Look into the memory, and split the segment if that has nothing.
 
         names: words that keep their capitals in headings.
         """
-        self.segment = segment
-        self.source = with_placeholders(segment.source, segment.syntax)
-        self.match = memory.find(self.source, segment.context) if memory else None
-        self.paragraph: Paragraph | None = None
-        self.matches: list[Match | None] = []  # of the sentences
+        self.segment, self.options = segment, options
+        self.source = source = with_placeholders(segment.source, segment.syntax)
+        self.record = (lambda unit: None) if memory is None else memory.record
+        self.match = memory.find(source, segment.context) if memory else None
+        self.paragraph = Paragraph((), (source,))
         if self.match is None:
-            read = before(self.source, segment, options, names)
-            self.paragraph = split(read, options.source_language, is_one=segment.is_one)
-            found = self.paragraph.sentences
-            is_whole = len(found) == 1 and found[0] == self.source
-            lookup = memory if memory and not is_whole else None
-            self.matches = [lookup.find(each, "") if lookup else None for each in found]
+            language = options.source_language
+            read = sentence_case(source, language, names) if segment.is_heading else source
+            self.paragraph = split(read, language, is_one=segment.is_one)
+        sentences = self.paragraph.sentences
+        lookup = memory if memory and sentences != [source] else None
+        self.matches = [
+            (sentence, lookup.find(sentence) if lookup else None) for sentence in sentences
+        ]
 
-    @property
-    def sentences(self) -> list[Marked]:
-        """Sentences that a model translates."""
-        found = self.paragraph.sentences if self.paragraph else []
-        return [each for each, match in zip(found, self.matches, strict=True) if match is None]
+    def result(self, placed: Callable[[Marked], Placed]) -> TranslatedSegment:
+        """Return the translation; placed: gives those of the sentences.
 
-    def result(
-        self,
-        placed: Callable[[Marked], Placed],
-        options: Options,
-        record: Callable[[Unit], object],
-    ) -> TranslatedSegment:
-        """Return the translation.
-
-        placed: gives those of the sentences. record: receives texts and their translations.
+        The memory records texts and their translations.
         """
-        if self.match is not None:
-            record(Unit(self.source, self.match.target, self.segment.context, self.match.origin))
-            return TranslatedSegment(self.segment, self.match.target.of_format(), self.match.origin)
-        assert self.paragraph is not None  # noqa: S101 (one of the two is there)
+        segment, options = self.segment, self.options
         texts: list[Marked] = []
         flags: list[str] = []
-        origins: Counter[str] = Counter()
-        for sentence, match in zip(self.paragraph.sentences, self.matches, strict=True):
+        origins: list[str] = []
+        for sentence, match in self.matches:
             if match is None:
-                found = placed(sentence)
-                target, wrong, origin = found.text, found.flags, MODEL
-                if len(self.matches) > 1:
-                    target = after_sentence(sentence, target, options)
+                target, wrong, _ = placed(sentence)
+                target = after(sentence, target, options) if len(self.matches) > 1 else target
             else:
-                target, wrong, origin = match.target, (), match.origin
+                target, wrong = match.target, ()
             texts.append(target)
             flags += wrong
-            origins[origin] += 1
+            origins.append(MODEL if match is None else match.origin)
             if not wrong and len(self.matches) > 1:
-                record(Unit(sentence, target, "", origin))
-        if not texts:
-            return TranslatedSegment(self.segment, self.segment.source, UNCHANGED)
-        text = self.paragraph.join(texts, options.source_language, options.target_language)
-        text = after(self.source, text, self.segment, options)
-        flags += added_placeholders(self.source, text, self.segment.syntax)
+                self.record(Unit(sentence, target, "", origins[-1]))
+        if self.match is not None:
+            text, origins = self.match.target, [self.match.origin]
+        elif texts:
+            text = self.paragraph.join(texts, options.source_language, options.target_language)
+            text = after(self.source, text, options, is_heading=segment.is_heading)
+            flags += added_placeholders(self.source, text, segment.syntax)
+        else:
+            return TranslatedSegment(segment, segment.source, UNCHANGED)
+        origin = ", ".join(dict.fromkeys(origins))
         if not flags:
-            record(Unit(self.source, text, self.segment.context, ", ".join(origins)))
-        return TranslatedSegment(
-            self.segment, text.of_format(), ", ".join(origins), (*dict.fromkeys(flags),)
-        )
+            self.record(Unit(self.source, text, segment.context, origin))
+        return TranslatedSegment(segment, text.of_format(), origin, (*dict.fromkeys(flags),))
+
+
+class Plan:
+    """How the segments of a document are translated."""
+
+    def __init__(self, document: Document, options: Options, memory: Memory | None = None) -> None:
+        """Look into the memory, and split what is not in it into sentences."""
+        self.document = document = taken_apart(document, options)
+        names: frozenset[str] = frozenset()
+        if any(segment.is_heading for segment in document.segments):
+            prose = (segment for segment in document.segments if not segment.is_heading)
+            names = find_names(segment.source for segment in prose)
+        self._plans = [
+            SegmentPlan(segment, options, memory, names) for segment in document.segments
+        ]
+        # Those that a model translates.
+        self.sentences = [
+            sentence for plan in self._plans for sentence, match in plan.matches if match is None
+        ]
+
+    def results(self, placed: Callable[[Marked], Placed]) -> list[TranslatedSegment]:
+        """Return the translations of the segments; placed: gives those of the sentences."""
+        return [plan.result(placed) for plan in self._plans]
 
 
 class DocumentTranslator:
@@ -257,14 +232,12 @@ class DocumentTranslator:
         documents: pairs of a document and what the caller knows it by. count: how many there are.
         """
         self._count, self._read, self._needed, self._done = count, 0, 0, 0
-        waiting: list[tuple[Item, Document, list[Plan]]] = []
+        waiting: list[tuple[Item, Plan]] = []
         count = 0
-        for item, whole in documents:
-            document = taken_apart(whole, self.options)
-            names = names_in(document)
-            plans = [Plan(each, self.options, self.memory, names) for each in document.segments]
-            waiting.append((item, document, plans))
-            count += sum(len(each.sentences) for each in plans)
+        for item, document in documents:
+            plan = Plan(document, self.options, self.memory)
+            waiting.append((item, plan))
+            count += len(plan.sentences)
             if count >= CHUNK:
                 yield from self._finish(waiting)
                 waiting, count = [], 0
@@ -277,19 +250,12 @@ class DocumentTranslator:
         estimated = self._needed * self._count // max(1, self._read)
         self._on_progress(done, max(done, estimated))
 
-    def _finish(
-        self, waiting: Sequence[tuple[Item, Document, list[Plan]]]
-    ) -> Iterator[Translated[Item]]:
+    def _finish(self, waiting: Sequence[tuple[Item, Plan]]) -> Iterator[Translated[Item]]:
         """Translate what is not yet known, and yield the documents with their translations."""
         if len(self._kept) > MOST_KEPT:
             self._kept.clear()
-        needed = dict.fromkeys(
-            sentence
-            for _, _, plans in waiting
-            for plan in plans
-            for sentence in plan.sentences
-            if sentence not in self._kept
-        )
+        sentences = (sentence for _, plan in waiting for sentence in plan.sentences)
+        needed = dict.fromkeys(text for text in sentences if text not in self._kept)
         self._read += len(waiting)
         self._needed += len(needed)
         remaining = iter(needed)
@@ -300,21 +266,8 @@ class DocumentTranslator:
             self._done += len(chunk)
         self._chunk = 0
         self.advance(0)
-        record = drop if self.memory is None else self.memory.record
-        for item, document, plans in waiting:
-            results = [plan.result(self._kept.__getitem__, self.options, record) for plan in plans]
-            yield Translated(item, document, results)
-
-
-def names_in(document: Document) -> frozenset[str]:
-    """Return the words of a document that keep their capitals in its headings."""
-    if not any(each.is_heading for each in document.segments):
-        return frozenset()
-    return names_of(each.source for each in document.segments if not each.is_heading)
-
-
-def drop(unit: Unit) -> None:
-    """Keep nothing of a translation."""
+        for item, plan in waiting:
+            yield Translated(item, plan.document, plan.results(self._kept.__getitem__))
 
 
 CANDIDATES = 4  # of a sentence with marks: the first that keeps them all is taken
@@ -344,53 +297,48 @@ def document_translator(
     """
     from nmt.decoding.translator.translator import Translator
 
+    def ignore(message: str) -> None:
+        """Drop a note on a line number: it counts sentences, which a file does not have."""
+
     is_beam = settings.method == "beam" and settings.mbr == "none"
     asked = OutputOptions(min(CANDIDATES, settings.beam_size) if is_beam else 1)
-    translator = Translator(model, settings, drop_note, asked, glossary=glossary)
+    translator = Translator(model, settings, ignore, asked, glossary=glossary)
 
     def translate(requests: Sequence[Request]) -> list[Translation]:
-        return [each for chunk in translator.chunks([requests]) for each in chunk]
-
-    placer = Placer(translate)
-    subwords = translator.tokenizer.source
+        return [translation for chunk in translator.chunks([requests]) for translation in chunk]
 
     def place(sentences: Sequence[Marked]) -> list[Placed]:
-        return with_quality_flags(subwords, sentences, placer.translate(sentences))
+        found = translate_marked(sentences, translate)
+        # Translations that are probably wrong are flagged too, but for numbers, which are checked
+        # with the marks.
+        texts = [" ".join(sentence.without_marks().split()) for sentence in sentences]
+        chosen = [Translation((find_candidate(placed),)) for placed in found]
+        pairs = checked_pairs(translator.tokenizer.source, texts, chosen)
+        return [
+            placed._replace(flags=(*placed.flags, *quality_flags(pair)))
+            if placed.candidates
+            else placed
+            for placed, pair in zip(found, pairs, strict=True)
+        ]
 
     documents = DocumentTranslator(place, options, memory, on_progress)
     translator.scheduler.on_batch = documents.advance
     return documents
 
 
-def with_quality_flags(
-    subwords: SubwordModel, sentences: Sequence[Marked], placed: Sequence[Placed]
-) -> list[Placed]:
-    """Return translated sentences, flagged too if their translations are probably wrong.
-
-    subwords: those of the source language. Numbers are left out: they are checked with the marks.
-    """
-    texts = [" ".join(each.without_marks().split()) for each in sentences]
-    chosen = [candidate_of(each) for each in placed]
-    pairs = checked_pairs(subwords, texts, [Translation((each,)) for each in chosen])
-    found = []
-    for each, pair in zip(placed, pairs, strict=True):
-        flags = find_flags(pair) if each.candidates else []
-        kept = [
-            f"{flag.name}: {json_text(flag.values)}" for flag in flags if flag.name != "numbers"
-        ]
-        found.append(each._replace(flags=(*each.flags, *kept)))
-    return found
+def quality_flags(pair: Checked) -> list[str]:
+    """Return what is probably wrong with a translation; its numbers are checked with its marks."""
+    flags = (flag for flag in find_flags(pair) if flag.name != "numbers")
+    return [f"{flag.name}: {json_text(flag.values)}" for flag in flags]
 
 
-def candidate_of(placed: Placed) -> Candidate:
+def find_candidate(placed: Placed) -> Candidate:
     """Return the candidate that was chosen, without its marks."""
     text = placed.text.without_marks()
-    own = next((each for each in placed.candidates if each.text == placed.text.text), None)
-    return replace(own, text=text, marks=()) if own else Candidate(text, 0.0, 0.0)
-
-
-def drop_note(message: str) -> None:
-    """Drop a note on a line number: it counts sentences, which a file does not have."""
+    for candidate in placed.candidates:
+        if candidate.text == placed.text.text:
+            return replace(candidate, text=text, marks=())
+    return Candidate(text, 0.0, 0.0)
 
 
 ICU = "icu"  # the name of the syntax
@@ -403,59 +351,40 @@ def taken_apart(document: Document, options: Options) -> Document:
     may say that they could be.
     """
     messages = {
-        number: IcuMessage.of(each.source)
-        for number, each in enumerate(document.segments)
-        if ICU in each.syntax
+        number: IcuMessage.of(segment.source)
+        for number, segment in enumerate(document.segments)
+        if ICU in segment.syntax
     }
-    if not any(each.parts for each in messages.values()):
-        return document
-    return IcuDocument.of(document, messages, options.target_language)
+    has_choices = any(message.parts for message in messages.values())
+    return IcuDocument(document, messages, options.target_language) if has_choices else document
 
 
-@dataclass(frozen=True)
 class IcuDocument:
     """A document, with the texts in its messages as segments."""
 
-    document: Document
-    messages: dict[int, IcuMessage]  # by the number of the segment
-    segments: list[Segment]
-    language: str  # the target
-
-    @classmethod
-    def of(
-        cls, document: Document, messages: dict[int, IcuMessage], language: str
-    ) -> "IcuDocument":
-        """Make a segment of each text."""
-        segments: list[Segment] = []
+    def __init__(self, document: Document, messages: dict[int, IcuMessage], language: str) -> None:
+        """Make a segment of each text; messages: by the numbers of their segments."""
+        self._document, self._messages, self._language = document, messages, language
+        self.segments: list[Segment] = []
         for number, segment in enumerate(document.segments):
-            if number in messages:
-                segments += (replace(segment, source=each) for each in messages[number].texts())
-            else:
-                segments.append(segment)
-        return cls(document, messages, segments, language)
+            texts = messages[number].texts() if number in messages else [segment.source]
+            self.segments += (replace(segment, source=text) for text in texts)
 
     def join(self, translations: Sequence[Marked | None]) -> Joined:
         """Return the file with a translation of each text; see `Document.join`."""
-        remaining = iter(zip(self.segments, translations, strict=True))
+        pairs = zip(self.segments, translations, strict=True)
         whole: list[Marked | None] = []
         findings: list[Finding] = []
-        for number, segment in enumerate(self.document.segments):
-            message = self.messages.get(number)
+        for number, segment in enumerate(self._document.segments):
+            message = self._messages.get(number)
             if message is None:
-                whole.append(next(remaining)[1])
+                whole.append(next(pairs)[1])
                 continue
-            pairs = [next(remaining) for _ in message.texts()]
-            texts = [own.source if text is None else text for own, text in pairs]
-            whole.append(message.join(texts))
-            if whole[-1] == segment.source:
-                continue
-            missing = message.missing_categories(self.language)
-            if missing:
-                findings.append(
-                    Finding(
-                        segment.place,
-                        f"a plural has no {' and no '.join(missing)}, which {self.language} needs",
-                    )
-                )
-        joined = self.document.join(whole)
+            whole.append(message.join(own.source if text is None else text for own, text in pairs))
+            missing = message.missing_categories(self._language)
+            if missing and whole[-1] != segment.source:
+                lacking = " and no ".join(missing)
+                text = f"a plural has no {lacking}, which {self._language} needs"
+                findings.append(Finding(segment.place, text))
+        joined = self._document.join(whole)
         return Joined(joined.content, (*joined.findings, *findings))

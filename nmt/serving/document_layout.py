@@ -10,7 +10,7 @@ from nmt.documents.encoding import UTF_8
 from nmt.documents.folders import Job
 from nmt.documents.pages.html import read_page
 from nmt.documents.registry import FORMATS, PROSE, Format, format_of
-from nmt.documents.translate import Placed, Plan, Way, drop, names_in, taken_apart
+from nmt.documents.translate import Placed, Plan
 from nmt.documents.translate_files import document_of
 from nmt.errors import NmtError
 from nmt.serving.layout import Line, count_of, marked
@@ -32,26 +32,19 @@ class DocumentLayout:
 
         Raises RefusedError if the package that finds sentences is not installed.
         """
-        self._options = Options(*pair)
-        self._document = taken_apart(document, self._options)
-        names = names_in(self._document)
         try:
-            self._plans = [
-                Plan(each, self._options, None, names) for each in self._document.segments
-            ]
+            self._plan = Plan(document, Options(*pair))
         except NmtError as error:
             raise RefusedError(501, str(error)) from error
-        sentences = dict.fromkeys(each for plan in self._plans for each in plan.sentences)
-        self.lines: tuple[Line, ...] = (*sentences,)
+        self.lines: tuple[Line, ...] = (*dict.fromkeys(self._plan.sentences),)
 
     def content(self, translations: Sequence[Line]) -> bytes:
         """Return the document with a translation of each line."""
         placed = {
-            line: Placed(marked(each), Way.ALIGNED)
-            for line, each in zip(self.lines, translations, strict=True)
+            line: Placed(marked(each)) for line, each in zip(self.lines, translations, strict=True)
         }
-        results = [plan.result(placed.__getitem__, self._options, drop) for plan in self._plans]
-        return self._document.join([each.text for each in results]).content
+        results = self._plan.results(placed.__getitem__)
+        return self._plan.document.join([each.text for each in results]).content
 
     def candidates(self, found: Sequence[Sequence[Line]], most: int) -> list[str]:
         """Return up to `most` pages; see `Layout.candidates`."""

@@ -6,7 +6,7 @@ from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.translation import Request, Translation
 from nmt.decoding.translator.translator import Translator
 from nmt.documents.marks.checks import mark_problems
-from nmt.documents.translate import Placed, Placer
+from nmt.documents.translate import Placed, translate_marked
 
 
 class MarkedLines:
@@ -15,11 +15,10 @@ class MarkedLines:
     def __init__(self, translator: Translator) -> None:
         """Store the translator, which has a loaded model."""
         self._translator = translator
-        self._placer = Placer(self._translated)
 
     def translate(self, lines: Sequence[Marked], candidates: int) -> list[list[Marked]]:
         """Return up to so many translations of each line, the best first; at least one."""
-        placed = self._placer.translate(lines)
+        placed = translate_marked(lines, self._translated)
         return [ways_of(line, each)[:candidates] for line, each in zip(lines, placed, strict=True)]
 
     def _translated(self, requests: Sequence[Request]) -> list[Translation]:

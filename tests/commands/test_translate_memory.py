@@ -16,7 +16,7 @@ def test_a_memory_that_was_written_is_used_again(
     options = ("--format", "text", "--output", out)
     translate(nmt, skilled_run, source, *options, "--write-memory", memory)
     first = out.read_text()
-    assert len(Memory.of([memory], "", "", 1.0)) == 2
+    assert len(Memory.read([memory], "", "", 1.0)) == 2
     source.write_text("sun moon\n\nrain 13\n")
     result = translate(nmt, skilled_run, source, *options, "--memory", memory)
     assert out.read_text() == first.replace("12", "13")

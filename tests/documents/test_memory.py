@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.decoding.translator.marked import Kind, Mark, Marked
-from nmt.documents.memory import Match, Memory, Sort, similarity, tokens_of
+from nmt.documents.memory import Match, Memory, Sort, read_tokens, similarity
 from nmt.documents.messages.tmx import Unit, write_units
 from tests.documents.marked_texts import marked
 
@@ -110,9 +110,9 @@ def test_the_index_finds_what_a_search_of_all_finds(
     sources: list[str], text: str, threshold: float
 ) -> None:
     memory = Memory([unit(source, source) for source in sources], threshold)
-    tokens = tokens_of(marked(text, TAGS))
+    tokens = read_tokens(marked(text, TAGS))
     shares = [0.0]
-    for others in (tokens_of(marked(source, TAGS)) for source in sources):
+    for others in (read_tokens(marked(source, TAGS)) for source in sources):
         shapes = [[each for each in side if each.sort not in SORTS] for side in (tokens, others)]
         counts = [sum(each.sort is Sort.NUMBER for each in side) for side in (tokens, others)]
         common = {each for each in tokens if each.sort is Sort.WORD} & {*others}
@@ -130,7 +130,7 @@ def test_the_index_finds_what_a_search_of_all_finds(
 
 @given(sentences, sentences)
 def test_similarity_is_symmetric_and_one_for_equal_texts(left: str, right: str) -> None:
-    first, second = tokens_of(Marked(left)), tokens_of(Marked(right))
+    first, second = read_tokens(Marked(left)), read_tokens(Marked(right))
     share = similarity(first, second)
     assert share == pytest.approx(similarity(second, first))
     assert 0 <= share <= 1
@@ -144,7 +144,7 @@ def test_a_large_memory_is_read_from_several_files(tmp_path: Path) -> None:
     paths = [tmp_path / "one.tmx", tmp_path / "two.tmx"]
     write_units(paths[0], [unit(line, line.upper()) for line in lines], "en-GB", "de")
     write_units(paths[1], [unit(lines[0], "later")], "en", "de")
-    memory = Memory.of(paths, "en", "de", 0.9)
+    memory = Memory.read(paths, "en", "de", 0.9)
     assert len(memory) == len(lines) + 1
     assert found(memory, lines[0]) == (lines[0].upper(), "memory 100 %")
     changed = lines[5].split()
@@ -153,11 +153,11 @@ def test_a_large_memory_is_read_from_several_files(tmp_path: Path) -> None:
 
 
 def test_what_is_recorded_is_written(tmp_path: Path) -> None:
-    memory = Memory.of([], "en", "de", 1.0, keeps_new=True)
+    memory = Memory.read([], "en", "de", 1.0, keeps_new=True)
     for _ in range(2):
         memory.record(Unit(Marked("One"), Marked("Eins"), "key", "model"))
     assert memory.find(Marked("One"), "key") is None
     memory.write(tmp_path / "new.tmx")
-    again = Memory.of([tmp_path / "new.tmx"], "en", "de", 1.0)
+    again = Memory.read([tmp_path / "new.tmx"], "en", "de", 1.0)
     assert len(again) == 1
     assert again.find(Marked("One"), "") == Match(Marked("Eins"), 1.0)

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.decoding.translator.marked import Edit, Kind, Marked
-from nmt.documents.document import Options, Segment
-from nmt.documents.style import MARKS_OF, after, before, names_of
+from nmt.documents.document import Options
+from nmt.documents.style import MARKS, after, find_names, sentence_case
 from tests.documents.marked_texts import marked
 
 TAGS = {"<b>": Kind.OPEN, "</b>": Kind.CLOSE, "%s": Kind.ALONE, "`a B`": Kind.ALONE}
@@ -17,15 +17,14 @@ def finished(pair: str, source: str, translation: str, *, is_heading: bool = Fal
     source_language, target_language = pair.split("-", 1)
     options = Options(source_language, target_language)
     text = marked(source, TAGS)
-    segment = Segment(text, is_heading=is_heading)
-    result = after(text, marked(translation, TAGS), segment, options)
+    result = after(text, marked(translation, TAGS), options, is_heading=is_heading)
     assert result == marked(result.text, TAGS)
     return result.text
 
 
 def given_to_model(source: str, names: frozenset[str] = frozenset(), language: str = "en") -> str:
     text = marked(source, TAGS)
-    return before(text, Segment(text, is_heading=True), Options(language, "de"), names).text
+    return sentence_case(text, language, names).text
 
 
 @pytest.mark.parametrize(
@@ -119,12 +118,10 @@ def test_only_english_has_title_case() -> None:
     assert given_to_model("Erste Schritte Mit Dateien", language="de") == (
         "Erste Schritte Mit Dateien"
     )
-    text = Marked("Getting Started")
-    assert before(text, Segment(text), Options("en", "de")) == text
 
 
 def test_names_of_the_file_keep_their_capitals() -> None:
-    names = names_of([Marked("Run it with Docker. Files are, if Docker runs, in files.")])
+    names = find_names([Marked("Run it with Docker. Files are, if Docker runs, in files.")])
     assert names == {"Docker"}
     assert given_to_model("Running Docker Files", names) == "Running Docker files"
 
@@ -149,13 +146,12 @@ PIECES = [*"aB5 .。!?:;,\n“”„\"'’‘()é你…\u00a0«»ßİ", "Hello "
 texts = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 
 
-@given(texts, texts, st.sampled_from(sorted(MARKS_OF)), st.booleans())
+@given(texts, texts, st.sampled_from(sorted(MARKS)), st.booleans())
 def test_every_mark_stays(source: str, translation: str, language: str, is_heading: bool) -> None:
     text, target = marked(source, TAGS), marked(translation, TAGS)
-    segment = Segment(text, is_heading=is_heading)
     for options in (Options("en", language), Options(language, language)):
-        read = before(text, segment, options)
-        result = after(text, target, segment, options)
+        read = sentence_case(text, options.source_language)
+        result = after(text, target, options, is_heading=is_heading)
         assert read.mark_texts() == text.mark_texts()
         assert result.mark_texts() == target.mark_texts()
         assert [each.kind for each in result.marks] == [each.kind for each in target.marks]

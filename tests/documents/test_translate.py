@@ -1,18 +1,36 @@
-"""Documents are translated by a stand-in for a model, which writes words in capitals."""
+"""Documents are translated by stand-ins for a model: sentences, segments, messages of ICU.
 
-from collections.abc import Sequence
+Sentences with marks are translated in one of several ways; what fails is flagged.
+"""
 
+import random
+from collections.abc import Callable, Sequence
+
+from nmt.decoding.marks.output import with_marks
+from nmt.decoding.marks.tree import read_tree
 from nmt.decoding.translator.marked import Marked, joined
-from nmt.documents.document import Options, Segment, SourceDocument
+from nmt.decoding.translator.translation import Candidate, Request, Translation
+from nmt.documents.document import Document, Options, Segment, SourceDocument
 from nmt.documents.encoding import UTF_8
-from nmt.documents.translate import CHUNK, DocumentTranslator, Placed, Way
+from nmt.documents.marks.checks import mark_problems
+from nmt.documents.translate import (
+    CHUNK,
+    DocumentTranslator,
+    IcuDocument,
+    Placed,
+    Translate,
+    taken_apart,
+    translate_marked,
+)
+from tests.decoding.marking import marked
+from tests.decoding.test_marks import random_marked
 
 OPTIONS = Options("en", "de")
 
 
 def capitals(sentences: Sequence[Marked]) -> list[Placed]:
     """Return sentences with everything but their marks in capitals."""
-    return [Placed(upper(each), Way.PLAIN) for each in sentences]
+    return [Placed(upper(each)) for each in sentences]
 
 
 def upper(text: Marked) -> Marked:
@@ -37,6 +55,18 @@ def document(*segments: Segment) -> SourceDocument:
 def translated(*segments: Segment) -> list[str]:
     (found,) = DocumentTranslator(capitals, OPTIONS).translate([("file", document(*segments))])
     return [each.text.text for each in found.results]
+
+
+def test_only_headings_are_read_as_sentences() -> None:
+    seen: list[Marked] = []
+
+    def count(sentences: Sequence[Marked]) -> list[Placed]:
+        seen.extend(sentences)
+        return capitals(sentences)
+
+    texts = [Segment(Marked("Many Files")), Segment(Marked("Getting Started"), is_heading=True)]
+    assert [*DocumentTranslator(count, OPTIONS).translate([("a", document(*texts))])]
+    assert [sentence.text for sentence in seen] == ["Many Files", "Getting started"]
 
 
 def test_texts_without_words_stay() -> None:
@@ -90,3 +120,154 @@ def test_many_documents_come_in_order() -> None:
         assert [result.text.text for result in each.results] == [
             result.segment.source.text.upper() for result in each.results
         ]
+
+
+FILES = "You have {n, plural, one {# file} other {# files}} in {place}."
+
+
+def messages(*texts: str) -> Document:
+    """Return a document of messages."""
+    syntax = frozenset({"icu", "brace"})
+    return document(
+        *(
+            Segment(Marked(text), f"line {line}", syntax=syntax)
+            for line, text in enumerate(texts, 1)
+        )
+    )
+
+
+def test_messages_are_translated_text_by_text() -> None:
+    options = Options("en", "pl")
+    (found,) = DocumentTranslator(capitals, options).translate([("a", messages(FILES, "It {x}"))])
+    sources = [each.segment.source.text for each in found.results]
+    assert sources == ["You have {n} in {place}.", "# file", "# files", "It {x}"]
+    joined = found.document.join([each.text for each in found.results])
+    assert joined.content.decode() == (
+        "YOU HAVE {n, plural, one {# FILE} other {# FILES}} IN {place}.\nIT {x}"
+    )
+    (finding,) = joined.findings
+    assert finding == ("line 1", "a plural has no few and no many, which pl needs")
+
+
+def test_nothing_changes_if_nothing_is_translated() -> None:
+    document = taken_apart(messages(FILES, "l''a"), Options("en", "pl"))
+    assert isinstance(document, IcuDocument)
+    for translations in ([None] * 4, [each.source.of_format() for each in document.segments]):
+        assert document.join(translations).content.decode() == f"{FILES}\nl''a"
+        assert document.join(translations).findings == ()
+
+
+def test_a_document_without_choices_is_as_it_was() -> None:
+    """Two apostrophes and braces alone may mean something else."""
+    document = messages("l''a {n}", "{{x}}")
+    assert taken_apart(document, Options("en", "pl")) is document
+
+
+Answer = Callable[[Request], Sequence[str]]
+
+
+def placed(answer: Answer, texts: Sequence[str], asked: list[list[str]]) -> list[Placed]:
+    """Translate texts by a model of which a test says the candidates, marks included."""
+
+    def translate(requests: Sequence[Request]) -> list[Translation]:
+        asked.append([each.text for each in requests])
+        return [
+            Translation(
+                tuple(
+                    Candidate(text, 0.0, 0.0, marks=marked(text).marks if each.marks else ())
+                    for text in answer(each)
+                )
+            )
+            for each in requests
+        ]
+
+    return translate_marked([*map(marked, texts)], translate)
+
+
+def only(answer: Answer, text: str) -> Placed:
+    (found,) = placed(answer, [text], [])
+    assert found.flags or found.text == marked(found.text.text)
+    return found
+
+
+def test_what_one_way_loses_the_next_one_places() -> None:
+    asked: list[list[str]] = []
+    texts = ["Open %s", "one <b>two", "%s", "Open %s"]
+    found = placed(lambda each: ["Ouvre %s"] if each.marks else ["Ouvre", "%s %s"], texts, asked)
+    assert [len(each.candidates) for each in found] == [1, 0, 0, 1]
+    assert found[2] == Placed(marked("%s"))
+    # One call for each way, with what the ways before failed for.
+    assert asked == [["Open %s", "one <b>two", "Open %s"], ["one", "two"]]
+
+
+def test_the_texts_between_marks_are_translated_apart() -> None:
+    found = only(
+        lambda each: [each.text.upper() if not each.marks else "oh"], "see <b>the %s</b>, now"
+    )
+    assert (found.text.text, found.flags) == ("SEE <b>THE %s</b>, NOW", ())
+    assert found.candidates == ()
+
+
+def test_what_no_way_keeps_is_flagged() -> None:
+    found = only(lambda each: [f"{each.text} %s"], "see %s")
+    assert found.text.text == "see %s %s"
+    assert found.flags == ("%s occurs too often",)
+
+
+def test_a_candidate_that_keeps_the_numbers_is_better() -> None:
+    candidates = ["J'ai 6 %s", "J'ai 5", "J'ai 5 %s"]
+    assert only(lambda _: candidates, "I have 5 %s").text.text == "J'ai 5 %s"
+    assert only(lambda _: ["6 ans", "5 ans"], "5 years").text.text == "5 ans"
+    found = only(lambda _: ["6 %s ans", "7 %s ans"], "5 %s years")
+    assert (found.text.text, len(found.candidates)) == ("6 %s ans", 2)
+    assert found.flags == ("the number 5 is missing", "the number 6 is not in the source")
+
+
+def test_a_sentence_without_marks_or_words() -> None:
+    found = only(lambda _: ["un"], "one")
+    assert (found.text, found.flags) == (Marked("un"), ())
+    assert only(lambda _: ["un"], "<b>%s</b> 5") == Placed(marked("<b>%s</b> 5"))
+    found = only(lambda _: [""], "one")
+    assert found.flags == ("the translation is empty",)
+
+
+def careless(draw: random.Random) -> Translate:
+    """Return a model that loses, doubles and invents marks, and writes any words."""
+
+    def candidate(request: Request) -> Candidate:
+        pieces = ["x", "y.", "5", "", "\u4e16", *marked(request.text).mark_texts()]
+        text = " ".join(draw.choices(pieces, k=draw.randrange(6)))
+        if not request.marks:
+            return Candidate(request.text if draw.random() < 0.2 else text, 0.0, 0.0)
+        links = [(draw.randrange(6), draw.randrange(6)) for _ in range(draw.randrange(9))]
+        if draw.random() < 0.8:
+            text = marked(text).without_marks()
+        found = with_marks(read_tree(Marked(request.text, request.marks)), text, links)
+        return Candidate(found.text, 0.0, 0.0, marks=found.marks)
+
+    def translate(requests: Sequence[Request]) -> list[Translation]:
+        return [
+            Translation(tuple(candidate(each) for _ in range(draw.randint(1, 3))))
+            for each in requests
+        ]
+
+    return translate
+
+
+def test_no_mark_is_lost_unless_flagged() -> None:
+    draw = random.Random(1)
+    ways = set()
+    for _ in range(240):
+        sources = [random_marked(draw) for _ in range(5)]
+        for source, placed in zip(sources, translate_marked(sources, careless(draw)), strict=True):
+            problems = mark_problems(source, placed.text)
+            ways.add((bool(placed.candidates), bool(problems), placed.text == source))
+            assert sorted(placed.text.mark_texts()) == sorted(source.mark_texts())
+            if problems:
+                assert set(problems) <= {*placed.flags}
+                continue
+            assert placed.text == marked(placed.text.text)
+            assert len(placed.text.partners()) == len(source.partners())
+    # By the search, apart, flagged, and copied.
+    assert ways >= {(True, False, False), (False, False, False), (False, True, False)}
+    assert (False, False, True) in ways

@@ -12,7 +12,8 @@ from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.documents.marks.checks import mark_problems
 from nmt.documents.marks.icu import IcuMessage
 from nmt.documents.marks.never_text import SYNTAXES, find, with_placeholders
-from tests.documents.marks.test_marks_of_any_text import careless
+from nmt.documents.translate import translate_marked
+from tests.documents.test_translate import careless
 from tests.fuzz import fuzz
 
 pytestmark = pytest.mark.slow
@@ -97,5 +98,6 @@ def test_messages(source: Marked, translations: list[str]) -> None:
 @given(source=st.lists(marked_texts(), max_size=4), seed=st.integers(0, 1000))
 @fuzz
 def test_sentences(source: list[Marked], seed: int) -> None:
-    for each, placed in zip(source, careless(random.Random(seed)).translate(source), strict=True):
+    found = translate_marked(source, careless(random.Random(seed)))
+    for each, placed in zip(source, found, strict=True):
         assert placed.flags or not mark_problems(each, placed.text)

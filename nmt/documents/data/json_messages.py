@@ -1,23 +1,21 @@
 """JSON: messages of i18next, FormatJS, Chrome extensions (messages.json) and Flutter (.arb).
 
-Strings that are values are translated if they are texts (`no_text`). Keys, numbers and metadata
+Strings that are values are translated if they are texts (`is_text`). Keys, numbers and metadata
 stay, and so does the layout.
 """
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from nmt.documents.data.values import ValueDocument, path_of
-from nmt.documents.document import Document, Options, Write
+from nmt.decoding.translator.marked import Edit, Marked
+from nmt.documents.document import Document, Options, SourceDocument
 from nmt.documents.encoding import decode
 from nmt.documents.marks.never_text import is_text
-from nmt.documents.marks.tags import message
+from nmt.documents.marks.tags import with_tags
 from nmt.errors import NmtError
 from nmt.system.json_data import FAULTS, reason
 
@@ -26,27 +24,20 @@ TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],]')
 UNICODE_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 BYTE = re.compile(r"\(byte (\d+)\)")
 
+METADATA = ("@", "$", "//")  # keys of ARB, JSON Schema and comments begin so
+COMMENTS = {"_comment", "__comment__"}
+LOCALE = "@@locale"  # of ARB
+# Where each member of the file has this key, its other members are not for readers.
+CHROME, FORMATJS = "message", "defaultMessage"
+OF_CHROME = {CHROME, "description", "placeholders"}
+
 
 class String(NamedTuple):
-    """A string that is a value: where it is, with its quotes, and the keys that lead to it."""
+    """A string that is a value: where it is, without its quotes, and the keys that lead to it."""
 
     begin: int
     end: int
     keys: tuple[str, ...]  # of objects, and indices of arrays; as written
-
-
-@dataclass
-class Level:
-    """An object or an array that is being read."""
-
-    is_object: bool
-    key: str = ""
-    index: int = 0
-    expects_key: bool = False
-
-    def name(self) -> str:
-        """Return the key or the index of the value that is being read."""
-        return self.key if self.is_object else str(self.index)
 
 
 def check_json(text: str) -> None:
@@ -72,28 +63,32 @@ def strings(text: str) -> Iterator[String]:
     Raises:
         NmtError: if it is nested too deeply.
     """
-    levels: list[Level] = []
+    keys: list[str | int] = []  # one of each object and array that is open; an index of an array
+    expects_key = False
     for token in TOKEN.finditer(text):
         sign = token[0][0]
-        inner = levels[-1] if levels else None
-        if sign == '"':
-            if inner and inner.expects_key:
-                inner.key, inner.expects_key = token[0][1:-1], False
+        if sign == '"' and expects_key:
+            keys[-1], expects_key = token[0][1:-1], False
+        elif sign == '"':
+            yield String(token.start() + 1, token.end() - 1, tuple(map(str, keys)))
+        elif sign == ",":
+            last = keys[-1]
+            if isinstance(last, int):
+                keys[-1] = last + 1
             else:
-                yield String(token.start(), token.end(), tuple(each.name() for each in levels))
-        elif sign == "," and inner:
-            inner.index += 1
-            inner.expects_key = inner.is_object
+                expects_key = True
         elif sign in "{[":
-            if len(levels) == DEEPEST:
+            if len(keys) == DEEPEST:
                 line = text.count("\n", 0, token.start()) + 1
                 raise NmtError(
                     f"line {line}: the JSON is nested more than {DEEPEST} levels deep; a file of"
                     " texts is flatter"
                 )
-            levels.append(Level(sign == "{", expects_key=sign == "{"))
+            expects_key = sign == "{"
+            keys.append("" if expects_key else 0)
         else:
-            levels.pop()
+            keys.pop()
+            expects_key = False  # that of an empty object
 
 
 class Escapes(NamedTuple):
@@ -102,50 +97,25 @@ class Escapes(NamedTuple):
     is_ascii: bool = False  # all others as \u00fc
     characters: str = ""  # of ASCII, though JSON demands it not: / or <>&
 
-    def write(self, text: str) -> str:
-        """Return a string as JSON, without quotes."""
-        if not self.characters:
-            return json.dumps(text, ensure_ascii=self.is_ascii)[1:-1]
-        return "".join(map(self._character, text))
-
-    def _character(self, each: str) -> str:
-        if each not in self.characters:
-            return json.dumps(each, ensure_ascii=self.is_ascii)[1:-1]
-        return "\\/" if each == "/" else f"\\u{ord(each):04x}"
-
-    def of(self, raw: str) -> "Escapes":
-        """Return the escapes of a string of the file; those of the file if it tells nothing."""
+    def within(self, raw: str) -> "Escapes":
+        """Return the escapes of a part of the file; those of the file if it tells nothing."""
         if raw.isascii() and "\\" not in raw:
             return self
-        codes = [int(each, 16) for each in UNICODE_ESCAPE.findall(raw)]
-        return Escapes(
-            raw.isascii() and (self.is_ascii or any(each > 0x7F for each in codes)),
-            "".join(
-                sorted({chr(each) for each in codes if 0x20 < each < 0x7F and each not in b'"\\'})
-            )
-            + "/" * ("\\/" in raw),
-        )
+        codes = [int(code, 16) for code in UNICODE_ESCAPE.findall(raw)]
+        is_ascii = raw.isascii() and (self.is_ascii or any(code > 0x7F for code in codes))
+        own = {chr(code) for code in codes if 0x20 < code < 0x7F and code not in b'"\\'}
+        return Escapes(is_ascii, "".join(own) + "/" * ("\\/" in raw))
 
+    def write(self, translation: Marked) -> str:
+        """Return a translation as JSON, without quotes."""
+        if not self.characters:
+            return json.dumps(translation.text, ensure_ascii=self.is_ascii)[1:-1]
+        return "".join(map(self._character, translation.text))
 
-def escapes_of(text: str) -> Escapes:
-    r"""Return what a file escapes: everything but ASCII if it has \u escapes and nothing else."""
-    is_ascii = text.isascii() and any(
-        int(each[1], 16) > 0x7F for each in UNICODE_ESCAPE.finditer(text)
-    )
-    return Escapes(is_ascii)
-
-
-def unescaped(raw: str) -> str:
-    """Return the characters of a string that JSON writes so; raw: without quotes."""
-    return raw if "\\" not in raw else str(json.loads(f'"{raw}"'))
-
-
-METADATA = ("@", "$", "//")  # keys of ARB, JSON Schema and comments begin so
-COMMENTS = {"_comment", "__comment__"}
-LOCALE = "@@locale"  # of ARB
-# Where each member of the file has this key, its other members are not for readers.
-CHROME, FORMATJS = "message", "defaultMessage"
-OF_CHROME = {CHROME, "description", "placeholders"}
+    def _character(self, character: str) -> str:
+        if character not in self.characters:
+            return json.dumps(character, ensure_ascii=self.is_ascii)[1:-1]
+        return "\\/" if character == "/" else f"\\u{ord(character):04x}"
 
 
 def read(content: bytes, options: Options) -> Document:
@@ -156,62 +126,41 @@ def read(content: bytes, options: Options) -> Document:
     """
     text, encoding = decode(content)
     check_json(text)
-    document = ValueDocument(encoding)
-    only = _message_key(text)
-    escapes = escapes_of(text)
-    kept, line = 0, 1
-    for string in strings(text):
-        begin, end = string.begin + 1, string.end - 1
+    document = SourceDocument(content, text, encoding)
+    found = list(strings(text))
+    only = _message_key(found)
+    escapes = Escapes(Escapes().within(text).is_ascii)
+    for begin, end, keys in found:
+        if keys == (LOCALE,) and options.target_language:
+            document.follow(Edit(begin, end, options.target_language))
+        if not _is_translated(keys, only):
+            continue
         raw = text[begin:end]
-        is_locale = string.keys == (LOCALE,) and options.target_language != ""
-        if not is_locale and not _is_translated(string, only):
-            continue
-        value = unescaped(raw)
-        if not is_locale and not is_text(value):
-            continue
-        document.keep(text[kept:begin])
-        line += text.count("\n", kept, begin)
-        kept = end
-        if is_locale:
-            document.follow(raw, options.target_language)
-            continue
-        write = _writers(escapes.of(raw))
-        place, context = f"line {line}", path_of(string.keys)
-        document.translate(raw, message(value), write, place=place, context=context)
-    document.keep(text[kept:])
+        value = str(json.loads(f'"{raw}"')) if "\\" in raw else raw
+        if is_text(value):
+            document.fill_text(begin, end, with_tags(value), escapes.within(raw).write, keys)
     return document
 
 
-def _is_translated(string: String, only: str) -> bool:
+def _is_translated(keys: Sequence[str], only: str) -> bool:
     """Return whether the keys of a string allow a translation."""
     if only:
-        return len(string.keys) == 2 and string.keys[1] == only
-    return not any(key.startswith(METADATA) or key in COMMENTS for key in string.keys)
+        return len(keys) == 2 and keys[1] == only
+    return not any(key.startswith(METADATA) or key in COMMENTS for key in keys)
 
 
-def _message_key(text: str) -> str:
-    """Return the key that alone has texts: of Chrome's and FormatJS's files; "" in others."""
+def _message_key(found: Sequence[String]) -> str:
+    """Return the key that alone has texts: of Chrome's and FormatJS's files; "" in others.
+
+    Each member of such a file is an object with this key, and with no other than the known ones.
+    """
+    members: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for string in found:
+        members.setdefault(string.keys[:1], set()).add(string.keys[1:])
     for key, others in ((CHROME, OF_CHROME), (FORMATJS, None)):
-        if _is_in_all(strings(text), key, others):
+        if members and all(
+            (key,) in own and all(path and (not others or path[0] in others) for path in own)
+            for own in members.values()
+        ):
             return key
     return ""
-
-
-def _is_in_all(found: Iterator[String], key: str, others: set[str] | None) -> bool:
-    """Return whether each member of a file is an object with this key, and no other than these."""
-    member, has_key = None, True
-    for string in found:
-        if len(string.keys) < 2 or (others and string.keys[1] not in others):
-            return False
-        if string.keys[0] != member:
-            if not has_key:
-                return False
-            member, has_key = string.keys[0], False
-        has_key = has_key or string.keys[1:] == (key,)
-    return has_key and member is not None
-
-
-@lru_cache(maxsize=64)
-def _writers(escapes: Escapes) -> Write:
-    """Return the function that writes a value; one for many values."""
-    return lambda translation: escapes.write(translation.text)

@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.odd_input import has_words
-from nmt.documents.data.values import ValueDocument, path_of
-from nmt.documents.document import Document, Options
+from nmt.documents.document import Document, Options, SourceDocument
 from nmt.documents.encoding import decode
-from nmt.documents.marks.tags import message
+from nmt.documents.marks.tags import with_tags
 from nmt.documents.texts.wrapping import LINE_BREAK
 from nmt.errors import NmtError, shown
 
@@ -23,10 +22,11 @@ SPACE = re.compile(r"[\t\r\n]+")
 
 
 class Cell(NamedTuple):
-    """A cell: where it is in the text, without its quotes."""
+    """A cell: where it is in the text, without its quotes, and what it holds."""
 
     begin: int
     end: int
+    value: str
     is_quoted: bool
     row: int
     column: int
@@ -60,16 +60,12 @@ class Form(NamedTuple):
                     f'line {line}: the cell begins with " but does not end with "; a quote inside'
                     ' it is written as ""'
                 )
-            yield Cell(*found.span("quoted" if is_quoted else 0), is_quoted, row, column)
+            value = found["quoted"].replace('""', '"') if is_quoted else found[0]
+            yield Cell(*found.span("quoted" if is_quoted else 0), value, is_quoted, row, column)
             at = found.end()
             line_break = LINE_BREAK.match(text, at)
             row, column = (row + 1, 0) if line_break else (row, column + 1)
             at = line_break.end() if line_break else at + len(self.delimiter)
-
-    def value(self, text: str, cell: Cell) -> str:
-        """Return the characters of a cell."""
-        raw = text[cell.begin : cell.end]
-        return raw.replace('""', '"') if cell.is_quoted else raw
 
     def write(self, is_quoted: bool, translation: Marked) -> str:
         """Return a translation as a cell, without the quotes that the file has around it."""
@@ -78,7 +74,7 @@ class Form(NamedTuple):
             return text.replace('"', '""')
         if not self.has_quotes:
             return SPACE.sub(" ", text)
-        if text.startswith('"') or any(each in text for each in (self.delimiter, "\n", "\r")):
+        if text.startswith('"') or any(sign in text for sign in (self.delimiter, "\n", "\r")):
             return '"' + text.replace('"', '""') + '"'
         return text
 
@@ -93,40 +89,20 @@ def read_table(content: bytes, options: Options, form: Form | None) -> Document:
         NmtError: if no column is named, or one that there is not.
     """
     text, encoding = decode(content)
-    form = form or Form(delimiter_of(text))
-    document = ValueDocument(encoding)
-    header = [
-        form.value(text, cell) for cell in takewhile(lambda cell: cell.row == 0, form.cells(text))
-    ]
+    form = form or Form(find_delimiter(text))
+    document = SourceDocument(content, text, encoding)
+    header = [cell.value for cell in takewhile(lambda cell: cell.row == 0, form.cells(text))]
     columns = _columns(header, options.columns) if header else {}
-    has_header = any(each in header for each in options.columns)
-    kept, line = 0, 1
+    first = 1 if any(name in header for name in options.columns) else 0  # row after the header
     for cell in form.cells(text):
-        raw = text[cell.begin : cell.end]
-        value = form.value(text, cell)
-        if (
-            cell.column not in columns
-            or (has_header and cell.row == 0)
-            or not has_words(message(value).without_marks())
-        ):
-            continue
-        document.keep(text[kept : cell.begin])
-        line += text.count("\n", kept, cell.begin)
-        document.translate(
-            raw,
-            message(value),
-            partial(form.write, cell.is_quoted),
-            place=f"line {line}",
-            context=path_of([columns[cell.column]]),
-            syntax=SYNTAX,
-        )
-        line += raw.count("\n")
-        kept = cell.end
-    document.keep(text[kept:])
+        source = with_tags(cell.value)
+        if cell.column in columns and cell.row >= first and has_words(source.without_marks()):
+            write = partial(form.write, cell.is_quoted)
+            document.fill_text(cell.begin, cell.end, source, write, [columns[cell.column]], SYNTAX)
     return document
 
 
-def delimiter_of(text: str) -> str:
+def find_delimiter(text: str) -> str:
     """Return what stands between the cells of the first line: a comma, a semicolon or a tab."""
     first = FIRST_LINE.match(text)
     outside = QUOTED.sub("", first[1] if first else "")
@@ -142,14 +118,14 @@ def _columns(header: list[str], wanted: tuple[str, ...]) -> dict[int, str]:
             f"line 1: the table has the columns {named}; name those to translate with --columns"
         )
     found: dict[int, str] = {}
-    for each in wanted:
-        if each in header:
-            found |= {place: each for place, name in enumerate(header) if name == each}
-        elif each.isdecimal() and 1 <= int(each[:9]) <= len(header):
-            found[int(each) - 1] = each
+    for column in wanted:
+        if column in header:
+            found |= {place: column for place, name in enumerate(header) if name == column}
+        elif column.isdecimal() and 1 <= int(column[:9]) <= len(header):
+            found[int(column) - 1] = column
         else:
             raise NmtError(
-                f"line 1: the table has no column {shown(each)}; its columns are {named}"
+                f"line 1: the table has no column {shown(column)}; its columns are {named}"
             )
     return found
 

@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
 
 from nmt.decoding.files.quality import number_differences
 from nmt.decoding.translator.marked import Kind, Marked
@@ -10,12 +9,6 @@ from nmt.documents.marks.never_text import STATEMENT, find
 
 OF_PERCENT = {"printf", "python", "objc"}  # syntaxes in which "%" alone is an error
 OF_BRACES = {"brace", "icu"}
-WORDLIKE = re.compile(r"\w")
-
-
-def pattern_of(texts: Iterable[str]) -> re.Pattern[str]:
-    """Return what matches each of some texts; the longest first."""
-    return re.compile("|".join(map(re.escape, sorted(texts, key=lambda each: (-len(each), each)))))
 
 
 def mark_problems(source: Marked, translation: Marked) -> tuple[str, ...]:
@@ -27,7 +20,7 @@ def mark_problems(source: Marked, translation: Marked) -> tuple[str, ...]:
     problems += [f"{mark} is missing" for mark in asked - given]
     problems += [f"{mark} occurs too often" for mark in given - asked]
     problems += [f"{mark} occurs too often" for mark in repeated(source, translation)]
-    if asked == given and pairs_of(source) != pairs_of(translation):
+    if asked == given and read_pairs(source) != read_pairs(translation):
         problems.append("the tags are not paired as in the source")
     if asked == given and statements(source) != statements(translation):
         problems.append("the statements of the template are in another order")
@@ -37,61 +30,57 @@ def mark_problems(source: Marked, translation: Marked) -> tuple[str, ...]:
 
 def statements(text: Marked) -> list[str]:
     """Return the marks that are statements of a template, such as {% else %}."""
-    return [each for each in text.mark_texts() if STATEMENT.match(each)]
+    return [*filter(STATEMENT.match, text.mark_texts())]
 
 
 def repeated(source: Marked, translation: Marked) -> list[str]:
     """Return the marks that a translation has once more, as text, than its source."""
-    texts = {each for each in source.mark_texts() if each}
+    texts = sorted({*source.mark_texts()} - {""}, key=lambda text: (-len(text), text))
     if not texts:
         return []
-    pattern = pattern_of(texts)
+    pattern = re.compile("|".join(map(re.escape, texts)))  # the longest first
     own, theirs = (
         Counter(
-            found[0]
-            for part, is_mark in each.parts()
-            if not is_mark
-            for found in pattern.finditer(part)
+            found
+            for part, is_mark in text.parts()
+            for found in (() if is_mark else pattern.findall(part))
         )
-        for each in (source, translation)
+        for text in (source, translation)
     )
     return [*(theirs - own)]
 
 
-def pairs_of(text: Marked) -> Counter[tuple[str, str]]:
+def read_pairs(text: Marked) -> Counter[tuple[str, str]]:
     """Return the texts of paired marks, and with "" those of tags that have no partner."""
-    texts = text.mark_texts()
-    found = text.partners()
+    texts, partners = [*text.mark_texts(), ""], text.partners()
     pairs: Counter[tuple[str, str]] = Counter()
     for number, mark in enumerate(text.marks):
-        partner = found.get(number)
+        partner = partners.get(number, -1)
         if mark.kind is Kind.OPEN:
-            pairs[texts[number], "" if partner is None else texts[partner]] += 1
-        elif mark.kind is Kind.CLOSE and partner is None:
+            pairs[texts[number], texts[partner]] += 1
+        elif mark.kind is Kind.CLOSE and partner < 0:
             pairs["", texts[number]] += 1
     return pairs
 
 
 def hollow(text: Marked) -> Counter[str]:
     """Return the opening marks of pairs with nothing but white space and other tags inside."""
-    texts = text.mark_texts()
-    found = text.partners()
-    hollow: Counter[str] = Counter()
-    for number, mark in enumerate(text.marks):
-        partner = found.get(number, -1)
+    found: Counter[str] = Counter()
+    for number, partner in sorted(text.partners().items()):
         if partner > number:
-            inside = text.slice(mark.end, text.marks[partner].begin)
-            alone = any(each.kind is Kind.ALONE for each in inside.marks)
-            if not alone and not inside.without_marks().strip():
-                hollow[texts[number]] += 1
-    return hollow
+            first = text.marks[number]
+            inside = text.slice(first.end, text.marks[partner].begin)
+            is_alone = any(mark.kind is Kind.ALONE for mark in inside.marks)
+            if not is_alone and not inside.without_marks().strip():
+                found[text.text[first.begin : first.end]] += 1
+    return found
 
 
 def number_problems(source: Marked, translation: Marked) -> tuple[str, ...]:
     """Return which numbers only one side has, as sentences without their ends."""
     missing, added = number_differences(apart(source), apart(translation))
-    problems = [f"the number {each} is missing" for each in missing]
-    return (*problems, *(f"the number {each} is not in the source" for each in added))
+    problems = [f"the number {number} is missing" for number in missing]
+    return (*problems, *(f"the number {number} is not in the source" for number in added))
 
 
 def added_placeholders(
@@ -110,11 +99,11 @@ def added_placeholders(
             problems.append(f"{text} is not in the source")
     if problems:
         return (*dict.fromkeys(problems),)
-    is_percent = syntax & OF_PERCENT and any(each.startswith("%") for each in known)
+    is_percent = syntax & OF_PERCENT and any(text.startswith("%") for text in known)
     signs = ("%" if is_percent else "") + ("{}" if syntax & OF_BRACES else "")
-    added = (each for each in signs if theirs.count(each) > own.count(each))
+    added = (sign for sign in signs if theirs.count(sign) > own.count(sign))
     return tuple(
-        f"a {each} is not in the source, and may be read as a placeholder" for each in added
+        f"a {sign} is not in the source, and may be read as a placeholder" for sign in added
     )
 
 

@@ -6,12 +6,12 @@ before a brace quotes what follows, up to the next one; two stand for one.
 """
 
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Edit, Mark, Marked, joined
-from nmt.documents.marks.tags import outside, without_overlaps
+from nmt.documents.marks.tags import Span, outside, without_overlaps
 from nmt.documents.messages.plurals import categories_of
 
 DEEPEST = 8  # messages within messages; deeper arguments stay as they are
@@ -25,14 +25,7 @@ SIMPLE = re.compile(r"\{\s{0,20}[^\s{},'#]{1,100}\s{0,20}(?:,[^{}']{0,500})?\}")
 SPECIAL = re.compile(r"['{}]")
 NUMBER = re.compile("#")
 TWO_QUOTES = "''"
-NEEDS_TWO = re.compile(r"'(?=[{}#|']|\Z)")
-
-
-class Span(NamedTuple):
-    """A part of a text, in characters."""
-
-    begin: int
-    end: int
+NEED_TWO = frozenset("{}#|'")  # signs before which an apostrophe quotes
 
 
 class Choice(NamedTuple):
@@ -122,13 +115,12 @@ def choice_at(text: str, begin: int, scan: Scan) -> Choice | None:
 def argument_spans(text: str) -> Iterator[tuple[int, int]]:
     """Yield the spans of the arguments and of the quoted parts of a message."""
     scan = Scan.of(text)
-    for each in arguments(text, scan):
-        yield each.span if isinstance(each, Choice) else each
+    for argument in arguments(text, scan):
+        yield argument.span if isinstance(argument, Choice) else argument
     yield from scan.quoted
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A choice in a message, its messages, and the mark that stands for it in the text around."""
 
     choice: Choice
@@ -152,76 +144,58 @@ class IcuMessage:
         """
         scan = Scan.of(source.text)
         parts: list[Part] = []
-        pieces: list[Marked] = []
-        end = 0
         for choice in arguments(source.text, scan):
             if len(parts) == MOST_CHOICES:
                 break
             if isinstance(choice, Choice) and depth < DEEPEST and is_whole(source, choice):
-                name = stand_in(choice.name, source.text, {each.stand_in for each in parts})
+                name = stand_in(choice.name, source.text, {part.stand_in for part in parts})
                 inner = (
                     cls.of(source.slice(*span), depth + 1, has_number=choice.kind != "select")
                     for span in choice.messages.values()
                 )
                 parts.append(Part(choice, name, tuple(inner)))
-                pieces.append(read(source, Span(end, choice.span.begin), scan, has_number))
-                pieces.append(Marked(name, (Mark(0, len(name)),)))
-                end = choice.span.end
-        pieces.append(read(source, Span(end, len(source.text)), scan, has_number))
-        return cls(source, joined(pieces), tuple(parts))
+        signs = NUMBER.finditer(source.text) if has_number else ()
+        numbers = (Mark(*sign.span(), is_text=True) for sign in signs)
+        free = outside([*(Mark(*span) for span in scan.quoted), *numbers], source.marks)
+        marks = without_overlaps([*source.marks, *free])
+        choices = (Mark(*part.choice.span) for part in parts)
+        taken = sorted([*marks, *choices], key=lambda mark: mark[:2])
+        doubled = outside((Mark(place, place + 2) for place in scan.doubled), taken)
+        changes = [(Span(mark.begin, mark.end), Marked("'")) for mark in doubled]
+        for part in parts:
+            name = part.stand_in
+            changes.append((part.choice.span, Marked(name, (Mark(0, len(name)),))))
+        text = replaced(Marked(source.text, tuple(marks)), sorted(changes))
+        return cls(source, text, tuple(parts))
 
     def texts(self) -> list[Marked]:
         """Return the texts to translate; some may have no words."""
-        inner = (text for part in self.parts for each in part.messages for text in each.texts())
+        inner = (text for part in self.parts for one in part.messages for text in one.texts())
         return [self.text, *inner]
 
-    def join(self, translations: Sequence[Marked]) -> Marked:
-        """Return the message with a translation of each of `texts`.
+    def join(self, translations: Iterable[Marked]) -> Marked:
+        """Return the message with a translation of each of `texts`, the next ones.
 
         A message whose translation has not each argument once stays as it is.
         """
-        return self._joined(iter(translations))
-
-    def _joined(self, translations: Iterator[Marked]) -> Marked:
-        text = next(translations).of_format()
-        inside = {
-            part.stand_in: self._choice(
-                part, [each._joined(translations) for each in part.messages]
-            )
-            for part in self.parts
-        }
+        remaining = iter(translations)
+        text = next(remaining).of_format()
+        inside: dict[str, Marked] = {}
+        for part in self.parts:
+            messages = [message.join(remaining) for message in part.messages]
+            changes = zip(part.choice.messages.values(), messages, strict=True)
+            inside[part.stand_in] = replaced(self.source, changes, part.choice.span)
         texts = text.mark_texts()
-        if any(texts.count(each) != 1 for each in inside):
+        if any(texts.count(name) != 1 for name in inside):
             return self.source
         if text == self.text.of_format():
-            return self._filled(inside)
-        doubles = TWO_QUOTES in self.source.text
-        pieces: list[Marked] = []
-        end = 0
-        for mark, mark_text in zip(text.marks, texts, strict=True):
-            pieces.append(quoted(text.slice(end, mark.begin), doubles, text.text[mark.begin :][:1]))
-            pieces.append(inside.get(mark_text, text.slice(mark.begin, mark.end)))
-            end = mark.end
-        pieces.append(quoted(text.slice(end, len(text.text)), doubles, "}"))
-        return joined(pieces)
-
-    def _filled(self, inside: dict[str, Marked]) -> Marked:
-        """Return the source with other choices."""
-        pieces: list[Marked] = []
-        end = 0
-        for part in self.parts:
-            pieces += self.source.slice(end, part.choice.span.begin), inside[part.stand_in]
-            end = part.choice.span.end
-        return joined([*pieces, self.source.slice(end, len(self.source.text))])
-
-    def _choice(self, part: Part, messages: Sequence[Marked]) -> Marked:
-        """Return a choice with other messages."""
-        pieces: list[Marked] = []
-        end = part.choice.span.begin
-        for span, message in zip(part.choice.messages.values(), messages, strict=True):
-            pieces += self.source.slice(end, span.begin), message
-            end = span.end
-        return joined([*pieces, self.source.slice(end, part.choice.span.end)])
+            choices = ((part.choice.span, inside[part.stand_in]) for part in self.parts)
+            return replaced(self.source, choices)
+        text = quoted(text, doubles=TWO_QUOTES in self.source.text)
+        shown = zip(text.marks, text.mark_texts(), strict=True)
+        return replaced(
+            text, [(Span(*mark[:2]), inside[name]) for mark, name in shown if name in inside]
+        )
 
     def missing_categories(self, language: str) -> list[str]:
         """Return the plural categories of a language that some plural of the message lacks."""
@@ -229,11 +203,10 @@ class IcuMessage:
         missing: dict[str, None] = {}
         for part in self.parts:
             if part.choice.kind == "plural":
-                missing |= dict.fromkeys(
-                    each for each in needed if each not in part.choice.messages
-                )
-            for each in part.messages:
-                missing |= dict.fromkeys(each.missing_categories(language))
+                own = part.choice.messages
+                missing |= dict.fromkeys(category for category in needed if category not in own)
+            for message in part.messages:
+                missing |= dict.fromkeys(message.missing_categories(language))
         return [*missing]
 
 
@@ -257,34 +230,30 @@ def stand_in(name: str, text: str, used: Container[str]) -> str:
     return made
 
 
-def read(source: Marked, span: Span, scan: Scan, has_number: bool) -> Marked:
-    """Return a part of a message with one apostrophe for two.
-
-    Quoted parts are marks, and so is # if it is a number.
-    """
-    part = source.slice(*span)
-    inner = (each for each in scan.quoted if span.begin <= each.begin and each.end <= span.end)
-    literal = outside((Mark(*each).moved(-span.begin) for each in inner), part.marks)
-    marks = without_overlaps([*part.marks, *literal])
-    if has_number:
-        numbers = (Mark(*found.span(), is_text=True) for found in NUMBER.finditer(part.text))
-        marks = without_overlaps([*marks, *outside(numbers, marks)])
-    part = Marked(part.text, (*marks,))
-    doubles = (Mark(each - span.begin, each - span.begin + 2) for each in scan.doubled)
-    inside = (each for each in doubles if 0 <= each.begin < len(part.text))
-    free = outside(inside, part.marks)
-    return part.edited(Edit(each.begin, each.end, "'") for each in free)
+def replaced(
+    source: Marked, changes: Iterable[tuple[Span, Marked]], whole: Span | None = None
+) -> Marked:
+    """Return a text, or a part of it, with other texts in some places, which are in order."""
+    whole = whole or Span(0, len(source.text))
+    pieces: list[Marked] = []
+    end = whole.begin
+    for span, text in changes:
+        pieces += source.slice(end, span.begin), text
+        end = span.end
+    return joined([*pieces, source.slice(end, whole.end)])
 
 
-def quoted(text: Marked, doubles: bool, following: str) -> Marked:
+def quoted(text: Marked, *, doubles: bool) -> Marked:
     """Return a translated text with two apostrophes where one would quote what follows.
 
     doubles: the source writes two for each.
     """
-    pattern = re.compile("'") if doubles else NEEDS_TWO
-    edits = [
-        Edit(*found.span(), TWO_QUOTES)
-        for found in pattern.finditer(text.text)
-        if doubles or found.end() < len(text.text) or following in ("{", "}", "#", "'")
-    ]
+    edits: list[Edit] = []
+    end = 0
+    for part, is_mark in text.parts():
+        for found in () if is_mark else re.finditer("'", part):
+            place = end + found.start()
+            if doubles or (text.text[place + 1 : place + 2] or "}") in NEED_TWO:
+                edits.append(Edit(place, place + 1, TWO_QUOTES))
+        end += len(part)
     return text.edited(edits)

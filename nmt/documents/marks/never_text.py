@@ -8,7 +8,7 @@ from functools import lru_cache
 from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.decoding.translator.odd_input import addresses, has_words
 from nmt.documents.marks.icu import argument_spans
-from nmt.documents.marks.tags import message, outside, with_tags, without_overlaps
+from nmt.documents.marks.tags import outside, with_tags, without_overlaps
 
 # A conversion of C: "%5.2f", "%1$s", "%%". A space is no flag here: "50 % de" is prose.
 PRINTF = (
@@ -39,6 +39,8 @@ SYNTAXES = {
     "breaks": r"(?<![\s.!?:;…。！？])[ \t]*\n\s*(?=\S)|(?<=\S)\t\s*(?=\S)",
     "date": rf"(?<![\d%]){DATE_PART}(?![A-Za-z])",
 }
+# Those that may stand in messages whose program is not known.
+ANY_PROGRAM = frozenset({"brace", "date", "icu", "printf", "dollar", "percent-brace", "tags"})
 UNIT = r"(?:[kKMGTPEZY]i?B(?:/s|ps)?|[kKMGT]bps|[kMGT]bit/s|[kMGT]?Hz|dpi|ppi|px|fps)"
 EVERYWHERE = (
     # A symbol of Ruby, or an emoji: ":year", ":tada:". In prose, no space stands before a colon.
@@ -103,7 +105,7 @@ def with_placeholders(source: Marked, syntax: frozenset[str]) -> Marked:
     begin = 0
     for own in (*source.marks, None):
         end = len(source.text) if own is None else own.begin
-        marks += (each.moved(begin) for each in find(source.text[begin:end], syntax))
+        marks += (mark.moved(begin) for mark in find(source.text[begin:end], syntax))
         if own is not None:
             marks.append(own)
             begin = own.end
@@ -115,50 +117,47 @@ def find(text: str, syntax: frozenset[str]) -> list[Mark]:
 
     The first one counts if two overlap; of two that begin together, the longer one.
     """
-    found = [*map(span_mark, addresses(text))]
-    found += (span_mark(each.span()) for each in pattern_of(syntax).finditer(text))
-    found += map(span_mark, template_codes(text))
+    spans = [*addresses(text), *template_codes(text)]
+    spans += (found.span() for found in placeholder_pattern(syntax).finditer(text))
     if "icu" in syntax:
-        found += map(span_mark, argument_spans(text))
-    tags = tags_of(text) if "tags" in syntax else []
+        spans += argument_spans(text)
+    tags: list[Mark] = []
+    if "tags" in syntax:
+        tags += (tag._replace(is_text=True) for tag in with_tags(text).marks)
+        tags += (Mark(*entity.span(), is_text=True) for entity in ENTITY.finditer(text))
+        tags = without_overlaps(tags)
     # A tag is whole, whatever its attributes hold: else its partner would lose it.
+    found = (Mark(*span, is_text=True) for span in spans)
     return without_overlaps([*tags, *outside(found, tags)])
 
 
-def span_mark(span: tuple[int, int]) -> Mark:
-    """Return a mark that stands for itself."""
-    return Mark(*span, is_text=True)
-
-
 @lru_cache
-def pattern_of(syntax: frozenset[str]) -> re.Pattern[str]:
+def placeholder_pattern(syntax: frozenset[str]) -> re.Pattern[str]:
     """Return what matches the placeholders of syntaxes, and those of every text."""
-    patterns = (SYNTAXES[each] for each in sorted(syntax) if SYNTAXES.get(each))
+    patterns = filter(None, map(SYNTAXES.get, sorted(syntax)))
     return re.compile("|".join([*EVERYWHERE, *patterns]))
 
 
 def template_codes(text: str) -> Iterator[tuple[int, int]]:
     """Yield the codes of templates in a text, in order and apart."""
-    if not any(each in text for each in TEMPLATE_SIGNS):
+    if not any(sign in text for sign in TEMPLATE_SIGNS):
         return
-    found = [*TEMPLATE.finditer(text)]
+    found = [(code, STATEMENT.match(code[0])) for code in TEMPLATE.finditer(text)]
     ends: dict[str, list[int]] = {}  # where the end of each kind of content is
-    for each in found:
-        statement = STATEMENT.match(each[0])
+    for code, statement in found:
         if statement and statement["end"] and statement["name"] in WITH_CODE:
-            ends.setdefault(statement["name"], []).append(each.end())
+            ends.setdefault(statement["name"], []).append(code.end())
     end = 0
-    for each in found:
-        if each.start() < end:
+    for code, statement in found:
+        if code.start() < end:
             continue
-        end = each.end()
-        statement = STATEMENT.match(each[0])
+        end = code.end()
         if statement and not statement["end"] and (places := ends.get(statement["name"] or "")):
             place = bisect(places, end)
             last = places[place] if place < len(places) else end
             if statement["name"] != WITH_CODE[-1] or "\n" not in text[end:last]:
                 end = last
-        yield each.start(), end
+        yield code.start(), end
 
 
 def is_word(code: str) -> bool:
@@ -171,8 +170,8 @@ def paired(text: str, marks: list[Mark]) -> Iterator[Mark]:
 
     Pairs never cross others, so that a statement keeps what it is about.
     """
-    found = [STATEMENT.match(text, each.begin, each.end) for each in marks]
-    kinds = [each.kind for each in marks]
+    found = [STATEMENT.match(text, mark.begin, mark.end) for mark in marks]
+    kinds = [mark.kind for mark in marks]
     opened: list[int] = []
     for number, (mark, statement) in enumerate(zip(marks, found, strict=True)):
         if mark.kind is Kind.CLOSE:
@@ -194,13 +193,6 @@ def paired(text: str, marks: list[Mark]) -> Iterator[Mark]:
                     break
     for mark, kind in zip(marks, kinds, strict=True):
         yield mark._replace(kind=kind)
-
-
-def tags_of(text: str) -> list[Mark]:
-    """Return the tags and the entities of a text that is HTML."""
-    tags = (each._replace(is_text=True) for each in with_tags(text).marks)
-    entities = (span_mark(each.span()) for each in ENTITY.finditer(text))
-    return without_overlaps([*tags, *entities])
 
 
 LONGEST_TOKEN = 100  # characters without a space; longer ones are encoded data
@@ -236,7 +228,7 @@ TOKENS = (
     r"(?:\{+[\w.$-]+\}+|\$\w*[({][^(){}]*[)}]|%\w)+",  # placeholders
 )
 BROKEN = re.compile("[\0\ud800-\udfff]")  # in no text, and not even in UTF-8
-TOKEN = re.compile("|".join(f"(?:{each})" for each in TOKENS))
+TOKEN = re.compile("|".join(f"(?:{token})" for token in TOKENS))
 DATE_PATTERN = (
     r"(?:[Yy]{2,4}|M{1,4}|[dD]{1,2}|E{1,4}|H{1,2}|h{1,2}|m{1,2}|s{1,2}|[Sf]{1,6}|aa?|A|Z|z)"
 )
@@ -248,7 +240,7 @@ PHRASES = (
     r"[A-Z][a-z]{2}, \d\d? [A-Z][a-z]{2} \d{4} [\d:]+ \S+",
     r"(?:\d[\d.]*(?:px|em|rem|pt|vh|vw|%)|auto|0)(?: (?:\d[\d.]*(?:px|em|rem|pt|vh|vw|%)|auto|0))+",
 )
-PHRASE = re.compile("|".join(f"(?:{each})" for each in PHRASES))
+PHRASE = re.compile("|".join(f"(?:{phrase})" for phrase in PHRASES))
 
 
 def is_text(value: str) -> bool:
@@ -260,7 +252,7 @@ def is_text(value: str) -> bool:
     date, a locale, encoded data or placeholders alone.
     """
     stripped = value.strip()
-    if BROKEN.search(stripped) or not has_words(message(stripped).without_marks()):
+    if BROKEN.search(stripped) or not has_words(with_tags(stripped).without_marks()):
         return False
     if len(stripped) > LONGEST_TOKEN:
         return not stripped.isascii() or any(map(str.isspace, stripped))

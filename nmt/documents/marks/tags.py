@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Kind, Mark, Marked
 
@@ -11,6 +12,13 @@ TAG = re.compile(
 )
 
 
+class Span(NamedTuple):
+    """A part of a text, in characters."""
+
+    begin: int
+    end: int
+
+
 def with_tags(text: str, pattern: re.Pattern[str] = TAG) -> Marked:
     """Return a text with its tags as marks.
 
@@ -18,6 +26,8 @@ def with_tags(text: str, pattern: re.Pattern[str] = TAG) -> Marked:
     partner stands for itself, as one without a name does.
     """
     found = [*pattern.finditer(text)]
+    if not found:
+        return Marked(text)
     kinds = [Kind.ALONE] * len(found)
     is_open: list[int] = []  # numbers of the tags whose end may follow
     places: dict[str, list[int]] = {}  # in `is_open`, by name
@@ -29,24 +39,17 @@ def with_tags(text: str, pattern: re.Pattern[str] = TAG) -> Marked:
         elif name and tag["end"] and places.get(name):
             place = places[name][-1]
             kinds[is_open[place]], kinds[number] = Kind.OPEN, Kind.CLOSE
-            for each in is_open[place:]:  # tags within, whose end has not come, stand alone
-                places[found[each]["name"]].pop()
+            for inner in is_open[place:]:  # tags within, whose end has not come, stand alone
+                places[found[inner]["name"]].pop()
             del is_open[place:]
     return Marked(
         text, tuple(Mark(*tag.span(), kind) for tag, kind in zip(found, kinds, strict=True))
     )
 
 
-def message(text: str) -> Marked:
-    """Return a message with its tags as marks."""
-    return with_tags(text) if "<" in text else Marked(text)
-
-
 def with_changed_words(text: Marked, change: Callable[[str], str]) -> Marked:
     """Return a text with everything but its marks changed."""
-    parts: list[str] = []
-    marks: list[Mark] = []
-    length = 0
+    parts, marks, length = list[str](), list[Mark](), 0
     for part, is_mark in text.parts():
         parts.append(part if is_mark else change(part))
         length += len(parts[-1])
@@ -61,18 +64,18 @@ def without_overlaps(marks: Iterable[Mark]) -> list[Mark]:
     Of two marks that begin together the longer one stays.
     """
     kept: list[Mark] = []
-    for each in sorted(marks, key=lambda each: (each.begin, -each.end)):
-        if each.begin < each.end and (not kept or kept[-1].end <= each.begin):
-            kept.append(each)
+    for mark in sorted(marks, key=lambda mark: (mark.begin, -mark.end)):
+        if mark.begin < mark.end and (not kept or kept[-1].end <= mark.begin):
+            kept.append(mark)
     return kept
 
 
 def outside(marks: Iterable[Mark], taken: Iterable[Mark]) -> Iterator[Mark]:
-    """Yield the marks that overlap none of others, in order; taken: in order and apart."""
+    """Yield the marks that overlap none of others, in order; taken: in order, apart or nested."""
     others = iter(taken)
     other = next(others, None)
-    for each in sorted(marks, key=lambda each: each[:2]):
-        while other is not None and other.end <= each.begin:
+    for mark in sorted(marks, key=lambda mark: mark[:2]):
+        while other is not None and other.end <= mark.begin:
             other = next(others, None)
-        if other is None or each.end <= other.begin:
-            yield each
+        if other is None or mark.end <= other.begin:
+            yield mark

@@ -7,10 +7,16 @@ from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Mark, Marked
 from nmt.decoding.translator.odd_input import has_words
-from nmt.documents.data.values import ValueDocument, path_of
-from nmt.documents.document import Document, Options, Segment, escaped
+from nmt.documents.document import (
+    Document,
+    Options,
+    Segment,
+    SourceDocument,
+    escaped,
+    key_path,
+)
 from nmt.documents.encoding import decode
-from nmt.documents.marks.tags import message
+from nmt.documents.marks.tags import with_tags
 from nmt.documents.messages.bilingual import space_before
 from nmt.documents.messages.plurals import categories_of
 from nmt.documents.xml.document import XmlDocument
@@ -24,18 +30,8 @@ TOKEN = re.compile(
 )
 ESCAPE = re.compile(r"\\(?:[Uu]([0-9a-fA-F]{4})|([0-7]{1,3})|(.))", re.DOTALL)
 NAMED = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "a": "\a", "b": "\b", "v": "\v"}
-ESCAPED = {each: f"\\{name}" for name, each in NAMED.items()} | {'"': '\\"', "\\": "\\\\"}
+ESCAPED = {character: f"\\{name}" for name, character in NAMED.items()} | {'"': '\\"', "\\": "\\\\"}
 OPENINGS = {'"': 'the text has no closing "', "/*": "the comment has no closing */"}
-
-
-class Token(NamedTuple):
-    """A part of an entry: a text, = or ;."""
-
-    begin: int  # without quotes
-    end: int
-    text: str
-    is_quoted: bool
-    is_sign: bool
 
 
 def read_strings(content: bytes, options: Options) -> Document:
@@ -45,71 +41,53 @@ def read_strings(content: bytes, options: Options) -> Document:
         NmtError: for what is no entry, such as a text without its closing quote.
     """
     text, encoding = decode(content)
-    document = ValueDocument(encoding)
-    kept, line = 0, 1
-    entry: list[Token] = []
-    for token in _tokens(text):
-        is_end = token.is_sign and token.text == ";"
+    document = SourceDocument(content, text, encoding)
+    entry: list[re.Match[str]] = []
+    for token in _tokens(document, text):
+        is_end = token[0] == ";"
         if not is_end:
             entry.append(token)
         if not _is_entry(entry, is_end):
-            place = text.count("\n", 0, token.begin) + 1
             raise NmtError(
-                f'line {place}: {shown(token.text)} is not expected here; an entry is "key" ='
-                ' "text";'
+                f"{document.place(token.start())}: {shown(token[token.lastgroup or 0])} is not"
+                ' expected here; an entry is "key" = "text";'
             )
         if not is_end:
             continue
         key, value = entry[0], entry[-1]
         entry = []
-        raw = text[value.begin : value.end]
-        shown_text = unescaped(raw)
-        if (
-            value is key
-            or not value.is_quoted
-            or not has_words(message(shown_text).without_marks())
-        ):
+        if value is key or value["quoted"] is None:
             continue
-        document.keep(text[kept : value.begin])
-        line += text.count("\n", kept, value.begin)
-        document.translate(
-            raw,
-            message(shown_text),
-            partial(_write, raw),
-            place=f"line {line}",
-            context=path_of([unescaped(key.text)]),
-            syntax=SYNTAX,
-        )
-        line += raw.count("\n")
-        kept = value.end
+        source = with_tags(unescaped(value["quoted"]))
+        if has_words(source.without_marks()):
+            write = partial(_write, value["quoted"])
+            keys = [unescaped(key["quoted"] or key["word"] or "")]
+            document.fill_text(*value.span("quoted"), source, write, keys, SYNTAX)
     if entry:
-        place = text.count("\n", 0, entry[0].begin) + 1
-        raise NmtError(f"line {place}: the entry has no ; at its end; add it")
-    document.keep(text[kept:])
+        place = document.place(entry[0].start())
+        raise NmtError(f"{place}: the entry has no ; at its end; add it")
     return document
 
 
-def _is_entry(entry: list[Token], is_end: bool) -> bool:
+def _is_entry(entry: list[re.Match[str]], is_end: bool) -> bool:
     """Return whether parts begin an entry, or are one: key; or key = value;"""
-    if any(each.is_sign != (place == 1) for place, each in enumerate(entry)):
+    if any((token["sign"] is not None) != (place == 1) for place, token in enumerate(entry)):
         return False
     return len(entry) in (1, 3) if is_end else len(entry) <= 3
 
 
-def _tokens(text: str) -> Iterator[Token]:
+def _tokens(document: SourceDocument, text: str) -> Iterator[re.Match[str]]:
+    """Yield the parts of entries: texts, = and ;."""
     at = 0
     while at < len(text):
         found = TOKEN.match(text, at)
         if not found:
-            line = text.count("\n", 0, at) + 1
             opening = '"' if text[at] == '"' else text[at : at + 2]
             problem = OPENINGS.get(opening, f"{shown(text[at])} is not expected here")
-            raise NmtError(f'line {line}: {problem}; an entry is "key" = "text";')
+            raise NmtError(f'{document.place(at)}: {problem}; an entry is "key" = "text";')
         at = found.end()
-        kind = found.lastgroup
-        if kind and kind != "space":
-            begin, end = found.span(kind)
-            yield Token(begin, end, found[kind], kind == "quoted", kind == "sign")
+        if found.lastgroup != "space":
+            yield found
 
 
 def unescaped(raw: str) -> str:
@@ -128,8 +106,8 @@ def _write(raw: str, translation: Marked) -> str:
     r"""Return a translation as the file has it; a line break as \n unless raw has none so."""
     keeps_lines = "\n" in raw
     return "".join(
-        each if each == "\n" and keeps_lines else ESCAPED.get(each, each)
-        for each in translation.text
+        character if character == "\n" and keeps_lines else ESCAPED.get(character, character)
+        for character in translation.text
     )
 
 
@@ -198,7 +176,7 @@ def _add(
         if pair.value.name != "string" or not is_text or not has_words(source.without_marks()):
             continue
         place = document.xml.place(pair.value.begin)
-        segment = Segment(source, place, path_of([*keys, pair.key]), syntax=PLURAL_SYNTAX)
+        segment = Segment(source, place, key_path([*keys, pair.key]), syntax=PLURAL_SYNTAX)
         begin, end = pair.value.inner_begin, pair.value.inner_end
         number = document.translate(begin, end, segment, _write_xml)
         if pair.key == "other" and missing:

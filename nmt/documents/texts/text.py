@@ -2,7 +2,6 @@
 
 import re
 from functools import partial
-from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Marked
 from nmt.documents.document import Document, Options, Segment, SourceDocument
@@ -10,26 +9,19 @@ from nmt.documents.encoding import decode
 from nmt.documents.texts.wrapping import (
     LINE,
     LINE_BREAK,
+    join_words,
     joined_lines,
-    line_of,
+    split_words,
     unbroken,
     width_of,
-    words_of,
     wrapped,
 )
 
 # Before the text of an entry of a list: a bullet or a number.
-MARKER = re.compile(r"[^\S\n]*(?:[-*+•–]|\(?(?:\d{1,4}|[A-Za-z])[.)])[^\S\n]+(?=\S)")
+MARKER = r"[^\S\n]*(?:[-*+•–]|\(?(?:\d{1,4}|[A-Za-z])[.)])[^\S\n]+(?=\S)"
+# Indentation and the marker of a list, the text, and the spaces and the line end after it.
+PARTS = re.compile(rf"(?:(?P<marker>{MARKER})|(?P<indent>\s*))(?P<text>.*\S|)(?P<after>\s*)")
 UNDERLINE = re.compile(r"\s*([=~^\"'#*+-])\1{2,}\s*")
-
-
-class Line(NamedTuple):
-    """A line of a paragraph, and where its text is in the file."""
-
-    before: str  # indentation, and the marker of a list
-    begin: int
-    text: str
-    after: str  # spaces and the line end
 
 
 def read(content: bytes, options: Options) -> Document:
@@ -40,64 +32,56 @@ def read(content: bytes, options: Options) -> Document:
     """
     text, encoding = decode(content)
     document = SourceDocument(content, text, encoding)
-    paragraph: list[Line] = []
+    paragraph: list[re.Match[str]] = []
     for found in LINE.finditer(text):
-        line = found[0]
-        if UNDERLINE.fullmatch(line) and len(paragraph) == 1:
-            _add_heading(document, paragraph[0], line, found.start())
+        if UNDERLINE.fullmatch(found[0]) and len(paragraph) == 1:
+            _add_heading(document, paragraph[0], found)
             paragraph = []
             continue
-        marker = MARKER.match(line)
-        if marker or not line.strip():
+        line = PARTS.fullmatch(text, *found.span())
+        if not line or not line["text"] or line["marker"]:  # one matches any line
             _add(document, paragraph)
             paragraph = []
-        if not line.strip():
-            continue
-        begin = marker.end() if marker else len(line) - len(line.lstrip())
-        end = len(line.rstrip())
-        paragraph.append(Line(line[:begin], found.start() + begin, line[begin:end], line[end:]))
+        if line and line["text"]:
+            paragraph.append(line)
     _add(document, paragraph)
     return document
 
 
 def _add(
-    document: SourceDocument, paragraph: list[Line], *, is_heading: bool = False
+    document: SourceDocument, paragraph: list[re.Match[str]], *, is_heading: bool = False
 ) -> int | None:
     """Add a paragraph and return the number of its segment; None without words: it stays."""
-    source = joined_lines([line.text for line in paragraph])
+    source = joined_lines([line["text"] for line in paragraph])
     if not any(map(str.isalpha, source)):
         return None
-    first, last = paragraph[0], paragraph[-1]
-    place = document.place(first.begin)
-    number = document.add(Segment(Marked(source), place, is_heading=is_heading))
-    end = last.begin + len(last.text)
-    document.fill(first.begin, end, number, partial(_write, paragraph))
+    begin, end = paragraph[0].start("text"), paragraph[-1].end("text")
+    number = document.add(Segment(Marked(source), document.place(begin), is_heading=is_heading))
+    document.fill(begin, end, number, partial(_write, paragraph))
     return number
 
 
-def _add_heading(document: SourceDocument, line: Line, underline: str, begin: int) -> None:
+def _add_heading(document: SourceDocument, line: re.Match[str], underline: re.Match[str]) -> None:
     """Add a heading; a line of the same width under it gets that of the translation."""
     number = _add(document, [line], is_heading=True)
-    sign = underline.strip()
-    begin += underline.index(sign)
-    if number is not None and len(sign) == width_of(line.text):
-        end = begin + len(sign)
-        document.fill(begin, end, number, lambda new: sign[0] * width_of(new.text))
+    signs = underline[0].strip()
+    if number is not None and len(signs) == width_of(line["text"]):
+        begin = underline.start() + underline[0].index(signs)
+        end = begin + len(signs)
+        document.fill(begin, end, number, lambda new: signs[0] * width_of(new.text))
 
 
-def _write(paragraph: list[Line], translation: Marked) -> str:
+def _write(paragraph: list[re.Match[str]], translation: Marked) -> str:
     """Return a translation on one line, or on several if its source has them."""
     if len(paragraph) == 1:
         return unbroken(translation)
-    width = max(width_of(line.before + line.text) for line in paragraph)
-    first, second = paragraph[0], paragraph[1]
-    lines = wrapped(
-        words_of(translation),
-        max(1, width - width_of(second.before)),
-        first=max(1, width - width_of(first.before)),
-    )
-    line_break = LINE_BREAK.search(first.after)
-    return f"{line_break[0] if line_break else ''}{second.before}".join(map(line_of, lines))
+    starts = [line["marker"] or line["indent"] for line in paragraph]
+    lines = [start + line["text"] for start, line in zip(starts, paragraph, strict=True)]
+    width = max(map(width_of, lines))
+    first, later = (max(1, width - width_of(start)) for start in starts[:2])
+    written = map(join_words, wrapped(split_words(translation), later, first=first))
+    line_break = LINE_BREAK.search(paragraph[0]["after"])
+    return f"{line_break[0] if line_break else ''}{starts[1]}".join(written)
 
 
 def read_lines(content: bytes, options: Options) -> Document:

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Marked
@@ -12,14 +13,9 @@ def width_of(text: str) -> int:
     """Return the columns of a text: 2 for wide characters, none for those that combine."""
     if text.isascii():
         return len(text)
-    return sum(map(width_of_character, text))
-
-
-def width_of_character(character: str) -> int:
-    """Return the columns of a character."""
-    if unicodedata.combining(character):
-        return 0
-    return 2 if is_wide(character) else 1
+    return sum(
+        0 if unicodedata.combining(character) else 1 + is_wide(character) for character in text
+    )
 
 
 def is_wide(character: str) -> bool:
@@ -49,50 +45,41 @@ class Word(NamedTuple):
     has_space: bool = True  # before it, unless it begins a line
 
 
-def width_of_part(part: str, is_mark: bool) -> int:
-    """Return the width of a part of a text whose marks are all seen."""
-    return width_of(part)
-
-
-def words_of(text: Marked, width_of_part: Callable[[str, bool], int] = width_of_part) -> list[Word]:
+def split_words(
+    text: Marked, width_of_part: Callable[[str, bool], int] = lambda part, is_mark: width_of(part)
+) -> list[Word]:
     """Return the words of a text.
 
     width_of_part: gives the width of a part of the text, which may be a mark: 0 for an unseen tag.
     """
     words: list[Word] = []
-    begun, width, has_space = "", 0, False
-
-    def finish(next_has_space: bool) -> None:
-        nonlocal begun, width, has_space
-        if begun:
-            words.append(Word(begun, width, has_space))
-        begun, width, has_space = "", 0, next_has_space
-
+    is_open = has_space = False  # the next piece may belong to the last word; a space is before it
     for part, is_mark in text.parts():
-        for piece in [part] if is_mark else BORDER.split(part):
+        for piece in [part] if is_mark else filter(None, BORDER.split(part)):
             if not is_mark and SPACE.fullmatch(piece):
-                finish(next_has_space=True)
+                is_open, has_space = False, True
                 continue
-            is_unspaced = not is_mark and UNSPACED.fullmatch(piece)
-            if is_unspaced and width:
-                finish(next_has_space=False)
-            begun, width = begun + piece, width + width_of_part(piece, is_mark)
-            if is_unspaced:
-                finish(next_has_space=False)
-    if words and begun and not width:  # tags at the end
-        last = words.pop()
-        gap = " " if has_space else ""
-        begun, width, has_space = last.text + gap + begun, last.width, last.has_space
-    finish(next_has_space=False)
+            is_unspaced = not is_mark and UNSPACED.fullmatch(piece) is not None
+            width = width_of_part(piece, is_mark)
+            if is_open and not (is_unspaced and words[-1].width):
+                last = words[-1]
+                words[-1] = Word(last.text + piece, last.width + width, last.has_space)
+            else:
+                words.append(Word(piece, width, has_space))
+            is_open, has_space = not is_unspaced, False
+    if is_open and len(words) > 1 and not words[-1].width:  # tags at the end
+        tags = words.pop()
+        gap = " " if tags.has_space else ""
+        words[-1] = words[-1]._replace(text=words[-1].text + gap + tags.text)
     return words
 
 
-def width_of_line(words: Iterable[Word]) -> int:
+def line_width(words: Iterable[Word]) -> int:
     """Return the width of words on a line."""
     return sum(word.width + (number > 0 and word.has_space) for number, word in enumerate(words))
 
 
-def line_of(words: Iterable[Word]) -> str:
+def join_words(words: Iterable[Word]) -> str:
     """Return words as a line."""
     return "".join(
         f" {word.text}" if number and word.has_space else word.text
@@ -121,12 +108,10 @@ def wrapped(words: Sequence[Word], width: int, first: int | None = None) -> list
 
 def joined_lines(lines: Sequence[str]) -> str:
     """Return lines of a paragraph as one, with a space between them if the script has spaces."""
-    parts: list[str] = []
-    for number, line in enumerate(lines):
-        before = lines[number - 1][-1:] if number else ""
-        if number and not (UNSPACED.match(before) and UNSPACED.match(line)):
-            parts.append(" ")
-        parts.append(line)
+    parts = [*lines[:1]]
+    for before, line in pairwise(lines):
+        is_unspaced = UNSPACED.match(before[-1:]) and UNSPACED.match(line)
+        parts += "" if is_unspaced else " ", line
     return "".join(parts)
 
 
