@@ -16,12 +16,18 @@ from typing import IO, NamedTuple
 from unicodedata import east_asian_width
 
 from nmt.decoding.translator.marked import Marked
-from nmt.documents.document import Options
 from nmt.documents.encoding import encoding_of
 from nmt.documents.messages.message import taken_out
-from nmt.documents.messages.po import FUZZY, Domain, domain_of, sources_of, syntax_of
-from nmt.documents.messages.po_syntax import Entry, Header, declared_charset, entries_of
-from nmt.documents.messages.tmx import TEXT, language_of, normal, variant_in
+from nmt.documents.messages.po import sources_of, syntax_of
+from nmt.documents.messages.po_syntax import (
+    FUZZY,
+    Entry,
+    Header,
+    declared_charset,
+    entries_of,
+    header_fields,
+)
+from nmt.documents.messages.tmx import TEXT, language_of, normal, places_of
 from nmt.documents.messages.xliff import BY_MACHINE, INITIAL, PAIRS, TO_TRANSLATE
 from nmt.documents.xml.units import BLOCK, LONGEST_UNIT, Node, Units
 from nmt.errors import DamagedError, NmtError
@@ -173,11 +179,7 @@ def places_in(stated: tuple[str, ...], wanted: tuple[str, str]) -> tuple[int, in
 
     stated: the languages of the texts; one that is not stated may be the one that is missing.
     """
-    found: list[int | None] = [None, None]
-    for side in sorted((0, 1), key=lambda side: not wanted[side]):  # a known one first
-        left = [place for place in range(len(stated)) if place not in found]
-        place = variant_in([stated[each] for each in left], wanted[side])
-        found[side] = None if place is None else left[place]
+    found = places_of(stated, wanted)
     unstated = [place for place, code in enumerate(stated) if not code and place not in found]
     if found.count(None) == len(unstated) == 1:
         found[found.index(None)] = unstated[0]
@@ -295,26 +297,28 @@ def stated_by(unit: Node) -> tuple[str, str]:
 
 def po_units(stream: IO[bytes], path: Path) -> Iterator[Unit]:
     """Yield the messages of a catalogue, each plural form as a unit."""
-    domain: Domain | None = None
+    header: Header | None = None
+    languages = "", ""
     for entry in po_entries(stream):
         if entry is None:
-            domain = None
+            header = None
             continue
         try:
-            if domain is None or entry.is_header():
-                header = Header(entry if entry.is_header() else None)
-                domain = domain_of(header, Options(target_language=po_languages(header, path)[1]))
+            if header is None or entry.is_header():
+                own = entry if entry.is_header() else None
+                languages = po_languages(own, path)
+                header = Header(own, languages[1])
             if not entry.is_header():
-                yield from po_forms(entry, domain, po_languages(domain.header, path))
+                yield from po_forms(entry, header, languages)
         except NmtError as error:  # an escape or a rule that is none
             problem = str(error).partition(": ")[2]
             yield Unit(entry.id.line, (), (), problem=problem)
 
 
-def po_forms(entry: Entry, domain: Domain, languages: tuple[str, str]) -> list[Unit]:
+def po_forms(entry: Entry, header: Header, languages: tuple[str, str]) -> list[Unit]:
     """Return the forms of a message; one that the rule lacks is a translation of the plural."""
     flags = entry.flags()
-    sources = sources_of(entry, domain, syntax_of(flags))
+    sources = sources_of(entry, header, syntax_of(flags))
     sources += [(entry.plural or entry.id).text()] * (len(entry.strings) - len(sources))
     forms = [
         (Node("msgid", {}, [source]), Node("msgstr", {}, [string.text()]))
@@ -323,11 +327,11 @@ def po_forms(entry: Entry, domain: Domain, languages: tuple[str, str]) -> list[U
     return [Unit(entry.id.line, languages, form, FUZZY not in flags, True) for form in forms]
 
 
-def po_languages(header: Header, path: Path) -> tuple[str, str]:
+def po_languages(header: Entry | None, path: Path) -> tuple[str, str]:
     """Return the languages of a catalogue by its header, or of its translations by its name."""
-    source = header.fields.get("x-source-language") or PO_LANGUAGE
-    target = header.fields.get("language") or language_in_name(path)
-    return normal(source), normal(target)
+    fields = header_fields(header)
+    target = fields.get("language") or language_in_name(path)
+    return normal(fields.get("x-source-language") or PO_LANGUAGE), normal(target)
 
 
 def po_entries(stream: IO[bytes]) -> Iterator[Entry | None]:
@@ -369,7 +373,7 @@ def po_blocks(stream: IO[bytes]) -> Iterator[tuple[int, str]]:
 def po_lines(stream: IO[bytes]) -> Iterator[str]:
     """Yield the lines of a catalogue with their ends; raises NmtError with the line."""
     start = stream.read(BLOCK)
-    name, mark = encoding_of(start, declared_charset(start))
+    name, mark, _ = encoding_of(start, declared_charset(start))
     stream.seek(len(mark))
     if name.startswith(("utf-16", "utf-32")):
         try:
@@ -415,8 +419,7 @@ def xliff_languages(stream: IO[bytes], _path: Path) -> Iterator[str]:
 def po_stated(stream: IO[bytes], path: Path) -> Iterator[str]:
     """Yield the languages of a catalogue, that of the messages first."""
     first = next(po_entries(stream), None)
-    is_header = first is not None and first.is_header()
-    yield from po_languages(Header(first if is_header else None), path)
+    yield from po_languages(first if first is not None and first.is_header() else None, path)
 
 
 TMX = Bitext(tmx_units, tmx_languages)

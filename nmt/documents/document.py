@@ -122,6 +122,8 @@ class SourceDocument:
     encoding: Encoding
     segments: list[Segment] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)  # of the source; told if it is changed
+    # Sources stay beside their translations; one that equals its source is written, too.
+    is_bilingual: bool = False
     _holes: list[Hole] = field(default_factory=list)
 
     def raw(self, begin: int, end: int) -> str:
@@ -206,13 +208,13 @@ class SourceDocument:
         return Joined(self.encoding.encode(text), (*self.findings, *findings))
 
     def translated(self, translations: Sequence[Marked | None]) -> Own:
-        """Return the translations that differ from their sources, with the format's marks."""
+        """Return the translations that are to be written, with the format's marks."""
         own = (None if text is None else text.of_format() for text in translations)
         pairs = zip(self.segments, own, strict=True)
         return {
             number: text
             for number, (segment, text) in enumerate(pairs)
-            if text is not None and text != segment.source
+            if text is not None and (self.is_bilingual or text != segment.source)
         }
 
     def filled(self, translated: Own) -> tuple[str, list[Finding]]:

@@ -24,11 +24,12 @@ class Encoding(NamedTuple):
 
     name: str = "utf-8"
     mark: bytes = b""  # the byte order mark that the file begins with
+    lacking: str = "strict"  # what becomes of a character that it lacks: the `errors` of `encode`
 
     def encode(self, text: str) -> bytes:
         """Return the bytes of a text; raises NmtError for a character that it cannot write."""
         try:
-            return self.mark + text.encode(self.name)
+            return self.mark + text.encode(self.name, self.lacking)
         except UnicodeEncodeError as error:
             character = text[error.start]
             raise NmtError(

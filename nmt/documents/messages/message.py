@@ -282,8 +282,17 @@ class Text:
         own = [translated.get(number) for number in self.segments]
         if all(text is None for text in own):
             return None
-        text = self.message.join(own)
-        if self.accelerator is None:
-            return text
-        known = with_placeholders(text.of_format(), self.syntax)  # no letter of theirs
-        return put_in(known, self.accelerator, self.language)
+        text = self.message.join(
+            [
+                # A line does not end within a placeholder.
+                self._known(translation) if translation and part.columns else translation
+                for part, translation in zip(self.message.parts, own, strict=True)
+            ]
+        )
+        if self.accelerator is not None:
+            text = put_in(self._known(text.of_format()), self.accelerator, self.language)
+        return text.of_format()
+
+    def _known(self, text: Marked) -> Marked:
+        """Return a text with its placeholders: no letter of theirs gets an accelerator."""
+        return with_placeholders(text, self.syntax)

@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Edit
-from nmt.documents.messages.plurals import PluralRule, parsed
+from nmt.documents.messages.plurals import FALLBACK, FormsOfOne, forms_of_one, parsed, rule_of
 from nmt.documents.texts.wrapping import is_wide, width_of
-from nmt.errors import NmtError
+from nmt.errors import NmtError, shown
 
 TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<comment>\#[^\n]*)"
@@ -29,6 +29,7 @@ FOLLOWING = {
     "msgstr[]": ("msgstr[]", "msgctxt", "msgid", "domain"),
 }
 FLAGS = ("#,", "#=")
+FUZZY = "fuzzy"
 
 
 class String(NamedTuple):
@@ -65,16 +66,9 @@ class Statement:
     def text(self) -> str:
         """Return the text of the strings; raises NmtError for an unknown escape."""
         try:
-            return "".join(unescaped(each.raw) for each in self.strings)
-        except UnknownEscapeError as error:
-            raise NmtError(
-                f"line {self.line}: {str(error)!r} in a string is no escape; write \\\\ for a"
-                " backslash"
-            ) from error
-
-    def lines(self) -> list[str]:
-        """Return the strings as they stand there."""
-        return [each.raw for each in self.strings]
+            return "".join(unescaped(string.raw) for string in self.strings)
+        except NmtError as error:
+            raise NmtError(f"line {self.line}: {error}") from error
 
 
 @dataclass
@@ -94,7 +88,7 @@ class Entry:
 
     def flags(self) -> set[str]:
         """Return the flags of the message, such as fuzzy and c-format."""
-        lines = [each.text[2:] for each in self.comments if each.text.startswith(FLAGS)]
+        lines = [line.text[2:] for line in self.comments if line.text.startswith(FLAGS)]
         return {flag.strip() for line in lines for flag in line.split(",")} - {""}
 
     def is_header(self) -> bool:
@@ -182,7 +176,8 @@ def statements_of(text: str, first_line: int) -> Iterator[tuple[list[Comment], S
             statement, before_statement = Statement(raw, -1, begin, line), comments
             comments = []
         elif kind in ("index", "string"):
-            if statement is None or (kind == "index" and not may_have_index(statement)):
+            may_have_index = statement and statement.keyword == "msgstr" and not statement.strings
+            if statement is None or (kind == "index" and not may_have_index):
                 raise NmtError(
                     f"line {line}: {raw[:20]} stands where a keyword such as msgid must;"
                     " correct the entry"
@@ -193,11 +188,6 @@ def statements_of(text: str, first_line: int) -> Iterator[tuple[list[Comment], S
                 statement.keyword, statement.index = "msgstr[]", int(raw[1:-1])
     if statement is not None:
         yield before_statement, statement
-
-
-def may_have_index(statement: Statement) -> bool:
-    """Return whether the number of a form may follow."""
-    return statement.keyword == "msgstr" and not statement.strings
 
 
 def unreadable(text: str, begin: int, line: int) -> str:
@@ -225,12 +215,8 @@ TO_ESCAPE = re.compile(r'[\a\b\f\n\r\t\v"\\]')
 WORD = re.compile(r"[^ ]* *")
 
 
-class UnknownEscapeError(ValueError):
-    """A backslash stands before a character that it does not escape."""
-
-
 def unescaped(text: str) -> str:
-    """Return the text of a string; raises UnknownEscapeError."""
+    """Return the text of a string; raises NmtError for an unknown escape."""
     return ESCAPE.sub(character_of, text) if "\\" in text else text
 
 
@@ -240,7 +226,7 @@ def character_of(found: re.Match[str]) -> str:
     if letter is None:
         return chr((int(octal, 8) if octal else int(hexadecimal, 16)) & 0xFF)
     if letter not in SHORT_ESCAPES:
-        raise UnknownEscapeError(found[0])
+        raise NmtError(f"{found[0]!r} in a string is no escape; write \\\\ for a backslash")
     return SHORT_ESCAPES[letter]
 
 
@@ -330,61 +316,87 @@ def declared_charset(content: bytes) -> str:
     return "" if name == TEMPLATE_CHARSET else name
 
 
+def header_fields(header: Entry | None) -> dict[str, str]:
+    """Return the fields of a header by their names in small letters; None: there is no header."""
+    lines = header.strings[0].text().split("\n") if header else []
+    fields = (line.partition(":") for line in lines)
+    return {name.strip().lower(): value.strip() for name, _, value in fields}
+
+
 class Header:
-    """The header of a catalogue, or of a domain in it."""
+    """The header of a catalogue, or of a domain in it, with the plural rule of its messages."""
 
-    def __init__(self, entry: Entry | None) -> None:
-        """Read the fields of a header; None: there is none."""
+    def __init__(self, entry: Entry | None, language: str) -> None:
+        """Read a header; None: there is none. Raises NmtError if it states what is no plural rule.
+
+        language: of the translations; its rule counts if the header has none.
+        """
         self.entry = entry
-        self.text = entry.strings[0].text() if entry else ""
-        lines = [each.partition(":") for each in self.text.split("\n")]
-        self.fields = {name.strip().lower(): value.strip() for name, _, value in lines}
-
-    def rule(self) -> PluralRule | None:
-        """Return the plural rule of the header, None if it has none."""
-        return parsed(self.fields.get("plural-forms", ""))
-
-    def filled(self, language: str, rule: PluralRule | None) -> dict[str, str]:
-        """Return the fields that are empty or those of a template, with their new values."""
-        new = {}
+        self.fields = header_fields(entry)
+        self.place = f"line {entry.id.line if entry else 1}"
+        stated = self.fields.get("plural-forms", "")
+        own = parsed(stated)
+        if stated and own is None and not TEMPLATE_PLURALS.search(stated):
+            raise NmtError(
+                f"{self.place}: Plural-Forms {shown(stated)} is no plural rule; correct it, or"
+                " remove the line to get the rule of the language"
+            )
+        known = own or rule_of(language)
+        self.is_known = known is not None
+        self.rule = known or FALLBACK
+        self.new: dict[str, str] = {}  # values of fields that are empty or those of a template
         if language and not self.fields.get("language"):
-            new["Language"] = language
-        if rule is not None and self.rule() is None:
-            new["Plural-Forms"] = rule.header()
+            self.new["Language"] = language
+        if own is None:
+            self.new["Plural-Forms"] = self.rule.header()
         content_type = self.fields.get("content-type", "")
         if content_type.endswith(f"charset={TEMPLATE_CHARSET}"):
-            new["Content-Type"] = content_type.replace(TEMPLATE_CHARSET, "UTF-8")
-        return new
+            self.new["Content-Type"] = content_type.replace(TEMPLATE_CHARSET, "UTF-8")
 
-    def edits(self, new: dict[str, str], line_end: str) -> list[Edit]:
-        """Return the changes of the text that write new values of fields."""
-        if self.entry is None or not new:
-            return []
+    def one(self) -> FormsOfOne:
+        """Return the form for the number 1; raises NmtError if the header's rule is none."""
+        try:
+            return forms_of_one(self.rule)
+        except NmtError as error:
+            raise NmtError(f"{self.place}: {error}; correct Plural-Forms") from error
+
+    def edits(self, first: Entry, line_end: str) -> list[Edit]:
+        """Return the changes that fill in the header, or add one before the first message."""
+        if self.entry is None:
+            place = min((comment.begin for comment in first.comments), default=first.begin)
+            text = written("msgstr", with_fields(NEW_HEADER, self.new), 0, line_end)
+            return [Edit(place, place, f'msgid ""{line_end}{text}{line_end}{line_end}')]
         statement = self.entry.strings[0]
-        missing = dict(new)
-        edits = []
+        text, missing, edits = statement.text(), dict(self.new), list[Edit]()
         for string in statement.strings:
             line = unescaped(string.raw)
-            name = next((each for each in missing if names(line, each)), None)
+            name = next((name for name in missing if names(line, name)), None)
             if name is not None and line.count("\n") == 1 and line.endswith("\n"):
                 value = missing.pop(name)
                 edits.append(Edit(string.begin, string.end, f'"{name}: {value}\\n"'))
-        if any(names(line, name) for line in self.text.split("\n") for name in missing):
-            return [Edit(statement.begin, statement.end, self.whole(new, line_end))]
-        added = "".join(f'{line_end}"{name}: {value}\\n"' for name, value in missing.items())
-        if added and statement.text() and not statement.text().endswith("\n"):
-            return [Edit(statement.begin, statement.end, self.whole(new, line_end))]
-        return [*edits, Edit(statement.end, statement.end, added)] if added else edits
+        is_odd = text[-1:] not in ("", "\n") or any(
+            names(line, name) for line in text.split("\n") for name in missing
+        )
+        if missing and is_odd:
+            text = written("msgstr", with_fields(text, self.new), 0, line_end)
+            edits = [Edit(statement.begin, statement.end, text)]
+        elif missing:
+            added = "".join(f'{line_end}"{name}: {value}\\n"' for name, value in missing.items())
+            edits.append(Edit(statement.end, statement.end, added))
+        return [*edits, *without_fuzzy(self.entry, line_end)]
 
-    def whole(self, new: dict[str, str], line_end: str) -> str:
-        """Return the header's text, written again with new values of fields."""
-        return written("msgstr", with_fields(self.text, new), 0, line_end)
 
+def without_fuzzy(header: Entry, line_end: str) -> Iterator[Edit]:
+    """Yield the changes that remove the flag fuzzy of a template's header.
 
-def new_header(new: dict[str, str], line_end: str) -> str:
-    """Return a header for a catalogue that has none, with a blank line after it."""
-    text = written("msgstr", with_fields(NEW_HEADER, new), 0, line_end)
-    return f'msgid ""{line_end}{text}{line_end}{line_end}'
+    A compiled catalogue would have no header with it.
+    """
+    for comment in header.comments:
+        if comment.text.startswith(FLAGS[0]) and FUZZY in comment.text:
+            flags = [flag.strip() for flag in comment.text[len(FLAGS[0]) :].split(",")]
+            kept = ", ".join(flag for flag in flags if flag and flag != FUZZY)
+            line = f"{FLAGS[0]} {kept}{line_end}" if kept else ""
+            yield Edit(comment.begin, comment.end, line)
 
 
 def names(line: str, name: str) -> bool:
@@ -394,11 +406,11 @@ def names(line: str, name: str) -> bool:
 
 def with_fields(text: str, new: dict[str, str]) -> str:
     """Return the text of a header with new values of fields, each on its line."""
-    lines = [each for each in text.split("\n") if each]
+    lines = [line for line in text.split("\n") if line]
     for name, value in new.items():
         field = f"{name}: {value}"
-        if any(names(each, name) for each in lines):
-            lines = [field if names(each, name) else each for each in lines]
+        if any(names(line, name) for line in lines):
+            lines = [field if names(line, name) else line for line in lines]
         else:
             lines.append(field)
-    return "".join(f"{each}\n" for each in lines)
+    return "".join(f"{line}\n" for line in lines)
