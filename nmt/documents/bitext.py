@@ -24,8 +24,8 @@ from nmt.documents.messages.po_syntax import (
     Entry,
     Header,
     declared_charset,
-    entries_of,
     header_fields,
+    read_entries,
 )
 from nmt.documents.messages.tmx import TEXT, language_of, normal, places_of
 from nmt.documents.messages.xliff import BY_MACHINE, INITIAL, PAIRS, TO_TRANSLATE
@@ -43,10 +43,6 @@ WITHIN_WORDS = {"bpt", "ept", "bx", "ex", "sc", "ec", "sm", "em", "it"}  # as bo
 SPACE = "xml:space"
 UNITS_OF_XLIFF = ("trans-unit", "unit")  # of version 1 and 2
 PARAGRAPH = re.compile(r"\n[ \t\r]*\n\s*")  # between two paragraphs
-PO_OTHER = re.compile(r'"(?:[^"\\]|\\.)*"|#.*')  # strings and comments, which may name keywords
-PO_KEYWORD = re.compile(r"msgctxt|msgid_plural|msgid|msgstr|domain")
-PO_STARTS = ("msgctxt", "msgid", "domain")
-PO_ENDS = ("", "msgstr", "domain")  # keywords after whose strings an entry may end
 PO_LANGUAGE = "en"  # of messages, as gettext's manual asks
 
 
@@ -335,39 +331,24 @@ def po_languages(header: Entry | None, path: Path) -> tuple[str, str]:
 
 
 def po_entries(stream: IO[bytes]) -> Iterator[Entry | None]:
-    """Yield the entries of a catalogue, of which some are in memory at a time."""
-    for first_line, text in po_blocks(stream):
-        yield from entries_of(text, first_line)
+    """Yield the entries of a catalogue, of which one is in memory at a time."""
+    size, first = 0, 1  # characters since the last entry was read, and their first line
 
+    def lines() -> Iterator[str]:
+        nonlocal size, first
+        for number, line in enumerate(po_lines(stream), 1):
+            first = first if size else number
+            stripped = line.strip()
+            size += 0 if stripped.startswith("#~") else len(stripped)
+            if size > LONGEST_UNIT:
+                raise NmtError(
+                    f"line {first}: an entry has more than {LONGEST_UNIT:,} characters; divide it"
+                )
+            yield line
 
-def po_blocks(stream: IO[bytes]) -> Iterator[tuple[int, str]]:
-    """Yield the text of whole entries with the number of its first line."""
-    lines, size, first_line, keyword = list[str](), 0, 1, ""
-    whole, has_comments = 0, False  # lines of whole entries; whether the next one has begun so
-    for line in po_lines(stream):
-        stripped, least = line.lstrip(), 2 * BLOCK
-        lines.append(line)
-        size += len(line)
-        if keyword in PO_ENDS and (not stripped or stripped.startswith("#~")):
-            whole = whole if has_comments else len(lines)
-        elif keyword in PO_ENDS and stripped.startswith("#"):
-            whole = whole if has_comments else len(lines) - 1
-            has_comments = True
-        elif words := PO_KEYWORD.findall(PO_OTHER.sub("", line)):
-            if keyword in PO_ENDS and words[0] in PO_STARTS:
-                whole, least = whole if has_comments else len(lines) - 1, BLOCK
-            else:
-                whole = 0
-            keyword, has_comments = words[-1], False
-        if whole and size >= least:
-            yield first_line, "".join(lines[:whole])
-            first_line, lines = first_line + whole, lines[whole:]
-            whole, size = 0, sum(map(len, lines))
-        if size > 2 * BLOCK + LONGEST_UNIT:
-            raise NmtError(
-                f"line {first_line}: an entry has more than {LONGEST_UNIT:,} characters; divide it"
-            )
-    yield first_line, "".join(lines)
+    for entry in read_entries(lines()):
+        size = 0
+        yield entry
 
 
 def po_lines(stream: IO[bytes]) -> Iterator[str]:

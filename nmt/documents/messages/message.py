@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import NamedTuple
 
-from nmt.decoding.translator.marked import Edit, Kind, Mark, Marked, joined
+from nmt.decoding.translator.marked import Edit, Mark, Marked, joined
 from nmt.documents.marks.never_text import with_placeholders
 from nmt.documents.texts.wrapping import width_of
 
@@ -20,6 +20,7 @@ CAPITAL_COLUMNS = 60  # likewise, if a capital follows
 MOST_MARKS = 1000  # of a text that is looked through line by line
 LINE = re.compile(r"[^\r\n]+")
 ENDS_SENTENCE = re.compile(r"[.!?:;\s]$")
+MAY_END = re.compile(r"[ \n]|\Z")  # a line
 BREAK = re.compile(r"(?<!\s)\s*\n\s*")
 # Before the words of a line: spaces, a bullet, or the options of a command and their column.
 BEFORE_WORDS = re.compile(r"\s*(?:[-*•]\s+|-{1,2}[^\W\d_][^\t\n]{0,40}?(?:\t|  )\s*)?")
@@ -73,7 +74,7 @@ def has_words(source: Marked, part: Part) -> bool:
 
 def parts_of(source: Marked) -> Iterator[Part]:
     """Yield the parts of a text, with those that have no words."""
-    inside = depths(source)
+    inside = covered(source)
     lines = list(LINE.finditer(source.text))
     begin, columns = -1, 0
     for line, following in zip_longest(lines, lines[1:]):
@@ -90,23 +91,12 @@ def parts_of(source: Marked) -> Iterator[Part]:
         begin = -1
 
 
-def depths(source: Marked) -> list[int]:
-    """Return how many marks and pairs of marks each character of a text is in."""
-    found = [0] * (len(source.text) + 1)
-    open_at: list[int] = []
-    for mark in source.marks:
-        spans = [(mark.begin, mark.end)]
-        if mark.kind is Kind.OPEN:
-            open_at.append(mark.begin)
-        elif mark.kind is Kind.CLOSE and open_at:
-            spans.append((open_at.pop(), mark.end))
-        for begin, end in spans:
-            found[begin] += 1
-            found[end] -= 1
-    depth = 0
-    for place, change in enumerate(found):
-        depth += change
-        found[place] = depth
+def covered(source: Marked) -> bytearray:
+    """Return 1 for each character of a text in a mark or a pair of marks, 0 for others."""
+    found, partners = bytearray(len(source.text)), source.partners()
+    for number, mark in enumerate(source.marks):
+        end = source.marks[partners.get(number, number)].end
+        found[mark.begin : end] = b"\1" * (end - mark.begin)
     return found
 
 
@@ -156,19 +146,15 @@ def wrapped(text: Marked, columns: int) -> Marked:
     characters = list(text.text)
     in_marks = {place for mark in text.marks for place in range(mark.begin, mark.end)}
     start = last = 0  # of the line, and of the last space that may end it
-    width = 0
-    for place, character in enumerate(text.text):
-        if character == "\n":
-            start, last, width = place + 1, place + 1, 0
-            continue
-        width += width_of(character)
-        if character == " " and place not in in_marks:
-            if width > columns + 1 and last > start:
+    for found in MAY_END.finditer(text.text):
+        place = found.start()
+        if found[0] == "\n":
+            start = last = place + 1
+        elif place not in in_marks:
+            if last > start and width_of(text.text[start:place]) > columns:
                 characters[last] = "\n"
-                start, width = last + 1, width_of(text.text[last + 1 : place + 1])
+                start = last + 1
             last = place
-    if width > columns and last > start:
-        characters[last] = "\n"
     return Marked("".join(characters), text.marks)
 
 

@@ -8,6 +8,7 @@ the rule of the target language if the header has none.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from io import StringIO
 
 from nmt.decoding.translator.marked import Edit, Marked
 from nmt.documents.document import Document, Finding, Joined, Options, Own, SourceDocument
@@ -22,7 +23,7 @@ from nmt.documents.messages.po_syntax import (
     Header,
     columns_of,
     declared_charset,
-    entries_of,
+    read_entries,
     written,
 )
 
@@ -61,7 +62,7 @@ class Catalogue(SourceDocument):
 def read(content: bytes, options: Options) -> Document:
     """Return the document of a catalogue; its segments are lines and paragraphs of messages."""
     text, encoding = decode(content, declared_charset(content))
-    entries = [*entries_of(text)]
+    entries = [*read_entries(StringIO(text, newline="\n"))]
     strings = [
         [string.raw for string in statement.strings]
         for entry in entries

@@ -1,7 +1,6 @@
 """Read and write the syntax of PO files: entries, strings and the header."""
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -9,7 +8,7 @@ from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Edit
 from nmt.documents.messages.plurals import FALLBACK, FormsOfOne, forms_of_one, parsed, rule_of
-from nmt.documents.texts.wrapping import is_wide, width_of
+from nmt.documents.texts.wrapping import Word, is_wide, line_of, width_of, wrapped
 from nmt.errors import NmtError, shown
 
 TOKEN = re.compile(
@@ -63,6 +62,10 @@ class Statement:
         """Return where the last string ends."""
         return self.strings[-1].end
 
+    def may_have_index(self) -> bool:
+        """Return whether the number of a form may follow."""
+        return self.keyword == "msgstr" and not self.strings
+
     def text(self) -> str:
         """Return the text of the strings; raises NmtError for an unknown escape."""
         try:
@@ -96,10 +99,10 @@ class Entry:
         return self.context is None and not self.id.text()
 
 
-def entries_of(text: str, first_line: int = 1) -> Iterator[Entry | None]:
+def read_entries(lines: Iterable[str]) -> Iterator[Entry | None]:
     """Yield the entries of a catalogue; None for a directive `domain`, which starts another.
 
-    first_line: the number of the text's first line, if the text is a part of a file.
+    lines: with their line feeds; an entry is yielded when the next one begins.
 
     Raises:
         NmtError: with the line, if the text is no catalogue.
@@ -107,7 +110,7 @@ def entries_of(text: str, first_line: int = 1) -> Iterator[Entry | None]:
     entry: Entry | None = None
     context: Statement | None = None
     before = ""
-    for comments, statement in statements_of(text, first_line):
+    for comments, statement in read_statements(lines):
         keyword = statement.keyword
         check_order(before, statement, entry)
         before = keyword
@@ -134,70 +137,65 @@ def entries_of(text: str, first_line: int = 1) -> Iterator[Entry | None]:
 
 def check_order(before: str, statement: Statement, entry: Entry | None) -> None:
     """Raise NmtError unless a statement may follow the one before."""
-    expected = FOLLOWING[before]
-    if statement.keyword not in expected:
-        raise NmtError(
-            f"line {statement.line}: {statement.keyword} stands where"
-            f" {' or '.join(expected[:2])} must; correct this entry or the one before"
-        )
-    if not statement.strings:
-        raise NmtError(f"line {statement.line}: {statement.keyword} has no string; add one")
-    if statement.keyword == "msgstr[]" and entry is not None:
-        count = len(entry.strings)
-        if statement.index != count:
-            raise NmtError(
-                f"line {statement.line}: msgstr[{statement.index}] stands where"
-                f" msgstr[{count}] must; number the forms from 0"
-            )
+    expected, keyword, problem = FOLLOWING[before], statement.keyword, ""
+    count = len(entry.strings) if entry else 0
+    if keyword not in expected:
+        wanted = " or ".join(expected[:2])
+        problem = f"stands where {wanted} must; correct this entry or the one before"
+    elif not statement.strings:
+        problem = "has no string; add one"
+    elif keyword == "msgstr[]" and statement.index != count:
+        keyword = f"msgstr[{statement.index}]"
+        problem = f"stands where msgstr[{count}] must; number the forms from 0"
+    if problem:
+        raise NmtError(f"line {statement.line}: {keyword} {problem}")
 
 
-def statements_of(text: str, first_line: int) -> Iterator[tuple[list[Comment], Statement]]:
+def read_statements(lines: Iterable[str]) -> Iterator[tuple[list[Comment], Statement]]:
     """Yield the statements of a catalogue, each with the comments before it."""
-    line_begins = [0, *(found.end() for found in re.finditer("\n", text))]
     comments: list[Comment] = []
     statement: Statement | None = None
     before_statement: list[Comment] = []
-    end = 0
-    while end < len(text):
-        found = TOKEN.match(text, end)
-        line = bisect_right(line_begins, end) + first_line - 1
-        if found is None:
-            raise NmtError(unreadable(text, end, line))
-        begin, end = found.span()
-        kind, raw = found.lastgroup, found[0]
-        if kind == "comment":
-            whole = end + 1 if text.startswith("\n", end) else end
-            comments.append(Comment(begin, whole, raw.rstrip("\r")))
-            if raw.startswith("#~"):  # its flags are not those of the entry that follows
-                comments.clear()
-        elif kind == "keyword":
-            if statement is not None:
-                yield before_statement, statement
-            statement, before_statement = Statement(raw, -1, begin, line), comments
-            comments = []
-        elif kind in ("index", "string"):
-            may_have_index = statement and statement.keyword == "msgstr" and not statement.strings
-            if statement is None or (kind == "index" and not may_have_index):
+    offset = 0  # of the line
+    for number, line in enumerate(lines, 1):
+        end = 0
+        while end < len(line):
+            found = TOKEN.match(line, end)
+            if found is None:
+                raise NmtError(f"line {number}: {unreadable(line[end:])}")
+            begin, end = found.span()
+            kind, raw = found.lastgroup, found[0]
+            if kind == "comment":
+                comments.append(Comment(offset + begin, offset + len(line), raw.rstrip("\r")))
+                if raw.startswith("#~"):  # its flags are not those of the entry that follows
+                    comments.clear()
+            elif kind == "keyword":
+                if statement is not None:
+                    yield before_statement, statement
+                statement = Statement(raw, -1, offset + begin, number)
+                before_statement, comments = comments, []
+            elif kind == "string" and statement is not None:
+                statement.strings.append(String(offset + begin, offset + end, raw[1:-1]))
+            elif kind == "index" and statement and statement.may_have_index():
+                statement.keyword, statement.index = "msgstr[]", int(raw[1:-1])
+            elif kind != "space":
                 raise NmtError(
-                    f"line {line}: {raw[:20]} stands where a keyword such as msgid must;"
+                    f"line {number}: {raw[:20]} stands where a keyword such as msgid must;"
                     " correct the entry"
                 )
-            if kind == "string":
-                statement.strings.append(String(begin, end, raw[1:-1]))
-            else:
-                statement.keyword, statement.index = "msgstr[]", int(raw[1:-1])
+        offset += len(line)
     if statement is not None:
         yield before_statement, statement
 
 
-def unreadable(text: str, begin: int, line: int) -> str:
-    """Return what is wrong where no token begins."""
-    if text[begin] == '"':
-        return f"line {line}: the string does not end on its line; close it with a quotation mark"
-    word = re.match(r"\S{1,20}", text[begin : begin + 20])
+def unreadable(rest: str) -> str:
+    """Return what is wrong with the rest of a line in which no token begins."""
+    if rest.startswith('"'):
+        return "the string does not end on its line; close it with a quotation mark"
+    word = re.match(r"\S{1,20}", rest)
     return (
-        f"line {line}: {word[0] if word else text[begin]!r} is no part of a catalogue; write"
-        " msgid, msgstr or a comment"
+        f"{word[0] if word else rest[0]!r} is no part of a catalogue; write msgid, msgstr or a"
+        " comment"
     )
 
 
@@ -210,9 +208,10 @@ SHORT_ESCAPES = {
 ESCAPED = {value: f"\\{key}" for key, value in SHORT_ESCAPES.items()}
 ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,8})|(.))", re.DOTALL)
 TO_ESCAPE = re.compile(r'[\a\b\f\n\r\t\v"\\]')
+LINE = re.compile(r"[^\n]*\n|[^\n]+")
 # Where a line may end: after spaces, and beside a wide character unless a mark of punctuation
 # follows it.
-WORD = re.compile(r"[^ ]* *")
+WORD = re.compile(r"[^ ]+ *| +")
 
 
 def unescaped(text: str) -> str:
@@ -240,46 +239,24 @@ def written(keyword: str, text: str, columns: int, line_end: str = "\n") -> str:
 
     columns: 0 breaks no long lines.
     """
-    lines = lines_of(text)
+    lines = [escaped(line) for line in LINE.findall(text)] or [""]
     if len(lines) == 1 and (not columns or width_of(f'{keyword} "{lines[0]}"') <= columns):
         return f'{keyword} "{lines[0]}"'
-    broken = [each for line in lines for each in pieces(line, columns)]
-    return line_end.join([f'{keyword} ""', *(f'"{each}"' for each in broken)])
+    if columns:
+        columns -= len('""')
+        lines = [line_of(part) for line in lines for part in wrapped([*words(line)], columns)]
+    return line_end.join([f'{keyword} ""', *(f'"{line}"' for line in lines)])
 
 
-def lines_of(text: str) -> list[str]:
-    """Return the lines of a text, escaped, each with its line break."""
-    return [escaped(each) for each in re.findall(r"[^\n]*\n|[^\n]+", text)] or [""]
-
-
-def pieces(line: str, columns: int) -> Iterator[str]:
-    """Break an escaped line into pieces of so many columns with their quotation marks."""
-    if not columns:
-        yield line
-        return
-    piece, width = "", 2
-    for word in words(line):
-        if piece and width + width_of(word) > columns:
-            yield piece
-            piece, width = "", 2
-        piece += word
-        width += width_of(word)
-    yield piece
-
-
-def words(line: str) -> Iterator[str]:
+def words(line: str) -> Iterator[Word]:
     """Yield the parts of a line that are not broken, each with the spaces after it."""
-    for word in WORD.findall(line):
-        if word.isascii():
-            if word:
-                yield word
-            continue
+    for text in WORD.findall(line):
         begin = 0
-        for place in range(1, len(word)):
-            if is_wide(word[place - 1]) and word[place].isalnum():
-                yield word[begin:place]
+        for place in range(1, 0 if text.isascii() else len(text)):
+            if is_wide(text[place - 1]) and text[place].isalnum():
+                yield Word(text[begin:place], width_of(text[begin:place]), has_space=False)
                 begin = place
-        yield word[begin:]
+        yield Word(text[begin:], width_of(text[begin:]), has_space=False)
 
 
 def columns_of(strings: Iterable[Sequence[str]]) -> int:
@@ -292,7 +269,9 @@ def columns_of(strings: Iterable[Sequence[str]]) -> int:
         for line, following in pairwise(lines):
             if line and not line.endswith("\\n"):
                 longest = max(longest, width_of(line) + 2)
-                fits = min(fits, width_of(line) + 1 + width_of(WORD.findall(following)[0]))
+                fits = min(
+                    fits, width_of(line) + 1 + width_of("".join(WORD.findall(following)[:1]))
+                )
         if any(" " in line.strip() and width_of(line) > TOO_LONG for line in lines):
             return 0
     return min(COLUMNS, max(fits, longest)) if longest else COLUMNS
