@@ -18,7 +18,7 @@ from unicodedata import east_asian_width
 from nmt.decoding.translator.marked import Marked
 from nmt.documents.encoding import encoding_of
 from nmt.documents.messages.message import taken_out
-from nmt.documents.messages.po import sources_of, syntax_of
+from nmt.documents.messages.po import form_sources, stated_syntax
 from nmt.documents.messages.po_syntax import (
     FUZZY,
     Entry,
@@ -27,7 +27,7 @@ from nmt.documents.messages.po_syntax import (
     header_fields,
     read_entries,
 )
-from nmt.documents.messages.tmx import TEXT, language_of, normal, places_of
+from nmt.documents.messages.tmx import TEXT, find_places, language_of, normal
 from nmt.documents.messages.xliff import BY_MACHINE, INITIAL, PAIRS, TO_TRANSLATE
 from nmt.documents.xml.units import BLOCK, LONGEST_UNIT, Node, Units
 from nmt.errors import DamagedError, NmtError
@@ -175,7 +175,7 @@ def places_in(stated: tuple[str, ...], wanted: tuple[str, str]) -> tuple[int, in
 
     stated: the languages of the texts; one that is not stated may be the one that is missing.
     """
-    found = places_of(stated, wanted)
+    found = find_places(stated, wanted)
     unstated = [place for place, code in enumerate(stated) if not code and place not in found]
     if found.count(None) == len(unstated) == 1:
         found[found.index(None)] = unstated[0]
@@ -314,7 +314,7 @@ def po_units(stream: IO[bytes], path: Path) -> Iterator[Unit]:
 def po_forms(entry: Entry, header: Header, languages: tuple[str, str]) -> list[Unit]:
     """Return the forms of a message; one that the rule lacks is a translation of the plural."""
     flags = entry.flags()
-    sources = sources_of(entry, header, syntax_of(flags))
+    sources = form_sources(entry, header, stated_syntax(flags))
     sources += [(entry.plural or entry.id).text()] * (len(entry.strings) - len(sources))
     forms = [
         (Node("msgid", {}, [source]), Node("msgstr", {}, [string.text()]))

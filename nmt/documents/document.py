@@ -105,7 +105,7 @@ class Hole(NamedTuple):
     begin: int
     end: int  # as `begin`: what is written is inserted
     segments: range | None  # None: all of the file
-    write: Callable[[Own], str | None]  # None: the translation cannot be written
+    write: str | Callable[[Own], str | None]  # returns None if the translation cannot be written
     marks: Sequence[RawMark] = ()  # of the only segment; else marks are written as they are shown
 
 
@@ -197,7 +197,7 @@ class SourceDocument:
 
         This is for what tells about the translation: the language of the file, its state.
         """
-        self._holes.append(Hole(edit.begin, edit.end, segments, lambda _: edit.text))
+        self._holes.append(Hole(edit.begin, edit.end, segments, edit.text))
 
     def join(self, translations: Sequence[Marked | None]) -> Joined:
         """Return the file with a translation of each segment; see `Document.join`."""
@@ -242,7 +242,7 @@ class SourceDocument:
                 inner = done[first:last][::-1]
                 raw = [(mark.shown, self._raw_mark(mark, inner)) for mark in hole.marks]
                 own = {number: with_raw_marks(text, raw) for number, text in own.items()}
-            written = hole.write(own)
+            written = hole.write if isinstance(hole.write, str) else hole.write(own)
             if written is None:
                 assert hole.segments is not None  # noqa: S101 (a text is of a segment)
                 place = self.segments[hole.segments[0]].place

@@ -35,7 +35,7 @@ class Part(NamedTuple):
     columns: int  # at which its lines are wrapped; 0: it is one line
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Message:
     """A text and its parts to translate."""
 
@@ -235,7 +235,7 @@ def in_mark(text: Marked, place: int) -> bool:
     return any(each.begin <= place < each.end for each in text.marks)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Text:
     """A message of a file and its segments, which are consecutive."""
 
@@ -255,10 +255,9 @@ class Text:
         accelerator_language: that of the translations, if letters may have signs of accelerators.
         """
         message, accelerator = Message.of(source), None
-        if accelerator_language is not None:
-            labelled = taken_out(source)
+        if accelerator_language is not None and (labelled := taken_out(source)).accelerator:
             whole = Message.of(labelled.text)
-            if labelled.accelerator is not None and len(whole.parts) == 1:
+            if len(whole.parts) == 1:
                 message, accelerator = whole, labelled.accelerator
         segments = range(first, first + len(message.parts))
         return cls(source, message, segments, syntax, accelerator, accelerator_language or "")

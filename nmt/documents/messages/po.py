@@ -63,12 +63,12 @@ def read(content: bytes, options: Options) -> Document:
     """Return the document of a catalogue; its segments are lines and paragraphs of messages."""
     text, encoding = decode(content, declared_charset(content))
     entries = [*read_entries(StringIO(text, newline="\n"))]
-    strings = [
+    strings = (
         [string.raw for string in statement.strings]
         for entry in entries
         if entry is not None and not entry.is_header()
         for statement in (entry.id, *entry.strings)
-    ]
+    )
     catalogue = Catalogue(
         content,
         text,
@@ -129,8 +129,8 @@ def add_texts(
     open_forms = [form for form in forms if is_new or not has_text(entry, form)]
     if not open_forms:
         return []
-    syntax = syntax_of(flags)
-    sources = sources_of(entry, header, syntax)
+    syntax = stated_syntax(flags)
+    sources = form_sources(entry, header, syntax)
     texts = {
         source: catalogue.add_text(
             Marked(source),
@@ -154,13 +154,12 @@ def change(
 ) -> None:
     """Let the translations of a message be written and marked fuzzy."""
     strings, last = entry.strings, len(entry.strings) - 1
-    columns = 0 if NO_WRAP in entry.flags() else catalogue.columns
     for number, string in enumerate(strings):
         # Comments may stand between the statements. The last one is followed by new forms.
         forms = range(len(texts))[number : None if number == last else number + 1]
         # If the target has fewer forms, comments before a surplus one go with it.
         begin = string.begin if forms else strings[number - 1].end
-        write = partial(write_forms, entry, texts, forms, columns, catalogue.line_end)
+        write = partial(write_forms, catalogue, entry, texts, forms)
         catalogue.change(begin, string.end, segments, write)
     for comment in entry.comments:
         if comment.text.startswith(PREVIOUS):
@@ -170,9 +169,10 @@ def change(
 
 
 def write_forms(
-    entry: Entry, texts: Sequence[Text | None], forms: range, columns: int, line_end: str, own: Own
+    catalogue: Catalogue, entry: Entry, texts: Sequence[Text | None], forms: range, own: Own
 ) -> str:
     """Return the statements of some forms; one without a translation is as before, or a source."""
+    columns = 0 if NO_WRAP in entry.flags() else catalogue.columns
     lines = []
     for form in forms:
         text = texts[form]
@@ -180,8 +180,8 @@ def write_forms(
         kept = entry.strings[form].text() if form < len(entry.strings) else ""
         shown = filled.text if filled else kept or (entry.plural or entry.id).text()
         keyword = "msgstr" if entry.plural is None else f"msgstr[{form}]"
-        lines.append(written(keyword, shown, columns, line_end))
-    return line_end.join(lines)
+        lines.append(written(keyword, shown, columns, catalogue.line_end))
+    return catalogue.line_end.join(lines)
 
 
 def fuzzy(catalogue: Catalogue, entry: Entry) -> Edit:
@@ -197,7 +197,7 @@ def fuzzy(catalogue: Catalogue, entry: Entry) -> Edit:
     return Edit(line_begin, line_begin, f"{FLAGS[0]} {FUZZY}{line_end}")
 
 
-def sources_of(entry: Entry, header: Header, syntax: frozenset[str]) -> list[str]:
+def form_sources(entry: Entry, header: Header, syntax: frozenset[str]) -> list[str]:
     """Return the text that each form of a message is a translation of.
 
     The singular is that of the form for 1. If it has no number and its form stands for other
@@ -216,7 +216,7 @@ def sources_of(entry: Entry, header: Header, syntax: frozenset[str]) -> list[str
     ]
 
 
-def syntax_of(flags: set[str]) -> frozenset[str]:
+def stated_syntax(flags: set[str]) -> frozenset[str]:
     """Return the names of the placeholders that flags such as c-format state.
 
     Without such a flag, a message may have those that programs often forget to state.

@@ -47,7 +47,7 @@ class Comment(NamedTuple):
     text: str  # without it
 
 
-@dataclass
+@dataclass(slots=True)
 class Statement:
     """A keyword and its strings."""
 
@@ -74,7 +74,7 @@ class Statement:
             raise NmtError(f"line {self.line}: {error}") from error
 
 
-@dataclass
+@dataclass(slots=True)
 class Entry:
     """A message and its translations."""
 
@@ -205,9 +205,8 @@ SHORT_ESCAPES = {
     **{"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"},
     **{'"': '"', "\\": "\\"},
 }
-ESCAPED = {value: f"\\{key}" for key, value in SHORT_ESCAPES.items()}
+ESCAPED = str.maketrans({value: f"\\{key}" for key, value in SHORT_ESCAPES.items()})
 ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,8})|(.))", re.DOTALL)
-TO_ESCAPE = re.compile(r'[\a\b\f\n\r\t\v"\\]')
 LINE = re.compile(r"[^\n]*\n|[^\n]+")
 # Where a line may end: after spaces, and beside a wide character unless a mark of punctuation
 # follows it.
@@ -231,7 +230,7 @@ def character_of(found: re.Match[str]) -> str:
 
 def escaped(text: str) -> str:
     """Return a text as it is written between quotation marks."""
-    return TO_ESCAPE.sub(lambda found: ESCAPED[found[0]], text)
+    return text.translate(ESCAPED)
 
 
 def written(keyword: str, text: str, columns: int, line_end: str = "\n") -> str:

@@ -24,7 +24,8 @@ from nmt.errors import NmtError
 from nmt.system.atomic import atomic_path
 from nmt.text.languages import primary
 
-LANGUAGE_NAMES = ("xml:lang", "lang")  # TMX 1.4 and 1.1
+# In TMX 1.4, with and without its namespace, and in 1.1.
+LANGUAGE_NAMES = ("xml:lang", "{http://www.w3.org/XML/1998/namespace}lang", "lang")
 KINDS = {"ph": Kind.ALONE, "ut": Kind.ALONE, "bpt": Kind.OPEN, "ept": Kind.CLOSE}
 POSITIONS = {"begin": Kind.OPEN, "end": Kind.CLOSE}  # of <it>, whose partner is elsewhere
 CONTEXT = "x-context"  # the type of the property that tells equal texts apart
@@ -69,7 +70,7 @@ def unit_of(node: Node, source_language: str, target_language: str) -> Unit | No
         Marked("")
         if place is None
         else next(map(marked_of, variants[place].named("seg")), Marked(""))
-        for place in places_of(languages, (source_language, target_language))
+        for place in find_places(languages, (source_language, target_language))
     )
     if not source.text.strip() or not target.text.strip():
         return None
@@ -80,7 +81,7 @@ def unit_of(node: Node, source_language: str, target_language: str) -> Unit | No
     return Unit(source, target, next(contexts, ""), next(notes, ""))
 
 
-def places_of(languages: Sequence[str], wanted: tuple[str, str]) -> list[int | None]:
+def find_places(languages: Sequence[str], wanted: tuple[str, str]) -> list[int | None]:
     """Return which texts are in two languages, of which "" is that of the first that remains.
 
     languages: of the texts, as `language_of` gives them.
@@ -131,7 +132,8 @@ def marked_of(seg: Node) -> Marked:
         if isinstance(part, str):
             text = part
         elif part.name in KINDS or part.name == "it":
-            text = part.text() or shown(part)
+            number = part.attributes.get("x") or part.attributes.get("i", "")
+            text = part.text() or f"{{{part.name}{number}}}"
             kind = KINDS.get(part.name) or POSITIONS.get(part.attributes.get("pos", ""), Kind.ALONE)
             is_text = part.attributes.get("type") == TEXT
             marks.append(Mark(length, length + len(text), kind, is_text))
@@ -141,12 +143,6 @@ def marked_of(seg: Node) -> Marked:
         texts.append(text)
         length += len(text)
     return Marked("".join(texts), tuple(marks))
-
-
-def shown(node: Node) -> str:
-    """Return how a text shows a mark without content."""
-    number = node.attributes.get("x") or node.attributes.get("i", "")
-    return f"{{{node.name}{number}}}"
 
 
 UNKNOWN = "und"  # the code of a language that is not known
@@ -159,31 +155,23 @@ def write_units(
 
     Units with characters that XML cannot hold are left out.
     """
+    from nmt import __version__  # which needs this module
+
     source, target = source_language or UNKNOWN, target_language or UNKNOWN
     with atomic_path(path) as partial, partial.open("w", encoding="utf-8") as file:
         file.write(
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             '<!DOCTYPE tmx SYSTEM "tmx14.dtd">\n'
             '<tmx version="1.4">\n'
-            f'<header creationtool="nmt" creationtoolversion="{version()}" segtype="block"'
+            f'<header creationtool="nmt" creationtoolversion="{__version__}" segtype="block"'
             f' o-tmf="nmt" adminlang="en" srclang="{escape_attribute(source)}"'
             ' datatype="plaintext"/>\n<body>\n'
         )
-        file.writelines(written(unit, source, target) for unit in units if is_writable(unit))
+        for unit in units:
+            texts = (unit.source.text, unit.target.text, unit.context, unit.origin)
+            if not any(map(FORBIDDEN.search, texts)):
+                file.write(written(unit, source, target))
         file.write("</body>\n</tmx>\n")
-
-
-def version() -> str:
-    """Return the version of this program."""
-    from nmt import __version__
-
-    return __version__
-
-
-def is_writable(unit: Unit) -> bool:
-    """Return whether XML can hold all characters of a unit."""
-    texts = (unit.source.text, unit.target.text, unit.context, unit.origin)
-    return not any(map(FORBIDDEN.search, texts))
 
 
 def written(unit: Unit, source_language: str, target_language: str) -> str:
@@ -230,9 +218,6 @@ def seg(text: Marked, numbers: dict[str, int]) -> str:
     return "".join(parts)
 
 
-LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
-
-
 def read(content: bytes, options: Options) -> Document:
     """Return the document of a TMX file; its source is in the language of the model, or its own."""
     document = read_xml(content)
@@ -252,7 +237,7 @@ def add_unit(document: XmlDocument, options: Options, unit: Element, source_lang
     """Add a unit, if it needs a translation."""
     segs = {variant: seg for variant in unit.elements("tuv") if (seg := variant.child("seg"))}
     variants = [*segs]
-    languages = [language_in(variant) for variant in variants]
+    languages = [language_of(variant.attributes) for variant in variants]
     place = variant_in(languages, source_language)
     if place is None:
         return
@@ -279,11 +264,6 @@ def add_unit(document: XmlDocument, options: Options, unit: Element, source_lang
     begin = f'<tuv xml:lang="{escape_attribute(language or UNKNOWN)}"><seg>'
     begin, last = document.space_before(source) + begin, [*segs][-1].end
     document.change(last, last, text.segments, lambda own: f"{begin}{write(own)}</seg></tuv>")
-
-
-def language_in(variant: Element) -> str:
-    """Return the language of a text of a unit, in small letters."""
-    return normal(variant.attributes.get(LANGUAGE, variant.attributes.get("lang", "")))
 
 
 def code(element: Element) -> Code:

@@ -39,8 +39,6 @@ def cdata(text: str) -> str:
 
 DEEPEST = 300  # elements within each other
 MOST_PARTS = 3_000_000  # elements and texts; they take about 1 GB
-MOST_SHARED = 10_000  # different attributes of elements, of which one copy is kept
-NO_ATTRIBUTES: dict[str, str] = {}
 
 # A start tag, from "<"; quoted values may hold ">".
 TAG = re.compile(rb"<[^\"'>]*(?:(?:\"[^\"]*\"|'[^']*')[^\"'>]*)*>")
@@ -72,7 +70,7 @@ class Element:
     """An element: `<name attributes>children</name>`, or `<name attributes/>`."""
 
     name: str
-    attributes: dict[str, str]  # shared by elements with equal ones: do not change it
+    attributes: dict[str, str]
     begin: int
     inner_begin: int = 0  # after the start tag; an empty tag has its end here, too
     inner_end: int = 0  # before the end tag
@@ -122,13 +120,12 @@ class Builder:
     def __init__(self, source: bytes) -> None:
         """Take an XML file in UTF-8, whatever encoding it declares."""
         self._source = source
-        self._open = [Element("", NO_ATTRIBUTES, 0)]  # from the document to the innermost element
+        self._open = [Element("", {}, 0)]  # from the document to the innermost element
         self._text: list[str] = []  # of the run that is being read
         self._text_begin = -1  # -1: no run is being read
         self._is_cdata = False
         self._parts = 0
         self._names: dict[str, str] = {}
-        self._attributes: dict[tuple[str, ...], dict[str, str]] = {}
         self._parser: Any = expat.ParserCreate("utf-8", "}")
         self._parser.ordered_attributes = True
         self._parser.StartElementHandler = self._start
@@ -164,9 +161,8 @@ class Builder:
     def _start(self, name: str, attributes: list[str]) -> None:
         begin = self._close_text()
         tag = next(TAG.finditer(self._source, begin))
-        element = Element(self._named(name), NO_ATTRIBUTES, begin, tag.end())
-        if attributes:
-            element.attributes = self._shared(tuple(attributes))
+        values = zip(map(self._named, attributes[::2]), attributes[1::2], strict=True)
+        element = Element(self._named(name), dict(values), begin, tag.end())
         self._add(element)
         self._open.append(element)
         if len(self._open) > DEEPEST:
@@ -241,21 +237,7 @@ class Builder:
 
     def _named(self, name: str) -> str:
         """Return `{namespace}name` for `namespace}name`, one string object for each name."""
-        known = self._names.get(name)
-        if known is None:
-            known = self._names[name] = "{" + name if "}" in name else name
-        return known
-
-    def _shared(self, attributes: tuple[str, ...]) -> dict[str, str]:
-        """Return names and values in turn as a dictionary, one for equal attributes."""
-        known = self._attributes.get(attributes)
-        if known is None:
-            if len(self._attributes) == MOST_SHARED:
-                self._attributes.clear()
-            names = map(self._named, attributes[::2])
-            known = dict(zip(names, attributes[1::2], strict=True))
-            self._attributes[attributes] = known
-        return known
+        return self._names.setdefault(name, "{" + name if "}" in name else name)
 
     def _refused(self, message: str) -> NmtError:
         return NmtError(f"line {self._parser.CurrentLineNumber}: {message}")
