@@ -27,6 +27,20 @@ def wrong_language(stated: str, wanted: str, place: str) -> list[Finding]:
     ]
 
 
+def state_language(
+    document: XmlDocument,
+    element: Element,
+    attribute: str,
+    wanted: str,
+    segments: range | None = None,
+) -> None:
+    """Let an element state the language of translations, unless it states one; see `follow`."""
+    stated = element.attributes.get(attribute, "")
+    if not stated and wanted:
+        document.set_attribute(element, attribute, wanted, segments)
+    document.findings += wrong_language(stated, wanted, document.place(element.begin))
+
+
 class Code(NamedTuple):
     """What an element in a text is: a mark with all that is in it, or a pair of marks."""
 

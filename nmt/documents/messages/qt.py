@@ -7,7 +7,7 @@ which is refused.
 from functools import partial
 
 from nmt.documents.document import Document, Options, Own
-from nmt.documents.messages.bilingual import WHOLE, marked, write_text, wrong_language
+from nmt.documents.messages.bilingual import WHOLE, marked, state_language, write_text
 from nmt.documents.messages.message import Text
 from nmt.documents.messages.plurals import forms_in_qt
 from nmt.documents.xml.tree import Element, XmlDocument, escape_text, read_xml
@@ -32,11 +32,7 @@ def read(content: bytes, options: Options) -> Document:
     if root.name != "TS":
         raise document.wrong_root(root.name, "a file of Qt Linguist", "TS")
     document.is_bilingual = True
-    stated = root.attributes.get("language", "")
-    place = document.place(root.begin)
-    document.findings += wrong_language(stated, options.target_language, place)
-    if not stated and options.target_language:
-        document.set_attribute(root, "language", options.target_language)
+    state_language(document, root, "language", options.target_language)
     for context in root.all("TS", "context"):
         name = context.child("name")
         for message in context.elements("message"):

@@ -155,7 +155,7 @@ def write_units(
 
     Units with characters that XML cannot hold are left out.
     """
-    from nmt import __version__  # which needs this module
+    from nmt import __version__
 
     source, target = source_language or UNKNOWN, target_language or UNKNOWN
     with atomic_path(path) as partial, partial.open("w", encoding="utf-8") as file:

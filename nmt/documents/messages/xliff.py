@@ -14,8 +14,8 @@ from nmt.documents.messages.bilingual import (
     WHOLE,
     Code,
     marked,
+    state_language,
     write_text,
-    wrong_language,
 )
 from nmt.documents.messages.message import Text
 from nmt.documents.xml.tree import Element, XmlDocument, read_xml
@@ -71,17 +71,10 @@ class Reader:
             for child in element.elements():
                 self.read(child, translates, keeps_lines)
         if name == ("xliff" if self.is_new else "file"):
-            self.state_language(element, range(first, len(self.document.segments)))
-
-    def state_language(self, element: Element, segments: range) -> None:
-        """Let a file state the language of its translations."""
-        attribute = "trgLang" if self.is_new else "target-language"
-        wanted = self.options.target_language
-        stated = element.attributes.get(attribute, "")
-        if not stated and wanted:
-            self.document.set_attribute(element, attribute, wanted, segments)
-        place = self.document.place(element.begin)
-        self.document.findings += wrong_language(stated, wanted, place)
+            attribute = "trgLang" if self.is_new else "target-language"
+            segments = range(first, len(self.document.segments))
+            wanted = self.options.target_language
+            state_language(self.document, element, attribute, wanted, segments)
 
     def add_unit(self, unit: Element, parent: Element, keeps_lines: bool) -> None:
         """Add a unit, or a segment of one, if it needs a translation."""
