@@ -46,6 +46,16 @@ class Segment:
     syntax: frozenset[str] = NO_SYNTAX
 
 
+LONGEST_PATH = 200  # characters
+LONGEST_KEY = 60
+
+
+def key_path(keys: Sequence[str]) -> str:
+    """Return keys as a path, such as menu.file.open; the beginning of a long one is left out."""
+    path = ".".join(key[:LONGEST_KEY] for key in keys)
+    return path if len(path) <= LONGEST_PATH else f"...{path[-LONGEST_PATH:]}"
+
+
 class Finding(NamedTuple):
     """A fault in a translated file that a user should look at."""
 
@@ -164,7 +174,7 @@ class SourceDocument:
         accelerator_language: that of the translations, if letters may have signs of accelerators.
         """
         text = Text.of(source, len(self.segments), syntax, accelerator_language)
-        for part in text.message.texts():
+        for part in text.texts():
             self.add(Segment(part, place, context, syntax=syntax))
         return text
 

@@ -24,7 +24,7 @@ class Encoding(NamedTuple):
 
     name: str = "utf-8"
     mark: bytes = b""  # the byte order mark that the file begins with
-    lacking: str = "strict"  # what becomes of a character that it lacks: the `errors` of `encode`
+    lacking: str = "strict"  # what becomes of characters that it lacks: `errors` of str.encode
 
     def encode(self, text: str) -> bytes:
         """Return the bytes of a text; raises NmtError for a character that it cannot write."""

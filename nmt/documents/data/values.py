@@ -8,21 +8,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Marked
-from nmt.documents.document import MOST_TEXTS, Joined, Segment, Write
+from nmt.documents.document import MOST_TEXTS, NO_SYNTAX, Joined, Segment, Write, key_path
 from nmt.documents.encoding import Encoding
-from nmt.documents.messages.message import Message
+from nmt.documents.messages.message import Text
 from nmt.errors import NmtError
 
-LONGEST_PATH = 200  # characters
-LONGEST_KEY = 60
 # Placeholders that may stand in messages whose program is not known.
 SYNTAX = frozenset({"brace", "date", "icu", "printf", "dollar", "percent-brace", "symbol", "tags"})
-
-
-def path_of(keys: Sequence[str]) -> str:
-    """Return keys as a path, such as menu.file.open; the beginning of a long one is left out."""
-    path = ".".join(each[:LONGEST_KEY] for each in keys)
-    return path if len(path) <= LONGEST_PATH else f"...{path[-LONGEST_PATH:]}"
+path_of = key_path
 
 
 class Value(NamedTuple):
@@ -30,7 +23,7 @@ class Value(NamedTuple):
 
     raw: str  # what the file has there
     first: int  # number of its first segment
-    message: Message | None  # None: the segment is the whole value
+    message: Text | None  # None: the segment is the whole value
     write: Write
 
 
@@ -79,7 +72,7 @@ class ValueDocument:
         if len(self.segments) >= MOST_TEXTS:
             raise NmtError(f"{place}: the file has more than {MOST_TEXTS:,} texts; split it")
         is_plain = text.text[:1].isalpha() and "\n" not in text.text
-        whole = None if is_plain else Message.of(text)
+        whole = None if is_plain else Text.of(text, 0, NO_SYNTAX, None)
         self.parts.append(Value(raw, len(self.segments), whole, write))
         for each in whole.texts() if whole else [text]:
             self.segments.append(Segment(each, place, context, syntax=syntax))

@@ -8,8 +8,7 @@ from functools import partial
 
 from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.odd_input import has_words
-from nmt.documents.data.values import path_of
-from nmt.documents.document import Document, Options, Segment, Write, escaped
+from nmt.documents.document import Document, Options, Segment, Write, escaped, key_path
 from nmt.documents.marks.tags import with_changed_words, with_tags
 from nmt.documents.messages.bilingual import PAIR, WHOLE, Code, marked
 from nmt.documents.messages.plurals import categories_of
@@ -81,7 +80,7 @@ def _add(document: XmlDocument, element: Element, keys: list[str]) -> int | None
     if not has_words(source.without_marks()) or REFERENCE.fullmatch(source.text):
         return None
     place = document.place(element.begin)
-    number = document.add(Segment(source, place, path_of(keys), syntax=SYNTAX))
+    number = document.add(Segment(source, place, key_path(keys), syntax=SYNTAX))
     write = _writer(document, element)
     document.fill(element.inner_begin, element.inner_end, number, write)
     return number

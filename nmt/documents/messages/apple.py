@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Mark, Marked
 from nmt.decoding.translator.odd_input import has_words
-from nmt.documents.data.values import ValueDocument, path_of
-from nmt.documents.document import Document, Options, Segment, escaped
+from nmt.documents.data.values import ValueDocument
+from nmt.documents.document import Document, Options, Segment, escaped, key_path
 from nmt.documents.encoding import decode
 from nmt.documents.marks.tags import message
 from nmt.documents.messages.plurals import categories_of
@@ -75,7 +75,7 @@ def read_strings(content: bytes, options: Options) -> Document:
             message(shown_text),
             partial(_write, raw),
             place=f"line {line}",
-            context=path_of([unescaped(key.text)]),
+            context=key_path([unescaped(key.text)]),
             syntax=SYNTAX,
         )
         line += raw.count("\n")
@@ -195,7 +195,7 @@ def _add(
         source = Marked(text, marks)
         if pair.value.name != "string" or not is_text or not has_words(source.without_marks()):
             continue
-        place, context = document.place(pair.value.begin), path_of([*keys, pair.key])
+        place, context = document.place(pair.value.begin), key_path([*keys, pair.key])
         number = document.add(Segment(source, place, context, syntax=PLURAL_SYNTAX))
         begin, end = pair.value.inner_begin, pair.value.inner_end
         document.fill(begin, end, number, _write_xml)

@@ -137,8 +137,6 @@ class Builder:
         self._parser.EndCdataSectionHandler = self._end_cdata
         self._parser.SkippedEntityHandler = self._skipped_entity
         self._parser.StartDoctypeDeclHandler = self._start_doctype
-        self._parser.EndDoctypeDeclHandler = self._end_doctype
-        self._is_in_doctype = False
 
     def root(self) -> Element:
         """Parse the whole source and return its root element.
@@ -189,9 +187,8 @@ class Builder:
         self._is_cdata = False
 
     def _other(self, closing: bytes) -> None:
-        if not self._is_in_doctype:
-            begin = self._close_text()
-            self._add(Other(begin, self._after(closing, begin)))
+        begin = self._close_text()
+        self._add(Other(begin, self._after(closing, begin)))
 
     def _skipped_entity(self, name: str, is_parameter: bool) -> None:
         # Expat reports these only if the DTD is elsewhere, as that of XHTML: it is not fetched.
@@ -209,10 +206,6 @@ class Builder:
             self._source, self._parser.CurrentByteIndex
         ):
             raise self._refused("the DOCTYPE has declarations between [ and ]; remove them")
-        self._is_in_doctype = True
-
-    def _end_doctype(self) -> None:
-        self._is_in_doctype = False
 
     def _add(self, part: Element | Characters | Other) -> None:
         self._parts += 1
