@@ -162,7 +162,7 @@ def change(
         write = partial(write_forms, catalogue, entry, texts, forms)
         catalogue.change(begin, string.end, segments, write)
     for comment in entry.comments:
-        if comment.text.startswith(PREVIOUS):
+        if comment.raw.startswith(PREVIOUS):
             catalogue.follow(Edit(comment.begin, comment.end, ""), segments)
     if FUZZY not in entry.flags():
         catalogue.follow(fuzzy(catalogue, entry), segments)
@@ -187,7 +187,7 @@ def write_forms(
 def fuzzy(catalogue: Catalogue, entry: Entry) -> Edit:
     """Return the change that adds the flag fuzzy."""
     for comment in entry.comments:
-        if comment.text.startswith(FLAGS[0]):
+        if comment.raw.startswith(FLAGS[0]):
             place = comment.begin + len(FLAGS[0])
             return Edit(place, place, f" {FUZZY},")
     line_end = catalogue.line_end

@@ -31,20 +31,12 @@ FLAGS = ("#,", "#=")
 FUZZY = "fuzzy"
 
 
-class String(NamedTuple):
-    """A string between quotation marks, as it stands there."""
-
-    begin: int  # of its first quotation mark
-    end: int  # after its last
-    raw: str
-
-
-class Comment(NamedTuple):
-    """A comment with its line break."""
+class Piece(NamedTuple):
+    """A string with its quotation marks, or a comment with its line break."""
 
     begin: int
     end: int
-    text: str  # without it
+    raw: str  # as it stands there, without quotation marks or line break
 
 
 @dataclass(slots=True)
@@ -55,7 +47,7 @@ class Statement:
     index: int
     begin: int  # of the keyword
     line: int
-    strings: list[String] = field(default_factory=list)
+    strings: list[Piece] = field(default_factory=list)
 
     @property
     def end(self) -> int:
@@ -78,7 +70,7 @@ class Statement:
 class Entry:
     """A message and its translations."""
 
-    comments: list[Comment]
+    comments: list[Piece]
     id: Statement
     context: Statement | None = None
     plural: Statement | None = None
@@ -91,7 +83,7 @@ class Entry:
 
     def flags(self) -> set[str]:
         """Return the flags of the message, such as fuzzy and c-format."""
-        lines = [line.text[2:] for line in self.comments if line.text.startswith(FLAGS)]
+        lines = [comment.raw[2:] for comment in self.comments if comment.raw.startswith(FLAGS)]
         return {flag.strip() for line in lines for flag in line.split(",")} - {""}
 
     def is_header(self) -> bool:
@@ -151,11 +143,11 @@ def check_order(before: str, statement: Statement, entry: Entry | None) -> None:
         raise NmtError(f"line {statement.line}: {keyword} {problem}")
 
 
-def read_statements(lines: Iterable[str]) -> Iterator[tuple[list[Comment], Statement]]:
+def read_statements(lines: Iterable[str]) -> Iterator[tuple[list[Piece], Statement]]:
     """Yield the statements of a catalogue, each with the comments before it."""
-    comments: list[Comment] = []
+    comments: list[Piece] = []
     statement: Statement | None = None
-    before_statement: list[Comment] = []
+    before_statement: list[Piece] = []
     offset = 0  # of the line
     for number, line in enumerate(lines, 1):
         end = 0
@@ -166,7 +158,7 @@ def read_statements(lines: Iterable[str]) -> Iterator[tuple[list[Comment], State
             begin, end = found.span()
             kind, raw = found.lastgroup, found[0]
             if kind == "comment":
-                comments.append(Comment(offset + begin, offset + len(line), raw.rstrip("\r")))
+                comments.append(Piece(offset + begin, offset + len(line), raw.rstrip("\r")))
                 if raw.startswith("#~"):  # its flags are not those of the entry that follows
                     comments.clear()
             elif kind == "keyword":
@@ -175,7 +167,7 @@ def read_statements(lines: Iterable[str]) -> Iterator[tuple[list[Comment], State
                 statement = Statement(raw, -1, offset + begin, number)
                 before_statement, comments = comments, []
             elif kind == "string" and statement is not None:
-                statement.strings.append(String(offset + begin, offset + end, raw[1:-1]))
+                statement.strings.append(Piece(offset + begin, offset + end, raw[1:-1]))
             elif kind == "index" and statement and statement.may_have_index():
                 statement.keyword, statement.index = "msgstr[]", int(raw[1:-1])
             elif kind != "space":
@@ -370,8 +362,8 @@ def without_fuzzy(header: Entry, line_end: str) -> Iterator[Edit]:
     A compiled catalogue would have no header with it.
     """
     for comment in header.comments:
-        if comment.text.startswith(FLAGS[0]) and FUZZY in comment.text:
-            flags = [flag.strip() for flag in comment.text[len(FLAGS[0]) :].split(",")]
+        if comment.raw.startswith(FLAGS[0]) and FUZZY in comment.raw:
+            flags = [flag.strip() for flag in comment.raw[len(FLAGS[0]) :].split(",")]
             kept = ", ".join(flag for flag in flags if flag and flag != FUZZY)
             line = f"{FLAGS[0]} {kept}{line_end}" if kept else ""
             yield Edit(comment.begin, comment.end, line)

@@ -62,3 +62,11 @@ def test_a_mark_at_the_start_or_end_belongs_to_the_words() -> None:
     source = marked(" %s  is  %d \n", {"%s": Kind.ALONE, "%d": Kind.ALONE})
     (text,) = text_of(source).texts()
     assert text == Marked("%s  is  %d", (Mark(0, 2), Mark(8, 10)))
+
+
+def test_a_line_does_not_end_within_a_placeholder() -> None:
+    text = Text.of(Marked(WRAPPED), 0, frozenset({"tags"}), None)
+    words, tag = "wort " * 7, "<a href='x' title='a long title'>"
+    made = text.filled({0: Marked(f"{words}{tag} ende")})
+    assert made is not None
+    assert made.text == f"{words.strip()}\n{tag} ende"
