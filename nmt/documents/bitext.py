@@ -16,12 +16,18 @@ from typing import IO, NamedTuple
 from unicodedata import east_asian_width
 
 from nmt.decoding.translator.marked import Marked
-from nmt.documents.document import Options
 from nmt.documents.encoding import encoding_of
 from nmt.documents.messages.message import taken_out
-from nmt.documents.messages.po import FUZZY, Domain, domain_of, sources_of, syntax_of
-from nmt.documents.messages.po_syntax import Entry, Header, declared_charset, entries_of
-from nmt.documents.messages.tmx import TEXT, language_of, normal, variant_in
+from nmt.documents.messages.po import form_sources, stated_syntax
+from nmt.documents.messages.po_syntax import (
+    FUZZY,
+    Entry,
+    Header,
+    declared_charset,
+    header_fields,
+    read_entries,
+)
+from nmt.documents.messages.tmx import TEXT, find_places, language_of, normal
 from nmt.documents.messages.xliff import BY_MACHINE, INITIAL, PAIRS, TO_TRANSLATE
 from nmt.documents.xml.units import BLOCK, LONGEST_UNIT, Node, Units
 from nmt.errors import DamagedError, NmtError
@@ -37,10 +43,6 @@ WITHIN_WORDS = {"bpt", "ept", "bx", "ex", "sc", "ec", "sm", "em", "it"}  # as bo
 SPACE = "xml:space"
 UNITS_OF_XLIFF = ("trans-unit", "unit")  # of version 1 and 2
 PARAGRAPH = re.compile(r"\n[ \t\r]*\n\s*")  # between two paragraphs
-PO_OTHER = re.compile(r'"(?:[^"\\]|\\.)*"|#.*')  # strings and comments, which may name keywords
-PO_KEYWORD = re.compile(r"msgctxt|msgid_plural|msgid|msgstr|domain")
-PO_STARTS = ("msgctxt", "msgid", "domain")
-PO_ENDS = ("", "msgstr", "domain")  # keywords after whose strings an entry may end
 PO_LANGUAGE = "en"  # of messages, as gettext's manual asks
 
 
@@ -173,11 +175,7 @@ def places_in(stated: tuple[str, ...], wanted: tuple[str, str]) -> tuple[int, in
 
     stated: the languages of the texts; one that is not stated may be the one that is missing.
     """
-    found: list[int | None] = [None, None]
-    for side in sorted((0, 1), key=lambda side: not wanted[side]):  # a known one first
-        left = [place for place in range(len(stated)) if place not in found]
-        place = variant_in([stated[each] for each in left], wanted[side])
-        found[side] = None if place is None else left[place]
+    found = find_places(stated, wanted)
     unstated = [place for place, code in enumerate(stated) if not code and place not in found]
     if found.count(None) == len(unstated) == 1:
         found[found.index(None)] = unstated[0]
@@ -295,26 +293,28 @@ def stated_by(unit: Node) -> tuple[str, str]:
 
 def po_units(stream: IO[bytes], path: Path) -> Iterator[Unit]:
     """Yield the messages of a catalogue, each plural form as a unit."""
-    domain: Domain | None = None
+    header: Header | None = None
+    languages = "", ""
     for entry in po_entries(stream):
         if entry is None:
-            domain = None
+            header = None
             continue
         try:
-            if domain is None or entry.is_header():
-                header = Header(entry if entry.is_header() else None)
-                domain = domain_of(header, Options(target_language=po_languages(header, path)[1]))
+            if header is None or entry.is_header():
+                own = entry if entry.is_header() else None
+                languages = po_languages(own, path)
+                header = Header(own, languages[1])
             if not entry.is_header():
-                yield from po_forms(entry, domain, po_languages(domain.header, path))
+                yield from po_forms(entry, header, languages)
         except NmtError as error:  # an escape or a rule that is none
             problem = str(error).partition(": ")[2]
             yield Unit(entry.id.line, (), (), problem=problem)
 
 
-def po_forms(entry: Entry, domain: Domain, languages: tuple[str, str]) -> list[Unit]:
+def po_forms(entry: Entry, header: Header, languages: tuple[str, str]) -> list[Unit]:
     """Return the forms of a message; one that the rule lacks is a translation of the plural."""
     flags = entry.flags()
-    sources = sources_of(entry, domain, syntax_of(flags))
+    sources = form_sources(entry, header, stated_syntax(flags))
     sources += [(entry.plural or entry.id).text()] * (len(entry.strings) - len(sources))
     forms = [
         (Node("msgid", {}, [source]), Node("msgstr", {}, [string.text()]))
@@ -323,47 +323,32 @@ def po_forms(entry: Entry, domain: Domain, languages: tuple[str, str]) -> list[U
     return [Unit(entry.id.line, languages, form, FUZZY not in flags, True) for form in forms]
 
 
-def po_languages(header: Header, path: Path) -> tuple[str, str]:
+def po_languages(header: Entry | None, path: Path) -> tuple[str, str]:
     """Return the languages of a catalogue by its header, or of its translations by its name."""
-    source = header.fields.get("x-source-language") or PO_LANGUAGE
-    target = header.fields.get("language") or language_in_name(path)
-    return normal(source), normal(target)
+    fields = header_fields(header)
+    target = fields.get("language") or language_in_name(path)
+    return normal(fields.get("x-source-language") or PO_LANGUAGE), normal(target)
 
 
 def po_entries(stream: IO[bytes]) -> Iterator[Entry | None]:
-    """Yield the entries of a catalogue, of which some are in memory at a time."""
-    for first_line, text in po_blocks(stream):
-        yield from entries_of(text, first_line)
+    """Yield the entries of a catalogue, of which one is in memory at a time."""
+    size, first = 0, 1  # characters since the last entry was read, and their first line
 
+    def lines() -> Iterator[str]:
+        nonlocal size, first
+        for number, line in enumerate(po_lines(stream), 1):
+            first = first if size else number
+            stripped = line.strip()
+            size += 0 if stripped.startswith("#~") else len(stripped)
+            if size > LONGEST_UNIT:
+                raise NmtError(
+                    f"line {first}: an entry has more than {LONGEST_UNIT:,} characters; divide it"
+                )
+            yield line
 
-def po_blocks(stream: IO[bytes]) -> Iterator[tuple[int, str]]:
-    """Yield the text of whole entries with the number of its first line."""
-    lines, size, first_line, keyword = list[str](), 0, 1, ""
-    whole, has_comments = 0, False  # lines of whole entries; whether the next one has begun so
-    for line in po_lines(stream):
-        stripped, least = line.lstrip(), 2 * BLOCK
-        lines.append(line)
-        size += len(line)
-        if keyword in PO_ENDS and (not stripped or stripped.startswith("#~")):
-            whole = whole if has_comments else len(lines)
-        elif keyword in PO_ENDS and stripped.startswith("#"):
-            whole = whole if has_comments else len(lines) - 1
-            has_comments = True
-        elif words := PO_KEYWORD.findall(PO_OTHER.sub("", line)):
-            if keyword in PO_ENDS and words[0] in PO_STARTS:
-                whole, least = whole if has_comments else len(lines) - 1, BLOCK
-            else:
-                whole = 0
-            keyword, has_comments = words[-1], False
-        if whole and size >= least:
-            yield first_line, "".join(lines[:whole])
-            first_line, lines = first_line + whole, lines[whole:]
-            whole, size = 0, sum(map(len, lines))
-        if size > 2 * BLOCK + LONGEST_UNIT:
-            raise NmtError(
-                f"line {first_line}: an entry has more than {LONGEST_UNIT:,} characters; divide it"
-            )
-    yield first_line, "".join(lines)
+    for entry in read_entries(lines()):
+        size = 0
+        yield entry
 
 
 def po_lines(stream: IO[bytes]) -> Iterator[str]:
@@ -415,8 +400,7 @@ def xliff_languages(stream: IO[bytes], _path: Path) -> Iterator[str]:
 def po_stated(stream: IO[bytes], path: Path) -> Iterator[str]:
     """Yield the languages of a catalogue, that of the messages first."""
     first = next(po_entries(stream), None)
-    is_header = first is not None and first.is_header()
-    yield from po_languages(Header(first if is_header else None), path)
+    yield from po_languages(first if first is not None and first.is_header() else None, path)
 
 
 TMX = Bitext(tmx_units, tmx_languages)

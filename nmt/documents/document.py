@@ -116,7 +116,7 @@ class Hole(NamedTuple):
     begin: int
     end: int  # as `begin`: what is written is inserted
     segments: range | None  # None: all of the file
-    write: Callable[[Own], str | None]  # None: the translation cannot be written
+    write: str | Callable[[Own], str | None]  # returns None if the translation cannot be written
     marks: Sequence[RawMark] = ()  # of the only segment; else marks are written as they are shown
 
 
@@ -133,6 +133,8 @@ class SourceDocument:
     encoding: Encoding
     segments: list[Segment] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)  # of the source; told if it is changed
+    # Sources stay beside their translations; one that equals its source is written, too.
+    is_bilingual: bool = False
     _holes: list[Hole] = field(default_factory=list)
 
     def raw(self, begin: int, end: int) -> str:
@@ -173,7 +175,7 @@ class SourceDocument:
         accelerator_language: that of the translations, if letters may have signs of accelerators.
         """
         text = Text.of(source, len(self.segments), syntax, accelerator_language)
-        for part in text.message.texts():
+        for part in text.texts():
             self.add(Segment(part, place, context, syntax=syntax))
         return text
 
@@ -232,7 +234,7 @@ class SourceDocument:
 
         This is for what tells about the translation: the language of the file, its state.
         """
-        self._holes.append(Hole(edit.begin, edit.end, segments, lambda _: edit.text))
+        self._holes.append(Hole(edit.begin, edit.end, segments, edit.text))
 
     def join(self, translations: Sequence[Marked | None]) -> Joined:
         """Return the file with a translation of each segment; see `Document.join`."""
@@ -243,13 +245,13 @@ class SourceDocument:
         return Joined(self.encoding.encode(text), (*self.findings, *findings))
 
     def translated(self, translations: Sequence[Marked | None]) -> Own:
-        """Return the translations that differ from their sources, with the format's marks."""
+        """Return the translations that are to be written, with the format's marks."""
         own = (None if text is None else text.of_format() for text in translations)
         pairs = zip(self.segments, own, strict=True)
         return {
             number: text
             for number, (segment, text) in enumerate(pairs)
-            if text is not None and text != segment.source
+            if text is not None and (self.is_bilingual or text != segment.source)
         }
 
     def filled(self, translated: Own) -> tuple[str, list[Finding]]:
@@ -278,7 +280,7 @@ class SourceDocument:
                 begins = [edit.begin for edit in inner]
                 raw = [(mark.shown, self._raw_mark(mark, inner, begins)) for mark in hole.marks]
                 own = {number: with_raw_marks(text, raw) for number, text in own.items()}
-            written = hole.write(own)
+            written = hole.write if isinstance(hole.write, str) else hole.write(own)
             if written is None:
                 assert hole.segments is not None  # noqa: S101 (a text is of a segment)
                 place = self.segments[hole.segments[0]].place

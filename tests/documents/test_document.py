@@ -30,6 +30,15 @@ def test_a_source_stays_but_for_its_holes() -> None:
     assert found.join([Marked("3"), Marked("1")]).content == b"# 1\r\n![a cat](x) two\n3\n"
 
 
+def test_a_translation_beside_its_source_is_written_though_they_are_equal() -> None:
+    found = document()
+    found.is_bilingual = True
+    fill(found, "One")
+    found.follow(Edit(len(SOURCE), len(SOURCE), "end"))
+    assert found.join([None]).content == SOURCE.encode()
+    assert found.join([Marked("One")]).content == SOURCE.encode() + b"end"
+
+
 def test_a_hole_may_lie_within_a_mark_of_another() -> None:
     found = document()
     begin, picture = SOURCE.index("!["), "![a cat](x)"

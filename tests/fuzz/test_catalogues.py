@@ -2,17 +2,19 @@
 
 from io import BytesIO
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.decoding.translator.marked import Marked
+from nmt.decoding.translator.marked import Edit, Marked
 from nmt.documents.bitext import READERS, Tally, texts_of
-from nmt.documents.document import Options
+from nmt.documents.document import Options, Segment
 from nmt.documents.memory import Memory
 from nmt.documents.messages import po, qt, tmx, xliff
 from nmt.documents.messages.tmx import unit_of
+from nmt.documents.xml.tree import Element, read_xml
 from nmt.documents.xml.units import Units
 from tests.documents.messages.test_po import MENU, TEMPLATE
 from tests.documents.messages.test_qt import EDITOR
@@ -25,6 +27,46 @@ from tests.fuzz.documents import check, first, spoiled
 pytestmark = pytest.mark.slow
 
 ALL = Options("en", "ru", translates_all=True)
+XML = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE a SYSTEM "a.dtd"><a xmlns="u" xmlns:v="w"'
+    " v:x='&lt;1' b=\">2\"><b/>ä &amp; x\r\n<b></b ><![CDATA[u]]v]]><v:c>y</v:c><!-- c --><?p i?>"
+    "z&nbsp;&#65;</a>\n<!-- x -->"
+)
+PIECES = [
+    *("<a>", "</a>", "<b/>", "<v:b xmlns:v='w'>", "</v:b>", "<a b='c' d=\">\">", "x", "ä", " "),
+    *("&amp;", "&#65;", "&lt;", "&x;", "<![CDATA[", "]]>", "<!--", "-->", "<?p ", "?>", "\r\n"),
+    *("<!DOCTYPE a>", "<!DOCTYPE a [<!ENTITY x 'y'>]>", "<?xml version='1.0'?>", "<", ">", "'"),
+]
+
+
+def positions(element: Element) -> None:
+    """Check that the parts of an element are in order and within it."""
+    end = element.inner_begin
+    assert element.begin < end <= element.inner_end <= element.end
+    for child in element.children:
+        assert child.begin == end
+        end = child.end
+        if isinstance(child, Element):
+            positions(child)
+    assert end == element.inner_end
+
+
+@fuzz
+@given(
+    st.one_of(spoiled(XML.encode()), st.lists(st.sampled_from(PIECES)).map("".join).map(str.encode))
+)
+def test_any_xml_is_read_as_another_parser_reads_it(content: bytes) -> None:
+    xml = value_or_error(lambda: read_xml(content))
+    if xml is None:
+        return
+    positions(xml.root)
+    xml.add(Segment(Marked("x")))
+    for element in xml.root.all():
+        xml.follow(Edit(element.end, element.end, ""))
+    assert xml.join([Marked("y")]).content == content
+    if "&nbsp;" not in xml.source.decode() and xml.encoding.name == "utf-8":
+        expected = "".join(ElementTree.fromstring(xml.source).itertext())
+        assert xml.root.text() == expected
 
 
 @given(content=spoiled(MENU, TEMPLATE))

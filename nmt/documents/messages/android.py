@@ -10,17 +10,16 @@ from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.odd_input import has_words
 from nmt.documents.document import Document, Options, Segment, Write, escaped, key_path
 from nmt.documents.marks.tags import with_changed_words, with_tags
-from nmt.documents.messages.bilingual import Code, Role, marked, space_before
+from nmt.documents.messages.bilingual import PAIR, WHOLE, Code, marked
 from nmt.documents.messages.plurals import categories_of
-from nmt.documents.xml.document import XmlDocument
-from nmt.documents.xml.file import Element, Text, XmlFile, cdata, escape_text, read_xml
-from nmt.errors import NmtError
+from nmt.documents.xml.tree import Characters, Element, XmlDocument, cdata, escape_text, read_xml
 
 SYNTAX = frozenset({"printf", "tags", "breaks"})
 XLIFF = re.compile(r"\{urn:oasis:names:tc:xliff:document:1\.[12]\}g")
 ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))|\"", re.DOTALL)
 NAMED = {"n": "\n", "t": "\t"}
-ESCAPED = {"\\": "\\\\", "'": "\\'", '"': '\\"', "\n": "\\n", "\t": "\\t"}
+ESCAPED = str.maketrans({"\\": "\\\\", "'": "\\'", '"': '\\"', "\n": "\\n", "\t": "\\t"})
+ESCAPED_IN_QUOTES = {sign: text for sign, text in ESCAPED.items() if sign != ord("'")}
 REFERENCE = re.compile(r"\s*[@?][\w:+*.-]*/?[\w.]*\s*")  # to another resource
 LAYOUT = re.compile(r"(?<![ \t])[ \t]*+[\r\n]\s*")  # a line break and the spaces around it
 
@@ -31,15 +30,12 @@ def read(content: bytes, options: Options) -> Document:
     Raises:
         NmtError: if it is no XML, or not of Android.
     """
-    xml = read_xml(content)
-    if xml.root.name != "resources":
-        raise NmtError(
-            f"{xml.place(xml.root.begin)}: the root is <{xml.root.name[:40]}>, but that of strings"
-            " of Android is <resources>; name the right format with --format"
-        )
-    document = XmlDocument(xml)
-    if _is_translatable(xml.root):
-        for element in filter(_is_translatable, xml.root.elements()):
+    document = read_xml(content)
+    root = document.root
+    if root.name != "resources":
+        raise document.wrong_root(root.name, "strings of Android", "resources")
+    if _is_translatable(root):
+        for element in filter(_is_translatable, root.elements()):
             name = element.attributes.get("name", "")
             if element.name == "string" or (
                 element.name == "item" and element.attributes.get("type") == "string"
@@ -62,46 +58,47 @@ def _add_plurals(
 ) -> None:
     """Add the items of a message with a number, and those that only the target language needs."""
     items = [*element.elements("item")]
-    present = {each.attributes.get("quantity", ""): each for each in items}
+    present = {item.attributes.get("quantity", ""): item for item in items}
+    missing = [category for category in categories if category not in present]
     for category, item in present.items():
         number = _add(document, item, [name, category])
-        missing = [each for each in categories if each not in present]
         if category == "other" and missing and number is not None:
-            gap = space_before(document.xml, item)
-            write = partial(_items, _writer(document.xml, item), missing, gap)
-            document.repeat(items[-1].end, items[-1].end, number, write)
+            gap, end = document.space_before(item), items[-1].end
+            write = partial(_items, _writer(document, item), missing, gap)
+            document.fill(end, end, number, write)
 
 
 def _items(write: Write, categories: list[str], gap: str, translation: Marked) -> str:
     """Return the same text for several quantities."""
     text = write(translation)
-    return "".join(f'{gap}<item quantity="{each}">{text}</item>' for each in categories)
+    return "".join(f'{gap}<item quantity="{category}">{text}</item>' for category in categories)
 
 
 def _add(document: XmlDocument, element: Element, keys: list[str]) -> int | None:
     """Add a text if it has words; return the number of its segment."""
-    source = _source(document.xml, element)
+    source = _source(document, element)
     if not has_words(source.without_marks()) or REFERENCE.fullmatch(source.text):
         return None
-    place = document.xml.place(element.begin)
-    segment = Segment(source, place, key_path(keys), syntax=SYNTAX)
-    write = _writer(document.xml, element)
-    return document.translate(element.inner_begin, element.inner_end, segment, write)
+    place = document.place(element.begin)
+    number = document.add(Segment(source, place, key_path(keys), syntax=SYNTAX))
+    write = _writer(document, element)
+    document.fill(element.inner_begin, element.inner_end, number, write)
+    return number
 
 
-def _source(xml: XmlFile, element: Element) -> Marked:
+def _source(document: XmlDocument, element: Element) -> Marked:
     """Return the text of an element as a program shows it, with the elements in it as marks."""
-    text = marked(xml, element, _code_of)
+    text = marked(document, element, _code)
     if _is_cdata(element):  # its tags are text for XML
         text = with_tags(text.text)
     begin = len(text.text) - len(text.text.lstrip())
     end = max(begin, len(text.text.rstrip()))
-    inside = all(begin <= each.begin and each.end <= end for each in text.marks)
+    inside = all(begin <= mark.begin and mark.end <= end for mark in text.marks)
     return with_changed_words(text.slice(begin, end) if inside else text, _unescaped)
 
 
-def _code_of(element: Element) -> Code:
-    return Code(Role.WHOLE if XLIFF.fullmatch(element.name) else Role.PAIR)
+def _code(element: Element) -> Code:
+    return WHOLE if XLIFF.fullmatch(element.name) else PAIR
 
 
 def _unescaped(raw: str) -> str:
@@ -114,39 +111,33 @@ def _unescaped(raw: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-class Writer:
-    """Write translations as the source is written."""
-
-    def __init__(self, is_quoted: bool, is_cdata: bool) -> None:
-        self.is_quoted = is_quoted  # the whole text is: its spaces count
-        self.is_cdata = is_cdata
-
-    def __call__(self, translation: Marked) -> str:
-        """Return the XML of a translation."""
-        own = translation.of_format()
-        if self.is_cdata:
-            return cdata(escaped(own, self._escape))
-        text = escaped(own, lambda part: escape_text(self._escape(part)))
-        if self.is_quoted:
-            return f'"{text}"'
-        inner = text.strip(" ")
-        begin, end = len(text) - len(text.lstrip(" ")), len(text.rstrip(" "))
-        text = "\\u0020" * begin + inner + "\\u0020" * (len(text) - max(begin, end))
-        return f"\\{text}" if text[:1] in ("@", "?") else text
-
-    def _escape(self, text: str) -> str:
-        return "".join(
-            each if self.is_quoted and each == "'" else ESCAPED.get(each, each) for each in text
-        )
-
-
-def _writer(xml: XmlFile, element: Element) -> Writer:
-    raw = xml.raw(element.inner_begin, element.inner_end).strip()
+def _writer(document: XmlDocument, element: Element) -> Write:
+    """Return what writes translations of an element as its source is written."""
+    raw = document.raw(element.inner_begin, element.inner_end).strip()
+    # The whole text is in quotation marks: its spaces count.
     is_quoted = len(raw) > 1 and raw[0] == raw[-1] == '"' and not raw.endswith('\\"')
-    return Writer(is_quoted, _is_cdata(element))
+    return partial(_write, is_quoted, _is_cdata(element))
+
+
+def _write(is_quoted: bool, is_cdata: bool, translation: Marked) -> str:
+    """Return the XML of a translation."""
+    table = ESCAPED_IN_QUOTES if is_quoted else ESCAPED
+    if is_cdata:
+        return cdata(escaped(translation, lambda part: part.translate(table)))
+    text = escaped(translation, lambda part: escape_text(part.translate(table)))
+    if is_quoted:
+        return f'"{text}"'
+    inner = text.strip(" ")
+    begin, end = len(text) - len(text.lstrip(" ")), len(text.rstrip(" "))
+    text = "\\u0020" * begin + inner + "\\u0020" * (len(text) - max(begin, end))
+    return f"\\{text}" if text[:1] in ("@", "?") else text
 
 
 def _is_cdata(element: Element) -> bool:
     """Return whether the text of an element is a CDATA section."""
-    parts = [each for each in element.children if not isinstance(each, Text) or each.text.strip()]
-    return len(parts) == 1 and isinstance(parts[0], Text) and parts[0].is_cdata
+    parts = [
+        child
+        for child in element.children
+        if not isinstance(child, Characters) or child.text.strip()
+    ]
+    return len(parts) == 1 and isinstance(parts[0], Characters) and parts[0].is_cdata

@@ -17,10 +17,8 @@ from nmt.documents.document import (
 )
 from nmt.documents.encoding import decode
 from nmt.documents.marks.tags import with_tags
-from nmt.documents.messages.bilingual import space_before
 from nmt.documents.messages.plurals import categories_of
-from nmt.documents.xml.document import XmlDocument
-from nmt.documents.xml.file import Element, escape_text, read_xml
+from nmt.documents.xml.tree import Element, XmlDocument, escape_text, read_xml
 from nmt.errors import NmtError, shown
 
 SYNTAX = frozenset({"objc", "tags"})
@@ -133,21 +131,21 @@ def read_stringsdict(content: bytes, options: Options) -> Document:
     """
     if content.startswith(b"bplist"):
         raise NmtError("it is a binary property list; convert it with plutil -convert xml1 FILE")
-    xml = read_xml(content)
-    top = xml.root.child("dict")
-    if xml.root.name != "plist" or top is None:
+    document = read_xml(content)
+    root = document.root
+    top = root.child("dict")
+    if root.name != "plist" or top is None:
         raise NmtError(
-            f"{xml.place(xml.root.begin)}: the root is <{xml.root.name[:40]}>, but that of a"
-            " property list is <plist> with a <dict> in it"
+            f"{document.place(root.begin)}: the root is <{root.name[:40]}>, but that of a property"
+            " list is <plist> with a <dict> in it"
         )
-    document = XmlDocument(xml)
     categories = categories_of(options.target_language)
     stack: list[tuple[Element, list[str]]] = [(top, [])]
     while stack:
         dictionary, keys = stack.pop()
         pairs = [*_pairs(dictionary)]
         _add(document, pairs, keys, categories)
-        inner = [(each.value, [*keys, each.key]) for each in pairs if each.value.name == "dict"]
+        inner = [(pair.value, [*keys, pair.key]) for pair in pairs if pair.value.name == "dict"]
         stack += reversed(inner)
     return document
 
@@ -166,8 +164,8 @@ def _add(
     document: XmlDocument, pairs: list[Pair], keys: list[str], categories: tuple[str, ...]
 ) -> None:
     """Add the texts of a dictionary, and the plural forms that only the target language needs."""
-    values = {each.key: each.value.text() for each in pairs}
-    missing = [each for each in categories if each not in values and values.get(RULE) == PLURAL]
+    values = {pair.key: pair.value.text() for pair in pairs}
+    missing = [name for name in categories if name not in values and values.get(RULE) == PLURAL]
     for pair in pairs:
         text = pair.value.text()
         is_text = pair.key == FORMAT or not pair.key.startswith("NSString")
@@ -175,21 +173,20 @@ def _add(
         source = Marked(text, marks)
         if pair.value.name != "string" or not is_text or not has_words(source.without_marks()):
             continue
-        place = document.xml.place(pair.value.begin)
-        segment = Segment(source, place, key_path([*keys, pair.key]), syntax=PLURAL_SYNTAX)
+        place, context = document.place(pair.value.begin), key_path([*keys, pair.key])
+        number = document.add(Segment(source, place, context, syntax=PLURAL_SYNTAX))
         begin, end = pair.value.inner_begin, pair.value.inner_end
-        number = document.translate(begin, end, segment, _write_xml)
+        document.fill(begin, end, number, _write_xml)
         if pair.key == "other" and missing:
-            gap = space_before(document.xml, pair.key_element)
-            write = partial(_forms, missing, gap)
-            document.repeat(pair.value.end, pair.value.end, number, write)
+            gap, end = document.space_before(pair.key_element), pair.value.end
+            document.fill(end, end, number, partial(_forms, missing, gap))
 
 
 def _write_xml(translation: Marked) -> str:
-    return escaped(translation.of_format(), escape_text)
+    return escaped(translation, escape_text)
 
 
 def _forms(categories: list[str], gap: str, translation: Marked) -> str:
     """Return the same text for several plural forms."""
     text = _write_xml(translation)
-    return "".join(f"{gap}<key>{each}</key>{gap}<string>{text}</string>" for each in categories)
+    return "".join(f"{gap}<key>{name}</key>{gap}<string>{text}</string>" for name in categories)

@@ -6,12 +6,12 @@ line: spaces, tabs, bullets, and the options of a command in its help text.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import NamedTuple
 
-from nmt.decoding.translator.marked import Edit, Kind, Mark, Marked, joined
+from nmt.decoding.translator.marked import Edit, Mark, Marked, joined
 from nmt.documents.marks.never_text import with_placeholders
 from nmt.documents.texts.wrapping import width_of
 
@@ -20,6 +20,7 @@ CAPITAL_COLUMNS = 60  # likewise, if a capital follows
 MOST_MARKS = 1000  # of a text that is looked through line by line
 LINE = re.compile(r"[^\r\n]+")
 ENDS_SENTENCE = re.compile(r"[.!?:;\s]$")
+MAY_END = re.compile(r"[ \n]|\Z")  # a line
 BREAK = re.compile(r"(?<!\s)\s*\n\s*")
 # Before the words of a line: spaces, a bullet, or the options of a command and their column.
 BEFORE_WORDS = re.compile(r"\s*(?:[-*•]\s+|-{1,2}[^\W\d_][^\t\n]{0,40}?(?:\t|  )\s*)?")
@@ -34,47 +35,13 @@ class Part(NamedTuple):
     columns: int  # at which its lines are wrapped; 0: it is one line
 
 
-@dataclass(frozen=True)
-class Message:
-    """A text and its parts to translate."""
-
-    source: Marked
-    parts: tuple[Part, ...]
-
-    @classmethod
-    def of(cls, source: Marked) -> "Message":
-        """Find the parts of a text; one with very many marks is one part."""
-        if len(source.marks) > MOST_MARKS:
-            return cls(source, (Part(0, len(source.text), 0),))
-        return cls(source, tuple(part for part in parts_of(source) if has_words(source, part)))
-
-    def texts(self) -> list[Marked]:
-        """Return the parts, each on one line; a line break within a pair of marks is a mark."""
-        return [unwrapped(self.source.slice(each.begin, each.end)) for each in self.parts]
-
-    def join(self, translations: Sequence[Marked | None]) -> Marked:
-        """Return the message with a translation of each part; None leaves one as it is."""
-        pieces, end = [], 0
-        for part, translation in zip(self.parts, translations, strict=True):
-            pieces.append(self.source.slice(end, part.begin))
-            if translation is None:
-                pieces.append(self.source.slice(part.begin, part.end))
-            else:
-                pieces.append(wrapped(translation, part.columns))
-            end = part.end
-        return joined([*pieces, self.source.slice(end, len(self.source.text))])
-
-
-def has_words(source: Marked, part: Part) -> bool:
-    """Return whether a part has letters outside its marks."""
-    text = source.slice(part.begin, part.end).without_marks()
-    return any(map(str.isalpha, text)) and ONLY_OPTION.fullmatch(text) is None
-
-
-def parts_of(source: Marked) -> Iterator[Part]:
-    """Yield the parts of a text, with those that have no words."""
-    inside = depths(source)
+def find_parts(source: Marked) -> tuple[Part, ...]:
+    """Return the parts of a text that have words; one with very many marks is one part."""
+    if len(source.marks) > MOST_MARKS:
+        return (Part(0, len(source.text), 0),)
+    inside = covered(source)
     lines = list(LINE.finditer(source.text))
+    parts: list[Part] = []
     begin, columns = -1, 0
     for line, following in zip_longest(lines, lines[1:]):
         if begin < 0:
@@ -86,27 +53,23 @@ def parts_of(source: Marked) -> Iterator[Part]:
                 continue
             if any(inside[line.end() : following.start()]):
                 continue
-        yield trimmed(source, Part(begin, line.end(), columns))
+        parts.append(trimmed(source, Part(begin, line.end(), columns)))
         begin = -1
+    return tuple(part for part in parts if has_words(source, part))
 
 
-def depths(source: Marked) -> list[int]:
-    """Return how many marks and pairs of marks each character of a text is in."""
-    found = [0] * (len(source.text) + 1)
-    open_at: list[int] = []
-    for mark in source.marks:
-        spans = [(mark.begin, mark.end)]
-        if mark.kind is Kind.OPEN:
-            open_at.append(mark.begin)
-        elif mark.kind is Kind.CLOSE and open_at:
-            spans.append((open_at.pop(), mark.end))
-        for begin, end in spans:
-            found[begin] += 1
-            found[end] -= 1
-    depth = 0
-    for place, change in enumerate(found):
-        depth += change
-        found[place] = depth
+def has_words(source: Marked, part: Part) -> bool:
+    """Return whether a part has letters outside its marks."""
+    text = source.slice(part.begin, part.end).without_marks()
+    return any(map(str.isalpha, text)) and ONLY_OPTION.fullmatch(text) is None
+
+
+def covered(source: Marked) -> bytearray:
+    """Return 1 for each character of a text in a mark or a pair of marks, 0 for others."""
+    found, partners = bytearray(len(source.text)), source.partners()
+    for number, mark in enumerate(source.marks):
+        end = source.marks[partners.get(number, number)].end
+        found[mark.begin : end] = b"\1" * (end - mark.begin)
     return found
 
 
@@ -139,7 +102,7 @@ def unwrapped(text: Marked) -> Marked:
     for found in BREAK.finditer(text.text):
         line = text.text[line_begin : found.start()]
         line_begin = found.end()
-        if any(each.begin < found.end() and found.start() < each.end for each in text.marks):
+        if any(mark.begin < found.end() and found.start() < mark.end for mark in text.marks):
             continue
         following = text.text.find("\n", found.end())
         if wraps(line, found[0], text.text[found.end() : following if following >= 0 else None]):
@@ -151,24 +114,18 @@ def unwrapped(text: Marked) -> Marked:
 
 def wrapped(text: Marked, columns: int) -> Marked:
     """Return a text with line breaks in place of spaces, so that lines fit into these columns."""
-    if not columns:
-        return text
     characters = list(text.text)
     in_marks = {place for mark in text.marks for place in range(mark.begin, mark.end)}
     start = last = 0  # of the line, and of the last space that may end it
-    width = 0
-    for place, character in enumerate(text.text):
-        if character == "\n":
-            start, last, width = place + 1, place + 1, 0
-            continue
-        width += width_of(character)
-        if character == " " and place not in in_marks:
-            if width > columns + 1 and last > start:
+    for found in MAY_END.finditer(text.text):
+        place = found.start()
+        if found[0] == "\n":
+            start = last = place + 1
+        elif place not in in_marks:
+            if last > start and width_of(text.text[start:place]) > columns:
                 characters[last] = "\n"
-                start, width = last + 1, width_of(text.text[last + 1 : place + 1])
+                start = last + 1
             last = place
-    if width > columns and last > start:
-        characters[last] = "\n"
     return Marked("".join(characters), text.marks)
 
 
@@ -206,14 +163,16 @@ def taken_out(source: Marked) -> Labelled:
         begin = len(text[: found.start()].rstrip())
         accelerator = Accelerator(found[1], found[2])
         return Labelled(source.edited([Edit(begin, found.end(), "")]), accelerator)
-    ampersands = list(AMPERSAND.finditer(text)) if text.count("&") == 1 else []
-    underscores = list(UNDERSCORE.finditer(text)) if text.count("_") == 1 else []
-    places = [each for each in ampersands + underscores if not ENTITY.match(text, each.start())]
-    if any((found[1] + found[2]).isupper() for found in NAME.finditer(text)):
+    places = [
+        found.start()
+        for sign, pattern in (("&", AMPERSAND), ("_", UNDERSCORE))
+        for found in pattern.finditer(text)
+        if text.count(sign) == 1 and not ENTITY.match(text, found.start())
+    ]
+    is_name = any((found[1] + found[2]).isupper() for found in NAME.finditer(text))
+    if is_name or len(places) != 1 or in_mark(source, places[0]):
         return Labelled(source, None)
-    if len(places) != 1 or in_mark(source, places[0].start()):
-        return Labelled(source, None)
-    place = places[0].start()
+    (place,) = places
     return Labelled(
         source.edited([Edit(place, place + 1, "")]), Accelerator(text[place], text[place + 1])
     )
@@ -232,33 +191,34 @@ def put_in(translation: Marked, accelerator: Accelerator, language: str) -> Mark
         if not in_mark(translation, place):
             return translation.edited([Edit(place, place, f"({sign}{letter.upper()})")])
     free = [
-        each.start()
-        for each in BEFORE_LETTER.finditer(text)
-        if (each[0].isalpha() or each[0] == letter) and not in_mark(translation, each.start())
+        found.start()
+        for found in BEFORE_LETTER.finditer(text)
+        if (found[0].isalpha() or found[0] == letter) and not in_mark(translation, found.start())
     ]
     if not free:
         return translation
-    starts = [each for each in free if each == 0 or not text[each - 1].isalnum()]
-    same = [each for each in (*starts, *free) if text[each].casefold() == letter.casefold()]
+    starts = [place for place in free if place == 0 or not text[place - 1].isalnum()]
+    same = [place for place in (*starts, *free) if text[place].casefold() == letter.casefold()]
     place = [*same, *starts, *free][0]
     return translation.edited([Edit(place, place, sign)])
 
 
 def in_mark(text: Marked, place: int) -> bool:
     """Return whether the character at a place belongs to a mark."""
-    return any(each.begin <= place < each.end for each in text.marks)
+    return any(mark.begin <= place < mark.end for mark in text.marks)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Text:
-    """A message of a file and its segments, which are consecutive."""
+    """A message of a file and its parts, each of them a segment; these are consecutive."""
 
     source: Marked
-    message: Message
+    text: Marked  # the source without its accelerator, if that is put in again
+    parts: tuple[Part, ...]
     segments: range  # their numbers in the file
     syntax: frozenset[str]  # of its placeholders
-    accelerator: Accelerator | None = None
-    language: str = ""  # of the translations
+    accelerator: Accelerator | None
+    language: str  # of the translations
 
     @classmethod
     def of(
@@ -268,22 +228,40 @@ class Text:
 
         accelerator_language: that of the translations, if letters may have signs of accelerators.
         """
-        message, accelerator = Message.of(source), None
-        if accelerator_language is not None:
-            labelled = taken_out(source)
-            whole = Message.of(labelled.text)
-            if labelled.accelerator is not None and len(whole.parts) == 1:
-                message, accelerator = whole, labelled.accelerator
-        segments = range(first, first + len(message.parts))
-        return cls(source, message, segments, syntax, accelerator, accelerator_language or "")
+        text, accelerator, parts = source, None, find_parts(source)
+        if accelerator_language is not None and (labelled := taken_out(source)).accelerator:
+            own = find_parts(labelled.text)
+            if len(own) == 1:
+                (text, accelerator), parts = labelled, own
+        segments = range(first, first + len(parts))
+        return cls(source, text, parts, segments, syntax, accelerator, accelerator_language or "")
+
+    def texts(self) -> list[Marked]:
+        """Return the parts, each on one line; a line break within a pair of marks is a mark."""
+        return [unwrapped(self.text.slice(part.begin, part.end)) for part in self.parts]
 
     def filled(self, translated: Mapping[int, Marked]) -> Marked | None:
         """Return the message with the translations of its segments; None if it has none."""
         own = [translated.get(number) for number in self.segments]
-        if all(text is None for text in own):
+        if all(translation is None for translation in own):
             return None
-        text = self.message.join(own)
-        if self.accelerator is None:
-            return text
-        known = with_placeholders(text.of_format(), self.syntax)  # no letter of theirs
-        return put_in(known, self.accelerator, self.language)
+        text = self.join(own)
+        if self.accelerator is not None:
+            text = put_in(self.known(text.of_format()), self.accelerator, self.language)
+        return text.of_format()
+
+    def join(self, translations: Sequence[Marked | None]) -> Marked:
+        """Return the text with a translation of each part; None leaves one as it is."""
+        pieces, end = [], 0
+        for part, translation in zip(self.parts, translations, strict=True):
+            pieces.append(self.text.slice(end, part.begin))
+            new = translation or self.text.slice(part.begin, part.end)
+            if translation and part.columns:  # a line does not end within a placeholder
+                new = wrapped(self.known(new), part.columns)
+            pieces.append(new)
+            end = part.end
+        return joined([*pieces, self.text.slice(end, len(self.text.text))])
+
+    def known(self, text: Marked) -> Marked:
+        """Return a text with its placeholders: no letter of theirs gets an accelerator."""
+        return with_placeholders(text, self.syntax)

@@ -1,7 +1,6 @@
 """Know the plural forms of languages: gettext's rules and the categories of CLDR."""
 
 import re
-from collections.abc import Callable
 from functools import cache
 from gettext import c2py
 from typing import NamedTuple
@@ -24,17 +23,17 @@ class PluralRule(NamedTuple):
         """Return the rule as the value of `Plural-Forms`."""
         return f"nplurals={self.forms}; plural={self.expression};"
 
-    def form_of(self) -> Callable[[int], int]:
-        """Return a function that gives the form for a number; raises NmtError if it is no rule."""
+    def examples(self) -> list[int]:
+        """Return the form for each of EXAMPLES; raises NmtError if this is no rule."""
         shown = self.header()[:LONGEST_SHOWN]
         try:
-            form = c2py(self.expression)
-            wrong = [each for each in EXAMPLES if not 0 <= form(each) < self.forms]
+            forms = [*map(c2py(self.expression), EXAMPLES)]
         except (ValueError, ZeroDivisionError, RecursionError, OverflowError) as error:
             raise NmtError(f"the plural rule {shown!r} cannot be read") from error
-        if wrong:
-            raise NmtError(f"the plural rule {shown!r} gives {wrong[0]} the form {form(wrong[0])}")
-        return form
+        for number, form in enumerate(forms):
+            if not 0 <= form < self.forms:
+                raise NmtError(f"the plural rule {shown!r} gives {number} the form {form}")
+        return forms
 
 
 class FormsOfOne(NamedTuple):
@@ -91,14 +90,14 @@ QT_FORMS = {code: forms for forms, codes in QT_LANGUAGES.items() for code in cod
 
 def rule_of(language: str) -> PluralRule | None:
     """Return the plural rule of a language, such as "pl" or "pt_BR"; None if it is not known."""
-    return next((RULES[each] for each in keys(language) if each in RULES), None)
+    return next((RULES[code] for code in keys(language) if code in RULES), None)
 
 
 def forms_in_qt(language: str) -> int | None:
     """Return the number of forms of a message in Qt's tools; None for an unknown language."""
     rule = rule_of(language)
     in_gettext = rule.forms if rule else None
-    return next((QT_FORMS[each] for each in keys(language) if each in QT_FORMS), in_gettext)
+    return next((QT_FORMS[code] for code in keys(language) if code in QT_FORMS), in_gettext)
 
 
 def keys(language: str) -> tuple[str, str]:
@@ -118,9 +117,8 @@ def parsed(header: str) -> PluralRule | None:
 @cache
 def forms_of_one(rule: PluralRule) -> FormsOfOne:
     """Return the form that stands for the number 1 in a rule."""
-    form = rule.form_of()
-    one = form(1)
-    return FormsOfOne(one, all(form(each) != one for each in EXAMPLES if each != 1))
+    forms = rule.examples()
+    return FormsOfOne(forms[1], forms.count(forms[1]) == 1)
 
 
 DEFAULT = ("one", "other")

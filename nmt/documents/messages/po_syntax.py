@@ -1,16 +1,15 @@
 """Read and write the syntax of PO files: entries, strings and the header."""
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Edit
-from nmt.documents.messages.plurals import PluralRule, parsed
-from nmt.documents.texts.wrapping import is_wide, width_of
-from nmt.errors import NmtError
+from nmt.documents.messages.plurals import FALLBACK, FormsOfOne, forms_of_one, parsed, rule_of
+from nmt.documents.texts.wrapping import Word, is_wide, join_words, width_of, wrapped
+from nmt.errors import NmtError, shown
 
 TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<comment>\#[^\n]*)"
@@ -29,25 +28,18 @@ FOLLOWING = {
     "msgstr[]": ("msgstr[]", "msgctxt", "msgid", "domain"),
 }
 FLAGS = ("#,", "#=")
+FUZZY = "fuzzy"
 
 
-class String(NamedTuple):
-    """A string between quotation marks, as it stands there."""
-
-    begin: int  # of its first quotation mark
-    end: int  # after its last
-    raw: str
-
-
-class Comment(NamedTuple):
-    """A comment with its line break."""
+class Piece(NamedTuple):
+    """A string with its quotation marks, or a comment with its line break."""
 
     begin: int
     end: int
-    text: str  # without it
+    raw: str  # as it stands there, without quotation marks or line break
 
 
-@dataclass
+@dataclass(slots=True)
 class Statement:
     """A keyword and its strings."""
 
@@ -55,33 +47,30 @@ class Statement:
     index: int
     begin: int  # of the keyword
     line: int
-    strings: list[String] = field(default_factory=list)
+    strings: list[Piece] = field(default_factory=list)
 
     @property
     def end(self) -> int:
         """Return where the last string ends."""
         return self.strings[-1].end
 
+    def may_have_index(self) -> bool:
+        """Return whether the number of a form may follow."""
+        return self.keyword == "msgstr" and not self.strings
+
     def text(self) -> str:
         """Return the text of the strings; raises NmtError for an unknown escape."""
         try:
-            return "".join(unescaped(each.raw) for each in self.strings)
-        except UnknownEscapeError as error:
-            raise NmtError(
-                f"line {self.line}: {str(error)!r} in a string is no escape; write \\\\ for a"
-                " backslash"
-            ) from error
-
-    def lines(self) -> list[str]:
-        """Return the strings as they stand there."""
-        return [each.raw for each in self.strings]
+            return "".join(unescaped(string.raw) for string in self.strings)
+        except NmtError as error:
+            raise NmtError(f"line {self.line}: {error}") from error
 
 
-@dataclass
+@dataclass(slots=True)
 class Entry:
     """A message and its translations."""
 
-    comments: list[Comment]
+    comments: list[Piece]
     id: Statement
     context: Statement | None = None
     plural: Statement | None = None
@@ -94,7 +83,7 @@ class Entry:
 
     def flags(self) -> set[str]:
         """Return the flags of the message, such as fuzzy and c-format."""
-        lines = [each.text[2:] for each in self.comments if each.text.startswith(FLAGS)]
+        lines = [comment.raw[2:] for comment in self.comments if comment.raw.startswith(FLAGS)]
         return {flag.strip() for line in lines for flag in line.split(",")} - {""}
 
     def is_header(self) -> bool:
@@ -102,10 +91,10 @@ class Entry:
         return self.context is None and not self.id.text()
 
 
-def entries_of(text: str, first_line: int = 1) -> Iterator[Entry | None]:
+def read_entries(lines: Iterable[str]) -> Iterator[Entry | None]:
     """Yield the entries of a catalogue; None for a directive `domain`, which starts another.
 
-    first_line: the number of the text's first line, if the text is a part of a file.
+    lines: with their line feeds; an entry is yielded when the next one begins.
 
     Raises:
         NmtError: with the line, if the text is no catalogue.
@@ -113,7 +102,7 @@ def entries_of(text: str, first_line: int = 1) -> Iterator[Entry | None]:
     entry: Entry | None = None
     context: Statement | None = None
     before = ""
-    for comments, statement in statements_of(text, first_line):
+    for comments, statement in read_statements(lines):
         keyword = statement.keyword
         check_order(before, statement, entry)
         before = keyword
@@ -140,74 +129,65 @@ def entries_of(text: str, first_line: int = 1) -> Iterator[Entry | None]:
 
 def check_order(before: str, statement: Statement, entry: Entry | None) -> None:
     """Raise NmtError unless a statement may follow the one before."""
-    expected = FOLLOWING[before]
-    if statement.keyword not in expected:
-        raise NmtError(
-            f"line {statement.line}: {statement.keyword} stands where"
-            f" {' or '.join(expected[:2])} must; correct this entry or the one before"
-        )
-    if not statement.strings:
-        raise NmtError(f"line {statement.line}: {statement.keyword} has no string; add one")
-    if statement.keyword == "msgstr[]" and entry is not None:
-        count = len(entry.strings)
-        if statement.index != count:
-            raise NmtError(
-                f"line {statement.line}: msgstr[{statement.index}] stands where"
-                f" msgstr[{count}] must; number the forms from 0"
-            )
+    expected, keyword, problem = FOLLOWING[before], statement.keyword, ""
+    count = len(entry.strings) if entry else 0
+    if keyword not in expected:
+        wanted = " or ".join(expected[:2])
+        problem = f"stands where {wanted} must; correct this entry or the one before"
+    elif not statement.strings:
+        problem = "has no string; add one"
+    elif keyword == "msgstr[]" and statement.index != count:
+        keyword = f"msgstr[{statement.index}]"
+        problem = f"stands where msgstr[{count}] must; number the forms from 0"
+    if problem:
+        raise NmtError(f"line {statement.line}: {keyword} {problem}")
 
 
-def statements_of(text: str, first_line: int) -> Iterator[tuple[list[Comment], Statement]]:
+def read_statements(lines: Iterable[str]) -> Iterator[tuple[list[Piece], Statement]]:
     """Yield the statements of a catalogue, each with the comments before it."""
-    line_begins = [0, *(found.end() for found in re.finditer("\n", text))]
-    comments: list[Comment] = []
+    comments: list[Piece] = []
     statement: Statement | None = None
-    before_statement: list[Comment] = []
-    end = 0
-    while end < len(text):
-        found = TOKEN.match(text, end)
-        line = bisect_right(line_begins, end) + first_line - 1
-        if found is None:
-            raise NmtError(unreadable(text, end, line))
-        begin, end = found.span()
-        kind, raw = found.lastgroup, found[0]
-        if kind == "comment":
-            whole = end + 1 if text.startswith("\n", end) else end
-            comments.append(Comment(begin, whole, raw.rstrip("\r")))
-            if raw.startswith("#~"):  # its flags are not those of the entry that follows
-                comments.clear()
-        elif kind == "keyword":
-            if statement is not None:
-                yield before_statement, statement
-            statement, before_statement = Statement(raw, -1, begin, line), comments
-            comments = []
-        elif kind in ("index", "string"):
-            if statement is None or (kind == "index" and not may_have_index(statement)):
+    before_statement: list[Piece] = []
+    offset = 0  # of the line
+    for number, line in enumerate(lines, 1):
+        end = 0
+        while end < len(line):
+            found = TOKEN.match(line, end)
+            if found is None:
+                raise NmtError(f"line {number}: {unreadable(line[end:])}")
+            begin, end = found.span()
+            kind, raw = found.lastgroup, found[0]
+            if kind == "comment":
+                comments.append(Piece(offset + begin, offset + len(line), raw.rstrip("\r")))
+                if raw.startswith("#~"):  # its flags are not those of the entry that follows
+                    comments.clear()
+            elif kind == "keyword":
+                if statement is not None:
+                    yield before_statement, statement
+                statement = Statement(raw, -1, offset + begin, number)
+                before_statement, comments = comments, []
+            elif kind == "string" and statement is not None:
+                statement.strings.append(Piece(offset + begin, offset + end, raw[1:-1]))
+            elif kind == "index" and statement and statement.may_have_index():
+                statement.keyword, statement.index = "msgstr[]", int(raw[1:-1])
+            elif kind != "space":
                 raise NmtError(
-                    f"line {line}: {raw[:20]} stands where a keyword such as msgid must;"
+                    f"line {number}: {raw[:20]} stands where a keyword such as msgid must;"
                     " correct the entry"
                 )
-            if kind == "string":
-                statement.strings.append(String(begin, end, raw[1:-1]))
-            else:
-                statement.keyword, statement.index = "msgstr[]", int(raw[1:-1])
+        offset += len(line)
     if statement is not None:
         yield before_statement, statement
 
 
-def may_have_index(statement: Statement) -> bool:
-    """Return whether the number of a form may follow."""
-    return statement.keyword == "msgstr" and not statement.strings
-
-
-def unreadable(text: str, begin: int, line: int) -> str:
-    """Return what is wrong where no token begins."""
-    if text[begin] == '"':
-        return f"line {line}: the string does not end on its line; close it with a quotation mark"
-    word = re.match(r"\S{1,20}", text[begin : begin + 20])
+def unreadable(rest: str) -> str:
+    """Return what is wrong with the rest of a line in which no token begins."""
+    if rest.startswith('"'):
+        return "the string does not end on its line; close it with a quotation mark"
+    word = re.match(r"\S{1,20}", rest)
     return (
-        f"line {line}: {word[0] if word else text[begin]!r} is no part of a catalogue; write"
-        " msgid, msgstr or a comment"
+        f"{word[0] if word else rest[0]!r} is no part of a catalogue; write msgid, msgstr or a"
+        " comment"
     )
 
 
@@ -217,20 +197,16 @@ SHORT_ESCAPES = {
     **{"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"},
     **{'"': '"', "\\": "\\"},
 }
-ESCAPED = {value: f"\\{key}" for key, value in SHORT_ESCAPES.items()}
+ESCAPED = str.maketrans({value: f"\\{key}" for key, value in SHORT_ESCAPES.items()})
 ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,8})|(.))", re.DOTALL)
-TO_ESCAPE = re.compile(r'[\a\b\f\n\r\t\v"\\]')
+LINE = re.compile(r"[^\n]*\n|[^\n]+")
 # Where a line may end: after spaces, and beside a wide character unless a mark of punctuation
 # follows it.
-WORD = re.compile(r"[^ ]* *")
-
-
-class UnknownEscapeError(ValueError):
-    """A backslash stands before a character that it does not escape."""
+WORD = re.compile(r"[^ ]+ *| +")
 
 
 def unescaped(text: str) -> str:
-    """Return the text of a string; raises UnknownEscapeError."""
+    """Return the text of a string; raises NmtError for an unknown escape."""
     return ESCAPE.sub(character_of, text) if "\\" in text else text
 
 
@@ -240,13 +216,13 @@ def character_of(found: re.Match[str]) -> str:
     if letter is None:
         return chr((int(octal, 8) if octal else int(hexadecimal, 16)) & 0xFF)
     if letter not in SHORT_ESCAPES:
-        raise UnknownEscapeError(found[0])
+        raise NmtError(f"{found[0]!r} in a string is no escape; write \\\\ for a backslash")
     return SHORT_ESCAPES[letter]
 
 
 def escaped(text: str) -> str:
     """Return a text as it is written between quotation marks."""
-    return TO_ESCAPE.sub(lambda found: ESCAPED[found[0]], text)
+    return text.translate(ESCAPED)
 
 
 def written(keyword: str, text: str, columns: int, line_end: str = "\n") -> str:
@@ -254,46 +230,24 @@ def written(keyword: str, text: str, columns: int, line_end: str = "\n") -> str:
 
     columns: 0 breaks no long lines.
     """
-    lines = lines_of(text)
+    lines = [escaped(line) for line in LINE.findall(text)] or [""]
     if len(lines) == 1 and (not columns or width_of(f'{keyword} "{lines[0]}"') <= columns):
         return f'{keyword} "{lines[0]}"'
-    broken = [each for line in lines for each in pieces(line, columns)]
-    return line_end.join([f'{keyword} ""', *(f'"{each}"' for each in broken)])
+    if columns:
+        columns -= len('""')
+        lines = [join_words(part) for line in lines for part in wrapped([*words(line)], columns)]
+    return line_end.join([f'{keyword} ""', *(f'"{line}"' for line in lines)])
 
 
-def lines_of(text: str) -> list[str]:
-    """Return the lines of a text, escaped, each with its line break."""
-    return [escaped(each) for each in re.findall(r"[^\n]*\n|[^\n]+", text)] or [""]
-
-
-def pieces(line: str, columns: int) -> Iterator[str]:
-    """Break an escaped line into pieces of so many columns with their quotation marks."""
-    if not columns:
-        yield line
-        return
-    piece, width = "", 2
-    for word in words(line):
-        if piece and width + width_of(word) > columns:
-            yield piece
-            piece, width = "", 2
-        piece += word
-        width += width_of(word)
-    yield piece
-
-
-def words(line: str) -> Iterator[str]:
+def words(line: str) -> Iterator[Word]:
     """Yield the parts of a line that are not broken, each with the spaces after it."""
-    for word in WORD.findall(line):
-        if word.isascii():
-            if word:
-                yield word
-            continue
+    for text in WORD.findall(line):
         begin = 0
-        for place in range(1, len(word)):
-            if is_wide(word[place - 1]) and word[place].isalnum():
-                yield word[begin:place]
+        for place in range(1, 0 if text.isascii() else len(text)):
+            if is_wide(text[place - 1]) and text[place].isalnum():
+                yield Word(text[begin:place], width_of(text[begin:place]), has_space=False)
                 begin = place
-        yield word[begin:]
+        yield Word(text[begin:], width_of(text[begin:]), has_space=False)
 
 
 def columns_of(strings: Iterable[Sequence[str]]) -> int:
@@ -306,7 +260,9 @@ def columns_of(strings: Iterable[Sequence[str]]) -> int:
         for line, following in pairwise(lines):
             if line and not line.endswith("\\n"):
                 longest = max(longest, width_of(line) + 2)
-                fits = min(fits, width_of(line) + 1 + width_of(WORD.findall(following)[0]))
+                fits = min(
+                    fits, width_of(line) + 1 + width_of("".join(WORD.findall(following)[:1]))
+                )
         if any(" " in line.strip() and width_of(line) > TOO_LONG for line in lines):
             return 0
     return min(COLUMNS, max(fits, longest)) if longest else COLUMNS
@@ -330,61 +286,87 @@ def declared_charset(content: bytes) -> str:
     return "" if name == TEMPLATE_CHARSET else name
 
 
+def header_fields(header: Entry | None) -> dict[str, str]:
+    """Return the fields of a header by their names in small letters; None: there is no header."""
+    lines = header.strings[0].text().split("\n") if header else []
+    fields = (line.partition(":") for line in lines)
+    return {name.strip().lower(): value.strip() for name, _, value in fields}
+
+
 class Header:
-    """The header of a catalogue, or of a domain in it."""
+    """The header of a catalogue, or of a domain in it, with the plural rule of its messages."""
 
-    def __init__(self, entry: Entry | None) -> None:
-        """Read the fields of a header; None: there is none."""
+    def __init__(self, entry: Entry | None, language: str) -> None:
+        """Read a header; None: there is none. Raises NmtError if it states what is no plural rule.
+
+        language: of the translations; its rule counts if the header has none.
+        """
         self.entry = entry
-        self.text = entry.strings[0].text() if entry else ""
-        lines = [each.partition(":") for each in self.text.split("\n")]
-        self.fields = {name.strip().lower(): value.strip() for name, _, value in lines}
-
-    def rule(self) -> PluralRule | None:
-        """Return the plural rule of the header, None if it has none."""
-        return parsed(self.fields.get("plural-forms", ""))
-
-    def filled(self, language: str, rule: PluralRule | None) -> dict[str, str]:
-        """Return the fields that are empty or those of a template, with their new values."""
-        new = {}
+        self.fields = header_fields(entry)
+        self.place = f"line {entry.id.line if entry else 1}"
+        stated = self.fields.get("plural-forms", "")
+        own = parsed(stated)
+        if stated and own is None and not TEMPLATE_PLURALS.search(stated):
+            raise NmtError(
+                f"{self.place}: Plural-Forms {shown(stated)} is no plural rule; correct it, or"
+                " remove the line to get the rule of the language"
+            )
+        known = own or rule_of(language)
+        self.is_known = known is not None
+        self.rule = known or FALLBACK
+        self.new: dict[str, str] = {}  # values of fields that are empty or those of a template
         if language and not self.fields.get("language"):
-            new["Language"] = language
-        if rule is not None and self.rule() is None:
-            new["Plural-Forms"] = rule.header()
+            self.new["Language"] = language
+        if own is None:
+            self.new["Plural-Forms"] = self.rule.header()
         content_type = self.fields.get("content-type", "")
         if content_type.endswith(f"charset={TEMPLATE_CHARSET}"):
-            new["Content-Type"] = content_type.replace(TEMPLATE_CHARSET, "UTF-8")
-        return new
+            self.new["Content-Type"] = content_type.replace(TEMPLATE_CHARSET, "UTF-8")
 
-    def edits(self, new: dict[str, str], line_end: str) -> list[Edit]:
-        """Return the changes of the text that write new values of fields."""
-        if self.entry is None or not new:
-            return []
+    def one(self) -> FormsOfOne:
+        """Return the form for the number 1; raises NmtError if the header's rule is none."""
+        try:
+            return forms_of_one(self.rule)
+        except NmtError as error:
+            raise NmtError(f"{self.place}: {error}; correct Plural-Forms") from error
+
+    def edits(self, first: Entry, line_end: str) -> list[Edit]:
+        """Return the changes that fill in the header, or add one before the first message."""
+        if self.entry is None:
+            place = min((comment.begin for comment in first.comments), default=first.begin)
+            text = written("msgstr", with_fields(NEW_HEADER, self.new), 0, line_end)
+            return [Edit(place, place, f'msgid ""{line_end}{text}{line_end}{line_end}')]
         statement = self.entry.strings[0]
-        missing = dict(new)
-        edits = []
+        text, missing, edits = statement.text(), dict(self.new), list[Edit]()
         for string in statement.strings:
             line = unescaped(string.raw)
-            name = next((each for each in missing if names(line, each)), None)
+            name = next((name for name in missing if names(line, name)), None)
             if name is not None and line.count("\n") == 1 and line.endswith("\n"):
                 value = missing.pop(name)
                 edits.append(Edit(string.begin, string.end, f'"{name}: {value}\\n"'))
-        if any(names(line, name) for line in self.text.split("\n") for name in missing):
-            return [Edit(statement.begin, statement.end, self.whole(new, line_end))]
-        added = "".join(f'{line_end}"{name}: {value}\\n"' for name, value in missing.items())
-        if added and statement.text() and not statement.text().endswith("\n"):
-            return [Edit(statement.begin, statement.end, self.whole(new, line_end))]
-        return [*edits, Edit(statement.end, statement.end, added)] if added else edits
+        is_odd = text[-1:] not in ("", "\n") or any(
+            names(line, name) for line in text.split("\n") for name in missing
+        )
+        if missing and is_odd:
+            text = written("msgstr", with_fields(text, self.new), 0, line_end)
+            edits = [Edit(statement.begin, statement.end, text)]
+        elif missing:
+            added = "".join(f'{line_end}"{name}: {value}\\n"' for name, value in missing.items())
+            edits.append(Edit(statement.end, statement.end, added))
+        return [*edits, *without_fuzzy(self.entry, line_end)]
 
-    def whole(self, new: dict[str, str], line_end: str) -> str:
-        """Return the header's text, written again with new values of fields."""
-        return written("msgstr", with_fields(self.text, new), 0, line_end)
 
+def without_fuzzy(header: Entry, line_end: str) -> Iterator[Edit]:
+    """Yield the changes that remove the flag fuzzy of a template's header.
 
-def new_header(new: dict[str, str], line_end: str) -> str:
-    """Return a header for a catalogue that has none, with a blank line after it."""
-    text = written("msgstr", with_fields(NEW_HEADER, new), 0, line_end)
-    return f'msgid ""{line_end}{text}{line_end}{line_end}'
+    A compiled catalogue would have no header with it.
+    """
+    for comment in header.comments:
+        if comment.raw.startswith(FLAGS[0]) and FUZZY in comment.raw:
+            flags = [flag.strip() for flag in comment.raw[len(FLAGS[0]) :].split(",")]
+            kept = ", ".join(flag for flag in flags if flag and flag != FUZZY)
+            line = f"{FLAGS[0]} {kept}{line_end}" if kept else ""
+            yield Edit(comment.begin, comment.end, line)
 
 
 def names(line: str, name: str) -> bool:
@@ -394,11 +376,11 @@ def names(line: str, name: str) -> bool:
 
 def with_fields(text: str, new: dict[str, str]) -> str:
     """Return the text of a header with new values of fields, each on its line."""
-    lines = [each for each in text.split("\n") if each]
+    lines = [line for line in text.split("\n") if line]
     for name, value in new.items():
         field = f"{name}: {value}"
-        if any(names(each, name) for each in lines):
-            lines = [field if names(each, name) else each for each in lines]
+        if any(names(line, name) for line in lines):
+            lines = [field if names(line, name) else line for line in lines]
         else:
             lines.append(field)
-    return "".join(f"{each}\n" for each in lines)
+    return "".join(f"{line}\n" for line in lines)

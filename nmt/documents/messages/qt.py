@@ -4,22 +4,13 @@ The format is that of Qt's "TS file format" 2.1. A `.ts` file may also be TypeSc
 which is refused.
 """
 
-from collections.abc import Sequence
+from functools import partial
 
-from nmt.documents.document import Document, Options
-from nmt.documents.messages.bilingual import (
-    BilingualDocument,
-    Code,
-    Role,
-    Slots,
-    Target,
-    content_edit,
-    marked,
-    space_before,
-    wrong_language,
-)
+from nmt.documents.document import Document, Options, Own
+from nmt.documents.messages.bilingual import WHOLE, marked, state_language, write_text
+from nmt.documents.messages.message import Text
 from nmt.documents.messages.plurals import forms_in_qt
-from nmt.documents.xml.file import Edit, Element, XmlFile, escape_text, read_xml
+from nmt.documents.xml.tree import Element, XmlDocument, escape_text, read_xml
 from nmt.errors import NmtError
 
 SYNTAX = frozenset({"qt", "tags"})
@@ -36,104 +27,72 @@ def read(content: bytes, options: Options) -> Document:
             "this is not a file of Qt Linguist, because it is not XML; leave out .ts files that are"
             " TypeScript or videos"
         )
-    xml = read_xml(content)
-    root = xml.root
+    document = read_xml(content)
+    root = document.root
     if root.name != "TS":
-        raise NmtError(
-            f"{xml.place(root.begin)}: the root is <{root.name[:40]}>, but that of a file of Qt"
-            " Linguist is <TS>; name the right format with --format"
-        )
-    reader = Reader(xml, options)
+        raise document.wrong_root(root.name, "a file of Qt Linguist", "TS")
+    document.is_bilingual = True
+    state_language(document, root, "language", options.target_language)
     for context in root.all("TS", "context"):
         name = context.child("name")
         for message in context.elements("message"):
-            reader.add(message, name.text() if name else "")
-    return reader.document
+            if needs_translation(message, options):
+                add(document, options, message, name.text() if name else "")
+    return document
 
 
-class Reader:
-    """Collect the messages of a file."""
-
-    def __init__(self, xml: XmlFile, options: Options) -> None:
-        self.xml = xml
-        self.options = options
-        self.document = BilingualDocument(xml, Slots(options), escape)
-        stated = xml.root.attributes.get("language", "")
-        self.language = stated or options.target_language
-        place = xml.place(xml.root.begin)
-        self.document.findings += wrong_language(stated, options.target_language, place)
-        self.following: tuple[Edit, ...] = ()
-        if self.language != stated:
-            edit = xml.set_attribute(xml.root, "language", "language", self.language)
-            self.following = (edit,)
-
-    def add(self, message: Element, context: str) -> None:
-        """Add a message, if it needs a translation."""
-        source, translation = message.child("source"), message.child("translation")
-        if source is None or not self.needs_translation(translation):
-            return
-        comment = message.child("comment")
-        context = "\n".join(filter(None, (context, comment.text() if comment else "")))
-        text = marked(self.xml, source, code_of)
-        slot = self.document.slots.add(text, self.xml.place(source.begin), context, SYNTAX)
-        is_plural = message.attributes.get("numerus") == "yes"
-        texts = ((slot,),) * (self.forms(translation) if is_plural else 1)
-
-        def edits(contents: Sequence[str]) -> list[Edit]:
-            return self.edits(message, source, translation, contents, is_plural)
-
-        self.document.targets.append(Target(texts, edits, self.following))
-
-    def needs_translation(self, translation: Element | None) -> bool:
-        """Return whether a translation is to be written: it is unfinished, or all are wanted."""
-        if translation is None:
-            return True
-        kind = translation.attributes.get("type", "")
-        if kind in NOT_IN_USE or any(translation.all("lengthvariant")):
-            return False
-        return kind == UNFINISHED or self.options.translates_all
-
-    def forms(self, translation: Element | None) -> int:
-        """Return how many plural forms a message has."""
-        present = len(list(translation.elements("numerusform"))) if translation else 0
-        return forms_in_qt(self.language) or present or FEW_FORMS
-
-    def edits(
-        self,
-        message: Element,
-        source: Element,
-        translation: Element | None,
-        contents: Sequence[str],
-        is_plural: bool,
-    ) -> list[Edit]:
-        """Return the edits that write a translation, or its plural forms, as unfinished."""
-        before = space_before(self.xml, source)
-        deeper = f"{before}    " if before else ""
-        if translation is None:
-            content = forms_xml(contents, deeper, before) if is_plural else contents[0]
-            written = f'{before}<translation type="{UNFINISHED}">{content}</translation>'
-            last = [*message.elements()][-1]
-            return [Edit(last.end, last.end, written)]
-        content = contents[0]
-        if is_plural:
-            form = translation.child("numerusform")
-            gap = space_before(self.xml, form) if form else deeper
-            content = forms_xml(contents, gap, space_before(self.xml, translation))
-        edits = [content_edit(self.xml, translation, content)]
-        if translation.attributes.get("type") != UNFINISHED:
-            edits.append(self.xml.set_attribute(translation, "type", "type", UNFINISHED))
-        return edits
+def needs_translation(message: Element, options: Options) -> bool:
+    """Return whether a translation is to be written: it is unfinished, or all are wanted."""
+    translation = message.child("translation")
+    if translation is None:
+        return True
+    kind = translation.attributes.get("type", "")
+    if kind in NOT_IN_USE or any(translation.all("lengthvariant")):
+        return False
+    return kind == UNFINISHED or options.translates_all
 
 
-def forms_xml(contents: Sequence[str], gap: str, end: str) -> str:
+def add(document: XmlDocument, options: Options, message: Element, context: str) -> None:
+    """Add a message, whose translation, or its plural forms, stays unfinished."""
+    source, translation = message.child("source"), message.child("translation")
+    if source is None:
+        return
+    comment = message.child("comment")
+    text = document.add_text(
+        marked(document, source, lambda _: WHOLE),  # such as <byte value="x1b"/>
+        document.place(source.begin),
+        "\n".join(filter(None, (context, comment.text() if comment else ""))),
+        SYNTAX,
+        accelerator_language=options.target_language,
+    )
+    if not text.segments:
+        return
+    before = document.space_before(source)
+    gap, end = f"{before}    " if before else "", before
+    form = translation.child("numerusform") if translation else None
+    if translation is not None:
+        gap = document.space_before(form) if form else gap
+        end = document.space_before(translation)
+    write = partial(write_text, text, escape=escape)
+    if message.attributes.get("numerus") == "yes":
+        present = len([*translation.elements("numerusform")]) if translation else 0
+        language = document.root.attributes.get("language") or options.target_language
+        forms = forms_in_qt(language) or present or FEW_FORMS
+        write = partial(write_forms, text, forms, gap, end)
+    if translation is None:
+        last = [*message.elements()][-1].end
+        begin = f'{before}<translation type="{UNFINISHED}">'
+        document.change(last, last, text.segments, lambda own: f"{begin}{write(own)}</translation>")
+        return
+    document.change_content(translation, text.segments, write)
+    if translation.attributes.get("type") != UNFINISHED:
+        document.set_attribute(translation, "type", UNFINISHED, text.segments)
+
+
+def write_forms(text: Text, forms: int, gap: str, end: str, own: Own) -> str:
     """Return plural forms, each after a gap, and the white space after the last."""
-    forms = "".join(f"{gap}<numerusform>{each}</numerusform>" for each in contents)
-    return forms + (end if gap else "")
-
-
-def code_of(element: Element) -> Code:
-    """Return the role of an element in a text, such as `<byte value="x1b"/>`."""
-    return Code(Role.WHOLE)
+    form = f"{gap}<numerusform>{write_text(text, own, escape)}</numerusform>"
+    return form * forms + (end if gap else "")
 
 
 def escape(text: str) -> str:

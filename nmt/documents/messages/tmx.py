@@ -4,27 +4,17 @@ https://www.gala-global.org/tmx-14b.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.documents.document import Document, Options
-from nmt.documents.messages.bilingual import (
-    BilingualDocument,
-    Code,
-    Role,
-    Slots,
-    Target,
-    content_edit,
-    marked,
-    space_before,
-)
-from nmt.documents.xml.file import (
+from nmt.documents.messages.bilingual import PAIR, Code, marked, write_text
+from nmt.documents.xml.tree import (
     FORBIDDEN,
-    Edit,
     Element,
-    XmlFile,
+    XmlDocument,
     escape_attribute,
     escape_text,
     read_xml,
@@ -34,7 +24,8 @@ from nmt.errors import NmtError
 from nmt.system.atomic import atomic_path
 from nmt.text.languages import primary
 
-LANGUAGE_NAMES = ("xml:lang", "lang")  # TMX 1.4 and 1.1
+# In TMX 1.4, with and without its namespace, and in 1.1.
+LANGUAGE_NAMES = ("xml:lang", "{http://www.w3.org/XML/1998/namespace}lang", "lang")
 KINDS = {"ph": Kind.ALONE, "ut": Kind.ALONE, "bpt": Kind.OPEN, "ept": Kind.CLOSE}
 POSITIONS = {"begin": Kind.OPEN, "end": Kind.CLOSE}  # of <it>, whose partner is elsewhere
 CONTEXT = "x-context"  # the type of the property that tells equal texts apart
@@ -74,25 +65,33 @@ def read_units(path: Path, source_language: str, target_language: str) -> Iterat
 def unit_of(node: Node, source_language: str, target_language: str) -> Unit | None:
     """Return a unit in two languages; None if one of them is missing or empty."""
     variants = [*node.named("tuv")]
-    languages = [source_language, target_language]
-    found: list[Node | None] = [None, None]
-    for side in sorted((0, 1), key=lambda side: not languages[side]):  # the known one first
-        left = [each for each in variants if all(each is not other for other in found)]
-        place = variant_in([language_of(each.attributes) for each in left], languages[side])
-        found[side] = None if place is None else left[place]
-    source, target = found
-    if source is None or target is None:
-        return None
-    source_text, target_text = (
-        next(map(marked_of, each.named("seg")), Marked("")) for each in (source, target)
+    languages = [language_of(variant.attributes) for variant in variants]
+    source, target = (
+        Marked("")
+        if place is None
+        else next(map(marked_of, variants[place].named("seg")), Marked(""))
+        for place in find_places(languages, (source_language, target_language))
     )
-    if not source_text.text.strip() or not target_text.text.strip():
+    if not source.text.strip() or not target.text.strip():
         return None
     contexts = (
-        each.text() for each in node.named("prop") if each.attributes.get("type") == CONTEXT
+        prop.text() for prop in node.named("prop") if prop.attributes.get("type") == CONTEXT
     )
-    notes = (each.text() for each in node.named("note"))
-    return Unit(source_text, target_text, next(contexts, ""), next(notes, ""))
+    notes = (note.text() for note in node.named("note"))
+    return Unit(source, target, next(contexts, ""), next(notes, ""))
+
+
+def find_places(languages: Sequence[str], wanted: tuple[str, str]) -> list[int | None]:
+    """Return which texts are in two languages, of which "" is that of the first that remains.
+
+    languages: of the texts, as `language_of` gives them.
+    """
+    found: list[int | None] = [None, None]
+    for side in sorted((0, 1), key=lambda side: not wanted[side]):  # a known one first
+        left = [place for place in range(len(languages)) if place not in found]
+        place = variant_in([languages[place] for place in left], wanted[side])
+        found[side] = None if place is None else left[place]
+    return found
 
 
 def variant_in(languages: Sequence[str], language: str) -> int | None:
@@ -133,7 +132,8 @@ def marked_of(seg: Node) -> Marked:
         if isinstance(part, str):
             text = part
         elif part.name in KINDS or part.name == "it":
-            text = part.text() or shown(part)
+            number = part.attributes.get("x") or part.attributes.get("i", "")
+            text = part.text() or f"{{{part.name}{number}}}"
             kind = KINDS.get(part.name) or POSITIONS.get(part.attributes.get("pos", ""), Kind.ALONE)
             is_text = part.attributes.get("type") == TEXT
             marks.append(Mark(length, length + len(text), kind, is_text))
@@ -143,12 +143,6 @@ def marked_of(seg: Node) -> Marked:
         texts.append(text)
         length += len(text)
     return Marked("".join(texts), tuple(marks))
-
-
-def shown(node: Node) -> str:
-    """Return how a text shows a mark without content."""
-    number = node.attributes.get("x") or node.attributes.get("i", "")
-    return f"{{{node.name}{number}}}"
 
 
 UNKNOWN = "und"  # the code of a language that is not known
@@ -161,31 +155,23 @@ def write_units(
 
     Units with characters that XML cannot hold are left out.
     """
+    from nmt import __version__
+
     source, target = source_language or UNKNOWN, target_language or UNKNOWN
     with atomic_path(path) as partial, partial.open("w", encoding="utf-8") as file:
         file.write(
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             '<!DOCTYPE tmx SYSTEM "tmx14.dtd">\n'
             '<tmx version="1.4">\n'
-            f'<header creationtool="nmt" creationtoolversion="{version()}" segtype="block"'
+            f'<header creationtool="nmt" creationtoolversion="{__version__}" segtype="block"'
             f' o-tmf="nmt" adminlang="en" srclang="{escape_attribute(source)}"'
             ' datatype="plaintext"/>\n<body>\n'
         )
-        file.writelines(written(unit, source, target) for unit in units if is_writable(unit))
+        for unit in units:
+            texts = (unit.source.text, unit.target.text, unit.context, unit.origin)
+            if not any(map(FORBIDDEN.search, texts)):
+                file.write(written(unit, source, target))
         file.write("</body>\n</tmx>\n")
-
-
-def version() -> str:
-    """Return the version of this program."""
-    from nmt import __version__
-
-    return __version__
-
-
-def is_writable(unit: Unit) -> bool:
-    """Return whether XML can hold all characters of a unit."""
-    texts = (unit.source.text, unit.target.text, unit.context, unit.origin)
-    return not any(map(FORBIDDEN.search, texts))
 
 
 def written(unit: Unit, source_language: str, target_language: str) -> str:
@@ -232,68 +218,56 @@ def seg(text: Marked, numbers: dict[str, int]) -> str:
     return "".join(parts)
 
 
-LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
-
-
 def read(content: bytes, options: Options) -> Document:
     """Return the document of a TMX file; its source is in the language of the model, or its own."""
-    xml = read_xml(content)
-    if xml.root.name != "tmx":
-        raise NmtError(
-            f"{xml.place(xml.root.begin)}: the root is <{xml.root.name[:40]}>, but that of TMX is"
-            " <tmx>; name the right format with --format"
-        )
-    document = BilingualDocument(xml, Slots(options), escape_text)
-    header = xml.root.child("header")
+    document = read_xml(content)
+    root = document.root
+    if root.name != "tmx":
+        raise document.wrong_root(root.name, "TMX", "tmx")
+    document.is_bilingual = True
+    header = root.child("header")
     own = header.attributes.get("srclang", "") if header is not None else ""
     source_language = options.source_language or ("" if own == "*all*" else own)
-    for unit in xml.root.all("tu"):
-        add_unit(document, xml, unit, source_language)
+    for unit in root.all("tu"):
+        add_unit(document, options, unit, source_language)
     return document
 
 
-def add_unit(
-    document: BilingualDocument, xml: XmlFile, unit: Element, source_language: str
-) -> None:
+def add_unit(document: XmlDocument, options: Options, unit: Element, source_language: str) -> None:
     """Add a unit, if it needs a translation."""
-    options = document.slots.options
-    variants = [each for each in unit.elements("tuv") if each.child("seg") is not None]
-    languages = [language_in(each) for each in variants]
-    source_place = variant_in(languages, source_language)
-    if source_place is None:
+    segs = {variant: seg for variant in unit.elements("tuv") if (seg := variant.child("seg"))}
+    variants = [*segs]
+    languages = [language_of(variant.attributes) for variant in variants]
+    place = variant_in(languages, source_language)
+    if place is None:
         return
-    others = [place for place in range(len(variants)) if place != source_place]
+    source = variants.pop(place)
     language = options.target_language
-    found = variant_in([languages[place] for place in others], language) if language else None
-    source = variants[source_place].child("seg")
-    target = variants[others[found]].child("seg") if found is not None else None
-    if source is None or (target and target.text().strip() and not options.translates_all):
+    del languages[place]
+    found = variant_in(languages, language) if language else None
+    target = None if found is None else segs[variants[found]]
+    if target and target.text().strip() and not options.translates_all:
         return
     contexts = (
-        each.text() for each in unit.elements("prop") if each.attributes.get("type") == CONTEXT
+        prop.text() for prop in unit.elements("prop") if prop.attributes.get("type") == CONTEXT
     )
-    context = next(contexts, unit.attributes.get("tuid", ""))
-    slot = document.slots.add(marked(xml, source, code_of), xml.place(source.begin), context)
-
-    def edits(contents: Sequence[str]) -> list[Edit]:
-        if target is not None:
-            return [content_edit(xml, target, contents[0])]
-        space = space_before(xml, variants[source_place])
-        code = escape_attribute(language or UNKNOWN)
-        text = f'{space}<tuv xml:lang="{code}"><seg>{contents[0]}</seg></tuv>'
-        return [Edit(variants[-1].end, variants[-1].end, text)]
-
-    document.targets.append(Target(((slot,),), edits))
-
-
-def language_in(variant: Element) -> str:
-    """Return the language of a text of a unit, in small letters."""
-    return normal(variant.attributes.get(LANGUAGE, variant.attributes.get("lang", "")))
+    text = document.add_text(
+        marked(document, segs[source], code),
+        document.place(segs[source].begin),
+        next(contexts, unit.attributes.get("tuid", "")),
+        accelerator_language=language,
+    )
+    write = partial(write_text, text)
+    if target is not None:
+        document.change_content(target, text.segments, write)
+        return
+    begin = f'<tuv xml:lang="{escape_attribute(language or UNKNOWN)}"><seg>'
+    begin, last = document.space_before(source) + begin, [*segs][-1].end
+    document.change(last, last, text.segments, lambda own: f"{begin}{write(own)}</seg></tuv>")
 
 
-def code_of(element: Element) -> Code:
-    """Return the role of an inline element."""
+def code(element: Element) -> Code:
+    """Return what an inline element is."""
+    kinds = {"bpt": Kind.OPEN, "ept": Kind.CLOSE}
     key = element.attributes.get("i", "")
-    roles = {"hi": Role.PAIR, "bpt": Role.BEGIN, "ept": Role.END}
-    role = roles.get(element.name, Role.WHOLE)
-    return Code(role, "hi" if role is Role.PAIR else key)
+    return PAIR if element.name == "hi" else Code(kinds.get(element.name, Kind.ALONE), key)

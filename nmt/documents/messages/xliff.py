@@ -3,25 +3,22 @@
 The formats are OASIS standards. Inline codes are marks: they stand in the target as in the source.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import partial
 
-from nmt.documents.document import Document, Options
+from nmt.decoding.translator.marked import Kind
+from nmt.documents.document import Document, Options, Own
 from nmt.documents.marks.icu import HEAD
 from nmt.documents.messages.bilingual import (
-    BilingualDocument,
+    PAIR,
+    WHOLE,
     Code,
-    Role,
-    Slot,
-    Slots,
-    Target,
-    content_edit,
     marked,
-    prefix_of,
-    space_before,
-    wrong_language,
+    state_language,
+    write_text,
 )
-from nmt.documents.xml.file import Edit, Element, XmlFile, escape_text, read_xml
-from nmt.errors import NmtError
+from nmt.documents.messages.message import Text
+from nmt.documents.xml.tree import Element, XmlDocument, read_xml
 
 NAMESPACE = "urn:oasis:names:tc:xliff:document:"
 SPACE = "{http://www.w3.org/XML/1998/namespace}space"
@@ -41,94 +38,74 @@ KEYS = ("rid", "startRef", "id")  # what a BEGIN and its END have in common
 
 def read(content: bytes, options: Options) -> Document:
     """Return the document of an XLIFF file."""
-    xml = read_xml(content)
-    root = xml.root
-    if local(root) != "xliff":
-        raise NmtError(
-            f"{xml.place(root.begin)}: the root is <{local(root)[:40]}>, but that of XLIFF is"
-            " <xliff>; name the right format with --format"
-        )
-    version = root.attributes.get("version", "")
-    reader = Reader(xml, options, is_new=version.startswith("2"), is_1_2=version == "1.2")
-    reader.read(root)
-    return reader.document
+    document = read_xml(content)
+    if local(document.root) != "xliff":
+        raise document.wrong_root(local(document.root), "XLIFF", "xliff")
+    document.is_bilingual = True
+    version = document.root.attributes.get("version", "")
+    Reader(document, options, version).read(document.root)
+    return document
 
 
 class Reader:
-    """Collect the units of a file."""
+    """Adds the units of a file to its document."""
 
-    def __init__(self, xml: XmlFile, options: Options, *, is_new: bool, is_1_2: bool) -> None:
-        self.xml = xml
+    def __init__(self, document: XmlDocument, options: Options, version: str) -> None:
+        self.document = document
         self.options = options
-        self.is_new = is_new  # of version 2
-        self.is_1_2 = is_1_2
-        self.document = BilingualDocument(xml, Slots(options), escape_text)
-        self.following: tuple[Edit, ...] = ()
+        self.is_new = version.startswith("2")
+        self.is_1_2 = version == "1.2"
 
     def read(self, element: Element, translates: bool = True, keeps_lines: bool = False) -> None:
         """Read an element and those in it; they inherit whether they are translated."""
         stated = element.attributes.get("translate")
         translates = stated != "no" if stated else translates
-        space = element.attributes.get(SPACE)
-        keeps_lines = space == "preserve" if space else keeps_lines
-        name = local(element)
-        if name in ("file", "xliff"):
-            self.read_language(element, name)
-        if name in ("trans-unit", "unit") and not translates:
-            return
-        if name == "trans-unit":
+        keeps_lines = keeps_lines_in(element, keeps_lines)
+        name, first = local(element), len(self.document.segments)
+        if name == "trans-unit" and translates:
             self.add_unit(element, element, keeps_lines)
-        elif name == "unit":
-            for segment in all_of(element, "segment"):
+        elif name == "unit" and translates:
+            for segment in all_named(element, "segment"):
                 self.add_unit(element, segment, keeps_lines)
         elif name in ("xliff", "file", "body", "group"):
             for child in element.elements():
                 self.read(child, translates, keeps_lines)
-
-    def read_language(self, element: Element, name: str) -> None:
-        """Note the target language of a file, or that it is to be added."""
-        if name != ("xliff" if self.is_new else "file"):
-            return
-        attribute = "trgLang" if self.is_new else "target-language"
-        wanted = self.options.target_language
-        stated = element.attributes.get(attribute, "")
-        self.following = ()
-        if not stated and wanted:
-            self.following = (self.xml.set_attribute(element, attribute, attribute, wanted),)
-        place = self.xml.place(element.begin)
-        self.document.findings += wrong_language(stated, wanted, place)
+        if name == ("xliff" if self.is_new else "file"):
+            attribute = "trgLang" if self.is_new else "target-language"
+            segments = range(first, len(self.document.segments))
+            wanted = self.options.target_language
+            state_language(self.document, element, attribute, wanted, segments)
 
     def add_unit(self, unit: Element, parent: Element, keeps_lines: bool) -> None:
         """Add a unit, or a segment of one, if it needs a translation."""
-        source, target = child_of(parent, "source"), child_of(parent, "target")
+        source, target = child_named(parent, "source"), child_named(parent, "target")
         if source is None or not self.needs_translation(parent, target):
             return
-        space = source.attributes.get(SPACE)
-        keeps_lines = space == "preserve" if space else keeps_lines
-        context = " ".join(
-            filter(None, (unit.attributes.get(each) for each in ("resname", "name", "id")))
-        )
-        segmented = child_of(parent, "seg-source") or source
-        pieces = tuple(self.pieces(segmented, context, keeps_lines))
+        keeps_lines = keeps_lines_in(source, keeps_lines)
+        names = (unit.attributes.get(name) for name in ("resname", "name", "id"))
+        context = " ".join(filter(None, names))
+        first = len(self.document.segments)
+        source = child_named(parent, "seg-source") or source
+        pieces = [*self.pieces(source, context, keeps_lines)]
+        segments = range(first, len(self.document.segments))
+        if segments:
+            self.write_target(source, target, pieces, segments)
+            self.write_state(parent, segments)
 
-        def edits(contents: Sequence[str]) -> list[Edit]:
-            return self.edits(parent, segmented, target, contents[0])
-
-        self.document.targets.append(Target((pieces,), edits, self.following))
-
-    def pieces(self, source: Element, context: str, keeps_lines: bool) -> Iterator[str | Slot]:
+    def pieces(self, source: Element, context: str, keeps_lines: bool) -> Iterator[str | Text]:
         """Yield what a target is made of: a text, or texts between the tags of segments."""
-        segments = [each for each in all_of(source, "mrk") if each.attributes.get("mtype") == "seg"]
-        end = source.inner_begin
-        for each in segments or [source]:
-            if each.begin < end and each is not source:
+        document, end = self.document, source.inner_begin
+        marks = [mrk for mrk in all_named(source, "mrk") if mrk.attributes.get("mtype") == "seg"]
+        for element in marks or [source]:
+            if element.begin < end and element is not source:
                 continue  # in a segment
-            yield self.xml.raw(end, each.inner_begin)
-            text = marked(self.xml, each, code_of, keeps_lines)
+            yield document.raw(end, element.inner_begin)
+            text = marked(document, element, code, keeps_lines=keeps_lines)
             syntax = ICU if HEAD.search(text.text) else SYNTAX
-            yield self.document.slots.add(text, self.xml.place(each.begin), context, syntax)
-            end = each.inner_end
-        yield self.xml.raw(end, source.inner_end)
+            language, place = self.options.target_language, document.place(element.begin)
+            yield document.add_text(text, place, context, syntax, accelerator_language=language)
+            end = element.inner_end
+        yield document.raw(end, source.inner_end)
 
     def needs_translation(self, parent: Element, target: Element | None) -> bool:
         """Return whether a target is to be written."""
@@ -142,29 +119,43 @@ class Reader:
             return state == INITIAL or (is_empty and not state)
         return state in TO_TRANSLATE or is_empty
 
-    def edits(
-        self, parent: Element, source: Element, target: Element | None, content: str
-    ) -> list[Edit]:
-        """Return the edits that write a target and its state."""
-        edits = []
+    def write_target(
+        self, source: Element, target: Element | None, pieces: list[str | Text], segments: range
+    ) -> None:
+        """Let a target be written, with what version 1 says of it."""
         states = {} if self.is_new else {"state": REVIEW}
         if self.is_1_2:
             states["state-qualifier"] = BY_MACHINE
-        if target is None:
-            name = f"{prefix_of(self.xml, source)}target"
-            attributes = "".join(f' {key}="{value}"' for key, value in states.items())
-            written = f"<{name}{attributes}>{content}</{name}>"
-            place = source.end
-            edits.append(Edit(place, place, f"{space_before(self.xml, source)}{written}"))
-        else:
-            edits.append(content_edit(self.xml, target, content))
-            edits += [self.xml.set_attribute(target, key, key, states[key]) for key in states]
+        if target is not None:
+            self.document.change_content(target, segments, partial(write_pieces, pieces))
+            for name, value in states.items():
+                self.document.set_attribute(target, name, value, segments)
+            return
+        prefix, colon, _ = self.document.written_name(source).rpartition(":")
+        name = f"{prefix}{colon}target"
+        attributes = "".join(f' {key}="{value}"' for key, value in states.items())
+        pieces = [self.document.space_before(source), f"<{name}{attributes}>", *pieces]
+        write = partial(write_pieces, [*pieces, f"</{name}>"])
+        self.document.change(source.end, source.end, segments, write)
+
+    def write_state(self, parent: Element, segments: range) -> None:
+        """Let a unit or a segment state that its translation is new."""
         if self.is_new:
-            edits.append(self.xml.set_attribute(parent, "state", "state", TRANSLATED))
-            edits += self.xml.without_attribute(parent, "subState")  # it belongs to a state
+            self.document.set_attribute(parent, "state", TRANSLATED, segments)
+            self.document.remove_attribute(parent, "subState", segments)  # it belongs to a state
         elif parent.attributes.get("approved") == "yes":
-            edits.append(self.xml.set_attribute(parent, "approved", "approved", "no"))
-        return edits
+            self.document.set_attribute(parent, "approved", "no", segments)
+
+
+def write_pieces(pieces: list[str | Text], own: Own) -> str:
+    """Return the XML of texts and what is between them."""
+    return "".join(piece if isinstance(piece, str) else write_text(piece, own) for piece in pieces)
+
+
+def keeps_lines_in(element: Element, inherited: bool) -> bool:
+    """Return whether a line break in an element is part of its text."""
+    space = element.attributes.get(SPACE)
+    return space == "preserve" if space else inherited
 
 
 def local(element: Element) -> str:
@@ -173,26 +164,24 @@ def local(element: Element) -> str:
     return name if not namespace or namespace[1:].startswith(NAMESPACE) else element.name
 
 
-def child_of(element: Element, name: str) -> Element | None:
+def child_named(element: Element, name: str) -> Element | None:
     """Return the first child with a name of XLIFF."""
-    return next((each for each in element.elements() if local(each) == name), None)
+    return next((child for child in element.elements() if local(child) == name), None)
 
 
-def all_of(element: Element, name: str) -> Iterator[Element]:
+def all_named(element: Element, name: str) -> Iterator[Element]:
     """Yield the elements below an element with a name of XLIFF."""
-    return (each for each in element.all() if local(each) == name and each is not element)
+    return (below for below in element.all() if local(below) == name and below is not element)
 
 
-def code_of(element: Element) -> Code:
-    """Return the role of an inline element."""
+def code(element: Element) -> Code:
+    """Return what an inline element is."""
     name, attributes = local(element), element.attributes
     if name == "mrk" and attributes.get("mtype") == "protected":
-        return Code(Role.WHOLE)
+        return WHOLE
     if name == "mrk" and attributes.get("translate") == "no":
-        return Code(Role.WHOLE)
+        return WHOLE
     if name in PAIRS:
-        return Code(Role.PAIR)
-    key = next((attributes[each] for each in KEYS if each in attributes), "")
-    if name in BEGINS:
-        return Code(Role.BEGIN, key)
-    return Code(Role.END, key) if name in ENDS else Code(Role.WHOLE)
+        return PAIR
+    key = next((attributes[key] for key in KEYS if key in attributes), "")
+    return Code(Kind.OPEN if name in BEGINS else Kind.CLOSE if name in ENDS else Kind.ALONE, key)

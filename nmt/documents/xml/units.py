@@ -27,7 +27,7 @@ class Node:
 
     def text(self) -> str:
         """Return all characters in the element."""
-        return "".join(each if isinstance(each, str) else each.text() for each in self.children)
+        return "".join(child if isinstance(child, str) else child.text() for child in self.children)
 
     def named(self, name: str) -> "Iterator[Node]":
         """Yield the children of a name."""
@@ -44,9 +44,8 @@ class Units:
         self._root, self._names = root, names
         self._units: list[Node] = []
         self._open: list[Node] = []  # of a unit, from itself to the innermost element
-        self._around: list[dict[str, str]] = [
-            {}
-        ]  # attributes outside of units, with inherited ones
+        # Attributes of elements around units, with inherited ones.
+        self._around: list[dict[str, str]] = [{}]
         self._prefix: str | None = None  # of the format's names, with a colon; None: not known
         self._read = 0  # bytes
         self._begin = 0  # of the unit, bytes

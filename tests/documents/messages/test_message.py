@@ -3,8 +3,14 @@
 import pytest
 
 from nmt.decoding.translator.marked import Kind, Mark, Marked
-from nmt.documents.messages.message import Message
+from nmt.documents.document import NO_SYNTAX
+from nmt.documents.messages.message import Text
 from tests.documents.marked_texts import marked
+
+
+def text_of(source: Marked) -> Text:
+    return Text.of(source, 0, NO_SYNTAX, None)
+
 
 WRAPPED = "The file was saved into the new folder\nof the other program."
 
@@ -24,7 +30,7 @@ WRAPPED = "The file was saved into the new folder\nof the other program."
     ids=["line", "spaces", "lines", "wrapped", "list", "options", "format", "no-words"],
 )
 def test_lines_with_words_are_parts(text: str, parts: list[str] | None) -> None:
-    message = Message.of(Marked(text))
+    message = text_of(Marked(text))
     found = [each.text for each in message.texts()]
     assert found == (
         parts
@@ -35,9 +41,7 @@ def test_lines_with_words_are_parts(text: str, parts: list[str] | None) -> None:
 
 
 def test_a_wrapped_sentence_is_wrapped_again() -> None:
-    made = (
-        Message.of(Marked(f"{WRAPPED}\n\nEnd\n")).join([Marked("wort " * 12 + "ende."), None]).text
-    )
+    made = text_of(Marked(f"{WRAPPED}\n\nEnd\n")).join([Marked("wort " * 12 + "ende."), None]).text
     lines = made.split("\n")
     assert lines[-3:] == ["", "End", ""]
     assert max(map(len, lines)) <= WRAPPED.index("\n")
@@ -46,15 +50,23 @@ def test_a_wrapped_sentence_is_wrapped_again() -> None:
 
 def test_a_line_break_within_tags_is_a_mark() -> None:
     source = marked("<b>One.\nTwo.</b>\nThree.", {"<b>": Kind.OPEN, "</b>": Kind.CLOSE})
-    texts = Message.of(source).texts()
+    texts = text_of(source).texts()
     assert [each.text for each in texts] == ["<b>One.\nTwo.</b>", "Three."]
     assert texts[0].mark_texts() == ["<b>", "\n", "</b>"]
-    assert Message.of(source).join(texts) == Marked(
+    assert text_of(source).join(texts) == Marked(
         source.text, (*texts[0].marks[:2], *texts[0].marks[2:])
     )
 
 
 def test_a_mark_at_the_start_or_end_belongs_to_the_words() -> None:
     source = marked(" %s  is  %d \n", {"%s": Kind.ALONE, "%d": Kind.ALONE})
-    (text,) = Message.of(source).texts()
+    (text,) = text_of(source).texts()
     assert text == Marked("%s  is  %d", (Mark(0, 2), Mark(8, 10)))
+
+
+def test_a_line_does_not_end_within_a_placeholder() -> None:
+    text = Text.of(Marked(WRAPPED), 0, frozenset({"tags"}), None)
+    words, tag = "wort " * 7, "<a href='x' title='a long title'>"
+    made = text.filled({0: Marked(f"{words}{tag} ende")})
+    assert made is not None
+    assert made.text == f"{words.strip()}\n{tag} ende"

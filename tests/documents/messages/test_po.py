@@ -215,6 +215,18 @@ def test_another_language_and_equal_messages_are_found() -> None:
     ]
 
 
+def test_equal_messages_are_found_though_nothing_is_translated() -> None:
+    content = entry('msgid "a"', 'msgstr "b"', 'msgid "a"', 'msgstr "b"', 'msgid "c"', 'msgstr ""')
+    joined = read(content, Options("en", "fr")).join([None])
+    assert [finding.place for finding in joined.findings] == ["line 6"]
+    assert joined.content == content
+
+
+def test_a_translation_that_equals_its_source_is_written() -> None:
+    made = filled(read(entry('msgid "Radio"', 'msgstr ""'), GERMAN), {"Radio": "Radio"}).content
+    assert made.endswith(b'#, fuzzy\nmsgid "Radio"\nmsgstr "Radio"\n')
+
+
 def test_the_encoding_of_the_header_counts() -> None:
     content = MENU.decode().replace("UTF-8", "ISO-8859-1").replace("…", "...")
     joined = filled(read(content.encode("latin-1"), GERMAN), {"Print": "Drücken"})

@@ -4,7 +4,7 @@ import pytest
 
 from nmt.documents.document import DEFAULTS, Options
 from nmt.documents.messages.qt import read
-from nmt.documents.xml.file import read_xml
+from nmt.documents.xml.tree import read_xml
 from nmt.errors import NmtError
 from tests.documents.filling import filled
 from tests.documents.samples import SAMPLES

@@ -5,7 +5,7 @@ import pytest
 from nmt.decoding.translator.marked import Kind
 from nmt.documents.document import DEFAULTS, Options
 from nmt.documents.messages.xliff import read
-from nmt.documents.xml.file import read_xml
+from nmt.documents.xml.tree import read_xml
 from nmt.errors import NmtError
 from tests.documents.filling import filled, shouted
 from tests.documents.samples import SAMPLES
