@@ -3,13 +3,12 @@
 import random
 from collections.abc import Sequence
 
-from nmt.decoding.marks.output import with_marks
-from nmt.decoding.marks.tree import read_tree
 from nmt.decoding.translator.marked import Marked
+from nmt.decoding.translator.placing import cut_spans, place_spans
 from nmt.decoding.translator.translation import Candidate, Request, Translation
 from nmt.documents.translate import Placer, Way
 from tests.decoding.marking import marked
-from tests.decoding.test_marks import random_marked
+from tests.decoding.test_placing import random_marked
 
 
 def careless(draw: random.Random) -> Placer:
@@ -23,7 +22,7 @@ def careless(draw: random.Random) -> Placer:
         links = [(draw.randrange(6), draw.randrange(6)) for _ in range(draw.randrange(9))]
         if draw.random() < 0.8:
             text = marked(text).without_marks()
-        found = with_marks(read_tree(Marked(request.text, request.marks)), text, links)
+        found = place_spans(cut_spans(Marked(request.text, request.marks)), text, links)
         return Candidate(found.text, 0.0, 0.0, marks=found.marks)
 
     def translate(requests: Sequence[Request]) -> list[Translation]:
