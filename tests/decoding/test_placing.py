@@ -114,6 +114,13 @@ def test_what_is_read(text: str, read: str) -> None:
         ("a %s b", "A B", [], "A %s B"),
         ("Open %s.", "\u00d6ffnen Sie.", [(0, 0), (0, 1)], "\u00d6ffnen Sie %s."),
         ("Hello, %s!", "Hallo!", STRAIGHT, "Hallo, %s!"),
+        ("Done. %s.", "Fertig.", STRAIGHT, "Fertig. %s."),
+        ('a "b" %s.', "A \u201eB\u201c.", STRAIGHT, "A \u201eB\u201c %s."),
+        ('a "b %s".', "A \u201eB\u201c.", STRAIGHT, "A \u201eB %s\u201c."),
+        # Between words of the source it is not behind the sentence.
+        ("a b %s c.", "A C B.", [(0, 0), (1, 2), (2, 1)], "A %s C B."),
+        ("a b %s c.", "A C B.", [(0, 0), (1, 2)], "A C B %s."),
+        ("a %s b c.", "C.", [(2, 0)], "%s C."),
         ("%s: lost", "verloren", STRAIGHT, "%s: verloren"),
         ("(%s files)", "(Dateien)", STRAIGHT, "(%s Dateien)"),
         ("a %s-made b", "B machte A", [(0, 2), (1, 1), (2, 0)], "B %s-machte A"),

@@ -187,17 +187,15 @@ def unread_spans(text: str, subwords: SubwordModel) -> Iterator[tuple[int, int]]
     for word in WORD.finditer(bases):
         if not any(unread[slice(*word.span())]):
             continue
-        known = []
+        known = 0
         for begin, end in map(re.Match.span, COPIED.finditer(bases, *word.span())):
             is_unread = any(unread[begin:end])
             unread[begin:end] = bytes([is_unread]) * (end - begin)
-            if not is_unread and KNOWN.match(bases, begin, end):
-                known.append(text[begin:end])
+            known += not is_unread and KNOWN.match(bases, begin, end) is not None
         # Signs may be attached to a word or a number: "20€". Otherwise, all is copied, as in
-        # "20 °C" and "5×5", but for punctuation of the sentence.
-        is_number = len(known) > 1 and all(map(str.isdigit, known))
+        # "°C", "5×5" and "$HOME/bin", but for punctuation of the sentence.
         whole = text[word.start() : word.end()]
-        if not known or is_number or has_address(whole):
+        if known != 1 or has_address(whole):
             size = len(whole.rstrip(END_MARKS if whole[0] in OPENERS else CLOSERS)) or len(whole)
             unread[word.start() : word.start() + size] = bytes([True]) * size
     yield from map(re.Match.span, re.finditer(rb"\x01+", unread))

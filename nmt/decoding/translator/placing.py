@@ -16,7 +16,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from math import inf
 from typing import NamedTuple
 
 import numpy
@@ -35,8 +34,6 @@ UNSPACED_CHARACTER = re.compile(f"[{UNSPACED}]")
 APART = re.compile(rf"\s|\Z|[{UNSPACED}]")
 TOUCHING = re.compile(rf"(?![{UNSPACED}])\w")
 LINE_BREAK = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-SENTENCE_ENDS = (*".!?\u2026\u3002",)
-APOSTROPHES = ("'", "\u2019")
 DEEPEST = 100  # pairs around pairs; what is nested more deeply is copied
 RANKS = {Kind.CLOSE: 0, Kind.ALONE: 1, Kind.OPEN: 2}  # of spans that stand at one place
 
@@ -257,7 +254,7 @@ def find_bounds(
     if not is_inside:
         kept = len(closing.rstrip(AFTER))
         closing, end = closing[kept:], end + kept
-    elif not closing.startswith(APOSTROPHES):
+    elif not closing.startswith(("'", "\u2019")):
         closing, end = "", end + len(closing)
     is_after_signs = bool(opening) and not closing and bool(WORDLIKE.match(text[end:last].lstrip()))
     if not is_after_signs:
@@ -267,10 +264,10 @@ def find_bounds(
     tail_end = end + len(closing)
     before = text[first:begin].rstrip()
     has_word = has_word or WORDLIKE.search(before) is not None
-    if not has_word or before.endswith(SENTENCE_ENDS):
+    if not has_word or before.endswith((*".!?\u2026\u3002",)):
         return begin, tail_end, tail_end, False
-    word = before.rstrip(AFTER)
-    if len(word) < len(before) < begin - first and WORDLIKE.match(word[-1:]):
+    word = before.rstrip(END_MARKS)
+    if word and len(word) < len(before) < begin - first:
         begin = first + len(word)  # two signs at the end of one word are too many
     return begin, end, tail_end, False
 
@@ -429,17 +426,18 @@ class Placer:
 
     def _enclosed(self, pair: Pair, parent: Pair, room: range) -> range:
         """Return the units that a pair should enclose, whatever other pairs do."""
-        sources = pair.units
-        if not room or sources == parent.units:
+        if not room or pair.units == parent.units:
             return room
-        own = {unit for source in sources for unit in self._targets.get(source, ()) if unit in room}
+        own = {
+            unit for source in pair.units for unit in self._targets.get(source, ()) if unit in room
+        }
         if not own:
-            gap = self._gap(sources.start, parent, room)
+            gap = self._gap(pair.opening.place, parent, room)
             beside = [unit for unit in (gap, gap - 1) if unit in room]
             unit = next((unit for unit in beside if not self._sources[unit]), beside[0])
             return range(unit, unit + 1)
         # The span with the highest sum, from one linked unit to another; the longest of equal ones.
-        best, total = (-inf, 0, 0), 0.0
+        best, total = (float("-inf"), 0, 0), 0.0
         start, before = min(own), 0.0  # the best begin so far, and the sum before it
         for unit in range(min(own), max(own) + 1):
             if unit in own and total < before:
@@ -453,8 +451,8 @@ class Placer:
     def _worth(self, pair: Pair, unit: int) -> float:
         """Return what a unit adds to a pair: 2 if it is linked to what it encloses, -1 if not."""
         sources = self._sources[unit]
-        linked = sum(source in pair.units for source in sources)
-        return 3 * linked / len(sources) - 1 if sources else 0.0
+        own = sum(source in pair.units for source in sources)
+        return 3 * own / len(sources) - 1 if sources else 0.0
 
     def _span_gap(self, span: Span, parent: Pair, room: range, closed: Sequence[int]) -> int:
         """Return the unit before which a span stands: that of the word that it touches, if any."""
@@ -471,8 +469,8 @@ class Placer:
         """Return the unit before which fewest links are crossed; closed: units that do not count.
 
         A link crosses if its source stands before `place` and its target after the gap, or the
-        other way round. Several gaps may be equal: the best is beside the translation of the next
-        word, of the word before, or else as far in the text as the place in the source.
+        other way round. Of equal gaps the best is beside the translation of the next word, of the
+        word before, or as far in the text. The ends count beside such a translation alone.
         """
         source = parent.units
         if place <= source.start or not room:
@@ -490,8 +488,11 @@ class Placer:
         self._swept = parent, place
         score = 4 * self._crossed
         before, after = (self._targets.get(unit, set[int]()) for unit in (place - 1, place))
-        score[[unit for unit in after if unit - 1 not in after]] -= 2
-        score[[unit + 1 for unit in before if unit + 1 not in before]] -= 1
+        next_gaps = {unit for unit in after if unit - 1 not in after}
+        last_gaps = {unit + 1 for unit in before if unit + 1 not in before}
+        score[[*next_gaps]] -= 2
+        score[[*last_gaps]] -= 1
+        score[[*{room.start, room.stop} - next_gaps - last_gaps]] += numpy.ptp(score) + 1
         score[closed] = score.max() + 1
         score = score[room.start : room.stop + 1]
         gaps = numpy.flatnonzero(score == score.min())
