@@ -19,7 +19,7 @@ from nmt.decoding.files.score import BLANK_PAIR, Scorer, TextPair
 from nmt.decoding.files.text_files import BadLines, open_output, open_source
 from nmt.decoding.stream import chunks_of
 from nmt.decoding.translator.load import load_models
-from nmt.decoding.translator.odd_input import CLOSERS, OddSegment, odd_segment
+from nmt.decoding.translator.odd_input import OddSegment, odd_segment
 from nmt.errors import NmtError
 from nmt.evaluation.nbest import Candidate, parse_record, records
 from nmt.runs.model_file import languages
@@ -31,6 +31,7 @@ from nmt.text.languages import primary
 from nmt.text.lines import read_lines
 from nmt.text.opening import name_of
 from nmt.text.tokenizer import SubwordModel
+from nmt.text.words import CLOSERS
 
 SCORE = "score"  # that of the n-best list
 LENGTH = "length"  # characters of the text
@@ -109,9 +110,9 @@ def as_written(reading: OddSegment, candidate: Candidate) -> str | None:
     if candidate.written is not None or reading.is_capitals:
         return candidate.written
     text = candidate.text
-    for symbol in reading.symbols:  # each was put there by `insert_symbols`, with a space before it
-        before, _, after = text.partition(symbol.text)
-        is_apart = after[:1].isspace() or (not symbol.side and after[:1] in CLOSERS)
+    for span in reading.cut.whole.spans if reading.cut else ():
+        before, _, after = text.partition(span.text.text)
+        is_apart = after[:1].isspace() or after[:1] in CLOSERS  # with a space before it
         text = (before.rstrip() if is_apart else before) + after
     return " ".join(text.split())
 

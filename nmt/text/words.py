@@ -15,6 +15,20 @@ from nmt.text.tokenizer import SPACE, UNK, SubwordModel
 WORD = re.compile(r"\S+")  # as `str.split` finds them
 # Scripts that write no spaces: Thai, Lao, Burmese, Khmer, kana and Chinese characters.
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+END_MARKS = ".,;:!?\u2026\u3002"  # belong to the sentence, not to the word before them
+OPENERS = "\"'([{\u201c\u201e\u2018\u00ab"
+CLOSING = "\"')]}\u201c\u201d\u2019\u00bb"  # belong to the words before them
+CLOSERS = END_MARKS + CLOSING
+# Signs around words also in scripts without spaces.
+BEFORE = OPENERS + "\u300c\u300e\uff08\u300a\u3010"
+AFTER = CLOSERS + "\u300d\u300f\uff09\u300b\u3011\u3001\uff0c\uff0e\uff01\uff1f\uff1a\uff1b"
+# A word, or a character of a script without spaces, with the signs around it.
+UNIT = re.compile(
+    rf"[{re.escape(BEFORE)}]*[{UNSPACED}][{re.escape(AFTER)}]*|(?:(?![{UNSPACED}])\S)+"
+)
+# Of a unit: the signs before its core, the core, closing signs, punctuation of the sentence.
+CHUNKS = 4
+CORE_END = 2
 UNKNOWN = " \u2047 "  # the text of an unknown token in an output
 
 Spans = list[tuple[int, int]]  # begin and end of each token, in characters
@@ -26,6 +40,34 @@ class TokenWords:
 
     by_token: list[range]  # the words that each token is part of, counted from 0
     count: int  # words of the text
+
+
+class Units:
+    """The units of a text. Their chunks, four for each, are numbered one after the other."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.bounds: list[tuple[int, int, int, int, int]] = []  # of the chunks
+        for found in UNIT.finditer(text):
+            begin, end = found.span()
+            core = begin + len(found[0]) - len(found[0].lstrip(BEFORE))
+            core_end = begin + len(found[0].rstrip(AFTER))
+            if core_end <= core:  # signs alone
+                core, core_end = begin, end
+            closed = end - len(text[core_end:end].lstrip(CLOSING))
+            self.bounds.append((begin, core, core_end, closed, end))
+
+    def __len__(self) -> int:
+        return len(self.bounds)
+
+    def chunk(self, number: int) -> str:
+        """Return the text of a chunk."""
+        unit, part = divmod(number, CHUNKS)
+        return self.text[self.bounds[unit][part] : self.bounds[unit][part + 1]]
+
+    def space_before(self, unit: int) -> str:
+        """Return the white space before a unit."""
+        return self.text[self.bounds[unit - 1][-1] if unit else 0 : self.bounds[unit][0]]
 
 
 def find_words(text: str, subwords: SubwordModel, word: re.Pattern[str] = WORD) -> TokenWords:

@@ -6,9 +6,8 @@ Sentences with marks are translated in one of several ways; what fails is flagge
 import random
 from collections.abc import Callable, Sequence
 
-from nmt.decoding.marks.output import with_marks
-from nmt.decoding.marks.tree import read_tree
 from nmt.decoding.translator.marked import Marked, joined
+from nmt.decoding.translator.placing import cut_spans, place_spans
 from nmt.decoding.translator.translation import Candidate, Request, Translation
 from nmt.documents.document import Document, Options, Segment, SourceDocument
 from nmt.documents.encoding import UTF_8
@@ -23,7 +22,7 @@ from nmt.documents.translate import (
     translate_marked,
 )
 from tests.decoding.marking import marked
-from tests.decoding.test_marks import random_marked
+from tests.decoding.test_placing import random_marked
 
 OPTIONS = Options("en", "de")
 
@@ -242,7 +241,7 @@ def careless(draw: random.Random) -> Translate:
         links = [(draw.randrange(6), draw.randrange(6)) for _ in range(draw.randrange(9))]
         if draw.random() < 0.8:
             text = marked(text).without_marks()
-        found = with_marks(read_tree(Marked(request.text, request.marks)), text, links)
+        found = place_spans(cut_spans(Marked(request.text, request.marks)), text, links)
         return Candidate(found.text, 0.0, 0.0, marks=found.marks)
 
     def translate(requests: Sequence[Request]) -> list[Translation]:

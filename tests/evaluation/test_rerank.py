@@ -1,16 +1,28 @@
 """What the judges of a reranking score: what a model read and wrote; weights files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nmt.decoding.files.score import BLANK_PAIR, TextPair
-from nmt.decoding.translator.odd_input import OddSegment, Symbol
+from nmt.decoding.translator.marked import Mark, Marked
+from nmt.decoding.translator.odd_input import OddSegment, cut_segment
 from nmt.errors import NmtError
 from nmt.evaluation.nbest import Candidate
 from nmt.evaluation.rerank import WeightsFile, pairs_to_score, read_weights, write_weights
 
 LINK = "www.a.com"
+
+
+def hidden(source: str, *symbols: str) -> OddSegment:
+    """Return how a source is read without symbols."""
+    found = [
+        Mark(source.index(each), source.index(each) + len(each))
+        for each in symbols
+        if each in source
+    ]
+    return cut_segment(Marked(source), found)
 
 
 def scored(reading: OddSegment | None, *candidates: Candidate) -> list[TextPair]:
@@ -22,12 +34,12 @@ def test_an_ordinary_line_is_scored_as_it_is() -> None:
 
 
 def test_a_copied_line_is_not_scored() -> None:
-    assert scored(OddSegment("", "12"), Candidate("12", 0)) == [BLANK_PAIR]
+    assert scored(OddSegment(Marked("12"), ""), Candidate("12", 0)) == [BLANK_PAIR]
 
 
 def test_what_the_record_says_a_model_wrote_is_scored() -> None:
     """German nouns keep their capitals, and a link in lower case is not looked for."""
-    reading = OddSegment("The grass", "", (Symbol(LINK, 2),), is_capitals=True)
+    reading = replace(hidden(f"The grass {LINK}", LINK), is_capitals=True)
     known = Candidate(f"DAS GRAS {LINK.upper()}", -1, written="Das Gras")
     assert scored(reading, known) == [TextPair("The grass", "Das Gras")]
     empty = Candidate(LINK.upper(), -1, written="")
@@ -35,26 +47,26 @@ def test_what_the_record_says_a_model_wrote_is_scored() -> None:
 
 
 def test_candidates_in_capitals_are_equal_if_what_the_model_wrote_is_not_known() -> None:
-    reading = OddSegment("The grass", is_capitals=True)
+    reading = OddSegment(Marked("THE GRASS"), "The grass", is_capitals=True)
     candidates = [Candidate("DAS GRAS", -1, written="Das Gras"), Candidate("GRAS", -2)]
     assert scored(reading, *candidates) == [BLANK_PAIR, BLANK_PAIR]
 
 
 @pytest.mark.parametrize(
-    ("text", "symbols", "expected"),
+    ("source", "text", "expected"),
     [
-        (f"Das Gras {LINK}.", [Symbol(LINK, 2, mark=".")], "Das Gras."),
-        (f"Das 😀 {LINK} Gras.", [Symbol("😀", 1), Symbol(LINK, 1)], "Das Gras."),
-        (f"Das („Gras“ 😀 {LINK}).", [Symbol("😀", 2), Symbol(LINK, 2)], "Das („Gras“)."),
-        (f"😀 Das Gras. {LINK}", [Symbol("😀", 0), Symbol(LINK, 2)], "Das Gras."),
-        ("Das €20 Gras😀.", [Symbol("€", 1, -1), Symbol("😀", 2, 1)], "Das 20 Gras."),
+        (f"The grass {LINK}.", f"Das Gras {LINK}.", "Das Gras."),
+        (f"The 😀 big {LINK} grass.", f"Das 😀 {LINK} Gras.", "Das Gras."),
+        (f"The grass 😀 or {LINK}.", f"Das („Gras“ 😀 {LINK}).", "Das („Gras“)."),
+        (f"😀 The grass. {LINK}", f"😀 Das Gras. {LINK}", "Das Gras."),
+        ("The €20 grass😀.", "Das €20 Gras😀.", "Das 20 Gras."),
     ],
 )
 def test_symbols_are_left_out_of_lists_that_do_not_say_what_a_model_wrote(
-    text: str, symbols: list[Symbol], expected: str
+    source: str, text: str, expected: str
 ) -> None:
-    reading = OddSegment("The grass.", "", (*symbols,))
-    assert scored(reading, Candidate(text, -1)) == [TextPair("The grass.", expected)]
+    reading = hidden(source, LINK, "😀", "€")
+    assert scored(reading, Candidate(text, -1)) == [TextPair(reading.text, expected)]
 
 
 def test_weights_are_kept(tmp_path: Path) -> None:

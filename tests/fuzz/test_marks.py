@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.decoding.marks.output import with_marks
-from nmt.decoding.marks.tree import read_tree
 from nmt.decoding.translator.marked import Kind, Mark, Marked
+from nmt.decoding.translator.placing import cut_spans, place_spans
 from nmt.documents.marks.checks import mark_problems
 from nmt.documents.marks.icu import IcuMessage
 from nmt.documents.marks.never_text import SYNTAXES, find, with_placeholders
@@ -55,8 +54,7 @@ def marked_texts(draw: st.DrawFn) -> Marked:
 @given(source=marked_texts(), translation=TEXTS, links=LINKS)
 @fuzz
 def test_places(source: Marked, translation: str, links: list[tuple[int, int]]) -> None:
-    tree = read_tree(source)
-    found = with_marks(tree, translation, links)
+    found = place_spans(cut_spans(source), translation, links)
     assert sorted(found.mark_texts()) == sorted(source.mark_texts())
     assert len(found.partners()) == len(source.partners())
     ends = [place for each in found.marks for place in each[:2]]

@@ -8,7 +8,6 @@ import pytest
 
 from nmt.config import DecodeSettings
 from nmt.decoding.translator.line_notes import LineNotes
-from nmt.decoding.translator.odd_input import OddSegment
 from nmt.decoding.translator.segments import (
     EncodedSegment,
     SegmentEncoder,
@@ -92,11 +91,14 @@ def test_odd_input_keeps_the_token(model: TrainedModel) -> None:
     first, second, third = found
     assert not first.parts
     assert first.odd
-    assert first.odd.copied == "12:45"
-    assert isinstance(second.odd, OddSegment)
-    assert [symbol.text for symbol in second.odd.symbols] == ["\u2603", "www.example.org"]
+    assert first.odd.source.text == "12:45"
+    assert second.odd
+    assert second.odd.cut
+    copied = [span.text.text for span in second.odd.cut.whole.spans]
+    assert copied == ["\u2603", "www.example.org"]
     assert third.odd
-    assert third.odd.copied == "THE GARDEN"  # all its letters are unknown
+    assert third.odd.source.text == "THE GARDEN"
+    assert not third.odd.text  # all its letters are unknown
     assert first_ids(parts_of(found)) == [DEU]
     assert all(DEU not in part.ids[1:] for part in parts_of(found))
 

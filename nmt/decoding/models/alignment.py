@@ -18,7 +18,6 @@ import numpy
 
 from nmt.config import ModelSettings
 from nmt.decoding.search.hypothesis import Hypothesis
-from nmt.decoding.translator.odd_input import UNIT
 from nmt.decoding.translator.segments import SubSegment, words_of_segment
 from nmt.decoding.translator.translation import Link, Translation
 from nmt.kernels.array_functions import Floats
@@ -27,7 +26,7 @@ from nmt.runs.trained_model import TrainedModel
 from nmt.text.plan import batches_by_length
 from nmt.text.shards import flatten
 from nmt.text.tokenizer import SubwordModel, Tokenizer
-from nmt.text.words import WORD, find_output_words
+from nmt.text.words import UNIT, WORD, find_output_words
 
 if TYPE_CHECKING:  # a search over arrays runs without PyTorch
     from torch import Tensor

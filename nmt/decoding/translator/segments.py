@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from nmt.config import DecodeSettings, ModelSettings
 from nmt.decoding.search.prefix import NO_PREFIX, TargetPrefix
@@ -26,15 +25,12 @@ from nmt.decoding.translator.line_notes import (
     LineNotes,
 )
 from nmt.decoding.translator.marked import Mark, Marked
-from nmt.decoding.translator.odd_input import OddSegment, odd_segment
+from nmt.decoding.translator.odd_input import OddSegment, cut_segment, odd_segment
 from nmt.errors import NmtError, UsageError, suggestion
 from nmt.system.arguments import check_surrogates
 from nmt.system.log import Notify
 from nmt.text.tokenizer import SPACE, UNK, SubwordModel
 from nmt.text.words import WORD, find_words, locate_tokens
-
-if TYPE_CHECKING:
-    from nmt.decoding.marks.segment import MarkedSegment
 
 WIDE_ENDS = tuple("\u3002\uff01\uff1f")  # of Chinese and Japanese sentences; no space follows
 SENTENCE_ENDS = (*".!?\u2026", *WIDE_ENDS)
@@ -114,7 +110,7 @@ class EncodedSegment:
     parts: list[SubSegment]  # none if it is blank
     # The texts before, between and after the parts, if there are carriage returns inside.
     separators: list[str] | None = None
-    odd: "OddSegment | MarkedSegment | None" = None
+    odd: OddSegment | None = None
 
 
 class SegmentEncoder:
@@ -174,8 +170,7 @@ class SegmentEncoder:
             line, text, body = first_line + index, texts[index], bodies[index]
             prefix = prefixes[index] if prefixes else NO_PREFIX
             has_return = ids and "\r" in body and LONE_RETURN.search(body)
-            own = marked.get(index)
-            odd: OddSegment | MarkedSegment | None = own
+            own = odd = marked.get(index)
             if self.repairs and ids and not has_return and not prefix:
                 odd = self._odd(text, ids, own)
             if UNK in ids:
@@ -230,33 +225,23 @@ class SegmentEncoder:
 
     def _cut_marks(
         self, segments: Sequence[str], bodies: list[str], marks: Marks, first_line: int
-    ) -> dict[int, "MarkedSegment"]:
+    ) -> dict[int, OddSegment]:
         """Cut marks out of bodies, the segments without language tokens; return what was cut."""
-        from nmt.decoding.marks.segment import marked_segment  # needed for marks only
-
         marked = {}
         for index, own in marks.items():
             segment, body = segments[index], bodies[index]
             check_surrogates(segment, f"segment {first_line + index}")
             source = Marked(segment, own).slice(len(segment) - len(body), len(segment))
-            marked[index] = marked_segment(source)
+            marked[index] = cut_segment(source)
             bodies[index] = marked[index].text
         return marked
 
-    def _odd(
-        self, text: str, ids: list[int], marked: "MarkedSegment | None"
-    ) -> "OddSegment | MarkedSegment | None":
+    def _odd(self, text: str, ids: list[int], marked: OddSegment | None) -> OddSegment | None:
         """Return how a text is translated if it is odd; else `marked`, which it is if it has marks.
 
         If the repair would hide a term of the glossary, the model reads the text as it is.
         """
-        odd: OddSegment | MarkedSegment | None
-        if marked is None:
-            odd = odd_segment(text, ids, self.subwords)
-        else:
-            from nmt.decoding.marks.segment import repaired
-
-            odd = repaired(marked, ids, self.subwords)
+        odd = odd_segment(text, ids, self.subwords, marked)
         if odd is not marked and odd is not None:
             terms = self._terms(text)
             if terms and terms != self._terms(odd.text):
@@ -268,10 +253,10 @@ class SegmentEncoder:
         return [found.term for found in self.glossary.find(text)] if self.glossary else []
 
     def _parts_of_odd(
-        self, odd: "OddSegment | MarkedSegment", text: str, line: int, notes: LineNotes
+        self, odd: OddSegment, text: str, line: int, notes: LineNotes
     ) -> list[SubSegment]:
         """Return the parts of an odd text, and note what is done with it. text: as it is."""
-        if odd.copied:
+        if not odd.text:
             notes.add(WORDLESS, line)
         if odd.is_capitals:
             notes.add(CAPITALS, line)

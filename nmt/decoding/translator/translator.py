@@ -43,6 +43,7 @@ from nmt.runs.trained_model import TrainedModel
 from nmt.system.log import Notify
 from nmt.system.pools import Pool
 from nmt.text.tokenizer import Tokenizer
+from nmt.text.words import UNIT
 
 if TYPE_CHECKING:
     from nmt.model.transformer import Transformer
@@ -203,7 +204,7 @@ class Translator:
                 for rank in zip(*found[index], strict=False)
             ]
             for index, segment in enumerate(encoded)
-            if segment.odd is not None and segment.odd.linked is not None
+            if segment.odd is not None and segment.odd.cut is not None
         }
         aligned = iter(
             self._align([pair for ranks in linked.values() for rank in ranks for pair in rank])
@@ -212,11 +213,11 @@ class Translator:
             if (odd := segment.odd) is None:
                 continue
             links: list[tuple[Link, ...]] = []
-            if (words := odd.linked) is not None:
+            if odd.cut is not None:
                 for rank in linked[index]:
                     outputs = [*islice(aligned, len(rank))]
                     pair = segment.parts, outputs
-                    links.append(link_words(odd.text, *pair, self.tokenizer, words))
+                    links.append(link_words(odd.text, *pair, self.tokenizer, UNIT))
             translations[index] = odd.finish(translations[index], links)
 
     def _align(self, pairs: Sequence[tuple[SubSegment, Hypothesis]]) -> list[Hypothesis]:

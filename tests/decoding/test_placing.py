@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 
 from nmt.config import TokenizerSettings
-from nmt.decoding.marks.output import with_marks
-from nmt.decoding.marks.segment import MOST_MARKS, marked_segment, repaired
-from nmt.decoding.marks.tree import DEEPEST, read_tree
 from nmt.decoding.terms.glossary import Term
 from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
+from nmt.decoding.translator.odd_input import MOST_MARKS, cut_segment, odd_segment
+from nmt.decoding.translator.placing import DEEPEST, cut_spans, place_spans
 from nmt.decoding.translator.translation import OutputOptions, Request, Translation
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import UsageError
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.learning import learn_subwords
+from nmt.text.words import UNIT
 from tests.decoding.marking import marked
 
 TEXT = Marked(
@@ -59,7 +59,7 @@ ALL_TO_ONE = [(each, 0) for each in range(9)]
         ("Count (%d).", "Count."),
         ("#%d now", "now"),
         ("%s: not found", "not found"),
-        ("%s, %s, and %s", "and "),
+        ("%s, %s, and %s", "and"),
         ("one<br/>two %s three", "one two three"),
         ("un<b>believ</b>able", "unbelievable"),
         ("<b>%s</b> files\r\nfound", "files  found"),
@@ -69,7 +69,7 @@ ALL_TO_ONE = [(each, 0) for each in range(9)]
     ],
 )
 def test_what_is_read(text: str, read: str) -> None:
-    assert read_tree(marked(text)).text == read
+    assert cut_spans(marked(text)).text == read
 
 
 @pytest.mark.parametrize(
@@ -114,6 +114,13 @@ def test_what_is_read(text: str, read: str) -> None:
         ("a %s b", "A B", [], "A %s B"),
         ("Open %s.", "\u00d6ffnen Sie.", [(0, 0), (0, 1)], "\u00d6ffnen Sie %s."),
         ("Hello, %s!", "Hallo!", STRAIGHT, "Hallo, %s!"),
+        ("Done. %s.", "Fertig.", STRAIGHT, "Fertig. %s."),
+        ('a "b" %s.', "A \u201eB\u201c.", STRAIGHT, "A \u201eB\u201c %s."),
+        ('a "b %s".', "A \u201eB\u201c.", STRAIGHT, "A \u201eB %s\u201c."),
+        # Between words of the source it is not behind the sentence.
+        ("a b %s c.", "A C B.", [(0, 0), (1, 2), (2, 1)], "A %s C B."),
+        ("a b %s c.", "A C B.", [(0, 0), (1, 2)], "A C B %s."),
+        ("a %s b c.", "C.", [(2, 0)], "%s C."),
         ("%s: lost", "verloren", STRAIGHT, "%s: verloren"),
         ("(%s files)", "(Dateien)", STRAIGHT, "(%s Dateien)"),
         ("a %s-made b", "B machte A", [(0, 2), (1, 1), (2, 0)], "B %s-machte A"),
@@ -143,7 +150,7 @@ def test_what_is_read(text: str, read: str) -> None:
 def test_where_marks_stand(
     source: str, translation: str, links: Sequence[tuple[int, int]], expected: str
 ) -> None:
-    assert with_marks(read_tree(marked(source)), translation, links) == marked(expected)
+    assert place_spans(cut_spans(marked(source)), translation, links) == marked(expected)
 
 
 def random_marked(draw: random.Random) -> Marked:
@@ -158,10 +165,10 @@ def test_each_mark_is_there_once_and_pairs_stay_nested() -> None:
     draw = random.Random(1)
     for _ in range(1500):
         source = random_marked(draw)
-        tree = read_tree(source)
+        cut = cut_spans(source)
         text = " ".join(draw.choices(["x", "y.", "(z)", "\u4e16\u754c"], k=draw.randrange(6)))
         links = [(draw.randrange(6), draw.randrange(9)) for _ in range(draw.randrange(9))]
-        found = with_marks(tree, text, links)
+        found = place_spans(cut, text, links)
         assert sorted(found.mark_texts()) == sorted(source.mark_texts())
         assert len(found.partners()) == len(source.partners())
         assert [each.begin for each in found.marks] == sorted(each.begin for each in found.marks)
@@ -178,7 +185,7 @@ def test_pairs_keep_their_words() -> None:
         source = marked("a <b>b <i>c</i> %s</b> <b>d</b> e <i>f</i> g")
         text = " ".join("tuvwxyz"[: draw.randint(1, 7)])
         links = [(draw.randrange(7), draw.randrange(7)) for _ in range(draw.randrange(12))]
-        found = with_marks(read_tree(source), text, links)
+        found = place_spans(cut_spans(source), text, links)
         for opening, closing in found.partners().items():
             if opening < closing:
                 inside = found.slice(found.marks[opening].begin, found.marks[closing].end)
@@ -194,23 +201,23 @@ def test_a_copy_keeps_all() -> None:
         "a (%s), b",
         "a<br/>b <b>c %s</b>",
     ):
-        tree = read_tree(marked(text))
-        links = [(each, each) for each in range(len(tree.units))]
-        assert with_marks(tree, tree.text, links) == marked(text)
+        cut = cut_spans(marked(text))
+        links = [(each, each) for each in range(len(UNIT.findall(cut.text)))]
+        assert place_spans(cut, cut.text, links) == marked(text)
 
 
 def test_what_is_nested_too_deeply_is_copied() -> None:
     count = 20 * DEEPEST
     text = "a " + "<b>x " * count + "</b>" * count
-    found = with_marks(read_tree(marked(text)), "y", [(0, 0)])
+    found = place_spans(cut_spans(marked(text)), "y", [(0, 0)])
     assert found.text.count("<b>") == found.text.count("</b>") == count
 
 
 def test_hidden_parts_are_copied_but_are_no_marks() -> None:
     source = marked("a \u2665 %s b")
-    tree = read_tree(source, [Mark(2, 3, Kind.ALONE)])
-    found = with_marks(tree, "A B", STRAIGHT)
-    assert (found, tree.text) == (marked("A \u2665 %s B"), "a b")
+    cut = cut_spans(source, [Mark(2, 3, Kind.ALONE)])
+    found = place_spans(cut, "A B", STRAIGHT)
+    assert (found, cut.text) == (marked("A \u2665 %s B"), "a b")
 
 
 TEXTS = [
@@ -305,8 +312,9 @@ def test_capitals_are_read_in_lower_case_and_marks_stay() -> None:
     subwords = learn_subwords(
         [*["the quick brown fox", "The dog"] * 9, letters], TokenizerSettings(90)
     )
-    segment = marked_segment(marked("THE <b>QUICK</b> %s FOX"))
-    found = repaired(segment, subwords.encode([segment.text])[0], subwords)
+    segment = cut_segment(marked("THE <b>QUICK</b> %s FOX"))
+    found = odd_segment(segment.text, subwords.encode([segment.text])[0], subwords, segment)
+    assert found
     assert (found.text, found.is_capitals) == ("The quick fox", True)
 
 
