@@ -7,9 +7,8 @@ from pathlib import Path
 
 from nmt.documents.document import Document, Options
 from nmt.documents.encoding import UTF_8
-from nmt.documents.folders import Job
 from nmt.documents.pages.html import read_page
-from nmt.documents.registry import FORMATS, PROSE, Format, format_of
+from nmt.documents.registry import FORMATS, PROSE, Format, Job, format_of
 from nmt.documents.translate import Placed, Plan, Way, drop, names_in, taken_apart
 from nmt.documents.translate_files import document_of
 from nmt.errors import NmtError
