@@ -233,7 +233,7 @@ def find_jobs(request: TranslateRequest) -> "list[Job]":
 
     Raises UsageError for options that are for other files, NmtError if a file cannot be read.
     """
-    from nmt.documents.registry import FORMATS, LINES, Job, check_lines, format_of, is_wrapped
+    from nmt.documents.registry import FORMATS, LINES, Job, check_lines, find_format, is_wrapped
 
     file, name = request.file, request.format_name
     if request.output_dir is not None:
@@ -248,7 +248,7 @@ def find_jobs(request: TranslateRequest) -> "list[Job]":
         raise UsageError(f"{file} is a folder; add --output-dir, the folder for its translations")
     if name is None and (request.prefix_column or request.interactive):
         name = LINES
-    form = format_of(file, name)
+    form = find_format(file, name)
     if form not in (None, FORMATS[LINES]):
         refuse_options_of_lines(file)
         if file != STDIN:
@@ -308,16 +308,17 @@ def check_request(request: TranslateRequest, jobs: "Sequence[Job]") -> None:
         check_job(jobs[0], request.columns)
     else:
         from nmt.decoding.files.interactive import check_interactive
-        from nmt.decoding.files.text_files import check_prefixes, check_text_files
+        from nmt.decoding.files.text_files import check_text_files
 
         if request.interactive:
             check_interactive(options.typed_beside(*SEARCH_OPTIONS))
-        check_prefixes(request.file, request.prefix, prefix_column=request.prefix_column)
         check_text_files(
             *(request.file, request.output),
             keep_partial=request.keep_partial,
             resume=request.resume,
             alignments=request.alignments,
+            prefix=request.prefix,
+            prefix_column=request.prefix_column,
         )
 
 

@@ -120,7 +120,7 @@ class FileSearch:
             yield path, Path(path.name)
             return
         elif PATTERN & set(str(path)):
-            root = root_of(path)
+            root = searched_folder(path)
             found = self._matching(root, path)
         else:
             raise UsageError(f"there is no file or folder {path}")
@@ -184,7 +184,7 @@ def matches(path: Path, folder: Path, patterns: Iterable[str]) -> bool:
     return False
 
 
-def root_of(pattern: Path) -> Path:
+def searched_folder(pattern: Path) -> Path:
     """Return the folder that a pattern searches: its path up to the first part with a wildcard."""
     count = next(n for n, part in enumerate(pattern.parts) if PATTERN & set(part))
     return Path(*pattern.parts[:count])

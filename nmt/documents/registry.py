@@ -117,7 +117,7 @@ START = 4096  # bytes that tell what a file is
 FEWEST_BROKEN, FULL_SHARE = 3, 0.8  # of the lines of a text show that it is wrapped
 
 
-def format_of(path: Path, name: str | None) -> Format | None:
+def find_format(path: Path, name: str | None) -> Format | None:
     """Return the format of a file: the one with this name, else by the path; None if there is none.
 
     Raises UsageError for an unknown name.
@@ -145,7 +145,7 @@ def format_in_folder(path: Path, name: str | None, *, has_columns: bool) -> Form
     Text files hold prose, unless `name` is given. A table without columns to translate, and a file
     whose beginning shows that it only shares a suffix, have no format.
     """
-    found = format_of(path, name)
+    found = find_format(path, name)
     if name is not None:
         return found
     if path.suffix.lower() == PROSE:
@@ -229,7 +229,7 @@ def check_job(job: Job, columns: Sequence[str]) -> None:
     own = (job.source.suffix.lower(), *form.suffixes)
     others = {*UNREAD, *TEMPLATES} if form in TEXTS else {*UNREAD, *TEMPLATES, PROSE}
     is_other = suffix in others and not any(name.endswith(suffix) for name in own)
-    if is_other or format_of(job.output, None) not in (None, form, format_of(job.source, None)):
+    if is_other or find_format(job.output, None) not in (None, form, find_format(job.source, None)):
         raise UsageError(
             f"{job.output}: the translation of {job.source} is a file of the format {form.name},"
             " because no format is converted; name an output with its suffix"

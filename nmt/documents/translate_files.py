@@ -10,7 +10,7 @@ from typing import IO, NamedTuple
 
 from nmt.documents.document import Document, Finding, Joined, Options
 from nmt.documents.folders import FolderRecord, Row, open_record
-from nmt.documents.registry import FORMATS, Job, check_job, check_supported, format_of
+from nmt.documents.registry import FORMATS, Job, check_job, check_supported, find_format
 from nmt.documents.translate import DocumentTranslator, Translated, TranslatedSegment
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
@@ -168,7 +168,7 @@ def translate_to_folder(
                 " goes on with the others"
             )
         )
-        sources = documents_of(left, translator.options, record, report)
+        sources = read_documents(left, translator.options, record, report)
         count = sum(job.format is not None for job in left)
         for translated in translator.translate(sources, count):
             job, digest = translated.item
@@ -183,7 +183,7 @@ def translate_to_folder(
             record.add(job, digest, output, report.add(job, translated.results, joined.findings))
 
 
-def documents_of(
+def read_documents(
     jobs: Sequence[Job], options: Options, record: FolderRecord, report: Report
 ) -> Iterator[tuple[Source, Document]]:
     """Yield the documents of files; copy files without a format on the way."""
@@ -241,7 +241,7 @@ def translate_one(
     name: of its format; by default its name tells. Raises UsageError if none is known, or if the
     output must not be replaced.
     """
-    if (form := format_of(source, name)) is None:
+    if (form := find_format(source, name)) is None:
         check_supported(source, source.suffix.lower())
         raise UsageError(f"{source} has no known format; name one: {', '.join(FORMATS)}")
     check_output(output, [source], "the output")
@@ -265,10 +265,10 @@ def read_document(job: Job, options: Options) -> tuple[Source, Document]:
             " translated in memory; split it"
         )
     digest = hashlib.sha256(content).hexdigest()
-    return Source(job, digest), document_of(content, job, options)
+    return Source(job, digest), parse_document(content, job, options)
 
 
-def document_of(content: bytes, job: Job, options: Options) -> Document:
+def parse_document(content: bytes, job: Job, options: Options) -> Document:
     """Return the document of a file's content; raises NmtError with the name of the file."""
     assert job.format is not None  # noqa: S101 (others are copied)
     try:

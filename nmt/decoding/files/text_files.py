@@ -32,12 +32,20 @@ def check_text_files(
     keep_partial: bool = False,
     resume: bool = False,
     alignments: Path | None = None,
+    prefix: Path | None = None,
+    prefix_column: bool = False,
 ) -> None:
-    """Raise NmtError if the source cannot be read, UsageError for options that do not fit.
+    """Raise NmtError if a file cannot be read, UsageError for options that do not fit.
 
     source: a file, a pipe, or `-` for stdin. output: a file, or None for stdout. keep_partial: as
     in `open_output`. resume: the output can be continued. alignments: another file to write.
+    prefix: another one to read. prefix_column: the source has the prefixes.
     """
+    if prefix is not None:
+        if prefix_column:
+            raise UsageError("--prefix and --prefix-column name two sources of prefixes; use one")
+        check_stdin([source, prefix])
+        check_texts([prefix], "name another file of prefixes")
     if resume and keep_partial:
         raise UsageError("--resume keeps what is translated, so --keep-partial has no effect")
     check_texts([source])
@@ -58,21 +66,11 @@ def check_text_files(
         check_kept(kept_path(output))
 
 
-def check_prefixes(source: Path, prefix: Path | None, *, prefix_column: bool) -> None:
-    """Raise UsageError for two kinds of prefixes or stdin named twice, NmtError for a bad file."""
-    if prefix is None:
-        return
-    if prefix_column:
-        raise UsageError("--prefix and --prefix-column name two sources of prefixes; use one")
-    check_stdin([source, prefix])
-    check_texts([prefix], "name another file of prefixes")
-
-
 def check_kept(path: Path) -> None:
     """Raise UsageError unless an unfinished output can be kept at a path."""
     if is_present(path):
         raise UsageError(f"{path} holds lines that an earlier translation kept; move it away first")
-    folder = next(each for each in path.parents if each.exists())
+    folder = next(parent for parent in path.parents if parent.exists())
     longest = os.pathconf(folder, "PC_NAME_MAX")
     if len(os.fsencode(path.name)) > longest:
         raise UsageError(
