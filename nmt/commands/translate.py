@@ -1,7 +1,7 @@
 """`nmt translate`: translate lines, a file by its format, or files into a folder."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,8 @@ from nmt.system.log import note, progress_bar, show_progress
 from nmt.system.processes import left
 
 if TYPE_CHECKING:
-    from nmt.decoding.files.resumable import Task
-    from nmt.decoding.files.text_files import Span
     from nmt.decoding.terms.glossary import Term
-    from nmt.decoding.translator.translator import Translator
     from nmt.documents.registry import Job
-    from nmt.documents.translate import DocumentTranslator
     from nmt.runs.trained_model import TrainedModel
 
 
@@ -323,11 +319,7 @@ def check_request(request: TranslateRequest, jobs: "Sequence[Job]") -> None:
 
 
 def load(request: TranslateRequest) -> "tuple[TrainedModel, DecodeSettings]":
-    """Load the model, or an ensemble, and return it with the settings of the search.
-
-    Whoever makes a translator of it lets go of the model: the translator may have packed copies of
-    its weights.
-    """
+    """Load the model, or an ensemble, and return it with the settings of the search."""
     from nmt.decoding.translator.load import load_models
 
     return load_models(
@@ -340,24 +332,33 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
     from nmt.decoding.files.interactive import interact
     from nmt.decoding.files.output_formats import choose_format
     from nmt.decoding.files.quality import quality_check
-    from nmt.decoding.files.resumable import find_part
+    from nmt.decoding.files.resumable import Resumption, Task, digest_job, find_part
+    from nmt.decoding.terms.glossary import digest_text
 
-    lines_of = choose_format(
-        request.output_format, request.n_best, token_scores=request.token_scores
-    )
-    quality = quality_check(
-        *(request.flags_file, request.strict),
-        keep_partial=request.keep_partial,
-        resume=request.resume,
-    )
+    output, n_best, token_scores = request.output, request.n_best, request.token_scores
+    keeping = {"keep_partial": request.keep_partial, "resume": request.resume}
+    lines_of = choose_format(request.output_format, n_best, token_scores=token_scores)
+    quality = quality_check(request.flags_file, request.strict, **keeping)
     span = find_part(request.file, request.part)
-    translator, task = load_translator(request, span, terms)
-    if request.interactive:
-        interact(translator, show_candidates=request.n_best is not None)
-        return
+    model, settings = load(request)
 
     from nmt.decoding.files.translate_file import translate_file
+    from nmt.decoding.translator.translation import OutputOptions
+    from nmt.decoding.translator.translator import Translator
 
+    asked = OutputOptions(1 if n_best is None else n_best, token_scores, bool(request.alignments))
+    translator = Translator(model, settings, note, asked, glossary=terms)
+    if request.resume and output is not None:
+        given = click.get_current_context().params
+        lasting = {name: str(value) for name, value in given.items() if name not in PASSING}
+        job = digest_job(model, settings, {**lasting, "glossary": digest_text(terms)})
+        task: Task = Resumption(output, job, on_bad_line=request.on_bad_line, span=span)
+    else:
+        task = Task(output, span, keep_partial=request.keep_partial)
+    del model  # it is freed if the translator has packed copies of its weights
+    if request.interactive:
+        interact(translator, show_candidates=n_best is not None)
+        return
     translate_file(
         *(translator, request.file, task, lines_of),
         prefix=request.prefix,
@@ -368,76 +369,47 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
     )
 
 
-def load_translator(
-    request: TranslateRequest, span: "Span", terms: "Sequence[Term]"
-) -> "tuple[Translator, Task]":
-    """Load the model; return a translator, and the lines to translate with their output."""
-    from nmt.decoding.files.resumable import Resumption, Task, digest_job
-    from nmt.decoding.terms.glossary import digest_text
-    from nmt.decoding.translator.translation import OutputOptions
-    from nmt.decoding.translator.translator import Translator
-
-    model, settings = load(request)
-    n_best = 1 if request.n_best is None else request.n_best
-    asked = OutputOptions(n_best, request.token_scores, bool(request.alignments))
-    translator = Translator(model, settings, note, asked, glossary=terms)
-    if not request.resume or request.output is None:
-        return translator, Task(request.output, span, keep_partial=request.keep_partial)
-    given = click.get_current_context().params
-    lasting = {name: str(value) for name, value in given.items() if name not in PASSING}
-    job = digest_job(model, settings, {**lasting, "glossary": digest_text(terms)})
-    on_bad_line = request.on_bad_line
-    return translator, Resumption(request.output, job, on_bad_line=on_bad_line, span=span)
-
-
 def translate_documents(
     request: TranslateRequest, jobs: "Sequence[Job]", terms: "Sequence[Term]"
 ) -> None:
     """Translate files by their formats: one, or several into a folder."""
+    from nmt.decoding.files.resumable import digest_job
     from nmt.decoding.files.text_files import open_text
+    from nmt.decoding.terms.glossary import digest_text
+    from nmt.documents.document import Options
+    from nmt.documents.memory import Memory
+    from nmt.documents.translate import document_translator
     from nmt.documents.translate_files import Report, translate_job, translate_to_folder
 
+    memory, threshold, written = None, request.memory_threshold, request.write_memory
     with progress_bar(unit="sentence", desc="translate") as bar:
-        translator, work = load_document_translator(request, terms, partial(show_progress, bar))
+        model, settings = load(request)
+        languages = model.recipe.data.source_language, model.recipe.data.target_language
+        chosen = Options(*languages, request.columns, request.translates_all)
+        if request.memory or written:
+            keeps_new = written is not None
+            memory = Memory.of(request.memory, *languages, threshold, keeps_new=keeps_new)
+        translator = document_translator(
+            *(model, settings, chosen),
+            glossary=terms,
+            memory=memory,
+            on_progress=partial(show_progress, bar),
+        )
+        used = {
+            "options": repr(chosen),
+            "glossary": digest_text(terms),
+            "memory": str([*map(sha256_of, request.memory), threshold]),
+            "format": request.format_name,
+            "engine": request.engine,
+        }
+        work = digest_job(model, settings, used)
+        del model  # it is freed if the translator has packed copies of its weights
         with open_text(request.flags_file) as flags:
             report = Report(flags, note)
             if request.output_dir is None:
                 translate_job(jobs[0], translator, report)
             else:
                 translate_to_folder(jobs, request.output_dir, work, translator, report)
-            if request.write_memory is not None and translator.memory is not None:
-                translator.memory.write(request.write_memory)
+            if memory is not None and written is not None:
+                memory.write(written)
     report.tell(request.flags_file, is_strict=request.strict)
-
-
-def load_document_translator(
-    request: TranslateRequest,
-    terms: "Sequence[Term]",
-    on_progress: Callable[[int, int], object],
-) -> "tuple[DocumentTranslator, str]":
-    """Load the model; return a translator, and a digest of all that its output depends on."""
-    from nmt.decoding.files.resumable import digest_job
-    from nmt.decoding.terms.glossary import digest_text
-    from nmt.documents.document import Options
-    from nmt.documents.memory import Memory
-    from nmt.documents.translate import document_translator
-
-    model, settings = load(request)
-    data = model.recipe.data
-    languages = data.source_language, data.target_language
-    chosen = Options(*languages, request.columns, request.translates_all)
-    memory = None
-    if request.memory or request.write_memory:
-        threshold, keeps_new = request.memory_threshold, request.write_memory is not None
-        memory = Memory.of(request.memory, *languages, threshold=threshold, keeps_new=keeps_new)
-    translator = document_translator(
-        model, settings, chosen, glossary=terms, memory=memory, on_progress=on_progress
-    )
-    used = {
-        "options": repr(chosen),
-        "glossary": digest_text(terms),
-        "memory": str([*map(sha256_of, request.memory), request.memory_threshold]),
-        "format": request.format_name,
-        "engine": request.engine,
-    }
-    return translator, digest_job(model, settings, used)
