@@ -1,24 +1,27 @@
-"""`nmt translate`: translate a file or stdin."""
+"""`nmt translate`: translate lines, a file by its format, or files into a folder."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nmt.commands import options
-from nmt.commands.documents import TranslateRequest, are_documents, translate_documents
-from nmt.commands.options import FILE, FOLDER, PATH, SAMPLING, Range
+from nmt.commands.options import FILE, FOLDER, PATH, SAMPLING, Range, refuse
 from nmt.config import DecodeSettings
-from nmt.runs.outputs import check_outputs
-from nmt.system.log import note
+from nmt.errors import UsageError
+from nmt.runs.outputs import STDIN, check_outputs
+from nmt.system.files import check_regular, sha256_of
+from nmt.system.log import note, progress_bar, show_progress
+from nmt.system.processes import left
 
 if TYPE_CHECKING:
-    from nmt.decoding.files.resumable import Task
-    from nmt.decoding.files.text_files import Span
     from nmt.decoding.terms.glossary import Term
-    from nmt.decoding.translator.translator import Translator
+    from nmt.documents.registry import Job
+    from nmt.runs.trained_model import TrainedModel
 
 
 def parse_part(
@@ -34,6 +37,14 @@ def parse_part(
     return number, count
 
 
+# Options that are for plain lines only, for files with a format, and for folders.
+OF_LINES = (
+    *("--on-bad-line", "--keep-partial", "--resume", "--part", "--prefix", "--prefix-column"),
+    *("--sample", "--n-best", "--output-format", "--token-scores", "--interactive", "--alignments"),
+)
+OF_DOCUMENTS = ("--all", "--columns", "--memory", "--memory-threshold", "--write-memory")
+OF_FOLDERS = ("--exclude", "--include", "--others")
+
 # Options that only change how a line is translated.
 SEARCH_OPTIONS = {
     *(field.name for field in fields(DecodeSettings)),
@@ -45,6 +56,57 @@ PASSING = {
     *("files", "output", "device", "resume", "batch_tokens"),
     *("models", "overrides", "on_bad_line"),
 }
+
+
+@dataclass(frozen=True)
+class TranslateRequest:
+    """Arguments and options of `nmt translate`."""
+
+    files: tuple[Path, ...]
+    format_name: str | None
+    output_dir: Path | None
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    others: str
+    columns: tuple[str, ...]
+    translates_all: bool
+    memory: tuple[Path, ...]
+    memory_threshold: float
+    write_memory: Path | None
+    models: tuple[Path, ...]
+    output: Path | None
+    on_bad_line: str
+    keep_partial: bool
+    resume: bool
+    part: tuple[int, int] | None
+    prefix: Path | None
+    prefix_column: bool
+    glossary: Path | None
+    n_best: int | None
+    output_format: str | None
+    token_scores: bool
+    flags_file: Path | None
+    strict: bool
+    interactive: bool
+    alignments: Path | None
+    engine: str
+    device: str
+    overrides: tuple[str, ...]  # of --set and of the flags for [decode] settings
+
+    @property
+    def file(self) -> Path:
+        """Return the file, if no more than one is translated."""
+        return self.files[0] if self.files else STDIN
+
+    @property
+    def outputs(self) -> dict[str, Path | None]:
+        """Return the files to write, by their options."""
+        return {
+            "--output": self.output,
+            "--flags": self.flags_file,
+            "--alignments": self.alignments,
+            "--write-memory": self.write_memory,
+        }
 
 
 @click.command("translate")
@@ -150,77 +212,204 @@ def command(**given: Any) -> None:
       nmt translate page.html --output seite.html
       nmt translate docs --output-dir docs_de --exclude "*.csv"
     """
-    request = TranslateRequest(**given)
-    if are_documents(request):
-        translate_documents(request)
-    else:
-        translate_lines(request)
-
-
-def translate_lines(request: TranslateRequest) -> None:
-    """Translate a file line by line."""
-    from nmt.decoding.files.interactive import check_interactive, interact
-    from nmt.decoding.files.output_formats import choose_format
-    from nmt.decoding.files.quality import quality_check
-    from nmt.decoding.files.resumable import find_part
-    from nmt.decoding.files.text_files import check_prefixes, check_text_files
     from nmt.decoding.terms.glossary import read_glossary
 
-    file, output, alignments = request.file, request.output, request.alignments
-    keeping = {"keep_partial": request.keep_partial, "resume": request.resume}
-    if request.interactive:
-        check_interactive(options.typed_beside(*SEARCH_OPTIONS))
-    lines_of = choose_format(
-        request.output_format, request.n_best, token_scores=request.token_scores
-    )
-    check_prefixes(file, request.prefix, prefix_column=request.prefix_column)
-    terms = read_glossary(request.glossary, beside=(file, request.prefix))
-    check_text_files(file, output, **keeping, alignments=alignments)
-    outputs = {"--output": output, "--flags": request.flags_file, "--alignments": alignments}
-    check_outputs(outputs, [file, request.prefix, request.glossary])
-    quality = quality_check(request.flags_file, request.strict, **keeping)
-    span = find_part(file, request.part)
+    request = TranslateRequest(**given)
+    jobs = find_jobs(request)
+    check_request(request, jobs)
+    terms = read_glossary(request.glossary, beside=(request.file, request.prefix))
+    if any(job.is_stream for job in jobs):
+        translate_lines(request, terms)
+    else:
+        translate_documents(request, jobs, terms)
 
-    translator, task = load_translator(request, span, terms)
-    if request.interactive:
-        interact(translator, show_candidates=request.n_best is not None)
-        return
+
+def find_jobs(request: TranslateRequest) -> "list[Job]":
+    """Return the files to translate, with their outputs and formats.
+
+    Raises UsageError for options that are for other files, NmtError if a file cannot be read.
+    """
+    from nmt.documents.registry import FORMATS, LINES, Job, check_lines, find_format, is_wrapped
+
+    file, name = request.file, request.format_name
+    if request.output_dir is not None:
+        if not request.files:
+            raise UsageError("--output-dir needs files or folders to translate; name them first")
+        refuse_options_of_lines(file)
+        return find_folder_jobs(request, request.output_dir)
+    if (count := len(request.files)) > 1:
+        raise UsageError(f"{count} files need --output-dir, the folder for their translations")
+    refuse(OF_FOLDERS, "is for folders and patterns; add --output-dir")
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder; add --output-dir, the folder for its translations")
+    if name is None and (request.prefix_column or request.interactive):
+        name = LINES
+    form = find_format(file, name)
+    if form not in (None, FORMATS[LINES]):
+        refuse_options_of_lines(file)
+        if file != STDIN:
+            check_regular(file, "the file", "name another, or - for stdin")
+        return [Job(file, request.output or STDIN, form)]
+    if form is None:
+        check_lines(file)
+    why = f"is for files with a format, but {file} is translated line by line; add --format"
+    refuse(OF_DOCUMENTS, why)
+    if form is None and is_wrapped(file):
+        note(
+            f"{file} is translated line by line, but its lines end within sentences; add"
+            " --format text to translate its paragraphs"
+        )
+    return [Job(file, request.output or STDIN, FORMATS[LINES], is_stream=True)]
+
+
+def refuse_options_of_lines(file: Path) -> None:
+    """Raise UsageError for options of plain lines; file: the first one that is translated."""
+    left.append(lambda: "nothing was written")
+    why = f"is for plain lines, but {file} is translated by its format; leave it out, or"
+    refuse(OF_LINES, f"{why} add --format lines")
+
+
+def find_folder_jobs(request: TranslateRequest, folder: Path) -> "list[Job]":
+    """Return the files to translate into a folder, and those to copy if they are wanted."""
+    from nmt.documents.folders import find_files
+
+    if request.output is not None:
+        raise UsageError("--output names one file and --output-dir a folder; use one of them")
+    jobs = find_files(
+        *(request.files, folder, request.format_name),
+        include=request.include,
+        exclude=request.exclude,
+        has_columns=bool(request.columns),
+        own=filter(None, request.outputs.values()),
+    )
+    others = [job for job in jobs if job.format is None]
+    if others and request.others == "list":
+        names = ", ".join(str(job.source) for job in others)
+        note(f"left out, because their format is not known: {names}")
+        jobs = [job for job in jobs if job.format is not None]
+    return jobs
+
+
+def check_request(request: TranslateRequest, jobs: "Sequence[Job]") -> None:
+    """Raise UsageError for outputs that must not be written, and for options that do not fit."""
+    inputs = (*request.memory, request.prefix, request.glossary)
+    check_outputs(request.outputs, [*(job.source for job in jobs), *inputs])
+    if request.output_dir is not None:
+        from nmt.documents.folders import check_apart
+
+        check_apart(request.output_dir, jobs, request.outputs)
+    elif not jobs[0].is_stream:
+        from nmt.documents.registry import check_job
+
+        check_job(jobs[0], request.columns)
+    else:
+        from nmt.decoding.files.interactive import check_interactive
+        from nmt.decoding.files.text_files import check_text_files
+
+        if request.interactive:
+            check_interactive(options.typed_beside(*SEARCH_OPTIONS))
+        check_text_files(
+            *(request.file, request.output),
+            keep_partial=request.keep_partial,
+            resume=request.resume,
+            alignments=request.alignments,
+            prefix=request.prefix,
+            prefix_column=request.prefix_column,
+        )
+
+
+def load(request: TranslateRequest) -> "tuple[TrainedModel, DecodeSettings]":
+    """Load the model, or an ensemble, and return it with the settings of the search."""
+    from nmt.decoding.translator.load import load_models
+
+    return load_models(
+        request.models, request.device, note, request.overrides, engine=request.engine
+    )
+
+
+def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
+    """Translate a file line by line, each line as soon as it arrives."""
+    from nmt.decoding.files.interactive import interact
+    from nmt.decoding.files.output_formats import choose_format
+    from nmt.decoding.files.quality import quality_check
+    from nmt.decoding.files.resumable import Resumption, Task, digest_job, find_part
+    from nmt.decoding.terms.glossary import digest_text
+
+    output, n_best, token_scores = request.output, request.n_best, request.token_scores
+    keeping = {"keep_partial": request.keep_partial, "resume": request.resume}
+    lines_of = choose_format(request.output_format, n_best, token_scores=token_scores)
+    quality = quality_check(request.flags_file, request.strict, **keeping)
+    span = find_part(request.file, request.part)
+    model, settings = load(request)
 
     from nmt.decoding.files.translate_file import translate_file
+    from nmt.decoding.translator.translation import OutputOptions
+    from nmt.decoding.translator.translator import Translator
 
+    asked = OutputOptions(1 if n_best is None else n_best, token_scores, bool(request.alignments))
+    translator = Translator(model, settings, note, asked, glossary=terms)
+    if request.resume and output is not None:
+        given = click.get_current_context().params
+        lasting = {name: str(value) for name, value in given.items() if name not in PASSING}
+        job = digest_job(model, settings, {**lasting, "glossary": digest_text(terms)})
+        task: Task = Resumption(output, job, on_bad_line=request.on_bad_line, span=span)
+    else:
+        task = Task(output, span, keep_partial=request.keep_partial)
+    del model  # it is freed if the translator has packed copies of its weights
+    if request.interactive:
+        interact(translator, show_candidates=n_best is not None)
+        return
     translate_file(
-        *(translator, file, task, lines_of),
+        *(translator, request.file, task, lines_of),
         prefix=request.prefix,
         prefix_column=request.prefix_column,
         on_bad_line=request.on_bad_line,
         quality=quality,
-        alignments=alignments,
+        alignments=request.alignments,
     )
 
 
-def load_translator(
-    request: TranslateRequest, span: "Span", terms: "Sequence[Term]"
-) -> "tuple[Translator, Task]":
-    """Load the model; return a translator, and the lines to translate with their output.
-
-    The model itself is freed, if the translator has packed copies of its weights.
-    """
-    from nmt.decoding.files.resumable import Resumption, Task, digest_job
+def translate_documents(
+    request: TranslateRequest, jobs: "Sequence[Job]", terms: "Sequence[Term]"
+) -> None:
+    """Translate files by their formats: one, or several into a folder."""
+    from nmt.decoding.files.resumable import digest_job
+    from nmt.decoding.files.text_files import open_text
     from nmt.decoding.terms.glossary import digest_text
-    from nmt.decoding.translator.load import load_models
-    from nmt.decoding.translator.translation import OutputOptions
-    from nmt.decoding.translator.translator import Translator
+    from nmt.documents.document import Options
+    from nmt.documents.memory import Memory
+    from nmt.documents.translate import document_translator
+    from nmt.documents.translate_files import Report, translate_job, translate_to_folder
 
-    model, settings = load_models(
-        request.models, request.device, note, request.overrides, engine=request.engine
-    )
-    n_best = 1 if request.n_best is None else request.n_best
-    asked = OutputOptions(n_best, request.token_scores, bool(request.alignments))
-    translator = Translator(model, settings, note, asked, glossary=terms)
-    if not request.resume or request.output is None:
-        return translator, Task(request.output, span, keep_partial=request.keep_partial)
-    given = click.get_current_context().params
-    lasting = {name: str(value) for name, value in given.items() if name not in PASSING}
-    job = digest_job(model, settings, {**lasting, "glossary": digest_text(terms)})
-    on_bad_line = request.on_bad_line
-    return translator, Resumption(request.output, job, on_bad_line=on_bad_line, span=span)
+    memory, threshold, written = None, request.memory_threshold, request.write_memory
+    with progress_bar(unit="sentence", desc="translate") as bar:
+        model, settings = load(request)
+        languages = model.recipe.data.source_language, model.recipe.data.target_language
+        chosen = Options(*languages, request.columns, request.translates_all)
+        if request.memory or written:
+            keeps_new = written is not None
+            memory = Memory.read(request.memory, *languages, threshold, keeps_new=keeps_new)
+        translator = document_translator(
+            *(model, settings, chosen),
+            glossary=terms,
+            memory=memory,
+            on_progress=partial(show_progress, bar),
+        )
+        used = {
+            "options": repr(chosen),
+            "glossary": digest_text(terms),
+            "memory": str([*map(sha256_of, request.memory), threshold]),
+            "format": request.format_name,
+            "engine": request.engine,
+        }
+        work = digest_job(model, settings, used)
+        del model  # it is freed if the translator has packed copies of its weights
+        with open_text(request.flags_file) as flags:
+            report = Report(flags, note)
+            if request.output_dir is None:
+                translate_job(jobs[0], translator, report)
+            else:
+                translate_to_folder(jobs, request.output_dir, work, translator, report)
+            if memory is not None and written is not None:
+                memory.write(written)
+    report.tell(request.flags_file, is_strict=request.strict)

@@ -35,7 +35,7 @@ from nmt.corpora.pairs import (
 )
 from nmt.corpora.report import table
 from nmt.decoding.files.quality import Checked, checked_pairs, find_flags
-from nmt.decoding.files.resumable import Resumption, digest_job, forget, open_kept, record_path
+from nmt.decoding.files.resumable import Resumption, digest_job, forget, record_path
 from nmt.decoding.files.text_files import Output, kept_path
 from nmt.decoding.stream import Source, chunks_of
 from nmt.decoding.translator.translation import Request
@@ -214,7 +214,7 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     resumption = Resumption(output, hash_of(VERSION, task.method, task.options, jobs), option="")
     times = f", {len(passes)} times to translate" if len(passes) > 1 else ""
     notify(f"{lines:,} lines{times}")
-    with open_kept(resumption) as written:
+    with resumption.open_kept() as written:
         translate(task, passes, lines, resumption, written, notify)
         made = made_pairs(task, sides, kept_path(output), held_out)
         kept, removed = write_pairs(made, files, recipe, partial(check_unchanged, before, output))
@@ -280,11 +280,9 @@ def translate(
     """
     chunks = [chunks_of(Source(requests(task, one.side))) for one in passes]
     rest = resumption.check(chain.from_iterable(chunks))
-    begun, line = divmod(written.done.lines, lines)
+    begun, line = divmod(written.lines, lines)
     total = lines * len(passes)
-    with progress_bar(
-        unit="segment", desc="translate", total=total, initial=written.done.lines
-    ) as bar:
+    with progress_bar(unit="segment", desc="translate", total=total, initial=written.lines) as bar:
         for one, following in zip(passes[begun:], chunks[begun:], strict=True):
             translator = Translator(one.model, one.settings, notify)
             translator.searcher.keep_one_backend()

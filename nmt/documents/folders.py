@@ -1,115 +1,39 @@
-"""Find the files to translate, and where their translations go."""
+"""A folder of translations: which files go into it, and the record of those that are done.
+
+The record lets the same command continue after it was stopped. It also tells which files a command
+may replace, and which are no sources because they are translations.
+"""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
-from itertools import pairwise
+from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, Any, NoReturn
 
-from nmt.documents.registry import FORMATS, PROSE, Format, format_of
+from nmt.documents.registry import Job, format_in_folder
 from nmt.errors import NmtError, UsageError
-from nmt.system.files import in_utf_8, is_present, read_start
-from nmt.system.json_data import parse_json
+from nmt.runs.outputs import check_output
+from nmt.system.files import in_utf_8, is_present, sha256_of, take_lock
+from nmt.system.json_data import json_text, parse_json
 
 PATTERN = frozenset("*?[")  # characters that make a name a pattern
 RECORD = ".nmt-translated.jsonl"  # in each folder that translations were written to
-START = 4096  # bytes that tell what a file is
-FEWEST_BROKEN, FULL_SHARE = 3, 0.8  # of the lines of a text show that it is wrapped
+
+Row = dict[str, Any]  # a flagged segment or a finding: `nmt.documents.translate_files.Report`
 
 
-@dataclass(frozen=True)
-class Job:
-    """A file to translate."""
-
-    source: Path
-    output: Path
-    format: Format | None  # None: the file is not translated
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Patterns of names: a file is taken if one includes it, or none is given, and none excludes.
-
-    A pattern without a slash is for the name, another one for the path, with or without the folder
-    that was named.
-    """
-
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-
-    def takes(self, path: Path, folder: Path) -> bool:
-        """Return whether a file is taken; path: in the folder that was named."""
-        is_included = not self.include or matches(path, folder, self.include)
-        return is_included and not self.excludes(path, folder)
-
-    def excludes(self, path: Path, folder: Path) -> bool:
-        """Return whether a file, or all that is in a folder, is left out; path: likewise."""
-        return matches(path, folder, self.exclude)
-
-
-ALL = Selection()
-
-
-def matches(path: Path, folder: Path, patterns: Iterable[str]) -> bool:
-    """Return whether a file, or a folder that it is in, has a name or a path like a pattern."""
-    named = os.path.join(os.path.normpath(folder), "")
-    for pattern in map(os.path.normpath, patterns):
-        paths = [path.as_posix(), *(parent.as_posix() for parent in path.parents)]
-        inner = pattern.removeprefix(named)
-        if any(fnmatch(each, inner) for each in (paths if "/" in pattern else path.parts)):
-            return True
-    return False
-
-
-class Earlier:
-    """The translations of earlier commands, by the records in their folders."""
-
-    def __init__(self) -> None:
-        self.count = 0  # of the translations that were met
-        self._names: dict[Path, frozenset[str]] = {}
-
-    def has(self, root: Path, relative: Path) -> bool:
-        """Return whether a file in a folder is a translation in a folder within that one."""
-        for parent in relative.parents[:-1]:
-            if in_utf_8(relative.relative_to(parent).as_posix()) in self._recorded(root / parent):
-                self.count += 1
-                return True
-        return False
-
-    def _recorded(self, folder: Path) -> frozenset[str]:
-        if folder not in self._names:
-            self._names[folder] = recorded(folder / RECORD)
-        return self._names[folder]
-
-
-def recorded(record: Path) -> frozenset[str]:
-    """Return the names of the translations in a record; what cannot be read is left out."""
-    names = {RECORD}
-    with suppress(OSError), record.open("rb") as lines:
-        for line in lines:
-            with suppress(NmtError):
-                names.add(parse_json(line, Named, str(record)).file)
-    return frozenset(names)
-
-
-@dataclass(frozen=True)
-class Named:
-    """The part of an entry of a record that names its file."""
-
-    file: str
-
-
-def jobs_of(
+def find_files(
     given: Sequence[Path],
     folder: Path,
     name: str | None = None,
-    selection: Selection = ALL,
     *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
     has_columns: bool = False,
-    own: Sequence[Path] = (),
+    own: Iterable[Path] = (),
 ) -> list[Job]:
     """Return the files to translate into a folder, in the order of their paths.
 
@@ -121,7 +45,7 @@ def jobs_of(
         given: files, folders, and patterns such as docs/**/*.md.
         folder: where translations go.
         name: of a format for all files; by default each file's name tells.
-        selection: which files of folders and patterns to take.
+        include, exclude: patterns of names; see `FileSearch`.
         has_columns: the user names columns of tables to translate.
         own: other files that the command writes. Those without a format are left out, too.
 
@@ -131,126 +55,139 @@ def jobs_of(
         NmtError: if a folder cannot be read.
     """
     jobs: dict[Path, Job] = {}
-    earlier = Earlier()
+    written = {os.path.realpath(path) for path in own}
+    search = FileSearch(folder, include, exclude)
     for path in given:
-        for source, relative in sources_of(path, folder, selection, earlier):
+        for source, relative in search.find(path):
             output = folder / relative
             form = format_in_folder(source, name, has_columns=has_columns)
-            if form is None and any(is_same_file(source, each) for each in own):
+            if form is None and os.path.realpath(source) in written:
                 continue
-            other = jobs.setdefault(output, Job(source, output, form))
-            if not is_same_file(other.source, source):
+            other = jobs.setdefault(output, Job(source, output, form)).source
+            if os.path.realpath(other) != os.path.realpath(source):
                 raise UsageError(
-                    f"{other.source} and {source} would both be written to {output}; translate"
+                    f"{other} and {source} would both be written to {output}; translate"
                     " them into two folders"
                 )
     if not jobs:
-        why = ", but translations of an earlier command; name their folder" if earlier.count else ""
+        why = (
+            ", but translations of an earlier command; name their folder" if search.earlier else ""
+        )
         raise UsageError(f"there is no file to translate in {', '.join(map(str, given))}{why}")
-    check_sources_stay(list(jobs.values()))
+    sources = {os.path.realpath(job.source) for job in jobs.values()}
+    for output in jobs:
+        if os.path.realpath(output) in sources:
+            raise UsageError(
+                f"{output} is a file to translate; name another --output-dir, because sources"
+                " are never overwritten"
+            )
     return list(jobs.values())
 
 
-def format_in_folder(source: Path, name: str | None, *, has_columns: bool) -> Format | None:
-    """Return the format of a file in a folder, whose files need not all be for a translator.
+def check_apart(folder: Path, jobs: Iterable[Job], outputs: Mapping[str, Path | None]) -> None:
+    """Raise UsageError if a further output, by its option, is a file that goes into a folder."""
+    written = {os.path.realpath(path) for path in (folder / RECORD, *(job.output for job in jobs))}
+    for option, path in outputs.items():
+        if path is not None and os.path.realpath(path) in written:
+            raise UsageError(
+                f"{option} {path} is written for --output-dir {folder}, too; name another file"
+            )
 
-    Text files hold prose, unless `name` is given. A table without columns to translate, and a file
-    whose beginning shows that it only shares a suffix, have no format.
+
+class FileSearch:
+    """Finds files to translate in folders and by patterns.
+
+    A file is taken if one pattern includes it, or none is given, and none excludes it. A pattern
+    without a slash is for the name, another one for the path, with or without the folder that was
+    named.
     """
-    if name is not None:
-        return format_of(source, name)
-    if source.suffix.lower() == PROSE:
-        return FORMATS["text"]
-    found = format_of(source, None)
-    if found is None or (found.has_columns and not has_columns):
-        return None
-    if not found.sign or not source.is_file():  # a dangling link is reported when it is read
-        return found
-    try:
-        return found if found.sign in read_start(source, START, "the file") else None
-    except NmtError:  # likewise
-        return found
 
+    def __init__(self, output: Path, include: Sequence[str], exclude: Sequence[str]) -> None:
+        """Take the folder of translations, which is left out, and patterns of names."""
+        self._output = os.path.realpath(output)
+        self._include, self._exclude = include, exclude
+        self._recorded = cache(recorded)
+        self.earlier = 0  # translations of earlier commands that were left out
 
-def looks_wrapped(path: Path) -> bool:
-    """Return whether the lines of a text are broken at a width, so that sentences go on.
+    def find(self, path: Path) -> Iterator[tuple[Path, Path]]:
+        """Yield files that were named, with their paths in the folder that was named.
 
-    Then hardly a line has room for the first word of the next one.
-    """
-    if not path.is_file():
-        return False
-    try:
-        text = read_start(path, START, "the file").decode("utf-8", "replace")
-    except NmtError:  # it is reported when it is read
-        return False
-    lines = [each.strip() for each in text.split("\n")[:-1]]
-    width = max(map(len, lines), default=0)
-    pairs = [(first, second) for first, second in pairwise(lines) if first and second]
-    full = sum(len(first) + 1 + len(second.split()[0]) > width for first, second in pairs)
-    going_on = sum(second[0].islower() for _, second in pairs)
-    return min(full, going_on) >= FEWEST_BROKEN and full >= FULL_SHARE * len(pairs)
+        Raises UsageError if there are none, NmtError for a folder that cannot be read.
+        """
+        if path.is_dir():
+            root, found = path, self._files_in(path)
+        elif is_present(path):
+            yield path, Path(path.name)
+            return
+        elif PATTERN & set(str(path)):
+            root = searched_folder(path)
+            found = self._matching(root, path)
+        else:
+            raise UsageError(f"there is no file or folder {path}")
+        for relative in found:
+            is_included = not self._include or matches(relative, root, self._include)
+            is_excluded = matches(relative, root, self._exclude)
+            if is_included and not is_excluded and not self._is_earlier(root, relative):
+                yield root / relative, relative
 
+    def _files_in(self, folder: Path) -> Iterator[Path]:
+        """Yield the files of a folder and its folders, sorted, by their paths in it."""
+        for place, folders, names in os.walk(folder, onerror=refuse):
+            here = Path(place)
+            folders[:] = sorted(
+                name
+                for name in folders
+                if not name.startswith(".")
+                and not matches((here / name).relative_to(folder), folder, self._exclude)
+                and os.path.realpath(here / name) != self._output
+            )
+            for name in sorted(names):
+                if not name.startswith("."):
+                    yield (here / name).relative_to(folder)
 
-def sources_of(
-    path: Path, output: Path, selection: Selection, earlier: Earlier
-) -> Iterator[tuple[Path, Path]]:
-    """Yield files that were named, with their paths in the folder that was named.
-
-    Raises UsageError if there are none.
-    """
-    if path.is_dir():
-        for relative in files_in(path, output, selection):
-            if selection.takes(relative, path) and not earlier.has(path, relative):
-                yield path / relative, relative
-    elif is_present(path):
-        yield path, Path(path.name)
-    elif not PATTERN & set(str(path)):
-        raise UsageError(f"there is no file or folder {path}")
-    else:
-        root = root_of(path)
+    def _matching(self, root: Path, path: Path) -> Iterator[Path]:
+        """Yield the files that match a pattern, sorted, by their paths in its folder."""
         pattern = path.relative_to(root)
-        found = sorted(each for each in root.glob(str(pattern)) if each.is_file())
+        found = sorted(file for file in root.glob(str(pattern)) if file.is_file())
         if not found:
             raise UsageError(f"no file matches the pattern {path}")
-        names_hidden = any(part.startswith(".") for part in pattern.parts)
         if "**" in pattern.parts:  # it skips folders that cannot be read
-            for _ in files_in(root, output, selection):
+            for _ in self._files_in(root):
                 pass
-        left_out = os.path.join(os.path.realpath(output), "")
-        for each in found:
-            relative = each.relative_to(root)
+        names_hidden = any(part.startswith(".") for part in pattern.parts)
+        left_out = os.path.join(self._output, "")
+        for file in found:
+            relative = file.relative_to(root)
             is_hidden = not names_hidden and any(part[0] == "." for part in relative.parts)
-            is_output = len(relative.parts) > 1 and os.path.realpath(each).startswith(left_out)
-            is_taken = selection.takes(relative, root) and not is_hidden and not is_output
-            if is_taken and not earlier.has(root, relative):
-                yield each, relative
+            is_output = len(relative.parts) > 1 and os.path.realpath(file).startswith(left_out)
+            if not is_hidden and not is_output:
+                yield relative
+
+    def _is_earlier(self, root: Path, relative: Path) -> bool:
+        """Return whether a file in a folder is a translation in a folder within that one."""
+        for parent in relative.parents[:-1]:
+            name = in_utf_8(relative.relative_to(parent).as_posix())
+            if name in self._recorded(root / parent):
+                self.earlier += 1
+                return True
+        return False
 
 
-def root_of(pattern: Path) -> Path:
+def matches(path: Path, folder: Path, patterns: Iterable[str]) -> bool:
+    """Return whether a file, or a folder that it is in, has a name or a path like a pattern."""
+    named = os.path.join(os.path.normpath(folder), "")
+    for pattern in map(os.path.normpath, patterns):
+        inner = pattern.removeprefix(named)
+        paths = [path, *path.parents] if "/" in pattern else path.parts
+        if any(fnmatch(str(part), inner) for part in paths):
+            return True
+    return False
+
+
+def searched_folder(pattern: Path) -> Path:
     """Return the folder that a pattern searches: its path up to the first part with a wildcard."""
     count = next(n for n, part in enumerate(pattern.parts) if PATTERN & set(part))
     return Path(*pattern.parts[:count])
-
-
-def files_in(folder: Path, output: Path, selection: Selection) -> Iterator[Path]:
-    """Yield the files of a folder and its folders, sorted, by their paths in it.
-
-    Left out are hidden files and folders, folders that are excluded, and the output folder. Raises
-    NmtError if another folder cannot be read.
-    """
-    left_out = os.path.realpath(output)
-    for root, folders, names in os.walk(folder, onerror=refuse):
-        here = Path(root)
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".")
-            and not selection.excludes((here / name).relative_to(folder), folder)
-            and os.path.realpath(here / name) != left_out
-        )
-        yield from (
-            (here / name).relative_to(folder) for name in sorted(names) if not name.startswith(".")
-        )
 
 
 def refuse(error: OSError) -> NoReturn:
@@ -261,18 +198,127 @@ def refuse(error: OSError) -> NoReturn:
     ) from error
 
 
-def check_sources_stay(jobs: Iterable[Job]) -> None:
-    """Raise UsageError if a translation would replace a file that is translated."""
-    jobs = list(jobs)
-    sources = {os.path.realpath(job.source) for job in jobs}
-    for job in jobs:
-        if os.path.realpath(job.output) in sources:
+@dataclass(frozen=True)
+class Entry:
+    """A translated file: a line of the record."""
+
+    file: str  # the path of the translation in the folder
+    source: str  # SHA-256 of what was translated
+    work: str  # digest of the model and of all settings
+    rows: tuple[Row, ...] | None = None  # of the report on the file; None in older records
+    output: str = ""  # SHA-256 of the translation
+
+
+def read_record(folder: Path) -> Iterator[Entry]:
+    """Yield what the record of a folder has, but for a line that a killed command left unfinished.
+
+    Yields nothing if there is no record that can be read.
+    """
+    with suppress(OSError), (folder / RECORD).open("rb") as lines:
+        for line in lines:
+            with suppress(NmtError):
+                yield parse_json(line, Entry, RECORD)
+
+
+def recorded(folder: Path) -> frozenset[str]:
+    """Return the names of the translations in a folder, by its record, and that of the record."""
+    return frozenset({RECORD, *(entry.file for entry in read_record(folder))})
+
+
+class FolderRecord:
+    """The translated files of a folder, those of earlier commands too."""
+
+    def __init__(self, folder: Path, work: str, stream: IO[str]) -> None:
+        """Continue a record; work: a digest of all that translations depend on but sources."""
+        self._folder, self._work, self._stream = folder, work, stream
+        self._entries: dict[str, Entry] = {}
+        self._written: set[tuple[str, str]] = set()  # files, with digests of what was in them
+        for entry in read_record(folder):
+            self._keep(entry)
+
+    def _keep(self, entry: Entry) -> None:
+        self._entries[entry.file] = entry
+        self._written.add((entry.file, entry.output))
+
+    def _name(self, job: Job) -> str:
+        return in_utf_8(job.output.relative_to(self._folder).as_posix())
+
+    def has(self, job: Job) -> bool:
+        """Return whether a file is translated as it is now, by this model and these settings."""
+        entry = self._entries.get(self._name(job))
+        if entry is None or entry.work != self._work or not job.output.is_file():
+            return False
+        if entry.rows is None and job.format is not None:
+            return False  # it is not known what was flagged
+        try:
+            return entry.source == sha256_of(job.source)
+        except NmtError:  # reported when the file is read to be translated
+            return False
+
+    def rows(self, job: Job) -> tuple[Row, ...]:
+        """Return the rows of the report on a file that is translated."""
+        return self._entries[self._name(job)].rows or ()
+
+    def check_output(self, job: Job) -> None:
+        """Raise UsageError unless the output of a job may be written.
+
+        An existing output must be as this command wrote it. Other errors are those of
+        `nmt.runs.outputs.check_output`.
+        """
+        check_output(job.output, [job.source], "the output")
+        if not job.output.is_file() or not job.output.stat().st_size:
+            return
+        name = self._name(job)
+        if (name, sha256_of(job.output)) not in self._written:
+            reason = "was not written by `nmt translate`"
+            if name in self._entries:
+                reason = "was changed after `nmt translate` wrote it"
             raise UsageError(
-                f"{job.output} is a file to translate; name another --output-dir, because sources"
-                " are never overwritten"
+                f"the output {job.output} {reason}; name another file, or move it away"
             )
 
+    def add(self, job: Job, source: str, output: str, rows: Sequence[Row] = ()) -> None:
+        """Record a file that was translated, or whose translation is about to be written.
 
-def is_same_file(one: Path, other: Path) -> bool:
-    """Return whether two paths lead to the same file."""
-    return os.path.realpath(one) == os.path.realpath(other)
+        source, output: SHA-256 of what was translated and of its translation. An empty source marks
+        a translation that is about to be written: if this process is killed, the next command knows
+        that `nmt translate` wrote the file. rows: of the report on it. Raises NmtError if the
+        record cannot be written.
+        """
+        entry = Entry(self._name(job), source, self._work, tuple(rows), output)
+        write(self._folder / RECORD, self._stream, f"{json_text(asdict(entry))}\n")
+        self._keep(entry)
+
+
+@contextmanager
+def open_record(folder: Path, work: str) -> Iterator[FolderRecord]:
+    """Open the record of a folder, which is made if it is missing; work: as for `FolderRecord`.
+
+    Raises NmtError if another command translates into the folder, or if it cannot be written.
+    """
+    path = folder / RECORD
+    try:
+        Path(os.path.realpath(folder)).mkdir(parents=True, exist_ok=True)  # a link may lead nowhere
+        stream = path.open("a", encoding="utf-8", errors="replace", newline="\n")
+    except OSError as error:
+        raise NmtError(f"cannot write {path}: {error.strerror}; name another folder") from error
+    try:
+        if not take_lock(stream):
+            raise NmtError(f"another command translates into {folder}; wait until it ends")
+        with path.open("rb") as content:
+            content.seek(max(0, os.fstat(stream.fileno()).st_size - 1))
+            if content.read(1) not in (b"", b"\n"):  # a killed command left a line unfinished
+                write(path, stream, "\n")
+        yield FolderRecord(folder, work, stream)
+    finally:
+        with suppress(OSError):  # a full disk, which the failed write has reported
+            stream.close()
+
+
+def write(path: Path, stream: IO[str], text: str) -> None:
+    """Write a text to a record now; raises NmtError if that fails."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as error:
+        raise NmtError(f"cannot write {path}: {error.strerror}") from error

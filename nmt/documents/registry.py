@@ -1,15 +1,23 @@
-"""The formats by name: which files they are for, and where they are read."""
+"""The formats by name: where they are read, and which files they are for by their names."""
 
 import importlib
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
-from nmt.documents.document import Document, Options
 from nmt.errors import NmtError, UsageError
-from nmt.text.corpus import Reader
+from nmt.system.files import read_start
+from nmt.text.languages import PACKED
+from nmt.text.opening import STDIN
 
-Read = Callable[[bytes, Options], Document]
+if TYPE_CHECKING:  # a mistake on the command line is told without NumPy
+    from nmt.documents.document import Document, Options
+    from nmt.text.corpus import Reader
+
+Read: TypeAlias = "Callable[[bytes, Options], Document]"
 
 LINES = "lines"  # each line of a plain text file is a segment, as for every other command
 
@@ -27,7 +35,7 @@ class Format:
     has_columns: bool = False  # the user says which ones are translated
     reader: str = "read"  # the function
 
-    def read(self, content: bytes, options: Options) -> Document:
+    def read(self, content: bytes, options: "Options") -> "Document":
         """Return the document of a file's content.
 
         Raises:
@@ -39,9 +47,19 @@ class Format:
         return read(content, options)
 
 
+@dataclass(frozen=True)
+class Job:
+    """A file to translate."""
+
+    source: Path  # `-`: stdin
+    output: Path  # `-`: stdout
+    format: Format | None  # None: the file is copied
+    is_stream: bool = False  # its lines are translated one by one, as they arrive
+
+
 FORMATS = {
-    each.name: each
-    for each in (
+    form.name: form
+    for form in (
         Format(LINES, (), "texts.text", reader="read_lines"),
         Format("text", (), "texts.text"),
         Format("markdown", (".md", ".markdown"), "pages.markdown"),
@@ -69,7 +87,7 @@ FORMATS = {
 }
 
 
-def bilingual_reader(ending: str) -> Reader:
+def bilingual_reader(ending: str) -> "Reader":
     """Return the reader of a kind of bilingual files, one of `nmt.text.languages.BILINGUAL`."""
     from nmt.documents.bitext import READERS
 
@@ -95,9 +113,11 @@ TEMPLATES = frozenset(
     )
 )
 PROSE = ".txt"  # in folders, such files are prose, not lines of a corpus
+START = 4096  # bytes that tell what a file is
+FEWEST_BROKEN, FULL_SHARE = 3, 0.8  # of the lines of a text show that it is wrapped
 
 
-def format_of(path: Path, name: str | None) -> Format | None:
+def find_format(path: Path, name: str | None) -> Format | None:
     """Return the format of a file: the one with this name, else by the path; None if there is none.
 
     Raises UsageError for an unknown name.
@@ -110,13 +130,34 @@ def format_of(path: Path, name: str | None) -> Format | None:
     # The longest suffix counts. One without a dot is a whole name: page.strings.xml is not what
     # strings.xml is.
     lowered = path.name.lower()
-    found = [
-        (len(suffix), each)
-        for each in FORMATS.values()
-        for suffix in each.suffixes
+    found = {
+        len(suffix): form
+        for form in FORMATS.values()
+        for suffix in form.suffixes
         if (lowered.endswith(suffix) if suffix.startswith(".") else lowered == suffix)
-    ]
-    return max(found, key=lambda pair: pair[0])[1] if found else None
+    }
+    return found[max(found)] if found else None
+
+
+def format_in_folder(path: Path, name: str | None, *, has_columns: bool) -> Format | None:
+    """Return the format of a file in a folder, whose files need not all be for a translator.
+
+    Text files hold prose, unless `name` is given. A table without columns to translate, and a file
+    whose beginning shows that it only shares a suffix, have no format.
+    """
+    found = find_format(path, name)
+    if name is not None:
+        return found
+    if path.suffix.lower() == PROSE:
+        return FORMATS["text"]
+    if found is None or (found.has_columns and not has_columns):
+        return None
+    if found.sign and path.is_file():  # a dangling link is reported when it is read
+        try:
+            return found if found.sign in read_start(path, START, "the file") else None
+        except NmtError:  # likewise
+            pass
+    return found
 
 
 def check_supported(file: Path, suffix: str) -> None:
@@ -128,19 +169,70 @@ def check_supported(file: Path, suffix: str) -> None:
         )
 
 
-def check_suffix(source: Path, output: Path, form: Format | None) -> None:
-    """Raise UsageError if the name of a translation promises another format than its source has."""
-    named = format_of(output, None)
-    suffix = output.suffix.lower()
-    is_own = suffix == source.suffix.lower() or (
-        form is not None and any(each.endswith(suffix) for each in form.suffixes)
-    )
-    others = {*UNREAD, *TEMPLATES} if form in TEXTS else {*UNREAD, *TEMPLATES, PROSE}
-    is_other = suffix in others and not is_own
-    if form and (is_other or named not in (None, form, format_of(source, None))):
+def check_lines(file: Path) -> None:
+    """Raise UsageError if a file without a format would be damaged as plain lines, by its name."""
+    suffix = next((part for part in reversed(file.suffixes) if part not in PACKED), "").lower()
+    check_supported(file, suffix)
+    if suffix in TEMPLATES:
         raise UsageError(
-            f"{output}: the translation of {source} is a file of the format {form.name}, because no"
-            " format is converted; name an output with its suffix"
+            f"{file}: {suffix} files are templates, whose code plain lines would damage; keep the"
+            " code with --format html (or another format of what they make), or translate their"
+            " lines as they are: --format lines"
+        )
+    if suffix in UNREAD:
+        raise UsageError(
+            f"{file}: no format reads {suffix} files of this name; name its format (--format),"
+            " convert it, for example to HTML or to text, or translate its lines as they are:"
+            " --format lines"
+        )
+
+
+def is_wrapped(path: Path) -> bool:
+    """Return whether a file is prose whose lines are broken at a width, so that sentences go on.
+
+    Then hardly a line has room for the first word of the next one.
+    """
+    if path.suffix.lower() != PROSE or not path.is_file():
+        return False
+    try:
+        text = read_start(path, START, "the file").decode("utf-8", "replace")
+    except NmtError:  # it is reported when it is read
+        return False
+    lines = [line.strip() for line in text.split("\n")[:-1]]
+    width = max(map(len, lines), default=0)
+    pairs = [(first, second) for first, second in pairwise(lines) if first and second]
+    full = sum(len(first) + 1 + len(second.split()[0]) > width for first, second in pairs)
+    going_on = sum(second[0].islower() for _, second in pairs)
+    return min(full, going_on) >= FEWEST_BROKEN and full >= FULL_SHARE * len(pairs)
+
+
+def check_job(job: Job, columns: Sequence[str]) -> None:
+    """Raise UsageError if a file does not go with columns of a table, or with its output.
+
+    A terminal cannot show every format, and a name may promise another one. Raises NmtError if
+    stdout is closed.
+    """
+    form, suffix = job.format, job.output.suffix.lower()
+    if form is None:
+        return
+    if columns and not form.has_columns:
+        raise UsageError(
+            f"--columns is for tables, but {job.source} is translated as {form.name}; leave it out"
+        )
+    if job.output == STDIN:
+        if sys.stdout is None:
+            raise NmtError("stdout is closed; name a file with --output")
+        if form.is_binary and sys.stdout.isatty():
+            raise UsageError(
+                f"the translation of {job.source} is not text; name a file for it with --output"
+            )
+    own = (job.source.suffix.lower(), *form.suffixes)
+    others = {*UNREAD, *TEMPLATES} if form in TEXTS else {*UNREAD, *TEMPLATES, PROSE}
+    is_other = suffix in others and not any(name.endswith(suffix) for name in own)
+    if is_other or find_format(job.output, None) not in (None, form, find_format(job.source, None)):
+        raise UsageError(
+            f"{job.output}: the translation of {job.source} is a file of the format {form.name},"
+            " because no format is converted; name an output with its suffix"
         )
 
 

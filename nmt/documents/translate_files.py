@@ -1,30 +1,30 @@
 """Translate files into files: read, translate many at once, write each as soon as it is done."""
 
 import hashlib
+import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from nmt.documents.document import Document, Finding, Joined, Options
-from nmt.documents.folders import Job
-from nmt.documents.record import Progress, Row, open_progress
-from nmt.documents.registry import FORMATS, check_suffix, check_supported, format_of
+from nmt.documents.folders import FolderRecord, Row, open_record
+from nmt.documents.registry import FORMATS, Job, check_job, check_supported, find_format
 from nmt.documents.translate import DocumentTranslator, Translated, TranslatedSegment
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
 from nmt.system import processes
-from nmt.system.atomic import atomic_path
-from nmt.system.files import check_regular, read_bytes
+from nmt.system.atomic import atomic_path, write_bytes
+from nmt.system.files import check_regular, in_utf_8, read_bytes
 from nmt.system.log import Notify
 from nmt.text.opening import STDIN, name_of, open_raw
 
 LONGEST = 10_000_000  # characters of a text; splitting it into sentences takes about 1 GB
 COPIED_BYTES = 1 << 20  # at once
 MOST_BYTES = 1 << 30  # of a file: its content and segments are kept in memory
+MOST_TOLD = 10  # findings that are printed; the file of flags has all
+ORIGINS = {"model": "translated", "unchanged": "without words"}
 
 
 class Source(NamedTuple):
@@ -34,101 +34,104 @@ class Source(NamedTuple):
     digest: str  # SHA-256 of its content
 
 
-# Receives what was done with a file: its results, and what a user should look at. Returns the rows
-# for the file of flags, which the record of the folder keeps.
-OnFile = Callable[[Job, Sequence[TranslatedSegment], Sequence[Finding]], list[Row]]
+class Report:
+    """What was done with files: counts, flagged segments, and faults that a user should look at."""
 
+    def __init__(self, stream: IO[str] | None, notify: Notify) -> None:
+        """`stream`: receives a JSON object for each flagged segment and each finding."""
+        self._stream, self._notify = stream, notify
+        self._translated = self._flagged = self._findings = 0  # files, segments, faults
+        self.copied = self.done_before = 0  # files
+        self._segments: Counter[str] = Counter()  # by origin
+        self._failed: list[str] = []  # messages, each of a file
 
-@dataclass
-class Summary:
-    """Counts of what was done with files."""
+    @property
+    def written(self) -> int:
+        """The number of files that are translated or copied, by earlier commands too."""
+        return self.done_before + self._translated + self.copied
 
-    files: int = 0
-    copied: int = 0
-    done_before: int = 0
-    segments: Counter[str] = field(default_factory=Counter)  # by origin
-    flagged: int = 0  # segments
-    failed: list[str] = field(default_factory=list)  # messages, each of a file
+    def add(
+        self, job: Job, results: Sequence[TranslatedSegment], findings: Sequence[Finding]
+    ) -> list[Row]:
+        """Add a file that was written, and return its rows for the file of flags."""
+        self._translated += 1
+        rows: list[Row] = []
+        for result in results:
+            self._segments[result.origin] += 1
+            if result.flags:
+                segment = result.segment
+                row = {
+                    "place": segment.place,
+                    "context": segment.context,
+                    "origin": result.origin,
+                    "source": segment.source.text,
+                    "translation": result.text.text,
+                    "flags": result.flags,
+                }
+                rows.append(row)
+        for finding in findings:
+            self._findings += 1
+            rows.append({"place": finding.place, "finding": finding.message})
+            if self._findings <= MOST_TOLD:
+                where = f", {finding.place}" if finding.place else ""
+                self._notify(f"{name_of(job.source)}{where}: {finding.message}")
+        rows = [{key: value for key, value in row.items() if value != ""} for row in rows]
+        self._write(job, rows)
+        return rows
 
-    def count(self, results: Sequence[TranslatedSegment]) -> None:
-        """Count a translated file."""
-        self.files += 1
-        for each in results:
-            self.segments[each.origin] += 1
-            self.flagged += bool(each.flags)
+    def add_done(self, job: Job, rows: Sequence[Row]) -> None:
+        """Add a file that an earlier command has written, with its rows."""
+        self.done_before += 1
+        self._write(job, rows)
 
-
-def document_of(content: bytes, job: Job, options: Options) -> Document:
-    """Return the document of a file's content; raises NmtError with the name of the file."""
-    assert job.format is not None  # noqa: S101 (others are copied)
-    try:
-        document = job.format.read(content, options)
-        check_lengths(document)
-    except RecursionError as error:
-        raise NmtError(f"{name_of(job.source)} is nested too deeply; simplify it") from error
-    except NmtError as error:
-        raise type(error)(f"{name_of(job.source)}: {error}") from error
-    return document
-
-
-def check_lengths(document: Document) -> None:
-    """Raise NmtError if a text of a document is too long for the memory."""
-    for each in document.segments:
-        if len(each.source.text) > LONGEST:
-            raise NmtError(
-                f"{each.place}: the text has {len(each.source.text):,} characters, more than"
-                f" {LONGEST:,}; split it"
+    def _write(self, job: Job, rows: Sequence[Row]) -> None:
+        self._flagged += sum("flags" in row for row in rows)
+        if self._stream is not None:
+            name = {"file": in_utf_8(job.source.as_posix())}
+            self._stream.writelines(
+                json.dumps({**name, **row}, ensure_ascii=False) + "\n" for row in rows
             )
 
+    def fail(self, error: NmtError) -> None:
+        """Add a file that cannot be read or written, and tell why."""
+        self._failed.append(str(error))
+        self._notify(str(error))
 
-def read_content(path: Path) -> bytes:
-    """Return the bytes of a regular file; raises NmtError if that is impossible."""
-    if path.is_file() and path.stat().st_size > MOST_BYTES:
-        raise too_large(path)
-    return read_bytes(path, "the file")
+    def tell(self, flags_file: Path | None, *, is_strict: bool) -> None:
+        """Print a summary.
 
-
-def read_stdin() -> bytes:
-    """Return what stdin has; raises NmtError if that is impossible."""
-    with open_raw(STDIN) as stream:
-        content = stream.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise too_large(STDIN)
-    return content
-
-
-def too_large(path: Path) -> NmtError:
-    """Return the error for a file that the memory cannot hold."""
-    return NmtError(
-        f"{name_of(path)} has more than {MOST_BYTES:,} bytes, and files with a format are"
-        " translated in memory; split it"
-    )
-
-
-def copy_file(job: Job, progress: Progress) -> None:
-    """Copy a file as it is, and record it; raises NmtError if that is impossible."""
-    digest = hashlib.sha256()
-    check_regular(job.source, "the file", "name another")
-    with open_raw(job.source) as source, new_file(job.output) as partial:
-        with partial.open("wb") as target:
-            while block := source.read(COPIED_BYTES):
-                digest.update(block)
-                target.write(block)
-        executable = job.source.stat().st_mode & 0o111
-        partial.chmod(partial.stat().st_mode | executable)
-        progress.add(job, "", digest.hexdigest())
-    progress.add(job, digest.hexdigest(), digest.hexdigest())
+        Raises NmtError if a file could not be translated, or if a segment is flagged and the check
+        is strict.
+        """
+        place = f"{flags_file} has them" if flags_file else "--flags FILE lists them"
+        if (hidden := self._findings - MOST_TOLD) > 0:
+            self._notify(f"{hidden:,} more notes like these; {place}")
+        counts = ", ".join(
+            f"{count:,} {ORIGINS.get(origin, f'from the {origin}')}"
+            for origin, count in self._segments.most_common()
+        )
+        files = f"{self._translated:,} file{'s' if self._translated != 1 else ''} translated"
+        if self.copied:
+            files += f", {self.copied:,} copied"
+        if self.done_before:
+            files += f", {self.done_before:,} done before"
+        self._notify(f"{files}; segments: {counts or 'none'}")
+        verb = "segment is" if self._flagged == 1 else "segments are"
+        flagged = f"{self._flagged:,} {verb} flagged; {place}" if self._flagged else ""
+        if self._failed:
+            raise NmtError(
+                f"{len(self._failed):,} of the files could not be translated; the first:"
+                f" {self._failed[0]}" + (f"; {flagged}" if flagged else "")
+            )
+        if flagged and is_strict:
+            raise NmtError(f"{flagged}; all translations are written")
+        if flagged:
+            self._notify(flagged)
 
 
 def translate_to_folder(
-    jobs: Sequence[Job],
-    folder: Path,
-    work: str,
-    translator: DocumentTranslator,
-    notify: Notify,
-    on_file: OnFile,
-    on_done: Callable[[Job, Sequence[Row]], None],
-) -> Summary:
+    jobs: Sequence[Job], folder: Path, work: str, translator: DocumentTranslator, report: Report
+) -> None:
     """Translate files that are not translated yet, and copy those without a format.
 
     A file that cannot be read or written is reported and left out; the others are translated.
@@ -138,19 +141,17 @@ def translate_to_folder(
         folder: remembers what is done.
         work: a digest of all that translations depend on but the files.
         translator: translates their documents.
-        notify: receives why a file is left out.
-        on_file: receives what was done with each file.
-        on_done: receives the rows of the report on each file that is translated already.
+        report: receives what was done with each file.
 
     Raises:
         NmtError: if another command translates into the folder.
         UsageError: before any work, if an output is not this command's to replace, or if the
             segments of files that are translated already would be missing in a new memory.
     """
-    with open_progress(folder, work) as progress:
+    with open_record(folder, work) as record:
         done, left = list[Job](), list[Job]()
         for job in jobs:
-            (done if progress.has(job) else left).append(job)
+            (done if record.has(job) else left).append(job)
         lacking = [job for job in done if job.format is not None]
         if lacking and translator.memory is not None and translator.memory.keeps_new:
             raise UsageError(
@@ -158,156 +159,136 @@ def translate_to_folder(
                 " segments; name another --output-dir, or leave out --write-memory"
             )
         for job in left:
-            progress.check_output(job)
-        summary = Summary(done_before=len(done))
+            record.check_output(job)
         for job in done:
-            rows = progress.rows(job)
-            summary.flagged += sum("flags" in row for row in rows)
-            on_done(job, rows)
-
-        def fail(error: NmtError) -> None:
-            summary.failed.append(str(error))
-            notify(str(error))
-
-        documents = documents_of(left, translator.options, progress, summary, fail)
+            report.add_done(job, record.rows(job))
         processes.left.append(
             lambda: (
-                f"{summary.done_before + summary.files + summary.copied} of {len(jobs)} files are"
-                f" written to {folder}; the same command goes on with the others"
+                f"{report.written} of {len(jobs)} files are written to {folder}; the same command"
+                " goes on with the others"
             )
         )
+        sources = read_documents(left, translator.options, record, report)
         count = sum(job.format is not None for job in left)
-        for translated in translator.translate(documents, count):
+        for translated in translator.translate(sources, count):
             job, digest = translated.item
             try:
                 joined = join(translated, job.source)
                 output = hashlib.sha256(joined.content).hexdigest()
-                progress.add(job, "", output)
-                write_content(job.output, joined.content)
+                record.add(job, "", output)
+                write_bytes(job.output, joined.content)
             except NmtError as error:
-                fail(error)
+                report.fail(error)
                 continue
-            summary.count(translated.results)
-            progress.add(job, digest, output, on_file(job, translated.results, joined.findings))
-    return summary
+            record.add(job, digest, output, report.add(job, translated.results, joined.findings))
 
 
-def documents_of(
-    jobs: Sequence[Job],
-    options: Options,
-    progress: Progress,
-    summary: Summary,
-    fail: Callable[[NmtError], None],
+def read_documents(
+    jobs: Sequence[Job], options: Options, record: FolderRecord, report: Report
 ) -> Iterator[tuple[Source, Document]]:
     """Yield the documents of files; copy files without a format on the way."""
     for job in jobs:
         try:
-            if job.format is None:
-                copy_file(job, progress)
-                summary.copied += 1
+            if job.format is not None:
+                yield read_document(job, options)
             else:
-                content = read_content(job.source)
-                digest = hashlib.sha256(content).hexdigest()
-                yield Source(job, digest), document_of(content, job, options)
+                copy_file(job, record)
+                report.copied += 1
         except NmtError as error:
-            fail(error)
+            report.fail(error)
 
 
-def translate_to_stream(job: Job, translator: DocumentTranslator, on_file: OnFile) -> Summary:
-    """Translate one file, or stdin, into a file or to stdout; both are `-`.
+def copy_file(job: Job, record: FolderRecord) -> None:
+    """Copy a file as it is, and record it; raises NmtError if that is impossible."""
+    digest = hashlib.sha256()
+    check_regular(job.source, "the file", "name another")
+    with open_raw(job.source) as source, atomic_path(job.output) as partial:
+        with partial.open("wb") as target:
+            while block := source.read(COPIED_BYTES):
+                digest.update(block)
+                target.write(block)
+        executable = job.source.stat().st_mode & 0o111
+        partial.chmod(partial.stat().st_mode | executable)
+        record.add(job, "", digest.hexdigest())
+    record.add(job, digest.hexdigest(), digest.hexdigest())
 
-    Raises:
-        NmtError: if it cannot be read or written, or is not of its format.
+
+def translate_job(
+    job: Job, translator: DocumentTranslator, report: Report | None = None
+) -> list[TranslatedSegment]:
+    """Translate one file, or stdin, into a file or to stdout; return its translated segments.
+
+    Raises NmtError if it cannot be read or written, or is not of its format.
     """
-    content = read_stdin() if job.source == STDIN else read_content(job.source)
-    document = document_of(content, job, translator.options)
-    summary = Summary()
-    for translated in translator.translate([(Source(job, ""), document)]):
-        joined = join(translated, job.source)
-        if job.output == STDIN:
-            write_stdout(joined.content)
-        else:
-            write_content(job.output, joined.content)
-        summary.count(translated.results)
-        on_file(job, translated.results, joined.findings)
-    return summary
+    (translated,) = translator.translate([read_document(job, translator.options)])
+    joined = join(translated, job.source)
+    if job.output != STDIN:
+        write_bytes(job.output, joined.content)
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(joined.content)
+        sys.stdout.buffer.flush()
+    if report is not None:
+        report.add(job, translated.results, joined.findings)
+    return translated.results
 
 
 def translate_one(
     source: Path, output: Path, name: str | None, translator: DocumentTranslator
 ) -> list[TranslatedSegment]:
-    """Translate one file into another, and return the translations of its segments.
+    """Check and translate one file as `translate_job` does.
 
     name: of its format; by default its name tells. Raises UsageError if none is known, or if the
-    output must not be replaced, NmtError as `translate_to_stream` does.
+    output must not be replaced.
     """
-    if (form := format_of(source, name)) is None:
+    if (form := find_format(source, name)) is None:
         check_supported(source, source.suffix.lower())
         raise UsageError(f"{source} has no known format; name one: {', '.join(FORMATS)}")
-    check_columns(Job(source, output, form), translator.options.columns)
-    check_suffix(source, output, form)
     check_output(output, [source], "the output")
-    found: list[TranslatedSegment] = []
-
-    def take(
-        job: Job, results: Sequence[TranslatedSegment], findings: Sequence[Finding]
-    ) -> list[Row]:
-        found.extend(results)
-        return []
-
-    translate_to_stream(Job(source, output, form), translator, take)
-    return found
+    job = Job(source, output, form)
+    check_job(job, translator.options.columns)
+    return translate_job(job, translator)
 
 
-def check_columns(job: Job, columns: Sequence[str]) -> None:
-    """Raise UsageError if columns are named for a file that is no table."""
-    if columns and job.format is not None and not job.format.has_columns:
-        raise UsageError(
-            f"--columns is for tables, but {job.source} is translated as {job.format.name}; leave"
-            " it out"
+def read_document(job: Job, options: Options) -> tuple[Source, Document]:
+    """Return a file with its document; raises NmtError if it cannot be read."""
+    if job.source == STDIN:
+        with open_raw(STDIN) as stream:
+            content = stream.read(MOST_BYTES + 1)
+        is_large = len(content) > MOST_BYTES
+    else:
+        is_large = job.source.is_file() and job.source.stat().st_size > MOST_BYTES
+        content = b"" if is_large else read_bytes(job.source, "the file")
+    if is_large:
+        raise NmtError(
+            f"{name_of(job.source)} has more than {MOST_BYTES:,} bytes, and files with a format are"
+            " translated in memory; split it"
         )
+    digest = hashlib.sha256(content).hexdigest()
+    return Source(job, digest), parse_document(content, job, options)
 
 
-def check_stdout(job: Job) -> None:
-    """Raise UsageError if a file's translation would be written to a terminal that can't show it.
-
-    Raises NmtError if stdout is closed.
-    """
-    if sys.stdout is None:
-        raise NmtError("stdout is closed; name a file with --output")
-    if job.format and job.format.is_binary and sys.stdout.isatty():
-        raise UsageError(
-            f"the translation of {job.source} is not text; name a file for it with --output"
-        )
-
-
-def write_stdout(content: bytes) -> None:
-    """Write bytes to stdout."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(content)
-    sys.stdout.buffer.flush()
+def parse_document(content: bytes, job: Job, options: Options) -> Document:
+    """Return the document of a file's content; raises NmtError with the name of the file."""
+    assert job.format is not None  # noqa: S101 (others are copied)
+    try:
+        document = job.format.read(content, options)
+        for segment in document.segments:
+            if len(segment.source.text) > LONGEST:
+                raise NmtError(
+                    f"{segment.place}: the text has {len(segment.source.text):,} characters, more"
+                    f" than {LONGEST:,}; split it"
+                )
+    except RecursionError as error:
+        raise NmtError(f"{name_of(job.source)} is nested too deeply; simplify it") from error
+    except NmtError as error:
+        raise type(error)(f"{name_of(job.source)}: {error}") from error
+    return document
 
 
 def join(translated: Translated[Source], source: Path) -> Joined:
     """Return the translated file; raises NmtError with the name of its source if that fails."""
     try:
-        return translated.document.join([each.text for each in translated.results])
+        return translated.document.join([result.text for result in translated.results])
     except NmtError as error:
         raise type(error)(f"{name_of(source)}: {error}") from error
-
-
-def write_content(path: Path, content: bytes) -> None:
-    """Write the bytes of a file, whole or not at all."""
-    with new_file(path) as partial:
-        partial.write_bytes(content)
-
-
-@contextmanager
-def new_file(path: Path) -> Iterator[Path]:
-    """Yield a path as `atomic_path` does; the file's folder is made if it is missing."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NmtError(f"cannot create the folder {path.parent}: {error.strerror}") from error
-    with atomic_path(path) as partial:
-        yield partial

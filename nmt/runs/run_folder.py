@@ -6,7 +6,6 @@ import json
 import os
 import re
 import stat
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from nmt.recipe.settings import FIXED_SETTINGS, SettingDifference, recipe_differ
 from nmt.recipe.toml import was_written
 from nmt.system.arguments import DATA
 from nmt.system.atomic import is_running, remove, unfinished, write_text, writer_of
-from nmt.system.files import ABSENT, check_regular, entries, is_present, read_text
+from nmt.system.files import ABSENT, check_regular, entries, is_present, read_text, take_lock
 from nmt.system.json_data import convert, parse_json
 from nmt.system.log import note
 from nmt.text.manifest import PreparedFolder
@@ -116,16 +115,12 @@ class RunFolder:
         except OSError as error:
             raise NmtError(f"cannot write into {self.path}: {error.strerror}") from error
         with stream, opened(self.path) as descriptor:
-            try:
-                for locked in (stream.fileno(), descriptor):
-                    take_lock(locked)
-            except BlockingIOError as error:
+            # `is_locked` of another process may hold the lock of the folder for a moment.
+            if not (take_lock(stream) and take_lock(descriptor, tries=2)):
                 raise NmtError(
                     f"another nmt process is using {self.path}; wait for it to end, or name"
                     " another folder (--run)"
-                ) from error
-            except OSError:
-                pass  # a file system without locks
+                )
             remove_partial_files(self.path)
             yield
 
@@ -340,15 +335,6 @@ def opened(folder: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def take_lock(descriptor: int) -> None:
-    """Lock a file or folder for this process; raises BlockingIOError if another one holds it."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        time.sleep(0.1)  # `is_locked` of another process may hold it for a moment
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def is_locked(folder: Path) -> bool:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from nmt.documents.document import Document, Options
 from nmt.documents.encoding import UTF_8
-from nmt.documents.folders import Job
 from nmt.documents.pages.html import read_page
-from nmt.documents.registry import FORMATS, PROSE, Format, format_of
+from nmt.documents.registry import FORMATS, PROSE, Format, Job, find_format
 from nmt.documents.translate import Placed, Plan
-from nmt.documents.translate_files import document_of
+from nmt.documents.translate_files import parse_document
 from nmt.errors import NmtError
 from nmt.serving.layout import Line, count_of, marked
 from nmt.serving.line_translator import Pair
@@ -65,7 +64,7 @@ def layout_of_file(name: str, content: bytes, pair: Pair) -> DocumentLayout:
     """Return the layout of a file with this name; raises RefusedError if it cannot be read."""
     path = Path(name)
     try:
-        document = document_of(content, Job(path, path, format_by_name(name)), Options(*pair))
+        document = parse_document(content, Job(path, path, format_by_name(name)), Options(*pair))
     except NmtError as error:
         raise bad_file(error) from error
     return DocumentLayout(document, pair)
@@ -75,7 +74,7 @@ def format_by_name(name: str) -> Format | None:
     """Return the format of a file with this name; None for files that are not translated."""
     if name.lower().endswith(PROSE):
         return FORMATS["text"]
-    found = format_of(Path(name), None)
+    found = find_format(Path(name), None)
     return None if found is None or found.has_columns else found
 
 

@@ -6,12 +6,14 @@ another program is for the reader of that format to say.
 """
 
 import errno
+import fcntl
 import hashlib
 import io
 import os
 import stat
+import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from nmt.errors import NmtError
 
@@ -149,6 +151,24 @@ def read_text(path: Path, what: str, fix: str = "", most: int | None = None) -> 
         return read_bytes(path, what, fix, most).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise NmtError(f"{what} {path} is not UTF-8 text (byte {error.start + 1})") from error
+
+
+def take_lock(file: IO[str] | int, tries: int = 1, pause: float = 0.1) -> bool:
+    """Lock an open file or folder until it is closed; return False if another process has it.
+
+    A file system without locks gives everyone one. pause: seconds between two tries.
+    """
+    for number in range(tries):
+        if number:
+            time.sleep(pause)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        except OSError:
+            pass
+        return True
+    return False
 
 
 def identity(path: Path) -> tuple[int, int] | None:

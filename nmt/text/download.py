@@ -4,10 +4,8 @@ A file arrives whole or not at all. If the recipe does not state its hash, the h
 download is recorded in `SHA256SUMS` in the data folder, and later downloads are checked against it.
 """
 
-import fcntl
 import re
 import tarfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +27,7 @@ from nmt.system.files import (
     read_start,
     read_text,
     sha256_of,
+    take_lock,
 )
 from nmt.system.log import Notify, progress_bar
 from nmt.text.lines import READ_ERRORS
@@ -133,7 +132,10 @@ def add_hash(folder: Path, name: str, sha256: str) -> None:
     try:
         # The file is appended to: a lock on it would be lost if a new file took its place.
         with path.open("a", encoding="utf-8", newline="\n") as stream:
-            wait_for_lock(stream, path)
+            if not take_lock(stream, LOCK_TRIES, LOCK_PAUSE):
+                raise NmtError(
+                    f"another process holds the lock on {path}; end it, and run the command again"
+                )
             text = read_text(path, "the file")
             recorded = read_hashes(folder).get(name)  # perhaps by another process
             if recorded is None:
@@ -146,20 +148,6 @@ def add_hash(folder: Path, name: str, sha256: str) -> None:
                 )
     except OSError as error:
         raise NmtError(f"cannot write {path}: {error.strerror or error}") from error
-
-
-def wait_for_lock(stream: IO[str], path: Path) -> None:
-    """Lock an open file; raises NmtError if another process does not release its lock in time."""
-    for _ in range(LOCK_TRIES):
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(LOCK_PAUSE)
-        except OSError:  # a file system without locks
-            return
-        else:
-            return
-    raise NmtError(f"another process holds the lock on {path}; end it, and run the command again")
 
 
 def retrieve(url: str, path: Path, sha256: str, advice: Advice) -> str:

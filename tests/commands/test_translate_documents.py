@@ -71,7 +71,7 @@ def test_a_stopped_command_says_what_it_leaves(
     output = tmp_path / "de"
     folder = ("translate", tree, "--output-dir", output, "--model", skilled_run)
     with monkeypatch.context() as patch:
-        patch.setattr("nmt.documents.translate_files.write_content", write_one)
+        patch.setattr("nmt.documents.translate_files.write_bytes", write_one)
         stopped = nmt(*folder)
         (page := tmp_path / "a.html").write_text("<p>sun")
         one = nmt("translate", page, "--output", tmp_path / "b.html", "--model", skilled_run)

@@ -6,7 +6,6 @@ lines that it counts are on the disk. So whenever a process is killed, the recor
 follows in OUTPUT.partial is cut off.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -19,10 +18,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from nmt.config import DecodeSettings
 from nmt.decoding.files.text_files import (
-    NOTHING,
     TRANSLATIONS,
     WHOLE,
-    Done,
     Output,
     Span,
     kept_path,
@@ -30,9 +27,9 @@ from nmt.decoding.files.text_files import (
 )
 from nmt.decoding.stream import Source, chunks_of
 from nmt.decoding.translator.translation import Request
-from nmt.errors import NmtError, UsageError
+from nmt.errors import UsageError
 from nmt.system.atomic import atomic_path, write_text
-from nmt.system.files import is_present, read_bytes, sha256_of
+from nmt.system.files import is_present, read_bytes, sha256_of, take_lock
 from nmt.system.json_data import json_text, parse_json
 from nmt.system.log import note
 from nmt.text.lines import read_lines
@@ -72,12 +69,12 @@ class Task:
         """
         self.output, self.span = output, span
         self._keep_partial = keep_partial
-        self.done = NOTHING  # by earlier processes, of the span
+        self.done = 0  # lines of the span, by earlier processes
 
     @property
     def first_line(self) -> int:
         """The number of the first line to translate, from 1."""
-        return self.span.start + self.done.lines + 1
+        return self.span.start + self.done + 1
 
     def open(self) -> AbstractContextManager[Output]:
         """Open the output, which appears when the block ends without an exception."""
@@ -143,51 +140,39 @@ class Resumption(Task):
         options, or without a record.
         """
         super().__init__(output, span)
-        self._option = option
-        self._job = job
-        self._on_bad_line = on_bad_line
+        self._option, self._job, self._on_bad_line = option, job, on_bad_line
         self._digest = hashlib.sha256()
         self._begun = Record(0, 0, self._digest.hexdigest(), job)
         self._kept, self._record = kept_path(output), record_path(output)
-        kept, path = self._kept, self._record
-        if is_present(path):
-            self._begun = parse_json(read_bytes(path, "the record"), Record, str(path))
-            if not is_present(kept):
-                raise UsageError(f"{kept} is missing, which {path} belongs to; remove {path}")
-            if self._begun.job != job:
-                raise UsageError(
-                    f"{kept} was begun with another model or other options; use those again, or"
-                    f" remove {kept} and {path} to start again"
-                )
-            self._check_bad_lines(self._begun.on_bad_line)
-        elif is_present(kept) and kept.stat().st_size:
+        if is_present(self._record):
+            self._read_record()
+        elif is_present(self._kept) and self._kept.stat().st_size:
             raise UsageError(
-                f"{kept} has no record of what it holds, so {option or 'this command'} cannot"
+                f"{self._kept} has no record of what it holds, so {option or 'this command'} cannot"
                 " continue it; move it away first"
             )
-        self.done = Done(self._begun.lines, self._begun.size)
+        self.done = self._begun.lines
 
-    def _check_bad_lines(self, before: str) -> None:
-        """Raise UsageError if bad lines were left out and are to be blank now, or the reverse.
-
-        Where they are errors, all lines that are done were good.
-        """
+    def _read_record(self) -> None:
+        kept, path = self._kept, self._record
+        self._begun = parse_json(read_bytes(path, "the record"), Record, str(path))
+        if not is_present(kept):
+            raise UsageError(f"{kept} is missing, which {path} belongs to; remove {path}")
+        if self._begun.job != self._job:
+            raise UsageError(
+                f"{kept} was begun with another model or other options; use those again, or"
+                f" remove {kept} and {path} to start again"
+            )
+        # Where bad lines are errors, all lines that are done were good. A later command may go on
+        # with what was chosen once.
+        before = self._begun.on_bad_line
         if self._on_bad_line == "error":
-            self._on_bad_line = before  # a later command may go on with this one alone
+            self._on_bad_line = before
         if before not in ("error", self._on_bad_line):
             raise UsageError(
-                f"{self._kept} was begun with --on-bad-line {before}; use that again,"
-                f" or remove it and {self._record} to start again"
+                f"{kept} was begun with --on-bad-line {before}; use that again,"
+                f" or remove it and {path} to start again"
             )
-
-    @property
-    def again(self) -> str:
-        """Return what continues the output, for messages."""
-        return f"the same command with {self._option}" if self._option else "the same command"
-
-    def open(self) -> AbstractContextManager[Output]:
-        """Open the lines so far for more; raises UsageError if another process writes them."""
-        return open_resumable(self)
 
     def chunks(self, source: Source[Request]) -> Iterator[list[Request]]:
         """Yield the requests of the lines that are not done, in chunks; errors as in `check`."""
@@ -201,25 +186,18 @@ class Resumption(Task):
 
         Raises UsageError if they are others than those that were translated.
         """
-        left, rest = self._begun.lines, list[Request]()
+        left, rest = self.done, list[Request]()
         while left > 0 and (chunk := next(chunks, None)) is not None:
             self.add(chunk[:left])
             rest = chunk[left:]
             left -= len(chunk)
         if self._digest.hexdigest() != self._begun.source:
             raise UsageError(
-                f"{self._kept} has the translations of {self._begun.lines:,} lines, which are no"
-                f" longer those of the source; name the same source, or remove {self._kept} and"
+                f"{self._kept} has the translations of {self.done:,} lines, which are no longer"
+                f" those of the source; name the same source, or remove {self._kept} and"
                 f" {self._record} to start again"
             )
         return rest
-
-    def check_size(self, size: int) -> None:
-        """Raise UsageError if the file of translations has fewer bytes than the record says."""
-        if not 0 <= self._begun.size <= size:
-            raise UsageError(
-                f"{self._kept} does not hold what {self._record} says; remove both to start again"
-            )
 
     def add(self, requests: Sequence[Request]) -> None:
         """Take notice of requests whose translations follow."""
@@ -228,34 +206,61 @@ class Resumption(Task):
                 "\n".join((request.text, request.prefix, "")).encode(errors="surrogatepass")
             )
 
-    def save_begun(self) -> None:
-        """Write the record of earlier processes again: what they did is not read yet."""
-        write_text(self._record, json_text(self._begun))
-
-    def save(self, done: Done) -> None:
-        """Write the record of what is done, and on the disk."""
+    def save(self, written: Output) -> None:
+        """Write the record of what is done, after that has reached the disk."""
+        written.sync()
         source = self._digest.hexdigest()
-        record = Record(done.lines, done.size, source, self._job, self._on_bad_line)
+        record = Record(written.lines, written.size, source, self._job, self._on_bad_line)
         write_text(self._record, json_text(record))
 
+    @contextmanager
+    def open(self) -> Iterator[Output]:
+        """Open the lines so far for more; the output appears when the block ends without error.
 
-@contextmanager
-def open_resumable(resumption: Resumption) -> Iterator[Output]:
-    """Open the lines so far for more; the output appears when the block ends without an exception.
+        Raises UsageError if another process writes them.
+        """
+        with atomic_path(self.output) as partial, self.open_kept() as written:
+            yield written
+            written.sync()
+            # The lines keep their name until the output has its own: a kill loses nothing.
+            partial.unlink()
+            try:
+                os.link(self._kept, partial)
+            except OSError:  # a file system without links
+                shutil.copyfile(self._kept, partial)
+        forget(self.output)
 
-    Raises UsageError if another process writes them.
-    """
-    output, kept = resumption.output, kept_path(resumption.output)
-    with atomic_path(output) as partial, open_kept(resumption) as written:
-        yield written
-        written.sync()
-        # The lines keep their name until the output has its own: a kill in between loses nothing.
-        partial.unlink()
-        try:
-            os.link(kept, partial)
-        except OSError:  # a file system without links
-            shutil.copyfile(kept, partial)
-    forget(output)
+    @contextmanager
+    def open_kept(self) -> Iterator[Output]:
+        """Open the lines so far for more, and leave them where they are, whatever happens.
+
+        Raises UsageError if another process writes them.
+        """
+        kept = self._kept
+        with ExitStack() as stack:
+            stream = stack.enter_context(locked(kept))
+            if os.fstat(stream.fileno()).st_nlink > 1:  # a kill has left it as the output, too
+                with atomic_path(kept) as own:
+                    shutil.copyfile(kept, own)
+                stream = stack.enter_context(locked(kept))
+            if not 0 <= self._begun.size <= kept.stat().st_size:
+                raise UsageError(
+                    f"{kept} does not hold what {self._record} says; remove both to start again"
+                )
+            os.truncate(kept, self._begun.size)
+            # Again as it was: what earlier processes did is not read yet.
+            write_text(self._record, json_text(self._begun))
+            written = Output(stream, kept, self.done, self.save)
+            try:
+                yield written
+            except BaseException as error:
+                told = f"the translations of the first {written.lines:,} lines are kept in {kept}"
+                if not isinstance(error, UsageError):
+                    option = f" with {self._option}" if self._option else ""
+                    note(f"{told}; the same command{option} continues after them")
+                elif written.lines > self.done:  # the same command fails again
+                    note(told)
+                raise
 
 
 def forget(output: Path) -> None:
@@ -265,53 +270,12 @@ def forget(output: Path) -> None:
 
 
 @contextmanager
-def open_kept(resumption: Resumption) -> Iterator[Output]:
-    """Open the lines so far for more, and leave them where they are, whatever happens.
-
-    Raises UsageError if another process writes them.
-    """
-    kept = kept_path(resumption.output)
-    with ExitStack() as stack:
-        stream = stack.enter_context(locked(kept))
-        if os.fstat(stream.fileno()).st_nlink > 1:  # a kill has left it as the output, too
-            with atomic_path(kept) as own:
-                shutil.copyfile(kept, own)
-            stream = stack.enter_context(locked(kept))
-        resumption.check_size(kept.stat().st_size)
-        os.truncate(kept, resumption.done.size)
-
-        def save(done: Done) -> None:
-            """Save the record after the text has reached the disk."""
-            try:
-                os.fsync(stream.fileno())
-            except OSError as error:
-                raise NmtError(f"cannot write {kept}: {error.strerror}") from error
-            resumption.save(done)
-
-        written = Output(stream, kept, resumption.done, save)
-        resumption.save_begun()
-        try:
-            yield written
-        except BaseException as error:
-            kept_lines = f"the translations of the first {written.done.lines:,} lines are kept in"
-            if not isinstance(error, UsageError):
-                note(f"{kept_lines} {kept}; {resumption.again} continues after them")
-            elif written.done.lines > resumption.done.lines:  # the same command fails again
-                note(f"{kept_lines} {kept}")
-            raise
-
-
-@contextmanager
 def locked(path: Path) -> Iterator[IO[str]]:
     """Open a file to append to, for this process alone; raises UsageError if another one has it."""
     with path.open("a", encoding="utf-8", newline="\n") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not take_lock(stream):
             raise UsageError(
                 f"another nmt process is writing {path}; wait for it to end, or name another"
                 " --output"
-            ) from error
-        except OSError:
-            pass  # a file system without locks
+            )
         yield stream

@@ -360,7 +360,7 @@ def score_file(
             progress_bar(quiet=shares_screen, unit="pair", desc="score") as bar,
         ):
             for chunk in scorer.chunks(chunks_of(pairs), bad.add):
-                first = written.done.lines + 1
+                first = written.lines + 1
                 texts = [
                     f"{format_line(None if line in bad.numbers else score)}\n"
                     for line, score in enumerate(chunk, first)

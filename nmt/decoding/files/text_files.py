@@ -32,12 +32,20 @@ def check_text_files(
     keep_partial: bool = False,
     resume: bool = False,
     alignments: Path | None = None,
+    prefix: Path | None = None,
+    prefix_column: bool = False,
 ) -> None:
-    """Raise NmtError if the source cannot be read, UsageError for options that do not fit.
+    """Raise NmtError if a file cannot be read, UsageError for options that do not fit.
 
     source: a file, a pipe, or `-` for stdin. output: a file, or None for stdout. keep_partial: as
     in `open_output`. resume: the output can be continued. alignments: another file to write.
+    prefix: another one to read. prefix_column: the source has the prefixes.
     """
+    if prefix is not None:
+        if prefix_column:
+            raise UsageError("--prefix and --prefix-column name two sources of prefixes; use one")
+        check_stdin([source, prefix])
+        check_texts([prefix], "name another file of prefixes")
     if resume and keep_partial:
         raise UsageError("--resume keeps what is translated, so --keep-partial has no effect")
     check_texts([source])
@@ -58,21 +66,11 @@ def check_text_files(
         check_kept(kept_path(output))
 
 
-def check_prefixes(source: Path, prefix: Path | None, *, prefix_column: bool) -> None:
-    """Raise UsageError for two kinds of prefixes or stdin named twice, NmtError for a bad file."""
-    if prefix is None:
-        return
-    if prefix_column:
-        raise UsageError("--prefix and --prefix-column name two sources of prefixes; use one")
-    check_stdin([source, prefix])
-    check_texts([prefix], "name another file of prefixes")
-
-
 def check_kept(path: Path) -> None:
     """Raise UsageError unless an unfinished output can be kept at a path."""
     if is_present(path):
         raise UsageError(f"{path} holds lines that an earlier translation kept; move it away first")
-    folder = next(each for each in path.parents if each.exists())
+    folder = next(parent for parent in path.parents if parent.exists())
     longest = os.pathconf(folder, "PC_NAME_MAX")
     if len(os.fsencode(path.name)) > longest:
         raise UsageError(
@@ -145,17 +143,6 @@ def open_source(source: Path, bad_lines: BadLines) -> Iterator[Source[str]]:
         yield Source(decode_lines(lines, name, bad_lines.add), lines.is_ready)
 
 
-@dataclass(frozen=True)
-class Done:
-    """The progress of a translation."""
-
-    lines: int  # of the source
-    size: int  # bytes of the file that hold their translations
-
-
-NOTHING = Done(0, 0)
-
-
 class Output:
     """The lines that are written, and how far that has come."""
 
@@ -163,17 +150,18 @@ class Output:
         self,
         stream: IO[str],
         path: Path | None = None,
-        done: Done = NOTHING,
-        on_write: Callable[[Done], None] | None = None,
+        lines: int = 0,
+        on_write: Callable[["Output"], None] | None = None,
     ) -> None:
         """Write to a stream.
 
-        path: its file, if it is a regular one. done: what was written before. on_write: called with
-        the progress after each write.
+        path: its file, if it is a regular one. lines: those of the source whose translations are in
+        it. on_write: called after each write.
         """
         self._stream, self._path = stream, path
-        self.done = done
         self._on_write = on_write
+        self.lines = lines  # of the source
+        self.size = 0  # bytes of the file after the last write
 
     def write(self, texts: Sequence[str], lines: int) -> None:
         """Write the texts of so many further lines of the source, for a reader to see them now.
@@ -187,15 +175,18 @@ class Output:
             if self._path is None:
                 raise  # stdout, perhaps closed by its reader
             raise NmtError(f"cannot write {self._path}: {error.strerror}") from error
-        # Of the open file: another one may have taken its name.
-        size = os.fstat(self._stream.fileno()).st_size if self._path else 0
-        self.done = Done(self.done.lines + lines, size)
+        self.lines += lines
+        if self._path:  # of the open file: another one may have taken its name
+            self.size = os.fstat(self._stream.fileno()).st_size
         if self._on_write is not None:
-            self._on_write(self.done)
+            self._on_write(self)
 
     def sync(self) -> None:
-        """Wait until what was written is on the disk."""
-        os.fsync(self._stream.fileno())
+        """Wait until what was written is on the disk; raises NmtError if that fails."""
+        try:
+            os.fsync(self._stream.fileno())
+        except OSError as error:
+            raise NmtError(f"cannot write {self._path}: {error.strerror}") from error
 
 
 @dataclass(frozen=True)
@@ -238,15 +229,28 @@ def open_output(
                 written = Output(stream, partial if is_file else None)
                 yield written
         except BaseException:
-            if what and is_file and written and written.done.lines:
+            if what and is_file and written and written.lines:
                 if keep_partial:
-                    keep_lines(output, partial, written.done, what, span)
+                    keep_lines(output, partial, written, what, span)
                 else:
                     is_main = what == TRANSLATIONS
                     lost = "translated lines" if is_main else f"lines of {what}"
                     remedy = "; --keep-partial keeps them" if is_main else ""
-                    note(f"{written.done.lines:,} {lost} are discarded{remedy}")
+                    note(f"{written.lines:,} {lost} are discarded{remedy}")
             raise
+
+
+@contextmanager
+def open_text(path: Path | None) -> Iterator[IO[str] | None]:
+    """Open a text file that appears when all is written; None without a path."""
+    if path is None:
+        yield None
+        return
+    with (
+        atomic_path(path) as partial,
+        partial.open("w", encoding="utf-8", newline="\n") as stream,
+    ):
+        yield stream
 
 
 def kept_path(output: Path) -> Path:
@@ -255,16 +259,16 @@ def kept_path(output: Path) -> Path:
     return final.with_name(f"{final.name}.partial")
 
 
-def keep_lines(output: Path, partial: Path, done: Done, what: str, span: Span) -> None:
+def keep_lines(output: Path, partial: Path, written: Output, what: str, span: Span) -> None:
     """Keep the whole lines of an unfinished output, and tell how many they are.
 
     what: the name of what is written. span: the lines of the source that are translated.
     """
     kept = kept_path(output)
-    os.truncate(partial, done.size)
+    os.truncate(partial, written.size)
     partial.replace(kept)
-    following = span.start + done.lines + 1
-    lines = f"the first {done.lines:,} lines"
+    following = span.start + written.lines + 1
+    lines = f"the first {written.lines:,} lines"
     if span.start:
         lines = f"lines {span.start + 1:,} to {following - 1:,}"
     told = f"the {what} of {lines} are kept in {kept}"

@@ -2,21 +2,19 @@
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from itertools import tee
 from pathlib import Path
-from typing import IO
 
 from nmt.decoding.files.output_formats import Format
 from nmt.decoding.files.quality import QualityCheck
 from nmt.decoding.files.resumable import Resumption, Task
-from nmt.decoding.files.text_files import BadLines, open_source
+from nmt.decoding.files.text_files import BadLines, open_source, open_text
 from nmt.decoding.models.alignment import pharaoh_line
 from nmt.decoding.stream import Source
 from nmt.decoding.translator.translation import Request, strip_prefix
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import UsageError
-from nmt.system.atomic import atomic_path
 from nmt.system.log import note, progress_bar
 from nmt.text.lines import read_lines
 from nmt.text.opening import name_of
@@ -63,7 +61,7 @@ def translate_file(
             checked,
             open_source(source, bad_lines) as lines,
             task.open() as written,
-            open_alignments(alignments) as aligned,
+            open_text(alignments) as aligned,
             progress_bar(quiet=shares_screen, unit="segment", desc="translate") as bar,
         ):
             requests = make_requests(lines.segments, prefixes, prefix_column=prefix_column)
@@ -71,7 +69,7 @@ def translate_file(
             asked, again = tee(ask_nothing(chunks, bad_lines, task.first_line))
             translated = translator.chunks(asked, task.first_line)
             for chunk, answered in zip(translated, again, strict=False):
-                line = task.span.start + written.done.lines + 1
+                line = task.span.start + written.lines + 1
                 numbers = range(line, line + len(chunk))
                 rows = bad_lines.without_skipped(
                     [*zip(numbers, answered, chunk, strict=True)], line
@@ -133,16 +131,3 @@ def ask_nothing(
         numbered = enumerate(chunk, line)
         yield [Request("") if number in bad_lines.numbers else one for number, one in numbered]
         line += len(chunk)
-
-
-@contextmanager
-def open_alignments(path: Path | None) -> Iterator[IO[str] | None]:
-    """Open a file that appears when all is written; nothing without a path."""
-    if path is None:
-        yield None
-        return
-    with (
-        atomic_path(path) as partial,
-        partial.open("w", encoding="utf-8", newline="\n") as stream,
-    ):
-        yield stream

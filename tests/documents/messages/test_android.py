@@ -8,7 +8,7 @@ from nmt.decoding.translator.marked import Marked
 from nmt.documents.document import DEFAULTS, Document, Options
 from nmt.documents.marks.tags import with_tags
 from nmt.documents.messages.android import read
-from nmt.documents.registry import FORMATS, format_of
+from nmt.documents.registry import FORMATS, find_format
 from nmt.errors import NmtError
 
 ANDROID = rb"""<?xml version="1.0" encoding="utf-8"?>
@@ -122,9 +122,9 @@ def test_other_xml_is_refused(content: bytes, message: str) -> None:
 
 def test_names_of_files() -> None:
     """Other files whose names only end so are none of Android's."""
-    assert format_of(Path("res/values/strings.xml"), None) == FORMATS["android"]
+    assert find_format(Path("res/values/strings.xml"), None) == FORMATS["android"]
     for name in ("page.strings.xml", "bitarrays.xml", "my-plurals.xml"):
-        assert format_of(Path(name), None) is None
+        assert find_format(Path(name), None) is None
 
 
 def test_many_spaces_take_linear_time() -> None:
