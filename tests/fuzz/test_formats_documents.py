@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nmt.documents.document import Options
 from nmt.documents.office import docx, epub, odt, pptx
-from nmt.documents.office.package import Container
+from nmt.documents.office.package import Package
 from nmt.documents.registry import Read
 from nmt.documents.xml.file import Edit, Element, read_xml
 from tests.documents.documents import members, zipped
@@ -105,12 +105,12 @@ def test_any_xml_is_read_as_another_parser_reads_it(content: bytes) -> None:
 @given(st.sampled_from(sorted(SAMPLES)), st.integers(0, 2**32))
 def test_any_zip_file_is_kept_or_refused(name: str, seed: int) -> None:
     content = changed_bytes(Random(seed), SAMPLES[name]())
-    container = value_or_error(lambda: Container(content))
+    container = value_or_error(lambda: Package(content))
     if container is None:
         return
     assert container.changed({}) is content
     names = container.names
-    changed = Container(container.changed({names[0]: b"new"} if names else {}))
+    changed = Package(container.changed({names[0]: b"new"} if names else {}))
     assert changed.names == names
     for each in names[1:]:
         before, after = (
