@@ -35,11 +35,11 @@ def read(content: bytes, options: Options) -> Document:
     """
     package = Package(content)
     refuse_encrypted(package)
-    if SIGNATURES in package:
+    if SIGNATURES in package.members:
         package.warnings.append(SIGNED)
     about = description_name(package)
     for name, kind in texts(package.root(about), about):
-        if name not in package:
+        if name not in package.members:
             warning = f"{about} names this text, but the book lacks it"
             package.warnings.append(Finding(name, warning))
         elif kind == XHTML:
@@ -52,7 +52,7 @@ def read(content: bytes, options: Options) -> Document:
 
 def refuse_encrypted(package: Package) -> None:
     """Raise NmtError if anything but fonts is encrypted."""
-    if ENCRYPTION not in package:
+    if ENCRYPTION not in package.members:
         return
     for element in package.root(ENCRYPTION).iter("{*}EncryptionMethod"):
         if element.get("Algorithm", "") not in FONT_ALGORITHMS:

@@ -184,15 +184,15 @@ def read(content: bytes, options: Options) -> Document:
     of charts, descriptions of pictures, and the title.
     """
     package = Package(content)
-    if "mimetype" in package and not package.read("mimetype").startswith(TYPE):
+    if "mimetype" in package.members and not package.read("mimetype").startswith(TYPE):
         raise damaged("it is not an OpenDocument file")
-    if MANIFEST in package and b"encryption-data" in package.read(MANIFEST):
+    if MANIFEST in package.members and b"encryption-data" in package.read(MANIFEST):
         raise NmtError("the file has a password; save it without one")
-    if SIGNATURES in package:
+    if SIGNATURES in package.members:
         package.warnings.append(SIGNED)
-    names = ["content.xml", *filter(CONTENTS.fullmatch, package.names), "styles.xml", "meta.xml"]
+    names = ["content.xml", *filter(CONTENTS.fullmatch, package.members), "styles.xml", "meta.xml"]
     for name in dict.fromkeys(names):
-        if name in package or name == "content.xml":
+        if name in package.members or name == "content.xml":
             package.add(name, lambda tree: translate(tree, options))
     return package
 

@@ -19,12 +19,12 @@ from nmt.documents.document import Document, Finding, Joined, Segment
 from nmt.documents.encoding import decode
 from nmt.documents.registry import missing
 from nmt.documents.xml.file import FORBIDDEN, declared_encoding, escape_attribute
-from nmt.errors import DamagedError, NmtError, shown
+from nmt.errors import DamagedError, NmtError, reason_of, shown
 
 try:
     from lxml import etree
 except ImportError as error:
-    raise missing("a zip file of XML", "lxml") from error
+    raise missing("an office document or a book", "lxml") from error
 
 # Declarations in a DOCTYPE may be an attack on the memory; lxml never sees one.
 DOCTYPE = re.compile(
@@ -58,7 +58,7 @@ class Tree:
             # libxml2 refuses surrogates, with the line.
             self.root: Element = etree.fromstring(text.encode("utf-8", "surrogatepass"), parser)
         except etree.XMLSyntaxError as error:
-            reason = " ".join(error.msg.split())
+            reason = reason_of(NmtError(error.msg))
             what = f"the XML is not well-formed ({reason}); correct it in an editor that checks XML"
             if error.code == TOO_LARGE:
                 what = "elements are nested more than 256 deep, or a text has 10 MB; divide them"
@@ -230,7 +230,7 @@ class Package:
         self._left_tags = MOST_TAGS
         try:
             self._zip = ZipFile(BytesIO(content))
-            self._members = self._read_members()
+            self.members = self._read_members()  # in the order of the directory
         except DAMAGES as error:
             raise damaged("it is not a complete zip file") from error
 
@@ -258,15 +258,6 @@ class Package:
             end = begin
         return {info.filename: members[info.filename] for info in infos}
 
-    @property
-    def names(self) -> list[str]:
-        """Return the names of the members, in the order of the directory."""
-        return list(self._members)
-
-    def __contains__(self, name: str) -> bool:
-        """Return whether there is a member of a name."""
-        return name in self._members
-
     def read(self, name: str) -> bytes:
         """Return the content of a member.
 
@@ -274,9 +265,9 @@ class Package:
             DamagedError: if there is none, or it is damaged.
             NmtError: if it is larger than what is read.
         """
-        if name not in self._members:
+        if name not in self.members:
             raise damaged(f"it has no {shown(name)}")
-        info = self._members[name].info
+        info = self.members[name].info
         if info.compress_type not in {ZIP_STORED, ZIP_DEFLATED}:
             raise damaged(f"{shown(name)} is compressed in an unusual way")
         size = f"{shown(name)} has {info.file_size / 2**20:,.0f} MB when it is decompressed"
@@ -312,7 +303,7 @@ class Package:
         file = BytesIO()
         with ZipFile(file, "w") as target:
             target.comment = self._zip.comment
-            for name, (old, raw) in self._members.items():
+            for name, (old, raw) in self.members.items():
                 info = copy(old)
                 if name in changes:
                     info.extra = b""  # such as its old size

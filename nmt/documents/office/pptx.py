@@ -41,7 +41,7 @@ class OfficePackage(Package):
             (element.get("PartName", "").lstrip("/"), element.get("ContentType", ""))
             for element in self.root(TYPES).iterchildren("*")
         )
-        self._types = {name: kind for name, kind in types if name in self}
+        self._types = {name: kind for name, kind in types if name in self.members}
         if SIGNATURE in self._types.values():
             self.warnings.append(SIGNED)
 

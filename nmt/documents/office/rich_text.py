@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
-from itertools import count, groupby
+from itertools import groupby
 from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
@@ -104,18 +104,18 @@ def words(parts: Iterable[Part]) -> str:
 
 
 def leading(parts: Sequence[Part]) -> int:
-    """Return how many parts before the words do not belong to them."""
-    number_of_parts = 0
+    """Return how many parts before the words do not belong to them; 0 if no part has words."""
+    count = 0
     is_edge = True
     for number, part in enumerate(parts, 1):
         if part.kind is Kind.OPEN or (part.kind is None and has_words(part.text)):
-            break
+            return count
         is_edge = is_edge and (part.is_space if part.kind is None else part.is_edge)
         # What a tab or a line break separates from the words is none of theirs: a page number.
         if is_edge or part.is_separator:
             is_edge = True
-            number_of_parts = number
-    return number_of_parts
+            count = number
+    return 0
 
 
 def stripped(parts: Sequence[Part]) -> tuple[Part, list[Part], Part]:
@@ -204,10 +204,11 @@ def add_run(parent: Element, text: str, look: Look) -> Element:
 
 def append_text(parent: Element, text: str) -> None:
     """Add characters at the end of an element."""
-    if len(parent):
-        parent[-1].tail = (parent[-1].tail or "") + text
-    else:
+    last = next(parent.iterchildren(reversed=True), None)  # len(parent) takes linear time
+    if last is None:
         parent.text = (parent.text or "") + text
+    else:
+        last.tail = (last.tail or "") + text
 
 
 def key(element: Element) -> tuple[object, ...]:
@@ -234,7 +235,7 @@ class Paragraph:
         """Take the parts of a paragraph; put_text: adds a text to an element as it looks."""
         self._put_text = put_text
         self._shown: dict[str, list[Part]] = {}  # the marks, by how they are shown
-        self._numbers = count(1)
+        self._count = 0  # of marks that are shown as a number
         # What is around the segment: parts before it, the pair that it is all of, parts after it.
         self._around: list[tuple[list[Part], Part, list[Part]]] = []
         inner = arranged(parts)
@@ -244,7 +245,7 @@ class Paragraph:
         while pair.kind is Kind.OPEN:
             begin = leading(inner)
             end = len(inner) - leading(inner[begin:][::-1])
-            if begin == end:  # single letters between tabs
+            if begin == end:  # a link without parts between single letters
                 return
             before, inner, after = inner[:begin], inner[begin:end], inner[end:]
             pair = inner[0] if len(inner) == 1 else Part()
@@ -262,7 +263,8 @@ class Paragraph:
             if part.kind is None:
                 yield Marked(text)
                 continue
-            number = 0 if text else next(self._numbers)
+            self._count += not text
+            number = self._count
             is_pair = part.kind is Kind.OPEN
             text = text or (f"<{number}>" if is_pair else f"<{number}/>")
             self._shown.setdefault(text, []).append(part)

@@ -1,6 +1,8 @@
 """Packages: members are translated, others stay as they are, hostile files are refused cheaply."""
 
+import importlib
 import struct
+import sys
 import tracemalloc
 import zlib
 from io import BytesIO
@@ -47,8 +49,7 @@ MEMBERS = {"mimetype": b"a/b", "größe.xml": b"<a/>" * 99, "x/": b"", "picture"
 def test_members_are_replaced_and_the_others_stay(is_stream: bool) -> None:
     content = zipped(MEMBERS, comment=b"hello", is_stream=is_stream)
     container = Package(content)
-    assert container.names == list(MEMBERS)
-    assert "picture" in container
+    assert list(container.members) == list(MEMBERS)
     assert container.read("größe.xml") == b"<a/>" * 99
     assert container.changed({}) is content
 
@@ -280,10 +281,14 @@ def test_a_changed_member_keeps_its_declarations_and_its_tree(before: str, encod
         ),
         ("<!DOCTYPE a SYSTEM 'x'\n><a>\n&x;</a>", "b: line 3: the XML is not well-formed .*'x'"),
         ("<a>" * 257 + "</a>" * 257, "b: line 1: elements are nested more than 256 deep"),
+        (
+            f"<a xmlns='{{{'x' * 999}'/>",
+            "b: line 1: the XML is not well-formed .{152}; correct it",
+        ),
         ("<a>\x01</a>", "b: line 1: the XML is not well-formed"),
         ("<a>\n\xff", "b: line 2: the bytes at offset 4 are not utf-8; save the file in UTF-8"),
     ],
-    ids=["tag", "declarations", "entity", "deep", "character", "encoding"],
+    ids=["tag", "declarations", "entity", "deep", "long", "character", "encoding"],
 )
 def test_xml_that_is_refused(xml: str, message: str) -> None:
     with pytest.raises(NmtError, match=message):
@@ -293,3 +298,10 @@ def test_xml_that_is_refused(xml: str, message: str) -> None:
 def test_characters_of_html_are_read_if_the_dtd_is_elsewhere() -> None:
     content = f"{DOCTYPE}<a><b>One&nbsp;&amp; two<![CDATA[&nbsp;]]></b><c>&LT;</c></a>"
     assert package(content.encode()).segments[1].source.text == "One\xa0& two&nbsp;"
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lxml", None)
+    monkeypatch.delitem(sys.modules, "nmt.documents.office.package")
+    with pytest.raises(NmtError, match="a book needs the package lxml; in the checkout: pip"):
+        importlib.import_module("nmt.documents.office.package")
