@@ -167,7 +167,7 @@ def namespace(name: str) -> str:
 
 MOST_MEMBERS = 20_000
 MOST_READ_BYTES = 256 * 2**20  # of all members that are read, decompressed
-MOST_TAGS = 5_000_000  # in all members that are read; their trees take up to 1.5 GB
+MOST_TAGS = 5_000_000  # in all members that are read; their trees take about 2 GB
 # Tables of equal cells shrink to 1 %; deflate cannot go below 0.1 %.
 MOST_RATIO = 400
 RATIO_FROM_BYTES = 16 * 2**20  # a smaller member may have any ratio
