@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import cache, partial
 from random import Random
-from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
@@ -11,9 +10,8 @@ from hypothesis import strategies as st
 
 from nmt.documents.document import Options
 from nmt.documents.office import docx, epub, odt, pptx
-from nmt.documents.office.package import Container
+from nmt.documents.office.package import Package
 from nmt.documents.registry import Read
-from nmt.documents.xml.file import Edit, Element, read_xml
 from tests.documents.documents import members, zipped
 from tests.documents.office.test_docx import BOOKMARK, CONTROL, DELETED, INSERTED, LINK, LIST, MATH
 from tests.documents.office.test_epub import book
@@ -22,7 +20,7 @@ from tests.documents.office.test_odt import report as open_document
 from tests.documents.office.test_pptx import slides
 from tests.documents.word_samples import BOX, field, lean, report, run, word_file
 from tests.fuzz import CASES, fuzz, value_or_error
-from tests.fuzz.documents import check, spoiled
+from tests.fuzz.documents import check
 from tests.fuzz.mutations import changed_bytes
 
 pytestmark = pytest.mark.slow
@@ -74,44 +72,17 @@ def together(pieces: list[str]) -> st.SearchStrategy[bytes]:
     return st.lists(st.sampled_from(pieces), max_size=20).map(lambda found: "".join(found).encode())
 
 
-def positions(element: Element) -> None:
-    """Check that the parts of an element are in order and within it."""
-    end = element.inner_begin
-    assert element.begin < end <= element.inner_end <= element.end
-    for child in element.children:
-        assert child.begin == end
-        end = child.end
-        if isinstance(child, Element):
-            positions(child)
-    assert end == element.inner_end
-
-
-@fuzz
-@given(
-    st.one_of(spoiled(XML.encode()), st.lists(st.sampled_from(PIECES)).map("".join).map(str.encode))
-)
-def test_any_xml_is_read_as_another_parser_reads_it(content: bytes) -> None:
-    xml = value_or_error(lambda: read_xml(content))
-    if xml is None:
-        return
-    positions(xml.root)
-    assert xml.edited([Edit(each.end, each.end, "") for each in xml.root.all()]) == content
-    if "&nbsp;" not in xml.source.decode() and xml.encoding.name == "utf-8":
-        expected = "".join(ElementTree.fromstring(xml.source).itertext())
-        assert xml.root.text() == expected
-
-
 @few
 @given(st.sampled_from(sorted(SAMPLES)), st.integers(0, 2**32))
 def test_any_zip_file_is_kept_or_refused(name: str, seed: int) -> None:
     content = changed_bytes(Random(seed), SAMPLES[name]())
-    container = value_or_error(lambda: Container(content))
+    container = value_or_error(lambda: Package(content))
     if container is None:
         return
     assert container.changed({}) is content
-    names = container.names
-    changed = Container(container.changed({names[0]: b"new"} if names else {}))
-    assert changed.names == names
+    names = list(container.members)
+    changed = Package(container.changed({names[0]: b"new"} if names else {}))
+    assert list(changed.members) == names
     for each in names[1:]:
         before, after = (
             value_or_error(partial(whole.read, each)) for whole in (container, changed)

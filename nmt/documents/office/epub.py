@@ -7,15 +7,13 @@ from nmt.decoding.translator.marked import Marked
 from nmt.documents.document import Document, Finding, Options, Segment
 from nmt.documents.office.package import (
     DUBLIN_CORE,
-    Container,
-    ContainerDocument,
+    Element,
+    Package,
+    Tree,
     damaged,
-    local,
-    translate_text,
+    text_in,
 )
 from nmt.documents.pages import html
-from nmt.documents.xml.document import XmlDocument
-from nmt.documents.xml.file import Element, XmlFile, read_xml
 from nmt.errors import NmtError
 
 CONTAINER = "META-INF/container.xml"
@@ -35,82 +33,70 @@ def read(content: bytes, options: Options) -> Document:
     These are translated: the chapters in the order of reading, the tables of contents, the title
     and the description. The language is stated in the description of the book.
     """
-    container = Container(content)
-    refuse_encrypted(container)
-    warnings = [SIGNED] if SIGNATURES in container else []
-    document = ContainerDocument(container, warnings)
-    package = package_name(container)
-    about = read_xml(container.read(package))
-    for name, kind in texts_of(about, package):
-        if name not in container:
-            warnings.append(Finding(name, f"{package} names this text, but the book lacks it"))
+    package = Package(content)
+    refuse_encrypted(package)
+    if SIGNATURES in package.members:
+        package.warnings.append(SIGNED)
+    about = description_name(package)
+    for name, kind in texts(package.root(about), about):
+        if name not in package.members:
+            warning = f"{about} names this text, but the book lacks it"
+            package.warnings.append(Finding(name, warning))
+        elif kind == XHTML:
+            package.add_document(name, lambda content: html.read(content, options))
         else:
-            text = container.read(name)
-            is_page = kind == XHTML
-            document.add(name, text, html.read(text, options) if is_page else read_contents(text))
-    document.add(package, about.content, read_description(about, options))
-    return document
+            package.add(name, read_contents)
+    package.add(about, lambda tree: read_description(tree, options))
+    return package
 
 
-def refuse_encrypted(container: Container) -> None:
+def refuse_encrypted(package: Package) -> None:
     """Raise NmtError if anything but fonts is encrypted."""
-    if ENCRYPTION not in container:
+    if ENCRYPTION not in package.members:
         return
-    for element in read_xml(container.read(ENCRYPTION)).root.all():
-        algorithm = element.attributes.get("Algorithm", "")
-        if local(element.name) == "EncryptionMethod" and algorithm not in FONT_ALGORITHMS:
+    for element in package.root(ENCRYPTION).iter("{*}EncryptionMethod"):
+        if element.get("Algorithm", "") not in FONT_ALGORITHMS:
             raise NmtError("the book is encrypted (DRM); use a copy without DRM")
 
 
-def package_name(container: Container) -> str:
+def description_name(package: Package) -> str:
     """Return the name of the member that describes the book; raises DamagedError without one."""
-    for element in read_xml(container.read(CONTAINER)).root.all():
-        name = element.attributes.get("full-path", "")
-        if local(element.name) == "rootfile" and name:
-            return name
+    for element in package.root(CONTAINER).iter("{*}rootfile"):
+        if name := element.get("full-path"):
+            return str(name)
     raise damaged(f"{CONTAINER} names no description of the book")
 
 
-def texts_of(about: XmlFile, package: str) -> list[tuple[str, str]]:
-    """Return the names of the pages in the order of reading, then of other texts; their types."""
+def texts(root: Element, about: str) -> list[tuple[str, str]]:
+    """Return the names of the pages in the order of reading, then of other texts; their types.
+
+    root: of the description of the book, whose name is `about`.
+    """
     items = {}
-    order = []
-    for element in about.root.all():
-        if local(element.name) == "item":
-            href = unquote(element.attributes.get("href", ""))
-            name = normpath(join(dirname(package), href))
-            items[element.attributes.get("id", "")] = name, element.attributes.get("media-type", "")
-        elif local(element.name) == "itemref":
-            order.append(element.attributes.get("idref", ""))
-    found = [items[each] for each in (*order, *items) if each in items]
-    return [each for each in dict.fromkeys(found) if each[1] in {XHTML, NCX}]
+    for element in root.iter("{*}item"):
+        name = normpath(join(dirname(about), unquote(element.get("href", ""))))
+        items[element.get("id", "")] = name, element.get("media-type", "")
+    order = [element.get("idref", "") for element in root.iter("{*}itemref")]
+    found = [items[identifier] for identifier in (*order, *items) if identifier in items]
+    return [text for text in dict.fromkeys(found) if text[1] in {XHTML, NCX}]
 
 
-def read_contents(content: bytes) -> XmlDocument:
-    """Return the document of a table of contents of EPUB 2."""
-    document = XmlDocument(read_xml(content))
-    for element in document.xml.root.all():
-        if local(element.name) == "text":
-            add(document, element)
-    return document
+def read_contents(tree: Tree) -> None:
+    """Add a table of contents of EPUB 2."""
+    for element in tree.root.iter("{*}text"):
+        add(tree, element)
 
 
-def read_description(about: XmlFile, options: Options) -> XmlDocument:
-    """Return the document of the description of a book."""
-    document = XmlDocument(about)
-    languages = []
-    for element in about.root.all():
-        if element.name in {f"{DUBLIN_CORE}title", f"{DUBLIN_CORE}description"}:
-            add(document, element)
-        elif element.name == f"{DUBLIN_CORE}language":
-            languages.append(element)
-    if languages and options.target_language:
-        document.follow_text(languages[0], options.target_language)
-    return document
+def read_description(tree: Tree, options: Options) -> None:
+    """Add the description of a book."""
+    for element in tree.root.iter(f"{DUBLIN_CORE}title", f"{DUBLIN_CORE}description"):
+        add(tree, element)
+    language = next(tree.root.iter(f"{DUBLIN_CORE}language"), None)
+    if language is not None and options.target_language:
+        tree.follow_text(language, options.target_language)
 
 
-def add(document: XmlDocument, element: Element) -> None:
+def add(tree: Tree, element: Element) -> None:
     """Translate the text of an element."""
-    place = document.xml.place(element.begin)
-    text = Marked(" ".join(element.text().split()))
-    translate_text(document, element, Segment(text, place))
+    text = Marked(" ".join(text_in(element).split()))
+    tree.translate_text(element, Segment(text, f"line {element.sourceline}"))

@@ -1,126 +1,163 @@
-"""Presentations of Microsoft PowerPoint since 2007: Office Open XML, ISO/IEC 29500."""
+"""Presentations of Microsoft PowerPoint since 2007, and what all Office formats have in common.
 
+Office Open XML, ISO/IEC 29500.
+"""
+
+import re
 from collections.abc import Iterator
 
-from nmt.decoding.translator.marked import Kind
-from nmt.documents.document import Document, Options, Segment
+from nmt.decoding.translator.marked import Kind, Marked
+from nmt.documents.document import Document, Finding, Options, Segment
 from nmt.documents.office.package import (
-    DRAWING_PARTS,
+    DUBLIN_CORE,
+    Element,
     Package,
+    Tree,
+    damaged,
     local,
-    prefix,
-    translate_descriptions,
+    text_in,
 )
-from nmt.documents.office.rich_text import BREAK, Look, Part, Pieces, escape, inline, spans
-from nmt.documents.xml.document import Span, XmlDocument
-from nmt.documents.xml.file import Element
+from nmt.documents.office.rich_text import BREAK, Look, Node, Part, Story, key
+
+TYPES = "[Content_Types].xml"
+CORE = "application/vnd.openxmlformats-package.core-properties+xml"
+SIGNATURE = "application/vnd.openxmlformats-package.digital-signature-xmlsignature+xml"
+CHART = "application/vnd.openxmlformats-officedocument.drawingml.chart+xml"
+DIAGRAM = "application/vnd.openxmlformats-officedocument.drawingml.diagramData+xml"
+DIAGRAM_PICTURE = "application/vnd.ms-office.drawingml.diagramDrawing+xml"
+DRAWING_PARTS = (CHART, DIAGRAM, DIAGRAM_PICTURE)
+SIGNED = Finding("signature", "the document was signed; its translation has no signature")
+
+NUMBERS = re.compile(r"(\d+)")
+
+
+class OfficePackage(Package):
+    """A document of Office: a table says of which type its parts are."""
+
+    def __init__(self, content: bytes) -> None:
+        """Read the table of parts; raises NmtError if there is none."""
+        super().__init__(content)
+        types = (
+            (element.get("PartName", "").lstrip("/"), element.get("ContentType", ""))
+            for element in self.root(TYPES).iterchildren("*")
+        )
+        self._types = {name: kind for name, kind in types if name in self.members}
+        if SIGNATURE in self._types.values():
+            self.warnings.append(SIGNED)
+
+    def parts(self, *types: str) -> list[str]:
+        """Return the names of the parts of some types: by type, then by the number in the name."""
+        found = [name for name, kind in self._types.items() if kind in types]
+        return sorted(found, key=lambda name: (types.index(self._types[name]), in_order(name)))
+
+    def main(self, *types: str) -> str:
+        """Return the name of the main part; raises DamagedError if there is none."""
+        found = self.parts(*types)
+        if not found:
+            raise damaged("it has no main part of this format")
+        return found[0]
+
+    def add_properties(self, options: Options) -> None:
+        """Translate the title of the document, and state its language."""
+
+        def fill(tree: Tree) -> None:
+            for title in tree.root.iterchildren(f"{DUBLIN_CORE}title"):
+                tree.translate_text(title, Segment(Marked(text_in(title)), "title"))
+            language = tree.root.find(f"{DUBLIN_CORE}language")
+            if language is not None and options.target_language:
+                tree.follow_text(language, options.target_language)
+
+        for name in self.parts(CORE):
+            self.add(name, fill)
+
+
+def in_order(name: str) -> list[tuple[int, str]]:
+    """Return a key that sorts slide2.xml before slide10.xml."""
+    pieces = NUMBERS.split(name)
+    return [(int(piece[:18]) if piece.isdigit() else -1, piece) for piece in pieces]
+
 
 DRAWING = (
     "{http://schemas.openxmlformats.org/drawingml/2006/main}",
     "{http://purl.oclc.org/ooxml/drawingml/main}",  # of the strict form
 )
-PARAGRAPHS = tuple(f"{each}p" for each in DRAWING)
 # Attributes that do not change how a text looks.
 INVISIBLE = frozenset({"lang", "altLang", "dirty", "err", "noProof", "smtClean", "smtId", "bmk"})
 LINKS = frozenset({"hlinkClick", "hlinkMouseOver"})
 HEADINGS = frozenset({"title", "ctrTitle", "subTitle"})  # types of placeholders
 
 
-def translate_drawing_parts(package: Package, names: list[str], options: Options) -> None:
+class DrawingStory(Story):
+    """The text of a part that has it in shapes, tables or titles."""
+
+    paragraphs = frozenset(f"{namespace}p" for namespace in DRAWING)
+    _is_title = False  # the last shape at this place is a title
+
+    def visit(self, parent: Element) -> None:
+        """Add the paragraphs in an element."""
+        is_title = self._is_title
+        super().visit(parent)
+        self._is_title = is_title
+
+    def is_done(self, element: Element) -> bool:
+        """Add the description of a picture; notice a shape."""
+        name = local(element.tag)
+        if name == "sp":
+            kinds = {place.get("type") for place in element.iter("{*}ph")}
+            self._is_title = bool(HEADINGS & kinds)
+        elif name == "cNvPr":
+            self.tree.translate_descriptions(element, self.place)
+        return False
+
+    def is_heading(self, paragraph: Element) -> bool:
+        """Return whether a paragraph is in a title."""
+        return self._is_title
+
+    def parts(self, paragraph: Element) -> Iterator[Part]:
+        """Yield the parts of a paragraph, without its properties."""
+        for child in paragraph.iterchildren("*"):
+            name = local(child.tag)
+            nodes = (Node(child),)
+            if name == "r":
+                text = next(child.iterchildren("{*}t"), None)
+                yield Part(nodes, None, "" if text is None else text_in(text), look(child))
+            elif name == "br":
+                yield Part(nodes, Kind.ALONE, BREAK)
+            elif name not in {"pPr", "endParaRPr"}:  # a field or a formula
+                yield Part(nodes, Kind.ALONE, is_edge=False)
+
+    def state_language(self, paragraph: Element) -> None:
+        """Name the target language in each run."""
+        for element in paragraph.iter("*"):
+            if "lang" in element.attrib and self.options.target_language:
+                element.set("lang", self.options.target_language)
+
+
+def look(run: Element) -> Look:
+    """Return how a run looks, with its link."""
+    properties = next(run.iterchildren("{*}rPr"), None)
+    if properties is None:
+        return Look()
+    seen = sorted(item for item in properties.attrib.items() if item[0] not in INVISIBLE)
+    children = list(properties.iterchildren("*"))
+    is_link = any(local(child.tag) in LINKS for child in children)
+    return Look((*seen, *map(key, children)), (run,), is_link)
+
+
+def translate_drawings(package: OfficePackage, names: list[str], options: Options) -> None:
     """Translate parts that hold text in shapes."""
     for name in names:
-        DrawingText(package.add(name), options).translate()
-
-
-class DrawingText:
-    """Translate one part of a file whose text is in shapes, tables or titles."""
-
-    def __init__(self, document: XmlDocument, options: Options) -> None:
-        self._document = document
-        self._options = options
-        self._count = 0
-
-    def translate(self) -> None:
-        """Add all paragraphs to the document."""
-        self._visit(self._document.xml.root, False)
-
-    def _visit(self, parent: Element, is_heading: bool) -> None:
-        for child in parent.elements():
-            name = local(child.name)
-            if name == "sp":
-                is_heading = is_title(child)
-            elif name == "cNvPr":
-                translate_descriptions(self._document, child, self._place())
-            if child.name in PARAGRAPHS:
-                self._add(child, is_heading)
-            else:
-                self._visit(child, is_heading)
-
-    def _add(self, paragraph: Element, is_heading: bool) -> None:
-        self._count += 1
-        content = inline(self._parts(paragraph), escape)
-        if content is None:
-            return
-        children = list(paragraph.elements())
-        begin, end = paragraph.inner_begin, paragraph.inner_end
-        if local(children[0].name) == "pPr":
-            begin = children[0].end
-        if local(children[-1].name) == "endParaRPr":
-            end = children[-1].begin
-        segment = Segment(content.source, self._place(), is_heading=is_heading)
-        number = self._document.translate(begin, end, segment, content.written)
-        for run in paragraph.all():
-            if "lang" in run.attributes and self._options.target_language:
-                target = self._options.target_language
-                edit = self._document.xml.set_attribute(run, "lang", "lang", target)
-                self._document.follow(edit, number)
-
-    def _place(self) -> str:
-        return f"paragraph {self._count}"
-
-    def _parts(self, paragraph: Element) -> Iterator[Part]:
-        for child in paragraph.elements():
-            name = local(child.name)
-            xml = (Span(child.begin, child.end),)
-            text = next((each for each in child.elements() if local(each.name) == "t"), None)
-            if name == "r":
-                yield Part(xml, None, text.text() if text else "", self._look(child))
-            elif name == "br":
-                yield Part(xml, Kind.ALONE, BREAK)
-            elif not is_property(child):  # a field or a formula
-                yield Part(xml, Kind.ALONE, is_edge=False)
-
-    def _look(self, run: Element) -> Look:
-        """Return how a run looks, with its link; what is written around its text."""
-        properties = next((each for each in run.elements() if local(each.name) == "rPr"), None)
-        key = ""
-        if properties:
-            seen = {k: v for k, v in properties.attributes.items() if k not in INVISIBLE}
-            raw = self._document.xml.raw(properties.inner_begin, properties.inner_end)
-            key = f"{sorted(seen.items())}{raw.strip()}" if seen or raw.strip() else ""
-        a = prefix(self._document, run)
-        before: Pieces = (f"<{a}r>", *spans(properties), f"<{a}t>")
-        links = properties and any(local(each.name) in LINKS for each in properties.elements())
-        return Look(key, before, (f"</{a}t></{a}r>",), bool(links))
-
-
-def is_property(element: Element) -> bool:
-    """Return whether an element formats its paragraph."""
-    return local(element.name) in {"pPr", "endParaRPr"}
-
-
-def is_title(shape: Element) -> bool:
-    """Return whether a shape is the title of its slide."""
-    kinds = (each.attributes.get("type") for each in shape.all() if local(each.name) == "ph")
-    return bool(HEADINGS.intersection(kinds))
+        package.add(name, lambda tree: DrawingStory(tree, options).visit(tree.root))
 
 
 SLIDES = "application/vnd.openxmlformats-officedocument.presentationml."
 MACROS = "application/vnd.ms-powerpoint."
-MAINS = ("presentation", "slideshow", "template")
 MAIN = (
-    *(f"{SLIDES}{each}.main+xml" for each in MAINS),
-    *(f"{MACROS}{each}.macroEnabled.main+xml" for each in MAINS),
+    *(f"{SLIDES}{kind}.main+xml" for kind in ("presentation", "slideshow", "template")),
+    *(
+        f"{MACROS}{kind}.macroEnabled.main+xml"
+        for kind in ("presentation", "slideshow", "template")
+    ),
 )
 TEXTS = (f"{SLIDES}slide+xml", f"{SLIDES}notesSlide+xml", *DRAWING_PARTS)
 
@@ -131,8 +168,8 @@ def read(content: bytes, options: Options) -> Document:
     These are translated: shapes, tables, notes, diagrams, titles of charts, descriptions of
     pictures, and the title. Layouts are not: their texts are shown only to who edits them.
     """
-    package = Package(content)
+    package = OfficePackage(content)
     package.main(*MAIN)
-    translate_drawing_parts(package, package.parts(*TEXTS), options)
+    translate_drawings(package, package.parts(*TEXTS), options)
     package.add_properties(options)
-    return package.document
+    return package

@@ -1,38 +1,47 @@
-"""Arrange the parts of a paragraph: texts, and marks for what is no text."""
+"""Paragraphs of office documents: their texts, and marks for what is no text."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from copy import deepcopy
 from itertools import groupby
 from typing import NamedTuple
 
-from nmt.decoding.translator.marked import Kind, Mark, Marked
+from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
 from nmt.decoding.translator.odd_input import has_words
-from nmt.documents.xml.document import Span
-from nmt.documents.xml.file import Element, escape_text
+from nmt.documents.document import Options, Segment
+from nmt.documents.office.package import Element, Tree, add_child, clean, local, namespace
 
-Pieces = tuple[str | Span, ...]
 BREAK, TAB = "\n", "\t"  # how marks for them are shown
 
 
 class Look(NamedTuple):
-    """How text is formatted: what is written around it. Looks with equal keys are equal."""
+    """How text is formatted. Looks with equal keys are equal."""
 
-    key: str
-    before: Pieces = ()
-    after: Pieces = ()
+    key: tuple[object, ...] = ()
+    around: tuple[Element, ...] = ()  # the elements around it that format it, outermost first
     is_link: bool = False  # what is not linked never looks like it
 
 
-class Part(NamedTuple):
-    """A part of a paragraph: a text, or a mark of some kind."""
+class Node(NamedTuple):
+    """A part of the tree: it is moved to its place in the translation."""
 
-    xml: Pieces  # as it is in the file
-    kind: Kind | None = None  # None: a text
+    content: Element | str
+    around: tuple[Element, ...] = ()  # copied around it without what else they contain
+
+
+class Part(NamedTuple):
+    """A part of a paragraph: a text, a mark, or a pair of marks with what is between them."""
+
+    nodes: tuple[Node, ...] = ()  # as in the file; a text without them is written anew
+    kind: Kind | None = None  # None: a text; OPEN: a pair
     text: str = ""  # of a mark: how it is shown; "": as a number
-    look: Look = Look("")  # of a text
+    look: Look = Look()  # of a text; of a pair: that of most of the text in it
     is_edge: bool = True  # of a mark: it means nothing to the words beside it
     role: str = ""  # for the format
+    inner: tuple["Part", ...] = ()  # of a pair
+    end: tuple[Node, ...] = ()  # of a pair: what follows `inner`
+    # Of a pair: the element that is the pair, and the one in it that contains `inner`.
+    elements: tuple[Element, Element] | None = None
 
     @property
     def is_space(self) -> bool:
@@ -45,25 +54,19 @@ class Part(NamedTuple):
         return self.text in {BREAK, TAB} and self.kind is Kind.ALONE
 
 
-def stripped(part: Part, is_left: bool) -> tuple[str, Part]:
-    """Return the spaces at one edge of a text, and the text without them."""
-    text = part.text
-    if part.kind is not None:
-        return "", part
-    kept = text.lstrip() if is_left else text.rstrip()
-    spaces = text[: len(text) - len(kept)] if is_left else text[len(kept) :]
-    return spaces, part._replace(text=kept)
-
-
-def xml_of(parts: Iterable[Part]) -> Pieces:
-    """Return the XML of some parts, as it is in the file."""
-    return tuple(piece for part in parts for piece in part.xml)
+def nodes_in(parts: Iterable[Part]) -> tuple[Node, ...]:
+    """Return all nodes of some parts."""
+    nodes: list[Node] = []
+    for part in parts:
+        inner = (Node(part.elements[0]),) if part.elements else nodes_in(part.inner)
+        nodes += (*part.nodes, *inner, *part.end)
+    return tuple(nodes)
 
 
 def united(parts: Iterable[Part]) -> list[Part]:
     """Return the parts with neighbours joined: equal looks, and marks that stand alone."""
 
-    def alike(pair: tuple[int, Part]) -> tuple[Kind | None, str, int]:
+    def alike(pair: tuple[int, Part]) -> tuple[object, ...]:
         number, part = pair
         is_joined = part.kind is None or (part.kind is Kind.ALONE and not part.is_separator)
         return part.kind, part.look.key, -1 if is_joined else number
@@ -71,187 +74,92 @@ def united(parts: Iterable[Part]) -> list[Part]:
     groups = ([part for _, part in group] for _, group in groupby(enumerate(parts), key=alike))
     return [
         group[0]._replace(
-            xml=xml_of(group),
-            text="".join(each.text for each in group),
-            is_edge=all(each.is_edge for each in group),
+            nodes=nodes_in(group),
+            text="".join(part.text for part in group),
+            is_edge=all(part.is_edge for part in group),
         )
+        if len(group) > 1
+        else group[0]
         for group in groups
     ]
 
 
-def with_looks_of_neighbours(parts: list[Part]) -> list[Part]:
-    """Return the parts with spaces that look as the text beside them."""
+def arranged(parts: Iterable[Part]) -> list[Part]:
+    """Return the parts united, with spaces that look as the text beside them."""
     result: list[Part] = []
+    parts = united(parts)
     for number, part in enumerate(parts):
-        if part.is_space:
-            beside = [*result[-1:], *parts[number + 1 : number + 2]]
-            looks = [each.look for each in beside if each.kind is None]
-            result.append(part._replace(look=looks[0] if looks else part.look))
+        beside = [*result[-1:], *parts[number + 1 : number + 2]]
+        looks = [other.look for other in beside if other.kind is None]
+        if part.inner:
+            result.append(part._replace(inner=tuple(arranged(part.inner))))
         else:
-            result.append(part)
+            result.append(part._replace(look=looks[0]) if part.is_space and looks else part)
     return united(result)
 
 
-def edges(parts: Sequence[Part]) -> tuple[int, int]:
-    """Return where the segment begins and ends in the parts of a paragraph with words."""
-    begin, end = 0, len(parts)
-    while True:
-        old = begin, end
-        begin += leading(parts[begin:end])
-        end -= leading(parts[begin:end][::-1])
-        if parts[begin].kind is Kind.OPEN and partner(parts, begin) == end - 1:
-            begin, end = begin + 1, end - 1
-        if old == (begin, end):
-            return begin, end
+def words(parts: Iterable[Part]) -> str:
+    """Return all text of some parts."""
+    return "".join(part.text if part.kind is None else words(part.inner) for part in parts)
 
 
 def leading(parts: Sequence[Part]) -> int:
     """Return how many parts before the words do not belong to them; 0 if no part has words."""
     count = 0
     is_edge = True
-    for number, part in enumerate(parts):
-        if part.kind not in {None, Kind.ALONE} or (part.kind is None and has_words(part.text)):
+    for number, part in enumerate(parts, 1):
+        if part.kind is Kind.OPEN or (part.kind is None and has_words(part.text)):
             return count
         is_edge = is_edge and (part.is_space if part.kind is None else part.is_edge)
         # What a tab or a line break separates from the words is none of theirs: a page number.
         if is_edge or part.is_separator:
             is_edge = True
-            count = number + 1
+            count = number
     return 0
 
 
-def partner(parts: Sequence[Part], begin: int) -> int:
-    """Return the place of the mark that closes an opening one."""
-    depth = 0
-    for number in range(begin, len(parts)):
-        kind = parts[number].kind
-        depth += (kind is Kind.OPEN) - (kind is Kind.CLOSE)
-        if not depth:
-            return number
-    return len(parts)
+def stripped(parts: Sequence[Part]) -> tuple[Part, list[Part], Part]:
+    """Return the spaces at the beginning, the parts without spaces at the edges, and the others."""
+    inner = list(parts)
+    spaces = []
+    for place, strip in ((0, str.lstrip), (-1, str.rstrip)):
+        part = inner[place]
+        kept = strip(part.text) if part.kind is None else part.text
+        spaces.append(Part(text=part.text.replace(kept, "", 1) if kept else "", look=part.look))
+        inner[place] = part._replace(text=kept)
+    return spaces[0], inner, spaces[1]
 
 
-Escape = Callable[[str], str]  # returns a text as XML
+def with_looks(parts: Sequence[Part]) -> tuple[list[Part], Look]:
+    """Return the parts with a pair around each text that does not look like most; and that look.
 
-
-class Opened(NamedTuple):
-    """A pair of marks that is open at the current place of the translation."""
-
-    mark: str  # that closes it
-    after: Pieces
-    look: Look
-
-
-@dataclass
-class Shown:
-    """The XML that a mark of the segment stands for."""
-
-    xml: Pieces
-    kind: Kind
-    closed_by: str = ""  # of an opening mark
-    look: Look = Look("")  # of the text after an opening mark
-    after: Pieces = ()  # of an opening mark: what its closing mark writes
-
-
-@dataclass
-class Inline:
-    """A paragraph: the segment, and what is needed to write its translation."""
-
-    source: Marked
-    escape: Escape
-    shown: dict[str, list[Shown]] = field(default_factory=dict)
-    base: Look = Look("")
-    before: Pieces = ()
-    after: Pieces = ()
-
-    def written(self, translation: Marked) -> list[str | Span]:
-        """Return the XML of a translation: well-formed, even if marks are lost or in disorder.
-
-        A mark that stands alone and is not in the translation is written at the end.
-        """
-        left = {text: list(shown) for text, shown in self.shown.items()}
-        xml: list[str | Span] = [*self.before]
-        opened = [Opened("", (), self.base)]
-        for part, is_mark in translation.of_format().parts():
-            look = opened[-1].look
-            if not is_mark:
-                xml += [*look.before, self.escape(part), *look.after]
-            elif left.get(part):
-                mark = left[part].pop(0)
-                xml += mark.xml
-                if mark.kind is Kind.OPEN:
-                    opened.append(Opened(mark.closed_by, mark.after, mark.look))
-            elif any(each.mark == part for each in opened):
-                while opened[-1].mark != part:
-                    xml += opened.pop().after
-                xml += opened.pop().after
-        for each in reversed(opened):
-            xml += each.after
-        for lost in left.values():
-            xml += [piece for each in lost if each.kind is Kind.ALONE for piece in each.xml]
-        return [*xml, *self.after]
-
-
-def inline(parts: Iterable[Part], escape: Escape) -> Inline | None:
-    """Return the paragraph of some parts, whose pairs are balanced; None without words."""
-    texts = with_looks_of_neighbours(united(parts))
-    if not has_words("".join(each.text for each in texts if each.kind is None)):
-        return None
-    begin, end = edges(texts)
-    inner = texts[begin:end]
-    first, inner[0] = stripped(inner[0], is_left=True)
-    last, inner[-1] = stripped(inner[-1], is_left=False)
-    content = build(inner, escape)
-    content.before = (*xml_of(texts[:begin]), *space(first, inner[0].look, escape))
-    content.after = (*space(last, inner[-1].look, escape), *xml_of(texts[end:]))
-    return content
-
-
-def space(spaces: str, look: Look, escape: Escape) -> Pieces:
-    """Return the XML of spaces."""
-    return (*look.before, escape(spaces), *look.after) if spaces else ()
-
-
-def with_bases(parts: Sequence[Part]) -> tuple[list[Part], Look]:
-    """Return the parts, each opening mark with the look of most characters in it; and for all."""
-    counts: list[tuple[int, Counter[str]]] = [(-1, Counter())]
-    looks: dict[str, Look] = {}
-    result = list(parts)
-
-    def base(count: Counter[str]) -> Look:
-        # The most frequent look; at the same frequency, the first one.
-        keys = sorted(count, key=lambda key: (looks[key].is_link, -count[key]))
-        return looks[keys[0]] if keys else Look("")
-
-    for number, part in enumerate(parts):
-        if part.kind is Kind.OPEN:
-            counts.append((number, Counter()))
-        elif part.kind is Kind.CLOSE:
-            place, count = counts.pop()
-            result[place] = result[place]._replace(look=base(count))
-        elif part.kind is None:
+    It is the most frequent look; at the same frequency, the first one.
+    """
+    looks: dict[tuple[object, ...], Look] = {}
+    characters = Counter[tuple[object, ...]]()
+    for part in parts:
+        if part.kind is None:
             looks.setdefault(part.look.key, part.look)
-            counts[-1][1][part.look.key] += len(part.text.strip())
-    return result, base(counts[0][1])
-
-
-def with_looks(parts: Sequence[Part], base: Look) -> Iterator[Part]:
-    """Yield the parts with a pair of marks around each text that does not look like most."""
-    bases = [base]
+            characters[part.look.key] += len(part.text.strip())
+    keys = sorted(looks, key=lambda key: (looks[key].is_link, -characters[key]))
+    base = looks[keys[0]] if keys else Look()
+    result: list[Part] = []
     number = 0
     while number < len(parts):
         part = parts[number]
+        end = number + 1
         if part.kind is Kind.OPEN:
-            bases.append(part.look)
-        elif part.kind is Kind.CLOSE:
-            bases.pop()
-        if part.kind is None and not part.is_space and part.look.key != bases[-1].key:
+            inner, look = with_looks(part.inner)
+            result.append(part._replace(inner=tuple(inner), look=look))
+        elif part.kind is None and not part.is_space and part.look.key != base.key:
             end = end_of_look(parts, number)
-            yield from paired(parts[number:end], part.look)
-            number = end
+            before, inner, after = stripped(parts[number:end])
+            pair = Part(kind=Kind.OPEN, inner=tuple(inner), look=part.look)
+            result += before, pair, after
         else:
-            yield part
-            number += 1
+            result.append(part)
+        number = end
+    return result, base
 
 
 def end_of_look(parts: Sequence[Part], begin: int) -> int:
@@ -266,54 +174,231 @@ def end_of_look(parts: Sequence[Part], begin: int) -> int:
     return end
 
 
-def paired(parts: Sequence[Part], look: Look) -> Iterator[Part]:
-    """Yield parts of one look within a pair of marks; spaces at the edges stay outside."""
-    first, last = parts[0].text, parts[-1].text
-    inner = list(parts)
-    inner[0] = inner[0]._replace(text=inner[0].text.lstrip())
-    inner[-1] = inner[-1]._replace(text=inner[-1].text.rstrip())
-    yield Part((), None, first[: len(first) - len(first.lstrip())])
-    yield Part((), Kind.OPEN, look=look)
-    yield from inner
-    yield Part((), Kind.CLOSE)
-    yield Part((), None, last[len(last.rstrip()) :])
+def copied(parent: Element, element: Element) -> Element:
+    """Add a copy of an element with its properties, but without its content; return the copy."""
+    copy = add_child(parent, element.tag, dict(element.attrib))
+    add_properties(copy, element)
+    return copy
 
 
-def build(parts: Sequence[Part], escape: Escape) -> Inline:
-    """Return the paragraph of parts that begin and end with words."""
-    based, base = with_bases(parts)
-    paired_parts = list(with_looks(based, base))
-    texts: list[str] = []
-    marks: list[Mark] = []
-    shown: dict[str, list[Shown]] = {}
-    closing: list[str] = []
-    characters = numbers = 0
-    for number, part in enumerate(paired_parts):
-        text = part.text
-        if part.kind is Kind.CLOSE:
-            text = closing.pop()
-        elif part.kind is not None:
-            numbers += not text
-            is_open = part.kind is Kind.OPEN
-            text = text or (f"<{numbers}>" if is_open else f"<{numbers}/>")
-            mark = Shown(part.xml, part.kind)
-            if is_open:
-                closing.append(f"</{numbers}>")
-                end = paired_parts[partner(paired_parts, number)].xml
-                mark = Shown(part.xml, part.kind, closing[-1], part.look, end)
-            shown.setdefault(text, []).append(mark)
-        if part.kind is not None:
-            marks.append(Mark(characters, characters + len(text), part.kind))
-        texts.append(text)
-        characters += len(text)
-    return Inline(Marked("".join(texts), tuple(marks)), escape, shown, base)
+def add_properties(run: Element, source: Element) -> None:
+    """Copy what says how a run looks to another one."""
+    for properties in source.iterchildren("{*}rPr"):
+        run.append(deepcopy(properties))
+        run[-1].tail = None
 
 
-def spans(element: Element | None) -> tuple[Span, ...]:
-    """Return the span of an element, if there is one."""
-    return (Span(element.begin, element.end),) if element else ()
+def add_run(parent: Element, text: str, look: Look) -> Element:
+    """Add a text as a run, as in a Word file or in a shape; return the element of the characters.
+
+    It can hold no line end.
+    """
+    space = namespace(parent.tag)
+    run = add_child(parent, f"{space}r")
+    for source in look.around:
+        add_properties(run, source)
+    element = add_child(run, f"{space}t")
+    element.text = clean(" ".join(text.split("\n")))
+    return element
 
 
-def escape(text: str) -> str:
-    """Return the text of a translation for a run, which can hold no line end."""
-    return escape_text(" ".join(text.split("\n")))
+def append_text(parent: Element, text: str) -> None:
+    """Add characters at the end of an element."""
+    last = next(parent.iterchildren(reversed=True), None)  # len(parent) takes linear time
+    if last is None:
+        parent.text = (parent.text or "") + text
+    else:
+        last.tail = (last.tail or "") + text
+
+
+def key(element: Element) -> tuple[object, ...]:
+    """Return what tells elements that say how a text looks apart."""
+    return element.tag, *sorted(element.attrib.items()), *map(key, element.iterchildren("*"))
+
+
+class Opened(NamedTuple):
+    """A pair of marks that is open at the current place of the translation."""
+
+    closed_by: str
+    pair: Part
+    parent: Element  # gets what is in it
+
+
+class Paragraph:
+    """A paragraph: the segment, and what is needed to write its translation."""
+
+    source: Marked | None = None  # None: it has no words
+
+    def __init__(
+        self, parts: Iterable[Part], put_text: Callable[[Element, str, Look], None]
+    ) -> None:
+        """Take the parts of a paragraph; put_text: adds a text to an element as it looks."""
+        self._put_text = put_text
+        self._shown: dict[str, list[Part]] = {}  # the marks, by how they are shown
+        self._count = 0  # of marks that are shown as a number
+        # What is around the segment: parts before it, the pair that it is all of, parts after it.
+        self._around: list[tuple[list[Part], Part, list[Part]]] = []
+        inner = arranged(parts)
+        if not has_words(words(inner)):
+            return
+        pair = Part(kind=Kind.OPEN)
+        while pair.kind is Kind.OPEN:
+            begin = leading(inner)
+            end = len(inner) - leading(inner[begin:][::-1])
+            if begin == end:  # a link without parts between single letters
+                return
+            before, inner, after = inner[:begin], inner[begin:end], inner[end:]
+            pair = inner[0] if len(inner) == 1 else Part()
+            if pair.kind is Kind.OPEN:
+                inner = list(pair.inner)
+                self._around.append((before, pair, [Part(pair.end), *after]))
+        first, inner, last = stripped(inner)
+        self._around.append(([*before, first], Part(), [last, *after]))
+        inner, self._base = with_looks(inner)
+        self.source = joined(list(self._marked(inner)))
+
+    def _marked(self, parts: Iterable[Part]) -> Iterator[Marked]:
+        for part in parts:
+            text = part.text
+            if part.kind is None:
+                yield Marked(text)
+                continue
+            self._count += not text
+            number = self._count
+            is_pair = part.kind is Kind.OPEN
+            text = text or (f"<{number}>" if is_pair else f"<{number}/>")
+            self._shown.setdefault(text, []).append(part)
+            yield Marked(text, (Mark(0, len(text), part.kind),))
+            if is_pair:
+                yield from self._marked(part.inner)
+                text = f"</{number}>"
+                yield Marked(text, (Mark(0, len(text), Kind.CLOSE),))
+
+    def write(self, element: Element, translation: Marked) -> None:
+        """Put a translation into its element: valid, even if marks are lost or in disorder."""
+        children = list(element.iterchildren("*"))
+        element[:] = [child for child in children[:1] if local(child.tag) == "pPr"]
+        if len(element):
+            element[0].tail = None
+        else:
+            element.text = None
+        parents = [element]
+        for before, pair, _ in self._around:
+            for part in before:
+                self._put(part, parents[-1])
+            parents.append(self._put(pair, parents[-1]))
+        self._write(parents.pop(), translation.of_format())
+        for _, _, after in reversed(self._around):
+            parent = parents.pop()
+            for part in after:
+                self._put(part, parent)
+        element.extend(child for child in children[-1:] if local(child.tag) == "endParaRPr")
+
+    def _write(self, parent: Element, translation: Marked) -> None:
+        """Add a translation; a mark that stands alone and is lost is written at the end."""
+        left = {text: list(parts) for text, parts in self._shown.items()}
+        opened = [Opened("", Part(look=self._base), parent)]
+
+        def close(number: int) -> None:
+            while len(opened) > number:
+                end = opened.pop().pair.end
+                self._put(Part(end), opened[-1].parent)
+
+        for text, is_mark in translation.parts():
+            if not is_mark:
+                self._put_text(opened[-1].parent, text, opened[-1].pair.look)
+            elif left.get(text):
+                part = left[text].pop(0)
+                inner = self._put(part, opened[-1].parent)
+                if part.kind is Kind.OPEN:
+                    opened.append(Opened("</" + text[1:], part, inner))
+            elif numbers := [n for n, pair in enumerate(opened) if pair.closed_by == text]:
+                close(numbers[-1])
+        close(1)
+        for lost in left.values():
+            for part in lost:
+                if part.kind is Kind.ALONE:
+                    self._put(part, parent)
+
+    def _put(self, part: Part, parent: Element) -> Element:
+        """Add a part to an element, a pair without what is in it; return what gets that."""
+        if part.kind is None and part.text and not part.nodes:
+            self._put_text(parent, part.text, part.look)
+        for content, around in part.nodes:
+            place = parent
+            for element in around:
+                place = copied(place, element)
+            if isinstance(content, str):
+                append_text(place, content)
+            else:
+                content.tail = None
+                place.append(content)
+        if part.elements is None:
+            return parent
+        outer, inner = part.elements
+        inner[:] = []
+        inner.text = outer.tail = None
+        parent.append(outer)
+        return inner
+
+
+class Story:
+    """The text of one tree: its paragraphs become segments. Each format says what is special."""
+
+    paragraphs: frozenset[str] = frozenset()  # names of their elements
+
+    def __init__(self, tree: Tree, options: Options) -> None:
+        """Take a tree that has none of the segments yet."""
+        self.tree, self.options = tree, options
+        # Numbers of segments by their sources, within a copy of text that was read before.
+        self.copies: dict[Marked, int] | None = None
+        self._count = 0
+
+    @property
+    def place(self) -> str:
+        """Return the place that was reached."""
+        return f"paragraph {self._count}"
+
+    def visit(self, parent: Element) -> None:
+        """Add the paragraphs in an element."""
+        for child in parent.iterchildren("*"):
+            if child.tag in self.paragraphs:
+                self._add(child)
+            if not self.is_done(child):
+                self.visit(child)
+
+    def _add(self, element: Element) -> None:
+        self._count += 1
+        paragraph = Paragraph(self.parts(element), self.put_text)
+        if paragraph.source is None:
+            return
+
+        def write(translation: Marked) -> None:
+            self.state_language(element)
+            paragraph.write(element, translation)
+
+        if self.copies is not None and paragraph.source in self.copies:
+            self.tree.writes[self.copies[paragraph.source]].append(write)
+        else:
+            is_heading = self.is_heading(element)
+            segment = Segment(paragraph.source, self.place, is_heading=is_heading)
+            self.tree.translate(segment, write)
+
+    def parts(self, paragraph: Element) -> Iterable[Part]:
+        """Return the parts of a paragraph, without its properties."""
+        raise NotImplementedError
+
+    def put_text(self, parent: Element, text: str, look: Look) -> None:
+        """Add a text of a translation to an element."""
+        add_run(parent, text, look)
+
+    def is_heading(self, paragraph: Element) -> bool:
+        """Return whether a paragraph is a heading."""
+        raise NotImplementedError
+
+    def is_done(self, element: Element) -> bool:
+        """Add what is special in an element; return whether nothing else in it is added."""
+        return False
+
+    def state_language(self, paragraph: Element) -> None:
+        """Name the target language in a paragraph, which is translated."""

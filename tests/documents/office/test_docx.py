@@ -4,6 +4,7 @@ from io import BytesIO
 
 import docx
 import pytest
+from lxml import etree
 
 from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.documents.document import Document, Options
@@ -62,6 +63,24 @@ def test_only_translated_members_change(content: bytes, document: Document) -> N
     changed = {name for name in old if old[name] != new[name]}
     assert changed == {"word/document.xml", "word/styles.xml", "word/settings.xml"} & changed
     assert b"Der Fuchs." in new["word/document.xml"]
+
+
+def test_what_is_not_translated_has_the_same_canonical_xml(
+    content: bytes, document: Document
+) -> None:
+    changes: list[Marked | None] = [None] * len(document.segments)
+    changes[1] = Marked("Der Fuchs.")
+    before, after = (
+        list(etree.fromstring(members(each)["word/document.xml"])[0])
+        for each in (content, document.join(changes).content)
+    )
+    different = [
+        number
+        for number, pair in enumerate(zip(before, after, strict=True))
+        if len({etree.tostring(each, method="c14n") for each in pair}) > 1
+    ]
+    assert different == [1]
+    assert before[1].xpath("name()") == after[1].xpath("name()") == "w:p"
 
 
 def styles(document: "docx.document.Document") -> list[str | None]:
@@ -151,13 +170,14 @@ LINK = '<w:hyperlink w:anchor="a">{}</w:hyperlink>'
             "<w:r><w:t>One</w:t><w:tab/><w:t>two</w:t><w:br/><w:t>three</w:t></w:r>",
             "One\ttwo\nthree",
         ),
+        ("<w:r><w:t>a</w:t><w:tab/><w:t>b</w:t><w:tab/></w:r>", "a\tb\t"),
         ("<w:smartTag w:element='x'>" + run("Ber") + "</w:smartTag>" + run("lin"), "Berlin"),
     ],
     ids=[
         *("inserted", "deleted", "whole-bookmark", "inner-bookmark", "spelling", "language"),
         *("formula", "list", "control", "whole-link", "link", "look-in-link", "space-between"),
         *("spaces-at-edges", "reference", "page", "index", "contents", "simple-field"),
-        *("hyphen", "tab-and-break", "smart-tag"),
+        *("hyphen", "tab-and-break", "letters", "smart-tag"),
     ],
 )
 def test_inline_structure(inner: str, source: str) -> None:

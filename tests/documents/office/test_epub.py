@@ -7,7 +7,7 @@ import pytest
 
 from nmt.documents.document import Options
 from nmt.documents.office.epub import read
-from nmt.documents.xml.file import read_xml
+from nmt.documents.xml.tree import read_xml
 from nmt.errors import NmtError
 from tests.documents.documents import members
 from tests.documents.reading import changed_by, same, texts_of

@@ -188,6 +188,14 @@ def test_spaces_of_a_translation_are_kept() -> None:
     assert b'<text:p>a <text:s text:c="2"/>b &lt; c</text:p>' in members(new)["content.xml"]
 
 
+def test_what_is_around_a_link_stays_around_it() -> None:
+    link = '<text:a xlink:href="x">{}</text:a>'.format
+    document = read(file_with(f"<text:tab/>{link('All of it')} <text:s/>"), OPTIONS)
+    new = document.join([Marked("Alles")]).content
+    expected = f"<text:p><text:tab/>{link('Alles')} <text:s/></text:p>"
+    assert expected.encode() in members(new)["content.xml"]
+
+
 def test_a_note_within_a_moved_mark_is_translated(document: Document) -> None:
     changes: list[Marked | None] = [None] * len(document.segments)
     changes[1], changes[2] = Marked("<2/> a", (Mark(0, 4),)), Marked("Neu.")

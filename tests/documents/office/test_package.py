@@ -1,15 +1,22 @@
-"""Zip files: unchanged members stay as they are, and hostile files are refused cheaply."""
+"""Packages: members are translated, others stay as they are, hostile files are refused cheaply."""
 
+import importlib
 import struct
+import sys
 import tracemalloc
 import zlib
 from io import BytesIO
 from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import pytest
+from lxml import etree
 
-from nmt.documents.office.package import Container
+from nmt.decoding.translator.marked import Marked
+from nmt.documents.document import Finding, Options, Segment
+from nmt.documents.office.package import Package, Tree
+from nmt.documents.texts import text
 from nmt.errors import DamagedError, NmtError
+from tests.documents.documents import members
 
 DATE = (2020, 2, 29, 12, 34, 56)
 
@@ -41,9 +48,8 @@ MEMBERS = {"mimetype": b"a/b", "größe.xml": b"<a/>" * 99, "x/": b"", "picture"
 @pytest.mark.parametrize("is_stream", [False, True], ids=["file", "stream"])
 def test_members_are_replaced_and_the_others_stay(is_stream: bool) -> None:
     content = zipped(MEMBERS, comment=b"hello", is_stream=is_stream)
-    container = Container(content)
-    assert container.names == list(MEMBERS)
-    assert "picture" in container
+    container = Package(content)
+    assert list(container.members) == list(MEMBERS)
     assert container.read("größe.xml") == b"<a/>" * 99
     assert container.changed({}) is content
 
@@ -57,8 +63,8 @@ def test_members_are_replaced_and_the_others_stay(is_stream: bool) -> None:
         for before, after in zip(old.infolist(), new.infolist(), strict=True):
             for name in ("filename", "date_time", "compress_type", "external_attr", "comment"):
                 assert getattr(before, name) == getattr(after, name)
-    again = Container(changed).changed({"größe.xml": b"<a/>" * 99})
-    assert Container(again).read("größe.xml") == b"<a/>" * 99
+    again = Package(changed).changed({"größe.xml": b"<a/>" * 99})
+    assert Package(again).read("größe.xml") == b"<a/>" * 99
     assert changed[30:38] == b"mimetype"  # as .odt and .epub demand it: first, and without extras
 
 
@@ -70,7 +76,7 @@ def test_extra_fields_stay_except_sizes() -> None:
         with target.open(info, "w", force_zip64=True) as member:
             member.write(b"x")
         target.writestr("b", b"y")
-    changed = Container(file.getvalue()).changed({"b": b"z"})
+    changed = Package(file.getvalue()).changed({"b": b"z"})
     with ZipFile(BytesIO(changed)) as new:
         assert new.read("a") == b"x"
         assert new.getinfo("a").extra == struct.pack("<HHH", 0x5455, 2, 7)
@@ -97,7 +103,7 @@ def test_bombs_are_refused_before_they_are_decompressed() -> None:
     content = bomb(40)
     tracemalloc.start()
     with pytest.raises(NmtError, match=r"'content.xml' has 40 MB .*, more than 400 times its size"):
-        Container(content).read("content.xml")
+        Package(content).read("content.xml")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(content) < 1e6
@@ -108,7 +114,7 @@ def test_sizes_that_lie_do_not_help_a_bomb() -> None:
     content = bomb(40).replace(struct.pack("<L", 40 * 2**20), struct.pack("<L", 2**20))
     tracemalloc.start()
     with pytest.raises(DamagedError, match=r"'content.xml' cannot be decompressed"):
-        Container(content).read("content.xml")
+        Package(content).read("content.xml")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10e6
@@ -116,7 +122,7 @@ def test_sizes_that_lie_do_not_help_a_bomb() -> None:
 
 def test_everything_that_is_read_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.documents.office.package.MOST_READ_BYTES", 400)
-    container = Container(zipped(MEMBERS))
+    container = Package(zipped(MEMBERS))
     container.read("größe.xml")
     with pytest.raises(NmtError, match=r"'picture' has 0 MB .*, but at most 0 MB of a document"):
         container.read("picture")
@@ -124,7 +130,7 @@ def test_everything_that_is_read_counts(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_the_tags_of_all_members_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.documents.office.package.MOST_TAGS", 150)
-    container = Container(zipped({"a": b"<a/>" * 99, "b": b"<b/>" * 99}))
+    container = Package(zipped({"a": b"<a/>" * 99, "b": b"<b/>" * 99}))
     assert container.read("a") == b"<a/>" * 99
     with pytest.raises(NmtError, match="the file has more than 150 tags; split the document"):
         container.read("b")
@@ -168,17 +174,17 @@ def overlapping() -> bytes:
 )
 def test_files_that_are_refused(content: bytes, message: str) -> None:
     with pytest.raises(NmtError, match=message):
-        Container(content)
+        Package(content)
 
 
 def test_members_that_cannot_be_read() -> None:
     content = zipped(MEMBERS)
-    container = Container(content.replace(b"a/b", b"a/c"))
+    container = Package(content.replace(b"a/b", b"a/c"))
     with pytest.raises(DamagedError, match="'mimetype' cannot be decompressed"):
         container.read("mimetype")
     with pytest.raises(DamagedError, match="of another format: it has no 'y'"):
         container.read("y")
-    odd = Container(zipped(MEMBERS, ZIP_BZIP2))
+    odd = Package(zipped(MEMBERS, ZIP_BZIP2))
     with pytest.raises(DamagedError, match="'picture' is compressed in an unusual way"):
         odd.read("picture")
 
@@ -186,4 +192,116 @@ def test_members_that_cannot_be_read() -> None:
 def test_the_number_of_members_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.documents.office.package.MOST_MEMBERS", 3)
     with pytest.raises(NmtError, match="the file has 4 members, more than 3; split the document"):
-        Container(zipped(MEMBERS))
+        Package(zipped(MEMBERS))
+
+
+def fill(tree: Tree) -> None:
+    """Translate the first element; state the language in the last."""
+    tree.translate_text(tree.root[0], Segment(Marked(tree.root[0].text), "line 1"))
+    tree.follow_text(tree.root[-1], "de")
+
+
+XML = "<a><b>Four.</b><!-- c --><lang>en</lang></a>"
+
+
+def package(xml: bytes = XML.encode()) -> Package:
+    whole = Package(zipped({"a": b"One.\n\nTwo.", "b": xml, "c": b"Three.", "d": XML.encode()}))
+    whole.warnings.append(Finding("signature", "the signature is lost"))
+    whole.add_document("c", lambda content: text.read(content, Options()))
+    whole.add("b", fill)
+    whole.add_document("a", lambda content: text.read(content, Options()))
+    return whole
+
+
+def test_members_are_translated() -> None:
+    whole = package()
+    assert [each.source.text for each in whole.segments] == ["Three.", "Four.", "One.", "Two."]
+    assert [each.place for each in whole.segments][:2] == ["c, line 1", "b, line 1"]
+    joined = whole.join([None, None, Marked("Eins."), Marked("Two.")])
+    assert members(joined.content) == {
+        "a": b"Eins.\n\nTwo.",
+        "b": XML.replace("en<", "de<").encode(),
+        "c": b"Three.",
+        "d": XML.encode(),
+    }
+    assert joined.findings == (Finding("signature", "the signature is lost"),)
+    again = whole.join([None, Marked("<4> \x01&"), None, None])
+    assert b"<b>&lt;4&gt; &amp;</b>" in members(again.content)["b"]
+
+
+def test_without_a_change_the_bytes_are_those_of_the_input() -> None:
+    whole = package()
+    joined = whole.join([each.source for each in whole.segments])
+    assert joined.content == whole.changed({})
+    assert not joined.findings
+
+
+DOCTYPE = '<!DOCTYPE a PUBLIC "-//x//DTD" "a>.dtd"\n[ ]>'
+
+
+@pytest.mark.parametrize(
+    ("before", "encoding"),
+    [
+        ("", "utf-8"),
+        ('\ufeff<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\r\n', "utf-8"),
+        ('<?xml version="1.0"?>\n<!-- <!DOCTYPE x [y]> -->\n<?p i?>\n' + DOCTYPE, "utf-8"),
+        (f'<?xml version="1.0" encoding="iso-8859-1"?>{DOCTYPE}', "iso-8859-1"),
+        ("\ufeff<?xml version='1.0' encoding='UTF-16'?>", "utf-16-le"),
+        ('<?xml version="1.0" encoding="utf-16"?>', "utf-8"),
+    ],
+    ids=["none", "mark", "doctype", "latin", "utf-16", "wrong"],
+)
+def test_a_changed_member_keeps_its_declarations_and_its_tree(before: str, encoding: str) -> None:
+    inner = (
+        '<a xmlns="urn:u" xmlns:v="urn:w" v:x="1&#10;2"><b>Four.</b><!-- c --><?p?>é<v:d y=\'"\'/>'
+        "<![CDATA[<]]>{}</a>"
+    )
+    content = (before + inner.format("<e>en</e>")).encode(encoding)
+    whole = package(content)
+    new = members(whole.join([None, Marked("Ѐ"), None, None]).content)["b"]
+    written = new.decode(encoding)
+    if before:
+        assert written.startswith(before.split("?>", maxsplit=1)[0])
+    assert ("<!DOCTYPE" in before) == (DOCTYPE in written)
+    trees = [
+        etree.fromstring(each.split("?>", 1)[-1] if before else each)
+        for each in (content.decode(encoding), written)
+    ]
+    trees[0][0].text, trees[0][-1].text = "Ѐ", "de"
+    assert etree.tostring(trees[0], method="c14n") == etree.tostring(trees[1], method="c14n")
+
+
+@pytest.mark.parametrize(
+    ("xml", "message"),
+    [
+        ("<a>\n<b></a>", "b: line 2: the XML is not well-formed .*, column 8.; correct it"),
+        (
+            '\n<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>',
+            r"b: line 2: the DOCTYPE has declarations between \[ and \]; remove them",
+        ),
+        ("<!DOCTYPE a SYSTEM 'x'\n><a>\n&x;</a>", "b: line 3: the XML is not well-formed .*'x'"),
+        ("<a>" * 257 + "</a>" * 257, "b: line 1: elements are nested more than 256 deep"),
+        (
+            f"<a xmlns='{{{'x' * 999}'/>",
+            "b: line 1: the XML is not well-formed .{152}; correct it",
+        ),
+        ("<a>\x01</a>", "b: line 1: the XML is not well-formed"),
+        ("<a>\n\xff", "b: line 2: the bytes at offset 4 are not utf-8; save the file in UTF-8"),
+    ],
+    ids=["tag", "declarations", "entity", "deep", "long", "character", "encoding"],
+)
+def test_xml_that_is_refused(xml: str, message: str) -> None:
+    with pytest.raises(NmtError, match=message):
+        package(xml.encode("latin-1"))
+
+
+def test_characters_of_html_are_read_if_the_dtd_is_elsewhere() -> None:
+    content = f"{DOCTYPE}<a><b>One&nbsp;&amp; two<![CDATA[&nbsp;]]></b><c>&LT;</c></a>"
+    assert package(content.encode()).segments[1].source.text == "One\xa0& two&nbsp;"
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lxml", None)
+    monkeypatch.delitem(sys.modules, "nmt.documents.office.package")
+    with pytest.raises(NmtError, match="a book needs the package lxml; in the checkout: pip"):
+        importlib.import_module("nmt.documents.office.package")
