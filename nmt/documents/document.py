@@ -120,6 +120,13 @@ class Hole(NamedTuple):
     marks: Sequence[RawMark] = ()  # of the only segment; else marks are written as they are shown
 
 
+class TextHole(NamedTuple):
+    """A message that a hole holds, for one that is written in further places."""
+
+    segments: range
+    filled: Callable[[Own], Marked | None]
+
+
 @dataclass
 class SourceDocument:
     """A file as its source, and the holes in it. Formats add them in any order.
@@ -211,7 +218,7 @@ class SourceDocument:
         write: Write,
         keys: Sequence[str],
         syntax: frozenset[str] = ANY_PROGRAM,
-    ) -> None:
+    ) -> TextHole:
         """Put the translation of a message in place of a part of the source.
 
         keys: those that lead to the message.
@@ -220,7 +227,7 @@ class SourceDocument:
         if source.text[:1].isalpha() and "\n" not in source.text:  # as most are
             number = self.add(Segment(source, place, context, syntax=syntax))
             self.fill(begin, end, number, write)
-            return
+            return TextHole(range(number, number + 1), lambda own: own.get(number))
         text = self.add_text(source, place, context, syntax)
 
         def written(own: Own) -> str | None:
@@ -228,6 +235,7 @@ class SourceDocument:
             return None if translation is None else write(translation)
 
         self.change(begin, end, text.segments, written)
+        return TextHole(text.segments, text.filled)
 
     def follow(self, edit: Edit, segments: range | None = None) -> None:
         """Make an edit, too, if one of these segments is translated; None: if any is.

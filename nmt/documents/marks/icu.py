@@ -22,6 +22,7 @@ HEAD = re.compile(
 OFFSET = re.compile(r"\s*offset\s{0,20}:\s{0,20}\d{1,9}(?=\s)")
 KEY = re.compile(r"\s*([^\s{},']{1,100})\s{0,20}(?=\{)")
 SIMPLE = re.compile(r"\{\s{0,20}[^\s{},'#]{1,100}\s{0,20}(?:,[^{}']{0,500})?\}")
+EXACT = {"=0": "zero", "=1": "one", "=2": "two"}  # numbers that some write for categories
 SPECIAL = re.compile(r"['{}]")
 NUMBER = re.compile("#")
 TWO_QUOTES = "''"
@@ -203,7 +204,7 @@ class IcuMessage:
         missing: dict[str, None] = {}
         for part in self.parts:
             if part.choice.kind == "plural":
-                own = part.choice.messages
+                own = {EXACT.get(key, key) for key in part.choice.messages}
                 missing |= dict.fromkeys(category for category in needed if category not in own)
             for message in part.messages:
                 missing |= dict.fromkeys(message.missing_categories(language))

@@ -33,10 +33,8 @@ SYNTAXES = {
     "dollar": r"\$\{[^{}\n]{1,100}\}|\$[A-Za-z_]\w{0,100}\$?",
     "percent-brace": r"%\{[^{}\n]{1,100}\}|%<\w{1,100}>[-+#0]{0,5}\d{0,5}(?:\.\d{0,5})?[a-zA-Z]",
     "qt": r"%\d{1,2}%|%L?\d{1,2}|%L?n(?![^\W\d_])|%%",
-    "objc": rf"%(?:\d{{1,3}}\$)?@|{PRINTF}",
+    "objc": rf"%(?:\d{{1,3}}\$)?@|\$\{{\w{{1,100}}\}}|{PRINTF}",  # with those of intents
     "tags": "",  # see `tags`
-    # A break of a line or a tab within a sentence.
-    "breaks": r"(?<![\s.!?:;…。！？])[ \t]*\n\s*(?=\S)|(?<=\S)\t\s*(?=\S)",
     "date": rf"(?<![\d%]){DATE_PART}(?![A-Za-z])",
 }
 # Those that may stand in messages whose program is not known.
@@ -51,6 +49,8 @@ EVERYWHERE = (
     # A size, in which a number and its unit stay together: "10 MB", "5.4 GHz".
     rf"(?<![\w.,])\d{{1,20}}(?:[.,]\d{{1,20}}){{0,9}}[ \u00a0\u202f]{UNIT}(?!\w)",
     r"(?<!\w)[kKMGTPEZY]i?B(?!\w)",  # after "{size} "
+    r"%\{[\w.]{1,100}\}",  # a value of Ruby
+    r"(?<!\w)[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?!\w)",  # a UUID
     r"\$t\((?:[^()\n]|\([^()\n]{0,500}\)){0,500}\)",  # a text in another one, of i18next
 )
 # Code of templates. Each form excludes its own begin inside, so that reading never looks ahead over
@@ -211,6 +211,7 @@ TOKENS = (
     r"(?:~|\.{1,2})?/.*",  # paths
     r"[A-Za-z]:\\.*",
     r"[^/]*/.*/.*",
+    r"(?=.*[*@:])[\w.@*:+-]+(?:/[\w.@*:+-]+)+",  # dist/*.mjs, actions/checkout@v4, @scope/name
     r"(?:application|audio|font|image|message|model|multipart|text|video)/[\w.+-]+",
     rf"[\w@./-]*\.(?:{FILES})",
     r"[a-z_$][\w$-]*(?:\.[\w$-]+)+",  # com.example.app, menu.file

@@ -8,13 +8,13 @@ from functools import partial
 
 from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.odd_input import has_words
-from nmt.documents.document import Document, Options, Segment, Write, escaped, key_path
+from nmt.documents.document import Document, Options, Own, TextHole, Write, escaped
 from nmt.documents.marks.tags import with_changed_words, with_tags
 from nmt.documents.messages.bilingual import PAIR, WHOLE, Code, marked
 from nmt.documents.messages.plurals import categories_of
 from nmt.documents.xml.tree import Characters, Element, XmlDocument, cdata, escape_text, read_xml
 
-SYNTAX = frozenset({"printf", "tags", "breaks"})
+SYNTAX = frozenset({"printf", "tags"})
 XLIFF = re.compile(r"\{urn:oasis:names:tc:xliff:document:1\.[12]\}g")
 ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))|\"", re.DOTALL)
 NAMED = {"n": "\n", "t": "\t"}
@@ -61,29 +61,27 @@ def _add_plurals(
     present = {item.attributes.get("quantity", ""): item for item in items}
     missing = [category for category in categories if category not in present]
     for category, item in present.items():
-        number = _add(document, item, [name, category])
-        if category == "other" and missing and number is not None:
+        added = _add(document, item, [name, category])
+        if category == "other" and missing and added is not None:
             gap, end = document.space_before(item), items[-1].end
-            write = partial(_items, _writer(document, item), missing, gap)
-            document.fill(end, end, number, write)
+            write = partial(_items, _writer(document, item), missing, gap, added)
+            document.change(end, end, added.segments, write)
 
 
-def _items(write: Write, categories: list[str], gap: str, translation: Marked) -> str:
+def _items(write: Write, categories: list[str], gap: str, added: TextHole, own: Own) -> str | None:
     """Return the same text for several quantities."""
-    text = write(translation)
+    translation = added.filled(own)
+    text = None if translation is None else write(translation)
     return "".join(f'{gap}<item quantity="{category}">{text}</item>' for category in categories)
 
 
-def _add(document: XmlDocument, element: Element, keys: list[str]) -> int | None:
-    """Add a text if it has words; return the number of its segment."""
+def _add(document: XmlDocument, element: Element, keys: list[str]) -> TextHole | None:
+    """Add a text if it has words."""
     source = _source(document, element)
     if not has_words(source.without_marks()) or REFERENCE.fullmatch(source.text):
         return None
-    place = document.place(element.begin)
-    number = document.add(Segment(source, place, key_path(keys), syntax=SYNTAX))
-    write = _writer(document, element)
-    document.fill(element.inner_begin, element.inner_end, number, write)
-    return number
+    begin, end = element.inner_begin, element.inner_end
+    return document.fill_text(begin, end, source, _writer(document, element), keys, SYNTAX)
 
 
 def _source(document: XmlDocument, element: Element) -> Marked:

@@ -112,7 +112,7 @@ def _write(raw: str, translation: Marked) -> str:
 PLURAL_SYNTAX = frozenset({"objc"})
 FORMAT, RULE = "NSStringLocalizedFormatKey", "NSStringFormatSpecTypeKey"
 PLURAL = "NSStringPluralRuleType"
-VARIABLE = re.compile(r"%(?:\d{1,3}\$)?#@[^@\s]{1,100}@")  # stands for the text of a variable
+VARIABLE = re.compile(r"%(?:\d{1,3}\$?)?#@[^@\s]{1,100}@")  # stands for the text of a variable
 
 
 class Pair(NamedTuple):

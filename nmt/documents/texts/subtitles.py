@@ -5,6 +5,7 @@ again. Numbers, times, settings and blocks that are no subtitle stay.
 """
 
 import html
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -415,8 +416,8 @@ class Subtitles(SourceDocument):
         if seconds <= 0:
             reasons.append("no time")
         elif sum(lines) > limits.speed * seconds:
-            speed = sum(lines) / seconds
-            reasons.append(f"{speed:.0f} characters a second ({limits.speed:g} at most)")
+            speed = math.ceil(sum(lines) / seconds)
+            reasons.append(f"{speed} characters a second ({limits.speed:g} at most)")
         if len(lines) > max(MOST_LINES, len(cue.raw.splitlines())):
             reasons.append(f"{len(lines)} lines ({MOST_LINES} at most)")
         message = f"the subtitle has {' and '.join(reasons)}"

@@ -95,6 +95,12 @@ def test_categories_that_the_target_needs(language: str, missing: list[str]) -> 
     assert IcuMessage.of(Marked("a {n}")).missing_categories(language) == []
 
 
+def test_an_exact_number_counts_as_its_category() -> None:
+    message = IcuMessage.of(Marked("{n, plural, =1 {a file} other {# files}}"))
+    assert message.missing_categories("de") == []
+    assert message.missing_categories("pl") == ["few", "many"]
+
+
 def test_deep_messages_stay_as_they_are() -> None:
     deep = "{a, select, other {" * 1000 + "x" + "}}" * 1000
     message = IcuMessage.of(Marked(deep))

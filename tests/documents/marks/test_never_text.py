@@ -18,6 +18,7 @@ OTHERS = """https://example.com/a b|mailto:me@example.com|www.example.com|me@exa
 MAX_SIZE|user_id|userName|UserName|GitHub|col-md-6|#fff|#A0b1C2|d41d8cd98f00b204e9800998ecf8427e
 123e4567-e89b-12d3-a456-426614174000|v1.2.3|12px|1.5rem|2024-01-31|2024-01-31T10:00:00Z
 2024-01-31 10:00|en-US|de_DE|zh-Hans|{count}|{{name}}|%s|$t(key)|YYYY-MM-DD|dd/MM/yyyy HH:mm
+dist/*.mjs|docs/**|a/checkout@v4|@scope/name
 rgb(0, 10, 20)|0 auto|10px 5px|42|  |-|<br/>|A|{{a}}{{b}}""".replace("\n", "|").split("|")
 OTHERS.remove("https://example.com/a b")  # an address has no space
 
@@ -69,12 +70,13 @@ def found(text: str, *syntax: str) -> list[str]:
         ("dollar", "${x} $NAME$ $HOME costs $5", ["${x}", "$NAME$", "$HOME"]),
         ("percent-brace", "%{x} %<n>05d 5%", ["%{x}", "%<n>05d"]),
         ("qt", "%1 of %n, %L1 (%2%) %name", ["%1", "%n", "%L1", "%2%"]),
-        ("objc", "%@ %1$@ %ld", ["%@", "%1$@", "%ld"]),
+        ("objc", "%@ %1$@ %ld ${content}", ["%@", "%1$@", "%ld", "${content}"]),
     ],
 )
 def test_syntaxes(syntax: str, text: str, marks: list[str]) -> None:
     assert found(text, syntax) == marks
-    assert all(mark.startswith("{{") for mark in found(text))  # code of a template, for all
+    # Code of a template, and values of Ruby, are marks in any text.
+    assert all(mark.startswith(("{{", "%{")) for mark in found(text))
 
 
 @pytest.mark.parametrize(

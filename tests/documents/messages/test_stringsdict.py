@@ -63,6 +63,15 @@ def test_plural_forms_are_added() -> None:
     assert b"\n      <key>few</key>\n      <string>%d &lt;pliku&gt;</string>\n" in joined.content
 
 
+def test_the_places_of_variables_are_marks() -> None:
+    content = (
+        b"<plist><dict><key>a</key><dict><key>NSStringLocalizedFormatKey</key>"
+        b"<string>Of %#@all@ are %1#@some@ and %2$#@others@</string></dict></dict></plist>"
+    )
+    (segment,) = read_stringsdict(content, DEFAULTS).segments
+    assert segment.source.mark_texts() == ["%#@all@", "%1#@some@", "%2$#@others@"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
