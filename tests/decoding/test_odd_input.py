@@ -55,6 +55,16 @@ def test_segments_without_words_are_copied(text: str, subwords: SubwordModel) ->
     assert found(text, subwords) == OddSegment(Marked(text.strip()), "")
 
 
+def test_copied_punctuation_at_the_end_replaces_that_of_the_model(subwords: SubwordModel) -> None:
+    odd = found("the dog。", subwords)
+    assert odd is not None
+    links = [(0, 0), (1, 1)]
+    assert finished(odd, "der Hund.", links) == "der Hund。"
+    inner = found("the ☃ dog.", subwords)
+    assert inner is not None
+    assert finished(inner, "der Hund.", links) == "der ☃ Hund."
+
+
 @pytest.mark.parametrize(
     "text",
     [
