@@ -27,6 +27,7 @@ src=a alt='A cat'> more<br>line<br><br>and<!-- c --> <?php e ?>
 <pre>c</pre><p class="x notranslate">d</p>a < b</body></html>""".encode()
 TEMPLATE = [
     *(b"{{ a }}", b"{% if a %}", b"{% endif %}", b"{% raw %}", b"{% endraw %}", b"{{< a >}}\n"),
+    *(b"{% else %}", b"\n{% a %}\n", b"{% block aclass %}", b"{% endblock %}"),
     *(b"{{", b"}}", b"{%", b"%}", b"<%= a %>", b"<%", b"%>", b"<?= a ?>", b"{: .a}\n", b"{# a #}"),
     *(b"import a from 'b'\n", b"export const a = 1\n", "\U000f0000".encode(), b"&#983040;"),
 ]

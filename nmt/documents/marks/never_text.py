@@ -53,10 +53,16 @@ EVERYWHERE = (
     r"(?<!\w)[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?!\w)",  # a UUID
     r"\$t\((?:[^()\n]|\([^()\n]{0,500}\)){0,500}\)",  # a text in another one, of i18next
 )
+# A block of Django whose content is the names of classes: {% block bodyclass %}login{% endblock %}.
+CLASSES = (
+    r"\{%-?\s*+block\s++[\w-]*class(?:es)?\s*+-?%\}(?:[^{<]|\{(?!%))*+"
+    r"\{%-?\s*+endblock\b[^{}%]*+%\}"
+)
 # Code of templates. Each form excludes its own begin inside, so that reading never looks ahead over
 # the same text twice.
 TEMPLATE = re.compile(
-    r"\{%(?:[^{%]|%(?!\})|\{(?!%))*+%\}"  # a tag of Liquid, Jinja, Twig, Nunjucks
+    rf"{CLASSES}"
+    r"|\{%(?:[^{%]|%(?!\})|\{(?!%))*+%\}"  # a tag of Liquid, Jinja, Twig, Nunjucks
     # Output of these, and all of Hugo, Go, Handlebars and Vue. "`{{` and `}}`" is a sentence's.
     r"|\{\{\{[^{}]*+\}\}\}"
     r"|\{\{(?!`)(?:[^{}]|\{(?!\{)|\}(?!\}))*+(?<!`)\}\}"
@@ -69,8 +75,14 @@ TEMPLATE = re.compile(
 TEMPLATE_SIGNS = ("{{", "{%", "{#", "{/*", "<%", "<?")
 # A statement: its place among the others counts, and `name` belongs to the same one with an `end`.
 STATEMENT = re.compile(
-    r"(?:\{%[-+~]?|\{\{[-~]?(?=[<%#/^]|\s*(?:if|else|end|range|with|block|define)\b)[<%#^]?)"
+    rf"(?!{CLASSES})"
+    r"(?:\{%[-+~]?|\{\{[-~]?(?=[<%#/^]|\s*(?:if|else|end|range|with|block|define)\b(?!\.))[<%#^]?)"
     r"\s*+(?P<end>/|end(?=\w))?\s*+(?P<name>[\w-]*)|<%(?![=-])|<\?php"
+)
+# Statements between texts of which a reader sees one.
+ALTERNATIVES = (
+    *("else", "elif", "elsif", "elseif", "when", "case", "default", "empty"),
+    *("plural", "pluralize"),  # of messages
 )
 MOST_OPENED = 50  # statements among which the begin of one is looked for
 # Statements whose content is code too; that of the last one if it is on the same line.
@@ -193,6 +205,23 @@ def paired(text: str, marks: list[Mark]) -> Iterator[Mark]:
                     break
     for mark, kind in zip(marks, kinds, strict=True):
         yield mark._replace(kind=kind)
+
+
+def alternatives(text: str, marks: list[Mark]) -> Iterator[int]:
+    """Yield the numbers of statements between alternatives, and of the pairs around these."""
+    opened, with_alternatives = list[int](), set[int]()
+    for number, mark in enumerate(paired(text, marks)):
+        if mark.kind is Kind.OPEN:
+            opened.append(number)
+        elif mark.kind is Kind.CLOSE:
+            begin = opened.pop()
+            if begin in with_alternatives:
+                yield from (begin, number)
+        else:
+            statement = STATEMENT.match(text, mark.begin, mark.end)
+            if statement and statement["name"] in ALTERNATIVES:
+                with_alternatives.update(opened[-1:])
+                yield number
 
 
 LONGEST_TOKEN = 100  # characters without a space; longer ones are encoded data

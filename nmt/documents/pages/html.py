@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from nmt.decoding.translator.marked import Edit, Marked
@@ -11,13 +11,21 @@ from nmt.documents.encoding import Encoding, decode
 from nmt.documents.pages.html_scanner import (
     HEADINGS,
     LABELS,
+    Token,
     What,
     attributes,
     is_read,
     scan,
     token_role,
 )
-from nmt.documents.pages.page import PageDocument, PageText, add_front_matter, has_words
+from nmt.documents.pages.page import (
+    SIGN,
+    STAND_IN,
+    PageDocument,
+    PageText,
+    add_front_matter,
+    has_words,
+)
 from nmt.documents.pages.runs import Item, Role, read_run
 from nmt.errors import NmtError
 
@@ -56,7 +64,7 @@ def add_html(document: PageDocument, begin: int, end: int) -> None:
     """
     run, is_after_break = list[Item](), False
     block = ""  # the element whose start tag the run follows
-    for token in scan(document.source[begin:end]):
+    for token in divided(document, begin, end):
         first, last = begin + token.begin, begin + token.end
         raw = document.source[first:last]
         if token.what is What.TEXT:
@@ -70,12 +78,32 @@ def add_html(document: PageDocument, begin: int, end: int) -> None:
         if role is None or (token.name == "br" and is_after_break):
             add_run(document, run, block)
             run, is_after_break = [], False
-            if role is None:
+            if role is None and token.what is not What.STATEMENT:
                 block = token.name if token.what is What.START else ""
             continue
         is_after_break = token.name == "br"
         run.append(Item(role, first, last, raw, token.name))
     add_run(document, run, block)
+
+
+def divided(document: PageDocument, begin: int, end: int) -> Iterator[Token]:
+    """Yield the tokens of a part of a page, with texts apart from the statements between them."""
+    dividers = document.dividers(begin, end)
+    for token in scan(document.source[begin:end]):
+        place = token.begin
+        if token.what is What.COMMENT and document.source.startswith(f"<!--{SIGN}", begin + place):
+            yield token._replace(what=What.STATEMENT)
+            continue
+        if dividers and token.what is What.TEXT:
+            for code in STAND_IN.finditer(document.source, begin + place, begin + token.end):
+                first, last = code.start() - begin, code.end() - begin
+                if code.start() in dividers:
+                    if first > place:
+                        yield Token(What.TEXT, place, first)
+                    yield Token(What.STATEMENT, first, last)
+                    place = last
+        if place < token.end:
+            yield token._replace(begin=place)
 
 
 def text_items(document: PageDocument, raw: str, begin: int) -> list[Item]:

@@ -81,6 +81,7 @@ class What(Enum):
     END = "end tag"
     ELEMENT = "an element that stays as it is, with its tags"
     COMMENT = "a comment, a declaration, an instruction or a CDATA section"
+    STATEMENT = "code of a template that divides texts, as a block does"
 
 
 class Token(NamedTuple):

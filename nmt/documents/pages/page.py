@@ -15,7 +15,7 @@ from typing import NamedTuple
 from nmt.decoding.translator.marked import Mark, Marked, joined
 from nmt.documents.document import Finding, Options, Own, RawMark, Segment, SourceDocument
 from nmt.documents.encoding import Encoding
-from nmt.documents.marks.never_text import is_word, paired, template_codes
+from nmt.documents.marks.never_text import alternatives, is_word, paired, template_codes
 
 FIRST, LAST = "\U000f0000", "\U0010fffe"
 SIGN = "\U0010ffff"  # begins a comment that is none of the file
@@ -90,8 +90,23 @@ class PageDocument(SourceDocument):
 
     def _comment(self, line: re.Match[str]) -> str:
         """Return a line of code alone as a comment, unless it has words when it is filled in."""
-        is_output = any(is_word(self._codes[code]) for code in STAND_IN.findall(line[2]))
-        return line[0] if is_output else f"{line[1]}<!--{SIGN}{line[2]}-->"
+        return line[0] if self._has_output(line[2]) else f"{line[1]}<!--{SIGN}{line[2]}-->"
+
+    def _has_output(self, codes: str) -> bool:
+        """Return whether one of some codes stands for words."""
+        return any(is_word(self._restored(code)) for code in STAND_IN.findall(codes))
+
+    def dividers(self, begin: int, end: int) -> set[int]:
+        """Return where code divides the texts of HTML: alone on lines, or between alternatives."""
+        if not self._codes:
+            return set()
+        places = [found.start() for found in STAND_IN.finditer(self.source, begin, end)]
+        codes = joined([marked(self._restored(self.source[place]), CODE) for place in places])
+        found = {places[number] for number in alternatives(codes.text, [*codes.marks])}
+        for line in ALONE.finditer(self.source, begin, end):
+            if not self._has_output(line[2]):
+                found.update(range(*line.span(2)))
+        return found
 
     @cached_property
     def _line_ends(self) -> list[int]:

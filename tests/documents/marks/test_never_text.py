@@ -143,7 +143,11 @@ def test_several_syntaxes() -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["{", "{{", "%(", "${", "%", "'{", "<b ", "a@", "{a,plural,b{", "((", "&#"]
+    "unit",
+    [
+        *("{", "{{", "%(", "${", "%", "'{", "<b ", "a@", "{a,plural,b{", "((", "&#"),
+        *("{% block class %}a", "{% block class %}{% endblock "),
+    ],
 )
 def test_long_texts_take_linear_time(unit: str) -> None:
     """Nothing is looked at again and again: a text of 100,000 characters ends at once."""

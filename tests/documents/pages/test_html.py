@@ -75,6 +75,49 @@ def test_blocks_are_segments(text: str, segments: list[str]) -> None:
     assert same(read(text.encode(), DEFAULTS)) == text.encode()
 
 
+@pytest.mark.parametrize(
+    ("text", "segments"),
+    [
+        ("<p>One {% if a %}two {% endif %}three", ["One {% if a %}two {% endif %}three"]),
+        ("{% block a %}\n\n One\n{% endblock %} {% b %}\r\n<b>two\n{%c%}\n</b>", ["One", "two"]),
+        ("One\n{{ block.a }}\ntwo", ["One {{ block.a }} two"]),
+        ("{% block a %}{% t count b %}One{% plural %}two{% endt %}{% endblock %}", ["One", "two"]),
+        (
+            "One {% if a %}{% b %} two{% elif c %}{% if d %}3{% endif %} three{% endif %} four",
+            ["One", "{% b %} two", "{% if d %}3{% endif %} three", "four"],
+        ),
+        ("{{#if a}}One{{else}}two{{/if}}", ["One", "two"]),
+        (
+            "One <b {% if a %}c{% else %}d{% endif %}>two</b>",
+            ["One <b {% if a %}c{% else %}d{% endif %}>two</b>"],
+        ),
+        (
+            "One\n{% block bodyclass %}{{ block.super }} {{ a }}-b change-form{% endblock %}\ntwo",
+            ["One", "two"],
+        ),
+        (
+            "Yes {% block a %}{% block bclass %}c{% endblock %} two{% else %}three{% endblock %}",
+            ["Yes", "{% block bclass %}c{% endblock %} two", "three"],
+        ),
+    ],
+    ids=["pair", "lines", "output", "plural", "else", "handlebars", "tag", "class", "classes"],
+)
+def test_statements_divide_texts(text: str, segments: list[str]) -> None:
+    assert of(text) == segments
+    written = changed_by(read(text.encode(), DEFAULTS), str.upper).decode()
+    assert written.lower().split() == text.lower().split()
+
+
+def test_lines_with_statements_stay() -> None:
+    page = b"{% block a %}\n\n One\n  {% endblock %} {% b %} \r\n\t{% plural %}two{% endb %}\n"
+    assert changed_by(read(page, DEFAULTS), str.upper).lower() == page.lower()
+
+
+def test_alternatives_of_a_heading_are_headings() -> None:
+    found = read(b"<h1>{% if a %}One{% else %}two{% endif %}</h1>", DEFAULTS).segments
+    assert [segment.is_heading for segment in found] == [True, True]
+
+
 def test_code_of_a_server_in_an_attribute_stays() -> None:
     text = b'<p><a href="/x" title="<?= $title ?>">Hello</a> there</p>'
     document = read(text, DEFAULTS)

@@ -117,6 +117,7 @@ def test_marks_in_any_order_are_read_again(spaces: float) -> None:
         ("One <b>two</b> <kbd>C</kbd> <br> three", ["One <b>two</b> <kbd>C</kbd> <br> three"]),
         ("One <img alt='two'> three", ["One <img alt='two'> three", "two"]),
         ("<p>One <b>two</b>\n  <img alt=three></p>\n\nFour", ["One <b>two</b>", "three", "Four"]),
+        ("<p>One\n{% if a %}\ntwo {% else %} three</p>", ["One", "two", "three"]),
         ("One {ref}`two` $x$ three", ["One {ref}`two` $x$ three"]),
         ("One `two`{.py} ![a](b){width=5} end", ["One `two`{.py} ![a](b){width=5} end", "a"]),
         ("```sh\none\n```\n\n    two\n\n$$\nx\n$$\n(a)=\n% b\n", []),
@@ -134,7 +135,8 @@ def test_marks_in_any_order_are_read_again(spaces: float) -> None:
     ids=[
         *("paragraphs", "headings", "attributes", "containers", "tasks", "admonition", "inline"),
         *("around", "title", "pictures", "references", "footnotes", "table", "bare-table"),
-        *("escapes", "breaks", "addresses", "html", "html-attribute", "html-block", "roles"),
+        *("escapes", "breaks", "addresses", "html", "html-attribute", "html-block"),
+        *("html-statements", "roles"),
         *("braces", "code", "directive", "colons", "nested", "no-text", "terms", "yaml", "toml"),
         *("rules", "no-words", "empty"),
     ],
