@@ -463,14 +463,14 @@ class Placer:
             units = [unit for unit in self._targets.get(source, ()) if unit in room]
             if units:
                 return min(units) if touches_after else max(units) + 1
-        return self._gap(span.place, parent, room, closed)
+        begin = [] if span.text.marks else [room.start]  # where no unknown symbol between words is
+        return self._gap(span.place, parent, room, [*closed, *begin])
 
     def _gap(self, place: int, parent: Pair, room: range, closed: Sequence[int] = ()) -> int:
         """Return the unit before which fewest links are crossed; closed: units that do not count.
 
-        A link crosses if its source stands before `place` and its target after the gap, or the
-        other way round. Of equal gaps the best is beside the translation of the next word, of the
-        word before, or as far in the text. The ends count beside such a translation alone.
+        A link crosses if its source is before `place` and its target after the gap, or in reverse.
+        Of equal gaps, the best is beside the next word (so may be an end), the last, or as far on.
         """
         source = parent.units
         if place <= source.start or not room:
