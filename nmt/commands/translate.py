@@ -242,9 +242,12 @@ def find_jobs(request: TranslateRequest) -> "list[Job]":
     refuse(OF_FOLDERS, "is for folders and patterns; add --output-dir")
     if file.is_dir():
         raise UsageError(f"{file} is a folder; add --output-dir, the folder for its translations")
-    if name is None and (request.prefix_column or request.interactive):
-        name = LINES
     form = find_format(file, name)
+    is_table = (
+        form is None or form.has_columns
+    )  # a table may have the prefixes in its second column
+    if name is None and (request.interactive or (request.prefix_column and is_table)):
+        form = FORMATS[LINES]
     if form not in (None, FORMATS[LINES]):
         refuse_options_of_lines(file)
         if file != STDIN:

@@ -55,6 +55,28 @@ def test_segments_without_words_are_copied(text: str, subwords: SubwordModel) ->
     assert found(text, subwords) == OddSegment(Marked(text.strip()), "")
 
 
+@pytest.mark.parametrize(
+    ("text", "spans"),
+    [
+        ("the dog 20☃ fox.", ["☃"]),
+        ("the dog 20☃C fox.", ["20☃C"]),
+        ("the ☃A fox.", ["☃A"]),
+    ],
+)
+def test_a_sign_beside_a_single_letter_is_copied_with_it(
+    text: str, spans: list[str], subwords: SubwordModel
+) -> None:
+    odd = found(text, subwords)
+    assert odd is not None
+    assert copied(odd) == spans
+
+
+def test_a_sign_from_within_a_word_joins_no_two_words(subwords: SubwordModel) -> None:
+    odd = found("dog☃s fox.", subwords)
+    assert odd is not None
+    assert " " in finished(odd, "Hund Fuchs.", [(0, 0), (1, 1)]).replace("☃ ", " ")
+
+
 def test_copied_punctuation_at_the_end_replaces_that_of_the_model(subwords: SubwordModel) -> None:
     odd = found("the dog。", subwords)
     assert odd is not None

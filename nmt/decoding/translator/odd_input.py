@@ -194,15 +194,19 @@ def unread_spans(text: str, subwords: SubwordModel) -> Iterator[tuple[int, int]]
     for word in WORD.finditer(bases):
         if not any(unread[slice(*word.span())]):
             continue
-        known = 0
+        known, parts = 0, list[str]()
         for begin, end in map(re.Match.span, COPIED.finditer(bases, *word.span())):
             is_unread = any(unread[begin:end])
             unread[begin:end] = bytes([is_unread]) * (end - begin)
             known += not is_unread and KNOWN.match(bases, begin, end) is not None
+            parts.append("" if is_unread else bases[begin:end])
         # Signs may be attached to a word or a number: "20€". Otherwise, all is copied, as in
-        # "°C", "5×5" and "$HOME/bin", but for punctuation of the sentence.
+        # "°C", "20°C", "5×5" and "$HOME/bin", but for punctuation of the sentence.
         whole = text[word.start() : word.end()]
-        if known != 1 or has_address(whole):
+        is_unit = (
+            not parts[-2] and len(parts[-1]) == 1 and parts[-1].isalpha() if parts[1:] else False
+        )
+        if known != 1 or is_unit or has_address(whole):
             size = len(whole.rstrip(END_MARKS if whole[0] in OPENERS else CLOSERS)) or len(whole)
             unread[word.start() : word.start() + size] = bytes([True]) * size
     yield from map(re.Match.span, re.finditer(rb"\x01+", unread))

@@ -1,14 +1,13 @@
 """Cut out what no model translates, tags or unknown symbols, and place it in the translation.
 
-- The text that remains is a row of units: words, or characters of a script without spaces. A unit
-  has a core, and may have signs before and after it: a span may stand on either side of these.
-- A pair, an OPEN span and its CLOSE, encloses words. One that encloses none is cut out whole, like
-  a span ALONE, and like several with nothing but signs between them. Signs that touch such a span
-  and no word belong to it: "(%s)". "Open %s." is read as "Open.", with the mark of the sentence.
+- The text that remains is a row of units, words or characters of a script without spaces. A unit
+  has a core, and may have signs before and after it: a span stands on either side of these.
+- A pair, an OPEN span and its CLOSE, encloses words; without words it is cut out whole, as a span
+  ALONE is. Signs that touch such a span and no word belong to it. "Open %s." is read as "Open.".
 - In the translation, a pair encloses the units that are linked to those that it encloses in the
-  source, from the first to the last, but for one far behind others. Pairs never cross.
-- A span ALONE that touches a word stays with it. Another one stands where it crosses the fewest
-  links. What stands before the first or after the last word does so in the translation.
+  source, except for one far behind others. Pairs never cross.
+- A span ALONE stays with the word that it touches, or stands where it crosses the fewest links, or
+  before the first and after the last word as in the source.
 """
 
 import re
@@ -273,10 +272,7 @@ def find_bounds(
 
 
 def place_spans(cut: Cut, text: str, links: Iterable[Link]) -> Marked:
-    """Return the translation of a source with the spans of the source.
-
-    text: that of the source without its spans. links: pairs of a unit of the source and one of it.
-    """
+    """Return a translation with the spans of its source; links: pairs of a source unit and one."""
     units = Units(text)
     placer = Placer(cut, len(units), links)
     pieces: list[Marked] = []
@@ -301,6 +297,10 @@ def space_between(before: int | Span, after: int | Span, units: Units) -> str:
         if isinstance(after, Span):
             return " " if is_apart or APART.match(after.before) else ""
         is_apart, unit = is_apart and after % CHUNKS < CORE_END, after // CHUNKS
+        is_within = " " not in before.text.text and not APART.match(before.before)  # a word
+        is_first = units.bounds[unit][after % CHUNKS] == units.bounds[unit][0]
+        if is_within and is_first and not before.text.marks:  # a symbol joins no two words
+            return units.space_before(unit)
     elif isinstance(after, Span):
         is_apart = APART.match(after.before) is not None and before % CHUNKS > 0
         unit = before // CHUNKS
@@ -312,10 +312,9 @@ def space_between(before: int | Span, after: int | Span, units: Units) -> str:
 
 
 def with_space(edges: Sequence[Span], space: str) -> list[Marked]:
-    """Return the edges between two neighbours, and the space between these, where it belongs.
+    """Return the edges between two neighbours with the space between these.
 
-    By default the space is outside of what the edges enclose. It is inside if it is so in the
-    source, and on both sides if the source has two.
+    It is outside of what the edges enclose, unless it is inside in the source; or on both sides.
     """
     kinds, texts = [edge.kind for edge in edges], [edge.text for edge in edges]
     place = kinds.index(Kind.OPEN) if Kind.OPEN in kinds else len(edges)
@@ -381,13 +380,12 @@ class Placer:
         for span in pair.spans:
             is_alone = span.kind is Kind.ALONE
             chunk = self._chunk(span, self._span_gap(span, pair, room, closed))
-            # Edges without partners stay in order.
             chunk = min(max(chunk, chunks.start if is_alone else last), chunks.stop)
             for placed in pairs:
                 if placed.begin < chunk < placed.end:
                     is_near = is_alone and chunk - placed.begin < placed.end - chunk
                     chunk = placed.begin if is_near else placed.end
-            last = last if is_alone else chunk
+            last = last if is_alone else chunk  # edges without partners stay in order
             spans.append(Placed(chunk, RANKS[span.kind], chunk, span))
         return pairs + spans
 
@@ -463,7 +461,7 @@ class Placer:
             units = [unit for unit in self._targets.get(source, ()) if unit in room]
             if units:
                 return min(units) if touches_after else max(units) + 1
-        begin = [] if span.text.marks else [room.start]  # where no unknown symbol between words is
+        begin = [] if span.text.marks else [room.start]  # where no symbol from between words is
         return self._gap(span.place, parent, room, [*closed, *begin])
 
     def _gap(self, place: int, parent: Pair, room: range, closed: Sequence[int] = ()) -> int:

@@ -21,7 +21,7 @@ PROPERTIES = re.compile(r"(?:[&!][^\s]*\s+)+")  # an anchor and a tag before a s
 
 HEADER = re.compile(r"[|>][^\r\n]*(\r?\n|\r)")
 INDICATOR = re.compile(r"[|>][+-]?([1-9])")
-INDENT = re.compile(r"^( *)(?=[^ \r\n])", re.MULTILINE)
+INDENT = re.compile(r"(?:(?<=[\r\n])|\A)( *)(?=[^ \r\n])")
 UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\ufeff\u2028\u2029\x85]"
 )

@@ -65,15 +65,18 @@ def read_pairs(text: Marked) -> Counter[tuple[str, str]]:
 
 def hollow(text: Marked) -> Counter[str]:
     """Return the opening marks of pairs with nothing but white space and other tags inside."""
-    found: Counter[str] = Counter()
-    for number, partner in sorted(text.partners().items()):
-        if partner > number:
-            first = text.marks[number]
-            inside = text.slice(first.end, text.marks[partner].begin)
-            is_alone = any(mark.kind is Kind.ALONE for mark in inside.marks)
-            if not is_alone and not inside.without_marks().strip():
-                found[text.text[first.begin : first.end]] += 1
-    return found
+    contents, end = [0], 0  # how many texts and marks that stand alone begin before each mark
+    for mark in text.marks:
+        is_text = bool(text.text[end : mark.begin].strip())
+        contents[-1] += is_text
+        contents.append(contents[-1] + (mark.kind is Kind.ALONE))
+        end = mark.end
+    texts = text.mark_texts()
+    return Counter(
+        texts[number]
+        for number, partner in text.partners().items()
+        if partner > number and contents[partner] == contents[number]
+    )
 
 
 def number_problems(source: Marked, translation: Marked) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ the rule of the target language if the header has none.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from io import StringIO
 
 from nmt.decoding.translator.marked import Edit, Marked
 from nmt.documents.document import Document, Finding, Joined, Options, Own, SourceDocument
@@ -26,6 +25,7 @@ from nmt.documents.messages.po_syntax import (
     read_entries,
     written,
 )
+from nmt.documents.texts.wrapping import LINE
 
 PREVIOUS = "#|"
 NO_WRAP = "no-wrap"
@@ -62,7 +62,7 @@ class Catalogue(SourceDocument):
 def read(content: bytes, options: Options) -> Document:
     """Return the document of a catalogue; its segments are lines and paragraphs of messages."""
     text, encoding = decode(content, declared_charset(content))
-    entries = [*read_entries(StringIO(text, newline="\n"))]
+    entries = [*read_entries(found[0] for found in LINE.finditer(text))]
     strings = (
         [string.raw for string in statement.strings]
         for entry in entries

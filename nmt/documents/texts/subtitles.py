@@ -268,6 +268,7 @@ def _is_around(character: str) -> bool:
 
 
 TIME = r"(?:\d{1,6}:)?\d{1,2}:\d{1,2}(?:[.,]\d{1,3})?"
+ALMOST_TIMES = re.compile(r"[ \t]*\d[\d:.,]*[ \t]*-->[ \t]*\d[\d:.,]*\s*")
 TIMES = re.compile(rf"[ \t]*({TIME})[ \t]*-->[ \t]*({TIME})(?:[ \t][^\r\n]*)?\s*")
 NUMBER = re.compile(r"[ \t]*\d+\s*")
 
@@ -303,8 +304,14 @@ def read(content: bytes, options: Options) -> Document:
 
 
 def _cues(text: str, is_vtt: bool) -> Iterator[Cue]:
-    """Yield the subtitles of a file."""
+    """Yield the subtitles of a file; raises NmtError for times that are not valid."""
     lines = list(LINE.finditer(text))
+    for at, line in enumerate(lines, 1):
+        if ALMOST_TIMES.fullmatch(line[0]) and not TIMES.fullmatch(line[0]):
+            raise NmtError(
+                f"line {at}: the times {line[0].strip()} are not valid; correct them, such as"
+                " 00:00:01,000 --> 00:00:02,500"
+            )
     at = number = 0
     while at < len(lines):
         times = TIMES.fullmatch(lines[at][0])

@@ -173,3 +173,10 @@ def test_aliases_are_not_followed() -> None:
 def test_what_is_not_yaml_is_refused(content: bytes, message: str) -> None:
     with pytest.raises(NmtError, match=message):
         read(content, DEFAULTS)
+
+
+def test_blocks_keep_their_indentation_after_carriage_returns() -> None:
+    content = b"d: |\r    A man.\r    Two dogs.\re: x\r"
+    document = read(content, DEFAULTS)
+    written = document.join([Marked(segment.source.text.upper()) for segment in document.segments])
+    assert b"\r    A MAN.\r    TWO DOGS.\r" in written.content

@@ -3,8 +3,9 @@
 import pytest
 
 from nmt.decoding.translator.marked import Marked
-from nmt.documents.marks.checks import added_placeholders, mark_problems, number_problems
+from nmt.documents.marks.checks import added_placeholders, hollow, mark_problems, number_problems
 from nmt.documents.marks.never_text import with_placeholders
+from nmt.documents.marks.tags import with_tags
 from tests.decoding.marking import marked
 
 
@@ -63,3 +64,9 @@ def test_a_placeholder_that_only_the_translation_has_is_flagged(
     ]
     found = Marked(translation, tuple(kept))
     assert len(added_placeholders(own, found, frozenset({syntax}))) == count
+
+
+def test_pairs_may_be_deep() -> None:
+    """Looking into each pair would take minutes."""
+    text = with_tags("<b>" * 20_000 + "<i></i>A" + "</b>" * 20_000)
+    assert hollow(text) == {"<i>": 1}

@@ -310,3 +310,8 @@ def test_all_installed_catalogues(tmp_path: Path) -> None:
     assert len(INSTALLED) > 300
     for path in INSTALLED:
         check_file(path, tmp_path)
+
+
+def test_a_catalogue_may_have_carriage_returns_alone() -> None:
+    content = b'# A comment\rmsgid "One file"\rmsgstr ""\r'
+    assert [segment.source.text for segment in read(content, DEFAULTS).segments] == ["One file"]
