@@ -18,8 +18,7 @@ from nmt.documents.xml.tree import Element, read_xml
 from nmt.documents.xml.units import Units
 from tests.documents.messages.test_po import MENU, TEMPLATE
 from tests.documents.messages.test_qt import EDITOR
-from tests.documents.messages.test_tmx import MEMORY
-from tests.documents.messages.test_tmx_units import OTHERS
+from tests.documents.messages.test_tmx import MEMORY, OTHERS
 from tests.documents.messages.test_xliff import NEW, OLD
 from tests.fuzz import fuzz, value_or_error
 from tests.fuzz.documents import check, first, spoiled

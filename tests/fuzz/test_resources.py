@@ -16,8 +16,7 @@ from tests.documents.data.test_properties import BUNDLE
 from tests.documents.data.test_tables import CSV, TSV
 from tests.documents.data.test_yaml_messages import DOCUMENTS, EXPLICIT, RAILS
 from tests.documents.messages.test_android import ANDROID
-from tests.documents.messages.test_apple import STRINGS
-from tests.documents.messages.test_stringsdict import STRINGSDICT
+from tests.documents.messages.test_apple import STRINGS, STRINGSDICT
 from tests.fuzz import fuzz
 from tests.fuzz.documents import check, rereads, spoiled
 
