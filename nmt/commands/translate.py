@@ -392,6 +392,9 @@ def translate_documents(
         if request.memory or written:
             keeps_new = written is not None
             memory = Memory.read(request.memory, *languages, threshold, keeps_new=keeps_new)
+            if request.memory and not len(memory):
+                names = " and ".join(map(str, request.memory))
+                note(f"{names}: no unit has texts in both languages of the model")
         translator = document_translator(
             *(model, settings, chosen),
             glossary=terms,

@@ -34,3 +34,11 @@ def test_what_is_no_memory_is_named(nmt: Run, skilled_run: Path, tmp_path: Path)
     result = nmt(*options)
     assert result.code == 1
     assert f"{source}: line 1: the XML is not well-formed" in result.err
+
+
+def test_a_memory_of_other_languages_is_noted(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
+    source, memory = tmp_path / "a.txt", tmp_path / "empty.tmx"
+    source.write_text("sun moon\n")
+    memory.write_text('<tmx version="1.4"><header/><body/></tmx>')
+    result = translate(nmt, skilled_run, source, "--format", "text", "--memory", memory)
+    assert f"{memory}: no unit has texts in both languages of the model" in result.err
