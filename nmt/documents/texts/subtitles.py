@@ -34,7 +34,7 @@ from nmt.documents.texts.wrapping import (
     line_width,
     split_words,
 )
-from nmt.errors import NmtError
+from nmt.errors import NmtError, shown
 from nmt.text.languages import primary
 
 MOST_LINES = 2  # of a subtitle
@@ -309,8 +309,8 @@ def _cues(text: str, is_vtt: bool) -> Iterator[Cue]:
     for at, line in enumerate(lines, 1):
         if ALMOST_TIMES.fullmatch(line[0]) and not TIMES.fullmatch(line[0]):
             raise NmtError(
-                f"line {at}: the times {line[0].strip()} are not valid; correct them, such as"
-                " 00:00:01,000 --> 00:00:02,500"
+                f"line {at}: the times {shown(line[0].strip())} are not valid; correct them, such"
+                " as 00:00:01,000 --> 00:00:02,500"
             )
     at = number = 0
     while at < len(lines):
@@ -323,8 +323,8 @@ def _cues(text: str, is_vtt: bool) -> Iterator[Cue]:
             filled = [line for line in lines[first:at] if line[0].strip()]
             begin, end = (filled[0].start(), filled[-1].end()) if filled else (0, 0)
             number += 1
-            shown, hidden = _seconds(times[1]), _seconds(times[2])
-            cue = Cue(number, shown, hidden, begin, end, text[begin:end])
+            seconds = _seconds(times[1]), _seconds(times[2])
+            cue = Cue(number, *seconds, begin, end, text[begin:end])
             cue.turns += find_turns(cue)
             yield cue
 

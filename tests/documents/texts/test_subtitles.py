@@ -221,5 +221,5 @@ def test_what_is_no_subtitle_is_refused(content: bytes, message: str) -> None:
 
 def test_times_that_are_not_valid_are_an_error() -> None:
     content = b"1\n00:00:01,000 --> 00:00:02,000\nOne.\n\n2\n00:00:03,000 --> 00:00:04:500\nTwo.\n"
-    with pytest.raises(NmtError, match="line 6: the times 00:00:03,000 --> 00:00:04:500 are not"):
+    with pytest.raises(NmtError, match="line 6: the times '00:00:03,000 --> 00:00:04:500' are not"):
         read(content, DEFAULTS)
