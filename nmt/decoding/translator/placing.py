@@ -299,7 +299,8 @@ def space_between(before: int | Span, after: int | Span, units: Units) -> str:
         is_apart, unit = is_apart and after % CHUNKS < CORE_END, after // CHUNKS
         is_within = " " not in before.text.text and not APART.match(before.before)  # a word
         is_first = units.bounds[unit][after % CHUNKS] == units.bounds[unit][0]
-        if is_within and is_first and not before.text.marks:  # a symbol joins no two words
+        is_symbol = not before.text.marks and before.text.text[-1] not in BEFORE
+        if is_within and is_first and is_symbol:  # it joins no two words
             return units.space_before(unit)
     elif isinstance(after, Span):
         is_apart = APART.match(after.before) is not None and before % CHUNKS > 0
