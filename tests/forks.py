@@ -163,6 +163,6 @@ def run(arguments: Sequence[str]) -> None:
 if __name__ == "__main__":
     import torch._dynamo  # noqa: F401 (the first optimiser imports it)
 
-    import nmt.training.trainer  # noqa: F401
+    import nmt.training.trainer  # noqa: F401 (forks share it)
 
     run(fork_for_requests(socket.socket(fileno=int(sys.argv[1]))))

@@ -243,9 +243,7 @@ def find_jobs(request: TranslateRequest) -> "list[Job]":
     if file.is_dir():
         raise UsageError(f"{file} is a folder; add --output-dir, the folder for its translations")
     form = find_format(file, name)
-    is_table = (
-        form is None or form.has_columns
-    )  # a table may have the prefixes in its second column
+    is_table = form is None or form.has_columns  # whose second column may have the prefixes
     if name is None and (request.interactive or (request.prefix_column and is_table)):
         form = FORMATS[LINES]
     if form not in (None, FORMATS[LINES]):

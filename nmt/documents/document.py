@@ -9,7 +9,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple, Protocol
 
 from nmt.decoding.translator.marked import Edit, Mark, Marked
@@ -43,7 +43,7 @@ class Segment:
     context: str = ""  # what tells equal texts apart, such as a key or a message context
     is_heading: bool = False
     is_one: bool = False  # never split into sentences, such as a label
-    # The placeholders that may stand in it: names of `placeholders.SYNTAXES`.
+    # The placeholders that may stand in it: names of `never_text.SYNTAXES`.
     syntax: frozenset[str] = NO_SYNTAX
 
 
@@ -111,20 +111,13 @@ class RawMark(NamedTuple):
 
 
 class Hole(NamedTuple):
-    """A part of a source that is written anew if a segment is translated."""
+    """A part of a source in whose place the translation of a segment is written."""
 
     begin: int
     end: int  # as `begin`: what is written is inserted
     segments: range | None  # None: all of the file
     write: str | Callable[[Own], str | None]  # returns None if the translation cannot be written
     marks: Sequence[RawMark] = ()  # of the only segment; else marks are written as they are shown
-
-
-class TextHole(NamedTuple):
-    """A message that a hole holds, for one that is written in further places."""
-
-    segments: range
-    filled: Callable[[Own], Marked | None]
 
 
 @dataclass
@@ -218,24 +211,28 @@ class SourceDocument:
         write: Write,
         keys: Sequence[str],
         syntax: frozenset[str] = ANY_PROGRAM,
-    ) -> TextHole:
+        copies: Sequence[tuple[int, Write]] = (),
+    ) -> None:
         """Put the translation of a message in place of a part of the source.
 
-        keys: those that lead to the message.
+        keys: those that lead to the message. copies: where it is inserted besides, and what writes
+        it there.
         """
         place, context = self.place(begin), key_path(keys)
+        holes = [(begin, end, write), *((there, there, copy) for there, copy in copies)]
         if source.text[:1].isalpha() and "\n" not in source.text:  # as most are
             number = self.add(Segment(source, place, context, syntax=syntax))
-            self.fill(begin, end, number, write)
-            return TextHole(range(number, number + 1), lambda own: own.get(number))
+            for first, last, write_there in holes:
+                self.fill(first, last, number, write_there)
+            return
         text = self.add_text(source, place, context, syntax)
 
-        def written(own: Own) -> str | None:
+        def written(write_there: Write, own: Own) -> str | None:
             translation = text.filled(own)
-            return None if translation is None else write(translation)
+            return None if translation is None else write_there(translation)
 
-        self.change(begin, end, text.segments, written)
-        return TextHole(text.segments, text.filled)
+        for first, last, write_there in holes:
+            self.change(first, last, text.segments, partial(written, write_there))
 
     def follow(self, edit: Edit, segments: range | None = None) -> None:
         """Make an edit, too, if one of these segments is translated; None: if any is.

@@ -13,7 +13,7 @@ from nmt.system.files import read_start
 from nmt.text.languages import PACKED
 from nmt.text.opening import STDIN
 
-if TYPE_CHECKING:  # a mistake on the command line is told without NumPy
+if TYPE_CHECKING:  # a mistake on the command line is reported without NumPy
     from nmt.documents.document import Document, Options
     from nmt.text.corpus import Reader
 

@@ -35,7 +35,7 @@ class Source(NamedTuple):
 
 
 class Report:
-    """What was done with files: counts, flagged segments, and faults that a user should look at."""
+    """Counts of translated files, their flagged segments, and faults that a user should look at."""
 
     def __init__(self, stream: IO[str] | None, notify: Notify) -> None:
         """`stream`: receives a JSON object for each flagged segment and each finding."""

@@ -34,7 +34,7 @@ def write(model: TrainedModel, path: Path, quantization: str, /, *card: str) -> 
 def require_ctranslate2() -> None:
     """Raise NmtError unless the package is installed."""
     try:
-        import ctranslate2  # noqa: F401
+        import ctranslate2  # noqa: F401 (only whether it is here)
     except ImportError as error:
         raise NmtError(
             "CTranslate2 is not installed; in the checkout: pip install '.[ctranslate2]'"

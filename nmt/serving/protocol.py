@@ -52,7 +52,7 @@ class Connection(H11Protocol):
         """True if the head of a request has arrived, and its answer is not complete."""
         return self.cycle is not None and not self.cycle.response_complete
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # TCP
         """Begin; if there are too many connections, answer 503 and close this one."""
         super().connection_made(transport)
         if len(self.connections) > self.limits.connections:

@@ -1,6 +1,6 @@
 """Texts with marks: the parts that no model translates, such as tags, placeholders and addresses.
 
-A format finds the marks of a segment; `marked_segment` places them in its translation.
+A format finds the marks of a segment; `placing` places them in its translation.
 """
 
 from bisect import bisect_left

@@ -203,9 +203,7 @@ def unread_spans(text: str, subwords: SubwordModel) -> Iterator[tuple[int, int]]
         # Signs may be attached to a word or a number: "20€". Otherwise, all is copied, as in
         # "°C", "20°C", "5×5" and "$HOME/bin", but for punctuation of the sentence.
         whole = text[word.start() : word.end()]
-        is_unit = (
-            not parts[-2] and len(parts[-1]) == 1 and parts[-1].isalpha() if parts[1:] else False
-        )
+        is_unit = "" in parts[-2:-1] and len(parts[-1]) == 1 and parts[-1].isalpha()
         if known != 1 or is_unit or has_address(whole):
             size = len(whole.rstrip(END_MARKS if whole[0] in OPENERS else CLOSERS)) or len(whole)
             unread[word.start() : word.start() + size] = bytes([True]) * size

@@ -39,7 +39,7 @@ RANKS = {Kind.CLOSE: 0, Kind.ALONE: 1, Kind.OPEN: 2}  # of spans that stand at o
 
 @dataclass
 class Span:
-    """What was cut out at one place, and how it belongs to the units beside it."""
+    """A part that was cut out at one place, and how it belongs to the units beside it."""
 
     text: Marked
     kind: Kind
@@ -419,7 +419,7 @@ class Placer:
                 sums = [*accumulate(gains)]
                 cut = own.start + 1 + sums.index(max(sums))
                 apart.append((before, range(own.start, min(own.stop, cut))))
-                units = range(max(units.start, cut), max(units.stop, cut + 1))  # noqa: PLW2901
+                units = range(max(units.start, cut), max(units.stop, cut + 1))  # noqa: PLW2901 (cut)
             apart.append((pair, units))
         return apart
 

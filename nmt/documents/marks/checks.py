@@ -91,7 +91,7 @@ def added_placeholders(
 ) -> tuple[str, ...]:
     """Return what a program takes for a placeholder, though the source has none such.
 
-    syntax: names of `placeholders.SYNTAXES`; without one, no program reads the text.
+    syntax: names of `never_text.SYNTAXES`; without one, no program reads the text.
     """
     own, theirs = apart(source), apart(translation)
     known = set(source.mark_texts())

@@ -4,11 +4,12 @@ Elements in a text, such as <b>, are marks; <xliff:g> is one with its content.
 """
 
 import re
+from collections.abc import Sequence
 from functools import partial
 
 from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.odd_input import has_words
-from nmt.documents.document import Document, Options, Own, TextHole, Write, escaped
+from nmt.documents.document import Document, Options, Write, escaped
 from nmt.documents.marks.tags import with_changed_words, with_tags
 from nmt.documents.messages.bilingual import PAIR, WHOLE, Code, marked
 from nmt.documents.messages.plurals import categories_of
@@ -61,27 +62,31 @@ def _add_plurals(
     present = {item.attributes.get("quantity", ""): item for item in items}
     missing = [category for category in categories if category not in present]
     for category, item in present.items():
-        added = _add(document, item, [name, category])
-        if category == "other" and missing and added is not None:
-            gap, end = document.space_before(item), items[-1].end
-            write = partial(_items, _writer(document, item), missing, gap, added)
-            document.change(end, end, added.segments, write)
+        copies: list[tuple[int, Write]] = []
+        if category == "other" and missing:
+            gap, write = document.space_before(item), _writer(document, item)
+            copies.append((items[-1].end, partial(_items, write, missing, gap)))
+        _add(document, item, [name, category], copies)
 
 
-def _items(write: Write, categories: list[str], gap: str, added: TextHole, own: Own) -> str | None:
+def _items(write: Write, categories: list[str], gap: str, translation: Marked) -> str:
     """Return the same text for several quantities."""
-    translation = added.filled(own)
-    text = None if translation is None else write(translation)
+    text = write(translation)
     return "".join(f'{gap}<item quantity="{category}">{text}</item>' for category in categories)
 
 
-def _add(document: XmlDocument, element: Element, keys: list[str]) -> TextHole | None:
+def _add(
+    document: XmlDocument,
+    element: Element,
+    keys: list[str],
+    copies: Sequence[tuple[int, Write]] = (),
+) -> None:
     """Add a text if it has words."""
     source = _source(document, element)
-    if not has_words(source.without_marks()) or REFERENCE.fullmatch(source.text):
-        return None
-    begin, end = element.inner_begin, element.inner_end
-    return document.fill_text(begin, end, source, _writer(document, element), keys, SYNTAX)
+    if has_words(source.without_marks()) and not REFERENCE.fullmatch(source.text):
+        begin, end = element.inner_begin, element.inner_end
+        write = _writer(document, element)
+        document.fill_text(begin, end, source, write, keys, SYNTAX, copies)
 
 
 def _source(document: XmlDocument, element: Element) -> Marked:

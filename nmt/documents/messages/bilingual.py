@@ -1,4 +1,4 @@
-"""What formats of messages have in common: elements in texts are marks, and what is told."""
+"""Read and write what formats of messages share: elements in texts as marks, and languages."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from typing import NamedTuple
 from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.documents.document import Finding, Own, escaped
 from nmt.documents.messages.message import Text
+from nmt.documents.texts.wrapping import on_one_line
 from nmt.documents.xml.tree import Characters, Element, XmlDocument, escape_text
 from nmt.text.languages import english_name
 
@@ -42,7 +43,7 @@ def state_language(
 
 
 class Code(NamedTuple):
-    """What an element in a text is: a mark with all that is in it, or a pair of marks."""
+    """An element in a text as a mark with all that is in it, or as a pair of marks."""
 
     kind: Kind | None  # None: a start tag, a text and an end tag
     key: str = ""  # what an OPEN and its CLOSE have in common
@@ -118,14 +119,6 @@ class Inline:
         """Add what a text shows."""
         self.texts.append(text)
         self.length += len(text)
-
-
-def on_one_line(text: str) -> str:
-    """Return a text with a space for each line break and the spaces around it."""
-    if "\n" not in text:
-        return text
-    first, *inner, last = text.split("\n")
-    return " ".join([first.rstrip(), *map(str.strip, inner), last.lstrip()])
 
 
 def write_text(text: Text, own: Own, escape: Callable[[str], str] = escape_text) -> str:

@@ -32,7 +32,7 @@ NO_WRAP = "no-wrap"
 TAGS = "tags"
 PERCENT = frozenset({"python"})
 UNSTATED = frozenset({"python", "brace"})
-# Names of placeholders in `placeholders.SYNTAXES` by flag, without "-format".
+# Names of placeholders in `never_text.SYNTAXES` by flag, without "-format".
 SYNTAXES = {
     **dict.fromkeys(("c", "perl", "php", "lua", "go", "tcl", "awk", "javascript"), "printf"),
     **dict.fromkeys(("object-pascal", "librep", "elisp", "gcc-internal"), "printf"),

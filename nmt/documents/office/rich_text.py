@@ -1,5 +1,6 @@
 """Paragraphs of office documents: their texts, and marks for what is no text."""
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
@@ -32,7 +33,7 @@ class Node(NamedTuple):
 class Part(NamedTuple):
     """A part of a paragraph: a text, a mark, or a pair of marks with what is between them."""
 
-    nodes: tuple[Node, ...] = ()  # as in the file; a text without them is written anew
+    nodes: tuple[Node, ...] = ()  # as in the file; a new text has none
     kind: Kind | None = None  # None: a text; OPEN: a pair
     text: str = ""  # of a mark: how it is shown; "": as a number
     look: Look = Look()  # of a text; of a pair: that of most of the text in it
@@ -342,7 +343,7 @@ class Paragraph:
         return inner
 
 
-class Story:
+class Story(ABC):
     """The text of one tree: its paragraphs become segments. Each format says what is special."""
 
     paragraphs: frozenset[str] = frozenset()  # names of their elements
@@ -384,17 +385,17 @@ class Story:
             segment = Segment(paragraph.source, self.place, is_heading=is_heading)
             self.tree.translate(segment, write)
 
+    @abstractmethod
     def parts(self, paragraph: Element) -> Iterable[Part]:
         """Return the parts of a paragraph, without its properties."""
-        raise NotImplementedError
 
     def put_text(self, parent: Element, text: str, look: Look) -> None:
         """Add a text of a translation to an element."""
         add_run(parent, text, look)
 
+    @abstractmethod
     def is_heading(self, paragraph: Element) -> bool:
         """Return whether a paragraph is a heading."""
-        raise NotImplementedError
 
     def is_done(self, element: Element) -> bool:
         """Add what is special in an element; return whether nothing else in it is added."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nmt.documents.pages.html_scanner import NAME, OPAQUE_INLINE, VOID
 from nmt.documents.pages.runs import Item, Role
 from nmt.documents.registry import missing
+from nmt.documents.texts.wrapping import on_one_line
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -246,7 +247,7 @@ def plain_parts(content: str, begin: int, end: int) -> Iterator[Item]:
     last = first + len(inner)
     for place, after in ((begin, first), (first, last), (last, end)):
         if place < after:
-            yield Item(Role.TEXT, place, after, one_line(content[place:after]))
+            yield Item(Role.TEXT, place, after, on_one_line(content[place:after]))
 
 
 def joined_words(words: Sequence[Item]) -> Iterator[Item]:
@@ -276,12 +277,12 @@ def mark_item(token: "Token", before: Sequence[Item], content: str, raw: Raw) ->
     if token.type == "hardbreak":
         changed = "\\\n" if shown.startswith("\\") else "  \n"
     elif shown != raw(begin, end):
-        changed = one_line(shown)
+        changed = on_one_line(shown)
     elif name == "link" and REFERENCE.fullmatch(shown):
         # A link that is named by its own text: the name stays.
         links = (item for item in reversed(before) if item.name == "link")
         start = next(item.end for item in links if item.role is Role.START)
-        changed = f"][{one_line(content[start:begin])}]"
+        changed = f"][{on_one_line(content[start:begin])}]"
     return Item(role, begin, end, shown, name, changed)
 
 
@@ -301,7 +302,7 @@ def fuse_opaque(items: Sequence[Item], content: str, raw: Raw) -> list[Item]:
             number = following[-1]
             begin, end = item.begin, items[number].end
             shown = content[begin:end]
-            changed = "" if shown == raw(begin, end) else one_line(shown)
+            changed = "" if shown == raw(begin, end) else on_one_line(shown)
             item = Item(Role.WORD, begin, end, shown, changed=changed)
         fused.append(item)
         number += 1
@@ -313,15 +314,6 @@ def plain(tokens: "Sequence[Token]") -> str | None:
     if any(token.type not in WORDS for token in tokens):
         return None
     return "".join(" " if token.type == "softbreak" else token.content for token in tokens)
-
-
-def one_line(text: str) -> str:
-    """Return a text with a space for each line break and the white space around it."""
-    first, *others = text.split("\n")
-    if not others:
-        return text
-    inner = [line.strip() for line in others[:-1]]
-    return " ".join([first.rstrip(), *inner, others[-1].lstrip()])
 
 
 def merged(tokens: "Sequence[Token]") -> "Iterator[Token]":

@@ -119,3 +119,11 @@ def unbroken(translation: Marked) -> str:
     """Return a translation on one line; that of a memory may have line breaks."""
     lines = LINE_BREAK.split(translation.text)
     return lines[0] if len(lines) == 1 else joined_lines([*filter(None, map(str.strip, lines))])
+
+
+def on_one_line(text: str) -> str:
+    """Return a text with a space for each line break and the white space around it."""
+    if "\n" not in text:
+        return text
+    first, *inner, last = text.split("\n")
+    return " ".join([first.rstrip(), *map(str.strip, inner), last.lstrip()])

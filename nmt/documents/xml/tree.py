@@ -1,4 +1,4 @@
-"""XML files as documents: a tree with places in the source, of which parts are written anew."""
+"""XML files as documents: a tree with places in the source, so that parts can be replaced."""
 
 import re
 from collections.abc import Callable, Iterator

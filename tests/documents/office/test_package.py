@@ -30,7 +30,7 @@ def zipped(
     """Return a zip file whose first member is stored; a stream has its sizes after the members."""
     file = BytesIO()
     if is_stream:
-        file.seekable = lambda: False  # type: ignore[method-assign]
+        file.seekable = lambda: False  # type: ignore[method-assign] # a stream
     with ZipFile(file, "w") as target:
         for number, (name, content) in enumerate(members.items()):
             info = ZipInfo(name, DATE)
