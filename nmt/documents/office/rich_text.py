@@ -401,5 +401,5 @@ class Story(ABC):
         """Add what is special in an element; return whether nothing else in it is added."""
         return False
 
-    def state_language(self, paragraph: Element) -> None:
+    def state_language(self, paragraph: Element) -> None:  # noqa: B027 (some formats state it elsewhere)
         """Name the target language in a paragraph, which is translated."""
