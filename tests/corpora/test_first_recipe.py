@@ -1,4 +1,4 @@
-"""What is reported about the sets that a recipe divides a corpus into."""
+"""Describe the sets that a recipe divides a corpus into."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What no one translates: placeholders, addresses and tags in texts, and strings that are no text.
+"""Keep placeholders, addresses and tags in texts, and strings that are no text, as they are.
 
 Strings of data files may be texts, or identifiers, addresses, colours and dates.
 """
