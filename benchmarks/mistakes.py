@@ -251,7 +251,7 @@ def command(workers: int, only: str, save: Path | None, machine: str) -> None:
 
 def data_file(rows: Sequence[tuple[str, Sequence[str]]], machine: str) -> str:
     """Return the figures as a data file for benchmarks/results."""
-    versions = f"nmt {metadata.version('nmt')}, torch {metadata.version('torch')}"
+    versions = f"nmt {metadata.version('attention-nmt')}, torch {metadata.version('torch')}"
     lines = [
         'what = "Mistakes and attacks, each as a process of its own"',
         'command = """python benchmarks/mistakes.py"""',
