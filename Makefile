@@ -3,20 +3,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo explain-demo test docs browser slow gpu install clean
+.PHONY: demo explain-demo test lint docs browser slow gpu install clean
 
 demo: install ## train, translate the sample and evaluate the embedded corpus
 	$(BIN)/nmt train
 	$(BIN)/nmt translate data/sample.en
 	$(BIN)/nmt evaluate
 
-test: $(VENV)/dev browser docs ## build the manual, lint, type-check and test
+test: $(VENV)/dev browser ## build the manual, lint, type-check and test
+	$(MAKE) --no-print-directory --jobs=2 lint docs
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal --durations=25
+
+lint: $(VENV)/dev ## check the style and the types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/deno fmt --check --quiet
 	$(BIN)/deno lint --quiet
-	$(BIN)/pytest --numprocesses=auto --dist=worksteal --durations=25
+	$(BIN)/mypy
 
 docs: $(VENV)/dev ## build the manual into build/docs; a warning is an error
 	$(BIN)/sphinx-build -W --keep-going --fresh-env --quiet docs build/docs
