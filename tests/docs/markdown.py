@@ -48,7 +48,7 @@ def parts(page: Path) -> tuple[list[Block], list[tuple[int, str]]]:
         if not fence and match:
             fence, language, begin, held = match[2], match[3], number + 1, []
         elif fence and line.strip() == fence:
-            text = dedent("".join(f"{each}\n" for each in held))
+            text = dedent("".join(f"{held_line}\n" for held_line in held))
             blocks.append(Block(page, begin, language, text))
             fence = ""
         elif fence:
@@ -64,29 +64,20 @@ def blocks(language: str) -> list[Block]:
     return [each for page in pages() for each in parts(page)[0] if each.language == language]
 
 
-def shell_lines(page: Path) -> list[str]:
-    """Return the lines of a page's shell blocks."""
-    shell = [each.text for each in parts(page)[0] if each.language == "sh"]
-    return [line for text in shell for line in text.splitlines()]
-
-
 def anchors(page: Path) -> set[str]:
     """Return what a link may name after `#` in a page: slugs of headings and explicit targets."""
     found: set[str] = set()
     for _, line in parts(page)[1]:
         if heading := HEADING.match(line):
-            slug = slug_of(heading[1])
-            number = 1
-            while slug in found:
-                slug = f"{slug_of(heading[1])}-{number}"
-                number += 1
-            found.add(slug)
+            name = slug(heading[1])
+            names = (name, *(f"{name}-{number}" for number in range(1, 9)))
+            found.add(next(name for name in names if name not in found))
         elif target := TARGET.match(line):
             found.add(target[1])
     return found
 
 
-def slug_of(heading: str) -> str:
+def slug(heading: str) -> str:
     """Return the anchor that GitHub and MyST give to a heading."""
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "")
     return re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
