@@ -1,6 +1,5 @@
-"""Spelling to phonemes, from a small dictionary to the error rates."""
+"""The corpus of spelling to phonemes, from a small dictionary."""
 
-import json
 import random
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from benchmarks.cmudict import command
 from nmt.errors import NmtError
-from tests.conftest import SMALLEST, Run
+from nmt.recipe.files import load_recipe
 
 SOUNDS = {"a": "AE1", "b": "B", "e": "EH0", "k": "K", "n": "N", "o": "OW2", "s": "S", "t": "T"}
 
@@ -46,6 +45,9 @@ def test_the_split_is_complete_and_always_the_same(options: list[object]) -> Non
     assert ended.exit_code == 0, ended.output
     assert "left out: 1 words" in ended.output
     folder = Path("data/cmudict")
+    data = load_recipe("cmudict").data
+    named = [files.tsv for files in (*data.train, *data.dev, *data.test.values())]
+    assert named == [f"cmudict/{name}.tsv" for name in ("train", "dev", "test")]
     parts = {name: pairs(folder / f"{name}.tsv") for name in ("train", "dev", "test")}
     train, dev, test = ({letters for letters, _ in part} for part in parts.values())
     assert (len(test), len(dev), test & train, dev & (train | test)) == (30, 20, set(), set())
@@ -84,18 +86,3 @@ def test_the_files_of_a_published_split_are_used() -> None:
     Path("test").write_text("ABE  EY B\n")
     assert "'abe' is in" in prepare(*published).output
     assert prepare("--train", "train").exit_code == 2
-
-
-def test_the_recipe_trains_and_is_scored_by_error_rates(nmt: Run, options: list[object]) -> None:
-    prepare(*options)
-    small = [part for name, value in SMALLEST.items() for part in ("--set", f"{name}={value}")]
-    trained = nmt("train", "cmudict", "--max-updates", 2, *small)
-    assert trained.code == 0, trained.err
-    assert "dev token error rate" in trained.err
-    result = nmt("evaluate", "--json", "--card", "card.md")
-    assert result.code == 0, result.err
-    (scored,) = json.loads(result.out)["results"]
-    assert [*scored["scores"]] == ["token error rate", "sequence error rate"]
-    assert (scored["segments"], scored["references"]) == (30, 2)
-    assert scored["lines"] == len(pairs(Path("data/cmudict/test.tsv")))
-    assert "BLEU" not in Path("card.md").read_text()
