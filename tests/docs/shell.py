@@ -22,13 +22,8 @@ class Command:
 
     words: tuple[str, ...]
     page: Path
-    line: int
+    place: str  # page and line, for messages and for names of tests
     stdin: str | None = None  # what an `echo` before the pipe gives it
-
-    @property
-    def place(self) -> str:
-        """Return page and line for messages and for names of tests."""
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
 
     @property
     def nmt(self) -> tuple[str, ...] | None:
@@ -67,10 +62,11 @@ def split(line: str, page: Path, number: int) -> Iterator[Command]:
     words: list[str] = []
     echoed = None  # by the command before the last pipe
     is_file = False  # of a redirection
+    place = f"{page.relative_to(ROOT)}:{number}"
     for word in [*lexer, ";"]:
         if word in OPERATORS:
             if words:
-                yield Command(tuple(words), page, number, echoed)
+                yield Command(tuple(words), page, place, echoed)
             is_piped = word == "|" and words[:1] == ["echo"]
             echoed = " ".join(words[1:]) + "\n" if is_piped else None
             words = []
