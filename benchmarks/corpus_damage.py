@@ -138,7 +138,7 @@ DAMAGES: dict[tuple[str, str], Damage] = {
 }
 
 
-def text_of(folder: Path, name: str) -> ParallelText:
+def find_text(folder: Path, name: str) -> ParallelText:
     """Return the text with this name below a folder, compressed or not."""
     found = [sorted(folder.glob(f"{name}.{language}*"))[0] for language in LANGUAGES]
     return ParallelText(tuple(found), name)
@@ -155,7 +155,7 @@ def damaged(
     result, where = [*pairs], defaultdict[str, list[int]](list)
     for (name, _), damage in DAMAGES.items():
         for place in rest:
-            others = [pairs[each] for each in draw.sample(kept, 4)]
+            others = [pairs[index] for index in draw.sample(kept, 4)]
             if (pair := damage(pairs[place], others, draw)) is None:
                 continue
             result[place] = pair
@@ -209,10 +209,10 @@ def recall(kinds: Sequence[set[str]], where: dict[str, list[int]]) -> Iterator[t
 
 def false_alarms(kinds: Sequence[set[str]]) -> Iterator[tuple[str, float]]:
     """Yield the share in percent of clean pairs with each kind of fault, and with any."""
-    counts = Counter(kind for each in kinds for kind in each - REPETITION)
+    counts = Counter(kind for own in kinds for kind in own - REPETITION)
     for kind, count in counts.items():
         yield f"clean pairs: {kind}", 100 * count / len(kinds)
-    some = sum(bool(each - REPETITION) for each in kinds)
+    some = sum(bool(own - REPETITION) for own in kinds)
     yield "clean pairs: any fault", 100 * some / len(kinds)
 
 
@@ -253,7 +253,7 @@ def overlap_recall(
 def measure_check(folder: Path, corpus: str, seed: int) -> Iterator[Figure]:
     """Yield the figures of a corpus."""
     draw = Random(seed)
-    text = text_of(folder, CORPORA[corpus])
+    text = find_text(folder, CORPORA[corpus])
     pairs = [*read_leniently(text, Refused())]
     undamaged, facts = kinds_by_place(text)
     for row, value in false_alarms(undamaged):
@@ -263,7 +263,7 @@ def measure_check(folder: Path, corpus: str, seed: int) -> Iterator[Figure]:
         kinds, _ = kinds_by_place(write_pairs(Path(temporary), content))
     for row, value in recall(kinds, where):
         yield Figure(f"found: {row}", corpus, round(value, 1), "%", goal="at least 95")
-    dev = [*read_leniently(text_of(folder, HELD_OUT[corpus]), Refused())]
+    dev = [*read_leniently(find_text(folder, HELD_OUT[corpus]), Refused())]
     shares = overlap_recall(facts, dev, draw.sample(pairs, len(dev)))
     for row, value in zip(("equal", "in capitals"), shares, strict=True):
         name = f"found: training pairs in the dev set, {row}"
@@ -271,8 +271,8 @@ def measure_check(folder: Path, corpus: str, seed: int) -> Iterator[Figure]:
     slips = len(follow(facts.features, LIMITS.slip_evidence).slips)
     yield Figure("slips named in the clean corpus", corpus, slips, "slips", goal="0")
     distances = slip_distances(facts.features, draw)
-    near = sum(each is not None and each <= NEAR for each in distances)
-    shown = ", ".join("none" if each is None else str(each) for each in distances)
+    near = sum(distance is not None and distance <= NEAR for distance in distances)
+    shown = ", ".join("none" if distance is None else str(distance) for distance in distances)
     yield Figure(
         f"slips named within {NEAR} lines, of {PLACES}", corpus, near, "slips", shown, "at least 9"
     )
@@ -303,7 +303,7 @@ def folded(pair: Pair) -> tuple[str, ...]:
 
 def measure_cleaning(folder: Path, corpus: str, seed: int) -> Iterator[Figure]:
     """Yield the figures of a corpus."""
-    pairs = [*read_leniently(text_of(folder, CORPORA[corpus]), Refused())]
+    pairs = [*read_leniently(find_text(folder, CORPORA[corpus]), Refused())]
     content, where = damaged(pairs, Random(seed))
     with tempfile.TemporaryDirectory() as temporary:
         left = cleaned(write_pairs(Path(temporary), content), Path(temporary))

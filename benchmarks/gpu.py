@@ -159,7 +159,7 @@ def run(command: Sequence[object], seconds: float = LIMIT_SECONDS) -> tuple[int,
     return ended.returncode, ended.stdout, reason
 
 
-def lines_of(command: Sequence[object]) -> Iterator[Found]:
+def json_lines(command: Sequence[object]) -> Iterator[Found]:
     """Yield the JSON lines that a script prints; the last one says if it failed."""
     code, printed, reason = run(command)
     for line in printed.splitlines():
@@ -197,7 +197,7 @@ def training_rows(device: str, quick: bool) -> Iterator[tuple[str, Found]]:
                 if precision == "tf32" and device == "cpu":
                     yield row, {"left out": "not on a CPU"}
                     continue
-                *_, last = lines_of(command)
+                *_, last = json_lines(command)
                 yield row, last
 
 
@@ -207,7 +207,7 @@ def decoding_rows(device: str, quick: bool) -> Iterator[tuple[str, Found]]:
     if quick:
         command += [*QUICK, "--lessons", 30, "--sentences", 30, "--compared", 20]
         command += ["--batch", 1, "--batch", 1000]
-    for found in lines_of(command):
+    for found in json_lines(command):
         if "precision" in found:
             yield decoding_row(found["precision"], found["batch tokens"]), found
         elif "failed" in found:
@@ -236,14 +236,15 @@ def multi30k_rows(device: str, quick: bool) -> Iterator[tuple[str, Found]]:
                 no_corpus = "nmt fetch" in reason
                 yield recipe, {"left out": "no corpus"} if no_corpus else {"failed": reason[:150]}
                 continue
-            yield recipe, {"minutes": minutes, **figures_of(Path(folder, "run"))}
+            yield recipe, {"minutes": minutes, **read_figures(Path(folder, "run"))}
 
 
-def figures_of(run_folder: Path) -> Found:
+def read_figures(run_folder: Path) -> Found:
     """Return the speed of a run's last updates and the score of its average."""
-    lines = [json.loads(each) for each in (run_folder / "metrics.jsonl").read_text().splitlines()]
-    speeds = [each["tokens_per_second"] for each in lines if "tokens_per_second" in each]
-    scores = [each["bleu"] for each in lines if each.get("bleu") is not None]
+    lines = (run_folder / "metrics.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    speeds = [record["tokens_per_second"] for record in records if "tokens_per_second" in record]
+    scores = [record["bleu"] for record in records if record.get("bleu") is not None]
     found = {"tokens/s": round(speeds[-1])} if speeds else {}
     return {**found, "bleu": round(scores[-1], 2)} if scores else found
 
@@ -295,7 +296,7 @@ def command(
     is_published = not quick and folder is None
     folder = (HERE / "results") if is_published else folder
     is_good = blank or "correctness" not in parts or check(device, quick)
-    for part in (each for each in parts if each != "correctness"):
+    for part in (part for part in parts if part != "correctness"):
         table, rows = MEASUREMENTS[part]
         made: list[Figure] = []
         measured = failed = False

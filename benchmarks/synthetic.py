@@ -78,7 +78,7 @@ def newstest(lines: int = NEWSTEST_LINES, vocabulary: int = VOCABULARY) -> list[
     pairs = SyntheticPairs.of(lines, vocabulary, seed=2014)
     segments = pairs.sources(numpy.arange(lines))
     ends = segments.lengths.cumsum()
-    return [each.tolist() for each in numpy.split(segments.ids, ends[:-1])]
+    return [segment.tolist() for segment in numpy.split(segments.ids, ends[:-1])]
 
 
 class SyntheticSubwords:
