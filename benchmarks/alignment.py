@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import numpy
 import torch
-from results import Cell, describe, write  # type: ignore[import-not-found] # a script in this folder
+from results import Figure, describe, write  # type: ignore[import-not-found] # a script in this folder
 
 from nmt.decoding.models.alignment import (
     aligned_places,
@@ -238,7 +238,7 @@ def command(
             ("precision", measured.precision),
             ("recall of sure links", measured.recall),
         ):
-            cells.append(Cell(row, column, round(100 * value, 1), "%"))
+            cells.append(Figure(row, column, round(100 * value, 1), "%"))
         click.echo(f"{row}: {measured}")
     if save:
         write(

@@ -16,19 +16,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
-from gpu_tables import (  # type: ignore[import-not-found] # a script in this folder
-    DECODING,
-    MULTI30K,
-    TRAINING,
-    Found,
-    Table,
-    cells,
-    save,
+from results import (  # type: ignore[import-not-found] # a script in this folder
+    NOT_MEASURED,
+    Figure,
+    describe,
+    write,
 )
-from results import Cell  # type: ignore[import-not-found] # likewise
 
 from nmt.errors import NmtError
 from nmt.system.devices import pick_device
@@ -38,10 +36,105 @@ ROOT = HERE.parent
 MODELS = ("base", "big")
 PRECISIONS = ("float32", "tf32", "bf16")
 BATCHES = (1, 4096, 16_384, 32_768, 65_536)  # source tokens translated at once
-RECIPES = ("multi30k_en_de", "multi30k_en_de_best")
+RECIPES = ("multi30k_en_de", "multi30k_en_de_quick")
 PARTS = ("correctness", "training", "decoding", "multi30k")
 LIMIT_SECONDS = 900  # of one measurement
 QUICK = ["--model", "quick", "--vocabulary", 100, "--batch-tokens", 300]
+
+GOALS = {
+    "base, bf16, compiled": "500,000 target tokens/s on an H100",
+    "big, bf16, compiled": "230,000 target tokens/s on an H100",
+    "bf16, 32,768 tokens at once": "2,000 sentences/s on an H100",
+}
+PUBLISHED = {
+    "published, Transformer-big, mixed precision, A100 (NVIDIA DeepLearningExamples)": 82_059,
+    "published, Transformer-big, mixed precision, V100 (NVIDIA DeepLearningExamples)": 32_942,
+    "published, base, four V100 (fairseq#940)": 160_000,
+}
+Found = dict[str, Any]  # figures of a row, by the keys of the columns
+
+
+@dataclass(frozen=True)
+class Table:
+    """A data file of the results."""
+
+    name: str
+    what: str
+    note: str
+    rows: str
+    columns: dict[str, tuple[str, str]]  # key of a figure: heading and unit
+
+
+TRAINING = Table(
+    "gpu-training",
+    "Training of base and big on a GPU",
+    "Random ids with the lengths of newstest2014, batches of 25,000 target tokens, vocabulary of"
+    " 37,000; 100 updates after a warm-up of 30. The share is the rate of the model's matrix"
+    " products, padding not counted, divided by the rate of one product of 8192 × 8192 matrices in"
+    " bf16 on the same GPU. PyTorch's profiler counts launches and waits.",
+    "model",
+    {
+        "target tokens/s": ("speed", "target tokens/s"),
+        "share": ("share of the bf16 matrix rate", "%"),
+        "launches": ("launches per update", "launches"),
+        "waits": ("waits per update", "waits"),
+        "peak MiB": ("peak memory", "MiB"),
+        "padding": ("padding", "%"),
+    },
+)
+
+DECODING = Table(
+    "gpu-decoding",
+    "Translation by base on a GPU",
+    "3,003 lines of random ids with the lengths of newstest2014, by a model that has learned to"
+    " copy them; beam 4, length penalty 0.6; the second of two passes. One line at a time: only the"
+    " first 50 lines. An output is equal if float32 on the CPU gives the same output.",
+    "precision and batch",
+    {
+        "sentences/s": ("speed", "sentences/s"),
+        "equal": ("equal to float32 on the CPU", "%"),
+        "tokens": ("tokens per output", "tokens"),
+        "peak MiB": ("peak memory", "MiB"),
+    },
+)
+
+MULTI30K = Table(
+    "gpu-multi30k",
+    "The Multi30k recipes on a GPU",
+    "The time is that of `nmt train RECIPE` from start to end, with validations and checkpoints.",
+    "recipe",
+    {
+        "minutes": ("whole training", "minutes"),
+        "tokens/s": ("speed", "tokens/s"),
+        "bleu": ("dev BLEU of the average", "BLEU"),
+    },
+)
+
+
+def cells(table: Table, row: str, found: Found) -> Iterator[Figure]:
+    """Yield the cells of a row; what was not measured says so, and why."""
+    missing = found.get("failed", found.get("left out", NOT_MEASURED))
+    for place, (key, (heading, unit)) in enumerate(table.columns.items()):
+        value = found.get(key, missing if place == 0 else NOT_MEASURED)
+        yield Figure(row, heading, value, unit, goal=GOALS.get(row, "") if place == 0 else "")
+
+
+def save(part: str, folder: Path, table: Table, made: list[Figure], measured: bool) -> None:
+    """Write the data file of a part."""
+    if part == "training":
+        heading, unit = table.columns["target tokens/s"]
+        made = [*made, *(Figure(row, heading, speed, unit) for row, speed in PUBLISHED.items())]
+    fields = describe(
+        what=table.what,
+        command="python benchmarks/gpu.py",
+        peer="published figures, in the table" if part == "training" else "none",
+        note=table.note,
+        rows=table.rows,
+    )
+    if not measured:
+        unknown = {"machine": "no GPU was at hand", "date": NOT_MEASURED, "versions": NOT_MEASURED}
+        fields |= unknown
+    write(folder / f"{table.name}.toml", fields, made)
 
 
 def run(command: Sequence[object], seconds: float = LIMIT_SECONDS) -> tuple[int, str, str]:
@@ -66,7 +159,7 @@ def run(command: Sequence[object], seconds: float = LIMIT_SECONDS) -> tuple[int,
     return ended.returncode, ended.stdout, reason
 
 
-def lines_of(command: Sequence[object]) -> Iterator[Found]:
+def json_lines(command: Sequence[object]) -> Iterator[Found]:
     """Yield the JSON lines that a script prints; the last one says if it failed."""
     code, printed, reason = run(command)
     for line in printed.splitlines():
@@ -104,7 +197,7 @@ def training_rows(device: str, quick: bool) -> Iterator[tuple[str, Found]]:
                 if precision == "tf32" and device == "cpu":
                     yield row, {"left out": "not on a CPU"}
                     continue
-                *_, last = lines_of(command)
+                *_, last = json_lines(command)
                 yield row, last
 
 
@@ -114,7 +207,7 @@ def decoding_rows(device: str, quick: bool) -> Iterator[tuple[str, Found]]:
     if quick:
         command += [*QUICK, "--lessons", 30, "--sentences", 30, "--compared", 20]
         command += ["--batch", 1, "--batch", 1000]
-    for found in lines_of(command):
+    for found in json_lines(command):
         if "precision" in found:
             yield decoding_row(found["precision"], found["batch tokens"]), found
         elif "failed" in found:
@@ -143,14 +236,15 @@ def multi30k_rows(device: str, quick: bool) -> Iterator[tuple[str, Found]]:
                 no_corpus = "nmt fetch" in reason
                 yield recipe, {"left out": "no corpus"} if no_corpus else {"failed": reason[:150]}
                 continue
-            yield recipe, {"minutes": minutes, **figures_of(Path(folder, "run"))}
+            yield recipe, {"minutes": minutes, **read_figures(Path(folder, "run"))}
 
 
-def figures_of(run_folder: Path) -> Found:
+def read_figures(run_folder: Path) -> Found:
     """Return the speed of a run's last updates and the score of its average."""
-    lines = [json.loads(each) for each in (run_folder / "metrics.jsonl").read_text().splitlines()]
-    speeds = [each["tokens_per_second"] for each in lines if "tokens_per_second" in each]
-    scores = [each["bleu"] for each in lines if each.get("bleu") is not None]
+    lines = (run_folder / "metrics.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    speeds = [record["tokens_per_second"] for record in records if "tokens_per_second" in record]
+    scores = [record["bleu"] for record in records if record.get("bleu") is not None]
     found = {"tokens/s": round(speeds[-1])} if speeds else {}
     return {**found, "bleu": round(scores[-1], 2)} if scores else found
 
@@ -202,9 +296,9 @@ def command(
     is_published = not quick and folder is None
     folder = (HERE / "results") if is_published else folder
     is_good = blank or "correctness" not in parts or check(device, quick)
-    for part in (each for each in parts if each != "correctness"):
+    for part in (part for part in parts if part != "correctness"):
         table, rows = MEASUREMENTS[part]
-        made: list[Cell] = []
+        made: list[Figure] = []
         measured = failed = False
         for row, found in blank_rows(part) if blank else rows(device, quick):
             click.echo(f"{part}: {row}: {json.dumps(found)}")

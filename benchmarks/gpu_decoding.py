@@ -12,15 +12,13 @@ from dataclasses import replace
 
 import click
 import torch
-from devices import (  # type: ignore[import-not-found] # a script in this folder
-    peak_mib,
-    synchronize,
-)
-from gpu_training import MODELS, Setting, Training  # type: ignore[import-not-found] # likewise
+from gpu_training import MODELS, Setting, Training  # type: ignore[import-not-found] # in this folder
 from synthetic import (  # type: ignore[import-not-found] # likewise
     NEWSTEST_LINES,
     VOCABULARY,
     newstest,
+    peak_mib,
+    synchronize,
     tokenizer,
 )
 

@@ -14,10 +14,6 @@ from typing import Any
 
 import click
 import torch
-from devices import (  # type: ignore[import-not-found] # a script in this folder
-    peak_mib,
-    synchronize,
-)
 from pretend_device import OperatorCount  # type: ignore[import-not-found] # in this folder
 from synthetic import (  # type: ignore[import-not-found] # likewise
     BASE,
@@ -25,6 +21,8 @@ from synthetic import (  # type: ignore[import-not-found] # likewise
     QUICK,
     VOCABULARY,
     SyntheticPairs,
+    peak_mib,
+    synchronize,
 )
 from torch.profiler import ProfilerActivity, profile
 

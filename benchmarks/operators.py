@@ -25,7 +25,7 @@ from pretend_device import (  # type: ignore[import-not-found] # a script in thi
     moved,
     pretended,
 )
-from results import Cell, describe, write  # type: ignore[import-not-found] # likewise
+from results import Figure, describe, write  # type: ignore[import-not-found] # likewise
 from synthetic import (  # type: ignore[import-not-found] # likewise
     BASE,
     MEAN_LENGTH,
@@ -180,18 +180,18 @@ def commit(checkout: Path) -> str:
     return ended.stdout.strip() or "not recorded"
 
 
-def cells(column: str, found: list[Found]) -> list[Cell]:
+def cells(column: str, found: list[Found]) -> list[Figure]:
     """Return the counts as cells of a table."""
     made = []
     for each in found:
         row = f"{each.shape.upper()}, {each.what}"
-        made.append(Cell(f"{row}: operators", column, shown(each.operators), "operators"))
+        made.append(Figure(f"{row}: operators", column, shown(each.operators), "operators"))
         parts = [f"{shown(number)} {name}" for name, number in each.waits.items() if number]
         total = shown(sum(each.waits.values()))
-        made.append(Cell(f"{row}: waits", column, total, "waits", detail=", ".join(parts)))
+        made.append(Figure(f"{row}: waits", column, total, "waits", detail=", ".join(parts)))
         if each.queued is not None:
             what = f"{row}: operators still queued after the wait"
-            made.append(Cell(what, column, each.queued, "operators"))
+            made.append(Figure(what, column, each.queued, "operators"))
     return made
 
 

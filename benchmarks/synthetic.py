@@ -1,14 +1,16 @@
-"""Pairs of random ids with the lengths of news text, and models to train on them.
+"""Pairs of random ids with the lengths of news text, models to train on them, and their cost.
 
 A target is its source token by token, each with another id: a model that learns the table of ids
 translates, with outputs of natural lengths.
 """
 
+import resource
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import numpy
+import torch
 from numpy.typing import NDArray
 
 from nmt.config import ModelSettings
@@ -76,7 +78,7 @@ def newstest(lines: int = NEWSTEST_LINES, vocabulary: int = VOCABULARY) -> list[
     pairs = SyntheticPairs.of(lines, vocabulary, seed=2014)
     segments = pairs.sources(numpy.arange(lines))
     ends = segments.lengths.cumsum()
-    return [each.tolist() for each in numpy.split(segments.ids, ends[:-1])]
+    return [segment.tolist() for segment in numpy.split(segments.ids, ends[:-1])]
 
 
 class SyntheticSubwords:
@@ -115,3 +117,16 @@ class SyntheticTokenizer(SimpleNamespace):
 def tokenizer(vocabulary: int) -> Any:
     """Return a stand-in for the tokenizer."""
     return SyntheticTokenizer(SyntheticSubwords(vocabulary))
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until a GPU has done all its work; the CPU has when Python goes on."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_mib(device: torch.device) -> float:
+    """Return the most memory that tensors took on a GPU; on a CPU, that of the whole process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

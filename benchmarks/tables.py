@@ -8,10 +8,8 @@ A page marks a region with two comments, and this script replaces the lines betw
     <!-- table: train-tiny-bf16 train-base-bf16 -->
     <!-- end -->
 
-- `table: FILES | COLUMNS` is a table of the figures, curves or ablation in these data files;
-  `| COLUMNS`, separated by commas, keeps only these columns.
+- `table: FILES` is a table of the figures, curves or ablation in these data files.
 - `reached: FILES | SCORES` is a table of the minutes in which each curve first reaches a score.
-- `sources: FILES` gives the command, machine, versions, date, peer, notes and names of the files.
 
 benchmarks/README.md describes the format of the data files.
 """
@@ -21,14 +19,11 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from functools import partial
-from itertools import groupby
-from operator import attrgetter
 from pathlib import Path
-from textwrap import fill as fill_lines
 
 import click
-from measurements import (  # type: ignore[import-not-found] # a script in this folder
+from results import (  # type: ignore[import-not-found] # a script in this folder
+    NOT_MEASURED,
     Curve,
     Figure,
     Measurement,
@@ -39,11 +34,9 @@ from measurements import (  # type: ignore[import-not-found] # a script in this 
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "benchmarks" / "results"
-PAGES = (*sorted((ROOT / "docs" / "results").glob("*.md")), ROOT / "recipes" / "README.md")
+PAGES = sorted((ROOT / "docs" / "results").glob("*.md"))
 REGION = re.compile(r"(<!-- (\w+): ([^|>]+?)(?: \| ([^>]+?))? -->\n).*?(<!-- end -->)", re.DOTALL)
 
-WIDTH = 118  # columns of a paragraph
-NOT_MEASURED = "not measured"  # the value of a cell; a row of such cells is folded into a sentence
 SMALL = Decimal("0.001")  # smaller numbers are written with an exponent
 
 
@@ -89,55 +82,66 @@ def markdown(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in row)}|\n" for row in lines)
 
 
-def figure_table(measurements: Sequence[Measurement], only: Sequence[str]) -> str:
+def figure_table(measurements: Sequence[Measurement]) -> str:
     """Make a table of figures; goals, if there are any, are its last column."""
-    found = [each for one in measurements for each in one.figures]
-    found = [each for each in found if not only or each.column in only]
-    rows = list(dict.fromkeys(each.row for each in found))
-    columns = only or list(dict.fromkeys(each.column for each in found))
-    column_units = [shared_unit(e for e in found if e.column == name) for name in columns]
-    row_units = [shared_unit(e for e in found if e.row == name) for name in rows]
+    given = [figure for measurement in measurements for figure in shown_figures(measurement)]
+    missing = unmeasured_rows(given)
+    found = [figure for figure in given if figure.row not in missing]
+    rows = list(dict.fromkeys(figure.row for figure in found))
+    columns = list(dict.fromkeys(figure.column for figure in found))
+    column_units = [shared_unit(f for f in found if f.column == name) for name in columns]
+    row_units = [shared_unit(f for f in found if f.row == name) for name in rows]
     is_plain = shared_unit(found) is not None  # the data file's `rows` says the unit
     by_column = not is_plain and None not in column_units
     by_row = not is_plain and not by_column and None not in row_units
     by_cell = not (is_plain or by_column or by_row)
-    missing = [name for name in rows if is_unmeasured(each for each in found if each.row == name)]
     body = []
     for name, unit in zip(rows, row_units, strict=True):
-        if name in missing:
-            continue
+        own = [figure for figure in found if figure.row == name]
         cells = [label(name, unit if by_row else None)]
         for column in columns:
-            chosen = [each for each in found if (each.row, each.column) == (name, column)]
-            cells.append("; ".join(cell(each, with_unit=by_cell) for each in chosen))
-        goals = [each.goal for each in found if each.row == name and each.goal]
-        body.append([*cells, "; ".join(goals)])
+            chosen = (figure for figure in own if figure.column == column)
+            cells.append("; ".join(cell(figure, with_unit=by_cell) for figure in chosen))
+        body.append([*cells, "; ".join(figure.goal for figure in own if figure.goal)])
     units = column_units if by_column else [None] * len(columns)
     heading = [measurements[0].rows, *map(label, columns, units), "goal"]
     width = len(heading) if any(row[-1] for row in body) else len(heading) - 1
     made = markdown(heading[:width], [row[:width] for row in body]) if body else ""
-    return "\n".join(filter(None, (made, not_measured(missing, found))))
+    return "\n".join(filter(None, (made, not_measured(given, missing))))
 
 
-def is_unmeasured(figures: Iterable[Figure]) -> bool:
-    """Return whether no figure has a value."""
-    return all(each.value == NOT_MEASURED for each in figures)
+def shown_figures(measurement: Measurement) -> list[Figure]:
+    """Return the figures that a page shows; a row that has none is left out."""
+    rows, columns = measurement.shown_rows, measurement.shown_columns
+    return [
+        figure
+        for figure in measurement.figures
+        if (not rows or figure.row in rows) and (not columns or figure.column in columns)
+    ]
 
 
-def not_measured(rows: Sequence[str], found: Iterable[Figure]) -> str:
-    """Make a paragraph of the rows that a table leaves out, with their goals."""
-    goals = {each.row: f" (goal: {each.goal})" for each in found if each.goal}
-    names = "; ".join(f"{name}{goals.get(name, '')}" for name in rows)
-    return wrapped(f"Not measured yet: {names}.") if rows else ""
+def unmeasured_rows(figures: Iterable[Figure]) -> list[str]:
+    """Return the rows in which no figure has a value."""
+    measured: dict[str, bool] = {}
+    for figure in figures:
+        measured[figure.row] = measured.get(figure.row, False) or figure.value != NOT_MEASURED
+    return [row for row, is_measured in measured.items() if not is_measured]
+
+
+def not_measured(figures: Iterable[Figure], rows: Sequence[str]) -> str:
+    """Make a sentence of the rows that a table leaves out, and list the goals that some have."""
+    goals = [f"- {f.row}: {f.goal}" for f in figures if f.goal and f.row in rows]
+    end = "\n".join([", with the goals:\n", *goals]) if goals else "."
+    return f"Not measured yet: {len(rows)} rows{end}\n" if rows else ""
 
 
 def curve_table(curves: Sequence[Curve]) -> str:
     """Make a table of dev scores, and minutes where they are known, by update."""
     updates = sorted({p.updates for curve in curves for p in curve.points if p.updates})
-    heading, columns = ["updates"], [[show_number(each) for each in updates]]
+    heading, columns = ["updates"], [[show_number(update) for update in updates]]
     for curve in curves:
         by_update = {point.updates: point for point in curve.points}
-        points = [by_update.get(each) for each in updates]
+        points = [by_update.get(update) for update in updates]
         if any(point and point.minutes for point in points):
             heading.append(f"{curve.name}: minutes")
             columns.append([show_number(p.minutes) if p and p.minutes else "" for p in points])
@@ -148,7 +152,7 @@ def curve_table(curves: Sequence[Curve]) -> str:
 
 def reached_table(measurements: Sequence[Measurement], scores: Sequence[str]) -> str:
     """Make a table of the minutes at the first validation that has at least each score."""
-    curves = [curve for each in measurements for curve in each.curves]
+    curves = [curve for measurement in measurements for curve in measurement.curves]
     rows = []
     for score in scores:
         row = [f"dev BLEU {score}"]
@@ -182,47 +186,18 @@ def ablation_table(measurement: Measurement) -> str:
     return markdown([measurement.rows, "dev perplexity", "dev BLEU", "BLEU - base"], rows)
 
 
-def table(measurements: Sequence[Measurement], options: Sequence[str]) -> str:
+def table(measurements: Sequence[Measurement], _: Sequence[str]) -> str:
     """Make a table of what the data files hold."""
     if measurements[0].ablation:
         return ablation_table(measurements[0])
-    if curves := [curve for each in measurements for curve in each.curves]:
+    if curves := [curve for measurement in measurements for curve in measurement.curves]:
         return curve_table(curves)
-    return figure_table(measurements, options)
+    return figure_table(measurements)
 
 
-def sources(measurements: Sequence[Measurement], _: Sequence[str]) -> str:
-    """Make a paragraph for each group of data files that one command made on one machine."""
-    parts = []
-    for given, group in groupby(measurements, key=PROVENANCE):
-        command, machine, versions, date, peer = given
-        members = list(group)
-        shown = f"```sh\n{command}\n```\n\n" if command != "not recorded" else ""
-        known = [f"Machine: {machine}", f"Versions: {versions}", f"Date: {date}"]
-        known += [f"Peer: {peer}"] * (peer != "none")
-        known += ["Command: not recorded"] * (not shown)
-        files = ", ".join(f"`{each.name}.toml`" for each in members)
-        noted = [each for each in members if each.note]
-        notes = "".join(wrapped(f"- {each.what}: {each.note}", "  ") for each in noted)
-        if len(noted) == 1:
-            notes = wrapped(noted[0].note)
-        provenance = wrapped(f"{'. '.join(known)}. Data: {files}.")
-        parts.append(f"{shown}{provenance}\n{notes}")
-    return "\n".join(parts)
-
-
-def wrapped(text: str, indent: str = "") -> str:
-    """Wrap paragraphs, which blank lines separate, at the width of the manual's pages."""
-    paragraphs = text.split("\n\n")
-    fill = partial(fill_lines, width=WIDTH, subsequent_indent=indent, break_on_hyphens=False)
-    return "\n\n".join(map(fill, paragraphs)) + "\n"
-
-
-PROVENANCE = attrgetter("command", "machine", "versions", "date", "peer")
 MAKERS: dict[str, Callable[[Sequence[Measurement], Sequence[str]], str]] = {
     "table": table,
     "reached": reached_table,
-    "sources": sources,
 }
 
 
@@ -231,8 +206,8 @@ def fill(page: str, data: Path = DATA) -> str:
 
     def replace(match: re.Match[str]) -> str:
         measurements = [read_measurement(data / f"{name}.toml") for name in match[3].split()]
-        options = [each.strip() for each in (match[4] or "").split(",") if each.strip()]
-        return f"{match[1]}\n{MAKERS[match[2]](measurements, options).rstrip()}\n\n{match[5]}"
+        scores = [score.strip() for score in (match[4] or "").split(",")]
+        return f"{match[1]}\n{MAKERS[match[2]](measurements, scores).rstrip()}\n\n{match[5]}"
 
     return REGION.sub(replace, page)
 
@@ -240,7 +215,7 @@ def fill(page: str, data: Path = DATA) -> str:
 @click.command()
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 if a page is out of date.")
 def command(check: bool) -> None:
-    """Write the tables of docs/results and recipes/README.md from benchmarks/results."""
+    """Write the tables of docs/results from benchmarks/results."""
     for path in PAGES:
         page = path.read_text(encoding="utf-8")
         filled = fill(page)

@@ -15,12 +15,14 @@ from pathlib import Path
 import as_command  # type: ignore[import-not-found] # noqa: F401 # it acts before torch is imported
 import click
 import torch
-from devices import (  # type: ignore[import-not-found] # a script in this folder
+from synthetic import (  # type: ignore[import-not-found] # a script in this folder
+    BASE,
+    TINY,
     peak_mib,
     synchronize,
 )
 
-from nmt.config import ModelSettings, Recipe
+from nmt.config import Recipe
 from nmt.model.transformer import Transformer
 from nmt.runs.run_folder import RunFolder
 from nmt.system.devices import pick_device
@@ -32,19 +34,7 @@ from nmt.training.cost import TRAINING_PASSES, Workload, forward_flops
 from nmt.training.updates import Updater
 from nmt.training.workers import Workers
 
-SHAPES = {
-    "tiny": ModelSettings(
-        encoder_layers=4,
-        decoder_layers=4,
-        d_model=128,
-        d_ff=256,
-        heads=4,
-        d_k=32,
-        d_v=32,
-        dropout=0.3,
-    ),
-    "base": ModelSettings(),
-}
+SHAPES = {"tiny": TINY, "base": BASE}
 GEMM_SIZE = 4096
 GEMM_REPEATS = 5
 

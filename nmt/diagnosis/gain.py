@@ -22,8 +22,8 @@ Scores = Sequence[tuple[int, float]]  # updates and scores
 def expected_gain(training: Training) -> Iterator[Finding]:
     """Yield a note on what more updates may gain, if there are enough validations.
 
-    The recent scores are fitted by limit - c / updates. `benchmarks/gain_estimates.py` compares
-    such estimates with the real gains of recorded trainings.
+    The recent scores are fitted by limit - c / updates. `benchmarks/results/gain-estimates.toml`
+    compares such estimates with the real gains of recorded trainings.
     """
     if training.recipe.train.cooldown_updates:
         return  # scores rise while the learning rate falls; nothing follows for more updates

@@ -17,40 +17,32 @@ from nmt.recipe.size import count_parameters
 from nmt.studio.inspection.costs import flops_of
 from nmt.studio.inspection.summary import scientific
 from nmt.system.atomic import write_text
-from nmt.training.cost import TRAINING_PASSES, Workload, forward_flops
 
 PAGE = Path(__file__).resolve().parent / "README.md"
 
 HEAD = """\
 # The paper's rows
 
-Every row of table 3 of "Attention Is All You Need" (Vaswani et al., 2017) is a recipe here:
-[base.toml](base.toml), and for each other row a file with its changes. The models of table 2 are
-the recipes `wmt14_en_de_base`, `wmt14_en_de_big`, `wmt14_en_fr_base` and `wmt14_en_fr_big`.
-`nmt inspect paper/a-h1` shows that a recipe does not deviate from the paper, and
-`nmt train paper/a-h1` trains it into `runs/paper/a-h1`.
-
-`python recipes/paper/generate.py` writes this page, and a test compares the two. Perplexity, BLEU
-and the paper's counts are published results of its authors. None of these rows was trained here.
+Every row of table 3 of "Attention Is All You Need" (Vaswani et al., 2017) is a recipe here: `nmt
+train paper/a-h1` trains one, and `nmt inspect paper/a-h1` shows that it does not deviate from the
+paper. `python recipes/paper/generate.py` writes this page. Perplexity, BLEU and the paper's counts
+are published results of its authors. None of these rows was trained here.
 
 ## Table 3
 
-Results are on newstest2013, the development set, without averaging checkpoints. Perplexity is per
-subword, not per word. The paper prints parameters, in millions, where they differ from the base
-model's. Our counts are for {V:,} tokens, the vocabulary that section 5.1 names, and for one
-matrix that serves as both embeddings and the softmax (section 3.4). Operations are those of the
-whole training, counted as described below.
+Results are on newstest2013, the development set, without averaging checkpoints; perplexity is per
+subword. The paper prints parameters, in millions, where they differ from the base model's. Our
+counts are for {V:,} tokens, the vocabulary that section 5.1 names, and for one matrix that serves
+as both embeddings and the softmax (section 3.4).
 """
 
 COUNTS = """\
 ## Where the paper's counts and its vocabulary disagree
 
-With {V:,} tokens, no count is met exactly. Base and its variations have {least:.1%} to {most:.1%}
-fewer parameters than the paper prints, and big has {big:.1%} more. The column "vocabulary that
-would match" shows for which sizes our count would round to the printed million. One vocabulary of
-{low:,} to {high:,} tokens would match base and all its variations, but big needs {big_low:,} to
-{big_high:,}, so that no size matches all rows. We use the size that the paper states for every row,
-and show the difference.
+With {V:,} tokens, no count is met exactly: base and its variations have {least:.1%} to {most:.1%}
+fewer parameters than the paper prints, and big has {big:.1%} more. One vocabulary of {low:,} to
+{high:,} tokens would match base and all its variations to the printed million, but big needs
+{big_low:,} to {big_high:,}, so that no size matches all rows.
 """
 
 COST = """\
@@ -62,16 +54,14 @@ P100 (section 6.1, footnote 5).
 """
 
 OURS = """\
-Our operations are counted from inside: matrix products over real tokens. A product of an m × n and
-an n × p matrix counts 2 m n p, and training counts three times the forward pass. An update reads
-{source:,} source and {target:,} target tokens (section 5.1). For attention, we assume sentences of
-{length} tokens a side, because the paper reports no lengths. Without the products inside
-attention, the base model's training would still have {without} operations.
+Our operations are counted from inside: matrix products over real tokens, 2 m n p for an m × n and
+an n × p matrix, and three times the forward pass for training. An update reads {source:,} source
+and {target:,} target tokens (section 5.1). We assume sentences of {length} tokens a side, because
+the paper reports no lengths.
 """
 
 MEANING = """\
-The last column is the share of the assumed rate that the model's products explain. Padding,
-waiting, and everything that is not a product (softmax, norms, dropout, Adam) make up the rest.
+Padding, waiting, and what is not a product (softmax, norms, dropout, Adam) make up the rest.
 """
 
 
@@ -148,7 +138,7 @@ def table_3(counts: Iterable[Count], length: int) -> str:
     """Return the paper's table 3 with our counts."""
     heads = (
         *("row", "recipe", "changes", "PPL", "BLEU"),
-        *("parameters", "the paper's", "difference", "vocabulary that would match", "operations"),
+        *("parameters", "the paper's", "difference", "operations"),
     )
     return markdown_table(heads, (table_3_row(each, length) for each in counts))
 
@@ -156,15 +146,13 @@ def table_3(counts: Iterable[Count], length: int) -> str:
 def table_3_row(count: Count, length: int) -> list[str]:
     """Return the cells of one row of table 3."""
     row, recipe = count.row, count.recipe
-    paper = difference = vocabulary = ""
+    paper = difference = ""
     if row.millions:
-        paper = f"{row.millions} M"
-        difference = f"{(count.ours - count.printed) / 1e6:+.2f} M ({count.excess:+.1%})"
-        vocabulary = "{:,} to {:,}".format(*count.matching_vocabulary)
+        paper, difference = f"{row.millions} M", f"{count.excess:+.1%}"
     run = flops_of(recipe, recipe.tokenizer.vocab_size, length).training_run
     return [
         *(row.name, f"`{row.recipe}`", changes(row), f"{row.perplexity:.2f}", f"{row.bleu}"),
-        *(f"{count.ours:,}", paper, difference, vocabulary, scientific(run)),
+        *(f"{count.ours:,}", paper, difference, scientific(run)),
     ]
 
 
@@ -218,16 +206,10 @@ def estimates_table() -> str:
 
 
 def about_operations(length: int) -> str:
-    """Return the paragraph on our assumptions, and how little the length of sentences matters."""
-    base = read_recipe(TRAININGS[0].row.recipe)
-    train = base.train
-    work = Workload(train.batch_source_tokens, train.batch_target_tokens, 0, 0, 0)
-    update = TRAINING_PASSES * forward_flops(base.model, base.tokenizer.vocab_size, work)
+    """Return the paragraph on our assumptions."""
+    train = read_recipe(TRAININGS[0].row.recipe).train
     return OURS.format(
-        source=train.batch_source_tokens,
-        target=train.batch_target_tokens,
-        length=length,
-        without=scientific(update * train.max_updates),
+        source=train.batch_source_tokens, target=train.batch_target_tokens, length=length
     )
 
 
@@ -243,18 +225,13 @@ def operations_table(length: int) -> str:
 def operations_row(training: Training, length: int) -> list[str]:
     """Return the cells of one model."""
     recipe = read_recipe(training.row.recipe)
-    train = recipe.train
     flops = flops_of(recipe, recipe.tokenizer.vocab_size, length)
-    source = f"{flops.forward_per_source_token / 1e6:.2f}e6"
-    target = f"{flops.forward_per_target_token / 1e6:.2f}e6"
-    update = scientific(flops.training_per_update)
     return [
         training.name,
-        source,
-        target,
-        f"3 × ({train.batch_source_tokens:,} × {source} + {train.batch_target_tokens:,} × {target})"
-        f" = {update}",
-        f"{train.max_updates:,} × {update} = {scientific(flops.training_run)}",
+        f"{flops.forward_per_source_token / 1e6:.2f}e6",
+        f"{flops.forward_per_target_token / 1e6:.2f}e6",
+        scientific(flops.training_per_update),
+        scientific(flops.training_run),
         f"{flops.training_run / training.published:.0%}",
     ]
 

@@ -11,7 +11,6 @@ DOCS = ROOT / "docs"
 
 FENCE = re.compile(r"^( *)(`{3,}|~{3,}|:{3,})\s*(\S*)")
 HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*$")
-TARGET = re.compile(r"^\(([\w-]+)\)=$")
 LINK = re.compile(r"!?\[(?:[^\]\[]|\[[^\]]*\])*\]\(([^)\s]+)\)")
 CODE = re.compile(r"(`+)(.+?)\1")
 
@@ -48,7 +47,7 @@ def parts(page: Path) -> tuple[list[Block], list[tuple[int, str]]]:
         if not fence and match:
             fence, language, begin, held = match[2], match[3], number + 1, []
         elif fence and line.strip() == fence:
-            text = dedent("".join(f"{each}\n" for each in held))
+            text = dedent("".join(f"{held_line}\n" for held_line in held))
             blocks.append(Block(page, begin, language, text))
             fence = ""
         elif fence:
@@ -61,32 +60,21 @@ def parts(page: Path) -> tuple[list[Block], list[tuple[int, str]]]:
 
 def blocks(language: str) -> list[Block]:
     """Return the code blocks of a language on all pages."""
-    return [each for page in pages() for each in parts(page)[0] if each.language == language]
-
-
-def shell_lines(page: Path) -> list[str]:
-    """Return the lines of a page's shell blocks."""
-    shell = [each.text for each in parts(page)[0] if each.language == "sh"]
-    return [line for text in shell for line in text.splitlines()]
+    return [block for page in pages() for block in parts(page)[0] if block.language == language]
 
 
 def anchors(page: Path) -> set[str]:
-    """Return what a link may name after `#` in a page: slugs of headings and explicit targets."""
+    """Return what a link may name after `#` in a page: the slugs of its headings."""
     found: set[str] = set()
     for _, line in parts(page)[1]:
         if heading := HEADING.match(line):
-            slug = slug_of(heading[1])
-            number = 1
-            while slug in found:
-                slug = f"{slug_of(heading[1])}-{number}"
-                number += 1
-            found.add(slug)
-        elif target := TARGET.match(line):
-            found.add(target[1])
+            name = slug(heading[1])
+            names = (name, *(f"{name}-{number}" for number in range(1, 9)))
+            found.add(next(name for name in names if name not in found))
     return found
 
 
-def slug_of(heading: str) -> str:
+def slug(heading: str) -> str:
     """Return the anchor that GitHub and MyST give to a heading."""
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "")
     return re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
@@ -102,11 +90,3 @@ def links(page: Path) -> Iterator[tuple[int, str]]:
 def code_spans(text: str) -> list[str]:
     """Return what stands between backquotes in a line."""
     return [match[2] for match in CODE.finditer(text)]
-
-
-def table_rows(page: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the cells of each row of each table, without heads and rules."""
-    prose = parts(page)[1]
-    for (number, line), (_, following) in zip(prose, [*prose[1:], (0, "")], strict=True):
-        if line.startswith("|") and not set(line) <= set("|-: ") and "|---" not in following:
-            yield number, [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("| "))]

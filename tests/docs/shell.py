@@ -1,7 +1,7 @@
 """Split the shell lines of the manual into commands, and parse those of this program."""
 
+import re
 import shlex
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,36 +9,11 @@ from pathlib import Path
 import click
 
 from nmt.commands import cli
-from tests.docs.markdown import ROOT, Block, blocks
+from tests.docs.markdown import ROOT, Block, blocks, parts
 
 # What stands for a reader's own names.
 PLACEHOLDERS = {"RECIPE": "pocket", "RUN": "runs/pocket", "MODEL": "runs/pocket", "FILE": "in.en"}
 OPERATORS = {"|", "&&", "||", ";", "&"}
-# Commands that are not ours: their arguments are not checked, their names are.
-FOREIGN = {
-    ".",
-    "cat",
-    "cd",
-    "comet-score",
-    "curl",
-    "cut",
-    "echo",
-    "eval",
-    "export",
-    "git",
-    "grep",
-    "gzip",
-    "head",
-    "jq",
-    "paste",
-    "printf",
-    "sacrebleu",
-    "sbatch",
-    "sed",
-    "shuf",
-    "sort",
-    "tail",
-}
 
 
 @dataclass(frozen=True)
@@ -47,13 +22,8 @@ class Command:
 
     words: tuple[str, ...]
     page: Path
-    line: int
+    place: str  # page and line, for messages and for names of tests
     stdin: str | None = None  # what an `echo` before the pipe gives it
-
-    @property
-    def place(self) -> str:
-        """Return page and line for messages and for names of tests."""
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
 
     @property
     def nmt(self) -> tuple[str, ...] | None:
@@ -68,10 +38,10 @@ class Command:
 
 def commands() -> list[Command]:
     """Return every command of every `sh` block."""
-    return [command for block in blocks("sh") for command in commands_of(block)]
+    return [command for block in blocks("sh") for command in read_commands(block)]
 
 
-def commands_of(block: Block) -> Iterator[Command]:
+def read_commands(block: Block) -> Iterator[Command]:
     """Yield the commands of a block, with lines that end in a backslash joined."""
     held = ""
     begin = block.line
@@ -90,34 +60,28 @@ def split(line: str, page: Path, number: int) -> Iterator[Command]:
     lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
     words: list[str] = []
-    before: list[str] | None = None  # the command before the last pipe
+    echoed = None  # by the command before the last pipe
     is_file = False  # of a redirection
+    place = f"{page.relative_to(ROOT)}:{number}"
     for word in [*lexer, ";"]:
         if word in OPERATORS:
-            words = without_variables(words)
             if words:
-                yield Command(tuple(words), page, number, echoed(before))
-            before = words if word == "|" else None
+                yield Command(tuple(words), page, place, echoed)
+            is_piped = word == "|" and words[:1] == ["echo"]
+            echoed = " ".join(words[1:]) + "\n" if is_piped else None
             words = []
         elif word and set(word) <= set("<>&()"):
             is_file = "(" not in word and ")" not in word
         elif is_file:
             is_file = False
-        else:
+        elif words or not re.match(r"\w+=", word):  # a variable that is set for the command
             words.append(PLACEHOLDERS.get(word, word))
 
 
-def without_variables(words: Sequence[str]) -> list[str]:
-    """Return a command without the variables that are set for it."""
-    rest = list(words)
-    while rest and "=" in rest[0] and rest[0].partition("=")[0].isidentifier():
-        del rest[0]
-    return rest
-
-
-def echoed(words: Sequence[str] | None) -> str | None:
-    """Return what `echo` prints, None for another command."""
-    return " ".join(words[1:]) + "\n" if words and words[0] == "echo" else None
+def shell_lines(page: Path) -> list[str]:
+    """Return the lines of a page's shell blocks."""
+    shell = [block.text for block in parts(page)[0] if block.language == "sh"]
+    return [line for text in shell for line in text.splitlines()]
 
 
 def parse(arguments: Sequence[str]) -> click.Context | None:
@@ -136,15 +100,3 @@ def parse(arguments: Sequence[str]) -> click.Context | None:
         return command.make_context(name, rest)
     except click.exceptions.Exit:  # --help, --version
         return None
-
-
-def make_targets() -> set[str]:
-    """Return the targets of the Makefile."""
-    lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
-    return {line.partition(":")[0] for line in lines if line[:1].isalpha() and ":" in line}
-
-
-def extras() -> set[str]:
-    """Return the optional extras that the project declares."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return set(project["optional-dependencies"])

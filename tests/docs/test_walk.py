@@ -12,7 +12,7 @@ import pytest
 
 import nmt as package
 from tests.conftest import Run
-from tests.docs.markdown import DOCS, code_spans, table_rows
+from tests.docs.markdown import DOCS, code_spans
 
 WALK = DOCS / "explanation" / "walk.md"
 ROOT = Path(package.__file__).parents[1]
@@ -28,9 +28,9 @@ def steps(heading: str) -> list[Function]:
     later = (number for number, line in enumerate(lines) if number > begin and line[:3] == "## ")
     end = next(later, len(lines))
     found = []
-    for number, cells in table_rows(WALK):
-        if begin < number <= end:
-            (file,), (function,) = code_spans(cells[0]), code_spans(cells[1])
+    for line in lines[begin:end]:
+        if line.startswith("| `"):
+            file, function, *_ = code_spans(line)
             found.append((file, function))
     return found
 
