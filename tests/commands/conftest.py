@@ -1,20 +1,27 @@
-"""Helpers that tests of several commands share."""
+"""Fixtures and helpers that tests of several commands share."""
 
 import io
 import json
+import os
 import random
+import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.commands.augmentations import LINES, in_languages
+from nmt.runs.model_file import correct_model, open_model
 from tests.commands.downloads import Case, Server, serving
 from tests.conftest import WORDS, CommandResult, Run
+from tests.waiting import wait_until
 
 REFERENCES = ["ein Hund läuft im Park", "das ist ein Haus am See", "wir gehen nach Hause"]
+
+
 OUTPUTS = ["ein Hund läuft im Haus", "das ist das Haus am See", "wir gehen jetzt nach Hause"]
 
 
@@ -50,6 +57,42 @@ def translate(nmt: Run, run: Path, *arguments: object) -> CommandResult:
     result = nmt("translate", *arguments, "--model", run)
     assert result.code == 0, result.err
     return result
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model on the command line of `nmt translate`."""
+
+    nmt: Run
+    run: Path
+
+    def attempt(self, *arguments: object) -> CommandResult:
+        """Translate; the command may fail."""
+        return self.nmt("translate", *arguments, "--model", self.run)
+
+    def translate(self, *arguments: object) -> CommandResult:
+        """Translate; the command must succeed."""
+        return translate(self.nmt, self.run, *arguments)
+
+    def lines(self, *arguments: object) -> list[str]:
+        """Return the translation of each line."""
+        return self.translate(*arguments).out.split("\n")[:-1]
+
+    def candidates(self, *arguments: object) -> list[list[dict[str, Any]]]:
+        """Return the candidates of each line, as JSON has them."""
+        out = self.translate(*arguments, "--output-format", "json").out
+        return [json.loads(line)["translations"] for line in out.splitlines()]
+
+
+@pytest.fixture
+def skilled(nmt: Run, skilled_run: Path) -> Model:
+    return Model(nmt, skilled_run)
+
+
+@pytest.fixture
+def small(nmt: Run, tiny_run: Path) -> Model:
+    """Return a model that has learned nothing."""
+    return Model(nmt, tiny_run)
 
 
 @pytest.fixture(autouse=True)
@@ -101,22 +144,20 @@ def evaluation(nmt: Run, *arguments: object) -> dict[str, Any]:
     return found
 
 
+def in_languages(run: Path, path: Path, source: str, target: str) -> Path:
+    """Return a copy of a run's model that has other languages."""
+    shutil.copy(run / "model.safetensors", path)
+    with open_model(path) as model:
+        recipe = model.recipe
+    data = replace(recipe.data, source_language=source, target_language=target)
+    correct_model(path, replace(recipe, data=data), lambda note: None)
+    return path
+
+
 @pytest.fixture
 def reverse(skilled_run: Path, tmp_path: Path) -> Path:
     """Return a model that translates de to en; it writes words in capitals and turns them round."""
     return in_languages(skilled_run, tmp_path / "reverse.safetensors", "de", "en")
-
-
-@pytest.fixture
-def mono(tmp_path: Path) -> Path:
-    """Return a text of many lines, some of which are blank or not UTF-8."""
-    draw = random.Random(3)
-    lines = [" ".join(draw.choices(WORDS, k=draw.randint(1, 5))) for _ in range(LINES)]
-    lines[4], lines[90], lines[91] = "", " \t", lines[0]
-    path = tmp_path / "mono.de"
-    content = "".join(f"{line}\n" for line in lines).encode()
-    path.write_bytes(content + b"\xff\xfe sun\n")
-    return path
 
 
 @pytest.fixture
@@ -138,3 +179,34 @@ def paths_in(folder: Path) -> list[str]:
     return sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     )
+
+
+def environment(processes: int = 1) -> dict[str, str]:
+    """Return an environment in which so many processes translate; with 1, the main process does."""
+    return {**os.environ, "OMP_NUM_THREADS": str(processes)}
+
+
+def children(process: int) -> list[int]:
+    """Return the processes that a process has started."""
+    found: list[int] = []
+    for task in Path(f"/proc/{process}/task").iterdir():
+        with suppress(OSError):  # the thread has ended
+            found += map(int, (task / "children").read_text().split())
+    return found
+
+
+def assert_ended(processes: list[int]) -> None:
+    """Wait until processes have ended; a zombie counts, because its parent may have ended first."""
+
+    def is_running(process: int) -> bool:
+        try:
+            return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except OSError:
+            return False
+
+    wait_until(lambda: not any(map(is_running, processes)))
+
+
+def command(run: Path, *arguments: object) -> list[str]:
+    """Return the command line of `nmt translate` with a model."""
+    return [sys.executable, "-m", "nmt", "translate", "--model", str(run), *map(str, arguments)]

@@ -1,6 +1,12 @@
-"""`nmt augment`: pairs made by models, what is left out, and the recipe that trains with them."""
+"""`nmt augment`: pairs made by models, the recipe that trains with them, and what continues."""
 
 import gzip
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +15,44 @@ from typing import Any
 import pytest
 
 from nmt.corpora.augment import Made, made_pairs
+from nmt.decoding.files.resumable import Resumption
 from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
+from nmt.system.json_data import parse_object
 from nmt.text.tokenizer import load_tokenizer
-from tests.commands.augmentations import LINES, augment, in_languages
-from tests.commands.conftest import leftovers, translate
-from tests.conftest import Run
+from tests.commands.conftest import environment, in_languages, leftovers, translate
+from tests.conftest import WORDS, Run
+from tests.waiting import wait_until
+
+LINES = 200  # several chunks: 32, 128 and 41 lines
+
+
+@pytest.fixture
+def mono(tmp_path: Path) -> Path:
+    """Return a text of many lines, some of which are blank or not UTF-8."""
+    draw = random.Random(3)
+    lines = [" ".join(draw.choices(WORDS, k=draw.randint(1, 5))) for _ in range(LINES)]
+    lines[4], lines[90], lines[91] = "", " \t", lines[0]
+    path = tmp_path / "mono.de"
+    path.write_bytes("".join(f"{line}\n" for line in lines).encode() + b"\xff\xfe sun\n")
+    return path
+
+
+def augment(nmt: Run, *arguments: object) -> dict[str, Any]:
+    """Run the command, which must succeed, and return its report."""
+    result = nmt("augment", *arguments, "--json")
+    assert result.code == 0, result.err
+    report: dict[str, Any] = json.loads(result.out)
+    made = report["given"] + sum(model["kept"] for model in report["models"])
+    texts = len(report["models"]) + (report["method"] == "diversification")
+    assert made + sum(report["removed"].values()) == texts * report["lines"]
+    return report
+
+
+@pytest.fixture
+def forward(skilled_run: Path, tmp_path: Path) -> Path:
+    """Return a model that translates en to de."""
+    return in_languages(skilled_run, tmp_path / "forward.safetensors", "en", "de")
 
 
 def pairs(prefix: Path) -> list[tuple[str, str]]:
@@ -26,10 +64,6 @@ def rejected(prefix: Path) -> list[list[str]]:
     first, *rows = Path(f"{prefix}.rejected.tsv").read_text("utf-8").splitlines()
     assert first.split("\t") == ["line", "model", "reason", "detail", "source", "target"]
     return [row.split("\t") for row in rows]
-
-
-def read_lines(path: str) -> list[str]:
-    return Path(path).read_text("utf-8").splitlines()
 
 
 @pytest.mark.parametrize("method", ["back-translation", "self-training"])
@@ -47,7 +81,7 @@ def test_pairs_are_the_text_and_its_translations(
     places = {int(row[0]) - 1 for row in bad}
     kept = [pair for place, pair in enumerate(expected) if place not in places]
     endings = ["en", "de"] if swapped else ["de", "en"]
-    sides = [Path(f"{tmp_path}/out.{each}").read_text().splitlines() for each in endings]
+    sides = [Path(f"{tmp_path}/out.{ending}").read_text().splitlines() for ending in endings]
     assert [*zip(*sides, strict=True)] == kept
     assert report["removed"] == Counter(row[2] for row in bad)
     reasons = {int(row[0]): row[2] for row in bad}
@@ -58,82 +92,47 @@ def test_pairs_are_the_text_and_its_translations(
 
 
 def test_diversification_keeps_the_pairs_and_adds_each_models(
-    nmt: Run, skilled_run: Path, reverse: Path, tiny_run: Path, tmp_path: Path
+    nmt: Run, forward: Path, reverse: Path, tiny: Path, tmp_path: Path
 ) -> None:
     """The second forward model is a copy of the first, so that all of its pairs are repeats."""
-    forward = in_languages(skilled_run, tmp_path / "forward.safetensors", "en", "de")
-    again = in_languages(skilled_run, tmp_path / "again.safetensors", "en", "de")
-    texts = [tiny_run.parent.parent / f"dev.{each}" for each in ("src", "tgt")]
-    given = [*zip(*(text.read_text().splitlines() for text in texts), strict=True)]
-    report = augment(
-        nmt,
-        *("diversification", *texts, "--model", forward, "--model", again),
-        *("--reverse-model", reverse, "-o", tmp_path / "out"),
-    )
+    again = shutil.copy(forward, tmp_path / "again.safetensors")
+    texts = ["dev.src", "dev.tgt"]
+    given = [*zip(*(Path(text).read_text().splitlines() for text in texts), strict=True)]
+    options = ["--model", forward, "--model", again, "--reverse-model", reverse]
+    report = augment(nmt, "diversification", *texts, *options, "-o", tmp_path / "out")
     found = pairs(tmp_path / "out")
     assert len(found) == len({*found})
     assert found[: report["given"]] == [*dict.fromkeys(given)]
-    first, second, backward = (each["kept"] for each in report["models"])
-    assert second == 0
-    sources, targets = zip(*given, strict=True)
+    first, second, backward = (model["kept"] for model in report["models"])
     middle = found[report["given"] :]
+    assert (second, len(middle)) == (0, first + backward)
+    sources, targets = zip(*given, strict=True)
     outputs = translate(nmt, forward, texts[0]).out.splitlines()
     assert {*middle[:first]} <= {*zip(sources, outputs, strict=True)}
     outputs = translate(nmt, reverse, texts[1]).out.splitlines()
     assert {*middle[first:]} <= {*zip(outputs, targets, strict=True)}
-    assert len(middle) == first + backward
 
 
 def test_packed_text_makes_packed_pairs_and_may_be_a_tsv_file(
-    nmt: Run, skilled_run: Path, tmp_path: Path
+    nmt: Run, forward: Path, tmp_path: Path
 ) -> None:
-    forward = in_languages(skilled_run, tmp_path / "forward.safetensors", "en", "de")
+    """What does not align is refused, and nothing is written if no translation is good."""
     text = tmp_path / "pairs.en-de.tsv.gz"
     text.write_bytes(gzip.compress(b"sun moon\tMOON SUN\tmore\nno tab\nstar\t\n"))
     report = augment(nmt, "diversification", text, "--model", forward, "-o", tmp_path / "new")
     assert (report["lines"], report["given"]) == (3, 1)
     assert gzip.decompress((tmp_path / "new.de.gz").read_bytes()).startswith(b"MOON SUN\n")
     assert {row[0] for row in rejected(tmp_path / "new") if row[2] == "unreadable"} == {"2"}
-
-
-def test_a_text_that_does_not_align_is_refused_before_it_is_translated(
-    nmt: Run, skilled_run: Path, tmp_path: Path
-) -> None:
     (tmp_path / "a").write_text("sun\nmoon\n")
     (tmp_path / "b").write_text("SUN\n")
-    texts = tmp_path / "a", tmp_path / "b"
-    result = nmt("augment", "diversification", *texts, "--model", skilled_run, "-o", tmp_path / "c")
-    assert result.code == 1
-    assert "a has 2 lines but" in result.err
-    assert leftovers(tmp_path) == []
-
-
-def test_if_no_translation_is_good_nothing_is_written(
-    nmt: Run, reverse: Path, tmp_path: Path
-) -> None:
-    text = tmp_path / "blank.de"
-    text.write_text("\n \n")
-    result = nmt("augment", "back-translation", text, "--model", reverse, "-o", f"{tmp_path}/new/")
+    (tmp_path / "blank.en").write_text("\n \n")
+    out = ["--model", forward, "-o", f"{tmp_path}/no/"]
+    result = nmt("augment", "diversification", tmp_path / "a", tmp_path / "b", *out)
+    assert (result.code, "a has 2 lines but" in result.err) == (1, True)
+    result = nmt("augment", "self-training", tmp_path / "blank.en", *out)
     assert result.code == 1
     assert result.err.endswith("most are left out for empty: lines with an empty side\n")
-    assert [*(tmp_path / "new").iterdir()] == []
-
-
-def test_a_model_of_the_wrong_direction_is_refused(
-    nmt: Run, skilled_run: Path, reverse: Path, mono: Path, tmp_path: Path
-) -> None:
-    forward = in_languages(skilled_run, tmp_path / "forward.safetensors", "en", "de")
-    wrong = nmt("augment", "back-translation", mono, "--model", forward, "-o", tmp_path / "out")
-    assert wrong.code == 2
-    assert "mono.de is de by its name, so back-translation needs a model that reads de" in wrong.err
-    both = ("--model", reverse, "--model", forward)
-    mixed = nmt("augment", "self-training", mono, *both, "-o", tmp_path / "out")
-    assert mixed.code == 2
-    assert "one makes pairs de to en, the other en to de" in mixed.err
-    french = mono.rename(tmp_path / "mono.fr")
-    odd = nmt("augment", "back-translation", french, "--model", reverse, "-o", tmp_path / "out")
-    assert odd.code == 0
-    assert "mono.fr is fr by its name, but the model reads de" in odd.err
+    assert [*(tmp_path / "no").iterdir()] == []
 
 
 def test_the_recipe_trains_as_it_is_with_the_tag(
@@ -148,8 +147,8 @@ def test_the_recipe_trains_as_it_is_with_the_tag(
         *("--recipe", tiny, "--write-recipe", new),
     )
     assert made["tag"] == "<BT>"
-    dev = {line.casefold() for name in ("src", "tgt") for line in read_lines(f"dev.{name}")}
-    assert dev.isdisjoint(line.casefold() for line in read_lines("bt/de"))
+    dev = {*f"{Path('dev.src').read_text()}{Path('dev.tgt').read_text()}".casefold().splitlines()}
+    assert dev.isdisjoint(Path("bt/de").read_text().casefold().splitlines())
     assert made["removed"]["held_out"] > 0
     base, recipe = load_recipe(str(tiny)), load_recipe(str(new))
     assert recipe.data.train[:-1] == base.data.train
@@ -166,30 +165,30 @@ def test_the_recipe_trains_as_it_is_with_the_tag(
 
 
 def test_diversified_text_takes_the_place_of_the_text(
-    nmt: Run, tiny: Path, skilled_run: Path, tmp_path: Path
+    nmt: Run, tiny: Path, forward: Path, tmp_path: Path
 ) -> None:
-    forward = in_languages(skilled_run, tmp_path / "forward.safetensors", "en", "de")
-    texts = [tmp_path / "train.src", tmp_path / "train.tgt"]
-    options = ("--model", forward, "-o", tmp_path / "more", "--recipe", tiny)
-    new = tmp_path / "new.toml"
+    """Lines of the dev set, and of every reference of a test set, are left out."""
     dev = Path("dev.src").read_text("utf-8").splitlines()
-    with texts[0].open("a", encoding="utf-8") as source, texts[1].open("a") as target:
-        source.write(f"{dev[0].upper()}!\nsun nobody\n")
-        target.write("SUN SUN SUN\nNEVER SEEN\n")
-    Path("second.tgt").write_text("never, seen\n")
-    recipe, old = tiny.read_text(), "test.tiny ="
-    more = 'test.one = { source = "one.src", target = "one.tgt", references = ["second.tgt"] }'
-    tiny.write_text(recipe.replace(old, f"{more}\n{old}"))
-    Path("one.src").write_text("hail\n")
-    Path("one.tgt").write_text("HAIL\n")
-    augment(nmt, "diversification", *texts, *options, "--write-recipe", new)
+    for name, more in (
+        ("train.src", f"{dev[0].upper()}!\nsun nobody\n"),
+        ("train.tgt", "SUN SUN SUN\nNEVER SEEN\n"),
+        ("second.tgt", "never, seen\n"),
+        ("one.src", "hail\n"),
+        ("one.tgt", "HAIL\n"),
+    ):
+        with Path(name).open("a") as stream:
+            stream.write(more)
+    one = 'test.one = { source = "one.src", target = "one.tgt", references = ["second.tgt"] }'
+    tiny.write_text(tiny.read_text().replace("test.tiny =", f"{one}\ntest.tiny ="))
+    options = ["--model", forward, "-o", tmp_path / "more", "--recipe", tiny]
+    new = tmp_path / "new.toml"
+    augment(nmt, "diversification", "train.src", "train.tgt", *options, "--write-recipe", new)
     (corpus,) = load_recipe(str(new)).data.train
     assert (corpus.names, corpus.tag) == (("more.en", "more.de"), "")
-    lines = len(texts[0].read_text("utf-8").splitlines())
     given = {int(row[0]): row[2] for row in rejected(tmp_path / "more") if row[1] == "0"}
-    assert given[lines - 1] == given[lines] == "held_out"
+    assert given[121] == given[122] == "held_out"
     held_out = {line.casefold() for line in dev}
-    assert held_out.isdisjoint(line.casefold() for line in read_lines("more.en"))
+    assert held_out.isdisjoint(Path("more.en").read_text("utf-8").casefold().splitlines())
 
 
 def test_a_text_that_changes_meanwhile_makes_no_pairs(
@@ -207,11 +206,12 @@ def test_a_text_that_changes_meanwhile_makes_no_pairs(
 
 
 def test_what_does_not_fit_is_one_sentence(
-    nmt: Run, tiny: Path, reverse: Path, mono: Path, tmp_path: Path
+    nmt: Run, tiny: Path, forward: Path, reverse: Path, mono: Path, tmp_path: Path
 ) -> None:
+    """A model of another language than the name of the text says is only noted."""
     out = ("-o", tmp_path / "out")
     model = ("--model", reverse)
-    back = ("back-translation", mono, *out)
+    back, train = ("back-translation", mono, *out), ("self-training", mono, *out)
     new = ("--write-recipe", tmp_path / "new.toml")
     (tmp_path / "taken.toml").write_text("not a recipe")
     (tmp_path / "held.toml").write_text(
@@ -220,34 +220,128 @@ def test_what_does_not_fit_is_one_sentence(
     for name in ("held.en", "held.de"):
         (tmp_path / name).write_text("mine\n")
     held = ("--recipe", tmp_path / "held.toml", *new, "--data-dir", tmp_path)
-    cases = {
-        (*back,): "name one with --model",
-        (*back, "--reverse-model", reverse): "name each with --model",
-        ("self-training", mono, mono, *model, *out): "takes one text",
-        ("diversification", mono, mono, *out): "no model is given",
-        (*back, *model, *model): "is named twice",
-        (*back, *model, "--recipe", tiny): "need each other",
-        (*back, *model, "--tag", "<X>"): "add --recipe and --write-recipe",
-        (*back, *model, "--seed", 2): "add --sample",
-        ("back-translation", mono, *model, *held, "-o", tmp_path / "held"): "held.en is an input",
-        ("back-translation", "-", *model, *out): "cannot be stdin",
-        ("back-translation", mono, *model, "-o", ""): "-o is empty",
-    }
-    for arguments, reason in cases.items():
+    recipe = (*back, *model, "--recipe", tiny)
+    for arguments, reason in (
+        (back, "name one with --model"),
+        ((*back, "--reverse-model", reverse), "name each with --model"),
+        ((*train, mono, *model), "takes one text"),
+        (("diversification", mono, mono, *out), "no model is given"),
+        ((*back, *model, *model), "is named twice"),
+        ((*back, *model, "--recipe", tiny), "need each other"),
+        ((*back, *model, "--tag", "<X>"), "add --recipe and --write-recipe"),
+        ((*back, *model, "--seed", 2), "add --sample"),
+        (("back-translation", mono, *model, *held, "-o", tmp_path / "held"), "held.en is an input"),
+        (("back-translation", "-", *model, *out), "cannot be stdin"),
+        (("back-translation", mono, *model, "-o", ""), "-o is empty"),
+        ((*back, "--model", forward), "so back-translation needs a model that reads de"),
+        ((*train, *model, "--model", forward), "one makes pairs de to en, the other en to de"),
+        ((*recipe, "--write-recipe", tmp_path / "taken.toml"), "taken.toml"),
+        ((*recipe, *new, "--tag", "BT"), "a tag is a name in angle brackets"),
+        ((*recipe, *new, "--set", "data.max_length=3"), "only [decode] settings"),
+        ((*train, *model, "--recipe", tiny, *new), "but the new pairs are de to en"),
+    ):
         result = nmt("augment", *arguments)
-        assert result.code == 2, arguments
-        assert reason in result.err
+        assert (result.code in (1, 2), reason in result.err) == (True, True), arguments
     assert (tmp_path / "held.en").read_text() == "mine\n"
-    recipes = {
-        ("--write-recipe", tmp_path / "taken.toml"): "taken.toml",
-        (*new, "--tag", "BT"): "a tag is a name in angle brackets",
-        (*new, "--set", "data.max_length=3"): "only [decode] settings",
-    }
-    for options, reason in recipes.items():
-        result = nmt("augment", *back, *model, "--recipe", tiny, *options)
-        assert result.code in (1, 2)
-        assert reason in result.err
-    swapped = nmt("augment", "self-training", mono, *model, *out, "--recipe", tiny, *new)
-    assert swapped.code == 2
-    assert "trains a model en to de, but the new pairs are de to en" in swapped.err
     assert leftovers(tmp_path) == []
+    french = mono.rename(tmp_path / "mono.fr")
+    result = nmt("augment", "back-translation", french, *model, *out)
+    assert "mono.fr is fr by its name, but the model reads de" in result.err
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+class KilledError(BaseException):
+    """Stands for SIGKILL."""
+
+
+def stop_after(
+    nmt: Run, patch: pytest.MonkeyPatch, chunks: int, arguments: tuple[object, ...]
+) -> None:
+    """Run the command until it has written so many chunks, but not the record of the last."""
+    save, left = Resumption.save, [chunks]
+
+    def stopping(self: Resumption, done: Any) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise KilledError
+        save(self, done)
+
+    with patch.context() as context:
+        context.setattr(Resumption, "save", stopping)
+        with pytest.raises(KilledError):
+            nmt("augment", *arguments)
+
+
+@pytest.mark.parametrize("options", [(), ("--sample", "--seed", 4)], ids=["beam", "sample"])
+def test_the_same_command_continues_to_the_same_bytes(
+    nmt: Run,
+    options: tuple[object, ...],
+    skilled_run: Path,
+    reverse: Path,
+    mono: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    second = in_languages(skilled_run, tmp_path / "second.safetensors", "de", "en")
+    job = ("back-translation", mono, "--model", reverse, "--model", second, *options)
+    for folder in ("whole", "stopped"):
+        (tmp_path / folder).mkdir()
+    augment(nmt, *job, "-o", tmp_path / "whole" / "out")
+    stopped = (*job, "-o", tmp_path / "stopped" / "out")
+    for chunks in (2, 1, 3):  # each start continues the one before; the last is in the second pass
+        stop_after(nmt, monkeypatch, chunks, stopped)
+        assert {*leftovers(tmp_path / "stopped")} == {
+            "out.translations.jsonl.partial",
+            "out.translations.jsonl.partial.json",
+        }
+    augment(nmt, *stopped)
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
+
+
+def test_a_killed_command_is_continued(nmt: Run, reverse: Path, big: Path, tmp_path: Path) -> None:
+    big.write_text("".join(big.read_text().splitlines(keepends=True)[:2000]))
+    job = ("back-translation", big, "--model", reverse, "--beam-size", 1)
+    killed = [*map(str, (*job, "-o", f"{tmp_path}/killed/"))]
+    record = tmp_path / "killed" / "translations.jsonl.partial.json"
+    with subprocess.Popen(
+        [sys.executable, "-m", "nmt", "augment", *killed],
+        stderr=subprocess.DEVNULL,
+        env=environment(1),
+    ) as process:
+        wait_until(
+            lambda: record.exists() and parse_object(record.read_text(), "it")["lines"], process
+        )
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    augment(nmt, *killed)
+    augment(nmt, *job, "-o", f"{tmp_path}/whole/")
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+def test_another_model_text_or_setting_is_not_continued(
+    nmt: Run,
+    reverse: Path,
+    skilled_run: Path,
+    mono: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prefix = ("-o", tmp_path / "out")
+    job = ("back-translation", mono, "--model", reverse, *prefix)
+    stop_after(nmt, monkeypatch, 2, job)
+    other = in_languages(skilled_run, tmp_path / "other.safetensors", "de", "fr")
+    before = mono.read_bytes()
+    for arguments, text, reason in (
+        ((*job, "--beam-size", 2), before, "another model or other options"),
+        (("back-translation", mono, "--model", other, *prefix), before, "another model or other"),
+        (job, before.replace(b"sun", b"moon", 1), "no longer those of the source"),
+    ):
+        mono.write_bytes(text)
+        result = nmt("augment", *arguments)
+        assert (result.code, reason in result.err.splitlines()[-1]) == (2, True)
+        assert "are kept in" not in result.err  # the same command would not continue
+    mono.write_bytes(before)
+    augment(nmt, *job, "--batch-tokens", 600)

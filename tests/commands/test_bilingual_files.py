@@ -33,41 +33,33 @@ def weights(run: str, folder: Path = Path()) -> bytes:
     return content[8 + size :]
 
 
-def test_a_training_from_a_memory_equals_one_from_text(nmt: Run, tmp_path: Path) -> None:
+def test_a_memory_trains_as_its_text_does(nmt: Run, tmp_path: Path) -> None:
+    """As an argument and in a recipe; another direction of the file is another corpus."""
     path = memory(tmp_path, PAIRS)
-    result = train(nmt, path, updates=3)
+    result = train(nmt, path)
     assert result.code == 0, result.err
     assert result.err.startswith(f"checked {path}: 60 pairs, 0 errors, 0 warnings, 0 notes\n")
     data = load_recipe("memory_en_de.toml").data
     assert (data.source_language, data.target_language) == ("en", "de")
-    assert train(nmt, *write(tmp_path, PAIRS), updates=3).code == 0
+    assert train(nmt, *write(tmp_path, PAIRS)).code == 0
     assert weights("runs/memory_en_de") == weights("runs/c_en_de")
-
-
-def test_a_recipe_names_a_memory(nmt: Run, tmp_path: Path) -> None:
-    memory(tmp_path, PAIRS)
-    write(tmp_path, PAIRS)
+    chosen = [*SETTINGS, "--data-dir", tmp_path]
     for name, files in (
         ("one", 'file = "memory.tmx"'),
         ("two", 'source = "c.en", target = "c.de"'),
     ):
         text = f"[data]\ntrain = [{{ {files} }}]\ndev = [{{ {files} }}]\ntest.a = {{ {files} }}\n"
         Path(f"{name}.toml").write_text(text)
-        chosen = [*SETTINGS, "--data-dir", tmp_path]
-        assert nmt("prepare", f"{name}.toml", *chosen).code == 0
-        assert "60 pairs" in nmt("check", f"{name}.toml", "--data-dir", tmp_path).out
-        assert nmt("train", f"{name}.toml", *chosen, "--max-updates", 3).code == 0
+        assert nmt("train", f"{name}.toml", *chosen, "--max-updates", 1).code == 0
     assert weights("runs/one") == weights("runs/two")
-    scores = [nmt("evaluate", "--model", f"runs/{name}").out for name in ("one", "two")]
-    assert scores[0] == scores[1]
-    assert "BLEU" in scores[0]
-    # Another direction of the same file is another corpus.
+    assert "60 pairs" in nmt("check", "one.toml", "--data-dir", tmp_path).out
+    one, two = (nmt("evaluate", "--model", f"runs/{name}").out for name in ("one", "two"))
+    assert one == two
+    assert "BLEU" in one
     turned = ["--set", "data.source_language=de", "--set", "data.target_language=en"]
-    shards = []
-    for languages in ([], turned):
-        assert nmt("prepare", "one.toml", "--run", "turned", *chosen, *languages).code == 0
-        shards += [path.read_bytes() for path in Path("turned").rglob("train-0.ids")]
-    assert len({*shards}) == 2
+    assert nmt("prepare", "one.toml", "--run", "turned", *chosen, *turned).code == 0
+    shards = {next(Path(run).rglob("train-0.ids")).read_bytes() for run in ("runs/one", "turned")}
+    assert len(shards) == 2
 
 
 def test_check_clean_and_split_read_a_memory(nmt: Run, tmp_path: Path) -> None:
@@ -81,7 +73,7 @@ def test_check_clean_and_split_read_a_memory(nmt: Run, tmp_path: Path) -> None:
     texts = [Path(f"clean.{code}").read_text().splitlines() for code in ("en", "de")]
     assert [*zip(*texts, strict=True)] == PAIRS
     assert nmt("split", path, "-o", "parts/", "--dev", 5, "--test", 5).code == 0
-    assert {"train.en", "dev.de"} <= {each.name for each in Path("parts").iterdir()}
+    assert {"train.en", "dev.de"} <= {path.name for path in Path("parts").iterdir()}
 
 
 def test_languages_of_several_are_chosen(
@@ -106,13 +98,21 @@ def test_languages_of_several_are_chosen(
     assert load_recipe("mine.toml").data.source_language == "de"
 
 
-def test_a_bilingual_file_is_given_alone(nmt: Run, tmp_path: Path) -> None:
+def test_what_is_no_pair_of_languages_is_refused(nmt: Run, tmp_path: Path) -> None:
     path = memory(tmp_path, PAIRS)
     write(tmp_path, PAIRS)
     for arguments in (["train"], ["check"], ["split", "-o", "x/"]):
         result = nmt(*arguments, path, tmp_path / "c.de")
         assert (result.code, result.err.count("\n")) == (2, 1)
         assert "has both sides of its pairs, so it is given alone" in result.err
+    model = ("--model", "m", "--reverse-model", "m")
+    result = nmt("augment", "diversification", path, *model, "-o", "x/")
+    assert result.code == 2
+    assert f"`nmt clean {path} -o PREFIX` makes two text files of it" in result.err
+    path.write_text('<tmx><tu><tuv xml:lang="en"><seg>a</seg></tuv></tu></tmx>')
+    result = nmt("train", path)
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "states one language, en, and pairs need two; name the other" in result.err
 
 
 def test_a_broken_unit_is_an_error_that_cleaning_leaves_out(nmt: Run, tmp_path: Path) -> None:
@@ -128,39 +128,14 @@ def test_a_broken_unit_is_an_error_that_cleaning_leaves_out(nmt: Run, tmp_path: 
     assert len(Path("clean.en").read_text().splitlines()) == 60
 
 
-def test_a_file_without_two_languages_is_refused(nmt: Run, tmp_path: Path) -> None:
-    path = tmp_path / "a.tmx"
-    path.write_text('<tmx><tu><tuv xml:lang="en"><seg>a</seg></tuv></tu></tmx>')
-    result = nmt("train", path)
-    assert (result.code, result.err.count("\n")) == (2, 1)
-    assert "states one language, en, and pairs need two; name the other" in result.err
-
-
-def test_a_catalogue_and_xliff(nmt: Run, tmp_path: Path) -> None:
+def test_a_catalogue(nmt: Run, tmp_path: Path) -> None:
     messages = "".join(f'msgid "{source}"\nmsgstr "{target}"\n\n' for source, target in PAIRS)
     (tmp_path / "de.po").write_text(messages, encoding="utf-8")
     assert nmt("clean", tmp_path / "de.po", "-o", "po/").code == 0
-    units = "".join(
-        f"<trans-unit><source>{source}</source><target>{target}</target></trans-unit>"
-        for source, target in PAIRS
-    )
-    head = '<xliff version="1.2"><file source-language="en" target-language="de"><body>'
-    (tmp_path / "a.xlf").write_text(f"{head}{units}</body></file></xliff>", encoding="utf-8")
-    assert nmt("clean", tmp_path / "a.xlf", "-o", "xlf/").code == 0
     assert nmt("clean", *write(tmp_path, PAIRS), "-o", "text/").code == 0
     for code in ("en", "de"):
-        texts = {Path(f"{kind}/{code}").read_text() for kind in ("po", "xlf", "text")}
-        assert len(texts) == 1
-    broken = messages.replace('msgstr "', "msgstr ", 1)
-    (tmp_path / "de.po").write_text(broken, encoding="utf-8")
+        assert Path(f"po/{code}").read_text() == Path(f"text/{code}").read_text()
+    (tmp_path / "de.po").write_text(messages.replace('msgstr "', "msgstr ", 1), encoding="utf-8")
     result = nmt("train", tmp_path / "de.po")
     assert (result.code, result.err.count("\n")) == (1, 1)
     assert "de.po, line 2: " in result.err
-
-
-def test_a_command_that_reads_no_memory_says_which_one_does(nmt: Run, tmp_path: Path) -> None:
-    path = memory(tmp_path, PAIRS)
-    model = ("--model", "m", "--reverse-model", "m")
-    result = nmt("augment", "diversification", path, *model, "-o", "x/")
-    assert result.code == 2
-    assert f"`nmt clean {path} -o PREFIX` makes two text files of it" in result.err

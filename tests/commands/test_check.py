@@ -1,30 +1,39 @@
-"""`nmt check`: what is wrong with a corpus, on a terminal and as JSON."""
+"""`nmt check`: what is wrong with a corpus, and with --advise settings for it and the time."""
 
 import json
+import os
 import random
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nmt.corpora import examine as examined
-from nmt.text import encode
+from nmt.corpora import trial
+from nmt.corpora.report import Forecast
+from nmt.errors import NmtError
+from nmt.recipe.files import load_recipe, write_recipe
+from nmt.recipe.settings import get_setting, with_settings
+from tests.commands.conftest import paths_in
 from tests.conftest import Run
 from tests.corpora.corpora import Pairs, corpus, write
 
 CLEAN = corpus(400)
+QUICK = ["--limit", "language_sample=0"]
 
 
 def check(nmt: Run, *arguments: object, code: int = 0) -> dict[str, Any]:
-    result = nmt("check", *arguments, "--json", "--limit", "language_sample=0")
+    result = nmt("check", *arguments, "--json", *QUICK)
     assert result.code == code, result.err
     report: dict[str, Any] = json.loads(result.out)
     return report
 
 
 def findings(report: dict[str, Any], text: int = 0) -> dict[str, dict[str, Any]]:
-    return {each["kind"]: each for each in report["texts"][text]["findings"]}
+    return {finding["kind"]: finding for finding in report["texts"][text]["findings"]}
 
 
 def with_faults(pairs: Pairs) -> Pairs:
@@ -34,6 +43,15 @@ def with_faults(pairs: Pairs) -> Pairs:
     damaged[30] = (pairs[30][0], f"{pairs[30][1][:-9]}\u200bschÃ¶n\x07")
     damaged[40] = damaged[5]
     return damaged
+
+
+def page_data(page: str) -> dict[str, Any]:
+    """Return the report that is in a page."""
+    text = Path(page).read_text(encoding="utf-8")
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text)
+    assert found
+    data: dict[str, Any] = json.loads(found[1])
+    return data
 
 
 def test_a_clean_corpus_has_no_findings(nmt: Run, tmp_path: Path) -> None:
@@ -46,49 +64,36 @@ def test_a_clean_corpus_has_no_findings(nmt: Run, tmp_path: Path) -> None:
 
 
 def test_faults_have_counts_lines_and_fixes(nmt: Run, tmp_path: Path) -> None:
-    found = findings(check(nmt, *write(tmp_path, with_faults(CLEAN))))
-    lines = {kind: [each["line"] for each in f["examples"]] for kind, f in found.items()}
-    assert lines == {
-        "empty": [11],
-        "copied": [21],
-        "invisible": [31],
-        "mojibake": [31],
-        "control": [31],
-        "duplicates": [41],
-    }
-    assert {(each["count"], each["of"]) for each in found.values()} == {(1, 400), (1, 399)}
-    assert all(each["fix"] and each["title"] for each in found.values())
-    assert found["duplicates"]["examples"][0]["detail"] == "as in line 6"
-    assert found["duplicates"]["examples"][0]["source"] == CLEAN[5][0]
-
-
-def test_the_table_shows_the_same_and_hides_nothing(nmt: Run, tmp_path: Path) -> None:
-    result = nmt("check", *write(tmp_path, with_faults(CLEAN)), "--limit", "language_sample=0")
-    assert result.code == 0
-    for word in ("400 pairs", "line 31", "U+200B", r"\u200b", r"\x07", "fix: ", "5 warnings"):
-        assert word in result.out
-    assert not {"\u200b", "\x07"} & {*result.out}
-
-
-def test_the_page_holds_the_report_and_no_markup_of_the_text(nmt: Run, tmp_path: Path) -> None:
+    """In the report, on a terminal and in a page, whose text has no markup of the corpus."""
     pairs = with_faults(CLEAN)
     pairs[20] = ("</script><b>bold</b> \u202e", "</script><b>bold</b> \u202e")
     files = write(tmp_path, pairs)
-    page = tmp_path / "check.html"
-    report = check(nmt, *files, "--html", page)
-    text = page.read_text(encoding="utf-8")
+    found = findings(check(nmt, *files, "--html", "page.html"))
+    lines = {kind: [example["line"] for example in f["examples"]] for kind, f in found.items()}
+    expected = {"empty": [11], "copied": [21], "invisible": [21, 31], "mojibake": [31]}
+    expected |= {"control": [31], "duplicates": [41]}
+    assert expected.items() <= lines.items()
+    assert {(finding["count"], finding["of"]) for finding in found.values()} <= {
+        (1, 400),
+        (1, 399),
+        (2, 400),
+    }
+    assert all(finding["fix"] and finding["title"] for finding in found.values())
+    assert found["duplicates"]["examples"][0]["detail"] == "as in line 6"
+    assert found["duplicates"]["examples"][0]["source"] == CLEAN[5][0]
+    table = nmt("check", *files, *QUICK)
+    assert table.code == 0
+    for word in ("400 pairs", "line 31", "U+200B", r"\u200b", r"\x07", "fix: ", " warnings"):
+        assert word in table.out
+    text = Path("page.html").read_text(encoding="utf-8")
+    assert not {"\u202e", "\u200b", "\x07"} & {*table.out, *text}
     assert "<b>bold" not in text
-    assert not {"\u202e", "\u200b", "\x07"} & {*text}
     assert "c.en and c.de" in text
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text)
-    assert found
-    data = json.loads(found[1])
-    kinds = [each["kind"] for each in report["texts"][0]["findings"]]
-    assert [each["kind"] for each in data["texts"][0]["findings"]] == kinds
-    check(nmt, *files, "--html", page)  # its own page is replaced
+    kinds = [finding["kind"] for finding in page_data("page.html")["texts"][0]["findings"]]
+    assert kinds == [*found]
+    check(nmt, *files, "--html", "page.html")  # its own page is replaced
     result = nmt("check", *files, "--html", files[0])
-    assert (result.code, result.out) == (2, "")
-    assert "is an input of this command" in result.err
+    assert (result.code, result.out, "is an input" in result.err) == (2, "", True)
 
 
 def test_errors_exit_with_1(nmt: Run, tmp_path: Path) -> None:
@@ -98,7 +103,7 @@ def test_errors_exit_with_1(nmt: Run, tmp_path: Path) -> None:
     del lines[300]
     target.write_bytes(b"\n".join(lines))
     found = findings(check(nmt, source, target, code=1))
-    assert {kind for kind, each in found.items() if each["severity"] == "error"} == {
+    assert {kind for kind, finding in found.items() if finding["severity"] == "error"} == {
         "encoding",
         "line_counts",
         "slip",
@@ -109,64 +114,35 @@ def test_errors_exit_with_1(nmt: Run, tmp_path: Path) -> None:
     assert found["line_counts"]["count"] == 1
 
 
-def test_a_file_in_another_encoding_is_reported_from_its_first_line_on(
-    nmt: Run, tmp_path: Path
-) -> None:
-    source, target = write(tmp_path, [(first, f"\u00e4 {second}") for first, second in CLEAN])
-    target.write_bytes(target.read_text(encoding="utf-8").encode("cp1252"))
-    found = findings(check(nmt, source, target, code=1))["encoding"]
-    assert (found["count"], found["of"]) == (400, 400)
-    assert [each["line"] for each in found["examples"]] == [1, 2, 3]
-    assert "iconv" in found["fix"]
-
-
 def test_a_text_that_is_useless_as_a_whole_is_an_error(nmt: Run, tmp_path: Path) -> None:
     sources = random.Random(1).sample([source for source, _ in CLEAN], len(CLEAN))
     useless: dict[str, Pairs] = {
         "unrelated": [(source, pair[1]) for source, pair in zip(sources, CLEAN, strict=True)],
         "duplicates": CLEAN[:2] * 200,
+        "no_pairs": [],
     }
     for kind, pairs in useless.items():
         found = findings(check(nmt, *write(tmp_path, pairs), code=1))
-        assert [name for name, each in found.items() if each["severity"] == "error"] == [kind]
-    assert found["duplicates"]["count"] == 398
+        assert [name for name, finding in found.items() if finding["severity"] == "error"] == [kind]
+    source, target = write(tmp_path, [(first, f"\u00e4 {second}") for first, second in CLEAN])
+    target.write_bytes(target.read_text(encoding="utf-8").encode("cp1252"))
+    encoding = findings(check(nmt, source, target, code=1))["encoding"]
+    assert (encoding["count"], encoding["of"]) == (400, 400)
+    assert [example["line"] for example in encoding["examples"]] == [1, 2, 3]
+    assert "iconv" in encoding["fix"]
 
 
 def test_one_very_long_line_hides_no_other_fault(nmt: Run, tmp_path: Path) -> None:
+    """Composed and decomposed accents are near duplicates."""
     pairs = [(s, t[: len(t) // 4]) if n % 20 == 0 else (s, t) for n, (s, t) in enumerate(CLEAN)]
     before = findings(check(nmt, *write(tmp_path, pairs)))["length_ratio"]
     pairs[7] = (pairs[7][0], "y " * 100_000)
-    after = findings(check(nmt, *write(tmp_path, pairs)))
-    assert after["length_ratio"]["count"] == before["count"] + 1 > 5
-    assert set(after) == {"length_ratio", "too_long"}
-
-
-def test_composed_and_decomposed_accents_are_near_duplicates(nmt: Run, tmp_path: Path) -> None:
-    pairs = [(source, f"{target} \u00fcber") for source, target in CLEAN]
-    again = [(source, target.replace("\u00fc", "u\u0308")) for source, target in pairs[:20]]
-    found = findings(check(nmt, *write(tmp_path, [*pairs, *again])))
-    assert found["near_duplicates"]["count"] == 20
-
-
-def test_a_tsv_file_may_lack_tabs(nmt: Run, tmp_path: Path) -> None:
-    path = tmp_path / "pairs.tsv"
-    rows = ["\t".join(pair) for pair in CLEAN]
-    rows[2] = "no tab"
-    rows[4] += "\tmore"
-    path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
-    report = check(nmt, path, code=1)
-    found = findings(report)
-    assert [*found] == ["no_tab"]
-    assert [each["line"] for each in found["no_tab"]["examples"]] == [3]
-
-
-@pytest.mark.parametrize("content", ["", "\n\n"], ids=["no-lines", "blank"])
-def test_a_text_without_pairs_is_an_error(nmt: Run, tmp_path: Path, content: str) -> None:
-    for name in ("a.en", "a.de"):
-        (tmp_path / name).write_text(content)
-    assert "no_pairs" in findings(check(nmt, tmp_path / "a.en", tmp_path / "a.de", code=1))
-    table = nmt("check", tmp_path / "a.en", tmp_path / "a.de").out
-    assert "no pair with text on both sides: 1 (100 % of 1)" in table
+    accents = [(source, f"{target} \u00fcber") for source, target in corpus(20, seed=9)]
+    accents += [(source, target.replace("\u00fc", "u\u0308")) for source, target in accents]
+    after = findings(check(nmt, *write(tmp_path, [*pairs, *accents])))
+    assert after["length_ratio"]["count"] > before["count"] > 4
+    assert after["near_duplicates"]["count"] == 20
+    assert {"length_ratio", "too_long"} <= set(after)
 
 
 def test_a_recipe_is_checked_with_its_sets(nmt: Run, tmp_path: Path) -> None:
@@ -180,25 +156,12 @@ def test_a_recipe_is_checked_with_its_sets(nmt: Run, tmp_path: Path) -> None:
         'test.held = {source = "dev.en", target = "dev.de"}\n'
     )
     report = check(nmt, recipe, "--data-dir", tmp_path)
-    assert [each["name"] for each in report["texts"]] == ["train", "dev", "test held"]
+    assert [text["name"] for text in report["texts"]] == ["train", "dev", "test held"]
     for text in (1, 2):
         found = findings(report, text)
         assert found["overlap"]["examples"][0]["detail"] == "its source is in line 4 of train"
-        assert [each["line"] for each in found["near_overlap"]["examples"]] == [22]
-    assert "`nmt prepare` with this recipe" in " ".join(each["why"] for each in report["skipped"])
-
-
-def test_given_sets_are_compared_with_files(nmt: Run, tmp_path: Path) -> None:
-    files = write(tmp_path, CLEAN, "train")
-    dev = write(tmp_path, [*CLEAN[:3], *corpus(20, seed=5)], "dev")
-    test = write(tmp_path, corpus(20, seed=6), "test")
-    report = check(nmt, *files, "--dev", *dev, "--test", *test)
-    assert [each["name"] for each in report["texts"]] == ["text", "dev", "test"]
-    assert findings(report, 1)["overlap"]["count"] == 3
-    assert "overlap" not in findings(report, 2)
-    tokens = [each["coverage"]["learned_tokens"] for each in report["texts"]]
-    assert tokens[0] > 100
-    assert {*tokens} == {tokens[0]}
+        assert [example["line"] for example in found["near_overlap"]["examples"]] == [22]
+    assert "`nmt prepare` with this recipe" in " ".join(part["why"] for part in report["skipped"])
 
 
 def test_the_vocabulary_of_a_run_is_looked_at(nmt: Run, tmp_path: Path) -> None:
@@ -217,42 +180,197 @@ def test_the_vocabulary_of_a_run_is_looked_at(nmt: Run, tmp_path: Path) -> None:
     assert found["examples"][0]["detail"] == "\u00fc in the source"
 
 
-def test_processes_find_what_one_finds(
-    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+MEASURED = Forecast(
+    seconds=5400.0,
+    seconds_per_update=0.5,
+    measured_updates=40,
+    updates=10_000,
+    seconds_per_validation=20.0,
+    validations=20,
+    processor_share=1.0,
+    precision="bf16",
+    device="CPU, 2 threads",
+)
+
+
+class Trials:
+    """Stand in for trials: record the recipes, return a forecast or raise an error."""
+
+    def __init__(self) -> None:
+        self.recipes: list[Any] = []
+        self.result: Forecast | NmtError = MEASURED
+
+    def __call__(self, recipe: Any, text: Any, device: Any) -> Forecast:
+        assert text.pairs
+        assert text.dev
+        self.recipes.append(recipe)
+        if isinstance(self.result, NmtError):
+            raise self.result
+        return self.result
+
+
+@pytest.fixture
+def forecast(monkeypatch: pytest.MonkeyPatch) -> Trials:
+    """Put recorded trials in place of trainings."""
+    trials = Trials()
+    monkeypatch.setattr(trial, "forecast", trials)
+    return trials
+
+
+def test_advice_has_settings_reasons_and_the_time(
+    nmt: Run, tmp_path: Path, forecast: Trials
 ) -> None:
-    monkeypatch.setattr(encode, "CHUNK_PAIRS", 300)
-    pairs = with_faults(corpus(900))
-    pairs[850] = ("", "x")
-    files = write(tmp_path, pairs)
-    alone = check(nmt, *files)
-    monkeypatch.setattr(examined, "CHUNKS_ALONE", 0)
-    assert check(nmt, *files) == alone
-    assert findings(alone)["empty"]["examples"][1]["line"] == 851
+    """In the report, on a terminal and in a page."""
+    files = write(tmp_path, CLEAN)
+    advice = check(nmt, *files, "--advise")["advice"]
+    topics = {topic["topic"]: topic for topic in advice["advised"]}
+    assert [*topics] == ["vocabulary", "model", "dropout", "batch", "warm-up", "updates", "time"]
+    assert all(topic["advice"] and topic["reason"] for topic in advice["advised"])
+    assert advice["pairs"] == 400
+    assert topics["dropout"]["settings"] == {"model.dropout": 0.3}
+    assert "400 pairs" in topics["model"]["reason"]
+    assert topics["time"]["advice"] == "at most about 1.5 hours"
+    assert "10,000 updates of 0.5 s" in topics["time"]["reason"]
+    assert advice["forecast"]["seconds"] == 5400
+    assert advice["differences"] == []
+    assert "400 pairs are too few to learn to translate" in advice["notes"][0]
+    (tried,) = forecast.recipes  # with these settings
+    for topic in advice["advised"]:
+        for name, value in topic["settings"].items():
+            assert get_setting(tried, name) == value
+    assert (tried.data.source_language, tried.data.target_language) == ("en", "de")
+    plain = nmt("check", *files, *QUICK).out
+    assert plain.splitlines()[-1].startswith("--advise suggests settings")
+    assert "advice:" not in plain
+    table = nmt("check", *files, *QUICK, "--advise", "--html", "page.html").out
+    assert "time        at most about 1.5 hours" in table
+    assert "--advise" not in table
+    assert len(page_data("page.html")["advice"]["advised"]) == 7
+
+
+def test_a_trial_may_be_disturbed_fail_or_be_impossible(
+    nmt: Run, tmp_path: Path, forecast: Trials
+) -> None:
+    files = write(tmp_path, CLEAN)
+    forecast.result = replace(MEASURED, processor_share=0.5)
+    last = check(nmt, *files, "--advise")["advice"]["advised"][-1]
+    assert "other programs took 50 % of the processor" in last["reason"]
+    assert "about 45 minutes" in last["reason"]
+    forecast.result = NmtError("too little memory for a batch")
+    advice = check(nmt, *files, "--advise")["advice"]
+    assert advice["forecast"] is None
+    assert advice["advised"][-1]["advice"] == "not measured"
+    assert advice["advised"][-1]["reason"] == "too little memory for a batch"
+    report = check(nmt, *write(tmp_path, CLEAN[:2]), "--advise")
+    assert report["advice"] is None
+    assert report["skipped"][-1]["what"] == "advice"
+    assert "too few" in report["skipped"][-1]["why"]
+
+
+@pytest.mark.usefixtures("forecast")
+def test_the_recipe_is_that_of_init_with_the_time(nmt: Run, tmp_path: Path) -> None:
+    """Given sets are those of the recipe and left out of the facts."""
+    files = write(tmp_path, CLEAN)
+    result = nmt("check", *files, "--write-recipe", "mine.toml", *QUICK)
+    assert result.code == 0, result.err
+    assert "nmt train mine.toml" in result.err
+    written = Path("mine.toml").read_text(encoding="utf-8")
+    sets = {path.name: path.read_text() for path in Path("data/mine").iterdir()}
+    assert len(sets) == 7  # with their origin
+    Path("mine.toml").unlink()
+    for path in Path("data/mine").iterdir():
+        path.unlink()
+    assert nmt("init", *files).code == 0
+    of_init = Path("mine.toml").read_text(encoding="utf-8").splitlines()
+    assert "# Training takes at most about 1.5 hours on" in written
+    assert [line for line in written.splitlines() if line in of_init] == of_init
+    assert {path.name: path.read_text() for path in Path("data/mine").iterdir()} == sets
+    assert max(map(len, written.splitlines())) <= 100
+    dev = write(tmp_path, CLEAN[:30], "dev")
+    options = ["--dev", *dev, "--write-recipe", "other.toml"]
+    assert check(nmt, *files, *options, code=1)["advice"]["pairs"] == 370  # they overlap
+    assert load_recipe("other.toml").data.dev[0].source == str(dev[0])
+    assert len(Path("data/other/train.en").read_text().splitlines()) < 370  # less the test set
+
+
+@contextmanager
+def piped(content: bytes) -> Iterator[None]:
+    """Make stdin a pipe that gives some content once."""
+    before = os.dup(0)
+    reading, writing = os.pipe()
+    os.write(writing, content)
+    os.close(writing)
+    os.dup2(reading, 0)
+    os.close(reading)
+    yield
+    os.dup2(before, 0)
+    os.close(before)
+
+
+def test_a_recipe_is_compared_with_the_advice(nmt: Run, tmp_path: Path, forecast: Trials) -> None:
+    assert nmt("init", *write(tmp_path, CLEAN)).code == 0
+    own = check(nmt, "mine.toml", "--advise")["advice"]
+    assert own["differences"] == []  # although some pairs are held out by now
+    recipe = with_settings(load_recipe("mine.toml"), {"model.dropout": 0.1, "train.seed": 5})
+    write_recipe(recipe, Path("theirs.toml"))
+    report = check(nmt, "theirs.toml", "--advise")
+    found = {difference["name"]: difference for difference in report["advice"]["differences"]}
+    assert found["model.dropout"] == {"name": "model.dropout", "recipe": 0.1, "advice": 0.3}
+    assert "train.seed" not in found
+    assert forecast.recipes[-1].data == recipe.data
+    result = nmt("check", "theirs.toml", "--advise", *QUICK)
+    assert "differs: the recipe has model.dropout=0.1, not 0.3" in result.out
+    with piped(Path("theirs.toml").read_bytes()):
+        again = check(nmt, "-", "--advise")["advice"]
+    assert again["differences"] == report["advice"]["differences"]
+
+
+def test_a_corpus_with_errors_gets_no_recipe(nmt: Run, tmp_path: Path) -> None:
+    """Lines that can be removed get the command."""
+    source, target = write(tmp_path, CLEAN)
+    whole = target.read_bytes()
+    target.write_bytes(whole[: whole.rindex(b"\n", 0, -1) + 1])
+    given = [source, target, "--write-recipe", "mine.toml", *QUICK]
+    result = nmt("check", *given)
+    assert result.code == 1
+    assert "mine.toml is not written, because the corpus has errors" in result.err
+    assert "; correct the files as the report says, and repeat the command" in result.err
+    assert "advice:" not in result.out
+    assert paths_in(tmp_path) == ["c.de", "c.en"]
+    target.write_bytes(whole.replace(b"\n", b"\xff\n", 1))
+    result = nmt("check", *given)
+    assert f"leave these lines out: `nmt clean {source} {target} -o clean" in result.err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "message"),
+    ("code", "arguments", "message"),
     [
-        (["absent.en", "absent.de"], 1, "absent.en does not exist"),
-        (["a", "b", "c"], 2, "3 names were given"),
-        (["pokcet"], 2, "pocket"),
-        (["pocket", "--limit", "max_deviaton=2"], 2, "max_deviation"),
-        (["pocket", "--limit", "max_deviation"], 2, "NAME=VALUE"),
-        (["pocket", "--dev", "a.en", "a.de"], 2, "leave out --dev"),
-        (["pocket", "--limit", "max_deviation=x"], 2, "not a number"),
-        (["pocket", "--limit", "max_deviation=0"], 2, "at least 1"),
-        (["pocket", "--limit", "least_letters=0"], 2, "it is for a filter of `nmt clean --also`"),
-        (["-", "b"], 2, "stdin"),
-        (["same.en", "same.en"], 2, "as source and as target"),
-        (["same.en", "."], 1, "is a folder"),
-        (["text.en.bz2", "text.de.bz2"], 1, "decompress it"),
-        (["pocket", "--limit", "sample_pairs=1.5"], 2, "not a whole number"),
+        (1, "absent.en absent.de", "absent.en does not exist"),
+        (1, "same.en .", "is a folder"),
+        (1, "text.en.bz2 text.de.bz2", "decompress it"),
+        (2, "a b c", "3 names were given"),
+        (2, "pokcet", "pocket"),
+        (2, "pocket --limit max_deviaton=2", "max_deviation"),
+        (2, "pocket --limit max_deviation", "NAME=VALUE"),
+        (2, "pocket --limit max_deviation=x", "not a number"),
+        (2, "pocket --limit max_deviation=0", "at least 1"),
+        (2, "pocket --limit sample_pairs=1.5", "not a whole number"),
+        (2, "pocket --limit least_letters=0", "it is for a filter of `nmt clean --also`"),
+        (2, "pocket --dev a.en a.de", "leave out --dev"),
+        (2, "- b", "stdin"),
+        (2, "same.en same.en", "as source and as target"),
+        (2, "pocket --write-recipe x.toml", "pocket is a recipe already"),
+        (2, "c.en c.de --write-recipe x.txt", "--write-recipe x.txt must end in .toml"),
+        (2, "c.en c.de --write-recipe c.toml", "name another recipe with --write-recipe"),
+        (2, "c.x1 c.x2 --write-recipe x.toml", "codes of two languages"),
+        (2, "c.en c.de --write-recipe x.toml --html x.toml", "are the same file"),
     ],
-    ids=lambda value: "-".join(value) if isinstance(value, list) else None,
 )
-def test_mistakes_are_explained(nmt: Run, arguments: list[str], code: int, message: str) -> None:
-    for name in ("same.en", "text.en.bz2", "text.de.bz2"):
+def test_mistakes_are_explained(nmt: Run, code: int, arguments: str, message: str) -> None:
+    for name in ("same.en", "text.en.bz2", "text.de.bz2", "c.toml"):
         Path(name).touch()
-    result = nmt("check", *arguments)
+    for path in write(Path(), CLEAN[:5]):
+        path.with_suffix(".x1" if path.suffix == ".en" else ".x2").write_bytes(path.read_bytes())
+    result = nmt("check", *arguments.split())
     assert (result.code, result.out) == (code, "")
     assert message in result.err

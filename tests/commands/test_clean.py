@@ -1,8 +1,6 @@
 """`nmt clean`: bad pairs are repaired or removed, with a reason, and nothing is lost."""
 
-import gzip
 import json
-import lzma
 import os
 import random
 from collections import Counter
@@ -14,7 +12,7 @@ import pytest
 from nmt.corpora import examine as examined
 from nmt.corpora.findings import ALWAYS, DEFAULT_FILTERS
 from nmt.text import encode
-from tests.conftest import Run
+from tests.conftest import Run, train_reverse_skilled
 from tests.corpora.corpora import Pairs, corpus, write
 
 CLEAN = corpus(400)
@@ -69,8 +67,9 @@ KINDS = (
 
 
 def test_each_fault_is_removed_with_its_reason_and_the_others_are_kept(
-    nmt: Run, tmp_path: Path
+    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Processes and blocks of any size change nothing."""
     pairs = with_faults(CLEAN)
     report = clean(nmt, tmp_path, pairs)
     bad = rejected(tmp_path)
@@ -81,10 +80,14 @@ def test_each_fault_is_removed_with_its_reason_and_the_others_are_kept(
     assert Counter(pairs) == Counter([*read(tmp_path), *((row[3], row[4]) for row in bad)])
     assert read(tmp_path) == [pair for n, pair in enumerate(pairs) if n % 20 != 10 or n > 190]
     assert report["removed"] == {name: int(name in KINDS) for name in (*ALWAYS, *DEFAULT_FILTERS)}
-
-
-def test_the_table_counts_what_each_filter_removed(nmt: Run, tmp_path: Path) -> None:
-    result = nmt("clean", *write(tmp_path, with_faults(CLEAN)), "-o", tmp_path / "out")
+    files = [tmp_path / f"out.{ending}" for ending in ("en", "de", "rejected.tsv")]
+    before = [path.read_bytes() for path in files]
+    for size, alone in ((37, examined.CHUNKS_ALONE), (300, 0)):
+        monkeypatch.setattr(encode, "CHUNK_PAIRS", size)
+        monkeypatch.setattr(examined, "CHUNKS_ALONE", alone)
+        assert clean(nmt, tmp_path, pairs) == report
+        assert [path.read_bytes() for path in files] == before
+    result = nmt("clean", *write(tmp_path, pairs), "-o", tmp_path / "out")
     assert (result.code, result.out) == (0, "")
     assert "400 pairs: 390 kept, 10 removed" in result.err
     rows = [line.split(maxsplit=2) for line in result.err.splitlines()]
@@ -94,27 +97,18 @@ def test_the_table_counts_what_each_filter_removed(nmt: Run, tmp_path: Path) -> 
 
 def test_filters_are_chosen(nmt: Run, tmp_path: Path) -> None:
     pairs = with_faults(CLEAN)
-    clean(nmt, tmp_path, pairs, "--only", "copied, near_duplicates")
-    kinds = [row[1] for row in rejected(tmp_path)]
-    assert kinds == ["empty", "copied", "near_duplicates", "near_duplicates"]
-    clean(nmt, tmp_path, pairs, "--without", "copied,near_duplicates")
-    assert [row[1] for row in rejected(tmp_path)] == [
-        kind for kind in KINDS if kind not in ("copied", "near_duplicates")
-    ]
-    clean(nmt, tmp_path, pairs, "--only", "")
-    assert [row[1] for row in rejected(tmp_path)] == ["empty"]
-
-
-def test_filters_that_are_off_by_default_can_be_added(nmt: Run, tmp_path: Path) -> None:
-    pairs = [*CLEAN]
     for place, (source, target) in {7: ("room 101", "zimmer 102"), 9: ("who?", "wer.")}.items():
         pairs[place] = (f"{pairs[place][0]} {source}", f"{pairs[place][1]} {target}")
-    clean(nmt, tmp_path, pairs)
-    assert rejected(tmp_path) == []
-    clean(nmt, tmp_path, pairs, "--also", "question,numbers")
-    assert [row[1] for row in rejected(tmp_path)] == ["numbers", "question"]
-    clean(nmt, tmp_path, pairs, "--only", "numbers")
-    assert [row[1] for row in rejected(tmp_path)] == ["numbers"]
+    fewer = [kind for kind in KINDS if kind not in ("copied", "near_duplicates")]
+    for options, kinds in (
+        (["--only", "copied, near_duplicates"], ["empty", "copied", *["near_duplicates"] * 2]),
+        (["--without", "copied,near_duplicates"], fewer),
+        (["--only", ""], ["empty"]),
+        (["--also", "question,numbers"], ["numbers", "question", *KINDS]),
+        (["--only", "numbers"], ["numbers", "empty"]),
+    ):
+        clean(nmt, tmp_path, pairs, *options)
+        assert [row[1] for row in rejected(tmp_path)] == kinds
 
 
 def test_text_is_repaired_unless_that_is_forbidden(nmt: Run, tmp_path: Path) -> None:
@@ -139,8 +133,7 @@ def test_text_is_repaired_unless_that_is_forbidden(nmt: Run, tmp_path: Path) -> 
 
 def test_mojibake_is_repaired_by_ftfy(nmt: Run, tmp_path: Path) -> None:
     pytest.importorskip("ftfy")
-    pairs = with_faults(CLEAN)
-    report = clean(nmt, tmp_path, pairs, "--ftfy")
+    report = clean(nmt, tmp_path, with_faults(CLEAN), "--ftfy")
     assert (report["repaired"], report["removed"]["mojibake"]) == ({"mojibake": 1}, 0)
     assert read(tmp_path)[48][1].endswith(" sch\u00f6n")
 
@@ -162,28 +155,11 @@ def test_mojibake_is_removed_before_repairs_destroy_it(nmt: Run, tmp_path: Path)
     assert read(tmp_path)[0] == pairs[0]
 
 
-@pytest.mark.parametrize("words", [20_000, 400_000])
-def test_one_very_long_line_changes_nothing_else(nmt: Run, tmp_path: Path, words: int) -> None:
-    pairs = with_faults(corpus(400))
+def test_one_very_long_line_changes_nothing_else(nmt: Run, tmp_path: Path) -> None:
+    pairs = with_faults(CLEAN)
     before = clean(nmt, tmp_path, pairs)
-    after = clean(nmt, tmp_path, [*pairs, ("x " * 300, "y " * words)])
+    after = clean(nmt, tmp_path, [*pairs, ("x " * 300, "y " * 100_000)])
     assert after["removed"] == before["removed"] | {"too_long": 1}
-
-
-def test_processes_and_blocks_change_nothing(
-    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pairs = [*with_faults(CLEAN), *CLEAN[200:], *with_faults(CLEAN[:200])]
-    report = clean(nmt, tmp_path, pairs)
-    files = [tmp_path / f"out.{each}" for each in ("en", "de", "rejected.tsv")]
-    before = [path.read_bytes() for path in files]
-    monkeypatch.setattr(encode, "CHUNK_PAIRS", 37)
-    assert clean(nmt, tmp_path, pairs) == report
-    assert [path.read_bytes() for path in files] == before
-    monkeypatch.setattr(encode, "CHUNK_PAIRS", 300)
-    monkeypatch.setattr(examined, "CHUNKS_ALONE", 0)
-    assert clean(nmt, tmp_path, pairs) == report
-    assert [path.read_bytes() for path in files] == before
 
 
 def test_unreadable_lines_are_removed(nmt: Run, tmp_path: Path) -> None:
@@ -200,81 +176,52 @@ def test_unreadable_lines_are_removed(nmt: Run, tmp_path: Path) -> None:
     assert read(tmp_path) == [pair for n, pair in enumerate(CLEAN) if n not in (0, 7, 9)]
 
 
-def test_a_file_in_another_encoding_is_explained(nmt: Run, tmp_path: Path) -> None:
-    source, target = write(tmp_path, CLEAN)
-    target.write_text(target.read_text("utf-8"), encoding="utf-16")
-    result = nmt("clean", source, target, "-o", tmp_path / "out")
-    assert result.code == 1
-    assert "iconv -f UTF-16 -t UTF-8" in result.err
-    assert not [*tmp_path.glob("out*")]
-
-
 @pytest.mark.parametrize(
-    ("ending", "pack", "unpack"),
-    [(".gz", gzip.compress, gzip.decompress), (".xz", lzma.compress, lzma.decompress)],
-    ids=["gz", "xz"],
-)
-def test_packed_files_are_read_and_written(
-    nmt: Run, tmp_path: Path, ending: str, pack: Any, unpack: Any
-) -> None:
-    paths = []
-    for path in write(tmp_path, CLEAN):
-        paths.append(path.with_name(path.name + ending))
-        paths[-1].write_bytes(pack(path.read_bytes()))
-    assert nmt("clean", *paths, "-o", tmp_path / "out").code == 0
-    for path in paths:
-        written = (tmp_path / f"out{''.join(path.suffixes)}").read_bytes()
-        assert unpack(written) == unpack(path.read_bytes())
-
-
-@pytest.mark.parametrize(
-    ("options", "code", "message"),
+    ("options", "message"),
     [
-        (["--only", "copeid"], 2, "copied"),
-        (["--without", "empty"], 2, "always removed"),
-        (["--also", "number"], 2, "numbers"),
-        (["--no-repair", "--ftfy"], 2, "--no-repair forbids it"),
-        (["--limit", "max_deviaton=2"], 2, "max_deviation"),
-        (["--limit", "slip_evidence=3"], 2, "has no effect here: it is for `nmt check`"),
-        (["--limit", "most_word_characters=3"], 2, "the filter long_word is off"),
-        (["--only", "copied", "--limit", "max_deviation=3"], 2, "the filter length_ratio is off"),
-        (["--only", "duplicates", "--without", "copied"], 2, "--only leaves it out already"),
-        (["--without", "numbers"], 2, "this filter is off unless --also adds it"),
-        (["--also", "numbers", "--without", "numbers"], 2, "--also names it"),
-        (["--only", "copied", "--without", "copied"], 2, "--only names it"),
-        (["--also", "copied"], 2, "this filter is on already"),
+        ("--only copeid", "copied"),
+        ("--also nonsense", "no filter 'nonsense'; known: "),
+        ("--without empty", "always removed"),
+        ("--no-repair --ftfy", "--no-repair forbids it"),
+        ("--limit slip_evidence=3", "has no effect here: it is for `nmt check`"),
+        ("--limit most_word_characters=3", "the filter long_word is off"),
+        ("--only copied --limit max_deviation=3", "the filter length_ratio is off"),
+        ("--only duplicates --without copied", "--only leaves it out already"),
+        ("--without numbers", "this filter is off unless --also adds it"),
+        ("--also numbers --without numbers", "--also names it"),
+        ("--only copied --without copied", "--only names it"),
+        ("--also copied", "this filter is on already"),
+        ("-o .", ". is a folder; add a slash"),  # the files would be hidden
+        ("-o c", "is an input of this command"),
+        ("--keep-share 0.5", "need --model and --reverse-model"),
+        ("--device cuda", "need --model and --reverse-model"),
+        ("--model x --keep-share 0.5", "two models"),
+        ("--model x --reverse-model y", "--keep-share 0.8"),
+        ("--keep-share 0", "0<x<=1"),
+        ("--keep-share nan", "'nan' is not a number"),
     ],
-    ids=lambda value: "-".join(value) if isinstance(value, list) else None,
 )
-def test_mistakes_are_explained(
-    nmt: Run, tmp_path: Path, options: list[str], code: int, message: str
-) -> None:
-    result = nmt("clean", *write(tmp_path, CLEAN[:9]), "-o", tmp_path / "out", *options)
-    assert (result.code, message in result.err) == (code, True)
-    assert not [*tmp_path.glob("*out*")]
-
-
-def test_a_folder_without_a_slash_is_no_prefix(nmt: Run, tmp_path: Path) -> None:
-    """The files would be hidden."""
-    result = nmt("clean", *write(tmp_path, CLEAN[:9]), "-o", f"{tmp_path}/.")
-    assert (result.code, "/. is a folder; add a slash" in result.err) == (2, True)
+def test_mistakes_are_explained(nmt: Run, tmp_path: Path, options: str, message: str) -> None:
+    result = nmt("clean", *write(tmp_path, CLEAN[:9]), "-o", tmp_path / "out", *options.split())
+    assert (result.code, message in result.err) == (2, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.de", "c.en"]
 
 
 def test_nothing_is_written_if_files_do_not_align_or_nothing_is_left(
     nmt: Run, tmp_path: Path
 ) -> None:
-    files = write(tmp_path, CLEAN)
-    with files[0].open("a") as stream:
-        stream.write("one more\n")
-    result = nmt("clean", *files, "-o", tmp_path / "out")
-    assert result.code == 1
-    assert "401 lines" in result.err
-    files = write(tmp_path, [("", "x"), ("y", "")])
-    result = nmt("clean", *files, "-o", tmp_path / "out")
-    assert result.code == 1
-    assert "is left; the most frequent reason: pairs with an empty side" in result.err
-    result = nmt("clean", *write(tmp_path, []), "-o", tmp_path / "out")
-    assert (result.code, "has no lines" in result.err) == (1, True)
+    source, target = write(tmp_path, CLEAN)
+    utf_16 = target.read_text("utf-8").encode("utf-16")
+    for contents, message in (
+        ((source.read_bytes() + b"one more\n", target.read_bytes()), "401 lines"),
+        ((source.read_bytes(), utf_16), "iconv -f UTF-16 -t UTF-8"),
+        ((b"\ny\n", b"x\n\n"), "is left; the most frequent reason: pairs with an empty side"),
+        ((b"", b""), "has no lines"),
+    ):
+        for path, content in zip((source, target), contents, strict=True):
+            path.write_bytes(content)
+        result = nmt("clean", source, target, "-o", tmp_path / "out")
+        assert (result.code, message in result.err) == (1, True)
     assert not [*tmp_path.glob("*out*")]
 
 
@@ -291,25 +238,78 @@ def test_a_name_that_is_not_utf_8_is_escaped_in_reports(nmt: Run, tmp_path: Path
     assert "caf\\\\xe9.en" in Path("page.html").read_text("utf-8")
 
 
-def test_the_corpus_itself_is_never_replaced(nmt: Run, tmp_path: Path) -> None:
-    files = write(tmp_path, CLEAN)
-    result = nmt("clean", *files, "-o", tmp_path / "c")
-    assert (result.code, "is an input of this command" in result.err) == (2, True)
-
-
-@pytest.mark.parametrize("sample_pairs", [20_000, 100])
-def test_cleaning_the_result_again_removes_nothing(
-    nmt: Run, tmp_path: Path, sample_pairs: int
-) -> None:
+def test_cleaning_the_result_again_removes_nothing(nmt: Run, tmp_path: Path) -> None:
     """Many pairs are too long by more or less, so that lengths vary less when some are gone."""
     draw = random.Random(1)
     pairs = [
         (source, f"{target}{' mann' * max(0, draw.randrange(-60, 20))}")
         for source, target in with_faults(corpus(900))
     ]
-    options = ("--limit", f"sample_pairs={sample_pairs}")
-    assert clean(nmt, tmp_path, pairs, *options)["removed"]["length_ratio"] > 1
-    left = read(tmp_path)
-    (tmp_path / "again").mkdir()
-    again = clean(nmt, tmp_path / "again", left, *options)
-    assert again["kept"] == len(left)
+    for options in ((), ("--limit", "sample_pairs=100")):
+        assert clean(nmt, tmp_path, pairs, *options)["removed"]["length_ratio"] > 1
+        left = read(tmp_path)
+        (tmp_path / "again").mkdir(exist_ok=True)
+        assert clean(nmt, tmp_path / "again", left, *options)["kept"] == len(left)
+
+
+@pytest.fixture(scope="module")
+def reverse_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a small model that translates back what `skilled_run` translates."""
+    return train_reverse_skilled(tmp_path_factory.mktemp("reverse"))
+
+
+@pytest.fixture
+def pairs(skilled_run: Path) -> Pairs:
+    """Return the dev set of the models, and then sources with the targets of others."""
+    folder = skilled_run.parents[1]
+    source, target = (
+        (folder / f"train.{side}").read_text().splitlines() for side in ("src", "tgt")
+    )
+    good = [*dict.fromkeys(zip(source, target, strict=True))][:60]
+    turned = [(source, good[place - 7][1]) for place, (source, _) in enumerate(good)]
+    return [*good, *turned]
+
+
+def test_pairs_that_do_not_belong_together_have_lower_scores(
+    nmt: Run, tmp_path: Path, pairs: Pairs, skilled_run: Path, reverse_run: Path
+) -> None:
+    options = ["--only", "", "--model", skilled_run, "--reverse-model", reverse_run, "--json"]
+    files = write(tmp_path, pairs)
+    result = nmt("clean", *files, "-o", tmp_path / "out", *options, "--keep-share", 0.5, "--scores")
+    assert result.code == 0, result.err
+    report = json.loads(result.out)
+    assert (report["kept"], report["scored"]) == (60, 120)
+    assert report["removed"]["cross_entropy"] == 60
+    assert "60  cross_entropy  pairs that two models" in result.err
+    rows = [line.split("\t") for line in (tmp_path / "out.scores.tsv").read_text().splitlines()]
+    scores = [float(row[1]) for row in rows[1:]]
+    assert [int(row[0]) for row in rows[1:]] == [*range(1, 121)]
+    better = sum(good > bad for good, bad in zip(scores[:60], scores[60:], strict=True))
+    assert better >= 50
+    kept = (tmp_path / "out.en").read_text().splitlines()
+    assert sum(line in kept for line in (source for source, _ in pairs[:60])) >= 50
+    rejected = (tmp_path / "out.rejected.tsv").read_text().splitlines()
+    assert rejected[1].split("\t")[1] == "cross_entropy"
+    assert "nats per target token" in rejected[1]
+    # A threshold at the lowest score that was kept keeps the same pairs, in one reading.
+    least = report["lowest_score"] - 1e-6
+    assert nmt("clean", *files, "-o", tmp_path / "x", *options, "--least-score", least).code == 0
+    assert (tmp_path / "x.en").read_text().splitlines() == kept
+
+
+def test_models_of_other_languages_and_thresholds_above_all_scores_are_refused(
+    nmt: Run, tmp_path: Path, pairs: Pairs, skilled_run: Path, reverse_run: Path
+) -> None:
+    files = write(tmp_path, pairs)
+    wish = ["-o", tmp_path / "out", "--keep-share", 0.5]
+    result = nmt("clean", *files, *wish, "--model", skilled_run, "--reverse-model", skilled_run)
+    assert result.code == 1
+    assert "translates en-de, but --reverse-model must translate de-en" in result.err
+    result = nmt("clean", *files, *wish, "--model", reverse_run, "--reverse-model", skilled_run)
+    assert result.code == 1
+    assert "translates de-en, but --model must translate en-de" in result.err
+    wish = ["-o", tmp_path / "out", "--least-score", 1]
+    result = nmt("clean", *files, *wish, "--model", skilled_run, "--reverse-model", reverse_run)
+    assert result.code == 1
+    assert "is left; give another --least-score" in result.err
+    assert not [*tmp_path.glob("out*")]

@@ -1,17 +1,25 @@
-"""`nmt evaluate`: scores equal to sacreBLEU's, for test sets, files and given translations."""
+"""`nmt evaluate`: scores, intervals and p-values equal to sacreBLEU's; what is printed and read."""
 
+import gzip
+import hashlib
 import json
+import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nmt.runs.model_file import read_model, save_model
+from nmt.runs.run_folder import RunFolder
+from tests.commands.conftest import OUTPUTS, REFERENCES, evaluation, give_stdin, translate, write
 from tests.conftest import Run
+from tests.training.conftest import read_metrics
 
-REFERENCES = [
+TEXT = [
     "Der alte Mann liest einen Brief.",
     "Zwei Hunde laufen über die Wiese, nicht wahr?",
     "",
@@ -19,7 +27,7 @@ REFERENCES = [
     "3,5 % der Häuser sind blau.",
     "Ein   Kind  schläft .",
 ]
-HYPOTHESES = [
+GUESSES = [
     "Der alte Mann las einen Brief.",
     "zwei Hunde laufen über eine Wiese, nicht?",
     "Ja.",
@@ -29,267 +37,360 @@ HYPOTHESES = [
 ]
 
 
-def write(path: Path, lines: list[str]) -> Path:
-    """Write lines; return the path."""
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return path
+def scored(nmt: Run, *arguments: object) -> dict[str, Any]:
+    """Return the scores on the only test set of an evaluation."""
+    (found,) = evaluation(nmt, *arguments)["results"]
+    assert isinstance(found, dict)
+    return found
 
 
-@pytest.fixture
-def reference(tmp_path: Path) -> Path:
-    return write(tmp_path / "ref.de", REFERENCES)
+def values(result: dict[str, Any]) -> list[float]:
+    return [score["value"] for score in result["scores"].values()]
 
 
-@pytest.fixture
-def hypotheses(tmp_path: Path) -> Path:
-    return write(tmp_path / "hyp.de", HYPOTHESES)
-
-
-def scores(nmt: Run, *arguments: object) -> dict[str, Any]:
-    """Return what `nmt evaluate --json` prints."""
-    result = nmt("evaluate", *arguments, "--json")
-    assert result.code == 0, result.err
-    evaluation: dict[str, Any] = json.loads(result.out)
-    return evaluation
-
-
-def sacrebleu(
-    reference: Path, hypotheses: Path, *options: str, more: Sequence[Path] = ()
-) -> list[dict[str, Any]]:
+def sacrebleu(*arguments: object) -> list[dict[str, Any]]:
     """Return what the sacrebleu command prints."""
-    references = map(str, [reference, *more])
-    completed = subprocess.run(
-        [
-            *(sys.executable, "-m", "sacrebleu", *references, "-i", str(hypotheses)),
-            *("-m", "bleu", "chrf", "ter", "-w", "8", *options),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = [sys.executable, "-m", "sacrebleu", *map(str, arguments), "-f", "json", "-w", "8"]
+    completed = subprocess.run(command, capture_output=True, text=True, check=True)
     found: list[dict[str, Any]] = json.loads(completed.stdout)
     return found
 
 
-def test_scores_and_signatures_equal_sacrebleus(
-    nmt: Run, reference: Path, hypotheses: Path
-) -> None:
-    (result,) = scores(nmt, "--hypotheses", hypotheses, reference)["results"]
-    expected = sacrebleu(reference, hypotheses)
-    assert [*result["scores"]] == ["BLEU", "chrF2", "TER"] == [each["name"] for each in expected]
-    for ours, theirs in zip(result["scores"].values(), expected, strict=True):
-        assert ours["value"] == pytest.approx(theirs["score"], abs=1e-7)
-        assert ours["signature"] == theirs["signature"]
-    assert 20 < result["scores"]["BLEU"]["value"] < 80
-    assert "tok:13a" in result["scores"]["BLEU"]["signature"]
-    assert "case:mixed" in result["scores"]["BLEU"]["signature"]
-
-
-def test_languages_without_spaces_have_their_own_tokenizer(nmt: Run, tmp_path: Path) -> None:
-    reference = write(tmp_path / "r", ["今天天气很好。"])
-    hypotheses = write(tmp_path / "h", ["今天天气不好。"])
-    options = ["--hypotheses", hypotheses, reference, "--target-language", "zh"]
-    (result,) = scores(nmt, *options)["results"]
-    assert "tok:zh" in result["scores"]["BLEU"]["signature"]
-    (theirs, *_) = sacrebleu(reference, hypotheses, "--tokenize", "zh")
-    assert result["scores"]["BLEU"]["value"] == pytest.approx(theirs["score"], abs=1e-7)
-
-
-def test_a_perfect_translation_has_perfect_scores(nmt: Run, reference: Path) -> None:
-    (result,) = scores(nmt, "--hypotheses", reference, reference)["results"]
-    values = [each["value"] for each in result["scores"].values()]
-    assert values == pytest.approx([100, 100, 0])
-    assert result["segments"] == 6
-
-
-def test_the_table_has_the_scores_of_the_json(nmt: Run, reference: Path, hypotheses: Path) -> None:
-    (result,) = scores(nmt, "--hypotheses", hypotheses, reference)["results"]
-    text = nmt("evaluate", "--hypotheses", hypotheses, reference).out
-    assert f"{reference} (6 segments)\n" in text
-    for name, each in result["scores"].items():
-        (line,) = (line for line in text.splitlines() if line.strip().startswith(name))
-        assert line.split() == [name, f"{each['value']:.2f}", each["signature"]]
-
-
-def test_another_bleu_is_added_to_the_default_scores(
-    nmt: Run, reference: Path, hypotheses: Path
-) -> None:
-    options = ["--hypotheses", hypotheses, reference]
-    (default,) = scores(nmt, *options)["results"]
-    (result,) = scores(nmt, *options, "--tokenize", "intl", "--lowercase")["results"]
-    assert [*result["scores"]] == ["BLEU", "chrF2", "TER", "BLEU intl lc"]
+def test_scores_and_signatures_equal_sacrebleus(nmt: Run, tmp_path: Path) -> None:
+    """With one reference and another BLEU, and with two references, of which one may be blank."""
+    first, output = write(tmp_path / "ref.de", *TEXT), write(tmp_path / "hyp.de", *GUESSES)
+    second = write(tmp_path / "second", *GUESSES[2:], *GUESSES[:2])
+    default = scored(nmt, "--hypotheses", output, first)
+    result = scored(nmt, "--hypotheses", output, first, "--tokenize", "intl", "--lowercase")
     added = result["scores"].pop("BLEU intl lc")
     assert result == default
-    (theirs, *_) = sacrebleu(reference, hypotheses, "--tokenize", "intl", "-lc")
+    intl = ["--tokenize", "intl", "-lc"]
+    (theirs, _) = sacrebleu(first, "-i", output, "-m", "bleu", "chrf", *intl)
     assert added["value"] == pytest.approx(theirs["score"], abs=1e-7)
     assert added["signature"] == theirs["signature"]
+    both = scored(nmt, "--hypotheses", output, first, second)
+    expected = sacrebleu(first, second, "-i", output, "-m", "bleu", "chrf", "ter")
+    assert [*both["scores"]] == ["BLEU", "chrF2", "TER"] == [metric["name"] for metric in expected]
+    for ours, theirs in zip(both["scores"].values(), expected, strict=True):
+        assert ours["value"] == pytest.approx(theirs["score"], abs=1e-7)
+        assert ours["signature"] == theirs["signature"]
+        assert ours["signature"].startswith("nrefs:2|")
+    table = nmt("evaluate", "--hypotheses", output, first, second).out
+    assert f"{first} (6 segments, up to 2 references)\n" in table
+    for name, score in both["scores"].items():
+        (line,) = (line for line in table.splitlines() if line.strip().startswith(name))
+        assert line.split() == [name, f"{score['value']:.2f}", score["signature"]]
+    assert values(scored(nmt, "--hypotheses", first, first)) == pytest.approx([100, 100, 0])
 
 
-def test_multi_bleu_of_moses_tokens_by_hand(nmt: Run, tmp_path: Path) -> None:
-    """The tokens are: the cat 's big hat , blue . Only "blue" is wrong.
-
-    So 7 of 8 tokens are right, 5 of 7 bigrams, 4 of 6 trigrams and 3 of 5 four-grams.
-    """
-    pytest.importorskip("sacremoses")
-    reference = write(tmp_path / "r", ["The cat's big hat, RED."])
-    hypotheses = write(tmp_path / "h", ["the Cat's big hat, blue."])
-    options = ["--hypotheses", hypotheses, reference, "--target-language", "en"]
-    (result,) = scores(nmt, *options, "--tokenize", "moses", "--lowercase")["results"]
-    found = result["scores"]["BLEU moses lc"]
-    by_hand = 100 * (7 / 8 * 5 / 7 * 4 / 6 * 3 / 5) ** 0.25
-    assert found["value"] == pytest.approx(by_hand)
-    assert "tok:moses-sacremoses-" in found["signature"]
-    assert "case:lc" in found["signature"]
-
-
-def test_a_missing_moses_package_is_reported(
-    nmt: Run, reference: Path, hypotheses: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "sacremoses", None)
-    refused = nmt("evaluate", "--hypotheses", hypotheses, reference, "--tokenize", "moses")
-    assert refused.code == 1
-    assert "pip install '.[moses]'" in refused.err
-
-
-def test_the_papers_bleu_by_hand(nmt: Run, tmp_path: Path) -> None:
+def test_the_papers_bleu_by_hand(nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tokens are: the rich ##AT##-##AT## text form . Only "form" is wrong.
 
     So 5 of 6 tokens are right, 3 of 5 bigrams, 2 of 4 trigrams and 1 of 3 four-grams.
     """
     pytest.importorskip("sacremoses")
-    reference = write(tmp_path / "r", ["The rich-text format."])
-    hypotheses = write(tmp_path / "h", ["The rich-text form."])
-    options = ["--hypotheses", hypotheses, reference, "--target-language", "en"]
-    (result,) = scores(nmt, *options, "--tokenize", "paper")["results"]
-    found = result["scores"]["BLEU paper"]
+    reference = write(tmp_path / "r", "The rich-text format.")
+    output = write(tmp_path / "h", "the Rich-text form.")
+    options = ["--hypotheses", output, reference, "--target-language", "en", "--lowercase"]
+    found = scored(nmt, *options, "--tokenize", "paper")["scores"]["BLEU paper lc"]
     assert found["value"] == pytest.approx(100 * (5 / 6 * 3 / 5 * 2 / 4 * 1 / 3) ** 0.25)
     assert "tok:moses-sacremoses-" in found["signature"]
+    assert "case:lc" in found["signature"]
     assert "-compounds-split|smooth:none" in found["signature"]
-    (moses,) = scores(nmt, *options, "--tokenize", "moses")["results"]
-    assert moses["scores"]["BLEU moses"]["value"] == 0  # three of four tokens: no four-gram
+    moses = scored(nmt, *options, "--tokenize", "moses")["scores"]["BLEU moses lc"]
+    assert moses["value"] == 0  # three of four tokens: no four-gram
+    monkeypatch.setitem(sys.modules, "sacremoses", None)
+    refused = nmt("evaluate", *options, "--tokenize", "moses")
+    assert (refused.code, "pip install '.[moses]'" in refused.err) == (1, True)
 
 
-def test_scores_with_several_references_equal_sacrebleus(
-    nmt: Run, tmp_path: Path, reference: Path, hypotheses: Path
+def test_a_model_translates_as_nmt_translate_does(
+    nmt: Run, skilled_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    second = write(tmp_path / "second", [*HYPOTHESES[2:], *HYPOTHESES[:2]])
-    (result,) = scores(nmt, "--hypotheses", hypotheses, reference, second)["results"]
-    assert result["references"] == 2
-    expected = sacrebleu(reference, hypotheses, more=[second])
-    for ours, theirs in zip(result["scores"].values(), expected, strict=True):
-        assert ours["value"] == pytest.approx(theirs["score"], abs=1e-7)
-        assert ours["signature"] == theirs["signature"]
-        assert ours["signature"].startswith("nrefs:2|")
-    assert (
-        "(6 segments, up to 2 references)"
-        in nmt("evaluate", "--hypotheses", hypotheses, reference, second).out
-    )
-
-
-def test_two_files_are_translated_and_scored(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
     folder = skilled_run.parent.parent
-    files = [folder / "train.src", folder / "train.tgt"]
-    evaluation = scores(nmt, *files, "--model", skilled_run)
+    files = [folder / "dev.src", folder / "dev.tgt"]
+    found = evaluation(nmt, *files, "--model", skilled_run)
     output = tmp_path / "out"
-    assert nmt("translate", files[0], "--model", skilled_run, "--output", output).code == 0
-    alone = scores(nmt, "--hypotheses", output, files[1])
-    assert evaluation["results"][0]["scores"] == alone["results"][0]["scores"]
-    assert evaluation["results"][0]["scores"]["BLEU"]["value"] > 1
-    assert evaluation["model"] == str(skilled_run / "model.safetensors")
-    assert evaluation["decode"]["beam_size"] == 4
+    translate(nmt, skilled_run, files[0], "--output", output)
+    (result,) = found["results"]
+    assert scored(nmt, "--hypotheses", output, files[1])["scores"] == result["scores"]
+    assert result["scores"]["BLEU"]["value"] > 1
+    assert found["model"] == str(skilled_run / "model.safetensors")
+    assert found["decode"]["beam_size"] == 4
+    give_stdin(monkeypatch, files[0])
+    again = evaluation(nmt, "-", files[1], "--model", skilled_run)
+    assert (result.pop("test_set"), again["results"][0].pop("test_set")) == (str(files[0]), "stdin")
+    assert again == found
 
 
 def test_defaults_are_the_newest_model_and_its_test_sets(
-    nmt: Run, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+    nmt: Run, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A run remembers its data folder; a copy of its model does not."""
     folder = tiny_run.parent.parent
+    copy = shutil.copy(tiny_run / "model.safetensors", tmp_path / "copy.safetensors")
+    remembered = nmt("evaluate", "--model", tiny_run)
+    assert f"data: {folder} (the model was trained with it); --data-dir names" in remembered.err
+    given = nmt("evaluate", "--model", tiny_run, "--data-dir", folder)
+    assert (given.out, "data: " in given.err) == (remembered.out, False)
+    forgotten = nmt("evaluate", "--model", copy)
+    assert (forgotten.code, forgotten.out) == (1, "")
+    assert "data/dev.src does not exist; put it there, or name another data folder" in forgotten.err
     monkeypatch.chdir(folder)
     result = nmt("evaluate", "--data-dir", folder)
-    assert result.code == 0
     name = "runs/tiny/model.safetensors"
     blank = f"warning: tiny: every translation of {name} is blank\n"  # it has learnt nothing yet
-    assert result.err == f"model: {name} (tiny)\n{blank}"
+    assert (result.code, result.err) == (0, f"model: {name} (tiny)\n{blank}")
     assert result.out.startswith("beam 4, length penalty 0.6 (GNMT), at most 4 tokens more")
     assert "tiny (10 segments)\n" in result.out
-    greedy = nmt("evaluate", "--data-dir", folder, "--beam-size", 1, "--length-penalty", 0)
-    assert greedy.out.startswith("beam 1, length penalty 0 (GNMT)")
-    drawn = ["--set", "decode.method=sample", "--set", "decode.max_length=3"]
-    samples = nmt("evaluate", "--data-dir", folder, *drawn)
-    assert samples.out.startswith("samples of temperature 1, top_k 0, top_p 1, seed 1, at most 3 t")
-    chosen = nmt("evaluate", "--data-dir", folder, "--set", "decode.mbr=chrf")
-    assert chosen.out.startswith("minimum Bayes risk by chrf, candidates by beam 4")
+    for options, begin in (
+        (["--beam-size", 1, "--length-penalty", 0], "beam 1, length penalty 0 (GNMT)"),
+        (
+            ["--set", "decode.method=sample", "--set", "decode.max_length=3"],
+            "samples of temperature 1, top_k 0, top_p 1, seed 1, at most 3 t",
+        ),
+        (["--set", "decode.mbr=chrf"], "minimum Bayes risk by chrf, candidates by beam 4"),
+    ):
+        assert nmt("evaluate", "--data-dir", folder, *options).out.startswith(begin)
 
 
-def test_exact_matches_by_label_by_hand(nmt: Run, tiny: Path) -> None:
+def test_a_recipe_has_labels_and_several_references(nmt: Run, tiny: Path) -> None:
     """The references are what `nmt translate` writes, six of them with a word added."""
     labels = ["case verb", "case", "", "verb", "case", "", "", "verb case", "", "case"]
-    write(Path("dev.labels"), labels)
-    text = tiny.read_text().replace(
-        'test.tiny = { source = "dev.src", target = "dev.tgt" }',
-        'test.tiny = { source = "dev.src", target = "right.tgt", labels = "dev.labels" }',
-    )
-    tiny.write_text(text)
-    assert nmt("train", tiny).code == 0
+    write(Path("dev.labels"), *labels)
+    write(Path("more.tgt"), *["x"] * 10)
+    old = 'target = "dev.tgt" }\n\n'
+    new = 'target = "right.tgt", labels = "dev.labels", references = ["more.tgt"] }\n\n'
+    tiny.write_text(tiny.read_text().replace(old, new))
+    assert nmt("train", tiny, "--max-updates", 1).code == 0
     written = nmt("translate", "dev.src").out.splitlines()
-    right = [index in (0, 1, 2, 3) for index in range(10)]
-    references = [t if yes else t + " x" for t, yes in zip(written, right, strict=True)]
-    write(Path("right.tgt"), references)
-    (result,) = scores(nmt)["results"]
+    wrong = [f"{text} x" for text in written]
+    write(Path("right.tgt"), *written[:4], *wrong[4:])
+    result = scored(nmt)
     assert result["exact_match"] == {
         "all": {"right": 4, "segments": 10},
         "case": {"right": 2, "segments": 5},
         "verb": {"right": 2, "segments": 3},
     }
-    out = nmt("evaluate").out
-    assert "exact match by phenomenon" in out
-    assert "    verb                  66.7 %  (2 of 3)" in out
-    write(Path("dev.labels"), labels[:-1])
-    refused = nmt("evaluate")
-    assert (refused.code, refused.out) == (1, "")
-    assert "dev.labels has 9 lines" in refused.err
-    assert "10" in refused.err
-
-
-def test_misaligned_files_are_reported_with_both_counts(
-    nmt: Run, tmp_path: Path, reference: Path
-) -> None:
-    short = write(tmp_path / "short", HYPOTHESES[:4])
-    result = nmt("evaluate", "--hypotheses", short, reference)
-    assert (result.code, result.out) == (1, "")
-    assert f"nmt: {short} has 4 lines but {reference} has 6" in result.err
-    other = nmt("evaluate", "--hypotheses", reference, reference, "--compare", short)
-    assert (other.code, other.out, other.err) == (1, "", result.err)
-    two = nmt("evaluate", "--hypotheses", reference, reference, short)
-    assert (two.code, two.out) == (1, "")
-    assert f"{short} ends after line 4 while {reference} goes on" in two.err
-
-
-def test_empty_and_missing_files_are_named(nmt: Run, tmp_path: Path, reference: Path) -> None:
-    empty = write(tmp_path / "empty", [])
-    result = nmt("evaluate", "--hypotheses", empty, empty)
-    assert (result.code, result.out) == (1, "")
-    assert f"nmt: {empty} is empty" in result.err
-    result = nmt("evaluate", "--hypotheses", tmp_path / "none", reference)
-    assert (result.code, result.out) == (1, "")
-    assert f"nmt: the text file {tmp_path / 'none'} does not exist\n" in result.err
-
-
-def test_a_missing_test_set_is_named(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
-    result = nmt("evaluate", "--model", tiny_run, "--data-dir", tmp_path)
-    assert (result.code, result.out) == (1, "")
-    assert f"{tmp_path / 'dev.src'} does not exist; " in result.err
-
-
-def test_a_recipe_without_test_sets_is_named(nmt: Run, tiny: Path) -> None:
-    assert nmt("train", tiny, "--max-updates", 1, "--set", "data.test={}").code == 0
-    result = nmt("evaluate")
-    assert result.code == 1
-    message = result.err.splitlines()[-1]
+    assert result["references"] == len(result["sha256"]["references"]) == 2
+    assert "    verb                  66.7 %  (2 of 3)" in nmt("evaluate").out
+    for name, lines in (("dev.labels", labels), ("more.tgt", ["x"] * 10)):
+        write(Path(name), *lines[:-1])
+        refused = nmt("evaluate")
+        assert (refused.code, refused.out) == (1, "")
+        assert f"{name} has 9 lines" in refused.err
+        write(Path(name), *lines)
+    assert nmt("train", tiny, "--max-updates", 1, "--set", "data.test={}", "--run", "a").code == 0
+    message = nmt("evaluate", "--model", "a").err.splitlines()[-1]
     assert all(fact in message for fact in ("nmt: ", "recipe tiny", "SOURCE and REFERENCE"))
 
 
-def test_only_decode_settings_can_be_changed(nmt: Run, tiny_run: Path) -> None:
-    result = nmt("evaluate", "--model", tiny_run, "--set", "data.max_length=3")
-    assert (result.code, result.out) == (2, "")
-    assert "data.max_length" in result.err
-    assert "[decode]" in result.err
+def test_error_rates_of_files_by_hand(nmt: Run, tmp_path: Path) -> None:
+    """Compared with the nearest references, 1 of 3, 0 of 4 and 2 of 2 tokens are wrong.
+
+    A blank line in the second file is not a reference.
+    """
+    first = write(tmp_path / "first", "K AE T", "D AO G Z", "B IY")
+    second = write(tmp_path / "second", "", "D AA G Z", "")
+    outputs = write(tmp_path / "out", "K AE D", "D AA G Z", "EH L")
+    options = ["--hypotheses", outputs, "--metric", "error_rate", first, second]
+    result = scored(nmt, *options, "--compare", first)
+    assert values(result) == pytest.approx([100 * 3 / 9, 100 * 2 / 3])
+    (better,) = result["compared"]
+    assert better["scores"]["token error rate"]["difference"] == pytest.approx(-100 / 3)
+    text = nmt("evaluate", *options).out
+    assert "  token error rate     33.33  nrefs:var|unit:token|ref:nearest|version:nmt-" in text
+    assert text.endswith("lower is better: token error rate, sequence error rate\n")
+
+
+def test_a_training_by_error_rates(nmt: Run, tiny: Path) -> None:
+    """The best model has the lowest rate, and its dev score is what evaluate prints.
+
+    Each dev source is there twice, the second time with a wrong target: it is scored once, but a
+    compared file has a line for each occurrence.
+    """
+    rows = {}
+    for name in ("train", "dev"):
+        sides = [Path(f"{name}.{side}").read_text().splitlines() for side in ("src", "tgt")]
+        rows[name] = [f"{source}\t{target}" for source, target in zip(*sides, strict=True)]
+    rows["dev"] += ["\t".join([row.split("\t")[0], "NONE"]) for row in rows["dev"]]
+    for name, lines in rows.items():
+        write(Path(f"{name}.tsv"), *lines)
+    text = tiny.read_text().replace("vocab_size = 40", 'kind = "word"\nvocab_size = 40')
+    tail = text.partition("\n\n[tokenizer]")[2]
+    tail = tail.replace("[train]", '[train]\nearly_stopping_metric = "error_rate"')
+    tiny.write_text(
+        '[data]\ntrain = [{ tsv = "train.tsv" }]\ndev = [{ tsv = "dev.tsv" }]\n'
+        f'test.spelled = {{ tsv = "dev.tsv" }}\nmetric = "error_rate"\n\n[tokenizer]{tail}'
+    )
+    settings = ["train.validate_updates=20", "model.dropout=0", "train.warmup_updates=40"]
+    settings += ["train.learning_rate_scale=2"]
+    options = [part for setting in settings for part in ("--set", setting)]
+    trained = nmt("train", tiny, "--max-updates", 100, *options)
+    assert trained.code == 0, trained.err
+    dev = [line for line in read_metrics(Path("runs/tiny")) if line["kind"] == "dev"]
+    assert len({line["token_error_rate"] for line in dev}) > 1
+    best = min(dev, key=lambda line: line["token_error_rate"])
+    model = Path("runs/tiny/best.safetensors")
+    assert read_model(model).updates == (best["update"],)
+    assert f"dev token error rate {best['token_error_rate']:.2f} at update" in trained.err
+    write(Path("sources"), *(row.split("\t")[0] for row in rows["dev"]))
+    write(Path("right"), *(row.split("\t")[1] for row in rows["dev"]))
+    translate(nmt, model, "sources", "--output", "own")
+    result = scored(nmt, "--model", model, "--compare", "own", "--compare", "right")
+    assert values(result)[0] == best["token_error_rate"]
+    distinct = {*Path("dev.src").read_text().splitlines()}
+    assert (result["segments"], result["lines"]) == (len(distinct), 20)
+    own, right = result["compared"]
+    assert values(own) == values(result)
+    assert [score["p_value"] for score in own["scores"].values()] == [1, 1]
+    assert values(right) == [0, 0]
+    again = ["--init-from", "runs/tiny", "--run", "again", "--max-updates", 2]
+    assert nmt("train", tiny, *again).code == 0  # its vocabulary may be smaller than the recipe's
+    for arguments, fact in (
+        (["train", *again[:2], "--set", "tokenizer.vocab_size=20"], "it has tokenizer.vocab_size="),
+        (["train", *again[:2], "--set", "tokenizer.kind=char"], "it has tokenizer.kind=word, the"),
+        (["train", "--set", "train.early_stopping_metric=bleu"], "to error_rate or loss"),
+        (["prepare", "--set", "train.bpe_dropout=0.1"], "needs tokenizer.kind=bpe"),
+    ):
+        refused = nmt(arguments[0], tiny, *arguments[1:], "--run", "x")
+        assert (refused.code, fact in refused.err) == (1, True)
+
+
+def test_the_table_says_what_its_figures_are(nmt: Run, tmp_path: Path) -> None:
+    """In every locale; a name that is not UTF-8 leaves the output valid."""
+    lines = [f"{OUTPUTS[number % 3]} {number}" for number in range(12)]
+    output = write(tmp_path / "out", *lines)
+    name = tmp_path / os.fsdecode(b"\xff.txt")
+    reference = write(name, *(line.replace("Haus", "Park") for line in lines))
+    plain = nmt("evaluate", "--hypotheses", output, reference).out.splitlines()
+    assert plain[-1] == "lower is better: TER"
+    assert hasattr(sys.stdout, "reconfigure")
+    sys.stdout.reconfigure(encoding="ascii")
+    compared = nmt("evaluate", "--hypotheses", output, reference, "--compare", reference)
+    assert (compared.code, compared.err, " ± " in compared.out) == (0, "", True)
+    assert f"compared with {tmp_path}/?.txt" in compared.out
+    assert compared.out.splitlines()[-4:] == [
+        "lower is better: TER",
+        "in brackets: mean and 95 % confidence interval of 1,000 bootstrap resamples",
+        "with a sign: the difference from the first system",
+        "p: probability of a difference at least this large between equally good systems",
+    ]
+    found = evaluation(nmt, "--hypotheses", reference, reference)
+    assert found["hypotheses"] == f"{tmp_path}/\\xff.txt"
+
+
+def test_another_search_of_a_compared_model_is_named(
+    nmt: Run, skilled_run: Path, tmp_path: Path
+) -> None:
+    files = [write(tmp_path / f"test.{name}", *["sun moon"] * 3) for name in ("en", "de")]
+    given = ["--model", skilled_run, "--compare", skilled_run]
+    same = nmt("evaluate", *files, *given)
+    assert same.out.count("beam ") == 1
+    assert "with a sign: the difference from the first system" in same.out
+    content = read_model(RunFolder(skilled_run).model)
+    greedy = replace(content.recipe, decode=replace(content.recipe.decode, beam_size=1))
+    path = tmp_path / "other.safetensors"
+    save_model(path, content.weights, content.tokenizer, greedy, content.updates)
+    other = nmt("evaluate", *files, "--model", skilled_run, "--compare", path)
+    assert "\n    beam 1, length penalty " in other.out
+
+
+ROLES = ["--hypotheses", "REFERENCE", "second REFERENCE", "--compare"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_text_may_be_a_pipe_and_faults_are_said_as_they_are(
+    nmt: Run, reference: Path, hypotheses: Path, monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    """A compressed file has the hash of its own bytes."""
+    folder = reference.parent
+    other = write(folder / "other", "ein Hund", *OUTPUTS[1:])
+    second = write(folder / "second", *REFERENCES[::-1])
+    texts = dict(zip(ROLES, (hypotheses, reference, second, other), strict=True))
+
+    def arguments(path: Path) -> list[object]:
+        given = {**texts, role: path}
+        options = [part for name in ("--hypotheses", "--compare") for part in (name, given[name])]
+        return [*options, given["REFERENCE"], given["second REFERENCE"]]
+
+    def numbers(found: dict[str, Any]) -> list[object]:
+        (result,) = found["results"]
+        systems = [result, *result["compared"]]
+        return [[*system["scores"].items()] for system in systems]
+
+    expected = evaluation(nmt, *arguments(texts[role]))
+    packed = folder / "packed.gz"
+    packed.write_bytes(gzip.compress(texts[role].read_bytes()))
+    reader, writer = os.pipe()
+    os.write(writer, texts[role].read_bytes())
+    os.close(writer)
+    give_stdin(monkeypatch, texts[role])
+    for path in (Path(f"/dev/fd/{reader}"), Path("-"), packed):  # as `<(cat FILE)` in a shell
+        found = evaluation(nmt, *arguments(path))
+        assert numbers(found) == numbers(expected)
+        if role == "--hypotheses":
+            assert found["hypotheses"] == ("stdin" if str(path) == "-" else str(path))
+            read = packed if path == packed else hypotheses
+            assert found["sha256"] == hashlib.sha256(read.read_bytes()).hexdigest()
+    os.close(reader)
+    (folder / "empty").touch()
+    (folder / "loop").symlink_to("loop")
+    for name, fault in (
+        ("missing", "does not exist"),
+        ("loop", "Too many levels of symbolic links"),
+        ("empty", "is empty"),
+        ("/proc/self/mem", "Input/output error"),
+    ):
+        refused = nmt("evaluate", *arguments(folder / name))
+        assert (refused.code, refused.out, refused.err.count("\n")) == (1, "", 1)
+        assert str(folder / name) in refused.err
+        assert fault in refused.err
+
+
+def test_files_that_do_not_fit_are_refused(nmt: Run, skilled_run: Path, reference: Path) -> None:
+    long = write(reference.parent / "long", *OUTPUTS, "noch ein Satz")
+    english, german = (write(long.with_name(f"test.{name}"), *OUTPUTS) for name in ("en", "de"))
+    given = ["--hypotheses", reference]
+    model = ["--model", skilled_run]
+    for code, arguments, facts in (
+        (
+            1,
+            ["--hypotheses", long, reference],
+            [f"{long} has 4 lines but {reference} has 3 lines", "a missing or an added line"],
+        ),
+        (1, [*given, reference, "--compare", long], [f"{long} has 4 lines but {reference} has"]),
+        (1, [*given, reference, long], [f"{reference} ends after line 3 while {long} goes on"]),
+        (1, [long.with_name("none"), reference, *model], ["none does not exist\n"]),
+        (2, [*given, english, german], ["not in the language of the other references"]),
+        (2, [german, english, *model], ["are exchanged: the model translates en to de"]),
+        (2, [*given, reference, "--compare", skilled_run], ["needs sources to translate"]),
+        (2, [*given, reference, *model], ["leave out --model"]),
+        (2, [*model, *model], ["is named twice"]),
+        (2, [*model, "--set", "data.max_length=3"], ["data.max_length", "[decode]"]),
+        (2, [*given, reference, "--metric", "error_rate", "--lowercase"], ["error_rate"]),
+        (2, ["--metric", "error_rate"], ["--metric"]),
+        (2, [*given, reference, "--device", "cpu"], ["--device needs a model"]),
+        (2, [*given, reference, "--engine", "ctranslate2"], ["--engine needs a model"]),
+        (2, [*given, reference, "--data-dir", "."], ["--data-dir is the folder of the recipe"]),
+        (2, ["--test-set", "wmt14", "--data-dir", "."], ["--data-dir is the folder of the rec"]),
+        (2, ["--hypotheses", "-", "/dev/stdin"], ["stdin (-) is named twice"]),
+        (2, [*given, reference, "--compare", "-", "--compare", "-"], ["(-) is named twice"]),
+        (2, [*given, reference, "--card", "card.txt"], ["nmt: --card card.txt ", ".json or .md"]),
+    ):
+        refused = nmt("evaluate", *arguments)
+        assert (refused.code, refused.out) == (code, ""), arguments
+        assert all(fact in refused.err for fact in facts), refused.err
+
+
+@pytest.mark.parametrize("seed", ["abc", "-1", ""])
+def test_a_bad_seed_is_named_before_the_work(
+    nmt: Run, reference: Path, hypotheses: Path, monkeypatch: pytest.MonkeyPatch, seed: str
+) -> None:
+    monkeypatch.setenv("SACREBLEU_SEED", seed)
+    given = ["--hypotheses", hypotheses, reference]
+    assert nmt("evaluate", *given).code == 0  # needs no seed
+    refused = nmt("evaluate", *given, "--compare", reference)
+    assert (refused.code, refused.out) == (2, "")
+    fault = f"nmt: SACREBLEU_SEED must be a number or none, not '{seed}'; unset it\n"
+    assert refused.err == fault

@@ -1,202 +1,75 @@
-"""`nmt init`: a recipe for two files, which prepares and trains as it is."""
+"""`nmt init`: a recipe for two files, which prepares and trains as it is, or one message."""
 
+import errno
 import gzip
-import lzma
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tomllib
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from nmt.config import DECLARED
-from nmt.corpora.segment import Segment
+from nmt.config import DECLARED, Recipe
 from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import get_setting
-from tests.commands.parallel_text import sets, text, write
-from tests.conftest import Run
+from nmt.text.corpus import DataFolder, read_pairs
+from tests.commands.conftest import paths_in
+from tests.conftest import CommandResult, Run
+from tests.corpora.corpora import Pairs, corpus, write
+
+PAIRS = corpus(60)
 
 
-def folded(text: str) -> str:
-    """Return what near duplicates have in common."""
-    return Segment(text).folded
+def sets(recipe: Recipe, data: Path = Path("data")) -> list[Pairs]:
+    """Return the training, dev and test pairs of a recipe with one file pair for each."""
+    (train,), (dev,), (test,) = recipe.data.train, recipe.data.dev, recipe.data.test.values()
+    return [
+        [(pair.source, pair.target) for pair in read_pairs(files, DataFolder(data), recipe)]
+        for files in (train, dev, test)
+    ]
 
 
-@pytest.mark.parametrize("count", [3, 2000])
-def test_a_recipe_of_any_size_prepares_and_trains_as_it_is(
-    nmt: Run, tmp_path: Path, count: int
-) -> None:
-    source, target = write(tmp_path, text(count))
-    result = nmt("init", source, target)
+def languages(recipe: str = "mine.toml") -> tuple[str, str]:
+    data = load_recipe(recipe).data
+    return data.source_language, data.target_language
+
+
+def outcome(result: CommandResult) -> tuple[int, str]:
+    """Return the exit code, and the message, which must be one line."""
+    assert result.err.count("\n") == 1, result.err
+    return result.code, result.err
+
+
+def test_a_recipe_prepares_and_trains_as_it_is(nmt: Run, tmp_path: Path) -> None:
+    result = nmt("init", *write(tmp_path, corpus(3)))
     assert (result.code, result.out) == (0, "")
+    assert "3 pairs are too few to learn to translate" in result.err
     assert nmt("prepare", "mine.toml").code == 0
     smaller = ["--set", "decode.max_extra_tokens=2", "--set", "decode.beam_size=1"]
-    result = nmt("train", "mine.toml", "--max-updates", 2, *smaller)
+    result = nmt("train", "mine.toml", "--max-updates", 1, *smaller)
     assert result.code == 0, result.err
     assert Path("runs/mine/model.safetensors").is_file()
 
 
-def test_no_near_duplicate_is_in_two_of_the_sets_and_no_other_pair_is_lost(
-    nmt: Run, tmp_path: Path
-) -> None:
-    pairs = text(300)
-    again = [(f"{source.upper()}  7!", f"x {target}") for source, target in pairs[:200]]
-    given = [*pairs, *again, *pairs[100:]]
-    result = nmt("init", *write(tmp_path, given))
-    assert result.code == 0
-    train, dev, test = sets(load_recipe("mine.toml"))
-    for side in (0, 1):
-        known = [{folded(pair[side]) for pair in each} for each in (train, dev, test)]
-        assert len(set.union(*known)) == sum(map(len, known))  # none is in two
-    # A twentieth of the groups, one pair of each; a few of the 300 differ only in their number.
-    assert len(dev) == len(test) == 14
-    held_out = {folded(pair[0]) for pair in (*dev, *test)}
-    assert train == [pair for pair in given if folded(pair[0]) not in held_out]
-    assert {*dev, *test} <= {*pairs}
-    left_out = len(given) - len(train) - 28
-    told = f"; {left_out} pairs are left out as near duplicates of pairs in other sets"
-    assert told in result.err
-
-
-def test_init_and_split_choose_the_same_pairs(nmt: Run, tmp_path: Path) -> None:
-    files = write(tmp_path, [*text(100), ("", "x"), *text(30)])
-    assert nmt("init", *files).code == 0
+def test_the_recipe_says_why_and_leaves_defaults_out(nmt: Run, tmp_path: Path) -> None:
+    """It chooses the same pairs as `nmt split`, and prints commands that parse."""
+    pairs = [*corpus(300), ("", "x"), *corpus(30)]
+    files = write(tmp_path, pairs)
+    result = nmt("init", *files, "-o", "my own.toml", "--data-dir", "d d")
+    assert result.err.endswith(
+        "next:\n  nmt train 'my own.toml' --data-dir 'd d'\n  nmt evaluate --model 'runs/my own'\n"
+        "  nmt translate FILE --model 'runs/my own'\n"
+    )
     assert nmt("split", *files, "-o", f"{tmp_path}/split/").code == 0
     for kind in ("train.en", "train.de", "dev.en", "test.de"):
-        assert Path("data/mine", kind).read_bytes() == (tmp_path / "split" / kind).read_bytes()
-
-
-@pytest.mark.parametrize(("ending", "pack"), [(".gz", gzip.compress), (".xz", lzma.compress)])
-def test_packed_files_are_read_and_the_sets_are_packed(
-    nmt: Run, tmp_path: Path, ending: str, pack: Any
-) -> None:
-    pairs = text(60)
-    paths = []
-    for path in write(tmp_path, pairs):
-        paths.append(path.with_name(path.name + ending))
-        paths[-1].write_bytes(pack(path.read_bytes()))
-    assert nmt("init", *paths).code == 0
-    recipe = load_recipe("mine.toml")
-    assert (recipe.data.source_language, recipe.data.target_language) == ("en", "de")
-    assert recipe.data.train[0].source == "mine/train.en.gz"
-    assert sorted(chain(*sets(recipe))) == sorted(pairs)
-    before = Path("data/mine/train.en.gz").read_bytes()
-    shutil.rmtree("data")
-    assert nmt("init", *paths, "-o", "other.toml").code == 0
-    assert Path("data/other/train.en.gz").read_bytes() == before
-
-
-def test_a_tsv_file_may_name_both_languages(nmt: Run, tmp_path: Path) -> None:
-    pairs = text(60)
-    path = tmp_path / "pairs.en-fr.tsv"
-    path.write_text("".join(f"{s}\t{t}\n" for s, t in pairs), encoding="utf-8")
-    assert nmt("init", path).code == 0
-    recipe = load_recipe("mine.toml")
-    assert (recipe.data.source_language, recipe.data.target_language) == ("en", "fr")
-    assert sorted(chain(*sets(recipe))) == sorted(pairs)
-
-
-def test_a_task_within_one_language_has_files_by_their_sides(nmt: Run, tmp_path: Path) -> None:
-    source, target = write(tmp_path, text(60))
-    target = target.rename(tmp_path / "simple.en")
-    options = ["--source-language", "en", "--target-language", "en"]
-    assert nmt("init", source, target, *options).code == 0
-    assert load_recipe("mine.toml").data.train[0].target == "mine/train.target"
-    assert sorted(chain(*sets(load_recipe("mine.toml")))) == sorted(text(60))
-
-
-def test_an_escaped_line_feed_of_an_sgm_file_breaks_no_line(nmt: Run, tmp_path: Path) -> None:
-    pairs = text(60)
-    source, target = write(tmp_path, pairs)
-    lines = [f"<seg id={n}>{s.replace(' ', '&#10;', 1)}</seg>" for n, (s, _) in enumerate(pairs)]
-    sgm = source.with_name("c.en.sgm")
-    sgm.write_text("\n".join(lines))
-    assert nmt("init", sgm, target).code == 0
-    assert sorted(chain(*sets(load_recipe("mine.toml")))) == sorted(pairs)
-
-
-def test_given_sets_are_used_and_nothing_is_held_out(nmt: Run, tmp_path: Path) -> None:
-    Path("data").mkdir()
-    train = write(tmp_path / "data", text(100))
-    dev, test = write(tmp_path, text(10, 2), "dev"), write(tmp_path, text(12, 3), "test")
-    result = nmt("init", *train, "--dev", *dev, "--test", *test)
-    assert result.code == 0
-    recipe = load_recipe("mine.toml")
-    assert recipe.data.train[0].source == "c.en"  # below the data folder
-    assert recipe.data.dev[0].source == str(tmp_path / "dev.en")
-    assert [len(each) for each in sets(recipe)] == [100, 10, 12]
-    assert sorted(os.listdir("data")) == ["c.de", "c.en"]
-
-
-def test_a_given_dev_set_leaves_a_test_set_to_hold_out(nmt: Run, tmp_path: Path) -> None:
-    pairs = text(100)
-    train, dev = write(tmp_path, [*pairs, *pairs[:2]]), write(tmp_path, pairs[:60], "dev")
-    result = nmt("init", *train, "--dev", *dev)
-    assert result.code == 0
-    assert "62 more pairs are left out: their source or target is nearly equal to" in result.err
-    assert "40 pairs, en to de" in result.err
-    assert "data/mine: 38 train, 2 test pairs; no two sets share a near duplicate\n" in result.err
-    found = sets(load_recipe("mine.toml"))
-    assert [len(each) for each in found] == [38, 60, 2]
-    assert sorted(chain(*found)) == sorted(pairs)
-
-
-def test_near_duplicates_of_given_sets_are_left_out_of_the_training_text(
-    nmt: Run, tmp_path: Path
-) -> None:
-    pairs = text(100)
-    again = [(f"{source.upper()} 5", f"x {source}") for source, _ in pairs[:2]]
-    again += [(f"y {target}", f'"{target}"') for _, target in pairs[:2]]
-    train = write(tmp_path, [*pairs, *again])
-    dev, test = write(tmp_path, pairs[:7], "dev"), write(tmp_path, pairs[5:10], "test")
-    result = nmt("init", *train, "--dev", *dev, "--test", *test)
-    assert result.code == 0
-    assert "14 more pairs are left out" in result.err
-    assert "2 pairs of the given test set have a source or target that is nearly" in result.err
-    told = "data/mine: 90 train pairs; the training text has no near duplicate of another set\n"
-    assert told in result.err
-    assert sets(load_recipe("mine.toml"))[0] == pairs[10:]
-    result = nmt("init", *train, "--dev", *train, "--test", *test, "-o", "none.toml")
-    assert result.code == 1
-    assert "no pair with text on both sides, unless it is in a given dev or test set" in result.err
-
-
-@pytest.mark.parametrize(("word", "count"), [("1", 1), ("1", 3), ("好", 2), ("ab", 8)])
-def test_the_vocabulary_of_a_tiny_corpus_can_be_learned(
-    nmt: Run, tmp_path: Path, count: int, word: str
-) -> None:
-    pairs = [(f"{word} {letter}", f"{letter} {word}") for letter in "cdefghij"[:count]]
-    paths = write(tmp_path, pairs)
-    result = nmt("init", *paths)
-    if count < 3:
-        assert result.code == 1
-        assert "that can be held out, too few for" in result.err
-        assert "the recipe works" not in result.err
-        other = write(tmp_path, [("other", "text")], "other")
-        result = nmt("init", *paths, "--dev", *other, "--test", *other)
-    if result.code:
-        assert "the training text is too small: it allows a vocabulary of 7 tokens" in result.err
-        assert (word, count) in [("1", 1), ("1", 3)]
-        assert sorted(os.listdir()) == ["c.de", "c.en"]
-        return
-    assert f"{count} pairs are too few to learn to translate" in result.err
-    result = nmt("prepare", "mine.toml")
-    assert result.code == 0, result.err
-
-
-def test_few_pairs_get_a_warning(nmt: Run, tmp_path: Path) -> None:
-    few, enough = write(tmp_path, text(999), "few"), write(tmp_path, text(1000), "enough")
-    assert "999 pairs are too few" in nmt("init", *few).err
-    assert "too few" not in nmt("init", *enough, "-o", "enough.toml").err
-
-
-def test_the_recipe_says_why_and_leaves_defaults_out(nmt: Run, tmp_path: Path) -> None:
-    assert nmt("init", *write(tmp_path, text(300))).code == 0
-    recipe = load_recipe("mine.toml")
-    written = Path("mine.toml").read_text(encoding="utf-8")
+        assert Path("d d/my own", kind).read_bytes() == (tmp_path / "split" / kind).read_bytes()
+    recipe = load_recipe("my own.toml")
+    written = Path("my own.toml").read_text(encoding="utf-8")
     tables = tomllib.loads(written)
     for name, declared in DECLARED.items():
         section, key = name.split(".")
@@ -208,83 +81,277 @@ def test_the_recipe_says_why_and_leaves_defaults_out(nmt: Run, tmp_path: Path) -
     assert all(len(line) <= 120 for line in written.splitlines())
 
 
-def test_the_next_commands_are_printed_and_parse(nmt: Run, tmp_path: Path) -> None:
-    result = nmt("init", *write(tmp_path, text(60)), "-o", "my own.toml", "--data-dir", "d d")
-    assert result.err.endswith(
-        "next:\n  nmt train 'my own.toml' --data-dir 'd d'\n  nmt evaluate --model 'runs/my own'\n"
-        "  nmt translate FILE --model 'runs/my own'\n"
-    )
-    assert sum(map(len, sets(load_recipe("my own.toml"), Path("d d")))) == 60
+def test_packed_files_are_read_and_the_sets_are_packed(nmt: Run, tmp_path: Path) -> None:
+    """The same text gives the same bytes."""
+    paths = [path.with_name(f"{path.name}.gz") for path in write(tmp_path, PAIRS)]
+    for path in paths:
+        path.write_bytes(gzip.compress(path.with_suffix("").read_bytes()))
+    assert nmt("init", *paths).code == 0
+    assert languages() == ("en", "de")
+    assert load_recipe("mine.toml").data.train[0].source == "mine/train.en.gz"
+    assert sorted(chain(*sets(load_recipe("mine.toml")))) == sorted(PAIRS)
+    assert nmt("init", *paths, "-o", "other.toml").code == 0
+    packed = {Path(f"data/{name}/train.en.gz").read_bytes() for name in ("mine", "other")}
+    assert len(packed) == 1
+
+
+def test_files_of_other_forms(nmt: Run, tmp_path: Path) -> None:
+    """A TSV file, a task within one language, and an escaped line feed of an SGM file."""
+    source, target = write(tmp_path, PAIRS)
+    tsv, simple, sgm = (tmp_path / name for name in ("p.en-fr.tsv", "simple.en", "c.en.sgm"))
+    tsv.write_text("".join(f"{s}\t{t}\n" for s, t in PAIRS), encoding="utf-8")
+    shutil.copy(target, simple)
+    segments = [f"<seg id={n}>{s.replace(' ', '&#10;', 1)}</seg>" for n, (s, _) in enumerate(PAIRS)]
+    sgm.write_text("\n".join(segments))
+    english = ["--source-language", "en", "--target-language", "en"]
+    for name, given, expected in (
+        ("tsv", [tsv], ("en", "fr")),
+        ("one", [source, simple, *english], ("en", "en")),
+        ("sgm", [sgm, target], ("en", "de")),
+    ):
+        assert nmt("init", *given, "-o", f"{name}.toml").code == 0
+        assert languages(f"{name}.toml") == expected
+        assert sorted(chain(*sets(load_recipe(f"{name}.toml")))) == sorted(PAIRS)
+    assert load_recipe("one.toml").data.train[0].target == "one/train.target"
+
+
+def test_given_sets_are_used_and_nothing_is_held_out(nmt: Run, tmp_path: Path) -> None:
+    """With a dev set alone, a test set is held out of what the dev set has no duplicate of."""
+    Path("data").mkdir()
+    pairs = corpus(100)
+    train = write(tmp_path / "data", pairs)
+    dev, test = write(tmp_path, corpus(10, 2), "dev"), write(tmp_path, corpus(12, 3), "test")
+    assert nmt("init", *train, "--dev", *dev, "--test", *test).code == 0
+    recipe = load_recipe("mine.toml")
+    assert recipe.data.train[0].source == "c.en"  # below the data folder
+    assert recipe.data.dev[0].source == str(tmp_path / "dev.en")
+    assert [len(pairs) for pairs in sets(recipe)] == [100, 10, 12]
+    assert paths_in(Path("data")) == ["c.de", "c.en"]
+    train, dev = write(tmp_path, [*pairs, *pairs[:2]]), write(tmp_path, pairs[:60], "dev")
+    result = nmt("init", *train, "--dev", *dev, "-o", "part.toml")
+    assert result.code == 0
+    assert "62 more pairs are left out: their source or target is nearly equal to" in result.err
+    assert "40 pairs, en to de" in result.err
+    assert "data/part: 38 train, 2 test pairs; no two sets share a near duplicate\n" in result.err
+    result = nmt("init", *train, "--dev", *train, "--test", *test, "-o", "none.toml")
+    assert result.code == 1
+    assert "no pair with text on both sides, unless it is in a given dev or test set" in result.err
+    near = [(f"{source.upper()} 5", f"x {source}") for source, _ in pairs[:2]]
+    text, test = write(tmp_path, [*pairs, *near], "near"), write(tmp_path, pairs[58:63], "test")
+    both = nmt("init", *text, "--dev", *dev, "--test", *test, "-o", "both.toml").err
+    assert "65 more pairs are left out" in both
+    assert "2 pairs of the given test set have a source or target that is nearly" in both
+    told = "data/both: 37 train pairs; the training text has no near duplicate of another set\n"
+    assert told in both
+    found = sets(load_recipe("part.toml"))
+    assert [len(pairs) for pairs in found] == [38, 60, 2]
+    assert sorted(chain(*found)) == sorted(pairs)
+
+
+@pytest.mark.parametrize(("count", "is_long"), [(60, True), (8, False)])
+def test_long_pairs_raise_the_limit(nmt: Run, tmp_path: Path, count: int, is_long: bool) -> None:
+    """Segments of a few sentences change nothing."""
+    rows = corpus(count * 20)
+    parts = [rows[first : first + count] for first in range(0, len(rows), count)]
+    pairs = [(" ".join(s for s, _ in part), " ".join(t for _, t in part)) for part in parts]
+    assert all(len(side) > 250 for side in pairs[0])
+    result = nmt("init", *write(tmp_path, pairs))
+    recipe = load_recipe("mine.toml")
+    told = "pairs have a side of more than 250 tokens, so data.max_length is"
+    assert (result.code, told in result.err) == (0, is_long)
+    assert recipe.data.max_length == recipe.decode.max_segment_tokens <= 1000
+    assert (recipe.data.max_length > 250) == is_long
+    if is_long:
+        assert "18 pairs kept" in nmt("prepare", "mine.toml").err
 
 
 def test_a_recipe_to_fine_tune_has_the_settings_of_the_model(
-    nmt: Run, tmp_path: Path, tiny_run: Path
-) -> None:
-    model = Path(shutil.copy(tiny_run / "model.safetensors", "old.safetensors"))
-    source, target = write(tmp_path, text(60))
-    result = nmt("init", source, target, "--init-from", model, "-o", "sub/new.toml")
-    assert (result.code, result.out) == (0, "")
-    assert "The recipe extends old.safetensors" in result.err
-    recipe, base = load_recipe("sub/new.toml"), load_recipe(str(tiny_run / "recipe.toml"))
-    assert (recipe.model, recipe.tokenizer, recipe.decode) == (
-        base.model,
-        base.tokenizer,
-        base.decode,
-    )
-    assert recipe.train.init_from == "old.safetensors"
-    assert recipe.train.max_updates >= recipe.train.warmup_updates > 0
-    assert len(list(chain(*sets(recipe)))) == 60
-    result = nmt("train", "sub/new.toml", "--max-updates", 2)
-    assert result.code == 0, result.err
-
-
-def test_a_model_with_a_cooldown_is_fine_tuned_without_one(
     nmt: Run, tmp_path: Path, tiny: Path, tiny_run: Path
 ) -> None:
-    """Its own recipe needs `train.patience` 0, but a recipe to fine-tune has patience."""
-    options = ["--max-updates", 4, "--set", "train.cooldown_updates=2", "--run", "cool"]
-    assert nmt("train", tiny, *options, "--init-from", tiny_run).code == 0
-    source, target = write(tmp_path, text(60))
-    assert nmt("init", source, target, "--init-from", "cool", "-o", "new.toml").code == 0
-    assert load_recipe("new.toml").train.cooldown_updates == 0
-    result = nmt("train", "new.toml", "--max-updates", 2)
+    """It has neither the cooldown nor the downloads of the model, and trains as it is."""
+    download = 'data.downloads=[{url="https://example.com/a", to="a"}]'
+    options = ["--max-updates", 4, "--set", "train.cooldown_updates=2", "--set", download]
+    assert nmt("train", tiny, *options, "--run", "old", "--init-from", tiny_run).code == 0
+    shutil.copy("old/model.safetensors", "old.safetensors")
+    files = write(tmp_path, PAIRS)
+    result = nmt("init", *files, "--init-from", "old.safetensors", "-o", "sub/new.toml")
+    assert (result.code, result.out) == (0, "")
+    assert "The recipe extends old.safetensors" in result.err
+    recipe, base = load_recipe("sub/new.toml"), load_recipe("old/recipe.toml")
+    for section in ("model", "tokenizer", "decode"):
+        assert getattr(recipe, section) == getattr(base, section)
+    assert (recipe.train.init_from, recipe.train.cooldown_updates) == ("old.safetensors", 0)
+    assert recipe.train.max_updates >= recipe.train.warmup_updates > 0
+    assert recipe.data.downloads == ()
+    assert len([*chain(*sets(recipe, Path()))]) == 60  # `tiny` names the data folder
+    result = nmt("train", "sub/new.toml", "--max-updates", 1)
     assert result.code == 0, result.err
-
-
-def test_the_model_states_the_languages_that_the_files_do_not(
-    nmt: Run, tmp_path: Path, tiny_run: Path
-) -> None:
-    source, target = write(tmp_path, text(60))
-    source, target = (each.rename(each.with_name(each.name + "x")) for each in (source, target))
-    assert nmt("init", source, target, "--init-from", tiny_run).code == 0
-    data = load_recipe("mine.toml").data
-    known = load_recipe(str(tiny_run / "recipe.toml")).data
-    assert (data.source_language, data.target_language) == (
-        known.source_language,
-        known.target_language,
-    )
-    options = ["--target-language", "fr", "-o", "other.toml", "--init-from", tiny_run]
-    result = nmt("init", source, target, *options)
+    # The model states the languages that the files do not.
+    source, target = (path.rename(path.with_name(path.name + "x")) for path in files)
+    assert nmt("init", source, target, "--init-from", "old.safetensors").code == 0
+    assert languages() == (base.data.source_language, base.data.target_language)
+    french = ["--target-language", "fr", "-o", "other.toml", "--init-from", "old.safetensors"]
+    result = nmt("init", source, target, *french)
     assert (result.code, "the model translates" in result.err) == (0, True)
 
 
-def test_the_text_of_the_old_model_is_not_fetched_again(
-    nmt: Run, tmp_path: Path, tiny: Path, tiny_run: Path
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("a.en", "a.de"), ("en", "de")),
+        (("a.fr.txt", "b.zh.txt"), ("fr", "zh")),
+        (("a.pt-BR", "a.en_US"), ("pt", "en")),
+        (("a.src", "a.tgt"), ("", "")),
+        (("a.en", "a"), ("en", "")),
+        (("a.txt", "a.de"), ("", "de")),
+        (("a.en", "b.en"), ("", "")),  # one of them must be wrong
+        (("a.xx", "a.de"), ("", "de")),  # xx is no language
+    ],
+)
+def test_languages_come_from_the_endings_and_are_never_guessed(
+    nmt: Run, tmp_path: Path, names: Sequence[str], expected: Sequence[str]
 ) -> None:
-    download = 'data.downloads=[{url="https://example.com/a", to="a"}]'
-    options = ["--max-updates", 1, "--run", "old", "--set", download]
-    assert nmt("train", tiny, *options, "--init-from", tiny_run).code == 0
-    source, target = write(tmp_path, text(60))
-    assert nmt("init", source, target, "--init-from", "old", "-o", "new.toml").code == 0
-    assert load_recipe("new.toml").data.downloads == ()
-    renamed = shutil.copy("old/model.safetensors", "old.bin")
-    result = nmt("init", source, target, "--init-from", renamed, "-o", "newer.toml")
-    assert (result.code, "must end in .safetensors" in result.err) == (2, True)
+    for path, name in zip(write(tmp_path, PAIRS[:30]), names, strict=True):
+        path.rename(tmp_path / name)
+    result = nmt("init", *names)
+    missing = [
+        f"--{side}-language"
+        for side, code in zip(("source", "target"), expected, strict=True)
+        if not code
+    ]
+    if missing:
+        assert result.code == 2
+        assert all(option in result.err for option in missing)
+        assert not Path("mine.toml").exists()
+        result = nmt("init", *names, *(part for option in missing for part in (option, "fr")))
+    assert result.code == 0
+    assert languages() == tuple(code or "fr" for code in expected)
 
 
-def test_a_file_that_is_no_model_cannot_be_fine_tuned(nmt: Run, tmp_path: Path) -> None:
-    source, target = write(tmp_path, text(60))
-    result = nmt("init", source, target, "--init-from", source)
-    assert (result.code, result.err.count("\n")) == (1, 1)
-    assert f"{source} is not an intact model file" in result.err
+def test_on_a_terminal_the_languages_are_asked_for_until_they_are_codes(
+    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.commands.init.is_terminal", lambda: True)
+    answers = iter(["English", "en", "nl"])
+    asked = []
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt)
+        return next(answers)
+
+    monkeypatch.setattr("click.termui.visible_prompt_func", answer)
+    source, target = write(tmp_path, PAIRS)
+    source, target = source.rename(tmp_path / "a"), target.rename(tmp_path / "b")
+    result = nmt("init", source, target)
+    assert (result.code, result.out) == (0, "")
+    data = load_recipe("mine.toml").data
+    assert (data.source_language, data.target_language) == ("en", "nl")
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "message"),
+    [
+        (b"a b\nc d\ne f\n", b"a b\nc d\ne f\ng\n", "c.de has 4"),
+        (b"a b\nc d\n", b"a\n\xff\n", "c.de, line 2: not valid UTF-8"),
+        (b"", b"", "no pair with text on both sides"),
+        (b"\n\n", b"\n\n", "no pair with text on both sides"),
+        (b"a\n" * 50, b"b\n" * 50, "0 pairs that can be held out, too few for"),
+    ],
+    ids=["misaligned", "UTF-8", "empty", "blank", "one source"],
+)
+def test_text_that_cannot_be_used_is_named_and_nothing_is_written(
+    nmt: Run, source: bytes, target: bytes, message: str
+) -> None:
+    Path("c.en").write_bytes(source)
+    Path("c.de").write_bytes(target)
+    result = nmt("init", "c.en", "c.de")
+    assert (result.code, message in result.err) == (1, True)
+    assert result.err.splitlines()[-1].startswith("nmt: ")
+    assert sorted(os.listdir()) == ["c.de", "c.en"]
+
+
+@pytest.mark.parametrize("ending", [OSError(errno.EFBIG, "File too large"), KeyboardInterrupt()])
+@pytest.mark.parametrize("place", ["set", "recipe"])
+def test_a_failure_leaves_nothing_in_the_way(
+    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: BaseException, place: str
+) -> None:
+    """Run the same command again: it works."""
+    paths = write(tmp_path, PAIRS)
+
+    def fail(*arguments: object) -> None:
+        raise ending
+
+    with monkeypatch.context() as patch:
+        if place == "set":  # after all is written, before the folder gets its name
+            patch.setattr("nmt.system.atomic.os.fsync", fail)
+        else:
+            patch.setattr("nmt.corpora.first_recipe.write_text", fail)
+        result = nmt("init", *paths, "--data-dir", "new/data")
+        assert result.code in (1, 130)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert left <= {"c.en", "c.de", "new", "new/data"}
+    assert nmt("init", *paths, "--data-dir", "new/data").code == 0
+
+
+def test_a_file_that_grows_too_large_leaves_nothing(tmp_path: Path) -> None:
+    write(tmp_path, corpus(3000))
+    command = 'ulimit -f 8; exec "$0" -m nmt init c.en c.de --output lim.toml --data-dir dlim'
+    result = subprocess.run(
+        ["bash", "-c", command, sys.executable], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == "nmt: cannot write dlim/lim: File too large"
+    assert sorted(os.listdir()) == ["c.de", "c.en"]
+
+
+def test_nothing_is_overwritten(nmt: Run, tmp_path: Path) -> None:
+    source, target = write(tmp_path, PAIRS)
+    Path("mine.toml").write_text("# mine\n")
+    assert outcome(nmt("init", source, target)) == (
+        2,
+        "nmt: mine.toml exists already; name another recipe with --output\n",
+    )
+    Path("mine.toml").unlink()
+    Path("data/mine").mkdir(parents=True)
+    Path("data/mine/dev.de").write_text("kept\n")
+    code, message = outcome(nmt("init", source, target))
+    assert code == 2
+    assert "the folder data/mine exists already and holds dev.de; choose another" in message
+    assert Path("data/mine/dev.de").read_text() == "kept\n"
     assert not Path("mine.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fact"),
+    [
+        ("c.en none", "the file none does not exist"),
+        ("c.en .", "is a folder"),
+        ("c.en c.en", "is given as source and as target"),
+        ("c.en /dev/null", "is not a file"),
+        ("- c.de", "the text is read twice, so it cannot be stdin"),
+        ("c.en c.de --dev c.en -", "it cannot be stdin"),
+        ("c.en", "c.en, line 1: no tab between source and target"),
+        ("c.en c.de -o mine", "must end in .toml"),
+        ("c.en c.de -o a\nb.toml", "cannot name a recipe"),
+        ("c.en c.de -o c.en/x.toml", "cannot be written"),
+        ("c.en c.de --dev none c.de", "the file none does not exist"),
+        ("c.en c.de --data-dir c.en/x", "--data-dir 'c.en/x/mine/train.en' cannot be"),
+        ("c.en c.de --target-language german", "is not an ISO 639 code"),
+        ("c.en c.de --target-language en-US", "is not an ISO 639 code"),
+        ("c.en c.de --init-from c.en", "c.en is not an intact model file"),
+        ("c.en c.de --init-from none", "the model none does not exist; name another with --init-"),
+        ("c.en c.de --init-from old.bin", "must end in .safetensors"),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    nmt: Run, tmp_path: Path, tiny_run: Path, arguments: str, fact: str
+) -> None:
+    write(tmp_path, PAIRS)
+    shutil.copy(tiny_run / "model.safetensors", "old.bin")
+    result = nmt("init", *arguments.split(" "))
+    message = result.err.splitlines()[-1]
+    assert result.code in (1, 2)
+    assert fact in message
+    assert message.startswith(("nmt: ", "Error: "))
+    assert sorted(os.listdir()) == ["c.de", "c.en", "old.bin"]

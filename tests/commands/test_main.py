@@ -1,4 +1,4 @@
-"""The program as a whole: help, version, imports and exit codes."""
+"""The program as a whole: help, version, imports, settings, exit codes, the current folder."""
 
 import json
 import os
@@ -14,20 +14,10 @@ import pytest
 
 from nmt import __version__
 from nmt.commands import COMMANDS, cli
+from nmt.config import DECLARED
 from nmt.config.decode import RERANK_SETTINGS, SCORE_SETTINGS
 from nmt.errors import is_out_of_memory
 from tests.conftest import Run
-
-
-def python(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run Python in its own process."""
-    return subprocess.run(
-        [sys.executable, *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-        check=False,
-    )
 
 
 @pytest.mark.parametrize("options", [[], ["-u"]])
@@ -50,41 +40,35 @@ def test_output_that_does_not_fit_is_an_error(options: list[str], tmp_path: Path
     assert code.stderr == "nmt: cannot write to stdout: File too large\n"
 
 
-def test_version_is_printed(nmt: Run) -> None:
-    result = nmt("--version")
-    assert (result.code, result.out) == (0, f"nmt, version {__version__}\n")
-
-
 def test_help_names_every_command(nmt: Run) -> None:
+    assert nmt("--version").out == f"nmt, version {__version__}\n"
     result = nmt("--help")
     assert result.code == 0
-    for name, about in COMMANDS.items():
-        assert name in result.out
-        assert about in result.out
+    assert all(name in result.out and about in result.out for name, about in COMMANDS.items())
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_of_each_command_shows_an_example(nmt: Run, name: str) -> None:
-    result = nmt(name, "--help")
-    assert result.code == 0
-    example = result.out[result.out.index("Example") :]
-    assert f"\n    nmt {name} " in example or f"\n    nmt {name}\n" in example
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_of_each_command_fits_two_screens_and_names_its_options(
+def test_help_of_each_command_fits_two_screens(
     nmt: Run, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It names all options, shows an example, and says which settings of the search --set takes."""
     monkeypatch.setenv("COLUMNS", "80")
-    out = nmt(name, "--help").out
-    lines = out.splitlines()
-    assert len(lines) <= 60
-    assert max(map(len, lines)) <= 80
+    result = nmt(name, "--help")
+    lines = result.out.splitlines()
+    assert (result.code, len(lines) <= 60, max(map(len, lines)) <= 80) == (0, True, True)
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
     for option in command.params:
         if isinstance(option, click.Option):
-            assert re.search(rf"(?<![-\w]){option.opts[-1]}(?![-\w])", out), option.opts
+            assert re.search(rf"(?<![-\w]){option.opts[-1]}(?![-\w])", result.out), option.opts
+    example = result.out[result.out.index("Example") :]
+    assert f"\n    nmt {name} " in example or f"\n    nmt {name}\n" in example
+    named = {"augment", "translate", "score", "rerank", "evaluate", "explain", "serve"}
+    assert ("--set decode.KEY=VALUE" in result.out) == (name in named)
+    if name in named:
+        known = {"score": SCORE_SETTINGS, "rerank": RERANK_SETTINGS}
+        text = " ".join(result.out.split())
+        assert all(setting in text for setting in known.get(name, ["`nmt settings decode`"]))
 
 
 def test_flags_of_decode_settings_are_checked_like_other_options(nmt: Run) -> None:
@@ -97,17 +81,6 @@ def test_flags_of_decode_settings_are_checked_like_other_options(nmt: Run) -> No
         result = nmt("translate", flag, "x")
         assert (result.code, result.out) == (2, "")
         assert f"Error: Invalid value for '{flag}': {fault}\n" in result.err
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_says_which_search_settings_set_takes(nmt: Run, name: str) -> None:
-    out = " ".join(nmt(name, "--help").out.split())
-    takes = "--set decode.KEY=VALUE" in out
-    named = {"augment", "translate", "score", "rerank", "evaluate", "explain", "serve"}
-    assert takes == (name in named)
-    if takes:
-        known = {"score": SCORE_SETTINGS, "rerank": RERANK_SETTINGS}
-        assert all(setting in out for setting in known.get(name, ["`nmt settings decode`"]))
 
 
 # Run commands one after the other; print each one's exit code and what was imported so far.
@@ -125,31 +98,23 @@ for arguments in json.loads(sys.argv[1]):
 
 def exits_and_imports(*commands: Sequence[str]) -> list[tuple[int, list[str]]]:
     """Return each command's exit code, and the heavy packages that it or one before imported."""
-    result = python("-c", IMPORTS, json.dumps(commands))
+    script = [sys.executable, "-c", IMPORTS, json.dumps(commands)]
+    result = subprocess.run(script, capture_output=True, text=True, check=False)
     assert "Traceback" not in result.stderr
     ends = [line for line in result.stdout.splitlines() if line.startswith("ENDED")]
     return [tuple(json.loads(line.removeprefix("ENDED"))) for line in ends]
 
 
 def test_help_and_usage_errors_import_no_torch() -> None:
-    expected = {
+    expected: dict[tuple[str, ...], int] = {
         ("--help",): 0,
         ("--version",): 0,
-        ("init", "--help"): 0,
-        ("train", "--help"): 0,
-        ("translate", "--help"): 0,
-        ("explain", "--help"): 0,
-        ("report", "--help"): 0,
+        **{(name, "--help"): 0 for name in COMMANDS},
         ("report",): 1,
-        ("ablate", "--help"): 0,
         ("ablate", "pocket", "--vary", "model.headz=3"): 2,
         ("ablate", "pocket", "--seeds", "1"): 2,
-        ("evaluate", "--help"): 0,
-        ("average", "--help"): 0,
-        ("rerank", "--help"): 0,
         ("rerank", "nowhere", "--source", "nowhere", "--model", "x"): 1,
         ("rerank", "--source", "nowhere"): 2,
-        ("inspect", "--help"): 0,
         ("train", "--bogus"): 2,
         ("train", "bogus"): 2,
         ("train", "multi30k_en_de", "--set", "model.headz=3"): 2,
@@ -160,76 +125,53 @@ def test_help_and_usage_errors_import_no_torch() -> None:
     }
     found = zip(expected, exits_and_imports(*expected), strict=True)
     assert dict(found) == {command: (code, []) for command, code in expected.items()}
-
-
-def test_scoring_a_file_imports_no_torch() -> None:
-    expected = {
-        ("--hypotheses", "nowhere", "nowhere"): 1,
-        ("--card", "card.txt"): 2,
-        ("--hypotheses", __file__, __file__): 0,
+    scoring = {
+        ("evaluate", "--hypotheses", "nowhere", "nowhere"): 1,
+        ("evaluate", "--card", "card.txt"): 2,
+        ("evaluate", "--hypotheses", __file__, __file__): 0,
     }
-    found = exits_and_imports(*(("evaluate", *options) for options in expected))
-    assert [code for code, _ in found] == [*expected.values()]
-    assert not any("torch" in heavy for _, heavy in found)
-
-
-def test_python_m_nmt_runs_the_program() -> None:
-    result = python("-m", "nmt", "--version")
-    assert (result.returncode, result.stdout) == (0, f"nmt, version {__version__}\n")
+    ends = exits_and_imports(*scoring)
+    assert [code for code, _ in ends] == [*scoring.values()]
+    assert not any("torch" in heavy for _, heavy in ends)
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    "line",
     [
-        ["bogus"],
-        ["train", "--max-updates", "many"],
-        ["train", "--max-updates", "0"],
-        ["train", "--seed", "-1"],
-        ["train", "a", "b"],
-        ["translate", "--beam-size", "x"],
-        ["evaluate", "one"],
-        ["evaluate", "--language-pair", "en-de"],
-        ["evaluate", "--hypotheses", "x"],
-        ["evaluate", "a", "b", "--test-set", "wmt14"],
-        ["evaluate", "--target-language", "fr"],
-        ["explain"],
-        ["explain", "a", "b"],
-        ["report", *"abcdefg"],
-        ["average"],
-        ["average", "runs/x", "--last", "0"],
-        ["average", "runs/x", "--last", "2", "--updates", "3"],
-        ["average", "runs/x", "--updates", "3,x"],
+        "bogus",
+        "train --max-updates many",
+        "train --max-updates 0",
+        "train --seed -1",
+        "train a b",
+        "translate --beam-size x",
+        "evaluate one",
+        "evaluate --language-pair en-de",
+        "evaluate --hypotheses x",
+        "evaluate a b --test-set wmt14",
+        "evaluate --target-language fr",
+        "explain",
+        "explain a b",
+        "explain sun --model a --model b",
+        "report a b c d e f g",
+        "average",
+        "average runs/x --last 0",
+        "average runs/x --last 2 --updates 3",
+        "average runs/x --updates 3,x",
+        "settings model.head",
     ],
 )
-def test_usage_errors_exit_2(nmt: Run, tmp_path: Path, arguments: list[str]) -> None:
-    result = nmt(*arguments)
-    assert result.code == 2
-    assert result.out == ""
-    assert result.err
+def test_usage_errors_exit_2(nmt: Run, tmp_path: Path, line: str) -> None:
+    result = nmt(*line.split())
+    assert (result.code, result.out, bool(result.err)) == (2, "", True)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("device", ["bogus", "cuda:99", "meta", "hpu", ""])
-def test_an_unavailable_device_is_a_usage_error(
-    nmt: Run, tiny_run: Path, tmp_path: Path, device: str
-) -> None:
-    (tmp_path / "in").write_text("sun\n")
-    result = nmt("translate", tmp_path / "in", "--model", tiny_run, "--device", device)
-    assert (result.code, result.out) == (2, "")
-    assert f"nmt: device '{device}' " in result.err
-    assert result.err.count("\n") == 1
-
-
-def test_control_characters_of_a_name_stay_on_one_line(nmt: Run, tmp_path: Path) -> None:
+def test_messages_stay_readable(nmt: Run, tmp_path: Path) -> None:
+    """Control characters of a name stay on one line; click's choices are indented lines."""
     result = nmt("translate", "a\nb\x1b[31m\udcff", "--model", tmp_path / "none")
-    assert result.code == 1
-    assert result.err.count("\n") == 1
+    assert (result.code, result.err.count("\n")) == (1, 1)
     assert r"a\nb\x1b[31m\udcff" in result.err
-    result = nmt("average", "a", "b\x07")
-    assert r"Error: Got unexpected extra argument (b\x07)" in result.err
-
-
-def test_choices_of_a_missing_option_are_indented_lines(nmt: Run) -> None:
+    assert r"Error: Got unexpected extra argument (b\x07)" in nmt("average", "a", "b\x07").err
     assert "Choose from:\n  ctranslate2,\n" in nmt("export", "model", "folder").err
 
 
@@ -274,3 +216,47 @@ def test_a_file_name_that_is_not_utf_8_is_written_as_it_is(tmp_path: Path) -> No
     )
     assert (ended.returncode, ended.stderr) == (0, b"")
     assert folder + b"/base/seed-1\tbase\n" in ended.stdout
+
+
+def run_in_removed_folder(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run `nmt ARGUMENTS` in a folder that its shell has removed."""
+    folder = folder / "gone"
+    folder.mkdir()
+    code = "import os, sys; os.rmdir(os.getcwd()); from nmt.commands import main; main()"
+    root = Path(__file__).resolve().parents[2]
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_removed_current_folder_is_one_sentence(tmp_path: Path) -> None:
+    """Help needs none."""
+    done = run_in_removed_folder(tmp_path, "translate", "/etc/hostname")
+    assert (done.returncode, done.stdout) == (1, "")
+    message = "nmt: the current folder cannot be used (No such file or directory)"
+    assert done.stderr == f"{message}; change to another one\n"
+    done = run_in_removed_folder(tmp_path, "train", "--help")
+    assert (done.returncode, done.stderr, bool(done.stdout)) == (0, "", True)
+
+
+def test_settings_are_listed_with_their_defaults(nmt: Run) -> None:
+    lines = nmt("settings").out.splitlines()
+    assert [line.partition("=")[0] for line in lines if line[0] != " "] == [*DECLARED]
+    shown = {"train.warmup_updates=4000", "model.heads=8", 'tokenizer.kind="bpe"', "data.train"}
+    assert shown <= {*lines}
+    assert max(map(len, lines)) < 80
+    for names, prefixes in (
+        (["tokenizer"], {"tokenizer"}),
+        (["decode.beam_size", "model"], {"model", "decode"}),
+    ):
+        chosen = [line for line in nmt("settings", *names).out.splitlines() if line[0] != " "]
+        assert {line.partition(".")[0] for line in chosen} == prefixes
+        assert sum(line.startswith("decode.") for line in chosen) == ("model" in names)
+    message = nmt("settings", "model.head").err
+    assert "no setting or section 'model.head'; did you mean 'model.heads'?" in message

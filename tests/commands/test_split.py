@@ -1,14 +1,10 @@
 """`nmt split`: sets that share no near duplicate, with nothing lost."""
 
 import gzip
-import lzma
 from collections import Counter
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from nmt.corpora.segment import Segment
 from nmt.text.lines import read_segments
@@ -46,15 +42,15 @@ def test_sets_share_no_near_duplicate_and_nothing_is_lost(nmt: Run, tmp_path: Pa
     assert f"{len(train):,} train, 30 dev, 20 test, {len(gone):,} removed" in result.err
     assert Counter(pairs) == Counter([*train, *dev, *test, *((row[2], row[3]) for row in gone)])
     for side in (0, 1):
-        folded = [{Segment(pair[side]).folded for pair in each} for each in (train, dev, test)]
+        folded = [{Segment(pair[side]).folded for pair in chosen} for chosen in (train, dev, test)]
         assert len(set.union(*folded)) == sum(map(len, folded))
     assert [row[1] for row in gone[-2:]] == ["empty side"] * 2
     first = int(gone[0][1].removeprefix("in a group with line "))
     assert pairs[first - 1] in [*dev, *test]
     kept = {id(pair): pair for pair in pairs}.values()
     order = {pair: place for place, pair in reversed([*enumerate(kept)])}
-    for each in (dev, test):
-        assert sorted(each, key=order.__getitem__) == each
+    for chosen in (dev, test):
+        assert sorted(chosen, key=order.__getitem__) == chosen
     rest = iter(pairs)
     assert all(pair in rest for pair in train)  # in the same order
 
@@ -76,12 +72,12 @@ def test_spaces_and_signs_inside_words_hide_no_near_duplicate(nmt: Run, tmp_path
         {"".join(filter(str.isalpha, pair[0])).casefold() for pair in read(tmp_path / "mine", kind)}
         for kind in ("train", "dev", "test")
     ]
-    assert [len(each) for each in letters] == [180, 10, 10]
+    assert [len(text) for text in letters] == [180, 10, 10]
     assert len(set.union(*letters)) == 200
 
 
 def test_the_choice_depends_on_the_seed_and_not_on_the_order(nmt: Run, tmp_path: Path) -> None:
-    def dev_of(pairs: Pairs, name: str, seed: int) -> Pairs:
+    def choose_dev(pairs: Pairs, name: str, seed: int) -> Pairs:
         files = write(tmp_path, pairs, name)
         options = ["--dev", 25, "--test", 0, "--seed", seed]
         assert nmt("split", *files, "-o", f"{tmp_path}/{name}/", *options).code == 0
@@ -89,10 +85,10 @@ def test_the_choice_depends_on_the_seed_and_not_on_the_order(nmt: Run, tmp_path:
         return read(tmp_path / name, "dev")
 
     pairs = corpus(200)
-    first = dev_of(pairs, "a", 1)
-    assert dev_of(pairs, "a", 1) == first  # the command replaces its own files
-    assert sorted(dev_of(pairs[::-1], "b", 1)) == sorted(first)
-    assert sorted(dev_of(pairs, "c", 2)) != sorted(first)
+    first = choose_dev(pairs, "a", 1)
+    assert choose_dev(pairs, "a", 1) == first  # the command replaces its own files
+    assert sorted(choose_dev(pairs[::-1], "b", 1)) == sorted(first)
+    assert sorted(choose_dev(pairs, "c", 2)) != sorted(first)
 
 
 def test_a_large_group_stays_in_the_training_text(nmt: Run, tmp_path: Path) -> None:
@@ -102,66 +98,55 @@ def test_a_large_group_stays_in_the_training_text(nmt: Run, tmp_path: Path) -> N
     assert read(tmp_path / "m", "train") == yes
 
 
-@pytest.mark.parametrize(("ending", "pack"), [(".gz", gzip.compress), (".xz", lzma.compress)])
-def test_packed_files_are_read_and_written(
-    nmt: Run, tmp_path: Path, ending: str, pack: Any
-) -> None:
+def test_packed_files_and_a_tsv_file(nmt: Run, tmp_path: Path) -> None:
+    """The sets are packed as the files were; the same text gives the same bytes."""
     pairs = corpus(60)
-    paths = []
-    for path in write(tmp_path, pairs):
-        paths.append(path.with_name(path.name + ending))
-        paths[-1].write_bytes(pack(path.read_bytes()))
-    contents = []
+    packed = [path.with_name(f"{path.name}.gz") for path in write(tmp_path, pairs)]
+    for path in packed:
+        path.write_bytes(gzip.compress(path.with_suffix("").read_bytes()))
+    contents = set()
     for _ in range(2):
-        assert nmt("split", *paths, "-o", f"{tmp_path}/m/").code == 0
-        sets = [read(tmp_path / "m", kind, ending) for kind in ("train", "dev", "test")]
+        assert nmt("split", *packed, "-o", f"{tmp_path}/m/").code == 0
+        sets = [read(tmp_path / "m", kind, ".gz") for kind in ("train", "dev", "test")]
         assert sorted(chain(*sets)) == sorted(pairs)
         assert [*map(len, sets)] == [54, 3, 3]
-        contents.append((tmp_path / "m" / f"train.en{ending}").read_bytes())
-    assert contents[0] == contents[1]
-
-
-def test_a_tsv_file_is_divided_into_files_of_both_languages(nmt: Run, tmp_path: Path) -> None:
-    pairs = corpus(40)
-    path = tmp_path / "pairs.en-de.tsv"
-    path.write_text("".join("\t".join(pair) + "\n" for pair in pairs), encoding="utf-8")
-    assert nmt("split", path, "-o", tmp_path / "m", "--dev", 1, "--test", 1).code == 0
+        contents.add((tmp_path / "m" / "train.en.gz").read_bytes())
+    assert len(contents) == 1
+    tsv = tmp_path / "pairs.en-de.tsv"
+    tsv.write_text("".join("\t".join(pair) + "\n" for pair in pairs), encoding="utf-8")
+    assert nmt("split", tsv, "-o", tmp_path / "m", "--dev", 1, "--test", 1).code == 0
     sides = ((tmp_path / f"m.train.{side}").read_text().splitlines() for side in ("en", "de"))
     assert {*zip(*sides, strict=True)} < {*pairs}
 
 
 def test_mistakes_are_explained_and_nothing_is_written(nmt: Run, tmp_path: Path) -> None:
+    """The input is not replaced, and no old set stays beside a new training text."""
     files = write(tmp_path, corpus(20))
     prefix = ("-o", f"{tmp_path}/m/")
-    few = nmt("split", *files, *prefix, "--dev", 10, "--test", 10)
-    assert (few.code, "20 pairs that can be held out" in few.err) == (1, True)
-    assert nmt("split", *files).code == 2
-    assert nmt("split", *files, "-o", "").code == 2
-    assert nmt("split", *files, *prefix, "--dev", -1).code == 2
-    assert nmt("split", "-", files[1], *prefix).code == 2
-    assert nmt("split", tmp_path / "absent", files[1], *prefix).code == 1
-    files[0].write_text("only one line\n")
-    assert "must align" in nmt("split", *files, *prefix).err
+    for code, arguments, fact in (
+        (1, [*files, *prefix, "--dev", 10, "--test", 10], "20 pairs that can be held out"),
+        (1, [tmp_path / "absent", files[1], *prefix], "absent does not exist"),
+        (2, files, "-o"),
+        (2, [*files, "-o", ""], "-o"),
+        (2, [*files, *prefix, "--dev", -1], "--dev"),
+        (2, ["-", files[1], *prefix], "stdin"),
+    ):
+        result = nmt("split", *arguments)
+        assert (result.code, fact in result.err) == (code, True)
     assert not (tmp_path / "m").exists()
-
-
-def test_no_old_set_stays_beside_a_new_training_text(nmt: Run, tmp_path: Path) -> None:
-    files = write(tmp_path, corpus(40))
-    prefix = ("-o", tmp_path / "m")
+    sides = [path.rename(tmp_path / f"m.train{path.suffix}") for path in files]
+    before = [path.read_text() for path in sides]
+    result = nmt("split", *sides, "-o", tmp_path / "m")
+    assert result.code == 2
+    assert f"-o {sides[0]} is an input of this command" in result.err
+    assert [path.read_text() for path in sides] == before
+    files, prefix = write(tmp_path, corpus(40)), ("-o", f"{tmp_path}/n")
     assert nmt("split", *files, *prefix).code == 0
     result = nmt("split", *files, *prefix, "--test", 0, "--seed", 3)
     assert result.code == 2
-    assert f"{tmp_path}/m.test.en exists, and the new training text" in result.err
+    assert f"{tmp_path}/n.test.en exists, and the new training text" in result.err
     for side in ("en", "de"):
-        (tmp_path / f"m.test.{side}").unlink()
+        (tmp_path / f"n.test.{side}").unlink()
     assert nmt("split", *files, *prefix, "--test", 0, "--seed", 3).code == 0
-
-
-def test_its_input_is_not_replaced(nmt: Run, tmp_path: Path) -> None:
-    sides = zip(("en", "de"), write(tmp_path, corpus(20)), strict=True)
-    files = [path.rename(tmp_path / f"m.train.{side}") for side, path in sides]
-    before = [path.read_text() for path in files]
-    result = nmt("split", *files, "-o", tmp_path / "m")
-    assert result.code == 2
-    assert f"-o {files[0]} is an input of this command" in result.err
-    assert [path.read_text() for path in files] == before
+    files[0].write_text("only one line\n")
+    assert "must align" in nmt("split", *files, *prefix).err

@@ -1,8 +1,7 @@
-"""`nmt train` and `nmt prepare`: files, messages, resuming, and errors in the input."""
+"""`nmt train` and `nmt prepare`: files, messages, resuming by recipe or folder, what is refused."""
 
 import gzip
 import json
-import lzma
 import os
 import shutil
 from pathlib import Path
@@ -13,21 +12,30 @@ from nmt.recipe.files import load_recipe
 from nmt.runs.history import read_metrics
 from nmt.runs.model_file import read_model
 from nmt.runs.run_folder import RunFolder
-from tests.conftest import Run
+from nmt.training.progress import TrainingOutcome
+from tests.commands.conftest import paths_in
+from tests.conftest import Run, write_tiny_corpus
+from tests.training.conftest import assert_same
+
+TINY = RunFolder(Path("runs/tiny"))
 
 
-def files(folder: Path) -> set[str]:
-    """Return the paths of all files in a folder, relative to it."""
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+def contents() -> dict[Path, bytes]:
+    """Return the content of every file in the current folder, but for locks."""
+    files = (path for path in Path().rglob("*") if path.is_file() and path.name != ".lock")
+    return {path: path.read_bytes() for path in files}
 
 
 def test_train_writes_the_best_and_the_average_model(nmt: Run, tiny: Path) -> None:
+    """A training that is done says what to raise, and writes nothing again."""
+    data = paths_in(tiny.parent)
     first = nmt("train", tiny)
-    assert first.code == 0
-    assert first.out == ""
+    assert (first.code, first.out) == (0, "")
     lines = first.err.splitlines()
-    assert lines[0] == "learning 40 BPE tokens from 240 lines"
-    assert lines[1] == "train.src + train.tgt: 120 pairs kept"
+    assert lines[:2] == [
+        "learning 40 BPE tokens from 240 lines",
+        "train.src + train.tgt: 120 pairs kept",
+    ]
     (started,) = (line for line in lines if "tiny (en-de): 120 pairs, " in line)
     assert started.endswith("run folder runs/tiny")
     assert sum(line.startswith("update ") and "dev loss" in line for line in lines) == 2
@@ -35,228 +43,231 @@ def test_train_writes_the_best_and_the_average_model(nmt: Run, tiny: Path) -> No
     assert lines[-3].startswith("model: runs/tiny/model.safetensors, dev BLEU ")
     assert lines[-2].startswith("best: runs/tiny/best.safetensors, dev BLEU ")
     assert lines[-1] == "report: runs/tiny/report.html"
-    run = Path("runs/tiny")
-    assert files(run) == {
-        ".lock",
-        "recipe.toml",
-        "run.json",
-        "tokenizer.model",
-        "prepared/manifest.json",
-        "prepared/train-0.ids",
-        "prepared/train-0.lines",
-        "prepared/train-0.offsets",
-        "checkpoints/update-00000008.json",
-        "checkpoints/update-00000008.safetensors",
-        "checkpoints/update-00000008.state.pt",
-        "checkpoints/update-00000012.json",
-        "checkpoints/update-00000012.safetensors",
-        "checkpoints/update-00000012.state.pt",
-        "best.safetensors",
-        "model.safetensors",
-        "metrics.jsonl",
-        "report.html",
-    }
-    before = (run / "model.safetensors").read_bytes()
+    checkpoints = [
+        f"checkpoints/update-{update}.{ending}"
+        for update in ("00000008", "00000012")
+        for ending in ("json", "safetensors", "state.pt")
+    ]
+    prepared = [f"prepared/train-0.{ending}" for ending in ("ids", "lines", "offsets")]
+    own = [".lock", "best.safetensors", "metrics.jsonl", "model.safetensors", "recipe.toml"]
+    own += ["report.html", "run.json", "tokenizer.model", "prepared/manifest.json"]
+    assert paths_in(TINY.path) == sorted([*own, *checkpoints, *prepared])
+    written = paths_in(tiny.parent)
+    assert [path for path in written if not path.startswith("runs/")] == data
+    before = TINY.model.read_bytes()
     again = nmt("train", tiny)
-    assert again.code == 0
+    done = "runs/tiny is done at update 12; train.max_updates={} asks for no more; raise it above"
     assert "resumed at update 12 of 12" in again.err
-    done = (
-        "runs/tiny is done at update 12; train.max_updates={} asks for no more; raise it above 12"
-    )
     assert done.format(12) in again.err
     assert "learning" not in again.err
-    assert (run / "model.safetensors").read_bytes() == before
     assert done.format(5) in nmt("train", tiny, "--max-updates", 5).err
+    assert TINY.load_recipe().train.max_updates == 12
+    assert TINY.model.read_bytes() == before
 
 
-def test_a_training_that_patience_ended_says_what_to_raise(nmt: Run, tiny: Path) -> None:
-    options = ["--set", "train.patience=1", "--set", "train.learning_rate_scale=0"]
-    options += ["--set", "train.validate_updates=2"]
-    assert nmt("train", tiny, *options).code == 0
-    again = nmt("train", "runs/tiny")
-    assert "runs/tiny is done at update 4; no better score on the dev set in 1 valid" in again.err
-    assert "for example with --set train.patience=2\n" in again.err
-    assert "resumed" not in nmt("train", "runs/tiny", "--max-updates", 99).out
-    assert nmt("train", "runs/tiny", "--set", "train.patience=2").code == 0
-    assert read_metrics(RunFolder(Path("runs/tiny")).metrics)[-1]["update"] > 4
-
-
-def test_more_updates_resume_a_finished_run(nmt: Run, tiny: Path) -> None:
-    assert nmt("train", tiny, "--max-updates", 4).code == 0
-    result = nmt("train", tiny, "--max-updates", 8)
-    assert result.code == 0
-    assert "resumed at update 4 of 8" in result.err
-    assert read_model(Path("runs/tiny/model.safetensors")).updates == (4, 8)
-    lines = [json.loads(line) for line in Path("runs/tiny/metrics.jsonl").read_text().splitlines()]
-    assert [line["update"] for line in lines if line["kind"] == "train"] == [2, 4, 6, 8]
-
-
-def test_a_changed_recipe_is_refused_with_the_changed_settings(nmt: Run, tiny: Path) -> None:
-    assert nmt("train", tiny).code == 0
-    before = Path("runs/tiny/recipe.toml").read_text()
-    result = nmt("train", tiny, "--set", "model.d_ff=16", "--seed", 9)
-    assert result.code == 1
-    assert result.err.startswith("nmt: the training in runs/tiny started with other settings: ")
-    assert "model.d_ff (32 -> 16), train.seed (1 -> 9);" in result.err
-    assert "--run" in result.err
-    assert Path("runs/tiny/recipe.toml").read_text() == before
-
-
-def test_the_model_contains_the_resolved_recipe(tiny_run: Path) -> None:
+def test_a_model_contains_the_resolved_recipe(tiny_run: Path) -> None:
+    """It has the permissions of other files."""
     content = read_model(tiny_run / "model.safetensors")
     assert content.recipe == load_recipe(str(tiny_run / "recipe.toml"))
     assert content.tokenizer == (tiny_run / "tokenizer.model").read_bytes()
     assert content.updates == (8, 12)
+    assert len({path.stat().st_mode for path in tiny_run.glob("*.*")}) == 1
 
 
-def test_model_files_have_the_permissions_of_other_files(tiny_run: Path) -> None:
-    modes = {path.stat().st_mode for path in tiny_run.glob("*.*")}
-    assert modes == {(tiny_run / "metrics.jsonl").stat().st_mode}
+def test_a_training_that_patience_ended_says_what_to_raise(nmt: Run, tiny: Path) -> None:
+    options = ["train.patience=1", "train.learning_rate_scale=0", "train.validate_updates=2"]
+    options = [part for option in options for part in ("--set", option)]
+    assert nmt("train", tiny, *options).code == 0
+    again = nmt("train", "runs/tiny", "--max-updates", 99)
+    assert "runs/tiny is done at update 4; no better score on the dev set in 1 valid" in again.err
+    assert "for example with --set train.patience=2\n" in again.err
+    assert nmt("train", "runs/tiny", "--set", "train.patience=2").code == 0
+    assert read_metrics(TINY.metrics)[-1]["update"] > 4
 
 
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["model.heads=3", "model.d_k=5", "model.d_v=7"],
-        ["model.heads=1", "model.d_k=1", "model.d_v=1"],
-        ["model.d_model=15"],
-        ["model.encoder_layers=2", "model.d_ff=1"],
-        ["train.batch_source_tokens=1", "train.micro_batch_tokens=1"],
-        ["train.learning_rate_scale=0"],
+        ["model.heads=3", "model.d_k=5", "model.d_v=7", "model.d_model=15"],
+        ["model.d_k=1", "model.d_ff=1", "train.learning_rate_scale=0"],
+        ["model.encoder_layers=2", "train.batch_source_tokens=1", "train.micro_batch_tokens=1"],
     ],
 )
 def test_unusual_settings_train_and_translate(nmt: Run, tiny: Path, overrides: list[str]) -> None:
-    options = [part for each in overrides for part in ("--set", each)]
+    options = [part for override in overrides for part in ("--set", override)]
     result = nmt("train", tiny, "--max-updates", 2, *options)
     assert result.code == 0, result.err
     assert nmt("translate", "dev.src").out.count("\n") == 10
 
 
-def test_a_missing_dev_set_is_reported(nmt: Run, tiny: Path) -> None:
-    result = nmt("train", tiny, "--set", "data.dev=[]")
-    assert result.code == 1
-    message = result.err.splitlines()[-1]
-    assert all(fact in message for fact in ("nmt: ", "recipe tiny", "data.dev"))
-
-
 def test_prepare_prints_the_sizes_and_train_uses_the_corpus(nmt: Run, tiny: Path) -> None:
-    result = nmt("prepare", tiny)
+    """--data-dir has precedence over the environment. Prepare takes a run, too."""
+    Path("other").mkdir()
+    for name in ("train.src", "train.tgt", "dev.src", "dev.tgt"):
+        shutil.move(name, "other")
+    assert nmt("prepare", tiny).code == 1
+    result = nmt("prepare", tiny, "--data-dir", "other")
     assert (result.code, result.out) == (0, "")
     last = result.err.splitlines()[-1]
     assert last.startswith("runs/tiny/prepared: 120 pairs, ")
     assert last.endswith(" tokens, a vocabulary of 40 tokens")
+    os.environ["NMT_DATA_DIR"] = "other"  # the fixture `tiny` restores it
     assert nmt("prepare", tiny).err == last + "\n"
+    shutil.rmtree(TINY.prepared)
+    assert "120 pairs" in nmt("prepare", "runs/tiny").err.splitlines()[-1]
     assert "learning" not in nmt("train", tiny, "--max-updates", 1).err
 
 
-def damage(name: str, folder: Path) -> None:
-    """Damage the tiny corpus in one way."""
-    train = folder / "train.tgt"
-    if name == "misaligned":
-        train.write_bytes(train.read_bytes() + b"SUN\n")
-    elif name == "missing":
-        train.unlink()
-    elif name == "folder":
-        train.unlink()
-        train.mkdir()
-    elif name == "utf8":
-        lines = train.read_bytes().splitlines()
-        train.write_bytes(b"\n".join([*lines[:6], b"SU\xff", *lines[7:]]) + b"\n")
-    elif name == "empty":
-        for path in folder.glob("train.*"):
-            path.write_bytes(b"")
-    elif name == "small":
-        for path in folder.glob("train.*"):
-            path.write_bytes(b"sun\n")
-    elif name == "dev":
-        (folder / "dev.tgt").write_bytes(b"SUN\n")
-    else:
-        pack = lzma.compress if name == "xz" else gzip.compress
-        content = train.read_bytes()
-        whole = pack(content)
-        (folder / f"train.{name}").write_bytes(whole[: len(whole) // 2])
-
-
 @pytest.mark.parametrize(
-    ("name", "fact"),
+    ("command", "content", "fact"),
     [
-        ("misaligned", "/train.src has 120 lines but {0}/train.tgt has 121"),
-        ("missing", "/train.tgt does not exist"),
-        ("folder", "/train.tgt is a folder, not a file"),
-        ("utf8", "/train.tgt, line 7: not valid UTF-8 (byte 3 of the line)"),
-        ("empty", "the training corpus is empty: train.src, train.tgt"),
-        ("small", "tokenizer.vocab_size=40"),
-        ("dev", "/dev.src has 10 lines but {0}/dev.tgt has 1"),
-        ("gz", "{0}/train.gz is damaged after line "),
-        ("xz", "{0}/train.xz is damaged after line "),
+        ("train", b"SUN\n" * 121, "/train.src has 120 lines but {0}/train.tgt has 121"),
+        ("prepare", b"SUN\n" * 6 + b"SU\xff\n", "/train.tgt, line 7: not valid UTF-8 (byte 3 of"),
+        ("prepare", gzip.compress(b"SUN\n" * 120)[:-12], "{0}/train.tgt"),
     ],
+    ids=["misaligned", "utf8", "packed"],
 )
-@pytest.mark.parametrize("command", ["prepare", "train"])
 def test_a_bad_corpus_gets_one_message_and_leaves_no_partial_file(
-    nmt: Run, tiny: Path, command: str, name: str, fact: str
+    nmt: Run, tiny: Path, command: str, content: bytes, fact: str
 ) -> None:
-    folder = tiny.parent
-    damage(name, folder)
-    if name in ("gz", "xz"):
-        tiny.write_text(tiny.read_text().replace('"train.tgt"', f'"train.{name}"'))
+    Path("train.tgt").write_bytes(content)
     result = nmt(command, tiny)
     assert (result.code, result.out) == (1, "")
     messages = [line for line in result.err.splitlines() if line.startswith("nmt: ")]
     assert messages == result.err.splitlines()[-1:]
-    assert fact.format(folder) in messages[0]
-    assert "Traceback" not in result.err
-    left = files(folder / "runs")
-    assert not any("partial" in each for each in left)
-    if name != "dev":
-        assert left <= {"tiny/recipe.toml", "tiny/run.json", "tiny/.lock"}
+    assert fact.format(tiny.parent) in messages[0]
+    assert {*paths_in(Path("runs"))} <= {"tiny/recipe.toml", "tiny/run.json", "tiny/.lock"}
 
 
-def test_a_file_in_place_of_a_folder_is_reported(nmt: Run, tiny: Path) -> None:
-    Path("runs").write_text("")
-    result = nmt("train", tiny)
-    assert result.code == 1
-    assert result.err.startswith("nmt: cannot write into runs/tiny: ")
-    result = nmt("train", tiny, "--data-dir", tiny)
-    assert result.code == 2
+def test_a_run_is_resumed_with_its_settings_and_its_data(
+    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No setting and no data folder is named again; the result is that of one long training.
+
+    What lies beside the files of a run is kept, and a run is resumed from within its folder.
+    """
+    (tmp_path / "corpora").mkdir()
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    recipe = write_tiny_corpus(tmp_path / "corpora")
+    given = [recipe, "--data-dir", "../corpora", "--set", "model.d_ff=48", "--seed", 3]
+    assert nmt("train", *given, "--max-updates", 8).code == 0
+    for name in ("notes.md", "out.de.partial", ".hidden"):
+        (TINY.path / name).write_text("mine")
+    TINY.report.write_text("old page\n")
+    with monkeypatch.context() as patch:
+        patch.chdir(TINY.path)
+        result = nmt("train", ".", "--max-updates", 12)
+    assert result.code == 0, result.err
+    assert "resumed at update 8 of 12" in result.err
+    assert {
+        (TINY.path / name).read_text() for name in ("notes.md", "out.de.partial", ".hidden")
+    } == {"mine"}
+    assert "old page" not in TINY.report.read_text()
+    assert nmt("train", *given, "--run", "runs/whole").code == 0
+    assert_same(TINY.model, Path("runs/whole/model.safetensors"))
+    assert "runs/tiny is done at update 12" in nmt("train", recipe, *given[3:]).err
+    assert json.loads(TINY.memory.read_text()) == {"data_dir": str(recipe.parent)}
+    assert b"corpora" not in TINY.model.read_bytes()
 
 
-def test_data_dir_has_precedence_over_the_environment(nmt: Run, tiny: Path) -> None:
-    shutil.move("train.src", "moved")
-    assert nmt("prepare", tiny).code == 1
-    Path("other").mkdir()
-    for name in ("train.tgt", "dev.src", "dev.tgt"):
-        shutil.copy(name, "other")
-    shutil.copy("moved", "other/train.src")
-    assert nmt("prepare", tiny, "--data-dir", "other").code == 0
-    os.environ["NMT_DATA_DIR"] = "other"  # the fixture `tiny` restores it
-    assert nmt("prepare", tiny).code == 0
+def test_a_recipe_wins_over_a_folder_of_its_name(nmt: Run, tiny: Path, tiny_run: Path) -> None:
+    shutil.copytree(tiny_run, "pocket")
+    by_name = nmt("train", "pocket", "--set", "data.dev=[]")
+    assert "recipe pocket" in by_name.err
+    by_path = nmt("train", "./pocket")
+    assert "pocket is done at update 12" in by_path.err
 
 
-def test_nothing_is_written_into_the_data_folder(nmt: Run, tiny: Path) -> None:
-    data = tiny.parent
-    before = files(data)
-    assert nmt("train", tiny, "--max-updates", 1, "--run", data / "run").code == 0
-    assert {each for each in files(data) if not each.startswith("run/")} == before
+def test_what_is_no_run_or_another_one_is_refused_before_work(
+    nmt: Run, tiny: Path, tiny_run: Path
+) -> None:
+    """A refused command leaves every recipe and every folder as it was."""
+    Path("notes.txt").write_text("mine")
+    for folder in ("home", "mine"):
+        Path(folder).mkdir()
+    Path("home/letter").write_text("mine")
+    Path("mine/recipe.toml").write_text(f"# by hand\n{tiny.read_text()}")
+    Path("c.en").write_text("A dog runs.\n")
+    shutil.copy("c.en", "c.toml")
+    shutil.copytree(tiny_run, "run")
+    before = contents()
+    hint = "must be a recipe, and `nmt init SOURCE TARGET` writes one for two text files"
+    for arguments, code, fact in (
+        (("train", "runs/none"), 2, "there is no run folder runs/none"),
+        (("train", "home"), 1, "home is not a run folder: it has no recipe.toml"),
+        (("train", "best.safetensors"), 2, "best.safetensors is a model, not a recipe"),
+        (("train", tiny, "--run", "home"), 2, "home (--run) is not a run folder but holds letter"),
+        (("prepare", tiny, "--run", "home"), 2, "is not a run folder but holds letter"),
+        (("train", tiny, "--run", tiny.parent), 2, "is not a run folder but holds"),
+        (("train", tiny, "--run", "notes.txt"), 2, "notes.txt (--run) is a file"),
+        (("train", tiny, "--run", "notes.txt/run"), 1, "cannot write into notes.txt/run: "),
+        (("train", tiny, "--run", "/"), 2, "has no name"),
+        (("train", ""), 2, "no recipe ''"),
+        (("train", "mine/recipe.toml", "--run", "mine"), 2, "recipe.toml"),
+        (("train", "run", "--set", "model.d_ff=16"), 1, "other settings: model.d_ff (32 -> 16)"),
+        (("train", "run", "--run", "other"), 2, "run is a run folder but another is given, other"),
+        (("train", "run", "--set", "data.target_language=zh"), 1, "cannot change from de to zh"),
+        (("train", tiny, "--set", "data.target_language=Chinese"), 1, "which is no ISO 639 code"),
+        (("train", "c.en"), 2, hint),
+        (("prepare", "c.en"), 2, "c.en is not valid TOML: "),
+        (("train", "c.toml"), 1, "c.toml is not valid TOML: "),
+    ):
+        result = nmt(*arguments)
+        assert (result.code, result.out, result.err.count("\n")) == (code, "", 1), arguments
+        assert fact in result.err, result.err
+    assert contents() == before
+    new = ("--run", "new", "--init-from", "run", "--set", "data.target_language=zh")
+    assert nmt("train", tiny, *new, "--max-updates", 1).code == 0  # as the message says
 
 
-@pytest.mark.parametrize("damaged", ["state", "weights"])
-def test_a_damaged_checkpoint_is_named(nmt: Run, tiny: Path, damaged: str) -> None:
-    assert nmt("train", tiny, "--max-updates", 4).code == 0
-    ending = "state.pt" if damaged == "state" else "safetensors"
-    path = Path(f"runs/tiny/checkpoints/update-00000004.{ending}")
-    path.write_bytes(path.read_bytes()[:1000])
-    result = nmt("train", tiny)
-    assert result.code == 1
-    assert str(path) in result.err.splitlines()[-1]
-    assert "damaged" in result.err
-    assert "Traceback" not in result.err
+@pytest.mark.parametrize("checkpoints", ["kept", "gone"])
+def test_the_languages_of_a_finished_run_can_be_corrected(
+    nmt: Run, tiny: Path, tiny_run: Path, checkpoints: str
+) -> None:
+    """Recipe and models have the new pair, weights and times are those of before."""
+    shutil.copytree(tiny_run, TINY.path)
+    if checkpoints == "gone":
+        shutil.rmtree(TINY.checkpoints)
+    times = {path: path.stat().st_mtime_ns for path in (TINY.model, TINY.best)}
+    languages = ("--set", "data.source_language=nl", "--set", "data.target_language=fr")
+    result = nmt("train", "runs/tiny", *languages)
+    assert result.code == 0, result.err
+    for path, before in times.items():
+        assert f"{path}: languages en-de corrected to nl-fr" in result.err
+        stored = read_model(path)
+        data = stored.recipe.data
+        assert (data.source_language, data.target_language) == ("nl", "fr")
+        assert stored.updates == read_model(tiny_run / path.name).updates
+        assert_same(path, tiny_run / path.name)
+        assert path.stat().st_mtime_ns == before
+    assert TINY.load_recipe().data.target_language == "fr"
+    if checkpoints == "kept":
+        assert nmt("average", "runs/tiny", "--output", "mean.safetensors").code == 0
+        assert read_model(Path("mean.safetensors")).recipe.data.target_language == "fr"
+    again = nmt("train", "runs/tiny")
+    assert "corrected" not in again.err
+    assert "is done at update 12" in again.err
 
 
-def test_a_changed_corpus_is_refused_on_resuming(nmt: Run, tiny: Path) -> None:
-    assert nmt("train", tiny, "--max-updates", 4).code == 0
-    for ending in ("src", "tgt"):
-        with Path(f"train.{ending}").open("a") as stream:
-            stream.write("seed\n")
-    result = nmt("train", tiny)
-    assert result.code == 1
-    assert "the corpus of runs/tiny has changed" in result.err
+def test_the_end_says_which_model_is_used_and_which_is_better(
+    tiny: Path, tiny_run: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from nmt.commands.train import print_outcome
+
+    shutil.copytree(tiny_run, TINY.path)
+    os.utime(TINY.model)
+    recipe = TINY.load_recipe()
+    print_outcome(TrainingOutcome(12, "BLEU", 20.5, 6, 20.4, None, 12), recipe, TINY)
+    assert capfd.readouterr().err.splitlines() == [
+        "model: runs/tiny/model.safetensors, dev BLEU 20.40; `nmt translate` uses it",
+        "best: runs/tiny/best.safetensors, dev BLEU 20.50 at update 6; its dev score is better"
+        " than that of the average, maybe by chance; to use it, give --model"
+        " runs/tiny/best.safetensors",
+    ]
+    print_outcome(TrainingOutcome(12, "BLEU", 20.4, 6, 20.4, None, 12), recipe, TINY)
+    assert "better" not in capfd.readouterr().err
+    elsewhere = RunFolder(Path("mine"))
+    shutil.copytree(tiny_run, elsewhere.path)
+    print_outcome(TrainingOutcome(12, "BLEU", 20.4, 6, 20.4, None, 12), recipe, elsewhere)
+    assert "`nmt translate --model mine` uses it" in capfd.readouterr().err

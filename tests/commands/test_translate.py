@@ -1,15 +1,19 @@
-"""`nmt translate`: a line out for each line in, options, and values out of range."""
+"""`nmt translate` of plain lines: one out for each one in, formats, models, limits, prefixes."""
 
+import gzip
 import json
-import random
+import math
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
 
-from nmt.kernels.linear import has_int8
-from tests.commands.conftest import give_stdin, leftovers, translate
-from tests.conftest import WORDS, Run
+from nmt.decoding.files.output_formats import moses_lines, tsv_lines
+from nmt.decoding.translator.translation import Candidate, Translation
+from tests.commands.conftest import Model, give_stdin, leftovers
 
 WEIRD = [
     "sun moon",
@@ -21,13 +25,16 @@ WEIRD = [
     "moon\x00sun",
     "rain\rsnow",
     "\u2028",
-    "\u0085",
     "\t",
     "\x1c",
     "Ω ж 😀",
+    "👩\u200d👩\u200d👧 🇩🇪 ☺\ufe0f",
+    "e\u0301" * 50,
+    "\U0010ffff\ufffe\uffff",
+    "\x1b[31msun\x1b[0m",
     "<s> sun </s> <pad> <unk>",
     "\ufeffsun",
-    "snow snow snow snow",
+    "sun moon star rain snow wind tree leaf root seed " * 30,  # is split
     "sunmoonstarrain",
     "sun",
 ]
@@ -35,13 +42,15 @@ BLANK = {index for index, line in enumerate(WEIRD) if not line.strip()}
 
 
 def test_output_lines_match_input_lines_in_order(
-    nmt: Run, skilled_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    skilled: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A line is translated in the same way alone, in one batch and in many batches."""
-    (tmp_path / "in").write_text("".join(f"{x}\n" for x in WEIRD), encoding="utf-8", newline="\n")
-    together = translate(nmt, skilled_run, tmp_path / "in").out
-    give_stdin(monkeypatch, tmp_path / "in")
-    assert translate(nmt, skilled_run).out == together
+    source, output = tmp_path / "in", tmp_path / "new" / "out"
+    source.write_text("".join(f"{x}\n" for x in WEIRD), encoding="utf-8", newline="\n")
+    result = skilled.translate(source)
+    together = result.out
+    assert result.err.startswith(f"model: {skilled.run / 'model.safetensors'} (tiny)\n")
+    assert "decode.max_segment_tokens=250" in result.err
     lines = together.split("\n")
     assert lines.pop() == ""
     assert len(lines) == len(WEIRD)
@@ -49,199 +58,210 @@ def test_output_lines_match_input_lines_in_order(
     assert len({*lines}) > 5
     assert lines[0] != ""
     assert all(line == line.strip() for line in lines)
-    small = translate(nmt, skilled_run, tmp_path / "in", "--batch-tokens", 1).out
-    assert small == together
+    for name in ([], ["-"]):
+        give_stdin(monkeypatch, source)
+        assert skilled.translate(*name).out == together
+    assert skilled.translate(source, "--output", output).out == ""
+    assert output.read_bytes().decode() == together
+    assert skilled.translate(source, "--batch-tokens", 1, "--output", "-").out == together
+    assert not Path("-").exists()
     for index in (0, 5, len(WEIRD) - 1):
         (tmp_path / "one").write_text(WEIRD[index] + "\n", encoding="utf-8", newline="\n")
-        assert translate(nmt, skilled_run, tmp_path / "one").out == lines[index] + "\n"
-
-
-def test_stdout_has_only_translations_and_stderr_names_the_model(
-    nmt: Run, skilled_run: Path, source: Path
-) -> None:
-    result = translate(nmt, skilled_run, source)
-    assert result.out.count("\n") == 3
-    assert result.err == f"model: {skilled_run / 'model.safetensors'} (tiny)\n"
-
-
-def test_file_stdin_and_output_give_the_same_translations(
-    nmt: Run, skilled_run: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = translate(nmt, skilled_run, source).out
-    give_stdin(monkeypatch, source)
-    assert translate(nmt, skilled_run).out == expected
-    give_stdin(monkeypatch, source)
-    assert translate(nmt, skilled_run, "-").out == expected
-    output = tmp_path / "new" / "out.tgt"
-    assert translate(nmt, skilled_run, source, "--output", output).out == ""
-    assert output.read_text(encoding="utf-8") == expected
+        assert skilled.translate(tmp_path / "one").out == lines[index] + "\n"
     assert leftovers(tmp_path) == []
 
 
-def test_a_model_is_a_run_folder_or_a_file(nmt: Run, skilled_run: Path, source: Path) -> None:
-    expected = translate(nmt, skilled_run, source).out
-    assert translate(nmt, skilled_run / "model.safetensors", source).out == expected
-    best = translate(nmt, skilled_run / "best.safetensors", source)
-    assert "best.safetensors" in best.err
-
-
-@pytest.mark.parametrize(
-    ("content", "lines"),
-    [
-        (b"", 0),
-        (b"\n", 1),
-        (b" \n\t\n", 2),
-        (b"sun", 1),
-        (b"sun\n\n", 2),
-        (b"sun\r\nmoon\r\n", 2),
-        (b"\xef\xbb\xbfsun\n", 1),
-    ],
-)
-@pytest.mark.parametrize("via_stdin", [False, True])
-def test_the_number_of_lines_stays(
-    nmt: Run,
-    tiny_run: Path,
-    tmp_path: Path,
-    content: bytes,
-    lines: int,
-    via_stdin: bool,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    (tmp_path / "in").write_bytes(content)
-    output = tmp_path / "out"
-    if via_stdin:
-        give_stdin(monkeypatch, tmp_path / "in")
-    translate(nmt, tiny_run, "-" if via_stdin else tmp_path / "in", "--output", output)
-    assert output.read_bytes().count(b"\n") == lines
-    assert b"\r" not in output.read_bytes()
-
-
 def test_line_ends_and_byte_order_mark_are_not_text(
-    nmt: Run, skilled_run: Path, tmp_path: Path
+    skilled: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    texts = (b"sun moon\nrain\n", b"sun moon\r\nrain\r\n", b"\xef\xbb\xbfsun moon\nrain")
-    outs = []
-    for text in texts:
-        (tmp_path / "in").write_bytes(text)
-        outs.append(translate(nmt, skilled_run, tmp_path / "in").out)
-    assert outs[0] == outs[1] == outs[2]
+    path, output = tmp_path / "in", tmp_path / "out"
+    path.write_text("sun moon\nrain\n")
+    expected = skilled.lines(path)
+    for content in (b"sun moon\r\nrain\r\n", b"\xef\xbb\xbfsun moon\nrain"):
+        path.write_bytes(content)
+        result = skilled.translate(path)
+        assert result.out.split("\n")[:-1] == expected
+        assert result.err.count("\n") == 1  # nothing to note
+    for content, count in ((b"", 0), (b"\n", 1), (b" \n\t\n", 2), (b"sun\n\n", 2)):
+        path.write_bytes(content)
+        give_stdin(monkeypatch, path)
+        skilled.translate("--output", output)
+        assert output.read_bytes().count(b"\n") == count
 
 
-def test_a_line_of_5000_words_is_split_with_a_note(
-    nmt: Run, skilled_run: Path, tmp_path: Path
+def test_the_formats_hold_the_same(skilled: Model, source: Path) -> None:
+    """The fields of each line, with the numbers of JSON in six decimals."""
+    best = skilled.lines(source)
+    for name in ("json", "moses", "tsv", "text"):
+        one = skilled.translate(source, "--output-format", name).out.splitlines()
+        assert len(one) == len(best)
+        assert all(text in line for text, line in zip(best, one, strict=True))
+    expected = skilled.candidates(source, "--n-best", 3)
+    given = skilled.translate(source, "--n-best", 3).out.splitlines()
+    assert [json.loads(line)["translations"] for line in given] == expected
+    assert [found[0]["text"] for found in expected] == best
+    assert expected[1] == [{"text": "", "score": 0.0, "log_prob": 0.0}]
+    assert [*map(len, expected)] == [3, 1, 3]
+    moses, tsv = (
+        skilled.translate(source, "--n-best", 3, "--output-format", name).out.splitlines()
+        for name in ("moses", "tsv")
+    )
+    every = [
+        (line, rank, candidate)
+        for line, found in enumerate(expected)
+        for rank, candidate in enumerate(found, start=1)
+    ]
+    for (line, rank, candidate), of_moses, of_tsv in zip(every, moses, tsv, strict=True):
+        score, log_prob = (f"{candidate[name]:.6f}" for name in ("score", "log_prob"))
+        index, text, features, total = of_moses.split(" ||| ")
+        assert (index, text, total) == (str(line), candidate["text"], score)
+        names, numbers = features.split()[::2], features.split()[1::2]
+        assert (names, numbers[0]) == (["LogProb0=", "Length0="], log_prob)
+        if candidate["text"]:
+            penalty = ((5 + int(numbers[1])) / 6) ** 0.6
+            assert candidate["score"] == pytest.approx(candidate["log_prob"] / penalty)
+        assert of_tsv == f"{line + 1}\t{rank}\t{score}\t{log_prob}\t{candidate['text']}"
+
+
+def test_fields_cannot_be_broken_by_a_text() -> None:
+    last = Candidate("", -3, -4, 1, utility=2.5)
+    translation = Translation((Candidate("a ||| b\tc |", -1.0, -2.0, 7), last))
+    assert moses_lines(translation, 5).splitlines() == [
+        "4 ||| a &#124;&#124;&#124; b\tc | ||| LogProb0= -2.000000 Length0= 7 ||| -1.000000",
+        "4 |||  ||| LogProb0= -4.000000 Length0= 1 Utility0= 2.500000 ||| -3.000000",
+    ]
+    assert tsv_lines(translation, 5).splitlines() == [
+        "5\t1\t-1.000000\t-2.000000\ta ||| b c |",
+        "5\t2\t-3.000000\t-4.000000\t",
+    ]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_token_scores_add_up(
+    skilled: Model, source: Path, monkeypatch: pytest.MonkeyPatch, processes: int
 ) -> None:
-    draw = random.Random(1)
-    long = " ".join(draw.choices(WORDS, k=5000))
-    (tmp_path / "in").write_text(f"sun\n{long}\nmoon\n")
-    result = translate(nmt, skilled_run, tmp_path / "in", "--beam-size", 1)
-    lines = result.out.splitlines()
-    assert len(lines) == 3
-    assert len(lines[1].split()) > 50
-    (message,) = (line for line in result.err.splitlines() if line.startswith("line 2: "))
-    assert "decode.max_segment_tokens=250" in message
+    """Every candidate has them; the pieces are its text. A split line has those of all parts."""
+    monkeypatch.setattr("torch.get_num_threads", lambda: processes)
+    plain = skilled.candidates(source, "--n-best", 3)
+    scored = skilled.candidates(source, "--n-best", 3, "--token-scores")
+    for found, expected in zip(scored, plain, strict=True):
+        for candidate, other in zip(found, expected, strict=True):
+            tokens = candidate.pop("tokens")
+            assert candidate == other
+            total = math.fsum(token["log_prob"] for token in tokens)
+            assert total == pytest.approx(candidate["log_prob"], abs=1e-4)
+            assert [token["piece"] for token in tokens[-1:]] == ["</s>"] * bool(candidate["text"])
+            text = "".join(token["piece"] for token in tokens[:-1]).replace("\u2581", " ")
+            assert text.strip() == candidate["text"].strip()
+    options = ["--token-scores", "--set", "decode.max_segment_tokens=2"]
+    ((whole,), *_) = skilled.candidates(source, *options)
+    assert [token["piece"] for token in whole["tokens"]].count("</s>") > 1
+    total = math.fsum(token["log_prob"] for token in whole["tokens"])
+    assert total == pytest.approx(whole["log_prob"], abs=1e-4)
 
 
-@pytest.mark.parametrize("word", ["sun moon ", "sunmoon"])
-def test_a_line_of_100000_characters_does_not_change_other_lines(
-    nmt: Run, skilled_run: Path, tmp_path: Path, word: str
-) -> None:
-    """The line has spaces to split at, or none; short parts make the test fast."""
-    long = (word * 100_000)[:100_000]
-    (tmp_path / "in").write_text(f"sun\n{long}\nmoon\n")
-    options = ["--beam-size", 1, "--batch-tokens", 20_000]
-    options += ["--set", "decode.max_segment_tokens=9", "--set", "decode.max_extra_tokens=1"]
-    lines = translate(nmt, skilled_run, tmp_path / "in", *options).out.splitlines()
-    (tmp_path / "in").write_text("sun\n\nmoon\n")
-    short = translate(nmt, skilled_run, tmp_path / "in", *options).out.splitlines()
-    assert (lines[0], lines[2]) == (short[0], short[2])
-    assert len(lines) == 3
-    assert len(lines[1]) > 10_000
-
-
-def test_n_best_writes_a_json_object_for_each_line(
-    nmt: Run, skilled_run: Path, source: Path
-) -> None:
-    best = translate(nmt, skilled_run, source).out.splitlines()
-    out = translate(nmt, skilled_run, source, "--n-best", 3).out
-    lines = [json.loads(line) for line in out.splitlines()]
-    assert [line["translations"][0]["text"] for line in lines] == best
-    assert [len(line["translations"]) for line in lines] == [3, 1, 3]
-    assert lines[1]["translations"] == [{"text": "", "score": 0.0, "log_prob": 0.0}]
-    for line in lines:
-        scores = [each["score"] for each in line["translations"]]
-        assert scores == sorted(scores, reverse=True)
-        assert all(set(each) == {"text", "score", "log_prob"} for each in line["translations"])
-
-
-def test_n_best_of_one_is_json(nmt: Run, skilled_run: Path, source: Path) -> None:
-    out = translate(nmt, skilled_run, source, "--n-best", 1, "--beam-size", 1).out
-    assert [len(json.loads(line)["translations"]) for line in out.splitlines()] == [1, 1, 1]
-
-
-def test_the_score_is_log_prob_without_a_length_penalty(
-    nmt: Run, skilled_run: Path, source: Path
-) -> None:
-    out = translate(nmt, skilled_run, source, "--n-best", 2, "--length-penalty", 0).out
-    for line in out.splitlines():
-        assert all(each["score"] == each["log_prob"] for each in json.loads(line)["translations"])
-
-
-@pytest.mark.parametrize("precision", ["bf16", "int8"])
-def test_lower_precision_gives_nearly_the_score_of_float32(
-    nmt: Run, skilled_run: Path, source: Path, precision: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Compares the first line only, because the model is unsure about the others."""
-    if precision == "int8" and not has_int8(torch.device("cpu")):
-        pytest.skip("for x86 CPUs")
-    monkeypatch.setattr("nmt.kernels.linear.INT8_ELEMENTS", 0)
-    lines = [translate(nmt, skilled_run, source, "--n-best", 1).out.splitlines()]
-    low = ["--n-best", 1, "--set", f"decode.precision={precision}"]
-    lines.append(translate(nmt, skilled_run, source, *low).out.splitlines())
-    assert lines[0] != lines[1]
-    full, found = (json.loads(each[0])["translations"][0]["log_prob"] for each in lines)
-    assert found == pytest.approx(full, rel=0.1)
-
-
-def test_int8_is_refused_except_on_x86(
-    nmt: Run, skilled_run: Path, source: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("nmt.kernels.linear.machine", lambda: "aarch64")
-    result = nmt("translate", source, "--model", skilled_run, "--set", "decode.precision=int8")
-    assert result.code == 1
-    assert "int8" in result.err
-    assert "float32 or bf16" in result.err
-
-
-def test_flags_and_set_have_the_same_effect(nmt: Run, skilled_run: Path, source: Path) -> None:
-    flag = translate(nmt, skilled_run, source, "--beam-size", 1, "--n-best", 1).out
+def test_flags_and_set_have_the_same_effect(skilled: Model, source: Path) -> None:
+    flag = skilled.translate(source, "--beam-size", 1, "--n-best", 1).out
     both = ["--set", "decode.beam_size=3", "--beam-size", 1, "--n-best", 1]
-    assert translate(nmt, skilled_run, source, *both).out == flag
+    assert skilled.translate(source, *both).out == flag
     setting = ["--set", "decode.beam_size=1", "--n-best", 1]
-    assert translate(nmt, skilled_run, source, *setting).out == flag
+    assert skilled.translate(source, *setting).out == flag
+
+
+def test_translations_begin_with_their_prefixes(
+    skilled: Model, source: Path, tmp_path: Path
+) -> None:
+    """A blank prefix asks for nothing; the rest of a translation is the search's."""
+    free = skilled.lines(source)
+    word = free[2].split()[0]
+    prefixes, columns = tmp_path / "prefixes.gz", tmp_path / "in.tsv"
+    prefixes.write_bytes(gzip.compress(f"{word}\n\n\n".encode()))
+    forced = skilled.lines(source, "--prefix", prefixes)
+    assert forced[0].split()[0] == word
+    assert forced[0] != free[0]
+    assert forced[1:] == free[1:]
+    columns.write_text(f"sun moon\t{word}\n\nstar rain snow\n")
+    assert skilled.lines(columns, "--prefix-column") == forced
+    prefixes.write_bytes(gzip.compress("".join(f"{line}\n" for line in free).encode()))
+    assert skilled.lines(source, "--prefix", prefixes) == free  # whole translations
+
+
+@pytest.mark.parametrize("options", [[], ["--sample", "--top-k", "1"]], ids=["beam", "sample"])
+def test_a_prefix_may_end_inside_a_word(skilled: Model, tmp_path: Path, options: list[str]) -> None:
+    """The search completes the word with the tokens that it would write without a prefix."""
+
+    def translated(prefix: str) -> list[dict[str, Any]]:
+        path = tmp_path / "in.tsv"
+        path.write_text(f"sun moon\t{prefix}\n")
+        asked = [*options, "--prefix-column", "--token-scores"]
+        return skilled.candidates(path, *asked)[0]
+
+    free = translated("")
+    text = free[0]["text"]
+    ends = [end for end in range(1, len(text) + 1) if text[end - 1] != " "]
+    for end in ends:
+        assert translated(text[:end]) == free
+    # A space says that the word is whole, which then has the tokens of such a word.
+    assert any(translated(f"{text[:end]} ") != free for end in ends)
 
 
 @pytest.mark.parametrize(
-    ("options", "fact"),
+    ("prefixes", "message"),
     [
-        (["--n-best", 0], "n-best is 0"),
-        (["--n-best", 5], "from 1 to the beam size, 4"),
-        (["--n-best", 2, "--beam-size", 1], "from 1 to the beam size, 1"),
-        (["--beam-size", 0], "decode.beam_size is 0 but must be at least 1"),
-        (["--length-penalty", -1], "decode.length_penalty is -1.0 but must be at least 0"),
-        (["--length-penalty", "nan"], "decode.length_penalty is nan"),
-        (["--length-penalty", "inf"], "decode.length_penalty is inf"),
-        (["--batch-tokens", -1], "decode.batch_tokens is -1"),
-        (["--set", "decode.stopping=late"], "must be one of: safe, beam_finished"),
-        (["--set", "decode.beam=3"], "did you mean 'decode.beam_size'?"),
-        (["--set", "model.heads=3"], "model.heads"),
+        ("a\n", "has 1 lines but the source has more"),
+        ("\n\n\n\n", "has more lines than the source, which has 3"),
+        ("\nsun\n\n", "line 2: there is a prefix but no text to translate"),
+        ("\u2603\u00bd\n\n\n", "line 1: the prefix has characters that are not in the vocabulary"),
+        ("\n\n" + "sun " * 300 + "\n", "line 3: the prefix has"),
     ],
 )
-def test_values_out_of_range_are_usage_errors(
-    nmt: Run, tiny_run: Path, source: Path, options: list[object], fact: str
+def test_prefixes_that_do_not_fit_are_refused(
+    skilled: Model, source: Path, prefixes: str, message: str
 ) -> None:
-    output = source.with_name("out")
-    result = nmt("translate", source, "--model", tiny_run, "--output", output, *options)
-    assert (result.code, result.out) == (2, "")
-    assert fact in result.err
-    assert result.err.splitlines()[-1].startswith("nmt: ")
+    path, output = source.with_name("prefixes"), source.with_name("out")
+    path.write_text(prefixes)
+    result = skilled.attempt(source, "--prefix", path, "--output", output)
+    assert (result.code, message in result.err) == (2, True)
     assert not output.exists()
+
+
+# Runs commands one after the other; prints after each what was imported of what takes long.
+IMPORTS = """
+import json, sys
+from nmt.commands import main
+for arguments in json.loads(sys.argv[1]):
+    try:
+        main(["translate", "--device", "cpu", *arguments])
+    except SystemExit as end:
+        heavy = {"torch", "sacrebleu", "requests", "tqdm", "concurrent.futures.process"}
+        print(end.code, sorted(heavy & sys.modules.keys()), file=sys.stderr)
+"""
+
+
+def test_beam_search_on_a_cpu_needs_no_torch(skilled_run: Path, tmp_path: Path) -> None:
+    """From a file and from a pipe, whose last lines are odd: without words, and in capitals."""
+    (tmp_path / "prefixes").write_text("SUN\n\n")
+    source = tmp_path / "in"
+    source.write_text("sun moon\nstar\n")
+    given: tuple[list[str], ...] = (
+        [],
+        ["--n-best", "2"],
+        ["--prefix", "prefixes"],
+        ["--min-length", "3", "--no-repeat-ngram", "1"],
+        ["--mbr", "chrf"],
+        ["--output", "out", "--resume"],
+        ["--output", "new", "--flags", "flags"],
+    )
+    commands = [[str(source), "--model", str(skilled_run), *options] for options in given]
+    ended = subprocess.run(
+        [sys.executable, "-c", IMPORTS, json.dumps([*commands, ["--model", str(skilled_run)]])],
+        input="sun moon\n\n12 34\nSUN MOON\n",
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    ends = [line for line in ended.stderr.splitlines() if line[0].isdigit()]
+    assert ends == ["0 []"] * (len(given) + 1), ended.stderr
+    assert ended.stdout.splitlines()[-3:-1] == ["", "12 34"]
+    assert Path("out").read_text().count("\n") == Path("new").read_text().count("\n") == 2

@@ -15,8 +15,7 @@ from types import TracebackType
 import pytest
 
 from nmt.decoding.files.interactive import KEPT_LINES
-from tests.commands.conftest import translate
-from tests.commands.test_translate_process import command, environment
+from tests.commands.conftest import Model, command, environment
 from tests.conftest import Run
 from tests.waiting import wait_until
 
@@ -115,10 +114,10 @@ def start(skilled_run: Path, state: Path) -> Iterator[Start]:
 
 
 def test_lines_are_translated_edited_and_remembered(
-    nmt: Run, skilled_run: Path, source: Path, state: Path, start: Start
+    nmt: Run, skilled: Model, source: Path, state: Path, start: Start
 ) -> None:
     """One program: the model is loaded once. Another finds its history."""
-    expected = translate(nmt, skilled_run, source).out.splitlines()
+    expected = skilled.translate(source).out.splitlines()
     terminal = start()
     assert terminal.ask("sun moon") == [expected[0]]
     assert terminal.ask("") == []
@@ -148,16 +147,16 @@ def test_lines_are_translated_edited_and_remembered(
     assert again.end() == 0
 
 
-def test_candidates_are_shown_with_their_scores(
-    nmt: Run, skilled_run: Path, source: Path, start: Start
-) -> None:
-    (line, *_) = translate(nmt, skilled_run, source, "--n-best", 3).out.splitlines()
+def test_candidates_are_shown_with_their_scores(skilled: Model, source: Path, start: Start) -> None:
+    (line, *_) = skilled.translate(source, "--n-best", 3).out.splitlines()
     terminal = start("--n-best", 3, "--device", "cpu", "--beam-size", 4)
-    found = [re.fullmatch(r" *(-[0-9.]+)  (.*)", each) for each in terminal.ask("sun moon")]
+    found = [re.fullmatch(r" *(-[0-9.]+)  (.*)", shown) for shown in terminal.ask("sun moon")]
     expected = json.loads(line)["translations"]
-    assert [each and each[2] for each in found] == [each["text"] for each in expected]
-    assert [float(each[1]) for each in found if each] == pytest.approx(
-        [each["score"] for each in expected], abs=1e-3
+    assert [candidate and candidate[2] for candidate in found] == [
+        candidate["text"] for candidate in expected
+    ]
+    assert [float(shown[1]) for shown in found if shown] == pytest.approx(
+        [candidate["score"] for candidate in expected], abs=1e-3
     )
     assert terminal.end() == 0
 
@@ -177,53 +176,16 @@ def test_the_history_is_bounded_and_may_be_off(tmp_path: Path, state: Path, star
     assert not state.exists()
 
 
-def test_a_history_may_hold_what_the_terminal_cannot_write(tmp_path: Path, start: Start) -> None:
+def test_a_history_that_cannot_be_written_or_shown(tmp_path: Path, start: Start) -> None:
+    """What the terminal cannot write may be in a history."""
     named = tmp_path / "mine"
     named.write_text("sun\n\U0001f600\n", encoding="utf-8")
     terminal = start(NMT_HISTORY=str(named), LC_ALL="C")
     terminal.ask("moon \U0001f600")
     assert terminal.end() == 0
     assert named.read_text(encoding="utf-8").startswith("sun\n\U0001f600\nmoon ")
-
-
-def test_a_history_that_cannot_be_written_is_told(tmp_path: Path, start: Start) -> None:
-    (tmp_path / "file").touch()
-    terminal = start(XDG_STATE_HOME=str(tmp_path / "file"))
+    terminal = start(XDG_STATE_HOME=str(named))
     terminal.ask("sun")
     terminal.press(CTRL_D)
     assert "the history is not saved: " in terminal.wait_for("NMT_HISTORY= turns it off")
     assert terminal.end() == 0
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--output", "out"],
-        ["in.src"],
-        ["--part", "1/2"],
-        ["--resume"],
-        ["--keep-partial"],
-        ["--flags", "flags.jsonl"],
-        ["--strict"],
-        ["--prefix", "in.src"],
-        ["--prefix-column"],
-        ["--on-bad-line", "error"],
-    ],
-)
-def test_other_inputs_and_outputs_are_refused(
-    nmt: Run, source: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
-) -> None:
-    monkeypatch.chdir(source.parent)
-    result = nmt("translate", "--interactive", *arguments, "--model", "nowhere")
-    name = "FILE" if arguments == ["in.src"] else arguments[0]
-    assert (result.code, result.err) == (
-        2,
-        "nmt: --interactive reads from the terminal and writes to it, so it does not go with"
-        f" {name}; leave one of them out\n",
-    )
-
-
-def test_without_a_terminal_it_is_refused(nmt: Run) -> None:
-    result = nmt("translate", "--interactive", "--model", "nowhere")
-    assert (result.code, result.err.count("\n")) == (2, 1)
-    assert "--interactive needs a terminal" in result.err

@@ -1,4 +1,4 @@
-"""`nmt translate` in its own process: pipes, signals, full disks and closed streams."""
+"""`nmt translate` as a process: signals, kills, full disks, pipes, closed streams."""
 
 import os
 import re
@@ -6,46 +6,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from nmt.system.atomic import write_text
-from tests.commands.conftest import leftovers
-from tests.conftest import Run
+from tests.commands.conftest import (
+    Model,
+    assert_ended,
+    children,
+    command,
+    environment,
+    leftovers,
+)
 from tests.waiting import wait_until
-
-
-def environment(processes: int = 1) -> dict[str, str]:
-    """Return an environment in which so many processes translate; with 1, the main process does."""
-    return {**os.environ, "OMP_NUM_THREADS": str(processes)}
-
-
-def children(process: int) -> list[int]:
-    """Return the processes that a process has started."""
-    found: list[int] = []
-    for task in Path(f"/proc/{process}/task").iterdir():
-        with suppress(OSError):  # the thread has ended
-            found += map(int, (task / "children").read_text().split())
-    return found
-
-
-def assert_ended(processes: list[int]) -> None:
-    """Wait until processes have ended; a zombie counts, because its parent may have ended first."""
-
-    def is_running(process: int) -> bool:
-        try:
-            return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        except OSError:
-            return False
-
-    wait_until(lambda: not any(map(is_running, processes)))
-
-
-def command(run: Path, *arguments: object) -> list[str]:
-    """Return the command line of `nmt translate` with a model."""
-    return [sys.executable, "-m", "nmt", "translate", "--model", str(run), *map(str, arguments)]
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -68,30 +42,46 @@ def test_a_closed_pipe_ends_without_a_message(tiny_run: Path, big: Path, process
     assert_ended(started)
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("keeping", [False, True])
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+    ("number", "code", "processes"),
+    [(signal.SIGTERM, 143, 2), (signal.SIGINT, 130, 1), (signal.SIGHUP, 129, 2)],
 )
-def test_a_signal_leaves_no_file_and_no_process(
-    tiny_run: Path, big: Path, number: signal.Signals, code: int, processes: int
+def test_a_signal_leaves_no_process_and_whole_lines_or_none(
+    tiny_run: Path, big: Path, number: signal.Signals, code: int, processes: int, keeping: bool
 ) -> None:
     output = big.with_name("out")
     with subprocess.Popen(
-        command(tiny_run, big, "--output", output),
+        command(tiny_run, big, "--output", output, *["--keep-partial"] * keeping),
         stderr=subprocess.PIPE,
+        text=True,
         env=environment(processes),
     ) as process:
         assert process.stderr is not None
-        assert process.stderr.readline().startswith(b"model: ")
-        wait_until(lambda: leftovers(big.parent) and (processes == 1 or children(process.pid)))
+        assert process.stderr.readline().startswith("model: ")
+        sizes = set[int]()  # when the second chunk is written, the first one is counted
+
+        def has_written_twice() -> bool:
+            sizes.update(path.stat().st_size for path in big.parent.glob(".out.*"))
+            return len(sizes - {0}) > 1
+
+        wait_until(has_written_twice if keeping else lambda: leftovers(big.parent), process)
         started = children(process.pid)
         process.send_signal(number)
-        errors = process.stderr.read().decode()
+        told = process.stderr.read()
         assert process.wait() == code
-    lost = re.sub("^[0-9,]+ translated lines are discarded; --keep-partial keeps them$", "", errors)
-    assert lost.strip() == ""
-    assert sorted(path.name for path in big.parent.iterdir()) == ["big.src"]
     assert_ended(started)
+    names = sorted(path.name for path in big.parent.iterdir())
+    if not keeping:
+        lost = "^[0-9,]+ translated lines are discarded; --keep-partial keeps them$"
+        assert (re.sub(lost, "", told).strip(), names) == ("", ["big.src"])
+        return
+    found = re.match(r"the translations of the first ([0-9,]+) lines are kept in (\S+);", told)
+    assert found is not None, told
+    kept = Path(found[2]).read_text()
+    assert kept.count("\n") == int(found[1].replace(",", "")) > 0
+    assert kept.endswith("\n")
+    assert names == ["big.src", "out.partial"]
 
 
 INTERRUPTED = """
@@ -133,7 +123,7 @@ def test_a_signal_between_a_file_and_its_block_leaves_no_file(
 def test_a_killed_process_is_reported_and_keeps_the_old_output(tiny_run: Path, big: Path) -> None:
     """The kernel kills processes when memory runs out."""
     output = big.with_name("out")
-    write_text(output, "old\n")
+    output.write_text("old\n")
     with subprocess.Popen(
         command(tiny_run, big, "--output", output),
         stderr=subprocess.PIPE,
@@ -145,9 +135,8 @@ def test_a_killed_process_is_reported_and_keeps_the_old_output(tiny_run: Path, b
         wait_until(lambda: len(children(process.pid)) == 2)
         started = children(process.pid)
         os.kill(started[0], signal.SIGKILL)
-        errors = process.stderr.read().splitlines()
+        message = process.stderr.read().splitlines()[-1]  # after a note of lines that were written
         assert process.wait() == 1
-    message = errors[-1]  # after a note, if lines were translated before
     assert message.startswith("nmt: ")
     assert "killed" in message
     assert "decode.batch_tokens" in message
@@ -156,65 +145,49 @@ def test_a_killed_process_is_reported_and_keeps_the_old_output(tiny_run: Path, b
     assert_ended(started)
 
 
-def test_a_full_disk_keeps_the_old_output(tiny_run: Path, big: Path) -> None:
+def shell(run: Path, script: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    """Run `nmt translate` by a script of the shell, which has its command line as "$@"."""
+    given = ["sh", "-c", script, "sh", *command(run, *arguments)]
+    return subprocess.run(given, capture_output=True, text=True, env=environment(2), check=False)
+
+
+@pytest.mark.parametrize("keeping", [False, True])
+def test_a_full_disk_keeps_whole_lines_and_the_old_output(
+    tiny_run: Path, big: Path, keeping: bool
+) -> None:
     """A limit on the size of a file stands in for a full disk."""
     output = big.with_name("out")
-    write_text(output, "old\n")
-    run = command(tiny_run, big, "--beam-size", 1, "--output", output)
-    result = subprocess.run(
-        ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *run],
-        capture_output=True,
-        text=True,
-        env=environment(2),
-        check=False,
-    )
+    output.write_text("old\n")
+    options = [big, "--beam-size", 1, "--output", output, *["--keep-partial"] * keeping]
+    result = shell(tiny_run, 'ulimit -f 8; exec "$@"', *options)
     assert result.returncode == 1
-    assert result.stderr.splitlines()[-1] == f"nmt: cannot write {output}: File too large"
+    _, told, error = result.stderr.splitlines()
+    assert error == f"nmt: cannot write {output}: File too large"
     assert output.read_text() == "old\n"
-    assert leftovers(big.parent) == []
+    if keeping:
+        found = re.search(r"first ([0-9,]+) lines", told)
+        assert found is not None
+        kept = output.with_name("out.partial").read_text()
+        assert kept.count("\n") == int(found[1].replace(",", ""))
+    else:
+        assert leftovers(big.parent) == []
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_stdout_is_reported(tiny_run: Path, source: Path) -> None:
-    with Path("/dev/full").open("w") as full:
-        result = subprocess.run(
-            command(tiny_run, source),
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(),
-            check=False,
-        )
-    assert result.returncode == 1
-    errors = result.stderr.splitlines()
-    assert len(errors) == 2
-    assert errors[1] == "nmt: cannot write to stdout: No space left on device"
-
-
-def test_closed_streams_are_reported(tiny_run: Path, source: Path) -> None:
-    for closing, arguments in (("<&-", []), (">&-", [source])):
-        shell = ["sh", "-c", f'exec "$@" {closing}', "sh", *command(tiny_run, *arguments)]
-        result = subprocess.run(
-            shell, capture_output=True, text=True, env=environment(), check=False
-        )
+def test_streams_that_are_closed_or_full(tiny_run: Path, source: Path) -> None:
+    """Messages do not move to stdout if stderr is closed."""
+    cases = [('exec "$@" <&-', []), ('exec "$@" >&-', [source])]
+    if Path("/dev/full").exists():
+        cases.append(('exec "$@" >/dev/full', [source]))
+    for script, arguments in cases:
+        result = shell(tiny_run, script, *arguments)
         assert result.returncode == 1
-        assert result.stderr.splitlines()[-1].startswith("nmt: std")
+        message = result.stderr.splitlines()[-1]
+        assert message.startswith("nmt: std") or message == (
+            "nmt: cannot write to stdout: No space left on device"
+        )
         assert "Traceback" not in result.stderr
-
-
-def test_a_named_pipe_is_an_input(tiny_run: Path, source: Path, nmt: Run, tmp_path: Path) -> None:
-    """The shell makes one for `<(command)`."""
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    with subprocess.Popen(["sh", "-c", 'cat "$0" > "$1"', source, pipe]):
-        assert nmt("translate", pipe, "--model", tiny_run).out.count("\n") == 3
-
-
-def test_messages_do_not_move_to_stdout_if_stderr_is_closed(tiny_run: Path, source: Path) -> None:
-    shell = ["sh", "-c", 'exec "$@" 2>&-', "sh", *command(tiny_run, source)]
-    result = subprocess.run(shell, capture_output=True, text=True, env=environment(), check=False)
-    assert result.returncode == 0
-    assert result.stdout.count("\n") == 3
+    result = shell(tiny_run, 'exec "$@" 2>&-', source)
+    assert (result.returncode, result.stdout.count("\n")) == (0, 3)
     assert "model:" not in result.stdout
 
 
@@ -256,17 +229,16 @@ def test_lines_are_translated_while_the_input_is_open(tiny_run: Path, processes:
         assert process.returncode == 0
 
 
-@pytest.mark.parametrize("processes", [1, 2])
 def test_the_first_translations_come_before_the_input_ends(
-    nmt: Run, tiny_run: Path, big: Path, processes: int
+    small: Model, tiny_run: Path, big: Path
 ) -> None:
     """The writer is faster: more lines are in the pipe, and more follow."""
-    lines = big.read_bytes().splitlines(keepends=True)[:1100]
-    with conversation(tiny_run, processes) as process:
-        first = ask(process, b"".join(lines[:1000]), 32)
-        rest = process.communicate(b"".join(lines[1000:]))[0]
+    given = big.read_bytes().splitlines(keepends=True)[:1100]
+    with conversation(tiny_run, 2) as process:
+        first = ask(process, b"".join(given[:1000]), 32)
+        rest = process.communicate(b"".join(given[1000:]))[0]
         assert process.returncode == 0
-    big.write_bytes(b"".join(lines))
-    whole = nmt("translate", big, "--model", tiny_run, "--beam-size", 1)
-    assert (b"".join(first) + rest).decode() == whole.out
-    assert whole.out.count("\n") == 1100
+    big.write_bytes(b"".join(given))
+    whole = small.translate(big, "--beam-size", 1).out
+    assert (b"".join(first) + rest).decode() == whole
+    assert whole.count("\n") == 1100
