@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from tests.documents import word_samples
-from tests.documents.office import test_epub, test_odt, test_pptx
+from tests.documents.formats import CONTENTS
 
 SUBTITLE = "00:00:01{}000 --> 00:00:03{}000\nsun <i>moon</i>\n"
 MESSAGES = (
@@ -45,17 +44,11 @@ TEXTS = {
     ".strings": '"open" = "sun moon";\n',
     ".csv": "id,name,description\n1,sun,moon star\n",
 }
-FILES = {
-    ".docx": word_samples.report,
-    ".odt": test_odt.report,
-    ".pptx": test_pptx.slides,
-    ".epub": test_epub.book,
-}
 
 
 def sample(path: Path) -> bytes | None:
     """Return the content of a small file with such a name; None if it has no format."""
-    if path.suffix in FILES:
-        return FILES[path.suffix]()
+    if path.suffix in (".docx", ".odt", ".pptx", ".epub"):
+        return CONTENTS[path.suffix[1:]][0]
     text = TEXTS.get(path.suffix)
     return None if text is None else text.encode()
