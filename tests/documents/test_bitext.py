@@ -38,11 +38,8 @@ def written(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def test_each_bilingual_ending_has_a_reader() -> None:
-    assert set(READERS) == set(BILINGUAL)
-
-
 def test_memories(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert set(READERS) == set(BILINGUAL)
     path = written(tmp_path, "m.tmx", TMX)
     assert READERS[".tmx"].languages(path) == ("en", "de", "fr")
     assert read(path) == [

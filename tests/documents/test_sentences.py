@@ -23,9 +23,12 @@ def texts(source: Marked, language: str = "en") -> list[str]:
 def test_sentences_end_at_marks_but_not_after_abbreviations() -> None:
     text = "Ask Dr. Smith, e.g. today.  Then go! Is it 3.14? Yes."
     expected = ["Ask Dr. Smith, e.g. today.", "Then go!", "Is it 3.14?", "Yes."]
-    assert texts(Marked(text)) == expected
+    assert texts(Marked(text)) == texts(Marked(text), "en-US") == expected
     german = texts(Marked("Das ist z. B. der 3. Oktober. Gut."), "de")
     assert german == ["Das ist z. B. der 3. Oktober.", "Gut."]
+    # An unknown language has the rules of English.
+    unknown = texts(Marked("Ask Dr. Smith. 你好。世界！"), "")
+    assert unknown == ["Ask Dr. Smith.", "你好。", "世界！"]
 
 
 @pytest.mark.parametrize("sentence", ["你好。", "It is Dr. Smith. ", "a" * 9_999 + ". "])
@@ -34,20 +37,12 @@ def test_a_long_paragraph_has_the_sentences_of_its_parts(sentence: str) -> None:
     assert texts(Marked(sentence * count)) == [sentence.strip()] * count
 
 
-def test_an_unknown_language_has_the_rules_of_english() -> None:
-    text = Marked("Ask Dr. Smith. 你好。世界！")
-    assert texts(text, "") == texts(text, "en") == ["Ask Dr. Smith.", "你好。", "世界！"]
-    assert texts(text, "en-US") == texts(text, "en")
-
-
 def test_tags_stay_with_their_sentences() -> None:
     text = marked("<b>Stop.</b> <b>Look</b> at it.", TAGS)
     assert texts(text) == ["<b>Stop.</b>", "<b>Look</b> at it."]
     kinds = [[mark.kind for mark in part.marks] for part in split(text, "en").sentences]
     assert kinds == [[Kind.OPEN, Kind.CLOSE]] * 2
-
-
-def test_a_pair_over_two_sentences_is_a_lone_mark_in_each() -> None:
+    # A pair over two sentences is a lone mark in each.
     text = marked("One <b>two. Three</b> four.", TAGS)
     found = split(text, "en")
     assert [[mark.kind for mark in part.marks] for part in found.sentences] == [[Kind.ALONE]] * 2

@@ -47,9 +47,7 @@ def test_values_are_segments() -> None:
 )
 def test_values_are_written_as_in_the_file(source: str, translation: str, written: str) -> None:
     assert one(source, translation) == written
-
-
-def test_latin_1_escapes_what_it_lacks() -> None:
+    # Latin-1 escapes what it lacks.
     assert one("a = Größe des Texts", "Größe €", "latin-1") == "a = Größe \\u20ac"
 
 
