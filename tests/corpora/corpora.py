@@ -6,23 +6,10 @@ from pathlib import Path
 
 from nmt.text.corpus import Pair
 
-WORDS = {
-    "the": "der",
-    "old": "alte",
-    "man": "mann",
-    "small": "kleines",
-    "house": "haus",
-    "garden": "garten",
-    "walks": "geht",
-    "sees": "sieht",
-    "with": "mit",
-    "under": "unter",
-    "never": "nie",
-    "children": "kinder",
-    "water": "wasser",
-    "bridge": "brucke",
-}
-SOURCE, TARGET = [*WORDS], [*WORDS.values()]
+SOURCE = ["the", "old", "man", "small", "house", "garden", "walks", "sees", "with", "under"]
+SOURCE += ["never", "children", "water", "bridge"]
+TARGET = ["der", "alte", "mann", "kleines", "haus", "garten", "geht", "sieht", "mit", "unter"]
+TARGET += ["nie", "kinder", "wasser", "brucke"]
 NAMES = ["Anna", "Boston", "Maria", "Robert", "Sydney", "Viktor", "Warschau", "Xenia"]
 
 Pairs = list[tuple[str, str]]

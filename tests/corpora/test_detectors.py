@@ -1,4 +1,6 @@
-"""Each detector finds its fault, and nothing in pairs that look like it."""
+"""Each detector finds its fault, and nothing in pairs that look like it; kinds of faults."""
+
+import sys
 
 import pytest
 
@@ -8,25 +10,40 @@ from nmt.corpora.detectors import (
     excess,
     learn_norms,
     load_identifier,
+    related,
     usual_languages,
 )
-from nmt.corpora.findings import CHECKED, choose_detectors, faults
+from nmt.corpora.findings import (
+    CHECKED,
+    CROSS_ENTROPY,
+    DEFAULT_FILTERS,
+    FILTERS,
+    KINDS,
+    OTHER_LANGUAGE,
+    UNREADABLE,
+    Finding,
+    choose_detectors,
+    faults,
+    other_languages,
+)
+from nmt.corpora.pairs import Row
 from nmt.corpora.segment import Segment
+from nmt.errors import NmtError
 from tests.corpora.corpora import Pairs, corpus
 
 PAIRS = corpus(400)
 
 
-def norms_of(pairs: Pairs) -> Norms:
+def norms(pairs: Pairs) -> Norms:
     segments = [(Segment(source), Segment(target)) for source, target in pairs]
     return learn_norms(segments, CheckLimits())
 
 
-NORMS = norms_of(PAIRS)
+NORMS, NOTHING = norms(PAIRS), learn_norms([], CheckLimits())
 
 
-def found(source: str, target: str, norms: Norms = NORMS) -> dict[str, str]:
-    return faults(Segment(source), Segment(target), choose_detectors(CHECKED), norms)
+def found(source: str, target: str, known: Norms = NORMS) -> dict[str, str]:
+    return faults(Segment(source), Segment(target), choose_detectors(CHECKED), known)
 
 
 def test_clean_pairs_have_no_fault() -> None:
@@ -58,6 +75,11 @@ def test_clean_pairs_have_no_fault() -> None:
         ("language", "der alte mann geht unter wasser", "kleines haus garten"),
         ("length_ratio", "the old man walks with the children", "nie"),
         ("length_ratio", "never", "der alte mann geht mit kinder unter wasser"),
+        ("markup", "the old man", "der alte <br/> mann"),
+        ("markup", "the old man", 'der <td nowrap colspan="2"> mann'),
+        ("markup", "the old man", "der <option selected value=1> mann"),
+        ("markup", "the old man", "der <!DOCTYPE html> mann"),
+        ("markup", "the old man", "der <a href=x> mann"),
     ],
     ids=lambda text: text.encode("unicode_escape").decode()[:30],
 )
@@ -77,10 +99,7 @@ def test_a_fault_is_found(kind: str, source: str, target: str) -> None:
         ("good day", "\u201dHYV\u00c4\u00c4 P\u00c4IV\u00c4\u00c4\u201d"),  # words in capitals
         ("see you tomorrow", "AT\u00c9 AMANH\u00c3\u2026"),
         ("the letter", "die \u201e\u00d1\u201d"),
-        (
-            "a word",
-            "\u1797\u17b6\u179f\u17b6\u200b\u1781\u17d2\u1798\u17c2\u179a",
-        ),  # Khmer has no spaces
+        ("Khmer has no spaces", "\u1797\u17b6\u179f\u17b6\u200b\u1781\u17d2\u1798\u17c2\u179a"),
         ("a word", "\u05e9\u05dc\u05d5\u05dd (abc)\u200e"),  # Hebrew needs directions
         ("write to <john@x.com>", "if a <b then c> d"),
         ("He isn't coming.", "\u2014\u00c9l no viene."),
@@ -93,46 +112,26 @@ def test_a_fault_is_found(kind: str, source: str, target: str) -> None:
     ids=lambda text: text.encode("unicode_escape").decode()[:30],
 )
 def test_what_only_looks_like_damage_is_left_alone(source: str, target: str) -> None:
-    assert not found(source, target).keys() & {
-        "control",
-        "invisible",
-        "mojibake",
-        "replacement",
-        "copied",
-        "markup",
-    }
-
-
-@pytest.mark.parametrize(
-    "tag",
-    [
-        "<br/>",
-        '<td nowrap colspan="2">',
-        "<option selected value=1>",
-        "<!DOCTYPE html>",
-        "<a href=x>",
-    ],
-)
-def test_tags_are_markup(tag: str) -> None:
-    assert "markup" in found("the old man", f"der alte {tag} mann")
-
-
-def test_cyrillic_read_as_mac_roman_is_mojibake() -> None:
-    for text in ("Привет, мир", "Я не знаю", "Ещё раз"):
-        garbled = text.encode().decode("mac_roman")
-        assert "mojibake" in found("the old man", garbled), text
+    damage = {"control", "invisible", "mojibake", "replacement", "copied", "markup"}
+    assert not found(source, target).keys() & damage
 
 
 def test_letters_read_in_another_encoding_are_mojibake() -> None:
+    garbled = [
+        text.encode().decode("mac_roman") for text in ("Привет, мир", "Я не знаю", "Ещё раз")
+    ]
     for letter in "äöüÄÖÜß„“–’éèçñ":
-        for encoding in ("cp1252", "latin-1"):
-            garbled = letter.encode().decode(encoding, "ignore")
-            if len(garbled) == len(letter.encode()):
-                assert "mojibake" in found("the old man", f"der {garbled} mann"), letter
+        read = [letter.encode().decode(name, "ignore") for name in ("cp1252", "latin-1")]
+        garbled += [text for text in read if len(text) == len(letter.encode())]
+    for text in garbled:
+        assert "mojibake" in found("the old man", f"der {text} mann"), text
 
 
 def test_an_empty_side_has_no_other_fault() -> None:
     assert [*found("the old man walks with the children under water", "")] == ["empty"]
+    # Norms of nothing find nothing but empty sides.
+    assert not found("the old man", "der alte mann", NOTHING)
+    assert found("", "", NOTHING) == {"empty": "source and target empty"}
 
 
 def test_the_excess_of_a_length_grows_with_the_square_root() -> None:
@@ -143,36 +142,24 @@ def test_the_excess_of_a_length_grows_with_the_square_root() -> None:
 
 
 def test_a_usual_script_is_not_foreign() -> None:
-    pairs = [("the old man", "старый человек"), ("a house", "дом")] * 20
-    norms = norms_of(pairs)
-    assert [*map(sorted, norms.scripts)] == [["Latin"], ["Cyrillic"]]
-    assert not found("a house", "дом NATO и ещё", norms)
-    assert "script" in found("a house", "the house of it", norms)
+    known = norms([("the old man", "старый человек"), ("a house", "дом")] * 20)
+    assert [*map(sorted, known.scripts)] == [["Latin"], ["Cyrillic"]]
+    assert not found("a house", "дом NATO и ещё", known)
+    assert "script" in found("a house", "the house of it", known)
     # A name that both sides have is no other script.
-    assert not found("a CellView model", "CellView \u0434\u043e\u043c", norms)
-    assert "script" in found(
-        "a CellView model", "a CellView model of the \u0434\u043e\u043c", norms
-    )
+    assert not found("a CellView model", "CellView дом", known)
+    assert "script" in found("a CellView model", "a CellView model of the дом", known)
 
 
-def test_punctuation_of_several_scripts_belongs_to_none() -> None:
+def test_a_language_may_have_two_scripts_or_the_punctuation_of_another() -> None:
     """Odia ends a sentence with the mark of Devanagari."""
     odia = "\u0b38\u0b47\u0b2e\u0b3e\u0b28\u0b47 \u0b26\u0b47\u0b16\u0b3f\u0b32\u0b3f"
-    norms = norms_of([("the house", f"{odia} \u0964")] * 20)
-    assert sorted(norms.scripts[1]) == ["Odia"]
-    assert "script" not in found("this app", f"{odia} (WhatsApp)\u0964", norms)
-
-
-def test_japanese_is_in_two_scripts() -> None:
-    norms = norms_of([("the house is big", "家は大きいです")] * 20)
-    assert sorted(norms.scripts[1]) == ["Han", "Kana"]
-    assert "script" not in found("the house is big", "大家", norms)
-
-
-def test_norms_of_nothing_find_nothing_but_empty_sides() -> None:
-    norms = learn_norms([], CheckLimits())
-    assert not found("the old man", "der alte mann", norms)
-    assert found("", "", norms) == {"empty": "source and target empty"}
+    known = norms([("the house", f"{odia} \u0964")] * 20)
+    assert sorted(known.scripts[1]) == ["Odia"]
+    assert "script" not in found("this app", f"{odia} (WhatsApp)\u0964", known)
+    japanese = norms([("the house is big", "家は大きいです")] * 20)
+    assert sorted(japanese.scripts[1]) == ["Han", "Kana"]
+    assert "script" not in found("the house is big", "大家", japanese)
 
 
 def test_vowel_signs_belong_to_words() -> None:
@@ -181,6 +168,7 @@ def test_vowel_signs_belong_to_words() -> None:
     assert first.folded != second.folded
 
 
+FRENCH = "Une femme lit un livre dans le jardin."
 SAMPLE = [
     ("Two men are walking through the park.", "Zwei Männer gehen durch den Park."),
     ("The children play in the garden.", "Die Kinder spielen im Garten."),
@@ -200,29 +188,14 @@ SAMPLE = [
         ("question", "Who?", "Wer.", "only the source ends as a question"),
         ("question", "Who.", "Wer\uff1f", "only the target ends as a question"),
         ("question", 'He asked: "Who?"', "Er fragte: \u201eWer?\u201c", ""),
-        (
-            "question",
-            "Who is it?",
-            "\u03a0\u03bf\u03b9\u03bf\u03c2 \u03b5\u03af\u03bd\u03b1\u03b9;",
-            "",
-        ),
+        ("question", "Who is it?", "Ποιος είναι;", ""),
         ("question", "the parameter \u03b1 is equal to 1;", "der Parameter \u03b1 ist 1.", ""),
         ("question", "What is this?", "\u300c\u3053\u308c\u306f\u4f55\uff1f\u300d", ""),
         ("question", "Really?!", "Wirklich\uff1f\uff01", ""),
         ("question", "Is it?...", "Ist es das?\u2026", ""),
         ("question", "Is it DNA?", "\u0395\u03af\u03bd\u03b1\u03b9 DNA;", ""),
-        (
-            "question",
-            "How are you?",
-            "\u053b\u0576\u0579\u057a\u0565\u055e\u057d \u0565\u057d\u0589",
-            "",
-        ),
-        (
-            "question",
-            "Why? I know.",
-            "\u053b\u0576\u0579\u0578\u055e\u0582\u0589 \u0533\u056b\u057f\u0565\u0574\u0589",
-            "",
-        ),
+        ("question", "How are you?", "Ինչպե՞ս ես։", ""),
+        ("question", "Why? I know.", "Ինչո՞ւ։ Գիտեմ։", ""),
         ("question", "What is it?", "\u121d\u1295\u12f5\u1295 \u1290\u12cd\u1367", ""),
         ("question", 'He asked "Who?".', "Er fragte, wer.", ""),
         ("question", "Who is it?", "wer; \u03a0", "only the source ends as a question"),
@@ -241,27 +214,88 @@ def test_a_filter_that_is_off_by_default_finds_its_fault_with_a_reason(
     name: str, source: str, target: str, reason: str
 ) -> None:
     (find,) = choose_detectors([name]).values()
-    assert find(Segment(source), Segment(target), learn_norms([], CheckLimits())) == reason
+    assert find(Segment(source), Segment(target), NOTHING) == reason
 
 
 @pytest.mark.parametrize(
     ("source", "target", "reason"),
     [
-        ("A woman reads a book in the garden.", "Une femme lit un livre dans le jardin.", "target"),
-        ("Une femme lit un livre dans le jardin.", "Eine Frau liest ein Buch.", "source"),
+        ("A woman reads a book in the garden.", FRENCH, "fr in the target, not de"),
+        (FRENCH, "Eine Frau liest ein Buch.", "fr in the source, not en"),
         ("A woman reads.", "Une femme lit.", ""),  # too short to tell
         ("A woman reads a book in the garden.", "Eine Frau liest im Garten ein Buch.", ""),
     ],
-    ids=["target", "source", "short", "good"],
 )
 def test_third_languages_are_named(source: str, target: str, reason: str) -> None:
     pytest.importorskip("py3langid")
-    norms = learn_norms([], CheckLimits(), usual_languages(SAMPLE, load_identifier()))
+    known = learn_norms([], CheckLimits(), usual_languages(SAMPLE, load_identifier()))
     (find,) = choose_detectors(["other_language"]).values()
-    found = find(Segment(source), Segment(target), norms)
-    expected = {"target": "fr in the target, not de", "source": "fr in the source, not en"}
-    assert found == expected.get(reason, "")
+    assert find(Segment(source), Segment(target), known) == reason
 
 
 def test_an_empty_sample_has_no_usual_language() -> None:
     assert usual_languages([], lambda _: ("en", 1.0)) == ("", "")
+
+
+LIMITS = CheckLimits(language_characters=1)
+
+
+def identify(text: str) -> tuple[str, float]:
+    """Return the code that a text begins with, and the probability that it ends with."""
+    words = text.split()
+    return words[0], float(words[-1])
+
+
+def rows(*pairs: tuple[str, str]) -> list[Row]:
+    return [(10 * number, *pair) for number, pair in enumerate(pairs, start=1)]
+
+
+def named(given: list[Row], declared: tuple[str, str] = ("en", "de")) -> dict[str, Finding]:
+    return {finding.kind: finding for finding in other_languages(given, declared, identify, LIMITS)}
+
+
+def test_a_third_language_is_named_if_it_is_probable() -> None:
+    given = rows(
+        *[("en a 1", "de a 1")] * 5,
+        ("en a 1", "fr a 0.95"),
+        ("fr a 0.5", "de a 1"),  # too improbable
+        ("en a 1", "en a 1"),  # the other side's: another detector finds it in all pairs
+        ("en a 1", "lb a 1"),  # too close to German
+    )
+    assert related("hr", "sr")
+    assert not related("de", "en")
+    (finding,) = named(given).values()
+    assert (finding.kind, finding.count, finding.of) == ("other_language", 1, 9)
+    (example,) = finding.examples
+    assert (example.line, example.detail) == (60, "fr in the target, not de")
+
+
+def test_a_side_in_another_language_than_declared_is_named() -> None:
+    given = rows(*[("de a 1", "en a 1")] * 20)
+    details = [example.detail for example in named(given)["declared_language"].examples]
+    assert details == ["the source is de, not en", "the target is en, not de"]
+    assert not named(given, ("", ""))
+    assert not named(given[1:])  # too few to tell
+    assert not named(given, ("deu", "EN-gb"))
+    assert len(named(given, ("eng", "ger"))["declared_language"].examples) == 2
+    assert not named(given, ("gsw", "enm"))  # the package may have other codes for them
+
+
+def test_short_segments_are_left_alone() -> None:
+    given = rows(*[("en a 1", "de a 1")] * 5, ("en a 1", "fr a 0.95"), ("en a 1", "fr ab 0.95"))
+    limits = CheckLimits(language_characters=len("fr ab 0.95"))
+    (finding,) = other_languages(given, ("", ""), identify, limits)
+    assert [example.line for example in finding.examples] == [70]
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    load_identifier.cache_clear()
+    monkeypatch.setitem(sys.modules, "py3langid.langid", None)
+    with pytest.raises(NmtError, match=r"pip install '\.\[check\]'"):
+        load_identifier()
+
+
+def test_every_kind_says_what_to_do() -> None:
+    only_cleaned = {*FILTERS} - {*DEFAULT_FILTERS, OTHER_LANGUAGE} | {UNREADABLE, CROSS_ENTROPY}
+    assert {name for name, kind in KINDS.items() if not kind.fix} == only_cleaned
+    assert all(kind.title for kind in KINDS.values())

@@ -1,17 +1,20 @@
-"""Facts of a corpus, and settings that suit any text."""
+"""Facts of a corpus, samples that are spread over it, and settings that suit any text."""
 
 import random
 from collections.abc import Sequence
 
+import numpy
 import pytest
 
 from nmt.config import TokenizerSettings
+from nmt.corpora.filters import SeenHashes
+from nmt.corpora.pairs import has_text, learn_from, sample_evenly
 from nmt.corpora.presets import CorpusFacts, choose_settings
 from nmt.corpora.survey import survey
 from nmt.errors import NmtError
 from nmt.text.corpus import Pair
 from nmt.text.learning import learn_subwords
-from tests.corpora.corpora import as_pairs
+from tests.corpora.corpora import as_pairs, corpus
 
 
 def test_the_facts_of_a_small_text() -> None:
@@ -23,18 +26,10 @@ def test_the_facts_of_a_small_text() -> None:
     assert hasher.usable.tolist() == [True, False, True]
 
 
-ALPHABETS = [
-    "abcdefghijklmnopqrstuvwxyz",
-    "абвгдежзийклмнопрстуфхцчшщ",
-    "".join(map(chr, range(0x4E00, 0x5E00))),
-    "0123456789",
-    "नमस्तेदुनियाकखगघचछज",
-    "aàáâäåãbcçdeéèêë\u0300\u0301",
-    ".,!?;:'\"-()",
-    "ﬁ①½Å\u00a0\u3000ｱｲｳ",
-    "😀😁😂🤣",
-    "ไทยภาษากขค",
-]
+ALPHABETS = ["abcdefghijklmnopqrstuvwxyz", "абвгдежзийклмнопрстуфхцчшщ"]
+ALPHABETS += ["".join(map(chr, range(0x4E00, 0x5E00))), "0123456789", "नमस्तेदुनियाकखगघचछज"]
+ALPHABETS += ["aàáâäåãbcçdeéèêë\u0300\u0301", ".,!?;:'\"-()", "ﬁ①½Å\u00a0\u3000ｱｲｳ"]
+ALPHABETS += ["😀😁😂🤣", "ไทยภาษากขค"]
 
 
 def words(draw: random.Random, alphabets: Sequence[str]) -> list[str]:
@@ -44,7 +39,7 @@ def words(draw: random.Random, alphabets: Sequence[str]) -> list[str]:
     return ["".join(draw.choices(draw.choice(alphabets), k=length)) for length in lengths]
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(30))
 def test_a_vocabulary_can_be_learned_from_any_text(seed: int) -> None:
     """The part that is trained on has a tenth less text than the part that was looked at."""
     draw = random.Random(seed)
@@ -66,3 +61,47 @@ def test_a_vocabulary_can_be_learned_from_any_text(seed: int) -> None:
     )
     trained = pairs[: max(1, len(pairs) * 9 // 10)]
     assert len(learn_subwords([side for pair in trained for side in pair], settings))
+
+
+def numbered(count: int) -> list[Pair]:
+    return [Pair(f"source {number}", f"target {number}") for number in range(count)]
+
+
+def test_a_small_stream_is_kept_whole_without_blank_pairs() -> None:
+    pairs = numbered(10)
+    assert sample_evenly(filter(has_text, [*pairs, Pair("", "x"), Pair("x", " ")]), 10) == pairs
+
+
+@pytest.mark.parametrize("count", [11, 100, 999])
+def test_a_sample_is_spread_evenly_and_bounded(count: int) -> None:
+    pairs = numbered(count)
+    found = [pairs.index(pair) for pair in sample_evenly(pairs, 10)]
+    assert 5 <= len(found) <= 10
+    (step,) = {*numpy.diff(found).tolist()}
+    assert found[0] == 0
+    assert count - found[-1] <= step
+
+
+def test_long_lines_make_a_sample_smaller() -> None:
+    found = sample_evenly([Pair("x" * 500, "y" * 500)] * 100, 100, 20_000)
+    assert 10 <= len(found) <= 20
+
+
+def test_a_vocabulary_that_is_too_large_for_the_sample_becomes_smaller() -> None:
+    pairs = as_pairs(corpus(40))
+    tokenizer = learn_from(pairs, TokenizerSettings(vocab_size=5_000))
+    assert 30 < len(tokenizer) < 5_000
+
+
+def test_every_hash_after_its_first_is_found_whatever_the_blocks() -> None:
+    draw = random.Random(1)
+    numbers = [draw.randrange(400) for _ in range(1000)]
+    expected = [number in numbers[:place] for place, number in enumerate(numbers)]
+    for size in (1, 7, 100, 1000):
+        seen = SeenHashes()
+        found: list[bool] = []
+        for begin in range(0, len(numbers), size):
+            block = numpy.array(numbers[begin : begin + size], numpy.uint64)
+            found += map(bool, seen.add(block))
+        assert found == expected
+    assert len(SeenHashes().add(numpy.array([], numpy.uint64))) == 0

@@ -40,14 +40,17 @@ def text(tiny: Path) -> TrialText:
     return TrialText(pairs("train"), pairs("dev"), 100)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "MOST_UPDATES", 4)
     monkeypatch.setattr(trial, "WARM_UP_SECONDS", 0.0)
 
 
-@pytest.mark.usefixtures("_short")
-def test_the_time_is_that_of_all_updates_and_validations(recipe: Recipe, text: TrialText) -> None:
+def test_the_time_is_that_of_all_updates_and_validations_and_nothing_is_left(
+    recipe: Recipe, text: TrialText, tmp_path: Path
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    state = torch.random.get_rng_state()
     found = forecast(recipe, text, CPU)
     assert (found.measured_updates, found.updates) == (4, 12)
     assert found.validations == 3  # after 6 and 12 updates, and of the average
@@ -59,18 +62,10 @@ def test_the_time_is_that_of_all_updates_and_validations(recipe: Recipe, text: T
     assert found.device.startswith("CPU, ")
     few = forecast(recipe, replace(text, dev_pairs=1), CPU)
     assert few.seconds_per_validation < found.seconds_per_validation
-
-
-@pytest.mark.usefixtures("_short")
-def test_nothing_is_left_behind(recipe: Recipe, text: TrialText, tmp_path: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    state = torch.random.get_rng_state()
-    forecast(recipe, text, CPU)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-@pytest.mark.usefixtures("_short")
 def test_too_little_memory_is_an_error(
     recipe: Recipe, text: TrialText, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from nmt.interop.export import export_model
-from tests.documents import word_samples
-from tests.documents.office import test_epub, test_odt, test_pptx
+from tests.documents.formats import CONTENTS, PACKAGES
 
 SOURCES = {".en", ".src", ".txt", ""}
 PAIRS = {"pairs.tsv", "pieces.tsv"}  # have columns
@@ -20,13 +19,7 @@ MESSAGES = (
     'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\nmsgid "sun"\nmsgstr ""\n'
 )
 XML = '<?xml version="1.0"?>'
-# A small file of each format, by the ending of its name.
-DOCUMENTS = {
-    ".docx": word_samples.report,
-    ".odt": test_odt.report,
-    ".pptx": test_pptx.slides,
-    ".epub": test_epub.book,
-}
+# A small file of each format that is text, by the ending of its name.
 TEXTS = {
     ".md": "# sun\n\nmoon *star*\n",
     ".html": "<html lang=en><p>sun <b>moon</b></p></html>\n",
@@ -79,8 +72,8 @@ class Sandbox:
         if "*" in str(path) or (not path.suffix and path.name == "docs"):
             path = Path("docs", "index.md")
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix in DOCUMENTS:
-            path.write_bytes(DOCUMENTS[path.suffix]())
+        if path.suffix[1:] in PACKAGES:
+            path.write_bytes(CONTENTS[path.suffix[1:]][0])
         elif path.suffix in TEXTS:
             path.write_text(TEXTS[path.suffix], encoding="utf-8")
         elif path.suffix == ".safetensors":

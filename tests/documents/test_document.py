@@ -5,6 +5,7 @@ import pytest
 from nmt.decoding.translator.marked import Edit, Kind, Mark, Marked
 from nmt.documents.document import RawMark, Segment, SourceDocument
 from nmt.documents.encoding import UTF_8, Encoding
+from tests.documents.documents import places
 
 SOURCE = "# One\r\n![a cat](x) two\nthree\n"
 
@@ -25,18 +26,18 @@ def test_a_source_stays_but_for_its_holes() -> None:
     found = document()
     fill(found, "three")
     fill(found, "One")
-    assert [segment.place for segment in found.segments] == ["line 3", "line 1"]
+    assert places(found) == ["line 3", "line 1"]
     assert found.join([None, Marked("One")]).content == SOURCE.encode()
     assert found.join([Marked("3"), Marked("1")]).content == b"# 1\r\n![a cat](x) two\n3\n"
-
-
-def test_a_translation_beside_its_source_is_written_though_they_are_equal() -> None:
-    found = document()
+    # A translation beside its source is written, though they are equal.
     found.is_bilingual = True
-    fill(found, "One")
     found.follow(Edit(len(SOURCE), len(SOURCE), "end"))
-    assert found.join([None]).content == SOURCE.encode()
-    assert found.join([Marked("One")]).content == SOURCE.encode() + b"end"
+    assert found.join([None, None]).content == SOURCE.encode()
+    assert found.join([None, Marked("One")]).content == SOURCE.encode() + b"end"
+    # Edits that overlap are a bug.
+    found.follow(Edit(3, 7, "x"))
+    with pytest.raises(ValueError, match="two edits"):
+        found.join([None, Marked("1")])
 
 
 def test_a_hole_may_lie_within_a_mark_of_another() -> None:
@@ -84,14 +85,6 @@ def test_a_change_takes_all_translations_of_its_segments() -> None:
     found.change(2, 5, text.segments, lambda own: text.filled(own).text.replace("\n", "/"))  # type: ignore[union-attr]  # (one is translated)
     assert [segment.source.text for segment in found.segments] == ["One", "three"]
     assert found.join([None, Marked("3")]).content.startswith(b"# One//3\r\n")
-
-
-def test_edits_that_overlap_are_a_bug() -> None:
-    found = document()
-    fill(found, "One")
-    found.follow(Edit(3, 7, "x"))
-    with pytest.raises(ValueError, match="two edits"):
-        found.join([Marked("1")])
 
 
 def test_equal_marks_keep_their_order() -> None:

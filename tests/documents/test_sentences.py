@@ -1,7 +1,6 @@
 """Sentences: no character and no mark is lost, and spaces between them are those of the target."""
 
-import builtins
-from typing import Any
+import sys
 
 import pytest
 from hypothesis import given
@@ -10,70 +9,60 @@ from hypothesis import strategies as st
 from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
 from nmt.documents.sentences import split
 from nmt.errors import NmtError
-from tests.documents.marked_texts import marked
+from tests.documents.documents import QUICK, marked
 
 PIECES = [*"aB5 .。!?\n“”()é😀你\u00a0\u3000", "Hello. ", "Dr. ", "e.g. ", "\n\n", "\ud800"]
 TAGS = {"<b>": Kind.OPEN, "</b>": Kind.CLOSE, "%s": Kind.ALONE, "<br>": Kind.ALONE}
 parts = st.one_of(st.sampled_from(PIECES), st.sampled_from([*TAGS]))
 
 
-def texts_of(source: Marked, language: str = "en") -> list[str]:
-    return [each.text for each in split(source, language).sentences]
+def texts(source: Marked, language: str = "en") -> list[str]:
+    return [sentence.text for sentence in split(source, language).sentences]
 
 
 def test_sentences_end_at_marks_but_not_after_abbreviations() -> None:
     text = "Ask Dr. Smith, e.g. today.  Then go! Is it 3.14? Yes."
     expected = ["Ask Dr. Smith, e.g. today.", "Then go!", "Is it 3.14?", "Yes."]
-    assert texts_of(Marked(text)) == expected
-    assert texts_of(Marked("Das ist z. B. der 3. Oktober. Gut."), "de") == [
-        "Das ist z. B. der 3. Oktober.",
-        "Gut.",
-    ]
+    assert texts(Marked(text)) == texts(Marked(text), "en-US") == expected
+    german = texts(Marked("Das ist z. B. der 3. Oktober. Gut."), "de")
+    assert german == ["Das ist z. B. der 3. Oktober.", "Gut."]
+    # An unknown language has the rules of English.
+    unknown = texts(Marked("Ask Dr. Smith. 你好。世界！"), "")
+    assert unknown == ["Ask Dr. Smith.", "你好。", "世界！"]
 
 
 @pytest.mark.parametrize("sentence", ["你好。", "It is Dr. Smith. ", "a" * 9_999 + ". "])
 def test_a_long_paragraph_has_the_sentences_of_its_parts(sentence: str) -> None:
     count = 30_000 // len(sentence)
-    assert texts_of(Marked(sentence * count)) == [sentence.strip()] * count
-
-
-def test_an_unknown_language_has_the_rules_of_english() -> None:
-    text = Marked("Ask Dr. Smith. 你好。世界！")
-    assert texts_of(text, "") == texts_of(text, "en") == ["Ask Dr. Smith.", "你好。", "世界！"]
-    assert texts_of(text, "en-US") == texts_of(text, "en")
+    assert texts(Marked(sentence * count)) == [sentence.strip()] * count
 
 
 def test_tags_stay_with_their_sentences() -> None:
     text = marked("<b>Stop.</b> <b>Look</b> at it.", TAGS)
-    assert texts_of(text) == ["<b>Stop.</b>", "<b>Look</b> at it."]
-    kinds = [[mark.kind for mark in each.marks] for each in split(text, "en").sentences]
+    assert texts(text) == ["<b>Stop.</b>", "<b>Look</b> at it."]
+    kinds = [[mark.kind for mark in part.marks] for part in split(text, "en").sentences]
     assert kinds == [[Kind.OPEN, Kind.CLOSE]] * 2
-
-
-def test_a_pair_over_two_sentences_is_a_lone_mark_in_each() -> None:
+    # A pair over two sentences is a lone mark in each.
     text = marked("One <b>two. Three</b> four.", TAGS)
     found = split(text, "en")
-    assert [[mark.kind for mark in each.marks] for each in found.sentences] == [[Kind.ALONE]] * 2
+    assert [[mark.kind for mark in part.marks] for part in found.sentences] == [[Kind.ALONE]] * 2
     assert found.join(found.sentences, "en", "de") == text
 
 
 def test_other_marks_are_words_numbers_or_line_breaks() -> None:
-    assert texts_of(marked("Copy %s. %s is new.", TAGS)) == ["Copy %s.", "%s is new."]
+    assert texts(marked("Copy %s. %s is new.", TAGS)) == ["Copy %s.", "%s is new."]
     text = Marked("Am 3. Oktober geht es los.", (Mark(3, 4),))
-    assert texts_of(text, "de") == [text.text]
+    assert texts(text, "de") == [text.text]
     found = split(marked("It ends.<br>It goes on.", TAGS), "en")
-    assert [each.text for each in found.sentences] == ["It ends.", "It goes on."]
+    assert [sentence.text for sentence in found.sentences] == ["It ends.", "It goes on."]
     assert found.gaps[1] == Marked("<br>", (Mark(0, 4),))
 
 
-def test_one_segment_is_one_sentence() -> None:
+def test_one_segment_is_one_sentence_and_sentences_without_words_are_none() -> None:
     found = split(Marked(" One. Two. "), "en", is_one=True)
-    assert [each.text for each in found.sentences] == ["One. Two."]
-
-
-def test_sentences_without_words_are_not_translated() -> None:
+    assert [sentence.text for sentence in found.sentences] == ["One. Two."]
     found = split(Marked("1. Open it. 2. Close it."), "en")
-    assert [each.text for each in found.sentences] == ["Open it.", "Close it."]
+    assert [sentence.text for sentence in found.sentences] == ["Open it.", "Close it."]
     translations = [Marked("Öffnen."), Marked("Schließen.")]
     assert found.join(translations, "en", "de").text == "1. Öffnen. 2. Schließen."
     assert split(marked("%s. 12.", TAGS), "en").sentences == []
@@ -103,25 +92,17 @@ def test_what_the_library_cannot_read_is_read_with_plain_spaces() -> None:
     assert split(Marked(text), "de").join([Marked("A."), Marked("B.")], "de", "de").text
 
 
+@QUICK
 @given(st.lists(parts, max_size=20).map("".join), st.sampled_from(["en", "de", "zh", "ja", ""]))
 def test_split_and_join_is_the_identity(text: str, language: str) -> None:
     source = marked(text, TAGS)
     found = split(source, language)
     assert found.join(found.sentences, language, language) == source
-    both = [
-        each for pair in zip(found.gaps, [*found.texts, Marked("")], strict=True) for each in pair
-    ]
-    assert joined(both) == source
+    pairs = zip(found.gaps, [*found.texts, Marked("")], strict=True)
+    assert joined([part for pair in pairs for part in pair]) == source
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any) -> Any:
-        if name == "sentencex":
-            raise ImportError(name)
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "sentencex", None)
     with pytest.raises(NmtError, match=r"sentencex; in the checkout: pip install '\.\[files\]'"):
         split(Marked("One. Two."), "en")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from nmt.decoding.translator.marked import Edit, Kind, Marked
 from nmt.documents.document import Options
 from nmt.documents.style import MARKS, after, find_names, sentence_case
-from tests.documents.marked_texts import marked
+from tests.documents.documents import QUICK, marked
 
 TAGS = {"<b>": Kind.OPEN, "</b>": Kind.CLOSE, "%s": Kind.ALONE, "`a B`": Kind.ALONE}
 
@@ -23,27 +23,17 @@ def finished(pair: str, source: str, translation: str, *, is_heading: bool = Fal
 
 
 def given_to_model(source: str, names: frozenset[str] = frozenset(), language: str = "en") -> str:
-    text = marked(source, TAGS)
-    return sentence_case(text, language, names).text
+    return sentence_case(marked(source, TAGS), language, names).text
 
 
 @pytest.mark.parametrize(
     ("pair", "source", "translation", "expected"),
     [
+        # Spaces around the text.
         ("en-de", "  One\n", "Eins ", "  Eins\n"),
         ("en-xx", "  One\n", "Eins. ", "  Eins.\n"),
         ("en-de", "Say “yes”.", 'Sag "ja" .', 'Sag "ja" .'),
-    ],
-)
-def test_outer_spaces_are_those_of_the_source(
-    pair: str, source: str, translation: str, expected: str
-) -> None:
-    assert finished(pair, source, translation) == expected
-
-
-@pytest.mark.parametrize(
-    ("pair", "source", "translation", "expected"),
-    [
+        # The final mark.
         ("en-de", "Open file", "Datei öffnen.", "Datei öffnen"),
         ("en-de", "Open %s", "%s öffnen.", "%s öffnen"),
         ("en-de", "Name:", "Name", "Name:"),
@@ -58,23 +48,14 @@ def test_outer_spaces_are_those_of_the_source(
         ("en-hi", "It works.", "यह चलता है", "यह चलता है।"),
         ("en-th", "It works.", "ใช้งานได้", "ใช้งานได้"),
         ("en-el", "Is it?", "Είναι", "Είναι;"),
-        ("en-de", "And so on", "und so weiter usw.", "und so weiter usw."),
+        ("en-de", "And so on", "und so weiter usw.", "Und so weiter usw."),
         ("en-de", "Mails etc.", "Mails und so weiter", "Mails und so weiter"),
         ("en-de", "The 3rd", "Am 3.", "Am 3."),
         ("en-de", "Version 3", "Version 3.", "Version 3"),
         ("en-es", "Open it?", "Abrir.", "Abrir."),  # "¿" would be missing
         ("en-de", "Guess who", "Wer ist es?", "Wer ist es?"),
         ("en-de", "He said “go.”", "Er sagte „geh“.", "Er sagte „geh“."),
-    ],
-)
-def test_final_marks(pair: str, source: str, translation: str, expected: str) -> None:
-    text = finished(pair, source, translation)
-    assert text.lower() == expected.lower()
-
-
-@pytest.mark.parametrize(
-    ("pair", "source", "translation", "expected"),
-    [
+        # The case of the first letter.
         ("en-fr", "Open file", "ouvrir le fichier", "Ouvrir le fichier"),
         ("en-fr", "<b>Open</b> file", "<b>ouvrir</b> le fichier", "<b>Ouvrir</b> le fichier"),
         ("en-fr", "open file", "Ouvrir le fichier", "ouvrir le fichier"),
@@ -90,7 +71,7 @@ def test_final_marks(pair: str, source: str, translation: str, expected: str) ->
         ("en-ka", "File", "ფაილი", "ფაილი"),
     ],
 )
-def test_the_case_of_the_first_letter(
+def test_spaces_final_marks_and_the_first_letter_are_those_of_the_source(
     pair: str, source: str, translation: str, expected: str
 ) -> None:
     assert finished(pair, source, translation) == expected
@@ -115,9 +96,8 @@ def test_headings_are_read_in_sentence_case(source: str, expected: str) -> None:
 
 
 def test_only_english_has_title_case() -> None:
-    assert given_to_model("Erste Schritte Mit Dateien", language="de") == (
-        "Erste Schritte Mit Dateien"
-    )
+    german = "Erste Schritte Mit Dateien"
+    assert given_to_model(german, language="de") == german
 
 
 def test_names_of_the_file_keep_their_capitals() -> None:
@@ -146,6 +126,7 @@ PIECES = [*"aB5 .。!?:;,\n“”„\"'’‘()é你…\u00a0«»ßİ", "Hello "
 texts = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 
 
+@QUICK
 @given(texts, texts, st.sampled_from(sorted(MARKS)), st.booleans())
 def test_every_mark_stays(source: str, translation: str, language: str, is_heading: bool) -> None:
     text, target = marked(source, TAGS), marked(translation, TAGS)
@@ -154,9 +135,10 @@ def test_every_mark_stays(source: str, translation: str, language: str, is_headi
         result = after(text, target, options, is_heading=is_heading)
         assert read.mark_texts() == text.mark_texts()
         assert result.mark_texts() == target.mark_texts()
-        assert [each.kind for each in result.marks] == [each.kind for each in target.marks]
+        assert [mark.kind for mark in result.marks] == [mark.kind for mark in target.marks]
 
 
+@QUICK
 @given(texts, st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["", "x", "<b>"]))))
 def test_edits_move_marks(text: str, wanted: list[tuple[int, str]]) -> None:
     source = marked(text, TAGS)
@@ -167,7 +149,9 @@ def test_edits_move_marks(text: str, wanted: list[tuple[int, str]]) -> None:
         if place < len(text) and place not in taken
     }
     result = source.edited(edits[place] for place in sorted(edits))
-    characters = [edits[each].text if each in edits else text[each] for each in range(len(text))]
+    characters = [
+        edits[place].text if place in edits else text[place] for place in range(len(text))
+    ]
     assert result.text == "".join(characters)
     assert result.mark_texts() == source.mark_texts()
     before_marks = [len("".join(characters[: mark.begin])) for mark in source.marks]

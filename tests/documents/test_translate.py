@@ -6,12 +6,13 @@ Sentences with marks are translated in one of several ways; what fails is flagge
 import random
 from collections.abc import Callable, Sequence
 
-from nmt.decoding.translator.marked import Marked, joined
+from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.placing import cut_spans, place_spans
 from nmt.decoding.translator.translation import Candidate, Request, Translation
 from nmt.documents.document import Document, Options, Segment, SourceDocument
 from nmt.documents.encoding import UTF_8
 from nmt.documents.marks.checks import mark_problems
+from nmt.documents.marks.tags import with_changed_words
 from nmt.documents.translate import (
     CHUNK,
     DocumentTranslator,
@@ -29,61 +30,46 @@ OPTIONS = Options("en", "de")
 
 def capitals(sentences: Sequence[Marked]) -> list[Placed]:
     """Return sentences with everything but their marks in capitals."""
-    return [Placed(upper(each)) for each in sentences]
+    return [Placed(with_changed_words(sentence, str.upper)) for sentence in sentences]
 
 
-def upper(text: Marked) -> Marked:
-    pieces: list[Marked] = []
-    end = 0
-    for mark in text.marks:
-        pieces += Marked(text.text[end : mark.begin].upper()), text.slice(mark.begin, mark.end)
-        end = mark.end
-    return joined([*pieces, Marked(text.text[end:].upper())])
+class Counted:
+    """A model that remembers the sentences that it was given."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def __call__(self, sentences: Sequence[Marked]) -> list[Placed]:
+        self.seen += [sentence.text for sentence in sentences]
+        return capitals(sentences)
 
 
 def document(*segments: Segment) -> SourceDocument:
-    source, begin = "\n".join(each.source.text for each in segments), 0
+    source, begin = "\n".join(segment.source.text for segment in segments), 0
     found = SourceDocument(source.encode(), source, UTF_8)
-    for each in segments:
-        end = begin + len(each.source.text)
-        found.fill(begin, end, found.add(each), lambda translation: translation.text)
+    for segment in segments:
+        end = begin + len(segment.source.text)
+        found.fill(begin, end, found.add(segment), lambda translation: translation.text)
         begin = end + 1
     return found
 
 
-def translated(*segments: Segment) -> list[str]:
-    (found,) = DocumentTranslator(capitals, OPTIONS).translate([("file", document(*segments))])
-    return [each.text.text for each in found.results]
-
-
 def test_only_headings_are_read_as_sentences() -> None:
-    seen: list[Marked] = []
-
-    def count(sentences: Sequence[Marked]) -> list[Placed]:
-        seen.extend(sentences)
-        return capitals(sentences)
-
+    count = Counted()
     texts = [Segment(Marked("Many Files")), Segment(Marked("Getting Started"), is_heading=True)]
-    assert [*DocumentTranslator(count, OPTIONS).translate([("a", document(*texts))])]
-    assert [sentence.text for sentence in seen] == ["Many Files", "Getting started"]
-
-
-def test_texts_without_words_stay() -> None:
-    assert translated(Segment(Marked("12 / 3")), Segment(Marked("%"))) == ["12 / 3", "%"]
+    texts += [Segment(Marked("12 / 3")), Segment(Marked("%"))]  # without words
+    (found,) = DocumentTranslator(count, OPTIONS).translate([("a", document(*texts))])
+    assert count.seen == ["Many Files", "Getting started"]
+    assert [result.text.text for result in found.results][2:] == ["12 / 3", "%"]
 
 
 def test_equal_sentences_are_translated_once() -> None:
-    seen: list[Marked] = []
-
-    def count(sentences: Sequence[Marked]) -> list[Placed]:
-        seen.extend(sentences)
-        return capitals(sentences)
-
+    count = Counted()
     texts = [Segment(Marked("One two. Three four.")), Segment(Marked("Three four."))]
     documents = [("a", document(*texts)), ("b", document(*texts))]
     found = [*DocumentTranslator(count, OPTIONS).translate(documents)]
-    assert [each.item for each in found] == ["a", "b"]
-    assert [each.text for each in seen] == ["One two.", "Three four."]
+    assert [translated.item for translated in found] == ["a", "b"]
+    assert count.seen == ["One two.", "Three four."]
 
 
 def test_progress_has_a_total_and_reaches_it() -> None:
@@ -114,11 +100,9 @@ def test_many_documents_come_in_order() -> None:
         for size in sizes
     ]
     found = [*DocumentTranslator(capitals, OPTIONS).translate(documents)]
-    assert [(each.item, len(each.results)) for each in found] == [(n, n) for n in sizes]
-    for each in found:
-        assert [result.text.text for result in each.results] == [
-            result.segment.source.text.upper() for result in each.results
-        ]
+    assert [(whole.item, len(whole.results)) for whole in found] == [(n, n) for n in sizes]
+    for result in (result for whole in found for result in whole.results):
+        assert result.text.text == result.segment.source.text.upper()
 
 
 FILES = "You have {n, plural, one {# file} other {# files}} in {place}."
@@ -127,20 +111,16 @@ FILES = "You have {n, plural, one {# file} other {# files}} in {place}."
 def messages(*texts: str) -> Document:
     """Return a document of messages."""
     syntax = frozenset({"icu", "brace"})
-    return document(
-        *(
-            Segment(Marked(text), f"line {line}", syntax=syntax)
-            for line, text in enumerate(texts, 1)
-        )
-    )
+    lines = enumerate(map(Marked, texts), 1)
+    return document(*(Segment(text, f"line {line}", syntax=syntax) for line, text in lines))
 
 
 def test_messages_are_translated_text_by_text() -> None:
     options = Options("en", "pl")
     (found,) = DocumentTranslator(capitals, options).translate([("a", messages(FILES, "It {x}"))])
-    sources = [each.segment.source.text for each in found.results]
+    sources = [result.segment.source.text for result in found.results]
     assert sources == ["You have {n} in {place}.", "# file", "# files", "It {x}"]
-    joined = found.document.join([each.text for each in found.results])
+    joined = found.document.join([result.text for result in found.results])
     assert joined.content.decode() == (
         "YOU HAVE {n, plural, one {# FILE} other {# FILES}} IN {place}.\nIT {x}"
     )
@@ -151,15 +131,13 @@ def test_messages_are_translated_text_by_text() -> None:
 def test_nothing_changes_if_nothing_is_translated() -> None:
     document = taken_apart(messages(FILES, "l''a"), Options("en", "pl"))
     assert isinstance(document, IcuDocument)
-    for translations in ([None] * 4, [each.source.of_format() for each in document.segments]):
+    sources = [segment.source.of_format() for segment in document.segments]
+    for translations in ([None] * 4, sources):
         assert document.join(translations).content.decode() == f"{FILES}\nl''a"
         assert document.join(translations).findings == ()
-
-
-def test_a_document_without_choices_is_as_it_was() -> None:
-    """Two apostrophes and braces alone may mean something else."""
-    document = messages("l''a {n}", "{{x}}")
-    assert taken_apart(document, Options("en", "pl")) is document
+    # Without choices, two apostrophes and braces may mean something else.
+    plain = messages("l''a {n}", "{{x}}")
+    assert taken_apart(plain, Options("en", "pl")) is plain
 
 
 Answer = Callable[[Request], Sequence[str]]
@@ -168,17 +146,15 @@ Answer = Callable[[Request], Sequence[str]]
 def placed(answer: Answer, texts: Sequence[str], asked: list[list[str]]) -> list[Placed]:
     """Translate texts by a model of which a test says the candidates, marks included."""
 
+    def candidates(request: Request) -> tuple[Candidate, ...]:
+        return tuple(
+            Candidate(text, 0.0, 0.0, marks=marked(text).marks if request.marks else ())
+            for text in answer(request)
+        )
+
     def translate(requests: Sequence[Request]) -> list[Translation]:
-        asked.append([each.text for each in requests])
-        return [
-            Translation(
-                tuple(
-                    Candidate(text, 0.0, 0.0, marks=marked(text).marks if each.marks else ())
-                    for text in answer(each)
-                )
-            )
-            for each in requests
-        ]
+        asked.append([request.text for request in requests])
+        return [Translation(candidates(request)) for request in requests]
 
     return translate_marked([*map(marked, texts)], translate)
 
@@ -192,23 +168,26 @@ def only(answer: Answer, text: str) -> Placed:
 def test_what_one_way_loses_the_next_one_places() -> None:
     asked: list[list[str]] = []
     texts = ["Open %s", "one <b>two", "%s", "Open %s"]
-    found = placed(lambda each: ["Ouvre %s"] if each.marks else ["Ouvre", "%s %s"], texts, asked)
-    assert [len(each.candidates) for each in found] == [1, 0, 0, 1]
+    found = placed(
+        lambda request: ["Ouvre %s"] if request.marks else ["Ouvre", "%s %s"], texts, asked
+    )
+    assert [len(sentence.candidates) for sentence in found] == [1, 0, 0, 1]
     assert found[2] == Placed(marked("%s"))
     # One call for each way, with what the ways before failed for.
     assert asked == [["Open %s", "one <b>two", "Open %s"], ["one", "two"]]
 
 
 def test_the_texts_between_marks_are_translated_apart() -> None:
-    found = only(
-        lambda each: [each.text.upper() if not each.marks else "oh"], "see <b>the %s</b>, now"
-    )
+    def answer(request: Request) -> list[str]:
+        return ["oh" if request.marks else request.text.upper()]
+
+    found = only(answer, "see <b>the %s</b>, now")
     assert (found.text.text, found.flags) == ("SEE <b>THE %s</b>, NOW", ())
     assert found.candidates == ()
 
 
 def test_what_no_way_keeps_is_flagged() -> None:
-    found = only(lambda each: [f"{each.text} %s"], "see %s")
+    found = only(lambda request: [f"{request.text} %s"], "see %s")
     assert found.text.text == "see %s %s"
     assert found.flags == ("%s occurs too often",)
 
@@ -246,8 +225,8 @@ def careless(draw: random.Random) -> Translate:
 
     def translate(requests: Sequence[Request]) -> list[Translation]:
         return [
-            Translation(tuple(candidate(each) for _ in range(draw.randint(1, 3))))
-            for each in requests
+            Translation(tuple(candidate(request) for _ in range(draw.randint(1, 3))))
+            for request in requests
         ]
 
     return translate

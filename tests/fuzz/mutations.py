@@ -40,15 +40,15 @@ def changed_json(draw: Random, valid: Any, most: int = 2) -> Any:
     return value
 
 
-def change(draw: Random, value: Any) -> Any:
+def change(draw: Random, value: Any, odd: list[Any] = ODD_VALUES) -> Any:
     """Return a JSON value with one part, anywhere in it, replaced, removed, renamed or copied."""
     if not isinstance(value, (dict, list)) or not value or draw.random() < 0.1:
-        return copy.deepcopy(draw.choice(ODD_VALUES))
+        return copy.deepcopy(draw.choice(odd))
     keys = list(value) if isinstance(value, dict) else list(range(len(value)))
     key = draw.choice(keys)
     how = draw.choice(["within", "within", "within", "within", "remove", "rename", "copy"])
     if how == "within":
-        value[key] = change(draw, value[key])
+        value[key] = change(draw, value[key], odd)
     elif how == "copy":
         value[key] = copy.deepcopy(value[draw.choice(keys)])
     elif how == "rename" and isinstance(value, dict):

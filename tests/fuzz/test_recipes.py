@@ -42,41 +42,11 @@ compile = true
 # What an attacker would put into a text, and what a text consists of.
 PIECES = (
     *"[]{}=.,#'\"\\\n\t -+_0eE",
-    *(
-        "[[",
-        "]]",
-        "'''",
-        '"""',
-        "\r\n",
-        "\x00",
-        "\x1f",
-        "\x7f",
-        "\u2028",
-        "\ufeff",
-        "é",
-        "\U0001f600",
-    ),
-    *(
-        "nan",
-        "inf",
-        "-inf",
-        "1e308",
-        "1e999",
-        "-0.0",
-        "true",
-        "false",
-        "9" * 5000,
-        "0x" + "f" * 5000,
-    ),
-    *(
-        "[" * 400,
-        "{a=" * 400,
-        "a." * 3000,
-        '"a".' * 200,
-        "x" * 5000,
-        "1979-05-27T07:32:00Z",
-        "\\ud800",
-    ),
+    *("[[", "]]", "'''", '"""', "\r\n", "\x00", "\x1f", "\x7f", "\u2028", "\ufeff", "é"),
+    "\U0001f600",
+    *("nan", "inf", "-inf", "1e308", "1e999", "-0.0", "true", "false"),
+    *("9" * 5000, "x" * 5000, "\\ud800"),
+    *("0x" + "f" * 5000, "[" * 400, "{a=" * 400, "a." * 3000, '"a".' * 200, "1979-05-27T07:32:00Z"),
     *("name", "extends", "data.test", "[model]", "[data]", "train = ", *DECLARED),
 )
 numbers = st.one_of(
@@ -91,19 +61,16 @@ texts = st.one_of(
     st.sampled_from(["a" * 5000, "\x00", "\ud800", "..", "/", "a\nb", "bpe", "auto", "rotary"]),
 )
 scalars = st.one_of(numbers, texts, st.booleans(), st.none(), st.binary(max_size=3))
-files = st.dictionaries(
-    st.sampled_from(
-        ["source", "target", "tsv", "labels", "references", "tag", "url", "to", "unpack", "x"]
-    ),
-    st.one_of(texts, st.lists(texts, max_size=2), numbers),
-    max_size=4,
-)
+KEYS = ("source", "target", "tsv", "labels", "references", "tag", "url", "to", "unpack", "x")
+contents = st.one_of(texts, st.lists(texts, max_size=2), numbers)
+files = st.dictionaries(st.sampled_from(KEYS), contents, max_size=4)
 values = st.one_of(
     scalars,
     st.lists(files, max_size=3),
     st.dictionaries(texts, files, max_size=2),
     st.recursive(
-        scalars, lambda each: st.lists(each, max_size=3) | st.dictionaries(texts, each, max_size=2)
+        scalars,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=2),
     ),
 )
 names = st.one_of(
@@ -145,14 +112,13 @@ def test_texts(text: str) -> None:
     check(value_or_error(lambda: parse_recipe(text, "name", "the recipe")))
 
 
+section = st.dictionaries(st.sampled_from([name.split(".")[1] for name in DECLARED]), values)
+
+
 @share
 @given(
     st.dictionaries(
-        st.sampled_from([*SECTIONS, "name", "x"]),
-        st.one_of(
-            values, st.dictionaries(st.sampled_from([x.split(".")[1] for x in DECLARED]), values)
-        ),
-        max_size=3,
+        st.sampled_from([*SECTIONS, "name", "x"]), st.one_of(values, section), max_size=3
     )
 )
 def test_tables(tables: dict[str, Any]) -> None:
@@ -165,17 +131,11 @@ def test_settings_by_name(given_settings: Any) -> None:
     check(value_or_error(lambda: with_settings(Recipe("x"), given_settings)))
 
 
-def overrides_of(name: str) -> st.SearchStrategy[str]:
+def override(name: str) -> st.SearchStrategy[str]:
     """Return texts that set a setting: its default with edits, other values, or anything."""
     default = f"{name}={toml_value(DECLARED[name].metadata['default'])}"
-    return st.one_of(
-        edited(default),
-        st.builds(
-            f"{name}={{}}".format,
-            st.one_of(numbers.map(repr_or_text), texts, st.sampled_from(PIECES)),
-        ),
-        st.text(max_size=10),
-    )
+    other = st.one_of(numbers.map(repr_or_text), texts, st.sampled_from(PIECES))
+    return st.one_of(edited(default), st.builds(f"{name}={{}}".format, other), st.text(max_size=10))
 
 
 def repr_or_text(number: float) -> str:
@@ -184,25 +144,14 @@ def repr_or_text(number: float) -> str:
 
 
 @share
-@given(st.lists(names.flatmap(overrides_of), max_size=3))
+@given(st.lists(names.flatmap(override), max_size=3))
 def test_set(overrides: list[str]) -> None:
     check(value_or_error(lambda: with_settings(Recipe("x"), parse_overrides(overrides))))
 
 
 PLACES = ("a.toml", "b.toml", "c.toml", "d/a.toml", "link.toml", "loop.toml", "folder.toml")
-BASES = (
-    *PLACES,
-    "../a.toml",
-    "d/../b.toml",
-    "./c.toml",
-    "pocket",
-    "none.toml",
-    "/dev/null",
-    "",
-    "d",
-    "\x00",
-    "x" * 300,
-)
+BASES = [*PLACES, "../a.toml", "d/../b.toml", "./c.toml", "pocket", "none.toml", "/dev/null", ""]
+BASES += ["d", "\x00", "x" * 300]
 
 
 @pytest.fixture(scope="module")
@@ -220,12 +169,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @share
 @given(
     graph=st.dictionaries(
-        st.sampled_from(PLACES[:4]),
-        st.one_of(st.sampled_from(BASES), texts),
-        min_size=1,
+        st.sampled_from(PLACES[:4]), st.one_of(st.sampled_from(BASES), texts), min_size=1
     ),
     start=st.sampled_from(PLACES),
-    overrides=st.lists(names.flatmap(overrides_of), max_size=2),
+    overrides=st.lists(names.flatmap(override), max_size=2),
 )
 def test_extends(folder: Path, graph: dict[str, str], start: str, overrides: list[str]) -> None:
     for place in PLACES[:4]:

@@ -26,6 +26,7 @@ from nmt.runs.trained_model import load_model
 from nmt.text.corpus import DataFolder, read_pairs
 from nmt.text.lines import Line, decode_lines, is_utf_16, read_lines, read_text_file
 from tests.fuzz import CASES, fuzz, value_or_error
+from tests.fuzz.mutations import changed_bytes, seeded
 
 pytestmark = pytest.mark.slow
 
@@ -34,12 +35,7 @@ PIECES = [
     *(b"sun", b"moon rain", b"star", b" ", b"\t", b"", "größer".encode(), "中文 Ж".encode()),
     *(b"\n", b"\n", b"\n", b"\r\n", b"\r", b"\n\n", b"\n\r\n\r"),
     *(b"\0", b"\0\0", b"\x01\x1b[0m\x7f", b"\x0b\x0c\x1c\x1d\x1e", "\x85\u2028\u2029".encode()),
-    *(
-        "\ufeff".encode(),
-        "\u200f\u202e\u200d".encode(),
-        "👩‍👩‍👧🇩🇪☺️".encode(),
-        "e\u0301\u0301".encode(),
-    ),
+    *map(str.encode, ("\ufeff", "\u200f\u202e\u200d", "👩‍👩‍👧🇩🇪☺️", "e\u0301\u0301")),
     *(b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\xaf", b"\xe2\x80"),
     *(b"\xff\xfe", b"\xfe\xff", "sun\nmoon\n".encode("utf-16"), "sun\n".encode("utf-16-be")),
     *(b"<seg id=1>", b"</seg>", b"<SEG", b">", b"<seg>a</seg>", b"&amp;", b"&#10;", b"&#xD800;"),
@@ -54,16 +50,6 @@ contents = st.one_of(
     st.text(max_size=30).map(lambda text: text.encode("utf-8", "surrogatepass")),
 )
 actions = st.sampled_from(ACTIONS)
-
-
-@st.composite
-def spoiled(draw: st.DrawFn, content: bytes) -> bytes:
-    """Change, drop, repeat or add some bytes."""
-    for _ in range(draw(st.integers(0, 3))):
-        place = draw(st.integers(0, len(content)))
-        removed = draw(st.sampled_from([0, 1, 2, len(content)]))
-        content = content[:place] + draw(st.binary(max_size=3)) + content[place + removed :]
-    return content
 
 
 @pytest.fixture(autouse=True)
@@ -113,19 +99,19 @@ def check(found: Iterator[str], content: bytes, action: str, bad: BadLines) -> N
     assert list(written) == [text or "" for text in kept]
 
 
+COMPRESS = {
+    ".gz": lambda content: gzip.compress(content, 1, mtime=0),
+    ".xz": lambda content: lzma.compress(content, preset=0),  # with little memory
+}
+
+
 @fuzz
-@given(contents, st.sampled_from(["", ".gz", ".xz"]), actions)
+@given(contents, st.sampled_from(["", *COMPRESS]), actions)
 def test_each_line_is_read_or_told(folder: Path, content: bytes, ending: str, action: str) -> None:
     path = folder / f"text{ending}"
-    compress = {".gz": lambda data: gzip.compress(data, 1), ".xz": fast_xz}
-    path.write_bytes(compress.get(ending, bytes)(content))
+    path.write_bytes(COMPRESS.get(ending, bytes)(content))
     bad = BadLines(action)
     check(read_lines(path, bad.add), content, action, bad)
-
-
-def fast_xz(content: bytes) -> bytes:
-    """Compress with little memory."""
-    return lzma.compress(content, preset=0)
 
 
 @fuzz
@@ -152,16 +138,12 @@ def test_lines_of_a_pipe_do_not_depend_on_how_they_arrive(
 @fuzz
 @given(st.data(), st.sampled_from(["x.gz", "x.xz", "x.sgm", "x.sgm.gz", "x.sgm.xz", "x.tsv.gz"]))
 def test_a_spoiled_file_is_read_or_told(folder: Path, data: st.DataObject, name: str) -> None:
-    content = data.draw(contents)
     path = folder / name
-    if name.endswith(".gz"):
-        content = gzip.compress(content, 1, mtime=0)
-    elif name.endswith(".xz"):
-        content = fast_xz(content)
-    path.write_bytes(data.draw(spoiled(content)))
+    content = COMPRESS.get(path.suffix, bytes)(data.draw(contents))
+    path.write_bytes(data.draw(seeded(lambda draw: changed_bytes(draw, content, 3))))
     value_or_error(lambda: list(read_lines(path, BadLines(data.draw(actions)).add)))
     text = value_or_error(lambda: read_text_file(path))
-    assert text is None or all("\n" not in each for each in text.segments)
+    assert text is None or not any("\n" in segment for segment in text.segments)
 
 
 @fuzz

@@ -13,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from nmt.decoding.translator.marked import Marked
+from nmt.documents.marks.tags import with_changed_words
 from nmt.errors import NmtError
 from nmt.serving.app import LONG_TEXT, Interface, aside, in_turns
 from nmt.serving.batcher import Batcher
@@ -22,7 +23,6 @@ from nmt.serving.layout import Line
 from nmt.serving.refusals import RefusedError
 from nmt.serving.requests import Fields
 from nmt.serving.state import Limits, State
-from tests.documents.reading import changed
 
 EN_DE, FR_DE = ("en", "de"), ("fr", "de")
 PAGE = {"/", "/page.css", "/page.js"}
@@ -55,7 +55,7 @@ class Shouting:
 
 def louder(line: Marked, end: str) -> Marked:
     """Return a text in capitals; if it has a word alone, marks follow it."""
-    return changed(line, lambda part: part.upper() + ("" if " " in part else end))
+    return with_changed_words(line, lambda part: part.upper() + ("" if " " in part else end))
 
 
 def client(*pairs: tuple[str, str], **changes: Any) -> TestClient:

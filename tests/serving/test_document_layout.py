@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.decoding.translator.marked import Marked
+from nmt.documents.marks.tags import with_changed_words
 from nmt.serving.document_layout import DocumentLayout, layout_of_page
 from nmt.serving.layout import Line, text_of
 from nmt.serving.refusals import RefusedError
-from tests.documents.reading import changed
 
 QUICK = settings(max_examples=200, derandomize=True, database=None, deadline=None)
 PAIR = ("en", "de")
@@ -16,7 +16,7 @@ SIGNS = "<>&;ab /!-\"'\n\rp="
 
 
 def shout(line: Line) -> Line:
-    return line.upper() if isinstance(line, str) else changed(line, str.upper)
+    return line.upper() if isinstance(line, str) else with_changed_words(line, str.upper)
 
 
 def joined(layout: DocumentLayout, translations: list[Line]) -> str:
@@ -60,7 +60,7 @@ def test_a_translation_adds_no_markup(text: str, translation: str) -> None:
     """Whatever a model writes, the tags are those of the source."""
     layout = layout_of_page(text, PAIR)
     written = [
-        translation if isinstance(each, str) else changed(each, lambda part: translation)
+        translation if isinstance(each, str) else with_changed_words(each, lambda part: translation)
         for each in layout.lines
     ]
     fixed = joined(layout, [each if isinstance(each, Marked) else "a" for each in layout.lines])

@@ -30,7 +30,7 @@ def encoded(pairs: Sequence[IdPair], vocab_size: int = 100, first_line: int = 1)
     """Return pairs of ids, on consecutive lines, as `ShardWriter` takes them."""
     sides = [side for pair in pairs for side in pair]
     return EncodedPairs(
-        numpy.array([each for side in sides for each in side], id_type(vocab_size)),
+        numpy.array([number for side in sides for number in side], id_type(vocab_size)),
         numpy.array([len(side) for side in sides], numpy.int64),
         numpy.arange(first_line, first_line + len(pairs)),
     )
@@ -80,6 +80,11 @@ class TinyCorpus:
         recipe = replace(self.recipe, data=data)
         folder = self.run.prepared_folder()
         return prepare(recipe, self.data, folder, self.notes.append, given_tokenizer)
+
+    def start(self) -> None:
+        """Leave a checkpoint, as a training does that has started."""
+        self.run.checkpoints.mkdir()
+        (self.run.checkpoints / "update-00000004.json").touch()
 
     def times(self) -> dict[str, int]:
         """Return when each file of the run was last written."""

@@ -34,14 +34,8 @@ def words(draw: random.Random, count: int, alphabets: list[str], longest: int) -
 
 def lexicon() -> list[str]:
     """Return words that are often repeated, so that long pieces are learned."""
-    return [
-        *words(random.Random(1), 150, ALPHABETS, 12),
-        "aaa",
-        "aaaa",
-        "aaaaaaa",
-        "abab",
-        "ababab",
-    ]
+    own = words(random.Random(1), 150, ALPHABETS, 12)
+    return [*own, "aaa", "aaaa", "aaaaaaa", "abab", "ababab"]
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +51,7 @@ def rows(tokenizer: SubwordModel) -> list[list[int]]:
     """Encode segments of known, new and unknown words, and empty segments."""
     draw = random.Random(3)
     texts = []
-    for index in range(400):
+    for index in range(300):
         known = draw.choices(lexicon(), k=draw.randint(0, 12))
         others = words(draw, draw.randint(0, 4), [*ALPHABETS, MIXED], 8)
         unknown = words(draw, index % 3, ["aab" + UNKNOWN], 6)
@@ -71,18 +65,14 @@ def resegment(
 ) -> list[list[int]]:
     """Resegment rows of ids; a row's key is its index unless given."""
     segments = FlatSegments(
-        numpy.array([each for row in rows for each in row], numpy.int64),
+        numpy.array([number for row in rows for number in row], numpy.int64),
         numpy.array([len(row) for row in rows], numpy.int64),
     )
     numbers: NDArray[numpy.int64] = numpy.array(range(len(rows)) if keys is None else keys, "i8")
     result = dropout.resegment(segments, numbers, epoch)
     assert result.ids.dtype == result.lengths.dtype == numpy.int64
     assert result.lengths.sum() == len(result.ids)
-    ends = numpy.cumsum(result.lengths)
-    return [
-        result.ids[end - length : end].tolist()
-        for end, length in zip(ends, result.lengths, strict=True)
-    ]
+    return [ids.tolist() for ids in numpy.split(result.ids, numpy.cumsum(result.lengths))][:-1]
 
 
 def plain_output(state: int, number: int) -> int:
@@ -119,11 +109,13 @@ def plain(
     tokenizer: SubwordModel, row: Sequence[int], probability: float, seed: int, epoch: int, key: int
 ) -> list[int]:
     """Resegment one segment symbol by symbol; the unknown token is the symbol "<unk>"."""
-    pieces = [tokenizer.piece(each) for each in range(len(tokenizer))]
-    ids = {piece: each for each, piece in enumerate(pieces) if each > EOS}
+    pieces = [*map(tokenizer.piece, range(len(tokenizer)))]
+    ids = {piece: number for number, piece in enumerate(pieces) if number > EOS}
     stream = plain_output(plain_output(seed, epoch), key)
-    symbols = [char for each in row for char in ([pieces[UNK]] if each == UNK else pieces[each])]
-    begins = [at for at, each in enumerate(symbols) if at == 0 or each == SPACE]
+    symbols = [
+        sign for number in row for sign in ([pieces[UNK]] if number == UNK else pieces[number])
+    ]
+    begins = [at for at, sign in enumerate(symbols) if at == 0 or sign == SPACE]
     result: list[str] = []
     for begin, end in pairwise([*begins, len(symbols)]):
         result += plain_word(symbols[begin:end], begin, ids, probability, stream)
@@ -141,86 +133,28 @@ def test_the_generator_is_split_mix_64() -> None:
     ]
 
 
-@pytest.mark.parametrize("probability", [0.0, 0.05, 0.3, 0.8, 1.0])
+@pytest.mark.parametrize(
+    ("probability", "seed", "epoch"), [(0.0, 5, 2), (0.3, -1, 0), (0.8, 2**63, 1), (1.0, 0, 12)]
+)
 def test_resegmenting_equals_algorithm_1(
-    tokenizer: SubwordModel, rows: list[list[int]], probability: float
+    tokenizer: SubwordModel, rows: list[list[int]], probability: float, seed: int, epoch: int
 ) -> None:
-    dropout = BpeDropout(tokenizer, probability, seed=5)
-    assert resegment(dropout, rows, epoch=2) == [
-        plain(tokenizer, row, probability, seed=5, epoch=2, key=key) for key, row in enumerate(rows)
+    """Whatever the seed, the epoch, the keys, the order and the pieces before."""
+    dropout = BpeDropout(tokenizer, probability, seed)
+    keys = [*range(-100, 198), 2**62, 2**31 - 1]
+    result = resegment(dropout, rows, keys, epoch)
+    assert result == [
+        plain(tokenizer, row, probability, seed, epoch, key)
+        for row, key in zip(rows, keys, strict=True)
     ]
-
-
-def test_probability_0_gives_the_tokenizers_own_pieces(
-    tokenizer: SubwordModel, rows: list[list[int]]
-) -> None:
-    assert max(len(tokenizer.piece(each)) for row in rows for each in row) > 8
-    assert resegment(BpeDropout(tokenizer, 0.0, seed=1), rows) == rows
-
-
-def test_probability_1_gives_single_characters(
-    tokenizer: SubwordModel, rows: list[list[int]]
-) -> None:
-    result = resegment(BpeDropout(tokenizer, 1.0, seed=1), rows)
-    for row, new in zip(rows, result, strict=True):
-        assert all(each == UNK or len(tokenizer.piece(each)) == 1 for each in new)
-        assert [tokenizer.piece(each) for each in new if each != UNK] == [
-            char for each in row if each != UNK for char in tokenizer.piece(each)
-        ]
-
-
-@pytest.mark.parametrize("probability", [0.1, 0.5, 1.0])
-def test_the_text_does_not_change(
-    tokenizer: SubwordModel, rows: list[list[int]], probability: float
-) -> None:
-    result = resegment(BpeDropout(tokenizer, probability, seed=1), rows)
-    assert result != rows
-    assert [tokenizer.decode(row) for row in result] == [tokenizer.decode(row) for row in rows]
+    assert resegment(dropout, result[::-1], keys[::-1], epoch) == result[::-1]
+    assert resegment(dropout, rows[7:8], keys[7:8], epoch) == result[7:8]
+    # The text does not change; at the ends are the tokenizer's own pieces, and characters.
+    assert (result == rows) == (probability == 0)
+    assert [*map(tokenizer.decode, result)] == [*map(tokenizer.decode, rows)]
     assert sum(row.count(UNK) for row in result) == sum(row.count(UNK) for row in rows) > 100
-
-
-def test_the_result_does_not_depend_on_the_pieces_before(
-    tokenizer: SubwordModel, rows: list[list[int]]
-) -> None:
-    dropout = BpeDropout(tokenizer, 0.2, seed=1)
-    assert resegment(dropout, resegment(dropout, rows, epoch=1)) == resegment(dropout, rows)
-
-
-def test_a_segment_does_not_depend_on_its_batch(
-    tokenizer: SubwordModel, rows: list[list[int]]
-) -> None:
-    dropout = BpeDropout(tokenizer, 0.3, seed=1)
-    together = resegment(dropout, rows, epoch=4)
-    order = random.Random(4).sample(range(len(rows)), len(rows))
-    shuffled = resegment(dropout, [rows[each] for each in order], order, epoch=4)
-    assert shuffled == [together[each] for each in order]
-    another = BpeDropout(tokenizer, 0.3, seed=1)
-    for key, row in enumerate(rows):
-        assert resegment(another, [row], [key], epoch=4) == [together[key]]
-
-
-def test_seed_epoch_and_key_change_the_pieces(
-    tokenizer: SubwordModel, rows: list[list[int]]
-) -> None:
-    keys = list(range(len(rows)))
-    first = resegment(BpeDropout(tokenizer, 0.5, seed=1), rows, keys)
-    others = [
-        resegment(BpeDropout(tokenizer, 0.5, seed=2), rows, keys),
-        resegment(BpeDropout(tokenizer, 0.5, seed=1), rows, keys, epoch=1),
-        resegment(BpeDropout(tokenizer, 0.5, seed=1), rows, [key + 1 for key in keys]),
-    ]
-    for other in others:
-        long = [new != old for row, new, old in zip(rows, other, first, strict=True) if row[10:]]
-        assert sum(long) > 0.98 * len(long) > 200
-
-
-def test_any_integer_can_be_a_seed_or_a_key(tokenizer: SubwordModel, rows: list[list[int]]) -> None:
-    results = [
-        tuple(resegment(BpeDropout(tokenizer, 0.5, seed), [rows[1]], [key])[0])
-        for seed in (0, -1, 2**31 - 1, 2**63)
-        for key in (0, -1, 2**62)
-    ]
-    assert len(set(results)) == 12
+    longest = max(len(tokenizer.piece(number)) for row in result for number in row if number != UNK)
+    assert longest == 1 if probability == 1 else longest > 8 or probability > 0
 
 
 # The only merges are "ab" and "cd"; "ab" has the higher priority. (p: drop, q: keep.)
@@ -241,8 +175,8 @@ ODDS = {
 @pytest.fixture(scope="module")
 def two_merges() -> SubwordModel:
     made = learn_subwords(["eab fab gab hab iab jcd kcd lcd"], TokenizerSettings(19))
-    assert [made.piece(each) for each in (4, 5)] == ["ab", "cd"]
-    assert all(len(made.piece(each)) == 1 for each in range(6, 19))
+    assert [*map(made.piece, (4, 5))] == ["ab", "cd"]
+    assert all(len(made.piece(number)) == 1 for number in range(6, 19))
     return made
 
 
@@ -250,43 +184,37 @@ def two_merges() -> SubwordModel:
 def test_odds_worked_out_by_hand(two_merges: SubwordModel, text: str) -> None:
     assert sum(ODDS[text].values()) == 1
     n = 20_000
-    result = resegment(
-        BpeDropout(two_merges, float(p), seed=1), n * two_merges.encode([text]), epoch=1
-    )
-    counts = Counter(
-        " ".join(two_merges.piece(each).replace(SPACE, "_") for each in row[1:]) for row in result
-    )
+    dropout = BpeDropout(two_merges, float(p), seed=1)
+    result = resegment(dropout, n * two_merges.encode([text]), epoch=1)
+    pieces = [[two_merges.piece(number).replace(SPACE, "_") for number in row] for row in result]
+    counts = Counter(" ".join(row[1:]) for row in pieces)
     assert counts.keys() == ODDS[text].keys()
-    for pieces, odds in ODDS[text].items():
-        assert abs(counts[pieces] - n * odds) < 4 * float(n * odds * (1 - odds)) ** 0.5
+    for expected, odds in ODDS[text].items():
+        assert abs(counts[expected] - n * odds) < 4 * float(n * odds * (1 - odds)) ** 0.5
 
 
-def test_empty_segments_and_batches(tokenizer: SubwordModel) -> None:
+EMPTY: list[list[list[int]]] = [[], [[]], [[], [], [UNK], []]]
+
+
+def test_segments_may_be_empty_and_do_not_merge_with_each_other(tokenizer: SubwordModel) -> None:
     dropout = BpeDropout(tokenizer, 0.5, seed=1)
-    assert resegment(dropout, []) == []
-    assert resegment(dropout, [[]]) == [[]]
-    assert resegment(dropout, [[], [], [UNK], []]) == [[], [], [UNK], []]
-
-
-def test_segments_do_not_merge_with_each_other(tokenizer: SubwordModel) -> None:
-    pieces = [tokenizer.piece(each) for each in range(len(tokenizer))]
+    assert [resegment(dropout, rows) for rows in EMPTY] == EMPTY
+    pieces = [*map(tokenizer.piece, range(len(tokenizer)))]
     a, aa = pieces.index("a"), pieces.index("aa")
     assert "aaaa" in pieces
     # Without the mark of a space, only the end of the segment ends a word.
-    rows = [[a], [a, a], [], [a, a], [a]]
-    assert resegment(BpeDropout(tokenizer, 0.0, seed=1), rows) == [[a], [aa], [], [aa], [a]]
+    found = resegment(BpeDropout(tokenizer, 0.0, seed=1), [[a], [a, a], [], [a, a], [a]])
+    assert found == [[a], [aa], [], [aa], [a]]
 
 
 def test_special_pieces_are_neither_split_nor_merged() -> None:
-    made = learn_subwords(
-        ["< > u n k / s kn us"], TokenizerSettings(13)
-    )  # the letters of "<unk>", "</s>"
+    # The letters of "<unk>" and "</s>" are tokens.
+    made = learn_subwords(["< > u n k / s kn us"], TokenizerSettings(13))
     special = [UNK, EOS, *made.encode(["s"])[0], UNK, UNK]
     for probability in (0.0, 1.0):
         (result,) = resegment(BpeDropout(made, probability, seed=1), [special])
-        assert [made.piece(each) for each in result] == [
-            *("<unk>", "</s>", SPACE, "s", "<unk>", "<unk>")
-        ]
+        expected = ["<unk>", "</s>", SPACE, "s", "<unk>", "<unk>"]
+        assert [*map(made.piece, result)] == expected
 
 
 def test_a_piece_stays_whole_if_one_of_its_characters_is_not_a_piece(
@@ -302,4 +230,4 @@ def test_a_piece_stays_whole_if_one_of_its_characters_is_not_a_piece(
     rows = made.encode(["ab cd"])
     assert resegment(BpeDropout(made, 0.0, seed=1), rows) == rows
     (result,) = resegment(BpeDropout(made, 1.0, seed=1), rows)
-    assert [made.piece(each) for each in result] == [SPACE, "ab", SPACE, "c", "d"]
+    assert [*map(made.piece, result)] == [SPACE, "ab", SPACE, "c", "d"]

@@ -1,12 +1,31 @@
-"""Clean pairs by their lengths, and encode them in chunks."""
+"""Pairs are cleaned by their lengths and encoded in chunks: word by word, on many processes."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unicodedata
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import repeat
+from pathlib import Path
 
 import numpy
 import pytest
 
-from nmt.config import DataSettings
-from nmt.text.encode import VERDICTS, chunks_of, encode_pairs, judge
-from nmt.text.tokenizer import Tokenizer
-from tests.text.conftest import LIMITS, random_pairs
+from nmt.config import DataSettings, TokenizerSettings
+from nmt.errors import NmtError
+from nmt.system.processes import hidden_main
+from nmt.text import encode, prepare
+from nmt.text.corpus import Pair
+from nmt.text.encode import VERDICTS, EncodedChunk, WordCache, chunks_of, encode_pairs, judge
+from nmt.text.learning import learn_subwords
+from nmt.text.tokenizer import SubwordModel, Tokenizer
+from tests.conftest import WORDS
+from tests.text.conftest import LIMITS, TinyCorpus, random_pairs
 
 pytestmark = pytest.mark.usefixtures("small_chunks")
 
@@ -18,66 +37,63 @@ def plain_verdict(source_length: int, target_length: int, limits: DataSettings) 
         return "empty"
     if longer > limits.max_length:
         return "too_long"
-    if longer > limits.max_ratio * shorter:
-        return "ratio"
-    return "kept"
+    return "ratio" if longer > limits.max_ratio * shorter else "kept"
 
 
-@pytest.mark.parametrize(
-    ("source", "target", "verdict"),
-    [
-        (5, 5, "kept"),
-        (0, 5, "empty"),
-        (5, 0, "empty"),
-        (0, 0, "empty"),
-        (10, 10, "kept"),
-        (11, 10, "too_long"),
-        (10, 11, "too_long"),
-        (11, 1, "too_long"),
-        (2, 6, "kept"),
-        (2, 7, "ratio"),
-        (10, 3, "ratio"),
-        (1, 4, "ratio"),
-    ],
-)
-def test_cleaning_by_hand(source: int, target: int, verdict: str) -> None:
+def verdicts(lengths: list[tuple[int, int]], limits: DataSettings, opening: int = 0) -> list[str]:
+    return [VERDICTS[number] for number in judge(numpy.array(lengths).T, limits, opening=opening)]
+
+
+def test_cleaning_by_hand() -> None:
     limits = DataSettings(max_length=10, max_ratio=3.0)
-    assert [VERDICTS[each] for each in judge(numpy.array([[source], [target]]), limits)] == [
-        verdict
-    ]
+    expected = {
+        "kept": [(5, 5), (10, 10), (2, 6)],
+        "empty": [(0, 5), (5, 0), (0, 0)],
+        "too_long": [(11, 10), (10, 11), (11, 1)],
+        "ratio": [(2, 7), (10, 3), (1, 4)],
+    }
+    for verdict, lengths in expected.items():
+        assert verdicts(lengths, limits) == [verdict] * 3
+
+
+def test_the_tag_counts_for_the_greatest_length_alone() -> None:
+    limits = DataSettings(max_length=4, max_ratio=2)
+    lengths = [(0, 2), (3, 3), (4, 4), (1, 2), (2, 4)]
+    assert verdicts(lengths, limits) == ["empty", *["kept"] * 4]
+    tagged = verdicts(lengths, limits, opening=1)
+    assert tagged == ["empty", "kept", "too_long", "kept", "kept"]
 
 
 @pytest.mark.parametrize("max_ratio", [1.0, 1.1, 2.5, 9.0])
 @pytest.mark.parametrize("max_length", [1, 20, 30])
 def test_judging_many_pairs_equals_judging_one_by_one(max_length: int, max_ratio: float) -> None:
     limits = DataSettings(max_length=max_length, max_ratio=max_ratio)
-    lengths = numpy.indices((33, 33)).reshape(2, -1)  # all pairs of lengths up to 32
-    found = [VERDICTS[each] for each in judge(lengths, limits)]
-    assert found == [plain_verdict(x, y, limits) for x, y in lengths.T.tolist()]
+    lengths = [(source, target) for source in range(33) for target in range(33)]
+    assert verdicts(lengths, limits) == [plain_verdict(*pair, limits) for pair in lengths]
 
 
-@pytest.mark.parametrize("count", [0, 1, 7, 14, 15, 300])
+@pytest.mark.parametrize("count", [0, 1, 7, 14, 300])
 def test_chunks_hold_the_pairs_that_cleaning_keeps(tokenizer: Tokenizer, count: int) -> None:
     """Compare with one pair at a time; 15 and more pairs are encoded by the pool."""
     pairs = random_pairs(count)
-    expected_ids, expected_lengths, expected_lines = [], [], []
-    verdicts = []
+    expected: dict[str, list[int]] = {"ids": [], "lengths": [], "lines": []}
+    found_verdicts = []
     for line, pair in enumerate(pairs, start=1):
         source, target = tokenizer.source.encode(pair[:2])
-        verdicts.append(plain_verdict(len(source), len(target), LIMITS))
-        if verdicts[-1] == "kept":
-            expected_ids += [*source, *target]
-            expected_lengths += [len(source), len(target)]
-            expected_lines.append(line)
+        found_verdicts.append(plain_verdict(len(source), len(target), LIMITS))
+        if found_verdicts[-1] == "kept":
+            expected["ids"] += [*source, *target]
+            expected["lengths"] += [len(source), len(target)]
+            expected["lines"].append(line)
     chunks = list(encode_pairs(pairs, tokenizer, LIMITS))
-    assert [each for chunk in chunks for each in chunk.pairs.ids.tolist()] == expected_ids
-    assert [each for chunk in chunks for each in chunk.pairs.lengths.tolist()] == expected_lengths
-    assert [each for chunk in chunks for each in chunk.pairs.lines.tolist()] == expected_lines
+    for name, numbers in expected.items():
+        found = [number for chunk in chunks for number in getattr(chunk.pairs, name).tolist()]
+        assert found == numbers
     for begin, chunk in zip(range(0, count, 7), chunks, strict=True):
-        part = verdicts[begin : begin + 7]
+        part = found_verdicts[begin : begin + 7]
         assert chunk.counts == {verdict: part.count(verdict) for verdict in VERDICTS}
     if count == 300:
-        assert set(verdicts) == set(VERDICTS)
+        assert set(found_verdicts) == set(VERDICTS)
 
 
 def test_long_lines_make_small_chunks() -> None:
@@ -86,3 +102,233 @@ def test_long_lines_make_small_chunks() -> None:
     pairs = [("a", "b")] * 15 + [(long, long)] * 5
     sizes = [(chunk.first_line, len(chunk)) for chunk in chunks_of(pairs)]
     assert sizes == [(1, 7), (8, 7), (15, 3), (18, 2), (20, 1)]
+
+
+def test_many_processes_give_the_result_of_one(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = random_pairs(500)
+    found, processes = list[EncodedChunk](), 0
+    for chunk in encode_pairs(iter(pairs), tokenizer, LIMITS):
+        processes = max(processes, len(multiprocessing.active_children()))
+        found.append(chunk)
+    assert processes > 0
+    assert multiprocessing.active_children() == []
+    monkeypatch.setattr(encode, "CHUNKS_ALONE", 10**9)
+    for one, other in zip(found, encode_pairs(iter(pairs), tokenizer, LIMITS), strict=True):
+        assert multiprocessing.active_children() == []
+        assert one.counts == other.counts
+        for name in ("ids", "lengths", "lines"):
+            mine, theirs = getattr(one.pairs, name), getattr(other.pairs, name)
+            assert (mine.dtype, mine.tolist()) == (theirs.dtype, theirs.tolist())
+
+
+def test_reading_ahead_is_bounded(tokenizer: Tokenizer) -> None:
+    """Read at most 3 chunks to choose, then 4 that are pending, and one more."""
+    read = 0
+
+    def endless() -> Iterator[Pair]:
+        nonlocal read
+        while True:
+            read += 1
+            yield Pair("sun moon", "MOON SUN")
+
+    chunks = encode_pairs(endless(), tokenizer, LIMITS)
+    for done in range(1, 20):
+        next(chunks)
+        assert read <= 7 * (done + 5)
+    chunks.close()  # type: ignore[attr-defined] # a generator's
+    assert multiprocessing.active_children() == []
+
+
+def test_an_interrupt_of_the_corpus_is_raised(tokenizer: Tokenizer) -> None:
+    def broken() -> Iterator[Pair]:
+        yield from repeat(Pair("sun", "SUN"), 60)
+        raise KeyboardInterrupt("by hand")
+
+    with pytest.raises(KeyboardInterrupt, match="by hand"):
+        list(encode_pairs(broken(), tokenizer, LIMITS))
+    assert multiprocessing.active_children() == []
+
+
+def test_a_corpus_with_a_late_error_leaves_no_shard(
+    corpus: TinyCorpus, tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    """With a given tokenizer, the error is found only while the text is encoded."""
+    with (tmp_path / "train.tgt").open("a") as stream:
+        stream.write("SUN\n")
+    with pytest.raises(NmtError, match=r"has 120 lines but .* has 121: .* line 120 while"):
+        corpus.prepare(given_tokenizer=tokenizer.model)
+    assert {path.name for path in corpus.files()} == {"tokenizer.model", "manifest.json"}
+    assert multiprocessing.active_children() == []
+
+
+def test_a_killed_process_leaves_no_shard(
+    corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Running the command again encodes the corpus from its start, with the same tokenizer."""
+
+    def kill_after_first(*arguments: object) -> Iterator[EncodedChunk]:
+        # Passed through as they came.
+        for chunk in encode_pairs(*arguments):  # type: ignore[arg-type] # of several kinds
+            for child in multiprocessing.active_children():
+                child.kill()
+            yield chunk
+
+    killed = "a process that encodes the corpus was killed.*run the same command again"
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "encode_pairs", kill_after_first)
+        with pytest.raises(NmtError, match=killed):
+            corpus.prepare()
+    assert multiprocessing.active_children() == []
+    assert {path.name for path in corpus.files()} == {"tokenizer.model", "manifest.json"}
+    assert len(corpus.prepare().shards[0]) == 120
+    assert [line for line in corpus.notes if "BPE tokens" in line] == []
+
+
+def test_threads_that_start_processes_leave_the_main_script_as_it_was() -> None:
+    main = vars(sys.modules["__main__"])
+    before = main.get("__file__"), main.get("__spec__")
+    inside = []
+
+    def hide() -> None:
+        for _ in range(200):
+            with hidden_main():
+                time.sleep(0)
+                inside.append(main.get("__file__") or main.get("__spec__"))
+
+    threads = [threading.Thread(target=hide) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (main.get("__file__"), main.get("__spec__")) == before
+    assert inside == [None] * 800
+
+
+SCRIPT = """
+import os, signal, sys, threading, time
+from itertools import repeat
+from pathlib import Path
+
+from nmt.config import DataSettings
+from nmt.text import encode
+from nmt.text.tokenizer import load_tokenizer
+
+def interrupt():
+    while True:  # at every stage of starting and ending the processes
+        os.killpg(0, signal.SIGINT)
+        os.killpg(0, signal.SIGTERM)
+        time.sleep(0.002)
+
+encode.CHUNK_PAIRS, encode.CHUNKS_ALONE, encode.processor_count = 7, 2, lambda: 2
+tokenizer = load_tokenizer(Path("tokenizer.model"))
+pairs, is_killed = repeat(("sun", "SUN")), sys.argv[1] == "killed"  # without end
+if not is_killed:
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    threading.Thread(target=interrupt, daemon=True).start()
+    pairs = repeat(("sun", "SUN"), 200)
+kept = 0
+for chunk in encode.encode_pairs(pairs, tokenizer, DataSettings()):
+    kept += chunk.counts["kept"]
+    if is_killed:
+        os.kill(os.getpid(), signal.SIGKILL)
+print(kept, Path(__file__).name)
+"""
+
+
+@pytest.mark.parametrize(
+    ("ending", "expected"),
+    [("killed", (-signal.SIGKILL, "")), ("signalled", (0, "200 script.py\n"))],
+)
+def test_processes_end_with_their_parent_and_leave_signals_to_it(
+    tmp_path: Path, tokenizer: Tokenizer, ending: str, expected: tuple[int, str]
+) -> None:
+    """Terminals and schedulers send signals to all processes, at any moment.
+
+    A script needs no guard: the processes do not run it again.
+    """
+    (tmp_path / "tokenizer.model").write_bytes(tokenizer.model)
+    (tmp_path / "script.py").write_text(SCRIPT)
+    with subprocess.Popen(
+        [sys.executable, "script.py", ending],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            # The pool's processes share its output, which ends with the last of them.
+            out, err = process.communicate(timeout=60)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert (process.returncode, out) == expected
+    assert ending == "killed" or err == ""
+
+
+SPACES = [" ", "  ", "\t", "\u00a0", "\u3000", "\u0085", "\u200b", "\u2028", "\u2581", "\r"]
+MARKS = [sign for sign in map(chr, range(0x250, 0x3100)) if unicodedata.combining(sign)]
+TEXT = [*WORDS, *"\u4e2d\u6587\u00e4\u00a8\u1fed\ufb01\u0000\U0001f600", *MARKS, "Aa" * 300]
+
+
+def learn(kind: str = "bpe", vocab_size: int = 60) -> SubwordModel:
+    text = [" ".join(WORDS), " ".join(WORDS).upper(), "\u00e4 \u4e2d"]
+    return learn_subwords(text, TokenizerSettings(kind=kind, vocab_size=vocab_size))
+
+
+def rows(model: WordCache, segments: list[str]) -> list[list[int]]:
+    """Return the ids of each segment."""
+    side = model.encode(segments)
+    return [ids.tolist() for ids in numpy.split(side.ids, side.lengths.cumsum()[:-1])]
+
+
+def random_segments(seed: int, count: int = 300) -> list[str]:
+    draw = numpy.random.default_rng(seed)
+
+    def part() -> str:
+        return str(draw.choice(SPACES if draw.random() < 0.4 else TEXT))
+
+    return ["".join(part() for _ in range(draw.integers(12))) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "most"), [*[("bpe", most) for most in (0, 100, 10**6)], ("char", 100), ("word", 100)]
+)
+def test_words_give_the_ids_of_their_segment(
+    kind: str, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Words are remembered, or forgotten after each chunk or now and then."""
+    monkeypatch.setattr(encode, "MOST_IDS", most)
+    model = learn(kind)
+    assert model.encodes_word_by_word() == (kind == "bpe")
+    cache = WordCache(model)
+    for segments in (random_segments(1), random_segments(2), [""], ["", " ", "\u0085"]):
+        assert rows(cache, segments) == model.encode(segments)
+
+
+def test_characters_beside_a_space() -> None:
+    model = learn()
+    cache = WordCache(model)
+    numbers = [*range(0x3100), *range(0x3100, 0xD800, 61), *range(0xE000, 0x20000, 61)]
+    segments = [f"sun {sign} {sign}moon{sign} sun" for sign in map(chr, numbers)]
+    assert rows(cache, segments) == model.encode(segments)
+
+
+def test_a_word_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = learn()
+    cache = WordCache(model)
+    asked: list[str] = []
+    encode_words = model.encode_words
+
+    def counted(words: list[str], threads: int = 1) -> list[list[int]]:
+        asked.extend(words)
+        return encode_words(words, threads)
+
+    monkeypatch.setattr(model, "encode_words", counted)
+    for _ in range(3):
+        cache.encode(["sun moon sun", "moon star"])
+    assert sorted(asked) == ["moon", "star", "sun"]

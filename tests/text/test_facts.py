@@ -23,31 +23,37 @@ from nmt.text.facts import (
     quick_look,
     token_facts,
 )
-from nmt.text.prepare import Prepared, open_prepared, prepare
-from tests.conftest import Run
+from nmt.text.prepare import Prepared, prepare
 from tests.corpora.corpora import Pairs, corpus, write
-from tests.diagnosis.trainings import arguments, write_text
 
 CLEAN = corpus(1200)
 DEV = corpus(8, seed=2)
 
 
-def look(folder: Path, pairs: Pairs, dev: Pairs = DEV, tag: str = "") -> QuickLook:
+def prepared(folder: Path, pairs: Pairs, tag: str = "", **tokenizer: object) -> Prepared:
+    """Prepare a training text."""
     write(folder, pairs, "train")
+    kinds = "".join(f"{name} = {value!r}\n" for name, value in tokenizer.items())
     recipe = folder / "mine.toml"
     recipe.write_text(
         f'[data]\ntrain = [{{source = "train.en", target = "train.de", tag = "{tag}"}}]\n'
-        "[tokenizer]\nvocab_size = 120\n"
+        f"[tokenizer]\n{kinds or 'vocab_size = 120'}\n"
     )
-    loaded, run = load_recipe(str(recipe)), RunFolder(folder / "run")
-    prepared = prepare(loaded, DataFolder(folder), run.prepared_folder(), lambda note: None)
-    sources = prepared.tokenizer.sides[0].encode([source for source, _ in dev])
-    return quick_look(prepared.shards, prepared.names, prepared.tokenizer, sources)
+    run = RunFolder(folder / "run")
+    return prepare(
+        load_recipe(str(recipe)), DataFolder(folder), run.prepared_folder(), lambda note: None
+    )
+
+
+def look(folder: Path, pairs: Pairs, dev: Pairs = DEV, tag: str = "") -> QuickLook:
+    made = prepared(folder, pairs, tag)
+    sources = made.tokenizer.sides[0].encode([source for source, _ in dev])
+    return quick_look(made.shards, made.names, made.tokenizer, sources)
 
 
 def test_equal_segments_have_equal_hashes_and_others_do_not() -> None:
     segments = [[3, 4, 5], [4, 3, 5], [3, 4], [3, 4, 5], [], [5], [3, 4, 5, 3]] * 3
-    ids = numpy.array([each for segment in segments for each in segment], numpy.uint16)
+    ids = numpy.array([token for segment in segments for token in segment], numpy.uint16)
     lengths = numpy.array([*map(len, segments)])
     hashes = hash_segments(ids, lengths, 10).tolist()
     for first, one in zip(hashes, segments, strict=True):
@@ -62,6 +68,7 @@ def test_a_clean_corpus_has_nothing_that_stands_out(tmp_path: Path) -> None:
     found = look(tmp_path, CLEAN)
     assert (found.pairs, found.repeated, found.copied, found.overlap) == (1200, 0, 0, 0)
     assert found.lines() == []
+    assert not look(tmp_path, sorted(corpus(2000), key=lambda pair: len(pair[0]))).unrelated
 
 
 @pytest.mark.parametrize("tag", ["", "<BT>"])
@@ -95,85 +102,66 @@ def test_correlations_are_those_of_numpy() -> None:
     assert found == pytest.approx(expected)
     assert spreads[0, 0] == pytest.approx(numpy.log1p(source[:WINDOW]).std())
     assert spreads[1, 1] == pytest.approx(numpy.log1p(target[WINDOW : 2 * WINDOW]).std())
-
-
-def test_lengths_that_do_not_vary_say_nothing() -> None:
+    # Lengths that do not vary say nothing.
     lengths = numpy.full(WINDOW, 3)
     assert not (correlations(lengths, lengths)[0] < LEAST_CORRELATION).any()
 
 
-def test_a_corpus_that_is_sorted_by_length_does_not_stand_out(tmp_path: Path) -> None:
-    pairs = sorted(corpus(4000), key=lambda pair: len(pair[0]))
-    assert not look(tmp_path, pairs).unrelated
-
-
 @pytest.fixture
-def prepared(nmt: Run, tmp_path: Path) -> Prepared:
+def words(tmp_path: Path) -> Prepared:
     """Return 12 pairs of words: `sun` is "sole" 8 times, and `moon` is "luna luna" 4 times."""
     pairs = [("sun", "sole")] * 8 + [("moon", "luna luna")] * 4
-    recipe = write_text(tmp_path, pairs, pairs[:1])
-    run = tmp_path / "run"
-    changes = {"train.max_updates": 1}
-    assert nmt(*arguments(recipe, run, dict(changes))).code == 0
-    folder = RunFolder(run)
-    return open_prepared(folder.load_recipe(), folder.prepared_folder())
+    return prepared(tmp_path, pairs, kind="word", vocab_size=50)
 
 
 def entropy(*counts: int) -> float:
     """Return the entropy of tokens with these counts."""
-    return -sum(each / sum(counts) * math.log(each / sum(counts)) for each in counts)
+    return -sum(count / sum(counts) * math.log(count / sum(counts)) for count in counts)
 
 
-def test_tokens_are_counted_on_each_side_with_their_ends(prepared: Prepared) -> None:
-    facts = token_facts(prepared.shards, prepared.tokenizer)
+def test_tokens_are_counted_on_each_side_with_their_ends(words: Prepared) -> None:
+    facts = token_facts(words.shards, words.tokenizer)
     source, target = facts.sides
     assert (source.segments, source.tokens, source.unknown) == (12, 12, 0)
     assert (target.segments, target.tokens, target.unknown) == (12, 16, 0)
     assert source.entropy == pytest.approx(entropy(8, 4, 12))
     assert target.entropy == pytest.approx(entropy(8, 8, 12))
     (vocabulary,) = facts.vocabularies
-    assert vocabulary.size == len(prepared.tokenizer)
+    assert vocabulary.size == len(words.tokenizer)
     assert vocabulary.rare == vocabulary.size - 4  # the special tokens are none of them
     assert RARE == 10
     assert facts.dev is None
 
 
 def test_blocks_at_equal_distances_stand_for_a_large_text(
-    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+    words: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pairs 1 and 2, 5 and 6, 9 and 10 are counted: four of "sun", two of "moon"."""
     monkeypatch.setattr("nmt.text.facts.COUNTED_PAIRS", 2)
     monkeypatch.setattr("nmt.text.facts.MOST_BLOCKS", 3)
-    source, target = token_facts(prepared.shards, prepared.tokenizer).sides
+    source, target = token_facts(words.shards, words.tokenizer).sides
     assert (source.segments, source.tokens, target.tokens) == (6, 6, 8)
     assert source.entropy == pytest.approx(entropy(4, 2, 6))
 
 
-def test_dev_tokens_are_compared_with_the_training_text(prepared: Prepared) -> None:
-    facts = token_facts(prepared.shards, prepared.tokenizer, [Pair("moon cloud", "luna")])
+def test_dev_tokens_are_compared_with_the_training_text(words: Prepared) -> None:
+    facts = token_facts(words.shards, words.tokenizer, [Pair("moon cloud", "luna")])
     assert facts.dev is not None
     source, target = facts.dev
-    size = len(prepared.tokenizer)
+    size = len(words.tokenizer)
     assert (source.segments, source.tokens, source.unknown) == (1, 2, 1)
     assert (target.segments, target.tokens, target.unknown) == (1, 1, 0)
     half, everything = 0.5, 24 + size / 2
     seen = [4 + half, half, 12 + half]  # moon, unknown, the end
-    surprise = -sum(math.log(each / everything) for each in seen) / 3
+    surprise = -sum(math.log(count / everything) for count in seen) / 3
     assert source.entropy == pytest.approx(surprise)
 
 
-def test_rare_characters_do_not_make_a_vocabulary_too_large(nmt: Run, tmp_path: Path) -> None:
+def test_rare_characters_do_not_make_a_vocabulary_too_large(tmp_path: Path) -> None:
     letters = [chr(0x4E00 + place) for place in range(60)]
     pairs = [("".join(letters[first : first + 6]), "sun") for first in range(0, 60, 6)]
-    recipe = write_text(tmp_path, pairs, pairs[:1])
-    run = tmp_path / "run"
-    changes = {"train.max_updates": 1, "tokenizer.kind": "bpe", "tokenizer.vocab_size": 70}
-    result = nmt(*arguments(recipe, run, changes))
-    assert result.code == 0, result.err
-    assert "the vocabulary is too large" not in result.err
-    folder = RunFolder(run)
-    prepared = open_prepared(folder.load_recipe(), folder.prepared_folder())
-    (vocabulary,) = token_facts(prepared.shards, prepared.tokenizer).vocabularies
+    made = prepared(tmp_path, pairs, kind="bpe", vocab_size=70)
+    (vocabulary,) = token_facts(made.shards, made.tokenizer).vocabularies
     assert (vocabulary.size, vocabulary.rare <= 70 - 60) == (70, True)
 
 
@@ -185,16 +173,16 @@ def test_rare_characters_do_not_make_a_vocabulary_too_large(nmt: Run, tmp_path: 
     ],
 )
 def test_numbers_that_no_shard_has_are_damage(
-    prepared: Prepared, name: str, change: Callable[[Any], object]
+    words: Prepared, name: str, change: Callable[[Any], object]
 ) -> None:
     """The disk may change a file without changing its size and time."""
-    (shard,) = prepared.shards
+    (shard,) = words.shards
     numbers = getattr(shard, name).copy()
     change(numbers)
     broken = replace(shard, **{name: numbers})
     for read in (
-        lambda: quick_look([broken], ["x"], prepared.tokenizer, []),
-        lambda: token_facts([broken], prepared.tokenizer),
+        lambda: quick_look([broken], ["x"], words.tokenizer, []),
+        lambda: token_facts([broken], words.tokenizer),
     ):
         with pytest.raises(DamagedError, match=r"train-0\.ids is damaged; remove .*nmt prepare"):
             read()

@@ -1,11 +1,19 @@
-"""Read the segments of a file: line ends, invalid UTF-8, long lines and SGM."""
+"""Open text files, and read their lines: compressed, from pipes, of SGM, damaged, without end."""
 
+import gzip
+import hashlib
+import io
+import lzma
+import os
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from nmt.errors import NmtError
-from nmt.text.lines import decode_lines, note_once, read_segments
+from nmt.errors import DamagedError, NmtError, UsageError
+from nmt.text.lines import decode_lines, note_once, read_segments, read_text_file
+from nmt.text.opening import check_stdin
 from tests.text.conftest import compress, write
 
 
@@ -40,16 +48,14 @@ def test_lone_carriage_returns_are_noted_once(
     assert line.startswith(f"{path}: carriage returns in lines 2, 3 count as spaces")
 
 
-@pytest.mark.parametrize(
-    ("content", "line", "byte"),
-    [(b"good\nb\xe4d\n", 2, 2), (b"\xff\xffa\n", 1, 1), (b"a\n\n\xed\xa0\x80\n", 3, 1)],
-)
-def test_invalid_utf_8_is_located_by_line_and_byte(
-    tmp_path: Path, content: bytes, line: int, byte: int
-) -> None:
-    path = write(tmp_path / "x", content)
-    with pytest.raises(NmtError, match=rf"x, line {line}: not valid UTF-8 \(byte {byte} .*iconv"):
-        list(read_segments(path))
+def test_invalid_utf_8_is_located_by_line_and_byte(tmp_path: Path) -> None:
+    for content, place in {
+        b"good\nb\xe4d\n": r"line 2: not valid UTF-8 \(byte 2 ",
+        b"\xff\xffa\n": r"line 1: not valid UTF-8 \(byte 1 ",
+        b"a\n\n\xed\xa0\x80\n": r"line 3: not valid UTF-8 \(byte 1 ",
+    }.items():
+        with pytest.raises(NmtError, match=f"x, {place}.*iconv"):
+            list(read_segments(write(tmp_path / "x", content)))
 
 
 @pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be"])
@@ -65,7 +71,7 @@ def test_utf_16_is_named(tmp_path: Path, codec: str, end: str) -> None:
     assert all("UTF-16" in str(error) for error in errors)
 
 
-@pytest.mark.parametrize("name", ["x", "x.gz", "x.xz", "x.sgm"])
+@pytest.mark.parametrize("name", ["x", "x.gz", "x.sgm.xz"])
 def test_a_line_is_bounded_everywhere(tmp_path: Path, name: str) -> None:
     content = b"a\tA\n" + b"\0" * 10_000_001
     path = write(tmp_path / name, compress(Path(name).suffix, content))
@@ -73,13 +79,10 @@ def test_a_line_is_bounded_everywhere(tmp_path: Path, name: str) -> None:
         list(read_segments(path))
 
 
-def test_a_line_of_10_mb_is_read(tmp_path: Path) -> None:
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a device without end")
+def test_a_line_of_10_mb_is_read_and_an_endless_one_is_an_error(tmp_path: Path) -> None:
     path = write(tmp_path / "x", b"a" * 10_000_000 + b"\nb")
     assert list(map(len, read_segments(path))) == [10_000_000, 1]
-
-
-@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a device without end")
-def test_an_endless_line_is_an_error() -> None:
     with pytest.raises(NmtError, match="/dev/zero, line 1: longer than 10 MB"):
         list(read_segments(Path("/dev/zero")))
 
@@ -97,22 +100,103 @@ def test_segments_of_an_sgm_file_are_read(tmp_path: Path, name: str) -> None:
 
 
 def test_an_sgm_segment_over_several_lines_is_refused(tmp_path: Path) -> None:
+    """A search for the end of each element would take minutes."""
     path = write(tmp_path / "x.sgm", b"<seg id=1>a</seg>\n<seg id=2>b\nc</seg>\n")
     with pytest.raises(NmtError, match=r"x\.sgm, line 2: a <seg> does not end on its line"):
         list(read_segments(path))
-
-
-def test_only_the_last_ending_makes_a_file_sgm(tmp_path: Path) -> None:
-    """`test.sgm.en` is plain text."""
-    path = tmp_path / "test.sgm.en"
-    path.write_text("one\ntwo\n")
-    assert list(read_segments(path)) == ["one", "two"]
-
-
-def test_segments_of_sgm_take_time_in_proportion_to_their_line(tmp_path: Path) -> None:
-    """A search for the end of each element would take minutes."""
-    path = write(tmp_path / "x.sgm", b"<seg>" * 1_000_000)
+    write(path, b"<seg>" * 1_000_000)
     with pytest.raises(NmtError, match="line 1: a <seg> does not end"):
         list(read_segments(path))
     write(path, b"<seg>a&#10;b</seg>" * 1000)
     assert list(read_segments(path)) == ["a b"] * 1000
+    # Only the last ending makes a file SGM.
+    plain = write(tmp_path / "test.sgm.en", b"<seg>\ntwo\n")
+    assert list(read_segments(plain)) == ["<seg>", "two"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("x.gz", gzip.compress(b"word " * 5000)[:-20], r"line . \(.*ended before"),
+        ("x.xz", lzma.compress(b"word " * 5000)[:-20], r"line . \(.*ended before"),
+        ("x.gz", gzip.compress(bytes(range(256)) * 9)[:30] + bytes(90), "line . .*(nvalid|rr|CRC)"),
+        ("x.gz", gzip.compress(b"one\ntwo\n") + b"garbage", "line 2 "),
+    ],
+)
+def test_a_damaged_compressed_file_is_named_with_the_lines_before(
+    tmp_path: Path, name: str, content: bytes, reason: str
+) -> None:
+    path = write(tmp_path / name, content)
+    with pytest.raises(DamagedError, match=rf"{name} is damaged after {reason}"):
+        list(read_segments(path))
+
+
+@pytest.mark.parametrize("ending", [".gz", ".xz"])
+def test_an_empty_or_wrong_file_is_not_called_damaged(tmp_path: Path, ending: str) -> None:
+    path = write(tmp_path / f"x{ending}", b"")
+    with pytest.raises(NmtError, match=rf"x{ending} is empty \(0 bytes\), not a {ending} file"):
+        list(read_segments(path))
+    write(path, b"plain text\n")
+    with pytest.raises(NmtError, match=rf"x{ending} is not compressed .*remove {ending}"):
+        list(read_segments(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("none", "the text file .*none does not exist"),
+        ("file/below", "the text file .*below does not exist"),
+        ("loop", "cannot read the text file .*loop: Too many levels"),
+        ("a\0b", "cannot exist"),
+        ("", "the text file .* is a folder, not a file"),
+        ("/proc/self/mem", "cannot read the text file /proc/self/mem: Input/output"),
+    ],
+)
+def test_why_a_file_cannot_be_read_is_told_apart(tmp_path: Path, name: str, words: str) -> None:
+    write(tmp_path / "file", b"x\n")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(NmtError, match=words):
+        list(read_segments(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (gzip.compress(b"text"), "the file is a gzip file"),
+        (b"PK\x03\x04\xff\n", "the file is a zip archive"),
+        (b"\x00\x01\xfe\n", "it looks like a binary file"),
+        (b"gr\xf6\xdfer\n", "WINDOWS-1252"),
+    ],
+)
+def test_what_is_not_text_is_named(tmp_path: Path, content: bytes, words: str) -> None:
+    with pytest.raises(NmtError, match=words):
+        list(read_segments(write(tmp_path / "x", content)))
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".xz"])
+def test_a_pipe_is_read_once(tmp_path: Path, ending: str) -> None:
+    pipe, content = tmp_path / f"pipe{ending}", compress(ending, b"one\ntwo\n" * 50_000)
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=[content])
+    writer.start()
+    text = read_text_file(pipe)
+    writer.join()
+    assert text.segments == ["one", "two"] * 50_000
+    assert text.sha256 == hashlib.sha256(content).hexdigest()
+    assert text.name == str(pipe)
+
+
+def test_a_dash_is_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"one\nt\xffo\n")))
+    with pytest.raises(NmtError, match="stdin, line 2: not valid UTF-8"):
+        read_text_file(Path("-"))
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(NmtError, match="stdin is closed"):
+        read_text_file(Path("-"))
+
+
+def test_stdin_named_twice_is_a_usage_error() -> None:
+    check_stdin([Path("-"), Path("a"), Path("a")])
+    for second in ("-", "/dev/stdin"):
+        with pytest.raises(UsageError, match=r"stdin .* named twice"):
+            check_stdin([Path("-"), Path("a"), Path(second)])

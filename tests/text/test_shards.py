@@ -1,8 +1,8 @@
-"""Shards: they read as they were written, in the narrowest type, and damage is refused."""
+"""Shards read as they were written, and damage is refused; so does the manifest beside them."""
 
-import hashlib
 import os
 import resource
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +12,10 @@ import torch
 
 from nmt.errors import NmtError
 from nmt.system.files import sha256_of
-from nmt.text import shards
+from nmt.text import prepare, shards
 from nmt.text.batches import PairDataset
-from nmt.text.manifest import Manifest, Step
-from nmt.text.shards import ShardWriter, checked, id_type, new_shard, open_shard, stamps
+from nmt.text.manifest import FORMAT, Manifest, SourceFile, Step
+from nmt.text.shards import checked, id_type, new_shard, open_shard, stamps
 from tests.text.conftest import IdPair, TinyCorpus, encoded, pairs_of
 
 PAIRS: list[IdPair] = [([4, 5, 6], [7]), ([], [8, 9]), ([10], [])]
@@ -56,26 +56,19 @@ def test_pairs_read_as_they_were_written(
 
 
 @pytest.mark.parametrize("block_pairs", [1, 2, 3, 4])
-def test_lengths_are_read_block_by_block(
+def test_the_files_have_the_documented_layout_and_are_read_block_by_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_pairs: int
 ) -> None:
-    write(tmp_path)
-    monkeypatch.setattr(shards, "BLOCK_PAIRS", block_pairs)
-    blocks = list(open_shard(tmp_path, "x", 100).lengths())
-    assert max(len(source) for source, _ in blocks) == min(block_pairs, 3)
-    assert [each for source, _ in blocks for each in source.tolist()] == [3, 0, 1]
-    assert [each for _, target in blocks for each in target.tolist()] == [1, 2, 0]
-
-
-def test_the_files_have_the_documented_layout(tmp_path: Path) -> None:
     digests = write(tmp_path)
     assert numpy.fromfile(tmp_path / "x.ids", "<u2").tolist() == [4, 5, 6, 7, 8, 9, 10]
     assert numpy.fromfile(tmp_path / "x.offsets", "<i8").tolist() == [0, 3, 4, 4, 6, 7, 7]
     assert numpy.fromfile(tmp_path / "x.lines", "<u4").tolist() == [3, 4, 5]
-    assert digests == {
-        ending: hashlib.sha256((tmp_path / f"x.{ending}").read_bytes()).hexdigest()
-        for ending in WIDTHS
-    }
+    assert digests == {ending: sha256_of(tmp_path / f"x.{ending}", "") for ending in WIDTHS}
+    monkeypatch.setattr(shards, "BLOCK_PAIRS", block_pairs)
+    blocks = list(open_shard(tmp_path, "x", 100).lengths())
+    assert max(len(source) for source, _ in blocks) == min(block_pairs, 3)
+    assert [length for source, _ in blocks for length in source.tolist()] == [3, 0, 1]
+    assert [length for _, target in blocks for length in target.tolist()] == [1, 2, 0]
 
 
 def test_an_empty_shard_can_be_read(tmp_path: Path) -> None:
@@ -85,23 +78,17 @@ def test_an_empty_shard_can_be_read(tmp_path: Path) -> None:
     assert len(shard) == 0
     assert list(shard.lengths()) == []
     assert is_intact(tmp_path, "x", writer.digests())
+    assert stamps(tmp_path, "gone") == {}
+    assert checked(tmp_path, "gone", Step("k")) is None
 
 
-def test_files_get_their_names_at_the_end(tmp_path: Path) -> None:
-    writer = ShardWriter(tmp_path, "x", 100)
-    writer.open()
-    writer.add(encoded(PAIRS))
-    assert not [path for path in tmp_path.iterdir() if path.suffix != ".partial"]
-    writer.discard()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_error_keeps_the_old_shard(tmp_path: Path) -> None:
+def test_files_get_their_names_at_the_end_and_an_error_keeps_the_old_ones(tmp_path: Path) -> None:
     digests = write(tmp_path)
 
     def interrupted() -> None:
         with new_shard(tmp_path, "x", 100) as writer:
             writer.add(encoded(PAIRS[:1]))
+            assert len([*tmp_path.glob("*.partial")]) == 3
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -110,7 +97,7 @@ def test_an_error_keeps_the_old_shard(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"x.ids", "x.offsets", "x.lines"}
 
 
-def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     """A limit on the size of files stands in for the disk."""
     many = encoded([([4] * 900, [5] * 900)] * 900)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -124,13 +111,11 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
+    below = tmp_path / "file"
     with (
-        pytest.raises(NmtError, match=r"cannot write the prepared corpus .*file"),
-        new_shard(tmp_path / "file", "x", 100),
+        pytest.raises(NmtError, match=r"cannot write the prepared .*file"),
+        new_shard(below, "x", 9),
     ):
         pass
 
@@ -143,20 +128,15 @@ def is_mapped(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     return bool(request.param)
 
 
-def test_a_large_shard_is_mapped_and_a_small_one_is_read(tmp_path: Path, is_mapped: bool) -> None:
-    write(tmp_path)
-    shard = open_shard(tmp_path, "x", 100)
-    assert pairs_of(shard) == PAIRS
-    assert len(shard.files) == (3 if is_mapped else 0)
-
-
-def test_a_small_shard_survives_a_cut_and_a_large_one_is_refused(
+def test_a_small_shard_is_read_and_survives_a_cut_and_a_large_one_is_mapped(
     tmp_path: Path, is_mapped: bool
 ) -> None:
     """Reading what is missing of a mapped file would kill the process with SIGBUS."""
     write(tmp_path)
-    dataset = PairDataset([open_shard(tmp_path, "x", 100)], ["text"])
-    every = numpy.arange(len(PAIRS))
+    shard = open_shard(tmp_path, "x", 100)
+    assert pairs_of(shard) == PAIRS
+    assert len(shard.files) == (3 if is_mapped else 0)
+    dataset, every = PairDataset([shard], ["text"]), numpy.arange(len(PAIRS))
     before = dataset.batch(every, 0)
     with (tmp_path / "x.ids").open("r+b") as stream:
         stream.truncate(2)
@@ -178,45 +158,42 @@ def test_a_shard_that_is_replaced_or_removed_is_still_read(tmp_path: Path, is_ma
     assert pairs_of(shard) == PAIRS
 
 
-def test_an_unreadable_shard_is_not_a_damaged_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.symlink_to(path.name), r"x\.ids: Too many levels"),
+        (lambda path: path.mkdir(), r"x\.ids"),
+        (os.mkfifo, r"x\.ids is a pipe or a device, not a file"),  # it is not waited for
+    ],
+    ids=["loop", "folder", "pipe"],
+)
+def test_an_unreadable_shard_is_not_a_damaged_one(
+    tmp_path: Path, make: Callable[[Path], None], message: str
+) -> None:
     """It is not made again silently: the disk may be gone for a moment only."""
     digests = write(tmp_path)
     (tmp_path / "x.ids").unlink()
-    (tmp_path / "x.ids").symlink_to("x.ids")
-    with pytest.raises(NmtError, match=r"cannot read .*x\.ids: Too many levels"):
+    make(tmp_path / "x.ids")
+    with pytest.raises(NmtError, match=message):
         is_intact(tmp_path, "x", digests)
-    with pytest.raises(NmtError, match=r"cannot read the prepared corpus .*x\.ids: Too many"):
+    with pytest.raises(NmtError, match=message):
         open_shard(tmp_path, "x", 100)
-    (tmp_path / "x.ids").unlink()
-    (tmp_path / "x.ids").mkdir()
-    with pytest.raises(NmtError, match=r"x\.ids is a folder, not a file"):
-        is_intact(tmp_path, "x", digests)
 
 
 @pytest.mark.parametrize("ending", WIDTHS)
-@pytest.mark.parametrize("damage", ["missing", "shorter", "odd", "empty"])
-def test_files_that_do_not_match_are_refused(tmp_path: Path, ending: str, damage: str) -> None:
+def test_files_that_do_not_match_are_refused(tmp_path: Path, ending: str) -> None:
     digests = write(tmp_path)
     assert is_intact(tmp_path, "x", digests)
     path = tmp_path / f"x.{ending}"
-    content = path.read_bytes()
-    if damage == "missing":
-        path.unlink()
-    elif damage == "empty":
-        path.write_bytes(b"")
-    else:
-        path.write_bytes(content[: -WIDTHS[ending] if damage == "shorter" else -1])
-    assert not is_intact(tmp_path, "x", digests)
-    with pytest.raises(NmtError, match="x"):
-        open_shard(tmp_path, "x", 100)
-
-
-@pytest.mark.parametrize("ending", WIDTHS)
-def test_every_flipped_bit_is_detected(tmp_path: Path, ending: str) -> None:
-    digests = write(tmp_path)
-    path = tmp_path / f"x.{ending}"
     whole = path.read_bytes()
-    for place in range(8 * len(whole)):
+    path.unlink()
+    for part in (None, b"", whole[:-1], whole[: -WIDTHS[ending]]):
+        if part is not None:
+            path.write_bytes(part)
+        assert not is_intact(tmp_path, "x", digests)
+        with pytest.raises(NmtError, match="x"):
+            open_shard(tmp_path, "x", 100)
+    for place in range(0, 8 * len(whole), 3):  # a bit that is flipped
         content = bytearray(whole)
         content[place // 8] ^= 1 << place % 8
         path.write_bytes(content)
@@ -224,18 +201,6 @@ def test_every_flipped_bit_is_detected(tmp_path: Path, ending: str) -> None:
     path.write_bytes(whole)
     assert is_intact(tmp_path, "x", digests)
     assert not is_intact(tmp_path, "x", {key: digests[key] for key in digests if key != ending})
-
-
-def test_a_pipe_in_the_place_of_a_shard_is_not_waited_for(tmp_path: Path) -> None:
-    digests = write(tmp_path)
-    (tmp_path / "x.ids").unlink()
-    os.mkfifo(tmp_path / "x.ids")
-    for read in (
-        lambda: is_intact(tmp_path, "x", digests),
-        lambda: open_shard(tmp_path, "x", 100),
-    ):
-        with pytest.raises(NmtError, match=r"x\.ids is a pipe or a device, not a file"):
-            read()
 
 
 @pytest.fixture
@@ -251,18 +216,15 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_a_start_hashes_no_unchanged_file(corpus: TinyCorpus, hashed: list[str]) -> None:
-    corpus.prepare()
+@pytest.mark.parametrize("in_use", [False, True])
+def test_no_unchanged_file_is_hashed_and_a_copy_once(
+    corpus: TinyCorpus, hashed: list[str], in_use: bool
+) -> None:
+    first, before = corpus.prepare(), corpus.shard_bytes()
     corpus.prepare()
     assert hashed == []
-
-
-@pytest.mark.parametrize("in_use", [False, True])
-def test_a_copy_is_hashed_once(corpus: TinyCorpus, hashed: list[str], in_use: bool) -> None:
-    first, before = corpus.prepare(), corpus.shard_bytes()
     if in_use:
-        corpus.run.checkpoints.mkdir()
-        (corpus.run.checkpoints / "update-00000004.json").touch()
+        corpus.start()
     for path in corpus.run.prepared.glob("train-0.*"):
         os.utime(path, ns=(1, 1))
     for _ in range(2):
@@ -286,6 +248,93 @@ def test_a_manifest_without_times_is_completed(corpus: TinyCorpus, hashed: list[
     assert Manifest(corpus.run.prepared_folder().manifest).steps["train-0"] == complete
 
 
-def test_files_that_are_gone_match_no_record(tmp_path: Path) -> None:
-    assert stamps(tmp_path, "x") == {}
-    assert checked(tmp_path, "x", Step("k")) is None
+STEP = '{"key": "k", "sha256": {"ids": "x"}, "counts": {"kept": 3}}'
+FILE = '{"size": 3, "mtime_ns": -5, "sha256": "y"}'
+
+
+def content(steps: str = f'{{"dev": {STEP}}}', files: str = f'{{"a": {FILE}}}') -> str:
+    """Return the text of a manifest."""
+    return f'{{"format": {FORMAT}, "steps": {steps}, "files": {files}}}'
+
+
+def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_text(content())
+    for _ in range(2):
+        manifest = Manifest(path)
+        assert manifest.steps == {"dev": Step("k", {"ids": "x"}, {"kept": 3})}
+        assert manifest.files == {"a": SourceFile(3, -5, "y")}
+        assert not manifest.damage
+        manifest.save()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "{}", "null", "\0", content()[:-1]),
+        *(content(steps="[]"), content(steps='{"dev": 1}'), content(steps='{"dev": {}}')),
+        content(steps='{"dev": {"key": 1}}'),
+        content(steps='{"dev": {"key": "k", "counts": {"kept": -1}}}'),
+        content(steps='{"dev": {"key": "k", "counts": {"kept": NaN}}}'),
+        content(files='{"a": {"size": 1e999, "mtime_ns": 0, "sha256": ""}}'),
+        content(files='{"a": {"size": 1}}'),
+        content(files='{"a": ' + "[" * 5000 + "]" * 5000 + "}"),
+    ],
+)
+def test_a_damaged_manifest_is_empty_and_says_so(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_text(text)
+    manifest = Manifest(path)
+    assert (manifest.steps, manifest.files) == ({}, {})
+    assert manifest.damage.startswith(f"{path} is damaged: ") or manifest.has_other_format
+    assert "\n" not in manifest.damage
+    assert len(manifest.damage) < 400
+    with pytest.raises(NmtError, match="`nmt prepare`"):
+        manifest.key("dev")
+
+
+def test_a_missing_manifest_is_empty_and_an_unreadable_one_an_error(tmp_path: Path) -> None:
+    """If it counted as absent, it and the corpus would be written again."""
+    path = tmp_path / "manifest.json"
+    assert not Manifest(path).damage
+    path.symlink_to(path)
+    with pytest.raises(NmtError, match=r"manifest\.json: Too many levels of symbolic links"):
+        Manifest(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(NmtError, match=r"manifest\.json is a folder, not a file"):
+        Manifest(path)
+
+
+def test_a_start_reads_the_manifest_once_and_prepares_again_if_it_is_damaged(
+    corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    class Counted(Manifest):
+        def __init__(self, path: Path) -> None:
+            read.append(path)
+            super().__init__(path)
+
+    monkeypatch.setattr(prepare, "Manifest", Counted)
+    first = corpus.prepare()
+    before = [*map(pairs_of, first.shards)]
+    path = corpus.run.prepared / "manifest.json"
+    path.write_text(path.read_text().replace('"kept": ', '"kept": -'))
+    second = corpus.prepare()
+    assert read == [path] * 2
+    assert corpus.notes[0].startswith(f"{path} is damaged: ")
+    assert corpus.notes[0].endswith("; the corpus is prepared again")
+    assert second.fingerprint == first.fingerprint
+    assert [*map(pairs_of, second.shards)] == before
+
+
+def test_a_damaged_tokenizer_is_learned_again_unless_a_training_uses_it(corpus: TinyCorpus) -> None:
+    first = corpus.prepare()
+    corpus.run.tokenizer.write_bytes(b"junk")
+    assert corpus.prepare().fingerprint == first.fingerprint
+    assert corpus.notes[0] == f"{corpus.run.tokenizer} is damaged and is learned again"
+    corpus.start()
+    corpus.run.tokenizer.write_bytes(b"junk")
+    with pytest.raises(NmtError, match=r"tokenizer\.model is damaged; remove it"):
+        corpus.prepare()

@@ -2,24 +2,24 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
 
-from nmt.config import DataSettings, TextFiles, TokenizerSettings
+from nmt.config import TextFiles, TokenizerSettings
 from nmt.decoding.search.rules import special_ids
 from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe
 from nmt.recipe.rules import check_together
 from nmt.text.alignment import open_alignments
 from nmt.text.bpe_dropout import BpeDropout
-from nmt.text.encode import VERDICTS, encode_pairs, judge
 from nmt.text.learning import learn_subwords
 from nmt.text.manifest import Manifest, hash_of, sha256
 from nmt.text.shards import FlatSegments
 from nmt.text.tokenizer import Tokenizer
 from tests.conftest import WORDS
-from tests.text.conftest import TinyCorpus, pairs_of, random_pairs
+from tests.text.conftest import TinyCorpus, pairs_of
 
 TAG = "<BT>"
 SYNTHETIC = TextFiles(source="dev.src", target="dev.tgt", tag=TAG)
@@ -32,10 +32,13 @@ def with_tag(corpus: TinyCorpus) -> tuple[TextFiles, ...]:
 
 
 @pytest.mark.parametrize(("kind", "joint"), KINDS)
-def test_the_tag_is_one_token_before_each_source(
+def test_the_tag_is_one_token_before_each_source_and_nowhere_else(
     corpus: TinyCorpus, kind: str, joint: bool
 ) -> None:
-    corpus.change(kind=kind, joint=joint)
+    """The tag's letters are tokens, so that its spelling is known."""
+    spelled = corpus.data.path / "dev.src"
+    spelled.write_text(spelled.read_text().replace("\n", f" {TAG} < B T >\n"))
+    corpus.change(kind=kind, joint=joint, vocab_size=60)
     prepared = corpus.prepare(train=with_tag(corpus))
     source, target = prepared.tokenizer.sides
     tag = source.tag_id(TAG)
@@ -44,26 +47,14 @@ def test_the_tag_is_one_token_before_each_source(
     plain, tagged = map(pairs_of, prepared.shards)
     assert not any(tag in ids for ids, _ in plain)
     assert not any(tag in ids for _, ids in (*plain, *tagged) if joint)
-    lines = (corpus.data.path / "dev.src").read_text().splitlines()
+    lines = spelled.read_text().splitlines()
     assert [ids for ids, _ in tagged] == [[tag, *ids] for ids in source.encode(lines)]
     assert corpus.notes[-1].startswith("dev.src + dev.tgt with the tag <BT>: 10 pairs kept")
-
-
-@pytest.mark.parametrize(("kind", "joint"), KINDS)
-def test_no_text_becomes_the_tag_and_no_output_has_it(
-    corpus: TinyCorpus, kind: str, joint: bool
-) -> None:
-    """The tag's letters are tokens, so that its spelling is known."""
-    spelled = corpus.data.path / "dev.src"
-    spelled.write_text(spelled.read_text().replace("\n", f" {TAG} < B T >\n"))
-    corpus.change(kind=kind, joint=joint, vocab_size=60)
-    tokenizer = corpus.prepare(train=with_tag(corpus)).tokenizer
-    tag = tokenizer.source.tag_id(TAG)
-    assert tag is not None
+    # No text becomes the tag, and no output has it.
     for text in (TAG, f"sun {TAG}", f"{TAG} sun", "<BT>sun"):
-        assert tag not in tokenizer.source.encode([text])[0]
-    assert tokenizer.source.decode([tag, *tokenizer.source.encode(["sun moon"])[0]]) == "sun moon"
-    assert not joint or tag in special_ids(tokenizer).never
+        assert tag not in source.encode([text])[0]
+    assert source.decode([tag, *source.encode(["sun moon"])[0]]) == "sun moon"
+    assert not joint or tag in special_ids(prepared.tokenizer).never
 
 
 def test_without_a_tag_the_keys_are_those_of_older_versions(corpus: TinyCorpus) -> None:
@@ -100,26 +91,6 @@ def test_a_given_vocabulary_needs_the_tag(corpus: TinyCorpus) -> None:
     assert pairs_of(prepared.shards[1])[0][0][0] == tagged.source.tag_id(TAG)
 
 
-def test_the_tag_counts_for_the_greatest_length_alone() -> None:
-    limits = DataSettings(max_length=4, max_ratio=2)
-    lengths = numpy.array([[0, 3, 4, 1, 2], [2, 3, 4, 2, 4]])
-    kept = [VERDICTS[each] for each in judge(lengths, limits)]
-    assert kept == ["empty", "kept", "kept", "kept", "kept"]
-    tagged = [VERDICTS[each] for each in judge(lengths, limits, opening=1)]
-    assert tagged == ["empty", "kept", "too_long", "kept", "kept"]
-
-
-def test_processes_encode_tags_as_one_does(small_chunks: None) -> None:
-    words = [" ".join(WORDS), " ".join(WORDS).upper()]
-    tokenizer = Tokenizer(learn_subwords(words, TokenizerSettings(45), tags=(TAG,)).model)
-    pairs, limits = random_pairs(40), DataSettings(max_length=12, max_ratio=2.5)
-    several = [*encode_pairs(pairs, tokenizer, limits, TAG)]
-    (alone,) = encode_pairs(pairs[:7], tokenizer, limits, TAG)
-    assert len(several) == 6
-    assert several[0].pairs.ids.tolist() == alone.pairs.ids.tolist()
-    assert sum(each.counts["kept"] for each in several) > 0
-
-
 def test_bpe_dropout_keeps_the_tag_whole() -> None:
     text = [f"{TAG} < B T > {' '.join(WORDS)}"]
     subwords = learn_subwords(text, TokenizerSettings(45), tags=(TAG,))
@@ -129,9 +100,9 @@ def test_bpe_dropout_keeps_the_tag_whole() -> None:
     ids = [tag, *subwords.encode(["sun moon star"])[0]]
     segments = FlatSegments(numpy.array(ids), numpy.array([len(ids)]))
     drawn = [dropout.resegment(segments, numpy.array([0]), epoch).ids for epoch in range(20)]
-    assert {each[0] for each in drawn} == {tag}
-    assert {subwords.decode(each.tolist()) for each in drawn} == {"sun moon star"}
-    assert len({tuple(each) for each in drawn}) > 1
+    assert {ids[0] for ids in drawn} == {tag}
+    assert {subwords.decode(ids.tolist()) for ids in drawn} == {"sun moon star"}
+    assert len({*map(tuple, drawn)}) > 1
 
 
 def test_a_tag_is_aligned_to_nothing(corpus: TinyCorpus) -> None:
@@ -146,28 +117,24 @@ def test_a_tag_is_aligned_to_nothing(corpus: TinyCorpus) -> None:
     assert any(any(places) for _, places in plain)
     for (_, places), (source, shifted) in zip(plain, tagged, strict=True):
         assert not any(source)
-        assert [each + (each > 0) for each in places] == shifted
+        assert [place + (place > 0) for place in places] == shifted
 
 
 @pytest.mark.parametrize(
-    "tag", ["BT", "<B T>", "<>", "<s>", "<unk>", "<0x0A>", f"<{'x' * 41}>", "<\x1b>"]
+    ("data", "message"),
+    [
+        *[
+            ({"train": (replace(SYNTHETIC, tag=tag),)}, "a tag is a name in angle brackets without")
+            for tag in ("BT", "<B T>", "<>", "<s>", "<unk>", "<0x0A>", f"<{'x' * 41}>", "<\x1b>")
+        ],
+        ({"dev": (SYNTHETIC,)}, r"'dev\.src' has the tag '<BT>', but it is no training"),
+        ({"test": {"tiny": SYNTHETIC}}, r"'dev\.src' has the tag '<BT>', but it is no training"),
+    ],
 )
-def test_a_tag_has_angle_brackets(tiny: Path, tag: str) -> None:
+def test_tags_that_are_refused(tiny: Path, data: dict[str, Any], message: str) -> None:
     recipe = load_recipe(str(tiny))
-    train = (replace(recipe.data.train[0], tag=tag),)
-    with pytest.raises(NmtError, match="a tag is a name in angle brackets without spaces"):
-        check_together(replace(recipe, data=replace(recipe.data, train=train)))
-
-
-@pytest.mark.parametrize("name", ["dev", "test"])
-def test_dev_and_test_sets_have_no_tag(tiny: Path, name: str) -> None:
-    recipe = load_recipe(str(tiny))
-    if name == "dev":
-        data = replace(recipe.data, dev=(SYNTHETIC,))
-    else:
-        data = replace(recipe.data, test={"tiny": SYNTHETIC})
-    with pytest.raises(NmtError, match=r"'dev\.src' has the tag '<BT>', but it is no training"):
-        check_together(replace(recipe, data=data))
+    with pytest.raises(NmtError, match=message):
+        check_together(replace(recipe, data=replace(recipe.data, **data)))
 
 
 def test_characters_that_spell_a_tag_are_unknown_like_others() -> None:

@@ -1,17 +1,41 @@
-"""Subword models: special ids, round trips, and text that they cannot be learned from."""
+"""Subword models: special ids, round trips, two vocabularies, imported models, bytes."""
 
 import io
 import random
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
+import numpy
 import pytest
 import sentencepiece
 
-from nmt.config import TokenizerSettings
-from nmt.errors import NmtError
+from nmt.config import Recipe, TokenizerSettings
+from nmt.decoding.search.rules import special_ids
+from nmt.decoding.translator.segments import split_long
+from nmt.errors import DamagedError, NmtError
+from nmt.recipe.rules import check_recipe
+from nmt.recipe.settings import with_settings
+from nmt.text.batches import PairDataset
+from nmt.text.bpe_dropout import BpeDropout, bpe_dropouts
+from nmt.text.encode import WordCache
 from nmt.text.learning import learn_subwords
-from nmt.text.tokenizer import BOS, EOS, PAD, SPACE, UNK, SubwordModel, load_tokenizer
+from nmt.text.shards import flatten
+from nmt.text.tokenizer import (
+    BOS,
+    EOS,
+    LISTED_HEADER,
+    PAD,
+    PAIR_HEADER,
+    SPACE,
+    UNK,
+    SubwordModel,
+    Tokenizer,
+    load_tokenizer,
+)
+from nmt.text.words import find_output_words, find_words
+from tests.interop.marian_models import TEXTS, learned, pieces_of
+from tests.text.conftest import TinyCorpus, pair_of
 
 LETTERS = "abcdefgäöüßéñøłçœ" + "абвгд" + "αβγδ" + "日本語中文" + "اب" + "😀🎉" + "0123.,!?-'"
 
@@ -29,68 +53,39 @@ def tokenizer() -> SubwordModel:
 def test_special_pieces_have_the_first_ids(tokenizer: SubwordModel) -> None:
     assert (PAD, UNK, BOS, EOS) == (0, 1, 2, 3)
     assert len(tokenizer) == 200
-    assert [tokenizer.piece(each) for each in (PAD, UNK, BOS, EOS)] == [
-        "<pad>",
-        "<unk>",
-        "<s>",
-        "</s>",
-    ]
-
-
-@pytest.mark.parametrize("seed", range(1000, 1040))
-def test_decoding_restores_text_of_known_characters(tokenizer: SubwordModel, seed: int) -> None:
-    text = " ".join(words(seed, 1 + seed % 12))
-    ids = tokenizer.encode([text])[0]
-    assert not {PAD, UNK, BOS, EOS} & set(ids)
-    assert tokenizer.decode(ids) == text
-
-
-def test_encoding_a_list_encodes_each_segment(tokenizer: SubwordModel) -> None:
-    texts = ["", "abc", "日本", "", "ab cd"]
-    assert tokenizer.encode(texts, threads=2) == [tokenizer.encode([text])[0] for text in texts]
-    assert tokenizer.encode(texts)[0] == []
-
-
-@pytest.mark.parametrize(
-    "text", [" ", "\t", "\u3000", "\u00a0", "\u2028", "\u0085", "\x0c", "  \t ", "\x1c\x85"]
-)
-def test_white_space_has_no_ids(tokenizer: SubwordModel, text: str) -> None:
-    assert tokenizer.encode([text]) == [[]]
-
-
-def test_names_of_special_pieces_are_encoded_as_text(tokenizer: SubwordModel) -> None:
+    names = ["<pad>", "<unk>", "<s>", "</s>"]
+    assert [*map(tokenizer.piece, (PAD, UNK, BOS, EOS))] == names
+    # They are not decoded, and their names are encoded as text.
+    ids = tokenizer.encode(["abc"])[0]
+    assert tokenizer.decode([BOS, *ids, EOS, PAD, PAD]) == "abc"
     assert not {PAD, BOS, EOS} & set(tokenizer.encode(["<pad> <s> a </s>"])[0])
 
 
-def test_special_ids_are_not_decoded(tokenizer: SubwordModel) -> None:
-    ids = tokenizer.encode(["abc"])[0]
-    assert tokenizer.decode([BOS, *ids, EOS, PAD, PAD]) == "abc"
-
-
-def test_unknown_characters_become_the_unknown_piece(tokenizer: SubwordModel) -> None:
+def test_decoding_restores_text_of_known_characters(tokenizer: SubwordModel) -> None:
+    for seed in range(1000, 1040):
+        text = " ".join(words(seed, 1 + seed % 12))
+        ids = tokenizer.encode([text])[0]
+        assert not {PAD, UNK, BOS, EOS} & set(ids)
+        assert tokenizer.decode(ids) == text
+        assert sum(tokenizer.piece(number).startswith(SPACE) for number in ids) == 1 + seed % 12
     assert UNK in tokenizer.encode(["a Ж"])[0]
 
 
-def test_words_start_with_the_mark_of_a_space(tokenizer: SubwordModel) -> None:
-    ids = tokenizer.encode(["abc de"])[0]
-    assert sum(tokenizer.piece(each).startswith(SPACE) for each in ids) == 2
+def test_a_list_is_encoded_segment_by_segment_and_white_space_has_no_ids(
+    tokenizer: SubwordModel,
+) -> None:
+    texts = ["", "abc", "日本", "", "ab cd"]
+    assert tokenizer.encode(texts, threads=2) == [tokenizer.encode([text])[0] for text in texts]
+    spaces = [" ", "\t", "\u3000", "\u00a0", "\u2028", "\u0085", "\x0c", "  \t ", "\x1c\x85"]
+    assert tokenizer.encode(spaces) == [[]] * len(spaces)
 
 
-def test_learning_is_deterministic() -> None:
-    corpus = [" ".join(words(seed, 8)) for seed in range(50)]
-    settings = TokenizerSettings(120)
-    assert learn_subwords(corpus, settings).model == learn_subwords(corpus, settings).model
-
-
-def test_a_text_that_is_too_small_names_the_largest_vocabulary() -> None:
+def test_a_vocabulary_that_does_not_fit_the_text_is_refused() -> None:
     corpus = ["ab abc abcd", "bc bcd"]
     with pytest.raises(NmtError, match=r"vocab_size=500 .*too small.*at most \d+") as error:
         learn_subwords(corpus, TokenizerSettings(500))
     most = int(str(error.value).rpartition(" ")[2])
     assert len(learn_subwords(corpus, TokenizerSettings(most))) == most
-
-
-def test_a_vocabulary_smaller_than_the_characters_is_refused() -> None:
     with pytest.raises(NmtError, match=r"vocab_size=8 .*more distinct characters"):
         learn_subwords([LETTERS], TokenizerSettings(8))
 
@@ -98,8 +93,10 @@ def test_a_vocabulary_smaller_than_the_characters_is_refused() -> None:
 @pytest.mark.parametrize(
     "failure", [NmtError("line 2 is bad"), KeyboardInterrupt(), SystemExit(143)]
 )
-@pytest.mark.parametrize("good", [0, 1, 200])
+@pytest.mark.parametrize("good", [0, 200])
 def test_an_exception_while_reading_stops_the_learning(failure: BaseException, good: int) -> None:
+    """SentencePiece fails at once; it would learn from the lines read so far if they just ended."""
+
     def corpus() -> Iterator[str]:
         for seed in range(good):
             yield " ".join(words(seed, 8))
@@ -108,17 +105,6 @@ def test_an_exception_while_reading_stops_the_learning(failure: BaseException, g
     with pytest.raises(type(failure)) as error:
         learn_subwords(corpus(), TokenizerSettings(100))
     assert error.value is failure
-
-
-def test_an_interrupt_does_not_wait_for_a_vocabulary() -> None:
-    """SentencePiece fails at once; it would learn from the lines read so far if they just ended."""
-
-    def corpus() -> Iterator[str]:
-        yield from (" ".join(words(seed, 8)) for seed in range(200))
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt) as error:
-        learn_subwords(corpus(), TokenizerSettings(100))
     assert "Iterator must return" in str(error.value.__cause__)
 
 
@@ -130,35 +116,29 @@ def symbols(seed: int) -> str:
     return " ".join(draw.choices(PHONEMES, k=draw.randint(1, 9)))
 
 
-@pytest.mark.parametrize("seed", range(2000, 2020))
-def test_word_tokens_restore_each_symbol(seed: int) -> None:
+def test_word_tokens_restore_each_symbol() -> None:
     """A symbol is one token, without Unicode normalisation, and case distinguishes symbols."""
     tokenizer = learn_subwords(map(symbols, range(100)), TokenizerSettings(100, kind="word"))
-    text = symbols(seed)
-    (ids,) = tokenizer.encode([text])
     assert len(tokenizer) == 4 + len(PHONEMES)
-    assert len(ids) == len(text.split())
-    assert not {PAD, UNK, BOS, EOS} & set(ids)
-    assert tokenizer.decode(ids) == text
-    assert tokenizer.encode([f"  {text.replace(' ', '   ')} "]) == [ids]
-
-
-def test_an_unknown_word_is_one_unknown_token() -> None:
-    tokenizer = learn_subwords(["AH B AH"] * 3, TokenizerSettings(100, kind="word"))
+    for text in map(symbols, range(2000, 2020)):
+        (ids,) = tokenizer.encode([text])
+        assert len(ids) == len(text.split())
+        assert not {PAD, UNK, BOS, EOS} & set(ids)
+        assert tokenizer.decode(ids) == text
+        assert tokenizer.encode([f"  {text.replace(' ', '   ')} "]) == [ids]
     (ids,) = tokenizer.encode(["AH XX B"])
-    assert ids[1] == UNK
-    assert [tokenizer.piece(ids[0]), tokenizer.piece(ids[2])] == [f"{SPACE}AH", f"{SPACE}B"]
+    assert [*map(tokenizer.piece, ids)] == [f"{SPACE}AH", "<unk>", f"{SPACE}B"]
 
 
-@pytest.mark.parametrize("seed", range(1000, 1010))
-def test_character_tokens_restore_the_text(seed: int) -> None:
+def test_character_tokens_restore_the_text() -> None:
     corpus = [" ".join(words(number, 8)) for number in range(300)]
     tokenizer = learn_subwords(corpus, TokenizerSettings(37_000, kind="char"))
-    text = " ".join(words(seed, 1 + seed % 5))
-    (ids,) = tokenizer.encode([text])
     assert len(tokenizer) == 4 + len({*LETTERS}) + 1  # and the space
-    assert len(ids) == len(text) + 1  # a space goes before the first word
-    assert tokenizer.decode(ids) == text
+    for seed in range(1000, 1010):
+        text = " ".join(words(seed, 1 + seed % 5))
+        (ids,) = tokenizer.encode([text])
+        assert len(ids) == len(text) + 1  # a space goes before the first word
+        assert tokenizer.decode(ids) == text
 
 
 @pytest.mark.parametrize("kind", ["char", "word"])
@@ -211,7 +191,7 @@ def test_a_word_of_many_characters_spoils_no_vocabulary_of_words() -> None:
     settings = TokenizerSettings(kind="word", vocab_size=40)
     model = learn_subwords(["sun moon", f"{'x' * 100_000} star"], settings)
     ids = model.encode(["sun moon star", "x" * 100_000])
-    assert [UNK in each for each in ids] == [False, True]
+    assert [UNK in row for row in ids] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -223,3 +203,235 @@ def test_unknown_characters_and_words_are_found(kind: str, unknown: list[str]) -
     model = learn_subwords(["sun moon"] * 9, settings)
     assert model.unknown("sun Жж moon \x00") == unknown
     assert model.unknown("sun moon") == []
+
+
+SIDES = ["sun moon star", "SUN MOON STAR"]
+
+
+@pytest.fixture
+def two() -> Tokenizer:
+    """Learn lower-case letters for the source and capitals for the target."""
+    source, target = (
+        learn_subwords([side] * 3, TokenizerSettings(16 + n)) for n, side in enumerate(SIDES)
+    )
+    return Tokenizer.from_two(source, target)
+
+
+def test_each_side_has_its_own_vocabulary_and_one_file_keeps_both(two: Tokenizer) -> None:
+    for model, text in zip(two.sides, SIDES, strict=True):
+        assert model.decode(model.encode([text])[0]) == text
+    assert "\u2047" in two.source.decode(two.source.encode(["STAR"])[0])
+    assert len(two) == 17 == len(two.target)
+    again = Tokenizer(two.model)
+    assert not again.is_joint
+    assert [side.model for side in again.sides] == [side.model for side in two.sides]
+
+
+@pytest.mark.parametrize("length", [len(PAIR_HEADER), len(PAIR_HEADER) + 8, len(PAIR_HEADER) + 100])
+def test_a_truncated_file_is_refused(two: Tokenizer, length: int) -> None:
+    with pytest.raises(NmtError, match=r"part of x is .* not a SentencePiece model"):
+        Tokenizer(two.model[:length], "x")
+
+
+def test_each_side_is_encoded_with_its_own_vocabulary(corpus: TinyCorpus) -> None:
+    """Both sides of a pair decode to their text; the target lacks the source's letters."""
+    corpus.prepare()
+    corpus.change(joint=False, vocab_size=30)
+    prepared = corpus.prepare()
+    assert "30 BPE tokens of each language" in corpus.notes[0]
+    source, target = prepared.tokenizer.sides
+    pair, line = pair_of(prepared.shards[0], 0), prepared.shards[0].lines[0] - 1
+    for side, model, part in zip(("src", "tgt"), (source, target), pair, strict=True):
+        text = (corpus.run.path.parent / f"train.{side}").read_text().splitlines()[line]
+        assert model.decode(part) == text
+    assert not {"s", "u", "n"} & {*map(target.piece, range(len(target)))}
+
+
+def test_the_side_that_is_too_small_is_named(corpus: TinyCorpus) -> None:
+    corpus.change(joint=False, vocab_size=500)
+    with pytest.raises(NmtError, match=r"from the source side of this corpus: .* too small"):
+        corpus.prepare()
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_bpe_dropout_uses_each_sides_own_merges(corpus: TinyCorpus, joint: bool) -> None:
+    """With all merges dropped, single characters remain, which spell the same text."""
+    corpus.change(joint=joint, vocab_size=40 if joint else 30)
+    prepared = corpus.prepare()
+    dropouts = bpe_dropouts(prepared.tokenizer, 1.0, seed=1)
+    plain, dropped = (
+        PairDataset(prepared.shards, prepared.names, dropout).batch(numpy.arange(5), epoch=1)
+        for dropout in (None, dropouts)
+    )
+    for model, name in zip(prepared.tokenizer.sides, ("source", "labels"), strict=True):
+        whole, cut = getattr(plain, name).tolist(), getattr(dropped, name).tolist()
+        assert all(len(model.piece(token)) == 1 or token < 4 for row in cut for token in row)
+        assert [*map(model.decode, cut)] == [*map(model.decode, whole)]
+
+
+LANGUAGES = (">>deu<<", ">>nld<<")
+
+
+def side(name: str) -> SubwordModel:
+    """Return the mapped model of one side, over the vocabulary that both sides share."""
+    models = {"source": learned("source", "unigram", 90), "target": learned("target", "bpe", 100)}
+    pieces = dict.fromkeys([*LANGUAGES, *pieces_of(models["source"]), *pieces_of(models["target"])])
+    return SubwordModel.with_pieces(models[name], [*pieces])
+
+
+def both() -> Tokenizer:
+    """Return a tokenizer of two SentencePiece models and one vocabulary."""
+    return Tokenizer.from_two(side("source"), side("target"))
+
+
+def test_two_models_share_a_vocabulary_unless_they_have_other_pieces() -> None:
+    tokenizer = both()
+    again = Tokenizer(tokenizer.model)
+    assert again.is_joint
+    assert again.matches(tokenizer)
+    assert again.source is not again.target
+    assert not again.source.matches(again.target)
+    assert len(again) == len(again.source) == len(again.target)
+    ids = again.target.encode(TEXTS["target"])
+    assert [*map(again.target.decode, ids)] == TEXTS["target"]
+    assert ids != again.source.encode(TEXTS["target"])
+    models = learned("source", "unigram", 90), learned("target", "bpe", 100)
+    other = Tokenizer.from_two(
+        *(SubwordModel.with_pieces(model, pieces_of(model)) for model in models)
+    )
+    assert not other.is_joint
+    assert not Tokenizer(other.model).is_joint
+    assert not other.matches(tokenizer)
+
+
+def test_special_pieces_of_mapped_models_have_the_first_ids() -> None:
+    model = side("source")
+    pieces = [*map(model.piece, range(5))]
+    assert pieces == ["<pad>", "<unk>", "<s>", "</s>", ">>deu<<"]
+    assert model.encode_pieces("<pad> <s> >>deu<< nothing </s>") == [UNK, UNK, 4, UNK]
+    assert model.decode([PAD, BOS, EOS]) == ""
+    for row in model.encode(["<pad>", "</s>", "<s> <unk>", "\u2603<pad>"]):
+        assert not {PAD, BOS, EOS} & {*row}
+
+
+def test_a_language_token_is_one_token_at_the_beginning() -> None:
+    model = side("source")
+    plain, marked, inside = model.encode(["a letter", ">>deu<< a letter", "a >>deu<< letter"])
+    assert marked == [4, *plain]
+    assert 4 not in inside
+    assert model.language_tokens == LANGUAGES
+    assert model.language_token(">>nld<< a") == ">>nld<<"
+    assert model.language_token("a >>nld<<") == ""
+    assert model.pieces(">>deu<< a")[0] == ">>deu<<"
+    assert model.unknown(">>xyz<< a \u2603") == [">>xyz<<", "\u2603"]
+    # It is a word.
+    words = find_words(">>deu<< The old \u2603\u2603 garden", model)
+    assert words.count == 5
+    assert words.by_token[0] == range(1)
+    assert {*chain.from_iterable(words.by_token)} == {*range(5)}
+    assert find_output_words(model.encode(["The old garden"])[0], model).count == 3
+
+
+@pytest.mark.parametrize(
+    ("sentencepiece", "pieces", "reason"),
+    [
+        (b"nothing", ["a"], "is a text file, not a SentencePiece model"),
+        (learned("source", "unigram", 90), ["a", "b", "a"], "has a piece twice"),
+    ],
+)
+def test_bad_parts_are_refused(sentencepiece: bytes, pieces: list[str], reason: str) -> None:
+    with pytest.raises(DamagedError, match=reason):
+        SubwordModel.with_pieces(sentencepiece, pieces)
+    with pytest.raises(DamagedError, match="is damaged"):
+        Tokenizer(LISTED_HEADER + b"\0" * 8)
+
+
+WORDS = "sun moon star <0x41> rain"
+CHARACTERS = "abcsunmo 0<>xÄ中国\U0001f600\u0416\u05d0\u20bf\U00020000"
+
+
+@pytest.fixture(scope="module")
+def model() -> SubwordModel:
+    return learn_subwords([WORDS] * 9, TokenizerSettings(285, byte_fallback=True))
+
+
+def texts(seed: int) -> list[str]:
+    """Return random texts; white space inside is single spaces, as normalised."""
+    draw = random.Random(seed)
+    made = ["".join(draw.choices(CHARACTERS, k=draw.randint(1, 30))) for _ in range(100)]
+    return [" ".join(text.split()) for text in made]
+
+
+def byte_id(model: SubwordModel, byte: int) -> int:
+    name = f"<0x{byte:02X}>"
+    assert model.is_byte(name)
+    (found,) = (number for number in range(len(model)) if model.piece(number) == name)
+    return found
+
+
+def test_any_text_is_restored(model: SubwordModel) -> None:
+    given = [text for seed in range(5) for text in texts(seed)]
+    rows = model.encode(given)
+    assert not any(UNK in row for row in rows)
+    assert not any(map(model.unknown, given))
+    assert [*map(model.decode, rows)] == given
+    # So are words that are encoded one by one.
+    assert model.encodes_word_by_word()
+    side = WordCache(model).encode(given)
+    assert [ids.tolist() for ids in numpy.split(side.ids, side.lengths.cumsum()[:-1])] == rows
+
+
+@pytest.mark.parametrize("probability", [0, 0.3, 1])
+def test_bpe_dropout_leaves_bytes_alone(model: SubwordModel, probability: float) -> None:
+    """Although their names are spelled with characters of the vocabulary."""
+    given = texts(8)
+    rows = model.encode(given)
+    keys, dropout = numpy.arange(len(rows)), BpeDropout(model, probability, seed=3)
+    found = dropout.resegment(flatten(rows), keys, epoch=1)
+    cut = [ids.tolist() for ids in numpy.split(found.ids, found.lengths.cumsum()[:-1])]
+    assert [*map(model.decode, cut)] == given
+    assert probability or cut == rows
+
+
+@pytest.mark.parametrize(
+    ("sequence", "text"),
+    [
+        (b"\xf0\x9f\x98\x80", "\U0001f600"),
+        (b"\xf0\x9f", "\ufffd\ufffd"),
+        (b"\xff\xe4\xb8\xad", "\ufffd\u4e2d"),
+        (b"\xc3\x28", "\ufffd("),
+        (b"\xed\xa0\x80", "\ufffd\ufffd\ufffd"),  # half of a surrogate pair
+    ],
+)
+def test_bytes_that_are_no_character_are_decoded_to_valid_text(
+    model: SubwordModel, sequence: bytes, text: str
+) -> None:
+    ids = [byte_id(model, byte) for byte in sequence]
+    (sun,) = model.encode(["sun"])
+    assert model.decode([*sun, *ids]) == f"sun{text}"
+    text.encode("utf-8")
+
+
+def test_no_output_has_a_byte_or_piece_that_ends_a_line(model: SubwordModel) -> None:
+    never = special_ids(Tokenizer(model.model)).never
+    assert {byte_id(model, byte) for byte in b"\n\r\t\0"} <= {*never}
+    assert byte_id(model, ord("A")) not in never
+    own = learned("source", "unigram", 90)
+    assert SubwordModel.with_pieces(own, ["a", "b\nc", "\u2028", "d"]).control_ids() == [5, 6]
+
+
+def test_the_bytes_of_a_character_stay_together(model: SubwordModel) -> None:
+    (ids,) = model.encode(["\u4e2d" * 9])
+    for limit in (5, 6, 7, 8):
+        parts = split_long(ids, limit, model)
+        assert [*chain.from_iterable(parts)] == ids
+        assert all(len(part) <= limit for part in parts)
+        assert "\ufffd" not in "".join(map(model.decode, parts))
+
+
+def test_only_bpe_has_bytes_and_they_need_room() -> None:
+    settings = {"tokenizer.byte_fallback": True, "tokenizer.kind": "char"}
+    with pytest.raises(NmtError, match=r"byte_fallback needs tokenizer\.kind=bpe"):
+        check_recipe(with_settings(Recipe("odd"), settings))
+    with pytest.raises(NmtError, match="set a larger size"):
+        learn_subwords([WORDS] * 9, TokenizerSettings(200, byte_fallback=True))

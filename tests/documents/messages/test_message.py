@@ -5,13 +5,14 @@ import pytest
 from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.documents.document import NO_SYNTAX
 from nmt.documents.messages.message import Accelerator, Text, put_in, taken_out
-from tests.documents.marked_texts import marked
+from tests.documents.documents import marked
 
 
-def text_of(source: Marked) -> Text:
+def text_in(source: Marked) -> Text:
     return Text.of(source, 0, NO_SYNTAX, None)
 
 
+LIST = "This is a list of what a program may do:"
 WRAPPED = "The file was saved into the new folder\nof the other program."
 
 
@@ -22,26 +23,20 @@ WRAPPED = "The file was saved into the new folder\nof the other program."
         ("\n  Print: \n", ["Print:"]),
         ("One.\nTwo", ["One.", "Two"]),
         (f"{WRAPPED}\n", [WRAPPED.replace("\n", " ")]),
-        ("This is a list of what a program may do:\nread\n- write\n", None),
+        (f"{LIST}\nread\n- write\n", [LIST, "read", "write"]),
         ("  -a, --all   show all\n  --help\n", ["show all"]),
         ("%d\n---\n", ["%d"]),
         ("12\n---\n", []),
     ],
-    ids=["line", "spaces", "lines", "wrapped", "list", "options", "format", "no-words"],
 )
-def test_lines_with_words_are_parts(text: str, parts: list[str] | None) -> None:
-    message = text_of(Marked(text))
-    found = [each.text for each in message.texts()]
-    assert found == (
-        parts
-        if parts is not None
-        else ["This is a list of what a program may do:", "read", "write"]
-    )
-    assert message.join([None] * len(found)).text == text
+def test_lines_with_words_are_parts(text: str, parts: list[str]) -> None:
+    message = text_in(Marked(text))
+    assert [part.text for part in message.texts()] == parts
+    assert message.join([None] * len(parts)).text == text
 
 
 def test_a_wrapped_sentence_is_wrapped_again() -> None:
-    made = text_of(Marked(f"{WRAPPED}\n\nEnd\n")).join([Marked("wort " * 12 + "ende."), None]).text
+    made = text_in(Marked(f"{WRAPPED}\n\nEnd\n")).join([Marked("wort " * 12 + "ende."), None]).text
     lines = made.split("\n")
     assert lines[-3:] == ["", "End", ""]
     assert max(map(len, lines)) <= WRAPPED.index("\n")
@@ -50,17 +45,16 @@ def test_a_wrapped_sentence_is_wrapped_again() -> None:
 
 def test_a_line_break_within_tags_is_a_mark() -> None:
     source = marked("<b>One.\nTwo.</b>\nThree.", {"<b>": Kind.OPEN, "</b>": Kind.CLOSE})
-    texts = text_of(source).texts()
-    assert [each.text for each in texts] == ["<b>One.\nTwo.</b>", "Three."]
+    texts = text_in(source).texts()
+    assert [text.text for text in texts] == ["<b>One.\nTwo.</b>", "Three."]
     assert texts[0].mark_texts() == ["<b>", "\n", "</b>"]
-    assert text_of(source).join(texts) == Marked(
+    assert text_in(source).join(texts) == Marked(
         source.text, (*texts[0].marks[:2], *texts[0].marks[2:])
     )
 
 
 def test_a_mark_at_the_start_or_end_belongs_to_the_words() -> None:
-    source = marked(" %s  is  %d \n", {"%s": Kind.ALONE, "%d": Kind.ALONE})
-    (text,) = text_of(source).texts()
+    (text,) = text_in(marked(" %s  is  %d \n", {"%s": Kind.ALONE, "%d": Kind.ALONE})).texts()
     assert text == Marked("%s  is  %d", (Mark(0, 2), Mark(8, 10)))
 
 
@@ -88,20 +82,6 @@ def test_a_line_does_not_end_within_a_placeholder() -> None:
         ("E&XIT", "EXIT", ("&", "X")),
         ("SHA-2&56", "SHA-256", ("&", "5")),
     ],
-    ids=[
-        "menu",
-        "middle",
-        "gtk",
-        "brackets",
-        "name",
-        "and",
-        "entity",
-        "two",
-        "escaped",
-        "name",
-        "capitals",
-        "digits",
-    ],
 )
 def test_one_sign_before_a_letter_is_taken_out(
     label: str, text: str, accelerator: tuple[str, str] | None
@@ -120,16 +100,13 @@ def test_one_sign_before_a_letter_is_taken_out(
         ("ファイル...", "ja", "ファイル(&F)..."),
         ("%F", "de", "%F"),  # a placeholder has no letter
     ],
-    ids=["first", "word", "inside", "japanese", "placeholder"],
 )
 def test_the_sign_is_put_before_a_letter(text: str, language: str, result: str) -> None:
     marks = (Mark(0, 2, is_text=True),) if text.startswith("%") else ()
     made = put_in(Marked(text, marks), Accelerator("&", "f"), language)
     assert made.text == result
-
-
-def test_marks_move_with_the_text() -> None:
-    made = put_in(Marked("Zeige %s", (Mark(6, 8, is_text=True),)), Accelerator("_", "Z"), "de")
-    assert made.text == "_Zeige %s"
-    assert made.mark_texts() == ["%s"]
-    assert taken_out(made).text == Marked("Zeige %s", (Mark(6, 8, is_text=True),))
+    # Marks move with the text.
+    source = Marked("Zeige %s", (Mark(6, 8, is_text=True),))
+    made = put_in(source, Accelerator("_", "Z"), "de")
+    assert (made.text, made.mark_texts()) == ("_Zeige %s", ["%s"])
+    assert taken_out(made).text == source

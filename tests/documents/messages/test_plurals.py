@@ -24,21 +24,20 @@ OF_GETTEXT = {"ga", "he", "lv", "pt", "vi"}
 def first_seen(values: list[object]) -> list[int]:
     """Return values numbered in the order in which they first occur."""
     numbers: dict[object, int] = {}
-    return [numbers.setdefault(each, len(numbers)) for each in values]
+    return [numbers.setdefault(value, len(numbers)) for value in values]
 
 
-@pytest.mark.parametrize("code", sorted(set(RULES) - OF_GETTEXT))
-def test_forms_are_those_of_unicode(code: str) -> None:
-    category = Locale.parse(code).plural_form
-    assert first_seen([*RULES[code].examples()]) == first_seen(
-        [category(each) for each in EXAMPLES]
-    )
+def test_forms_are_those_of_unicode() -> None:
+    for code in sorted(set(RULES) - OF_GETTEXT):
+        category = Locale.parse(code).plural_form
+        forms = first_seen([*RULES[code].examples()])
+        assert forms == first_seen([*map(category, EXAMPLES)]), code
 
 
-@pytest.mark.parametrize("rule", [*dict.fromkeys(RULES.values())], ids=lambda rule: rule.header())
-def test_each_form_of_a_rule_is_used(rule: PluralRule) -> None:
-    assert set(rule.examples()) == set(range(rule.forms))
-    assert parsed(rule.header()) == rule
+def test_each_form_of_a_rule_is_used() -> None:
+    for rule in dict.fromkeys(RULES.values()):
+        assert set(rule.examples()) == set(range(rule.forms))
+        assert parsed(rule.header()) == rule
 
 
 def test_a_region_may_have_its_own_rule() -> None:

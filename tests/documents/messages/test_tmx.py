@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.decoding.translator.marked import Kind, Mark, Marked
@@ -11,137 +11,71 @@ from nmt.documents.document import Options
 from nmt.documents.messages.tmx import Unit, read, read_units, write_units
 from nmt.documents.xml.tree import read_xml
 from nmt.errors import NmtError
-from tests.documents.filling import filled, shouted
-from tests.documents.marked_texts import marked
+from tests.documents.documents import QUICK, filled, marked, shouted, texts
+from tests.documents.samples import SAMPLES
 
-TEMPLATE = """<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE tmx SYSTEM "tmx14.dtd">
-<tmx version="1.4">
-  <header creationtool="x" srclang="en-US" segtype="sentence" datatype="html"/>
-  <body>
-    <!-- new -->
-    <tu tuid="t1">
-      <tuv xml:lang="en-US"><seg>@</seg></tuv>
-      <tuv xml:lang="fr"><seg>Ouvrir</seg></tuv>
-    </tu>
-    <tu><prop type="x-context">menu</prop>
-      <tuv xml:lang="en"><seg>Save</seg></tuv>
-      <tuv xml:lang="de-AT"><seg></seg></tuv>
-    </tu>
-    <tu><tuv xml:lang="en"><seg>Close</seg></tuv><tuv xml:lang="de"><seg>Schließen</seg></tuv></tu>
-    <tu><tuv xml:lang="fr"><seg>Seul</seg></tuv></tu>
-  </body>
-</tmx>
-"""
 FIRST = 'Open <bpt i="1">&lt;b&gt;</bpt>files<ept i="1">&lt;/b&gt;</ept> & <hi>more</hi><ph x="1"/>'
 FIRST_XML = FIRST.replace(" & ", " &amp; ")
-MEMORY = TEMPLATE.replace("@", FIRST_XML).encode()
+MEMORY = (SAMPLES / "memory.tmx").read_bytes()
 GERMAN = Options("en", "de")
 
 
 def test_units_without_the_target_language_are_segments() -> None:
     document = read(MEMORY, GERMAN)
-    assert [each.source.text for each in document.segments] == [FIRST, "Save"]
-    assert [(each.place, each.context) for each in document.segments] == [
-        ("line 8", "t1"),
-        ("line 12", "menu"),
-    ]
+    assert texts(document) == [FIRST, "Save"]
+    found = [(segment.place, segment.context) for segment in document.segments]
+    assert found == [("line 8", "t1"), ("line 12", "menu")]
     kinds = [mark.kind for mark in document.segments[0].source.marks]
     assert kinds == [Kind.OPEN, Kind.CLOSE, Kind.OPEN, Kind.CLOSE, Kind.ALONE]
     everything = read(MEMORY, Options("en", "de", translates_all=True))
-    assert [each.source.text for each in everything.segments] == [FIRST, "Save", "Close"]
-    assert [each.source.text for each in read(MEMORY, Options("fr", "de")).segments] == [
-        "Ouvrir",
-        "Seul",
-    ]
-
-
-def test_the_source_language_may_be_that_of_the_file() -> None:
-    document = read(MEMORY, Options("", "fr"))
-    assert [each.source.text for each in document.segments] == ["Save", "Close"]
-
-
-def test_without_translations_no_byte_changes() -> None:
-    for content in (MEMORY, MEMORY.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + MEMORY):
-        document = read(content, GERMAN)
-        assert document.join([None] * len(document.segments)).content == content
+    assert texts(everything) == [FIRST, "Save", "Close"]
+    assert texts(read(MEMORY, Options("fr", "de"))) == ["Ouvrir", "Seul"]
+    # The source language is that of the file unless it is given.
+    assert texts(read(MEMORY, Options("", "fr"))) == ["Save", "Close"]
 
 
 def test_new_texts_stand_after_the_others() -> None:
-    document = read(MEMORY, GERMAN)
-    made = filled(
-        document, {FIRST: FIRST.replace("Open", "A <x>"), "Save": "Sichern"}
-    ).content.decode()
+    new = {FIRST: FIRST.replace("Open", "A <x>"), "Save": "Sichern"}
+    made = filled(read(MEMORY, GERMAN), new).content.decode().splitlines()
     old = MEMORY.decode().splitlines()
-    new = [each for each in made.splitlines() if each not in old]
-    assert new == [
-        f'      <tuv xml:lang="de"><seg>{FIRST_XML.replace("Open", "A &lt;x&gt;")}</seg></tuv>',
-        '      <tuv xml:lang="de-AT"><seg>Sichern</seg></tuv>',
+    assert [line.strip() for line in made if line not in old] == [
+        f'<tuv xml:lang="de"><seg>{FIRST_XML.replace("Open", "A &lt;x&gt;")}</seg></tuv>',
+        '<tuv xml:lang="de-AT"><seg>Sichern</seg></tuv>',
     ]
-    assert [each for each in old if each not in made.splitlines()] == [
-        '      <tuv xml:lang="de-AT"><seg></seg></tuv>'
-    ]
+    empty = '      <tuv xml:lang="de-AT"><seg></seg></tuv>'
+    assert [line for line in old if line not in made] == [empty]
 
 
 def test_what_was_written_needs_no_translation() -> None:
     made = shouted(read(MEMORY, GERMAN)).content
-    assert list(read(made, GERMAN).segments) == []
-    tags = [each.name for each in read_xml(made).root.all()]
-    assert len(tags) == len([*read_xml(MEMORY).root.all()]) + 2 + 4  # a text with four codes
+    assert texts(read(made, GERMAN)) == []
+    before, after = (len([*read_xml(content).root.all()]) for content in (MEMORY, made))
+    assert after == before + 2 + 4  # a text with four codes
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"<html/>", "line 1: the root is <html>, but that of TMX is <tmx>"),
-        (b'<!DOCTYPE tmx [<!ENTITY a "b">]><tmx/>', "the DOCTYPE has declarations"),
-        (b"<tmx>\n<tu></tmx>", "line 2: the XML is not well-formed"),
-    ],
-    ids=["root", "entity", "open"],
-)
-def test_what_is_no_memory(content: bytes, message: str) -> None:
-    with pytest.raises(NmtError, match=message):
-        read(content, GERMAN)
-
-
-OTHERS = """<?xml version="1.0"?>
-<!DOCTYPE tmx SYSTEM "tmx14.dtd">
-<tmx version="1.4"><header srclang="en-US" segtype="sentence"/><body>
-<tu tuid="1"><prop type="x-context">menu</prop>
-  <tuv xml:lang="EN-US"><seg>Open <bpt i="1" x="1">&lt;b&gt;</bpt>a<ept i="1">&lt;/b&gt;</ept>
-<ph x="2"/></seg></tuv>
-  <tuv xml:lang="de-AT"><seg>österreichisch</seg></tuv>
-  <tuv xml:lang="de"><seg><hi>Öffne</hi> <it pos="begin">&lt;i&gt;</it></seg></tuv>
-</tu>
-<tu><tuv lang="en"><seg>No German</seg></tuv><tuv lang="fr"><seg>Non</seg></tuv></tu>
-<tu><tuv lang="de"><seg>Leer</seg></tuv><tuv lang="en"><seg> </seg></tuv></tu>
-</body></tmx>
-"""
+OTHERS = (SAMPLES / "others.tmx").read_bytes().decode()
 TAGS = {"<b>": Kind.OPEN, "</b>": Kind.CLOSE, "%s": Kind.ALONE}
-texts = st.lists(st.sampled_from([*"a&<\n ]\u2028", *TAGS]), max_size=8).map("".join)
-marked_texts = texts.map(lambda text: marked(text + "x", TAGS))
+plain_texts = st.lists(st.sampled_from([*"a&<\n ]\u2028", *TAGS]), max_size=8).map("".join)
+marked_texts = plain_texts.map(lambda text: marked(text + "x", TAGS))
 
 
-def written(folder: Path, content: str | bytes) -> Path:
+def made_file(folder: Path, content: str | bytes) -> Path:
     path = folder / "memory.tmx"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
 
 
 def test_units_of_other_programs(tmp_path: Path) -> None:
-    path = written(tmp_path, OTHERS)
+    path = made_file(tmp_path, OTHERS)
     (unit,) = read_units(path, "en", "de")
     assert unit.context == "menu"
     assert unit.source.text == "Open <b>a</b>\n{ph2}"
-    assert [each.kind for each in unit.source.marks] == [Kind.OPEN, Kind.CLOSE, Kind.ALONE]
+    assert [mark.kind for mark in unit.source.marks] == [Kind.OPEN, Kind.CLOSE, Kind.ALONE]
     assert unit.target == Marked("Öffne <i>", (Mark(6, 9, Kind.OPEN),))
-
-
-def test_languages_match_by_their_first_part(tmp_path: Path) -> None:
-    path = written(tmp_path, OTHERS)
-    assert [each.target.text for each in read_units(path, "en-GB", "de_AT")] == ["österreichisch"]
-    assert [each.target.text for each in read_units(path, "en", "fr")] == ["Non"]
-    assert [each.source.text for each in read_units(path, "", "fr")] == ["No German"]
+    # Languages match by their first part.
+    assert [found.target.text for found in read_units(path, "en-GB", "de_AT")] == ["österreichisch"]
+    assert [found.target.text for found in read_units(path, "en", "fr")] == ["Non"]
+    assert [found.source.text for found in read_units(path, "", "fr")] == ["No German"]
     assert [*read_units(path, "en", "ja")] == []
 
 
@@ -149,7 +83,7 @@ def test_languages_match_by_their_first_part(tmp_path: Path) -> None:
 def test_encodings(tmp_path: Path, encoding: str) -> None:
     declared = encoding.removesuffix("-sig")
     text = OTHERS.replace('"1.0"', f'"1.0" encoding="{declared}"')
-    path = written(tmp_path, text.encode(encoding))
+    path = made_file(tmp_path, text.encode(encoding))
     assert next(read_units(path, "en", "de")).target.text == "Öffne <i>"
 
 
@@ -171,19 +105,17 @@ OUTER = '<!DOCTYPE tmx [<!ENTITY a SYSTEM "file:///etc/passwd">]><tmx>&a;</tmx>'
     ids=["html", "open", "bomb", "outer", "deep", "long", "encoding"],
 )
 def test_what_is_refused(tmp_path: Path, content: str, message: str) -> None:
-    path = written(tmp_path, content)
+    path = made_file(tmp_path, content)
     with pytest.raises(NmtError, match=message) as raised:
         [*read_units(path, "en", "de")]
     assert str(raised.value).startswith(f"{path}: ")
+    path.unlink()
+    with pytest.raises(NmtError, match=r"memory\.tmx cannot be read"):
+        [*read_units(path, "en", "de")]
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NmtError, match=r"none\.tmx cannot be read"):
-        [*read_units(tmp_path / "none.tmx", "en", "de")]
-
-
-@settings(max_examples=40)
-@given(st.lists(st.builds(Unit, marked_texts, marked_texts, texts, texts), max_size=4))
+@QUICK
+@given(st.lists(st.builds(Unit, marked_texts, marked_texts, plain_texts, plain_texts), max_size=4))
 def test_what_is_written_is_read_again(
     tmp_path_factory: pytest.TempPathFactory, units: list[Unit]
 ) -> None:

@@ -3,57 +3,49 @@
 import pytest
 
 from nmt.decoding.translator.marked import Kind
-from nmt.documents.document import DEFAULTS, Options
+from nmt.documents.document import DEFAULTS, Document, Options
 from nmt.documents.messages.xliff import read
 from nmt.documents.xml.tree import read_xml
-from nmt.errors import NmtError
-from tests.documents.filling import filled, shouted
+from tests.documents.documents import filled, shouted, texts
 from tests.documents.samples import SAMPLES
 
 OLD = (SAMPLES / "shop.xlf").read_bytes()
 NEW = (SAMPLES / "shop2.xlf").read_bytes()
 GERMAN = Options("en", "de")
-TITLE = 'Welcome to the <g id="1" ctype="bold">green shop</g>'
+ALL = Options("en", "de", translates_all=True)
+OPEN, ALONE, CLOSE = Kind.OPEN, Kind.ALONE, Kind.CLOSE
 
 
 def changed_lines(before: bytes, after: bytes) -> list[str]:
     old = before.decode().splitlines()
-    return [each.strip() for each in after.decode().splitlines() if each not in old]
+    return [line.strip() for line in after.decode().splitlines() if line not in old]
+
+
+def kinds(document: Document) -> list[list[Kind]]:
+    return [[mark.kind for mark in segment.source.marks] for segment in document.segments]
 
 
 def test_units_without_translation_are_segments() -> None:
     document = read(OLD, GERMAN)
-    assert [each.source.text for each in document.segments] == [
-        TITLE,
+    assert texts(document) == [
+        'Welcome to the <g id="1" ctype="bold">green shop</g>',
         'Buy <x id="1" equiv-text="{{count}}"/> apples & pears',
         "One sentence.",
         '<bpt id="1">&lt;b&gt;</bpt>Two<ept id="1">&lt;/b&gt;</ept> sentences.',
     ]
-    kinds = [[mark.kind for mark in each.source.marks] for each in document.segments]
-    assert kinds == [[Kind.OPEN, Kind.CLOSE], [Kind.ALONE], [], [Kind.OPEN, Kind.CLOSE]]
-    assert [(each.place, each.context) for each in document.segments][:2] == [
-        ("line 8", "title t1"),
-        ("line 11", "t2"),
-    ]
+    assert kinds(document) == [[OPEN, CLOSE], [ALONE], [], [OPEN, CLOSE]]
+    found = [(segment.place, segment.context) for segment in document.segments]
+    assert found[:2] == [("line 8", "title t1"), ("line 11", "t2")]
 
 
 def test_segments_of_version_2() -> None:
     document = read(NEW, GERMAN)
-    assert [each.source.text for each in document.segments] == [
+    assert texts(document) == [
         'Hello <x:pc id="1">green <x:mrk id="m1" translate="no">ACME</x:mrk></x:pc>.'
         '<x:ph id="2" dataRef="d1"/>',
         'See you <x:sc id="3"/>soon<x:ec startRef="3"/>.',
     ]
-    kinds = [[mark.kind for mark in each.source.marks] for each in document.segments]
-    assert kinds == [[Kind.OPEN, Kind.ALONE, Kind.CLOSE, Kind.ALONE], [Kind.OPEN, Kind.CLOSE]]
-
-
-@pytest.mark.parametrize("translates_all", [False, True], ids=["new", "all"])
-@pytest.mark.parametrize("content", [OLD, NEW], ids=["1.2", "2.0"])
-def test_without_translations_no_byte_changes(content: bytes, translates_all: bool) -> None:
-    for each in (content, content.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + content):
-        document = read(each, Options("en", "de", translates_all=translates_all))
-        assert document.join([None] * len(document.segments)).content == each
+    assert kinds(document) == [[OPEN, ALONE, CLOSE, ALONE], [OPEN, CLOSE]]
 
 
 def test_targets_of_version_1() -> None:
@@ -85,33 +77,29 @@ def test_targets_of_version_2() -> None:
 
 @pytest.mark.parametrize("content", [OLD, NEW], ids=["1.2", "2.0"])
 def test_what_was_written_is_translated(content: bytes) -> None:
+    """States that ask for a review are no reason to translate again."""
     made = shouted(read(content, GERMAN)).content
     root = read_xml(made).root
     assert root.attributes == read_xml(content).root.attributes | root.attributes
-    # States that ask for a review are no reason to translate again.
-    assert len(read(made, GERMAN).segments) == 0
+    assert texts(read(made, GERMAN)) == []
 
 
 def test_approved_units_are_translated_on_demand() -> None:
-    document = read(OLD, Options("en", "de", translates_all=True))
+    document = read(OLD, ALL)
     made = filled(document, {"Basket": "Korb"}).content.decode()
     assert '<trans-unit id="t3" approved="no">' in made
     state = 'state="needs-review-translation"'
     assert f'<target state-qualifier="mt-suggestion" {state}>Korb</target>' in made
-    assert "ACME" not in [each.source.text for each in document.segments]
-    texts = [each.source.text for each in read(NEW, Options(translates_all=True)).segments]
-    assert "Basket" in texts
-    assert "ACME" not in texts
+    assert "Basket" in texts(read(NEW, ALL))
+    assert "ACME" not in [*texts(document), *texts(read(NEW, ALL))]
 
 
 def test_codes_that_cross_stand_alone() -> None:
     content = (
-        '<xliff version="1.2"><file><body><trans-unit id="1"><source>a<bx id="1"/>b<g id="2">c'
-        '<ex id="1"/>d</g><g id="3"/></source></trans-unit></body></file></xliff>'
+        b'<xliff version="1.2"><file><body><trans-unit id="1"><source>a<bx id="1"/>b<g id="2">c'
+        b'<ex id="1"/>d</g><g id="3"/></source></trans-unit></body></file></xliff>'
     )
-    (segment,) = read(content.encode(), DEFAULTS).segments
-    kinds = [mark.kind for mark in segment.source.marks]
-    assert kinds == [Kind.ALONE, Kind.OPEN, Kind.ALONE, Kind.CLOSE, Kind.ALONE]
+    assert kinds(read(content, DEFAULTS)) == [[ALONE, OPEN, ALONE, CLOSE, ALONE]]
 
 
 def test_line_breaks_are_spaces_unless_they_are_preserved() -> None:
@@ -119,18 +107,12 @@ def test_line_breaks_are_spaces_unless_they_are_preserved() -> None:
         b'<xliff version="1.2"><file><body><trans-unit id="1"><source>\n  One\n  two\n</source>'
         b"</trans-unit></body></file></xliff>"
     )
-    assert [each.source.text for each in read(content, DEFAULTS).segments] == ["One two"]
+    assert texts(read(content, DEFAULTS)) == ["One two"]
     kept = content.replace(b'id="1"', b'id="1" xml:space="preserve"')
-    assert [each.source.text for each in read(kept, DEFAULTS).segments] == ["One", "two"]
+    assert texts(read(kept, DEFAULTS)) == ["One", "two"]
 
 
 def test_a_file_for_another_language_is_reported() -> None:
     content = NEW.replace(b'srcLang="en"', b'srcLang="en" trgLang="fr-CA"')
-    assert [each.message for each in shouted(read(content, GERMAN)).findings] == [
-        "the file is for French, but the translations are in German"
-    ]
-
-
-def test_another_root_is_refused() -> None:
-    with pytest.raises(NmtError, match="line 1: the root is <tmx>"):
-        read(b"<tmx/>", DEFAULTS)
+    (finding,) = shouted(read(content, GERMAN)).findings
+    assert finding.message == "the file is for French, but the translations are in German"

@@ -10,7 +10,6 @@ from nmt.documents.document import Own, Segment
 from nmt.documents.xml.tree import (
     DEEPEST,
     Characters,
-    Element,
     Other,
     XmlDocument,
     cdata,
@@ -27,14 +26,9 @@ SOURCE = (
 ).encode()
 
 
-def parts(element: Element) -> list[object]:
-    """Return the source of each child."""
-    return [SOURCE[child.begin : child.end].decode() for child in element.children]
-
-
 def test_parts_are_where_they_say() -> None:
     root = read_xml(SOURCE).root
-    assert parts(root) == [
+    assert [SOURCE[child.begin : child.end].decode() for child in root.children] == [
         *("<b/>", "ä &amp; x\r\n", "<b></b >", "<![CDATA[u]]v]]>", "<v:c>y</v:c>"),
         *("<!-- c -->", "<?p i?>", "z&nbsp;"),
     ]
@@ -46,19 +40,22 @@ def test_names_and_attributes_have_their_namespaces() -> None:
     root = read_xml(SOURCE).root
     assert root.name == "{urn:u}a"
     assert root.attributes == {"{urn:w}x": "<1", "b": ">2"}
-    assert [each.name for each in root.elements()] == ["{urn:u}b", "{urn:u}b", "{urn:w}c"]
-    assert [each.name for each in root.all("{urn:u}a", "{urn:w}c")] == ["{urn:u}a", "{urn:w}c"]
+    assert [element.name for element in root.elements()] == ["{urn:u}b", "{urn:u}b", "{urn:w}c"]
+    assert [element.name for element in root.all("{urn:u}a", "{urn:w}c")] == [
+        "{urn:u}a",
+        "{urn:w}c",
+    ]
     assert root.child("{urn:w}c") is not None
     assert root.child("c") is None
 
 
 def test_texts_have_no_escapes() -> None:
     root = read_xml(SOURCE).root
-    texts = [each for each in root.children if isinstance(each, Characters)]
-    assert [each.text for each in texts] == ["ä & x\n", "u]]v", "z\xa0"]
-    assert [each.is_cdata for each in texts] == [False, True, False]
+    texts = [child for child in root.children if isinstance(child, Characters)]
+    assert [text.text for text in texts] == ["ä & x\n", "u]]v", "z\xa0"]
+    assert [text.is_cdata for text in texts] == [False, True, False]
     assert root.text() == "ä & x\nu]]vyz\xa0"
-    assert sum(isinstance(each, Other) for each in root.children) == 2
+    assert sum(isinstance(child, Other) for child in root.children) == 2
 
 
 def test_an_empty_tag_is_told_from_an_empty_element() -> None:
@@ -89,6 +86,12 @@ LEVELS = "".join(f'<!ENTITY b{n} "{f"&b{n - 1};" * 10}">' for n in range(1, 10))
         ),
         ("<!DOCTYPE a [%p;]><a/>", "line 1: the DOCTYPE has declarations between"),
         ("\n<a>" * 100_000, f"line {DEEPEST + 1}: elements are nested more than {DEEPEST} deep"),
+        ("<?xml version='1.0' encoding='klingon'?><a/>", "there is no encoding 'klingon'"),
+        (
+            "<?xml version='1.0' encoding='idna'?><a/>",
+            "there is no encoding 'idna'",
+        ),  # not of files
+        ("\n\n<a>", "line 3: the XML is not well-formed"),
     ],
     ids=lambda value: "" if "line" not in value else value.split(": ")[1][:40],
 )
@@ -97,11 +100,14 @@ def test_refused_files_name_their_line(source: str, message: str) -> None:
         read_xml(source.encode())
 
 
-def test_the_number_of_parts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.documents.xml.tree.MOST_PARTS", 10)
     read_xml(b"<a>" + b"<b/>" * 9 + b"</a>")
     with pytest.raises(NmtError, match="line 1: the XML has more than 10 elements and texts"):
         read_xml(b"<a>" + b"<b/>" * 10 + b"</a>")
+    monkeypatch.setattr("nmt.documents.xml.tree.MOST_BYTES", 10 * 2**20)
+    with pytest.raises(NmtError, match="the XML has 11 MB, more than the limit of 10 MB"):
+        read_xml(b"<a>" + b" " * 11 * 2**20 + b"</a>")
 
 
 XML = (
@@ -118,33 +124,23 @@ def edited(xml: XmlDocument, *edits: Edit) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("name", "codec"),
+    ("declared", "codec", "mark"),
     [
-        ("UTF-8", "utf-8"),
-        ("ISO-8859-1", "latin-1"),
-        ("windows-1252", "cp1252"),
-        ("utf-16", "utf-8"),
+        *(("UTF-8", "utf-8", b""), ("ISO-8859-1", "latin-1", b""), ("windows-1252", "cp1252", b"")),
+        ("utf-16", "utf-8", b""),  # wrongly
+        ("iso-8859-1", "utf-8-sig", b""),  # the mark counts
+        ("iso-8859-1", "utf-16-le", codecs.BOM_UTF16_LE),
+        ("iso-8859-1", "utf-16-be", codecs.BOM_UTF16_BE),
     ],
-    ids=["utf-8", "latin-1", "cp1252", "wrongly-utf-16"],
 )
-def test_declared_encodings_are_kept(name: str, codec: str) -> None:
-    content = XML.format(name).encode(codec)
+def test_encodings_are_kept(declared: str, codec: str, mark: bytes) -> None:
+    content = mark + XML.format(declared).encode(codec)
     xml = read_xml(content)
     (c,) = xml.root.elements()
     assert c.text() == "größer"
     assert xml.join([]).content == content
-    assert edited(xml, Edit(c.inner_begin, c.inner_end, "ä")) == content.replace(
-        "größer".encode(codec), "ä".encode(codec)
-    )
-
-
-@pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16-le", "utf-16-be"])
-def test_byte_order_marks_are_kept(codec: str) -> None:
-    mark = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}.get(codec, b"")
-    content = mark + XML.format("iso-8859-1").encode(codec)
-    xml = read_xml(content)
-    (c,) = xml.root.elements()
-    assert edited(xml, Edit(c.inner_begin, c.inner_end, "größer")) == content
+    changed = mark + XML.format(declared).replace("größer", "ä").encode(codec)
+    assert edited(xml, Edit(c.inner_begin, c.inner_end, "ä")) == changed
 
 
 def test_characters_that_the_encoding_lacks_become_references() -> None:
@@ -184,28 +180,6 @@ def test_an_empty_tag_gets_a_content_and_attributes() -> None:
     )
     assert (xml.space_before(b), xml.space_before(c)) == ("\n  ", "")
     assert xml.written_name(b) == "v:b"
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"<?xml version='1.0' encoding='klingon'?><a/>", "there is no encoding 'klingon'"),
-        (b"<?xml version='1.0' encoding='idna'?><a/>", "there is no encoding 'idna'"),
-        (b"<a>\n\xff</a>", "line 2: the bytes at offset 4 are not utf-8"),
-        (b"\n\n<a>", "line 3: the XML is not well-formed"),
-        (b"<a>\n\0</a>", "line 2: there is a NUL character"),
-    ],
-    ids=["unknown", "not-of-files", "not-utf-8", "not-well-formed", "nul"],
-)
-def test_files_that_cannot_be_read(content: bytes, message: str) -> None:
-    with pytest.raises(NmtError, match=message):
-        read_xml(content)
-
-
-def test_the_size_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.documents.xml.tree.MOST_BYTES", 10 * 2**20)
-    with pytest.raises(NmtError, match="the XML has 11 MB, more than the limit of 10 MB"):
-        read_xml(b"<a>" + b" " * 11 * 2**20 + b"</a>")
 
 
 TEXT = "a<b>&\"'\t\n\r\n]]>ä😀"
