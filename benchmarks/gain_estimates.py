@@ -15,8 +15,8 @@ import click
 from measurements import Curve, read_measurement  # type: ignore[import-not-found] # in this folder
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
-from nmt.diagnosis.figures import NOTABLE_GAIN
-from nmt.diagnosis.gain import LEAST_FITTED, LONGER, Scores, extrapolated, fitted
+from nmt.studio.diagnosis.gain import LEAST_FITTED, LONGER, Scores, extrapolated, fitted
+from nmt.studio.diagnosis.training import NOTABLE_GAIN
 
 DATA = Path(__file__).parent / "results"
 # Scores rise while the learning rate falls to 0, so the diagnosis makes no estimate.

@@ -41,9 +41,9 @@ from mistake_cases import (  # type: ignore[import-not-found] # a script in this
 import nmt.api
 import nmt.decoding.translator.translator
 import nmt.evaluation.evaluate
-import nmt.studio.ablation.ablate
+import nmt.studio.experiments.ablation
 import nmt.studio.explain.explanation
-import nmt.studio.report.page
+import nmt.studio.report
 import nmt.training.trainer  # noqa: F401 (imported once, before the forks)
 from nmt.commands import main
 from nmt.recipe.toml import toml_value

@@ -14,8 +14,7 @@ from nmt.evaluation.markdown import table
 from nmt.recipe.files import read_recipe
 from nmt.recipe.paper import NOT_AVERAGED, SENTENCE_TOKENS, TABLE_2, TABLE_3, Row
 from nmt.recipe.size import count_parameters
-from nmt.studio.inspection.costs import flops_of
-from nmt.studio.inspection.summary import scientific
+from nmt.studio.inspection import count_flops, scientific
 from nmt.system.atomic import write_text
 from nmt.training.cost import TRAINING_PASSES, Workload, forward_flops
 
@@ -161,7 +160,7 @@ def table_3_row(count: Count, length: int) -> list[str]:
         paper = f"{row.millions} M"
         difference = f"{(count.ours - count.printed) / 1e6:+.2f} M ({count.excess:+.1%})"
         vocabulary = "{:,} to {:,}".format(*count.matching_vocabulary)
-    run = flops_of(recipe, recipe.tokenizer.vocab_size, length).training_run
+    run = count_flops(recipe, recipe.tokenizer.vocab_size, length).training_run
     return [
         *(row.name, f"`{row.recipe}`", changes(row), f"{row.perplexity:.2f}", f"{row.bleu}"),
         *(f"{count.ours:,}", paper, difference, vocabulary, scientific(run)),
@@ -244,7 +243,7 @@ def operations_row(training: Training, length: int) -> list[str]:
     """Return the cells of one model."""
     recipe = read_recipe(training.row.recipe)
     train = recipe.train
-    flops = flops_of(recipe, recipe.tokenizer.vocab_size, length)
+    flops = count_flops(recipe, recipe.tokenizer.vocab_size, length)
     source = f"{flops.forward_per_source_token / 1e6:.2f}e6"
     target = f"{flops.forward_per_target_token / 1e6:.2f}e6"
     update = scientific(flops.training_per_update)

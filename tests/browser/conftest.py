@@ -18,7 +18,7 @@ from nmt.runs.run_folder import RunFolder
 from nmt.runs.trained_model import load_model
 from nmt.studio.explain.explanation import Explanation, explain
 from nmt.studio.explain.page import render_explanation
-from nmt.studio.report.page import render_report
+from nmt.studio.report import render_report
 from tests.conftest import WORDS, write_tiny_corpus
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 from nmt.corpora.check import Task, check_corpus
 from nmt.corpora.detectors import CheckLimits
 from nmt.corpora.report import Advice, Advised, Difference
-from nmt.studio.corpus_page.page import render_check
+from nmt.studio.check_page import render_check
 from nmt.text.corpus import ParallelText
 from tests.browser.audit import faint_texts
 from tests.browser.conftest import Browser

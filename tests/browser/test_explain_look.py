@@ -10,8 +10,8 @@ import torch
 
 from nmt.commands import main
 from nmt.runs.trained_model import load_model
-from nmt.studio.explain.data import page_data
 from nmt.studio.explain.explanation import Explanation, explain
+from nmt.studio.explain.page import page_data
 from nmt.text.tokenizer import EOS
 from tests.browser.audit import blank_canvases, faint_texts, tab_stops
 from tests.browser.conftest import Browser, demo_pages, write

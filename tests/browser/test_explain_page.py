@@ -9,8 +9,8 @@ import torch
 
 from nmt.decoding.models.alignment import aligning_attention
 from nmt.runs.trained_model import load_model
-from nmt.studio.explain.data import page_data
 from nmt.studio.explain.explanation import Explanation, explain
+from nmt.studio.explain.page import page_data
 from tests.browser.conftest import Browser, write
 
 ARROW_DOWN, ARROW_LEFT, ARROW_RIGHT, HOME = "\ue015", "\ue012", "\ue014", "\ue011"

@@ -8,7 +8,7 @@ import pytest
 
 from nmt.runs.history import read_metrics
 from nmt.runs.run_folder import RunFolder
-from nmt.studio.report.page import render_report
+from nmt.studio.report import render_report
 from tests.browser.conftest import Browser, demo_pages
 
 ARROW_LEFT, ARROW_RIGHT, HOME, END = "\ue012", "\ue014", "\ue011", "\ue010"

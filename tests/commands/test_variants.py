@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nmt.runs.model_file import read_model
-from nmt.studio.explain.packing import unpack
+from nmt.studio.explain.page import unpack
 from tests.conftest import Run
 from tests.training.conftest import assert_same
 

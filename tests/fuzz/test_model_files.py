@@ -16,7 +16,7 @@ from nmt.model.transformer import Transformer
 from nmt.runs.model_file import save_model
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.trained_model import arrays_of, load_model
-from nmt.studio.report.reported_run import stored_parameters
+from nmt.studio.report import stored_parameters
 from nmt.text.learning import learn_subwords
 from nmt.text.tokenizer import PAD
 from tests.fuzz import fuzz, value_or_error

@@ -13,7 +13,7 @@ from nmt.config import Recipe
 from nmt.evaluation.card import read_cards
 from nmt.runs.history import TrainRecord, ValidationRecord, read_history, read_metrics
 from nmt.runs.run_folder import RunFolder
-from nmt.studio.report.reported_run import DEV_FIGURES, TRAIN_FIGURES, curves
+from nmt.studio.report import DEV_FIGURES, TRAIN_FIGURES, curves
 from nmt.text.manifest import Content, Manifest, SourceFile, Step
 from nmt.training.checkpoints import CheckpointManifest, checksum, read_manifest
 from nmt.training.progress import Progress, Window

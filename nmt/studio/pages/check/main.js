@@ -1,0 +1,153 @@
+/** The page of `nmt check`: read the report and draw each text with its findings. */
+
+import { byId, el } from "../dom.js";
+import { grouped, percent } from "../numbers.js";
+
+const data = JSON.parse(byId("data").textContent);
+
+byId("texts").append(...data.texts.map((text, place) => section(text, place + 1)));
+if (data.advice) byId("texts").append(advice(data.advice));
+byId("skipped").append(
+  ...data.skipped.map(({ what, why }) => el("li", {}, `Not checked: ${what} (${why})`)),
+);
+byId("made").textContent = `Created by nmt ${data.nmt}.`;
+
+function section(text, number) {
+  return el(
+    "details",
+    { open: true },
+    el(
+      "summary",
+      {},
+      el("span", { class: "number" }, String(number)),
+      el("h2", {}, text.name),
+      el("span", { class: "ref" }, `${grouped(text.pairs)} pairs`),
+    ),
+    el("p", { class: "lead" }, text.files.join(" + ")),
+    facts(text),
+    lengths(text.histogram),
+    ...(text.findings.length
+      ? text.findings.map((one) => finding(one, text.unit))
+      : [el("p", { class: "finding" }, "Nothing was found.")]),
+  );
+}
+
+function facts({ pairs, words, histogram, scripts, coverage }) {
+  const means = words.map((total) => (total / Math.max(1, pairs)).toFixed(1)).join(" and ");
+  const units = [...new Set(histogram.units)].join(" and ");
+  const unit = [...new Set(histogram.units.map((each) => each.replace(/s$/, "")))].join(" or ");
+  const known = [...new Set(scripts.map((side) => side.join("/") || "no"))].join(" and ");
+  const pieces = coverage
+    ? ` ${
+      coverage.pieces_per_word.map((each) => each.toFixed(2)).join(" and ")
+    } pieces for each ${unit}${
+      coverage.learned_tokens
+        ? ` with ${grouped(coverage.learned_tokens)} tokens learned from a sample`
+        : ""
+    }.`
+    : "";
+  return el(
+    "p",
+    { class: "facts" },
+    `On average ${means} ${units} in source and target. ${known} script.${pieces}`,
+  );
+}
+
+function lengths({ units, labels, source, target }) {
+  const most = Math.max(1, ...source, ...target);
+  const cells = (counts, place, side) => [
+    el("td", { class: "n" }, grouped(counts[place])),
+    el(
+      "td",
+      { class: "bar" },
+      el("span", { class: `${side} fill`, style: { width: `${100 * counts[place] / most}%` } }),
+    ),
+  ];
+  const head = (name) => el("th", { scope: "col" }, name);
+  return el(
+    "div",
+    { class: "scroll" },
+    el(
+      "table",
+      { class: "lengths" },
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          head("length"),
+          el("th", { scope: "colgroup", colspan: 2 }, `source, ${units[0]}`),
+          el("th", { scope: "colgroup", colspan: 2 }, `target, ${units[1]}`),
+        ),
+      ),
+      el(
+        "tbody",
+        {},
+        ...labels.map((label, place) =>
+          el(
+            "tr",
+            {},
+            el("th", { scope: "row", class: "n" }, label),
+            ...cells(source, place, "source"),
+            ...cells(target, place, "target"),
+          )
+        ),
+      ),
+    ),
+  );
+}
+
+function finding({ kind, severity, title, count, of, examples, fix }, unit) {
+  return el(
+    "section",
+    { class: "finding", "data-kind": kind },
+    el("h3", {}, el("span", { class: `severity ${severity}` }, severity), title),
+    el("p", { class: "facts" }, `${grouped(count)} of ${grouped(of)}, ${percent(count / of)}`),
+    ...examples.map((one) => example(one, unit)),
+    el("p", {}, `Fix: ${fix}`),
+  );
+}
+
+function example({ line, detail, source, target }, unit) {
+  const place = line ? `${unit} ${grouped(line)}` : "";
+  const shown = source || target;
+  return el(
+    "div",
+    { class: "example" },
+    el("p", { class: "facts" }, [place, detail].filter(Boolean).join(": ")),
+    shown ? el("p", { class: "source", dir: "auto" }, source) : null,
+    shown ? el("p", { class: "target", dir: "auto" }, target) : null,
+  );
+}
+
+function advice({ pairs, advised, notes, differences }) {
+  const row = ({ topic, advice, reason }) =>
+    el(
+      "tr",
+      {},
+      el("th", { scope: "row" }, topic),
+      el("td", {}, advice),
+      el("td", { class: "reason" }, reason),
+    );
+  const difference = ({ name, recipe, advice }) =>
+    el("li", {}, `The recipe has ${name}=${recipe}, not ${advice}.`);
+  return el(
+    "details",
+    { open: true, id: "advice" },
+    el(
+      "summary",
+      {},
+      el("h2", {}, "advice"),
+      el("span", { class: "ref" }, `${grouped(pairs)} pairs`),
+    ),
+    el(
+      "p",
+      { class: "lead" },
+      "Settings for this corpus, and the time on the machine that checked it",
+    ),
+    el("div", { class: "scroll" }, el("table", {}, el("tbody", {}, ...advised.map(row)))),
+    ...notes.map((note) => el("p", { class: "facts" }, note)),
+    differences.length ? el("ul", {}, ...differences.map(difference)) : null,
+  );
+}
