@@ -2,41 +2,25 @@
 
 import { el } from "../dom.js";
 import { fixed } from "../numbers.js";
-import { colour, css, nthOnCanvas, onScheme } from "../scheme.js";
-import { Charts } from "../report/charts.js";
+import { colour, css, nthOnCanvas } from "../scheme.js";
+import { drawFigures } from "../charts.js";
 
 const COLOURS = 6; // different colours; further lines are dashed
 
-/** Draw all charts; redraw them when the colour scheme changes. */
+/** Draw all charts. */
 export function showCurves(view, data) {
-  const charts = new Charts();
   const figures = [
-    { figure: "loss", title: "Dev loss per token, smoothed", show: (value) => fixed(value, 3) },
-    {
-      figure: "perplexity",
-      title: "Dev perplexity",
-      show: (value) => fixed(value, 2),
-      log: true,
-    },
-    { figure: "score", title: `Dev ${data.measure.name}`, show: (value) => fixed(value, 2) },
+    { name: "loss", title: "Dev loss per token, smoothed", show: (value) => fixed(value, 3) },
+    { name: "perplexity", title: "Dev perplexity", show: (value) => fixed(value, 2), log: true },
+    { name: "score", title: `Dev ${data.measure.name}`, show: (value) => fixed(value, 2) },
   ];
-  const draw = () => {
-    charts.clear();
-    view.replaceChildren();
-    for (const { title: group, variants } of groupsOf(data)) {
-      const grid = el("div", { class: "charts" });
-      view.append(el("h3", { class: "axis" }, el("code", {}, group)), grid);
-      for (const { figure, title, show, log } of figures) {
-        const series = variants.flatMap((variant, place) => seriesOf(variant, place, figure));
-        const box = el("section", { class: "figure", "data-figure": figure });
-        grid.append(box);
-        charts.add(box, { title, series, show, log });
-        if (!box.childElementCount) box.remove();
-      }
-    }
-  };
-  draw();
-  onScheme(draw);
+  const seriesOfAll = (variants, name) =>
+    variants.flatMap((variant, place) => seriesOf(variant, place, name));
+  drawFigures(view, () =>
+    groupsOf(data).map(({ title, variants }) => ({
+      heading: el("h3.axis", el("code", title)),
+      figures: figures.map((each) => ({ ...each, series: seriesOfAll(variants, each.name) })),
+    })));
 }
 
 /** Return the variants of each axis with the base; one group for a grid or without axes. */

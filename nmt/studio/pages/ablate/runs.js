@@ -2,7 +2,7 @@
 
 import { el } from "../dom.js";
 import { fixed, grouped } from "../numbers.js";
-import { table } from "./table.js";
+import { table } from "../tables.js";
 
 /** Draw the table. */
 export function showRuns(view, { measure, variants }) {
@@ -20,14 +20,14 @@ export function showRuns(view, { measure, variants }) {
     "report",
   ];
   const rows = variants.flatMap((variant) => variant.runs.map((run) => rowOf(variant, run)));
-  view.append(table("runs", heads, [0, 2, 10], rows));
+  view.append(table(heads, rows, [0, 2, 10], "runs"));
 }
 
 function rowOf(variant, run) {
   const { average, best } = run;
   const ended = run.state === "finished";
   return [
-    el("code", {}, variant.name),
+    el("code", variant.name),
     String(run.seed),
     el("span", { class: ended ? null : "state" }, run.state),
     grouped(run.updates),

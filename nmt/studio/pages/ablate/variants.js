@@ -2,7 +2,7 @@
 
 import { el, svg } from "../dom.js";
 import { fixed, grouped } from "../numbers.js";
-import { table } from "./table.js";
+import { table } from "../tables.js";
 
 const DIGITS = { loss: 3, perplexity: 2, score: 2, minutes: 1 };
 const WIDTH = 110;
@@ -40,8 +40,8 @@ export function showVariants(view, data) {
   const scale = scaleOf(variants);
   const rows = variants.map((variant) => rowOf(variant, data, scale));
   view.append(
-    table("variants", heads, [0, 6], rows),
-    ...data.cautions.map((text) => el("p", { class: "hint caution" }, text)),
+    table(heads, rows, [0, 6], "variants"),
+    ...data.cautions.map((text) => el("p.hint.caution", text)),
   );
   view.querySelector("tbody tr").classList.add("base");
 }
@@ -50,7 +50,7 @@ function rowOf(variant, { seeds, measure, variants }, scale) {
   const { summary, difference, finished } = variant;
   const missing = finished < seeds.length ? ` (${finished} of ${seeds.length} runs)` : "";
   return [
-    el("span", {}, ...named(variant), el("span", { class: "state" }, missing)),
+    el("span", ...named(variant), el("span.state", missing)),
     grouped(variant.parameters),
     summary.updates ? grouped(summary.updates.mean) : "–",
     ...["loss", "perplexity", "score"].map((name) => ranged(summary[name], name)),
@@ -64,20 +64,18 @@ function named({ changes }) {
   if (changes.length === 0) return ["base"];
   return changes.flatMap(({ setting, value, base }, place) => [
     place > 0 ? ", " : "",
-    el("code", {}, `${setting}=${value}`),
-    el("span", { class: "soft" }, ` (base ${base})`),
+    el("code", `${setting}=${value}`),
+    el("span.soft", ` (base ${base})`),
   ]);
 }
 
 function ranged(spread, name) {
   if (!spread) return "–";
   const { mean, lowest, highest } = spread;
-  const range = lowest === highest ? null : el(
-    "span",
-    { class: "range" },
-    ` (${[lowest, highest].map((x) => fixed(x, DIGITS[name])).join(" to ")})`,
-  );
-  return el("span", {}, fixed(mean, DIGITS[name]), range);
+  const range = lowest === highest
+    ? null
+    : el("span.range", ` (${[lowest, highest].map((x) => fixed(x, DIGITS[name])).join(" to ")})`);
+  return el("span", fixed(mean, DIGITS[name]), range);
 }
 
 function change(difference, name) {
@@ -108,9 +106,8 @@ function strip(variant, measure, scale, base) {
   const bar = (name, score, inset) =>
     svg("line", { class: name, x1: scale(score), x2: scale(score), y1: inset, y2: HEIGHT - inset });
   return svg(
-    "svg",
+    "svg.strip",
     {
-      class: "strip",
       width: WIDTH,
       height: HEIGHT,
       role: "img",

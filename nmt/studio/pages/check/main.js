@@ -2,13 +2,14 @@
 
 import { byId, el } from "../dom.js";
 import { grouped, percent } from "../numbers.js";
+import { rowHead, table } from "../tables.js";
 
 const data = JSON.parse(byId("data").textContent);
 
 byId("texts").append(...data.texts.map((text, place) => section(text, place + 1)));
 if (data.advice) byId("texts").append(advice(data.advice));
 byId("skipped").append(
-  ...data.skipped.map(({ what, why }) => el("li", {}, `Not checked: ${what} (${why})`)),
+  ...data.skipped.map(({ what, why }) => el("li", `Not checked: ${what} (${why})`)),
 );
 byId("made").textContent = `Created by nmt ${data.nmt}.`;
 
@@ -18,17 +19,16 @@ function section(text, number) {
     { open: true },
     el(
       "summary",
-      {},
-      el("span", { class: "number" }, String(number)),
-      el("h2", {}, text.name),
-      el("span", { class: "ref" }, `${grouped(text.pairs)} pairs`),
+      el("span.number", String(number)),
+      el("h2", text.name),
+      el("span.ref", `${grouped(text.pairs)} pairs`),
     ),
-    el("p", { class: "lead" }, text.files.join(" + ")),
+    el("p.lead", text.files.join(" + ")),
     facts(text),
     lengths(text.histogram),
     ...(text.findings.length
       ? text.findings.map((one) => finding(one, text.unit))
-      : [el("p", { class: "finding" }, "Nothing was found.")]),
+      : [el("p.finding", "Nothing was found.")]),
   );
 }
 
@@ -47,8 +47,7 @@ function facts({ pairs, words, histogram, scripts, coverage }) {
     }.`
     : "";
   return el(
-    "p",
-    { class: "facts" },
+    "p.facts",
     `On average ${means} ${units} in source and target. ${known} script.${pieces}`,
   );
 }
@@ -56,56 +55,30 @@ function facts({ pairs, words, histogram, scripts, coverage }) {
 function lengths({ units, labels, source, target }) {
   const most = Math.max(1, ...source, ...target);
   const cells = (counts, place, side) => [
-    el("td", { class: "n" }, grouped(counts[place])),
+    el("td.n", grouped(counts[place])),
     el(
-      "td",
-      { class: "bar" },
+      "td.bar",
       el("span", { class: `${side} fill`, style: { width: `${100 * counts[place] / most}%` } }),
     ),
   ];
-  const head = (name) => el("th", { scope: "col" }, name);
-  return el(
-    "div",
-    { class: "scroll" },
-    el(
-      "table",
-      { class: "lengths" },
-      el(
-        "thead",
-        {},
-        el(
-          "tr",
-          {},
-          head("length"),
-          el("th", { scope: "colgroup", colspan: 2 }, `source, ${units[0]}`),
-          el("th", { scope: "colgroup", colspan: 2 }, `target, ${units[1]}`),
-        ),
-      ),
-      el(
-        "tbody",
-        {},
-        ...labels.map((label, place) =>
-          el(
-            "tr",
-            {},
-            el("th", { scope: "row", class: "n" }, label),
-            ...cells(source, place, "source"),
-            ...cells(target, place, "target"),
-          )
-        ),
-      ),
-    ),
-  );
+  const side = (name) => el("th", { scope: "colgroup", colspan: 2 }, name);
+  const rows = labels.map((label, place) => [
+    el("th.n", { scope: "row" }, label),
+    ...cells(source, place, "source"),
+    ...cells(target, place, "target"),
+  ]);
+  const heads = ["length", side(`source, ${units[0]}`), side(`target, ${units[1]}`)];
+  return table(heads, rows, [0], "lengths");
 }
 
 function finding({ kind, severity, title, count, of, examples, fix }, unit) {
   return el(
-    "section",
-    { class: "finding", "data-kind": kind },
-    el("h3", {}, el("span", { class: `severity ${severity}` }, severity), title),
-    el("p", { class: "facts" }, `${grouped(count)} of ${grouped(of)}, ${percent(count / of)}`),
+    "section.finding",
+    { "data-kind": kind },
+    el("h3", el("span", { class: `severity ${severity}` }, severity), title),
+    el("p.facts", `${grouped(count)} of ${grouped(of)}, ${percent(count / of)}`),
     ...examples.map((one) => example(one, unit)),
-    el("p", {}, `Fix: ${fix}`),
+    el("p", `Fix: ${fix}`),
   );
 }
 
@@ -113,41 +86,25 @@ function example({ line, detail, source, target }, unit) {
   const place = line ? `${unit} ${grouped(line)}` : "";
   const shown = source || target;
   return el(
-    "div",
-    { class: "example" },
-    el("p", { class: "facts" }, [place, detail].filter(Boolean).join(": ")),
-    shown ? el("p", { class: "source", dir: "auto" }, source) : null,
-    shown ? el("p", { class: "target", dir: "auto" }, target) : null,
+    "div.example",
+    el("p.facts", [place, detail].filter(Boolean).join(": ")),
+    shown ? el("p.source", { dir: "auto" }, source) : null,
+    shown ? el("p.target", { dir: "auto" }, target) : null,
   );
 }
 
 function advice({ pairs, advised, notes, differences }) {
   const row = ({ topic, advice, reason }) =>
-    el(
-      "tr",
-      {},
-      el("th", { scope: "row" }, topic),
-      el("td", {}, advice),
-      el("td", { class: "reason" }, reason),
-    );
+    el("tr", rowHead(topic), el("td", advice), el("td.reason", reason));
   const difference = ({ name, recipe, advice }) =>
-    el("li", {}, `The recipe has ${name}=${recipe}, not ${advice}.`);
+    el("li", `The recipe has ${name}=${recipe}, not ${advice}.`);
   return el(
     "details",
     { open: true, id: "advice" },
-    el(
-      "summary",
-      {},
-      el("h2", {}, "advice"),
-      el("span", { class: "ref" }, `${grouped(pairs)} pairs`),
-    ),
-    el(
-      "p",
-      { class: "lead" },
-      "Settings for this corpus, and the time on the machine that checked it",
-    ),
-    el("div", { class: "scroll" }, el("table", {}, el("tbody", {}, ...advised.map(row)))),
-    ...notes.map((note) => el("p", { class: "facts" }, note)),
-    differences.length ? el("ul", {}, ...differences.map(difference)) : null,
+    el("summary", el("h2", "advice"), el("span.ref", `${grouped(pairs)} pairs`)),
+    el("p.lead", "Settings for this corpus, and the time on the machine that checked it"),
+    el("div.scroll", el("table", el("tbody", ...advised.map(row)))),
+    ...notes.map((note) => el("p.facts", note)),
+    differences.length ? el("ul", ...differences.map(difference)) : null,
   );
 }

@@ -1,6 +1,6 @@
 /** The seventh section: source words, and the words of the translation that attend to them. */
 
-import { choice, el, roving, svg } from "../dom.js";
+import { button, choice, el, roving, svg } from "../dom.js";
 import { fixed, percent } from "../numbers.js";
 import { words, wordText } from "./tokens.js";
 
@@ -58,7 +58,7 @@ export function showAlignment(view, data) {
       ? align(data, [layer], [head])
       : align(data, value === "all" ? every : [Number(value)], heads);
     const picture = new Picture(found, data.model);
-    body.replaceChildren(el("div", { class: "scroll" }, picture.element), picture.reading);
+    body.replaceChildren(el("div.scroll", picture.element), picture.reading);
     picture.drawLines();
     const follow = new ResizeObserver(() => picture.drawLines());
     follow.observe(picture.element);
@@ -66,11 +66,10 @@ export function showAlignment(view, data) {
   };
   const first = head === null ? String(layer) : "head";
   view.append(
-    el("div", { class: "controls" }, choice("Layers", options, first, draw)),
+    el("div.controls", choice("Layers", options, first, draw)),
     body,
     el(
-      "p",
-      { class: "note" },
+      "p.note",
       `Word alignments of this model use layer ${
         head === null ? layer + 1 : ofHead
       }. A line shows a`,
@@ -86,24 +85,20 @@ class Picture {
     this.sources = found.sources.map((text, index) => this.word(text, "source", index));
     this.targets = found.targets.map((text, index) => this.word(text, "target", index));
     this.drawing = svg("svg", { height: HEIGHT, "aria-hidden": "true" });
-    this.reading = el("p", { class: "reading", "aria-live": "polite" });
+    this.reading = el("p.reading", { "aria-live": "polite" });
     const side = (name, label, language, items) =>
-      el(
-        "div",
-        {
-          class: `sentence ${name}`,
-          role: "group",
-          "aria-label": label,
-          dir: "auto",
-          lang: language,
-        },
-        ...items,
-      );
+      el("div", {
+        class: `sentence ${name}`,
+        role: "group",
+        "aria-label": label,
+        dir: "auto",
+        lang: language,
+      }, ...items);
     const sides = [
       side("source", "Words of the source", model.source_language, this.sources),
       side("target", "Words of the translation", model.target_language, this.targets),
     ];
-    this.element = el("div", { class: "alignment" }, sides[0], this.drawing, sides[1]);
+    this.element = el("div.alignment", sides[0], this.drawing, sides[1]);
     for (const each of sides) roving(each);
     this.select("target", Math.min(1, this.targets.length - 1));
   }
@@ -114,16 +109,7 @@ class Picture {
       this.select(side, index);
       this.drawLines();
     };
-    return el(
-      "button",
-      {
-        type: "button",
-        class: "word",
-        "data-rove": "",
-        on: { pointermove: choose, focus: choose, click: choose },
-      },
-      text,
-    );
+    return button(".word", { "data-rove": "", choose }, text);
   }
 
   select(side, index) {
@@ -160,14 +146,12 @@ class Picture {
         if (weight < FAINTEST) return;
         const [x0, x1] = [middle(this.sources[source]), middle(this.targets[target])];
         const strong = index === (side === "target" ? target : source);
-        const path = svg("path", {
+        const opacity = strong ? 0.35 + 0.65 * weight : 0.3;
+        paths.push(svg(strong ? "path.strong" : "path.faint", {
           d: `M${x0} 0C${x0} ${HEIGHT / 2} ${x1} ${HEIGHT / 2} ${x1} ${HEIGHT}`,
-          class: strong ? "strong" : "faint",
           "data-weight": fixed(weight, 4),
-        });
-        path.style.setProperty("stroke-width", String(1 + 7 * weight));
-        path.style.setProperty("stroke-opacity", String(strong ? 0.35 + 0.65 * weight : 0.3));
-        paths.push(path);
+          style: { "stroke-width": 1 + 7 * weight, "stroke-opacity": opacity },
+        }));
       })
     );
     this.drawing.replaceChildren(...paths);

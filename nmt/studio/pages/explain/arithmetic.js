@@ -32,22 +32,15 @@ export function arithmetic(selection, attended, head, tokens) {
       head,
     );
   });
-  const queryRow = el("tr", { class: "query-row" });
-  const sum = el("td", { class: "wide" });
+  const queryRow = el("tr.query-row");
+  const sum = el("td.wide");
   const element = el(
-    "table",
-    { class: "strips arithmetic" },
-    el("thead", {}, queryRow, headRow(["key", "k", "q · k", "÷ √dₖ", "softmax", "v"])),
-    el("tbody", {}, ...rows.map((row) => row.element)),
+    "table.strips.arithmetic",
+    el("thead", queryRow, headRow(["key", "k", "q · k", "÷ √dₖ", "softmax", "v"])),
+    el("tbody", ...rows.map((row) => row.element)),
     el(
       "tfoot",
-      {},
-      el(
-        "tr",
-        {},
-        el("th", { scope: "row", colspan: 5 }, "Sum of values, each times its weight"),
-        sum,
-      ),
+      el("tr", el("th", { scope: "row", colspan: 5 }, "Sum of values, each times its weight"), sum),
     ),
   );
   const select = (query) => {
@@ -72,31 +65,27 @@ export function arithmetic(selection, attended, head, tokens) {
 }
 
 function vector(numbers, scale, name) {
-  return el("td", { class: "wide" }, strip(numbers, { scale, name }));
+  return el("td.wide", strip(numbers, { scale, name }));
 }
 
 function headRow(names) {
   const kinds = { "q · k": "n", "÷ √dₖ": "n", softmax: "n", v: "wide" };
-  return el(
-    "tr",
-    {},
-    ...names.map((name) => el("th", { scope: "col", class: kinds[name] }, name)),
-  );
+  return el("tr", ...names.map((name) => el("th", { scope: "col", class: kinds[name] }, name)));
 }
 
 /** Return the row of a key; if a mask hides the key from the query, the row says so. */
 function keyRow(label, keyStrip, valueStrip, key, head) {
-  const bar = el("span", { class: "bar", style: { background: nthColour(head) } });
+  const bar = el("span.bar", { style: { background: nthColour(head) } });
   const [product, scaled, weight] = ["", "", ""].map((text) => document.createTextNode(text));
   const seen = [
     keyStrip,
-    el("td", { class: "n" }, product),
-    el("td", { class: "n", "data-score": key }, scaled),
-    el("td", { class: "n bar-cell", "data-weight": key }, bar, weight),
+    el("td.n", product),
+    el("td.n", { "data-score": key }, scaled),
+    el("td.n.bar-cell", { "data-weight": key }, bar, weight),
     valueStrip,
   ];
   const unseen = el("td", { colspan: 5 }, "hidden: a later position");
-  const element = el("tr", {}, label, ...seen);
+  const element = el("tr", label, ...seen);
   return {
     element,
     hide: () => {

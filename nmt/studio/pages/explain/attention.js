@@ -31,9 +31,9 @@ export function showStack(view, data, stack) {
     shown: "weights",
   };
   const parts = {
-    controls: el("div", { class: "controls" }),
-    explorer: el("div", { class: "explorer" }),
-    reading: el("div", { class: "reading", "aria-live": "polite" }),
+    controls: el("div.controls"),
+    explorer: el("div.explorer"),
+    reading: el("div.reading", { "aria-live": "polite" }),
     inside: new Part(
       "§3.2.1",
       "Softmax turns the products of the query with all keys into weights, and the output is the" +
@@ -58,15 +58,9 @@ export function showStack(view, data, stack) {
 class Part {
   constructor(section, lead) {
     this.title = el("h3");
-    this.body = el("div", { class: "scroll" });
-    const summary = el("summary", {}, this.title, el("span", { class: "ref" }, section));
-    this.element = el(
-      "details",
-      { class: "part", open: true },
-      summary,
-      el("p", { class: "lead" }, lead),
-      this.body,
-    );
+    this.body = el("div.scroll");
+    const summary = el("summary", this.title, el("span.ref", section));
+    this.element = el("details.part", { open: true }, summary, el("p.lead", lead), this.body);
   }
 
   name(...title) {
@@ -144,9 +138,9 @@ class Explorer {
       Object.assign(state, { layer, head });
       this.drawHead();
     });
-    this.picture = el("div", { class: "picture" });
+    this.picture = el("div.picture");
     this.parts.explorer.replaceChildren(
-      el("div", { class: "pick" }, el("h3", {}, "Layers × heads"), this.map.element),
+      el("div.pick", el("h3", "Layers × heads"), this.map.element),
       this.picture,
     );
     this.drawHead();
@@ -165,15 +159,11 @@ class Explorer {
       : arithmetic(selection, this.attended(), state.head, data.tokens);
     parts.inside.fill(
       this.arithmetic?.element ??
-        el(
-          "p",
-          { class: "note" },
-          "Pick one head above. Its queries, keys and values are shown here.",
-        ),
+        el("p.note", "Pick one head above. Its queries, keys and values are shown here."),
     );
     this.picture.replaceChildren(
-      el("div", { class: "scroll" }, this.lines.element),
-      el("div", { class: "scroll" }, this.matrix.element),
+      el("div.scroll", this.lines.element),
+      el("div.scroll", this.matrix.element),
     );
     this.drawControls(parts.controls, selection);
     this.query = null;

@@ -1,7 +1,8 @@
 /** The sixth section: the beam search as a tree that grows step by step. */
 
-import { el, svg } from "../dom.js";
+import { el, signButton, svg } from "../dom.js";
 import { fixed, percent } from "../numbers.js";
+import { plainTable } from "../tables.js";
 import { joined, tokenLabel, tokenText } from "./tokens.js";
 import { growTree, pathTo } from "./tree.js";
 
@@ -27,19 +28,17 @@ class Beam {
     this.last = this.steps.length - 1;
     this.chosen = null;
     this.makeControls();
-    this.drawing = el("div", { class: "scroll beam-tree" }, this.makeTree());
-    this.detail = el("div", { class: "beam-detail", "aria-live": "polite" });
-    this.hypotheses = el("div", { class: "scroll" });
+    this.drawing = el("div.scroll.beam-tree", this.makeTree());
+    this.detail = el("div.beam-detail", { "aria-live": "polite" });
+    this.hypotheses = el("div.scroll");
     view.append(this.controls, legend(), this.drawing, this.detail, this.hypotheses);
   }
 
   makeControls() {
-    const button = (name, sign, act) =>
-      el("button", { type: "button", "aria-label": name, on: { click: act } }, sign);
-    this.back = button("One step back", "←", () => this.go(this.step - 1));
-    this.on = button("One step forward", "→", () => this.go(this.step + 1));
-    this.play = button("Play", "▶", () => this.toggle());
-    this.at = el("output", { class: "soft" });
+    this.back = signButton("One step back", "←", () => this.go(this.step - 1));
+    this.on = signButton("One step forward", "→", () => this.go(this.step + 1));
+    this.play = signButton("Play", "▶", () => this.toggle());
+    this.at = el("output.soft");
     this.range = el("input", {
       type: "range",
       min: 0,
@@ -48,10 +47,9 @@ class Beam {
       on: { input: () => this.go(Number(this.range.value)) },
     });
     this.controls = el(
-      "div",
-      { class: "controls" },
-      el("div", { class: "choice" }, this.back, this.play, this.on),
-      el("label", { class: "choice" }, this.range, this.at),
+      "div.controls",
+      el("div.choice", this.back, this.play, this.on),
+      el("label.choice", this.range, this.at),
     );
   }
 
@@ -101,46 +99,32 @@ class Beam {
     const [x0, y0] = [COLUMN * parent.step + BOX.width + 4, ROW * (parent.row + 0.5)];
     const [x1, y1] = [COLUMN * node.step + 4, ROW * (node.row + 0.5)];
     const middle = (x0 + x1) / 2;
-    const path = svg("path", {
-      d: `M${x0} ${y0}C${middle} ${y0} ${middle} ${y1} ${x1} ${y1}`,
-      class: `edge ${node.status}${node.wins ? " wins" : ""}`,
-    });
-    node.edge = path;
-    return path;
+    const d = `M${x0} ${y0}C${middle} ${y0} ${middle} ${y1} ${x1} ${y1}`;
+    node.edge = svg(`path.edge.${node.status}`, { d, class: node.wins ? "wins" : null });
+    return node.edge;
   }
 
   box(node) {
     const token = this.data.tokens[node.token];
     const label = tokenText(token);
     const share = node.parent === null ? 1 : this.share(node);
-    const group = svg(
-      "g",
+    const [x, y] = [COLUMN * node.step + 4, ROW * (node.row + 0.5) - BOX.height / 2];
+    const width = Math.max(0, (BOX.width - 6) * share);
+    return svg(
+      `g.node.${node.status}`,
       {
-        class: `node ${node.status}${node.wins ? " wins" : ""}`,
-        transform: `translate(${COLUMN * node.step + 4} ${
-          ROW * (node.row + 0.5) - BOX.height / 2
-        })`,
+        class: node.wins ? "wins" : null,
+        transform: `translate(${x} ${y})`,
         role: "button",
         tabindex: node.index === 0 ? "0" : "-1",
         "data-node": node.index,
         "aria-label": `${label}, step ${node.step}, ${STATUSES[node.status]}`,
-        on: {
-          pointermove: () => this.choose(node),
-          focus: () => this.choose(node),
-          click: () => this.choose(node),
-        },
+        choose: () => this.choose(node),
       },
       svg("rect", { width: BOX.width, height: BOX.height, rx: 6 }),
-      svg("rect", {
-        class: "share",
-        y: BOX.height - 3,
-        x: 3,
-        width: Math.max(0, (BOX.width - 6) * share),
-        height: 2,
-      }),
+      svg("rect.share", { y: BOX.height - 3, x: 3, width, height: 2 }),
       svg("text", { x: BOX.width / 2, y: BOX.height / 2 + 4 }, fitting(label, BOX.width - 8)),
     );
-    return group;
   }
 
   /** Probability of a node's token after its parent. */
@@ -207,10 +191,9 @@ class Beam {
       ? "finished, and it wins"
       : STATUSES[node.status];
     return [
-      el("span", { class: "so-far target" }, this.text(node)),
+      el("span.so-far.target", this.text(node)),
       el(
-        "span",
-        { class: "soft" },
+        "span.soft",
         ` · ${status} · p(`,
         tokenLabel(this.data.tokens[node.token]),
         `) = ${percent(this.share(node))} · log p = ${fixed(node.logProb, 3)}` +
@@ -235,19 +218,10 @@ class Beam {
     const rows = [...finished.slice(0, size), ...live].map((node) => this.row(node));
     const more = finished.length - size;
     const names = ["", "hypothesis", "log p", "length penalty", "score"];
-    const head = names.map((name, place) =>
-      el("th", { scope: "col", class: place > 1 ? "n" : null }, name)
-    );
     this.hypotheses.replaceChildren(
+      plainTable(names, rows, [0, 1], "hypotheses"),
       el(
-        "table",
-        { class: "hypotheses" },
-        el("thead", {}, el("tr", {}, ...head)),
-        el("tbody", {}, ...rows),
-      ),
-      el(
-        "p",
-        { class: "note" },
+        "p.note",
         more > 0 ? `${more} more finished with a lower score. ` : "",
         this.reason(finished),
       ),
@@ -261,11 +235,11 @@ class Beam {
     return el(
       "tr",
       { class: wins ? "chosen" : null },
-      el("td", { class: "soft" }, state),
-      el("td", { class: "hypothesis" }, this.text(node)),
-      el("td", { class: "n" }, fixed(node.logProb, 3)),
-      el("td", { class: "n soft" }, fixed(this.penalty(node.step), 3)),
-      el("td", { class: "n" }, fixed(node.score, 3)),
+      el("td.soft", state),
+      el("td.hypothesis", this.text(node)),
+      el("td.n", fixed(node.logProb, 3)),
+      el("td.n.soft", fixed(this.penalty(node.step), 3)),
+      el("td.n", fixed(node.score, 3)),
     );
   }
 
@@ -314,15 +288,14 @@ function fitting(text, width) {
 }
 
 function legend() {
-  const item = (status, text) => el("span", {}, el("i", { class: `swatch ${status}` }), text);
+  const item = (status, text) => el("span", el("i", { class: `swatch ${status}` }), text);
   return el(
-    "p",
-    { class: "beam-legend note" },
+    "p.beam-legend.note",
     item("kept", "kept"),
     item("dead", "kept, but pruned later"),
     item("pruned", "pruned"),
     item("finished", "finished"),
     item("wins", "the translation"),
-    el("span", {}, "the best is at the top; the bar is the probability of the token"),
+    el("span", "the best is at the top; the bar is the probability of the token"),
   );
 }

@@ -1,6 +1,6 @@
 /** Small pictures of all heads of all layers; a click on one shows it in full. */
 
-import { el, roving } from "../dom.js";
+import { button, el, press, roving } from "../dom.js";
 import { nthColour } from "../scheme.js";
 import { thumbnail } from "./matrix.js";
 
@@ -12,54 +12,42 @@ export const ALL = "all";
  * be ALL.
  */
 export function headMap({ layers, heads, rows, columns, masked, weights }, pick) {
-  const buttons = [];
-  const element = el("div", {
-    class: "head-map",
-    role: "group",
-    "aria-label": "Layer and head",
-    style: { "--heads": heads + 1 },
-  });
-  element.append(el("span", { class: "corner" }));
-  for (let head = 0; head < heads; head++) {
-    element.append(el("span", { class: "axis" }, String(head + 1)));
-  }
-  element.append(el("span", { class: "axis" }, "all"));
-  for (let layer = 0; layer < layers; layer++) {
-    element.append(el("span", { class: "axis" }, String(layer + 1)));
+  const axis = (text) => el("span.axis", String(text));
+  const all = [...Array(heads).keys()];
+  const small = (layer, which, value) =>
+    button(
+      ".small-multiple",
+      {
+        "data-rove": "",
+        "data-layer": layer,
+        "data-head": which,
+        "aria-label": `Layer ${layer + 1}, ${which === ALL ? "all heads" : `head ${which + 1}`}`,
+        style: which === ALL ? {} : { "--head": nthColour(which) },
+        on: { click: () => pick(layer, which) },
+      },
+      thumbnail(rows, columns, (row, column) => masked && column > row ? null : value(row, column)),
+    );
+  const buttons = Array.from({ length: layers }, (_, layer) => {
     const tensor = weights(layer);
-    for (let head = 0; head <= heads; head++) {
-      const which = head < heads ? head : ALL;
-      const value = (row, column) => {
-        if (masked && column > row) return null;
-        if (which !== ALL) return tensor.at(head, row, column);
-        let sum = 0;
-        for (let each = 0; each < heads; each++) sum += tensor.at(each, row, column);
-        return sum / heads;
-      };
-      const button = el(
-        "button",
-        {
-          type: "button",
-          class: "small-multiple",
-          "data-rove": "",
-          "data-layer": layer,
-          "data-head": which,
-          "aria-label": `Layer ${layer + 1}, ${which === ALL ? "all heads" : `head ${head + 1}`}`,
-          on: { click: () => pick(layer, which) },
-        },
-        thumbnail(rows, columns, value),
-      );
-      if (which !== ALL) button.style.setProperty("--head", nthColour(head));
-      buttons.push(button);
-      element.append(button);
-    }
-  }
+    const sum = (row, column) =>
+      all.reduce((total, head) => total + tensor.at(head, row, column), 0);
+    return [
+      ...all.map((head) => small(layer, head, (row, column) => tensor.at(head, row, column))),
+      small(layer, ALL, (row, column) => sum(row, column) / heads),
+    ];
+  });
+  const element = el(
+    "div.head-map",
+    { role: "group", "aria-label": "Layer and head", style: { "--heads": heads + 1 } },
+    el("span.corner"),
+    ...[...all.map((head) => head + 1), "all"].map(axis),
+    ...buttons.flatMap((row, layer) => [axis(layer + 1), ...row]),
+  );
   const select = (layer, head) => {
-    for (const button of buttons) {
-      const chosen = button.dataset.layer === String(layer) && button.dataset.head === String(head);
-      button.setAttribute("aria-pressed", String(chosen));
-      button.dataset.rove = chosen ? "here" : "";
-    }
+    press(
+      buttons.flat(),
+      ({ dataset }) => dataset.layer === String(layer) && dataset.head === String(head),
+    );
     roving(element, heads + 1);
   };
   return { element, select };

@@ -2,6 +2,7 @@
 
 import { el } from "../dom.js";
 import { fixed } from "../numbers.js";
+import { rowHead } from "../tables.js";
 import { nthColour } from "../scheme.js";
 import { fullScale, strip } from "./strips.js";
 
@@ -38,7 +39,7 @@ export function layerSteps(stack, layer, input, position, model) {
     rows.push(title(name, section), ...attentionSteps(layer[kind], position, model));
   }
   rows.push(title("Feed-forward", "§3.3"), ...feedForward(layer, position, model));
-  return el("table", { class: "strips layer-steps" }, el("tbody", {}, ...rows));
+  return el("table.strips.layer-steps", el("tbody", ...rows));
 }
 
 /** Return the name of the model's normalization. */
@@ -104,9 +105,8 @@ function hiddenWords(hidden, model) {
 
 function title(name, section) {
   return el(
-    "tr",
-    { class: "sub-layer" },
-    el("th", { colspan: 3, scope: "rowgroup" }, name, " ", el("span", { class: "soft" }, section)),
+    "tr.sub-layer",
+    el("th", { colspan: 3, scope: "rowgroup" }, name, " ", el("span.soft", section)),
   );
 }
 
@@ -116,10 +116,9 @@ function line(formula, meaning, tensor, position, heads = 0) {
   const drawn = strip(numbers, { scale, name: `${formula}, ${meaning}`, takesKeys: true });
   return el(
     "tr",
-    {},
-    el("th", { scope: "row" }, el("span", { class: "formula" }, formula), el("small", {}, meaning)),
-    el("td", { class: "wide" }, drawn, heads ? headBand(heads) : null),
-    el("td", { class: "n soft" }, `${numbers.length} × ±${fixed(scale, 1)}`),
+    rowHead(el("span.formula", formula), el("small", meaning)),
+    el("td.wide", drawn, heads ? headBand(heads) : null),
+    el("td.n.soft", `${numbers.length} × ±${fixed(scale, 1)}`),
   );
 }
 
@@ -129,5 +128,5 @@ function headBand(heads) {
     { length: heads },
     (_, head) => el("span", { style: { background: nthColour(head) } }),
   );
-  return el("span", { class: "head-band", "aria-hidden": "true" }, ...parts);
+  return el("span.head-band", { "aria-hidden": "true" }, ...parts);
 }

@@ -1,6 +1,6 @@
 /** Attention as lines from each query to its keys, as in figures 3 to 5 of the paper. */
 
-import { el, roving, svg } from "../dom.js";
+import { button, el, press, roving, svg } from "../dom.js";
 import { fixed } from "../numbers.js";
 import { nthColour } from "../scheme.js";
 import { tokenLabel } from "./tokens.js";
@@ -16,23 +16,12 @@ const FAINTEST = 0.04; // smaller weights have no line; the numbers next to the 
 export function attentionLines(selection, tokens, change) {
   const rowHeight = Math.max(selection.queries.length, selection.keys.length) > 26 ? 21 : 26;
   const queries = selection.queries.map((id, index) =>
-    el(
-      "button",
-      {
-        type: "button",
-        class: `token ${selection.sides[0]}`,
-        "data-rove": "",
-        "data-query": index,
-        "aria-pressed": "false",
-        on: {
-          pointermove: () => change(index),
-          focus: () => change(index),
-          click: () => change(index),
-        },
-      },
+    button(
+      `.token.${selection.sides[0]}`,
+      { "data-query": index, "data-rove": "", choose: () => change(index) },
       tokenLabel(tokens[id]),
       selection.outputs
-        ? el("span", { class: "next" }, " → ", tokenLabel(tokens[selection.outputs[index]]))
+        ? el("span.next", " → ", tokenLabel(tokens[selection.outputs[index]]))
         : null,
     )
   );
@@ -49,21 +38,19 @@ export function attentionLines(selection, tokens, change) {
   const faint = selection.queries.map((_, query) => faintLines(selection, query, rowHeight));
   const strong = svg("g");
   drawing.append(...faint, strong);
-  const left = el("div", { class: "queries", role: "group", "aria-label": "Attending token" });
-  left.append(...queries);
+  const group = { role: "group", "aria-label": "Attending token" };
+  const left = el("div.queries", group, ...queries);
+  press(queries, () => false);
   roving(left);
   const element = el(
-    "div",
-    { class: "lines", style: { "--row": `${rowHeight}px` } },
+    "div.lines",
+    { style: { "--row": `${rowHeight}px` } },
     left,
     drawing,
-    el("div", { class: "keys" }, ...keys.map((key) => key.element)),
+    el("div.keys", ...keys.map((key) => key.element)),
   );
   const select = (query) => {
-    queries.forEach((button, index) => {
-      button.setAttribute("aria-pressed", String(index === query));
-      button.dataset.rove = index === query ? "here" : "";
-    });
+    press(queries, (_, index) => index === query);
     if (!left.contains(document.activeElement)) roving(left);
     keys.forEach((key, index) => key.show(mean(selection, query, index)));
     faint.forEach((lines, index) => lines.classList.toggle("chosen", index === query));
@@ -73,7 +60,7 @@ export function attentionLines(selection, tokens, change) {
 }
 
 function keyRow(token, side) {
-  const number = el("span", { class: "weight" });
+  const number = el("span.weight");
   const element = el("div", { class: `token ${side}` }, number, tokenLabel(token));
   return {
     element,
@@ -95,7 +82,7 @@ export function mean(selection, query, key) {
 /** Return the lines of a query that is not chosen: the mean of the heads that are shown. */
 function faintLines(selection, query, rowHeight) {
   const weights = selection.keys.map((_, key) => mean(selection, query, key) ?? 0);
-  return svg("g", {}, ...linesFrom(query, weights, FAINTEST, rowHeight, null));
+  return svg("g", ...linesFrom(query, weights, FAINTEST, rowHeight, null));
 }
 
 /** Return the lines of the chosen query: each head in its own colour. */
@@ -114,15 +101,12 @@ function linesFrom(query, weights, least, rowHeight, head) {
 
 function line(query, key, rowHeight, weight, head) {
   const [from, to] = [query, key].map((row) => rowHeight * (row + 0.5));
-  const path = svg("path", {
-    d: `M0 ${from}C${WIDTH / 2} ${from} ${WIDTH / 2} ${to} ${WIDTH} ${to}`,
-    class: head === null ? "faint" : "strong",
-  });
-  path.style.setProperty("stroke-width", String(head === null ? 1 : 1 + 4 * weight));
-  path.style.setProperty(
-    "stroke-opacity",
-    String(head === null ? 0.4 * weight : 0.15 + 0.85 * weight ** 0.7),
-  );
-  if (head !== null) path.style.setProperty("stroke", nthColour(head));
-  return path;
+  const strong = head !== null;
+  const style = {
+    "stroke-width": strong ? 1 + 4 * weight : 1,
+    "stroke-opacity": strong ? 0.15 + 0.85 * weight ** 0.7 : 0.4 * weight,
+    ...(strong ? { stroke: nthColour(head) } : {}),
+  };
+  const d = `M0 ${from}C${WIDTH / 2} ${from} ${WIDTH / 2} ${to} ${WIDTH} ${to}`;
+  return svg(strong ? "path.strong" : "path.faint", { d, style });
 }

@@ -1,9 +1,8 @@
 /** The page of `nmt explain`: read the data, draw the sections. */
 
 import { byId } from "../dom.js";
-import { foldAll, followSections } from "../flow.js";
+import { startPage } from "../flow.js";
 import { fixed, grouped } from "../numbers.js";
-import { followPointer } from "../reading.js";
 import { followScheme } from "../scheme.js";
 import { showAlignment } from "./alignment.js";
 import { showStack } from "./attention.js";
@@ -13,7 +12,7 @@ import { showTokens } from "./tokens.js";
 import { showProbabilities } from "./probabilities.js";
 import { unpackAll } from "./unpack.js";
 
-const data = unpackAll(JSON.parse(byId("data").textContent));
+const data = unpackAll(startPage());
 const model = data.model;
 
 byId("facts").textContent = [
@@ -42,7 +41,4 @@ showStack(byId("decoder-view"), data, "decoder");
 showProbabilities(byId("probabilities-view"), data);
 showBeam(byId("beam-view"), data);
 showAlignment(byId("alignment-view"), data);
-followPointer();
 followScheme();
-followSections();
-foldAll(byId("fold-all"));

@@ -1,7 +1,8 @@
 /** The fifth section: the probabilities of the next token, step by step, at any temperature. */
 
-import { el, roving, slider } from "../dom.js";
+import { button, el, press, roving, signButton, slider } from "../dom.js";
 import { fixed, percent } from "../numbers.js";
+import { rowHead, table } from "../tables.js";
 import { joined, tokenLabel } from "./tokens.js";
 import { fullScale, strip } from "./strips.js";
 
@@ -9,28 +10,13 @@ import { fullScale, strip } from "./strips.js";
 export function showProbabilities(view, data) {
   const { steps, temperatures } = data.next_tokens;
   const state = { step: 0, temperature: temperatures.indexOf(1) };
-  const chips = el("div", { class: "steps", role: "group", "aria-label": "Step of decoding" });
-  const buttons = data.target.outputs.map((id, step) =>
-    el(
-      "button",
-      {
-        type: "button",
-        class: "token target",
-        "data-rove": "",
-        "data-step": step,
-        on: { click: () => go(step) },
-      },
-      tokenLabel(data.tokens[id]),
-    )
-  );
-  chips.append(...buttons);
-  const [back, on] = [["Previous step", -1, "←"], ["Next step", 1, "→"]].map(([name, by, sign]) =>
-    el(
-      "button",
-      { type: "button", "aria-label": name, on: { click: () => go(state.step + by) } },
-      sign,
-    )
-  );
+  const buttons = data.target.outputs.map((id, step) => {
+    const properties = { "data-step": step, "data-rove": "", on: { click: () => go(step) } };
+    return button(".token.target", properties, tokenLabel(data.tokens[id]));
+  });
+  const chips = el("div.steps", { role: "group", "aria-label": "Step of decoding" }, ...buttons);
+  const back = signButton("Previous step", "←", () => go(state.step - 1));
+  const on = signButton("Next step", "→", () => go(state.step + 1));
   const heat = slider({
     name: "Temperature",
     min: 0,
@@ -43,16 +29,16 @@ export function showProbabilities(view, data) {
       draw();
     },
   });
-  const reset = el("button", { type: "button", on: { click: () => resetTemperature() } }, "reset");
-  reset.setAttribute("aria-label", "Reset to temperature 1, which the search uses");
-  const body = el("div", { class: "next-tokens" });
+  const why = "Reset to temperature 1, which the search uses";
+  const reset = signButton(why, "reset", () => resetTemperature());
+  const body = el("div.next-tokens");
   view.append(
-    el("div", { class: "controls" }, el("div", { class: "choice" }, back, on), heat, reset),
-    el("div", { class: "scroll", dir: "auto" }, chips),
+    el("div.controls", el("div.choice", back, on), heat, reset),
+    el("div.scroll", { dir: "auto" }, chips),
     body,
   );
   if (data.model.softmax_bias) {
-    view.append(el("p", { class: "note" }, "Each logit contains a bias of its token."));
+    view.append(el("p.note", "Each logit contains a bias of its token."));
   }
 
   function resetTemperature() {
@@ -67,11 +53,8 @@ export function showProbabilities(view, data) {
   }
 
   function draw() {
-    buttons.forEach((button, step) => {
-      button.setAttribute("aria-pressed", String(step === state.step));
-      button.classList.toggle("to-come", step > state.step);
-      button.dataset.rove = step === state.step ? "here" : "";
-    });
+    press(buttons, (_, step) => step === state.step);
+    buttons.forEach((chip, step) => chip.classList.toggle("to-come", step > state.step));
     roving(chips);
     back.disabled = state.step === 0;
     on.disabled = state.step === steps.length - 1;
@@ -98,42 +81,22 @@ function nextTokens(data, state) {
   const written = data.target.outputs.slice(0, state.step);
   return [
     el(
-      "p",
-      { class: "so-far", "aria-live": "polite" },
-      el("span", { class: "soft" }, "After "),
+      "p.so-far",
+      { "aria-live": "polite" },
+      el("span.soft", "After "),
       written.length
         ? joined(written, data.tokens)
         : tokenLabel(data.tokens[data.target.inputs[0]]),
-      el("span", { class: "soft" }, " the model gives these probabilities"),
+      el("span.soft", " the model gives these probabilities"),
+    ),
+    table(
+      ["token", "logit", at === 1 ? "probability" : `at ${at.toFixed(1)}`, el("td")],
+      rows,
+      [0],
+      "next-tokens-table",
     ),
     el(
-      "div",
-      { class: "scroll" },
-      el(
-        "table",
-        { class: "next-tokens-table" },
-        el(
-          "thead",
-          {},
-          el(
-            "tr",
-            {},
-            el("th", { scope: "col" }, "token"),
-            el("th", { scope: "col", class: "n" }, "logit"),
-            el(
-              "th",
-              { scope: "col", class: "n" },
-              at === 1 ? "probability" : `at ${at.toFixed(1)}`,
-            ),
-            el("td"),
-          ),
-        ),
-        el("tbody", {}, ...rows),
-      ),
-    ),
-    el(
-      "p",
-      { class: "note" },
+      "p.note",
       `The other ${(data.model.vocabulary - step.tokens.length).toLocaleString("en")} tokens `,
       `share ${percent(rest)}. Entropy at temperature 1: ${fixed(step.entropy, 2)} bits. `,
       step.rank === 1
@@ -150,19 +113,10 @@ function row(data, step, id, index, share) {
   return el(
     "tr",
     { class: chosen ? "chosen" : null, "data-token": id },
-    el(
-      "th",
-      { scope: "row" },
-      tokenLabel(data.tokens[id]),
-      chosen ? el("span", { class: "unseen" }, " (chosen)") : null,
-    ),
-    el("td", { class: "n soft" }, fixed(step.logits[index], 2)),
-    el("td", { class: "n" }, percent(share)),
-    el(
-      "td",
-      { class: "wide bar-cell" },
-      el("span", { class: "bar", style: { width: `${100 * share}%` } }),
-    ),
+    rowHead(tokenLabel(data.tokens[id]), chosen ? el("span.unseen", " (chosen)") : null),
+    el("td.n.soft", fixed(step.logits[index], 2)),
+    el("td.n", percent(share)),
+    el("td.wide.bar-cell", el("span.bar", { style: { width: `${100 * share}%` } })),
   );
 }
 
@@ -170,9 +124,8 @@ function lastVector(data, step) {
   const numbers = data.decoder_output.row(step);
   const name = "the decoder's output at this step";
   return el(
-    "div",
-    { class: "last-vector" },
-    el("span", { class: "soft" }, "Multiplied with all rows: "),
+    "div.last-vector",
+    el("span.soft", "Multiplied with all rows: "),
     strip(numbers, { scale: fullScale([numbers]), name, takesKeys: true }),
   );
 }

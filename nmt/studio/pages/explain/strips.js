@@ -1,9 +1,9 @@
 /** A vector as a row of coloured cells. */
 
-import { arrow, el } from "../dom.js";
+import { el } from "../dom.js";
 import { fixed } from "../numbers.js";
-import { showTip, speak } from "../reading.js";
-import { diverging, divergingPalette, paint } from "../scheme.js";
+import { readByKeys } from "../reading.js";
+import { diverging, picture } from "../scheme.js";
 
 /**
  * Return a strip of the numbers; the colour is full at `scale`. The pointer reads a number; arrow keys
@@ -11,36 +11,21 @@ import { diverging, divergingPalette, paint } from "../scheme.js";
  */
 export function strip(numbers, { scale, name, takesKeys = false }) {
   const greatest = numbers.reduce((most, each) => Math.max(most, Math.abs(each)), 0);
-  const canvas = el("canvas", {
-    class: "strip",
+  const properties = {
     role: "img",
     "aria-label": `${name}: ${numbers.length} numbers, greatest magnitude ${fixed(greatest, 2)}`,
     "data-read": "",
     tabindex: takesKeys ? "0" : null,
-  });
-  canvas.draw = () => {
-    const palette = divergingPalette();
-    paint(canvas, 1, numbers.length, (_, column) => diverging(palette, numbers[column], scale));
   };
-  canvas.draw();
-  const describe = (index) => `dimension ${index}: ${fixed(numbers[index])}`;
-  const inside = (index) => Math.max(0, Math.min(numbers.length - 1, index));
-  canvas.read = (x) => describe(inside(Math.floor(x * numbers.length)));
-  if (takesKeys) readByKeys(canvas, numbers.length, inside, describe);
-  return canvas;
-}
-
-function readByKeys(canvas, length, inside, describe) {
-  let cursor = -1;
-  canvas.addEventListener("keydown", (event) => {
-    const step = arrow(event.key, 10);
-    if (step === null) return;
-    event.preventDefault();
-    cursor = inside(cursor + step);
-    const box = canvas.getBoundingClientRect();
-    showTip(describe(cursor), box.left + box.width * (cursor + 0.5) / length, box.bottom - 10);
-    speak(describe(cursor));
+  const canvas = picture("canvas.strip", properties, 1, numbers.length, () => {
+    const shade = diverging(scale);
+    return (_, column) => shade(numbers[column]);
   });
+  const describe = (_, index) => `dimension ${index}: ${fixed(numbers[index])}`;
+  canvas.read = (x) =>
+    describe(0, Math.max(0, Math.min(numbers.length - 1, Math.floor(x * numbers.length))));
+  if (takesKeys) readByKeys(canvas, 1, numbers.length, describe);
+  return canvas;
 }
 
 /** Return the magnitude of the full colour: the 99th percentile of the vectors' magnitudes. */
@@ -49,19 +34,19 @@ export function fullScale(vectors) {
   return sizes[Math.floor(0.99 * (sizes.length - 1))] || 1;
 }
 
+/** Return the legend of a colour scale: its ends and a ramp; `painter()` colours shares of 1. */
+export function legend(low, high, painter) {
+  const ramp = picture("canvas.ramp", { "aria-hidden": "true" }, 1, 61, () => {
+    const shade = painter();
+    return (_, column) => shade(column / 60);
+  });
+  return el("span.legend", low, ramp, high);
+}
+
 /** Return the legend of the colours of strips. */
 export function stripLegend(scale) {
-  const canvas = el("canvas", { class: "ramp", "aria-hidden": "true" });
-  canvas.draw = () => {
-    const palette = divergingPalette();
-    paint(canvas, 1, 61, (_, column) => diverging(palette, column / 30 - 1, 1));
-  };
-  canvas.draw();
-  return el(
-    "span",
-    { class: "legend" },
-    fixed(-scale, 1),
-    canvas,
-    fixed(scale, 1),
-  );
+  return legend(fixed(-scale, 1), fixed(scale, 1), () => {
+    const shade = diverging(1);
+    return (share) => shade(2 * share - 1);
+  });
 }

@@ -19,13 +19,13 @@ export function tokenText(token) {
 
 /** Return the label as an element; a dot marks a token that continues a word. */
 export function tokenLabel(token) {
-  if (token.special) return el("span", { class: "token-text special" }, NAMES[token.special]);
+  if (token.special) return el("span.token-text.special", NAMES[token.special]);
   const text = tokenText(token);
   const dotted = text !== token.text && text.startsWith("·");
   return el(
-    "span",
-    { class: "token-text", dir: "auto", title: token.text },
-    dotted ? el("span", { class: "mark" }, "·") : null,
+    "span.token-text",
+    { dir: "auto", title: token.text },
+    dotted ? el("span.mark.soft", "·") : null,
     dotted ? text.slice(1) : text,
   );
 }
@@ -40,7 +40,7 @@ export function joined(ids, tokens) {
     "span",
     { dir: "auto" },
     text.join("").replaceAll(SPACE, " ").trim(),
-    ends ? el("span", { class: "token-text special" }, " end") : null,
+    ends ? el("span.token-text.special", " end") : null,
   );
 }
 
@@ -80,13 +80,12 @@ export function wordText(positions, ids, tokens) {
 /** Draw the section: the tokens of both texts, word by word, with their rows. */
 export function showTokens(view, data) {
   view.append(
-    el("h3", {}, "What the encoder reads"),
+    el("h3", "What the encoder reads"),
     chips(data.source.ids, data.tokens, "source"),
-    el("h3", {}, "What the decoder writes"),
+    el("h3", "What the decoder writes"),
     chips(data.target.outputs, data.tokens, "target"),
     el(
-      "p",
-      { class: "note" },
+      "p.note",
       `The number is the token's row in ${
         vocabularyName(data.model)
       }. Both sides end with an end ` +
@@ -105,10 +104,10 @@ function vocabularyName(model) {
 /** Return a token as SentencePiece writes it. */
 function written(token) {
   if (token.special || !token.text.startsWith(SPACE)) {
-    return el("span", { class: "token-text" }, token.special ? tokenLabel(token) : token.text);
+    return el("span.token-text", token.special ? tokenLabel(token) : token.text);
   }
-  const mark = el("span", { class: "mark" }, SPACE);
-  return el("span", { class: "token-text" }, mark, token.text.slice(1));
+  const mark = el("span.mark.soft", SPACE);
+  return el("span.token-text", mark, token.text.slice(1));
 }
 
 function chips(ids, tokens, side) {
@@ -120,15 +119,9 @@ function chips(ids, tokens, side) {
   for (const group of [...groups, ...ends.map((id) => [id])]) {
     list.append(
       el(
-        "li",
-        { class: "word" },
+        "li.word",
         ...group.map((id) =>
-          el(
-            "span",
-            { class: "chip" },
-            written(tokens[id]),
-            el("small", {}, String(tokens[id].row)),
-          )
+          el("span.chip", written(tokens[id]), el("small", String(tokens[id].row)))
         ),
       ),
     );

@@ -2,19 +2,12 @@
 
 import { el } from "../dom.js";
 import { fixed, grouped } from "../numbers.js";
-import { onScheme } from "../scheme.js";
-import { histogram, remove } from "./charts.js";
+import { table } from "../tables.js";
+import { drawAgain, histogram } from "../charts.js";
 
 const REASONS = { empty: "empty side", "too_long": "too long", ratio: "length ratio too large" };
-const COLUMNS = [
-  "corpus",
-  "pairs",
-  "dropped",
-  "source tokens",
-  "per segment",
-  "target tokens",
-  "per segment",
-];
+const SIDES = ["source tokens", "per segment", "target tokens", "per segment"];
+const COLUMNS = ["corpus", "pairs", "dropped", ...SIDES];
 
 /** Draw the table and the histograms; redraw the histograms when the colour scheme changes. */
 export function showCorpus(view, runs) {
@@ -22,45 +15,14 @@ export function showCorpus(view, runs) {
     run.corpus.map((corpus) => ({ ...corpus, languages: run.languages, run: run.name }))
   );
   const problems = runs.flatMap((run) =>
-    run.corpus_problems.map((text) =>
-      el("p", { class: "note" }, runs.length > 1 ? `${run.name}: ${text}` : text)
-    )
+    run.corpus_problems.map((text) => el("p.note", runs.length > 1 ? `${run.name}: ${text}` : text))
   );
   view.append(...problems);
   if (corpora.length === 0) return;
   const rows = corpora.map((each) => row(each, runs.length > 1));
-  const pictures = el("div", { class: "charts" });
-  view.append(
-    el(
-      "div",
-      { class: "scroll" },
-      el(
-        "table",
-        {},
-        el(
-          "thead",
-          {},
-          el(
-            "tr",
-            {},
-            ...COLUMNS.map((name, place) =>
-              el("th", { scope: "col", class: place ? "n" : null }, name)
-            ),
-          ),
-        ),
-        el("tbody", {}, ...rows),
-      ),
-    ),
-    pictures,
-  );
-  let drawn = [];
-  const draw = () => {
-    for (const chart of drawn) remove(chart);
-    pictures.replaceChildren();
-    drawn = corpora.map((each) => picture(pictures, each));
-  };
-  draw();
-  onScheme(draw);
+  const pictures = el("div.charts");
+  view.append(table(COLUMNS, rows), pictures);
+  drawAgain(pictures, () => corpora.map((each) => picture(pictures, each)));
 }
 
 function row(corpus, many) {
@@ -68,7 +30,8 @@ function row(corpus, many) {
     .map(([reason, count]) => `${grouped(count)} ${REASONS[reason] ?? reason}`);
   const mean = (tokens) => corpus.kept ? fixed(tokens / corpus.kept, 1) : "–";
   const name = many ? `${corpus.run}: ${corpus.files}` : corpus.files;
-  const numbers = [
+  return [
+    name,
     grouped(corpus.kept),
     Object.keys(corpus.dropped).length > 0 ? dropped.join(", ") || "0" : "–",
     grouped(corpus.source_tokens),
@@ -76,19 +39,11 @@ function row(corpus, many) {
     grouped(corpus.target_tokens),
     mean(corpus.target_tokens),
   ];
-  return el(
-    "tr",
-    {},
-    el("th", { scope: "row" }, name),
-    ...numbers.map((text) => el("td", { class: "n" }, text)),
-  );
 }
 
 function picture(pictures, corpus) {
-  const box = el("div", { class: "chart" });
-  pictures.append(
-    el("section", { class: "figure" }, el("h3", {}, "Segments by length in tokens"), box),
-  );
+  const box = el("div.chart");
+  pictures.append(el("section.figure", el("h3", "Segments by length in tokens"), box));
   const [source, target] = corpus.languages;
   return histogram(box, `Segments of ${corpus.files} by their length in tokens`, [
     { label: source, colour: "source", counts: corpus.source_lengths },

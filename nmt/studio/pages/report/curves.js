@@ -1,9 +1,8 @@
 /** The second section: curves of training and of validations. */
 
-import { el } from "../dom.js";
 import { fixed, grouped } from "../numbers.js";
-import { colour, css, nthOnCanvas, onScheme } from "../scheme.js";
-import { Charts } from "./charts.js";
+import { colour, css, nthOnCanvas } from "../scheme.js";
+import { drawFigures } from "../charts.js";
 
 const FIGURES = [
   { title: "Loss per token, smoothed", figure: "loss", show: (value) => fixed(value, 3) },
@@ -18,32 +17,20 @@ const FIGURES = [
   { title: "Gradient norm", figure: "gradient_norm", show: (value) => fixed(value, 3) },
 ];
 
-/** Draw all charts; redraw them when the colour scheme changes. */
+/** Draw all charts. */
 export function showCurves(view, runs) {
-  const charts = new Charts();
-  const draw = () => {
-    charts.clear();
-    view.replaceChildren();
-    const grid = el("div", { class: "charts" });
-    view.append(grid);
-    for (const { title, figure, show, log } of figuresOf(runs)) {
-      const box = el("section", { class: "figure", "data-figure": figure });
-      grid.append(box);
-      const hasFigure = figure === "score" ? (run) => run.measure === title : () => true;
-      const series = runs.flatMap((run, place) =>
-        hasFigure(run) ? seriesOf(run, place, figure, runs.length > 1) : []
-      );
-      charts.add(box, {
-        title: figure === "score" ? `${title} of the dev set` : title,
-        series,
-        show,
-        log,
-      });
-      if (!box.childElementCount) box.remove();
-    }
+  const many = runs.length > 1;
+  const figure = ({ title, figure: name, show, log }) => {
+    const own = name === "score" ? runs.filter((run) => run.measure === title) : runs;
+    return {
+      name,
+      title: name === "score" ? `${title} of the dev set` : title,
+      series: own.flatMap((run) => seriesOf(run, runs.indexOf(run), name, many)),
+      show,
+      log,
+    };
   };
-  draw();
-  onScheme(draw);
+  drawFigures(view, () => [{ heading: null, figures: figuresOf(runs).map(figure) }]);
 }
 
 /** Return the figures to draw, with a score figure for each measure that the runs use. */

@@ -12,7 +12,7 @@ export function showFindings(view, runs) {
 function findingsOf(run, many) {
   const name = many ? `${run.name}: ` : "";
   const warnings = run.findings.filter((each) => each.severity === "warning");
-  const none = warnings.length === 0 ? [el("p", {}, `${name}No fault was found.`)] : [];
+  const none = warnings.length === 0 ? [el("p", `${name}No fault was found.`)] : [];
   return [...none, ...run.findings.map((each) => finding(each, name))];
 }
 
@@ -20,13 +20,12 @@ function finding(each, name) {
   return el(
     "section",
     { class: `finding ${each.severity}` },
-    el("h3", {}, `${each.severity}: ${name}${each.heading}`),
+    el("h3", `${each.severity}: ${name}${each.heading}`),
     el(
       "dl",
-      {},
       ...PARTS.flatMap(([key, title]) => [
-        el("dt", {}, title),
-        el("dd", {}, ...withCode(each[key])),
+        el("dt", title),
+        el("dd", ...withCode(each[key])),
       ]),
     ),
   );
@@ -34,5 +33,5 @@ function finding(each, name) {
 
 /** Return a text in which what stands between backticks is code. */
 function withCode(text) {
-  return text.split("`").map((part, place) => place % 2 ? el("code", {}, part) : part);
+  return text.split("`").map((part, place) => place % 2 ? el("code", part) : part);
 }

@@ -1,18 +1,17 @@
 /** The page of `nmt report`: read its data and draw its sections. */
 
 import { byId, el } from "../dom.js";
-import { foldAll, followSections } from "../flow.js";
+import { startPage } from "../flow.js";
 import { fixed, grouped } from "../numbers.js";
-import { followPointer } from "../reading.js";
 import { nthColour } from "../scheme.js";
 import { showCorpus } from "./corpus.js";
 import { showCurves } from "./curves.js";
 import { showFindings } from "./findings.js";
-import { showRecipe } from "./recipe.js";
+import { showRecipe } from "../recipe.js";
 import { showSamples } from "./samples.js";
 import { showScores } from "./scores.js";
 
-const data = JSON.parse(byId("data").textContent);
+const data = startPage();
 const runs = data.runs;
 
 function clock(seconds) {
@@ -37,23 +36,17 @@ function summary(run, place) {
     ["pairs", pairsOf(run)],
     ["updates skipped", run.skipped ? grouped(run.skipped) : null],
   ].filter(([, value]) => value !== null);
-  const mark = el("i", { class: "run-mark", style: { background: nthColour(place) } });
+  const mark = el("i.run-mark", { style: { background: nthColour(place) } });
   const name = el(
     "b",
-    {},
     runs.length > 1 ? mark : null,
     run.name,
     ` (${run.recipe}, ${run.languages.join(" → ")})`,
   );
   return el(
-    "section",
-    { class: "summary" },
-    el("p", {}, name),
-    el(
-      "dl",
-      {},
-      ...figures.map(([key, value]) => el("div", {}, el("dt", {}, key), el("dd", {}, value))),
-    ),
+    "section.summary",
+    el("p", name),
+    el("dl", ...figures.map(([key, value]) => el("div", el("dt", key), el("dd", value)))),
   );
 }
 
@@ -65,6 +58,3 @@ showSamples(byId("samples-view"), runs);
 showRecipe(byId("recipe-view"), runs);
 showCorpus(byId("corpus-view"), runs);
 showScores(byId("scores-view"), runs);
-followPointer();
-followSections();
-foldAll(byId("fold-all"));

@@ -11,18 +11,17 @@ export function showSamples(view, runs) {
   if (stops.length === 0) {
     const validated = runs.some((run) => run.curves.dev.loss.updates.length > 0);
     const kept = "The validations of this run have no translations.";
-    view.append(el("p", { class: "note" }, validated ? kept : "No validation yet."));
+    view.append(el("p.note", validated ? kept : "No validation yet."));
     return;
   }
   const sources = segmentsOf(runs);
-  const list = el("div", { class: "samples" });
+  const list = el("div.samples");
   const draw = (place) =>
     list.replaceChildren(...sources.map((each) => segment(each, stops[place], runs.length > 1)));
   const last = stops.length - 1;
   view.append(
     el(
-      "div",
-      { class: "controls" },
+      "div.controls",
       slider({
         name: "Validation",
         min: 0,
@@ -73,8 +72,7 @@ function segmentsOf(runs) {
 
 function segment({ source, references, languages, versions }, stop, many) {
   return el(
-    "article",
-    { class: "sample" },
+    "article.sample",
     line("source", languages[0], source),
     ...references.map((text) => line("reference", languages[1], text)),
     ...[...versions].map(([name, every]) =>
@@ -87,7 +85,7 @@ function line(name, language, text) {
   return el(
     "p",
     { class: `line ${name}` },
-    el("span", { class: "name" }, name),
+    el("span.name", name),
     el("span", { dir: "auto", lang: language }, text),
   );
 }
@@ -97,13 +95,11 @@ function translation(name, every, references, language, stop) {
   const now = every.findLast((version) => version.stop <= stop);
   const changed = every.filter((version, place) => version.text !== every[place - 1]?.text);
   return el(
-    "div",
-    { class: "translation" },
+    "div.translation",
     el(
-      "p",
-      { class: "line" },
-      el("span", { class: "name", title: name }, name),
-      now ? marked(now.text, references, language) : el("span", {}, "–"),
+      "p.line",
+      el("span.name", { title: name }, name),
+      now ? marked(now.text, references, language) : el("span", "–"),
     ),
     changed.length > 1 ? versionList(changed, references, language) : null,
   );
@@ -113,17 +109,11 @@ function versionList(versions, references, language) {
   const items = versions.map(({ stop, text }) =>
     el(
       "li",
-      {},
-      el("span", { class: "name" }, stop === AVERAGE ? "average" : stop.toLocaleString("en")),
+      el("span.name", stop === AVERAGE ? "average" : stop.toLocaleString("en")),
       marked(text, references, language),
     )
   );
-  return el(
-    "details",
-    { class: "versions" },
-    el("summary", {}, `${versions.length} versions`),
-    el("ol", {}, ...items),
-  );
+  return el("details.versions", el("summary", `${versions.length} versions`), el("ol", ...items));
 }
 
 /** Show a text; words that the nearest reference has in the same order are highlighted. */

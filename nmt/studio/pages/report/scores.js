@@ -2,6 +2,7 @@
 
 import { el } from "../dom.js";
 import { fixed, grouped } from "../numbers.js";
+import { table } from "../tables.js";
 
 const TEXTS = ["run", "length", "dev set", "score", "signature", "95 %"]; // columns without numbers
 
@@ -24,39 +25,23 @@ export function showScores(view, runs) {
   const measures = [...new Set(runs.map((run) => run.measure))].join(", ");
   const columns = [...(many ? ["run"] : []), "dev set", "update", measures, "perplexity", "loss"];
   view.append(
-    rows.length ? table(columns, rows) : el("p", { class: "note" }, "No validation yet."),
+    rows.length ? scoreTable(columns, rows) : el("p.note", "No validation yet."),
     ...runs.flatMap((run) => run.cards.map((card) => cardOf(card, run, many))),
   );
   if (runs.every((run) => run.cards.length === 0)) {
     view.append(
       el(
-        "p",
-        { class: "note" },
+        "p.note",
         "There is no evaluation card in the run folder yet: ",
-        el("code", {}, "nmt evaluate --card RUN/card.json"),
+        el("code", "nmt evaluate --card RUN/card.json"),
         " writes one.",
       ),
     );
   }
 }
 
-function table(columns, rows) {
-  const kind = (place) => TEXTS.includes(columns[place]) ? null : "n";
-  const head = columns.map((name, place) => el("th", { scope: "col", class: kind(place) }, name));
-  const body = rows.map((cells) =>
-    el(
-      "tr",
-      {},
-      ...cells.map((cell, place) =>
-        place === 0 ? el("th", { scope: "row" }, cell) : el("td", { class: kind(place) }, cell)
-      ),
-    )
-  );
-  return el(
-    "div",
-    { class: "scroll" },
-    el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...body)),
-  );
+function scoreTable(columns, rows) {
+  return table(columns, rows, TEXTS.map((name) => columns.indexOf(name)));
 }
 
 function cardOf(card, run, many) {
@@ -64,11 +49,10 @@ function cardOf(card, run, many) {
     "",
   );
   return el(
-    "section",
-    { class: "evaluation" },
-    el("h3", {}, title),
+    "section.evaluation",
+    el("h3", title),
     ...list(card.results).map(resultOf),
-    folded("The whole card", el("pre", {}, JSON.stringify(card, null, 1))),
+    folded("The whole card", el("pre", JSON.stringify(card, null, 1))),
   );
 }
 
@@ -77,7 +61,7 @@ function list(value) {
 }
 
 function folded(name, content) {
-  return el("details", { class: "section" }, el("summary", {}, name), content);
+  return el("details.section", el("summary", name), content);
 }
 
 function resultOf(result) {
@@ -87,15 +71,14 @@ function resultOf(result) {
       name,
       fixed(score.value, 2),
       interval ? `${fixed(interval.mean, 2)} ± ${fixed(interval.radius, 2)}` : "–",
-      el("code", { class: "soft" }, score.signature ?? ""),
+      el("code.soft", score.signature ?? ""),
     ];
   });
   const segments = result.segments ? `, ${grouped(result.segments)} segments` : "";
   return el(
     "div",
-    {},
-    el("p", {}, el("b", {}, result.test_set ?? "test set"), segments),
-    table(["score", "value", "95 %", "signature"], rows),
+    el("p", el("b", result.test_set ?? "test set"), segments),
+    scoreTable(["score", "value", "95 %", "signature"], rows),
     byLength(result.by_length),
     examples(result.examples),
   );
@@ -110,31 +93,28 @@ function byLength(lengths) {
     grouped(bucket.segments),
     ...names.map((name) => fixed(bucket.scores[name], 2)),
   ]);
-  return folded(`By length in ${lengths.length}`, table(["length", "segments", ...names], rows));
+  return folded(
+    `By length in ${lengths.length}`,
+    scoreTable(["length", "segments", ...names], rows),
+  );
 }
 
 function examples(found) {
   if (!found) return null;
   const one = (example) =>
     el(
-      "article",
-      { class: "sample" },
+      "article.sample",
       ...[
         ["source", example.source],
         ...list(example.references).map((text) => ["reference", text]),
         [fixed(example.score, 1), example.hypothesis],
       ].filter(([, text]) => text !== null && text !== undefined).map(([name, text]) =>
-        el(
-          "p",
-          { class: "line" },
-          el("span", { class: "name" }, name),
-          el("span", { dir: "auto" }, text),
-        )
+        el("p.line", el("span.name", name), el("span", { dir: "auto" }, text))
       ),
     );
-  const group = (name, items) => [el("h3", {}, name), ...list(items).map(one)];
+  const group = (name, items) => [el("h3", name), ...list(items).map(one)];
   return folded(
     `Worst and best by ${found.ranked_by}`,
-    el("div", { class: "samples" }, ...group("Worst", found.worst), ...group("Best", found.best)),
+    el("div.samples", ...group("Worst", found.worst), ...group("Best", found.best)),
   );
 }

@@ -1,24 +1,54 @@
 /** Draw curves over updates with uPlot; all curves zoom together and share the cursor. */
 
-import { el } from "../dom.js";
-import { speak } from "../reading.js";
-import { colour, css } from "../scheme.js";
+import { el } from "./dom.js";
+import { speak } from "./reading.js";
+import { colour, css, onScheme } from "./scheme.js";
 
 const { uPlot } = globalThis;
 const HEIGHT = 230;
 const FONT = "12px system-ui, sans-serif";
 
+/**
+ * Draw charts into an element, and again whenever the colour scheme changes; `draw()` adds to the
+ * element and returns the charts.
+ */
+export function drawAgain(view, draw) {
+  let charts = [];
+  const redraw = () => {
+    for (const chart of charts) remove(chart);
+    view.replaceChildren();
+    charts = draw();
+  };
+  redraw();
+  onScheme(redraw);
+}
+
+/**
+ * Draw groups of figures: a heading, which may be null, above charts that zoom together. A figure has
+ * a `name` for tests and the arguments of a chart; one without values is left out.
+ */
+export function drawFigures(view, groups) {
+  drawAgain(view, () => {
+    const charts = new Charts();
+    for (const { heading, figures } of groups()) {
+      const grid = el("div.charts");
+      view.append(...[heading, grid].filter(Boolean));
+      for (const { name, ...chart } of figures) {
+        const box = el("section.figure", { "data-figure": name });
+        grid.append(box);
+        charts.add(box, chart);
+        if (!box.childElementCount) box.remove();
+      }
+    }
+    return charts.all;
+  });
+}
+
 /** Charts with a common horizontal axis: zoom and cursor apply to all of them. */
-export class Charts {
+class Charts {
   constructor() {
     this.all = [];
     this.zooming = false;
-  }
-
-  /** Remove all charts. */
-  clear() {
-    for (const chart of this.all) remove(chart);
-    this.all = [];
   }
 
   /**
@@ -28,13 +58,12 @@ export class Charts {
   add(figure, { title, series, show, log = false }) {
     const drawn = series.filter((each) => each.values.some((value) => value !== null));
     if (drawn.length === 0) return;
-    const box = el("div", {
-      class: "chart",
+    const box = el("div.chart", {
       role: "group",
       tabindex: "0",
       "aria-label": `${title} over updates. ${drawn.map((each) => lastOf(each, show)).join("; ")}`,
     });
-    figure.append(el("h3", {}, title), box);
+    figure.append(el("h3", title), box);
     const options = this.options(box, drawn, show, log);
     const data = uPlot.join(drawn.map((each) => [each.updates, each.values]));
     const chart = new uPlot(options, data, box);
@@ -153,7 +182,7 @@ function follow(chart, box) {
 }
 
 /** Remove a chart and stop following its box. */
-export function remove(chart) {
+function remove(chart) {
   followers.get(chart)?.disconnect();
   chart.destroy();
 }

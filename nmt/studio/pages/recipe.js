@@ -1,6 +1,7 @@
 /** The fourth section: settings compared with the paper's and with those of other runs. */
 
-import { el } from "../dom.js";
+import { el } from "./dom.js";
+import { rowHead, table } from "./tables.js";
 
 /** Draw the table of deviations and the tables of all settings. */
 export function showRecipe(view, runs) {
@@ -12,8 +13,7 @@ function deviations(runs) {
     const name = runs.length > 1 ? `${run.name}: ` : "";
     const { row, deviations: own } = run.paper;
     return el(
-      "p",
-      { class: "comparison" },
+      "p.comparison",
       own.length === 0
         ? `${name}no deviation from the paper's ${row}.`
         : `${name}${own.length} deviation${own.length > 1 ? "s" : ""} from the paper's ${row}, ` +
@@ -26,26 +26,21 @@ function deviations(runs) {
   const columns = ["setting", ...names, "paper", "place", "meaning"];
   const rows = [...new Set(every.map((each) => each.setting))].map((setting) => {
     const those = every.filter((each) => each.setting === setting);
-    const own = runs.map((run) => run.paper.deviations.find((each) => each.setting === setting));
-    const values = runs.map((run, place) => own[place]?.value ?? asInThePaper(run, setting));
+    const found = runs.map((run) => run.paper.deviations.find((each) => each.setting === setting));
+    const values = runs.map((run, place) => found[place]?.value ?? asInThePaper(run, setting));
     const papers = [...new Set(those.map((each) => each.paper))].join(" or ");
     const cells = [
-      ...values.map((value, place) => [own[place] ? null : "soft", el("code", {}, value)]),
-      ["soft", el("code", {}, papers)],
+      ...values.map((value, place) => [found[place] ? null : "soft", el("code", value)]),
+      ["soft", el("code", papers)],
       ["soft", those[0].source ?? "not in the paper"],
       ["soft", those[0].meaning],
     ];
-    return el(
-      "tr",
-      { class: differ(values) ? "differs" : null },
-      el("th", { scope: "row" }, el("code", {}, setting)),
-      ...cells.map(([kind, content], place) =>
-        el("td", { class: kind, "data-name": columns[place + 1] }, content)
-      ),
+    const own = cells.map(([kind, content], place) =>
+      el("td", { class: kind, "data-name": columns[place + 1] }, content)
     );
+    return settingRow(setting, values, own);
   });
-  const table = el("table", { class: "deviations" }, head(columns), el("tbody", {}, ...rows));
-  return [...comparisons, el("div", { class: "scroll" }, table)];
+  return [...comparisons, table(columns, rows, [...columns.keys()], "deviations")];
 }
 
 const CORPORA = ["data.train", "data.dev", "data.test"];
@@ -61,30 +56,15 @@ function all(runs, section) {
   const keys = Object.keys(runs[0].settings[section]);
   const rows = keys.map((key) => {
     const values = runs.map((run) => run.settings[section]?.[key] ?? "–");
-    return el(
-      "tr",
-      { class: differ(values) ? "differs" : null },
-      el("th", { scope: "row" }, el("code", {}, key)),
-      ...values.map((value) => el("td", { class: "value" }, el("code", {}, value))),
-    );
+    return settingRow(key, values, values.map((value) => el("td.value", el("code", value))));
   });
-  const names = runs.length > 1 ? runs.map((run) => run.name) : ["value"];
-  return el(
-    "details",
-    { class: "section" },
-    el("summary", {}, el("code", {}, `[${section}]`)),
-    el(
-      "div",
-      { class: "scroll" },
-      el("table", {}, head(["setting", ...names]), el("tbody", {}, ...rows)),
-    ),
-  );
+  const columns = ["setting", ...(runs.length > 1 ? runs.map((run) => run.name) : ["value"])];
+  const name = el("summary", el("code", `[${section}]`));
+  return el("details.section", name, table(columns, rows, [...columns.keys()]));
 }
 
-function head(names) {
-  return el("thead", {}, el("tr", {}, ...names.map((name) => el("th", { scope: "col" }, name))));
-}
-
-function differ(values) {
-  return new Set(values).size > 1;
+/** Return the row of a setting; it is shaded if its values differ. */
+function settingRow(name, values, cells) {
+  const differ = new Set(values).size > 1;
+  return el("tr", { class: differ ? "differs" : null }, rowHead(el("code", name)), ...cells);
 }
