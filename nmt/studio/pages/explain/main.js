@@ -29,10 +29,10 @@ byId("facts").textContent = [
 ].join("  ·  ");
 byId("made").textContent = `Made by nmt ${data.nmt}.`;
 
-// A lead with data attributes is about one kind of model; remove those that are about another.
-for (const lead of document.querySelectorAll(".lead")) {
-  const isTrue = ([fact, value]) => String(model[fact]) === value;
-  if (!Object.entries(lead.dataset).every(isTrue)) lead.remove();
+// What has data attributes is about one kind of model; remove what is about another.
+for (const text of document.querySelectorAll(".lead, .lead span")) {
+  const isTrue = ([fact, values]) => values.split(" ").includes(String(model[fact]));
+  if (!Object.entries(text.dataset).every(isTrue)) text.remove();
 }
 showTokens(byId("tokens-view"), data);
 showEmbedding(byId("embedding-view"), data);
