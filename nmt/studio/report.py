@@ -20,7 +20,7 @@ from nmt.evaluation.card import read_cards
 from nmt.evaluation.metrics import Measure, score_measure
 from nmt.recipe.paper import compare
 from nmt.recipe.toml import toml_value
-from nmt.runs.history import History, Record, ValidationRecord, read_history
+from nmt.runs.history import History, Record, read_history
 from nmt.runs.model_file import open_model
 from nmt.runs.outputs import check_output
 from nmt.runs.run_folder import RunFolder
@@ -31,7 +31,7 @@ from nmt.system.atomic import write_text
 from nmt.system.files import in_utf_8, is_present
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder, Pair
-from nmt.text.facts import TokenFacts, token_facts
+from nmt.text.facts import token_facts
 from nmt.text.manifest import Manifest
 from nmt.text.prepare import open_prepared, read_dev_pairs, shard_name
 from nmt.text.shards import Shard, open_shard
@@ -160,7 +160,15 @@ def run_data(run: RunFolder, name: str, notify: Callable[[str], None] = note) ->
             "train": curves(reported.train_records, TRAIN_FIGURES),
             "dev": curves(reported.validations, DEV_FIGURES),
         },
-        "samples": [sample_data(scored) for scored in reported.scored if scored.samples],
+        "samples": [
+            {
+                "update": scored.update,
+                "kind": scored.kind,
+                "samples": [asdict(sample) for sample in scored.samples],
+            }
+            for scored in reported.scored
+            if scored.samples
+        ],
         **recipe_data(recipe),
         "corpus": corpora,
         "corpus_problems": problems,
@@ -173,23 +181,15 @@ def find_faults(run: RunFolder, reported: ReportedRun) -> tuple[Finding, ...]:
 
     Without the prepared text or the dev set, what follows from them is left out.
     """
-    facts = read_facts(run, reported.recipe)
-    training = Training.of(
-        reported.recipe, reported.measure, reported.records, facts, str(run.path)
-    )
-    return diagnose(training)
-
-
-def read_facts(run: RunFolder, recipe: Recipe) -> TokenFacts | None:
-    """Return the facts of a run's prepared text and dev set; None if it has no prepared text."""
+    recipe, facts = reported.recipe, None
     dev_pairs: list[Pair] = []
     with suppress(NmtError):
         if is_present(run.memory):
             dev_pairs = read_dev_pairs(recipe, DataFolder(run.data_dir(), bilingual_reader))
     with suppress(NmtError, ValueError):  # ValueError: numbers that no intact shard has
         prepared = open_prepared(recipe, run.prepared_folder())
-        return token_facts(prepared.shards, prepared.tokenizer, dev_pairs)
-    return None
+        facts = token_facts(prepared.shards, prepared.tokenizer, dev_pairs)
+    return diagnose(Training.of(recipe, reported.measure, reported.records, facts, str(run.path)))
 
 
 def curves(records: Sequence[Record], figures: Sequence[str]) -> dict[str, Data]:
@@ -210,15 +210,6 @@ def curves(records: Sequence[Record], figures: Sequence[str]) -> dict[str, Data]
 def rounded(value: float | None) -> float | None:
     """Return a value with 6 significant digits, which is more than a curve can show."""
     return None if value is None else float(f"{value:.6g}")
-
-
-def sample_data(validation: ValidationRecord) -> Data:
-    """Return the translations of one validation."""
-    return {
-        "update": validation.update,
-        "kind": validation.kind,
-        "samples": [asdict(sample) for sample in validation.samples],
-    }
 
 
 def recipe_data(recipe: Recipe) -> Data:

@@ -43,7 +43,7 @@ for (let node; node = walker.nextNode();) {
 return [count, found];
 """
 
-# Keep each element that gets the focus, its name, and whether the focus is visible; null at the end.
+# Keep each element that gets the focus, its name, and whether that shows; null at the end.
 FOLLOW_FOCUS = """
 document.activeElement.blur();
 scrollTo(0, 0);
@@ -52,9 +52,10 @@ addEventListener("focusin", ({ target }) => {
   const style = getComputedStyle(target);
   const box = target.querySelector(":scope > rect");
   const ring = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
+  const label = target.getAttribute("aria-label") || target.labels?.[0]?.textContent;
   stops.push([
     target.outerHTML.slice(0, 90),
-    target.getAttribute("aria-label") || target.textContent.trim() || target.labels?.[0].textContent,
+    label || target.textContent.trim(),
     ring || Boolean(box && parseFloat(getComputedStyle(box).strokeWidth) >= 3),
   ]);
 });

@@ -142,7 +142,7 @@ class Browser:
     def complaints(self) -> list[str]:
         """Return new messages of the console: errors, and what the policy blocked."""
         log = self.driver.get_log("browser")  # type: ignore[no-untyped-call] # Selenium's
-        return [str(each["message"]) for each in log]
+        return [str(entry["message"]) for entry in log]
 
     def shoot(self, name: str, selector: str | None = None, through: str | None = None) -> None:
         """Save a screenshot of the window, or of an element down to the end of `through`."""
@@ -243,14 +243,6 @@ def report_page(run: RunFolder) -> Path:
     """Write the report of one run."""
     run.report.write_text(render_report([run]), encoding="utf-8")
     return run.report
-
-
-@pytest.fixture(scope="session")
-def both(run: RunFolder, skilled_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the report of two runs."""
-    path = tmp_path_factory.mktemp("both") / "report.html"
-    path.write_text(render_report([run, RunFolder(skilled_run)]), encoding="utf-8")
-    return path
 
 
 @pytest.fixture(scope="session")

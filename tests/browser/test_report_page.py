@@ -106,19 +106,6 @@ def test_settings_corpus_and_evaluation_cards_are_shown(
     assert "max_updates" in browser.one("#recipe details[open].section").text
 
 
-def test_two_runs_stand_side_by_side(browser: Browser, both: Path) -> None:
-    browser.open(both)
-    browser.focus(LOSS)
-    browser.press(END)
-    curves = legend(browser).keys()
-    assert {"tiny, train", "skilled, train", "tiny, dev", "skilled, dev"} <= curves
-    names = browser.texts("#samples .sample:first-child .translation .line .name")
-    assert names == ["tiny", "skilled"]
-    assert browser.texts("#recipe .deviations thead th")[1:3] == ["tiny", "skilled"]
-    assert browser.all("#recipe tr.differs")
-    browser.shoot("report-two-runs")
-
-
 def changed(run: RunFolder, folder: Path, metric: str, lines: list[dict[str, object]]) -> RunFolder:
     """Copy a run with another metric and other lines of metrics.jsonl."""
     shutil.copytree(run.path, folder)
@@ -129,7 +116,9 @@ def changed(run: RunFolder, folder: Path, metric: str, lines: list[dict[str, obj
     return copied
 
 
-def test_runs_of_different_tasks(browser: Browser, run: RunFolder, tmp_path: Path) -> None:
+def test_two_runs_of_different_tasks_stand_side_by_side(
+    browser: Browser, run: RunFolder, tmp_path: Path
+) -> None:
     """Each metric has its chart, and each segment the languages of its run."""
     lines = [
         {("token_error_rate" if key == "bleu" else key): value for key, value in line.items()}
@@ -147,29 +136,13 @@ def test_runs_of_different_tasks(browser: Browser, run: RunFolder, tmp_path: Pat
         *("update", "tiny, dev", "tiny, average"),
         *("update", "phonemes, dev", "phonemes, average"),
     ]
-    languages = browser.run(
-        "return [...document.querySelectorAll('.line.reference [lang]')].map((x) => x.lang)"
-    )
-    assert isinstance(languages, list)
+    assert {"tiny, train", "phonemes, train"} <= legend(browser).keys()
+    languages = [line.get_attribute("lang") for line in browser.all(".line.reference [lang]")]
     assert (languages.count("de"), languages.count("fi")) == (6, 6)
-    metric = "return [...document.querySelectorAll('.deviations tr')].map((x) => x.textContent)"
-    rows = browser.run(metric)
-    assert isinstance(rows, list)
+    assert browser.texts("#recipe .deviations thead th")[1:3] == ["tiny", "phonemes"]
+    rows = browser.texts("#recipe .deviations tr.differs")
     assert any(row.startswith("data.metricbleuerror_ratebleu") for row in rows)
-
-
-def test_a_run_without_any_validation(browser: Browser, run: RunFolder, tmp_path: Path) -> None:
-    lines = [line for line in read_metrics(run.metrics) if line["kind"] == "train"]
-    started = changed(run, tmp_path / "started", "bleu", lines)
-    (started.path / "card.json").unlink()
-    page = tmp_path / "page.html"
-    page.write_text(render_report([started]), encoding="utf-8")
-    browser.open(page)
-    assert browser.text("#samples-view") == "No validation yet."
-    assert browser.text("#scores-view").startswith("No validation yet.")
-    assert browser.all("#scores table") == []
-    assert browser.all("[data-figure=score]") == []
-    assert len(browser.all("#curves .chart")) == 5
+    browser.shoot("report-two-runs")
 
 
 def test_a_segment_that_occurs_twice_in_the_dev_set(
@@ -190,17 +163,23 @@ def test_a_segment_that_occurs_twice_in_the_dev_set(
     assert browser.all("#samples .versions") == []
 
 
-def test_findings_are_shown_with_what_to_do(
+def test_findings_of_a_run_without_any_validation(
     browser: Browser, run: RunFolder, tmp_path: Path
 ) -> None:
-    lines = [line for line in read_metrics(run.metrics) if line["kind"] == "train"]
+    line = next(line for line in read_metrics(run.metrics) if line["kind"] == "train")
     losses = enumerate((3.0, 3.0, 3.0, 9.0, 9.0, 9.0), 1)
-    lines = [{**lines[0], "update": update, "perplexity": 2.718**loss} for update, loss in losses]
+    lines = [{**line, "update": update, "perplexity": 2.718**loss} for update, loss in losses]
+    started = changed(run, tmp_path / "started", "bleu", lines)
+    (started.path / "card.json").unlink()
     page = tmp_path / "report.html"
-    page.write_text(render_report([changed(run, tmp_path / "high", "bleu", lines)]))
+    page.write_text(render_report([started]), encoding="utf-8")
     browser.open(page)
     assert browser.texts("#findings h3")[-1] == (
         "warning: the learning rate is too high, since update 3"
     )
     assert browser.texts("#findings dt")[-3:] == ["Seen", "Meaning", "To do"]
-    browser.shoot("report-findings")
+    assert browser.text("#samples-view") == "No validation yet."
+    assert browser.text("#scores-view").startswith("No validation yet.")
+    assert browser.all("#scores table") == []
+    assert browser.all("[data-figure=score]") == []
+    assert len(browser.all("#curves .chart")) == 5

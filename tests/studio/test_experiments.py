@@ -267,36 +267,27 @@ def test_ablation_json_has_the_documented_form(result: ExperimentResult) -> None
     }
     assert (base["changes"], base["axis"], base["difference"]) == ([], None, None)
     assert base["summary"]["loss"] == {"mean": 3.0, "lowest": 2.0, "highest": 4.0}
+    finished, stopped = other.pop("runs")
     figures = {"update": 12, "loss": 5.0, "perplexity": 50.0, "score": 25.0}
-    only = {"loss": 5.0, "perplexity": 50.0, "score": 25.0, "updates": 12, "minutes": 0.5}
-    finished = {
-        "seed": 1,
-        "folder": "model.d_ff=64/seed-1",
-        "state": "finished",
-        "updates": 12,
-        "minutes": 0.5,
-        "average": figures,
-        "best": figures,
+    assert finished == {
+        **{"seed": 1, "folder": "model.d_ff=64/seed-1", "state": "finished", "updates": 12},
+        **{"minutes": 0.5, "average": figures, "best": figures},
         "curves": {"loss": {"updates": [6, 12], "values": [None, 5.0]}},
     }
-    stopped = {"seed": 2, "folder": "model.d_ff=64/seed-2", "state": "stopped", "updates": 3}
-    stopped |= {"minutes": 0.1, "average": None, "best": None, "curves": {}}
-    changes = {"loss": 3.0, "perplexity": 30.0, "score": -3.0}
+    assert (stopped["state"], stopped["average"], stopped["curves"]) == ("stopped", None, {})
+    only = {"loss": 5.0, "perplexity": 50.0, "score": 25.0, "updates": 12, "minutes": 0.5}
+    spreads = {name: dict.fromkeys(("mean", "lowest", "highest"), x) for name, x in only.items()}
+    assert other.pop("summary") == spreads
+    assert other.pop("difference") == {
+        "seeds": [1],
+        "loss": {"mean": 3.0, "overlaps": None},
+        "perplexity": {"mean": 30.0, "overlaps": None},
+        "score": {"mean": -3.0, "overlaps": None},
+    }
     assert other == {
-        "name": "model.d_ff=64",
-        "folder": "model.d_ff=64",
-        "axis": 0,
+        **{"name": "model.d_ff=64", "folder": "model.d_ff=64", "axis": 0, "finished": 1},
         "changes": [{"setting": "model.d_ff", "value": "64", "base": "32"}],
         "parameters": 6016,
-        "finished": 1,
-        "summary": {
-            name: {"mean": value, "lowest": value, "highest": value} for name, value in only.items()
-        },
-        "runs": [finished, stopped],
-        "difference": {
-            "seeds": [1],
-            **{name: {"mean": mean, "overlaps": None} for name, mean in changes.items()},
-        },
     }
 
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.config import DecodeSettings, ModelSettings, Recipe
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError, UsageError
 from nmt.model.transformer import Transformer
@@ -22,8 +21,8 @@ from nmt.studio.explain.explanation import (
     explain,
     next_tokens,
 )
-from nmt.studio.explain.page import LARGEST, pack, page_data, render_explanation
-from nmt.text.tokenizer import BOS, EOS
+from nmt.studio.explain.page import LARGEST, pack, page_data
+from nmt.text.tokenizer import BOS
 
 
 def unpack(packed: dict[str, Any]) -> Tensor:
@@ -180,16 +179,6 @@ def test_vectors_add_up_with_variants_of_later_papers(model: TrainedModel) -> No
         close(row[step["tokens"]], torch.tensor(step["logits"]))
 
 
-def test_the_tree_ends_in_the_translation(explanation: Explanation) -> None:
-    nodes = page_data(explanation)["beam"]["nodes"]
-    last = nodes["wins"][-1]
-    path = []
-    while nodes["parent"][last] is not None:
-        path.append(nodes["token"][last])
-        last = nodes["parent"][last]
-    assert path[::-1] == [*explanation.best.ids, EOS]
-
-
 def test_a_text_that_would_be_split_is_refused(model: TrainedModel) -> None:
     with pytest.raises(NmtError, match="the text is blank"):
         explain(model, "\t", model.recipe.decode, print)
@@ -238,18 +227,3 @@ def test_notes_say_what_the_model_reads(model: TrainedModel) -> None:
     assert "characters that the vocabulary lacks" in unknown
     assert "gives the model 'sun', and puts back what is missing" in changed
     assert "`nmt translate` copies this text" in copied
-
-
-def test_a_page_of_20_tokens_stays_small(model: TrainedModel) -> None:
-    """The weights are random; a page with fewer than 40 tokens is scaled up to 40."""
-    torch.manual_seed(0)
-    tiny = ModelSettings(4, 4, d_model=256, d_ff=1024, heads=4, d_k=64, d_v=64)
-    weights = arrays_of(Transformer(tiny, len(model.tokenizer), 0).state_dict())
-    recipe = Recipe("size", model=tiny, decode=DecodeSettings(max_extra_tokens=1))
-    untrained = TrainedModel(weights, model.tokenizer, recipe, model.path)
-    text = ""
-    while len(model.tokenizer.source.encode([f"{text} sun"])[0]) <= 19:
-        text += " sun"
-    explanation = explain(untrained, text, recipe.decode, print)
-    tokens = len(explanation.source_ids) + len(explanation.target_inputs)
-    assert len(render_explanation(explanation).encode()) * max(1, 40 / tokens) < 3e6

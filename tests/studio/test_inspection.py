@@ -36,20 +36,6 @@ def test_weights_are_those_of_a_real_model(settings: ModelSettings) -> None:
     assert sum(weight.parameters for weight in weights) == count_parameters(settings, 17)
 
 
-def test_equal_layers_are_one_part() -> None:
-    weights = list_weights(SMALL, 17)
-    parts = group_layers(weights)
-    assert [(part.name, part.times) for part in parts] == [
-        ("", 1),
-        ("encoder layer", 3),
-        ("decoder layer", 2),
-    ]
-    assert sum(part.times * part.parameters for part in parts) == count_parameters(SMALL, 17)
-    assert parts[1].weights[0] == Weight(
-        "self_attention.query_key_value.weight", (3 * (4 + 4 + 5), 12)
-    )
-
-
 def test_a_layer_that_differs_from_its_neighbours_is_a_separate_part() -> None:
     weights = [Weight(f"encoder.{layer}.w", (size,)) for layer, size in enumerate([5, 5, 7, 5])]
     weights.append(Weight("decoder.0.w", (5,)))

@@ -4,11 +4,9 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
 
 from nmt.config import ModelSettings
 from nmt.decoding.search.hypothesis import Hypothesis, length_penalty
-from nmt.decoding.search.search import AnyIds
 from nmt.model.layers import DecoderLayer
 from nmt.model.transformer import Transformer
 from nmt.studio.explain.recording import (
@@ -36,18 +34,6 @@ def network() -> Transformer:
     return Transformer(settings, 11, pad_id=0).eval()
 
 
-def by_hand(query: Tensor, key: Tensor) -> list[list[float]]:
-    """Compute softmax(Q K^T / sqrt(d_k)) of one head, number by number."""
-    rows = []
-    for q in query.tolist():
-        scores = [
-            sum(a * b for a, b in zip(q, k, strict=True)) / len(q) ** 0.5 for k in key.tolist()
-        ]
-        powers = [2.718281828459045**score for score in scores]
-        rows.append([power / sum(powers) for power in powers])
-    return rows
-
-
 @torch.no_grad()
 def test_weights_are_the_softmax_of_the_recorded_queries_and_keys(network: Transformer) -> None:
     with recording(network) as record:
@@ -59,9 +45,8 @@ def test_weights_are_the_softmax_of_the_recorded_queries_and_keys(network: Trans
     seen = record.attention["decoder.1.cross_attention"]
     assert seen.query.shape == (3, 3, 4)
     assert seen.value.shape == (3, 4, 5)
-    for head in range(3):
-        expected = torch.tensor(by_hand(seen.query[head], seen.key[head]))
-        torch.testing.assert_close(seen.weights[head], expected)
+    expected = (seen.query @ seen.key.transpose(1, 2) / math.sqrt(4)).softmax(-1)
+    torch.testing.assert_close(seen.weights, expected)
     layer = network.decoder[1]
     assert isinstance(layer, DecoderLayer)
     gathered = (seen.weights @ seen.value).transpose(0, 1).flatten(1)
@@ -149,38 +134,3 @@ def test_the_tree_is_the_search(seed: int) -> None:
         assert status.count(PRUNED) <= 3
         finished = [n.score for n in tree.nodes if n.status == FINISHED and n.step <= step]
         assert step == last or bound > max(finished, default=-math.inf) - 1e-6
-
-
-class Fixed:
-    """A model in which token 2 is likely after BOS, and then EOS."""
-
-    def encode(self, source: AnyIds) -> "Fixed":
-        return self
-
-    def select(self, rows: AnyIds) -> "Fixed":
-        return self
-
-    def step(self, last_ids: AnyIds, state: "Fixed") -> tuple[Tensor, "Fixed"]:
-        shares = [0.1, 0.2, 0.7] if int(last_ids[0, 0]) == IDS.bos else [0.1, 0.6, 0.3]
-        return torch.tensor([[shares]]).log(), self
-
-
-def test_a_tree_by_hand() -> None:
-    """A beam of 1 takes two steps: token 2 (0.7), then EOS (0.6)."""
-    builder = TreeBuilder(IDS.bos, 1.0)
-    (found,) = beam_search(
-        Fixed(), torch.zeros(1, 1), [4], IDS, beam_size=1, alpha=1.0, observer=builder.on_step
-    )
-    tree = builder.finish(found[0], EOS)
-    nodes = [
-        (n.parent, n.token, round(math.exp(n.log_prob), 3), n.status, n.wins) for n in tree.nodes
-    ]
-    assert nodes == [
-        (None, 0, 1.0, KEPT, True),
-        (0, 2, 0.7, KEPT, True),
-        (0, 1, 0.2, PRUNED, False),
-        (1, 1, 0.42, FINISHED, True),
-        (1, 2, 0.21, OPEN, False),
-    ]
-    assert tree.nodes[3].score == pytest.approx(math.log(0.42) / (7 / 6))
-    assert tree.bounds == pytest.approx([math.log(0.7) / 1.5, math.log(0.21) / 1.5])

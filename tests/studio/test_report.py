@@ -13,11 +13,8 @@ from nmt.config import SECTIONS, TextFiles
 from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
-from nmt.runs.runs import newest_run
 from nmt.studio.report import (
-    DEV_FIGURES,
     LONGEST,
-    curves,
     distinct_names,
     paper_data,
     read_corpora,
@@ -102,31 +99,6 @@ def test_parameters_are_those_of_the_model(run: RunFolder) -> None:
     assert read_run(run).parameters is None
 
 
-def test_a_validation_without_a_score_is_never_the_best(run: RunFolder) -> None:
-    best = read_run(run).best
-    line = {"kind": "dev", "update": 99, "loss": None, "perplexity": None, "bleu": None}
-    with run.metrics.open("a") as stream:
-        stream.write(json.dumps(line) + "\n")
-    history = read_run(run)
-    assert curves(history.validations, DEV_FIGURES)["score"]["values"][-1] is None
-    assert history.best == best
-
-
-def test_the_best_error_rate_is_the_lowest(run: RunFolder) -> None:
-    text = run.recipe.read_text().replace('metric = "bleu"', 'metric = "error_rate"')
-    run.recipe.write_text(text.replace('stopping_metric = "bleu"', 'stopping_metric = "loss"'))
-    key = read_run(run).measure.key
-    rates = {6: 50.0, 12: 40.0, 18: 60.0}
-    lines = [
-        {"kind": "dev", "update": update, "loss": 1.0, key: rate} for update, rate in rates.items()
-    ]
-    run.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    history = read_run(run)
-    assert history.measure.lower_is_better
-    assert history.best
-    assert (history.best.update, history.best.score) == (12, 40.0)
-
-
 DEEP = '{"evaluation_card": 1, "kind": "dev", "update": 3, "x": ' + "[" * 900 + "]" * 900 + "}"
 
 
@@ -175,17 +147,6 @@ def test_a_folder_that_is_not_a_run_is_refused(run: RunFolder, tmp_path: Path) -
     run.metrics.write_text("")
     with pytest.raises(NmtError, match=r"metrics\.jsonl.*nmt train"):
         read_run(run)
-
-
-def test_the_newest_run_is_the_last_to_report(tmp_path: Path) -> None:
-    with pytest.raises(NmtError, match="no run under"):
-        newest_run(tmp_path)
-    for seconds, name in enumerate(("first", "second", "paper/base", "empty")):
-        (tmp_path / name).mkdir(parents=True)
-        if name != "empty":
-            (tmp_path / name / "metrics.jsonl").write_text(name)
-            os.utime(tmp_path / name / "metrics.jsonl", (seconds, seconds))
-    assert newest_run(tmp_path).path == tmp_path / "paper" / "base"
 
 
 def test_pairs_tokens_and_lengths_are_counted(run: RunFolder, tiny_run: Path) -> None:

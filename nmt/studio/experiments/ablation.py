@@ -88,7 +88,9 @@ class Ablation:
         result = collect(plan_runs(self.variants, self.seeds, self.output), failures)
         data = self.data(result)
         # The page also shows the settings of each variant.
-        recipes = [{"name": each.name, **recipe_data(each.recipe)} for each in self.variants]
+        recipes = [
+            {"name": variant.name, **recipe_data(variant.recipe)} for variant in self.variants
+        ]
         title = f"Ablation of {result.recipe}"
         page = render(
             FOLDER / "ablate",

@@ -85,10 +85,10 @@ def with_one_precision(runs: Sequence[PlannedRun], device: torch.device) -> list
     started keeps its own. Raises NmtError that names the run.
     """
     resolved = []
-    for each in runs:
-        with error_context(each):
-            recipe = resolve_for_device(each.recipe, each.run, device)
-        resolved.append(replace(each, recipe=precision_of_hardware(recipe, device)))
+    for planned in runs:
+        with error_context(planned):
+            recipe = resolve_for_device(planned.recipe, planned.run, device)
+        resolved.append(replace(planned, recipe=precision_of_hardware(recipe, device)))
     return resolved
 
 
@@ -98,19 +98,21 @@ def check_runs(runs: Sequence[PlannedRun], data: DataFolder, device: torch.devic
     A run that diverged before is not trained again. Raises NmtError that names the run.
     """
     check_not_longer(runs)
-    for each in runs:
-        with error_context(each):
-            check_run_folder(each.run.path)
-            if not has_diverged(each, device):
-                check_inputs(resolve(each.recipe, each.run, device).recipe, data, each.run, device)
+    for planned in runs:
+        with error_context(planned):
+            check_run_folder(planned.run.path)
+            if not has_diverged(planned, device):
+                check_inputs(
+                    resolve(planned.recipe, planned.run, device).recipe, data, planned.run, device
+                )
 
 
 def check_not_longer(runs: Sequence[PlannedRun]) -> None:
     """Raise NmtError if a run has more updates than those that it would be compared with."""
     most = runs[0].recipe.train.max_updates
-    if any(each.recipe.train.max_updates != most for each in runs):
+    if any(planned.recipe.train.max_updates != most for planned in runs):
         return  # what varies is the number of updates
-    reached = {each.run.path: each.run.reached_update() for each in runs}
+    reached = {planned.run.path: planned.run.reached_update() for planned in runs}
     longest = max(reached, key=reached.__getitem__)
     if reached[longest] > most:
         raise NmtError(
@@ -136,22 +138,22 @@ def prepare_runs(runs: Sequence[PlannedRun], data: DataFolder, device: torch.dev
     """
     note_once = cache(note)
     prepared: dict[str, RunFolder] = {}
-    for each in runs:
-        recipe = each.recipe
+    for planned in runs:
+        recipe = planned.recipe
         key = repr((recipe.data, recipe.tokenizer, recipe.train.init_from))
-        if has_diverged(each, device):
-            prepared.setdefault(key, each.run)
+        if has_diverged(planned, device):
+            prepared.setdefault(key, planned.run)
             continue
-        with error_context(each), each.run.lock():
+        with error_context(planned), planned.run.lock():
             if key in prepared:
-                share_prepared(prepared[key], each.run)
-            before = read_if_exists(each.run.recipe)
-            recipe = resolve(recipe, each.run, device).recipe
-            set_up(recipe, data, each.run, note_once, device)
-            if read_if_exists(each.run.recipe) != before and not each.run.is_in_use():
+                share_prepared(prepared[key], planned.run)
+            before = read_if_exists(planned.run.recipe)
+            recipe = resolve(recipe, planned.run, device).recipe
+            set_up(recipe, data, planned.run, note_once, device)
+            if read_if_exists(planned.run.recipe) != before and not planned.run.is_in_use():
                 # These metrics are of other settings, whose training ended before a checkpoint.
-                each.run.metrics.unlink(missing_ok=True)
-        prepared.setdefault(key, each.run)
+                planned.run.metrics.unlink(missing_ok=True)
+        prepared.setdefault(key, planned.run)
 
 
 def read_if_exists(path: Path) -> str | None:
@@ -210,30 +212,30 @@ def train_runs(
     end the experiment; a signal does.
     """
     failures: dict[Path, str] = {}
-    for number, each in enumerate(runs, start=1):
-        name = f"run {number} of {len(runs)}: {each}"
-        history = read_history(each.run.metrics, each.recipe)
+    for number, planned in enumerate(runs, start=1):
+        name = f"run {number} of {len(runs)}: {planned}"
+        history = read_history(planned.run.metrics, planned.recipe)
         # A run that train.patience ended has fewer updates; training it finds nothing left to do.
-        if history.is_ended and history.update >= each.recipe.train.max_updates:
+        if history.is_ended and history.update >= planned.recipe.train.max_updates:
             note(f"{name}: finished before")
             continue
         if is_diverged(history):
-            note(f"{name}: diverged before; remove {each.run.path} to try again")
+            note(f"{name}: diverged before; remove {planned.run.path} to try again")
             continue
         note(name)
         try:
-            outcome = train(each.recipe, data, each.run, device, Workers(), live_diagnosis)
+            outcome = train(planned.recipe, data, planned.run, device, Workers(), live_diagnosis)
         except DivergenceError as error:
             note(str(error))
         except (NmtError, OSError, MemoryError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and not is_out_of_memory(error):
                 raise
-            failures[each.run.path] = failure_reason(error)
-            note(f"{each} failed: {failures[each.run.path]}")
+            failures[planned.run.path] = failure_reason(error)
+            note(f"{planned} failed: {failures[planned.run.path]}")
         else:
             if outcome.stopped_by is not None:
                 return Outcome(outcome.stopped_by, failures)
-            try_write_report(each.run)
+            try_write_report(planned.run)
         gc.collect()  # the network and its optimiser form cycles, and the next run needs the memory
         after_run(failures)
     return Outcome(None, failures)
