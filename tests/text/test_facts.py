@@ -26,7 +26,7 @@ from nmt.text.facts import (
 from nmt.text.prepare import Prepared, open_prepared, prepare
 from tests.conftest import Run
 from tests.corpora.corpora import Pairs, corpus, write
-from tests.diagnosis.trainings import arguments, write_text
+from tests.studio.diagnosis.trainings import arguments, write_text
 
 CLEAN = corpus(1200)
 DEV = corpus(8, seed=2)

@@ -1,7 +1,6 @@
 """When `nmt train` prints a finding: once, also over several starts."""
 
 import random
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,51 +10,24 @@ from nmt.runs.run_folder import RunFolder
 from nmt.studio.diagnosis.live import thinned
 from nmt.studio.diagnosis.training import Finding, Training
 from nmt.studio.report import find_faults, read_run
-from tests.conftest import RECIPE, SKILLED, WORDS, Run
+from tests.conftest import WORDS, Run
+from tests.studio.diagnosis.trainings import arguments, write_text
 
 HIGH = "the learning rate is too high, since update 15\n"
 UNLIKE = "the dev set is unlike the training text\n"
-# A model of width 32 with a fault; it trains in seconds.
-SETTINGS: dict[str, object] = SKILLED | {
-    "tokenizer.kind": "word",
-    "train.max_updates": 40,
-    "train.warmup_updates": 30,
-    "train.learning_rate_scale": 200,
-    "train.batch_source_tokens": 300,
-    "train.batch_target_tokens": 300,
-    "train.report_updates": 5,
-    "train.validate_updates": 20,
-}
 
 
-def arguments(recipe: Path, changes: dict[str, object]) -> list[object]:
-    """Return the arguments of `nmt train` with `SETTINGS` and some changes."""
-    settings = SETTINGS | changes
-    overrides = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-    return ["train", recipe, "--data-dir", recipe.parent, "--run", "run", *overrides]
-
-
-def write_text(folder: Path, dev_copies: int) -> Path:
-    """Write pairs of one or two words and a dev set; return the recipe's path.
-
-    dev_copies: how often a dev segment repeats its words.
-    """
-    draw = random.Random(1)
-
-    def lines(count: int, copies: int) -> Sequence[str]:
-        return [" ".join(draw.choices(WORDS, k=draw.randint(1, 2)) * copies) for _ in range(count)]
-
-    for name, sources in (("train", lines(300, 1)), ("dev", lines(6, dev_copies))):
-        text = "".join(f"{source}\n" for source in sources)
-        (folder / f"{name}.src").write_text(text, encoding="utf-8")
-        (folder / f"{name}.tgt").write_text(text.upper(), encoding="utf-8")
-    recipe = folder / "fault.toml"
-    recipe.write_text(RECIPE, encoding="utf-8")
-    return recipe
+def drawn(count: int, copies: int = 1) -> list[tuple[str, str]]:
+    """Draw pairs of one or two words, which are repeated in the segment."""
+    draw = random.Random(count)
+    sources = [" ".join(draw.choices(WORDS, k=draw.randint(1, 2)) * copies) for _ in range(count)]
+    return [(source, source.upper()) for source in sources]
 
 
 def test_a_fault_is_printed_once_and_in_the_summary_of_each_start(nmt: Run, tmp_path: Path) -> None:
-    first = nmt(*arguments(write_text(tmp_path, 1), {}))
+    recipe = write_text(tmp_path, drawn(300), drawn(6))
+    settings = {"train.learning_rate_scale": 200, "train.max_updates": 40}
+    first = nmt(*arguments(recipe, Path("run"), settings))
     assert first.code == 0, first.err
     assert first.err.count(f"warning: {HIGH}") == 1
     warning = first.err.index(f"warning: {HIGH}")
@@ -74,9 +46,9 @@ def test_a_fault_is_printed_once_and_in_the_summary_of_each_start(nmt: Run, tmp_
 
 
 def test_what_is_known_before_is_not_repeated_either(nmt: Run, tmp_path: Path) -> None:
-    recipe = write_text(tmp_path, 4)
-    settings: dict[str, object] = {"train.warmup_updates": 1, "train.max_updates": 6}
-    first = nmt(*arguments(recipe, settings))
+    recipe = write_text(tmp_path, drawn(300), drawn(6, copies=4))
+    settings = {"train.warmup_updates": 1, "train.max_updates": 6}
+    first = nmt(*arguments(recipe, Path("run"), settings))
     assert first.err.index(f"warning: {UNLIKE}") < first.err.index("update 1 of 6")
     assert "dev sources have" in first.err
     assert UNLIKE not in nmt("train", "run", "--max-updates", 8).err.partition("diagnosis:")[0]
