@@ -17,7 +17,7 @@ from nmt.config import DECLARED, SECTIONS, Recipe
 from nmt.documents.registry import bilingual_reader
 from nmt.errors import NmtError, reason_of
 from nmt.evaluation.card import read_cards
-from nmt.evaluation.metrics import Measure, score_measure
+from nmt.evaluation.metrics import score_measure
 from nmt.recipe.paper import compare
 from nmt.recipe.toml import toml_value
 from nmt.runs.history import History, Record, read_history
@@ -48,7 +48,6 @@ Data = dict[str, Any]
 class ReportedRun(History):
     """Everything that a run folder says about its training so far; it has at least one record."""
 
-    measure: Measure  # what validations are scored by
     cards: tuple[Data, ...]  # the newest last
     parameters: int | None  # of the run's model; None before the first one is saved
 
@@ -117,7 +116,7 @@ def read_run(run: RunFolder, notify: Callable[[str], None] = note) -> ReportedRu
     if not records:
         raise NmtError(f"{run.metrics} reports no update yet; train the run with `nmt train`")
     cards = read_cards(run.path, notify)
-    return ReportedRun(recipe, records, score_measure(recipe), cards, stored_parameters(run))
+    return ReportedRun(recipe, records, cards, stored_parameters(run))
 
 
 def stored_parameters(run: RunFolder) -> int | None:
@@ -144,7 +143,7 @@ def run_data(run: RunFolder, name: str, notify: Callable[[str], None] = note) ->
     return {
         "name": name,
         "recipe": recipe.name,
-        "measure": reported.measure.name,
+        "measure": score_measure(recipe).name,
         "languages": [recipe.data.source_language, recipe.data.target_language],
         "updates": last.update,
         "epochs": last.epoch,
@@ -189,7 +188,7 @@ def find_faults(run: RunFolder, reported: ReportedRun) -> tuple[Finding, ...]:
     with suppress(NmtError, ValueError):  # ValueError: numbers that no intact shard has
         prepared = open_prepared(recipe, run.prepared_folder())
         facts = token_facts(prepared.shards, prepared.tokenizer, dev_pairs)
-    return diagnose(Training.of(recipe, reported.measure, reported.records, facts, str(run.path)))
+    return diagnose(Training.of(recipe, reported.records, facts, str(run.path)))
 
 
 def curves(records: Sequence[Record], figures: Sequence[str]) -> dict[str, Data]:

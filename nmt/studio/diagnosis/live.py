@@ -5,7 +5,6 @@ from contextlib import suppress
 
 from nmt.config import Recipe
 from nmt.errors import DamagedError, reason_of
-from nmt.evaluation.metrics import score_measure
 from nmt.runs.history import Line, Record, TrainRecord, parse_record
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.diagnosis.checks import diagnose
@@ -43,7 +42,6 @@ class LiveDiagnosis:
     def __init__(self, recipe: Recipe, facts: TokenFacts | None, name: str) -> None:
         """Prepare to look; facts: of the prepared text, None if unknown; name: of the run."""
         self._recipe = recipe
-        self._measure = score_measure(recipe)
         self._facts = facts
         self._name = name
         self._records: list[Record] = []
@@ -82,8 +80,7 @@ class LiveDiagnosis:
 
     def _findings(self) -> tuple[Finding, ...]:
         """Return what stands out so far; a bug in the diagnosis must not end a training."""
-        records = self._records
-        training = Training.of(self._recipe, self._measure, records, self._facts, self._name)
+        training = Training.of(self._recipe, self._records, self._facts, self._name)
         try:
             return diagnose(training)
         except Exception as error:

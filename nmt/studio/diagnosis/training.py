@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 from nmt.config import Recipe
-from nmt.evaluation.metrics import Measure
+from nmt.evaluation.metrics import Measure, score_measure
 from nmt.runs.history import History, Record, TrainRecord, ValidationRecord
 from nmt.text.facts import TokenFacts
 
@@ -57,7 +57,6 @@ class Point:
 class Training(History):
     """Describe a training so far; without torch, and without reading a file."""
 
-    measure: Measure  # what validations are scored by
     facts: TokenFacts | None = None  # None: the prepared text is not at hand
     name: str = "RUN"  # run folder, as commands name it
 
@@ -65,7 +64,6 @@ class Training(History):
     def of(
         cls,
         recipe: Recipe,
-        measure: Measure,
         records: Iterable[Record],
         facts: TokenFacts | None = None,
         name: str = "RUN",
@@ -76,7 +74,12 @@ class Training(History):
         """
         kept = {(record.kind, record.update): record for record in records if record.update > 0}
         ordered = sorted(kept.values(), key=lambda record: record.update)
-        return cls(recipe, tuple(ordered), measure, facts, name)
+        return cls(recipe, tuple(ordered), facts, name)
+
+    @cached_property
+    def measure(self) -> Measure:
+        """Return what validations are scored by."""
+        return score_measure(self.recipe)
 
     @property
     def is_past_warmup(self) -> bool:

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from nmt.config import Recipe
-from nmt.evaluation.metrics import score_measure
 from nmt.recipe.settings import with_settings
 from nmt.runs.history import Record, TrainRecord, ValidationRecord
 from nmt.studio.diagnosis.checks import diagnose
@@ -40,7 +39,7 @@ def found(
     *records: Record, recipe: Recipe = RECIPE, facts: TokenFacts | None = FACTS
 ) -> list[Finding]:
     """Return the findings on a training."""
-    return [*diagnose(Training.of(recipe, score_measure(recipe), records, facts))]
+    return [*diagnose(Training.of(recipe, records, facts))]
 
 
 def kinds(*records: Record, recipe: Recipe = RECIPE, facts: TokenFacts | None = FACTS) -> list[str]:

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from nmt.evaluation.metrics import score_measure
 from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import with_settings
 from nmt.runs.history import Record, TrainRecord, ValidationRecord
@@ -43,7 +42,7 @@ def test_a_recorded_training_of_a_shipped_recipe_has_no_fault(path: Path) -> Non
     facts = msgspec.convert(content["facts"], TokenFacts)
     records = records_of(content)
     for end in range(len(records) + 1):
-        training = Training.of(recipe, score_measure(recipe), records[:end], facts)
+        training = Training.of(recipe, records[:end], facts)
         assert {finding.severity for finding in diagnose(training)} <= {"note"}
 
 
@@ -56,7 +55,7 @@ def test_recorded_scores_give_a_note_on_the_gain_alone(path: Path) -> None:
             ValidationRecord("dev", each["updates"], loss=1.0, score=each["bleu"])
             for each in points
         ]
-        found = diagnose(Training.of(recipe, score_measure(recipe), records))
+        found = diagnose(Training.of(recipe, records))
         assert [each.kind for each in found] == ["expected_gain"] * (len(records) >= 3)
 
 
@@ -70,14 +69,14 @@ def test_the_gain_of_a_training_that_ends_too_early_is_found() -> None:
         if each["updates"] <= 2000
     ]
     ended = with_settings(recipe, {"train.max_updates": 2000})
-    (found,) = diagnose(Training.of(ended, score_measure(recipe), records, name="runs/mine"))
+    (found,) = diagnose(Training.of(ended, records, name="runs/mine"))
     assert found.severity == "note"
     assert "rose by about 15.3 per 1,000 updates, from 19.89" in found.seen
     assert found.change == "raise train.max_updates: `nmt train runs/mine --max-updates 3000`"
-    (found,) = diagnose(Training.of(recipe, score_measure(recipe), records, name="runs/mine"))
+    (found,) = diagnose(Training.of(recipe, records, name="runs/mine"))
     assert found.change.endswith("if it has stopped, `nmt train runs/mine` continues it")
     patient = with_settings(recipe, {"train.patience": 5})
-    (found,) = diagnose(Training.of(patient, score_measure(recipe), records, name="runs/mine"))
+    (found,) = diagnose(Training.of(patient, records, name="runs/mine"))
     assert "`nmt train runs/mine --set train.patience=10` continues it" in found.change
 
 
@@ -89,7 +88,7 @@ def test_one_good_validation_at_the_end_promises_little() -> None:
         ValidationRecord("dev", each["updates"], loss=1.0, score=each["bleu"])
         for each in tomllib.loads(path.read_text())["curves"][0]["points"]
     ]
-    (found,) = diagnose(Training.of(recipe, score_measure(recipe), records))
+    (found,) = diagnose(Training.of(recipe, records))
     assert found.title == "expected gain of continuing: about 0.3 BLEU"
     assert "from 40.82 at update 7,000 to 42.72 at update 14,000" in found.seen
 
@@ -101,4 +100,4 @@ def test_scores_that_a_cooldown_has_raised_promise_no_gain() -> None:
     records = [
         ValidationRecord("dev", update, loss=1.0, score=score) for update, score in scores.items()
     ]
-    assert not diagnose(Training.of(recipe, score_measure(recipe), records))
+    assert not diagnose(Training.of(recipe, records))
