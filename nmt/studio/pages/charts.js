@@ -15,7 +15,7 @@ const FONT = "12px system-ui, sans-serif";
 export function drawAgain(view, draw) {
   let charts = [];
   const redraw = () => {
-    for (const chart of charts) remove(chart);
+    for (const chart of charts) chart.destroy();
     view.replaceChildren();
     charts = draw();
   };
@@ -170,21 +170,13 @@ function nameLegend(chart) {
   });
 }
 
-const followers = new WeakMap();
-
-/** Keep a chart as wide as its box. */
+/** Keep a chart as wide as its box until it is destroyed. */
 function follow(chart, box) {
   const follower = new ResizeObserver(() => {
     chart.setSize({ width: box.clientWidth, height: chart.height });
   });
   follower.observe(box);
-  followers.set(chart, follower);
-}
-
-/** Remove a chart and stop following its box. */
-function remove(chart) {
-  followers.get(chart)?.disconnect();
-  chart.destroy();
+  (chart.hooks.destroy ??= []).push(() => follower.disconnect());
 }
 
 /** Keep the ticks of a logarithmic scale that are powers of ten. */

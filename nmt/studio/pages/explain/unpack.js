@@ -1,4 +1,4 @@
-/** Unpack tensors that nmt/studio/explain/packing.py packed. */
+/** Unpack tensors that nmt/studio/explain/page.py packed. */
 
 /** A tensor: integers in row-major order, and the scale that they are multiplied with. */
 class Tensor {
@@ -10,20 +10,18 @@ class Tensor {
 
   /** Return the number at the indices, one for each dimension. */
   at(...indices) {
-    let offset = 0;
-    indices.forEach((index, dimension) => offset = offset * this.shape[dimension] + index);
-    return this.integers[offset] * this.scale;
+    return this.integers[this.offset(indices)] * this.scale;
   }
 
   /** Return the innermost vector at the indices of the other dimensions. */
   row(...indices) {
-    const width = this.shape.at(-1);
-    let offset = 0;
-    indices.forEach((index, dimension) => offset = offset * this.shape[dimension] + index);
-    return Array.from(
-      this.integers.subarray(offset * width, (offset + 1) * width),
-      (each) => each * this.scale,
-    );
+    const [width, offset] = [this.shape.at(-1), this.offset(indices)];
+    const integers = this.integers.subarray(offset * width, (offset + 1) * width);
+    return Array.from(integers, (each) => each * this.scale);
+  }
+
+  offset(indices) {
+    return indices.reduce((sum, index, dimension) => sum * this.shape[dimension] + index, 0);
   }
 }
 
