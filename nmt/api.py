@@ -358,9 +358,9 @@ def train(
     check_run_folder(folder.path)
     chosen_data = None if data_dir is None else check_path("data_dir", data_dir)
 
-    from nmt.diagnosis.live import live_diagnosis
     from nmt.documents.registry import bilingual_reader
-    from nmt.studio.report.page import try_write_report
+    from nmt.studio.diagnosis.live import live_diagnosis
+    from nmt.studio.report import try_write_report
     from nmt.training.trainer import train as train_with
     from nmt.training.workers import join_workers, local_device
 

@@ -10,10 +10,17 @@ from nmt.commands.completion import complete_varied
 from nmt.commands.options import FOLDER
 from nmt.errors import UsageError
 from nmt.recipe.files import load_recipe
+from nmt.runs.outputs import check_output
 from nmt.runs.run_folder import RUNS, RunFolder
-from nmt.studio.ablation.axes import parse_axis
-from nmt.studio.ablation.files import AblationFiles
-from nmt.studio.ablation.variants import parse_seeds, plan_variants, with_seed
+from nmt.studio.experiments.variants import (
+    DATA,
+    PAGE,
+    TABLE,
+    parse_axis,
+    parse_seeds,
+    plan_variants,
+    with_seed,
+)
 from nmt.system.devices import pick_device
 from nmt.system.files import is_present
 from nmt.system.log import note
@@ -96,8 +103,8 @@ def command(
     folder = output or RUNS / "ablation" / base.name
     if is_present(RunFolder(folder).recipe):
         raise UsageError(f"--output {folder} is a run folder; name another folder")
-    files = AblationFiles(folder)
-    files.check()
+    for name in (DATA, TABLE, PAGE):
+        check_output(folder / name)
     varied_names = [name for axis in axes for name in axis.settings if name.startswith("decode.")]
     if varied_names:
         note(
@@ -107,7 +114,7 @@ def command(
         )
 
     from nmt.documents.registry import bilingual_reader
-    from nmt.studio.ablation.ablate import Ablation
+    from nmt.studio.experiments.ablation import Ablation
 
     ablation = Ablation(variants, axes, numbers, folder, ["nmt", *arguments])
     data, chosen = DataFolder(data_dir, bilingual_reader), pick_device(device)
@@ -116,11 +123,11 @@ def command(
             click.echo(f"{run.run.path}\t{run.variant.name}")
         return
     outcome = ablation.run(data, chosen)
-    note(f"table: {files.table}, curves: {files.page}")
+    note(f"table: {folder / TABLE}, curves: {folder / PAGE}")
     if outcome.stopped_by is not None:
         note("stopped, checkpoint saved; the same command resumes it")
         sys.exit(128 + outcome.stopped_by)
-    click.echo(files.table.read_text(encoding="utf-8"), nl=False)
+    click.echo((folder / TABLE).read_text(encoding="utf-8"), nl=False)
     if outcome.failures:
         note(f"failed runs: {len(outcome.failures)}; the same command tries them again")
         sys.exit(1)

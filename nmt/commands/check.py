@@ -103,7 +103,7 @@ def command(
     if advise or (request and not find_errors(report)):
         report = with_advice(report, task, recipe)
     if page is not None:
-        from nmt.studio.corpus_page.page import render_check
+        from nmt.studio.check_page import render_check
 
         write_text(page, in_utf_8(render_check(report)))
     if as_json:

@@ -68,7 +68,7 @@ def command(
 
     from nmt.studio.explain.explanation import explain
     from nmt.studio.explain.page import render_explanation
-    from nmt.studio.pages.shell import show
+    from nmt.studio.pages.page import show
 
     explanation = explain(model, sentence, settings, note)
     write_text(output, in_utf_8(render_explanation(explanation)))

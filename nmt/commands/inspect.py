@@ -15,7 +15,7 @@ from nmt.runs.runs import find_newest_model
 from nmt.system.files import is_present
 
 if TYPE_CHECKING:
-    from nmt.studio.inspection.summary import Inspection
+    from nmt.studio.inspection import Inspection
 
 
 @click.command("inspect")
@@ -48,7 +48,7 @@ def command(subject: str | None, length: int, as_json: bool, overrides: tuple[st
     """
     inspection = inspect_subject(subject, length, overrides)
 
-    from nmt.studio.inspection.summary import inspection_data, render_text
+    from nmt.studio.inspection import inspection_data, render_text
 
     if as_json:
         options.print_json(inspection_data(inspection))
@@ -61,12 +61,12 @@ def inspect_subject(subject: str | None, length: int, overrides: tuple[str, ...]
     model, name = find_subject(subject)
     if model is None:
         recipe = load_recipe(name, overrides)
-        from nmt.studio.inspection.summary import inspect_recipe
+        from nmt.studio.inspection import inspect_recipe
 
         return inspect_recipe(recipe, length)
     from nmt.decoding.translator.load import decode_settings
     from nmt.runs.model_file import read_model
-    from nmt.studio.inspection.summary import inspect_model
+    from nmt.studio.inspection import inspect_model
 
     content = read_model(model)
     decode = decode_settings(content.recipe, overrides)

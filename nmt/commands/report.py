@@ -52,8 +52,8 @@ def command(runs: tuple[Path, ...], output: Path | None, opens: bool) -> None:
     cards = [card for folder in folders for card in folder.path.glob("*.json")]
     check_output(path, cards)
 
-    from nmt.studio.pages.shell import show
-    from nmt.studio.report.page import write_report
+    from nmt.studio.pages.page import show
+    from nmt.studio.report import write_report
 
     write_report(folders, path)
     click.echo(path)

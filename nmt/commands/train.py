@@ -211,8 +211,8 @@ def translate_command(run: RunFolder) -> str:
 
 def is_best_better(outcome: "TrainingOutcome", recipe: Recipe) -> bool:
     """Return whether the best model has a notably better score on the dev set than the average."""
-    from nmt.diagnosis.figures import NOTABLE_GAIN
     from nmt.evaluation.metrics import score_measure
+    from nmt.studio.diagnosis.training import NOTABLE_GAIN
 
     if outcome.averaged_score is None or outcome.best_score is None:
         return False

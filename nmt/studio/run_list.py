@@ -27,15 +27,15 @@ class RunSummary:
 
     name: str  # its path below the folder of runs
     path: Path
-    state: str  # running, finished, stopped, prepared, damaged or unreadable
-    measure: str | None  # name of the score on the dev set
-    score: float | None  # of the model that translates
-    updates: int
-    max_updates: int | None
-    size: int  # bytes of all files
-    changed: float | None  # when it was last written to, in seconds since 1970; None if unknown
-    is_default: bool  # `nmt translate` uses its model
-    problem: str | None  # why the run, or a part of it, cannot be read
+    state: str = "unreadable"  # or running, finished, stopped, prepared or damaged
+    measure: str | None = None  # name of the score on the dev set
+    score: float | None = None  # of the model that translates
+    updates: int = 0
+    max_updates: int | None = None
+    size: int = 0  # bytes of all files
+    changed: float | None = None  # when it was last written to, in seconds since 1970
+    is_default: bool = False  # `nmt translate` uses its model
+    problem: str | None = None  # why the run, or a part of it, cannot be read
 
     @property
     def data(self) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def list_runs(folder: Path, default: Path | None = None) -> list[RunSummary]:
         RunFolder(folder).check_is_run()  # says what it is
     runs = [folder] if is_run(folder) else find_runs(folder)
     found = [summarize(RunFolder(path), folder, default) for path in runs]
-    return sorted(found, key=lambda each: (-(each.changed or 0), each.name))
+    return sorted(found, key=lambda run: (-(run.changed or 0), run.name))
 
 
 def find_runs(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
@@ -99,7 +99,7 @@ def summarize(run: RunFolder, folder: Path, default: Path | None) -> RunSummary:
             return None
 
     if attempt(lambda: entries(run.path)) is None:
-        return unreadable(run, name, problems[0])
+        return RunSummary(name, run.path, problem=problems[0])
     recipe: Recipe | None = attempt(run.load_recipe)
     lines: list[Line] = attempt(lambda: read_metrics(run.metrics, problems.append)) or []
     model, updates = attempt(lambda: checked_model(run)) or (None, ())
@@ -118,23 +118,6 @@ def summarize(run: RunFolder, folder: Path, default: Path | None) -> RunSummary:
         last_change(run),
         is_default=default is not None and model is not None and is_same(model, default),
         problem="; ".join(dict.fromkeys(problems)) or None,
-    )
-
-
-def unreadable(run: RunFolder, name: str, problem: str) -> RunSummary:
-    """Return the summary of a run whose folder cannot be read."""
-    return RunSummary(
-        name,
-        run.path,
-        "unreadable",
-        None,
-        None,
-        0,
-        None,
-        0,
-        None,
-        is_default=False,
-        problem=problem,
     )
 
 
@@ -205,10 +188,8 @@ def last_change(run: RunFolder) -> float | None:
 
 def render_list(runs: Sequence[RunSummary], now: float) -> str:
     """Return a table of runs; a problem stands below its run."""
-    rows = [
-        ("", "run", "dev score", "updates", "state", "size", "age"),
-        *(row(each, now) for each in runs),
-    ]
+    heads = ("", "run", "dev score", "updates", "state", "size", "age")
+    rows = [heads, *(row(run, now) for run in runs)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for index, cells in enumerate(rows):
@@ -222,7 +203,7 @@ def render_list(runs: Sequence[RunSummary], now: float) -> str:
 
 def on_a_terminal(text: str) -> str:
     """Return a text with "?" for control characters and others that cannot be printed."""
-    return "".join(each if each.isprintable() else "?" for each in text)
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def row(run: RunSummary, now: float) -> tuple[str, ...]:

@@ -14,8 +14,7 @@ from nmt.evaluation.markdown import table
 from nmt.recipe.files import read_recipe
 from nmt.recipe.paper import NOT_AVERAGED, SENTENCE_TOKENS, TABLE_2, TABLE_3, Row
 from nmt.recipe.size import count_parameters
-from nmt.studio.inspection.costs import flops_of
-from nmt.studio.inspection.summary import scientific
+from nmt.studio.inspection import count_flops, scientific
 from nmt.system.atomic import write_text
 
 PAGE = Path(__file__).resolve().parent / "README.md"
@@ -149,7 +148,7 @@ def table_3_row(count: Count, length: int) -> list[str]:
     paper = difference = ""
     if row.millions:
         paper, difference = f"{row.millions} M", f"{count.excess:+.1%}"
-    run = flops_of(recipe, recipe.tokenizer.vocab_size, length).training_run
+    run = count_flops(recipe, recipe.tokenizer.vocab_size, length).training_run
     return [
         *(row.name, f"`{row.recipe}`", changes(row), f"{row.perplexity:.2f}", f"{row.bleu}"),
         *(f"{count.ours:,}", paper, difference, scientific(run)),
@@ -225,7 +224,7 @@ def operations_table(length: int) -> str:
 def operations_row(training: Training, length: int) -> list[str]:
     """Return the cells of one model."""
     recipe = read_recipe(training.row.recipe)
-    flops = flops_of(recipe, recipe.tokenizer.vocab_size, length)
+    flops = count_flops(recipe, recipe.tokenizer.vocab_size, length)
     return [
         training.name,
         f"{flops.forward_per_source_token / 1e6:.2f}e6",

@@ -3,6 +3,7 @@
 from tests.browser.conftest import Browser
 
 TAB = "\ue004"
+CONTROLS = {"button", "link", "slider", "image", "DisclosureTriangle", "textbox", "combobox"}
 
 # Find visible texts with a contrast below 4.5 to 1 (WCAG 2). Disabled buttons are exempt there. The
 # background of a text in SVG is the box of its group.
@@ -16,8 +17,8 @@ const over = (one, other) =>
   [0, 1, 2].map((n) => one[n] * one[3] + other[n] * (1 - one[3])).concat(1);
 const chain = (element) => element ? [...chain(element.parentElement), element] : [];
 const light = (colour) => {
-  const [r, g, b] = colour.slice(0, 3).map((each) => each / 255)
-    .map((each) => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4);
+  const [r, g, b] = colour.slice(0, 3).map((part) => part / 255)
+    .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
   return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
 };
 const found = {};
@@ -42,18 +43,23 @@ for (let node; node = walker.nextNode();) {
 return [count, found];
 """
 
-# Return the element that has the focus, its name, and whether the focus is visible.
-FOCUSED = """
-const element = document.activeElement;
-if (element === document.body) return null;
-const style = getComputedStyle(element);
-const box = element.querySelector(":scope > rect");
-const ring = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
-return [
-  element.outerHTML.slice(0, 90),
-  element.getAttribute("aria-label") || element.textContent.trim(),
-  ring || Boolean(box && parseFloat(getComputedStyle(box).strokeWidth) >= 3),
-];
+# Keep each element that gets the focus, its name, and whether that shows; null at the end.
+FOLLOW_FOCUS = """
+document.activeElement.blur();
+scrollTo(0, 0);
+window.stops = [];
+addEventListener("focusin", ({ target }) => {
+  const style = getComputedStyle(target);
+  const box = target.querySelector(":scope > rect");
+  const ring = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
+  const label = target.getAttribute("aria-label") || target.labels?.[0]?.textContent;
+  stops.push([
+    target.outerHTML.slice(0, 90),
+    label || target.textContent.trim(),
+    ring || Boolean(box && parseFloat(getComputedStyle(box).strokeWidth) >= 3),
+  ]);
+});
+addEventListener("focusout", ({ relatedTarget }) => relatedTarget ?? stops.push(null));
 """
 
 
@@ -83,15 +89,30 @@ def faint_texts(browser: Browser, fewest: int = 51) -> dict[str, float]:
 
 def tab_stops(browser: Browser, most: int = 400) -> list[tuple[str, str, bool]]:
     """Press Tab from the top to the end of the page; return element, name, visible focus."""
-    browser.run("document.activeElement.blur(); scrollTo(0, 0)")
-    found: list[tuple[str, str, bool]] = []
-    for _ in range(most):
-        browser.press(TAB)
-        stop = browser.run(FOCUSED)
-        if not isinstance(stop, list):
-            return found
-        found.append((str(stop[0]), str(stop[1]), bool(stop[2])))
-    raise AssertionError(f"Tab is still on the page after {most} stops")
+    browser.run(FOLLOW_FOCUS)
+    found: list[list[str] | None] = []
+    while None not in found:
+        assert len(found) < most, f"Tab is still on the page after {len(found)} stops"
+        browser.press(20 * TAB)
+        found = list(browser.run("return stops"))  # type: ignore[call-overload]
+    return [
+        (str(stop[0]), str(stop[1]), bool(stop[2])) for stop in found[: found.index(None)] if stop
+    ]
+
+
+def nameless_controls(browser: Browser, fewest: int) -> list[object]:
+    """Return the roles of controls and pictures that screen readers have no name for.
+
+    fewest: controls that the page has, so that the search is known to work.
+    """
+    tree = browser.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})
+    controls = [
+        node
+        for node in tree["nodes"]
+        if not node["ignored"] and node.get("role", {}).get("value") in CONTROLS
+    ]
+    assert len(controls) >= fewest
+    return [node["role"] for node in controls if not node.get("name", {}).get("value")]
 
 
 def blank_canvases(browser: Browser, selector: str) -> object:

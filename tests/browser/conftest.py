@@ -7,19 +7,27 @@ import base64
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from nmt.commands import main
+from nmt.corpora.check import Task, check_corpus
+from nmt.corpora.detectors import CheckLimits
+from nmt.corpora.report import Advice, Advised, Difference
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.trained_model import load_model
+from nmt.studio.check_page import render_check
 from nmt.studio.explain.explanation import Explanation, explain
 from nmt.studio.explain.page import render_explanation
-from nmt.studio.report.page import render_report
+from nmt.studio.report import render_report
+from nmt.text.corpus import ParallelText
 from tests.conftest import WORDS, write_tiny_corpus
+from tests.corpora.corpora import corpus
+from tests.corpora.corpora import write as write_pairs
 
 if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver
@@ -134,7 +142,7 @@ class Browser:
     def complaints(self) -> list[str]:
         """Return new messages of the console: errors, and what the policy blocked."""
         log = self.driver.get_log("browser")  # type: ignore[no-untyped-call] # Selenium's
-        return [str(each["message"]) for each in log]
+        return [str(entry["message"]) for entry in log]
 
     def shoot(self, name: str, selector: str | None = None, through: str | None = None) -> None:
         """Save a screenshot of the window, or of an element down to the end of `through`."""
@@ -193,9 +201,9 @@ def explanation(skilled_run: Path) -> Explanation:
 
 
 @pytest.fixture(scope="session")
-def page(explanation: Explanation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def explain_page(explanation: Explanation, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write the page of the explanation."""
-    return write(explanation, tmp_path_factory.mktemp("page"))
+    return write(explanation, tmp_path_factory.mktemp("explain"))
 
 
 def write(explanation: Explanation, folder: Path) -> Path:
@@ -205,28 +213,18 @@ def write(explanation: Explanation, folder: Path) -> Path:
     return path
 
 
-def demo_pages(kind: str) -> list[Path]:
-    """Return the pages that `make explain-demo` built; kind: "explain" or "report"."""
-    named = filter(None, os.environ.get("NMT_DEMO_PAGES", "").split(os.pathsep))
-    return [path for path in map(Path, named) if path.name.startswith(f"{kind}-")]
-
-
-HEBREW = ["שמש", "ירח", "כוכב", "גשם", "שלג", "רוח", "עץ", "עלה", "שורש", "זרע"]
-
-
-@pytest.fixture(scope="session")
-def hebrew_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Train a tiny model on Hebrew words; return its run folder."""
-    folder = tmp_path_factory.mktemp("hebrew")
+def train_tiny(folder: Path, *settings: str, words: Sequence[str] = WORDS) -> Path:
+    """Train a tiny model for two updates with other settings or words; return its run folder."""
     recipe = write_tiny_corpus(folder)
     for path in [*folder.glob("*.src"), *folder.glob("*.tgt")]:
         text = path.read_text()
-        for word, translated in zip(WORDS, HEBREW, strict=True):
-            text = text.replace(word, translated).replace(word.upper(), translated)
+        for word, other in zip(WORDS, words, strict=True):
+            text = text.replace(word, other).replace(word.upper(), other.upper())
         path.write_text(text, encoding="utf-8")
-    run = folder / "runs" / "hebrew"
+    run = folder / "runs" / "other"
+    options = [f"--set={setting}" for setting in (*settings, "train.max_updates=2")]
     with pytest.raises(SystemExit) as end:
-        main(["train", str(recipe), "--data-dir", str(folder), "--run", str(run)])
+        main(["train", str(recipe), "--data-dir", str(folder), "--run", str(run), *options])
     assert not end.value.code
     return run
 
@@ -248,8 +246,24 @@ def report_page(run: RunFolder) -> Path:
 
 
 @pytest.fixture(scope="session")
-def both(run: RunFolder, skilled_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the report of two runs."""
-    path = tmp_path_factory.mktemp("both") / "report.html"
-    path.write_text(render_report([run, RunFolder(skilled_run)]), encoding="utf-8")
-    return path
+def ablation_page(ablation: Path) -> Path:
+    """Return the page of the tiny ablation."""
+    return ablation / "ablation.html"
+
+
+@pytest.fixture(scope="session")
+def check_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the page of a corpus with some faults."""
+    folder = tmp_path_factory.mktemp("check")
+    pairs = corpus(400)
+    pairs[10] = ("", pairs[10][1])
+    pairs[20] = ("<b>bold</b> \u200btext", "<b>bold</b> \u200btext")
+    pairs[40] = pairs[5]
+    task = Task((ParallelText(write_pairs(folder, pairs), "train"),), recipe="<i>mine</i>")
+    advised = (Advised("vocabulary", "8,000 <b>", "a reason", {}),)
+    differences = (Difference("model.dropout", 0.1, 0.3),)
+    advice = Advice(400, advised, None, differences, ("A note.",))
+    report = replace(check_corpus(task, CheckLimits(language_sample=0)), advice=advice)
+    page = folder / "check.html"
+    page.write_text(render_check(report), "utf-8")
+    return page

@@ -4,25 +4,22 @@ import json
 import shutil
 from pathlib import Path
 
-import pytest
-
 from nmt.runs.history import read_metrics
 from nmt.runs.run_folder import RunFolder
-from nmt.studio.report.page import render_report
-from tests.browser.conftest import Browser, demo_pages
+from nmt.studio.report import render_report
+from tests.browser.conftest import Browser
 
 ARROW_LEFT, ARROW_RIGHT, HOME, END = "\ue012", "\ue014", "\ue011", "\ue010"
 LOSS = "[data-figure=loss] .chart"
 
 
-def legend(browser: Browser, figure: str) -> dict[str, str]:
+def legend(browser: Browser, figure: str = "[data-figure=loss]") -> dict[str, str]:
     """Return the values of a chart's legend at the cursor."""
-    box = f"[data-figure={figure}] .u-series"
-    names = browser.texts(f"{box} .u-label")
-    return dict(zip(names, browser.texts(f"{box} .u-value"), strict=True))
+    names = browser.texts(f"{figure} .u-series .u-label")
+    return dict(zip(names, browser.texts(f"{figure} .u-series .u-value"), strict=True))
 
 
-def test_keys_move_the_cursor_in_all_charts(
+def test_keys_move_the_cursor_zoom_and_hide_curves(
     browser: Browser, report_page: Path, run: RunFolder
 ) -> None:
     browser.open(report_page)
@@ -31,28 +28,28 @@ def test_keys_move_the_cursor_in_all_charts(
     lines = read_metrics(run.metrics)
     last = next(line for line in reversed(lines) if line["kind"] == "train")
     dev = next(line for line in reversed(lines) if line["kind"] == "dev")
-    browser.until(lambda: legend(browser, "loss")["update"] == "12")
-    shown = legend(browser, "loss")
-    assert shown["train"] == f"{last['loss']:.3f}"
-    assert shown["dev"] == f"{dev['loss']:.3f}"
-    assert legend(browser, "tokens_per_second")["train"] == f"{last['tokens_per_second']:,}"
+    browser.until(lambda: legend(browser)["update"] == "12")
+    assert legend(browser)["train"] == f"{last['loss']:.3f}"
+    assert legend(browser)["dev"] == f"{dev['loss']:.3f}"
+    speed = legend(browser, "[data-figure=tokens_per_second]")["train"]
+    assert speed == f"{last['tokens_per_second']:,}"
     assert browser.text("#spoken").startswith(f"update 12: train {last['loss']:.3f}, dev ")
     browser.press(ARROW_LEFT)
-    browser.until(lambda: legend(browser, "loss")["update"] == "10")
-
-
-def test_keys_zoom_in_and_out(browser: Browser, report_page: Path) -> None:
-    browser.open(report_page)
-    browser.focus(LOSS)
-    browser.press(HOME)
-    browser.press("+")
-    browser.press(END)
-    zoomed = legend(browser, "loss")["update"]
+    browser.until(lambda: legend(browser)["update"] == "10")
+    for key in (HOME, "+", END):
+        browser.press(key)
+    zoomed = legend(browser)["update"]
     assert int(zoomed) < 12
-    assert legend(browser, "learning_rate")["update"] == zoomed
-    browser.press("0")
-    browser.press(END)
-    browser.until(lambda: legend(browser, "loss")["update"] == "12")
+    assert legend(browser, "[data-figure=learning_rate]")["update"] == zoomed
+    for key in ("0", END):
+        browser.press(key)
+    browser.until(lambda: legend(browser)["update"] == "12")
+    name = f"{LOSS} .u-series:nth-child(2) .u-label"
+    browser.focus(name)
+    for expected in ("false", "true"):
+        browser.press(" ")
+        assert browser.one(name).get_attribute("aria-pressed") == expected
+        assert bool(browser.all(f"{LOSS} .u-series.u-off")) == (expected == "false")
 
 
 def test_a_drag_zooms_all_charts(browser: Browser, report_page: Path) -> None:
@@ -68,8 +65,8 @@ def test_a_drag_zooms_all_charts(browser: Browser, report_page: Path) -> None:
     browser.focus("[data-figure=score] .chart")
     browser.focus(LOSS)
     browser.press(END)
-    assert int(legend(browser, "loss")["update"]) < 12
-    assert legend(browser, "learning_rate")["update"] == legend(browser, "loss")["update"]
+    assert int(legend(browser)["update"]) < 12
+    assert legend(browser, "[data-figure=learning_rate]")["update"] == legend(browser)["update"]
 
 
 def test_the_slider_shows_earlier_translations(
@@ -84,10 +81,10 @@ def test_the_slider_shows_earlier_translations(
             slider.send_keys(key)
         assert slider.get_attribute("aria-valuetext") == name
         shown = browser.texts("#samples .translation > .line span[dir]")
-        expected = [each["translation"] for each in validation["samples"]]
+        expected = [sample["translation"] for sample in validation["samples"]]
         assert [text.split() for text in shown] == [text.split() for text in expected]
     assert browser.texts("#samples .line.source [dir]") == [
-        each["source"] for each in validations[0]["samples"]
+        sample["source"] for sample in validations[0]["samples"]
     ]
 
 
@@ -109,20 +106,6 @@ def test_settings_corpus_and_evaluation_cards_are_shown(
     assert "max_updates" in browser.one("#recipe details[open].section").text
 
 
-def test_two_runs_stand_side_by_side(browser: Browser, both: Path) -> None:
-    browser.open(both)
-    browser.focus(LOSS)
-    browser.press(END)
-    assert {"tiny, train", "skilled, train", "tiny, dev", "skilled, dev"} <= legend(
-        browser, "loss"
-    ).keys()
-    names = browser.texts("#samples .sample:first-child .translation .line .name")
-    assert names == ["tiny", "skilled"]
-    assert browser.texts("#recipe .deviations thead th")[1:3] == ["tiny", "skilled"]
-    assert browser.all("#recipe tr.differs")
-    browser.shoot("report-two-runs")
-
-
 def changed(run: RunFolder, folder: Path, metric: str, lines: list[dict[str, object]]) -> RunFolder:
     """Copy a run with another metric and other lines of metrics.jsonl."""
     shutil.copytree(run.path, folder)
@@ -133,7 +116,9 @@ def changed(run: RunFolder, folder: Path, metric: str, lines: list[dict[str, obj
     return copied
 
 
-def test_runs_of_different_tasks(browser: Browser, run: RunFolder, tmp_path: Path) -> None:
+def test_two_runs_of_different_tasks_stand_side_by_side(
+    browser: Browser, run: RunFolder, tmp_path: Path
+) -> None:
     """Each metric has its chart, and each segment the languages of its run."""
     lines = [
         {("token_error_rate" if key == "bleu" else key): value for key, value in line.items()}
@@ -151,29 +136,13 @@ def test_runs_of_different_tasks(browser: Browser, run: RunFolder, tmp_path: Pat
         *("update", "tiny, dev", "tiny, average"),
         *("update", "phonemes, dev", "phonemes, average"),
     ]
-    languages = browser.run(
-        "return [...document.querySelectorAll('.line.reference [lang]')].map((x) => x.lang)"
-    )
-    assert isinstance(languages, list)
+    assert {"tiny, train", "phonemes, train"} <= legend(browser).keys()
+    languages = [line.get_attribute("lang") for line in browser.all(".line.reference [lang]")]
     assert (languages.count("de"), languages.count("fi")) == (6, 6)
-    metric = "return [...document.querySelectorAll('.deviations tr')].map((x) => x.textContent)"
-    rows = browser.run(metric)
-    assert isinstance(rows, list)
+    assert browser.texts("#recipe .deviations thead th")[1:3] == ["tiny", "phonemes"]
+    rows = browser.texts("#recipe .deviations tr.differs")
     assert any(row.startswith("data.metricbleuerror_ratebleu") for row in rows)
-
-
-def test_a_run_without_any_validation(browser: Browser, run: RunFolder, tmp_path: Path) -> None:
-    lines = [line for line in read_metrics(run.metrics) if line["kind"] == "train"]
-    started = changed(run, tmp_path / "started", "bleu", lines)
-    (started.path / "card.json").unlink()
-    page = tmp_path / "page.html"
-    page.write_text(render_report([started]), encoding="utf-8")
-    browser.open(page)
-    assert browser.text("#samples-view") == "No validation yet."
-    assert browser.text("#scores-view").startswith("No validation yet.")
-    assert browser.all("#scores table") == []
-    assert browser.all("[data-figure=score]") == []
-    assert len(browser.all("#curves .chart")) == 5
+    browser.shoot("report-two-runs")
 
 
 def test_a_segment_that_occurs_twice_in_the_dev_set(
@@ -194,53 +163,23 @@ def test_a_segment_that_occurs_twice_in_the_dev_set(
     assert browser.all("#samples .versions") == []
 
 
-def test_keys_hide_a_curve(browser: Browser, report_page: Path) -> None:
-    browser.open(report_page)
-    name = f"{LOSS} .u-series:nth-child(2) .u-label"
-    pressed = f"return document.querySelector('{name}').getAttribute('aria-pressed')"
-    browser.focus(name)
-    for expected in ("false", "true"):
-        browser.press(" ")
-        assert browser.run(pressed) == expected
-        hidden = browser.all(f"{LOSS} .u-series.u-off")
-        assert bool(hidden) == (expected == "false")
-
-
-DEMO_PAGES = demo_pages("report")
-
-
-@pytest.mark.skipif(not DEMO_PAGES, reason="make explain-demo names its pages in NMT_DEMO_PAGES")
-@pytest.mark.parametrize("demo", DEMO_PAGES or [Path("none")], ids=lambda path: path.stem)
-def test_a_page_of_a_real_run(browser: Browser, demo: Path) -> None:
-    """On the pages of `make explain-demo`, every figure is drawn, in both schemes."""
-    for dark in (True, False):
-        browser.open(demo, dark=dark)
-        assert browser.overflow() <= 0
-        assert len(browser.all("#curves canvas")) == 6
-        browser.shoot(f"demo-{demo.stem}-{'dark' if dark else 'light'}")
-    browser.shoot(f"readme-{demo.stem}", "#curves", through="[data-figure=learning_rate]")
-    browser.focus(LOSS)
-    browser.press(END)
-    assert float(legend(browser, "score")["dev"]) > 10
-
-
-def test_findings_are_shown_with_what_to_do(
+def test_findings_of_a_run_without_any_validation(
     browser: Browser, run: RunFolder, tmp_path: Path
 ) -> None:
-    """Text that a finding quotes from a translation is never markup."""
-    lines = read_metrics(run.metrics)
-    for line in lines:
-        for sample in line.get("samples", []):
-            sample.update(source="<b>sun</b>", references=["luna"], translation="<b>sun</b>")
+    line = next(line for line in read_metrics(run.metrics) if line["kind"] == "train")
+    losses = enumerate((3.0, 3.0, 3.0, 9.0, 9.0, 9.0), 1)
+    lines = [{**line, "update": update, "perplexity": 2.718**loss} for update, loss in losses]
+    started = changed(run, tmp_path / "started", "bleu", lines)
+    (started.path / "card.json").unlink()
     page = tmp_path / "report.html"
-    page.write_text(render_report([changed(run, tmp_path / "copies", "bleu", lines)]))
+    page.write_text(render_report([started]), encoding="utf-8")
     browser.open(page)
-    assert browser.texts("#findings h3") == [
-        "warning: translations copy their sources, since update 6"
-    ]
-    assert browser.texts("#findings dt") == ["Seen", "Meaning", "To do"]
-    seen, _, change = browser.texts("#findings dd")
-    assert seen.endswith("such as '<b>sun</b>'")
-    assert "remove them with nmt clean, and" in change
-    assert "nmt clean" in browser.texts("#findings dd code")
-    browser.shoot("report-findings")
+    assert browser.texts("#findings h3")[-1] == (
+        "warning: the learning rate is too high, since update 3"
+    )
+    assert browser.texts("#findings dt")[-3:] == ["Seen", "Meaning", "To do"]
+    assert browser.text("#samples-view") == "No validation yet."
+    assert browser.text("#scores-view").startswith("No validation yet.")
+    assert browser.all("#scores table") == []
+    assert browser.all("[data-figure=score]") == []
+    assert len(browser.all("#curves .chart")) == 5

@@ -1,83 +1,58 @@
-"""`nmt ablate` on the tiny corpus: its figures, its table and its runs."""
+"""`nmt ablate` on the tiny corpus: its figures, its runs, the dry run, and what it refuses."""
 
+import json
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
 
 from nmt.runs.model_file import read_model
-from tests.commands.ablations import figures, rows
+from nmt.runs.run_folder import RunFolder
 from tests.commands.conftest import leftovers
 from tests.conftest import Run
 from tests.training.conftest import assert_same, read_metrics
 
 NAMES = ["base", "model.d_ff=64", "train.label_smoothing=0.2"]
+VARY = ("--vary", "model.d_ff=64")
 
-FIGURES = ("loss", "perplexity", "bleu")
+
+def figures(output: Path) -> dict[str, Any]:
+    """Return the content of ablation.json."""
+    found: dict[str, Any] = json.loads((output / "ablation.json").read_text(encoding="utf-8"))
+    return found
 
 
-def averages(output: Path, variant: str, seed: int) -> list[float]:
-    """Return the figures of a run's average by its metrics."""
-    last = read_metrics(output / variant / f"seed-{seed}")[-1]
-    assert last["kind"] == "average"
-    return [last[name] for name in FIGURES]
+def rows(table: str) -> list[list[str]]:
+    """Return the cells of the first table, its head first."""
+    lines = table[table.index("| variant") :].split("\n\n", maxsplit=1)[0].splitlines()
+    return [line.strip("| ").split(" | ") for line in (lines[0], *lines[2:])]
 
 
 def test_figures_are_those_of_the_runs(ablation: Path) -> None:
+    """What the table and the differences make of them is tested in tests/studio."""
     content = figures(ablation)
-    assert [each["name"] for each in content["variants"]] == NAMES
+    assert [variant["name"] for variant in content["variants"]] == NAMES
+    losses: dict[str, list[float]] = {}
     for variant in content["variants"]:
-        by_seed = {seed: averages(ablation, variant["folder"], seed) for seed in (1, 2)}
-        assert by_seed[1] != by_seed[2]
         for run in variant["runs"]:
-            assert run["state"] == "finished"
-            shown = [run["average"][name] for name in ("loss", "perplexity", "score")]
-            assert shown == by_seed[run["seed"]]
             lines = read_metrics(ablation / run["folder"])
-            dev = [line for line in lines if line["kind"] == "dev"]
+            last, dev = lines[-1], [line for line in lines if line["kind"] == "dev"]
+            assert (run["state"], last["kind"]) == ("finished", "average")
+            shown = [run["average"][name] for name in ("loss", "perplexity", "score")]
+            assert shown == [last[name] for name in ("loss", "perplexity", "bleu")]
             assert run["curves"]["loss"]["updates"] == [6, 12]
             assert run["curves"]["loss"]["values"] == pytest.approx(
                 [line["loss"] for line in dev], rel=1e-5
             )
-            assert run["minutes"] == lines[-1]["seconds"] / 60
-        losses = [by_seed[seed][0] for seed in (1, 2)]
-        spread = variant["summary"]["loss"]
-        assert spread == {"mean": fmean(losses), "lowest": min(losses), "highest": max(losses)}
+            assert run["minutes"] == last["seconds"] / 60
+            losses.setdefault(variant["name"], []).append(last["loss"])
+        assert losses[variant["name"]][0] != losses[variant["name"]][1]
+        assert variant["summary"]["loss"]["mean"] == fmean(losses[variant["name"]])
         weights = read_model(ablation / variant["folder"] / "seed-1" / "model.safetensors").weights
-        assert variant["parameters"] == sum(each.size for each in weights.values())
-
-
-def test_differences_are_from_the_base(ablation: Path) -> None:
-    base, other, _ = figures(ablation)["variants"]
-    assert base["difference"] is None
-    gaps = [
-        averages(ablation, NAMES[1], seed)[1] - averages(ablation, "base", seed)[1]
-        for seed in (1, 2)
-    ]
-    assert other["difference"]["perplexity"]["mean"] == pytest.approx(fmean(gaps))
-    ranges = [[averages(ablation, name, seed)[1] for seed in (1, 2)] for name in ("base", NAMES[1])]
-    apart = max(ranges[0]) < min(ranges[1]) or max(ranges[1]) < min(ranges[0])
-    assert other["difference"]["perplexity"]["overlaps"] is not apart
-
-
-def test_the_table_has_the_figures_of_the_json_file(ablation: Path) -> None:
-    content = figures(ablation)
+        assert variant["parameters"] == sum(weight.size for weight in weights.values())
     table = (ablation / "ablation.md").read_text(encoding="utf-8")
-    heads, *cells = rows(table)
-    assert heads[:4] == ["variant", "parameters", "updates", "dev loss"]
-    assert [row[0] for row in cells] == [
-        "base",
-        "`model.d_ff=64` (base `32`)",
-        "`train.label_smoothing=0.2` (base `0.1`)",
-    ]
-    for variant, row in zip(content["variants"], cells, strict=True):
-        loss = variant["summary"]["loss"]
-        assert row[1:3] == [f"{variant['parameters']:,}", "12"]
-        assert row[3] == f"{loss['mean']:.3f} ({loss['lowest']:.3f} to {loss['highest']:.3f})"
-        assert row[4].startswith(f"{variant['summary']['perplexity']['mean']:.2f} (")
-        assert row[5].startswith(f"{variant['summary']['score']['mean']:.2f}")
-    difference = content["variants"][1]["difference"]["perplexity"]
-    assert cells[1][7].startswith(f"{difference['mean']:+.2f}")
+    assert [row[0].partition(" ")[0].strip("`") for row in rows(table)[1:]] == NAMES
     assert "compare perplexity" in table  # because label smoothing varies
     assert "--vary model.d_ff=32,64" in table
     assert table.count("| finished |") == 6
@@ -96,3 +71,83 @@ def test_a_run_equals_that_of_train(nmt: Run, ablation: Path, tmp_path: Path) ->
     assert len(shards) == 6
     assert len({path.stat().st_ino for path in shards}) == 1
     assert leftovers(ablation) == []
+
+
+def test_dry_run_lists_the_runs(nmt: Run, tiny: Path) -> None:
+    grid = ("--grid", "--vary", "model.d_ff=32,64", "--vary", "model.heads=1,2")
+    listed = nmt("ablate", tiny, *grid, "--seeds", "5,6", "--output", "out", "--dry-run")
+    assert (listed.code, listed.err) == (0, "")
+    lines = [line.split("\t") for line in listed.out.splitlines()]
+    assert len(lines) == 2 * 2 * 2
+    assert lines[0] == ["out/base/seed-5", "base"]
+    assert ["out/model.d_ff=64,model.heads=1/seed-6", "model.d_ff=64 model.heads=1"] in lines
+    assert not Path("out").exists()
+    listed = nmt("ablate", tiny, "--vary", "decode.beam_size=1,2", "--dry-run")
+    assert (listed.code, listed.err.count("\n")) == (0, 1)
+    assert "nmt evaluate SOURCE REFERENCE --set decode.beam_size=VALUE" in listed.err
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "fact"),
+    [
+        ([*VARY, "--seeds", "1,-1"], 2, "train.seed is -1"),
+        (["--vary", "model.d_ff=32"], 2, "nothing varies"),
+        ([], 2, "nothing varies"),
+        ([*VARY, "--device", "nonsense"], 2, "device 'nonsense' is not on this machine"),
+        ([*VARY, "--set", "train.init_from=tiny.toml"], 1, "tiny.toml"),
+        ([*VARY, "--data-dir", "nowhere"], 1, "base, seed 1: nowhere/train.src does not exist"),
+        ([*VARY, "--set", "data.train=[]"], 1, "names no training text"),
+        ([*VARY, "--output", "train.src/out"], 2, "cannot be written"),
+        ([*VARY, "--output", "foreign"], 2, "foreign/base/seed-1 (--output) is not a run folder"),
+        ([*VARY, "--output", "pages"], 2, "pages/ablation.html is a folder"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_start_refuses(
+    nmt: Run, tiny: Path, options: list[str], code: int, fact: str
+) -> None:
+    Path("foreign/base/seed-1").mkdir(parents=True)
+    Path("foreign/base/seed-1/notes.txt").touch()
+    Path("pages/ablation.html").mkdir(parents=True)
+    before = sorted(Path().rglob("*"))
+    for dry in (["--dry-run"], []):
+        refused = nmt("ablate", tiny, *options, *dry)
+        assert (refused.code, refused.out, refused.err.count("\n")) == (code, "", 1)
+        assert fact in refused.err
+        assert sorted(Path().rglob("*")) == before
+
+
+def test_an_unsuitable_corpus_is_refused_before_any_training(nmt: Run, tiny: Path) -> None:
+    refused = nmt("ablate", tiny, "--vary", "tokenizer.vocab_size=30000", "--output", "out")
+    assert refused.code == 1
+    assert "nmt: tokenizer.vocab_size=30000, seed 1: " in refused.err
+    assert not [*Path("out").rglob("metrics.jsonl")]
+
+
+def test_a_dry_run_of_started_runs_checks_their_settings(nmt: Run, ablation: Path) -> None:
+    data = ablation.parent
+    command = ["ablate", data / "tiny.toml", "--data-dir", data, "--output", ablation, "--dry-run"]
+    assert nmt(*command, *VARY).code == 0
+    for options, fact in (
+        (("--set", "train.warmup_updates=99"), "started with other settings"),
+        (("--max-updates", 2), "updates, more than train.max_updates=2; give --max-updates"),
+    ):
+        refused = nmt(*command, *VARY, *options)
+        assert (refused.code, refused.out) == (1, "")
+        assert fact in refused.err
+
+
+def test_a_run_folder_a_busy_folder_and_torchrun_are_refused(
+    nmt: Run, tiny: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = nmt("ablate", tiny, *VARY, "--output", tiny_run)
+    assert refused.code == 2
+    assert "is a run folder" in refused.err
+    with RunFolder(Path("out")).lock():
+        refused = nmt("ablate", tiny, *VARY, "--output", "out")
+    assert refused.code == 1
+    assert "another nmt process is using out" in refused.err
+    assert "--output" in refused.err
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    refused = nmt("ablate", tiny, *VARY)
+    assert refused.code == 2
+    assert "without torchrun" in refused.err

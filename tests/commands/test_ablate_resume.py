@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nmt.kernels.loss import LossSums
 from nmt.kernels.projected_loss import projected_loss
-from tests.commands.ablations import figures, rows
+from tests.commands.test_ablate import figures, rows
 from tests.conftest import Run
 from tests.training.conftest import start_process
 from tests.waiting import wait_until
@@ -40,30 +40,19 @@ def test_the_same_command_skips_what_is_finished(nmt: Run, tiny: Path) -> None:
     fewer = nmt("ablate", tiny, "--vary", "model.heads=4", "--max-updates", 4, "--output", "out")
     assert "model.d_ff=64/seed-1" in fewer.err
     assert nmt(*command[:-3], 6, "--output", "out").code == 0
-    assert [
-        run["updates"] for each in figures(Path("out"))["variants"] for run in each["runs"]
-    ] == [
-        6,
-        6,
-    ]
-
-
-def test_finished_runs_without_checkpoints_keep_their_metrics(nmt: Run, tiny: Path) -> None:
-    """Also if a setting has changed that may change."""
-    command = ("ablate", tiny, "--vary", "model.d_ff=64", "--max-updates", 4, "--output", "out")
-    assert nmt(*command).code == 0
+    found = figures(Path("out"))["variants"]
+    assert [variant["runs"][0]["updates"] for variant in found] == [6, 6]
     for folder in Path("out").glob("*/*/checkpoints"):
-        shutil.rmtree(folder)
-    before = {path: path.read_bytes() for path in Path("out").glob("*/*/metrics.jsonl")}
-    again = nmt(*command, "--set", "train.report_updates=1")
-    assert again.code == 0, again.err
-    assert again.err.count("finished before") == len(before) == 2
-    assert {path: path.read_bytes() for path in before} == before
+        shutil.rmtree(folder)  # finished runs keep their metrics, also if a setting has changed
+    lines = {path: path.read_bytes() for path in Path("out").glob("*/*/metrics.jsonl")}
+    again = nmt(*command[:-3], 6, "--output", "out", "--set", "train.report_updates=1")
+    assert again.err.count("finished before") == 2, again.err
+    assert {path: path.read_bytes() for path in lines} == lines
 
 
 def test_a_stopped_ablation_resumes_with_the_same_command(nmt: Run, tiny: Path) -> None:
-    options = ["--vary", "model.d_ff=64", "--output", "out", "--max-updates", "400"]
-    options += ["--set", "train.checkpoint_updates=100", "--set", "train.validate_updates=400"]
+    options = ["--vary", "model.d_ff=64", "--output", "out", "--max-updates", "150"]
+    options += ["--set", "train.checkpoint_updates=50", "--set", "train.validate_updates=150"]
     metrics = Path("out/model.d_ff=64/seed-1/metrics.jsonl")
     process = start_process("-m", "nmt", "ablate", tiny, *options, stdout=subprocess.PIPE)
     wait_until(lambda: metrics.is_file() and metrics.stat().st_size > 0, process)
@@ -99,7 +88,7 @@ def test_other_runs_continue_when_one_diverges(
     command = ("ablate", tiny, *vary, "--max-updates", 8, "--output", "out")
     ended = nmt(*command)
     assert ended.code == 0
-    states = [each["runs"][0]["state"] for each in figures(Path("out"))["variants"]]
+    states = [variant["runs"][0]["state"] for variant in figures(Path("out"))["variants"]]
     assert states == ["finished", "diverged", "finished"]
     row = rows(ended.out)[2]
     assert row[0].endswith("(0 of 1 runs)")
@@ -125,7 +114,7 @@ def test_a_failed_run_is_named_and_tried_again(nmt: Run, tiny: Path) -> None:
     assert "Traceback" not in ended.err
     assert "model.d_ff=64, seed 1 failed: cannot write out/model.d_ff=64/seed-1" in ended.err
     assert "the same command" in ended.err
-    states = [each["runs"][0]["state"] for each in figures(Path("out"))["variants"]]
+    states = [variant["runs"][0]["state"] for variant in figures(Path("out"))["variants"]]
     assert states[0] == states[2] == "finished"
     assert states[1].startswith("failed: cannot write out/model.d_ff=64/seed-1/checkpoints/")
     blocked.unlink()

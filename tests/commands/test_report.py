@@ -1,128 +1,172 @@
-"""`nmt report`, and the report that `nmt train` writes when it ends."""
+"""`nmt report` and `nmt explain`: the pages that they write, and what they refuse."""
 
+import html
+import io
+import json
 import os
-import shutil
+import re
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nmt.runs.run_folder import RunFolder
 from tests.commands.conftest import leftovers
 from tests.conftest import Run
 
-
-def test_train_writes_a_report(nmt: Run, tiny: Path) -> None:
-    result = nmt("train", tiny)
-    assert result.code == 0
-    assert result.err.splitlines()[-1] == "report: runs/tiny/report.html"
-    page = Path("runs/tiny/report.html").read_text(encoding="utf-8")
-    assert "<title>Report of tiny</title>" in page
-    assert leftovers(Path()) == []
+SCRIPT = "sun <script>alert('&')</script> moon </script>"
 
 
-def test_training_succeeds_if_the_report_cannot_be_written(nmt: Run, tiny: Path) -> None:
+def data_of(page: Path) -> dict[str, Any]:
+    """Return the data inside a page."""
+    text = page.read_text(encoding="utf-8")
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text)
+    assert found
+    content: dict[str, Any] = json.loads(found[1])
+    return content
+
+
+def test_train_writes_a_report_if_it_can(nmt: Run, tiny: Path) -> None:
     Path("runs/tiny/report.html").mkdir(parents=True)
     Path("runs/tiny/.lock").touch()  # a run folder
-    result = nmt("train", tiny)
+    short = ("--set", "train.validate_updates=100")
+    result = nmt("train", tiny, "--max-updates", 2, *short)
     assert result.code == 0
     assert "no report was written" in result.err
-    assert "runs/tiny/report.html" in result.err
-    assert Path("runs/tiny/model.safetensors").is_file()
-
-
-def test_an_unfinished_run_has_a_report_too(nmt: Run, tiny: Path) -> None:
-    nmt("train", tiny, "--max-updates", 4, "--set", "train.validate_updates=100")
+    Path("runs/tiny/report.html").rmdir()
+    result = nmt("train", tiny, "--max-updates", 4, *short)
+    assert result.err.splitlines()[-1] == "report: runs/tiny/report.html"
+    assert "<title>Report of tiny</title>" in Path("runs/tiny/report.html").read_text("utf-8")
     Path("runs/tiny/report.html").unlink()
     result = nmt("report")
     assert (result.code, result.out, result.err) == (0, "runs/tiny/report.html\n", "")
+    assert leftovers(Path()) == []
 
 
 def test_the_report_of_several_runs_is_in_the_current_folder(
-    nmt: Run, tiny_run: Path, skilled_run: Path
+    nmt: Run, run: RunFolder, skilled_run: Path
 ) -> None:
-    os.symlink(tiny_run, "one")
-    result = nmt("report", "one", "--output", "new/page.html")
+    result = nmt("report", run.path, "--output", "new/page.html")
     assert (result.code, result.out) == (0, "new/page.html\n")
-    result = nmt("report", "one", skilled_run)
-    assert (result.code, result.out) == (0, "report.html\n")
-    assert "Report of tiny and skilled" in Path("report.html").read_text(encoding="utf-8")
-
-
-def test_a_run_named_twice_is_refused(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
-    os.symlink(tiny_run, tmp_path / "again")
-    page = tmp_path / "page.html"
-    result = nmt("report", tiny_run, tmp_path / "again", "--output", page)
-    assert result.code == 2
-    assert "name each run once" in result.err
-    assert not page.exists()
-
-
-def test_a_circle_of_links_is_not_a_run(nmt: Run, tiny_run: Path) -> None:
-    Path("loop").symlink_to("loop")
-    result = nmt("report", tiny_run, "loop")
-    assert (result.code, result.err.count("\n")) == (1, 1)
-    assert "loop" in result.err
-
-
-def test_runs_with_the_same_name_have_their_folders_in_the_title(
-    nmt: Run, tiny_run: Path, tmp_path: Path
-) -> None:
-    other = tmp_path / "other" / "tiny"
-    shutil.copytree(tiny_run, other, ignore=shutil.ignore_patterns("checkpoints"))
-    page = tmp_path / "page.html"
-    assert nmt("report", tiny_run, other, "--output", page).code == 0
-    assert "Report of runs/tiny and other/tiny" in page.read_text(encoding="utf-8")
-
-
-def test_damaged_lines_are_counted_on_stderr(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
-    run = tmp_path / "tiny"
-    shutil.copytree(tiny_run, run, ignore=shutil.ignore_patterns("checkpoints"))
-    with (run / "metrics.jsonl").open("a") as stream:
+    with run.metrics.open("a") as stream:
         stream.write('{"kind": "tra')
-    result = nmt("report", run)
-    assert result.code == 0
-    assert str(run / "metrics.jsonl") in result.err
-    assert "damaged lines left out: 1" in result.err
+    (run.prepared / "train-0.ids").unlink()
+    result = nmt("report", run.path, skilled_run)
+    assert (result.code, result.out, result.err.count("\n")) == (0, "report.html\n", 2)
+    assert f"{run.metrics}: damaged lines left out: 1" in result.err
+    assert str(run.prepared / "train-0") in result.err
+    assert "Report of copy and skilled" in Path("report.html").read_text(encoding="utf-8")
 
 
-def test_a_missing_shard_is_named_on_stderr(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
-    run = tmp_path / "tiny"
-    shutil.copytree(tiny_run, run, ignore=shutil.ignore_patterns("checkpoints"))
-    (run / "prepared" / "train-0.ids").unlink()
-    result = nmt("report", run)
-    assert result.code == 0
-    assert str(run / "prepared" / "train-0") in result.err
-    assert result.err.count("\n") == 1
+def test_what_is_no_run_is_refused(nmt: Run, tiny_run: Path) -> None:
+    Path("again").symlink_to(tiny_run)
+    Path("loop").symlink_to("loop")
+    Path("file").touch()
+    for runs, code, fact in (
+        ([tiny_run, "again"], 2, "name each run once"),
+        ([tiny_run, "loop"], 1, "loop"),
+        (["nowhere"], 1, "there is no run folder nowhere"),
+        (["file"], 1, "file is a file, not a run folder"),
+        ([], 1, "nmt train"),
+        ([f"run{place}" for place in range(7)], 2, "name at most 6"),
+    ):
+        result = nmt("report", *runs, "--output", "page.html")
+        assert (result.code, result.out, result.err.count("\n")) == (code, "", 1), runs
+        assert fact in result.err
+        assert not Path("page.html").exists()
 
 
-def test_a_model_is_not_overwritten(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
-    model = tmp_path / "model.safetensors"
-    model.write_bytes((tiny_run / "model.safetensors").read_bytes())
+def test_outputs_that_are_refused(nmt: Run, tiny_run: Path) -> None:
+    model = Path("model.safetensors")
+    model.write_bytes((tiny_run / model).read_bytes())
+    Path("file").touch()
     for command in (["report", tiny_run], ["explain", "sun", "--model", tiny_run]):
-        result = nmt(*command, "--output", model)
-        assert result.code == 2
-        assert f"--output {model} is a model; name another file" in result.err
-    assert model.read_bytes() == (tiny_run / "model.safetensors").read_bytes()
+        for output, fact in (
+            (model, f"--output {model} is a model; name another file"),
+            ("file/page.html", "page.html' cannot be written: Not a directory"),
+            ("-", "stdout"),
+        ):
+            result = nmt(*command, "--output", output)
+            assert (result.code, result.out) == (2, "")
+            assert fact in result.err.splitlines()[-1]
+    assert model.read_bytes() == (tiny_run / model).read_bytes()
 
 
 @pytest.mark.parametrize("opened", [True, False])
-def test_open_shows_it_in_the_browser(
-    nmt: Run, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: bool
+@pytest.mark.parametrize("command", ["report", "explain"])
+def test_open_shows_the_page_in_the_browser(
+    nmt: Run, tiny_run: Path, monkeypatch: pytest.MonkeyPatch, command: str, opened: bool
 ) -> None:
-    monkeypatch.setattr("webbrowser.open", lambda url: opened)
-    result = nmt("report", tiny_run, "--output", tmp_path / "page.html", "--open")
+    urls: list[str] = []
+
+    def open_url(url: str) -> bool:
+        urls.append(url)
+        return opened
+
+    monkeypatch.setattr("webbrowser.open", open_url)
+    subject = [tiny_run] if command == "report" else ["sun", "--model", tiny_run]
+    result = nmt(command, *subject, "--output", "a page.html", "--open")
     assert result.code == 0
+    assert urls == [Path("a page.html").absolute().as_uri()]
     assert ("no browser was found" in result.err) == (not opened)
 
 
-def test_a_folder_that_is_not_a_run_is_refused(nmt: Run, tmp_path: Path) -> None:
-    result = nmt("report")
+def test_explain_prints_the_path_of_the_page_and_the_translation(
+    nmt: Run, skilled_run: Path
+) -> None:
+    result = nmt("explain", "sun moon", "--model", skilled_run)
+    assert (result.code, result.out) == (0, "explain.html\n")
+    model, translation = result.err.splitlines()
+    assert model == f"model: {skilled_run / 'model.safetensors'} (tiny)"
+    Path("in").write_text("sun moon\n")
+    expected = nmt("translate", "in", "--model", skilled_run).out
+    assert translation == f"translation: {expected.strip()}"
+    data = data_of(Path("explain.html"))
+    assert data["source"]["text"] == "sun moon"
+    assert data["target"]["text"] == expected.strip()
+    assert leftovers(Path()) == []
+
+
+def test_options_change_the_search_and_markup_is_text(nmt: Run, tiny_run: Path) -> None:
+    page = Path("new/page.html")
+    options = ["--beam-size", 2, "--length-penalty", 1, "--set", "decode.odd_input=as_is"]
+    assert nmt("explain", SCRIPT, "--model", tiny_run, "--output", page, *options).code == 0
+    data, text = data_of(page), page.read_text(encoding="utf-8")
+    assert (data["beam"]["size"], data["beam"]["alpha"]) == (2, 1.0)
+    assert text.count("<script") == text.count("</script>") == 2
+    assert html.escape(SCRIPT) in text
+    assert data["source"]["text"] == SCRIPT
+
+
+@pytest.mark.parametrize(
+    ("text", "stdin"), [("-", "\n  sun moon \n"), ("sun\u2028moon\x0cstar", "")]
+)
+def test_a_sentence_is_read_from_an_argument_or_stdin(
+    nmt: Run, tiny_run: Path, monkeypatch: pytest.MonkeyPatch, text: str, stdin: str
+) -> None:
+    """Only a line feed ends a line."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+    assert nmt("explain", text, "--model", tiny_run, "--output", "page.html").code == 0
+    assert data_of(Path("page.html"))["source"]["text"] == (stdin.strip() or text)
+
+
+@pytest.mark.parametrize(
+    ("text", "fact"),
+    [
+        (" \n ", "one sentence"),
+        ("sun\nmoon", "2 lines"),
+        ("\u200b", "blank"),
+        ("\udcff", "not UTF-8"),
+        ("sun " * 300, "the text has "),
+    ],
+)
+def test_a_text_that_is_not_one_sentence_is_refused(
+    nmt: Run, tiny_run: Path, text: str, fact: str
+) -> None:
+    result = nmt("explain", "--model", tiny_run, "--output", "page.html", "--", text)
     assert (result.code, result.out) == (1, "")
-    assert "runs/" in result.err
-    assert "nmt train" in result.err
-    result = nmt("report", "nowhere")
-    assert result.code == 1
-    assert "there is no run folder nowhere" in result.err
-    Path("file").touch()
-    assert "file is a file, not a run folder" in nmt("report", "file").err
-    Path("file").unlink()
-    assert list(tmp_path.iterdir()) == []
+    last = result.err.splitlines()[-1]
+    assert last.startswith("nmt: ")
+    assert fact in last
+    assert not os.path.lexists("page.html")

@@ -45,13 +45,21 @@ def listed(nmt: Run, *arguments: object) -> list[dict[str, Any]]:
 
 def test_runs_are_listed_newest_first(nmt: Run, runs: Path) -> None:
     new, cut, done = listed(nmt)
-    names = [each["name"] for each in (new, cut, done)]
-    assert names == ["new", "paper/cut", "done"]
-    assert [each["state"] for each in (new, cut, done)] == ["prepared", "stopped", "finished"]
-    assert [each["updates"] for each in (new, cut, done)] == [0, 8, 12]
-    assert {each["max_updates"] for each in (new, cut, done)} == {12}
-    assert [each["is_default"] for each in (new, cut, done)] == [False, False, True]
-    assert {each["problem"] for each in (new, cut, done)} == {None}
+    keys = ("name", "state", "updates", "max_updates", "is_default", "problem")
+    assert [tuple(run[key] for key in keys) for run in (new, cut, done)] == [
+        ("new", "prepared", 0, 12, False, None),
+        ("paper/cut", "stopped", 8, 12, False, None),
+        ("done", "finished", 12, 12, True, None),
+    ]
+    size = sum(path.stat().st_size for path in (runs / "done").rglob("*") if path.is_file())
+    assert done["size"] == size
+    lines = read_metrics(RunFolder(runs / "done").metrics)
+    (average,) = [line for line in lines if line["kind"] == "average"]
+    assert (done["measure"], done["score"]) == ("BLEU", average["bleu"])
+    (validation,) = [line for line in lines if line["kind"] == "dev" and line["update"] == 6]
+    assert cut["score"] == validation["bleu"]  # of the best model, because there is no average
+    with RunFolder(runs / "done").lock():
+        assert listed(nmt, runs / "done")[0]["state"] == "running"
 
 
 def test_runs_of_an_ablation_are_listed(nmt: Run, runs: Path) -> None:
@@ -64,14 +72,14 @@ def test_runs_of_an_ablation_are_listed(nmt: Run, runs: Path) -> None:
     shutil.copytree(runs / "new", deep.parents[4] / "a/b/c/d/e/too-deep")
     (runs / "ablation/tiny/loop").symlink_to("..")
     (runs / "ablation/tiny/linked").symlink_to(deep.parent.absolute())
-    found = {each["name"] for each in listed(nmt, runs / "ablation")}
+    found = {run["name"] for run in listed(nmt, runs / "ablation")}
     assert found == {*("tiny/model.heads=1/seed-1", "paper/base/base/seed-2", "tiny/linked/seed-2")}
     every = listed(nmt)
-    assert {each["name"] for each in every} == {
+    assert {run["name"] for run in every} == {
         *("new", "paper/cut", "done"),
         *(f"ablation/{name}" for name in found),
     }
-    assert [each["name"] for each in every if each["is_default"]] == ["done"]
+    assert [run["name"] for run in every if run["is_default"]] == ["done"]
 
 
 def test_a_checkpoint_may_be_newer_than_the_metrics(nmt: Run, runs: Path) -> None:
@@ -83,18 +91,6 @@ def test_a_checkpoint_may_be_newer_than_the_metrics(nmt: Run, runs: Path) -> Non
             cut.checkpoints / f"update-00000009.{suffix}",
         )
     assert listed(nmt)[1]["updates"] == 9
-
-
-def test_size_and_score_are_those_of_the_files(nmt: Run, runs: Path) -> None:
-    """The score is that of the model that translates: here the average, then the best."""
-    _, cut, done = listed(nmt)
-    size = sum(path.stat().st_size for path in (runs / "done").rglob("*") if path.is_file())
-    assert done["size"] == size
-    lines = read_metrics(RunFolder(runs / "done").metrics)
-    (average,) = [line for line in lines if line["kind"] == "average"]
-    assert (done["measure"], done["score"]) == ("BLEU", average["bleu"])
-    (validation,) = [line for line in lines if line["kind"] == "dev" and line["update"] == 6]
-    assert cut["score"] == validation["bleu"]
 
 
 def test_the_table_names_the_model_that_is_used(nmt: Run, runs: Path) -> None:
@@ -113,12 +109,6 @@ def test_the_table_names_the_model_that_is_used(nmt: Run, runs: Path) -> None:
     )
 
 
-def test_a_running_training_is_shown(nmt: Run, runs: Path) -> None:
-    with RunFolder(runs / "done").lock():
-        assert listed(nmt, runs / "done")[0]["state"] == "running"
-    assert listed(nmt, runs / "done")[0]["state"] == "finished"
-
-
 def test_what_cannot_be_read_is_listed_with_the_reason(nmt: Run, runs: Path) -> None:
     (runs / "new/recipe.toml").write_text("{")
     (runs / "paper/cut/best.safetensors").write_bytes(b"\x08")
@@ -127,9 +117,9 @@ def test_what_cannot_be_read_is_listed_with_the_reason(nmt: Run, runs: Path) -> 
     (runs / "loop").symlink_to("loop")  # cannot be read, not even by root
     (runs / "notes").mkdir()  # no run
     (runs / "none.txt").touch()
-    found = {each["name"]: each for each in listed(nmt)}
+    found = {run["name"]: run for run in listed(nmt)}
     assert set(found) == {"new", "paper/cut", "done", "loop"}
-    assert {each["state"] for each in found.values()} == {"damaged", "unreadable"}
+    assert {run["state"] for run in found.values()} == {"damaged", "unreadable"}
     for name, reason in (
         ("new", "is not valid TOML"),
         ("paper/cut", "best.safetensors"),
@@ -140,7 +130,7 @@ def test_what_cannot_be_read_is_listed_with_the_reason(nmt: Run, runs: Path) -> 
         assert "\n" not in found[name]["problem"]
     table = nmt("runs")
     assert table.code == 0
-    assert all(f"({each['problem']})" in table.out for each in found.values())
+    assert all(f"({run['problem']})" in table.out for run in found.values())
 
 
 def test_names_that_are_not_utf_8_are_shown(nmt: Run, runs: Path) -> None:

@@ -20,8 +20,7 @@ from nmt.commands import cli
 from nmt.commands.train import find_files
 from nmt.interop.opus_names import model_name
 from nmt.recipe.files import DEFAULT_RECIPE, load_recipe
-from nmt.studio.ablation.axes import parse_axis
-from nmt.studio.ablation.variants import parse_seeds, plan_variants
+from nmt.studio.experiments.variants import parse_axis, parse_seeds, plan_variants
 from tests.conftest import Run, write_tiny_corpus
 from tests.docs.markdown import ROOT, blocks, code_spans, pages, parts
 from tests.docs.sandbox import Sandbox

@@ -26,7 +26,7 @@ from nmt.runs.outputs import check_output
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.runs import choose_model, find_recipe_and_run, newest_run
 from nmt.runs.trained_model import arrays_of, load_model
-from nmt.studio.report.reported_run import DEV_FIGURES, TRAIN_FIGURES, curves, stored_parameters
+from nmt.studio.report import DEV_FIGURES, TRAIN_FIGURES, curves, stored_parameters
 from nmt.studio.run_list import list_runs, render_list
 from nmt.text.download import SUMS, add_hash, read_hashes
 from nmt.text.learning import learn_subwords
@@ -135,7 +135,7 @@ def test_metrics(tmp_path: Path, content: bytes) -> None:
     train = [record for record in records if isinstance(record, TrainRecord)]
     scored = [record for record in records if isinstance(record, ValidationRecord)]
     for drawn in (curves(train, TRAIN_FIGURES), curves(scored, DEV_FIGURES)):
-        json.dumps([*map(asdict, drawn.values())], allow_nan=False)
+        json.dumps(drawn, allow_nan=False)
     samples = [asdict(sample) for record in scored for sample in record.samples]
     json.dumps([samples, read_metrics(run.metrics)], allow_nan=False)
 

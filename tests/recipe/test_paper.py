@@ -24,7 +24,7 @@ from nmt.recipe.paper import (
 from nmt.recipe.settings import parse_overrides, recipe_differences, with_settings
 from nmt.recipe.size import count_parameters
 from nmt.recipe.toml import toml_value
-from nmt.studio.inspection.architecture import weights_of
+from nmt.studio.inspection import list_weights
 from nmt.system.files import shipped
 from recipes.paper.generate import PAGE, render_page
 
@@ -77,7 +77,7 @@ def test_a_row_changes_only_its_own_settings(row: Row) -> None:
 @pytest.mark.parametrize("row", TABLE_3, ids=recipe_name)
 def test_the_parameters_of_a_row_are_near_the_printed_count(row: Row) -> None:
     recipe = load_recipe(row.recipe)
-    built = sum(weight.parameters for weight in weights_of(recipe.model, 37_000))
+    built = sum(weight.parameters for weight in list_weights(recipe.model, 37_000))
     assert count_parameters(recipe.model, 37_000) == built
     if row.millions:
         assert built == pytest.approx(1e6 * row.millions, rel=0.07)

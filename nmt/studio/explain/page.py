@@ -1,30 +1,232 @@
-"""The page of `nmt explain`: `nmt/studio/explain/web/` with the data of an explanation."""
+"""The page of `nmt explain`: `nmt/studio/pages/explain/` with the data of an explanation.
 
-from pathlib import Path
+Vectors and matrices are packed as 16-bit integers and a scale, in base64, so that a page of a
+hundred thousand numbers stays small. The error of a number is at most 1/65,000 of the tensor's
+greatest magnitude. Other numbers are rounded to what the page shows.
+"""
 
-from nmt.studio.explain.data import page_data
-from nmt.studio.explain.explanation import Explanation
-from nmt.studio.pages import shell
-from nmt.studio.pages.bundle import bundle
+import base64
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
 
-FOLDER = Path(__file__).resolve().parent / "web"
+import torch
+from torch import Tensor
+
+from nmt import __version__
+from nmt.decoding.models.alignment import aligning_attention
+from nmt.studio.explain.explanation import TEMPERATURES, Explanation
+from nmt.studio.explain.recording import Recording
+from nmt.studio.pages.page import FOLDER, render
+from nmt.text.tokenizer import BOS, EOS, PAD, UNK
+
+LARGEST = 2**15 - 1
+SPECIAL_NAMES = {PAD: "padding", UNK: "unknown", BOS: "start", EOS: "end"}
 
 
 def render_explanation(explanation: Explanation) -> str:
     """Return the page as one HTML file."""
-    styles = [shell.FOLDER / "base.css", FOLDER / "explain.css"]
-    parts = shell.Parts(
-        command="explain",
-        template=FOLDER / "explain.html",
-        styles=["\n".join(path.read_text(encoding="utf-8") for path in styles)],
-        scripts=[bundle(FOLDER / "main.js")],
-    )
-    data = explanation.model.recipe.data
+    recipe = explanation.model.recipe
     texts = {
         "source": explanation.text,
         "translation": explanation.translation,
-        "source_language": data.source_language,
-        "target_language": data.target_language,
-        "model": explanation.model.recipe.name,
+        "source_language": recipe.data.source_language,
+        "target_language": recipe.data.target_language,
+        "model": recipe.name,
     }
-    return shell.render(parts, page_data(explanation), texts)
+    title = f"How {recipe.name} translates: {explanation.text}"
+    return render(FOLDER / "explain", page_data(explanation), title, texts)
+
+
+def page_data(explanation: Explanation) -> dict[str, Any]:
+    """Return everything that the page shows."""
+    record, settings = explanation.recording, explanation.model.recipe.model
+    embeddings = explanation.model.network.embeddings
+    pre = settings.norm == "pre"
+    return {
+        "nmt": __version__,
+        "model": model_data(explanation),
+        "tokens": token_data(explanation),
+        "source": {"text": explanation.text, "ids": explanation.source_ids},
+        "target": {
+            "text": explanation.translation,
+            "inputs": target_numbers(explanation, explanation.target_inputs),
+            "outputs": target_numbers(explanation, explanation.target_outputs),
+        },
+        "embedding": {
+            "source": embedding_data(
+                explanation, embeddings.source_weight, explanation.source_ids, "encoder.0"
+            ),
+            "target": embedding_data(
+                explanation, embeddings.weight, explanation.target_inputs, "decoder.0"
+            ),
+        },
+        "encoder": [
+            layer_data(record, f"encoder.{n}", ("self",), pre)
+            for n in range(settings.encoder_layers)
+        ],
+        "decoder": [
+            layer_data(record, f"decoder.{n}", ("self", "cross"), pre)
+            for n in range(settings.decoder_layers)
+        ],
+        "decoder_output": pack(record.outputs["decoder_norm"]),
+        "next_tokens": next_tokens_data(explanation),
+        "beam": beam_data(explanation),
+    }
+
+
+def model_data(explanation: Explanation) -> dict[str, Any]:
+    """Return the facts about the model."""
+    model = explanation.model
+    settings = model.recipe.model
+    return {
+        "name": model.recipe.name,
+        "parameters": sum(weight.numel() for weight in model.network.parameters()),
+        "joint": model.tokenizer.is_joint,
+        "vocabulary": len(model.tokenizer.target),
+        "source_vocabulary": len(model.tokenizer.source),
+        "source_language": model.recipe.data.source_language,
+        "target_language": model.recipe.data.target_language,
+        "tokenizer": model.recipe.tokenizer.kind,
+        "positions": settings.positions,
+        "norm": settings.norm,
+        "norm_kind": settings.norm_kind,
+        "activation": settings.activation,
+        "attention_bias": settings.attention_bias,
+        "softmax_bias": settings.softmax_bias,
+        "tied": settings.tied != "none",  # the softmax's matrix and the embeddings
+        "encoder_layers": settings.encoder_layers,
+        "decoder_layers": settings.decoder_layers,
+        "heads": settings.heads,
+        "alignment": asdict(aligning_attention(model)),
+        "d_model": settings.d_model,
+        "d_ff": settings.d_ff,
+        "d_k": settings.d_k,
+        "d_v": settings.d_v,
+    }
+
+
+def target_numbers(explanation: Explanation, ids: Iterable[int]) -> list[int]:
+    """Return the page's numbers for target tokens.
+
+    They are the ids if source and target share a vocabulary; otherwise they come after the ids of
+    the source vocabulary.
+    """
+    tokenizer = explanation.model.tokenizer
+    return [token if tokenizer.is_joint else token + len(tokenizer) for token in ids]
+
+
+def token_data(explanation: Explanation) -> dict[str, Any]:
+    """Return the row, text and special meaning of each token on the page, by its number."""
+    source, target = explanation.model.tokenizer.sides
+    named = [(token, source, token) for token in sorted(set(explanation.source_ids))]
+    targets = sorted(
+        {
+            *explanation.target_inputs,
+            *(token for step in explanation.next_tokens for token in step.ids),
+            *(node.token for node in explanation.tree.nodes),
+        }
+    )
+    numbers = target_numbers(explanation, targets)
+    named += [(number, target, token) for number, token in zip(numbers, targets, strict=True)]
+    return {
+        str(number): {
+            "row": token,
+            "text": vocabulary.piece(token),
+            "special": SPECIAL_NAMES.get(token),
+        }
+        for number, vocabulary, token in named
+    }
+
+
+def embedding_data(
+    explanation: Explanation, matrix: Tensor, ids: tuple[int, ...], first_layer: str
+) -> dict[str, Any]:
+    """Return sqrt(d_model) * embedding, the position, and their sum, the first layer's input."""
+    d_model = explanation.model.recipe.model.d_model
+    scaled = matrix.detach().float().cpu()[list(ids)] * d_model**0.5
+    total = explanation.recording.inputs[first_layer]
+    return {"scaled": pack(scaled), "position": pack(total - scaled), "sum": pack(total)}
+
+
+def layer_data(
+    record: Recording, name: str, attentions: Iterable[str], pre: bool
+) -> dict[str, Any]:
+    """Return the sub-layers of a layer and its output; pre: it has pre-norm."""
+    return {
+        **{kind: attention_data(record, f"{name}.{kind}_attention", pre) for kind in attentions},
+        "normed": pack(record.outputs[f"{name}.feed_forward_norm.norm"]) if pre else None,
+        "hidden": pack(record.inputs[f"{name}.feed_forward.outer"]),
+        "feed_forward": pack(record.outputs[f"{name}.feed_forward"]),
+        "output": pack(record.outputs[name]),
+    }
+
+
+def attention_data(record: Recording, name: str, pre: bool) -> dict[str, Any]:
+    """Return an attention sub-layer, from its queries to its output."""
+    heads = record.attention[name]
+    return {
+        "query": pack(heads.query),
+        "key": pack(heads.key),
+        "value": pack(heads.value),
+        "weights": pack(heads.weights),
+        "normed": pack(record.outputs[f"{name}_norm.norm"]) if pre else None,
+        "joined": pack(record.inputs[f"{name}.out"]),
+        "projected": pack(record.outputs[name]),
+        "added": pack(record.outputs[f"{name}_norm"]),  # with post-norm also normalized
+    }
+
+
+def next_tokens_data(explanation: Explanation) -> dict[str, Any]:
+    """Return the most probable tokens of each step."""
+    return {
+        "temperatures": TEMPERATURES,
+        "steps": [
+            {
+                "tokens": target_numbers(explanation, step.ids),
+                "logits": rounded(step.logits),
+                "log_sums": rounded(step.log_sums),
+                "entropy": round(step.entropy, 5),
+                "chosen": target_numbers(explanation, [step.chosen])[0],
+                "rank": step.rank,
+            }
+            for step in explanation.next_tokens
+        ],
+    }
+
+
+def beam_data(explanation: Explanation) -> dict[str, Any]:
+    """Return the search tree: for each property of the nodes, a list by index of node."""
+    nodes, settings = explanation.tree.nodes, explanation.settings
+    return {
+        "size": settings.beam_size,
+        "alpha": settings.length_penalty,
+        "max_length": explanation.max_length,
+        "stopping": settings.stopping,
+        "score": round(explanation.best.score, 5),
+        "log_prob": round(explanation.best.log_prob, 5),
+        "bounds": rounded(explanation.tree.bounds),
+        "nodes": {
+            "parent": [node.parent for node in nodes],
+            "step": [node.step for node in nodes],
+            "token": target_numbers(explanation, (node.token for node in nodes)),
+            "log_prob": rounded(node.log_prob for node in nodes),
+            "score": rounded(node.score for node in nodes),
+            "status": [node.status for node in nodes],
+            "wins": [node.index for node in nodes if node.wins],
+        },
+    }
+
+
+def rounded(values: Iterable[float]) -> list[float | None]:
+    """Round to 5 decimal places; None stands for minus infinity, which JSON does not have."""
+    return [round(value, 5) if value > -1e30 else None for value in values]
+
+
+def pack(tensor: Tensor) -> dict[str, Any]:
+    """Return {"shape", "scale", "data"}: each number is a little-endian integer times the scale."""
+    greatest = float(tensor.abs().max()) if tensor.numel() else 0.0
+    scale = greatest / LARGEST or 1.0
+    integers = (tensor / scale).round().to(torch.int16)
+    content = base64.b64encode(integers.contiguous().numpy().astype("<i2").tobytes())
+    return {"shape": [*tensor.shape], "scale": scale, "data": content.decode("ascii")}

@@ -1,10 +1,10 @@
-"""Record the inputs and outputs of a network's modules during a pass.
+"""Record a search and a pass of the network; neither needs code for it.
 
-Attention calls its `recorder`; PyTorch's forward hooks report every other module. The network needs
-no code for it.
+The search calls an observer with each step, which builds the tree of all candidates. Attention
+calls its `recorder`, and PyTorch's forward hooks report every other module.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +12,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from nmt.decoding.search.hypothesis import Hypothesis, length_penalty
+from nmt.decoding.search.search import SearchStep
 from nmt.model.attention import MultiHeadAttention
+
+KEPT, FINISHED, PRUNED, OPEN = "kept", "finished", "pruned", "open"
 
 
 @dataclass(frozen=True)
@@ -69,3 +73,89 @@ def recording(network: nn.Module) -> Iterator[Recording]:
                 undo.callback(setattr, module, "recorder", module.recorder)
                 module.recorder = partial(record.add_attention, name)
         yield record
+
+
+@dataclass
+class Node:
+    """A candidate of the search: the tokens of its parent and one more."""
+
+    index: int  # in the tree's list of nodes
+    parent: int | None  # index of its parent; None: the root
+    step: int  # number of tokens, EOS counted; 0: the root
+    token: int
+    log_prob: float  # natural logarithm of the probability of all its tokens
+    score: float  # log_prob over the length penalty
+    status: str = PRUNED  # KEPT for the next step, FINISHED, PRUNED, or OPEN when the search ended
+    wins: bool = False  # it is the translation or a prefix of it
+
+
+@dataclass
+class Tree:
+    """The search of one segment."""
+
+    nodes: list[Node] = field(default_factory=list)
+    bounds: list[float] = field(default_factory=list)  # of each step (`SearchStep.bound`)
+
+    def path(self, node: Node) -> Iterator[Node]:
+        """Yield the nodes from a node back to the root."""
+        while True:
+            yield node
+            if node.parent is None:
+                return
+            node = self.nodes[node.parent]
+
+    def ids(self, node: Node) -> tuple[int, ...]:
+        """Return the tokens of a node, first to last, without BOS."""
+        return tuple(above.token for above in self.path(node) if above.step)[::-1]
+
+    def add(self, parent: Node | None, token: int, log_prob: float, alpha: float) -> Node:
+        """Add a node and return it; its status is PRUNED until the search continues from it."""
+        step = parent.step + 1 if parent else 0
+        score = log_prob / length_penalty(step, alpha)
+        above = parent.index if parent else None
+        node = Node(len(self.nodes), above, step, token, log_prob, score)
+        self.nodes.append(node)
+        return node
+
+
+class TreeBuilder:
+    """An observer that builds the tree of a search of one segment.
+
+    bos: the token of the root. alpha: exponent of the length penalty. advance: called with the
+    number of steps that were added.
+    """
+
+    def __init__(
+        self, bos: int, alpha: float, advance: Callable[[int], object] = lambda count: None
+    ) -> None:
+        self.tree = Tree()
+        self._advance = advance
+        self._alpha = alpha
+        root = self.tree.add(None, bos, 0.0, alpha)
+        root.status = KEPT
+        self._beam: list[Node | None] = [root]
+
+    def on_step(self, step: SearchStep) -> None:
+        """Add the candidates of a step."""
+        nodes = []
+        for found in step.candidates:
+            parent = self._beam[found.parent]
+            node = self.tree.add(parent, found.token, found.log_prob, self._alpha)
+            if found.is_finished:
+                node.status = FINISHED
+            nodes.append(node)
+        self._beam = [None if index is None else nodes[index] for index in step.next_beam]
+        for live in self._beam:
+            if live:
+                live.status = OPEN if step.is_last else KEPT
+        self.tree.bounds.append(step.bound)
+        self._advance(1)
+
+    def finish(self, translation: Hypothesis, eos: int) -> Tree:
+        """Mark the translation and its prefixes, and return the tree."""
+        ids = (*translation.ids, eos)
+        finished = (node for node in self.tree.nodes if node.status == FINISHED)
+        found = next(node for node in finished if self.tree.ids(node) == ids)
+        for node in self.tree.path(found):
+            node.wins = True
+        return self.tree

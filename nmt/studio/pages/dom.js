@@ -8,30 +8,44 @@ export function byId(id) {
 }
 
 /**
- * Create an HTML element. Properties are attributes, except `on` (listeners by event) and `style`
- * (CSS properties by name); null and false are left out. Children are nodes or texts; null is left
- * out.
+ * Create an HTML element: its tag, with classes as in "td.n", its properties, which may be left out,
+ * and its children. Properties are attributes, except `on` (listeners by event), `choose` (a listener
+ * to the pointer over it, to the focus and to a click) and `style` (CSS properties by name); null and
+ * false are left out. Children are nodes or texts; null is left out.
  */
-export function el(tag, properties = {}, ...children) {
-  return fill(document.createElement(tag), properties, children);
+export function el(kind, ...parts) {
+  const [tag, ...classes] = kind.split(".");
+  return fill(document.createElement(tag), classes, parts);
 }
 
 /** Create an SVG element; see `el`. */
-export function svg(tag, properties = {}, ...children) {
-  return fill(document.createElementNS(SVG, tag), properties, children);
+export function svg(kind, ...parts) {
+  const [tag, ...classes] = kind.split(".");
+  return fill(document.createElementNS(SVG, tag), classes, parts);
 }
 
-function fill(element, properties, children) {
+/** Return whether a part of an element is its properties, and not a child. */
+function isProperties(part) {
+  return part !== null && typeof part === "object" && !(part instanceof Node);
+}
+
+function fill(element, classes, parts) {
+  const [properties, ...children] = isProperties(parts[0]) ? parts : [{}, ...parts];
+  element.classList.add(...classes);
   for (const [name, value] of Object.entries(properties)) {
     if (value === null || value === undefined || value === false) continue;
     if (name === "on") {
       for (const [event, listener] of Object.entries(value)) {
         element.addEventListener(event, listener);
       }
+    } else if (name === "choose") {
+      for (const event of ["pointermove", "focus", "click"]) element.addEventListener(event, value);
     } else if (name === "style") {
-      for (const [key, each] of Object.entries(value)) {
-        element.style.setProperty(key, String(each));
+      for (const [key, text] of Object.entries(value)) {
+        element.style.setProperty(key, String(text));
       }
+    } else if (name === "class") {
+      element.classList.add(...value.split(" ").filter(Boolean));
     } else {
       element.setAttribute(name, value === true ? "" : String(value));
     }
@@ -61,6 +75,24 @@ export function roving(group, columns = 1) {
   };
 }
 
+/** Create a button. */
+export function button(kind, properties, ...children) {
+  return el(`button${kind}`, { type: "button", ...properties }, ...children);
+}
+
+/** Create a button that shows a sign, with a name for screen readers; `act` is called on a click. */
+export function signButton(name, sign, act) {
+  return button("", { "aria-label": name, on: { click: act } }, sign);
+}
+
+/** Press one of the buttons of a group, and make it the group's tab stop if that is `roving`. */
+export function press(buttons, isPressed) {
+  buttons.forEach((each, index) => {
+    each.setAttribute("aria-pressed", String(isPressed(each, index)));
+    each.dataset.rove = isPressed(each, index) ? "here" : "";
+  });
+}
+
 /** Return how far a key moves in a group with this many columns; null: it does not move. */
 export function arrow(key, columns = 1) {
   const steps = {
@@ -76,31 +108,25 @@ export function arrow(key, columns = 1) {
 
 /** Create a row of buttons, one of them pressed; a click calls `change(value)`. */
 export function choice(name, options, value, change) {
-  const press = (pressed) => {
-    for (const button of buttons) {
-      button.setAttribute("aria-pressed", String(button.dataset.value === pressed));
+  const choose = (chosen) => {
+    for (const each of buttons) {
+      each.setAttribute("aria-pressed", String(each.dataset.value === chosen));
     }
-    change(pressed);
+    change(chosen);
   };
   const buttons = options.map((option) =>
-    el("button", {
-      type: "button",
+    button("", {
       "aria-pressed": String(option.value === value),
       "data-value": option.value,
-      on: { click: () => press(option.value) },
+      on: { click: () => choose(option.value) },
     }, option.label)
   );
-  return el(
-    "div",
-    { class: "choice", role: "group", "aria-label": name },
-    el("span", { class: "name" }, name),
-    ...buttons,
-  );
+  return el("div.choice", { role: "group", "aria-label": name }, el("span.name", name), ...buttons);
 }
 
 /** Create a slider with its name and, next to it, the meaning of its value. */
 export function slider({ name, min, max, step, value, show, change }) {
-  const shown = el("output", {}, show(value));
+  const shown = el("output", show(value));
   const input = el("input", {
     type: "range",
     min,
@@ -118,5 +144,5 @@ export function slider({ name, min, max, step, value, show, change }) {
       },
     },
   });
-  return el("label", { class: "choice" }, el("span", { class: "name" }, name), input, shown);
+  return el("label.choice", el("span.name", name), input, shown);
 }

@@ -1,10 +1,38 @@
-/** The bar with the sections of a page: mark the current one, fold and unfold all. */
+/** Start a page: read its data, and make its sections, which fold, and the bar that leads to them. */
+
+import { byId, el } from "./dom.js";
+import { followPointer } from "./reading.js";
+
+/**
+ * Return the data of the page. Each section gets a heading, an entry in the bar and a view to draw in,
+ * whose id is that of the section and "-view".
+ */
+export function startPage() {
+  const main = document.querySelector("main");
+  const sections = [...main.children];
+  const links = sections.map((section) =>
+    el(
+      "a",
+      { href: `#${section.id}`, on: { click: () => section.open = true } },
+      section.dataset.name,
+    )
+  );
+  sections.forEach((section, place) => {
+    const { ref } = section.dataset;
+    const title = section.querySelector("h2");
+    const number = el("span.number", String(place + 1));
+    section.prepend(el("summary", number, title, ref ? el("span.ref", ref) : null));
+    section.append(el("div", { id: `${section.id}-view` }));
+  });
+  const bar = el("ol", ...links.map((link) => el("li", link)));
+  main.before(el("nav.flow", { "aria-label": main.dataset.parts }, bar, foldButton(sections)));
+  followSections(bar, links, sections);
+  followPointer();
+  return JSON.parse(byId("data").textContent);
+}
 
 /** Mark the section that is in view. */
-export function followSections() {
-  const links = [...document.querySelectorAll("nav.flow a")];
-  const bar = links[0].closest("ol");
-  const sections = links.map((link) => document.querySelector(link.hash));
+function followSections(bar, links, sections) {
   const mark = () => {
     const passed = sections.filter((section) => section.getBoundingClientRect().top < 120);
     const here = links[passed.length - 1];
@@ -13,23 +41,21 @@ export function followSections() {
     here?.setAttribute("aria-current", "true");
     bar.scrollLeft = here ? here.offsetLeft - bar.offsetLeft - bar.clientWidth / 3 : 0;
   };
-  links.forEach((link, index) => link.addEventListener("click", () => sections[index].open = true));
   addEventListener("scroll", mark, { passive: true });
   mark();
 }
 
-/** Let a button fold all sections, or unfold them if all are folded. */
-export function foldAll(button) {
-  const sections = [...document.querySelectorAll("main > details")];
-  const name = () => {
-    const open = sections.some((section) => section.open);
-    button.textContent = open ? "Fold all" : "Unfold all";
-  };
+/** Return a button that folds all sections, or unfolds them if all are folded. */
+function foldButton(sections) {
+  const button = el("button", { type: "button", id: "fold-all" });
+  const isOpen = () => sections.some((section) => section.open);
+  const name = () => button.textContent = isOpen() ? "Fold all" : "Unfold all";
   button.addEventListener("click", () => {
-    const open = sections.some((section) => section.open);
+    const open = isOpen();
     for (const section of sections) section.open = !open;
     name();
   });
   for (const section of sections) section.addEventListener("toggle", name);
   name();
+  return button;
 }

@@ -1,6 +1,6 @@
 /** Describe what is under the pointer or the keyboard's cursor: in a tip and to screen readers. */
 
-import { byId } from "./dom.js";
+import { arrow, byId } from "./dom.js";
 
 /** Let screen readers speak a text. */
 export function speak(text) {
@@ -46,5 +46,30 @@ export function followPointer() {
   document.addEventListener("focusout", hideTip);
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") hideTip();
+  });
+}
+
+/**
+ * Let arrow keys read the cells of a canvas: `describe(row, column)` returns the text of a cell, and
+ * `change(row)` is called for each. In a single row, up and down move by ten cells.
+ */
+export function readByKeys(canvas, rows, columns, describe, change = () => {}) {
+  let [row, column] = [0, rows > 1 ? 0 : -1];
+  const inside = (place, count) => Math.max(0, Math.min(count - 1, place));
+  canvas.addEventListener("keydown", (event) => {
+    if (arrow(event.key) === null) return;
+    event.preventDefault();
+    const isVertical = rows > 1 && ["ArrowUp", "ArrowDown"].includes(event.key);
+    if (isVertical) row = inside(row + arrow(event.key), rows);
+    else column = inside(column + arrow(event.key, 10), columns);
+    change(row);
+    const box = canvas.getBoundingClientRect();
+    const text = describe(row, column);
+    showTip(
+      text,
+      box.left + box.width * (column + 0.5) / columns,
+      box.top + box.height * (row + 0.5) / rows,
+    );
+    speak(text);
   });
 }

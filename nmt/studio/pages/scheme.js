@@ -1,5 +1,7 @@
 /** Colours of the light and the dark scheme, for drawing on a canvas. */
 
+import { el } from "./dom.js";
+
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const known = new Map(); // by name; reading from the style sheet is slow
 dark.addEventListener("change", () => known.clear());
@@ -51,19 +53,27 @@ export function shade(weight) {
   return Math.max(0, Math.min(1, weight)) ** 0.6;
 }
 
-/** Return the colour of a number between low, zero and high; it is full at `scale`. */
-export function diverging(palette, number, scale) {
-  const share = Math.max(-1, Math.min(1, number / (scale || 1)));
-  return mix(palette.zero, share < 0 ? palette.low : palette.high, Math.abs(share) ** 0.8);
+/** Return a function from a number to its colour between low, zero and high, full at `scale`. */
+export function diverging(scale) {
+  const [low, zero, high] = ["low", "zero", "high"].map(colour);
+  return (number) => {
+    const share = Math.max(-1, Math.min(1, number / (scale || 1)));
+    return mix(zero, share < 0 ? low : high, Math.abs(share) ** 0.8);
+  };
 }
 
-/** Return the three colours of `diverging`; read them once for each drawing. */
-export function divergingPalette() {
-  return { low: colour("low"), zero: colour("zero"), high: colour("high") };
+/**
+ * Return a canvas with cells of one pixel each, drawn now and whenever the scheme changes. `painter()`
+ * reads the colours, and returns a function from row and column to the colour of a cell.
+ */
+export function picture(kind, properties, rows, columns, painter) {
+  const canvas = el(kind, properties);
+  canvas.draw = () => paint(canvas, rows, columns, painter());
+  canvas.draw();
+  return canvas;
 }
 
-/** Paint cells of one pixel each; `at(row, column)` returns the colour of a cell. */
-export function paint(canvas, rows, columns, at) {
+function paint(canvas, rows, columns, at) {
   canvas.width = columns;
   canvas.height = rows;
   const context = canvas.getContext("2d");

@@ -1,0 +1,244 @@
+"""Collect the results of an experiment from its run folders.
+
+The results of a run are those of its model, the average of its last checkpoints, on the dev set.
+Loss and perplexity are per token. Means are over the seeds whose runs are finished.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from nmt.evaluation.metrics import Measure, score_measure
+from nmt.recipe.size import count_parameters
+from nmt.runs.history import Figures, History, read_history
+from nmt.studio.experiments.runs import PlannedRun, is_diverged
+from nmt.studio.experiments.variants import Change, Variant
+from nmt.studio.report import DEV_FIGURES, Data, curves
+from nmt.system.log import note
+from nmt.text.tokenizer import load_tokenizer
+
+FINISHED = "finished"
+# Settings that change the tokens, in addition to those of the tokenizer.
+TOKEN_SETTINGS = {"data.train", "train.init_from"}
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """State and results of one run."""
+
+    seed: int
+    folder: str  # relative to the experiment's folder
+    state: str  # "finished", "diverged", "stopped", "not begun" or "failed: REASON"
+    updates: int
+    minutes: float  # of updates
+    average: Figures | None  # of the run's model; None until there is one
+    best: Figures | None  # of the best validation; None before the first one
+    curves: dict[str, Data]  # by figure; empty before the first update
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over the finished runs of a variant."""
+
+    mean: float
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True)
+class FigureDifference:
+    """The mean of a figure for a variant minus that for the base."""
+
+    mean: float
+    overlaps: bool | None  # whether the ranges of both overlap; None with a single seed
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The differences between a variant and the base, over the seeds that both have finished."""
+
+    seeds: tuple[int, ...]
+    loss: FigureDifference
+    perplexity: FigureDifference
+    score: FigureDifference
+
+
+@dataclass(frozen=True)
+class VariantResult:
+    """Results of a variant over its seeds."""
+
+    name: str
+    folder: str  # relative to the experiment's folder
+    axis: int | None  # place of its axis, from 0; None for the base and in a grid
+    changes: tuple[Change, ...]  # none for the base
+    parameters: int
+    finished: int  # runs
+    # By figure of the dev set, "updates" and "minutes"; None where no run is finished or a figure
+    # is not a number.
+    summary: dict[str, Spread | None]
+    runs: tuple[RunResult, ...]  # in the order of the seeds
+    difference: Difference | None  # None for the base, and without a seed to compare by
+
+
+@dataclass(frozen=True)
+class ExperimentResult:
+    """Results of an experiment: the base, then its variants."""
+
+    recipe: str
+    measure: Measure  # of the score
+    seeds: tuple[int, ...]
+    warnings: tuple[str, ...]  # sentences on which figures cannot be compared
+    variants: tuple[VariantResult, ...]
+
+
+def collect(runs: Sequence[PlannedRun], failures: Mapping[Path, str]) -> ExperimentResult:
+    """Return the results of all runs that there are so far.
+
+    runs: in the order of `plan_runs`. failures: why runs failed, by folder.
+    """
+    groups: dict[str, list[PlannedRun]] = {}
+    for run in runs:
+        groups.setdefault(run.variant.name, []).append(run)
+    variants = [group[0].variant for group in groups.values()]
+    results = [[run_result(run, failures) for run in group] for group in groups.values()]
+    base = variants[0].recipe
+    seeds = tuple(dict.fromkeys(run.seed for run in runs))
+    return ExperimentResult(
+        base.name,
+        score_measure(base),
+        seeds,
+        comparison_warnings(variants, len(seeds)),
+        tuple(
+            variant_result(group, found, results[0])
+            for group, found in zip(groups.values(), results, strict=True)
+        ),
+    )
+
+
+def run_result(planned: PlannedRun, failures: Mapping[Path, str]) -> RunResult:
+    """Return the state and the results of one run."""
+    run = planned.run
+    history = read_history(run.metrics, planned.recipe, note)
+    average = history.average if history.is_ended else None
+    return RunResult(
+        seed=planned.seed,
+        folder=f"{run.path.parent.name}/{run.path.name}",
+        state=run_state(history, failures.get(run.path)),
+        updates=history.update,
+        minutes=(history.records[-1].seconds or 0) / 60 if history.records else 0,
+        average=average.figures if average else None,
+        best=history.best.figures if history.best else None,
+        curves=curves(history.validations, DEV_FIGURES) if history.records else {},
+    )
+
+
+def run_state(history: History, failure: str | None) -> str:
+    """Return the state of a run; failure: why it failed, if it did."""
+    if failure is not None:
+        return f"failed: {failure}"
+    if not history.records:
+        return "not begun"
+    if history.is_ended:
+        return FINISHED
+    return "diverged" if is_diverged(history) else "stopped"
+
+
+def variant_result(
+    group: Sequence[PlannedRun], results: Sequence[RunResult], base: Sequence[RunResult]
+) -> VariantResult:
+    """Return the results of a variant.
+
+    group: its runs. results: those of its runs. base: those of the base's runs.
+    """
+    variant = group[0].variant
+    finished = [run for run in results if run.state == FINISHED]
+    vocab_size = len(load_tokenizer(group[0].run.tokenizer))
+    return VariantResult(
+        name=variant.name,
+        folder=variant.folder,
+        axis=variant.axis,
+        changes=variant.changes,
+        parameters=count_parameters(variant.recipe.model, vocab_size),
+        finished=len(finished),
+        summary=summarise(finished),
+        runs=tuple(results),
+        difference=difference(results, base) if variant.changes else None,
+    )
+
+
+def summarise(finished: Sequence[RunResult]) -> dict[str, Spread | None]:
+    """Return the spread of each figure over finished runs."""
+    averages = [run.average for run in finished if run.average]
+    return {
+        **{name: spread([getattr(average, name) for average in averages]) for name in DEV_FIGURES},
+        "updates": spread([run.updates for run in finished]),
+        "minutes": spread([run.minutes for run in finished]),
+    }
+
+
+def spread(values: Sequence[float | None]) -> Spread | None:
+    """Return mean and range; None without values, or if one of them is None."""
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
+        return None
+    return Spread(fmean(known), min(known), max(known))
+
+
+def difference(variant: Sequence[RunResult], base: Sequence[RunResult]) -> Difference | None:
+    """Return a variant's figures minus the base's.
+
+    None if no seed is finished in both, or if a figure is not a number.
+    """
+    own, others = (
+        {run.seed: run.average for run in side if run.state == FINISHED and run.average}
+        for side in (variant, base)
+    )
+    seeds = tuple(seed for seed in own if seed in others)
+    pairs = [(own[seed], others[seed]) for seed in seeds]
+    loss, perplexity, score = (figure_difference(pairs, name) for name in DEV_FIGURES)
+    if loss is None or perplexity is None or score is None:
+        return None
+    return Difference(seeds, loss, perplexity, score)
+
+
+def figure_difference(
+    pairs: Sequence[tuple[Figures, Figures]], name: str
+) -> FigureDifference | None:
+    """Return the difference of one figure over (variant, base) pairs; None if it is unknown."""
+    own = spread([getattr(variant, name) for variant, _ in pairs])
+    base = spread([getattr(base, name) for _, base in pairs])
+    if own is None or base is None:
+        return None
+    overlaps = own.highest >= base.lowest and base.highest >= own.lowest
+    return FigureDifference(own.mean - base.mean, overlaps if len(pairs) > 1 else None)
+
+
+def comparison_warnings(variants: Sequence[Variant], seeds: int) -> tuple[str, ...]:
+    """Return a sentence for each reason why some figures cannot be compared.
+
+    seeds: number of seeds.
+    """
+    changed = {change.setting for variant in variants for change in variant.changes}
+    found = []
+    if "train.label_smoothing" in changed:
+        found.append(
+            "Dev loss is smoothed by each variant's own train.label_smoothing: compare perplexity,"
+            " which is not smoothed."
+        )
+    if any(name in TOKEN_SETTINGS or name.startswith("tokenizer.") for name in changed):
+        found.append(
+            "Loss and perplexity are per token, and the variants have different tokens: compare the"
+            " score."
+        )
+    if changed & {"data.dev", "data.source_language", "data.target_language"}:
+        found.append(
+            "The variants are scored on different text or in a different way: their figures cannot"
+            " be compared."
+        )
+    if seeds == 1:
+        found.append(
+            "With one seed, a difference may be due to chance: --seeds 1,2,3 shows how much seeds"
+            " vary."
+        )
+    return tuple(found)

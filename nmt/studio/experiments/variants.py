@@ -1,0 +1,197 @@
+"""Plan the variants of a base recipe, with every setting checked before any training.
+
+`--vary` names one setting and its values, or several settings that change together.
+"""
+
+import hashlib
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, product
+
+from nmt.config import Recipe
+from nmt.errors import NmtError, UsageError
+from nmt.recipe.rules import check_together
+from nmt.recipe.settings import parse_overrides, recipe_differences, with_settings
+from nmt.recipe.toml import format_value
+
+DATA, TABLE, PAGE = "ablation.json", "ablation.md", "ablation.html"  # files of results
+BASE = "base"
+LONGEST_NAME = 120  # characters of a folder's name
+# Settings that --vary refuses, and why.
+NOT_VARIED = {
+    "train.seed": "name seeds with --seeds",
+    "data.metric": "results are compared by one measure",
+}
+OPENING, CLOSING, QUOTES = "[{(", "]})", "\"'"
+EXAMPLE = "--vary model.d_ff=256,512"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One `--vary` option: a dimension of the ablation."""
+
+    text: str  # as given
+    steps: tuple[tuple[str, ...], ...]  # the `section.key=value` overrides of each step
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Return the names of the settings that change along the axis."""
+        return tuple(text.partition("=")[0] for text in self.steps[0])
+
+
+@dataclass(frozen=True)
+class Change:
+    """A setting that differs between a variant and the base; values are in recipe notation."""
+
+    setting: str
+    value: str
+    base: str
+
+    def __str__(self) -> str:
+        return f"{self.setting}={self.value}"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The base recipe, which has no changes, or a recipe that differs from it."""
+
+    recipe: Recipe
+    changes: tuple[Change, ...] = ()
+    axis: int | None = None  # place of its axis, from 0; None for the base and in a grid
+
+    @property
+    def name(self) -> str:
+        """Return the changes in the notation of `--vary`, or "base"."""
+        return " ".join(map(str, self.changes)) or BASE
+
+    @property
+    def folder(self) -> str:
+        """Return a folder name that no other variant has."""
+        plain = ",".join(map(str, self.changes)) or BASE
+        name = re.sub(r"[^\w.=,+-]", "-", plain)
+        if name == plain and len(name) <= LONGEST_NAME:
+            return name
+        digest = hashlib.sha256(plain.encode()).hexdigest()
+        return f"{name[:LONGEST_NAME]}-{digest[:8]}"
+
+
+def parse_axis(text: str) -> Axis:
+    """Return the axis that a text describes: `section.key=value,value...`, or several of these.
+
+    Several settings are separated by blanks and change together: the first values make the first
+    step, the second values the second. A single value holds for all steps. Raises UsageError.
+    """
+    columns: dict[str, list[str]] = {}
+    for word in split(text, " \t\n"):
+        name, _, listed = word.partition("=")
+        values = split(listed, ",")
+        if not name or not values:
+            raise UsageError(f"--vary takes section.key=value,value..., not '{word}': {EXAMPLE}")
+        if name in columns:
+            raise UsageError(f"--vary '{text}' names {name} twice; write its values in one list")
+        columns[name] = values
+    if not columns:
+        raise UsageError(f"--vary is empty; write, for instance, {EXAMPLE}")
+    length = max(map(len, columns.values()))
+    if any(len(values) not in (1, length) for values in columns.values()):
+        counts = ", ".join(f"{name} has {len(values)}" for name, values in columns.items())
+        raise UsageError(
+            f"--vary '{text}': settings that change together need the same number of values, or one"
+            f" value, but {counts}"
+        )
+    whole = {name: values * (length // len(values)) for name, values in columns.items()}
+    rows = zip(*whole.values(), strict=True)
+    return Axis(text, tuple(tuple(map("=".join, zip(whole, row, strict=True))) for row in rows))
+
+
+def split(text: str, separators: Collection[str]) -> list[str]:
+    """Return the parts of a text between separators, without blank parts.
+
+    Separators inside quotes or brackets do not count, so that a TOML list, table or quoted text is
+    one value.
+    """
+    parts, quote, depth = [""], "", 0
+    for character in text:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in QUOTES:
+            quote = character
+        else:
+            depth += (character in OPENING) - (character in CLOSING)
+            if character in separators and depth <= 0:
+                parts.append("")
+                continue
+        parts[-1] += character
+    return [part for part in map(str.strip, parts) if part]
+
+
+def plan_variants(base: Recipe, axes: Sequence[Axis], *, grid: bool) -> list[Variant]:
+    """Return the base, followed by its variants.
+
+    grid: False for a variant for each step of each axis, True for each combination of steps. A
+    variant that equals the base or an earlier variant is left out. Raises UsageError for a setting
+    that is unknown or has a wrong value, for settings that contradict each other, and if there is
+    no variant.
+    """
+    check_axes(axes, grid=grid)
+    found = [Variant(base)]
+    for number, step in steps(axes, grid=grid):
+        recipe = with_settings(base, parse_overrides(step))
+        if any(recipe == variant.recipe for variant in found):
+            continue
+        variant = Variant(recipe, changes(base, recipe), number)
+        try:
+            check_together(recipe)
+        except NmtError as error:
+            raise UsageError(f"variant {variant.name}: {error}") from error
+        found.append(variant)
+    if axes and len(found) == 1:
+        raise UsageError("nothing varies: every value given is the value of the base")
+    return found
+
+
+def check_axes(axes: Sequence[Axis], *, grid: bool) -> None:
+    """Raise UsageError for a setting that cannot be varied, or one on two axes of a grid."""
+    names = [name for axis in axes for name in axis.settings]
+    for name, why in NOT_VARIED.items():
+        if name in names:
+            raise UsageError(f"--vary {name} is not possible: {why}")
+    twice = [name for place, name in enumerate(names) if name in names[:place]]
+    if grid and twice:
+        raise UsageError(f"--grid combines the --vary options, but {twice[0]} is in two of them")
+
+
+def steps(axes: Sequence[Axis], *, grid: bool) -> Iterator[tuple[int | None, list[str]]]:
+    """Yield the overrides of each variant, with the place of its axis (None in a grid)."""
+    if grid:
+        for combination in product(*(axis.steps for axis in axes)):
+            yield None, [*chain.from_iterable(combination)]
+        return
+    for number, axis in enumerate(axes):
+        for step in axis.steps:
+            yield number, [*step]
+
+
+def changes(base: Recipe, recipe: Recipe) -> tuple[Change, ...]:
+    """Return the differences between a recipe and the base, in the order of the settings."""
+    return tuple(
+        Change(changed.name, format_value(changed.new), format_value(changed.old))
+        for changed in recipe_differences(base, recipe)
+    )
+
+
+def with_seed(recipe: Recipe, seed: int) -> Recipe:
+    """Return the recipe with a seed; raises UsageError for a seed out of range."""
+    return with_settings(recipe, {"train.seed": seed})
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Return the seeds in a text such as "1,2,3"; raises UsageError for anything else."""
+    try:
+        seeds = [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"--seeds takes whole numbers, as in 1,2,3, not '{text}'") from error
+    if len({*seeds}) < len(seeds):
+        raise UsageError(f"--seeds {text} names a seed twice")
+    return seeds

@@ -1,0 +1,254 @@
+/** Draw curves over updates with uPlot; all curves zoom together and share the cursor. */
+
+import { el } from "./dom.js";
+import { speak } from "./reading.js";
+import { colour, css, onScheme } from "./scheme.js";
+
+const { uPlot } = globalThis;
+const HEIGHT = 230;
+const FONT = "12px system-ui, sans-serif";
+
+/**
+ * Draw charts into an element, and again whenever the colour scheme changes; `draw()` adds to the
+ * element and returns the charts.
+ */
+export function drawAgain(view, draw) {
+  let charts = [];
+  const redraw = () => {
+    for (const chart of charts) chart.destroy();
+    view.replaceChildren();
+    charts = draw();
+  };
+  redraw();
+  onScheme(redraw);
+}
+
+/**
+ * Draw groups of figures: a heading, which may be null, above charts that zoom together. A figure has
+ * a `name` for tests and the arguments of a chart; one without values is left out.
+ */
+export function drawFigures(view, groups) {
+  drawAgain(view, () => {
+    const charts = new Charts();
+    for (const { heading, figures } of groups()) {
+      const grid = el("div.charts");
+      view.append(...[heading, grid].filter(Boolean));
+      for (const { name, ...chart } of figures) {
+        const box = el("section.figure", { "data-figure": name });
+        grid.append(box);
+        charts.add(box, chart);
+        if (!box.childElementCount) box.remove();
+      }
+    }
+    return charts.all;
+  });
+}
+
+/** Charts with a common horizontal axis: zoom and cursor apply to all of them. */
+class Charts {
+  constructor() {
+    this.all = [];
+    this.zooming = false;
+  }
+
+  /**
+   * Add a chart to a figure. `series` is a list of {label, stroke, width, dash, points, size,
+   * updates, values}; `show` formats a value; `log` makes the scale logarithmic.
+   */
+  add(figure, { title, series, show, log = false }) {
+    const drawn = series.filter((each) => each.values.some((value) => value !== null));
+    if (drawn.length === 0) return;
+    const box = el("div.chart", {
+      role: "group",
+      tabindex: "0",
+      "aria-label": `${title} over updates. ${drawn.map((each) => lastOf(each, show)).join("; ")}`,
+    });
+    figure.append(el("h3", title), box);
+    const options = this.options(box, drawn, show, log);
+    const data = uPlot.join(drawn.map((each) => [each.updates, each.values]));
+    const chart = new uPlot(options, data, box);
+    this.all.push(chart);
+    nameLegend(chart);
+    box.addEventListener("keydown", (event) => this.press(event, chart, drawn, show));
+    follow(chart, box);
+  }
+
+  options(box, series, show, log) {
+    const axis = axisLook();
+    return {
+      width: Math.max(280, box.clientWidth),
+      height: HEIGHT,
+      cursor: { sync: { key: "updates" }, drag: { x: true, y: false }, focus: { prox: 24 } },
+      focus: { alpha: 0.35 },
+      scales: { x: { time: false }, y: { distr: log ? 3 : 1 } },
+      axes: [
+        { ...axis, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en")) },
+        {
+          ...axis,
+          size: 58,
+          grid: log ? { ...axis.grid, filter: powersOfTen } : axis.grid,
+          values: (_, ticks) => ticks.map((tick) => tick === null ? null : short(tick)),
+        },
+      ],
+      series: [
+        { label: "update", value: (_, value) => value === null ? "–" : value.toLocaleString("en") },
+        ...series.map((each) => ({
+          label: each.label,
+          stroke: each.stroke,
+          width: each.width,
+          dash: each.dash,
+          spanGaps: true,
+          points: { show: each.points, size: each.size ?? 5, fill: each.stroke },
+          value: (_, value) => value === null || value === undefined ? "–" : show(value),
+        })),
+      ],
+      hooks: {
+        setScale: [(chart, key) => key === "x" && this.zoomAll(chart)],
+        setSeries: [nameLegend],
+      },
+    };
+  }
+
+  zoomAll(chart) {
+    if (this.zooming) return;
+    this.zooming = true;
+    const { min, max } = chart.scales.x;
+    for (const other of this.all) if (other !== chart) other.setScale("x", { min, max });
+    this.zooming = false;
+  }
+
+  press(event, chart, series, show) {
+    const updates = chart.data[0];
+    const { min, max } = chart.scales.x;
+    const visible = updates.map((_, place) => place)
+      .filter((place) => updates[place] >= min && updates[place] <= max);
+    const at = chart.cursor.idx ?? visible[0];
+    const moves = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: visible[0], End: visible.at(-1) };
+    if (event.key in moves) {
+      const to = Math.max(visible[0], Math.min(visible.at(-1), moves[event.key]));
+      this.read(chart, to, series, show);
+    } else if (event.key === "0") {
+      chart.setScale("x", { min: updates[0], max: updates.at(-1) });
+    } else if (["+", "=", "-"].includes(event.key)) {
+      const half = (max - min) * (event.key === "-" ? 1 : 0.25);
+      const middle = event.key === "-" ? (min + max) / 2 : updates[at] ?? (min + max) / 2;
+      chart.setScale("x", {
+        min: Math.max(updates[0], middle - half),
+        max: Math.min(updates.at(-1), middle + half),
+      });
+    } else {
+      return;
+    }
+    event.preventDefault();
+  }
+
+  read(chart, index, series, show) {
+    const update = chart.data[0][index];
+    for (const each of this.all) {
+      each.setCursor({ left: each.valToPos(update, "x"), top: each.over.clientHeight / 2 });
+    }
+    const values = series.map((each, number) => [each.label, chart.data[number + 1][index]])
+      .filter(([, value]) => value !== null && value !== undefined)
+      .map(([label, value]) => `${label} ${show(value)}`);
+    speak(`update ${update.toLocaleString("en")}: ${values.join(", ")}`);
+  }
+}
+
+/** Make each name in a legend a button, because uPlot hides a curve when its name is clicked. */
+function nameLegend(chart) {
+  chart.root.querySelectorAll(".u-legend .u-series").forEach((row, place) => {
+    const name = row.querySelector(".u-label");
+    if (!place || !name) return; // the first entry is the update
+    name.setAttribute("role", "button");
+    name.setAttribute("tabindex", "0");
+    name.setAttribute("aria-pressed", String(chart.series[place].show));
+    name.onkeydown = (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      name.click();
+    };
+  });
+}
+
+/** Keep a chart as wide as its box until it is destroyed. */
+function follow(chart, box) {
+  const follower = new ResizeObserver(() => {
+    chart.setSize({ width: box.clientWidth, height: chart.height });
+  });
+  follower.observe(box);
+  (chart.hooks.destroy ??= []).push(() => follower.disconnect());
+}
+
+/** Keep the ticks of a logarithmic scale that are powers of ten. */
+function powersOfTen(_, marks) {
+  return marks.map((mark) =>
+    Number.isInteger(Math.round(1e6 * Math.log10(mark)) / 1e6) ? mark : null
+  );
+}
+
+function lastOf(each, show) {
+  const place = each.values.findLastIndex((value) => value !== null);
+  return `${each.label} ${show(each.values[place])} at update ${each.updates[place]}`;
+}
+
+function short(number) {
+  const size = Math.abs(number);
+  if (size === 0) return "0";
+  if (size < 0.01) return number.toExponential(0);
+  if (size >= 10_000) return `${number / 1000}k`;
+  return number.toLocaleString("en", { maximumSignificantDigits: 6 });
+}
+
+/** Return the style of an axis in the colours of the scheme. */
+function axisLook() {
+  const line = css(colour("line"));
+  return {
+    stroke: css(colour("soft")),
+    font: FONT,
+    grid: { stroke: line, width: 1 },
+    ticks: { stroke: line, width: 1 },
+  };
+}
+
+/** Draw a histogram of segments by length, both sides in one chart. */
+export function histogram(box, title, sides) {
+  const counts = sides.map((each) => each.counts);
+  const most = Math.max(...counts.map((each) => each.findLastIndex((count) => count > 0)));
+  const longest = counts[0].length - 1; // this bin also counts longer segments
+  const name = (length, more) => length === longest ? `${length}${more}` : String(length);
+  const lengths = Array.from({ length: most + 1 }, (_, length) => length);
+  const axis = axisLook();
+  const chart = new uPlot(
+    {
+      width: Math.max(280, box.clientWidth),
+      height: 190,
+      cursor: { drag: { x: true, y: false } },
+      scales: { x: { time: false } },
+      axes: [{
+        ...axis,
+        incrs: [1, 2, 5, 10, 20, 50],
+        values: (_, ticks) => ticks.map((tick) => name(tick, "+")),
+      }, { ...axis, size: 58, values: (_, ticks) => ticks.map(short) }],
+      series: [
+        {
+          label: "tokens",
+          value: (_, value) => value === null ? "–" : name(value, " or more"),
+        },
+        ...sides.map((each) => ({
+          label: each.label,
+          stroke: css(colour(each.colour)),
+          fill: css(colour(each.colour), 0.18),
+          paths: uPlot.paths.stepped({ align: 1 }),
+          points: { show: false },
+          value: (_, value) => value === null ? "–" : value.toLocaleString("en"),
+        })),
+      ],
+    },
+    [lengths, ...counts.map((each) => each.slice(0, most + 1))],
+    box,
+  );
+  box.setAttribute("role", "img");
+  box.setAttribute("aria-label", title);
+  follow(chart, box);
+  return chart;
+}

@@ -1,0 +1,75 @@
+/** The second section: embedding, position and their sum, one row for each token. */
+
+import { choice, el } from "../dom.js";
+import { fixed } from "../numbers.js";
+import { plainTable } from "../tables.js";
+import { tokenLabel, tokenText } from "./tokens.js";
+import { fullScale, strip } from "./strips.js";
+
+const SIDES = [
+  { value: "source", label: "Source" },
+  { value: "target", label: "Translation" },
+];
+
+/** Draw the section; its control chooses the side. */
+export function showEmbedding(view, data) {
+  const body = el("div.scroll");
+  const draw = (side) => {
+    const ids = side === "source" ? data.source.ids : data.target.inputs;
+    body.replaceChildren(vectors(ids, data, side));
+  };
+  view.append(
+    el("div.controls", choice("Side", SIDES, "source", draw)),
+    body,
+    el(
+      "p.note",
+      `Each strip is a vector of d_model = ${data.model.d_model} numbers. Blue is below zero, `,
+      "orange is above. ",
+      data.model.positions.startsWith("sinusoidal")
+        ? "A position is made of sines and cosines with increasing wavelengths."
+        : "",
+    ),
+  );
+  draw("source");
+}
+
+function vectors(ids, data, side) {
+  const parts = data.embedding[side];
+  const scales = {};
+  for (const [part, tensor] of Object.entries(parts)) {
+    scales[part] = fullScale(ids.map((_, position) => tensor.row(position)));
+  }
+  const cell = (part, position, name) =>
+    el("td.wide", strip(parts[part].row(position), { scale: scales[part], name }));
+  const column = (part, name) =>
+    el("th", { scope: "col" }, name, el("small", ` ±${fixed(scales[part], 1)}`));
+  // Rotary positions are not added.
+  const added = (...cells) => data.model.positions === "rotary" ? [] : cells;
+  const rows = ids.map((id, position) => {
+    const name = tokenText(data.tokens[id]);
+    return el(
+      "tr",
+      el("td.n.soft", String(position)),
+      el("th", { scope: "row", class: side }, tokenLabel(data.tokens[id])),
+      cell("scaled", position, `embedding of ${name}`),
+      ...added(
+        el("td.operator", "+"),
+        cell("position", position, `position ${position}`),
+        el("td.operator", "="),
+        cell("sum", position, `input of ${name}`),
+      ),
+    );
+  });
+  const heads = [
+    el("span.unseen", "position"),
+    "token",
+    column("scaled", "embedding × √d_model"),
+    ...added(
+      el("td"),
+      column("position", "position"),
+      el("td"),
+      column("sum", "input of the first layer"),
+    ),
+  ];
+  return plainTable(heads, rows, [...heads.keys()], "strips");
+}

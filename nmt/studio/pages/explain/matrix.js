@@ -1,0 +1,101 @@
+/** Attention as a matrix: a row for each query, a column for each key. */
+
+import { el } from "../dom.js";
+import { fixed } from "../numbers.js";
+import { readByKeys } from "../reading.js";
+import { colour, diverging, mix, picture, shade } from "../scheme.js";
+import { legend } from "./strips.js";
+import { tokenLabel, tokenText } from "./tokens.js";
+
+const CELLS = [[14, 28], [20, 22], [28, 19], [40, 15]]; // [most tokens, pixels of a cell]
+const SMALLEST = 13;
+
+function cellSize(count) {
+  return (CELLS.find(([most]) => count <= most) ?? [0, SMALLEST])[1];
+}
+
+/**
+ * Return the matrix of a selection (see lines.js). `value(query, key)` returns a number, or null if
+ * the key is hidden. `full` is the magnitude that has the full colour. `signed`: numbers below zero
+ * have another colour. `change(query)` is called when the pointer or a key moves to a row.
+ */
+export function attentionMatrix(selection, tokens, { value, full, signed, name }, change) {
+  const { queries, keys } = selection;
+  const cell = cellSize(Math.max(queries.length, keys.length));
+  const canvas = drawn(
+    "canvas.cells",
+    {
+      role: "img",
+      tabindex: "0",
+      "aria-label":
+        `${name}: ${queries.length} rows, ${keys.length} columns; arrow keys read cells`,
+      "data-read": "",
+      style: { width: `${cell * keys.length}px`, height: `${cell * queries.length}px` },
+    },
+    queries.length,
+    keys.length,
+    value,
+    shades(full, signed),
+  );
+  const describe = (query, key) => {
+    const number = value(query, key);
+    const shown = number === null ? "hidden, a later position" : fixed(number, 4);
+    return `${tokenText(tokens[queries[query]])} → ${tokenText(tokens[keys[key]])}: ${shown}`;
+  };
+  const inside = (share, count) => Math.max(0, Math.min(count - 1, Math.floor(share * count)));
+  canvas.read = (x, y) => describe(inside(y, queries.length), inside(x, keys.length));
+  canvas.addEventListener("pointermove", (event) => {
+    change(inside(event.offsetY / canvas.clientHeight, queries.length));
+  });
+  const mark = el("div.row-mark", { "aria-hidden": "true" });
+  readByKeys(canvas, queries.length, keys.length, describe, change);
+  const element = el(
+    "div.matrix",
+    { style: { "--cell": `${cell}px` } },
+    el("div.columns", { "aria-hidden": "true" }, ...keys.map((id) => tag(tokens[id]))),
+    el("div.rows", { "aria-hidden": "true" }, ...queries.map((id) => tag(tokens[id]))),
+    el("div.body", canvas, mark),
+  );
+  const select = (query) => mark.style.setProperty("top", `${cell * query}px`);
+  return { element, select };
+}
+
+function tag(token) {
+  return el("span", tokenLabel(token));
+}
+
+/** Return a function that reads the colours, and returns one from a number to its colour. */
+function shades(full, signed) {
+  return () => {
+    const [card, most, hidden] = ["card", "source", "wash"].map(colour);
+    const both = diverging(full);
+    return (number) => {
+      if (number === null) return hidden;
+      return signed ? both(number) : mix(card, most, shade(number / full));
+    };
+  };
+}
+
+function drawn(kind, properties, rows, columns, value, painter) {
+  return picture(kind, properties, rows, columns, () => {
+    const paint = painter();
+    return (row, column) => paint(value(row, column));
+  });
+}
+
+/** Return the legend of the shades of weights. */
+export function weightLegend() {
+  return legend("0", "1", shades(1, false));
+}
+
+/** Return a small matrix without labels. */
+export function thumbnail(rows, columns, value) {
+  return drawn(
+    "canvas.thumbnail",
+    { "aria-hidden": "true" },
+    rows,
+    columns,
+    value,
+    shades(1, false),
+  );
+}

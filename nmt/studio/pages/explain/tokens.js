@@ -1,0 +1,130 @@
+/** How tokens are shown, and the first section: the tokens of both texts. */
+
+import { el } from "../dom.js";
+import { grouped } from "../numbers.js";
+
+const SPACE = "\u2581"; // SentencePiece's mark of the beginning of a word
+// Scripts without spaces between words: each token is shown as a word.
+const SPACELESS =
+  /^[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]/u;
+const NAMES = { start: "start", end: "end", unknown: "unknown", padding: "padding" };
+
+/** Return the label of a token: its text, or the name of a special token. */
+export function tokenText(token) {
+  if (token.special) return `⟨${NAMES[token.special]}⟩`;
+  if (token.text === SPACE) return SPACE;
+  if (token.text.startsWith(SPACE)) return token.text.slice(1);
+  return isPunctuation(token) ? token.text : `·${token.text}`;
+}
+
+/** Return the label as an element; a dot marks a token that continues a word. */
+export function tokenLabel(token) {
+  if (token.special) return el("span.token-text.special", NAMES[token.special]);
+  const text = tokenText(token);
+  const dotted = text !== token.text && text.startsWith("·");
+  return el(
+    "span.token-text",
+    { dir: "auto", title: token.text },
+    dotted ? el("span.mark.soft", "·") : null,
+    dotted ? text.slice(1) : text,
+  );
+}
+
+/** Return the text of tokens, with a mark if it ends. */
+export function joined(ids, tokens) {
+  const text = ids.filter((id) => tokens[id].special !== "end").map((id) => {
+    return tokens[id].special ? ` ⟨${NAMES[tokens[id].special]}⟩` : tokens[id].text;
+  });
+  const ends = ids.some((id) => tokens[id].special === "end");
+  return el(
+    "span",
+    { dir: "auto" },
+    text.join("").replaceAll(SPACE, " ").trim(),
+    ends ? el("span.token-text.special", " end") : null,
+  );
+}
+
+function beginsWord(token) {
+  return Boolean(token.special) || token.text.startsWith(SPACE);
+}
+
+function isPunctuation(token) {
+  return !token.special && /^\u2581?[^\p{L}\p{M}\p{N}\u2581]+$/u.test(token.text);
+}
+
+/** Return the positions of the tokens of each word and punctuation mark; no special tokens. */
+export function words(ids, tokens) {
+  const found = [];
+  let apart = true;
+  let bare = false; // the word is only its space so far
+  ids.forEach((id, position) => {
+    const token = tokens[id];
+    if (token.special && token.special !== "unknown") return;
+    const begins = beginsWord(token) || isPunctuation(token) || SPACELESS.test(token.text);
+    if (!bare && (apart || begins)) found.push([]);
+    found.at(-1).push(position);
+    apart = isPunctuation(token);
+    bare = token.text === SPACE;
+  });
+  return found;
+}
+
+/** Return the text of a word. */
+export function wordText(positions, ids, tokens) {
+  const text = positions.map((position) =>
+    tokens[ids[position]].special ? "⁇" : tokens[ids[position]].text
+  );
+  return text.join("").replaceAll(SPACE, "") || SPACE;
+}
+
+/** Draw the section: the tokens of both texts, word by word, with their rows. */
+export function showTokens(view, data) {
+  view.append(
+    el("h3", "What the encoder reads"),
+    chips(data.source.ids, data.tokens, "source"),
+    el("h3", "What the decoder writes"),
+    chips(data.target.outputs, data.tokens, "target"),
+    el(
+      "p.note",
+      `The number is the token's row in ${
+        vocabularyName(data.model)
+      }. Both sides end with an end ` +
+        "token. Below, ▁ is left out, and a dot marks a token that continues a word.",
+    ),
+  );
+}
+
+/** Describe the vocabulary, or those of source and target. */
+function vocabularyName(model) {
+  const [source, target] = [model.source_vocabulary, model.vocabulary].map(grouped);
+  if (model.joint) return `the vocabulary of ${target}`;
+  return `its side's vocabulary, of ${source} for the source and ${target} for the target`;
+}
+
+/** Return a token as SentencePiece writes it. */
+function written(token) {
+  if (token.special || !token.text.startsWith(SPACE)) {
+    return el("span.token-text", token.special ? tokenLabel(token) : token.text);
+  }
+  const mark = el("span.mark.soft", SPACE);
+  return el("span.token-text", mark, token.text.slice(1));
+}
+
+function chips(ids, tokens, side) {
+  const groups = [
+    ...words(ids, tokens).map((positions) => positions.map((position) => ids[position])),
+  ];
+  const ends = ids.filter((id) => tokens[id].special === "end");
+  const list = el("ol", { class: `chips ${side}`, dir: "auto" });
+  for (const group of [...groups, ...ends.map((id) => [id])]) {
+    list.append(
+      el(
+        "li.word",
+        ...group.map((id) =>
+          el("span.chip", written(tokens[id]), el("small", String(tokens[id].row)))
+        ),
+      ),
+    );
+  }
+  return list;
+}

@@ -1,0 +1,114 @@
+"""Build a page: one HTML file with its styles, scripts and data, safe to open.
+
+Text is escaped, and the data is JSON that cannot end its script element. The page's
+Content-Security-Policy allows only the scripts and styles in the file, and no network.
+
+A page opened from disk cannot import JavaScript modules, so they are joined into one script. Each
+module becomes a function that is called once and returns its exports, after the modules that it
+imports. A module may import names from relative paths, and may export functions, classes and
+constants where they are declared.
+"""
+
+import base64
+import hashlib
+import html
+import json
+import re
+import webbrowser
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parent
+IMPORT = re.compile(r'^import (\{[^}]*\}) from "(\.[^"]+)";\n', re.MULTILINE)
+EXPORT = re.compile(r"^export ((?:async )?function|class|const) (\w+)", re.MULTILINE)
+LEFT_OVER = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
+
+
+def render(
+    folder: Path, data: Mapping[str, Any], title: str, texts: Mapping[str, str], *styles: str
+) -> str:
+    """Return the page of `nmt FOLDER`, whose own parts are in a folder with the command's name.
+
+    texts: replace the $names in `page.html`, escaped. styles: names of shared style sheets that the
+    page needs besides `base.css`; with `charts.css`, it also gets the library of charts. Raises
+    ValueError if the data holds NaN or infinity, which JSON does not have.
+    """
+    sheets = [FOLDER / "base.css", *(FOLDER / name for name in styles), folder / "page.css"]
+    scripts = [bundle(folder / "main.js")]
+    if "charts.css" in styles:
+        sheets.insert(0, FOLDER / "vendor" / "uPlot.min.css")
+        # The licence must accompany every copy of the library.
+        library = read(FOLDER / "vendor" / "uPlot.iife.min.js")
+        scripts.insert(0, f"/*!\n{read(FOLDER / 'vendor' / 'uPlot.LICENSE')}*/\n{library}")
+    style_texts = [read(path).rstrip() for path in sheets if path.is_file()]
+    script_texts = [script.rstrip() for script in scripts]
+    policy = (
+        f"default-src 'none'; script-src {hashes(script_texts)}; style-src {hashes(style_texts)};"
+        " img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    escaped = {name: html.escape(text) for name, text in texts.items()}
+    return Template(read(FOLDER / "frame.html")).substitute(
+        generator=f'<meta name="generator" content="nmt {folder.name}">',
+        policy=html.escape(policy, quote=False),
+        title=html.escape(title),
+        styles="\n".join(f"<style>{text}</style>" for text in style_texts),
+        body=Template(read(folder / "page.html")).substitute(escaped).rstrip(),
+        data=f'<script type="application/json" id="data">{as_json(data)}</script>',
+        scripts="\n".join(f"<script>{text}</script>" for text in script_texts),
+    )
+
+
+def read(path: Path) -> str:
+    """Return the text of a file of the program."""
+    return path.read_text(encoding="utf-8")
+
+
+def as_json(data: Mapping[str, Any]) -> str:
+    """Return JSON that cannot end a script element, whatever texts it contains."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+def hashes(contents: Sequence[str]) -> str:
+    """Return the names of inline scripts or styles in a Content-Security-Policy."""
+    digests = (hashlib.sha256(content.encode()).digest() for content in contents)
+    return " ".join(f"'sha256-{base64.b64encode(digest).decode('ascii')}'" for digest in digests)
+
+
+def bundle(entry: Path) -> str:
+    """Return one script with a module and all modules that it imports, each once.
+
+    Raises ValueError for an import or export of another form, and for a circular import.
+    """
+    joined: dict[Path, str] = {}
+    add(entry.resolve(), joined, ())
+    return '(() => {\n"use strict";\n' + "".join(joined.values()) + "})();\n"
+
+
+def add(path: Path, joined: dict[Path, str], importing: tuple[Path, ...]) -> None:
+    """Add a module to `joined` after the modules that it imports."""
+    if path in importing:
+        raise ValueError(f"{path.name} imports itself in a circle")
+    if path in joined:
+        return
+    text = read(path)
+    for match in IMPORT.finditer(text):
+        add((path.parent / match[2]).resolve(), joined, (*importing, path))
+    names = list(joined)
+
+    def taken(match: re.Match[str]) -> str:
+        place = names.index((path.parent / match[2]).resolve())
+        return f"const {match[1]} = module{place};\n"
+
+    exports = ", ".join(match[2] for match in EXPORT.finditer(text))
+    text = EXPORT.sub(r"\1 \2", IMPORT.sub(taken, text))
+    if left := LEFT_OVER.search(text):
+        raise ValueError(f"{path.name}: cannot join {left[0]!r}")
+    joined[path] = f"const module{len(names)} = (() => {{\n{text}return {{ {exports} }};\n}})();\n"
+
+
+def show(path: Path) -> bool:
+    """Open a page in the user's browser; return False if no browser is found."""
+    return webbrowser.open(path.resolve().as_uri())

@@ -1,0 +1,60 @@
+/** The page of `nmt report`: read its data and draw its sections. */
+
+import { byId, el } from "../dom.js";
+import { startPage } from "../flow.js";
+import { fixed, grouped } from "../numbers.js";
+import { nthColour } from "../scheme.js";
+import { showCorpus } from "./corpus.js";
+import { showCurves } from "./curves.js";
+import { showFindings } from "./findings.js";
+import { showRecipe } from "../recipe.js";
+import { showSamples } from "./samples.js";
+import { showScores } from "./scores.js";
+
+const data = startPage();
+const runs = data.runs;
+
+function clock(seconds) {
+  const minutes = Math.round(seconds / 60);
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** Return the number of training pairs; null if a corpus cannot be read. */
+function pairsOf(run) {
+  if (run.corpus_problems.length > 0) return null;
+  return grouped(run.corpus.reduce((sum, each) => sum + each.kept, 0));
+}
+
+function summary(run, place) {
+  const figures = [
+    [`${run.measure}, average`, run.average ? fixed(run.average.score, 2) : null],
+    [`${run.measure}, best`, run.best ? fixed(run.best.score, 2) : null],
+    ["updates", grouped(run.updates)],
+    ["epochs", run.epochs ? grouped(run.epochs) : null],
+    ["time of updates", run.seconds ? clock(run.seconds) : null],
+    ["parameters", run.parameters ? grouped(run.parameters) : null],
+    ["pairs", pairsOf(run)],
+    ["updates skipped", run.skipped ? grouped(run.skipped) : null],
+  ].filter(([, value]) => value !== null);
+  const mark = el("i.run-mark", { style: { background: nthColour(place) } });
+  const name = el(
+    "b",
+    runs.length > 1 ? mark : null,
+    run.name,
+    ` (${run.recipe}, ${run.languages.join(" → ")})`,
+  );
+  return el(
+    "section.summary",
+    el("p", name),
+    el("dl", ...figures.map(([key, value]) => el("div", el("dt", key), el("dd", value)))),
+  );
+}
+
+byId("summary").append(...runs.map(summary));
+byId("made").textContent = `Created by nmt ${data.nmt}. Curves are drawn by uPlot (MIT).`;
+showFindings(byId("findings-view"), runs);
+showCurves(byId("curves-view"), runs);
+showSamples(byId("samples-view"), runs);
+showRecipe(byId("recipe-view"), runs);
+showCorpus(byId("corpus-view"), runs);
+showScores(byId("scores-view"), runs);

@@ -1,0 +1,282 @@
+"""The report of one or several runs: `nmt/studio/pages/report/` with what their folders say.
+
+A run folder is read without torch. Parts that are missing or damaged are left out.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+from nmt import __version__
+from nmt.config import DECLARED, SECTIONS, Recipe
+from nmt.documents.registry import bilingual_reader
+from nmt.errors import NmtError, reason_of
+from nmt.evaluation.card import read_cards
+from nmt.evaluation.metrics import score_measure
+from nmt.recipe.paper import compare
+from nmt.recipe.toml import toml_value
+from nmt.runs.history import History, Record, read_history
+from nmt.runs.model_file import open_model
+from nmt.runs.outputs import check_output
+from nmt.runs.run_folder import RunFolder
+from nmt.studio.diagnosis.checks import diagnose
+from nmt.studio.diagnosis.training import Finding, Training
+from nmt.studio.pages.page import FOLDER, render
+from nmt.system.atomic import write_text
+from nmt.system.files import in_utf_8, is_present
+from nmt.system.log import note
+from nmt.text.corpus import DataFolder, Pair
+from nmt.text.facts import token_facts
+from nmt.text.manifest import Manifest
+from nmt.text.prepare import open_prepared, read_dev_pairs, shard_name
+from nmt.text.shards import Shard, open_shard
+from nmt.text.tokenizer import load_tokenizer
+
+TRAIN_FIGURES = ("loss", "perplexity", "learning_rate", "tokens_per_second", "gradient_norm")
+DEV_FIGURES = ("loss", "perplexity", "score")
+LONGEST = 100  # tokens; the last bin of a histogram also counts longer segments
+
+Data = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ReportedRun(History):
+    """Everything that a run folder says about its training so far; it has at least one record."""
+
+    cards: tuple[Data, ...]  # the newest last
+    parameters: int | None  # of the run's model; None before the first one is saved
+
+
+def write_report(runs: Sequence[RunFolder], path: Path) -> None:
+    """Write the report of some runs to an HTML file.
+
+    Raises NmtError if a folder is not a run folder or has no metrics yet, or if the file cannot be
+    written.
+    """
+    write_text(path, in_utf_8(render_report(runs)))
+
+
+def try_write_report(run: RunFolder) -> None:
+    """Write a run's report into its folder; if that fails, print a note instead of raising.
+
+    The training that calls this has succeeded, whatever its report runs into.
+    """
+    try:
+        check_output(run.report, option="the page")
+        write_report([run], run.report)
+    except NmtError as error:
+        note(f"no report was written: {error}")
+    except Exception as error:
+        reason = f"{type(error).__name__}: {reason_of(error)}"
+        note(f"no report was written because of a bug in this program: {reason}")
+    else:
+        note(f"report: {run.report}")
+
+
+def render_report(runs: Sequence[RunFolder]) -> str:
+    """Return the HTML of the report; raises NmtError as `write_report` does."""
+    names = distinct_names([run.path for run in runs])
+    data = [run_data(run, name) for run, name in zip(runs, names, strict=True)]
+    title = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    kicker = "Report of the run" if len(runs) == 1 else f"Report of {len(runs)} runs"
+    return render(
+        FOLDER / "report",
+        {"nmt": __version__, "runs": data},
+        f"Report of {title}",
+        {"title": title, "kicker": kicker},
+        "charts.css",
+    )
+
+
+def distinct_names(folders: Sequence[Path]) -> list[str]:
+    """Return the folders' names, with as many parent folders as make different folders differ."""
+    parts = [Path(os.path.realpath(folder)).parts for folder in folders]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(path[-length:]) for path in parts]
+        if len(set(names)) == len(set(parts)):
+            break
+    return names
+
+
+def read_run(run: RunFolder, notify: Callable[[str], None] = note) -> ReportedRun:
+    """Return what a run folder says about its training.
+
+    notify: receives a note on each file with damage; damaged parts are left out. Raises NmtError if
+    the folder is not a run folder or has no metrics yet.
+    """
+    if not run.recipe.is_file():
+        raise NmtError(f"{run.path} is not a run folder: it has no recipe.toml")
+    recipe = run.load_recipe()
+    records = read_history(run.metrics, recipe, notify).records
+    if not records:
+        raise NmtError(f"{run.metrics} reports no update yet; train the run with `nmt train`")
+    cards = read_cards(run.path, notify)
+    return ReportedRun(recipe, records, cards, stored_parameters(run))
+
+
+def stored_parameters(run: RunFolder) -> int | None:
+    """Return the number of parameters by the header of the run's model file, None without one."""
+    try:
+        with open_model(run.translation_model()) as model:
+            return model.parameters
+    except NmtError:
+        return None
+
+
+def run_data(run: RunFolder, name: str, notify: Callable[[str], None] = note) -> Data:
+    """Return the data of one run, which the page's scripts draw.
+
+    name: what the page calls the run. notify: receives a note on everything that is missing or
+    damaged. Raises NmtError if the folder is not a run folder or has no metrics yet.
+    """
+    reported = read_run(run, notify)
+    recipe = reported.recipe
+    corpora, problems = read_corpora(recipe, run)
+    for problem in problems:
+        notify(problem)
+    last, best, average = reported.records[-1], reported.best, reported.average
+    return {
+        "name": name,
+        "recipe": recipe.name,
+        "measure": score_measure(recipe).name,
+        "languages": [recipe.data.source_language, recipe.data.target_language],
+        "updates": last.update,
+        "epochs": last.epoch,
+        "seconds": last.seconds,
+        "skipped": len(reported.skipped_updates),
+        "parameters": reported.parameters,
+        "best": asdict(best.figures) if best else None,
+        "average": asdict(average.figures) if average else None,
+        "findings": [
+            {**asdict(fault), "heading": fault.heading} for fault in find_faults(run, reported)
+        ],
+        "curves": {
+            "train": curves(reported.train_records, TRAIN_FIGURES),
+            "dev": curves(reported.validations, DEV_FIGURES),
+        },
+        "samples": [
+            {
+                "update": scored.update,
+                "kind": scored.kind,
+                "samples": [asdict(sample) for sample in scored.samples],
+            }
+            for scored in reported.scored
+            if scored.samples
+        ],
+        **recipe_data(recipe),
+        "corpus": corpora,
+        "corpus_problems": problems,
+        "cards": [*reported.cards],
+    }
+
+
+def find_faults(run: RunFolder, reported: ReportedRun) -> tuple[Finding, ...]:
+    """Return what stands out in a run's training, as `nmt train` prints it.
+
+    Without the prepared text or the dev set, what follows from them is left out.
+    """
+    recipe, facts = reported.recipe, None
+    dev_pairs: list[Pair] = []
+    with suppress(NmtError):
+        if is_present(run.memory):
+            dev_pairs = read_dev_pairs(recipe, DataFolder(run.data_dir(), bilingual_reader))
+    with suppress(NmtError, ValueError):  # ValueError: numbers that no intact shard has
+        prepared = open_prepared(recipe, run.prepared_folder())
+        facts = token_facts(prepared.shards, prepared.tokenizer, dev_pairs)
+    return diagnose(Training.of(recipe, reported.records, facts, str(run.path)))
+
+
+def curves(records: Sequence[Record], figures: Sequence[str]) -> dict[str, Data]:
+    """Return the curves of some figures, which are names of the records' fields.
+
+    A value is None where it was no finite number.
+    """
+    updates = [record.update for record in records]
+    return {
+        figure: {
+            "updates": updates,
+            "values": [rounded(getattr(record, figure)) for record in records],
+        }
+        for figure in figures
+    }
+
+
+def rounded(value: float | None) -> float | None:
+    """Return a value with 6 significant digits, which is more than a curve can show."""
+    return None if value is None else float(f"{value:.6g}")
+
+
+def recipe_data(recipe: Recipe) -> Data:
+    """Return a recipe's deviations from the paper and all its settings as TOML writes them."""
+    return {
+        "paper": paper_data(recipe),
+        "settings": {
+            section: {
+                key: toml_value(value) for key, value in asdict(getattr(recipe, section)).items()
+            }
+            for section in SECTIONS
+        },
+    }
+
+
+def paper_data(recipe: Recipe) -> Data:
+    """Return the nearest row of the paper's tables, and what differs from it."""
+    meanings = {name: declared.metadata["meaning"] for name, declared in DECLARED.items()}
+    comparison = compare(recipe)
+    deviations = [
+        {**asdict(deviation), "meaning": meanings.get(deviation.setting, "")}
+        for deviation in comparison.deviations
+    ]
+    return {"row": comparison.row.title, "deviations": deviations}
+
+
+def read_corpora(recipe: Recipe, run: RunFolder) -> tuple[list[Data], list[str]]:
+    """Return the counts of each training corpus, and a sentence for each that cannot be read."""
+    try:
+        # The tokenizer's size decides how wide a shard's integers are. The recipe's vocab_size does
+        # not: a word tokenizer may have fewer entries.
+        vocab_size = len(load_tokenizer(run.tokenizer))
+        manifest = Manifest(run.prepared / "manifest.json")
+    except NmtError as error:
+        return [], [f"no statistics of the training text: {error}"]
+    corpora, problems = [], [manifest.damage] if manifest.damage else []
+    for index, files in enumerate(recipe.data.train):
+        name = shard_name(index)
+        counts = manifest.steps[name].counts if name in manifest.steps else {}
+        try:
+            shard = open_shard(run.prepared, name, vocab_size)
+            corpora.append({"files": files.title, **count_corpus(counts, shard)})
+        except NmtError as error:
+            problems.append(f"no statistics of {files.title}: {error}")
+        except ValueError:
+            path = run.prepared / f"{name}.offsets"
+            problems.append(f"no statistics of {files.title}: {path} is damaged")
+    return corpora, problems
+
+
+def count_corpus(counts: Mapping[str, int], shard: Shard) -> Data:
+    """Return the counts of one corpus after cleaning, read block by block.
+
+    Tokens do not include EOS; lengths are the segments of 0, 1, ... LONGEST or more tokens.
+    counts: of its preparation. Raises ValueError if offsets decrease, which they never do in an
+    intact shard.
+    """
+    lengths = numpy.zeros((2, LONGEST + 1), numpy.int64)
+    tokens = [0, 0]
+    for block in shard.lengths():
+        for side, numbers in enumerate(block):
+            tokens[side] += int(numbers.sum())
+            lengths[side] += numpy.bincount(numbers.clip(max=LONGEST), minlength=LONGEST + 1)
+    return {
+        "kept": len(shard),
+        "dropped": {reason: count for reason, count in counts.items() if reason != "kept"},
+        "source_tokens": tokens[0],
+        "target_tokens": tokens[1],
+        "source_lengths": lengths[0].tolist(),
+        "target_lengths": lengths[1].tolist(),
+    }

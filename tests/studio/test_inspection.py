@@ -1,0 +1,130 @@
+"""Weights and costs of recipes, compared with real models and numbers worked out by hand."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from nmt.config import ModelSettings, Recipe
+from nmt.model.transformer import Transformer
+from nmt.recipe.files import load_recipe
+from nmt.recipe.settings import parse_overrides, with_settings
+from nmt.recipe.size import count_parameters
+from nmt.studio.inspection import (
+    Flops,
+    Memory,
+    Part,
+    Weight,
+    count_flops,
+    group_layers,
+    list_weights,
+    training_memory,
+)
+from nmt.text.batches import make_batch
+from nmt.text.tokenizer import PAD
+from nmt.training.updates import Updater
+from nmt.training.workers import Workers
+
+SMALL = ModelSettings(3, 2, d_model=12, d_ff=20, heads=3, d_k=4, d_v=5)
+
+
+@pytest.mark.parametrize("settings", [SMALL, replace(SMALL, positions="learned", max_positions=9)])
+def test_weights_are_those_of_a_real_model(settings: ModelSettings) -> None:
+    real = Transformer(settings, 17, 0).named_parameters()
+    weights = list_weights(settings, 17)
+    assert {weight.name: weight.shape for weight in weights} == {name: w.shape for name, w in real}
+    assert sum(weight.parameters for weight in weights) == count_parameters(settings, 17)
+
+
+def test_a_layer_that_differs_from_its_neighbours_is_a_separate_part() -> None:
+    weights = [Weight(f"encoder.{layer}.w", (size,)) for layer, size in enumerate([5, 5, 7, 5])]
+    weights.append(Weight("decoder.0.w", (5,)))
+    five, seven = (Weight("w", (size,)) for size in (5, 7))
+    assert group_layers(weights) == [
+        Part("encoder layer", 2, (five,)),
+        Part("encoder layer", 1, (seven,)),
+        Part("encoder layer", 1, (five,)),
+        Part("decoder layer", 1, (five,)),
+    ]
+
+
+def costs(*changes: str) -> tuple[Flops, Memory]:
+    """Return the costs of the paper's base model, changed, for sentences of 30 tokens."""
+    recipe = with_settings(Recipe("base"), parse_overrides(changes))
+    V = recipe.tokenizer.vocab_size
+    return count_flops(recipe, V, 30), training_memory(recipe, V, 30)
+
+
+def test_hand_worked_operations_of_base() -> None:
+    """Count the multiplications of each token.
+
+    A source token has 6 layers of 4 d² + 2 d d_ff and 30 scores, and 2 d² in each decoder layer for
+    memory's keys and values. A target token has 6 layers of 6 d² + 2 d d_ff, with 15.5 scores on
+    average in self-attention and 30 in the attention to memory, and the softmax.
+    """
+    d, d_ff, V = 512, 2048, 37_000
+    score = 2 * d  # all heads' product with a key, and with its value
+    source = 2 * 6 * (6 * d * d + 2 * d * d_ff + 30 * score)
+    target = 2 * 6 * (6 * d * d + 2 * d * d_ff + (15.5 + 30) * score) + 2 * d * V
+    flops, _ = costs()
+    assert flops.forward_per_source_token == source == pytest.approx(44.4e6, rel=1e-3)
+    assert flops.forward_per_target_token == target == pytest.approx(82.5e6, rel=1e-3)
+    assert flops.training_per_update == 3 * 25_000 * (source + target)
+    assert flops.training_run == 100_000 * flops.training_per_update
+
+
+@pytest.mark.parametrize("setting", ["train.r_drop=5", "train.simcut=3"])
+def test_two_passes_take_twice_the_operations_and_activations(setting: str) -> None:
+    (flops, memory), (twice, more) = costs(), costs(setting)
+    assert twice.training_run == 2 * flops.training_run
+    assert twice.forward_per_source_token == flops.forward_per_source_token
+    assert more.activations == 2 * memory.activations
+    assert more.weights == memory.weights
+
+
+def test_hand_worked_training_memory_base() -> None:
+    """Weights, gradients and Adam's two moments have four bytes a parameter each."""
+    _, memory = costs()
+    assert memory.weights == memory.gradients == 4 * 63_045_632
+    assert memory.moments == 8 * 63_045_632
+    assert memory.total == 16 * 63_045_632 + memory.activations
+
+
+@pytest.mark.parametrize("average", ["train.moving_average=0", "train.moving_average=0.99"])
+def test_weights_and_moments_are_those_of_a_real_training(average: str) -> None:
+    """Both are float32 even if products are in bf16. Adam's step counts are not included."""
+    small = ["model.d_model=16", "model.d_ff=20", "tokenizer.vocab_size=30"]
+    recipe = with_settings(
+        Recipe("small"), parse_overrides([*small, "train.precision=bf16", average])
+    )
+    network = Transformer(recipe.model, 30, PAD)
+    updater = Updater(recipe, network, Workers(), torch.device("cpu"))
+    updater.set_up()
+    updater.start([make_batch([([9, 10], [11, 12])])], 1, counts=True, stop=None)
+    memory = training_memory(recipe, 30, 30)
+    assert memory.weights == sum(weight.nbytes for weight in network.parameters())
+    states = [state.values() for state in updater.optimizer.state.values()]
+    moments = [moment for state in states for moment in state if moment.dim()]
+    assert memory.moments == sum(moment.nbytes for moment in moments)
+
+
+def test_micro_batches_and_bf16_need_less() -> None:
+    (_, whole), (_, micro), (_, half) = (
+        costs(),
+        costs("train.micro_batch_tokens=2500"),
+        costs("train.precision=bf16"),
+    )
+    assert (whole.tokens, micro.tokens) == (25_000, 2_500)
+    assert micro.activations == pytest.approx(whole.activations / 10)
+    assert 0.5 * whole.activations < half.activations < 0.7 * whole.activations
+    _, larger = costs("train.micro_batch_tokens=99999")
+    assert larger == whole
+
+
+def test_rows_of_a_keep_the_operations_of_base() -> None:
+    """ "keeping the amount of computation constant" (section 6.2)."""
+    runs = {
+        count_flops(load_recipe(f"paper/{name}"), 37_000, 30).training_run
+        for name in ("base", "a-h1", "a-h4", "a-h16", "a-h32")
+    }
+    assert len(runs) == 1
