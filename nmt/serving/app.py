@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,7 +29,6 @@ from nmt.system.log import note
 from nmt.text.languages import english_name
 
 LONG_TEXT = 5_000  # characters that are divided into lines in a thread, beside other requests
-CONFIDENCE = 100.0  # that a text is in the only source language there is
 MOST_KEY_BYTES = 1_000_000  # of a file of keys
 NO_KEY = "Please contact the server operator to get an API key"
 NO_DETECTION = "this server does not detect languages; name the source language (source)"
@@ -112,15 +111,9 @@ class Interface:
             content = (WEB / name).read_bytes()
             self.routes.append(Route(path, partial(send_file, content, kind)))
         self._paths = {route.path for route in self.routes}
-        handlers: Mapping[Any, Callable[..., Any]] = {
-            HTTPException: refuse,
-            ClientDisconnect: refuse_nobody,
-            Exception: answer_bug,
-        }
+        handlers: Mapping[Any, Any] = {HTTPException: refuse, Exception: answer_bug}
         self._app = Starlette(routes=self.routes, exception_handlers=handlers)
-        self._app.router.redirect_slashes = (
-            False  # to the address in a header that a client chooses
-        )
+        self._app.router.redirect_slashes = False  # to the host that a client names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request.
@@ -248,7 +241,8 @@ class Interface:
         if fields.alternatives:
             content["alternatives"] = others if is_list else others[0]
         if fields.source == "auto":
-            detected = {"confidence": CONFIDENCE, "language": model.pair[0]}
+            # It is the only source language there is.
+            detected = {"confidence": 100.0, "language": model.pair[0]}
             content["detectedLanguage"] = [detected] * len(found) if is_list else detected
         return JSONResponse(content)
 
@@ -335,7 +329,7 @@ class Interface:
             if task.done():
                 return task.result()
             if gone.done():
-                raise ClientDisconnect
+                raise HTTPException(*requests.GONE)
             reason = f"no translation within {seconds:g} seconds, because the server is busy; try"
             raise HTTPException(503, f"{reason} again, or send less text", {"Retry-After": "1"})
         finally:
@@ -357,11 +351,6 @@ async def refuse(request: Request, error: HTTPException) -> Response:
     }
     message = messages.get(error.detail, error.detail)
     return JSONResponse({"error": message}, error.status_code, error.headers)
-
-
-async def refuse_nobody(request: Request, error: ClientDisconnect) -> Response:
-    """Count a request whose client has gone; nothing is sent."""
-    return JSONResponse({"error": "the client has gone"}, 499)
 
 
 async def answer_bug(request: Request, error: Exception) -> Response:

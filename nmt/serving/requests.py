@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from nmt.serving.texts import File, too_long
 from nmt.serving.worker import Pair
@@ -32,6 +32,7 @@ OTHER_BYTES = 65_536  # of a body, beside its text
 # Bytes of a body that is too large that are read and dropped, so that its client gets to read why.
 MOST_DROPPED_BYTES = 64_000_000
 CLOSE = {"Connection": "close"}
+GONE = (499, "the client has gone")  # is counted; nobody reads it
 INVALID = "Invalid request: "
 
 
@@ -79,6 +80,8 @@ async def read_body(request: Request, most: int, seconds: float) -> bytes:
                     body += part
                 if size > MOST_DROPPED_BYTES:
                     break
+    except ClientDisconnect as error:
+        raise HTTPException(*GONE) from error
     except TimeoutError as error:
         message = f"the request was not complete after {seconds:g} seconds"
         raise HTTPException(408, message, CLOSE) from error

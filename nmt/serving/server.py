@@ -17,6 +17,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -63,15 +64,11 @@ def serve(sources: Sequence[ModelSource], options: Options) -> int:
         models = [start_workers(source, processes, stack) for source in sources]
         pairs = [ready.languages for _, ready in models]
         check_pairs(pairs, [str(source.path) for source in sources])
-        return asyncio.run(run(models, options, sockets))
 
+        async def run() -> int:
+            return await Server(models, options).run_until_signal(sockets)
 
-async def run(
-    models: Sequence[tuple[list[Process], Ready]], options: Options, sockets: list[socket.socket]
-) -> int:
-    """Answer requests until a signal, and return its number."""
-    asyncio.get_running_loop().set_exception_handler(tell)
-    return await Server(models, options).run_until_signal(sockets)
+        return asyncio.run(run())
 
 
 def tell(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
@@ -111,6 +108,12 @@ def open_sockets(host: str, port: int, stack: ExitStack) -> list[socket.socket]:
     if absent and not sockets:
         raise listening_error(absent, host, port) from absent
     return sockets
+
+
+def is_local(sockets: Sequence[socket.socket]) -> bool:
+    """Return True if only this machine can reach sockets."""
+    addresses = [listener.getsockname()[0] for listener in sockets]
+    return all(address.startswith("127.") or address == "::1" for address in addresses)
 
 
 def listening_error(error: OSError, host: str, port: int) -> NmtError:
@@ -174,6 +177,7 @@ class Server(uvicorn.Server):
         except OSError as error:  # another server has bound the port at the same time
             raise listening_error(error, host, port) from error
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(tell)
         for number in STOP_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, self._stop, number)
@@ -181,9 +185,7 @@ class Server(uvicorn.Server):
         address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
         processes = sum(len(model.process_ids) for model in self._models)
         note(f"serving {pairs} at {address} with {counted(processes, 'process', 'es')}")
-        hosts = [listener.getsockname()[0] for listener in sockets]
-        is_local = all(name.startswith("127.") or name == "::1" for name in hosts)
-        if not is_local and not self._options.keys:
+        if not is_local(sockets) and not self._options.keys:
             note("everybody who reaches this address may use it; --api-keys asks for keys")
         await self.serve(sockets)
         if self._failure is not None:
@@ -207,20 +209,19 @@ class Server(uvicorn.Server):
             loop.remove_reader(listener)
         for _ in range(ACCEPT_ROUNDS):
             await asyncio.sleep(0)
-        late = [each for listener in sockets or () for each in accept_all(listener)]
         kind: Any = self.config.http_protocol_class
-        for connection in late:
-            await loop.connect_accepted_socket(
-                lambda: kind(self.config, self.server_state, self.lifespan.state), connection
-            )
+        make_protocol = partial(kind, self.config, self.server_state, self.lifespan.state)
+        for listener in sockets or ():
+            for late in accept_all(listener):
+                await loop.connect_accepted_socket(make_protocol, late)
         await super().shutdown(sockets)  # after --grace, it cancels what is not answered
         waiting = self._app.metrics["requests_waiting"]
         with suppress(TimeoutError):
             await asyncio.wait_for(self._wait_tasks_to_complete(), LAST_SECONDS)
         if waiting:
             note(f"{counted(waiting, 'request')} not answered, because the time to stop is over")
-        for open_connection in list(self.server_state.connections):
-            open_connection.transport.abort()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -73,201 +73,182 @@ class Puppet:
         self.say(READY)
 
 
-Play = Callable[..., Awaitable[None]]
+Scene = Callable[..., Awaitable[None]]
+Test = Callable[[pytest.MonkeyPatch, pytest.CaptureFixture[str]], None]
 
 
-def play(scene: Play, count: int = 1) -> list[str]:
-    """Play a scene with a batcher and some puppets; return the failures that it reports."""
-    failures: list[str] = []
+def play(*failures: str, count: int = 1) -> Callable[[Scene], Test]:
+    """Make a test of a scene with a batcher and some puppets; failures: what it reports."""
 
-    async def run() -> None:
-        puppets = [Puppet() for _ in range(count)]
-        workers = cast("list[Process]", puppets)
-        batcher = Batcher(workers, READY, Metrics(), lambda error: failures.append(str(error)))
-        async with asyncio.timeout(60):
-            await scene(batcher, *puppets)
+    def make_test(scene: Scene) -> Test:
+        async def run(reported: list[str]) -> None:
+            puppets = [Puppet() for _ in range(count)]
+            workers = cast("list[Process]", puppets)
+            batcher = Batcher(workers, READY, Metrics(), lambda error: reported.append(str(error)))
+            async with asyncio.timeout(60):
+                await scene(batcher, *puppets)
 
-    asyncio.run(run())
-    return failures
+        def test(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+            monkeypatch.setattr("nmt.serving.batcher.ABANDONED_SECONDS", 0.05)
+            reported: list[str] = []
+            asyncio.run(run(reported))
+            assert reported == [*failures]
+            assert "bad" not in capfd.readouterr().err  # a line
+
+        return test
+
+    return make_test
 
 
 def begin(batcher: Batcher, *lines: str, candidates: int = 1) -> "asyncio.Task[list[list[Line]]]":
     return asyncio.ensure_future(batcher.translate(lines, candidates))
 
 
-def test_what_arrives_meanwhile_is_the_next_batch() -> None:
-    async def scene(batcher: Batcher, puppet: Puppet) -> None:
-        first = begin(batcher, "a")
-        assert await puppet.batch() == ["a"]
-        others = [begin(batcher, text) for text in "bcd"]
-        await asyncio.sleep(0.01)
-        puppet.say([["A"]])
-        assert await first == [["A"]]
-        assert await puppet.answer() == ["b", "c", "d"]
-        assert [(await other)[0] for other in others] == [["B"], ["C"], ["D"]]
-
-    assert play(scene) == []
+@play()
+async def test_what_arrives_meanwhile_is_the_next_batch(batcher: Batcher, puppet: Puppet) -> None:
+    first = begin(batcher, "a")
+    assert await puppet.batch() == ["a"]
+    others = [begin(batcher, text) for text in "bcd"]
+    await asyncio.sleep(0.01)
+    puppet.say([["A"]])
+    assert await first == [["A"]]
+    assert await puppet.answer() == ["b", "c", "d"]
+    assert [(await other)[0] for other in others] == [["B"], ["C"], ["D"]]
 
 
-def test_processes_share_what_waits() -> None:
-    async def scene(batcher: Batcher, one: Puppet, two: Puppet) -> None:
-        task = begin(batcher, *"abcdef")
-        assert [await one.answer(), await two.answer()] == [["a", "b", "c"], ["d", "e", "f"]]
-        assert await task == [[text] for text in "ABCDEF"]
-
-    assert play(scene, 2) == []
+@play(count=2)
+async def test_processes_share_what_waits(batcher: Batcher, one: Puppet, two: Puppet) -> None:
+    task = begin(batcher, *"abcdef")
+    assert [await one.answer(), await two.answer()] == [["a", "b", "c"], ["d", "e", "f"]]
+    assert await task == [[text] for text in "ABCDEF"]
 
 
-def test_numbers_of_alternatives_do_not_mix() -> None:
-    async def scene(batcher: Batcher, puppet: Puppet) -> None:
-        one, two = begin(batcher, "a"), begin(batcher, "b", candidates=2)
-        assert {tuple(await puppet.answer()) for _ in range(2)} == {("a",), ("b",)}
-        assert (await one, await two) == ([["A"]], [["B", "B"]])
-
-    assert play(scene) == []
+@play()
+async def test_numbers_of_alternatives_do_not_mix(batcher: Batcher, puppet: Puppet) -> None:
+    one, two = begin(batcher, "a"), begin(batcher, "b", candidates=2)
+    assert {tuple(await puppet.answer()) for _ in range(2)} == {("a",), ("b",)}
+    assert (await one, await two) == ([["A"]], [["B", "B"]])
 
 
-def test_lines_of_a_client_that_went_are_dropped() -> None:
-    async def scene(batcher: Batcher, puppet: Puppet) -> None:
-        first = begin(batcher, "a")
-        await puppet.batch()
-        gone, stays = begin(batcher, "b"), begin(batcher, "c")
-        await asyncio.sleep(0)
-        gone.cancel()
-        first.cancel()  # its line is with the process already
-        puppet.say([["A"]])
-        assert await puppet.answer() == ["c"]
-        assert await stays == [["C"]]
-
-    assert play(scene) == []
+@play()
+async def test_lines_of_a_client_that_went_are_dropped(batcher: Batcher, puppet: Puppet) -> None:
+    first = begin(batcher, "a")
+    await puppet.batch()
+    gone, stays = begin(batcher, "b"), begin(batcher, "c")
+    await asyncio.sleep(0)
+    gone.cancel()
+    first.cancel()  # its line is with the process already
+    puppet.say([["A"]])
+    assert await puppet.answer() == ["c"]
+    assert await stays == [["C"]]
 
 
-def test_a_process_that_works_for_nobody_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.serving.batcher.ABANDONED_SECONDS", 0.01)
-
-    async def scene(batcher: Batcher, puppet: Puppet) -> None:
-        for starts in range(2, 14):  # a client cannot end the server
-            gone = begin(batcher, "a")
-            await puppet.batch()
-            waits = begin(batcher, "b")
-            await asyncio.sleep(0)
-            gone.cancel()
-            await puppet.become_ready(starts)
-            assert await puppet.answer() == ["b"]
-            assert await waits == [["B"]]
-
-    assert play(scene) == []
-
-
-def test_a_stopping_server_starts_no_process_unless_somebody_waits(
-    monkeypatch: pytest.MonkeyPatch,
+@play()
+async def test_a_process_that_works_for_nobody_is_started_again(
+    batcher: Batcher, puppet: Puppet
 ) -> None:
-    monkeypatch.setattr("nmt.serving.batcher.ABANDONED_SECONDS", 0.01)
-
-    async def scene(batcher: Batcher, puppet: Puppet) -> None:
-        batcher.is_stopping = True
+    for starts in range(2, 14):  # a client cannot end the server
         gone = begin(batcher, "a")
         await puppet.batch()
-        gone.cancel()
-        await asyncio.sleep(0.1)
-        assert puppet.started == 1
         waits = begin(batcher, "b")
-        await puppet.become_ready(2)
+        await asyncio.sleep(0)
+        gone.cancel()
+        await puppet.become_ready(starts)
         assert await puppet.answer() == ["b"]
         assert await waits == [["B"]]
 
-    assert play(scene) == []
+
+@play()
+async def test_a_stopping_server_starts_no_process_unless_somebody_waits(
+    batcher: Batcher, puppet: Puppet
+) -> None:
+    batcher.is_stopping = True
+    gone = begin(batcher, "a")
+    await puppet.batch()
+    gone.cancel()
+    await asyncio.sleep(0.1)
+    assert puppet.started == 1
+    waits = begin(batcher, "b")
+    await puppet.become_ready(2)
+    assert await puppet.answer() == ["b"]
+    assert await waits == [["B"]]
 
 
-def test_a_process_that_works_for_others_too_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.serving.batcher.ABANDONED_SECONDS", 0.01)
-
-    async def scene(batcher: Batcher, puppet: Puppet) -> None:
-        first = begin(batcher, "a")
-        await puppet.batch()
-        gone, stays = begin(batcher, "b"), begin(batcher, "c")
-        await asyncio.sleep(0)
-        puppet.say([["A"]])
-        await first
-        assert await puppet.batch() == ["b", "c"]
-        gone.cancel()
-        await asyncio.sleep(0.05)
-        puppet.say([["B"], ["C"]])
-        assert await stays == [["C"]]
-        assert puppet.started == 1
-
-    assert play(scene) == []
+@play()
+async def test_a_process_that_works_for_others_too_goes_on(
+    batcher: Batcher, puppet: Puppet
+) -> None:
+    first = begin(batcher, "a")
+    await puppet.batch()
+    gone, stays = begin(batcher, "b"), begin(batcher, "c")
+    await asyncio.sleep(0)
+    puppet.say([["A"]])
+    await first
+    assert await puppet.batch() == ["b", "c"]
+    gone.cancel()
+    await asyncio.sleep(0.05)
+    puppet.say([["B"], ["C"]])
+    assert await stays == [["C"]]
+    assert puppet.started == 1
 
 
-def test_a_process_that_is_dead_when_it_gets_lines_loses_none() -> None:
-    async def scene(batcher: Batcher, one: Puppet, two: Puppet) -> None:
-        one.die()  # the server has not noticed yet
-        task = begin(batcher, "a")
-        assert await two.answer() == ["a"]
-        assert await task == [["A"]]
+@play(count=2)
+async def test_a_process_that_is_dead_when_it_gets_lines_loses_none(
+    batcher: Batcher, one: Puppet, two: Puppet
+) -> None:
+    one.die()  # the server has not noticed yet
+    task = begin(batcher, "a")
+    assert await two.answer() == ["a"]
+    assert await task == [["A"]]
 
-    assert play(scene, 2) == []
 
-
-def test_lines_of_a_process_that_died_are_tried_again_alone(
-    capfd: pytest.CaptureFixture[str],
+@play()
+async def test_lines_of_a_process_that_died_are_tried_again_alone(
+    batcher: Batcher, puppet: Puppet
 ) -> None:
     """One that kills each process fails alone."""
-
-    async def scene(batcher: Batcher, puppet: Puppet) -> None:
-        first, bad, good = (begin(batcher, text) for text in ("first", "bad", "good"))
-        await puppet.answer()
-        await first
-        batches = []
-        while not bad.done():
-            batches.append(await puppet.batch())
-            if "bad" in batches[-1]:
-                puppet.die()
-                await puppet.become_ready(puppet.started + 1)
-            else:
-                puppet.say([["GOOD"]])
-            await asyncio.sleep(0.01)
-        assert batches == [["bad", "good"], ["bad"], ["good"], ["bad"]]
-        assert await good == [["GOOD"]]
-        with pytest.raises(HTTPException, match="killed 3 times"):
-            await bad
-
-    assert play(scene) == []
-    assert "bad" not in capfd.readouterr().err
-
-
-def test_a_failure_is_told_to_its_request() -> None:
-    async def scene(batcher: Batcher, puppet: Puppet) -> None:
-        first, one, two = (begin(batcher, text) for text in ("first", "a", "b"))
-        await puppet.answer()
-        await first
-        assert await puppet.batch() == ["a", "b"]
-        puppet.say([NmtError("no numbers"), ["B"]])
-        assert await two == [["B"]]
-        with pytest.raises(HTTPException, match="500: Cannot translate text: no numbers"):
-            await one
-
-    assert play(scene) == []
-
-
-def test_processes_that_cannot_start_are_reported() -> None:
-    async def scene(batcher: Batcher, puppet: Puppet) -> None:
-        task = begin(batcher, "a")
-        await puppet.batch()
-        for attempt in range(1, 11):
+    first, bad, good = (begin(batcher, text) for text in ("first", "bad", "good"))
+    await puppet.answer()
+    await first
+    batches = []
+    while not bad.done():
+        batches.append(await puppet.batch())
+        if "bad" in batches[-1]:
             puppet.die()
-            while puppet.started <= attempt:
-                await asyncio.sleep(0.001)
-        puppet.say(NmtError("no model"))
-        puppet.die()
-        while puppet.started < 12:
-            await asyncio.sleep(0.001)
-        assert not task.done()
-        task.cancel()
+            await puppet.become_ready(puppet.started + 1)
+        else:
+            puppet.say([["GOOD"]])
+        await asyncio.sleep(0.01)
+    assert batches == [["bad", "good"], ["bad"], ["good"], ["bad"]]
+    assert await good == [["GOOD"]]
+    with pytest.raises(HTTPException, match="killed 3 times"):
+        await bad
 
-    messages = play(scene)
-    assert messages[0] == "no model"
-    assert "again and again" in messages[-1]
+
+@play()
+async def test_a_failure_is_told_to_its_request(batcher: Batcher, puppet: Puppet) -> None:
+    first, one, two = (begin(batcher, text) for text in ("first", "a", "b"))
+    await puppet.answer()
+    await first
+    assert await puppet.batch() == ["a", "b"]
+    puppet.say([NmtError("no numbers"), ["B"]])
+    assert await two == [["B"]]
+    with pytest.raises(HTTPException, match="500: Cannot translate text: no numbers"):
+        await one
+
+
+@play("no model", "translating processes end again and again; is there enough memory?")
+async def test_processes_that_cannot_start_are_reported(batcher: Batcher, puppet: Puppet) -> None:
+    task = begin(batcher, "a")
+    await puppet.batch()
+    for starts in range(2, 13):
+        if starts == 12:
+            puppet.say(NmtError("no model"))
+        puppet.die()
+        while puppet.started < starts:
+            await asyncio.sleep(0.001)
+    assert not task.done()
+    task.cancel()
 
 
 def make_queue(*jobs: tuple[str, ...]) -> deque[Job]:

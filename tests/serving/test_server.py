@@ -16,7 +16,7 @@ import pytest
 
 import nmt
 from nmt.errors import NmtError
-from nmt.serving.server import open_sockets
+from nmt.serving.server import is_local, open_sockets
 from tests.conftest import WORDS
 from tests.serving.running import AS_IS, Running, post, running
 from tests.serving.test_texts import FIELDS, SLOW
@@ -236,12 +236,33 @@ def test_a_second_signal_ends_it_at_once(tiny_run: Path) -> None:
     wait_until(lambda: are_gone(processes))  # nobody has told them to end
 
 
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("no host", "there is no host 'no host'"),
+        ("203.0.113.7", "does not have the address 203.0.113.7"),
+        ("127.0.0.1", "on 127.0.0.1 is in use; .* another port"),
+    ],
+    ids=["name", "address", "port"],
+)
+def test_a_server_that_cannot_listen_says_why(host: str, reason: str) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        ExitStack() as stack,
+        pytest.raises(NmtError, match=reason),
+    ):
+        open_sockets(host, taken.getsockname()[1], stack)
+
+
 def test_a_free_port_is_the_same_on_all_addresses() -> None:
     with ExitStack() as stack:
         sockets = open_sockets("localhost", 0, stack)
         assert len({listener.getsockname()[1] for listener in sockets}) == 1
         # Otherwise asyncio does not set TCP_NODELAY, and each answer is 40 ms late.
         assert {listener.proto for listener in sockets} == {socket.IPPROTO_TCP}
+        assert is_local(sockets)
+        # Nothing is sent.
+        assert not is_local([*sockets, *open_sockets("0.0.0.0", 0, stack)])  # noqa: S104
 
 
 @pytest.mark.parametrize("number", [errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT])
