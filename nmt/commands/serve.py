@@ -82,18 +82,17 @@ def command(
       nmt serve --model en-de=runs/one --model de-en=runs/two --api-keys keys.txt
     """
     try:
-        from nmt.serving.server import ServerOptions, serve
+        from nmt.serving.server import serve
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] not in ("starlette", "uvicorn", "h11"):
             raise
         raise NmtError(MISSING) from error
 
-    from nmt.serving.keys import read_keys
-    from nmt.serving.line_translator import model_source
-    from nmt.serving.state import Limits
+    from nmt.serving.app import Options, read_keys
+    from nmt.serving.worker import model_source
 
     given = models or (str(choose_model().path),)
     sources = [model_source(model, device, overrides, engine) for model in given]
-    limits = Limits(max_characters, max_queue, timeout, read_timeout, grace, max_connections)
-    server = ServerOptions(host, port, limits, read_keys(key_file), processes, access_log)
+    limits = (max_characters, max_queue, timeout, read_timeout, grace, max_connections)
+    server = Options(host, port, read_keys(key_file), processes, access_log, *limits)
     sys.exit(128 + serve(sources, server))

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import NamedTuple
+
+from starlette.exceptions import HTTPException
 
 from nmt.errors import NmtError
-from nmt.serving.layout import Line, text_of
-from nmt.serving.line_translator import Ready
 from nmt.serving.metrics import Metrics
-from nmt.serving.refusals import RefusedError, stopping
-from nmt.serving.worker import Batch, Failure, LoadError, Result, Worker
+from nmt.serving.worker import Line, Process, Ready, Result, with_marks
 from nmt.system.log import note
 
 # A batch is made when no request has arrived for a moment: clients whose answers were sent together
@@ -38,73 +38,65 @@ class Job:
     lines: Sequence[Line]
     candidates: int
     done: "asyncio.Future[None]"
-    results: list[Result | None] = field(default_factory=list)
+    results: dict[int, Result] = field(default_factory=dict)  # by the number of the line
     taken: int = 0  # lines that were given to a process
-    left: int = 0  # lines without a result
 
-    def finish(self, index: int, result: Result) -> None:
+    def finish(self, number: int, result: Result) -> None:
         """Take the result of a line; the last one ends the job."""
-        self.results[index] = result
-        self.left -= 1
-        if not self.left and not self.done.done():
+        self.results[number] = result
+        if len(self.results) == len(self.lines) and not self.done.done():
             self.done.set_result(None)
 
 
-@dataclass(eq=False)
-class Item:
+class Item(NamedTuple):
     """A line of a job."""
 
     job: Job
-    index: int
+    number: int  # from 0
     attempts: int = 1
-
-    @property
-    def line(self) -> Line:
-        """The line."""
-        return self.job.lines[self.index]
 
 
 class Batcher:
-    """Batches the requests for one model."""
+    """A model that is served: batches the requests for it."""
 
     def __init__(
         self,
-        workers: Sequence[Worker],
-        batch_characters: int,
+        workers: Sequence[Process],
+        ready: Ready,
         metrics: Metrics,
         on_failure: Callable[[NmtError], None],
     ) -> None:
         """Take the processes, which are ready.
 
-        batch_characters: of a batch. on_failure: called if no process can be started any more.
+        on_failure: called if no process can be started any more.
         """
+        self.pair, self.most_candidates, self._batch_characters = ready
+        self.name = "-".join(self.pair)
+        self.is_stopping = False  # the server ends when all that waits is answered
         self._loop = asyncio.get_running_loop()
-        self._batch_characters = batch_characters
         self._metrics = metrics
         self._on_failure = on_failure
         self._jobs: set[Job] = set()
         self._queues: dict[int, deque[Job]] = {}  # by the number of candidates
         self._again: deque[Item] = deque()  # lines whose process was killed
-        self._items: dict[Worker, list[Item]] = {each: [] for each in workers}
-        self._began: dict[Worker, float] = {}
-        self._starting: set[Worker] = set()  # they load the model
+        self._items: dict[Process, list[Item]] = {worker: [] for worker in workers}
+        self._began: dict[Process, float] = {}
+        self._starting: set[Process] = set()  # they load the model
         self._restarts = 0  # since the last batch that was translated
-        self.is_stopping = False  # the server ends when all that waits is answered
         self._timer: asyncio.TimerHandle | None = None
         self._quiet_at = self._latest = 0.0  # when a batch is made, unless another request arrives
         for worker in workers:
-            self._watch(worker)
+            self._loop.add_reader(worker.connection, self._receive, worker)
 
     async def translate(self, lines: Sequence[Line], candidates: int) -> list[list[Line]]:
         """Return up to so many translations of each line; lines must not be blank.
 
-        If the caller is cancelled, its lines that wait are dropped. Raises RefusedError if a line
+        If the caller is cancelled, its lines that wait are dropped. Raises HTTPException if a line
         cannot be translated.
         """
         if not lines:
             return []
-        job = Job(lines, candidates, self._loop.create_future(), [None] * len(lines))
-        job.left = len(lines)
+        job = Job(lines, candidates, self._loop.create_future())
         self._queues.setdefault(candidates, deque()).append(job)
         is_alone = not self._jobs
         self._jobs.add(job)  # first: a process may die while it gets the lines, which are kept
@@ -116,35 +108,21 @@ class Batcher:
             await job.done
         finally:
             self._jobs.discard(job)
-            if job.left:
+            if len(job.results) < len(lines):
                 with suppress(ValueError):
                     self._queues[candidates].remove(job)
                 self._loop.call_later(ABANDONED_SECONDS, self._end_abandoned, job)
-        return [texts_of(each) for each in job.results]
-
-    def give_up(self) -> None:
-        """Refuse all that waits, because the server ends."""
-        for job in self._jobs:
-            if not job.done.done():
-                job.done.set_exception(stopping())
-
-    def close(self) -> None:
-        """End the processes."""
-        for worker, items in self._items.items():
-            items.clear()
-            if not worker.connection.closed:  # a process that could not be started again
-                self._loop.remove_reader(worker.connection)
-                worker.close()
-        for worker in self._items:
-            worker.join()
+        found = [job.results[number] for number in range(len(lines))]
+        for result in found:
+            if isinstance(result, NmtError):
+                note(f"not translated: {result}")
+                raise HTTPException(500, f"Cannot translate text: {result}")
+        return [result for result in found if isinstance(result, list)]
 
     @property
     def process_ids(self) -> list[int]:
         """Numbers of the processes."""
-        return [each.process_id for each in self._items]
-
-    def _watch(self, worker: Worker) -> None:
-        self._loop.add_reader(worker.connection, self._receive, worker)
+        return [worker.process_id for worker in self._items]
 
     def _dispatch(self) -> None:
         """Give lines to each process that is free."""
@@ -154,7 +132,13 @@ class Batcher:
             items = self._next_items()
             if not items:
                 return
-            self._send(worker, items)
+            self._items[worker] = items
+            self._began[worker] = monotonic()
+            lines = [item.job.lines[item.number] for item in items]
+            try:
+                worker.connection.send((lines, items[0].job.candidates))
+            except OSError:
+                self._replace(worker)
 
     def _gather(self) -> None:
         """Wait a moment for more requests, then give lines to processes."""
@@ -172,15 +156,6 @@ class Batcher:
             self._timer = None
             self._dispatch()
 
-    def _send(self, worker: Worker, items: list[Item]) -> None:
-        self._items[worker] = items
-        self._began[worker] = monotonic()
-        batch = Batch([each.line for each in items], items[0].job.candidates)
-        try:
-            worker.connection.send(batch)
-        except OSError:
-            self._replace(worker)
-
     def _next_items(self) -> list[Item]:
         """Return the lines of the next batch; none if none waits."""
         while self._again:
@@ -197,39 +172,36 @@ class Batcher:
                 return take(queue, share, self._batch_characters)
         return []
 
-    def _receive(self, worker: Worker) -> None:
+    def _receive(self, worker: Process) -> None:
         """Take the results of a batch, and give the process the next one."""
         try:
             said = worker.connection.recv()
         except (EOFError, OSError):
             self._replace(worker)
             return
-        if isinstance(said, LoadError):
-            self._on_failure(said.error())
+        if isinstance(said, NmtError):
+            self._on_failure(said)
         elif isinstance(said, Ready):
             self._starting.discard(worker)
             self._dispatch()
         else:
-            self._take_results(worker, said)
+            items, self._items[worker] = self._items[worker], []
+            self._restarts = 0
+            self._metrics["lines_total"] += len(items)
+            self._metrics.add("batch_lines", len(items))
+            self._metrics.add("batch_seconds", monotonic() - self._began[worker])
+            for item, result in zip(items, said, strict=True):
+                item.job.finish(item.number, result)
+            self._gather()
 
-    def _take_results(self, worker: Worker, results: list[Result]) -> None:
-        items, self._items[worker] = self._items[worker], []
-        self._restarts = 0
-        self._metrics.count_batch(len(items), monotonic() - self._began[worker])
-        for item, result in zip(items, results, strict=True):
-            item.job.finish(item.index, result)
-        self._gather()
-
-    def _replace(self, worker: Worker) -> None:
+    def _replace(self, worker: Process) -> None:
         """Start another process in place of one that was killed; its lines are tried again."""
         note("a translating process ended, perhaps because memory ran out; it is started again")
-        for item in self._items[worker]:
-            if item.attempts == MOST_ATTEMPTS:
-                item.job.finish(
-                    item.index, Failure(f"its process was killed {MOST_ATTEMPTS} times")
-                )
+        for job, number, attempts in self._items[worker]:
+            if attempts == MOST_ATTEMPTS:
+                job.finish(number, NmtError(f"its process was killed {MOST_ATTEMPTS} times"))
             else:
-                self._again.append(Item(item.job, item.index, item.attempts + 1))
+                self._again.append(Item(job, number, attempts + 1))
         self._restarts += 1
         if self._restarts > MOST_RESTARTS:
             self._on_failure(
@@ -243,8 +215,8 @@ class Batcher:
         One such line may take minutes, and would keep a process from other clients.
         """
         for worker, items in self._items.items():
-            is_for_job = any(each.job is job for each in items)
-            if is_for_job and not any(each.job in self._jobs for each in items):
+            jobs = {item.job for item in items}
+            if job in jobs and not jobs & self._jobs:
                 if self.is_stopping and not self._jobs:  # a request may still come
                     self._loop.call_later(ABANDONED_SECONDS, self._end_abandoned, job)
                     return
@@ -252,9 +224,9 @@ class Batcher:
                 worker.kill()
                 self._restart(worker)
 
-    def _restart(self, worker: Worker) -> None:
+    def _restart(self, worker: Process) -> None:
         """Start a process in place of one that has ended."""
-        self._metrics.restarts += 1
+        self._metrics["process_restarts_total"] += 1
         self._items[worker] = []
         self._loop.remove_reader(worker.connection)
         worker.close()
@@ -265,7 +237,7 @@ class Batcher:
             self._on_failure(NmtError(f"no translating process can be started: {error.strerror}"))
             return
         self._starting.add(worker)
-        self._watch(worker)
+        self._loop.add_reader(worker.connection, self._receive, worker)
 
 
 def take(queue: deque[Job], most_lines: int, most_characters: int) -> list[Item]:
@@ -281,7 +253,7 @@ def take(queue: deque[Job], most_lines: int, most_characters: int) -> list[Item]
         for _ in range(min(TURN_LINES, most_lines - len(items))):
             if job.taken == len(job.lines):
                 break
-            characters += len(text_of(job.lines[job.taken])) + LINE_CHARACTERS
+            characters += len(with_marks(job.lines[job.taken])) + LINE_CHARACTERS
             is_full = characters > most_characters
             if is_full and items:
                 break
@@ -292,12 +264,3 @@ def take(queue: deque[Job], most_lines: int, most_characters: int) -> list[Item]
         elif not is_full or items[-1].job is job:  # else it stays first, for its long line
             queue.rotate(-1)
     return items
-
-
-def texts_of(result: Result | None) -> list[Line]:
-    """Return the translations of a line; raises RefusedError if there are none."""
-    if isinstance(result, list):
-        return result
-    message = result.message if result else "a line was lost"
-    note(f"not translated: {message}")
-    raise RefusedError(500, f"Cannot translate text: {message}")

@@ -1,105 +1,80 @@
 """Numbers about a server, in the text format of Prometheus."""
 
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
-# Upper ends of the buckets of a histogram, seconds.
-SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # of batches, lines
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+KINDS = {  # what is counted, and the kind of the metric
+    "requests_total": ("counter", "Answers by path and status."),
+    "characters_total": ("counter", "Characters translated."),
+    "lines_total": ("counter", "Lines translated."),
+    "process_restarts_total": ("counter", "Translating processes that were started again."),
+    "requests_waiting": ("gauge", "Translations not yet answered."),
+    "connections": ("gauge", "Open connections."),
+    "memory_bytes": ("gauge", "Memory of all processes."),
+    "start_time_seconds": ("gauge", "Start, Unix time."),
+    "request_seconds": ("histogram", "Time of a translation request."),
+    "batch_seconds": ("histogram", "Time of a batch in its process."),
+    "batch_lines": ("histogram", "Lines of a batch."),
+}
+# Upper ends of the buckets of histograms; another one is without end.
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+LINES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+ENDS = {"request_seconds": SECONDS, "batch_seconds": SECONDS, "batch_lines": LINES}
 
 
-class Histogram:
-    """Counts values by buckets."""
+class Metrics(defaultdict[str, Any]):
+    """What the server has done since its start, and what it does now: numbers by name and labels.
 
-    def __init__(self, ends: tuple[float, ...]) -> None:
-        """Take the upper ends of the buckets; another one is without end."""
-        self._ends = ends
-        self._counts = [0] * (len(ends) + 1)
-        self._sum = 0.0
-
-    def add(self, value: float) -> None:
-        """Count a value."""
-        self._counts[sum(value > end for end in self._ends)] += 1
-        self._sum += value
-
-    def lines(self, name: str) -> Iterator[str]:
-        """Yield the lines of the histogram."""
-        total = 0
-        for end, count in zip((*self._ends, "+Inf"), self._counts, strict=True):
-            total += count
-            yield f'{name}_bucket{{le="{end}"}} {total}'
-        yield f"{name}_sum {self._sum:.6f}"
-        yield f"{name}_count {total}"
-
-
-class Metrics:
-    """Count what the server has done since its start, and what it does now."""
+    A histogram has a number for each of its buckets, a sum and a count.
+    """
 
     def __init__(self) -> None:
         """Begin to count."""
-        self.started = time.time()
-        self.requests: Counter[tuple[str, int]] = Counter()  # by path and status
-        self.characters: Counter[str] = Counter()  # translated, by language pair
-        self.lines = 0
-        self.restarts = 0
-        self.waiting = 0  # requests for translations that are not yet answered
-        self._request_seconds = Histogram(SECONDS)
-        self._batch_seconds = Histogram(SECONDS)
-        self._batch_lines = Histogram(SIZES)
+        super().__init__(int)
+        for name, (kind, _) in KINDS.items():
+            if kind == "histogram":
+                self.add(name, 0, 0)
+            elif name not in ("requests_total", "characters_total"):  # these have labels
+                self[name] = 0
+        self["start_time_seconds"] = round(time.time())
+
+    def add(self, name: str, value: float, count: int = 1) -> None:
+        """Count a value of a histogram."""
+        for end in (*ENDS[name], float("inf")):
+            label = "+Inf" if end == float("inf") else end
+            self[f'{name}_bucket{{le="{label}"}}'] += count if value <= end else 0
+        self[f"{name}_sum"] += float(value)
+        self[f"{name}_count"] += count
 
     def count_request(self, path: str, status: int, seconds: float) -> None:
         """Count an answer; path: that of a route, or "other"."""
-        self.requests[path, status] += 1
+        self[f'requests_total{{path="{path}",status="{status}"}}'] += 1
         if path == "/translate":
-            self._request_seconds.add(seconds)
+            self.add("request_seconds", seconds)
 
-    def count_batch(self, lines: int, seconds: float) -> None:
-        """Count a batch that a process has translated."""
-        self.lines += lines
-        self._batch_lines.add(lines)
-        self._batch_seconds.add(seconds)
-
-    def text(self, connections: int, memory: int) -> str:
-        """Return all numbers; memory: of all processes, bytes."""
-        requests = [
-            f'nmt_requests_total{{path="{path}",status="{status}"}} {count}'
-            for (path, status), count in sorted(self.requests.items())
-        ]
-        characters = [
-            f'nmt_characters_total{{pair="{pair}"}} {count}'
-            for pair, count in sorted(self.characters.items())
-        ]
-        parts = [
-            *family("nmt_requests_total", "counter", "Answers by path and status.", requests),
-            *family("nmt_characters_total", "counter", "Characters translated.", characters),
-            *one("nmt_lines_total", "counter", "Lines translated.", self.lines),
-            *one(
-                "nmt_process_restarts_total",
-                "counter",
-                "Translating processes that were started again.",
-                self.restarts,
-            ),
-            *one("nmt_requests_waiting", "gauge", "Translations not yet answered.", self.waiting),
-            *one("nmt_connections", "gauge", "Open connections.", connections),
-            *one("nmt_memory_bytes", "gauge", "Memory of all processes.", memory),
-            *one("nmt_start_time_seconds", "gauge", "Start, Unix time.", round(self.started)),
-        ]
-        for name, text, histogram in (
-            ("nmt_request_seconds", "Time of a translation request.", self._request_seconds),
-            ("nmt_batch_seconds", "Time of a batch in its process.", self._batch_seconds),
-            ("nmt_batch_lines", "Lines of a batch.", self._batch_lines),
-        ):
-            parts += family(name, "histogram", text, histogram.lines(name))
-        return "\n".join(parts) + "\n"
+    def text(self) -> str:
+        """Return all numbers."""
+        lines: list[str] = []
+        for name, (kind, meaning) in KINDS.items():
+            lines += [f"# HELP nmt_{name} {meaning}", f"# TYPE nmt_{name} {kind}"]
+            keys = [key for key in self if key == name or key.startswith((f"{name}{{", f"{name}_"))]
+            for key in keys if kind == "histogram" else sorted(keys):
+                value = self[key]
+                lines.append(f"nmt_{key} {value:{'.6f' if isinstance(value, float) else ''}}")
+        return "\n".join(lines) + "\n"
 
 
-def family(name: str, kind: str, text: str, lines: Iterable[str]) -> list[str]:
-    """Return the lines of one metric, with what it is before them."""
-    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *lines]
-
-
-def one(name: str, kind: str, text: str, value: float) -> list[str]:
-    """Return the lines of a metric that is one number."""
-    return family(name, kind, text, [f"{name} {value}"])
+def measure_memory(process_ids: Sequence[int]) -> int:
+    """Return the memory of processes in bytes, without what forks share; 0 where it is unknown."""
+    total = 0
+    for number in process_ids:
+        with suppress(OSError, ValueError):
+            for line in Path(f"/proc/{number}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += 1024 * int(line.split()[1])
+    return total

@@ -1,4 +1,7 @@
-"""Read requests: JSON and forms become one typed request, and what does not fit is refused."""
+"""Read requests: JSON and forms become one typed request, and what does not fit is refused.
+
+Where LibreTranslate has a sentence for a refusal, it is that one, because clients compare it.
+"""
 
 import asyncio
 import re
@@ -7,9 +10,11 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 
-from nmt.serving.refusals import RefusedError, bad_request, missing, too_large, too_long
+from nmt.serving.texts import File, too_long
+from nmt.serving.worker import Pair
 
 MOST_FIELDS = 20  # of a form
 BOUNDARY = re.compile(
@@ -27,14 +32,8 @@ OTHER_BYTES = 65_536  # of a body, beside its text
 # Bytes of a body that is too large that are read and dropped, so that its client gets to read why.
 MOST_DROPPED_BYTES = 64_000_000
 CLOSE = {"Connection": "close"}
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A file that a client sends."""
-
-    name: str
-    content: bytes
+GONE = (499, "the client has gone")  # is counted; nobody reads it
+INVALID = "Invalid request: "
 
 
 @dataclass(frozen=True)
@@ -47,21 +46,29 @@ class Fields:
     format: str = "text"
     alternatives: int | str = 0
     api_key: str = ""
-    file: Upload | None = None
+    file: File | None = None
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts to translate."""
+        return [self.q] if isinstance(self.q, str) else self.q or []
+
+    @property
+    def size(self) -> int:
+        """Number of characters, or of texts if that is higher."""
+        return max(sum(map(len, self.texts)), len(self.texts))
 
 
-TEXT_FIELDS = [each for each in Fields.__dataclass_fields__ if each != "file"]
-# Some clients send null for a field that they do not use.
-NULLABLE = ("source", "target", "format", "alternatives", "api_key")
+TEXT_FIELDS = [name for name in Fields.__dataclass_fields__ if name != "file"]
 
 
-def most_bytes(most_characters: int) -> int:
-    """Return how many bytes a body may have that holds so many characters of text."""
-    return CHARACTER_BYTES * most_characters + OTHER_BYTES
+def missing(name: str) -> HTTPException:
+    """Return the refusal of a request without a field that it must have."""
+    return HTTPException(400, f"{INVALID}missing {name} parameter")
 
 
 async def read_body(request: Request, most: int, seconds: float) -> bytes:
-    """Return the body of a request, in bounded memory and time; raises RefusedError."""
+    """Return the body of a request, in bounded memory and time; raises HTTPException."""
     body, size = bytearray(), 0
     try:
         async with asyncio.timeout(seconds):
@@ -73,29 +80,35 @@ async def read_body(request: Request, most: int, seconds: float) -> bytes:
                     body += part
                 if size > MOST_DROPPED_BYTES:
                     break
+    except ClientDisconnect as error:
+        raise HTTPException(*GONE) from error
     except TimeoutError as error:
-        raise RefusedError(
-            408, f"the request was not complete after {seconds:g} seconds", CLOSE
-        ) from error
+        message = f"the request was not complete after {seconds:g} seconds"
+        raise HTTPException(408, message, CLOSE) from error
     if size > most:
-        refusal = too_large(f"the body has more than {most:,} bytes; send less text at once")
-        refusal.headers |= CLOSE
-        raise refusal
+        message = f"the body has more than {most:,} bytes; send less text at once"
+        raise HTTPException(413, message, CLOSE)
     return bytes(body)
 
 
 def read_fields(content_type: str, body: bytes) -> Fields:
-    """Return the fields of a body; raises RefusedError if it is neither JSON nor a form."""
+    """Return the fields of a body; raises HTTPException if it is neither JSON nor a form."""
     kind = content_type.partition(";")[0].strip().lower()
-    if kind == "application/x-www-form-urlencoded":
-        return form_fields(body)
-    if kind == "multipart/form-data":
-        return multipart_fields(content_type, body)
+    try:
+        if kind == "application/x-www-form-urlencoded":
+            text = body.decode()
+            return first_fields(parse_qsl(text, True, errors="strict", max_num_fields=MOST_FIELDS))
+        if kind == "multipart/form-data":
+            return multipart_fields(content_type, body)
+    except UnicodeError as error:
+        raise HTTPException(400, "the form is not UTF-8") from error
+    except ValueError as error:
+        raise HTTPException(400, f"the form has more than {MOST_FIELDS} fields") from error
     if kind == "application/json" or (not kind and body.lstrip()[:1] == b"{"):
         return json_fields(body)
     if not body:
         return Fields()
-    raise RefusedError(
+    raise HTTPException(
         415,
         "the content type must be application/json, application/x-www-form-urlencoded or"
         " multipart/form-data",
@@ -103,39 +116,24 @@ def read_fields(content_type: str, body: bytes) -> Fields:
 
 
 def json_fields(body: bytes) -> Fields:
-    """Return the fields of a JSON object."""
+    """Return the fields of a JSON object; some clients send null for those that they do not use."""
     try:
         found = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         given = {
-            key: value
-            for key, value in found.items()
-            if key in TEXT_FIELDS and not (key in NULLABLE and bytes(value).strip() == b"null")
+            name: value
+            for name, value in found.items()
+            if name in TEXT_FIELDS and bytes(value).strip() != b"null"
         }
         return msgspec.json.decode(msgspec.json.encode(given), type=Fields)
     except UnicodeError as error:
-        raise bad_request("the body is not UTF-8") from error
+        raise HTTPException(400, "the body is not UTF-8") from error
     except RecursionError as error:
-        raise bad_request("the JSON is nested too deeply") from error
-    except msgspec.ValidationError as error:
-        raise bad_request(f"Invalid JSON format: {one_line(error)}") from error
+        raise HTTPException(400, "the JSON is nested too deeply") from error
     except msgspec.MsgspecError as error:
-        raise bad_request(f"the body is not JSON: {one_line(error)}") from error
-
-
-def form_fields(body: bytes) -> Fields:
-    """Return the fields of a form; a field that occurs again is ignored."""
-    try:
-        pairs = parse_qsl(
-            body.decode("utf-8"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=MOST_FIELDS,
-        )
-    except UnicodeError as error:
-        raise bad_request("the form is not UTF-8") from error
-    except ValueError as error:
-        raise bad_request(f"the form has more than {MOST_FIELDS} fields") from error
-    return fields_of(pairs)
+        reason = " ".join(str(error).split())[:150]  # without the text of the request
+        is_json = isinstance(error, msgspec.ValidationError)
+        cause = "Invalid JSON format" if is_json else "the body is not JSON"
+        raise HTTPException(400, f"{cause}: {reason}") from error
 
 
 def multipart_fields(content_type: str, body: bytes) -> Fields:
@@ -145,25 +143,23 @@ def multipart_fields(content_type: str, body: bytes) -> Fields:
     """
     boundary = BOUNDARY.search(content_type)
     if boundary is None:
-        raise bad_request("the content type multipart/form-data has no valid boundary")
+        raise HTTPException(400, "the content type multipart/form-data has no valid boundary")
     parts = (b"\r\n" + body).split(b"\r\n--" + (boundary[1] or boundary[2]).encode())
     if not 2 < len(parts) <= MOST_FIELDS + 2:
-        raise bad_request(f"the form must have 1 to {MOST_FIELDS} parts")
+        raise HTTPException(400, f"the form must have 1 to {MOST_FIELDS} parts")
     pairs, file = [], None
-    try:
-        for part in parts[1:-1]:
-            head, _, content = part.partition(b"\r\n\r\n")
-            if len(head) > LONGEST_HEAD:
-                raise bad_request(f"the head of a part has more than {LONGEST_HEAD:,} bytes")
-            found = PART_NAME.search(head)
-            name = (found[1] or found[2] or b"").decode() if found else ""
-            if name == "file":
-                file = file or Upload(file_name(head), content)
-            elif name:
-                pairs.append((name, content.decode()))
-    except UnicodeError as error:
-        raise bad_request("the form is not UTF-8") from error
-    return replace(fields_of(pairs), file=file)
+    for part in parts[1:-1]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        if len(head) > LONGEST_HEAD:
+            message = f"the head of a part has more than {LONGEST_HEAD:,} bytes"
+            raise HTTPException(400, message)
+        found = PART_NAME.search(head)
+        name = (found[1] or found[2] or b"").decode() if found else ""
+        if name == "file":
+            file = file or File(file_name(head), content)
+        elif name:
+            pairs.append((name, content.decode()))
+    return replace(first_fields(pairs), file=file)
 
 
 def file_name(head: bytes) -> str:
@@ -177,7 +173,7 @@ def file_name(head: bytes) -> str:
     return re.split(r"[/\\]", name)[-1][-LONGEST_NAME:]
 
 
-def fields_of(pairs: Iterable[tuple[str, str]]) -> Fields:
+def first_fields(pairs: Iterable[tuple[str, str]]) -> Fields:
     """Return the fields with these names and values; of equal names, the first counts."""
     given: dict[str, str] = {}
     for name, value in pairs:
@@ -186,69 +182,36 @@ def fields_of(pairs: Iterable[tuple[str, str]]) -> Fields:
     return msgspec.convert(given, Fields)
 
 
-def one_line(error: Exception) -> str:
-    """Return msgspec's reason, without the text of the request."""
-    return " ".join(str(error).split())[:150]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request for translations."""
-
-    texts: tuple[str, ...]
-    is_list: bool
-    source: str  # code of a language, or "auto"
-    target: str
-    is_html: bool
-    alternatives: int
-
-    @property
-    def characters(self) -> int:
-        """Number of characters of all texts."""
-        return sum(map(len, self.texts))
-
-
-def asked_of(fields: Fields, most_characters: int) -> Asked:
-    """Return what the fields ask for.
-
-    Raises RefusedError if a field is missing or invalid, or if the text is too long.
-    """
-    if fields.q is None:
-        raise missing("q")
-    texts = tuple([fields.q] if isinstance(fields.q, str) else fields.q)
-    check_languages(fields)
-    if fields.format not in ("", "text", "html"):
-        raise bad_request(f"{fields.format[:20]} format is not supported")
-    asked = Asked(
-        texts,
-        not isinstance(fields.q, str),
-        fields.source.lower(),
-        fields.target.lower(),
-        fields.format == "html",
-        alternatives_of(fields.alternatives),
-    )
-    if (size := max(asked.characters, len(texts))) > most_characters:
-        raise too_long(size, most_characters)
-    try:
-        "".join(texts).encode()
-    except UnicodeError as error:
-        raise bad_request("'q' has half of a surrogate pair, which is no character") from error
-    return asked
-
-
-def check_languages(fields: Fields) -> None:
-    """Raise RefusedError if a language is missing."""
+def read_pair(fields: Fields) -> Pair:
+    """Return the languages in lower case; raises HTTPException if one is missing."""
     for name, value in (("source", fields.source), ("target", fields.target)):
         if not value:
             raise missing(name)
+    return fields.source.lower(), fields.target.lower()
 
 
-def alternatives_of(value: int | str) -> int:
-    """Return how many alternatives are asked for."""
-    text = str(value).strip()
-    if not NUMBER.fullmatch(text):
-        raise bad_request("Invalid request: alternatives parameter is not a number")
-    number = max(0, int(text[:20]))
-    if number > MOST_ALTERNATIVES:
-        raise bad_request(f"Invalid request: alternatives parameter must be <= {MOST_ALTERNATIVES}")
-    return number
+def check_texts(fields: Fields, most_characters: int) -> Fields:
+    """Return the fields with languages in lower case, and alternatives as a number.
+
+    Raises HTTPException if a field is missing or invalid, or if the text is too long.
+    """
+    if fields.q is None:
+        raise missing("q")
+    source, target = read_pair(fields)
+    if fields.format not in ("", "text", "html"):
+        raise HTTPException(400, f"{fields.format[:20]} format is not supported")
+    number = str(fields.alternatives).strip()
+    if not NUMBER.fullmatch(number):
+        raise HTTPException(400, f"{INVALID}alternatives parameter is not a number")
+    alternatives = max(0, int(number[:20]))
+    if alternatives > MOST_ALTERNATIVES:
+        limit = f"alternatives parameter must be <= {MOST_ALTERNATIVES}"
+        raise HTTPException(400, f"{INVALID}{limit}")
+    if fields.size > most_characters:
+        raise too_long(fields.size, most_characters)
+    try:
+        "".join(fields.texts).encode()
+    except UnicodeError as error:
+        message = "'q' has half of a surrogate pair, which is no character"
+        raise HTTPException(400, message) from error
+    return replace(fields, source=source, target=target, alternatives=alternatives)

@@ -1,60 +1,58 @@
-"""Run the server: load models, start processes, answer until a signal, stop gracefully."""
+"""Run the server: listen, start processes, answer until a signal, stop gracefully.
+
+uvicorn reads and writes HTTP, and limits how long a connection may be idle between two requests.
+This adds the time to send the head of a request and to read an answer, the number of connections,
+answers in JSON to what is not HTTP, and a stop that loses no request. `read_body` limits the time
+of a body.
+"""
 
 import asyncio
 import contextlib
-import gc
+import errno
+import json
 import os
+import re
 import signal
 import socket
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from functools import partial
+from http import HTTPStatus
 from typing import Any
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from nmt.errors import NmtError
-from nmt.serving.app import Interface
+from nmt.errors import NmtError, shown
+from nmt.serving.app import Interface, Options
 from nmt.serving.batcher import Batcher
-from nmt.serving.catalogue import Catalogue, Served
-from nmt.serving.keys import ApiKeys
-from nmt.serving.line_translator import ModelSource, Ready, check_pairs
-from nmt.serving.listening import address_of, is_local, listening_error, open_sockets, port_of
 from nmt.serving.metrics import Metrics
-from nmt.serving.protocol import MOST_HEAD_BYTES, Connection, protocol_for
-from nmt.serving.state import Limits, State
-from nmt.serving.worker import Worker
+from nmt.serving.worker import ModelSource, Process, Ready, check_pairs, start_workers
 from nmt.system.log import note
 from nmt.system.processes import STOP_SIGNALS
 from nmt.system.threads import core_count
 
+MOST_HEAD_BYTES = 16_384  # of a request whose head is not complete
+LONG_HEAD = f"the head of the request has more than {MOST_HEAD_BYTES:,} bytes"
+QUOTED = re.compile(r":? b(?:['\"]|ytearray)")  # where h11 begins to quote the request
+LINGER_SECONDS = 0.5  # that the server waits for bytes that are on their way, before it closes
 KEEP_ALIVE_SECONDS = 15  # between two requests on a connection
 BACKLOG = 1024  # connections that the system accepts before the server does
 ACCEPT_ROUNDS = 5  # of the event loop, in which it finishes what it has begun to accept
 LAST_SECONDS = 1  # to send the last answers, after --grace
+REASONS = {
+    errno.EADDRINUSE: "port {port} on {host} is in use; stop the other program or choose another"
+    " port (--port)",
+    errno.EACCES: "port {port} needs more rights; choose one from 1024 on (--port)",
+    errno.EADDRNOTAVAIL: "this machine does not have the address {host}; choose another (--host)",
+}
+# A name may have an address of a kind that is turned off, such as IPv6.
+ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
-@dataclass(frozen=True)
-class ServerOptions:
-    """How a server runs."""
-
-    host: str
-    port: int
-    limits: Limits
-    keys: ApiKeys
-    processes: int  # that translate with each model; 0: one for each core
-    logs_access: bool = False
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A model with its processes."""
-
-    ready: Ready
-    workers: list[Worker]
-
-
-def serve(sources: Sequence[ModelSource], options: ServerOptions) -> int:
+def serve(sources: Sequence[ModelSource], options: Options) -> int:
     """Serve models until a signal, and return its number.
 
     Raises NmtError if a model cannot be loaded, the port is in use, or translating processes end
@@ -62,79 +60,15 @@ def serve(sources: Sequence[ModelSource], options: ServerOptions) -> int:
     """
     processes = options.processes or core_count()
     with ExitStack() as stack:
-        sockets = open_sockets(options.host, options.port)
-        for each in sockets:
-            stack.enter_context(each)
-        models = []
-        for source in sources:
-            models.append(load(source, processes))
-            stack.callback(end, models[-1].workers)
-        check_pairs([each.ready.languages for each in models], [str(x.path) for x in sources])
-        return asyncio.run(run(models, options, sockets))
+        sockets = open_sockets(options.host, options.port, stack)
+        models = [start_workers(source, processes, stack) for source in sources]
+        pairs = [ready.languages for _, ready in models]
+        check_pairs(pairs, [str(source.path) for source in sources])
 
+        async def run() -> int:
+            return await Server(models, options).run_until_signal(sockets)
 
-def load(source: ModelSource, processes: int) -> Loaded:
-    """Load a model and start the processes that translate with it."""
-    translator = source.load(note) if source.can_share else None
-    gc.collect()
-    gc.freeze()  # so that the forks' collections do not write into shared memory
-    workers: list[Worker] = []
-    try:
-        for _ in range(processes if translator else 1):
-            workers.append(Worker(source, translator))
-        ready = [each.wait_until_ready() for each in workers]
-    except BaseException:
-        end(workers)
-        raise
-    return Loaded(ready[0], workers)
-
-
-def end(workers: Sequence[Worker]) -> None:
-    """End processes; those that have ended already stay so."""
-    for worker in workers:
-        worker.close()
-    for worker in workers:
-        worker.join()
-
-
-async def run(
-    models: Sequence[Loaded], options: ServerOptions, sockets: list[socket.socket]
-) -> int:
-    """Answer requests until a signal, and return its number."""
-    metrics = Metrics()
-    server: Server | None = None
-
-    def fail(error: NmtError) -> None:
-        assert server is not None  # noqa: S101 (processes end while the server runs)
-        server.fail(error)
-
-    served = [
-        Served(
-            each.ready.languages,
-            Batcher(each.workers, each.ready.batch_characters, metrics, fail),
-            each.ready.most_candidates,
-        )
-        for each in models
-    ]
-    state = State(
-        Catalogue(served),
-        options.limits,
-        options.keys,
-        metrics,
-        logs_access=options.logs_access,
-    )
-    server = Server(state, options.host, sum(len(each.workers) for each in models))
-    asyncio.get_running_loop().set_exception_handler(tell)
-    try:
-        return await server.run_until_signal(sockets)
-    finally:
-        for each in served:
-            each.batcher.close()
-
-
-def counted(count: int, what: str, plural: str = "s") -> str:
-    """Return a number and what it counts."""
-    return f"{count} {what}{'' if count == 1 else plural}"
+        return asyncio.run(run())
 
 
 def tell(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
@@ -143,19 +77,64 @@ def tell(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
     note(f"error: {context['message']}" + (f" ({type(error).__name__})" if error else ""))
 
 
+def open_sockets(host: str, port: int, stack: ExitStack) -> list[socket.socket]:
+    """Return sockets that are bound to all addresses of a host that this machine has.
+
+    They do not listen yet. port: 0 chooses a free one. stack: closes them. Raises NmtError if that
+    is not possible.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise NmtError(f"there is no host {shown(host)}; name another (--host)") from error
+    sockets: list[socket.socket] = []
+    absent: OSError | None = None
+    for family, address in dict.fromkeys((item[0], item[4]) for item in found):
+        # asyncio sends at once (TCP_NODELAY) only if the protocol is given. Otherwise the body of
+        # an answer waits 40 ms, until the client acknowledges the head.
+        one = stack.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
+        try:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            chosen = sockets[0].getsockname()[1] if sockets else port
+            one.bind((address[0], chosen, *address[2:]))
+        except OSError as error:
+            if error.errno not in ABSENT:
+                raise listening_error(error, host, port) from error
+            absent = error
+        else:
+            sockets.append(one)
+    if absent and not sockets:
+        raise listening_error(absent, host, port) from absent
+    return sockets
+
+
+def is_local(sockets: Sequence[socket.socket]) -> bool:
+    """Return True if only this machine can reach sockets."""
+    addresses = [listener.getsockname()[0] for listener in sockets]
+    return all(address.startswith("127.") or address == "::1" for address in addresses)
+
+
+def listening_error(error: OSError, host: str, port: int) -> NmtError:
+    """Return the error for a socket that cannot be bound, or cannot listen."""
+    reason = REASONS.get(error.errno or 0, "cannot listen on {host}: {error}")
+    return NmtError(reason.format(host=host, port=port, error=error.strerror))
+
+
 def accept_all(listener: socket.socket) -> list[socket.socket]:
     """Accept the connections that wait to be accepted, before the listener is closed.
 
     The system resets those that still wait then, although their clients have sent their requests.
     """
     found = []
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         listener.listen(0)  # the system completes no more of them
         while True:
             connection, _ = listener.accept()  # does not block: the event loop has seen to that
             connection.setblocking(False)
             found.append(connection)
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         listener.shutdown(socket.SHUT_RDWR)  # at once: another client may come any moment
     return found
 
@@ -163,11 +142,14 @@ def accept_all(listener: socket.socket) -> list[socket.socket]:
 class Server(uvicorn.Server):
     """A server that answers all that it has accepted before it stops."""
 
-    def __init__(self, state: State, host: str, processes: int) -> None:
-        """Take the state that requests share; host, processes: for the first note."""
+    def __init__(self, models: Sequence[tuple[Sequence[Process], Ready]], options: Options) -> None:
+        """Take the processes of each model, which are ready."""
+        metrics = Metrics()
+        self._models = [Batcher(workers, ready, metrics, self.fail) for workers, ready in models]
+        self._app = Interface(self._models, options, metrics)
         config = uvicorn.Config(
-            Interface(state).app(),
-            http=protocol_for(state),
+            self._app,
+            http=Connection,
             h11_max_incomplete_event_size=MOST_HEAD_BYTES,
             ws="none",
             lifespan="off",
@@ -179,21 +161,32 @@ class Server(uvicorn.Server):
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
+        config.timeout_graceful_shutdown = options.grace_seconds  # type: ignore[assignment]
         super().__init__(config)
-        self.state = state
-        self._host, self._processes = host, processes
-        self.state.connections = lambda: len(self.server_state.connections)
-        self.state.process_ids = self._process_ids
-        self._told: set[Any] = set()  # connections that were told to close
+        self._app.connections = self.server_state.connections
+        self._options = options
         self._signal = 0
         self._failure: NmtError | None = None
 
     async def run_until_signal(self, sockets: list[socket.socket]) -> int:
         """Answer requests until a signal, then stop; return the signal's number."""
+        host, port = self._options.host, sockets[0].getsockname()[1]
+        try:
+            for listener in sockets:
+                listener.listen(BACKLOG)
+        except OSError as error:  # another server has bound the port at the same time
+            raise listening_error(error, host, port) from error
         loop = asyncio.get_running_loop()
-        handled = [each for each in STOP_SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
-        for number in handled:
-            loop.add_signal_handler(number, self._stop, number)
+        loop.set_exception_handler(tell)
+        for number in STOP_SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, self._stop, number)
+        pairs = ", ".join(model.name for model in self._models)
+        address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+        processes = sum(len(model.process_ids) for model in self._models)
+        note(f"serving {pairs} at {address} with {counted(processes, 'process', 'es')}")
+        if not is_local(sockets) and not self._options.keys:
+            note("everybody who reaches this address may use it; --api-keys asks for keys")
         await self.serve(sockets)
         if self._failure is not None:
             raise self._failure
@@ -204,70 +197,36 @@ class Server(uvicorn.Server):
         """Stop at once because of an error, which `run_until_signal` raises."""
         self._failure = error
         self.should_exit = True
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say so."""
-        assert sockets is not None  # noqa: S101 (for the type checker)
-        try:
-            await super().startup(sockets)
-        except OSError as error:  # another server has bound the port at the same time
-            raise listening_error(error, self._host, port_of(sockets)) from error
-        pairs = ", ".join(each.name for each in self.state.catalogue.models)
-        address = address_of(self._host, port_of(sockets))
-        note(f"serving {pairs} at {address} with {counted(self._processes, 'process', 'es')}")
-        if not is_local(sockets) and not self.state.keys.are_required:
-            note("everybody who reaches this address may use it; --api-keys asks for keys")
+        self.config.timeout_graceful_shutdown = 0
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop: accept what waits to be accepted, answer it, and close all connections."""
-        self.state.is_stopping = True
-        for served in self.state.catalogue.models:
-            served.batcher.is_stopping = True
         loop = asyncio.get_running_loop()
+        self._app.is_stopping = True
+        for model in self._models:
+            model.is_stopping = True
         for listener in sockets or ():
             loop.remove_reader(listener)
         for _ in range(ACCEPT_ROUNDS):
             await asyncio.sleep(0)
-        late = [each for listener in sockets or () for each in accept_all(listener)]
-        for server in self.servers:
-            server.close()
-        for connection in late:
-            await loop.connect_accepted_socket(self._protocol, connection)
-        grace = 0 if self._failure else self.state.limits.grace_seconds
-        if not await self._closed_within(grace):
-            waiting = self.state.metrics.waiting
-            for served in self.state.catalogue.models:
-                served.batcher.give_up()
-            await self._closed_within(LAST_SECONDS)
-            if waiting:
-                note(
-                    f"{counted(waiting, 'request')} not answered, because the time to stop is over"
-                )
-        for each in list(self.server_state.connections):
-            each.transport.abort()
+        kind: Any = self.config.http_protocol_class
+        make_protocol = partial(kind, self.config, self.server_state, self.lifespan.state)
+        for listener in sockets or ():
+            for late in accept_all(listener):
+                await loop.connect_accepted_socket(make_protocol, late)
+        await super().shutdown(sockets)  # after --grace, it cancels what is not answered
+        waiting = self._app.metrics["requests_waiting"]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wait_tasks_to_complete(), LAST_SECONDS)
+        if waiting:
+            note(f"{counted(waiting, 'request')} not answered, because the time to stop is over")
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to `run_until_signal`."""
         yield
-
-    async def _closed_within(self, seconds: float) -> bool:
-        """Wait until all connections are closed; return False if it takes longer."""
-        deadline = asyncio.get_running_loop().time() + seconds
-        while self.server_state.connections:
-            for connection in self.server_state.connections - self._told:
-                connection.shutdown()
-                self._told.add(connection)
-            if asyncio.get_running_loop().time() > deadline:
-                return False
-            await asyncio.sleep(0.02)
-        return True
-
-    def _protocol(self) -> Connection:
-        """Return the protocol of a new connection, as uvicorn makes it."""
-        kind: Any = self.config.http_protocol_class
-        connection: Connection = kind(self.config, self.server_state, self.lifespan.state)
-        return connection
 
     def _stop(self, number: int) -> None:
         """Begin to stop at the first signal; end at once at the second."""
@@ -275,13 +234,119 @@ class Server(uvicorn.Server):
             os._exit(128 + number)
         self._signal = number
         self.should_exit = True
-        waiting = self.state.metrics.waiting
-        left = counted(waiting, "request")
+        left = counted(self._app.metrics["requests_waiting"], "request")
         note(f"stopping: {left} still to answer; a second signal ends the server at once")
 
-    def _process_ids(self) -> list[int]:
-        """Return the numbers of all processes."""
-        found = [os.getpid()]
-        for each in self.state.catalogue.models:
-            found += each.batcher.process_ids
-        return found
+
+def counted(count: int, what: str, plural: str = "s") -> str:
+    """Return a number and what it counts."""
+    return f"{count} {what}{'' if count == 1 else plural}"
+
+
+class Connection(H11Protocol):
+    """A connection with deadlines: a client that is slow or silent is cut off."""
+
+    app: Interface
+    is_refused = False
+    _deadline: asyncio.TimerHandle | None = None  # for the client to send
+    _unread: asyncio.TimerHandle | None = None  # for the client to read
+
+    @property
+    def is_answering(self) -> bool:
+        """True if the head of a request has arrived, and its answer is not complete."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # TCP
+        """Begin; if there are too many connections, answer 503 and close this one."""
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(0)
+        if len(self.connections) > self.app.options.connections:
+            self._refuse(503, "too many connections", "Retry-After: 1\r\n")
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        super().connection_lost(exc)
+        for timer in (self._deadline, self._unread):
+            if timer is not None:
+                timer.cancel()
+
+    def pause_writing(self) -> None:
+        """Give the client some time to read: something is written that it has not read."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(self.app.options.read_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on, because the client has read all."""
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent."""
+        if not self.transport.is_closing() and not self.is_refused:
+            super().data_received(data)
+            self._watch()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP with h11's reason; the caller handles its error."""
+        error = sys.exception()
+        if getattr(error, "error_status_hint", 400) == 431:
+            self._refuse(431, LONG_HEAD)
+        else:
+            self._refuse(400, f"this is no HTTP request: {QUOTED.split(str(error))[0]}")
+
+    def shutdown(self, *, is_quiet: bool = False) -> None:
+        """Close after the answer, or soon if no request has begun to arrive.
+
+        is_quiet: True after a time in which bytes that were on their way have arrived.
+        """
+        if self.is_answering:
+            self.cycle.keep_alive = False
+        elif is_quiet and not self.conn.trailing_data[0]:
+            self.transport.close()
+        elif not self.transport.is_closing():
+            self.loop.call_later(LINGER_SECONDS, lambda: self.shutdown(is_quiet=True))
+
+    def _refuse(self, status: int, message: str, headers: str = "") -> None:
+        """Answer what is no complete request, unless another answer is being written, and close."""
+        if not (self.is_answering and self.cycle.response_started):
+            content = json.dumps({"error": message})
+            self.transport.write(
+                f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+                f"Connection: close\r\n{headers}\r\n{content}".encode()
+            )
+            self.app.metrics.count_request("other", status, 0)
+            if self.app.options.logs_access:
+                note(f"no request: {status}, {message}")
+        if self.is_answering or status == 503:
+            self.transport.close()
+        else:  # what the client still sends is dropped: unread, it would reset the connection
+            self.is_refused = True
+            with suppress(OSError):  # the client has just reset the connection
+                self.transport.write_eof()
+            self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _watch(self) -> None:
+        """Set a deadline if the client has to send something; between requests, uvicorn does."""
+        is_idle = self.conn.our_state is h11.IDLE and not self.conn.trailing_data[0]
+        if self.is_answering or self.is_refused or (is_idle and self.cycle is not None):
+            if self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(self.app.options.read_seconds, self._cut)
+
+    def _cut(self) -> None:
+        """End a connection whose client has not sent enough; tell it if it has begun."""
+        if self.conn.our_state is h11.IDLE and self.conn.trailing_data[0]:
+            seconds = self.app.options.read_seconds
+            self._refuse(408, f"the head of the request was not complete after {seconds:g} seconds")
+        else:
+            self.transport.abort()

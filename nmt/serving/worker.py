@@ -1,96 +1,243 @@
-"""Processes that translate: each takes a batch of lines from the server and sends the results back.
+"""Load models, and translate with them in processes of their own.
 
 The server itself only divides texts into lines, the long ones in threads. These load no module and
 hold no lock that a translating process needs, so that it can fork at any time. It answers while
 others translate, and a process that is killed takes no request with it.
 """
 
+import gc
 import multiprocessing
 import os
+import re
 import signal
 import stat
 import sys
-import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Thread
-from typing import Any
+from typing import Any, NamedTuple
 
-from nmt.errors import NmtError, UsageError, is_out_of_memory
-from nmt.serving.layout import Line
-from nmt.serving.line_translator import LineTranslator, ModelSource, Ready
+from nmt.config import DecodeSettings
+from nmt.decoding.translator.load import OWN, load_models
+from nmt.decoding.translator.marked import Marked
+from nmt.decoding.translator.translation import OutputOptions, Request, Translation
+from nmt.decoding.translator.translator import Translator
+from nmt.documents.marks.checks import mark_problems
+from nmt.documents.translate import translate_marked
+from nmt.errors import NmtError, UsageError, is_out_of_memory, shown
+from nmt.recipe.toml import toml_value
+from nmt.runs.trained_model import TrainedModel
+from nmt.system.devices import choose_device
+from nmt.system.files import is_present
 from nmt.system.log import note
-from nmt.system.processes import deferred_interrupts
+from nmt.system.pools import ProcessPool
+from nmt.system.processes import deferred_interrupts, watch_parent
+from nmt.text.languages import is_language
 
+# A pair, perhaps with the language token of a model that writes several languages, and a path.
+PAIR = re.compile(r"([a-z]{2,3})-([a-z]{2,3})(?::([^=/]+))?=(.*)", re.DOTALL)
+LIKE_A_PAIR = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z]+)+(:[^=/]*)?=")  # meant as one, perhaps
+Pair = tuple[str, str]  # codes of the source and the target language
+Line = str | Marked  # to translate; with its marks if it has some
+Result = list[Line] | NmtError  # of a line: its translations, best first, or why there are none
+TOKEN_CHARACTERS = 4  # of a token, about
+# An odd line and lines of two lengths: they make what is made at the first use.
+FIRST_LINES = ("1", "\u2603 a b.", "a b")
 STOP_SECONDS = 2  # for a process to end by itself
-PARENT_SECONDS = 1  # between two looks whether the server still runs
+
+
+def with_marks(line: Line) -> str:
+    """Return a line as a text, with its marks."""
+    return line if isinstance(line, str) else line.text
+
+
+def lower_case(pair: Pair) -> Pair:
+    """Return a pair in lower case: a code such as zh-Hans has capitals by convention only."""
+    source, target = pair
+    return source.lower(), target.lower()
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Lines to translate together."""
+class ModelSource:
+    """Name a model and how it translates; another process can load it too."""
 
-    lines: list[Line]
-    candidates: int  # most translations of each line
+    path: Path
+    languages: Pair | None  # None: those of the model
+    device: str
+    overrides: tuple[str, ...]  # `decode.key=value`
+    engine: str = OWN
 
+    @property
+    def can_share(self) -> bool:
+        """True if forked copies of the process that loaded the model can translate.
 
-@dataclass(frozen=True)
-class Failure:
-    """Why a line was not translated, as a sentence."""
-
-    message: str
-
-
-Result = list[Line] | Failure  # of a line: its translations, best first
-
-
-@dataclass(frozen=True)
-class LoadError:
-    """Why a process could not load its model."""
-
-    message: str
-    is_usage: bool
-
-    def error(self) -> NmtError:
-        """Return the error to raise."""
-        return UsageError(self.message) if self.is_usage else NmtError(self.message)
-
-
-class Worker:
-    """A process that translates, seen from the server."""
-
-    def __init__(self, source: ModelSource, translator: LineTranslator | None) -> None:
-        """Start the process.
-
-        translator: the loaded model, which a fork shares; None: a new process loads it.
+        A GPU's libraries and the threads of an engine do not survive a fork, and on macOS forks are
+        not safe.
         """
-        self._source, self._translator = source, translator
+        is_own_on_cpu = self.engine == OWN and choose_device(self.device) == "cpu"
+        return sys.platform == "linux" and is_own_on_cpu
+
+    def load(self) -> "LineTranslator":
+        """Load the model; raises NmtError or UsageError as `load_models` does."""
+        model, settings = load_models(
+            [self.path], self.device, note, self.overrides, engine=self.engine
+        )
+        is_forked = self.engine == OWN and model.device == "cpu"
+        if is_forked and settings.odd_input == "repair":
+            compute_in_one_thread()  # PyTorch finds the places of symbols that are copied
+        translator = LineTranslator(model, settings, self.languages)
+        if is_forked and "torch" in sys.modules:
+            compute_in_one_thread()
+        return translator
+
+
+def model_source(
+    given: str, device: str, overrides: Sequence[str], engine: str = OWN
+) -> ModelSource:
+    """Return the source of a model that is given as PATH or as PAIR=PATH, such as en-de=runs/a.
+
+    en-de:deu=PATH also sets `decode.target_token`. Raises UsageError for a code that is no
+    language.
+    """
+    match = PAIR.fullmatch(given)
+    if not given or given.endswith("="):
+        raise UsageError(f"--model {shown(given)} names no path; add that of a run or a model")
+    if match is None:
+        if LIKE_A_PAIR.match(given) and not is_present(Path(given)):
+            raise UsageError(
+                f"--model {shown(given)}: there is no such file, and a pair before '=' has two"
+                " codes of 2 or 3 small letters, such as en-de; without a pair, the codes are those"
+                " of the model"
+            )
+        return ModelSource(Path(given), None, device, tuple(overrides), engine)
+    source, target, token, path = match.groups()
+    for code in (source, target):
+        if not is_language(code):
+            raise UsageError(f"--model {shown(given)}: {code} is no ISO 639 code of a language")
+    changes = [*overrides, *([f"decode.target_token={toml_value(token)}"] if token else [])]
+    return ModelSource(Path(path), (source, target), device, tuple(changes), engine)
+
+
+def check_pairs(pairs: Sequence[Pair], names: Sequence[str]) -> None:
+    """Raise UsageError if two models are for one pair of languages; names: those of the models."""
+    seen: dict[Pair, str] = {}
+    for pair, name in zip(map(lower_case, pairs), names, strict=True):
+        if pair in seen:
+            raise UsageError(
+                f"{seen[pair]} and {name} are both for {'-'.join(pair)}; serve one of them, or name"
+                f" the languages of the other, as in --model en-de={name}"
+            )
+        seen[pair] = name
+
+
+class Ready(NamedTuple):
+    """Tell the server that a process has loaded its model."""
+
+    languages: Pair
+    most_candidates: int
+    batch_characters: int  # that are translated about as fast together as they can be
+
+
+class LineTranslator:
+    """Translates lines in the process that calls it."""
+
+    def __init__(
+        self, model: TrainedModel, settings: DecodeSettings, languages: Pair | None = None
+    ) -> None:
+        """Take a loaded model; languages: those to serve it for, if not its recipe's."""
+        data = model.recipe.data
+        self._computes_in_one_thread = not model.engine and model.device == "cpu"
+        is_beam = settings.method == "beam" and settings.mbr == "none"
+        most = settings.beam_size if is_beam else 1
+        self._best = one_process_translator(model, settings, 1)
+        self._several = one_process_translator(model, settings, most) if most > 1 else self._best
+        searcher = self._best.searcher
+        batches = searcher.make_pool().count if model.engine else 1
+        characters = TOKEN_CHARACTERS * searcher.settings.batch_tokens * batches
+        pair = languages or (data.source_language, data.target_language)
+        self.ready = Ready(pair, most, characters)
+
+    def translate(self, lines: Sequence[Line], candidates: int) -> list[list[Line]]:
+        """Return up to so many translations of each line, as `nmt translate` writes them.
+
+        Those of a line with marks have these marks.
+        """
+        translator = self._best if candidates == 1 else self._several
+        texts = [line for line in lines if isinstance(line, str)]
+        plain = translator.translate(texts)
+        marked = iter(self._translate_marked([x for x in lines if isinstance(x, Marked)]))
+        return [
+            [found.text for found in next(plain).candidates[:candidates]]
+            if isinstance(line, str)
+            else [*next(marked)[:candidates]]
+            for line in lines
+        ]
+
+    def _translate_marked(self, lines: Sequence[Marked]) -> list[list[Marked]]:
+        """Return the chosen translation of each line, then the candidates that keep its marks."""
+
+        def translate(requests: Sequence[Request]) -> list[Translation]:
+            return [found for chunk in self._several.chunks([requests]) for found in chunk]
+
+        if self._computes_in_one_thread and any(line.marks for line in lines):
+            compute_in_one_thread()  # PyTorch finds the places of marks
+        ways = []
+        for line, placed in zip(lines, translate_marked(lines, translate), strict=True):
+            others = (Marked(found.text, found.marks) for found in placed.candidates)
+            kept = (other for other in others if not mark_problems(line, other))
+            ways.append([*dict.fromkeys([placed.text, *kept])])
+        return ways
+
+
+def one_process_translator(
+    model: TrainedModel, settings: DecodeSettings, n_best: int
+) -> Translator:
+    """Return a translator that works in the calling thread and prints no notes about lines.
+
+    It has translated before, so that forked copies share what the first translation creates.
+    """
+    # An engine has its own threads, and the server its own processes.
+    pool = None if model.engine else ProcessPool(1)
+    # A note may quote what a client sent.
+    translator = Translator(model, settings, lambda _: None, OutputOptions(n_best), pool=pool)
+    # A server's batches are small: the form that starts at once is the faster one.
+    translator.searcher.keep_first_backend()
+    for _ in translator.translate(FIRST_LINES):
+        pass
+    return translator
+
+
+def compute_in_one_thread() -> None:
+    """Let PyTorch compute in the calling thread: each core has a process, and forks no threads.
+
+    It is imported now, so that forks share it.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+
+
+class Process:
+    """A process of the server's, and the server's end of the connection to it."""
+
+    def __init__(self, method: str, work: Callable[..., None], given: Any) -> None:
+        """Start it; work: receives its end of the connection, and what is given."""
+        self._method, self._work, self._given = method, work, given
         self._process: Any = None  # there is a type for each way to start
         self.connection: Connection
         self.start()
 
     def start(self) -> None:
-        """Start a process, also in place of one that has ended."""
-        method = "fork" if self._translator else "spawn"
-        given = self._translator or self._source
-        self._process, self.connection = start_process(method, work, given)
-
-    def wait_until_ready(self) -> Ready:
-        """Wait until the model is loaded; raises NmtError if it cannot be, or UsageError."""
-        try:
-            said = self.connection.recv()
-        except (EOFError, OSError) as error:
-            raise NmtError(
-                f"the process that loads {self._source.path} ended without a message; perhaps"
-                " memory ran out"
-            ) from error
-        if isinstance(said, LoadError):
-            raise said.error()
-        assert isinstance(said, Ready)  # noqa: S101 (for the type checker)
-        return said
+        """Start the process, also in place of one that has ended."""
+        context: Any = multiprocessing.get_context(self._method)
+        self.connection, other = context.Pipe()
+        with deferred_interrupts():  # the server tells its processes when to end
+            arguments = (other, self._given)
+            self._process = context.Process(target=self._work, args=arguments, daemon=True)
+            self._process.start()
+        other.close()
 
     @property
     def process_id(self) -> int:
@@ -113,53 +260,48 @@ class Worker:
             self._process.join()
 
 
-def start_process(method: str, work: Callable[..., None], given: Any) -> tuple[Any, Connection]:
-    """Start a process, and return it with the server's end of the connection to it.
+def start_workers(source: ModelSource, count: int, stack: ExitStack) -> tuple[list[Process], Ready]:
+    """Load a model and start the processes that translate with it; the stack ends them.
 
-    work: receives its end of the connection, what is given, and the number of the server's process.
+    They share the model, or one loads it. Raises NmtError if it cannot be loaded, or UsageError.
     """
-    context: Any = multiprocessing.get_context(method)
-    connection, other = context.Pipe()
-    with deferred_interrupts():  # the server tells its processes when to end
-        process = context.Process(target=work, args=(other, given, os.getpid()), daemon=True)
-        process.start()
-    other.close()
-    return process, connection
+    translator = source.load() if source.can_share else None
+    gc.collect()
+    gc.freeze()  # so that the forks' collections do not write into shared memory
+    workers: list[Process] = []
+    stack.callback(end_processes, workers)
+    for _ in range(count if translator else 1):
+        method, given = ("fork", translator) if translator else ("spawn", source)
+        workers.append(Process(method, work, given))
+    for worker in workers:
+        try:
+            said = worker.connection.recv()
+        except (EOFError, OSError) as error:
+            raise NmtError(
+                f"the process that loads {source.path} ended without a message; perhaps memory ran"
+                " out"
+            ) from error
+        if isinstance(said, NmtError):
+            raise said
+    return workers, said
 
 
-def end_with_server(connection: Connection, server: int) -> None:
-    """Let this process keep nothing of the server's, and end when it ends."""
+def end_processes(processes: Sequence[Process]) -> None:
+    """End processes; those that have ended already stay so."""
+    for process in processes:
+        process.close()
+    for process in processes:
+        process.join()
+
+
+def leave_server(connection: Connection) -> None:
+    """Let this process keep nothing of the server's, and end when it ends.
+
+    Clients must see when the server closes its sockets, which a fork has too.
+    """
     signal.set_wakeup_fd(-1)
-    keep_only(connection)
-    Thread(target=end_with, args=(server,), daemon=True).start()
-
-
-def work(connection: Connection, given: LineTranslator | ModelSource, server: int) -> None:
-    """Translate batches until the server, a process of this number, ends; the body of a process."""
-    end_with_server(connection, server)
-    try:
-        translator = given.load(note) if isinstance(given, ModelSource) else given
-    except NmtError as error:
-        connection.send(LoadError(str(error), isinstance(error, UsageError)))
-        return
-    with suppress(EOFError, OSError):  # the server has ended
-        connection.send(translator.ready)
-        while True:
-            connection.send(results_of(connection.recv(), translator))
-
-
-def end_with(server: int) -> None:
-    """End this process soon after the server's, which may be killed; the body of a thread."""
-    while os.getppid() == server:
-        time.sleep(PARENT_SECONDS)
-    os._exit(1)
-
-
-def keep_only(connection: Connection) -> None:
-    """Close the sockets that a fork has from the server: clients must see when it closes theirs."""
-    if sys.platform != "linux":
-        return
-    for name in os.listdir("/proc/self/fd"):
+    watch_parent()
+    for name in os.listdir("/proc/self/fd") if sys.platform == "linux" else ():
         number = int(name)
         if number in (0, 1, 2, connection.fileno()):
             continue
@@ -168,30 +310,35 @@ def keep_only(connection: Connection) -> None:
                 os.close(number)
 
 
-def results_of(batch: Batch, translator: LineTranslator) -> list[Result]:
+def work(connection: Connection, given: LineTranslator | ModelSource) -> None:
+    """Translate batches until the server ends; the body of a process."""
+    leave_server(connection)
+    try:
+        translator = given.load() if isinstance(given, ModelSource) else given
+    except NmtError as error:
+        connection.send(error)
+        return
+    with suppress(EOFError, OSError):  # the server has ended
+        connection.send(translator.ready)
+        while True:
+            connection.send(translate_batch(translator, *connection.recv()))
+
+
+def translate_batch(
+    translator: LineTranslator, lines: Sequence[Line], candidates: int
+) -> list[Result]:
     """Return the result of each line; if the batch fails, lines are tried one by one."""
     try:
-        return [*translator.translate(batch.lines, batch.candidates)]
+        return [*translator.translate(lines, candidates)]
     except Exception as error:
-        if len(batch.lines) > 1:
-            alone = (Batch([line], batch.candidates) for line in batch.lines)
-            return [result for each in alone for result in results_of(each, translator)]
-        return [Failure(sentence(error))]
+        if len(lines) == 1:
+            return [NmtError(tell_failure(error))]
+        alone = (translate_batch(translator, [line], candidates) for line in lines)
+        return [result for results in alone for result in results]
 
 
-def sentence(error: Exception) -> str:
+def tell_failure(error: Exception) -> str:
     """Return why a line was not translated; never the line."""
     if is_out_of_memory(error):
         return "out of memory; lower decode.batch_tokens (--set)"
     return str(error) if isinstance(error, NmtError) else f"a bug: {type(error).__name__}"
-
-
-def memory_of(process_ids: Sequence[int]) -> int:
-    """Return the memory of processes in bytes, without what forks share; 0 where it is unknown."""
-    total = 0
-    for each in process_ids:
-        with suppress(OSError, ValueError):
-            for line in Path(f"/proc/{each}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += 1024 * int(line.split()[1])
-    return total

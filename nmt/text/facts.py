@@ -247,12 +247,9 @@ class SideFacts:
 
     segments: int
     tokens: int  # without EOS
-    unknown: int  # tokens outside the vocabulary
     # Nats a token with EOS: the loss of a model that knows only how frequent each token is in the
     # training text.
     entropy: float
-    # Tokens that occur once; by Good and Turing, as many new ones come in such a text.
-    once: int = 0
 
 
 @dataclass(frozen=True)
@@ -312,8 +309,7 @@ def side_facts(counts: Integers, frequencies: NDArray[numpy.number[Any]]) -> Sid
     seen = numpy.flatnonzero(counts)
     surprise = -numpy.log(frequencies[seen] / frequencies.sum())
     entropy = float((counts[seen] * surprise).sum()) / max(1, total)
-    once = int((counts == 1).sum())
-    return SideFacts(segments, total - segments, int(counts[UNK]), entropy, once)
+    return SideFacts(segments, total - segments, entropy)
 
 
 def dev_facts(segments: Sequence[Sequence[int]], counts: Integers) -> SideFacts:

@@ -34,24 +34,22 @@ class Running:
         """Return a connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=seconds)
 
-    def send(self, data: bytes, *, half_close: bool = False) -> bytes:
+    def send(self, data: bytes) -> bytes:
         """Send bytes on a connection of their own; return all that comes back until its end."""
         received = b""
         with self.connect() as connection, suppress(ConnectionError):
             connection.sendall(data)
-            if half_close:
-                connection.shutdown(socket.SHUT_WR)
             while part := connection.recv(65_536):
                 received += part
         return received
 
-    def ask(self, path: str, body: object = None, method: str | None = None) -> tuple[int, Any]:
+    def ask(self, path: str, body: object = None) -> tuple[int, Any]:
         """Return the status and the JSON of an answer; a body is sent as JSON."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             headers = {"Content-Type": "application/json"}
             content = None if body is None else json.dumps(body).encode()
-            connection.request(method or ("POST" if content else "GET"), path, content, headers)
+            connection.request("POST" if content else "GET", path, content, headers)
             answer = connection.getresponse()
             text = answer.read()
             is_json = answer.headers["Content-Type"] == "application/json"
@@ -70,13 +68,13 @@ class Running:
     def number(self, name: str) -> float:
         """Return a number of the metrics."""
         _, text = self.ask("/metrics")
-        (line,) = (each for each in text.splitlines() if each.startswith(f"{name} "))
+        (line,) = (line for line in text.splitlines() if line.startswith(f"{name} "))
         return float(line.split()[1])
 
     def workers(self) -> list[int]:
         """Return the numbers of the processes that translate."""
         folder = Path(f"/proc/{self.process.pid}/task/{self.process.pid}")
-        return [int(each) for each in (folder / "children").read_text().split()]
+        return [int(number) for number in (folder / "children").read_text().split()]
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""

@@ -9,16 +9,14 @@ from multiprocessing.connection import Connection
 from typing import Any, cast
 
 import pytest
+from starlette.exceptions import HTTPException
 
 from nmt.errors import NmtError
 from nmt.serving.batcher import LINE_CHARACTERS, Batcher, Job, take
-from nmt.serving.layout import Line, text_of
-from nmt.serving.line_translator import Ready
 from nmt.serving.metrics import Metrics
-from nmt.serving.refusals import RefusedError
-from nmt.serving.worker import Batch, Failure, LoadError, Worker
+from nmt.serving.worker import Line, Process, Ready, with_marks
 
-CHARACTERS = 1000  # of a batch
+READY = Ready(("en", "de"), 4, 1000)
 
 
 @dataclass(eq=False)
@@ -42,20 +40,21 @@ class Puppet:
         """Close the server's end."""
         self.connection.close()
 
-    def kill(self) -> None:
+    def die(self) -> None:
         """Close the process's end."""
-        self.die()
+        self.others[-1].close()
+
+    kill = die
 
     def join(self) -> None:
         """Do nothing."""
 
-    async def batch(self) -> Batch:
-        """Return the next batch."""
+    async def batch(self) -> list[Line]:
+        """Return the lines of the next batch."""
         while not self.others[-1].poll():
             await asyncio.sleep(0.001)
-        found = self.others[-1].recv()
-        assert isinstance(found, Batch)
-        return found
+        lines, self.candidates = self.others[-1].recv()
+        return cast("list[Line]", lines)
 
     def say(self, what: object) -> None:
         """Send something to the server."""
@@ -63,246 +62,213 @@ class Puppet:
 
     async def answer(self) -> list[Line]:
         """Take a batch, translate it by shouting, and return its lines."""
-        batch = await self.batch()
-        self.say([[text_of(line).upper()] * batch.candidates for line in batch.lines])
-        return batch.lines
+        lines = await self.batch()
+        self.say([[with_marks(line).upper()] * self.candidates for line in lines])
+        return lines
 
-    def die(self) -> None:
-        """Close the process's end."""
-        self.others[-1].close()
+    async def become_ready(self, starts: int) -> None:
+        """Load the model, once the process was started so many times."""
+        while self.started < starts:
+            await asyncio.sleep(0.001)
+        self.say(READY)
 
 
-Play = Callable[[Batcher, list[Puppet]], Awaitable[None]]
+Scene = Callable[..., Awaitable[None]]
+Test = Callable[[pytest.MonkeyPatch, pytest.CaptureFixture[str]], None]
 
 
-def play(scene: Play, count: int = 1) -> list[NmtError]:
-    """Play a scene with a batcher and some puppets; return the failures that it reports."""
-    failures: list[NmtError] = []
+def play(*failures: str, count: int = 1) -> Callable[[Scene], Test]:
+    """Make a test of a scene with a batcher and some puppets; failures: what it reports."""
 
-    async def run() -> None:
-        puppets = [Puppet() for _ in range(count)]
-        workers = cast("list[Worker]", puppets)
-        batcher = Batcher(workers, CHARACTERS, Metrics(), failures.append)
-        async with asyncio.timeout(60):
-            await scene(batcher, puppets)
-        batcher.close()
+    def make_test(scene: Scene) -> Test:
+        async def run(reported: list[str]) -> None:
+            puppets = [Puppet() for _ in range(count)]
+            workers = cast("list[Process]", puppets)
+            batcher = Batcher(workers, READY, Metrics(), lambda error: reported.append(str(error)))
+            async with asyncio.timeout(60):
+                await scene(batcher, *puppets)
 
-    asyncio.run(run())
-    return failures
+        def test(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+            monkeypatch.setattr("nmt.serving.batcher.ABANDONED_SECONDS", 0.05)
+            reported: list[str] = []
+            asyncio.run(run(reported))
+            assert reported == [*failures]
+            assert "bad" not in capfd.readouterr().err  # a line
+
+        return test
+
+    return make_test
 
 
 def begin(batcher: Batcher, *lines: str, candidates: int = 1) -> "asyncio.Task[list[list[Line]]]":
     return asyncio.ensure_future(batcher.translate(lines, candidates))
 
 
-def test_what_arrives_meanwhile_is_the_next_batch() -> None:
-    async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
-        first = begin(batcher, "a")
-        assert (await puppets[0].batch()).lines == ["a"]
-        others = [begin(batcher, each) for each in "bcd"]
-        await asyncio.sleep(0.01)
-        puppets[0].say([["A"]])
-        assert await first == [["A"]]
-        assert await puppets[0].answer() == ["b", "c", "d"]
-        assert [(await each)[0] for each in others] == [["B"], ["C"], ["D"]]
-
-    assert play(scene) == []
+@play()
+async def test_what_arrives_meanwhile_is_the_next_batch(batcher: Batcher, puppet: Puppet) -> None:
+    first = begin(batcher, "a")
+    assert await puppet.batch() == ["a"]
+    others = [begin(batcher, text) for text in "bcd"]
+    await asyncio.sleep(0.01)
+    puppet.say([["A"]])
+    assert await first == [["A"]]
+    assert await puppet.answer() == ["b", "c", "d"]
+    assert [(await other)[0] for other in others] == [["B"], ["C"], ["D"]]
 
 
-def test_processes_share_what_waits() -> None:
-    async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
-        task = begin(batcher, *"abcdef")
-        assert [await each.answer() for each in puppets] == [["a", "b", "c"], ["d", "e", "f"]]
-        assert await task == [[each] for each in "ABCDEF"]
-
-    assert play(scene, 2) == []
+@play(count=2)
+async def test_processes_share_what_waits(batcher: Batcher, one: Puppet, two: Puppet) -> None:
+    task = begin(batcher, *"abcdef")
+    assert [await one.answer(), await two.answer()] == [["a", "b", "c"], ["d", "e", "f"]]
+    assert await task == [[text] for text in "ABCDEF"]
 
 
-def test_numbers_of_alternatives_do_not_mix() -> None:
-    async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
-        one, two = begin(batcher, "a"), begin(batcher, "b", candidates=2)
-        assert {tuple(await puppets[0].answer()) for _ in range(2)} == {("a",), ("b",)}
-        assert (await one, await two) == ([["A"]], [["B", "B"]])
-
-    assert play(scene) == []
+@play()
+async def test_numbers_of_alternatives_do_not_mix(batcher: Batcher, puppet: Puppet) -> None:
+    one, two = begin(batcher, "a"), begin(batcher, "b", candidates=2)
+    assert {tuple(await puppet.answer()) for _ in range(2)} == {("a",), ("b",)}
+    assert (await one, await two) == ([["A"]], [["B", "B"]])
 
 
-def test_lines_of_a_client_that_went_are_dropped() -> None:
-    async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
-        first = begin(batcher, "a")
-        await puppets[0].batch()
-        gone, stays = begin(batcher, "b"), begin(batcher, "c")
+@play()
+async def test_lines_of_a_client_that_went_are_dropped(batcher: Batcher, puppet: Puppet) -> None:
+    first = begin(batcher, "a")
+    await puppet.batch()
+    gone, stays = begin(batcher, "b"), begin(batcher, "c")
+    await asyncio.sleep(0)
+    gone.cancel()
+    first.cancel()  # its line is with the process already
+    puppet.say([["A"]])
+    assert await puppet.answer() == ["c"]
+    assert await stays == [["C"]]
+
+
+@play()
+async def test_a_process_that_works_for_nobody_is_started_again(
+    batcher: Batcher, puppet: Puppet
+) -> None:
+    for starts in range(2, 14):  # a client cannot end the server
+        gone = begin(batcher, "a")
+        await puppet.batch()
+        waits = begin(batcher, "b")
         await asyncio.sleep(0)
         gone.cancel()
-        first.cancel()  # its line is with the process already
-        puppets[0].say([["A"]])
-        assert await puppets[0].answer() == ["c"]
-        assert await stays == [["C"]]
-
-    assert play(scene) == []
-
-
-def test_a_process_that_works_for_nobody_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.serving.batcher.ABANDONED_SECONDS", 0.01)
-
-    async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
-        for restarts in range(1, 10):  # a client cannot end the server
-            gone = begin(batcher, "a")
-            await puppets[0].batch()
-            waits = begin(batcher, "b")
-            await asyncio.sleep(0)
-            gone.cancel()
-            while puppets[0].started == restarts:
-                await asyncio.sleep(0.001)
-            puppets[0].say(Ready(("en", "de"), 1, 1))
-            assert await puppets[0].answer() == ["b"]
-            assert await waits == [["B"]]
-
-    assert play(scene) == []
-
-
-def test_a_stopping_server_starts_no_process_unless_somebody_waits(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("nmt.serving.batcher.ABANDONED_SECONDS", 0.01)
-
-    async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
-        batcher.is_stopping = True
-        gone = begin(batcher, "a")
-        await puppets[0].batch()
-        gone.cancel()
-        await asyncio.sleep(0.1)
-        assert puppets[0].started == 1
-        waits = begin(batcher, "b")
-        while puppets[0].started == 1:
-            await asyncio.sleep(0.001)
-        puppets[0].say(Ready(("en", "de"), 1, 1))
-        assert await puppets[0].answer() == ["b"]
+        await puppet.become_ready(starts)
+        assert await puppet.answer() == ["b"]
         assert await waits == [["B"]]
 
-    assert play(scene) == []
+
+@play()
+async def test_a_stopping_server_starts_no_process_unless_somebody_waits(
+    batcher: Batcher, puppet: Puppet
+) -> None:
+    batcher.is_stopping = True
+    gone = begin(batcher, "a")
+    await puppet.batch()
+    gone.cancel()
+    await asyncio.sleep(0.1)
+    assert puppet.started == 1
+    waits = begin(batcher, "b")
+    await puppet.become_ready(2)
+    assert await puppet.answer() == ["b"]
+    assert await waits == [["B"]]
 
 
-def test_a_process_that_works_for_others_too_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.serving.batcher.ABANDONED_SECONDS", 0.01)
-
-    async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
-        first = begin(batcher, "a")
-        await puppets[0].batch()
-        gone, stays = begin(batcher, "b"), begin(batcher, "c")
-        await asyncio.sleep(0)
-        puppets[0].say([["A"]])
-        await first
-        assert (await puppets[0].batch()).lines == ["b", "c"]
-        gone.cancel()
-        await asyncio.sleep(0.05)
-        puppets[0].say([["B"], ["C"]])
-        assert await stays == [["C"]]
-        assert puppets[0].started == 1
-
-    assert play(scene) == []
+@play()
+async def test_a_process_that_works_for_others_too_goes_on(
+    batcher: Batcher, puppet: Puppet
+) -> None:
+    first = begin(batcher, "a")
+    await puppet.batch()
+    gone, stays = begin(batcher, "b"), begin(batcher, "c")
+    await asyncio.sleep(0)
+    puppet.say([["A"]])
+    await first
+    assert await puppet.batch() == ["b", "c"]
+    gone.cancel()
+    await asyncio.sleep(0.05)
+    puppet.say([["B"], ["C"]])
+    assert await stays == [["C"]]
+    assert puppet.started == 1
 
 
-def test_lines_of_a_process_that_died_are_tried_again_alone() -> None:
-    async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
-        task = begin(batcher, "a", "b")
-        await puppets[0].batch()
-        puppets[0].die()
-        while puppets[0].started < 2:
+@play(count=2)
+async def test_a_process_that_is_dead_when_it_gets_lines_loses_none(
+    batcher: Batcher, one: Puppet, two: Puppet
+) -> None:
+    one.die()  # the server has not noticed yet
+    task = begin(batcher, "a")
+    assert await two.answer() == ["a"]
+    assert await task == [["A"]]
+
+
+@play()
+async def test_lines_of_a_process_that_died_are_tried_again_alone(
+    batcher: Batcher, puppet: Puppet
+) -> None:
+    """One that kills each process fails alone."""
+    first, bad, good = (begin(batcher, text) for text in ("first", "bad", "good"))
+    await puppet.answer()
+    await first
+    batches = []
+    while not bad.done():
+        batches.append(await puppet.batch())
+        if "bad" in batches[-1]:
+            puppet.die()
+            await puppet.become_ready(puppet.started + 1)
+        else:
+            puppet.say([["GOOD"]])
+        await asyncio.sleep(0.01)
+    assert batches == [["bad", "good"], ["bad"], ["good"], ["bad"]]
+    assert await good == [["GOOD"]]
+    with pytest.raises(HTTPException, match="killed 3 times"):
+        await bad
+
+
+@play()
+async def test_a_failure_is_told_to_its_request(batcher: Batcher, puppet: Puppet) -> None:
+    first, one, two = (begin(batcher, text) for text in ("first", "a", "b"))
+    await puppet.answer()
+    await first
+    assert await puppet.batch() == ["a", "b"]
+    puppet.say([NmtError("no numbers"), ["B"]])
+    assert await two == [["B"]]
+    with pytest.raises(HTTPException, match="500: Cannot translate text: no numbers"):
+        await one
+
+
+@play("no model", "translating processes end again and again; is there enough memory?")
+async def test_processes_that_cannot_start_are_reported(batcher: Batcher, puppet: Puppet) -> None:
+    task = begin(batcher, "a")
+    await puppet.batch()
+    for starts in range(2, 13):
+        if starts == 12:
+            puppet.say(NmtError("no model"))
+        puppet.die()
+        while puppet.started < starts:
             await asyncio.sleep(0.001)
-        puppets[0].say(Ready(("en", "de"), 1, 1))
-        assert await puppets[0].answer() == ["a"]
-        assert await puppets[0].answer() == ["b"]
-        assert await task == [["A"], ["B"]]
-
-    assert play(scene) == []
+    assert not task.done()
+    task.cancel()
 
 
-def test_a_process_that_is_dead_when_it_gets_lines_loses_none() -> None:
-    async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
-        puppets[0].die()  # the server has not noticed yet
-        task = begin(batcher, "a")
-        assert await puppets[1].answer() == ["a"]
-        assert await task == [["A"]]
-
-    assert play(scene, 2) == []
-
-
-def test_a_line_that_kills_processes_fails_alone(capfd: pytest.CaptureFixture[str]) -> None:
-    async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
-        first, bad, good = (begin(batcher, each) for each in ("first", "bad", "good"))
-        await puppets[0].answer()
-        await first
-        batches = []
-        while not bad.done():
-            batches.append((await puppets[0].batch()).lines)
-            if "bad" in batches[-1]:
-                before = puppets[0].started
-                puppets[0].die()
-                while puppets[0].started == before:
-                    await asyncio.sleep(0.001)
-                puppets[0].say(Ready(("en", "de"), 1, 1))
-            else:
-                puppets[0].say([["GOOD"]])
-            await asyncio.sleep(0.01)
-        assert batches == [["bad", "good"], ["bad"], ["good"], ["bad"]]
-        assert await good == [["GOOD"]]
-        with pytest.raises(RefusedError, match="killed 3 times"):
-            await bad
-
-    assert play(scene) == []
-    assert "bad" not in capfd.readouterr().err
-
-
-def test_a_failure_is_told_to_its_request() -> None:
-    async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
-        first, one, two = (begin(batcher, each) for each in ("first", "a", "b"))
-        await puppets[0].answer()
-        await first
-        assert (await puppets[0].batch()).lines == ["a", "b"]
-        puppets[0].say([Failure("no numbers"), ["B"]])
-        assert await two == [["B"]]
-        with pytest.raises(RefusedError, match="no numbers") as refused:
-            await one
-        assert refused.value.status == 500
-
-    assert play(scene) == []
-
-
-def test_processes_that_cannot_start_are_reported() -> None:
-    async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
-        task = begin(batcher, "a")
-        await puppets[0].batch()
-        for attempt in range(1, 11):
-            puppets[0].die()
-            while puppets[0].started <= attempt:
-                await asyncio.sleep(0.001)
-        puppets[0].say(LoadError("no model", is_usage=False))
-        puppets[0].die()
-        while not task.done():
-            await asyncio.sleep(0.01)
-            batcher.give_up()
-        with pytest.raises(RefusedError, match="stopping"):
-            await task
-
-    messages = [str(each) for each in play(scene)]
-    assert messages[0] == "no model"
-    assert "again and again" in messages[-1]
-
-
-def queue_of(*jobs: tuple[str, ...]) -> deque[Job]:
+def make_queue(*jobs: tuple[str, ...]) -> deque[Job]:
     return deque(Job(lines, 1, cast(Any, None)) for lines in jobs)
 
 
+def take_texts(queue: deque[Job], most_lines: int, most_characters: int) -> list[str]:
+    items = take(queue, most_lines, most_characters)
+    return [with_marks(item.job.lines[item.number]) for item in items]
+
+
 def test_requests_take_turns() -> None:
-    queue = queue_of(tuple("a" * 50), ("b",), tuple("c" * 20))
-    assert [each.line for each in take(queue, 40, 10_000)] == [*"a" * 16, "b", *"c" * 16, *"a" * 7]
-    assert [each.line for each in take(queue, 99, 10_000)] == [*"c" * 4, *"a" * 27]
+    queue = make_queue(tuple("a" * 50), ("b",), tuple("c" * 20))
+    assert take_texts(queue, 40, 10_000) == [*"a" * 16, "b", *"c" * 16, *"a" * 7]
+    assert take_texts(queue, 99, 10_000) == [*"c" * 4, *"a" * 27]
     assert not queue
 
 
 def test_a_batch_has_a_size() -> None:
-    queue = queue_of(("x" * 30,) * 10)
+    queue = make_queue(("x" * 30,) * 10)
     assert len(take(queue, 99, 2 * (30 + LINE_CHARACTERS))) == 2
     assert len(take(queue, 99, 1)) == 1  # at least one, however long it is
     assert len(take(queue, 99, 3 * (30 + LINE_CHARACTERS) - 1)) == 2
@@ -310,8 +276,8 @@ def test_a_batch_has_a_size() -> None:
 
 def test_a_long_line_is_alone_in_its_batch_and_comes_next() -> None:
     long = "x" * 10_000
-    queue = queue_of(("a", long, "b"), tuple("c" * 18))
+    queue = make_queue(("a", long, "b"), tuple("c" * 18))
     batches = []
     while queue:
-        batches.append([each.line for each in take(queue, 99, 9_000)])
+        batches.append(take_texts(queue, 99, 9_000))
     assert batches == [["a"], [*"c" * 16], [long], [*"cc", "b"]]

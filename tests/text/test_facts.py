@@ -122,8 +122,8 @@ def entropy(*counts: int) -> float:
 def test_tokens_are_counted_on_each_side_with_their_ends(words: Prepared) -> None:
     facts = token_facts(words.shards, words.tokenizer)
     source, target = facts.sides
-    assert (source.segments, source.tokens, source.unknown) == (12, 12, 0)
-    assert (target.segments, target.tokens, target.unknown) == (12, 16, 0)
+    assert (source.segments, source.tokens) == (12, 12)
+    assert (target.segments, target.tokens) == (12, 16)
     assert source.entropy == pytest.approx(entropy(8, 4, 12))
     assert target.entropy == pytest.approx(entropy(8, 8, 12))
     (vocabulary,) = facts.vocabularies
@@ -149,8 +149,8 @@ def test_dev_tokens_are_compared_with_the_training_text(words: Prepared) -> None
     assert facts.dev is not None
     source, target = facts.dev
     size = len(words.tokenizer)
-    assert (source.segments, source.tokens, source.unknown) == (1, 2, 1)
-    assert (target.segments, target.tokens, target.unknown) == (1, 1, 0)
+    assert (source.segments, source.tokens) == (1, 2)
+    assert (target.segments, target.tokens) == (1, 1)
     half, everything = 0.5, 24 + size / 2
     seen = [4 + half, half, 12 + half]  # moon, unknown, the end
     surprise = -sum(math.log(count / everything) for count in seen) / 3

@@ -16,8 +16,8 @@ RECIPE = with_settings(
     Recipe("mine"),
     {"train.warmup_updates": 100, "train.max_updates": 1000, "model.d_model": 128},
 )
-SIDE = SideFacts(segments=100, tokens=1000, unknown=0, entropy=6.0)
-DEV = SideFacts(segments=10, tokens=100, unknown=0, entropy=6.1)
+SIDE = SideFacts(segments=100, tokens=1000, entropy=6.0)
+DEV = SideFacts(segments=10, tokens=100, entropy=6.1)
 FACTS = TokenFacts((SIDE, SIDE), (Vocabulary("", 1000, 100),), (DEV, DEV))
 
 
