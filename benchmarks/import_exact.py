@@ -21,7 +21,7 @@ import torch
 
 from nmt.decoding.translator.translator import Translator
 from nmt.interop.import_model import import_model
-from nmt.interop.marian_names import NEVER
+from nmt.interop.opus_mt import NEVER
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.lines import read_segments
 from nmt.text.plan import source_rows

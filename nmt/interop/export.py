@@ -1,7 +1,10 @@
 """Export a model: write it in the format of another program.
 
-Each format is a module with one function, `write`. It is imported when it is asked for, because
-each needs packages that only its users have.
+Each format is a module with one function, `write`. It takes a model, an empty temporary folder or a
+temporary file, and the quantization of the weights; for a file the text of the model card, too,
+which is added to a folder afterwards. It raises NmtError for a model that the other program cannot
+run, naming the setting, or if a package is missing. Modules are imported when they are asked for,
+because each needs packages that only its users have.
 """
 
 import importlib
@@ -9,14 +12,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Protocol, cast
 
 import numpy
 
 from nmt.config import Recipe, TextFiles
 from nmt.errors import NmtError, UsageError
+from nmt.interop.ctranslate2_export import POSITIONS, position_count
 from nmt.interop.model_card import model_card
-from nmt.interop.position_tables import POSITIONS, position_count
 from nmt.runs.model_file import find_model
 from nmt.runs.outputs import check_output, check_output_folder, output_folder
 from nmt.runs.trained_model import TrainedModel, load_model_file
@@ -24,27 +26,8 @@ from nmt.system.atomic import atomic_path
 
 COMMAND = "export"  # that may replace what is written here
 UNQUANTIZED = ""
+FILE_FIELDS = ("source", "target", "tsv", "file", "labels")  # of texts in a recipe
 CARD = "README.md"  # as the Hugging Face Hub names it
-
-
-class Write(Protocol):
-    """Writes a model in a format: into an empty folder, or into a file."""
-
-    def __call__(self, model: TrainedModel, path: Path, quantization: str, /, *card: str) -> None:
-        """Write the model.
-
-        Args:
-            model: the model.
-            path: an empty temporary folder, or a temporary file.
-            quantization: of the weights, or `UNQUANTIZED`.
-            card: the text of README.md, the model card, if the format is a file. It is added to a
-                folder afterwards.
-
-        Raises:
-            NmtError: for a model that the other program cannot run, naming the setting, or if a
-                package is missing.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -54,11 +37,6 @@ class ExportFormat:
     module: str  # has the function `write`
     is_file: bool = False  # one file instead of a folder
     quantizations: tuple[str, ...] = ()
-
-    @property
-    def write(self) -> Write:
-        """The function that writes it; imports its module."""
-        return cast(Write, importlib.import_module(self.module).write)
 
 
 CTRANSLATE2_TYPES = ("int8", "int8_float32", "int16", "float16", "bfloat16")
@@ -115,7 +93,7 @@ def export_model(
     open_output: AbstractContextManager[Path] = (
         atomic_path(output) if chosen.is_file else output_folder(output, COMMAND, details)
     )
-    write: Callable[..., None] = chosen.write  # a missing package is reported before work starts
+    write: Callable[..., None] = importlib.import_module(chosen.module).write
     card = model_card(loaded, to, licence, quantization)
     with open_output as partial:
         if chosen.is_file:
@@ -146,21 +124,14 @@ def without_folders(recipe: Recipe) -> Recipe:
         return path.name if path.is_absolute() or ".." in path.parts else name
 
     def text(files: TextFiles) -> TextFiles:
-        return replace(
-            files,
-            source=file(files.source),
-            target=file(files.target),
-            tsv=file(files.tsv),
-            file=file(files.file),
-            labels=file(files.labels),
-            references=tuple(map(file, files.references)),
-        )
+        names = {field: file(getattr(files, field)) for field in FILE_FIELDS}
+        return replace(files, **names, references=tuple(map(file, files.references)))
 
     data = replace(
         recipe.data,
         train=tuple(map(text, recipe.data.train)),
         dev=tuple(map(text, recipe.data.dev)),
-        test={name: text(each) for name, each in recipe.data.test.items()},
+        test={name: text(files) for name, files in recipe.data.test.items()},
     )
     train = replace(recipe.train, init_from=file(recipe.train.init_from))
     return replace(recipe, data=data, train=train)

@@ -19,7 +19,7 @@ import pytest
 from nmt.commands import cli
 from nmt.commands.train import find_files
 from nmt.errors import NmtError
-from nmt.interop.opus_names import model_name
+from nmt.interop.opus_hub import model_name
 from nmt.recipe.files import DEFAULT_RECIPE, load_recipe
 from nmt.studio.ablation.axes import parse_axis
 from nmt.studio.ablation.variants import parse_seeds, plan_variants
