@@ -5,7 +5,6 @@ Dimensions: V tokens, d the model's width.
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,42 +14,20 @@ from safetensors.numpy import save
 from nmt.config import ModelSettings
 from nmt.decoding.search.rules import special_ids
 from nmt.errors import NmtError
-from nmt.interop.network import (
-    BIAS,
-    POSITIONS,
-    SHARED,
-    SOFTMAX,
-    SOURCE,
-    SUBLAYERS,
-    TARGET,
-    Array,
-    check_positions,
-    longest_text,
-    matrix_name,
-    sublayers,
-    transformers_names,
-)
+from nmt.interop import network
+from nmt.interop.network import Array, matrix_name, sublayers, transformers_names
 from nmt.interop.opus_mt import write_subwords
 from nmt.kernels.array_functions import SINUSOIDS, sinusoids_in_halves
 from nmt.runs.model_file import Weights
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK
 
-
-@dataclass(frozen=True)
-class Architecture:
-    """An encoder-decoder of transformers."""
-
-    model_type: str
-    class_name: str
-    has_positions: bool = True  # the file has their tables
-
-
-# It makes its sinusoids, and does not save them.
-MARIAN = Architecture("marian", "MarianMTModel", has_positions=False)
-PEGASUS = Architecture("pegasus", "PegasusForConditionalGeneration")
-BLENDERBOT = Architecture("blenderbot", "BlenderbotForConditionalGeneration")
-
+# The encoder-decoders of transformers, by their type.
+CLASSES = {
+    "marian": "MarianMTModel",
+    "pegasus": "PegasusForConditionalGeneration",
+    "blenderbot": "BlenderbotForConditionalGeneration",
+}
 ACTIVATIONS = ("relu", "silu", "gelu")  # the names are ours and theirs
 EPSILON = 1e-5  # of all norms in transformers
 FEWEST_POSITIONS = 512  # of sinusoids; transformers makes the table when it loads the model
@@ -77,12 +54,12 @@ def write(model: TrainedModel, path: Path, quantization: str) -> None:
     Equal models give equal bytes. quantization: "". Raises NmtError, naming the setting, for a
     model whose architecture transformers does not have.
     """
-    architecture = choose_architecture(model.recipe.model)
-    positions = longest_text(model, FEWEST_POSITIONS)
-    weights = huggingface_weights(model.weights, model.recipe.model, architecture, positions)
+    kind = choose_type(model.recipe.model)
+    positions = network.longest_text(model, FEWEST_POSITIONS)
+    weights = huggingface_weights(model.weights, model.recipe.model, kind, positions)
     (path / "model.safetensors").write_bytes(save(weights, {"format": "pt"}))
     for name, content in (
-        ("config.json", configuration(model, architecture, positions)),
+        ("config.json", configuration(model, kind, positions)),
         ("generation_config.json", generation(model, positions)),
         ("tokenizer_config.json", tokenization(model, positions)),
     ):
@@ -91,14 +68,14 @@ def write(model: TrainedModel, path: Path, quantization: str) -> None:
     write_subwords(model.tokenizer, path)
 
 
-def choose_architecture(settings: ModelSettings) -> Architecture:
-    """Return the architecture that a model has in transformers.
+def choose_type(settings: ModelSettings) -> str:
+    """Return the type that a model has in transformers.
 
     Marian is the paper's architecture, Pegasus that with pre-norm, and Blenderbot has learned
     positions in addition. Raises NmtError, naming the setting, if none computes the same, or
     as `check_positions` does.
     """
-    check_positions(settings)
+    network.check_positions(settings)
     s = settings
     is_pre_norm = s.norm == "pre"
     reasons = {
@@ -121,13 +98,11 @@ def choose_architecture(settings: ModelSettings) -> Architecture:
                 " --to onnx exports every model"
             )
     if not is_pre_norm:
-        return MARIAN
-    return PEGASUS if s.positions in SINUSOIDS else BLENDERBOT
+        return "marian"
+    return "pegasus" if s.positions in SINUSOIDS else "blenderbot"
 
 
-def configuration(
-    model: TrainedModel, architecture: Architecture, positions: int
-) -> dict[str, Any]:
+def configuration(model: TrainedModel, kind: str, positions: int) -> dict[str, Any]:
     """Return the content of config.json."""
     s = model.recipe.model
     stacks = {
@@ -141,8 +116,8 @@ def configuration(
         )
     }
     return {
-        "architectures": [architecture.class_name],
-        "model_type": architecture.model_type,
+        "architectures": [CLASSES[kind]],
+        "model_type": kind,
         "activation_function": s.activation,
         "d_model": s.d_model,
         **stacks,
@@ -194,7 +169,7 @@ def tokenization(model: TrainedModel, positions: int) -> dict[str, Any]:
 
 
 def huggingface_weights(
-    weights: Weights, settings: ModelSettings, architecture: Architecture, length: int
+    weights: Weights, settings: ModelSettings, kind: str, length: int
 ) -> dict[str, Array]:
     """Return the weights by their names in transformers.
 
@@ -202,7 +177,7 @@ def huggingface_weights(
     there; the dimensions of a model whose sinusoids alternate are reordered, in every weight that
     reads or writes them. That changes no result: a norm does not depend on the order.
 
-    length: positions of a table of sinusoids.
+    kind: its type there. length: positions of a table of sinusoids.
     """
     tables = [f"embeddings.{side}_positions.table" for side in ("source", "target")]
     if settings.positions == "sinusoidal":
@@ -213,15 +188,17 @@ def huggingface_weights(
     weights = with_epsilon(weights, settings)
     target = weights["embeddings.weight"]
     zeros = numpy.zeros(len(target), numpy.float32)
-    found = {BIAS: weights.get("embeddings.softmax_bias", zeros)[None]}
+    found = {network.BIAS: weights.get("embeddings.softmax_bias", zeros)[None]}
     if settings.tied == "all":
-        found[SHARED] = target
+        found[network.SHARED] = target
     else:
-        found |= {SOURCE: weights[matrix_name(weights, "source")], TARGET: target}
+        found |= {network.SOURCE: weights[matrix_name(weights, "source")], network.TARGET: target}
     if settings.tied == "none":
-        found[SOFTMAX] = weights[matrix_name(weights, "softmax")]
-    if architecture.has_positions:
-        found |= {name: weights[table] for name, table in zip(POSITIONS, tables, strict=True)}
+        found[network.SOFTMAX] = weights[matrix_name(weights, "softmax")]
+    if kind != "marian":  # it makes its sinusoids
+        found |= {
+            name: weights[table] for name, table in zip(network.POSITIONS, tables, strict=True)
+        }
     for name, array in weights.items():
         if names := transformers_names(name):
             for theirs, part in zip(names, numpy.split(array, len(names)), strict=True):
@@ -254,7 +231,7 @@ def post_norm_scales(settings: ModelSettings, factor: float) -> dict[str, float]
     fixed size: there the epsilons differ.
     """
     scales: dict[str, float] = {}
-    for stack in SUBLAYERS:
+    for stack in network.SUBLAYERS:
         names = sublayers(settings, stack)
         for name in names:
             before = 1.0 if name == names[0] else factor
@@ -270,7 +247,7 @@ def pre_norm_scales(settings: ModelSettings, factor: float) -> dict[str, float]:
     scales = {f"embeddings.{side}_positions.table": factor for side in ("source", "target")}
     scales["embeddings.weight"] = factor  # it is the matrix of the softmax, too
     scales |= {f"decoder_norm.{kind}": 1 / factor for kind in ("weight", "bias")}
-    names = (name for stack in SUBLAYERS for name in sublayers(settings, stack))
+    names = (name for stack in network.SUBLAYERS for name in sublayers(settings, stack))
     return scales | {f"{name}.{writer}": factor for name in names for writer in WRITERS}
 
 

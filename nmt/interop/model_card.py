@@ -6,6 +6,7 @@ no markup; at the start, in the YAML by which the Hub finds models, it is quoted
 """
 
 import re
+import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
@@ -31,80 +32,8 @@ from nmt.system.log import note
 Yaml: TypeAlias = "str | float | Sequence[Yaml] | Mapping[str, Yaml]"
 
 UNKNOWN_LICENCE = "unknown"
-# The Hub's identifiers of licences for works of this kind; any other licence is "other".
-HUB_LICENCES = (
-    "afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear"
-    " bsl-1.0 cc cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0"
-    " cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cc-by-nd-4.0"
-    " cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 cdla-permissive-1.0 cdla-permissive-2.0 cdla-sharing-1.0"
-    " ecl-2.0 epl-1.0 epl-2.0 eupl-1.1 eupl-1.2 gfdl gpl gpl-2.0 gpl-3.0 isc lgpl lgpl-2.1"
-    " lgpl-3.0 lppl-1.3c mit mpl-2.0 ms-pl ncsa odbl odc-by openrail osl-3.0 other pddl unknown"
-    " unlicense wtfpl zlib"
-)
 HUB_METRICS = {"BLEU": "bleu", "chrF2": "chrf", "TER": "ter"}  # the Hub's names
 OF_SACREBLEU = re.compile(r"\w+(?:/[\w.]+)* \w{2,3}-\w{2,3}")  # such as wmt14/full en-de
-
-CITATION = """\
-```bibtex
-@inproceedings{vaswani2017attention,
-  title     = {Attention Is All You Need},
-  author    = {Vaswani, Ashish and Shazeer, Noam and Parmar, Niki and Uszkoreit, Jakob and
-               Jones, Llion and Gomez, Aidan N. and Kaiser, {\\L}ukasz and Polosukhin, Illia},
-  booktitle = {Advances in Neural Information Processing Systems},
-  volume    = {30},
-  year      = {2017},
-  url       = {https://arxiv.org/abs/1706.03762}
-}
-```"""
-
-CTRANSLATE2 = """\
-`nmt translate --engine ctranslate2` translates with this folder. In Python, with the packages
-`ctranslate2` and `sentencepiece`:
-
-```python
-import ctranslate2
-import sentencepiece
-
-folder = "path/to/this/folder"
-translator = ctranslate2.Translator(folder)
-subwords = sentencepiece.SentencePieceProcessor(model_file=f"{folder}/tokenizer.model")
-pieces = subwords.encode("A dog runs.", out_type=str)
-(result,) = translator.translate_batch([pieces], beam_size=4)
-print(subwords.decode(result.hypotheses[0]))
-```
-
-A model with two vocabularies has `source.spm` and `target.spm` instead of one SentencePiece
-model."""
-
-ARGOS = """\
-Install it in Argos Translate, which LibreTranslate uses:
-
-```sh
-argospm install path/to/this.argosmodel
-argos-translate --from SOURCE --to TARGET "A dog runs."
-```"""
-
-HUGGINGFACE = """\
-In Python, with the packages `transformers`, `torch` and `sentencepiece`:
-
-```python
-from transformers import AutoModelForSeq2SeqLM, MarianTokenizer
-
-folder = "path/to/this/folder"
-tokenizer = MarianTokenizer.from_pretrained(folder)
-model = AutoModelForSeq2SeqLM.from_pretrained(folder)
-outputs = model.generate(**tokenizer(["A dog runs."], return_tensors="pt", padding=True))
-print(tokenizer.batch_decode(outputs, skip_special_tokens=True))
-```
-
-The logits are those of nmt to 1e-4. Beam search is not the same: `transformers` divides the
-log-probability of an output by its length to the power of `length_penalty`, nmt by
-((5 + length) / 6)^alpha. With `length_penalty=0.0` and alpha = 0, both compare probabilities."""
-
-ONNX = """\
-`onnxruntime` runs the two graphs, and `sentencepiece` splits text into subwords. The page "Export
-to ONNX" of nmt's manual has a complete program. `settings.json` has the ids and the names of inputs
-and outputs."""
 
 
 @dataclass(frozen=True)
@@ -116,12 +45,10 @@ class Usage:
     library: str = ""  # the Hub's name of the program
 
 
-USAGES = {
-    "ctranslate2": Usage("CTranslate2", CTRANSLATE2, "ctranslate2"),
-    "argos": Usage("Argos Translate", ARGOS),
-    "huggingface": Usage("transformers", HUGGINGFACE, "transformers"),
-    "onnx": Usage("onnxruntime", ONNX, "onnx"),
-}
+TEXTS: dict[str, Any] = tomllib.loads(
+    Path(__file__).with_name("card_texts.toml").read_text(encoding="utf-8")
+)
+USAGES = {to: Usage(**usage) for to, usage in TEXTS["usages"].items()}
 
 
 def model_card(
@@ -150,7 +77,7 @@ def model_card(
         *corpus_parts(model.recipe),
         licence_part(licence),
         *setting_parts(model.recipe),
-        f"## Citation\n\n{CITATION}",
+        f"## Citation\n\n{TEXTS['citation']}",
     ]
     return printable("\n\n".join(parts) + "\n")
 
@@ -225,7 +152,7 @@ def licence_fields(licence: str) -> dict[str, Yaml]:
     licence: an identifier of the Hub such as apache-2.0, or the name of another licence.
     """
     known = (licence or UNKNOWN_LICENCE).lower()
-    if known in HUB_LICENCES.split():
+    if known in TEXTS["licences"].split():
         return {"license": known}
     return {"license": "other", "license_name": licence}
 

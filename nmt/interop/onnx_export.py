@@ -65,8 +65,8 @@ def write(model: TrainedModel, path: Path, quantization: str) -> None:
         onnx.checker.check_model(place, full_check=True)
         described[name] = {
             "file": place.name,
-            "inputs": graph.input_names,
-            "outputs": graph.output_names,
+            "inputs": [value.name for value in graph.inputs],
+            "outputs": [value.name for value in graph.outputs],
         }
     write_subwords(model.tokenizer, path)
     text = json.dumps(described, ensure_ascii=False, indent=2)
@@ -232,7 +232,7 @@ class OnnxNetwork:
         graph, bias = self.graph, "embeddings.softmax_bias"
         name = matrix_name(self.weights, "softmax")
         used = [name, bias] if bias in self.weights else [name]
-        matrices = [graph.weight(each, self.weights[each]) for each in used]
+        matrices = [graph.weight(weight, self.weights[weight]) for weight in used]
         flat = graph.node("Reshape", x, graph.constant([-1, self.settings.d_model]))
         logits = graph.node("Gemm", flat, *matrices, transB=1)
         shape = graph.node("Shape", ids)

@@ -54,29 +54,19 @@ class Graph:
         self._used: dict[str, TensorProto] = {}
         self._constants: dict[tuple[Any, ...], str] = {}
         self._nodes: list[NodeProto] = []
-        self._inputs: list[ValueInfoProto] = []
-        self._outputs: list[ValueInfoProto] = []
-
-    @property
-    def input_names(self) -> list[str]:
-        """The names of the inputs, in their order."""
-        return [each.name for each in self._inputs]
-
-    @property
-    def output_names(self) -> list[str]:
-        """The names of the outputs, in their order."""
-        return [each.name for each in self._outputs]
+        self.inputs: list[ValueInfoProto] = []
+        self.outputs: list[ValueInfoProto] = []
 
     def input(self, name: str, axes: Axes, *, integers: bool = False) -> str:
         """Declare an input, of float32 or int64, and return its name."""
         kind = TensorProto.INT64 if integers else TensorProto.FLOAT
-        self._inputs.append(helper.make_tensor_value_info(name, kind, axes))
+        self.inputs.append(helper.make_tensor_value_info(name, kind, axes))
         return name
 
     def output(self, name: str, value: str, axes: Axes) -> None:
         """Make a float32 value an output."""
         self._nodes.append(helper.make_node("Identity", [value], [name]))
-        self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, axes))
+        self.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, axes))
 
     def weight(self, name: str, array: NDArray[Any]) -> str:
         """Use a weight, and return its name."""
@@ -104,7 +94,7 @@ class Graph:
     def split(self, kind: str, count: int, *inputs: str, **attributes: Any) -> list[str]:
         """Add a node with several outputs, and return their names."""
         number = len(self._nodes)
-        names = [f"{kind.lower()}_{number}_{each}" for each in range(count)]
+        names = [f"{kind.lower()}_{number}_{index}" for index in range(count)]
         self._nodes.append(helper.make_node(kind, inputs, names, **attributes))
         return names
 
@@ -119,7 +109,7 @@ class Graph:
     def model(self, name: str, text: str) -> ModelProto:
         """Return the finished graph as a model; `text` describes it."""
         graph = helper.make_graph(
-            self._nodes, name, self._inputs, self._outputs, list(self._used.values()), text
+            self._nodes, name, self.inputs, self.outputs, list(self._used.values()), text
         )
         return helper.make_model(
             graph,

@@ -230,9 +230,9 @@ def read_vocabularies(
 ) -> tuple[Vocabulary, Vocabulary]:
     """Return the vocabularies of a folder with config.json; raises NmtError if they do not fit."""
     first, second = (folder / name for name in VOCABULARY_FILES)
-    source = target = read_json_vocabulary(first, config.vocab_size)
+    source = target = read_vocabulary(first, config.vocab_size)
     if files.separate_vocabs:
-        target = read_json_vocabulary(second, config.target_size)
+        target = read_vocabulary(second, config.target_size)
         if config.share_encoder_decoder_embeddings:
             raise DamagedError(
                 f"{folder}: tokenizer_config.json has separate_vocabs, but config.json has"
@@ -254,14 +254,6 @@ def read_vocabularies(
                 f" {key}={getattr(config, key)}"
             )
     return source, target
-
-
-def read_json_vocabulary(path: Path, size: int) -> Vocabulary:
-    """Return a vocabulary of so many pieces; raises NmtError unless it is one."""
-    content = read_bytes(path, "the vocabulary", most=MOST_BYTES)
-    found = Vocabulary(parse_json(content, dict[str, int], str(path)), str(path))
-    found.check(size)
-    return found
 
 
 def find_weights(folder: Path) -> Path:
@@ -346,11 +338,7 @@ def read_decoder(path: Path) -> Decoder:
     if not is_present(path):
         return Decoder()
     found = parse_yaml(read_text(path, "the settings", most=MOST_BYTES), str(path))
-    known = {
-        "beam_size": found.get("beam-size"),
-        "normalize": found.get("normalize", 0.0),
-        "vocabs": found.get("vocabs", ()),
-    }
+    known = {str(name).replace("-", "_"): value for name, value in found.items()}
     return convert(known, Decoder, str(path))
 
 
@@ -363,20 +351,29 @@ def read_yaml_vocabularies(folder: Path, decoder: Decoder) -> tuple[Vocabulary, 
             f"{folder} has {len(paths)} vocabularies (such as vocab.yml); name one, or those of"
             " source and target in this order, as `vocabs` in decoder.yml"
         )
-    source = read_yaml_vocabulary(paths[0])
-    return source, source if paths[-1] == paths[0] else read_yaml_vocabulary(paths[-1])
+    source = read_vocabulary(paths[0])
+    return source, source if paths[-1] == paths[0] else read_vocabulary(paths[-1])
 
 
-def read_yaml_vocabulary(path: Path) -> Vocabulary:
-    """Return a vocabulary, in which all keys are texts; raises NmtError unless it is one."""
-    found = parse_yaml(read_text(path, "the vocabulary", most=MOST_BYTES), str(path), as_text=True)
-    numbers = {
-        piece: int(number)
-        for piece, number in found.items()
-        if isinstance(number, str) and number.isdecimal() and len(number) <= LONGEST_ID
-    }
+def read_vocabulary(path: Path, size: int | None = None) -> Vocabulary:
+    """Return a vocabulary; raises NmtError unless it has the ids of `size` rows.
+
+    size: None: the file is YAML, where all keys are texts, and has any size. Else it is JSON.
+    """
+    if size is None:
+        text = read_text(path, "the vocabulary", most=MOST_BYTES)
+        found = parse_yaml(text, str(path), as_text=True)
+        size = len(found)
+        numbers = {
+            piece: int(number)
+            for piece, number in found.items()
+            if isinstance(number, str) and number.isdecimal() and len(number) <= LONGEST_ID
+        }
+    else:
+        content = read_bytes(path, "the vocabulary", most=MOST_BYTES)
+        numbers = parse_json(content, dict[str, int], str(path))
     vocabulary = Vocabulary(numbers, str(path))
-    vocabulary.check(len(found))
+    vocabulary.check(size)
     return vocabulary
 
 

@@ -9,7 +9,6 @@ import re
 import tomllib
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,15 +24,6 @@ HUB = "https://huggingface.co"
 REVISION = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*", re.ASCII)
 LATEST = "main"
 
-# For suggestions and the shell's completion; every model that the hub has can be downloaded.
-PAIRS = (
-    "en-ROMANCE en-ar en-cs en-da en-de en-el en-es en-fi en-fr en-he en-hi en-hu en-id en-it"
-    " en-jap en-mul en-nl en-ro en-ru en-sv en-uk en-vi en-zh ROMANCE-en ar-en cs-en da-en"
-    " de-en es-en fi-en fr-en hi-en hu-en it-en ja-en ko-en mul-en nl-en pl-en ru-en sv-en"
-    " tr-en uk-en vi-en zh-en de-es de-fr es-de es-fr fr-de fr-es"
-)
-COMMON = tuple(f"opus-mt-{pair}" for pair in PAIRS.split())
-
 # Small files first: a model that does not exist is known before anything is written.
 NEEDED = ("config.json", "source.spm", "target.spm", "vocab.json")
 OPTIONAL = (
@@ -44,7 +34,7 @@ OPTIONAL = (
 )
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that exists
 LARGEST_FILE, LARGEST_WEIGHTS = 1 << 26, 1 << 32  # bytes
-PINNED = Path(__file__).with_name("opus_pins.toml")
+MODELS = tomllib.loads(Path(__file__).with_name("opus_models.toml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -56,11 +46,8 @@ class Pin:
     sha256: str = ""
 
 
-@cache
-def pins() -> dict[str, Pin]:
-    """Return the pinned models by their names."""
-    found = tomllib.loads(PINNED.read_text(encoding="utf-8"))
-    return {name: Pin(**pin) for name, pin in found.items()}
+PINS = {name: Pin(**pin) for name, pin in MODELS["pins"].items()}
+COMMON = tuple(f"opus-mt-{pair}" for pair in MODELS["common"].split())
 
 
 def model_name(text: str) -> str | None:
@@ -88,7 +75,7 @@ def fetch_model(
     """
     from nmt.text.download import AbsentError, Advice, fetch  # slow to import
 
-    pin = pins().get(name, Pin(LATEST))
+    pin = PINS.get(name, Pin(LATEST))
     if revision is not None and revision != pin.revision:
         pin = Pin(revision)
     place = name if revision is None else f"{name}@{revision.replace('/', '-')}"
@@ -134,7 +121,7 @@ def absent_model(name: str, pin: Pin, reason: str) -> NmtError:
 
     reason: the failure, up to its first semicolon.
     """
-    others = [each for each in COMMON if each != name]
+    others = [other for other in COMMON if other != name]
     fix = suggestion(name, others)
     if pin.revision != LATEST:
         fix = f", or no revision {pin.revision}; name another with --revision"

@@ -19,16 +19,8 @@ from numpy.typing import NDArray
 
 from nmt.config import DecodeSettings, ModelSettings
 from nmt.errors import DamagedError, NmtError
-from nmt.interop.network import (
-    BIAS,
-    POSITIONS,
-    SHARED,
-    SOFTMAX,
-    SOURCE,
-    TARGET,
-    Array,
-    transformers_names,
-)
+from nmt.interop import network
+from nmt.interop.network import BIAS, Array, transformers_names
 from nmt.interop.weight_files import Tensors, open_tensors
 from nmt.kernels.array_functions import sinusoids_in_halves
 from nmt.recipe.rules import SPECIAL_TOKENS
@@ -78,11 +70,13 @@ class Config:
         A file may hold a shared matrix under several of its names.
         """
         is_shared = self.share_encoder_decoder_embeddings
-        target = (TARGET, SOFTMAX) if self.tie_word_embeddings else (TARGET,)
+        target = (
+            (network.TARGET, network.SOFTMAX) if self.tie_word_embeddings else (network.TARGET,)
+        )
         if is_shared:
-            target = (SHARED, *target, SOURCE)
-        softmax = target if self.tie_word_embeddings else (SOFTMAX,)
-        return (target if is_shared else (SOURCE,)), target, softmax
+            target = (network.SHARED, *target, network.SOURCE)
+        softmax = target if self.tie_word_embeddings else (network.SOFTMAX,)
+        return (target if is_shared else (network.SOURCE,)), target, softmax
 
 
 @dataclass(frozen=True)
@@ -208,7 +202,7 @@ def check_shapes(model: OpusModel, tensors: Tensors) -> None:
     for names, rows in zip(model.config.matrix_names, (source, target, target), strict=True):
         present = [name for name in names if name in found]
         expected |= dict.fromkeys(present or names[:1], (rows, d))
-    expected |= {name: (*found[name][:1], d) for name in POSITIONS if name in found}
+    expected |= {name: (*found[name][:1], d) for name in network.POSITIONS if name in found}
     if reason := find_misfit(found, expected):
         raise DamagedError(
             f"the weights in {model.file} do not fit the model's configuration: {reason}"
@@ -225,7 +219,7 @@ def check_duplicates(model: OpusModel, tensors: Tensors) -> None:
                     f"{model.file}: {other} differs from {first}, but the configuration says that"
                     " both are one matrix"
                 )
-    for name in POSITIONS:
+    for name in network.POSITIONS:
         if name in tensors.shapes:
             table = tensors.get(name)
             if not numpy.allclose(table, sinusoids_in_halves(*table.shape), rtol=0, atol=CLOSE):

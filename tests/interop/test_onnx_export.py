@@ -1,7 +1,7 @@
 """Exports to ONNX: onnxruntime computes our logits, at once and step by step, for every model."""
 
-import builtins
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from tests.interop.models import (
     greedy,
     logits_of,
     random_model,
-    tokenizer_of,
     two_vocabularies,
 )
 
@@ -52,10 +51,9 @@ class Exported:
 
     def __init__(self, folder: Path) -> None:
         self.settings: dict[str, Any] = json.loads((folder / "settings.json").read_text())
-        names = ("encoder", "decoder")
         self.sessions = {
-            each: onnxruntime.InferenceSession(folder / self.settings[each]["file"])
-            for each in names
+            name: onnxruntime.InferenceSession(folder / self.settings[name]["file"])
+            for name in ("encoder", "decoder")
         }
 
     def run(self, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +76,7 @@ class Exported:
         """Return the logits of new positions, and keep their keys and values in the state."""
         found = self.run("decoder", {"target_ids": ids, **state})
         logits = found.pop("logits")
-        state.update({name.removeprefix("new_"): each for name, each in found.items()})
+        state.update({name.removeprefix("new_"): value for name, value in found.items()})
         return logits
 
     def greedy(self, source: Any, length: int) -> list[int]:
@@ -91,11 +89,6 @@ class Exported:
         return ids
 
 
-@pytest.fixture(scope="module")
-def tokenizer(tiny_run: Path) -> Tokenizer:
-    return tokenizer_of(tiny_run)
-
-
 def check_equal(model: TrainedModel, folder: Path) -> None:
     """Check logits and greedy outputs against ours."""
     write(model, folder, "")
@@ -104,7 +97,7 @@ def check_equal(model: TrainedModel, folder: Path) -> None:
     ours = logits_of(model, source, target)
     at_once = exported.step(target, exported.encode(source))
     state = exported.encode(source)
-    steps = [exported.step(target[:, each : each + 1], state) for each in range(target.shape[1])]
+    steps = [exported.step(target[:, place : place + 1], state) for place in range(target.shape[1])]
     for found in (at_once, numpy.concatenate(steps, axis=1)):
         assert numpy.abs(found - ours).max() < 1e-4
     for row, expected in zip(source, greedy(model, source, 11), strict=True):
@@ -120,10 +113,7 @@ def test_logits_and_outputs_are_ours(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize(
-    "settings",
-    [pytest.param(each, id=" ".join(map(str, each.values())) or "paper") for each in SHAPES],
-)
+@pytest.mark.parametrize("settings", SHAPES, ids=lambda shape: " ".join(map(str, shape.values())))
 def test_every_shape(
     settings: dict[str, Any], seed: int, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
@@ -136,10 +126,10 @@ def test_both_graphs_share_one_file_of_weights(tokenizer: Tokenizer, tmp_path: P
     names: list[str] = []
     for name in ("encoder", "decoder"):
         graph = onnx.load(tmp_path / f"{name}.onnx", load_external_data=False).graph
-        outside = [each for each in graph.initializer if each.data_location]
-        names += [each.name for each in outside]
-        for each in outside:
-            place = {entry.key: entry.value for entry in each.external_data}
+        outside = [tensor for tensor in graph.initializer if tensor.data_location]
+        names += [tensor.name for tensor in outside]
+        for tensor in outside:
+            place = {entry.key: entry.value for entry in tensor.external_data}
             assert place["location"] == "weights.bin"
             assert int(place["offset"]) % 4096 == 0
     assert names.count("embeddings.weight") == names.count("positions") == 2
@@ -153,7 +143,7 @@ def test_each_language_may_have_its_vocabulary(tmp_path: Path) -> None:
     settings = Exported(tmp_path).settings
     for side, subwords in zip(("source", "target"), tokenizer.sides, strict=True):
         ids = json.loads((tmp_path / settings[f"{side}_vocabulary"]).read_text(encoding="utf-8"))
-        assert list(ids) == [subwords.piece(each) for each in range(len(subwords))]
+        assert list(ids) == [subwords.piece(number) for number in range(len(subwords))]
     assert settings["never_output_ids"] == [0, 1, 2]
 
 
@@ -173,13 +163,6 @@ def test_too_long_a_text_is_an_error(tokenizer: Tokenizer, tmp_path: Path) -> No
 def test_the_package_is_asked_for(
     tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *others: Any) -> Any:
-        if name == "onnx":
-            raise ImportError
-        return real(name, *others)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(NmtError, match=r"pip install '\.\[onnx\]'"):
         write(random_model(tokenizer, {}), tmp_path, "")
