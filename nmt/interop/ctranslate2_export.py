@@ -16,7 +16,7 @@ import numpy
 from nmt.config import DecodeSettings, ModelSettings
 from nmt.decoding.models.alignment import aligning_attention
 from nmt.errors import NmtError
-from nmt.interop.network import matrix_name, position_table
+from nmt.interop.network import GATES, matrix_name, position_table
 from nmt.interop.opus_mt import SENTENCEPIECE_FILES, pieces_by_id
 from nmt.kernels.array_functions import Floats
 from nmt.recipe.toml import to_toml
@@ -30,15 +30,8 @@ JOINT = "tokenizer.model"  # a SentencePiece model, if both languages have the s
 TOKENIZER = "tokenizer.bin"  # of nmt, beside two SentencePiece models
 POSITIONS = "positions"  # in the manifest of a folder: those of the table
 FEWEST_POSITIONS = 1024  # of sinusoids
-ACTIVATIONS = {  # the names of CTranslate2's; of a gated one, that of its gate
-    "relu": "RELU",
-    "silu": "SWISH",
-    "gelu": "GELU",
-    "reglu": "RELU",
-    "geglu": "GELU",
-    "swiglu": "SWISH",
-    "glu": "Sigmoid",
-}
+# The names of activations there.
+ACTIVATIONS = {"relu": "RELU", "silu": "SWISH", "gelu": "GELU", "sigmoid": "Sigmoid"}
 # The parts of a layer in CTranslate2's specification.
 PARTS = {
     "self_attention.query_key_value": "self_attention.linear.0",
@@ -55,7 +48,7 @@ PARTS = {
 NORM_KINDS = {"weight": "gamma", "bias": "beta"}
 
 
-def write(model: TrainedModel, path: Path, quantization: str, /, *card: str) -> None:
+def write(model: TrainedModel, path: Path, quantization: str) -> None:
     """Write CTranslate2's files, the SentencePiece models and the recipe into an empty folder.
 
     Equal models give equal bytes. quantization: a type of CTranslate2, "" for float32. Raises
@@ -133,10 +126,11 @@ def empty_spec(settings: ModelSettings, aligning: AligningAttention) -> Any:
     from ctranslate2.specs.transformer_spec import TransformerDecoderSpec, TransformerEncoderSpec
 
     width = head_width(settings)
+    activation = GATES.get(settings.activation, settings.activation)
     shape: dict[str, Any] = {
         "num_heads": settings.heads,
         "pre_norm": settings.norm == "pre",
-        "activation": Activation[ACTIVATIONS[settings.activation]],
+        "activation": Activation[ACTIVATIONS[activation]],
         "ffn_glu": settings.is_gated,
         "rms_norm": settings.norm_kind == "rms",
         "head_dim": None if width * settings.heads == settings.d_model else width,

@@ -1,17 +1,16 @@
 """Export a model: write it in the format of another program.
 
-Each format is a module with one function, `write`. It takes a model, an empty temporary folder or a
-temporary file, and the quantization of the weights; for a file the text of the model card, too,
-which is added to a folder afterwards. It raises NmtError for a model that the other program cannot
-run, naming the setting, or if a package is missing. Modules are imported when they are asked for,
-because each needs packages that only its users have.
+Each format is a module with a function `write`, which takes a model, an empty folder and the
+quantization of the weights. It raises NmtError for a model that the other program cannot run,
+naming the setting, or if a package is missing. If the format is a file, `pack` makes it of the
+folder. Modules are imported when they are asked for, because each needs packages that only its
+users have.
 """
 
 import importlib
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
 
 import numpy
 
@@ -34,7 +33,7 @@ CARD = "README.md"  # as the Hugging Face Hub names it
 class ExportFormat:
     """A format that models are exported to."""
 
-    module: str  # has the function `write`
+    module: str
     is_file: bool = False  # one file instead of a folder
     quantizations: tuple[str, ...] = ()
 
@@ -90,17 +89,21 @@ def export_model(
     details = {"format": to, "quantization": quantization}
     if to == "ctranslate2":
         details[POSITIONS] = str(position_count(loaded.recipe.decode))
-    open_output: AbstractContextManager[Path] = (
-        atomic_path(output) if chosen.is_file else output_folder(output, COMMAND, details)
-    )
-    write: Callable[..., None] = importlib.import_module(chosen.module).write
+    module = importlib.import_module(chosen.module)
     card = model_card(loaded, to, licence, quantization)
-    with open_output as partial:
-        if chosen.is_file:
-            write(loaded, partial, quantization, card)
-        else:
-            write(loaded, partial, quantization)
+
+    def write(folder: Path) -> None:
+        with output_folder(folder, COMMAND, details) as partial:
+            module.write(loaded, partial, quantization)
             (partial / CARD).write_text(card, encoding="utf-8", newline="\n")
+
+    if not chosen.is_file:
+        write(output)
+        return
+    with atomic_path(output) as file, TemporaryDirectory(prefix="nmt-export-") as temporary:
+        folder = Path(temporary, "package")
+        write(folder)
+        module.pack(folder, file, loaded.recipe.data)
 
 
 def check_finite(model: TrainedModel) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nmt.config import ModelSettings
 from nmt.decoding.search.rules import special_ids
 from nmt.errors import NmtError
-from nmt.interop.network import longest_text, matrix_name, position_table, sublayers
+from nmt.interop.network import GATES, longest_text, matrix_name, position_table, sublayers
 from nmt.interop.opus_mt import SENTENCEPIECE_FILES, VOCABULARY_FILES, write_subwords
 from nmt.kernels.array_functions import angles
 from nmt.runs.model_file import Weights
@@ -31,7 +31,6 @@ if TYPE_CHECKING:  # the package `onnx` may be missing
 FORMAT_VERSION = 1
 FEWEST_POSITIONS = 1024  # of sinusoids and rotations
 WEIGHTS, SETTINGS = "weights.bin", "settings.json"
-GATES = {"glu": "sigmoid", "reglu": "relu", "geglu": "gelu", "swiglu": "silu"}
 SOURCE_IDS, TARGET_IDS = "source_ids", "target_ids"
 SOURCE_MASK, LOGITS = "source_mask", "logits"
 CROSS, SELF, NEW = "cross", "self", "new_self"  # kinds of keys and values
