@@ -24,7 +24,6 @@ from nmt.runs.trained_model import TrainedModel, load_model_file
 from nmt.system.atomic import atomic_path
 
 COMMAND = "export"  # that may replace what is written here
-UNQUANTIZED = ""
 FILE_FIELDS = ("source", "target", "tsv", "file", "labels")  # of texts in a recipe
 CARD = "README.md"  # as the Hugging Face Hub names it
 
@@ -47,13 +46,23 @@ FORMATS = {
 }
 
 
-def check_export(
-    model: Path, output: Path, to: str, quantization: str = UNQUANTIZED
-) -> ExportFormat:
-    """Return the format of this name; call it before a model is loaded.
+def export_model(
+    model: Path, output: Path, to: str, quantization: str = "", licence: str = ""
+) -> None:
+    """Write a model in another program's format; the output appears whole or not at all.
 
-    Raises UsageError for a quantization that the format lacks, and for an output that must not be
-    replaced, such as the model of another command.
+    Args:
+        model: a run folder or a .safetensors file.
+        output: the folder or the file to write.
+        to: a name in `FORMATS`.
+        quantization: of the weights, one that the format has; "" is none.
+        licence: of the model, for its card; "" is unknown.
+
+    Raises:
+        UsageError: for a quantization that the format lacks, and for an output that must not be
+            replaced, such as the model of another command; both before the model is loaded.
+        NmtError: for a model that cannot be read or that the other program cannot run, for an
+            output that cannot be written, and if a package is missing.
     """
     chosen = FORMATS[to]
     if quantization and quantization not in chosen.quantizations:
@@ -62,27 +71,6 @@ def check_export(
         check_output(output, [model], "OUTPUT", command=COMMAND)
     else:
         check_output_folder(output, COMMAND, "OUTPUT")
-    return chosen
-
-
-def export_model(
-    model: Path, output: Path, to: str, quantization: str = UNQUANTIZED, licence: str = ""
-) -> None:
-    """Write a model in another program's format; the output appears whole or not at all.
-
-    Args:
-        model: a run folder or a .safetensors file.
-        output: the folder or the file to write.
-        to: a name in `FORMATS`.
-        quantization: of the weights, one that the format has.
-        licence: of the model, for its card; "" is unknown.
-
-    Raises:
-        UsageError: as `check_export` does.
-        NmtError: for a model that cannot be read or that the other program cannot run, for an
-            output that cannot be written, and if a package is missing.
-    """
-    chosen = check_export(model, output, to, quantization)
     loaded = load_model_file(find_model(model, ""), "cpu")
     check_finite(loaded)
     loaded = replace(loaded, recipe=without_folders(loaded.recipe))

@@ -20,7 +20,6 @@ from nmt.system.log import Notify
 OWNER = "Helsinki-NLP"
 NAME = re.compile(r"opus-mt(-[A-Za-z0-9_]+){2,}")
 LONGEST_NAME = 96  # characters; a hub allows no more
-HUB = "https://huggingface.co"
 REVISION = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*", re.ASCII)
 LATEST = "main"
 
@@ -65,7 +64,7 @@ def is_revision(text: str) -> bool:
 
 
 def fetch_model(
-    name: str, folder: Path, notify: Notify, hub: str = HUB, revision: str | None = None
+    name: str, folder: Path, notify: Notify, hub: str, revision: str | None = None
 ) -> Path:
     """Download the files of a model that are not there, check the others; return their folder.
 

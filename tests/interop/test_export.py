@@ -1,5 +1,6 @@
 """`nmt export`: what it writes, what it replaces and what it refuses."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tests.conftest import Run
 pytest.importorskip("ctranslate2")
 
 
-def changed(run: Path, folder: Path, settings: dict[str, object], nan: str = "") -> Path:
+def changed(run: Path, folder: Path, settings: Mapping[str, object], nan: str = "") -> Path:
     """Write a copy of a model with other settings, and with a weight of NaN."""
     content = read_model(run)
     weights = dict(content.weights)

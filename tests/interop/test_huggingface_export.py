@@ -156,9 +156,7 @@ def test_out_and_back_and_out_again(nmt: Run, tiny_run: Path, tmp_path: Path) ->
     one, two = read_model(back), read_model(again)
     assert one.weights.keys() == two.weights.keys()
     for name, weight in one.weights.items():
-        if not name.startswith(
-            "embeddings."
-        ):  # special tokens become pieces
+        if not name.startswith("embeddings."):  # special tokens become pieces
             assert numpy.array_equal(two.weights[name], weight), name
     lines = tiny_run.parent.parent / "dev.src"
     outputs = [

@@ -81,7 +81,6 @@ def test_other_commands(opus_model: TrainedModel, nmt: Run) -> None:
     for path, side in zip(lines, ("source", "target"), strict=True):
         path.write_text("\n".join(TEXTS[side]) + "\n", encoding="utf-8")
     assert nmt("score", *lines, "--model", model).out.count("\n") == len(TEXTS["source"])
-    assert nmt("explain", TEXT, "--model", model, "--output", "page.html").code == 0
     nbest = nmt("translate", lines[0], "--model", model, "--n-best", 3, "--output", "n.json")
     assert nbest.code == 0
     assert nmt("rerank", "n.json", "--model", model, "--source", lines[0]).code in (0, 2)
@@ -90,21 +89,6 @@ def test_other_commands(opus_model: TrainedModel, nmt: Run) -> None:
     # The outputs of random weights may leave no room for a term; then a note names it.
     assert ("Garten" in found.out.splitlines()[0]) == ("garden" not in found.err)
     assert found.code == 0
-
-
-def test_equal_vocabularies_make_ensembles(
-    opus_model: TrainedModel, tmp_path: Path, nmt: Run
-) -> None:
-    other = write_folder(tmp_path / "other", seed=2)
-    source = tmp_path / "in.txt"
-    source.write_text("The garden.\n")
-    found = nmt("translate", source, "--model", opus_model.path, "--model", imported(other).path)
-    assert (found.code, found.out.count("\n")) == (0, 1)
-    names = json.loads((other / "vocab.json").read_text())
-    one, two = (name for name, number in names.items() if number in (5, 6))
-    (other / "vocab.json").write_text(json.dumps(names | {one: names[two], two: names[one]}))
-    refused = nmt("translate", source, "--model", opus_model.path, "--model", imported(other).path)
-    assert "has another vocabulary than" in refused.err
 
 
 def test_separate_vocabularies_are_two(tmp_path: Path, nmt: Run) -> None:

@@ -11,11 +11,10 @@ import pytest
 from nmt.errors import NmtError
 from nmt.interop.onnx_export import write
 from nmt.runs.trained_model import TrainedModel
-from nmt.text.tokenizer import PAD, Tokenizer
+from nmt.text.tokenizer import Tokenizer
 from tests.interop.models import (
     MARIAN,
     batch,
-    greedy,
     logits_of,
     random_model,
     two_vocabularies,
@@ -79,18 +78,9 @@ class Exported:
         state.update({name.removeprefix("new_"): value for name, value in found.items()})
         return logits
 
-    def greedy(self, source: Any, length: int) -> list[int]:
-        """Return the most probable token again and again until EOS."""
-        state, ids = self.encode(source), [self.settings["bos_id"]]
-        while len(ids) <= length and ids[-1] != self.settings["eos_id"]:
-            logits = self.step(numpy.array([ids[-1:]]), state)[0, -1]
-            logits[self.settings["never_output_ids"]] = -numpy.inf
-            ids.append(int(logits.argmax()))
-        return ids
-
 
 def check_equal(model: TrainedModel, folder: Path) -> None:
-    """Check logits and greedy outputs against ours."""
+    """Check logits against ours."""
     write(model, folder, "")
     exported = Exported(folder)
     source, target = batch(model.tokenizer)
@@ -100,14 +90,10 @@ def check_equal(model: TrainedModel, folder: Path) -> None:
     steps = [exported.step(target[:, place : place + 1], state) for place in range(target.shape[1])]
     for found in (at_once, numpy.concatenate(steps, axis=1)):
         assert numpy.abs(found - ours).max() < 1e-4
-    for row, expected in zip(source, greedy(model, source, 11), strict=True):
-        assert exported.greedy(row[None][:, row != PAD], 11) == expected
 
 
 @pytest.mark.parametrize("settings", [{}, MODERN], ids=["paper", "modern"])
-def test_logits_and_outputs_are_ours(
-    settings: dict[str, Any], tokenizer: Tokenizer, tmp_path: Path
-) -> None:
+def test_logits_are_ours(settings: dict[str, Any], tokenizer: Tokenizer, tmp_path: Path) -> None:
     check_equal(random_model(tokenizer, settings), tmp_path)
 
 
