@@ -1,6 +1,8 @@
 """Export a model to two graphs that onnxruntime runs: the encoder, and steps of the decoder.
 
-The reference of each part of the Transformer is in `nmt.model`.
+Graphs are built node by node; their weights are in one file that they share. The reference of each
+part of the Transformer is in `nmt.model`. Importing this file raises NmtError without the package
+`onnx`.
 
 Dimensions: B rows of a batch, h heads, Q queries, S keys or source positions, T new target
 positions, P earlier ones, V tokens, d the model's width.
@@ -8,13 +10,15 @@ positions, P earlier ones, V tokens, d the model's width.
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy
 from numpy.typing import NDArray
 
+from nmt import __version__
 from nmt.config import ModelSettings
 from nmt.decoding.search.rules import special_ids
 from nmt.errors import NmtError
@@ -25,8 +29,13 @@ from nmt.runs.model_file import Weights
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK
 
-if TYPE_CHECKING:  # the package `onnx` may be missing
-    from nmt.interop.onnx_graph import Graph
+try:
+    import onnx
+    from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+except ImportError as error:
+    raise NmtError(
+        "exporting to ONNX needs its package; in the checkout: pip install '.[onnx]'"
+    ) from error
 
 FORMAT_VERSION = 1
 FEWEST_POSITIONS = 1024  # of sinusoids and rotations
@@ -34,21 +43,18 @@ WEIGHTS, SETTINGS = "weights.bin", "settings.json"
 SOURCE_IDS, TARGET_IDS = "source_ids", "target_ids"
 SOURCE_MASK, LOGITS = "source_mask", "logits"
 CROSS, SELF, NEW = "cross", "self", "new_self"  # kinds of keys and values
+OPSET = 17  # the first with LayerNormalization
+IR_VERSION = 8  # of opset 17
+PAGE = 4096  # bytes; weights begin at pages, so that they can be memory-mapped
+
+Axes = Sequence[int | str]  # sizes; names of those that may vary
 
 
 def write(model: TrainedModel, path: Path, quantization: str) -> None:
     """Write the graphs, their weights, the tokenizer and the settings into an empty folder.
 
-    Equal models give equal bytes. quantization: "". Raises NmtError without the package `onnx`.
+    Equal models give equal bytes. quantization: "".
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise NmtError(
-            "exporting to ONNX needs its package; in the checkout: pip install '.[onnx]'"
-        ) from error
-    from nmt.interop.onnx_graph import Graph, WeightFile
-
     length = longest_text(model, FEWEST_POSITIONS)
     graphs = {}
     with (path / WEIGHTS).open("wb") as stream:
@@ -115,11 +121,113 @@ class KeysValues(NamedTuple):
     values: str
 
 
+@dataclass
+class WeightFile:
+    """The file of the weights; graphs refer to places in it, so no graph is larger than 2 GB."""
+
+    name: str
+    stream: IO[bytes]
+    places: dict[str, TensorProto] = field(default_factory=dict)
+
+    def add(self, name: str, array: NDArray[Any]) -> TensorProto:
+        """Append a weight in float32, unless there is one of this name, and return its place."""
+        if name not in self.places:
+            content = numpy.ascontiguousarray(array, "<f4")
+            self.stream.write(b"\0" * (-self.stream.tell() % PAGE))
+            tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=content.shape)
+            tensor.data_location = TensorProto.EXTERNAL
+            place = {
+                "location": self.name,
+                "offset": str(self.stream.tell()),
+                "length": str(content.nbytes),
+            }
+            for key, value in place.items():
+                tensor.external_data.add(key=key, value=value)
+            self.stream.write(content.data)
+            self.places[name] = tensor
+        return self.places[name]
+
+
+class Graph:
+    """A graph under construction; values are known by their names."""
+
+    def __init__(self, weights: WeightFile) -> None:
+        """Begin an empty graph whose weights are appended to a file."""
+        self._weights = weights
+        self._used: dict[str, TensorProto] = {}
+        self._constants: dict[tuple[Any, ...], str] = {}
+        self._nodes: list[NodeProto] = []
+        self.inputs: list[ValueInfoProto] = []
+        self.outputs: list[ValueInfoProto] = []
+
+    def input(self, name: str, axes: Axes, *, integers: bool = False) -> str:
+        """Declare an input, of float32 or int64, and return its name."""
+        kind = TensorProto.INT64 if integers else TensorProto.FLOAT
+        self.inputs.append(helper.make_tensor_value_info(name, kind, axes))
+        return name
+
+    def output(self, name: str, value: str, axes: Axes) -> None:
+        """Make a float32 value an output."""
+        self._nodes.append(helper.make_node("Identity", [value], [name]))
+        self.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, axes))
+
+    def weight(self, name: str, array: NDArray[Any]) -> str:
+        """Use a weight, and return its name."""
+        self._used[name] = self._weights.add(name, array)
+        return name
+
+    def constant(self, value: Any, kind: type = numpy.int64) -> str:
+        """Use a small constant, an int64 or a float32, and return its name."""
+        array: NDArray[Any] = numpy.array(value, kind)
+        key = (kind, array.shape, array.tobytes())
+        if key not in self._constants:
+            name = f"constant_{len(self._constants)}"
+            self._constants[key] = name
+            self._used[name] = numpy_helper.from_array(array, name)
+        return self._constants[key]
+
+    def number(self, value: float) -> str:
+        """Use a float32, and return its name."""
+        return self.constant(value, numpy.float32)
+
+    def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node with one output, and return the name of that."""
+        return self.split(kind, 1, *inputs, **attributes)[0]
+
+    def split(self, kind: str, count: int, *inputs: str, **attributes: Any) -> list[str]:
+        """Add a node with several outputs, and return their names."""
+        number = len(self._nodes)
+        names = [f"{kind.lower()}_{number}_{index}" for index in range(count)]
+        self._nodes.append(helper.make_node(kind, inputs, names, **attributes))
+        return names
+
+    def size(self, value: str, axis: int) -> str:
+        """Return the size of a value along an axis, as a number without axes."""
+        return self.node("Gather", self.node("Shape", value), self.constant(axis))
+
+    def span(self, first: str, end: str) -> str:
+        """Return the integers from `first` to before `end`."""
+        return self.node("Range", first, end, self.constant(1))
+
+    def model(self, name: str, text: str) -> ModelProto:
+        """Return the finished graph as a model; `text` describes it."""
+        graph = helper.make_graph(
+            self._nodes, name, self.inputs, self.outputs, list(self._used.values()), text
+        )
+        return helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="nmt",
+            producer_version=__version__,
+        )
+
+
 class OnnxNetwork:
     """Adds the encoder or the decoder of a model to a graph."""
 
     def __init__(
-        self, graph: "Graph", weights: Weights, settings: ModelSettings, length: int
+        self, graph: Graph, weights: Weights, settings: ModelSettings, length: int
     ) -> None:
         """Use a model's weights, by their names in `Transformer.state_dict`.
 
