@@ -136,7 +136,7 @@ def run_folders(typed: str) -> list[str]:
 
 def fetched(typed: str) -> list[str]:
     """Return what `nmt fetch` takes: recipes, and common models if the typed text fits them."""
-    from nmt.interop.opus_names import COMMON
+    from nmt.interop.opus_hub import COMMON
 
     return shipped_recipes() + [name for name in COMMON if typed and name.startswith(typed)]
 

@@ -50,7 +50,7 @@ def command(
       nmt fetch multi30k_en_de
       nmt fetch opus-mt-en-de
     """
-    from nmt.interop.opus_names import COMMON, model_name
+    from nmt.interop.opus_hub import COMMON, model_name
 
     is_recipe = True
     try:
@@ -82,7 +82,7 @@ def command(
 
 def fetch_trained(model: str, data_dir: Path, hub: str, revision: str | None) -> None:
     """Download a trained model, and print how to import it."""
-    from nmt.interop.opus_mt import fetch_model, is_revision
+    from nmt.interop.opus_hub import fetch_model, is_revision
 
     if not re.match(r"https?://[^/]", hub):
         raise UsageError(f"--hub or HF_ENDPOINT is {shown(hub)}, which is not an http(s) address")

@@ -5,90 +5,66 @@ languages, metadata and a model card.
 """
 
 import json
-import tempfile
+import shutil
 import zipfile
-from dataclasses import asdict
 from pathlib import Path
 
-from nmt import __version__
-from nmt.config import Recipe
+from nmt.config import DataSettings
 from nmt.errors import NmtError
 from nmt.interop.ctranslate2_export import JOINT, RECIPE
 from nmt.interop.ctranslate2_export import write as write_ctranslate2
-from nmt.runs.outputs import FILE_LIST, FolderManifest, files_in
+from nmt.runs.outputs import FILE_LIST, files_in
 from nmt.runs.trained_model import TrainedModel
-from nmt.system.files import sha256_of
-from nmt.system.json_data import json_text
 from nmt.text.languages import english_name, is_language
 
-FORMAT = "argos"
 VERSION = "1.0"  # of the package
 ARGOS_VERSION = "1.9"  # of Argos Translate, at least: byte pieces are decoded since then
-CARD = "README.md"
 FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # of zip files: equal models give equal bytes
 FILE_MODE = 0o644 << 16
 
 
-def write(model: TrainedModel, path: Path, quantization: str, /, *card: str) -> None:
-    """Write the package; `card` is its README.md.
+def write(model: TrainedModel, path: Path, quantization: str) -> None:
+    """Write the files of a package into an empty folder.
 
     Raises NmtError for a model that Argos Translate cannot use, naming the setting, or without
     CTranslate2's package.
     """
     check_model(model)
     data = model.recipe.data
-    name = f"translate-{data.source_language}_{data.target_language}-{VERSION.replace('.', '_')}"
-    with tempfile.TemporaryDirectory(prefix="nmt-argos-") as temporary:
-        folder = Path(temporary)
-        inner = folder / "model"
-        inner.mkdir()
-        write_ctranslate2(model, inner, quantization)
-        (inner / JOINT).rename(folder / "sentencepiece.model")
-        (inner / RECIPE).rename(folder / RECIPE)
-        write_text(folder / "metadata.json", json.dumps(metadata(model.recipe), indent=1))
-        for text in card:
-            write_text(folder / CARD, text)
-        files = {str(each.relative_to(folder)): sha256_of(each) for each in files_in(folder)}
-        details = {"format": FORMAT, "quantization": quantization}
-        manifest = FolderManifest("export", __version__, details, files)
-        write_text(folder / FILE_LIST, json_text(asdict(manifest), indent=1))
-        pack(folder, path, name)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text that ends with a line feed."""
-    path.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
-
-
-def pack(folder: Path, path: Path, name: str) -> None:
-    """Write a zip file with the files of a folder below a name.
-
-    The list of files comes first, so that `nmt.runs.outputs` recognises the file.
-    """
-    first = folder / FILE_LIST
-    with zipfile.ZipFile(path, "w") as package:
-        for each in [first, *(each for each in files_in(folder) if each != first)]:
-            entry = zipfile.ZipInfo(f"{name}/{each.relative_to(folder)}", FIRST_DAY)
-            entry.external_attr = FILE_MODE
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.file_size = each.stat().st_size
-            with each.open("rb") as source, package.open(entry, "w") as target:
-                while block := source.read(1 << 20):
-                    target.write(block)
-
-
-def metadata(recipe: Recipe) -> dict[str, object]:
-    """Return the content of metadata.json."""
-    source, target = recipe.data.source_language, recipe.data.target_language
-    return {
+    inner = path / "model"
+    inner.mkdir()
+    write_ctranslate2(model, inner, quantization)
+    (inner / JOINT).rename(path / "sentencepiece.model")
+    (inner / RECIPE).rename(path / RECIPE)
+    metadata = {
         "package_version": VERSION,
         "argos_version": ARGOS_VERSION,
         "type": "translate",
-        "from_code": source,
-        "from_name": english_name(source),
-        "to_code": target,
-        "to_name": english_name(target),
+        "from_code": data.source_language,
+        "from_name": english_name(data.source_language),
+        "to_code": data.target_language,
+        "to_name": english_name(data.target_language),
     }
+    text = json.dumps(metadata, indent=1)
+    (path / "metadata.json").write_text(f"{text}\n", encoding="utf-8", newline="\n")
+
+
+def pack(folder: Path, path: Path, data: DataSettings) -> None:
+    """Write a zip file with the files of a package's folder.
+
+    The list of files comes first, so that `nmt.runs.outputs` recognises the file.
+    """
+    version = VERSION.replace(".", "_")
+    name = f"translate-{data.source_language}_{data.target_language}-{version}"
+    first = folder / FILE_LIST
+    with zipfile.ZipFile(path, "w") as package:
+        for file in [first, *(file for file in files_in(folder) if file != first)]:
+            entry = zipfile.ZipInfo(f"{name}/{file.relative_to(folder)}", FIRST_DAY)
+            entry.external_attr = FILE_MODE
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.file_size = file.stat().st_size
+            with file.open("rb") as source, package.open(entry, "w") as target:
+                shutil.copyfileobj(source, target)
 
 
 def check_model(model: TrainedModel) -> None:

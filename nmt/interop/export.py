@@ -1,64 +1,40 @@
 """Export a model: write it in the format of another program.
 
-Each format is a module with one function, `write`. It is imported when it is asked for, because
-each needs packages that only its users have.
+Each format is a module with a function `write`, which takes a model, an empty folder and the
+quantization of the weights. It raises NmtError for a model that the other program cannot run,
+naming the setting, or if a package is missing. If the format is a file, `pack` makes it of the
+folder. Modules are imported when they are asked for, because each needs packages that only its
+users have.
 """
 
 import importlib
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Protocol, cast
+from tempfile import TemporaryDirectory
 
 import numpy
 
 from nmt.config import Recipe, TextFiles
 from nmt.errors import NmtError, UsageError
+from nmt.interop.ctranslate2_export import POSITIONS, position_count
 from nmt.interop.model_card import model_card
-from nmt.interop.position_tables import POSITIONS, position_count
 from nmt.runs.model_file import find_model
 from nmt.runs.outputs import check_output, check_output_folder, output_folder
 from nmt.runs.trained_model import TrainedModel, load_model_file
 from nmt.system.atomic import atomic_path
 
 COMMAND = "export"  # that may replace what is written here
-UNQUANTIZED = ""
+FILE_FIELDS = ("source", "target", "tsv", "file", "labels")  # of texts in a recipe
 CARD = "README.md"  # as the Hugging Face Hub names it
-
-
-class Write(Protocol):
-    """Writes a model in a format: into an empty folder, or into a file."""
-
-    def __call__(self, model: TrainedModel, path: Path, quantization: str, /, *card: str) -> None:
-        """Write the model.
-
-        Args:
-            model: the model.
-            path: an empty temporary folder, or a temporary file.
-            quantization: of the weights, or `UNQUANTIZED`.
-            card: the text of README.md, the model card, if the format is a file. It is added to a
-                folder afterwards.
-
-        Raises:
-            NmtError: for a model that the other program cannot run, naming the setting, or if a
-                package is missing.
-        """
-        ...
 
 
 @dataclass(frozen=True)
 class ExportFormat:
     """A format that models are exported to."""
 
-    module: str  # has the function `write`
+    module: str
     is_file: bool = False  # one file instead of a folder
     quantizations: tuple[str, ...] = ()
-
-    @property
-    def write(self) -> Write:
-        """The function that writes it; imports its module."""
-        return cast(Write, importlib.import_module(self.module).write)
 
 
 CTRANSLATE2_TYPES = ("int8", "int8_float32", "int16", "float16", "bfloat16")
@@ -70,13 +46,23 @@ FORMATS = {
 }
 
 
-def check_export(
-    model: Path, output: Path, to: str, quantization: str = UNQUANTIZED
-) -> ExportFormat:
-    """Return the format of this name; call it before a model is loaded.
+def export_model(
+    model: Path, output: Path, to: str, quantization: str = "", licence: str = ""
+) -> None:
+    """Write a model in another program's format; the output appears whole or not at all.
 
-    Raises UsageError for a quantization that the format lacks, and for an output that must not be
-    replaced, such as the model of another command.
+    Args:
+        model: a run folder or a .safetensors file.
+        output: the folder or the file to write.
+        to: a name in `FORMATS`.
+        quantization: of the weights, one that the format has; "" is none.
+        licence: of the model, for its card; "" is unknown.
+
+    Raises:
+        UsageError: for a quantization that the format lacks, and for an output that must not be
+            replaced, such as the model of another command; both before the model is loaded.
+        NmtError: for a model that cannot be read or that the other program cannot run, for an
+            output that cannot be written, and if a package is missing.
     """
     chosen = FORMATS[to]
     if quantization and quantization not in chosen.quantizations:
@@ -85,44 +71,27 @@ def check_export(
         check_output(output, [model], "OUTPUT", command=COMMAND)
     else:
         check_output_folder(output, COMMAND, "OUTPUT")
-    return chosen
-
-
-def export_model(
-    model: Path, output: Path, to: str, quantization: str = UNQUANTIZED, licence: str = ""
-) -> None:
-    """Write a model in another program's format; the output appears whole or not at all.
-
-    Args:
-        model: a run folder or a .safetensors file.
-        output: the folder or the file to write.
-        to: a name in `FORMATS`.
-        quantization: of the weights, one that the format has.
-        licence: of the model, for its card; "" is unknown.
-
-    Raises:
-        UsageError: as `check_export` does.
-        NmtError: for a model that cannot be read or that the other program cannot run, for an
-            output that cannot be written, and if a package is missing.
-    """
-    chosen = check_export(model, output, to, quantization)
     loaded = load_model_file(find_model(model, ""), "cpu")
     check_finite(loaded)
     loaded = replace(loaded, recipe=without_folders(loaded.recipe))
     details = {"format": to, "quantization": quantization}
     if to == "ctranslate2":
         details[POSITIONS] = str(position_count(loaded.recipe.decode))
-    open_output: AbstractContextManager[Path] = (
-        atomic_path(output) if chosen.is_file else output_folder(output, COMMAND, details)
-    )
-    write: Callable[..., None] = chosen.write  # a missing package is reported before work starts
+    module = importlib.import_module(chosen.module)
     card = model_card(loaded, to, licence, quantization)
-    with open_output as partial:
-        if chosen.is_file:
-            write(loaded, partial, quantization, card)
-        else:
-            write(loaded, partial, quantization)
+
+    def write(folder: Path) -> None:
+        with output_folder(folder, COMMAND, details) as partial:
+            module.write(loaded, partial, quantization)
             (partial / CARD).write_text(card, encoding="utf-8", newline="\n")
+
+    if not chosen.is_file:
+        write(output)
+        return
+    with atomic_path(output) as file, TemporaryDirectory(prefix="nmt-export-") as temporary:
+        folder = Path(temporary, "package")
+        write(folder)
+        module.pack(folder, file, loaded.recipe.data)
 
 
 def check_finite(model: TrainedModel) -> None:
@@ -146,21 +115,14 @@ def without_folders(recipe: Recipe) -> Recipe:
         return path.name if path.is_absolute() or ".." in path.parts else name
 
     def text(files: TextFiles) -> TextFiles:
-        return replace(
-            files,
-            source=file(files.source),
-            target=file(files.target),
-            tsv=file(files.tsv),
-            file=file(files.file),
-            labels=file(files.labels),
-            references=tuple(map(file, files.references)),
-        )
+        names = {field: file(getattr(files, field)) for field in FILE_FIELDS}
+        return replace(files, **names, references=tuple(map(file, files.references)))
 
     data = replace(
         recipe.data,
         train=tuple(map(text, recipe.data.train)),
         dev=tuple(map(text, recipe.data.dev)),
-        test={name: text(each) for name, each in recipe.data.test.items()},
+        test={name: text(files) for name, files in recipe.data.test.items()},
     )
     train = replace(recipe.train, init_from=file(recipe.train.init_from))
     return replace(recipe, data=data, train=train)

@@ -1,24 +1,23 @@
 """Import the model of another program as a model file."""
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from nmt.config import DataSettings, Recipe, TokenizerSettings
 from nmt.errors import NmtError, UsageError
-from nmt.interop import huggingface_folder, marian_folder
-from nmt.interop.huggingface_folder import CONFIG
-from nmt.interop.marian_model import MarianModel
+from nmt.interop.opus_folders import read_opus_mt
+from nmt.interop.opus_mt import OpusModel
 from nmt.recipe.rules import check_recipe
 from nmt.runs.model_file import save_model
 from nmt.runs.outputs import check_output
-from nmt.system.files import check_regular, entries, is_present
+from nmt.system.files import entries
 from nmt.system.log import Notify
 from nmt.text.languages import is_language
 from nmt.text.tokenizer import Tokenizer
 
 COMMAND = "import"  # that may replace what is written here
 NAMED = re.compile(r"opus-mt-(?:tc-(?:base|big|small|tiny)-)?([a-z]{2,3})-([a-z]{2,3})(?![a-z])")
+MOST_TOKENS = 5  # in a message
 PAIR = re.compile(r"([a-z]{2,3})-([a-z]{2,3})")
 
 
@@ -34,43 +33,25 @@ def import_model(path: Path, output: Path, languages: str, notify: Notify) -> Re
     Raises NmtError, which names the file, for files that are missing, damaged or of another
     network; nothing is written then.
     """
-    wanted = parsed_languages(languages)
+    wanted = parse_languages(languages)
     sources = entries(path) if path.is_dir() else [path]
     check_output(output, sources, "-o", command=COMMAND)
-    model = read_model(path)
-    recipe = recipe_of(model, path, wanted)
-    names = [f"the {side} model of {path}" for side in ("source", "target")]
-    tokenizer = model.vocabulary.tokenizer(names)
+    model = read_opus_mt(path)
+    recipe = make_recipe(model, path, wanted)
+    tokenizer = model.tokenizer(path)
     save_model(output, model.weights(), tokenizer.model, recipe, (), COMMAND)
     tell(recipe, tokenizer, notify)
     return recipe
 
 
-def read_model(path: Path) -> MarianModel:
-    """Return what the files at a path say about their model."""
-    if not is_present(path):
-        raise NmtError(f"{path} does not exist; name the folder of a model")
-    for each in entries(path) if path.is_dir() else [path]:
-        if each.exists() and not each.is_dir():
-            check_regular(each, "the file")  # reading a pipe could wait for ever
-    if is_present(path / CONFIG):
-        return huggingface_folder.read_folder(path)
-    if file := marian_folder.find_npz(path):
-        return marian_folder.read_folder(file)
-    raise NmtError(
-        f"{path} is not a model that nmt can import; name a folder with {CONFIG}, or one with the"
-        " .npz file of Marian"
-    )
-
-
-def recipe_of(model: MarianModel, path: Path, languages: tuple[str, str] | None) -> Recipe:
+def make_recipe(model: OpusModel, path: Path, languages: tuple[str, str] | None) -> Recipe:
     """Return the recipe of an imported model; raises NmtError if its settings are not usable."""
     source, target = languages or known_languages(model, path)
-    rows = model.vocabulary.rows(model.start)
+    name = re.sub(r"[^\w.-]+", "_", path.resolve().name).strip("._") or "imported"
     recipe = Recipe(
-        recipe_name(path),
+        name,
         DataSettings(source_language=source, target_language=target),
-        TokenizerSettings(len(rows.target), kind="imported", joint=model.is_joint),
+        TokenizerSettings(model.size, kind="imported", joint=model.is_joint),
         model.settings,
         decode=model.decode,
     )
@@ -81,7 +62,7 @@ def recipe_of(model: MarianModel, path: Path, languages: tuple[str, str] | None)
     return recipe
 
 
-def parsed_languages(text: str) -> tuple[str, str] | None:
+def parse_languages(text: str) -> tuple[str, str] | None:
     """Return the codes in a text such as "en-de"; None if it is empty."""
     if not text:
         return None
@@ -91,7 +72,7 @@ def parsed_languages(text: str) -> tuple[str, str] | None:
     return found[1], found[2]
 
 
-def known_languages(model: MarianModel, path: Path) -> tuple[str, str]:
+def known_languages(model: OpusModel, path: Path) -> tuple[str, str]:
     """Return the languages that a model's name or its files state.
 
     Raises UsageError if they do not.
@@ -107,11 +88,6 @@ def known_languages(model: MarianModel, path: Path) -> tuple[str, str]:
     return source, target
 
 
-def recipe_name(path: Path) -> str:
-    """Return a name for the recipe of a model: that of its folder."""
-    return re.sub(r"[^\w.-]+", "_", path.resolve().name).strip("._") or "imported"
-
-
 def tell(recipe: Recipe, tokenizer: Tokenizer, notify: Notify) -> None:
     """Notify what an imported model needs from its user."""
     notify(
@@ -125,12 +101,8 @@ def tell(recipe: Recipe, tokenizer: Tokenizer, notify: Notify) -> None:
     )
     tokens = tokenizer.source.language_tokens
     if tokens:
+        listed = ", ".join(tokens[:MOST_TOKENS]) + (", ..." if len(tokens) > MOST_TOKENS else "")
         notify(
-            f"the model writes several languages: begin each source line with one of its"
-            f" {len(tokens):,} language tokens, such as {listed(tokens)}"
+            "the model writes several languages: begin each source line with one of its"
+            f" {len(tokens):,} language tokens, such as {listed}"
         )
-
-
-def listed(tokens: Sequence[str], most: int = 5) -> str:
-    """Return the first of several tokens as a text."""
-    return ", ".join(tokens[:most]) + (", ..." if len(tokens) > most else "")

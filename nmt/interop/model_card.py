@@ -1,40 +1,54 @@
 """Write a model card in the form of the Hugging Face Hub: the README.md of an exported model.
 
-Everything comes from the model file and its run folder. What they do not say is left out. Text from
-users stands in code spans, where it is no markup.
+Everything comes from the model file and its run folder, which has evaluation cards and the scores
+of validations. What they do not say is left out. Text from users stands in code spans, where it is
+no markup; at the start, in the YAML by which the Hub finds models, it is quoted.
 """
 
-from collections.abc import Callable
-from pathlib import PurePosixPath
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, count
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Any, TypeAlias
 
 from nmt import __version__
-from nmt.config import Recipe
+from nmt.config import DecodeSettings, Recipe
+from nmt.errors import DamagedError
+from nmt.evaluation.card import read_cards
 from nmt.evaluation.markdown import code, printable, recipe_block, table
-from nmt.evaluation.metrics import ERROR_RATE
-from nmt.interop.front_matter import UNKNOWN_LICENCE, Yaml, front_matter, licence_fields
-from nmt.interop.known_scores import KnownScores, known_scores
-from nmt.interop.usage import USAGES, Usage
+from nmt.evaluation.metrics import ERROR_RATE, score_measure
 from nmt.recipe.paper import compare
 from nmt.recipe.size import count_parameters
-from nmt.runs.run_folder import model_metadata
+from nmt.runs.history import read_history
+from nmt.runs.model_file import open_model
+from nmt.runs.run_folder import RunFolder, model_metadata, run_of
 from nmt.runs.trained_model import TrainedModel
+from nmt.system.files import sha256_of
+from nmt.system.json_data import convert, json_text
 from nmt.system.log import note
 
-# The Hub's names of metrics.
-HUB_METRICS = {"BLEU": "bleu", "chrF2": "chrf", "TER": "ter"}
+Yaml: TypeAlias = "str | float | Sequence[Yaml] | Mapping[str, Yaml]"
 
-CITATION = """\
-```bibtex
-@inproceedings{vaswani2017attention,
-  title     = {Attention Is All You Need},
-  author    = {Vaswani, Ashish and Shazeer, Noam and Parmar, Niki and Uszkoreit, Jakob and
-               Jones, Llion and Gomez, Aidan N. and Kaiser, {\\L}ukasz and Polosukhin, Illia},
-  booktitle = {Advances in Neural Information Processing Systems},
-  volume    = {30},
-  year      = {2017},
-  url       = {https://arxiv.org/abs/1706.03762}
-}
-```"""
+UNKNOWN_LICENCE = "unknown"
+HUB_METRICS = {"BLEU": "bleu", "chrF2": "chrf", "TER": "ter"}  # the Hub's names
+OF_SACREBLEU = re.compile(r"\w+(?:/[\w.]+)* \w{2,3}-\w{2,3}")  # such as wmt14/full en-de
+
+
+@dataclass(frozen=True)
+class Usage:
+    """The program that a format is for, and how it loads the model."""
+
+    program: str
+    text: str  # Markdown
+    library: str = ""  # the Hub's name of the program
+
+
+TEXTS: dict[str, Any] = tomllib.loads(
+    Path(__file__).with_name("card_texts.toml").read_text(encoding="utf-8")
+)
+USAGES = {to: Usage(**usage) for to, usage in TEXTS["usages"].items()}
 
 
 def model_card(
@@ -58,15 +72,40 @@ def model_card(
     parts = [
         front_matter(card_fields(model.recipe, usage, scores, licence)),
         *introduction(model, usage, quantization),
-        f"## Use\n\n{usage.text}",
-        *order_part(model.recipe),
+        *use_parts(model.recipe, usage),
         *score_parts(scores),
         *corpus_parts(model.recipe),
         licence_part(licence),
-        *setting_parts(model),
-        f"## Citation\n\n{CITATION}",
+        *setting_parts(model.recipe),
+        f"## Citation\n\n{TEXTS['citation']}",
     ]
     return printable("\n\n".join(parts) + "\n")
+
+
+@dataclass(frozen=True)
+class KnownScore:
+    """A score of a model on a test set, and how it was found."""
+
+    test_set: str
+    segments: int
+    metric: str
+    value: float
+    signature: str
+    search: str  # such as "beam 4, α 0.6"; "": the card does not say
+
+
+@dataclass(frozen=True)
+class KnownScores:
+    """Everything that a run folder says about the quality of one model file."""
+
+    tests: tuple[KnownScore, ...] = ()  # of evaluation cards, in the order of their dates
+    dev_metric: str = ""
+    dev_score: float | None = None  # on the dev set; None: not recorded
+
+    @property
+    def of_hub(self) -> list[KnownScore]:
+        """The scores of metrics that the Hub knows."""
+        return [score for score in self.tests if score.metric in HUB_METRICS]
 
 
 def card_fields(recipe: Recipe, usage: Usage, scores: KnownScores, licence: str) -> dict[str, Yaml]:
@@ -79,9 +118,8 @@ def card_fields(recipe: Recipe, usage: Usage, scores: KnownScores, licence: str)
     if is_translation:
         fields["pipeline_tag"] = "translation"
     fields["tags"] = [*(["translation"] if is_translation else []), "nmt"]
-    names = [HUB_METRICS[each.metric] for each in scores.tests if each.metric in HUB_METRICS]
-    if names:
-        fields["metrics"] = [*dict.fromkeys(names)]
+    if scores.of_hub:
+        fields["metrics"] = [*dict.fromkeys(HUB_METRICS[score.metric] for score in scores.of_hub)]
         fields["model-index"] = [{"name": recipe.name, "results": hub_results(recipe, scores)}]
     return fields
 
@@ -89,24 +127,78 @@ def card_fields(recipe: Recipe, usage: Usage, scores: KnownScores, licence: str)
 def hub_results(recipe: Recipe, scores: KnownScores) -> list[Yaml]:
     """Return the scores of each test set as the Hub shows them."""
     pair = f"{recipe.data.source_language}-{recipe.data.target_language}"
-    known = [each for each in scores.tests if each.metric in HUB_METRICS]
     return [
         {
             "task": {"type": "translation", "name": f"Translation {pair}"},
             "dataset": {"type": name, "name": name},
             "metrics": [
                 {
-                    "type": HUB_METRICS[each.metric],
-                    "value": round(each.value, 2),
-                    "name": each.metric,
-                    "args": {"signature": each.signature},
+                    "type": HUB_METRICS[score.metric],
+                    "value": round(score.value, 2),
+                    "name": score.metric,
+                    "args": {"signature": score.signature},
                 }
-                for each in known
-                if each.test_set == name
+                for score in scores.of_hub
+                if score.test_set == name
             ],
         }
-        for name in dict.fromkeys(each.test_set for each in known)
+        for name in dict.fromkeys(score.test_set for score in scores.of_hub)
     ]
+
+
+def licence_fields(licence: str) -> dict[str, Yaml]:
+    """Return the fields that state a licence; "" is unknown.
+
+    licence: an identifier of the Hub such as apache-2.0, or the name of another licence.
+    """
+    known = (licence or UNKNOWN_LICENCE).lower()
+    if known in TEXTS["licences"].split():
+        return {"license": known}
+    return {"license": "other", "license_name": licence}
+
+
+def front_matter(fields: Mapping[str, Yaml]) -> str:
+    """Return fields as a YAML block between two lines of three dashes.
+
+    Every text is quoted, so that a language such as `no` is no boolean and nothing is markup.
+    """
+    return "\n".join(["---", *yaml_lines(fields), "---"])
+
+
+def yaml_lines(value: Yaml) -> list[str]:
+    """Return the lines of a value in YAML's block style; one line if it is empty or no block."""
+    if isinstance(value, str):
+        return [f'"{"".join(map(escaped, printable(value)))}"']
+    if isinstance(value, float | int):
+        return [repr(value)]
+    if not value:
+        return ["{}" if isinstance(value, Mapping) else "[]"]
+    lines = []
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            first, *others = yaml_lines(inner)
+            if isinstance(inner, str | float | int) or not inner:
+                lines.append(f"{key}: {first}")
+            else:
+                indent = "  " if isinstance(inner, Mapping) else ""
+                lines += [f"{key}:", *(f"{indent}{line}" for line in (first, *others))]
+    else:
+        for item in value:
+            first, *others = yaml_lines(item)
+            lines += [f"- {first}", *(f"  {line}" for line in others)]
+    return lines
+
+
+def escaped(character: str) -> str:
+    """Return a character as it stands in a text in double quotes."""
+    if character in '"\\':
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    code_point = ord(character)
+    if code_point < 0x100:
+        return f"\\x{code_point:02x}"
+    return f"\\u{code_point:04x}" if code_point < 0x10000 else f"\\U{code_point:08x}"
 
 
 def introduction(model: TrainedModel, usage: Usage, quantization: str) -> list[str]:
@@ -130,14 +222,15 @@ def introduction(model: TrainedModel, usage: Usage, quantization: str) -> list[s
     ]
 
 
-def order_part(recipe: Recipe) -> list[str]:
-    """Return a paragraph on the order of the output's tokens, if it is not that of the text."""
-    if not recipe.model.is_right_to_left:
-        return []
-    return [
-        "The model writes each translation from its last token to its first. Reverse the tokens of"
-        " an output before you join them; `nmt translate` does so."
-    ]
+def use_parts(recipe: Recipe, usage: Usage) -> list[str]:
+    """Return the section of use, with a note if the output's order is not that of the text."""
+    parts = [f"## Use\n\n{usage.text}"]
+    if recipe.model.is_right_to_left:
+        parts.append(
+            "The model writes each translation from its last token to its first. Reverse the tokens"
+            " of an output before you join them; `nmt translate` does so."
+        )
+    return parts
 
 
 def score_parts(scores: KnownScores) -> list[str]:
@@ -148,14 +241,14 @@ def score_parts(scores: KnownScores) -> list[str]:
     if scores.tests:
         rows = [
             (
-                code(each.test_set),
-                f"{each.segments:,}",
-                code(each.metric),
-                f"{each.value:.2f}",
-                search(each.beam_size, each.length_penalty),
-                code(each.signature),
+                code(score.test_set),
+                f"{score.segments:,}",
+                code(score.metric),
+                f"{score.value:.2f}",
+                score.search,
+                code(score.signature),
             )
-            for each in scores.tests
+            for score in scores.tests
         ]
         heads = ("test set", "segments", "metric", "score", "search", "signature")
         parts += [
@@ -168,25 +261,19 @@ def score_parts(scores: KnownScores) -> list[str]:
     return parts
 
 
-def search(beam_size: int | None, length_penalty: float | None) -> str:
-    """Return how translations were found; "" if that is not known."""
-    if beam_size is None:
-        return ""
-    return f"beam {beam_size}" + ("" if length_penalty is None else f", α {length_penalty:g}")
-
-
 def corpus_parts(recipe: Recipe) -> list[str]:
     """Return the section of the texts that the model was trained on; none if they are unknown."""
-    if not recipe.data.train:
+    data = recipe.data
+    if not data.train:
         return []
-    rows = [("training", code(each.title)) for each in recipe.data.train]
-    rows += [("validation", code(each.title)) for each in recipe.data.dev]
+    rows = [("training", code(files.title)) for files in data.train]
+    rows += [("validation", code(files.title)) for files in data.dev]
     parts = ["## Text", table(("used for", "files"), rows)]
-    texts = (*recipe.data.train, *recipe.data.dev, *recipe.data.test.values())
-    names = {PurePosixPath(name) for each in texts for name in each.names}
+    texts = (*data.train, *data.dev, *data.test.values())
+    names = {PurePosixPath(name) for files in texts for name in files.names}
     # A recipe may inherit downloads that it does not use.
-    if used := [each for each in recipe.data.downloads if names & {*each.files}]:
-        urls = [f"- {code(each.url)}" for each in used]
+    if used := [download for download in data.downloads if names & {*download.files}]:
+        urls = [f"- {code(download.url)}" for download in used]
         parts.append("\n".join(["The files come from:", "", *urls]))
     return parts
 
@@ -201,12 +288,110 @@ def licence_part(licence: str) -> str:
     return f"## Licence\n\n{code(licence)}"
 
 
-def setting_parts(model: TrainedModel) -> list[str]:
+def setting_parts(recipe: Recipe) -> list[str]:
     """Return the sections of deviations from the paper and of all settings."""
-    recipe = model.recipe
     row, deviations = compare(recipe).row, compare(recipe).deviations
     parts = ["## Settings", f"The settings are those of the paper, {row.title}."]
     if deviations:
         nearest = f"The nearest model of the paper is that of {row.title}. What differs:"
-        parts = ["## Settings", nearest, "\n".join(f"- {code(each)}" for each in deviations)]
+        listed = "\n".join(f"- {code(deviation)}" for deviation in deviations)
+        parts = ["## Settings", nearest, listed]
     return [*parts, "All settings:", recipe_block(recipe)]
+
+
+@dataclass(frozen=True)
+class CardScore:
+    """A score in an evaluation card."""
+
+    signature: str
+    value: float | None = None  # None: not a finite number
+
+
+@dataclass(frozen=True)
+class CardResult:
+    """A test set in an evaluation card."""
+
+    test_set: str
+    segments: int
+    scores: dict[str, CardScore]
+    sha256: dict[str, Any] = field(default_factory=dict)  # of its texts
+
+
+@dataclass(frozen=True)
+class CardModel:
+    """Hold what an evaluation card says about a model and its search."""
+
+    sha256: str
+    results: tuple[CardResult, ...]
+    model: str = ""  # path; "": a file of translations was scored
+    decode: dict[str, Any] = field(default_factory=dict)
+    ensemble_with: tuple[Any, ...] = ()
+    engine: str = ""  # "": this program searched
+
+
+def known_scores(file: Path, notify: Callable[[str], None] = note) -> KnownScores:
+    """Return the scores of a model file.
+
+    An evaluation card counts if it has the SHA-256 of this file; the newest card of a test set
+    counts. A validation counts if the file holds the weights of just these updates.
+
+    notify: receives a note on each damaged file, which is left out.
+    """
+    run = run_of(file)
+    if not run.recipe.is_file():
+        return KnownScores()
+    metric, dev_score = validation_score(run, file)
+    return KnownScores(card_scores(run.path, sha256_of(file), notify), metric, dev_score)
+
+
+def card_scores(folder: Path, sha256: str, notify: Callable[[str], None]) -> tuple[KnownScore, ...]:
+    """Return the scores of a model in the evaluation cards of a folder."""
+    found: dict[tuple[str, str], KnownScore] = {}
+    names: dict[str, str] = {}  # of test sets, as shown, by their texts
+    for card in read_cards(folder, notify):
+        try:
+            content = convert(card, CardModel, card["file"])
+        except DamagedError as error:
+            notify(f"left out: {error}")
+            continue
+        usual = {"method": DecodeSettings.method, "mbr": DecodeSettings.mbr}  # those of beam search
+        is_usual = all(content.decode.get(key, value) == value for key, value in usual.items())
+        is_other = content.ensemble_with or content.engine or not content.model or not is_usual
+        if content.sha256 != sha256 or is_other:
+            continue
+        beam, alpha = map(content.decode.get, ("beam_size", "length_penalty"))
+        search = "" if beam is None else f"beam {beam}"
+        search += f", α {alpha:g}" if search and alpha is not None else ""
+        for result in content.results:
+            texts = json_text(result.sha256) if result.sha256 else result.test_set
+            name = names.setdefault(texts, new_name(result.test_set, names.values()))
+            for metric, score in result.scores.items():
+                if score.value is not None:
+                    found[name, metric] = KnownScore(
+                        name, result.segments, metric, score.value, score.signature, search
+                    )
+    return tuple(found.values())
+
+
+def new_name(name: str, taken: Iterable[str]) -> str:
+    """Return the name of a test set; of a file, without folders. A second of a name gets "(2)".
+
+    Cards are published, so they must not name folders of their author's machine.
+    """
+    first = name if OF_SACREBLEU.fullmatch(name) else PurePath(name).name
+    names = chain([first], (f"{first} ({number})" for number in count(2)))
+    return next(free for free in names if free not in {*taken})
+
+
+def validation_score(run: RunFolder, file: Path) -> tuple[str, float | None]:
+    """Return the metric of a run, and the score of a model file on the dev set, if recorded."""
+    with open_model(file) as model:
+        updates = model.updates
+    recipe = run.load_recipe()
+    measure = score_measure(recipe)
+    if recipe.train.moving_average and not any(
+        model_file.exists() and model_file.samefile(file) for model_file in (run.model, run.best)
+    ):
+        return measure.name, None  # validated were moving averages, no checkpoints or their means
+    found = read_history(run.metrics, recipe).validation(updates)
+    return measure.name, found.score if found else None

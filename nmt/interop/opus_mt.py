@@ -1,199 +1,278 @@
-"""Download OPUS-MT models by name from a model hub, with its layout of files.
+"""An OPUS-MT model as it is read, whichever program laid out its files.
 
-A model `opus-mt-en-de` is the repository `Helsinki-NLP/opus-mt-en-de`. Its files go into a folder
-of its name in the data folder, where `nmt import` reads them.
+Marian trains these models, and Hugging Face's transformers have the same network. Settings and
+weights have the names of transformers here. Our ids begin with padding, unknown, BOS and EOS; the
+other pieces keep their order. Marian has no BOS: its decoder starts from another row of the
+embeddings, usually that of padding.
+
+Dimensions: V tokens, d = d_model.
 """
 
-import re
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from urllib.parse import quote
 
-from nmt.config import Download
-from nmt.errors import NmtError, suggestion
-from nmt.interop.opus_names import COMMON, OWNER
-from nmt.system.files import is_present
-from nmt.system.log import Notify
-from nmt.text.download import AbsentError, Advice, fetch
+import numpy
+from numpy.typing import NDArray
 
-HUB = "https://huggingface.co"
-REVISION = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*", re.ASCII)
-LATEST = "main"
+from nmt.config import DecodeSettings, ModelSettings
+from nmt.errors import DamagedError, NmtError
+from nmt.interop import network
+from nmt.interop.network import BIAS, Array, transformers_names
+from nmt.interop.weight_files import Tensors, open_tensors
+from nmt.kernels.array_functions import sinusoids_in_halves
+from nmt.recipe.rules import SPECIAL_TOKENS
+from nmt.recipe.size import Shapes, weight_shapes
+from nmt.runs.model_file import find_misfit
+from nmt.text.tokenizer import BOS, EOS, PAD, UNK, SubwordModel, Tokenizer
 
-# Small files first: a model that does not exist is known before anything is written.
-NEEDED = ("config.json", "source.spm", "target.spm", "vocab.json")
-OPTIONAL = (
-    "tokenizer_config.json",
-    "target_vocab.json",  # if the languages have a vocabulary each
-    "generation_config.json",
-    "README.md",
-)
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that exists
-LARGEST_FILE, LARGEST_WEIGHTS = 1 << 26, 1 << 32  # bytes
+PADDING, UNKNOWN, END = SPECIAL_TOKENS[PAD], SPECIAL_TOKENS[UNK], SPECIAL_TOKENS[EOS]
+SENTENCEPIECE_FILES = ("source.spm", "target.spm")
+VOCABULARY_FILES = ("vocab.json", "target_vocab.json")
+ACTIVATIONS = {"relu": "relu", "swish": "silu", "silu": "silu", "gelu": "gelu"}  # theirs and ours
+NEVER = -10_000.0  # logit of a token that a model does not have: its probability is 0
+CLOSE = 1e-4  # between two computations of a table of positions
 
 
 @dataclass(frozen=True)
-class Pin:
-    """The revision of a model that is downloaded, and the SHA-256 of its weights if it is known."""
+class Config:
+    """The settings that define the network, by their names in config.json of transformers."""
 
-    revision: str
-    weights: str = ""  # file name
-    sha256: str = ""
+    vocab_size: int
+    d_model: int
+    encoder_layers: int
+    decoder_layers: int
+    encoder_attention_heads: int
+    decoder_attention_heads: int
+    encoder_ffn_dim: int
+    decoder_ffn_dim: int
+    activation_function: str
+    pad_token_id: int
+    decoder_start_token_id: int  # the row that the decoder starts from; -1: zeros
+    eos_token_id: int
+    decoder_vocab_size: int | None = None
+    share_encoder_decoder_embeddings: bool = True
+    tie_word_embeddings: bool = True  # the softmax has the matrix of the target's embeddings
+    dropout: float = 0.1
+    attention_dropout: float = 0.0
 
+    @property
+    def target_size(self) -> int:
+        """Size of the target's vocabulary."""
+        return self.decoder_vocab_size or self.vocab_size
 
-# The hub's revisions and hashes as public repositories state them, read on 2026-11-27:
-# [1] Mitroshenkov87/voxprint-audiobook-builder, infra/text_models.py
-# [2] Generalze/Videofy-live, docs/certification/opus-models.md
-# [3] several repositories agree on the revision; none states the hash of the weights
-BIN = "pytorch_model.bin"
-PINS = {
-    "opus-mt-en-de": Pin(  # [1]
-        "6183067f769a302e3861815543b9f312c71b0ca4",
-        BIN,
-        "da068344b1b0c20e6d4a8f77f48e06646b90d679029006b18579e68977206bdd",
-    ),
-    "opus-mt-de-en": Pin(  # [1]
-        "1a922f3b32a8e809e17a47d4b32142d8105924e5",
-        BIN,
-        "e743c3070f61f477cb62fe95ef2c9be2e77f3e488cb6b8030ff8a19e8295c87d",
-    ),
-    "opus-mt-en-ru": Pin(  # [1]
-        "bb09c99d180016eac6819df3dae68edb1690fdee",
-        BIN,
-        "d15fa58c6bc3efd3629c1b6b86d9aa6d15d2751a4620aa4cdd7eed7b5cbe583b",
-    ),
-    "opus-mt-ru-en": Pin(  # [1]
-        "fbd6dc73284f95536648512cc21d57f19191961a",
-        BIN,
-        "535450eb5613f3cc912f9ca3e54cfef6c14d201b319c24a88faf776a65538b5d",
-    ),
-    "opus-mt-en-fr": Pin(  # [2]
-        "dd7f6540a7a48a7f4db59e5c0b9c42c8eea67f18",
-        BIN,
-        "cc1de10b49342ad2f33e06bc4474ddd6eaca278474903c4a8636ce15680d64de",
-    ),
-    "opus-mt-fr-en": Pin(  # [2]
-        "c4aed37b318c763fd177aa449b44e3b783cc6c02",
-        "model.safetensors",
-        "6e3837f34b903802c3d0d670362b997cee6e87584a1108eb3fa89e4625e4424a",
-    ),
-    "opus-mt-en-es": Pin(  # [2]
-        "5bc4493d463cf000c1f0b50f8d56886a392ed4ab",
-        BIN,
-        "befce0f620e8e63f83bbb7f0818eb51d541cba28057a7cc14b00466d85c4994c",
-    ),
-    "opus-mt-es-en": Pin(  # [2]
-        "c96e2c5399ebfae4fc43d9669556b9afa74bb69d",
-        BIN,
-        "586a4e69e0804459ac7c176a5dc76852652100d9af1ee0db796de719899a5deb",
-    ),
-    "opus-mt-en-ROMANCE": Pin(  # [2]
-        "f8f3a28e8b6272d0ccc0290b832f699e154ae431",
-        BIN,
-        "e64d119b5cb4d2baad0e54176c36f9a9cf3190bd2876484a2638dadcc8b1855a",
-    ),
-    "opus-mt-ROMANCE-en": Pin(  # [2]
-        "e9ca9975e3972afd80732f08ce01d3a1339f47f8",
-        BIN,
-        "9d77bbbd43a214959e027ffc8713fbe31f8609d14827fba645f1361ca20a6f3a",
-    ),
-    "opus-mt-en-zh": Pin("408d9bc410a388e1d9aef112a2daba955b945255"),  # [3]
-    "opus-mt-zh-en": Pin("cf109095479db38d6df799875e34039d4938aaa6"),  # [3]
-    "opus-mt-en-vi": Pin("989c9fb9ec63987901022baf0182dcec3e149be6"),  # [3]
-}
+    @property
+    def matrix_names(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+        """The names that the matrices of source, target and softmax may have.
 
-
-def is_revision(text: str) -> bool:
-    """Return whether a text can name a revision: a commit, a branch or a tag."""
-    return REVISION.fullmatch(text) is not None and ".." not in text
-
-
-def fetch_model(
-    name: str, folder: Path, notify: Notify, hub: str = HUB, revision: str | None = None
-) -> Path:
-    """Download the files of a model that are not there, check the others; return their folder.
-
-    folder: the data folder. hub: the address of the hub or of a mirror. revision: a commit, a
-    branch or a tag, whose files go into a folder of their own; by default the pinned one, else the
-    latest. Raises NmtError for a file that is missing, wrong or in the way.
-    """
-    pin = PINS.get(name, Pin(LATEST))
-    if revision is not None and revision != pin.revision:
-        pin = Pin(revision)
-    place = name if revision is None else f"{name}@{revision.replace('/', '-')}"
-    files = Files(f"{hub.rstrip('/')}/{OWNER}/{name}", place, folder, pin, notify)
-    try:
-        files.get(NEEDED[0])
-    except AbsentError as error:
-        raise absent_model(name, pin, str(error)) from error
-    finally:
-        with suppress(OSError):
-            (folder / place).rmdir()  # if it is empty
-    files.get_others()
-    return folder / place
+        A file may hold a shared matrix under several of its names.
+        """
+        is_shared = self.share_encoder_decoder_embeddings
+        target = (
+            (network.TARGET, network.SOFTMAX) if self.tie_word_embeddings else (network.TARGET,)
+        )
+        if is_shared:
+            target = (network.SHARED, *target, network.SOURCE)
+        softmax = target if self.tie_word_embeddings else (network.SOFTMAX,)
+        return (target if is_shared else (network.SOURCE,)), target, softmax
 
 
 @dataclass(frozen=True)
-class Files:
-    """The files of one revision of a model."""
+class Vocabulary:
+    """The pieces of one side and their ids in the model."""
 
-    address: str  # of the model at the hub
-    place: str  # its folder in the data folder
-    folder: Path  # the data folder
-    pin: Pin
-    notify: Notify
+    ids: Mapping[str, int]
+    origin: str = field(compare=False)  # the file, for messages
 
-    def has(self, file: str) -> bool:
-        """Return whether a file is in the folder."""
-        return is_present(self.folder / self.place / file)
+    def check(self, size: int) -> None:
+        """Raise DamagedError unless the ids are those of `size` rows and include EOS and UNK."""
+        if len(self.ids) != size or {*self.ids.values()} != {*range(size)}:
+            raise DamagedError(
+                f"{self.origin} does not fit the model: it has {len(self.ids):,} pieces, which"
+                f" need the ids 0 to {size - 1:,}, each once"
+            )
+        for name in (END, UNKNOWN):
+            if name not in self.ids:
+                raise DamagedError(f"{self.origin} has no piece {name}, which every model needs")
 
-    def get(self, file: str) -> None:
-        """Download a file, or check the one that is there; AbsentError if the hub has none."""
-        download = Download(
-            url=f"{self.address}/resolve/{quote(self.pin.revision, safe='')}/{file}",
-            to=f"{self.place}/{file}",
-            sha256=self.pin.sha256 if file == self.pin.weights else "",
+    @property
+    def pieces(self) -> list[str]:
+        """The pieces that are not special, in the order of their ids."""
+        pieces = sorted(self.ids, key=self.ids.__getitem__)
+        return [piece for piece in pieces if piece not in (PADDING, UNKNOWN, END)]
+
+    def rows(self, size: int, start: int) -> NDArray[numpy.int64]:
+        """Return the row of each of our ids, of which there are `size`; -1: there is none.
+
+        start: the row that the decoder starts from.
+        """
+        special = {PAD: self.ids.get(PADDING, -1), UNK: self.ids[UNKNOWN], BOS: start}
+        special[EOS] = self.ids[END]
+        rows = [special[number] for number in range(len(special))]
+        rows += [self.ids[piece] for piece in self.pieces]
+        return numpy.array(rows + [-1] * (size - len(rows)), numpy.int64)
+
+
+@dataclass(frozen=True)
+class OpusModel:
+    """A model before its weights are read."""
+
+    file: Path  # that of the weights
+    config: Config
+    norm_epsilon: float
+    decode: DecodeSettings
+    subwords: Sequence[bytes]  # the SentencePiece models of the source and of the target
+    source: Vocabulary
+    target: Vocabulary  # equal to that of the source if both languages share one
+    languages: tuple[str, str] = ("", "")  # codes, or "" if the files do not say
+
+    @property
+    def is_joint(self) -> bool:
+        """True if both languages have one vocabulary."""
+        return self.source == self.target
+
+    @cached_property
+    def size(self) -> int:
+        """Our size V of the vocabulary, the larger one if there are two."""
+        return len(SPECIAL_TOKENS) + max(len(self.source.pieces), len(self.target.pieces))
+
+    @cached_property
+    def settings(self) -> ModelSettings:
+        """Our settings of the network."""
+        config = self.config
+        tied = "none"
+        if config.tie_word_embeddings:
+            is_one = config.share_encoder_decoder_embeddings and self.is_joint
+            tied = "all" if is_one else "target"
+        width = config.d_model // config.encoder_attention_heads
+        return ModelSettings(
+            encoder_layers=config.encoder_layers,
+            decoder_layers=config.decoder_layers,
+            d_model=config.d_model,
+            d_ff=config.encoder_ffn_dim,
+            heads=config.encoder_attention_heads,
+            d_k=width,
+            d_v=width,
+            dropout=config.dropout,
+            attention_dropout=config.attention_dropout,
+            activation=ACTIVATIONS[config.activation_function],
+            positions="sinusoidal_halves",
+            attention_bias=True,
+            softmax_bias=True,
+            norm_epsilon=self.norm_epsilon,
+            tied=tied,
         )
-        most = LARGEST_WEIGHTS if file in WEIGHTS else LARGEST_FILE
-        advice = Advice(
-            address="name another revision with --revision or another server with --hub",
-            digest="name another revision with --revision",
-            network="check the network, name a mirror with --hub",
-            most=most,
+
+    def tokenizer(self, path: Path) -> Tokenizer:
+        """Return our tokenizer; raises NmtError, naming the path, for a damaged model."""
+        sides = zip(self.subwords, (self.source, self.target), ("source", "target"), strict=True)
+        source, target = (
+            SubwordModel.with_pieces(model, side.pieces, f"the {name} model of {path}")
+            for model, side, name in sides
         )
-        fetch(download, self.folder, self.notify, advice)
+        return Tokenizer.from_two(source, target)
 
-    def get_others(self) -> None:
-        """Get all files but the first; the weights last, and the files that a model may lack."""
-        for file in NEEDED[1:]:
-            self.get(file)
-        weights = (self.pin.weights,) if self.pin.weights else WEIGHTS
-        # With the weights there, a file that the model lacks is not asked for again.
-        if not any(map(self.has, weights)):
-            for file in OPTIONAL:
-                with suppress(AbsentError):
-                    self.get(file)
-        self.get_first(weights)
-
-    def get_first(self, files: Sequence[str]) -> None:
-        """Get the first of several files that is there, or else that the hub has."""
-        there = list(filter(self.has, files))
-        *others, last = there[:1] or files
-        for file in others:
-            with suppress(AbsentError):
-                return self.get(file)
-        return self.get(last)
+    def weights(self) -> dict[str, Array]:
+        """Read the weights as our network has them; raises DamagedError for unfit ones."""
+        with open_tensors(self.file) as tensors, numpy.errstate(all="ignore"):
+            check_shapes(self, tensors)
+            check_duplicates(self, tensors)
+            found = embedding_weights(self, tensors)
+            for name in weight_shapes(self.settings, self.size):
+                if parts := transformers_names(name):
+                    found[name] = numpy.concatenate([*map(tensors.get, parts)])
+            for name, array in found.items():
+                if not numpy.isfinite(array.sum()):
+                    raise DamagedError(
+                        f"{self.file} is damaged: {name} has numbers that are not finite"
+                    )
+            return found
 
 
-def absent_model(name: str, pin: Pin, reason: str) -> NmtError:
-    """Return the error for a model that the hub does not have in a revision.
+def check_shapes(model: OpusModel, tensors: Tensors) -> None:
+    """Raise DamagedError unless a file has the weights that the configuration describes."""
+    d, found = model.config.d_model, tensors.shapes
+    source, target = len(model.source.ids), len(model.target.ids)
+    expected: Shapes = {BIAS: (1, target)}
+    for name, (rows, *width) in weight_shapes(model.settings, model.size).items():
+        parts = transformers_names(name)
+        expected |= {part: (rows // len(parts), *width) for part in parts}
+    for names, rows in zip(model.config.matrix_names, (source, target, target), strict=True):
+        present = [name for name in names if name in found]
+        expected |= dict.fromkeys(present or names[:1], (rows, d))
+    expected |= {name: (*found[name][:1], d) for name in network.POSITIONS if name in found}
+    if reason := find_misfit(found, expected):
+        raise DamagedError(
+            f"the weights in {model.file} do not fit the model's configuration: {reason}"
+        )
 
-    reason: the failure, up to its first semicolon.
+
+def check_duplicates(model: OpusModel, tensors: Tensors) -> None:
+    """Raise DamagedError unless copies of a matrix are equal, and positions are sinusoids."""
+    for names in model.config.matrix_names:
+        first, *others = [name for name in names if name in tensors.shapes]
+        for other in others:
+            if not numpy.array_equal(tensors.get(first), tensors.get(other)):
+                raise DamagedError(
+                    f"{model.file}: {other} differs from {first}, but the configuration says that"
+                    " both are one matrix"
+                )
+    for name in network.POSITIONS:
+        if name in tensors.shapes:
+            table = tensors.get(name)
+            if not numpy.allclose(table, sinusoids_in_halves(*table.shape), rtol=0, atol=CLOSE):
+                raise NmtError(
+                    f"{model.file}: {name} is not a table of sinusoids; other positions are not"
+                    " supported"
+                )
+
+
+def embedding_weights(model: OpusModel, tensors: Tensors) -> dict[str, Array]:
+    """Return our embeddings, softmax and its bias, with the rows in the order of our ids."""
+    source, target, softmax = (
+        next(name for name in names if name in tensors.shapes)
+        for names in model.config.matrix_names
+    )
+    rows = model.target.rows(model.size, model.config.decoder_start_token_id)
+    found = {"embeddings.weight": permuted(tensors.get(target), rows)}
+    if model.settings.tied != "all":
+        own = rows if model.is_joint else model.source.rows(model.size, -1)
+        found["embeddings.own_source_weight"] = permuted(tensors.get(source), own)
+    if model.settings.tied == "none":
+        found["embeddings.own_softmax_weight"] = permuted(tensors.get(softmax), rows)
+    bias = permuted(tensors.get(BIAS).reshape(-1), rows, NEVER)
+    bias[BOS] = NEVER
+    return found | {"embeddings.softmax_bias": bias}
+
+
+def permuted(array: Array, rows: NDArray[numpy.int64], absent: float = 0.0) -> Array:
+    """Return the rows of an array in another order; `absent` stands in rows that it lacks."""
+    found = array[rows]
+    found[rows < 0] = absent
+    return found
+
+
+def pieces_by_id(subwords: SubwordModel) -> list[str]:
+    """Return all pieces of a vocabulary of ours, in the order of their ids."""
+    return [subwords.piece(number) for number in range(len(subwords))]
+
+
+def write_subwords(tokenizer: Tokenizer, folder: Path) -> None:
+    """Write a tokenizer as `MarianTokenizer` of transformers expects it.
+
+    `source.spm` and `target.spm` segment text into pieces; `vocab.json` has the id of each piece of
+    both languages. If each language has its own vocabulary, `target_vocab.json` has the target's.
+    An imported model may have a second piece for the beginning of a text. No text becomes it, and
+    its id is added to its name.
     """
-    others = [each for each in COMMON if each != name]
-    fix = suggestion(name, others)
-    if pin.revision != LATEST:
-        fix = f", or no revision {pin.revision}; name another with --revision"
-    return NmtError(f"{reason.partition(';')[0]}: the hub has no public model {name}{fix}")
+    for name, side in zip(SENTENCEPIECE_FILES, tokenizer.sides, strict=True):
+        (folder / name).write_bytes(side.sentencepiece)
+    sides = tokenizer.sides[:1] if tokenizer.is_joint else tokenizer.sides
+    for name, side in zip(VOCABULARY_FILES, sides, strict=False):
+        ids: dict[str, int] = {}
+        for number, piece in enumerate(pieces_by_id(side)):
+            ids[f"{piece}{number}" if piece in ids else piece] = number
+        text = json.dumps(ids, ensure_ascii=False, indent=0)
+        (folder / name).write_text(f"{text}\n", encoding="utf-8", newline="\n")

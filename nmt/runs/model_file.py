@@ -281,19 +281,22 @@ def check_format(file: Path, metadata: Mapping[str, str]) -> None:
 
 def check_shapes(found: Shapes, expected: Shapes, file: Path) -> None:
     """Raise DamagedError unless the weights of a file have the names and shapes expected."""
+    if reason := find_misfit(found, expected):
+        raise DamagedError(f"the weights in {file} do not fit its recipe: {reason}; {AGAIN}")
+
+
+def find_misfit(found: Shapes, expected: Shapes) -> str:
+    """Return which weight is missing, surplus or of another shape, the first by name; else ""."""
     for name in sorted({*found, *expected}):
-        if found.get(name) != expected.get(name):
-            if name not in expected:
-                reason = "does not belong to it"
-            elif name not in found:
-                reason = "is missing"
-            else:
-                sizes = (" x ".join(map(str, shapes[name])) for shapes in (found, expected))
-                has, wanted = (size or "one number" for size in sizes)
-                reason = f"is {has} instead of {wanted}"
-            raise DamagedError(
-                f"the weights in {file} do not fit its recipe: {shown(name)} {reason}; {AGAIN}"
-            )
+        if name not in expected:
+            return f"{shown(name)} does not belong to it"
+        if name not in found:
+            return f"{shown(name)} is missing"
+        if found[name] != expected[name]:
+            sizes = (" x ".join(map(str, shapes[name])) for shapes in (found, expected))
+            has, wanted = (size or "one number" for size in sizes)
+            return f"{shown(name)} is {has} instead of {wanted}"
+    return ""
 
 
 def refusal(file: Path, error: Exception) -> NmtError:

@@ -1,4 +1,4 @@
-"""Models of other programs, made once for all tests of import."""
+"""Models that all tests of imports and exports share, made once."""
 
 import random
 import shutil
@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from nmt.interop.export import export_model
 from nmt.interop.import_model import import_model
 from nmt.runs.trained_model import TrainedModel, load_model
+from nmt.text.tokenizer import Tokenizer
 from tests.conftest import WORDS
 from tests.interop.marian_models import Shape, write_folder
 
@@ -44,14 +46,18 @@ def opus_model(opus: Path) -> TrainedModel:
     return imported(opus)
 
 
+@pytest.fixture(scope="session")
+def tokenizer(tiny_run: Path) -> Tokenizer:
+    """Return the tokenizer of the tiny model, one for both languages."""
+    return load_model(tiny_run, "cpu").tokenizer
+
+
 ODD = ["", "   ", "12 34", "SUN MOON", "sun \u2603 moon", "sun www.example.org moon", "rain\rsnow"]
 
 
 @pytest.fixture(scope="session")
 def ct2_folder(skilled_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the exported folder of the model that translates words."""
-    from nmt.interop.export import export_model
-
     path = tmp_path_factory.mktemp("exported") / "ct2"
     export_model(skilled_run, path, "ctranslate2")
     return path
@@ -64,5 +70,5 @@ def mixed_lines(tmp_path: Path) -> Path:
     lines = [" ".join(draw.choices(WORDS, k=draw.randint(1, 8))) for _ in range(30)]
     lines += [*ODD, " ".join(draw.choices(WORDS, k=60))]
     path = tmp_path / "in"
-    path.write_text("".join(f"{each}\n" for each in lines), encoding="utf-8", newline="\n")
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
     return path

@@ -1,6 +1,5 @@
 """Models with random weights, to compare with other programs."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from nmt.config import Recipe, TokenizerSettings
 from nmt.decoding.search.rules import special_ids
 from nmt.model.transformer import Transformer
 from nmt.recipe.settings import with_settings
-from nmt.runs.trained_model import TrainedModel, arrays_of, load_model
+from nmt.runs.trained_model import TrainedModel, arrays_of
 from nmt.text.learning import learn_subwords
 from nmt.text.tokenizer import PAD, Tokenizer
 
@@ -44,18 +43,13 @@ def random_model(
     torch.manual_seed(seed)
     network = Transformer(recipe.model, len(tokenizer), PAD)
     with torch.no_grad():
-        for name, each in network.named_parameters():
+        for name, weight in network.named_parameters():
             if "norm" in name or name.endswith("bias"):
-                each.add_(torch.randn_like(each), alpha=0.3)
+                weight.add_(torch.randn_like(weight), alpha=0.3)
             else:
-                each.mul_(scale)
-    weights = {name: each.copy() for name, each in arrays_of(network.state_dict()).items()}
+                weight.mul_(scale)
+    weights = {name: array.copy() for name, array in arrays_of(network.state_dict()).items()}
     return TrainedModel(weights, tokenizer, recipe, Path("random.safetensors"))
-
-
-def tokenizer_of(run: Path) -> Tokenizer:
-    """Return the tokenizer of a run."""
-    return load_model(run, "cpu").tokenizer
 
 
 def two_vocabularies() -> Tokenizer:
@@ -97,8 +91,3 @@ def greedy(model: TrainedModel, source: Any, length: int) -> list[list[int]]:
             ids.append(int(logits.argmax()))
         rows.append(ids)
     return rows
-
-
-def at(model: TrainedModel, path: Path) -> TrainedModel:
-    """Return a model that says that it lies at a path."""
-    return replace(model, path=path)

@@ -1,8 +1,6 @@
 """`nmt export`: what it writes, what it replaces and what it refuses."""
 
-import os
-import subprocess
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,67 +15,61 @@ from tests.conftest import Run
 pytest.importorskip("ctranslate2")
 
 
+def changed(run: Path, folder: Path, settings: Mapping[str, object], nan: str = "") -> Path:
+    """Write a copy of a model with other settings, and with a weight of NaN."""
+    content = read_model(run)
+    weights = dict(content.weights)
+    if nan:
+        weights[nan] = weights[nan] * float("nan")
+    path = folder / "model.safetensors"
+    recipe = with_settings(content.recipe, settings)
+    save_model(path, weights, content.tokenizer, recipe, content.updates)
+    return path
+
+
 def test_the_command_offers_what_there_is() -> None:
     assert {*export_command.FORMATS} == {*export.FORMATS}
-    known = {each for one in export.FORMATS.values() for each in one.quantizations}
+    known = {kind for chosen in export.FORMATS.values() for kind in chosen.quantizations}
     assert {*export_command.QUANTIZATIONS} == known
 
 
-def test_equal_models_give_equal_folders(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
-    folders = [tmp_path / "one", tmp_path / "two"]
-    for folder in folders:
-        result = nmt("export", tiny_run, folder, "--to", "ctranslate2")
-        assert (result.code, result.out) == (0, "")
-        assert result.err == f"{folder}: {tiny_run} for ctranslate2\n"
-    one, two = ({each.name: each.read_bytes() for each in path.iterdir()} for path in folders)
-    assert one == two
-    assert one.keys() == {
-        *("model.bin", "config.json", "shared_vocabulary.json"),
-        *("tokenizer.model", "recipe.toml", "README.md", FILE_LIST),
-    }
-    assert nmt("export", tiny_run, folders[0], "--to", "ctranslate2").code == 0
-
-
-def test_what_is_in_the_way_stays(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "out"
-    folder.mkdir()
-    (folder / "notes").write_text("mine")
-    result = nmt("export", tiny_run, folder, "--to", "ctranslate2")
-    assert result.code == 2
-    assert "holds files that `nmt export` did not write" in result.err
-    result = nmt("export", tiny_run, tiny_run, "--to", "ctranslate2")
-    assert result.code == 2
-    assert [each.name for each in folder.iterdir()] == ["notes"]
-
-
-def test_the_current_folder_is_filled(
-    nmt: Run, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("to", "files"),
+    [
+        ("ctranslate2", "model.bin config.json shared_vocabulary.json tokenizer.model recipe.toml"),
+        (
+            "huggingface",
+            "model.safetensors config.json generation_config.json tokenizer_config.json source.spm"
+            " target.spm vocab.json",
+        ),
+        (
+            "onnx",
+            "encoder.onnx decoder.onnx weights.bin settings.json source.spm target.spm vocab.json",
+        ),
+    ],
+)
+def test_equal_models_give_equal_folders_with_a_card(
+    to: str, files: str, nmt: Run, tiny_run: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "out"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    for _ in range(2):
-        assert nmt("export", tiny_run, ".", "--to", "ctranslate2").code == 0
-        assert {"model.bin", FILE_LIST} < {each.name for each in Path().iterdir()}
-    assert [each.name for each in tmp_path.iterdir()] == ["out"]
+    found = []
+    for name in ("one", "two", "one"):  # it replaces what it wrote
+        folder = tmp_path / name
+        result = nmt("export", tiny_run, folder, "--to", to, "--license", "cc0-1.0")
+        assert (result.code, result.out) == (0, "")
+        assert result.err == f"{folder}: {tiny_run} for {to}\n"
+        found.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert found[0] == found[1] == found[2]
+    assert found[0].keys() == {*files.split(), "README.md", FILE_LIST}
+    assert b'license: "cc0-1.0"' in found[0]["README.md"]
 
 
-def test_a_missing_model_leaves_nothing(nmt: Run, tmp_path: Path) -> None:
-    result = nmt("export", tmp_path / "none", tmp_path / "out", "--to", "ctranslate2")
-    assert result.code == 1
-    assert "does not exist" in result.err
-    assert [*tmp_path.iterdir()] == []
-
-
-def test_a_folder_has_a_card_with_the_licence(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "out"
-    options = ["--to", "huggingface", "--license", "cc0-1.0"]
-    assert nmt("export", tiny_run, folder, *options).code == 0
-    assert 'license: "cc0-1.0"' in (folder / "README.md").read_text(encoding="utf-8")
-    assert {each.name for each in folder.iterdir()} == {
-        *("README.md", "model.safetensors", "config.json", "generation_config.json"),
-        *("source.spm", "target.spm", "vocab.json", "tokenizer_config.json", FILE_LIST),
-    }
+def test_what_is_in_the_way_stays(nmt: Run, tiny_run: Path) -> None:
+    for output, reason in (
+        (tiny_run, "OUTPUT"),
+        (tiny_run / "model.safetensors", "OUTPUT"),
+    ):
+        result = nmt("export", tiny_run, output, "--to", "ctranslate2")
+        assert (result.code, reason in result.err) == (2, True)
 
 
 @pytest.mark.parametrize("to", ["ctranslate2", "onnx"])
@@ -85,84 +77,39 @@ def test_a_model_that_diverged_is_not_exported(
     nmt: Run, tiny_run: Path, tmp_path: Path, to: str
 ) -> None:
     """Quantised, NaN would become a plausible number."""
-    content = read_model(tiny_run)
     name = "encoder.0.feed_forward.inner.weight"
-    weights = {**content.weights, name: content.weights[name] * float("nan")}
-    model = tmp_path / "model.safetensors"
-    save_model(model, weights, content.tokenizer, content.recipe, content.updates)
+    model = changed(tiny_run, tmp_path, {}, nan=name)
     result = nmt("export", model, tmp_path / "out", "--to", to)
     assert (result.code, f"{name} has numbers that are not finite" in result.err) == (1, True)
     assert [*tmp_path.iterdir()] == [model]
 
 
-def test_an_exported_model_names_no_folder_of_its_author(
+def test_a_refused_or_missing_model_leaves_nothing(
     nmt: Run, tiny_run: Path, tmp_path: Path
 ) -> None:
-    content = read_model(tiny_run)
+    """The message names no option that the command lacks."""
+    model = changed(tiny_run, tmp_path, {"model.target_order": "right_to_left"})
+    for path, reason in ((model, "model.target_order=right_to_left"), (Path("no"), "no does not")):
+        result = nmt("export", path, tmp_path / "out", "--to", "huggingface")
+        assert (result.code, reason in result.err) == (1, True)
+        assert "--model" not in result.err
+        assert [*tmp_path.iterdir()] == [model]
+
+
+def test_a_published_model_names_no_folder_of_its_author(
+    nmt: Run, tiny_run: Path, tmp_path: Path
+) -> None:
+    """Its card names only the downloads that were used."""
     text = {"source": str(tmp_path / "secret" / "a.en"), "target": "b.de"}
     changes = {"data.train": [text], "data.dev": [text], "data.test": {"own": text}}
-    recipe = with_settings(content.recipe, {**changes, "train.init_from": str(tmp_path / "old")})
-    model, folder = tmp_path / "model.safetensors", tmp_path / "out"
-    save_model(model, content.weights, content.tokenizer, recipe, content.updates)
+    downloads = [{"url": f"https://example.com/{name}", "to": name} for name in ("b.de", "other")]
+    changes |= {"data.downloads": downloads, "train.init_from": str(tmp_path / "old")}
+    folder = tmp_path / "out"
     options = ["--to", "ctranslate2", "--quantization", "int8"]
-    assert nmt("export", model, folder, *options).code == 0
+    assert nmt("export", changed(tiny_run, tmp_path, changes), folder, *options).code == 0
     card, found = ((folder / name).read_text() for name in ("README.md", "recipe.toml"))
     assert "`a.en + b.de`" in card
     assert "quantised to `int8`" in card
+    assert "\n- `https://example.com/b.de`\n" in card
+    assert "- `https://example.com/other`" not in card
     assert str(tmp_path) not in card + found
-
-
-def test_a_card_names_only_the_downloads_that_were_used(
-    nmt: Run, tiny_run: Path, tmp_path: Path
-) -> None:
-    content = read_model(tiny_run)
-    used = content.recipe.data.train[0].source
-    downloads = [{"url": f"https://example.com/{each}", "to": each} for each in (used, "other.gz")]
-    recipe = with_settings(content.recipe, {"data.downloads": downloads})
-    model, folder = tmp_path / "model.safetensors", tmp_path / "out"
-    save_model(model, content.weights, content.tokenizer, recipe, content.updates)
-    assert nmt("export", model, folder, "--to", "onnx").code == 0
-    lines = (folder / "README.md").read_text().splitlines()
-    assert [each for each in lines if each.startswith("- `https")] == [
-        f"- `https://example.com/{used}`"
-    ]
-
-
-def test_the_message_names_no_option_that_the_command_lacks(
-    nmt: Run, tiny_run: Path, tmp_path: Path
-) -> None:
-    folder = tmp_path / "out"
-    assert nmt("export", tiny_run, folder, "--to", "ctranslate2").code == 0
-    for model in (folder, tmp_path / "none"):
-        result = nmt("export", model, tmp_path / "new", "--to", "onnx")
-        assert (result.code, "--model" in result.err, "--engine" in result.err) == (1, False, False)
-
-
-def test_a_refused_model_leaves_nothing(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
-    content = read_model(tiny_run)
-    recipe = with_settings(content.recipe, {"model.target_order": "right_to_left"})
-    model = tmp_path / "model.safetensors"
-    save_model(model, content.weights, content.tokenizer, recipe, content.updates)
-    result = nmt("export", model, tmp_path / "out", "--to", "huggingface")
-    assert result.code == 1
-    assert "model.target_order=right_to_left" in result.err
-    assert [*tmp_path.iterdir()] == [model]
-
-
-def test_what_a_killed_export_left_is_removed(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
-    """What a running one writes stays, and so does a folder that each file system has."""
-    folder = tmp_path / "out"
-    ended = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"], check=True, stdout=subprocess.PIPE
-    )
-    left, written = (
-        folder / f".out.{each}.0123abcd.partial" for each in (int(ended.stdout), os.getppid())
-    )
-    for each in (left, written, folder / "lost+found"):
-        each.mkdir(parents=True)
-    (left / "model.bin").write_text("half")
-    for _ in range(2):
-        assert nmt("export", tiny_run, folder, "--to", "ctranslate2").code == 0
-    assert not left.exists()
-    assert written.exists()
-    assert (folder / "lost+found").exists()
