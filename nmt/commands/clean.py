@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "--ftfy",
     "with_ftfy",
     is_flag=True,
-    help="Repair wrongly decoded text. Needs `pip install '.[clean]'`.",
+    help="Repair wrongly decoded text. Needs `pip install 'attention-nmt[clean]'`.",
 )
 @options.limit
 @click.option(

@@ -12,7 +12,7 @@ from nmt.errors import NmtError
 from nmt.runs.runs import choose_model
 
 WAIT = Range(0.01, 3600)
-MISSING = "`nmt serve` needs Starlette and uvicorn; in the checkout: pip install '.[serve]'"
+MISSING = "`nmt serve` needs Starlette and uvicorn: pip install 'attention-nmt[serve]'"
 
 
 @click.command("serve")

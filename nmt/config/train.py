@@ -129,7 +129,7 @@ class TrainSettings:
     )
     tensorboard: bool = setting(
         False,
-        "also write TensorBoard events; needs `pip install '.[tensorboard]'`",
+        "also write TensorBoard events; needs `pip install 'attention-nmt[tensorboard]'`",
         may_change=True,
     )
 

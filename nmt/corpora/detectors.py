@@ -329,7 +329,7 @@ def load_identifier() -> Identify:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
     except ImportError as error:
         raise NmtError(
-            "third languages need the package py3langid; in the checkout: pip install '.[check]'"
+            "third languages need the package py3langid: pip install 'attention-nmt[check]'"
         ) from error
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 

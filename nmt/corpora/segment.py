@@ -319,5 +319,5 @@ def check_ftfy() -> None:
         import ftfy  # noqa: F401 (whether it can be imported)
     except ImportError as error:
         raise NmtError(
-            "--ftfy needs the package ftfy; in the checkout: pip install '.[clean]'"
+            "--ftfy needs the package ftfy: pip install 'attention-nmt[clean]'"
         ) from error

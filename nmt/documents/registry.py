@@ -241,6 +241,4 @@ def missing(purpose: str, package: str) -> NmtError:
 
     purpose: what needs it, such as "Markdown". package: its name for pip.
     """
-    return NmtError(
-        f"{purpose} needs the package {package}; in the checkout: pip install '.[files]'"
-    )
+    return NmtError(f"{purpose} needs the package {package}: pip install 'attention-nmt[files]'")

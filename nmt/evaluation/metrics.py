@@ -160,8 +160,8 @@ class MultiBleu(BLEU):
             from sacremoses import MosesTokenizer
         except ImportError as error:
             raise NmtError(
-                "BLEU of Moses' tokens needs the sacremoses package; in the checkout: pip install"
-                " '.[moses]'"
+                "BLEU of Moses' tokens needs the sacremoses package:"
+                " pip install 'attention-nmt[moses]'"
             ) from error
         super().__init__(
             lowercase=variant.lowercase, tokenize="none", smooth_method="none", force=True

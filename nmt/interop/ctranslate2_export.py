@@ -68,7 +68,7 @@ def require_ctranslate2() -> None:
         import ctranslate2  # noqa: F401 (only whether it is here)
     except ImportError as error:
         raise NmtError(
-            "CTranslate2 is not installed; in the checkout: pip install '.[ctranslate2]'"
+            "CTranslate2 is not installed: pip install 'attention-nmt[ctranslate2]'"
         ) from error
 
 

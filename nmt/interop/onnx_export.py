@@ -34,7 +34,7 @@ try:
     from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 except ImportError as error:
     raise NmtError(
-        "exporting to ONNX needs its package; in the checkout: pip install '.[onnx]'"
+        "exporting to ONNX needs its package: pip install 'attention-nmt[onnx]'"
     ) from error
 
 FORMAT_VERSION = 1

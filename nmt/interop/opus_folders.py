@@ -387,8 +387,8 @@ def parse_yaml(text: str, origin: str, *, as_text: bool = False) -> dict[str, An
         import yaml
     except ImportError as error:
         raise NmtError(
-            "the files of Marian are YAML, which needs another package; in the checkout: pip"
-            " install '.[marian]'"
+            "the files of Marian are YAML, which needs another package:"
+            " pip install 'attention-nmt[marian]'"
         ) from error
     loader = yaml.CBaseLoader if as_text else yaml.CSafeLoader
     try:

@@ -275,8 +275,8 @@ def check_requirements(recipe: Recipe, run: RunFolder, device: "torch.device") -
         check_compiler()
     if recipe.train.tensorboard and find_spec("tensorboard") is None:
         raise NmtError(
-            "train.tensorboard needs the tensorboard package; in the checkout: pip install"
-            " '.[tensorboard]', or set train.tensorboard=false"
+            "train.tensorboard needs the tensorboard package:"
+            " pip install 'attention-nmt[tensorboard]', or set train.tensorboard=false"
         )
     if run.is_started():
         return

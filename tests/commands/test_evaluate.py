@@ -101,7 +101,7 @@ def test_the_papers_bleu_by_hand(nmt: Run, tmp_path: Path, monkeypatch: pytest.M
     assert moses["value"] == 0  # three of four tokens: no four-gram
     monkeypatch.setitem(sys.modules, "sacremoses", None)
     refused = nmt("evaluate", *options, "--tokenize", "moses")
-    assert (refused.code, "pip install '.[moses]'" in refused.err) == (1, True)
+    assert (refused.code, "pip install 'attention-nmt[moses]'" in refused.err) == (1, True)
 
 
 def test_a_model_translates_as_nmt_translate_does(

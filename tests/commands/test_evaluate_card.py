@@ -190,7 +190,7 @@ def test_a_card_has_the_papers_bleu_or_the_reason_why_not(
     assert "BLEU paper" not in without["results"][0]["scores"]
     (reason,) = without["left_out"]
     assert reason.startswith("BLEU paper: ")
-    assert "pip install '.[moses]'" in reason
+    assert "pip install 'attention-nmt[moses]'" in reason
     chinese = card(nmt, tmp_path, *arguments, "--target-language", "zh")
     assert "BLEU paper" not in chinese["results"][0]["scores"]
     assert "'zh'" in chinese["left_out"][0]

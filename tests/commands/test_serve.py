@@ -32,7 +32,7 @@ def test_a_missing_extra_is_one_sentence(
     monkeypatch.setitem(sys.modules, name, None)
     result = nmt("serve")
     assert result.code == 1
-    assert "pip install '.[serve]'" in result.err
+    assert "pip install 'attention-nmt[serve]'" in result.err
     assert len(result.err.splitlines()) == 1
 
 

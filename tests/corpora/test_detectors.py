@@ -291,7 +291,7 @@ def test_short_segments_are_left_alone() -> None:
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     load_identifier.cache_clear()
     monkeypatch.setitem(sys.modules, "py3langid.langid", None)
-    with pytest.raises(NmtError, match=r"pip install '\.\[check\]'"):
+    with pytest.raises(NmtError, match=r"pip install 'attention-nmt\[check\]'"):
         load_identifier()
 
 

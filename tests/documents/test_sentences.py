@@ -104,5 +104,5 @@ def test_split_and_join_is_the_identity(text: str, language: str) -> None:
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentencex", None)
-    with pytest.raises(NmtError, match=r"sentencex; in the checkout: pip install '\.\[files\]'"):
+    with pytest.raises(NmtError, match=r"sentencex: pip install 'attention-nmt\[files\]'"):
         split(Marked("One. Two."), "en")

@@ -121,5 +121,5 @@ def test_the_package_is_named_if_it_is_missing(
     ):
         result = nmt(*arguments)
         assert result.code == 1
-        assert "pip install '.[ctranslate2]'" in result.err
+        assert "pip install 'attention-nmt[ctranslate2]'" in result.err
     assert [*tmp_path.iterdir()] == []

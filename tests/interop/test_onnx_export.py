@@ -150,5 +150,5 @@ def test_too_long_a_text_is_an_error(tokenizer: Tokenizer, tmp_path: Path) -> No
 def test_the_package_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     monkeypatch.delitem(sys.modules, "nmt.interop.onnx_export")
-    with pytest.raises(NmtError, match=r"pip install '\.\[onnx\]'"):
+    with pytest.raises(NmtError, match=r"pip install 'attention-nmt\[onnx\]'"):
         importlib.import_module("nmt.interop.onnx_export")

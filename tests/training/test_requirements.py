@@ -33,7 +33,7 @@ def test_a_missing_tensorboard_is_reported_first(
 ) -> None:
     monkeypatch.setattr("nmt.training.setup.find_spec", lambda name: None)
     message = refused(nmt, tiny, "--set", "train.tensorboard=true")
-    assert "pip install '.[tensorboard]'" in message
+    assert "pip install 'attention-nmt[tensorboard]'" in message
 
 
 def test_a_missing_compiler_is_reported_first(

@@ -268,5 +268,5 @@ def test_characters_of_html_are_read_if_the_dtd_is_elsewhere() -> None:
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lxml", None)
     monkeypatch.delitem(sys.modules, "nmt.documents.office.package")
-    with pytest.raises(NmtError, match="a book needs the package lxml; in the checkout: pip"):
+    with pytest.raises(NmtError, match="a book needs the package lxml: pip"):
         importlib.import_module("nmt.documents.office.package")
