@@ -35,7 +35,7 @@ MODEL = ModelSettings(
 
 
 MODELS = {
-    name: replace(VARIANTS[name], d_model=32, d_ff=64, heads=4, d_k=8, d_v=12)
+    name: replace(VARIANTS[name], attention_dropout=0.0, d_model=32, heads=4, d_k=8, d_v=12)
     for name in ("paper", "Marian", "all at once")
 }
 
