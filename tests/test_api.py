@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -69,6 +69,7 @@ def test_mistakes_are_named(tiny_run: Path) -> None:
 def test_a_wrong_type_is_one_sentence_that_names_the_argument(tiny_run: Path) -> None:
     anything: Any = nmt  # mypy would find these mistakes
     model = anything.load(tiny_run)
+    call: Callable[[], object]
     for call, name in (
         (lambda: anything.load([3]), "model"),
         (lambda: anything.load(tiny_run, device=3), "device"),

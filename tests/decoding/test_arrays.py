@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy
 import pytest
@@ -14,7 +15,7 @@ from nmt.kernels.array_top_k import array_top_tokens
 from nmt.model.transformer import Transformer
 from tests.model.conftest import VARIANTS as SMALL_VARIANTS
 
-WIDTHS = {"d_model": 64, "d_ff": 96, "heads": 4, "d_k": 16, "d_v": 16}
+WIDTHS: dict[str, Any] = {"d_model": 64, "d_ff": 96, "heads": 4, "d_k": 16, "d_v": 16}
 PAPER = replace(SMALL_VARIANTS["paper"], encoder_layers=2, decoder_layers=3, **WIDTHS)
 VARIANTS = {
     **{
@@ -27,7 +28,11 @@ VARIANTS = {
     ),
     "odd widths, GLU, untied, biases": replace(
         PAPER,
-        **{"d_model": 37, "d_ff": 51, "heads": 3, "d_k": 6, "d_v": 5},
+        d_model=37,
+        d_ff=51,
+        heads=3,
+        d_k=6,
+        d_v=5,
         positions="rotary",
         activation="glu",
         norm="pre",

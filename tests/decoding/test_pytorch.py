@@ -5,6 +5,7 @@ A packed copy leaves its model alone.
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from nmt.model.transformer import Transformer
 from tests.decoding.test_beam import IDS, VOCABULARY, Table, beam_search, exhaustive, same
 from tests.model.conftest import VARIANTS as SMALL_VARIANTS
 
-WIDTHS = {"d_model": 64, "d_ff": 96, "heads": 4, "d_k": 16}
+WIDTHS: dict[str, Any] = {"d_model": 64, "d_ff": 96, "heads": 4, "d_k": 16}
 VARIANTS = {
     name: replace(each, **WIDTHS, d_v=7 if each.tied == "none" else 16)
     for name, each in SMALL_VARIANTS.items()

@@ -65,7 +65,7 @@ def test_the_first_system_is_the_evaluated_one(tmp_path: Path) -> None:
     assert [each.line for each in test_set.examples.worst] == [1, 2]
 
 
-def tokenizer(hypotheses: Path, references: Path, language: str | None = None) -> str:
+def tokenizer(hypotheses: Path, references: Path, language: str = "") -> str:
     """Return the tokenizer of the BLEU of a sentence."""
     for path in (hypotheses, references):
         open_file = gzip.open if path.suffix == ".gz" else open

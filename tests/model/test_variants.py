@@ -135,6 +135,7 @@ def test_untied_matrices(tied: str, matrices: int) -> None:
     source = embeddings.source_weight
     assert (source is weight, weight is softmax) == (matrices < 2, matrices < 3)
     first, ids = sinusoids(1, 12), torch.tensor([[6]])
+    assert embeddings.softmax_bias is not None
     torch.testing.assert_close(embeddings.embed_source(ids)[0], source[6] * 12**0.5 + first)
     torch.testing.assert_close(embeddings.embed_target(ids)[0], weight[6] * 12**0.5 + first)
     x = torch.randn(2, 3, 12)
