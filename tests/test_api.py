@@ -1,17 +1,20 @@
-"""The Python interface: what `import nmt` offers."""
+"""The Python interface: what `import nmt` offers, and that it gives what the commands give."""
 
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from operator import itemgetter
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 import nmt
+from nmt.decoding.files.output_formats import json_line
+from nmt.decoding.files.score import json_line as score_line
 from nmt.training.updates import Updater
 from tests.conftest import Run
 
@@ -37,133 +40,54 @@ def test_every_public_name_exists_and_is_documented() -> None:
         assert getattr(nmt, name).__doc__, name
 
 
-def test_an_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'translat'"):
-        _ = nmt.translat
-
-
-def test_translating_gives_what_the_command_gives(
-    tiny_run: Path, tmp_path: Path, run_nmt: Run
-) -> None:
-    segments = ["sun moon", "", "star rain seed"]
-    (tmp_path / "in").write_text("".join(f"{each}\n" for each in segments))
-    ended = run_nmt("translate", tmp_path / "in", "--model", tiny_run)
-    found = nmt.load(tiny_run).translate(segments)
-    assert [each.text for each in found] == ended.out.splitlines()
-
-
-def test_tokens_have_scores(tiny_run: Path) -> None:
-    (translation,) = nmt.load(tiny_run).translate(["sun moon"], n_best=2, token_scores=True)
-    for candidate in translation.candidates:
-        assert len(candidate.tokens) == candidate.length
-        total = sum(token.log_prob for token in candidate.tokens)
-        assert total == pytest.approx(candidate.log_prob, abs=1e-4)
-
-
-def test_scores_are_those_of_the_translations(tiny_run: Path) -> None:
-    model = nmt.load(tiny_run)
-    segments = ["sun moon", "", "star"]
-    candidates = [each.candidates[0] for each in model.translate(segments, token_scores=True)]
-    found = model.score(segments, [each.text for each in candidates], token_scores=True)
-    assert (found[1].log_prob, found[1].mean_log_prob, found[1].tokens) == (0, 0, ())
-    for score, candidate in zip(found, candidates, strict=True):
-        assert score.log_prob == pytest.approx(sum(token.log_prob for token in score.tokens))
-        if [*map(itemgetter(0), score.tokens)] == [*map(itemgetter(0), candidate.tokens)]:
-            assert score.log_prob == pytest.approx(candidate.log_prob, abs=1e-4)
-            assert score.score == pytest.approx(candidate.score, abs=1e-4)
-    with pytest.raises(nmt.UsageError, match="there are 3 sources and 1 targets"):
-        model.score(segments, ["SUN"])
-    with pytest.raises(TypeError, match="score takes a list"):
-        model.score("sun", ["SUN"])
-
-
-def test_n_best_has_scores_in_order(tiny_run: Path) -> None:
-    model = nmt.load(tiny_run)
-    (translation,) = model.translate(["sun moon"], n_best=2)
-    first, second = translation.candidates
-    assert translation.text == first.text
-    assert first.score >= second.score
-    assert first.log_prob < 0
-    (greedy,) = model.translate(["sun moon"], settings={"beam_size": 1})
-    assert len(greedy.candidates) == 1
-
-
-def test_several_models_are_an_ensemble(tiny_run: Path) -> None:
-    files = [tiny_run / "model.safetensors", tiny_run / "best.safetensors"]
-    model = nmt.load(files)
-    assert model.paths == tuple(files)
-    assert model.translate(["sun"])[0].text is not None
-
-
 def test_mistakes_are_named(tiny_run: Path) -> None:
     model = nmt.load(tiny_run)
-    with pytest.raises(TypeError, match="list of segments"):
-        model.translate("sun moon")
-    with pytest.raises(nmt.UsageError, match=r"decode\.beam_sise"):
-        model.translate(["sun"], settings={"beam_sise": 2})
-    with pytest.raises(nmt.UsageError, match="a setting twice"):
-        model.translate(["sun"], settings={"beam_size": 1, "decode.beam_size": 2})
-    for settings in ({"temperature": 0.5}, {"candidates": 5}, {"method": "sample", "beam_size": 2}):
-        with pytest.raises(nmt.UsageError, match=r"for samples|Bayes risk|no beam"):
+    given: dict[str, dict[str, Any]] = {
+        r"decode\.beam_sise": {"beam_sise": 2},
+        "a setting twice": {"beam_size": 1, "decode.beam_size": 2},
+        "for samples": {"temperature": 0.5},
+        "Bayes risk": {"candidates": 5},
+        "no beam": {"method": "sample", "beam_size": 2},
+    }
+    for message, settings in given.items():
+        with pytest.raises(nmt.UsageError, match=message):
             model.translate(["sun"], settings=settings)
     with pytest.raises(nmt.UsageError, match=r"decode\.beam_size has no effect"):
         model.score(["sun"], ["SUN"], settings={"beam_size": 2})
     with pytest.raises(nmt.UsageError, match="model is an empty list"):
         nmt.load([])
-    with pytest.raises(nmt.NmtError, match="missing"):
-        nmt.load("missing")
     with pytest.raises(nmt.UsageError, match="is an empty path"):
         nmt.load("")
     with pytest.raises(nmt.UsageError, match=r"^columns is for tables"):
         model.translate_file("page.html", "new.html", columns=["a"])
-    with pytest.raises(TypeError, match="must be a str"):
-        model.translate([3])  # type: ignore[list-item] # the mistake that is tested
     with pytest.raises(nmt.UsageError, match="beam size"):
         model.translate(["sun"], n_best=99)
     with pytest.raises(nmt.UsageError, match="references"):
         nmt.evaluate(model, "source")
 
 
-def test_no_settings_are_none_or_empty(tiny_run: Path) -> None:
-    model = nmt.load(tiny_run)
-    expected = [each.text for each in model.translate(["sun moon"])]
-    given: tuple[dict[str, int] | None, ...] = (None, {})
-    for settings in given:
-        found = model.translate(["sun moon"], settings=settings)
-        assert [each.text for each in found] == expected
-        assert model.decode_settings(settings) == model.recipe.decode
-        assert nmt.read_recipe("pocket", settings) == nmt.read_recipe("pocket")
-
-
 def test_a_wrong_type_is_one_sentence_that_names_the_argument(tiny_run: Path) -> None:
-    model = nmt.load(tiny_run)
     anything: Any = nmt  # mypy would find these mistakes
+    model = anything.load(tiny_run)
+    call: Callable[[], object]
     for call, name in (
-        (lambda: anything.load(3), "model"),
         (lambda: anything.load([3]), "model"),
         (lambda: anything.load(tiny_run, device=3), "device"),
         (lambda: anything.train(None), "recipe"),
         (lambda: anything.train("pocket", run=3), "run"),
-        (lambda: anything.train("pocket", data_dir=3), "data_dir"),
-        (lambda: anything.train("pocket", device=None), "device"),
         (lambda: anything.train("pocket", on_end=3), "on_end"),
         (lambda: anything.load(tiny_run, notify=None), "notify"),
         (lambda: anything.evaluate("runs/pocket"), "model"),
-        (lambda: anything.evaluate(model, 3, 4), "references"),
         (lambda: anything.evaluate(model, 3, ["a"]), "source"),
-        (lambda: anything.evaluate(model, settings=3), "settings"),
-        (lambda: model.translate(["sun"], n_best=cast("int", "2")), "n_best"),
-        (lambda: model.translate(cast("list[str]", None)), "list of segments"),
-        (lambda: model.translate(["sun"], settings=cast("dict[str, int]", [1])), "settings"),
-        (lambda: model.translate(["sun"], token_scores=cast("bool", 2)), "token_scores"),
-        (lambda: model.translate(["sun"], alignments=cast("bool", "out")), "alignments"),
-        (lambda: model.translate(["sun"], prefixes="SUN"), "list of prefixes"),
-        (lambda: model.translate(["sun"], prefixes=cast("list[str]", [3])), "each of prefixes"),
-        (lambda: model.translate(["sun"], glossary=cast("str", 3)), "glossary"),
-        (lambda: anything.load(tiny_run).translate(["sun"], glossary={3: "SUN"}), "glossary"),
-        (lambda: anything.load(tiny_run).translate(["sun"], glossary={"sun": None}), "'sun'"),
-        (lambda: anything.load(tiny_run).translate(["sun"], glossary={"sun": [3]}), "'sun'"),
-        (lambda: model.score(["sun"], ["SUN"], pieces=cast("bool", 1)), "pieces"),
+        (lambda: model.translate("sun moon"), "list of segments"),
+        (lambda: model.translate([3]), "must be a str"),
+        (lambda: model.translate(["sun"], n_best="2"), "n_best"),
+        (lambda: model.translate(["sun"], settings=[1]), "settings"),
+        (lambda: model.translate(["sun"], token_scores=2), "token_scores"),
+        (lambda: model.translate(["sun"], prefixes=[3]), "each of prefixes"),
+        (lambda: model.translate(["sun"], glossary=3), "glossary"),
+        (lambda: model.translate(["sun"], glossary={"sun": [3]}), "'sun'"),
+        (lambda: model.score("sun", ["SUN"]), "score takes a list"),
     ):
         with pytest.raises(TypeError, match=name) as error:
             call()
@@ -198,24 +122,18 @@ def test_messages_do_not_name_flags_alone(tiny: Path, tmp_path: Path) -> None:
         nmt.train(tiny, run=tmp_path / "foreign")
     with pytest.raises(nmt.UsageError, match=r"the run folder .* \(run\) is a file"):
         nmt.train(tiny, run=tiny)
+    wrong = replace(nmt.read_recipe(tiny), model=replace(nmt.read_recipe(tiny).model, heads=0))
+    with pytest.raises(nmt.UsageError, match=r"model\.heads is 0"):
+        nmt.train(wrong, run="here", data_dir=tiny.parent)
+    with pytest.raises(nmt.UsageError, match=r"model\.heads is 0"):
+        nmt.write_recipe(wrong, "wrong.toml")
+    assert not Path("here").exists()
     with pytest.raises(nmt.UsageError, match=r"the run folder 'x.* \(run\) cannot be made"):
         nmt.train(tiny, run="x" * 300)
 
 
-def test_a_recipe_built_in_python_is_checked(tiny: Path) -> None:
-    """It is refused before anything is written."""
-    recipe = nmt.read_recipe(tiny)
-    wrong = replace(recipe, train=replace(recipe.train, max_updates=-1))
-    with pytest.raises(nmt.UsageError, match=r"train\.max_updates is -1"):
-        nmt.train(wrong, run="here", data_dir=tiny.parent)
-    with pytest.raises(nmt.UsageError, match=r"train\.max_updates is -1"):
-        nmt.write_recipe(wrong, "wrong.toml")
-    assert not Path("here").exists()
-    assert not Path("wrong.toml").exists()
-
-
 def test_an_interrupt_ends_a_loop_of_trainings(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The training saves a checkpoint first."""
+    """The training saves a checkpoint first; outside the main thread, no signal is handled."""
     ends: list[nmt.TrainingOutcome] = []
     start, sent = Updater.start, list[bool]()
 
@@ -225,17 +143,14 @@ def test_an_interrupt_ends_a_loop_of_trainings(tiny: Path, monkeypatch: pytest.M
             signal.raise_signal(signal.SIGINT)
         return start(self, *given)
 
-    monkeypatch.setattr(Updater, "start", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        nmt.train(tiny, run="one", data_dir=tiny.parent, on_end=ends.append)
+    with monkeypatch.context() as patch:
+        patch.setattr(Updater, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            nmt.train(tiny, run="one", data_dir=tiny.parent, on_end=ends.append)
     (outcome,) = ends
     assert (outcome.stopped_by, outcome.checkpoint) == (signal.SIGINT, outcome.updates)
-
-
-def test_training_outside_the_main_thread(tiny: Path) -> None:
-    """Signals are not handled there, and nothing else differs."""
     with ThreadPoolExecutor(1) as pool:
-        outcome = pool.submit(nmt.train, tiny, run="here", data_dir=tiny.parent).result()
+        outcome = pool.submit(nmt.train, tiny, run="one", data_dir=tiny.parent).result()
     assert outcome.averaged_score is not None
 
 
@@ -273,3 +188,136 @@ def test_a_file_is_translated_as_by_the_command(
         nmt.load(skilled_run).translate_file(tmp_path / "page.xlsx", output)
     with pytest.raises(nmt.UsageError, match="is an input"):
         nmt.load(skilled_run).translate_file(page, page)
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> Path:
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+SEGMENTS = ["sun moon", "", "star rain snow seed", "Sun"]
+
+
+PREFIXES = [" TREE", "", "SNOW ", ""]
+
+
+TERMS = {"moon": ["TREE LEAF", "WIND ROOT"], " rain  snow": "MOON"}
+
+
+GLOSSARY = ["# the same terms", "moon\tTREE LEAF|WIND ROOT", "rain snow\tMOON"]
+
+
+@pytest.mark.parametrize(
+    ("models", "asked", "flags"),
+    [
+        (1, {}, []),
+        (1, {"glossary": TERMS}, ["--glossary", "terms"]),
+        (2, {"prefixes": PREFIXES}, ["--prefix", "prefixes"]),
+        (1, {"settings": {"method": "sample", "mbr": "chrf"}}, ["--sample", "--mbr", "chrf"]),
+        (
+            2,
+            {"glossary": "terms", "prefixes": PREFIXES, "n_best": 3, "token_scores": True},
+            ["--glossary", "terms", "--prefix", "prefixes", "--n-best", 3, "--token-scores"],
+        ),
+    ],
+)
+def test_what_is_asked_is_what_the_command_gives(
+    skilled_run: Path, tiny: Path, run_nmt: Run, models: int, asked: Any, flags: list[Any]
+) -> None:
+    """Texts, scores, tokens and alignments are the same, with one model and with two."""
+    source = write_lines(tiny.with_name("in"), SEGMENTS)
+    write_lines(tiny.with_name("prefixes"), PREFIXES)
+    write_lines(tiny.with_name("terms"), GLOSSARY)
+    files = [skilled_run / name for name in ("model.safetensors", "best.safetensors")[:models]]
+    chosen = [each for model in files for each in ("--model", model)]
+    flags = [*flags, "--output-format", "json", "--set", "decode.max_extra_tokens=20"]
+    ended = run_nmt("translate", source, *chosen, *flags, "--alignments", "aligned")
+    asked = {**asked, "settings": {"max_extra_tokens": 20, **asked.get("settings", {})}}
+    model = nmt.load(files)
+    assert model.paths == tuple(files)
+    found = model.translate(SEGMENTS, **asked, alignments=True)
+    format_of = partial(json_line, with_tokens=asked.get("token_scores", False))
+    assert "".join(format_of(each, 1) for each in found) == ended.out
+    links = [[f"{source}-{target}" for source, target in each.links] for each in found]
+    assert links == [line.split() for line in Path("aligned").read_text().split("\n")[:-1]]
+    assert any(links)
+
+
+@pytest.mark.parametrize("pieces", [False, True])
+def test_scoring_gives_what_the_command_gives(
+    tiny_run: Path, tmp_path: Path, run_nmt: Run, *, pieces: bool
+) -> None:
+    """Targets are texts, or the tokens that the search found."""
+    model = nmt.load(tiny_run)
+    candidates = [each.candidates[0] for each in model.translate(SEGMENTS, token_scores=True)]
+    targets = [
+        " ".join(token.piece for token in each.tokens[:-1]) if pieces else each.text
+        for each in candidates
+    ]
+    files = [write_lines(tmp_path / "in", SEGMENTS), write_lines(tmp_path / "out", targets)]
+    flags = ["--tokens", *(["--pieces"] if pieces else [])]
+    ended = run_nmt("score", *files, "--model", tiny_run, *flags)
+    found = model.score(SEGMENTS, targets, token_scores=True, pieces=pieces)
+    assert "".join(f"{score_line(each, with_tokens=True)}\n" for each in found) == ended.out
+    assert (found[1].log_prob, found[1].mean_log_prob, found[1].tokens) == (0, 0, ())
+    for score, candidate in zip(found, candidates, strict=True):
+        assert score.log_prob == pytest.approx(sum(token.log_prob for token in score.tokens))
+        if pieces:
+            assert score.log_prob == pytest.approx(candidate.log_prob, abs=1e-4)
+            assert score.score == pytest.approx(candidate.score, abs=1e-4)
+    with pytest.raises(nmt.UsageError, match="there are 4 sources and 1 targets"):
+        model.score(SEGMENTS, ["SUN"])
+
+
+def test_the_next_call_does_not_keep_what_this_one_asks(skilled_run: Path) -> None:
+    """A file of terms that has changed is read again."""
+    model = nmt.load(skilled_run)
+    before = model.translate(["moon"])
+    assert model.translate(["moon"], glossary={}, prefixes=[""]) == before
+    for target in ("SEED", "TREE"):
+        write_lines(Path("terms"), [f"moon\t{target}"])
+        (found,) = model.translate(["moon"], glossary="terms", settings={"max_extra_tokens": 20})
+        assert target in found.text.split()
+    (aligned,) = model.translate(["moon"], alignments=True)
+    assert (aligned.candidates, bool(aligned.links)) == (before[0].candidates, True)
+    assert model.translate(iter(["moon"])) == before
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (
+            {"glossary": {"moon": "M\u2603N"}},
+            r"glossary\['moon'\]: the target term M\u2603N has ch",
+        ),
+        ({"glossary": {"moon": ["SUN", " "]}}, r"glossary\['moon'\]: a term is empty"),
+        ({"glossary": {"": "SUN"}}, r"glossary\[''\]: a term is empty"),
+        ({"glossary": {"a b": "SUN", "a  b": "RAIN"}}, r"\['a  b'\]: .* than in glossary\['a b'\]"),
+        ({"glossary": {"moon": "S\ud83d"}}, r"glossary\['moon'\]: character 2 is half"),
+        ({"glossary": "nowhere"}, "nowhere does not exist"),
+        (
+            {"glossary": {"moon": "SUN"}, "settings": {"method": "sample"}},
+            r"\(glossary\), or do not sample \(method=sample in settings\)",
+        ),
+        ({"prefixes": ["SUN", "MOON"]}, "prefixes, but there are 1 segments and 2 pref"),
+        ({"prefixes": ["S\ud83d"]}, "prefix 1: character 2 is half"),
+        ({"prefixes": ["\u2603"]}, "line 1: the prefix has characters that are not in the vocab"),
+        ({"prefixes": ["SUN " * 20]}, "line 1: the prefix has .* tokens"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_sentence(
+    tiny_run: Path, asked: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(nmt.NmtError, match=message) as error:
+        nmt.load(tiny_run).translate(["sun"], **asked)
+    assert str(error.value).count("\n") == 0
+
+
+def test_a_prefix_is_one_line(skilled_run: Path) -> None:
+    """Line separators in it are spaces, as in a segment."""
+    model = nmt.load(skilled_run)
+    one, other = (
+        model.translate(["sun moon star"], prefixes=[f"TREE{each}SUN"]) for each in " \u2028"
+    )
+    assert one == other
+    assert one[0].text.startswith("TREE SUN")

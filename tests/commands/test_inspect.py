@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from nmt.runs.model_file import read_model
-from tests.commands.test_models import misshape, rewrite
 from tests.conftest import Run
 
 
@@ -132,12 +131,3 @@ def test_an_error_is_one_line(nmt: Run, arguments: list[str], code: int, fact: s
     result = nmt("inspect", *arguments)
     assert (result.code, result.out, result.err.count("\n")) == (code, "", 1)
     assert fact in result.err
-
-
-def test_a_model_whose_weights_do_not_fit_its_recipe_is_refused(
-    nmt: Run, tiny_run: Path, tmp_path: Path
-) -> None:
-    path = rewrite(tiny_run / "model.safetensors", tmp_path / "bad.safetensors", misshape)
-    result = nmt("inspect", path)
-    assert (result.code, result.out) == (1, "")
-    assert str(path) in result.err

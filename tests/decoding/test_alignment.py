@@ -137,12 +137,6 @@ def test_the_attention_is_chosen_that_agrees_most_with_given_links(model: Traine
     assert choose_attention(model.network, sources, outputs, none, subwords) is None
 
 
-def test_the_search_is_unchanged_after_an_alignment(model: TrainedModel) -> None:
-    decoder = IncrementalDecoder(model.network)
-    aligned_places([decoder], [MEAN], [[9, 8]], [[7]], model.tokenizer.target)
-    assert all(getattr(each, "recorder", None) is None for each in decoder.model.modules())
-
-
 @pytest.mark.parametrize(
     ("layers", "usual", "guided"), [(1, 0, 0), (2, 1, 0), (4, 2, 2), (6, 4, 4)]
 )

@@ -1,27 +1,21 @@
-"""The form of the search for a GPU finds what the other form finds, and waits only between blocks.
+"""The form of the search for a GPU finds what the other form finds, on tensors of the CPU.
 
-It runs on tensors of the CPU here.
+That it waits only between blocks, `tests/gpu` shows.
 """
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy
 import pytest
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from nmt.config import ModelSettings
 from nmt.decoding.models.pytorch import BLOCK, DecoderState, Ensemble, IncrementalDecoder
 from nmt.decoding.search import device_beam
 from nmt.decoding.search.device_beam import STEPS
-from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.search.rules import SpecialIds
 from nmt.decoding.search.search import AnyIds
 from nmt.decoding.translator.translation import OutputOptions, Translation
@@ -31,7 +25,7 @@ from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.system.pools import ProcessPool
 from nmt.text.tokenizer import BOS, EOS, PAD
 from tests.conftest import WORDS
-from tests.decoding.test_beam import IDS, VOCABULARY, Table, beam_search, on_device
+from tests.decoding.test_beam import IDS, VOCABULARY, Table, beam_search, on_device, same
 
 LENGTHS = [11, 1, 4, 23, 8, 9, 16, 2]
 SETTINGS = ModelSettings(
@@ -49,22 +43,15 @@ class CopyingDecoder(IncrementalDecoder):
         self.in_place = False
 
 
-def alike(found: list[list[Hypothesis]], expected: list[list[Hypothesis]]) -> bool:
-    """Return True if the ids are equal, and the scores up to float32's rounding."""
-    ours = [each for one in found for each in one]
-    theirs = [each for one in expected for each in one]
-    return [each.ids for each in ours] == [each.ids for each in theirs] and [
-        number for each in ours for number in (each.log_prob, each.score)
-    ] == pytest.approx([number for each in theirs for number in (each.log_prob, each.score)])
-
-
 def both(model: Any, other: Any, source: Tensor, ids: SpecialIds, **settings: Any) -> None:
     """Assert that both forms find the same, a single fake model bit for bit."""
     expected = beam_search(model, source, LENGTHS, ids, **settings)
     found = on_device(other, source, LENGTHS, ids, **settings)
     assert any(expected)
-    # PyTorch's logaddexp rounds in another way at another place of the batch.
-    assert alike(found, expected) if isinstance(model, Ensemble) else found == expected
+    if isinstance(model, Table):
+        assert found == expected
+    # Batches of other sizes round in another way, and so does logaddexp at another place.
+    assert all(map(same, found, expected))
 
 
 def tables(count: int, seed: int) -> Any:
@@ -106,16 +93,14 @@ def sources(seed: int) -> Tensor:
 
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("width", [1, 2, 5])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_networks_that_copy_rows_find_the_same(seed: int, width: int, count: int) -> None:
-    """Batches of other sizes round in another way, so scores are compared as numbers."""
     every = networks(seed, count)
+    host, device = (
+        Ensemble([kind(each) for each in every]) for kind in (IncrementalDecoder, CopyingDecoder)
+    )
     settings: dict[str, Any] = {"beam_size": width, "alpha": 0.6, "n_best": width}
-    host: Any = Ensemble([IncrementalDecoder(each) for each in every])
-    device: Any = Ensemble([CopyingDecoder(each) for each in every])
-    expected = beam_search(host, sources(seed), LENGTHS, NETWORK_IDS, **settings)
-    found = on_device(device, sources(seed), LENGTHS, NETWORK_IDS, **settings)
-    assert alike(found, expected)
+    both(host, device, sources(seed), NETWORK_IDS, **settings)
 
 
 def test_a_batch_of_nothing_has_no_result() -> None:
@@ -155,116 +140,6 @@ def test_a_translator_on_a_gpu_writes_the_same(
         assert [each.log_prob for each in one.candidates] == pytest.approx(
             [each.log_prob for each in other.candidates], abs=1e-5
         )
-
-
-class Waits(TorchFunctionMode):
-    """Records where Python would wait for a GPU: reads of numbers, and copies in both directions.
-
-    Reads that an operator makes are recorded by `Operators`, which has to be entered, too.
-    """
-
-    COPIES = frozenset({"tolist", "item", "cpu", "numpy", "tensor", "as_tensor", "__bool__"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def __torch_function__(
-        self,
-        function: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Any = None,
-    ) -> Any:
-        name = getattr(function, "__name__", "")
-        index = args[1] if name in ("__getitem__", "__setitem__") else ()
-        parts = index if isinstance(index, tuple) else (index,)
-        by_value = [
-            each
-            for each in parts
-            if isinstance(each, list | numpy.ndarray)
-            or (isinstance(each, Tensor) and each.dtype == torch.bool)
-        ]
-        is_tensor = name == "as_tensor" and isinstance(args[0], Tensor)  # nothing is copied
-        if by_value or (name in self.COPIES and not is_tensor):
-            self.found.append(name)
-        return function(*args, **(kwargs or {}))
-
-
-class Operators(TorchDispatchMode):
-    """Records the operators whose result, or the size of it, Python has to read."""
-
-    READS = frozenset(
-        {"_local_scalar_dense", "nonzero", "is_nonzero", "masked_select", "_unique2", "equal"}
-    )
-
-    def __init__(self, waits: Waits) -> None:
-        super().__init__()  # type: ignore[no-untyped-call] # of torch
-        self.waits = waits
-
-    def __torch_dispatch__(
-        self,
-        function: Any,
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Any = None,
-    ) -> Any:
-        name = function.overloadpacket.__name__
-        if name in self.READS:
-            self.waits.found.append(name)
-        return function(*args, **(kwargs or {}))
-
-
-@pytest.mark.parametrize(
-    "wait",
-    [
-        lambda x: x.sum().item(),
-        lambda x: float(x.sum()),
-        lambda x: x.tolist(),
-        lambda x: x.nonzero(),
-        lambda x: bool(x.any()),
-        lambda x: x[x > 0],
-        lambda x: x[[0, 1]],
-        lambda x: x[numpy.array([0, 1])],
-        lambda x: torch.tensor([1]),
-        lambda x: torch.as_tensor([1]),
-        lambda x: x.cpu(),
-    ],
-)
-def test_waits_are_seen(wait: Callable[[Tensor], object]) -> None:
-    waits = Waits()
-    with waits, Operators(waits):
-        wait(torch.arange(3.0))
-    assert waits.found
-
-
-def counted(search: Any, decoder: type[IncrementalDecoder]) -> list[int]:
-    """Return the number of waits from each step of a search to the next, the last one left out."""
-    waits = Waits()
-    at_step: list[int] = []
-
-    class Counting(decoder):  # type: ignore[valid-type,misc] # either of two
-        def step(self, last_ids: AnyIds, state: DecoderState) -> tuple[Tensor, DecoderState]:
-            at_step.append(len(waits.found))
-            logits, after = super().step(last_ids, state)
-            logits[:, :, EOS] = logits.amax(-1) - 3.0  # some hypotheses end in most steps
-            return logits, after
-
-    model = Ensemble([Counting(each) for each in networks(1, 2)])
-    with waits, Operators(waits):
-        search(model, sources(1), LENGTHS, NETWORK_IDS, beam_size=4, alpha=0.6, n_best=4)
-    at_step = at_step[::2]  # of two models
-    return [after - before for before, after in pairwise(at_step)]
-
-
-def test_python_waits_only_between_blocks_of_steps() -> None:
-    """The host's form waits several times in each step."""
-    found = counted(on_device, CopyingDecoder)
-    assert len(found) > 2 * STEPS
-    for step, waits in enumerate(found, start=1):
-        assert waits == 0 or step % STEPS == 0
-    on_host = counted(beam_search, IncrementalDecoder)
-    assert all(waits > 2 for waits in on_host)
 
 
 def test_no_shape_changes_within_a_block() -> None:

@@ -17,7 +17,6 @@ from nmt.runs.trained_model import TrainedModel, load_ensemble, load_model
 from nmt.text.tokenizer import BOS, EOS, UNK
 from tests.conftest import WORDS
 
-CPU = torch.device("cpu")
 N_BEST = 4
 
 
@@ -69,7 +68,7 @@ def test_tokens_have_the_probabilities_of_the_network(model: TrainedModel, max_t
 @pytest.mark.parametrize("precision", ["float32", "bf16", "int8"])
 def test_the_sum_is_the_log_probability_of_the_search(model: TrainedModel, precision: str) -> None:
     """For each of the n best; bf16 rounds otherwise where positions are computed one by one."""
-    if precision == "int8" and not has_int8(CPU):
+    if precision == "int8" and not has_int8(torch.device("cpu")):
         pytest.skip("no int8 on this processor")
     translator = Translator(
         model, replace(model.recipe.decode, precision=precision), print, OutputOptions(N_BEST)

@@ -63,15 +63,6 @@ def test_blocks_of_n_grams_change_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     assert (overlaps(TEXTS, 6).matches == whole.matches).all()
 
 
-def test_common_n_grams_worked_by_hand() -> None:
-    """abab and bab have a once, b twice; ab once, ba once; bab once."""
-    found = overlaps(["abab", "bab", ""], 3)
-    assert found.totals.tolist() == [[4, 3, 0], [3, 2, 0], [2, 1, 0]]
-    assert found.matches[:, 0, 1].tolist() == [3, 2, 1]
-    assert found.matches[:, 0, 0].tolist() == [4, 3, 2]
-    assert not found.matches[:, 2].any()
-
-
 def choose(
     texts: list[str], log_probs: list[float], *, are_samples: bool, n_best: int = 9
 ) -> list[tuple[str, float]]:

@@ -1,6 +1,7 @@
 """Odd segments are recognised and repaired: without words, with unknown symbols, in capitals."""
 
 import random
+import string
 import time
 import tracemalloc
 from collections import Counter
@@ -23,10 +24,8 @@ Links = Sequence[tuple[int, int]]
 
 @pytest.fixture(scope="module")
 def subwords() -> SubwordModel:
-    letters = " ".join(map(chr, range(ord("A"), ord("Z") + 1)))
-    return learn_subwords(
-        [*SENTENCES * 9, letters, "0 1 2 3 . , ! ? - @ : / ( )"], TokenizerSettings(150)
-    )
+    signs = [" ".join(string.ascii_uppercase), "0 1 2 3 . , ! ? - @ : / ( )"]
+    return learn_subwords([*SENTENCES * 9, *signs], TokenizerSettings(150))
 
 
 def found(text: str, subwords: SubwordModel) -> OddSegment | None:
@@ -56,19 +55,14 @@ def test_segments_without_words_are_copied(text: str, subwords: SubwordModel) ->
 
 
 @pytest.mark.parametrize(
-    ("text", "spans"),
-    [
-        ("the dog 20☃ fox.", ["☃"]),
-        ("the dog 20☃C fox.", ["20☃C"]),
-        ("the ☃A fox.", ["☃A"]),
-    ],
+    ("text", "spans"), [("dog 20☃ fox.", "☃"), ("dog 20☃C fox.", "20☃C"), ("dog ☃A fox.", "☃A")]
 )
 def test_a_sign_beside_a_single_letter_is_copied_with_it(
-    text: str, spans: list[str], subwords: SubwordModel
+    text: str, spans: str, subwords: SubwordModel
 ) -> None:
     odd = found(text, subwords)
     assert odd is not None
-    assert copied(odd) == spans
+    assert copied(odd) == [spans]
 
 
 def test_a_sign_from_within_a_word_joins_no_two_words(subwords: SubwordModel) -> None:
@@ -90,14 +84,8 @@ def test_copied_punctuation_at_the_end_replaces_that_of_the_model(subwords: Subw
 @pytest.mark.parametrize(
     "text",
     [
-        "No",
-        "the dog",
-        "The quick brown fox.",
-        "A fox 1",
-        "is 1.",
-        "the the the the",
-        "USA",
-        "dog @ fox",
+        *("No", "the dog", "The quick brown fox.", "A fox 1", "is 1.", "the the the the"),
+        *("USA", "dog @ fox"),
     ],
 )
 def test_segments_with_words_are_not_odd(text: str, subwords: SubwordModel) -> None:
@@ -271,7 +259,7 @@ def test_symbols_stay_where_they_are_if_each_word_is_its_own_translation(
 ) -> None:
     """Whole, in their order, as often as in the source, and separated as there."""
     draw = random.Random(1)
-    for _ in range(500):
+    for _ in range(200):
         text = odd_text(draw)
         odd = found(text, lowercase)
         if odd:
@@ -282,7 +270,7 @@ def test_symbols_stay_where_they_are_if_each_word_is_its_own_translation(
 def test_every_symbol_is_in_every_translation(lowercase: SubwordModel) -> None:
     """Whatever is aligned to what, and even if the model writes nothing."""
     draw = random.Random(1)
-    for _ in range(1000):
+    for _ in range(300):
         odd = found(odd_text(draw), lowercase)
         if not odd:
             continue

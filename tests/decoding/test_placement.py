@@ -3,27 +3,19 @@
 A fake model aligns words by a dictionary, and prefers the texts that a test names.
 """
 
-import itertools
-import re
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
-import nmt
-from data.pocket.german import CASES, noun_form
-from data.pocket.lexicon import load_lexicon
 from nmt.config import DecodeSettings, TokenizerSettings
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.search.prefix import TargetPrefix
-from nmt.decoding.terms.glossary import Term, TermPlace, contains, split_words
+from nmt.decoding.terms.glossary import Term, TermPlace, split_words
 from nmt.decoding.terms.placement import TermPlacer
 from nmt.decoding.translator.segments import SubSegment
 from nmt.text.learning import learn_subwords
 from nmt.text.tokenizer import SubwordModel
-from tests.docs.markdown import ROOT
 
 SOURCE = "the old woman reads a letter ."
 WORDS = SOURCE.split()
@@ -180,50 +172,3 @@ def test_what_has_no_room_or_would_change_a_prefix_stays(
     found = place(Fake(target), {"woman": "Dame"}, prefix="Die alte Frau liest")
     assert found.startswith("Die alte Frau liest")
     assert "Dame" in found
-
-
-def swapped_nouns() -> list[tuple[str, str, str]]:
-    """Return an English noun form, its German form, and that of a noun of the same gender.
-
-    All German forms are those of three cases, so that the exchange changes nothing else.
-    """
-    found = []
-    for gender, number in itertools.product("mfn", ("sg", "pl")):
-        nouns = [
-            (noun, {noun_form(noun, case, number) for case in CASES[:3]})
-            for noun in load_lexicon().nouns
-            if noun.gender == gender and (number == "sg" or noun.german_plural)
-        ]
-        fixed = [(noun, min(forms)) for noun, forms in nouns if len(forms) == 1]
-        for (noun, german), (_, other) in zip(fixed, [*fixed[1:], fixed[0]], strict=True):
-            found.append((noun.english if number == "sg" else noun.english_plural, german, other))
-    counts = Counter(english for english, _, _ in found)
-    return [swap for swap in found if counts[swap[0]] == 1]
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)  # it trains for minutes
-def test_pocket_exchanges_nouns(tmp_path: Path) -> None:
-    """98 % of held-back terms are there, 3 % doubled, 85 % of texts are else what they were."""
-    nmt.train("pocket", run=tmp_path, data_dir=ROOT / "data")
-    model, swaps = nmt.load(tmp_path), swapped_nouns()
-    pairs = []
-    with (ROOT / "data" / "pocket" / "test.en").open(encoding="utf-8") as lines:
-        sources = [line.rstrip("\n") for line in lines]
-    for source, plain in zip(sources, model.translate(sources), strict=True):
-        words = Counter(re.findall(r"[\w-]+", plain.text))
-        known = {*re.findall(r"[\w-]+", source)}
-        own = [swap for swap in swaps if swap[0] in known]
-        if len(own) == 1 and words[own[0][1]] == 1 and not words[own[0][2]]:
-            pairs.append((source, plain.text, *own[0]))
-    glossary = {english: other for english, _, other in swaps}
-    found = model.translate([source for source, *_ in pairs], glossary=glossary)
-    present = doubled = equal = 0
-    for (_, text, _, german, other), each in zip(pairs, found, strict=True):
-        present += contains(each.text, other)
-        doubled += contains(each.text, german)
-        equal += each.text == re.sub(rf"\b{german}\b", other, text)
-    assert len(pairs) >= 200
-    assert present >= 0.98 * len(pairs)
-    assert doubled <= 0.03 * len(pairs)
-    assert equal >= 0.85 * len(pairs)

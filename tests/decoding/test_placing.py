@@ -4,6 +4,7 @@ Each mark is there once, and pairs stay nested.
 """
 
 import random
+import string
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -262,6 +263,33 @@ def test_each_candidate_has_each_mark_once(model: TrainedModel, odd_input: str) 
             assert sorted(marked(each.text).mark_texts()) == sorted(marked(text).mark_texts())
 
 
+def test_unknown_words_are_copied_beside_marks_and_all_where_there_is_no_word(
+    model: TrainedModel,
+) -> None:
+    notes: list[str] = []
+    texts = ["sun \u2665 <b>moon \u0416\u0416</b> www.sun.org", "sun %s \u0416\u0416.", "%s \u0416"]
+    for text, found in zip(texts, translate(model, texts, notes.append), strict=True):
+        for each in found.candidates:
+            assert Marked(each.text, each.marks) == marked(each.text)
+            for symbol in ("\u2665", "\u0416\u0416", "www.sun.org"):
+                assert each.text.count(symbol) == text.count(symbol)
+    assert any("copied to the translations" in note for note in notes)
+    texts = ["%s", "<b>%s</b>: {count} ", "<br/>  5", "%s" * (MOST_MARKS + 1) + " sun"]
+    for text, found in zip(texts, translate(model, texts), strict=True):
+        (only,) = found.candidates
+        assert Marked(only.text, only.marks) == marked(text)
+
+
+def test_capitals_are_read_in_lower_case_and_marks_stay() -> None:
+    """A placeholder is no text, so that its letters stay as they are."""
+    text = [*["the quick brown fox", "The dog"] * 9, " ".join(string.ascii_uppercase)]
+    subwords = learn_subwords(text, TokenizerSettings(90))
+    segment = cut_segment(marked("THE <b>QUICK</b> %s FOX"))
+    found = odd_segment(segment.text, subwords.encode([segment.text])[0], subwords, segment)
+    assert found
+    assert (found.text, found.is_capitals) == ("The quick fox", True)
+
+
 def test_the_model_reads_the_text_without_marks(model: TrainedModel) -> None:
     """Words and scores are those of the text without marks; its neighbours are as always."""
     (plain,) = translate(model, ["sun moon star rain"])
@@ -271,13 +299,6 @@ def test_the_model_reads_the_text_without_marks(model: TrainedModel) -> None:
         assert own.score == pytest.approx(other.score, rel=1e-5)
     assert found[1].candidates[0].text == plain.text
     assert found[1].candidates[0].marks == ()
-
-
-def test_a_segment_without_words_is_copied(model: TrainedModel) -> None:
-    texts = ["%s", "<b>%s</b>: {count} ", "<br/>  5", "%s" * (MOST_MARKS + 1) + " sun"]
-    for text, found in zip(texts, translate(model, texts), strict=True):
-        (only,) = found.candidates
-        assert Marked(only.text, only.marks) == marked(text)
 
 
 def test_long_segments_prefixes_and_terms(model: TrainedModel) -> None:
@@ -293,29 +314,6 @@ def test_long_segments_prefixes_and_terms(model: TrainedModel) -> None:
     entries = [Term("moon", ("TREE",), "glossary:1")]
     (found,) = translate(model, ["sun <b>moon</b>"], glossary=entries)
     assert "TREE" in found.text
-
-
-def test_unknown_words_are_copied_beside_marks(model: TrainedModel) -> None:
-    notes: list[str] = []
-    texts = ["sun \u2665 <b>moon \u0416\u0416</b> www.sun.org", "sun %s \u0416\u0416.", "%s \u0416"]
-    for text, found in zip(texts, translate(model, texts, notes.append), strict=True):
-        for each in found.candidates:
-            assert Marked(each.text, each.marks) == marked(each.text)
-            for symbol in ("\u2665", "\u0416\u0416", "www.sun.org"):
-                assert each.text.count(symbol) == text.count(symbol)
-    assert any("copied to the translations" in note for note in notes)
-
-
-def test_capitals_are_read_in_lower_case_and_marks_stay() -> None:
-    """A placeholder is no text, so that its letters stay as they are."""
-    letters = " ".join(map(chr, range(ord("A"), ord("Z") + 1)))
-    subwords = learn_subwords(
-        [*["the quick brown fox", "The dog"] * 9, letters], TokenizerSettings(90)
-    )
-    segment = cut_segment(marked("THE <b>QUICK</b> %s FOX"))
-    found = odd_segment(segment.text, subwords.encode([segment.text])[0], subwords, segment)
-    assert found
-    assert (found.text, found.is_capitals) == ("The quick fox", True)
 
 
 def test_alignments_are_refused(model: TrainedModel) -> None:

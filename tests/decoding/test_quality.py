@@ -3,8 +3,6 @@
 Numbers are compared however they are written.
 """
 
-import random
-
 import pytest
 
 from nmt.decoding.files.quality import (
@@ -82,11 +80,6 @@ def test_a_copied_line_has_no_length() -> None:
     assert (find_flags(link), link.length_ratio) == ([], 1)
     text = "ein alter hund bellt"
     assert names(Checked(text, text, 0, 0, 0.0)) == ["copy"]
-
-
-def test_numbers() -> None:
-    pair = checked("He paid 1,000.5 euros for 3 .", "Er zahlte 1.000,5 Euro .")
-    assert find_flags(pair) == [Flag("numbers", {"missing": ["3"], "added": []})]
 
 
 @pytest.mark.parametrize(
@@ -226,19 +219,6 @@ def test_these_differ(source: str, translation: str, missing: list[str], added: 
 def test_numbers_are_found_as_they_are_written() -> None:
     text = "On 1,000.5 m\u00b2 (1 200 in all), 3rd floor, v1.2.3: 5'10."
     assert find_numbers(text) == ["1,000.5", "2", "1 200", "3", "1.2.3", "5", "10"]
-
-
-def test_a_text_has_the_numbers_of_its_words_in_any_order() -> None:
-    """Two texts with the same numbers in other places and formats do not differ."""
-    draw = random.Random(3)
-    for _ in range(200):
-        values = [draw.randrange(10 ** draw.randint(1, 9)) for _ in range(draw.randint(0, 6))]
-        english = " and ".join(f"{value:,}" for value in values)
-        draw.shuffle(values)
-        german = " und ".join(f"{value:,}".replace(",", ".") for value in values)
-        assert number_differences(english, german) == ([], [])
-        extra = f"{german} und 12.345.678.901"
-        assert number_differences(english, extra) == ([], ["12.345.678.901"])
 
 
 def test_many_and_long_numbers_take_no_long_time() -> None:

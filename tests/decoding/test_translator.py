@@ -1,6 +1,7 @@
-"""Each segment has one translation, which does not depend on how segments are batched."""
+"""A segment has one translation, whatever the batch, processes and neighbours."""
 
 import gc
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -9,45 +10,24 @@ from typing import Any
 from weakref import ref
 
 import pytest
+import torch
 
-from nmt.config import DecodeSettings
+from nmt.config import DecodeSettings, Recipe
 from nmt.decoding.search.hypothesis import Hypothesis
-from nmt.decoding.translator.load import device_settings
+from nmt.decoding.translator import searcher
+from nmt.decoding.translator.load import decode_settings, device_settings, load_models
 from nmt.decoding.translator.segments import SubSegment
 from nmt.decoding.translator.translation import OutputOptions, Translation
 from nmt.decoding.translator.translator import Translator
-from nmt.runs.trained_model import TrainedModel, load_model
+from nmt.errors import UsageError
+from nmt.runs.trained_model import TrainedModel, load_ensemble, load_model
+from nmt.system.pools import ProcessPool
+from nmt.text.batches import source_batch
+from nmt.text.tokenizer import BOS, EOS
 from tests.conftest import WORDS
 
-SEGMENTS = [" ".join(WORDS[i % 10] for i in range(n)) for n in (3, 1, 7, 0, 12, 2, 5, 1, 30)]
 
-
-@pytest.fixture
-def trained(tiny_run: Path) -> TrainedModel:
-    """Load the tiny model."""
-    return load_model(tiny_run, "cpu")
-
-
-def translate(model: TrainedModel, segments: list[str], **settings: Any) -> list[Translation]:
-    """Translate with some decode settings changed."""
-    changed = replace(model.recipe.decode, **settings)
-    return list(
-        Translator(model, changed, lambda _: None, OutputOptions(n_best=2)).translate(segments)
-    )
-
-
-def test_order_and_chunks_do_not_change_translations(
-    trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    forward = [each.text for each in translate(trained, SEGMENTS)]
-    backward = [each.text for each in translate(trained, SEGMENTS[::-1])]
-    assert backward[::-1] == forward
-    for module in ("translator.translator", "stream"):
-        monkeypatch.setattr(f"nmt.decoding.{module}.CHUNK_SEGMENTS", 2)
-    assert [each.text for each in translate(trained, SEGMENTS)] == forward
-
-
-def test_little_of_an_endless_stream_is_read_ahead(trained: TrainedModel) -> None:
+def test_little_of_an_endless_stream_is_read_ahead(model: TrainedModel) -> None:
     """At most one chunk of 2,000 segments is read."""
     read = 0
 
@@ -57,7 +37,7 @@ def test_little_of_an_endless_stream_is_read_ahead(trained: TrainedModel) -> Non
             yield "" if read % 1000 else "sun"
             read += 1
 
-    translator = Translator(trained, trained.recipe.decode, lambda _: None)
+    translator = Translator(model, model.recipe.decode, lambda _: None)
     for given, found in enumerate(islice(translator.translate(endless()), 7000)):
         assert (found.candidates[0].log_prob == 0) == bool(given % 1000)
         assert read - given <= 2000
@@ -75,29 +55,16 @@ def test_weights_are_not_kept_twice(tiny_run: Path) -> None:
     assert next(translator.translate(["sun"])).candidates
 
 
-def test_blank_segments_stay_blank(trained: TrainedModel) -> None:
-    texts = [each.text for each in translate(trained, ["", "  ", "\t", "\u3000"])]
-    assert texts == ["", "", "", ""]
+def test_blank_segments_stay_blank(model: TrainedModel) -> None:
+    found = exact(model, ["", "  ", "\t", "\u3000"])
+    assert [each.text for each in found] == ["", "", "", ""]
 
 
-def test_output_is_bounded_by_input_and_extra_tokens(trained: TrainedModel) -> None:
+def test_output_is_bounded_by_input_and_extra_tokens(model: TrainedModel) -> None:
     """At most input + max_extra_tokens; the output counts its EOS, the input does not."""
-    ids = trained.tokenizer.source.encode(["sun"])[0]
-    translator = Translator(
-        trained, replace(trained.recipe.decode, max_extra_tokens=1), lambda _: None
-    )
+    ids = model.tokenizer.source.encode(["sun"])[0]
+    translator = Translator(model, replace(model.recipe.decode, max_extra_tokens=1), lambda _: None)
     assert len(translator.search([ids])[0][0].ids) + 1 <= len(ids) + 1
-
-
-def test_a_long_segment_is_split_reported_and_joined(trained: TrainedModel) -> None:
-    notes: list[str] = []
-    settings = replace(trained.recipe.decode, max_segment_tokens=12)
-    segments = ["sun", " ".join(["moon star"] * 30)]
-    found = list(Translator(trained, settings, notes.append).translate(segments))
-    assert len(found) == 2
-    (note,) = notes
-    assert note.startswith("line 2: ")
-    assert "decode.max_segment_tokens=12" in note
 
 
 @pytest.mark.parametrize(
@@ -124,12 +91,12 @@ def test_defaults_depend_on_the_device(
 
 
 def test_a_batch_that_does_not_fit_into_a_gpu_is_halved(
-    trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
+    model: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a CPU the error is reported."""
-    model = TrainedModel.from_network(trained.network, trained.tokenizer, trained.recipe)
-    searcher = Translator(model, trained.recipe.decode, lambda _: None).searcher
-    sources = trained.tokenizer.source.encode([" ".join(WORDS[:n]) for n in range(1, 8)])
+    form = TrainedModel.from_network(model.network, model.tokenizer, model.recipe)
+    searcher = Translator(form, model.recipe.decode, lambda _: None).searcher
+    sources = model.tokenizer.source.encode([" ".join(WORDS[:n]) for n in range(1, 8)])
     parts = [*map(SubSegment, sources)]
     expected = searcher.search(parts)
     find_all = searcher.find_all
@@ -145,3 +112,146 @@ def test_a_batch_that_does_not_fit_into_a_gpu_is_halved(
     monkeypatch.setattr(searcher, "_is_gpu", True)
     found = searcher.search(parts)
     assert [each[0].ids for each in found] == [each[0].ids for each in expected]
+
+
+N_BEST = 3
+
+
+@pytest.fixture(scope="module")
+def model(skilled_run: Path) -> TrainedModel:
+    return load_model(skilled_run, "cpu")
+
+
+@pytest.fixture(scope="module")
+def segments() -> list[str]:
+    """Return segments of up to 12 words (training showed at most 5); some are blank."""
+    draw = random.Random(5)
+    return [" ".join(draw.choices(WORDS, k=draw.randrange(13))) for _ in range(40)]
+
+
+@pytest.fixture(scope="module")
+def alone(model: TrainedModel, segments: list[str]) -> list[Translation]:
+    """Translate each segment alone, in this process and one thread."""
+    return [found for each in segments for found in exact(model, [each])]
+
+
+def exact(
+    model: TrainedModel, segments: Sequence[str], processes: int = 1, **settings: Any
+) -> list[Translation]:
+    """Translate with some decode settings changed."""
+    changed = replace(model.recipe.decode, precision="float32", **settings)
+    pool = ProcessPool(processes)
+    translator = Translator(model, changed, print, OutputOptions(N_BEST), pool=pool)
+    return list(translator.translate(segments))
+
+
+def assert_alike(found: Sequence[Translation], expected: Sequence[Translation]) -> None:
+    """Compare the n best of every segment, and every score to some 16 roundings of float32."""
+    for one, other in zip(found, expected, strict=True):
+        assert [each.text for each in one.candidates] == [each.text for each in other.candidates]
+        for name in ("score", "log_prob"):
+            assert [getattr(each, name) for each in one.candidates] == pytest.approx(
+                [getattr(each, name) for each in other.candidates], rel=2**-19, abs=1e-5
+            )
+
+
+@pytest.mark.parametrize(("tokens", "processes"), [(20, 1), (64, 2), (1024, 1)])
+def test_batches_by_number_of_tokens(
+    model: TrainedModel,
+    segments: list[str],
+    alone: list[Translation],
+    tokens: int,
+    processes: int,
+) -> None:
+    assert_alike(exact(model, segments, processes, batch_tokens=tokens), alone)
+
+
+def test_an_ensemble_of_different_shapes_does_not_depend_on_the_batch(
+    tiny_run: Path, skilled_run: Path, segments: list[str]
+) -> None:
+    """Nor does it translate as each model alone."""
+    together, one, other = (
+        exact(load_ensemble(runs, "cpu"), segments[:9])
+        for runs in ([skilled_run, tiny_run], [skilled_run], [tiny_run])
+    )
+    model = load_ensemble([skilled_run, tiny_run], "cpu")
+    assert_alike([each for text in segments[:9] for each in exact(model, [text])], together)
+    assert together not in (one, other)
+
+
+def test_batches_by_number_of_sentences(
+    model: TrainedModel,
+    segments: list[str],
+    alone: list[Translation],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Batches in the file's order pad short and long segments together; so do those of chunks."""
+
+    def by_count(lengths: Sequence[int], tokens: int, workers: int) -> list[list[int]]:
+        every = range(len(lengths))
+        return [[*every[begin : begin + 7]] for begin in every[::7]]
+
+    monkeypatch.setattr(searcher, "batches_for_workers", by_count)
+    assert_alike(exact(model, segments), alone)
+    assert_alike(exact(model, segments[::-1])[::-1], alone)
+    for module in ("translator.translator", "stream"):
+        monkeypatch.setattr(f"nmt.decoding.{module}.CHUNK_SEGMENTS", 2)
+    assert_alike(exact(model, segments), alone)
+
+
+def test_two_threads_in_each_operation(
+    model: TrainedModel, segments: list[str], alone: list[Translation]
+) -> None:
+    torch.set_num_threads(2)
+    try:
+        assert_alike(exact(model, segments), alone)
+    finally:
+        torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("stopping", ["safe", "beam_finished"])
+def test_scores_equal_those_of_the_uncached_model(
+    model: TrainedModel, segments: list[str], stopping: str
+) -> None:
+    """Score every output of a batch again with the network as it is model, without a cache."""
+    sources = [ids for ids in model.tokenizer.source.encode(segments) if ids]
+    settings = replace(model.recipe.decode, stopping=stopping)
+    searched = Translator(model, settings, print, OutputOptions(N_BEST)).search(sources)
+    for source, hypotheses in zip(sources, searched, strict=True):
+        for found in hypotheses:
+            with torch.inference_mode():
+                logits = model.network(source_batch([source]), torch.tensor([[BOS, *found.ids]]))
+            outputs = torch.tensor([*found.ids, EOS])
+            chosen = logits[0].double().log_softmax(-1).gather(1, outputs[:, None])
+            assert found.log_prob == pytest.approx(float(chosen.sum()), abs=1e-4)
+            penalty = ((5 + len(outputs)) / 6) ** settings.length_penalty
+            assert found.score == pytest.approx(found.log_prob / penalty, abs=1e-6)
+
+
+def test_the_names_of_the_models_are_printed(tiny_run: Path, skilled_run: Path) -> None:
+    notes: list[str] = []
+    model, _ = load_models([tiny_run, skilled_run], "cpu", notes.append)
+    assert [each.path.parent for each in (model, *model.ensemble)] == [tiny_run, skilled_run]
+    (note,) = notes
+    assert note.startswith("ensemble: ")
+    assert str(model.path) in note
+
+
+def test_the_default_is_the_newest_model(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tiny_run.parent.parent)
+    model, settings = load_models([], "cpu", lambda text: None)
+    assert settings == model.recipe.decode
+    assert model.path == Path("runs/tiny/model.safetensors")
+
+
+def test_decode_settings_are_the_recipes_with_changes() -> None:
+    recipe = Recipe("x")
+    assert decode_settings(recipe) == recipe.decode
+    changed = decode_settings(recipe, ["decode.beam_size=7", "decode.beam_size = 8"])
+    assert (changed.beam_size, changed.length_penalty) == (8, recipe.decode.length_penalty)
+
+
+@pytest.mark.parametrize("override", ["model.heads=2", "train.seed=3", "decode.beam=3"])
+def test_only_decode_settings_can_be_changed(override: str) -> None:
+    with pytest.raises(UsageError, match=override.partition("=")[0]):
+        decode_settings(Recipe("x"), [override])

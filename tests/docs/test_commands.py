@@ -31,8 +31,20 @@ OWN = [command for command in COMMANDS if command.nmt is not None]
 RUN = {"init", "translate", "score", "evaluate", "explain", "inspect", "report", "runs", "export"}
 # Commands that are not ours: their arguments are not checked, their names are.
 FOREIGN = {".", "cat", "cd", "comet-score", "curl", "cut", "echo", "eval", "export", "git", "grep"}
-FOREIGN |= {"gzip", "head", "jq", "paste", "podman", "printf", "sacrebleu", "sbatch", "sed", "shuf", "sort"}
-FOREIGN |= {"tail", "torchrun"}
+FOREIGN |= {
+    "gzip",
+    "head",
+    "jq",
+    "paste",
+    "podman",
+    "printf",
+    "sacrebleu",
+    "sbatch",
+    "sed",
+    "shuf",
+    "sort",
+}
+FOREIGN |= {"shuf", "sort", "tail", "torchrun"}
 
 
 def named(commands: Iterable[Command]) -> list[Any]:

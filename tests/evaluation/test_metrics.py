@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from nmt.evaluation import test_sets  # pytest would collect an imported TestSet
-from nmt.evaluation.metrics import BleuVariant, edit_distance, error_metrics, split_compounds
+from nmt.evaluation.metrics import edit_distance, error_metrics, split_compounds
 from nmt.evaluation.scores import corpus_scores, exact_matches
 from nmt.evaluation.significance import compared_scores
 
@@ -27,18 +27,6 @@ def test_hyphens_within_words_become_tokens(tokens: str, split: str) -> None:
     assert split_compounds(tokens) == split
 
 
-def test_each_variant_has_its_own_name() -> None:
-    variants = [
-        BleuVariant(tokenizer, lowercase)
-        for tokenizer in ("", "13a", "moses", "paper")
-        for lowercase in (False, True)
-        if tokenizer or lowercase
-    ]
-    names = {each.name for each in variants}
-    assert len(names) == len(variants)
-    assert "BLEU" not in names
-
-
 def distance_by_definition(left: Sequence[str], right: Sequence[str]) -> int:
     """Return the edit distance by its recursive definition, which is slow."""
     if not left or not right:
@@ -49,28 +37,12 @@ def distance_by_definition(left: Sequence[str], right: Sequence[str]) -> int:
     return 1 + min(distance_by_definition(*each) for each in cut)
 
 
-@pytest.mark.parametrize(
-    ("left", "right", "distance"),
-    [
-        ("kitten", "sitting", 3),
-        ("flaw", "lawn", 2),
-        ("", "abc", 3),
-        ("abc", "", 3),
-        ("", "", 0),
-        ("abc", "abc", 0),
-        ("abcd", "badc", 3),
-    ],
-)
-def test_edit_distances_by_hand(left: str, right: str, distance: int) -> None:
-    assert edit_distance(left, right) == distance
-    assert edit_distance(right, left) == distance
-
-
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(12))
 def test_edit_distances_equal_the_definition(seed: int) -> None:
     draw = random.Random(seed)
     left, right = (draw.choices("abc", k=draw.randint(0, 6)) for _ in range(2))
     assert edit_distance(left, right) == distance_by_definition(left, right)
+    assert edit_distance(left, []) == len(left)
 
 
 def rates(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:

@@ -80,8 +80,7 @@ METRICS = {
 }
 
 
-@pytest.mark.parametrize("references", [1, 2])
-@pytest.mark.parametrize("count", range(1, 9))
+@pytest.mark.parametrize(("count", "references"), [(1, 1), (2, 2), (3, 1), (5, 2), (6, 1)])
 @pytest.mark.parametrize("task", METRICS)
 def test_small_sets_equal_the_enumeration(task: str, count: int, references: int) -> None:
     first, other, known = example(count, count, references)
@@ -143,18 +142,6 @@ def test_exchanges_and_resampled_sets_are_those_that_sacrebleu_draws_at_once(seg
         table = statistics(measure.metric, first, streams(references))
         _, known = _bootstrap_resample(table, measure.metric, RESAMPLES)
         assert resampled_scores(measure.metric, table) == [each.score for each in known]
-
-
-def test_the_sampled_value_is_near_the_exact_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, other, known = example(2, 10, 1)
-    exact = compared(METRICS["bleu"], first, other, known)
-    monkeypatch.setattr("nmt.evaluation.significance.TRIALS", 1023)  # fewer than 2^10
-    monkeypatch.setattr(Exchanges, "is_exact", property(lambda self: False))
-    sampled = compared(METRICS["bleu"], first, other, known)
-    for near, right in zip(sampled, exact, strict=True):
-        assert near.p_value == pytest.approx(right.p_value, abs=0.06)  # 4 standard deviations
-        assert near.p_value != right.p_value
-    assert sampled == compared(METRICS["bleu"], first, other, known)
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,23 @@
-"""Warnings about test sets and translations: texts that are not what was meant."""
+"""Test sets: those of sacreBLEU by name, and warnings about texts that are not what was meant."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from sacrebleu.dataset import DATASETS
 
 from nmt.evaluation import test_sets  # pytest would collect an imported TestSet
 from nmt.evaluation.test_sets import output_warnings, reference_warnings
+from tests.conftest import Run
 
 
 def a_set(sources: Sequence[str], *references: str) -> test_sets.TestSet:
     """Return a test set named "t" with one reference for each segment."""
     return test_sets.TestSet.of("t", sources, [(each,) for each in references])
-
-
-def test_well_made_texts_have_no_warning() -> None:
-    test = a_set(["a", "", "b"], "A", "", "B")
-    assert reference_warnings(test) == []
-    assert output_warnings(test, "out", ["x", "", "y"]) == []
 
 
 def test_references_that_are_all_blank() -> None:
@@ -66,3 +69,89 @@ def test_texts_that_equal_the_sources() -> None:
     assert reference_warnings(same) == [
         "t: every reference equals its source: is the file of references the right one?"
     ]
+
+
+SOURCES = ["The first line.", "A second one.", "And a third, the last."]
+
+
+REFERENCES = ["Die erste Zeile.", "Eine zweite.", "Und eine dritte, die letzte."]
+
+
+HYPOTHESES = ["Die erste Linie.", "Eine zweite.", "Und dritte, letzte."]
+
+
+def write(path: Path, lines: list[str]) -> Path:
+    """Write lines; return the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder in which sacreBLEU finds wmt14/full, as after a download."""
+    sets = tmp_path / "sacrebleu"
+    for field in ("src", "ref", "docid", "genre", "origlang"):
+        lines = {"src": SOURCES, "ref": REFERENCES}.get(field, ["x"] * len(SOURCES))
+        write(sets / "wmt14" / "full" / f"wmt14_full.en-de.{field}", lines)
+    write(tmp_path / "hyp", HYPOTHESES)
+    monkeypatch.setattr("sacrebleu.utils.SACREBLEU_DIR", str(sets))
+    monkeypatch.setattr(DATASETS["wmt14/full"], "_outdir", str(sets / "wmt14/full"))
+    monkeypatch.setattr(DATASETS["wmt14/full"], "_rawdir", str(sets / "wmt14/full/raw"))
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    return tmp_path
+
+
+def test_scores_equal_the_sacrebleu_commands(nmt: Run, folder: Path) -> None:
+    options = ["--hypotheses", "hyp", "--test-set", "wmt14/full", "--language-pair", "en-de"]
+    ours = nmt("evaluate", *options, "--json")
+    assert ours.code == 0, ours.err
+    (result,) = json.loads(ours.out)["results"]
+    options = ["-t", "wmt14/full", "-l", "en-de", "-i", "hyp", "-m", "bleu", "chrf", "ter"]
+    command = [sys.executable, "-m", "sacrebleu", *options, "-w", "8"]
+    environment = {**os.environ, "SACREBLEU": str(folder / "sacrebleu")}
+    theirs = json.loads(subprocess.check_output(command, env=environment, text=True))
+    for mine, other in zip(result["scores"].values(), theirs, strict=True):
+        assert mine["value"] == pytest.approx(other["score"], abs=1e-7)
+        assert mine["signature"] == other["signature"]
+    assert result["test_set"] == "wmt14/full en-de"
+    assert result["segments"] == 3
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_default_language_pair_is_that_of_the_recipe(nmt: Run, skilled_run: Path) -> None:
+    result = nmt("evaluate", "--model", skilled_run, "--test-set", "wmt14/full")
+    assert result.code == 0, result.err
+    assert "wmt14/full en-de (3 segments)\n" in result.out
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("options", "code", "fact"),
+    [
+        (["wmt14/ful", "--language-pair", "en-de"], 2, "did you mean 'wmt14/full'?"),
+        (["wmt14/full", "--language-pair", "en-xx"], 2, "not for 'en-xx'"),
+        (["wmt14/full"], 2, "needs --language-pair"),
+        (["wmt14/full", "--language-pair", "en-de", "ref"], 2, "REFERENCE"),
+        (["wmt14/full", "--test-set", "wmt15"], 2, "name one --test-set"),
+        (["wmt14/full", "--language-pair", "de-en"], 1, "check the network"),
+    ],
+)
+def test_an_unavailable_test_set_gets_one_message(
+    nmt: Run, options: list[str], code: int, fact: str
+) -> None:
+    result = nmt("evaluate", "--hypotheses", "hyp", "--test-set", *options)
+    assert (result.code, result.out) == (code, "")
+    assert fact in result.err
+    assert result.err.startswith("nmt: ")
+    assert result.err.count("\n") == 1
+
+
+def test_an_incomplete_download_is_reported_with_its_folder(nmt: Run, folder: Path) -> None:
+    full = folder / "sacrebleu" / "wmt14" / "full"
+    write(full / "raw" / "wmt14_full.test-full.tgz", ["junk"])
+    options = ["--test-set", "wmt14/full", "--language-pair", "de-en"]
+    result = nmt("evaluate", "--hypotheses", "hyp", *options)
+    assert (result.code, result.out) == (1, "")
+    assert f"remove {full}" in result.err

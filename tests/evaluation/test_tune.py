@@ -11,7 +11,6 @@ from nmt.evaluation.tune import (
     best_step,
     middle_of_best,
     oracle_score,
-    spreads,
     tune,
     upper_envelope,
 )
@@ -35,20 +34,7 @@ def precision(sums: Numbers) -> float:
     return 100 * float(sums[0] / sums[1])
 
 
-def test_an_envelope_by_hand() -> None:
-    """Lines 0, -1 + x and -4 + 2x meet at 1 and 3; 5 - x is above them up to 3."""
-    envelope = upper_envelope([0, -1, -4, 5, -9], [0, 1, 2, -1, 2])
-    assert [(each.start, each.candidate) for each in envelope] == [(-numpy.inf, 3), (3, 2)]
-    lower = upper_envelope([0, -1, -4, -2], [0, 1, 2, -1])
-    starts = [(each.start, each.candidate) for each in lower]
-    assert starts == [(-numpy.inf, 3), (-2, 0), (1, 1), (3, 2)]
-
-
-def test_the_first_of_equal_candidates_is_on_the_envelope() -> None:
-    assert [each.candidate for each in upper_envelope([1, 1, 0], [2, 2, 2])] == [0]
-
-
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(6))
 def test_an_envelope_is_the_greatest_line_everywhere(seed: int) -> None:
     draw = numpy.random.default_rng(seed)
     totals, slopes = draw.integers(-4, 5, (2, 7)).astype(float)
@@ -61,7 +47,7 @@ def test_an_envelope_is_the_greatest_line_everywhere(seed: int) -> None:
         assert values[piece.candidate] == pytest.approx(values.max())
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(8))
 def test_the_best_step_is_that_of_brute_force(seed: int) -> None:
     """Between any two crossings of lines nothing changes, so that one step of each is enough."""
     lists = random_lists(seed)
@@ -124,15 +110,6 @@ def test_tuning_is_deterministic_and_never_worse_than_its_starts(seed: int) -> N
     assert tuned.weights.tolist() == tune(lists, starts, seed=2).weights.tolist()
     before = [lists.score(each) for each in starts]
     assert max(before) <= tuned.score <= oracle_score(lists, tuned.weights)
-
-
-def test_a_feature_that_never_differs_does_no_harm() -> None:
-    lists = random_lists(1)
-    constant = numpy.concatenate([lists.features, numpy.full((len(lists.features), 1), 7.0)], 1)
-    known = ScoredLists(constant, lists.statistics, lists.starts, precision)
-    assert spreads(known)[3] == 1
-    tuned = tune(known, [numpy.ones(4)], seed=1)
-    assert numpy.isfinite(tuned.weights).all()
 
 
 def test_the_oracle_by_hand() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
 from nmt.config import ModelSettings, Recipe
 from nmt.kernels.loss import LossSums, reference_loss
@@ -23,24 +24,22 @@ from tests.gpu.conftest import (
     parameters_with_gradients,
     worst_share,
 )
+from tests.model.conftest import VARIANTS
 
 VOCABULARY = 101  # not a multiple of what a GPU likes
+
+
 MODEL = ModelSettings(
     encoder_layers=2, decoder_layers=2, d_model=32, d_ff=64, heads=4, d_k=8, d_v=8, dropout=0.0
 )
+
+
 MODELS = {
-    "paper": MODEL,
-    "newer": replace(MODEL, positions="rotary", norm="pre", norm_kind="rms", activation="swiglu"),
-    "Marian": replace(
-        MODEL,
-        activation="silu",
-        positions="sinusoidal_halves",
-        attention_bias=True,
-        softmax_bias=True,
-        norm_epsilon=1e-5,
-    ),
-    "d_k is not d_v": replace(MODEL, d_v=12),
+    name: replace(VARIANTS[name], attention_dropout=0.0, d_model=32, heads=4, d_k=8, d_v=12)
+    for name in ("paper", "Marian", "all at once")
 }
+
+
 # Greatest distance of a gradient from float64's, as a share of its norm.
 TOLERANCES = {"float32": 1e-4, "tf32": 0.02, "bf16": 0.1}
 
@@ -122,6 +121,28 @@ def test_logits_are_those_of_float64(place: Place, model: ModelSettings) -> None
         found = moved(given.source, given.target_input)
     is_real = batch().labels != PAD
     assert torch.allclose(found.cpu().double()[is_real], expected[is_real], atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_the_projection_is_linear_in_float64(place: Place, kind: torch.dtype) -> None:
+    """Logits and gradients; bf16 by autocast, as in training. A GPU pads 1,001 tokens to 1,024."""
+    embeddings = Transformer(MODEL, 1001, PAD).embeddings
+    hidden, weight = torch.randn(6, 7, 32), embeddings.weight.detach().double().requires_grad_()
+    embeddings = place.move(Transformer(MODEL, 1001, PAD)).embeddings
+    embeddings.weight.data.copy_(weight.detach())
+    x, exact = hidden.clone().to(place.device).requires_grad_(), hidden.double().requires_grad_()
+    with torch.autocast(place.device.type, torch.bfloat16, enabled=kind == torch.bfloat16):
+        logits = embeddings.project(x)
+    assert (logits.shape, logits.dtype) == ((6, 7, 1001), kind)
+    if place.device.type == "cuda" and place.is_real:
+        assert logits.stride() == (7 * 1024, 1024, 1)
+    expected = linear(exact, weight)
+    found, known = [logits.detach().clone()], [expected.detach().clone()]
+    for value in (logits, expected):
+        value.square().sum().backward()
+    for values, leaves in ((found, (x, embeddings.weight)), (known, (exact, weight))):
+        values += [each.grad for each in leaves if each.grad is not None]
+    assert worst_share(found, known) < (1e-5 if kind == torch.float32 else 2e-2)
 
 
 @contextmanager

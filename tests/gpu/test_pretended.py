@@ -1,7 +1,5 @@
 """A GPU that is not there: the program takes the GPU's path and waits as seldom as promised."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -131,10 +129,3 @@ def test_a_search_waits_once_in_several_steps() -> None:
     blocks = -(-most_steps // STEPS)
     once = 20  # when the search starts and when it ends
     assert sum(count.waits.values()) <= 2 * blocks + once
-
-
-def test_operators_are_reported() -> None:
-    command = [sys.executable, str(ROOT / "benchmarks/operators.py"), "--shape", "quick"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    assert "QUICK, update: waits: 1 1 event" in ended.stdout

@@ -1,6 +1,5 @@
 """The search on a device finds what it finds on the CPU in float64, however it is batched."""
 
-import statistics
 from dataclasses import replace
 
 import pytest
@@ -72,14 +71,3 @@ def test_outputs_do_not_depend_on_the_batch(place: Place) -> None:
         for tokens in (1, 200, 100_000)
     )
     assert alone == few == all_at_once
-
-
-def test_bf16_finds_outputs_that_are_nearly_as_good(place: Place) -> None:
-    """Random weights leave close choices, so that scores are compared, not texts."""
-    expected = search(network(), SETTINGS)
-    found = search(place.move(network()), replace(SETTINGS, precision="bf16"))
-    gaps = [
-        abs(ours[0].score / theirs[0].score - 1)
-        for ours, theirs in zip(found, expected, strict=True)
-    ]
-    assert statistics.median(gaps) < 0.2

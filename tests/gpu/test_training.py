@@ -9,19 +9,23 @@ import pytest
 import torch
 
 from benchmarks.synthetic import SyntheticPairs
-from nmt.config import DECLARED
-from nmt.text.plan import plan_epoch
 from nmt.training.feed import GPU, Feed
 from nmt.training.workers import Workers
 from tests.conftest import Run
 from tests.gpu.conftest import NEEDS_GPU
-from tests.training.conftest import assert_same, finish, losses, read_metrics, start_process
+from tests.training.conftest import (
+    assert_same,
+    finish,
+    losses,
+    plan_batches,
+    read_metrics,
+    start_process,
+)
 from tests.waiting import wait_until
 
 CLI = Path(__file__).resolve().parents[2] / "cli.py"
-SETTINGS = set(DECLARED)
 # Sums on a GPU are in no fixed order unless this setting asks for it.
-EXACT = ["--set", "train.deterministic=true"] if "train.deterministic" in SETTINGS else []
+EXACT = ["--set", "train.deterministic=true"]
 LONG = ["--max-updates", 60, "--set", "train.checkpoint_updates=5"]
 LONG += ["--set", "train.report_updates=2", "--set", "train.validate_updates=60", *EXACT]
 ONE = ["--max-updates", 20, "--set", "train.report_updates=1", "--set", "model.dropout=0.0"]
@@ -32,14 +36,7 @@ def feed(device: torch.device, ahead: int, micro: int = 0) -> Feed:
     pairs: Any = SyntheticPairs.of(300, vocabulary=50)
     return Feed(
         pairs,
-        lambda epoch: plan_epoch(
-            pairs.source_lengths,
-            pairs.target_lengths,
-            source_tokens=400,
-            target_tokens=400,
-            seed=1,
-            epoch=epoch,
-        ),
+        lambda epoch: plan_batches(pairs, 400, 400, epoch),
         epoch=0,
         batch=0,
         workers=Workers(),
@@ -125,11 +122,3 @@ def test_too_little_memory_of_a_gpu_is_a_sentence(tiny: Path) -> None:
     assert code == 1, errors
     assert "Traceback" not in errors
     assert "too little memory for" in errors.splitlines()[-1]
-
-
-def test_a_gpu_that_is_not_there_is_a_sentence(nmt: Run, tiny: Path) -> None:
-    """Checked everywhere: the number is above that of any GPU here."""
-    refused = nmt("train", tiny, "--device", "cuda:99")
-    assert refused.code == 2
-    assert "cuda:99" in refused.err
-    assert "is not on this machine" in refused.err

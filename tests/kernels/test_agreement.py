@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from nmt.kernels.agreement import Agreement, agreement_loss, r_drop, reference_agreement, simcut
-from nmt.kernels.loss import smoothed_loss
 
 PAD = 0
 # P1 = (1/2, 1/2) and P2 = (1/4, 3/4), of one position and two tokens
@@ -74,14 +73,3 @@ def test_float64_logits_keep_float64(weights: Agreement) -> None:
         torch.testing.assert_close(found, wanted, rtol=1e-14, atol=0)
     gradients = [torch.autograd.grad(each.smoothed, logits)[0] for each in (fast, plain)]
     torch.testing.assert_close(*gradients, rtol=0, atol=1e-14)
-
-
-@pytest.mark.parametrize("weights", WEIGHTS)
-def test_two_equal_passes_give_the_loss_of_one(weights: Agreement) -> None:
-    torch.manual_seed(2)
-    logits, labels = torch.randn(9, 20), torch.randint(0, 20, (9,))
-    twice = torch.cat([logits, logits]).requires_grad_()
-    sums = agreement_loss(twice * 1, labels, 0.1, PAD, weights)
-    once = smoothed_loss(logits, labels, 0.1, PAD)
-    assert sums.smoothed.item() == pytest.approx(once.smoothed.item(), rel=1e-6)
-    assert sums.plain.item() == pytest.approx(once.plain.item(), rel=1e-6)

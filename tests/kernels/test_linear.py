@@ -66,13 +66,13 @@ def test_8_bits_by_hand() -> None:
 
 
 @in_8_bits
-@pytest.mark.parametrize("rows", [1, 4, 300])
+@pytest.mark.parametrize("rows", [0, 1, 4, 300])
 @pytest.mark.parametrize("shape", [(24, 40), (3000, 96)])  # whole, in chunks of rows
 def test_8_bits_are_near_the_plain_product(shape: tuple[int, int], rows: int) -> None:
     weight, x = torch.randn(shape), torch.randn(rows, 1, shape[1])
     plain, found = linear(x, weight), Int8Linear(weight)(x)
     assert found.shape == plain.shape
-    assert float((found - plain).norm() / plain.norm()) < 0.03
+    assert float((found - plain).norm()) <= 0.03 * float(plain.norm())
 
 
 @in_8_bits
@@ -93,13 +93,6 @@ def test_a_row_does_not_depend_on_others() -> None:
     together = product(x)
     for row in range(40):
         assert torch.equal(product(x[row : row + 1])[0], together[row])
-
-
-@in_8_bits
-def test_no_rows_and_a_single_one() -> None:
-    product = Int8Linear(torch.randn(5, 8))
-    assert product(torch.zeros(0, 3, 8)).shape == (0, 3, 5)
-    assert product(torch.zeros(1, 8)).shape == (1, 5)
 
 
 @in_8_bits

@@ -33,12 +33,6 @@ def test_hand_worked_interleaved_values() -> None:
     assert table[2].tolist() == pytest.approx(expected, abs=1e-7)
 
 
-def test_wavelengths_grow_to_ten_thousand_times_two_pi() -> None:
-    """The last pair of d_model 512 has angle pos / 10000^(510/512)."""
-    table = sinusoids(101, 512)
-    assert float(table[100, 510]) == pytest.approx(math.sin(100 / 10_000 ** (510 / 512)), abs=1e-7)
-
-
 def test_odd_width_ends_in_a_sine() -> None:
     table = sinusoids(2, 3)
     assert table[1].tolist() == pytest.approx(
@@ -53,10 +47,6 @@ def test_hand_worked_halves() -> None:
     last = 10_000 ** (-2 / 3)
     expected = [math.sin(1), math.sin(last), math.cos(1)]
     assert sinusoids_in_halves(2, 3)[1].tolist() == pytest.approx(expected, abs=1e-7)
-
-
-def test_a_longer_table_starts_with_the_shorter_one() -> None:
-    assert torch.equal(sinusoids(300, 8)[:20], sinusoids(20, 8))
 
 
 def learned_model() -> Transformer:

@@ -5,15 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nmt.config import ModelSettings
 from nmt.decoding.models.pytorch import IncrementalDecoder
 from nmt.kernels.dropout import Dropout
 from nmt.model.attention import KeyValueCache
 from nmt.model.layers import DecoderLayer, LayerCache
-from nmt.model.positions import sinusoids
 from nmt.model.transformer import Transformer
-from nmt.recipe.size import count_parameters
-from tests.model.conftest import PAD, SMALL, small_model
+from tests.model.conftest import PAD, SMALL
 
 SOURCE = torch.tensor([[5, 9, 4, 3], [7, 3, PAD, PAD]])
 TARGET = torch.tensor([[2, 6, 8, 11, 4], [2, 12, 5, PAD, PAD]])
@@ -45,36 +42,6 @@ def test_every_source_token_reaches_every_output(model: Transformer) -> None:
         changed = SOURCE.clone()
         changed[0, position] = 14
         assert (model(changed, TARGET)[0] != base).any(dim=-1).all()
-
-
-def test_embedding_is_scaled_and_shared() -> None:
-    """Look-up is sqrt(d_model) times the row plus the position; the matrix makes the logits."""
-    model = small_model(SMALL)
-    embedded = model.embeddings.embed_target(torch.tensor([[6]]))
-    expected = model.embeddings.weight[6] * 12**0.5 + sinusoids(1, 12)[0]
-    torch.testing.assert_close(embedded[0, 0], expected)
-    assert sum(p.shape[0] == 17 for p in model.parameters()) == 1
-    x = torch.randn(1, 1, 12)
-    torch.testing.assert_close(model.embeddings.project(x)[0, 0], model.embeddings.weight @ x[0, 0])
-
-
-def test_the_table_of_positions_grows() -> None:
-    """The table grows on demand, also in inference mode, and still serves training."""
-    model = small_model(SMALL)
-    long = torch.full((1, 700), 5)
-    with torch.inference_mode():
-        model(long, TARGET[:1])
-    model.train()
-    model(long, TARGET[:1]).sum().backward()
-    assert torch.equal(model.embeddings.get_submodule("source_positions")(700), sinusoids(700, 12))
-
-
-def test_parameters_of_the_papers_models() -> None:
-    """Base and big with 37,000 pieces: 63.0 and 214.2 million (table 3 prints 65 and 213)."""
-    base = ModelSettings()
-    assert round(count_parameters(base, 37_000) / 1e6, 1) == 63.0
-    big = replace(base, d_model=1024, d_ff=4096, heads=16)
-    assert round(count_parameters(big, 37_000) / 1e6, 1) == 214.2
 
 
 def test_cached_steps_equal_the_full_decoder(model: Transformer) -> None:
@@ -113,16 +80,6 @@ def test_a_cache_serves_several_positions_at_a_time(model: Transformer) -> None:
     parts = [model.decode(ids, None, mask, caches) for ids in (TARGET[:, :2], TARGET[:, 2:])]
     expected = model.decode(TARGET, memory, mask)
     torch.testing.assert_close(torch.cat(parts, 1), expected, atol=1e-12, rtol=0)
-
-
-def test_sentences_can_change_places(model: Transformer) -> None:
-    """`select` reorders whole sentences with their memories."""
-    decoder = IncrementalDecoder(model)
-    _, state = decoder.step(torch.tensor([[2], [2]]), decoder.encode(SOURCE))
-    logits, _ = decoder.step(torch.tensor([[6], [6]]), state.select(torch.tensor([[1], [0]])))
-    for row, sentence in enumerate([1, 0]):
-        full = model(SOURCE[sentence : sentence + 1], torch.tensor([[2, 6]]))
-        torch.testing.assert_close(logits[row, 0], full[0, -1], atol=1e-12, rtol=0)
 
 
 def test_dropout_is_only_on_sublayers_and_embeddings() -> None:

@@ -12,7 +12,6 @@ from nmt.recipe.toml import to_toml, was_written
 from nmt.runs.model_file import write_metadata
 from nmt.runs.run_folder import RunFolder
 from tests.conftest import Run
-from tests.training.conftest import assert_same
 
 DEFAULTS = "".join(f"{name.partition('.')[2]} = 0.0\n" for name in REMOVED)
 USED = DEFAULTS.replace("typos = 0.0", "typos = 0.1")
@@ -55,41 +54,16 @@ def test_another_value_is_for_no_training(tmp_path: Path) -> None:
             load_recipe("pocket", [f"{name}=0"])
 
 
-def test_a_model_of_such_a_training_is_like_any_other(nmt: Run, run: RunFolder) -> None:
-    Path("text.en").write_text("a b c\n")
-    plain = nmt("translate", "text.en", "--model", run.model)
-    assert plain.code == 0
+def test_a_model_of_such_a_training_is_extended(run: RunFolder) -> None:
+    """That it translates, the tests of old files show."""
     text = old_recipe(to_toml(run.load_recipe()), USED)
     write_metadata(run.model, "recipe", text)
-    assert nmt("translate", "text.en", "--model", run.model).out == plain.out
     Path("next.toml").write_text(f'extends = "{run.model}"\n')
     assert load_recipe("next.toml").train.seed == run.load_recipe().train.seed
     notes = fine_tuning_settings(CorpusFacts(9, 9, 9, 9, 9, 9), read_start_model(run.model)).notes
     assert notes[1:] == (
         "The model was trained with train.augment_typos, which was removed and has no effect here.",
     )
-
-
-def test_an_old_run_goes_on_unless_it_used_one(nmt: Run, tiny: Path) -> None:
-    """Nothing is prepared again, and the weights are those of a run that was never old."""
-    assert nmt("train", tiny, "--run", "whole").code == 0
-    assert nmt("train", tiny, "--run", "old", "--max-updates", 6).code == 0
-    old = RunFolder(Path("old"))
-    manifest = (old.prepared / "manifest.json").read_bytes()
-    add_to_recipe(old.recipe, DEFAULTS)
-    resumed = nmt("train", "old", "--max-updates", 12)
-    assert (resumed.code, "learning" in resumed.err) == (0, False), resumed.err
-    assert "resumed at update 6 of 12" in resumed.err
-    assert (old.prepared / "manifest.json").read_bytes() == manifest
-    assert_same(old.model, Path("whole/model.safetensors"))
-    add_to_recipe(old.recipe, USED)
-    assert nmt("report", "old").code == 0
-    Path("text.en").write_text("a b c\n")
-    assert nmt("translate", "text.en", "--model", "old").code == 0
-    for given in ("old", tiny):
-        refused = nmt("train", given, "--run", "old", "--max-updates", 20)
-        assert refused.code == 1
-        assert "old/recipe.toml: train.augment_typos was removed" in refused.err
 
 
 def test_a_prepared_run_of_an_older_version_takes_other_settings(nmt: Run, tiny: Path) -> None:

@@ -57,11 +57,6 @@ def test_each_kind_of_line_has_its_record(run: RunFolder) -> None:
     assert kinds == {TrainRecord, ValidationRecord}
 
 
-def test_a_skipped_update_is_a_record_without_figures() -> None:
-    line = {"kind": "skipped", "update": 7, "epoch": 2, "seconds": 0.5, "reason": "loss"}
-    assert parse_record(line, RECIPE) == Record("skipped", 7, 2, 0.5)
-
-
 def test_records_are_in_the_order_of_updates(run: RunFolder) -> None:
     append(run, '{"kind": "train", "update": 1}')
     updates = [each.update for each in read_records(run)]
@@ -69,26 +64,13 @@ def test_records_are_in_the_order_of_updates(run: RunFolder) -> None:
     assert updates == sorted(updates)
 
 
-def test_a_run_without_metrics_has_no_records(run: RunFolder) -> None:
-    run.metrics.unlink()
-    assert read_records(run) == ()
-
-
-def test_damaged_lines_are_counted_and_left_out(run: RunFolder) -> None:
-    whole = read_records(run)
-    append(run, '{"kind": "dev", "upd', "[1, 2]", '{"kind": "dev", "update": Infinity}', "", "\x00")
-    notes: list[str] = []
-    assert read_records(run, notes.append) == whole
-    (note,) = notes
-    assert str(run.metrics) in note
-    assert "4" in note
-
-
 def test_a_figure_that_is_null_or_missing_is_none() -> None:
-    """The program writes null for NaN and infinity."""
+    """The program writes null for NaN and infinity; a skipped update has no figures."""
     line = {"kind": "dev", "update": 3, "epoch": None, "loss": None, "bleu": None}
     expected = ValidationRecord("dev", 3, None, None, None, None, None, ())
     assert parse_record(line, RECIPE) == expected
+    line = {"kind": "skipped", "update": 7, "epoch": 2, "seconds": 0.5, "reason": "loss"}
+    assert parse_record(line, RECIPE) == Record("skipped", 7, 2, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -183,8 +165,10 @@ def test_a_device_is_not_read() -> None:
 
 def test_lines_without_update_or_kind_are_damaged(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
+    assert read_metrics(path) == []
     good = {"kind": "train", "update": 3, "loss": None}
     bad = ["[1e999]", "[" * 3000, '{"kind": 3, "update": 4}', '{"kind": "dev", "update": -1}', "1"]
+    bad += ["\x00", '{"kind": "dev", "update": Infinity}', '{"update": 4}']
     path.write_text("\n".join([*bad, json.dumps(good), "", '{"kind": "dev", "upd']))
     notes: list[str] = []
     assert read_metrics(path, notes.append) == [good]

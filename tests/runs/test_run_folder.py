@@ -1,4 +1,4 @@
-"""The run folder: its metrics, recipe, model and data folder, and what it says if it is none."""
+"""Run folders: recipe, model and data folder, what is none, and how runs are found."""
 
 import os
 from dataclasses import replace
@@ -13,6 +13,7 @@ from nmt.recipe.toml import to_toml
 from nmt.runs.history import read_metrics
 from nmt.runs.model_file import find_model
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder, is_locked, run_of
+from nmt.runs.runs import choose_model, newest_run
 from nmt.system.atomic import atomic_path
 
 
@@ -26,15 +27,6 @@ def touch(path: Path, seconds: int) -> None:
 def save_metadata(path: Path, **metadata: str) -> None:
     """Write a file that says of itself what a model file says, without weights."""
     path.write_bytes(save({}, metadata))
-
-
-def test_damaged_lines_of_metrics_are_left_out_with_a_note(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path)
-    assert read_metrics(run.metrics) == []
-    run.metrics.write_text('{"kind": "train", "update": 2, "loss": 0.5}\nbroken\n\n{"update": 4}\n')
-    notes: list[str] = []
-    assert read_metrics(run.metrics, notes.append) == [{"kind": "train", "update": 2, "loss": 0.5}]
-    assert notes == [f"{run.metrics}: damaged lines left out: 2"]
 
 
 def test_a_recipe_is_saved_until_the_run_starts(tmp_path: Path) -> None:
@@ -71,6 +63,7 @@ def test_the_folder_of_another_programs_model_is_to_be_imported(tmp_path: Path) 
 
 
 def test_the_average_translates_unless_training_went_on_since(tmp_path: Path) -> None:
+    """Whatever the times of the files; an average that the user chose stays."""
     run = RunFolder(tmp_path)
     with pytest.raises(NmtError, match="holds no trained model yet"):
         run.translation_model()
@@ -78,27 +71,14 @@ def test_the_average_translates_unless_training_went_on_since(tmp_path: Path) ->
     assert run.translation_model() == run.best
     save_metadata(run.model, updates="[4, 5, 6]")
     assert run.translation_model() == run.model
+    for times in ((1, 2), (2, 1)):
+        for path, seconds in zip((run.best, run.model), times, strict=True):
+            os.utime(path, (seconds, seconds))
+        assert run.translation_model() == run.model
     save_metadata(run.best, updates="[6]")
     assert run.translation_model() == run.model
     save_metadata(run.best, updates="[7]")
     assert run.translation_model() == run.best
-
-
-@pytest.mark.parametrize("times", [(1, 2), (2, 1)])
-def test_a_copy_of_a_run_has_the_same_model_whatever_the_times(
-    tmp_path: Path, times: tuple[int, int]
-) -> None:
-    run = RunFolder(tmp_path)
-    save_metadata(run.best, updates="[5]")
-    save_metadata(run.model, updates="[4, 5, 6]")
-    for path, seconds in zip((run.best, run.model), times, strict=True):
-        os.utime(path, (seconds, seconds))
-    assert run.translation_model() == run.model
-
-
-def test_an_average_that_the_user_chose_stays(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path)
-    save_metadata(run.best, updates="[7]")
     save_metadata(run.model, updates="[4, 5]", made_by="average")
     assert run.translation_model() == run.model
 
@@ -128,23 +108,18 @@ def test_a_locked_folder_is_refused_and_then_free(tmp_path: Path) -> None:
 
 
 def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path / "run")
+    """Also behind a link."""
+    run, disk = RunFolder(tmp_path / "run"), tmp_path / "disk"
     left = run.path / ".ct2.999999999.0123abcd.partial"
     left.mkdir(parents=True)
     (left / "model.bin").touch()
     (run.path / ".model.safetensors.999999999.0123abcd.partial").touch()
-    with run.lock():
-        assert {each.name for each in run.path.iterdir()} == {".lock"}
-
-
-def test_what_killed_processes_left_behind_a_link_is_removed(tmp_path: Path) -> None:
-    run, disk = RunFolder(tmp_path / "run"), tmp_path / "disk"
     disk.mkdir()
-    run.path.mkdir()
     run.checkpoints.symlink_to(disk)
     (disk / ".update-00000004.safetensors.999999999.0123abcd.partial").touch()
     (disk / "update-00000002.safetensors").touch()
     with run.lock():
+        assert {each.name for each in run.path.iterdir()} == {".lock", "checkpoints"}
         assert [path.name for path in disk.iterdir()] == ["update-00000002.safetensors"]
 
 
@@ -185,21 +160,17 @@ def test_the_data_folder_is_remembered_as_an_absolute_path(
         assert str(error.value).count("\n") == 0
 
 
-def test_a_model_lies_in_its_run_folder(tmp_path: Path) -> None:
+def test_a_pipe_or_a_device_in_a_run_folder_is_not_read(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    assert run_of(run.path) == run
-    assert run_of(run.best) == run
-    assert run_of(run.checkpoints / "update-00000004.safetensors") == run
-
-
-def test_a_pipe_in_a_run_folder_is_not_waited_for(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path)
-    for path in (run.recipe, run.memory):
+    for path, read in ((run.recipe, run.load_recipe), (run.memory, run.data_dir)):
         os.mkfifo(path)
-    with pytest.raises(NmtError, match=r"recipe\.toml is a pipe or a device"):
-        run.load_recipe()
-    with pytest.raises(NmtError, match=r"run\.json is a pipe or a device"):
-        run.data_dir()
+        with pytest.raises(NmtError, match=rf"{path.name} is a pipe or a device"):
+            read()
+        path.unlink()
+        path.symlink_to("/dev/zero")
+        with pytest.raises(NmtError, match=path.name):
+            read()
+        path.unlink()
 
 
 def test_the_nearest_name_is_suggested(tmp_path: Path) -> None:
@@ -240,15 +211,6 @@ def test_unreadable_is_not_absent(tmp_path: Path) -> None:
         path.unlink()
 
 
-def test_a_link_to_a_device_is_not_read_to_its_end(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path)
-    for path, read in ((run.recipe, run.load_recipe), (run.memory, run.data_dir)):
-        path.symlink_to("/dev/zero")
-        with pytest.raises(NmtError, match=path.name):
-            read()
-        path.unlink()
-
-
 def test_a_recipe_written_by_hand_is_kept(tmp_path: Path) -> None:
     """Its comments and its order are the user's; an equal recipe is not written again."""
     run = RunFolder(tmp_path)
@@ -263,7 +225,7 @@ def test_a_recipe_written_by_hand_is_kept(tmp_path: Path) -> None:
 
 
 def test_checkpoints_are_found_by_their_names(tmp_path: Path) -> None:
-    """Temporary, damaged and foreign files are none."""
+    """Temporary, damaged and foreign files are none; a file lies in its run."""
     run = RunFolder(tmp_path)
     for update in (100_000_000, 4):
         for suffix in (WEIGHTS, MANIFEST):
@@ -279,3 +241,46 @@ def test_checkpoints_are_found_by_their_names(tmp_path: Path) -> None:
     assert run.is_resumable()
     run.checkpoint(4, STATE).unlink()
     assert not run.is_resumable()
+    assert [run_of(path) for path in (run.path, run.best, run.checkpoint(4, WEIGHTS))] == [run] * 3
+
+
+def test_the_newest_run_need_not_have_a_model(tmp_path: Path) -> None:
+    with pytest.raises(NmtError, match="no run under"):
+        newest_run(tmp_path)
+    touch(RunFolder(tmp_path / "one").metrics, 100)
+    touch(RunFolder(tmp_path / "paper/two").metrics, 200)
+    assert newest_run(tmp_path).path == tmp_path / "paper/two"
+
+
+def test_a_finished_model_is_preferred_to_a_newer_unfinished_one(tmp_path: Path) -> None:
+    """Finished means that model.safetensors exists and that training has not gone on since."""
+    with pytest.raises(NmtError, match="no trained model under"):
+        choose_model(tmp_path)
+    one, two, three = (RunFolder(tmp_path / name) for name in ("one", "paper/two", "three"))
+    touch(two.best, 200)
+    assert choose_model(tmp_path).reason == ""
+    touch(one.best, 100)
+    chosen = choose_model(tmp_path)
+    assert (chosen.path, chosen.reason) == (two.best, "the newest of 2 runs, none of them finished")
+    touch(one.model, 110)
+    chosen = choose_model(tmp_path)
+    assert (chosen.path, chosen.reason) == (one.model, "the newest finished of 2 runs")
+    touch(three.model, 120)
+    assert choose_model(tmp_path).path == three.model
+    assert choose_model(tmp_path).reason == "the newest finished of 3 runs"
+    for path, updates in ((three.model, "[6]"), (three.best, "[7]")):  # resumed, and better since
+        path.write_bytes(save({}, {"updates": updates}))
+    assert choose_model(tmp_path).path == one.model
+
+
+def test_what_cannot_be_read_is_not_skipped(tmp_path: Path) -> None:
+    """A link to itself stands for a folder that cannot be read, also by root."""
+    touch(RunFolder(tmp_path / "one").model, 100)
+    (tmp_path / "gone").symlink_to("nowhere")
+    assert choose_model(tmp_path).path.parent.name == "one"
+    (tmp_path / "two").symlink_to("two")
+    with pytest.raises(NmtError, match=r"cannot read .*two"):
+        choose_model(tmp_path)
+    (tmp_path / "runs").symlink_to("runs")
+    with pytest.raises(NmtError, match=r"cannot read the folder .*runs"):
+        choose_model(tmp_path / "runs")

@@ -22,15 +22,11 @@ def test_text_and_paths_are_utf_8_in_every_locale(locale: dict[str, str]) -> Non
     code, message = nmt([b"explain", "Größe".encode(), "süß".encode()], locale)
     assert code == 2
     assert message == 'nmt: put the sentence in quotes: write nmt explain "Größe süß"\n'
-    code, message = nmt([b"average", "läufe/日本".encode()], locale)
-    assert code == 1
-    assert "läufe/日本" in message
 
 
-@pytest.mark.parametrize("locale", LOCALES)
-def test_other_bytes_are_refused_and_printed(locale: dict[str, str]) -> None:
-    code, message = nmt([b"explain", b"Gr\xf6\xdfe"], locale)
+def test_other_bytes_are_refused_and_printed() -> None:
+    code, message = nmt([b"explain", b"Gr\xf6\xdfe"], LOCALES[1])
     assert (code, message) == (1, "nmt: the text is not UTF-8\n")
-    code, message = nmt([b"average", b"Gr\xf6\xdfe"], locale)
+    code, message = nmt([b"average", "läufe/".encode() + b"Gr\xf6\xdfe"], LOCALES[1])
     assert code == 1
-    assert r"Gr\udcf6\udcdfe" in message
+    assert r"läufe/Gr\udcf6\udcdfe" in message

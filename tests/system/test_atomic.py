@@ -16,11 +16,6 @@ from nmt.errors import NmtError
 from nmt.system.atomic import atomic_folder, atomic_path, atomic_paths, write_bytes, write_text
 
 
-def test_text_is_utf_8_with_line_feeds(tmp_path: Path) -> None:
-    write_text(tmp_path / "new" / "x", "ü\n")
-    assert (tmp_path / "new" / "x").read_bytes() == b"\xc3\xbc\n"
-
-
 @pytest.mark.parametrize("failure", [ValueError(), KeyboardInterrupt(), SystemExit(143)])
 def test_the_old_content_stays_until_the_block_ends(tmp_path: Path, failure: BaseException) -> None:
     path = tmp_path / "x"
@@ -52,15 +47,13 @@ def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """The path of a folder, and a path below a file."""
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "file" / "x"):
-        with pytest.raises(NmtError, match=f"cannot write {path}: "):
+        with pytest.raises(NmtError, match=f"cannot write {path}: ") as refused:
             write_text(path, "")
+    assert str(refused.value).endswith(f"{tmp_path / 'file'} is not a folder")
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_device_is_named() -> None:
-    with pytest.raises(NmtError, match="cannot write /dev/full: No space left on device"):
-        write_text(Path("/dev/full"), "text")
+    if Path("/dev/full").exists():
+        with pytest.raises(NmtError, match="cannot write /dev/full: No space left on device"):
+            write_text(Path("/dev/full"), "text")
 
 
 def test_a_pipe_is_written_to_directly(tmp_path: Path) -> None:
@@ -77,10 +70,11 @@ def test_a_pipe_is_written_to_directly(tmp_path: Path) -> None:
 
 
 def test_a_name_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
-    path = tmp_path / ("ä" * 127)
-    write_text(path, "x")
-    assert path.read_text() == "x"
-    assert list(tmp_path.iterdir()) == [path]
+    """In a new folder, as UTF-8 with line feeds."""
+    path = tmp_path / "new" / ("ä" * 127)
+    write_text(path, "ü\n")
+    assert path.read_bytes() == b"\xc3\xbc\n"
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_folder_that_is_no_longer_empty_stays(tmp_path: Path) -> None:
@@ -109,13 +103,7 @@ def test_a_folder_that_cannot_be_written_leaves_no_folder(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(NmtError, match=f"cannot write .*: {tmp_path / 'file'} is not a folder"):
-        write_text(tmp_path / "file" / "x", "")
-
-
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
 def test_a_signal_leaves_no_partial_file(tmp_path: Path, number: signal.Signals) -> None:
     """`nmt fetch` waits for a server that never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -82,14 +82,6 @@ def test_a_pool_that_is_no_longer_used_leaves_no_thread_and_no_process() -> None
     assert not multiprocessing.active_children()
 
 
-def test_an_error_of_the_function_is_raised_by_map() -> None:
-    def work(item: int) -> int:
-        raise NmtError(f"no {item}")
-
-    with pytest.raises(NmtError, match="no 0"):
-        list(ProcessPool(2).map(work, range(4)))
-
-
 def test_processes_exit_when_their_parent_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(

@@ -33,7 +33,7 @@ except BaseException:
 """
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
 def test_a_signal_waits_for_the_end_of_an_import(tmp_path: Path, name: str) -> None:
     (tmp_path / "careless.py").write_text(CARELESS.replace("SIG)", f"{name})"))
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"}
@@ -43,19 +43,18 @@ def test_a_signal_waits_for_the_end_of_an_import(tmp_path: Path, name: str) -> N
     assert ended.returncode == 128 + getattr(signal, name)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_library_that_hides_a_signal_in_an_error_changes_nothing(
-    nmt: Run, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+    nmt: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hide(*arguments: object, **options: object) -> None:
         try:
-            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), signal.SIGTERM)
         except BaseException as error:
             raise NmtError("the model is damaged") from error
 
     monkeypatch.setattr("nmt.commands.cli.main", hide)
     ended = nmt("inspect")
-    assert (ended.code, ended.out, ended.err) == (128 + number, "", "")
+    assert (ended.code, ended.out, ended.err) == (143, "", "")
 
 
 def test_a_signal_for_another_thread_is_deferred() -> None:

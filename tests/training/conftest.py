@@ -1,10 +1,12 @@
 """Helpers of the training tests: read what a run wrote, start processes and wait for them."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,22 @@ from torch import Tensor
 
 from nmt.runs import history
 from nmt.runs.model_file import read_model
+from nmt.runs.run_folder import RunFolder
 from nmt.runs.trained_model import tensors_of
+from nmt.text.batches import PairDataset
+from nmt.text.plan import EpochPlan, plan_epoch
+from nmt.text.prepare import open_prepared
 from nmt.training import trainer
+from nmt.training.feed import GPU
 from nmt.training.updates import Updater
 from tests.forks import Fork
 
 Process = subprocess.Popen[bytes] | Fork
+
+# The pace of a GPU on a CPU: results one update late. Padding may change the last bit of a sum.
+LATE = replace(GPU, length_multiple=1)
+TINY = RunFolder(Path("runs/tiny"))
+STOPPED = 8  # the update after which the run of `stopped` was killed
 
 NMT = "import sys; from nmt.commands import main; main(sys.argv[1:])"
 # `nmt` with a file "validating" that appears when a validation starts.
@@ -62,6 +74,59 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
 def losses(run: Path) -> list[float]:
     """Return the training losses in a run's metrics."""
     return [line["loss"] for line in read_metrics(run) if line["kind"] == "train"]
+
+
+def without_times(run: Path) -> list[dict[str, Any]]:
+    """Return the lines of metrics.jsonl without times and speeds."""
+    clocked = ("seconds", "time", "tokens_per_second")
+    return [{key: line[key] for key in line if key not in clocked} for line in read_metrics(run)]
+
+
+def plan_batches(
+    dataset: PairDataset, source_tokens: int = 200, target_tokens: int = 200, epoch: int = 0
+) -> EpochPlan:
+    """Return the batches of an epoch."""
+    return plan_epoch(
+        dataset.source_lengths,
+        dataset.target_lengths,
+        source_tokens=source_tokens,
+        target_tokens=target_tokens,
+        seed=1,
+        epoch=epoch,
+    )
+
+
+def open_dataset(run: RunFolder) -> PairDataset:
+    """Return the prepared text of a run."""
+    prepared = open_prepared(run.load_recipe(), run.prepared_folder())
+    return PairDataset(prepared.shards, prepared.names, alignments=prepared.alignments)
+
+
+@pytest.fixture
+def finished(tiny: Path, tiny_run: Path) -> Path:
+    """Return the recipe of a finished run in runs/tiny, which a test may change."""
+    shutil.copytree(tiny_run, TINY.path)
+    return tiny
+
+
+@pytest.fixture
+def ended(finished: Path) -> Path:
+    """Return the recipe of a run in runs/tiny that was killed before it wrote its average."""
+    TINY.model.unlink()
+    lines = TINY.metrics.read_text().splitlines(keepends=True)
+    TINY.metrics.write_text("".join(lines[:-1]))
+    return finished
+
+
+@pytest.fixture
+def stopped(ended: Path) -> Path:
+    """Return the recipe of a run in runs/tiny that was killed after its checkpoint of update 8."""
+    for path in TINY.checkpoints.glob("update-00000012.*"):
+        path.unlink()
+    lines = TINY.metrics.read_text().splitlines(keepends=True)
+    TINY.metrics.write_text("".join(lines[: STOPPED // 2 + 1]))  # every second update and a dev set
+    assert read_metrics(TINY.path)[-1]["update"] == STOPPED
+    return ended
 
 
 def start_process(*command: object, **options: Any) -> Process:

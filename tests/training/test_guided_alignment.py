@@ -12,14 +12,19 @@ from nmt.kernels.loss import reference_loss
 from nmt.model.attention import MultiHeadAttention
 from nmt.model.transformer import Transformer
 from nmt.recipe.files import load_recipe
-from nmt.runs.run_folder import RunFolder
 from nmt.text.batches import PairDataset
-from nmt.text.plan import plan_epoch
 from nmt.text.prepare import open_prepared
 from nmt.text.tokenizer import PAD
 from nmt.training.guided_alignment import GuidedAlignment, guided_loss
 from tests.conftest import Run
-from tests.training.conftest import assert_same, read_metrics
+from tests.training.conftest import (
+    TINY,
+    assert_same,
+    losses,
+    open_dataset,
+    plan_batches,
+    read_metrics,
+)
 
 GUIDED = ("--set", "train.guided_alignment=0.5")
 STILL = ("--set", "model.dropout=0.0", "--set", "train.report_updates=1")
@@ -55,45 +60,34 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda x: guided_loss(x.softmax(-1), aligned), scores)
 
 
-def prepared_batch(nmt: Run, recipe: Path) -> tuple[RunFolder, PairDataset]:
+def prepared_batch(nmt: Run, recipe: Path) -> PairDataset:
     assert nmt("train", recipe, "--max-updates", 1, *STILL, *GUIDED).code == 0
-    run = RunFolder(Path("runs/tiny"))
-    prepared = open_prepared(run.load_recipe(), run.prepared_folder())
-    return run, PairDataset(prepared.shards, prepared.names, alignments=prepared.alignments)
+    return open_dataset(TINY)
 
 
 def test_a_training_minimises_the_sum_of_both_losses(nmt: Run, tiny: Path) -> None:
     """The first update's loss is that of the plain formulas, with all heads' weights recorded."""
-    run, dataset = prepared_batch(nmt, tiny)
-    recipe = run.load_recipe()
+    dataset, recipe = prepared_batch(nmt, tiny), TINY.load_recipe()
     torch.manual_seed(1)
     network = Transformer(recipe.model, 40, PAD)
     found: list[torch.Tensor] = []
     attention = cross_attentions(network)[0]
     attention.recorder = lambda query, key, value, weights: found.append(weights)
-    plan = plan_epoch(
-        dataset.source_lengths,
-        dataset.target_lengths,
-        source_tokens=200,
-        target_tokens=200,
-        seed=1,
-        epoch=0,
-    )
-    batch = dataset.batch(plan[0], 0)
+    batch = dataset.batch(plan_batches(dataset)[0], 0)
     logits = network(batch.source, batch.target_input).flatten(0, 1)
     loss = reference_loss(logits, batch.labels.flatten(), 0.1, PAD).smoothed
     aligned = batch.aligned
     assert aligned is not None
     for row, token in aligned.nonzero().tolist():
         loss = loss - 0.5 * found[0][row, 0, token, aligned[row, token] - 1].log()
-    written = read_metrics(Path("runs/tiny"))[0]
+    written = read_metrics(TINY.path)[0]
     assert written["loss"] == pytest.approx(loss.item() / batch.target_tokens, rel=1e-5)
 
 
 def test_batches_hold_the_alignment_of_the_text(nmt: Run, tiny: Path) -> None:
     """Most links of the toy language are right: its targets are reversed, in upper case."""
-    run, dataset = prepared_batch(nmt, tiny)
-    prepared = open_prepared(run.load_recipe(), run.prepared_folder())
+    dataset = prepared_batch(nmt, tiny)
+    prepared = open_prepared(TINY.load_recipe(), TINY.prepared_folder())
     tokenizer = prepared.tokenizer
     batch = dataset.batch(numpy.arange(len(dataset)), 0)
     assert batch.aligned is not None
@@ -128,28 +122,25 @@ def test_threads_micro_batches_and_r_drop_change_rounding_only(nmt: Run, tiny: P
     nmt("train", tiny, "--run", "parts", *options, "--set", "train.micro_batch_tokens=30")
     # Without dropout both passes of R-Drop are the same, and so is the loss.
     nmt("train", tiny, "--run", "twice", *options, "--set", "train.r_drop=1")
-    whole, parts, twice = (
-        [line["loss"] for line in read_metrics(Path(each)) if line["kind"] == "train"]
-        for each in ("whole", "parts", "twice")
-    )
+    whole, parts, twice = (losses(Path(run)) for run in ("whole", "parts", "twice"))
     assert whole == pytest.approx(parts, rel=1e-5)
     assert whole == pytest.approx(twice, rel=1e-5)
 
 
 def test_a_guided_training_resumes_bit_for_bit(nmt: Run, tiny: Path) -> None:
-    assert nmt("train", tiny, "--run", "whole", *GUIDED).code == 0
-    assert nmt("train", tiny, "--run", "parts", *GUIDED, "--max-updates", 6).code == 0
+    assert nmt("train", tiny, "--run", "whole", *GUIDED, "--max-updates", 4).code == 0
+    assert nmt("train", tiny, "--run", "parts", *GUIDED, "--max-updates", 2).code == 0
     Path("parts/prepared/train-0.alignment").unlink()  # is made again, the same
-    assert nmt("train", tiny, "--run", "parts", *GUIDED, "--max-updates", 12).code == 0
-    assert_same(Path("whole/model.safetensors"), Path("parts/model.safetensors"))
+    assert nmt("train", tiny, "--run", "parts", *GUIDED, "--max-updates", 4).code == 0
+    last = "checkpoints/update-00000004.safetensors"
+    assert_same(Path("whole", last), Path("parts", last))
     files = [Path(f"{run}/prepared/train-0.alignment").read_bytes() for run in ("whole", "parts")]
     assert files[0] == files[1]
 
 
-def test_without_it_there_is_no_alignment(nmt: Run, tiny: Path) -> None:
-    assert nmt("train", tiny, "--max-updates", 1).code == 0
-    assert not [*Path("runs/tiny/prepared").glob("*.alignment")]
-    steps = json.loads(Path("runs/tiny/prepared/manifest.json").read_text())["steps"]
+def test_without_it_there_is_no_alignment(tiny_run: Path) -> None:
+    assert not [*(tiny_run / "prepared").glob("*.alignment")]
+    steps = json.loads((tiny_run / "prepared/manifest.json").read_text())["steps"]
     assert "alignment" not in steps
 
 

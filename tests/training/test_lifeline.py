@@ -1,6 +1,5 @@
 """The lifeline notices lost workers, passes errors on, and waits for nobody for long."""
 
-import errno
 import socket
 import threading
 import time
@@ -72,16 +71,6 @@ def test_a_worker_that_says_goodbye_is_not_lost(lines: list[Lifeline]) -> None:
     second.close()
     wait_until(lambda: len(first._peers) == 1)
     assert first.failure is None
-
-
-def test_a_stranger_on_the_port_is_no_worker(lines: list[Lifeline], store: DictStore) -> None:
-    with socket.create_connection(("127.0.0.1", store.port())) as stranger:
-        stranger.sendall(b"GET / HTTP/1.1\n")
-        stranger.settimeout(60)
-        with suppress(ConnectionResetError):
-            assert stranger.recv(1) == b""
-    assert len(lines[0]._peers) == 2
-    assert [line.failure for line in lines] == [None] * 3
 
 
 def test_a_worker_finds_the_group_that_was_started_last(
@@ -181,19 +170,6 @@ def test_a_worker_that_loses_the_store_ends_no_other(lines: list[Lifeline]) -> N
         second.on_first_worker(lambda: 1)
     second.share_error(gone.value)
     assert lines[1].failure is None
-
-
-class Broken:
-    """A socket that cannot accept connections."""
-
-    def accept(self) -> None:
-        """Fail."""
-        raise OSError(errno.EMFILE, "Too many open files")
-
-
-def test_a_connection_that_cannot_be_accepted_ends_no_lifeline(lines: list[Lifeline]) -> None:
-    lines[0]._accept(Broken())  # type: ignore[arg-type] # it has what is used
-    assert lines[0].failure is None
 
 
 @pytest.mark.parametrize("ends", [True, False])

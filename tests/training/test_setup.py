@@ -1,84 +1,25 @@
-"""The setup of a training: each file is read once in a process, errors come before the work."""
+"""The setup of a training: what is read, what is refused before any work, and settings."""
 
+import re
+import shutil
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Callable
+from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from nmt.errors import NmtError
+from nmt.config import Recipe, TokenizerSettings
 from nmt.recipe.files import load_recipe, read_recipe
 from nmt.runs.run_folder import RunFolder
-from nmt.runs.trained_model import load_ensemble
 from nmt.text.corpus import DataFolder
-from nmt.training.setup import resolve, set_up
-from nmt.training.trainer import train
-from nmt.training.workers import Workers
+from nmt.training.setup import check_requirements, disk_bytes, note_large_model, resolve, set_up
+from tests.conftest import Run
+from tests.training.conftest import TINY, losses, weights
 
 CPU = torch.device("cpu")
-
-
-def count_calls(
-    monkeypatch: pytest.MonkeyPatch, calls: Counter[str], name: str, key: Callable[..., str]
-) -> None:
-    """Count the calls of a function by a key made from its arguments."""
-    module, _, function = name.rpartition(".")
-    real = getattr(__import__(module, fromlist=[function]), function)
-
-    def counted(*arguments: Any, **options: Any) -> Any:
-        calls[key(*arguments)] += 1
-        return real(*arguments, **options)
-
-    monkeypatch.setattr(name, counted)
-
-
-def test_one_process_reads_each_part_of_the_setup_once(
-    tiny: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A training from an initial model opens no part of its setup a second time."""
-    calls: Counter[str] = Counter()
-    monkeypatch.setattr("nmt.training.setup.has_bf16", lambda device: False)  # on each machine
-    for name, key in (
-        ("nmt.text.corpus.read_segments", lambda path: path.name),
-        ("nmt.runs.model_file.read_model_file", str),
-        ("nmt.runs.model_file.find_model", lambda path: f"find {path}"),
-        ("nmt.text.prepare.open_shard", lambda folder, name, *_: name),
-        ("nmt.recipe.files.parse_toml", lambda text, origin: f"parse {origin}"),
-        ("nmt.training.setup.has_bf16", lambda device: "precision"),
-    ):
-        count_calls(monkeypatch, calls, name, key)
-    model = tiny_run / "model.safetensors"
-    changes = {"train.init_from": str(tiny_run), "train.precision": "auto", "train.max_updates": 1}
-    recipe = read_recipe(str(tiny), changes)
-    calls.clear()
-    train(recipe, DataFolder(tiny.parent), RunFolder(Path("run")), CPU, Workers())
-    assert (calls["dev.src"], calls["dev.tgt"]) == (1, 1)
-    assert (calls[str(model)], calls[f"find {tiny_run}"]) == (1, 1)
-    assert calls["train-0"] == 1
-    assert calls["precision"] == 1
-    assert calls["parse run/recipe.toml"] == 0
-
-
-def test_a_model_path_is_resolved_once(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: Counter[str] = Counter()
-    count_calls(monkeypatch, calls, "nmt.runs.trained_model.find_model", str)
-    load_ensemble([tiny_run], "cpu")
-    assert calls == {str(tiny_run): 1}
-
-
-def test_a_bad_dev_set_is_an_error_before_the_work(tiny: Path) -> None:
-    Path("dev.tgt").write_text("ONE\n")
-    notes: list[str] = []
-    with pytest.raises(NmtError, match=r"dev\.src has 10 lines but .*dev\.tgt has 1"):
-        set_up(
-            load_recipe(str(tiny)), DataFolder(tiny.parent), RunFolder(Path("run")), notes.append
-        )
-    assert notes == []
-    assert not Path("run/tokenizer.model").exists()
 
 
 def test_automatic_precision_waits_for_a_device(
@@ -117,3 +58,184 @@ def test_preparing_imports_no_pytorch(tiny: Path) -> None:
         [sys.executable, "-c", PREPARE, str(tiny)], check=False, capture_output=True, text=True
     )
     assert ended.returncode == 0, ended.stderr
+
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def refused(nmt: Run, *arguments: object) -> str:
+    """Return the message of a training that is refused before it writes anything but its lock."""
+    result = nmt("train", *arguments)
+    assert (result.code, result.out) == (1, "")
+    (message,) = result.err.splitlines()
+    left = {path.name for path in Path("runs/tiny").rglob("*")}
+    assert left <= {".lock"}
+    return message
+
+
+def test_a_missing_tensorboard_is_reported_first(
+    nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.training.setup.find_spec", lambda name: None)
+    message = refused(nmt, tiny, "--set", "train.tensorboard=true")
+    assert "pip install 'attention-nmt[tensorboard]'" in message
+
+
+def test_a_missing_compiler_is_reported_first(
+    nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    message = refused(nmt, tiny, "--set", "train.compile=true")
+    assert "train.compile needs a C++ compiler (no-such-compiler)" in message
+
+
+def test_tf32_is_for_cuda(nmt: Run, tiny: Path) -> None:
+    message = refused(nmt, tiny, "--set", "train.precision=tf32")
+    assert "tf32 is for CUDA GPUs, not for cpu" in message
+
+
+def test_all_missing_files_are_named_at_once(nmt: Run, tiny: Path) -> None:
+    for name in ("train.src", "train.tgt", "dev.tgt"):
+        Path(name).unlink()
+    message = refused(nmt, tiny)
+    assert "train.src does not exist" in message
+    assert message.endswith("; also missing: train.tgt, dev.tgt")
+
+
+def test_a_bad_dev_set_is_reported_first(nmt: Run, tiny: Path) -> None:
+    assert "set data.dev" in refused(nmt, tiny, "--set", "data.dev=[]")
+    Path("dev.tgt").write_text("ONE\n")
+    assert re.search(r"dev\.src has 10 lines but .*dev\.tgt has 1", refused(nmt, tiny))
+    Path("dev.src").write_text("")
+    Path("dev.tgt").write_text("")
+    assert "the dev set of recipe tiny is empty" in refused(nmt, tiny)
+
+
+def test_a_full_disk_is_reported_first(
+    nmt: Run, tiny: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that has started needs no further space; a vocabulary of words may be small."""
+    usage = Usage(10**9, 10**9 - 1000, 1000)
+    monkeypatch.setattr("nmt.training.setup.shutil.disk_usage", lambda path: usage)
+    message = refused(nmt, tiny)
+    assert "MB, but 0.0 MB are free" in message
+    assert "--run" in message
+    check_requirements(load_recipe(str(tiny_run / "recipe.toml")), RunFolder(tiny_run), CPU)
+    words, least, more = (
+        disk_bytes(Recipe("words", tokenizer=TokenizerSettings(size, kind=kind)))
+        for size, kind in ((1_000_000, "word"), (1, "bpe"), (2, "bpe"))
+    )
+    assert words == least < more
+
+
+def test_the_space_of_a_run_is_that_of_its_checkpoints(tiny_run: Path) -> None:
+    """12 updates, a checkpoint every 4, 2 of them averaged: at most 5 models and 3 states.
+
+    By time, there may be a checkpoint after each update: 9 + 3 models, 2 + 1 states.
+    """
+    recipe = load_recipe(str(tiny_run / "recipe.toml"))
+    needed = disk_bytes(recipe)
+    assert needed == 6016 * (5 * 4 + 3 * 8)
+    stored = [*tiny_run.rglob("*.safetensors"), *tiny_run.rglob("*.state.pt")]
+    assert needed < sum(path.stat().st_size for path in stored) * 2
+    by_time = replace(recipe.train, checkpoint_minutes=2.0, average_checkpoints=9)
+    assert disk_bytes(replace(recipe, train=by_time)) == 6016 * (12 * 4 + 3 * 8)
+
+
+def test_a_large_model_on_a_cpu_is_announced(tmp_path: Path) -> None:
+    """The paper's base model has 63 million parameters with this vocabulary."""
+    run, notes = RunFolder(tmp_path), list[str]()
+    base = Recipe("base")
+    note_large_model(base, run, CPU, notes.append)
+    (note,) = notes
+    assert note.startswith("63,045,632 parameters on a CPU: ")
+    assert "`nmt init`" in note
+    small = replace(base, tokenizer=replace(base.tokenizer, vocab_size=500))
+    small = replace(small, model=replace(small.model, encoder_layers=2, decoder_layers=2))
+    for recipe, device in ((base, torch.device("meta")), (small, CPU)):
+        note_large_model(recipe, run, device, notes.append)
+    assert len(notes) == 1
+    tuned = replace(base, train=replace(base.train, init_from="old.safetensors"))
+    note_large_model(tuned, run, CPU, notes.append)
+    assert notes[1].startswith("63,045,632 parameters on a CPU: ")
+    assert "`nmt init`" not in notes[1]
+
+
+def test_bf16_stays_near_float32(nmt: Run, tiny: Path, tiny_run: Path) -> None:
+    nmt("train", tiny, "--set", "train.precision=bf16")
+    assert losses(TINY.path) == pytest.approx(losses(tiny_run), rel=0.02)
+    assert weights(TINY.model)["embeddings.weight"].dtype == torch.float32
+
+
+def test_fine_tuning_starts_from_the_model_and_keeps_its_tokenizer(
+    nmt: Run, tiny: Path, skilled_run: Path
+) -> None:
+    """With a learning rate of 0 the weights stay equal; it resumes without the initial model."""
+    settings = ["model.d_model=32", "model.d_ff=64", "model.d_k=16", "model.d_v=16"]
+    settings.append("model.attention_dropout=0.1")  # a model without it has the same weights
+    settings.append("train.learning_rate_scale=0.0")
+    options = [part for each in settings for part in ("--set", each)]
+    shutil.copy(skilled_run / "model.safetensors", "start.safetensors")
+    options += ["--init-from", "start.safetensors"]
+    ended = nmt("train", tiny, *options, "--max-updates", 2)
+    assert ended.code == 0
+    assert "learning 40 BPE" not in ended.err
+    Path("start.safetensors").unlink()
+    assert nmt("train", tiny, *options, "--max-updates", 4).code == 0
+    tokenizer = (skilled_run / "tokenizer.model").read_bytes()
+    assert (TINY.path / "tokenizer.model").read_bytes() == tokenizer
+    before, after = (weights(run / "model.safetensors") for run in (skilled_run, TINY.path))
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+def test_an_initial_model_that_does_not_fit_is_refused(
+    nmt: Run, tiny: Path, tiny_run: Path
+) -> None:
+    model = ["--init-from", tiny_run / "model.safetensors"]
+    other = ["--set", "model.d_ff=64", "--set", "tokenizer.vocab_size=50"]
+    message = refused(nmt, tiny, *model, *other)
+    assert "has model.d_ff=32, tokenizer.vocab_size=40, the recipe model.d_ff=64" in message
+    message = refused(nmt, tiny, *model, "--set", "tokenizer.byte_fallback=true")
+    assert "it has tokenizer.byte_fallback=false, the recipe tokenizer.byte_fallback=true" in (
+        message
+    )
+    message = refused(nmt, tiny, "--init-from", "nothing.safetensors")
+    assert "nothing.safetensors, the initial model, does not exist" in message
+    assert "--init-from" in message
+
+
+@pytest.mark.parametrize(("name", "key"), [("dev", "references"), ("train", "labels")])
+def test_only_test_sets_have_references_and_labels(
+    nmt: Run, tiny: Path, name: str, key: str
+) -> None:
+    value = "['dev.tgt']" if key == "references" else "'dev.tgt'"
+    files = f"data.{name}=[{{source='dev.src', target='dev.tgt', {key}={value}}}]"
+    message = refused(nmt, tiny, "--set", files)
+    assert f"dev.src' in data.{name} has {key}, which only test sets use" in message
+
+
+def test_tensorboard_shows_the_figures_of_metrics(nmt: Run, tiny: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    nmt("train", tiny, "--set", "train.tensorboard=true", "--max-updates", 4)
+    events = accumulator.EventAccumulator("runs/tiny/tensorboard")
+    events.Reload()
+    shown = [(each.step, each.value) for each in events.Scalars("train/loss")]
+    assert [step for step, _ in shown] == [2, 4]
+    assert [value for _, value in shown] == pytest.approx(losses(TINY.path))
+
+
+def test_bpe_dropout_changes_the_subwords(nmt: Run, tiny: Path, tiny_run: Path) -> None:
+    nmt("train", tiny, "--set", "train.bpe_dropout=0.3", "--max-updates", 2)
+    assert losses(TINY.path)[0] != losses(tiny_run)[0]
+
+
+@pytest.mark.slow
+def test_compiled_training_is_the_same_training(nmt: Run, tiny: Path) -> None:
+    """torch.compile changes only rounding; it needs a C++ compiler."""
+    if not any(map(shutil.which, ("g++", "clang++", "c++"))):
+        pytest.skip("no C++ compiler here")
+    options = ["--max-updates", 2, "--set", "model.dropout=0.0"]
+    nmt("train", tiny, "--run", "plain", *options)
+    compiled = nmt("train", tiny, "--run", "compiled", *options, "--set", "train.compile=true")
+    assert compiled.code == 0
+    assert losses(Path("compiled")) == pytest.approx(losses(Path("plain")), rel=1e-4)

@@ -7,7 +7,6 @@ in multiples.
 import json
 import signal
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
 from nmt.text.batches import PairDataset
-from nmt.text.plan import plan_epoch
 from nmt.training import checkpoints, trainer
 from nmt.training.checkpoints import CheckpointWriter
 from nmt.training.feed import CPU, GPU, Feed, Pace, pace_of
@@ -28,12 +26,17 @@ from nmt.training.updates import StartedUpdate, Updater
 from nmt.training.workers import Workers
 from tests.conftest import Run
 from tests.text.conftest import TinyCorpus
-from tests.training.conftest import assert_same, read_metrics, worker_processes
+from tests.training.conftest import (
+    LATE,
+    TINY,
+    assert_same,
+    plan_batches,
+    read_metrics,
+    without_times,
+    worker_processes,
+)
 from tests.training.test_workers import SAME
 from tests.waiting import wait_until
-
-LATE = replace(GPU, length_multiple=1)  # padding may change the last bit of a sum
-TIMES = ("seconds", "time", "tokens_per_second")
 
 
 @pytest.fixture
@@ -45,11 +48,6 @@ def dataset(tiny: Path, tmp_path: Path) -> PairDataset:
 @pytest.fixture
 def gpu_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer, "pace_of", lambda device: LATE)
-
-
-def without_times(run: str) -> list[dict[str, Any]]:
-    lines = read_metrics(Path(run))
-    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
 
 
 def test_the_thread_that_works_ahead_uses_the_gpu_of_the_training(
@@ -65,24 +63,21 @@ def test_the_thread_that_works_ahead_uses_the_gpu_of_the_training(
     def plan(epoch: int) -> Any:
         return [numpy.array([0, 1])]
 
-    with small_feed(dataset, plan, LATE, "cuda:1") as feed:
-        assert next(feed) is batch
+    with feed(dataset, LATE, plan=plan, device="cuda:1") as batches:
+        assert next(batches) is batch
     assert chosen == [device]
 
 
-@pytest.mark.parametrize(
-    "settings", [[], ["train.bpe_dropout=0.2"], ["train.micro_batch_tokens=30"]]
-)
 def test_a_training_ahead_of_its_device_has_the_same_files(
-    nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch, settings: list[str]
+    nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Weights, metrics and progress equal those of a training that waits for each update."""
-    options = [word for setting in settings for word in ("--set", setting)]
+    options = ["--set", "train.bpe_dropout=0.2", "--set", "train.micro_batch_tokens=30"]
     assert nmt("train", tiny, "--run", "waiting", *options).code == 0
     monkeypatch.setattr(trainer, "pace_of", lambda device: LATE)
     assert nmt("train", tiny, "--run", "ahead", *options).code == 0
     assert_same(Path("waiting/model.safetensors"), Path("ahead/model.safetensors"))
-    assert without_times("waiting") == without_times("ahead")
+    assert without_times(Path("waiting")) == without_times(Path("ahead"))
     progress = [
         json.loads(Path(run, "checkpoints/update-00000012.json").read_text())["progress"]
         for run in ("waiting", "ahead")
@@ -93,22 +88,32 @@ def test_a_training_ahead_of_its_device_has_the_same_files(
     assert progress[0] == progress[1]
 
 
-@pytest.mark.usefixtures("gpu_pace")
-def test_a_training_ahead_of_its_device_resumes_exactly(nmt: Run, tiny: Path) -> None:
-    """Stopped at 5, where batches of later updates are ready already."""
-    options = ["--set", "train.bpe_dropout=0.2"]
-    nmt("train", tiny, "--run", "whole", *options)
-    nmt("train", tiny, "--run", "parts", "--max-updates", 5, *options)
-    assert nmt("train", tiny, "--run", "parts", *options).code == 0
-    assert_same(Path("whole/model.safetensors"), Path("parts/model.safetensors"))
-    assert without_times("whole")[-1]["bleu"] == without_times("parts")[-1]["bleu"]
+def feed(
+    dataset: PairDataset,
+    pace: Pace,
+    epoch: int = 0,
+    batch: int = 0,
+    rank: int | None = None,
+    plan: Any = None,
+    device: str = "cpu",
+) -> Feed:
+    """Return a feed of batches of 60 tokens, or of another plan; rank: of two workers."""
+    return Feed(
+        dataset,
+        plan or (lambda number: plan_batches(dataset, 60, 60, number)),
+        epoch=epoch,
+        batch=batch,
+        workers=Workers() if rank is None else Workers(rank, 2),
+        pace=pace,
+        device=torch.device(device),
+    )
 
 
 @pytest.mark.usefixtures("gpu_pace")
 def test_a_signal_waits_for_what_was_started(
-    nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
+    nmt: Run, tiny: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A signal that comes in update 3 is seen one update late; both are in the checkpoint."""
+    """A signal during update 3 is seen one update late; both are in the checkpoint."""
     start = Updater.start
 
     def interrupted(
@@ -116,14 +121,13 @@ def test_a_signal_waits_for_what_was_started(
     ) -> StartedUpdate:
         return start(self, share, number, counts, signal.SIGTERM if number == 3 else stop, *more)
 
-    nmt("train", tiny, "--run", "whole")
     with monkeypatch.context() as patch:
         patch.setattr(Updater, "start", interrupted)
-        ended = nmt("train", tiny, "--run", "parts")
+        ended = nmt("train", tiny)
     assert ended.code == 143
     assert "stopped at update 4, checkpoint saved" in ended.err
-    assert nmt("train", tiny, "--run", "parts").code == 0
-    assert_same(Path("whole/model.safetensors"), Path("parts/model.safetensors"))
+    assert nmt("train", tiny).code == 0
+    assert_same(tiny_run / "model.safetensors", TINY.model)
 
 
 # `nmt train` of two workers, the second of which gets SIGTERM; writing a checkpoint takes a second.
@@ -132,7 +136,7 @@ import os, signal, sys, time
 from nmt.commands import main
 from nmt.training import checkpoints, trainer
 from nmt.training.updates import Updater
-from tests.training.test_pace import LATE
+from tests.training.conftest import LATE
 
 rank = int(os.environ["RANK"])
 start, save = Updater.start, checkpoints.save_checkpoint
@@ -213,7 +217,7 @@ def test_an_update_that_is_not_finite_changes_nothing_though_its_result_comes_la
     ended = nmt("train", tiny)
     assert ended.code == 0
     assert "update 3 skipped: its loss is NaN or infinite" in ended.err
-    (skipped,) = [line for line in read_metrics(Path("runs/tiny")) if line["kind"] == "skipped"]
+    (skipped,) = [line for line in read_metrics(TINY.path) if line["kind"] == "skipped"]
     assert (skipped["update"], skipped["skipped"]) == (3, 1)
 
 
@@ -222,63 +226,24 @@ def test_a_cpu_waits_and_a_gpu_does_not() -> None:
     assert pace_of(torch.device("cuda", 1)) == GPU
 
 
-def small_feed(dataset: PairDataset, plan: Any, pace: Pace, device: str = "cpu") -> Feed:
-    """Return a feed of a plan, from its first batch on."""
-    return Feed(
-        dataset, plan, epoch=0, batch=0, workers=Workers(), pace=pace, device=torch.device(device)
-    )
-
-
-def feed_of(
-    dataset: PairDataset,
-    pace: Pace,
-    epoch: int = 0,
-    batch: int = 0,
-    workers: Workers = Workers(),  # noqa: B008 (it has no state here)
-) -> Feed:
-    """Return a feed of batches of 60 tokens."""
-    return Feed(
-        dataset,
-        lambda number: plan_epoch(
-            dataset.source_lengths,
-            dataset.target_lengths,
-            source_tokens=60,
-            target_tokens=60,
-            seed=1,
-            epoch=number,
-        ),
-        epoch=epoch,
-        batch=batch,
-        pace=pace,
-        device=torch.device("cpu"),
-        workers=workers,
-    )
-
-
 def test_batches_made_ahead_equal_those_made_in_line(dataset: PairDataset) -> None:
     """Over several epochs, from any batch on, for each of two workers."""
     for rank in (0, 1):
-        with (
-            feed_of(dataset, CPU, workers=Workers(rank, 2)) as in_line,
-            feed_of(dataset, LATE, workers=Workers(rank, 2)) as ahead,
-        ):
+        with feed(dataset, CPU, rank=rank) as in_line, feed(dataset, LATE, rank=rank) as ahead:
             pairs = [(next(in_line), next(ahead)) for _ in range(60)]
         assert pairs[-1][0].epoch > 1
         for left, right in pairs:
-            assert (left.epoch, left.number, left.counts) == (
-                right.epoch,
-                right.number,
-                right.counts,
-            )
+            places = [(each.epoch, each.number, each.counts) for each in (left, right)]
+            assert places[0] == places[1]
             assert numpy.array_equal(left.indices, right.indices)
             assert torch.equal(left.share[0].source, right.share[0].source)
         later = pairs[40][0]
-        with feed_of(dataset, LATE, later.epoch, later.number, Workers(rank, 2)) as resumed:
+        with feed(dataset, LATE, later.epoch, later.number, rank) as resumed:
             assert torch.equal(next(resumed).share[0].labels, pairs[41][0].share[0].labels)
 
 
 def test_padded_lengths_hold_the_same_tokens(dataset: PairDataset) -> None:
-    with feed_of(dataset, CPU) as plain, feed_of(dataset, GPU) as padded:
+    with feed(dataset, CPU) as plain, feed(dataset, GPU) as padded:
         for _ in range(20):
             (left,), (right,) = next(plain).share, next(padded).share
             multiple = GPU.length_multiple
@@ -305,14 +270,14 @@ def test_the_next_epoch_is_planned_while_the_last_batches_of_one_are_trained(
             may_end.wait()
         return [numpy.array([epoch])] * batches
 
-    with small_feed(dataset, plan, GPU) as feed:
+    with feed(dataset, GPU, plan=plan) as fed:
         try:
-            taken = [next(feed) for _ in range(batches - 2 * GPU.batches_ahead)]
+            taken = [next(fed) for _ in range(batches - 2 * GPU.batches_ahead)]
             assert begun.wait(timeout=60)
-            taken += [next(feed) for _ in range(batches - len(taken))]
+            taken += [next(fed) for _ in range(batches - len(taken))]
         finally:
             may_end.set()
-        assert [(batch.epoch, batch.number) for batch in (taken[-1], next(feed))] == [
+        assert [(batch.epoch, batch.number) for batch in (taken[-1], next(fed))] == [
             (0, batches),
             (1, 1),
         ]
@@ -327,7 +292,7 @@ def test_an_error_in_the_thread_reaches_the_training(dataset: PairDataset, epoch
             raise OSError("no such plan")
         return [numpy.array([0])]
 
-    with small_feed(dataset, broken, GPU) as batches:
+    with feed(dataset, GPU, plan=broken) as batches:
         assert [next(batches).epoch for _ in range(epoch)] == [0] * epoch
         with pytest.raises(OSError, match="no such plan"):
             next(batches)

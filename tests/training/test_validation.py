@@ -1,5 +1,6 @@
-"""A right-to-left model learns and translates; its targets are the others', backwards."""
+"""Validations: the best model, odd dev sets, and targets that are learned backwards."""
 
+import json
 from dataclasses import replace
 from itertools import starmap
 from pathlib import Path
@@ -12,6 +13,7 @@ from nmt.decoding.models.forced import forced_log_probs
 from nmt.decoding.models.pytorch import IncrementalDecoder
 from nmt.decoding.translator.translation import OutputOptions
 from nmt.decoding.translator.translator import Translator
+from nmt.runs.model_file import read_model
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
@@ -20,9 +22,9 @@ from nmt.text.prepare import Prepared
 from nmt.text.shards import flatten, open_shard
 from nmt.text.tokenizer import BOS, EOS, load_tokenizer
 from nmt.training.validation import DevSet
-from tests.conftest import WORDS
+from tests.conftest import WORDS, Run
+from tests.training.conftest import TINY, read_metrics
 
-CPU = torch.device("cpu")
 PAIRS = [("sun moon", "MOON SUN"), ("rain", "RAIN"), ("tree leaf root", "ROOT LEAF TREE")]
 
 
@@ -36,6 +38,44 @@ def prepared(right_to_left_run: Path) -> Prepared:
     folder = right_to_left_run / "prepared"
     tokenizer = load_tokenizer(right_to_left_run / "tokenizer.model")
     return Prepared(tokenizer, (open_shard(folder, "train-0", len(tokenizer)),), ("text",), "")
+
+
+@pytest.mark.parametrize("metric", ["bleu", "loss"])
+def test_the_best_model_is_chosen_by_the_metric(nmt: Run, tiny: Path, metric: str) -> None:
+    options = ["--max-updates", 40, "--set", f"train.early_stopping_metric={metric}"]
+    ended = nmt("train", tiny, *options, "--set", "train.validate_updates=5")
+    assert ended.code == 0
+    dev = [line for line in read_metrics(TINY.path) if line["kind"] == "dev"]
+    sign = 1 if metric == "bleu" else -1
+    best = max(dev, key=lambda line: sign * float(line[metric]))
+    assert read_model(TINY.best).updates == (best["update"],)
+    assert f"at update {best['update']}" in ended.err
+
+
+@pytest.mark.parametrize("text", ["\n" * 10, "sun " * 300 + "\n"])
+def test_a_dev_set_of_blank_or_too_long_segments(nmt: Run, tiny: Path, text: str) -> None:
+    """Blank sources are no error; a dev set without a pair that counts for the loss is one."""
+    Path("dev.src").write_text(text)
+    Path("dev.tgt").write_text("SUN\n" * text.count("\n"))
+    ended = nmt("train", tiny, "--max-updates", 1)
+    if text.isspace():
+        assert ended.code == 0
+    else:
+        assert ended.code == 1
+        assert "every pair of the dev set is longer than data.max_length=250" in ended.err
+
+
+def test_validation_bleu_is_what_evaluate_prints(nmt: Run, skilled_run: Path) -> None:
+    """The tiny recipe's test set is its dev set, so that the scores must be equal.
+
+    A validation does not search again where an output repeats itself.
+    """
+    options = ["--data-dir", skilled_run.parent.parent, "--set", "decode.odd_input=as_is"]
+    printed = json.loads(nmt("evaluate", "--model", skilled_run, *options, "--json").out)
+    averaged = read_metrics(skilled_run)[-1]
+    assert averaged["kind"] == "average"
+    assert averaged["bleu"] > 0
+    assert printed["results"][0]["scores"]["BLEU"]["value"] == averaged["bleu"]
 
 
 def test_segments_backwards() -> None:
@@ -59,11 +99,6 @@ def test_batches_have_targets_backwards(prepared: Prepared, dropout: float) -> N
         length = natural.index(EOS)
         assert row == [*natural[:length][::-1], *natural[length:]]
         assert prepared.tokenizer.target.decode(row[:length][::-1])
-
-
-def test_prepared_files_do_not_depend_on_the_order(skilled_run: Path, model: TrainedModel) -> None:
-    for path in (skilled_run / "prepared").glob("*.ids"):
-        assert path.read_bytes() == (model.path.parent / "prepared" / path.name).read_bytes()
 
 
 def test_the_dev_loss_is_that_of_targets_backwards(model: TrainedModel) -> None:
