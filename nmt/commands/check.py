@@ -22,7 +22,7 @@ from nmt.system.files import check_regular, in_utf_8
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
 from nmt.text.languages import TEXT_ENDINGS
-from nmt.text.opening import STDIN_NAMES, TEXT
+from nmt.text.lines import STDIN_NAMES, TEXT
 
 if TYPE_CHECKING:
     from nmt.corpora.check import Task

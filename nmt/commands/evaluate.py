@@ -18,7 +18,7 @@ from nmt.runs.run_folder import run_of
 from nmt.system.arguments import DATA
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
-from nmt.text.opening import check_texts
+from nmt.text.lines import check_texts
 
 TOKENIZERS = ("13a", "intl", "char", "zh", "none", "moses", "paper")
 METRICS = DECLARED["data.metric"].metadata["choices"]

@@ -6,14 +6,14 @@ import click
 
 from nmt.commands import options
 from nmt.commands.options import FILE, PATH
-from nmt.config.decode import RERANK_SETTINGS
+from nmt.config.settings import RERANK_SETTINGS
 from nmt.errors import UsageError
 from nmt.runs.outputs import check_output
 from nmt.runs.runs import check_named_once
 from nmt.system.files import check_file
 from nmt.system.log import note
 from nmt.text.languages import language_in_name
-from nmt.text.opening import check_texts
+from nmt.text.lines import check_texts
 
 METRICS = ("bleu", "chrf")
 SEED = 1

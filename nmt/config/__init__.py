@@ -7,10 +7,15 @@ Each section of a recipe's TOML file is a class; `nmt.recipe` reads and writes r
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
-from nmt.config.decode import DecodeSettings
-from nmt.config.model import ModelSettings
-from nmt.config.text import DataSettings, Download, TextFiles, TokenizerSettings
-from nmt.config.train import TrainSettings
+from nmt.config.settings import (
+    DataSettings,
+    DecodeSettings,
+    Download,
+    ModelSettings,
+    TextFiles,
+    TokenizerSettings,
+    TrainSettings,
+)
 
 __all__ = [
     "DECLARED",

@@ -52,8 +52,8 @@ from nmt.text.languages import (
     language_in_name,
     languages_in_names,
 )
-from nmt.text.opening import TEXT as TEXT_FILE
-from nmt.text.opening import text_file
+from nmt.text.lines import TEXT as TEXT_FILE
+from nmt.text.lines import text_file
 
 
 @dataclass(frozen=True)

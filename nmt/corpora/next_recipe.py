@@ -15,7 +15,7 @@ from nmt.runs.model_file import read_model
 from nmt.runs.outputs import check_output
 from nmt.system.log import Notify
 from nmt.text.corpus import DataFolder, name_below
-from nmt.text.opening import STDIN
+from nmt.text.lines import STDIN
 from nmt.text.prepare import check_tags
 from nmt.text.tokenizer import Tokenizer
 

@@ -16,8 +16,7 @@ from nmt.system.atomic import atomic_paths
 from nmt.system.log import progress_bar
 from nmt.text.corpus import Pair, ParallelText
 from nmt.text.learning import learn_subwords, most_tokens
-from nmt.text.lines import read_lines
-from nmt.text.opening import MAGIC, text_file
+from nmt.text.lines import MAGIC, read_lines, text_file
 from nmt.text.tokenizer import Tokenizer
 
 Row = tuple[int, str, str]  # line number from 1, source, target

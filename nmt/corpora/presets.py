@@ -15,10 +15,9 @@ from typing import Any
 from nmt.config import DECLARED, Recipe
 from nmt.errors import UsageError
 from nmt.recipe.files import ENDING, model_tables, read_recipe
-from nmt.recipe.removed import used_removed, without_removed
 from nmt.recipe.rules import SPECIAL_TOKENS
 from nmt.recipe.settings import get_setting
-from nmt.recipe.toml import recipe_from_tables, toml_key, toml_value
+from nmt.recipe.toml import recipe_from_tables, toml_key, toml_value, used_removed, without_removed
 from nmt.runs.model_file import find_model
 
 

@@ -16,7 +16,7 @@ from typing import IO, NamedTuple
 from unicodedata import east_asian_width
 
 from nmt.decoding.translator.marked import Marked
-from nmt.documents.encoding import encoding_of
+from nmt.documents.document import encoding_of
 from nmt.documents.messages.message import taken_out
 from nmt.documents.messages.po import form_sources, stated_syntax
 from nmt.documents.messages.po_syntax import (
@@ -34,9 +34,8 @@ from nmt.errors import DamagedError, NmtError
 from nmt.system.files import unreadable
 from nmt.text.corpus import Pair
 from nmt.text.languages import language_in_name, primary
-from nmt.text.lines import DAMAGE, OnBadLine, note_once, stop_at_bad_line
-from nmt.text.opening import TEXT as TEXT_FILE
-from nmt.text.opening import open_bytes
+from nmt.text.lines import DAMAGE, OnBadLine, note_once, open_bytes, stop_at_bad_line
+from nmt.text.lines import TEXT as TEXT_FILE
 
 WRAPPING = {*PAIRS, "hi"}  # elements whose content is text; of others, nothing is
 WITHIN_WORDS = {"bpt", "ept", "bx", "ex", "sc", "ec", "sm", "em", "it"}  # as bold letters have

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from nmt.errors import NmtError, UsageError
 from nmt.system.files import read_start
 from nmt.text.languages import PACKED
-from nmt.text.opening import STDIN
+from nmt.text.lines import STDIN
 
 if TYPE_CHECKING:  # a mistake on the command line is reported without NumPy
     from nmt.documents.document import Document, Options

@@ -18,7 +18,7 @@ from nmt.system import processes
 from nmt.system.atomic import atomic_path, write_bytes
 from nmt.system.files import check_regular, in_utf_8, read_bytes
 from nmt.system.log import Notify
-from nmt.text.opening import STDIN, name_of, open_raw
+from nmt.text.lines import STDIN, name_of, open_raw
 
 LONGEST = 10_000_000  # characters of a text; splitting it into sentences takes about 1 GB
 COPIED_BYTES = 1 << 20  # at once

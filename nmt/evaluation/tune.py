@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from nmt.errors import NmtError
 from nmt.evaluation import significance
 from nmt.evaluation.metrics import translation_metrics
-from nmt.evaluation.nbest import Candidate
 from nmt.evaluation.rerank import (
     SCORE,
     WEIGHTS_VERSION,
+    Candidate,
     Judge,
     Numbers,
     WeightsFile,
@@ -36,8 +36,7 @@ from nmt.evaluation.rerank import (
 )
 from nmt.evaluation.scores import streams
 from nmt.text.corpus import align_columns
-from nmt.text.lines import read_segments
-from nmt.text.opening import name_of
+from nmt.text.lines import name_of, read_segments
 
 METRICS = {"bleu": "BLEU", "chrf": "chrF2"}  # by the value of --metric
 RANDOM_STARTS = 20

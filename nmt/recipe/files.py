@@ -9,10 +9,9 @@ from typing import Any
 
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError, shown, suggestion
-from nmt.recipe.removed import without_removed
 from nmt.recipe.rules import check_files, check_recipe, check_together
 from nmt.recipe.settings import parse_overrides, with_settings
-from nmt.recipe.toml import LARGEST_TEXT, parse_toml, recipe_from_tables, to_toml
+from nmt.recipe.toml import LARGEST_TEXT, parse_toml, recipe_from_tables, to_toml, without_removed
 from nmt.system import files
 from nmt.system.atomic import write_text
 from nmt.system.files import check_regular, is_present, shipped, unreadable

@@ -12,8 +12,7 @@ from typing import Any
 
 from nmt.config import DECLARED, Recipe
 from nmt.errors import NmtError, UsageError, shown, suggestion
-from nmt.recipe.removed import REMOVED
-from nmt.recipe.toml import build_value, parse_value
+from nmt.recipe.toml import REMOVED, build_value, parse_value
 
 # Settings that a resumed run must keep.
 FIXED_SETTINGS = tuple(

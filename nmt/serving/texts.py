@@ -20,8 +20,7 @@ from typing import Any, NamedTuple
 from starlette.exceptions import HTTPException
 
 from nmt.decoding.translator.marked import Marked
-from nmt.documents.document import Document, Options
-from nmt.documents.encoding import UTF_8
+from nmt.documents.document import UTF_8, Document, Options
 from nmt.documents.pages.html import read_page
 from nmt.documents.registry import FORMATS, PROSE, Format, Job, find_format
 from nmt.documents.translate import Placed, Plan

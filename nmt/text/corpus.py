@@ -15,8 +15,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.system.arguments import argument, data_option
 from nmt.system.files import check_file, is_present, shipped
 from nmt.text.languages import BILINGUAL, unpacked_name
-from nmt.text.lines import OnBadLine, read_segments
-from nmt.text.opening import STDIN, TEXT, name_of
+from nmt.text.lines import STDIN, TEXT, OnBadLine, name_of, read_segments
 
 EMBEDDED = {"pocket", "sample.en"}  # a checkout has fetched corpora beside them
 

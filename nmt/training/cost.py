@@ -81,7 +81,7 @@ def activation_bytes(
     are the inputs of products, queries, keys, values, attention weights, dropout masks, the inputs
     of norms and the logits. With bf16, tensors that no product reads stay in float32; attention
     weights are kept in both. This is an estimate: temporary buffers are left out. Logits are
-    counted whole; with blocks of them (`nmt.kernels.projected_loss`), pass 0 for `vocab_size`.
+    counted whole; with blocks of them (`nmt.kernels.loss`), pass 0 for `vocab_size`.
     """
     d, heads = model.d_model, model.heads
     mask = d if model.dropout else 0

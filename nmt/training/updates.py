@@ -18,10 +18,17 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nmt.config import Recipe, TrainSettings
-from nmt.kernels.agreement import Agreement, agreement_loss, r_drop, simcut
 from nmt.kernels.dropout import drawing_from, keep_mask
-from nmt.kernels.loss import LossSums, smoothed_loss, sum_type
-from nmt.kernels.projected_loss import projected_loss
+from nmt.kernels.loss import (
+    Agreement,
+    LossSums,
+    agreement_loss,
+    projected_loss,
+    r_drop,
+    simcut,
+    smoothed_loss,
+    sum_type,
+)
 from nmt.model.transformer import Transformer
 from nmt.system.threads import torch_threads
 from nmt.text.batches import Batch

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from nmt.kernels.loss import LossSums
-from nmt.kernels.projected_loss import projected_loss
+from nmt.kernels.loss import LossSums, projected_loss
 from tests.commands.test_ablate import figures, rows
 from tests.conftest import Run
 from tests.training.conftest import start_process

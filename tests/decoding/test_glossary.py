@@ -13,8 +13,7 @@ from nmt.decoding.terms.glossary import (
     read_glossary,
     word_texts,
 )
-from nmt.decoding.translator.line_notes import LineNotes
-from nmt.decoding.translator.segments import SegmentEncoder, SegmentLimit
+from nmt.decoding.translator.segments import LineNotes, SegmentEncoder, SegmentLimit
 from nmt.errors import NmtError
 from nmt.text.tokenizer import SubwordModel, load_tokenizer
 

@@ -3,8 +3,7 @@
 import pytest
 
 from nmt.decoding.translator.marked import Edit, Kind, Mark, Marked
-from nmt.documents.document import RawMark, Segment, SourceDocument
-from nmt.documents.encoding import UTF_8, Encoding
+from nmt.documents.document import UTF_8, Encoding, RawMark, Segment, SourceDocument
 from tests.documents.documents import places
 
 SOURCE = "# One\r\n![a cat](x) two\nthree\n"

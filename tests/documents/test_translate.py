@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.placing import cut_spans, place_spans
 from nmt.decoding.translator.translation import Candidate, Request, Translation
-from nmt.documents.document import Document, Options, Segment, SourceDocument
-from nmt.documents.encoding import UTF_8
+from nmt.documents.document import UTF_8, Document, Options, Segment, SourceDocument
 from nmt.documents.marks.checks import mark_problems
 from nmt.documents.marks.tags import with_changed_words
 from nmt.documents.translate import (

@@ -13,8 +13,15 @@ from nmt.decoding.stream import Source, chunks_of
 from nmt.decoding.translator.marked import Mark, Marked
 from nmt.decoding.translator.odd_input import OddSegment, cut_segment
 from nmt.errors import NmtError
-from nmt.evaluation.nbest import Candidate, parse_record, records
-from nmt.evaluation.rerank import WeightsFile, pairs_to_score, read_weights, write_weights
+from nmt.evaluation.rerank import (
+    Candidate,
+    WeightsFile,
+    pairs_to_score,
+    parse_record,
+    read_weights,
+    records,
+    write_weights,
+)
 
 MOSES = """0 ||| a b ||| LM0= -1 Length0= 2 ||| -1.5
 0 ||| a ||| LM0= -2 Length0= 1 ||| -2.5

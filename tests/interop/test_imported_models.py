@@ -10,9 +10,9 @@ import numpy
 import pytest
 
 from nmt.config import DecodeSettings
-from nmt.decoding.translator.line_notes import LineNotes
 from nmt.decoding.translator.segments import (
     EncodedSegment,
+    LineNotes,
     SegmentEncoder,
     SubSegment,
     segment_limit,

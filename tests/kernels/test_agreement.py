@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from nmt.kernels.agreement import Agreement, agreement_loss, r_drop, reference_agreement, simcut
+from nmt.kernels.loss import Agreement, agreement_loss, r_drop, reference_agreement, simcut
 
 PAD = 0
 # P1 = (1/2, 1/2) and P2 = (1/4, 3/4), of one position and two tokens

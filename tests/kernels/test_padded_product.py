@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from nmt.kernels import padded_product
-from nmt.kernels.agreement import agreement_loss, r_drop
-from nmt.kernels.loss import reference_loss, smoothed_loss
+from nmt.kernels.loss import agreement_loss, r_drop, reference_loss, smoothed_loss
 from nmt.kernels.padded_product import padded_linear
 
 PAD = 0

@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.kernels import loss, projected_loss
-from nmt.kernels.agreement import Agreement, r_drop, simcut
-from nmt.kernels.projected_loss import reference_projected_loss
+from nmt.kernels import loss
+from nmt.kernels.loss import Agreement, r_drop, reference_projected_loss, simcut
 
 PAD = 0
 V = 30
@@ -24,7 +23,7 @@ def inputs(dtype: torch.dtype = torch.float32, *, has_bias: bool = False) -> lis
 def fast(
     hidden: Tensor, weight: Tensor, bias: Tensor | None = None, *, smoothing: float = 0.1
 ) -> loss.LossSums:
-    return projected_loss.projected_loss(hidden, weight, LABELS, smoothing, PAD, bias)
+    return loss.projected_loss(hidden, weight, LABELS, smoothing, PAD, bias)
 
 
 def reference(
@@ -47,7 +46,7 @@ def test_equals_the_reference(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Values and gradients agree for any size of blocks and of the chunks within a block."""
-    monkeypatch.setattr(projected_loss, "BLOCK_ROWS", block)
+    monkeypatch.setattr(loss, "BLOCK_ROWS", block)
     monkeypatch.setattr(loss, "CPU_CHUNK_BYTES", chunk)
     of_found, of_expected = (inputs(dtype, has_bias=has_bias) for _ in range(2))
     found = fast(*of_found, smoothing=smoothing)
@@ -89,12 +88,12 @@ def test_bf16_is_as_exact_as_separate_products(has_bias: bool) -> None:
 def test_two_passes_equal_the_reference(
     agreement: Agreement, has_bias: bool, block: int, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projected_loss, "BLOCK_ROWS", block)
+    monkeypatch.setattr(loss, "BLOCK_ROWS", block)
     monkeypatch.setattr(loss, "CPU_CHUNK_BYTES", chunk)
     found: list[Tensor] = []
     expected: list[Tensor] = []
     for function, results in (
-        (projected_loss.projected_loss, found),
+        (loss.projected_loss, found),
         (reference_projected_loss, expected),
     ):
         hidden, *others = leaves = inputs(torch.float64, has_bias=has_bias)
@@ -121,7 +120,7 @@ def test_a_batch_without_labels_has_no_loss(count: int, agreement: Agreement | N
     rows = 2 * count if agreement else count
     hidden, weight = torch.randn(rows, 8, requires_grad=True), inputs()[1]
     labels = torch.full((count,), PAD)
-    sums = projected_loss.projected_loss(hidden, weight, labels, 0.1, PAD, None, agreement)
+    sums = loss.projected_loss(hidden, weight, labels, 0.1, PAD, None, agreement)
     assert sums.smoothed.item() == sums.plain.item() == 0
     for gradient in torch.autograd.grad(sums.smoothed, [hidden, weight]):
         assert (gradient == 0).all()
@@ -130,9 +129,7 @@ def test_a_batch_without_labels_has_no_loss(count: int, agreement: Agreement | N
 def test_a_label_of_no_probability_has_a_finite_loss() -> None:
     """Probabilities below e^-104 are 0 in float32, their logarithms are not infinite."""
     hidden, weight = torch.ones(1, 1, requires_grad=True), torch.tensor([[0.0], [500.0], [0.0]])
-    sums = projected_loss.projected_loss(
-        hidden, weight.requires_grad_(), torch.tensor([2]), 0.0, PAD
-    )
+    sums = loss.projected_loss(hidden, weight.requires_grad_(), torch.tensor([2]), 0.0, PAD)
     assert sums.smoothed.item() == sums.plain.item() == 500
 
 

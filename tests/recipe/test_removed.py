@@ -7,8 +7,7 @@ import pytest
 from nmt.corpora.presets import CorpusFacts, fine_tuning_settings, read_start_model
 from nmt.errors import NmtError, UsageError
 from nmt.recipe.files import load_recipe, parse_recipe
-from nmt.recipe.removed import REMOVED
-from nmt.recipe.toml import to_toml, was_written
+from nmt.recipe.toml import REMOVED, to_toml, was_written
 from nmt.runs.model_file import write_metadata
 from nmt.runs.run_folder import RunFolder
 from tests.conftest import Run

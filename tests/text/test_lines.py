@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import DamagedError, NmtError, UsageError
-from nmt.text.lines import decode_lines, note_once, read_segments, read_text_file
-from nmt.text.opening import check_stdin
+from nmt.text.lines import check_stdin, decode_lines, note_once, read_segments, read_text_file
 from tests.text.conftest import compress, write
 
 

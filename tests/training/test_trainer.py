@@ -12,8 +12,7 @@ import pytest
 import torch
 
 from nmt.config import Recipe
-from nmt.kernels.loss import LossSums
-from nmt.kernels.projected_loss import projected_loss
+from nmt.kernels.loss import LossSums, projected_loss
 from nmt.recipe.files import load_recipe
 from nmt.runs.history import parse_history
 from nmt.runs.model_file import read_model

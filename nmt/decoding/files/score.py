@@ -18,14 +18,15 @@ from nmt.config import DecodeSettings
 from nmt.decoding.files.text_files import BadLines, open_output, open_source
 from nmt.decoding.search.hypothesis import length_penalty
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
-from nmt.decoding.translator.line_notes import (
+from nmt.decoding.translator.load import check_precision, device_settings
+from nmt.decoding.translator.searcher import BatchScheduler, decoding_pool, diverged
+from nmt.decoding.translator.segments import (
     RETURNS_AS_SPACES,
     SCORED_AS_UNKNOWN,
     LineNotes,
+    target_token,
+    with_token,
 )
-from nmt.decoding.translator.load import check_precision, device_settings
-from nmt.decoding.translator.searcher import BatchScheduler, decoding_pool, diverged
-from nmt.decoding.translator.segments import target_token, with_token
 from nmt.decoding.translator.translation import Token
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
@@ -35,8 +36,7 @@ from nmt.system.devices import run_or_halve
 from nmt.system.log import Notify, note, progress_bar
 from nmt.system.pools import Pool
 from nmt.text.corpus import align_columns
-from nmt.text.lines import OnBadLine, stop_at_bad_line
-from nmt.text.opening import check_texts, name_of
+from nmt.text.lines import OnBadLine, check_texts, name_of, stop_at_bad_line
 from nmt.text.tokenizer import EOS, UNK
 
 if TYPE_CHECKING:  # arguments and files are checked without PyTorch

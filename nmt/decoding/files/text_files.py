@@ -18,8 +18,16 @@ from nmt.system.atomic import atomic_path
 from nmt.system.files import is_present
 from nmt.system.log import Notify, note
 from nmt.system.pools import Item
-from nmt.text.lines import LineNumbers, decode_lines, read_lines
-from nmt.text.opening import STDIN, check_stdin, check_texts, name_of, open_raw
+from nmt.text.lines import (
+    STDIN,
+    LineNumbers,
+    check_stdin,
+    check_texts,
+    decode_lines,
+    name_of,
+    open_raw,
+    read_lines,
+)
 
 TRANSLATIONS = "translations"
 UNPACKED = (".gz", ".xz", ".sgm")  # a pipe with such a name is unpacked as a file is

@@ -16,8 +16,7 @@ from nmt.decoding.translator.translation import Request, strip_prefix
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import UsageError
 from nmt.system.log import note, progress_bar
-from nmt.text.lines import read_lines
-from nmt.text.opening import name_of
+from nmt.text.lines import name_of, read_lines
 
 
 def translate_file(

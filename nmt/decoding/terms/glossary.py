@@ -20,8 +20,7 @@ from typing import NamedTuple
 
 from nmt.errors import NmtError, UsageError, shown
 from nmt.system.arguments import AnyPath, check_surrogates, check_type
-from nmt.text.lines import read_lines
-from nmt.text.opening import check_stdin, name_of
+from nmt.text.lines import check_stdin, name_of, read_lines
 from nmt.text.tokenizer import UNK, SubwordModel
 
 HYPHENS = "-\u2010\u2011"

@@ -26,9 +26,8 @@ from nmt.decoding.terms.glossary import (
     split_words,
     word_texts,
 )
-from nmt.decoding.translator.line_notes import LineNotes
 from nmt.decoding.translator.repetition import is_degenerate
-from nmt.decoding.translator.segments import EncodedSegment, SubSegment, output_limit
+from nmt.decoding.translator.segments import EncodedSegment, LineNotes, SubSegment, output_limit
 from nmt.decoding.translator.translation import Translation
 from nmt.errors import UsageError
 from nmt.text.tokenizer import UNK, SubwordModel

@@ -14,7 +14,6 @@ from nmt.decoding.search.rules import special_ids
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
 from nmt.decoding.terms.glossary import Glossary, Term
 from nmt.decoding.terms.placement import check_glossary, note_missing_terms
-from nmt.decoding.translator.line_notes import LineNotes
 from nmt.decoding.translator.searcher import (
     BatchScheduler,
     EngineModel,
@@ -24,6 +23,7 @@ from nmt.decoding.translator.searcher import (
 )
 from nmt.decoding.translator.segments import (
     EncodedSegment,
+    LineNotes,
     SegmentEncoder,
     SubSegment,
     output_limit,

@@ -7,8 +7,15 @@ from functools import partial
 from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Edit, Mark, Marked
-from nmt.documents.document import Document, Options, SourceDocument
-from nmt.documents.encoding import UTF_8, Encoding, decode, decode_as
+from nmt.documents.document import (
+    UTF_8,
+    Document,
+    Encoding,
+    Options,
+    SourceDocument,
+    decode,
+    decode_as,
+)
 from nmt.documents.marks.never_text import is_text
 from nmt.documents.marks.tags import with_changed_words, with_tags
 from nmt.documents.texts.wrapping import join_words, line_width, split_words, wrapped

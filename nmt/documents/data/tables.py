@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.odd_input import has_words
-from nmt.documents.document import Document, Options, SourceDocument
-from nmt.documents.encoding import decode
+from nmt.documents.document import Document, Options, SourceDocument, decode
 from nmt.documents.marks.tags import with_tags
 from nmt.documents.texts.wrapping import LINE_BREAK
 from nmt.errors import NmtError, shown

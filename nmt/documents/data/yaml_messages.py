@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from nmt.decoding.translator.marked import Edit, Marked
-from nmt.documents.document import Document, Options, SourceDocument
-from nmt.documents.encoding import decode
+from nmt.documents.document import Document, Options, SourceDocument, decode
 from nmt.documents.marks.never_text import is_text
 from nmt.documents.marks.tags import with_tags
 from nmt.documents.registry import missing

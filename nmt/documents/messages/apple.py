@@ -12,10 +12,10 @@ from nmt.documents.document import (
     Options,
     Segment,
     SourceDocument,
+    decode,
     escaped,
     key_path,
 )
-from nmt.documents.encoding import decode
 from nmt.documents.marks.tags import with_tags
 from nmt.documents.messages.plurals import categories_of
 from nmt.documents.xml.tree import Element, XmlDocument, escape_text, read_xml

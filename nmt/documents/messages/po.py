@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from nmt.decoding.translator.marked import Edit, Marked
-from nmt.documents.document import Document, Finding, Joined, Options, Own, SourceDocument
-from nmt.documents.encoding import decode
+from nmt.documents.document import Document, Finding, Joined, Options, Own, SourceDocument, decode
 from nmt.documents.marks.never_text import with_placeholders
 from nmt.documents.messages.bilingual import wrong_language
 from nmt.documents.messages.message import Text

@@ -15,8 +15,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.odd_input import has_words
-from nmt.documents.document import Document, Finding, Joined, Segment
-from nmt.documents.encoding import decode
+from nmt.documents.document import Document, Finding, Joined, Segment, decode
 from nmt.documents.registry import missing
 from nmt.documents.xml.tree import FORBIDDEN, declared_encoding, escape_attribute
 from nmt.errors import DamagedError, NmtError, reason_of, shown

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from nmt.decoding.translator.marked import Edit, Marked
-from nmt.documents.document import Document, Options, Segment, escaped
-from nmt.documents.encoding import Encoding, decode
+from nmt.documents.document import Document, Encoding, Options, Segment, decode, escaped
 from nmt.documents.pages.html_scanner import (
     HEADINGS,
     LABELS,

@@ -7,8 +7,7 @@ from itertools import takewhile, zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nmt.decoding.translator.marked import Marked
-from nmt.documents.document import Document, Finding, Options, RawMark, Segment
-from nmt.documents.encoding import decode
+from nmt.documents.document import Document, Finding, Options, RawMark, Segment, decode
 from nmt.documents.marks.never_text import MARKDOWN_LINES, MDX_CODE
 from nmt.documents.pages.html import add_attributes, add_html
 from nmt.documents.pages.html_scanner import NAME, names

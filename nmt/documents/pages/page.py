@@ -13,8 +13,7 @@ from functools import cached_property, partial
 from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Mark, Marked, joined
-from nmt.documents.document import Finding, Options, Own, RawMark, Segment, SourceDocument
-from nmt.documents.encoding import Encoding
+from nmt.documents.document import Encoding, Finding, Options, Own, RawMark, Segment, SourceDocument
 from nmt.documents.marks.never_text import alternatives, is_word, paired, template_codes
 
 FIRST, LAST = "\U000f0000", "\U0010fffe"

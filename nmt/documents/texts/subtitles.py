@@ -21,9 +21,9 @@ from nmt.documents.document import (
     Options,
     Segment,
     SourceDocument,
+    decode,
     with_raw_marks,
 )
-from nmt.documents.encoding import decode
 from nmt.documents.marks.tags import with_changed_words, with_tags
 from nmt.documents.texts.wrapping import (
     LINE,

@@ -4,8 +4,7 @@ import re
 from functools import partial
 
 from nmt.decoding.translator.marked import Marked
-from nmt.documents.document import Document, Options, Segment, SourceDocument
-from nmt.documents.encoding import decode
+from nmt.documents.document import Document, Options, Segment, SourceDocument, decode
 from nmt.documents.texts.wrapping import (
     LINE,
     LINE_BREAK,

@@ -8,8 +8,7 @@ from typing import Any
 from xml.parsers import expat
 
 from nmt.decoding.translator.marked import Edit
-from nmt.documents.document import Own, SourceDocument
-from nmt.documents.encoding import BYTE_ORDER_MARKS, decode
+from nmt.documents.document import BYTE_ORDER_MARKS, Own, SourceDocument, decode
 from nmt.errors import NmtError, shown
 
 # Characters that XML 1.0 cannot hold, not even as a reference.

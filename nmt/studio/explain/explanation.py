@@ -22,12 +22,7 @@ from nmt.decoding.search.rules import make_constraints, special_ids
 from nmt.decoding.search.search import search
 from nmt.decoding.translator.load import device_settings
 from nmt.decoding.translator.odd_input import odd_segment
-from nmt.decoding.translator.segments import (
-    output_limit,
-    segment_limit,
-    target_token,
-    with_token,
-)
+from nmt.decoding.translator.segments import output_limit, segment_limit, target_token, with_token
 from nmt.errors import NmtError, UsageError
 from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel

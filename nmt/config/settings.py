@@ -1,0 +1,495 @@
+"""The sections of a recipe: [data], [tokenizer], [model], [train] and [decode]."""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from nmt.config.setting import BATCH, LAYERS, RATE, UPDATES, WIDTH, setting
+
+
+@dataclass(frozen=True)
+class TextFiles:
+    """Parallel text: two aligned files, one TSV file with two columns, or one bilingual file.
+
+    Names are relative to the data folder. Files ending in .gz, .xz and .sgm are read as such.
+    """
+
+    source: str = setting("", "file of source segments, one per line")
+    target: str = setting("", "file of target segments, aligned line by line")
+    tsv: str = setting("", "instead of source and target: one file with a tab between them")
+    file: str = setting("", "instead of source and target: one bilingual file, such as memory.tmx")
+    labels: str = setting("", "labels, one per line; `nmt evaluate` counts exact matches by label")
+    references: tuple[str, ...] = setting((), "files of further references of a test set")
+    tag: str = setting(
+        "",
+        "token before each source of a training corpus, such as <BT> for synthetic sources (Caswell"
+        " et al., 2019)",
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the files that hold the segments."""
+        return (self.tsv or self.file,) if self.tsv or self.file else (self.source, self.target)
+
+    @property
+    def title(self) -> str:
+        """Names of the files that hold the segments, and the tag, as one text."""
+        return " + ".join(self.names) + (f" with the tag {self.tag}" if self.tag else "")
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that `nmt fetch` downloads into the data folder."""
+
+    url: str = setting("", "address of the file")
+    to: str = setting("", "file name below the data folder")
+    sha256: str = setting("", "expected SHA-256; if empty, that of the first download is recorded")
+    unpack: tuple[str, ...] = setting((), "members of a tar archive to unpack into its folder")
+
+    @property
+    def files(self) -> tuple[PurePosixPath, ...]:
+        """Names, below the data folder, of the file and of what is unpacked from it."""
+        path = PurePosixPath(self.to)
+        return (path, *(path.parent / member for member in self.unpack))
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """The text that a model is trained, validated and tested on."""
+
+    source_language: str = setting(
+        "en",
+        "source language's ISO 639 code, for reports; selects text of bilingual files",
+        may_change=True,
+    )
+    target_language: str = setting(
+        "de",
+        "target language's ISO 639 code; selects BLEU's tokenizer, and text of bilingual files",
+        may_change=True,
+    )
+    train: tuple[TextFiles, ...] = setting((), "training corpora")
+    dev: tuple[TextFiles, ...] = setting((), "validation corpora; the best model is chosen on them")
+    test: dict[str, TextFiles] = setting(
+        {}, "test sets by name, scored by `nmt evaluate`", may_change=True
+    )
+    downloads: tuple[Download, ...] = setting(
+        (), "files that `nmt fetch` downloads", may_change=True
+    )
+    metric: str = setting(
+        "bleu",
+        "bleu (section 6.1), or error_rate: wrong tokens and wrong sequences; a source with several"
+        " targets counts once",
+        choices=("bleu", "error_rate"),
+    )
+    max_length: int = setting(
+        250, "most tokens per side; longer training pairs are dropped and counted", (1, 65_000)
+    )
+    max_ratio: float = setting(
+        9.0, "longer side / shorter side, in tokens; pairs above it are dropped", (1, 65_000)
+    )
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Tags of the training corpora, each once, in the order of their first corpus."""
+        return tuple(dict.fromkeys(files.tag for files in self.train if files.tag))
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """Names of the files that hold the segments of every corpus."""
+        corpora = (*self.train, *self.dev, *self.test.values())
+        return tuple(name for files in corpora for name in files.names)
+
+
+@dataclass(frozen=True)
+class TokenizerSettings:
+    """The vocabulary that SentencePiece learns (section 5.1)."""
+
+    vocab_size: int = setting(
+        37_000,
+        "vocabulary size (section 5.1); an upper limit if kind is char or word",
+        (8, 1_000_000),
+    )
+    kind: str = setting(
+        "bpe",
+        "kind of token: bpe (section 5.1), char (a character) or word (a symbol between spaces);"
+        " imported: that of the model of another program, in train.init_from",
+        choices=("bpe", "char", "word", "imported"),
+    )
+    joint: bool = setting(
+        True, "one vocabulary for both languages (section 5.1); false: one for each language"
+    )
+    character_coverage: float = setting(
+        1.0, "share of the corpus's characters that the vocabulary covers", (0.9, 1)
+    )
+    byte_fallback: bool = setting(
+        False,
+        "spell characters outside the vocabulary as bytes, so that any text can be read and"
+        " written; 256 of the tokens are bytes; needs kind=bpe",
+    )
+    sample_lines: int = setting(
+        5_000_000,
+        "most lines to learn from; a larger corpus, or one above 300 MB, is sampled",
+        (1, 1_000_000_000),
+    )
+
+
+GATED = ("glu", "reglu", "geglu", "swiglu")  # activations with a gate (Shazeer, 2020)
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The architecture (section 3)."""
+
+    encoder_layers: int = setting(6, "encoder layers N (section 3.1)", LAYERS)
+    decoder_layers: int = setting(6, "decoder layers N (section 3.1)", LAYERS)
+    d_model: int = setting(512, "width of every sub-layer's output (section 3.1)", (2, 16_384))
+    d_ff: int = setting(
+        2048, "inner width of the feed-forward sub-layer (section 3.3)", (1, 131_072)
+    )
+    heads: int = setting(8, "attention heads h (section 3.2.2)", (1, 1024))
+    d_k: int = setting(64, "width of a head's queries and keys (section 3.2.2)", WIDTH)
+    d_v: int = setting(64, "width of a head's values (section 3.2.2)", WIDTH)
+    dropout: float = setting(
+        0.1, "dropout rate on sub-layer outputs and embedding sums, P_drop (section 5.4)", RATE
+    )
+    attention_dropout: float = setting(
+        0.0, "dropout on attention weights; the paper has none (section 5.4)", RATE
+    )
+    positions: str = setting(
+        "sinusoidal",
+        "positional encoding: sinusoidal (section 3.5); sinusoidal_halves, all sines before all"
+        " cosines, as in Marian; learned, as in row E of table 3; rotary, which rotates queries and"
+        " keys of self-attention by their position (Su et al., 2021)",
+        choices=("sinusoidal", "sinusoidal_halves", "learned", "rotary"),
+    )
+    max_positions: int = setting(
+        256,
+        "positions in the learned table; longer segments are split when translated",
+        (3, 100_000),
+    )
+    norm: str = setting(
+        "post",
+        "place of the normalisation: post, after each residual sum (section 3.1); pre, before each"
+        " sub-layer and once more after each stack (Xiong et al., 2020)",
+        choices=("post", "pre"),
+    )
+    norm_kind: str = setting(
+        "layer",
+        "normalisation: layer (section 3.1); rms, without mean and bias (Zhang and Sennrich, 2019)",
+        choices=("layer", "rms"),
+    )
+    norm_epsilon: float = setting(
+        1e-6,
+        "number that norms add to the variance; the default is that of the authors' code",
+        (1e-12, 1e-2),
+    )
+    activation: str = setting(
+        "relu",
+        "activation of the feed-forward sub-layer: relu (section 3.3); silu, which Marian calls"
+        " swish; gelu; glu, reglu, geglu and swiglu are gated and two thirds as wide, for the same"
+        " number of parameters (Shazeer, 2020)",
+        choices=("relu", "silu", "gelu", *GATED),
+    )
+    attention_bias: bool = setting(
+        False, "whether each projection of attention has a bias; the authors' code has none"
+    )
+    softmax_bias: bool = setting(False, "whether each logit has a bias; the authors' code has none")
+    tied: str = setting(
+        "all",
+        "shared matrices; all: both embeddings and the softmax (section 3.4); target: the target"
+        " embedding and the softmax; none: no matrix",
+        choices=("all", "target", "none"),
+    )
+    target_order: str = setting(
+        "left_to_right",
+        "order in which the decoder writes an output's tokens (section 3); right_to_left: the last"
+        " one first (Liu et al., 2016), to rerank translations",
+        choices=("left_to_right", "right_to_left"),
+    )
+
+    @property
+    def position_limit(self) -> int | None:
+        """The most positions that the model can read; None if there is no limit."""
+        return self.max_positions if self.positions == "learned" else None
+
+    @property
+    def is_right_to_left(self) -> bool:
+        """True if the decoder writes the last token of an output first."""
+        return self.target_order == "right_to_left"
+
+    @property
+    def is_gated(self) -> bool:
+        """True if the feed-forward sub-layer has a gate."""
+        return self.activation in GATED
+
+    @property
+    def inner_width(self) -> int:
+        """Inner width of the feed-forward sub-layer: d_ff, or two thirds of it if gated."""
+        return max(1, round(2 * self.d_ff / 3)) if self.is_gated else self.d_ff
+
+    @property
+    def inner_rows(self) -> int:
+        """Rows of W_1: the inner width, twice if there is a gate."""
+        return 2 * self.inner_width if self.is_gated else self.inner_width
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """The training (section 5)."""
+
+    seed: int = setting(1, "seed of initial weights, batch order and dropout", (0, 2**31 - 1))
+    max_updates: int = setting(100_000, "total updates (section 5.2)", UPDATES, may_change=True)
+    batch_source_tokens: int = setting(25_000, "source tokens in a batch (section 5.1)", BATCH)
+    batch_target_tokens: int = setting(25_000, "target tokens in a batch (section 5.1)", BATCH)
+    micro_batch_tokens: int = setting(
+        0,
+        "tokens per side that each worker has in memory at once; larger batches accumulate"
+        " gradients; 0: whole batches, or as much of them as fits; a run that has started keeps"
+        " what was chosen",
+        (0, BATCH[1]),
+        may_change=True,
+    )
+    label_smoothing: float = setting(0.1, "rate epsilon_ls (section 5.4)", (0, 0.999))
+    warmup_updates: int = setting(4000, "updates of linear warm-up (section 5.3)", UPDATES)
+    learning_rate_scale: float = setting(
+        1.0, "factor on the learning rate (equation 3)", (0, 10_000)
+    )
+    cooldown_updates: int = setting(
+        0,
+        "length of the cooldown: in the last updates, the learning rate falls in equal steps from"
+        " that of the schedule to 0 (Haegele et al., 2024); it begins after the warm-up and needs"
+        " patience=0",
+        (0, UPDATES[1]),
+    )
+    adam_beta1: float = setting(0.9, "Adam's beta 1 (section 5.3)", (0, 0.9999))
+    adam_beta2: float = setting(0.98, "Adam's beta 2 (section 5.3)", (0, 0.99999))
+    adam_epsilon: float = setting(1e-9, "Adam's epsilon (section 5.3)", (0, 1))
+    precision: str = setting(
+        "float32",
+        "precision of matrix products (footnote 5); bf16 keeps weights and sums in float32; tf32"
+        " rounds factors to 10 bits (CUDA GPUs); auto measures float32 and bf16 before the first"
+        " update and chooses bf16 if it takes 5 % less time; with deterministic, it chooses bf16 if"
+        " there is hardware for it",
+        choices=("float32", "tf32", "bf16", "auto"),
+    )
+    compile: bool = setting(
+        False, "compile the model with torch.compile; a CPU needs a C++ compiler", may_change=True
+    )
+    gradient_precision: str = setting(
+        "float32",
+        "precision of the gradients that workers exchange; bf16 halves the traffic between machines"
+        " and rounds each worker's sum to bf16",
+        choices=("float32", "bf16"),
+    )
+    bucket_megabytes: int = setting(
+        25,
+        "MB of gradients that workers collect before they exchange them; 25 is PyTorch's default;"
+        " on a slow network, fewer but larger exchanges can be faster",
+        (1, 100_000),
+        may_change=True,
+    )
+    deterministic: bool = setting(
+        False,
+        "make GPUs repeat every update bit for bit, with slower kernels; a CPU always does with the"
+        " same number of threads",
+        may_change=True,
+    )
+    checkpoint_updates: int = setting(
+        1500, "updates between checkpoints; 1,500 x 0.4 s = 10 minutes (section 6.1)", UPDATES
+    )
+    checkpoint_minutes: float = setting(
+        0.0,
+        "minutes between checkpoints, instead of checkpoint_updates; 10 in the paper (section 6.1);"
+        " such a run is not repeatable: the speed decides what is averaged; 0: by updates",
+        (0, 100_000),
+    )
+    average_checkpoints: int = setting(
+        5, "last checkpoints to keep, and to average at the end (section 6.1)", (1, 10_000)
+    )
+    moving_average: float = setting(
+        0.0,
+        "decay of an exponential moving average of the weights, which validations and the final"
+        " model use instead of an average of checkpoints; 0: none",
+        (0, 0.999999),
+    )
+    validate_updates: int = setting(1500, "updates between validations on the dev set", UPDATES)
+    early_stopping_metric: str = setting(
+        "bleu",
+        "dev-set measure that selects the best model and drives patience: data.metric or loss",
+        choices=("bleu", "error_rate", "loss"),
+    )
+    patience: int = setting(
+        0,
+        "validations without improvement before training stops; 0: never stop early (section 5.2)",
+        (0, 1_000_000),
+        may_change=True,
+    )
+    bpe_dropout: float = setting(
+        0.0,
+        "probability to drop a BPE merge, drawn again each epoch (Provilkov et al., 2020); 0: none",
+        (0, 1),
+    )
+    r_drop: float = setting(
+        0.0,
+        "weight alpha of R-Drop, which makes two passes agree (Liang et al., 2021); 0: one pass",
+        (0, 1000),
+    )
+    simcut: float = setting(
+        0.0,
+        "weight alpha of SimCut, which makes a second pass without some embeddings agree with the"
+        " first; 3 in its paper (Gao et al., 2022); 0: one pass",
+        (0, 1000),
+    )
+    simcut_cutoff: float = setting(
+        0.05,
+        "probability that SimCut's second pass lacks a token's embedding (Gao et al., 2022)",
+        (0, 0.99),
+    )
+    guided_alignment: float = setting(
+        0.0,
+        "weight lambda of guided alignment, which trains an attention head of the decoder to align"
+        " words; the paper's is 0.05 (Garg et al., 2019); 0: none",
+        (0, 1000),
+    )
+    init_from: str = setting("", "model or run whose weights and tokenizer training starts from")
+    report_updates: int = setting(
+        50, "updates between lines of metrics.jsonl", UPDATES, may_change=True
+    )
+    tensorboard: bool = setting(
+        False,
+        "also write TensorBoard events; needs `pip install 'attention-nmt[tensorboard]'`",
+        may_change=True,
+    )
+
+    @property
+    def passes(self) -> int:
+        """Return how often an update computes each pair, forward and backward."""
+        return 2 if self.r_drop or self.simcut else 1
+
+    @property
+    def averaged(self) -> int:
+        """Return how many checkpoints the final model averages at most."""
+        return 1 if self.moving_average else self.average_checkpoints
+
+    @property
+    def moments(self) -> int:
+        """Return how many numbers the optimiser keeps of each parameter.
+
+        They are Adam's two moments and, with `moving_average`, the average.
+        """
+        return 3 if self.moving_average else 2
+
+
+CPU_BATCH_TOKENS = 1024  # where decode.batch_tokens is 0
+GPU_BATCH_TOKENS = 32_768
+BATCH_SAMPLES = 4  # of a segment, for which these numbers are meant
+BATCH_BEAM = 8  # likewise; wider beams get smaller batches
+MBR_SAMPLES = 100  # where decode.candidates is 0
+MOST_SAMPLES = 1000
+
+# The settings that matter when a given translation is scored; the others are the search's.
+SCORE_SETTINGS = (
+    "decode.length_penalty",
+    "decode.target_token",
+    "decode.batch_tokens",
+    "decode.precision",
+    "decode.max_segment_tokens",
+)
+RERANK_SETTINGS = (*SCORE_SETTINGS, "decode.odd_input")
+
+
+@dataclass(frozen=True)
+class DecodeSettings:
+    """The search for a translation (section 6.1)."""
+
+    beam_size: int = setting(4, "hypotheses kept; 1 is greedy search (section 6.1)", (1, 1000))
+    length_penalty: float = setting(
+        0.6, "alpha of ((5 + |Y|) / 6)^alpha, where |Y| counts the end token (section 6.1)", (0, 10)
+    )
+    max_extra_tokens: int = setting(
+        50, "output tokens allowed beyond the number of input tokens (section 6.1)", (1, 10_000)
+    )
+    min_length: int = setting(
+        0, "fewest tokens of an output, the end token not counted", (0, 10_000)
+    )
+    max_length: int = setting(
+        0,
+        "most tokens of an output, the end token not counted; 0: limited by max_extra_tokens only",
+        (0, 100_000),
+    )
+    no_repeat_ngram: int = setting(
+        0, "an output never repeats this many tokens in a row; 0: it may", (0, 1000)
+    )
+    method: str = setting(
+        "beam",
+        "beam: search for the most probable outputs (section 6.1); sample: draw them at random from"
+        " the model's distribution, token by token",
+        choices=("beam", "sample"),
+    )
+    temperature: float = setting(
+        1.0,
+        "for samples: probabilities are raised to the power of 1 / temperature; lower: more"
+        " probable outputs, less variety",
+        (0.001, 1000),
+    )
+    top_k: int = setting(
+        0,
+        "for samples: each token is one of the k most probable (Fan et al., 2018); 0: any",
+        (0, 1_000_000),
+    )
+    top_p: float = setting(
+        1.0,
+        "for samples: each token is one of the most probable that together have this probability"
+        " (Holtzman et al., 2020); 1: any",
+        (0, 1),
+    )
+    seed: int = setting(1, "for samples: another seed draws other outputs", (0, 2**31 - 1))
+    mbr: str = setting(
+        "none",
+        "minimum Bayes risk: choose the candidate that is most like all candidates, by sacreBLEU's"
+        " chrF or BLEU of sentences (Eikema and Aziz, 2020)",
+        choices=("none", "chrf", "bleu"),
+    )
+    candidates: int = setting(
+        0, f"number of candidates of mbr; 0: beam_size, or {MBR_SAMPLES} samples", (0, MOST_SAMPLES)
+    )
+    odd_input: str = setting(
+        "repair",
+        "repair: copy numbers, signs, addresses and unknown characters, translate capitals in lower"
+        " case, and translate a line again, with limits, if its output repeats itself or is far too"
+        " long; as_is: translate all input as it is",
+        choices=("repair", "as_is"),
+    )
+    target_token: str = setting(
+        "",
+        "language token that a multilingual model reads first, such as deu or >>deu<<; a text that"
+        " begins with one keeps its own; empty: none",
+    )
+    search_again: bool = setting(
+        False,
+        "true: with odd_input=as_is, translate a line again, with limits, if its output repeats"
+        " itself or is far too long",
+    )
+    stopping: str = setting(
+        "safe",
+        "safe: search until no unfinished hypothesis can enter the n best (section 6.1);"
+        " beam_finished: also stop when beam_size outputs are finished; takes fewer steps, but the"
+        " score is sometimes lower",
+        choices=("safe", "beam_finished"),
+    )
+    batch_tokens: int = setting(
+        0,
+        "source tokens in a batch, padding included; 0: automatic"
+        f" (CPU {CPU_BATCH_TOKENS:,}; CUDA GPU {GPU_BATCH_TOKENS:,}, or what fits)",
+        (0, BATCH[1]),
+        may_change=True,
+    )
+    precision: str = setting(
+        "auto",
+        "auto, float32, bf16 or int8: precision of the network while it translates; bf16 is faster"
+        " on devices that support it, int8 (large weights in 8 bits, x86 CPUs) for large models;"
+        " auto: bf16 on CUDA GPUs that have it, else float32",
+        choices=("auto", "float32", "bf16", "int8"),
+    )
+    max_segment_tokens: int = setting(
+        250, "most tokens in a segment; longer ones are split, and a note says so", (2, 100_000)
+    )
