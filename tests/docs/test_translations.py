@@ -18,8 +18,7 @@ import pytest
 from tests.docs.markdown import ROOT, Block, pages, parts
 from tests.docs.shell import read_commands
 
-WRITERS = (["printf"], ["echo"])  # write a file for a later block, or stdin
-OTHERS = {"printf", "echo", "cat"}
+OTHERS = {"printf", "echo", "cat"}  # the former two write a file for a later block, or stdin
 SHOWN = {"translate", "explain", "score"}
 POCKET = {"runs/pocket", "runs/pocket/model.safetensors"}
 DECIMAL = re.compile(r"-?\d+\.\d+")
@@ -55,29 +54,28 @@ EXAMPLES = [pytest.param(*pair, id=pair[0].place) for page in pages() for pair i
 
 @pytest.fixture(scope="module")
 def pocket(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the trained model in runs/pocket."""
-    folder = tmp_path_factory.mktemp("pocket")
-    run([sys.executable, "-m", "nmt", "train", "pocket"], folder)
+    """Return the run folder of the tutorial's model."""
+    folder = tmp_path_factory.mktemp("runs") / "pocket"
+    run(sys.executable, "-m", "nmt", "train", "pocket", "--run", str(folder))
     return folder
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("block", "shown"), EXAMPLES)
-def test_what_is_shown_comes_out(block: Block, shown: Block, pocket: Path, tmp_path: Path) -> None:
-    (tmp_path / "runs").symlink_to(pocket / "runs")
-    (tmp_path / "data").symlink_to(ROOT / "data")
+def test_what_is_shown_comes_out(block: Block, shown: Block, pocket: Path) -> None:
+    Path("runs").symlink_to(pocket.parent)
+    Path("data").symlink_to(ROOT / "data")
     before = [other for other in parts(block.page)[0] if other.line < block.line]
     if block.language == "python":
         code = [other.text for other in before if other.language == "python"]
         code += [f"print({MARK!r})", block.text]
-        printed = run([sys.executable, "-c", "\n".join(code)], tmp_path).rpartition(MARK)[2]
+        printed = run(sys.executable, "-c", "\n".join(code)).rpartition(MARK)[2]
     else:
         script = [f'nmt() {{ {shlex.quote(sys.executable)} -m nmt "$@"; }}', "set -e"]
-        for other in (other for other in before if other.language == "sh"):
-            writing = [line for line in other.text.splitlines() if line.split()[:1] in WRITERS]
-            script += [line for line in writing if "| nmt" not in line]
-        printed = run(["bash", "-c", "\n".join([*script, block.text])], tmp_path)
+        earlier = "".join(other.text for other in before if other.language == "sh")
+        script += re.findall(r"^(?:printf|echo) (?!.*\| nmt).*$", earlier, re.MULTILINE)
+        printed = run("bash", "-c", "\n".join([*script, block.text]))
     assert re.search(pattern(shown.text), printed, re.MULTILINE | re.DOTALL), printed
 
 
@@ -93,11 +91,10 @@ def pattern(text: str) -> str:
     return rf"^{whole.replace(re.escape('0.0'), DECIMAL.pattern)}\s*?$"
 
 
-def run(command: list[str], folder: Path) -> str:
+def run(*command: str) -> str:
     """Return what a command prints for a new user who has this checkout, but for the model."""
     done = subprocess.run(
         command,
-        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
