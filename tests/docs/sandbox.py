@@ -5,25 +5,17 @@ import shutil
 from pathlib import Path
 
 import click
-import docx
 
 from nmt.interop.export import export_model
+from tests.documents.samples import SAMPLES
 
 SOURCES = {".en", ".src", ".txt", ""}
 PAIRS = {"pairs.tsv", "pieces.tsv"}  # have columns
 OUTPUTS = {"output", "output_dir", "write_memory", "flags_file", "alignments", "cards"}
 OUTPUTS |= {"data_dir", "run"}
-# A small file of each format that a runnable line names, by the ending of its name.
+SAMPLED = {".docx", ".html", ".json", ".po", ".srt", ".tmx"}  # formats with sample files
 TEXTS = {
     ".md": "# sun\n\nmoon *star*\n",
-    ".html": "<html lang=en><p>sun <b>moon</b></p></html>\n",
-    ".srt": "1\n00:00:01,000 --> 00:00:03,500\nsun <i>moon</i>\n",
-    ".po": 'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8"\n\nmsgid "sun"\nmsgstr ""\n',
-    ".tmx": '<?xml version="1.0"?><tmx version="1.4"><header srclang="src" datatype="plaintext"'
-    ' segtype="sentence" adminlang="en" creationtool="x" creationtoolversion="1" o-tmf="x"/><body>'
-    '<tu><tuv xml:lang="src"><seg>sun</seg></tuv><tuv xml:lang="tgt"><seg>SUN</seg></tuv></tu>'
-    "</body></tmx>",
-    ".json": '{"menu": {"open": "sun moon"}}\n',
     ".csv": "id,name,description\n1,sun,moon star\n",
     ".tsv": "sun\tMOON\nrain snow\tSTAR\n",
 }
@@ -48,10 +40,8 @@ def create(path: Path, model: Path) -> None:
     if "*" in str(path) or (not path.suffix and path.name == "docs"):
         path = Path("docs", "index.md")
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".docx":
-        document = docx.Document()
-        document.add_paragraph("sun moon")
-        document.save(str(path))
+    if path.suffix in SAMPLED:
+        shutil.copy(next(SAMPLES.glob(f"*{path.suffix}")), path)
     elif path.suffix == ".safetensors":
         shutil.copy(model / "model.safetensors", path)
     elif path.parts[0] == "runs":
