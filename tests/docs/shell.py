@@ -87,6 +87,6 @@ def parse(arguments: Sequence[str]) -> click.Context | None:
             cli.make_context("nmt", [*arguments])
             return None
         name, command, rest = cli.resolve_command(click.Context(cli), [*arguments])
-        return command and command.make_context(name, rest)
+        return command.make_context(name, rest) if command else None
     except click.exceptions.Exit:  # --help, --version
         return None

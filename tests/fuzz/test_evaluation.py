@@ -100,7 +100,7 @@ def test_any_texts_can_be_scored_and_compared(
     assert json.loads(card_json(card), parse_constant=refuse)["results"]
     if compares:
         grouped = test.grouped(metrics)
-        outputs = [[texts[line] for line in grouped.lines] for texts in (first, other)]
+        one, two = ([texts[line] for line in grouped.lines] for texts in (first, other))
         for measure, score in zip(metrics.measures, result.systems[1].scores, strict=True):
-            expected = enumerated(measure.metric, *outputs, grouped.references)
+            expected = enumerated(measure.metric, one, two, grouped.references)
             assert score.p_value == pytest.approx(expected, abs=1e-12), measure.name
