@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -71,21 +72,15 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _leave_checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Hide what commands wrote into the checkout from fixtures that many tests share."""
+def _leave_checkout_and_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hide what commands wrote into the checkout, and do not wait for the disk.
+
+    The disk takes half the time of a tiny training. What is written is lost only if the machine
+    fails, and no test does that.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("NMT_DATA_DIR", raising=False)
         patch.chdir(tmp_path_factory.mktemp("empty"))
-        yield
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _leave_writing_to_the_system() -> Iterator[None]:
-    """Do not wait for the disk, which takes half the time of a tiny training.
-
-    What is written is lost only if the machine fails, and no test does that.
-    """
-    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda file: None)
         yield
 
@@ -102,10 +97,13 @@ def _handle_signals() -> None:
 
     A shell starts background jobs with SIGINT ignored, nohup starts any with SIGHUP ignored.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    usual: dict[int, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    for number, handler in usual.items():
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -169,20 +167,20 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return write_tiny_corpus(tmp_path)
 
 
+def succeed(*arguments: object) -> None:
+    """Run `nmt ARGUMENTS` in this process; it must succeed."""
+    with pytest.raises(SystemExit) as end:
+        main([*map(str, arguments)])
+    assert not end.value.code
+
+
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the run folder of a tiny model, trained once for all tests; do not write into it."""
     folder = tmp_path_factory.mktemp("tiny")
-    recipe = write_tiny_corpus(folder)
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        with pytest.raises(SystemExit) as end:
-            main(["train", str(recipe), "--data-dir", str(folder)])
-        assert not end.value.code
-    finally:
-        os.chdir(before)
-    return folder / "runs" / "tiny"
+    run = folder / "runs" / "tiny"
+    succeed("train", write_tiny_corpus(folder), "--data-dir", folder, "--run", run)
+    return run
 
 
 @pytest.fixture
@@ -203,9 +201,7 @@ def ablation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = folder / "out"
     varied = ["--vary", "model.d_ff=32,64", "--vary", "train.label_smoothing=0.2"]
     options = ["--data-dir", folder, "--output", output, *varied, "--seeds", "1,2"]
-    with pytest.raises(SystemExit) as end:
-        main(["ablate", str(recipe), *map(str, options)])
-    assert not end.value.code
+    succeed("ablate", recipe, *options)
     return output
 
 
@@ -261,9 +257,7 @@ def train_recipe(recipe: Path, others: Mapping[str, object]) -> Path:
     overrides = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     folder = recipe.parent
     run = folder / "runs" / "skilled"
-    with pytest.raises(SystemExit) as end:
-        main(["train", str(recipe), "--data-dir", str(folder), "--run", str(run), *overrides])
-    assert not end.value.code
+    succeed("train", recipe, "--data-dir", folder, "--run", run, *overrides)
     return run
 
 

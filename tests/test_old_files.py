@@ -28,11 +28,20 @@ def _old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    "model", ["run", "run/best.safetensors", "run/checkpoints/update-00000600.safetensors"]
-)
+MODELS = ["run", "run/best.safetensors", "run/checkpoints/update-00000600.safetensors"]
+
+
+@pytest.mark.parametrize("model", [*MODELS, "ctranslate2", "huggingface"])
 def test_an_old_model_translates(old: Path, nmt: Run, model: str) -> None:
-    ended = nmt("translate", old / "in", "--model", old / model)
+    """Read a run, its files and exports; one to transformers is imported first."""
+    options: list[object] = ["--model", old / model]
+    if model == "ctranslate2":
+        pytest.importorskip("ctranslate2")
+        options += ["--engine", "ctranslate2"]
+    if model == "huggingface":
+        assert nmt("import", old / model, "--output", "imported.safetensors").code == 0
+        options = ["--model", "imported.safetensors", "--beam-size", 1]
+    ended = nmt("translate", old / "in", *options)
     assert (ended.code, ended.out.splitlines()) == (0, TRANSLATIONS), ended.err
 
 
@@ -62,19 +71,6 @@ def test_an_old_prepared_corpus_is_used_again(old: Path, nmt: Run) -> None:
     ended = nmt("prepare", old / "run/recipe.toml", "--run", old / "run")
     assert (ended.code, ended.err.count("\n")) == (0, 1), ended.err
     assert {path: path.read_bytes() for path in written} == written
-
-
-def test_an_old_export_to_transformers_is_imported(old: Path, nmt: Run) -> None:
-    ended = nmt("import", old / "huggingface", "--output", "imported.safetensors")
-    assert ended.code == 0, ended.err
-    options = ["--model", "imported.safetensors", "--beam-size", 1]
-    assert nmt("translate", old / "in", *options).out.splitlines() == TRANSLATIONS
-
-
-def test_an_old_export_to_ctranslate2_translates(old: Path, nmt: Run) -> None:
-    pytest.importorskip("ctranslate2")
-    options = ["--model", old / "ctranslate2", "--engine", "ctranslate2"]
-    assert nmt("translate", old / "in", *options).out.splitlines() == TRANSLATIONS
 
 
 def test_a_deleted_setting_stops_a_training_and_no_translation(old: Path, nmt: Run) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,23 +29,24 @@ Path(given["-output"]).write_text("".join(lines[0:]), encoding="utf-8")
 """
 
 
-@pytest.fixture
-def prepared(nmt: Run, tiny: Path) -> None:
-    """Prepare a run in the current folder."""
-    assert nmt("prepare", tiny).code == 0
+@pytest.fixture(name="measure")
+def _measure(nmt: Run, tiny: Path) -> Callable[..., Result]:
+    """Return a function that runs the script on a new run, with a stand-in for Eole."""
+
+    def run(*options: str, peer: str = STAND_IN, bpe_dropout: float = 0) -> Result:
+        assert nmt("prepare", tiny, "--set", f"train.bpe_dropout={bpe_dropout}").code == 0
+        Path("peer").write_text(peer)
+        Path("peer").chmod(0o755)
+        given = ["runs/tiny", "work", "--data-dir", ".", "--bleu", "5", "--bleu", "101"]
+        given += ["--python", "./peer", "--updates", "10", "--every", "5"]
+        return CliRunner().invoke(command, [*given, *options])
+
+    return run
 
 
-def measure(*options: str, peer: str = STAND_IN) -> Result:
-    """Run the script in the current folder with a stand-in for Eole."""
-    Path("peer").write_text(peer)
-    Path("peer").chmod(0o755)
-    given = ["runs/tiny", "work", "--data-dir", ".", "--bleu", "5", "--bleu", "101"]
-    given += ["--python", "./peer", "--updates", "10", "--every", "5"]
-    return CliRunner().invoke(command, [*given, *options])
-
-
-@pytest.mark.usefixtures("prepared")
-def test_eole_gets_the_run_and_minutes_count_from_the_start_of_the_training_loop() -> None:
+def test_eole_gets_the_run_and_minutes_count_from_the_start_of_the_training_loop(
+    measure: Callable[..., Result],
+) -> None:
     ended = measure()
     assert ended.exit_code == 0, ended.output
     reached = "dev BLEU 5: 100.00 at 2.5 minutes, update 10"
@@ -62,31 +64,24 @@ def test_eole_gets_the_run_and_minutes_count_from_the_start_of_the_training_loop
     assert (again.exit_code, "work exists; name a new folder" in again.output) == (2, True)
 
 
-@pytest.mark.usefixtures("prepared")
 @pytest.mark.parametrize(
-    ("before", "after", "sentence"),
+    ("before", "after", "options", "sentence"),
     [
-        ("sys.exit(0)", "sys.exit(3)", "failed with exit status 3: see work/train.log"),
-        ("lines[0:]", "lines[1:]", "translated 9 of 10 dev segments: see work/dev.5"),
-        ("Start training loop", "Begin", "names no checkpoint: see work/train.log"),
+        ("sys.exit(0)", "sys.exit(3)", [], "failed with exit status 3: see work/train.log"),
+        ("lines[0:]", "lines[1:]", [], "translated 9 of 10 dev segments: see work/dev.5"),
+        ("Start training loop", "Begin", [], "names no checkpoint: see work/train.log"),
+        ("", "", ["--python", "nowhere/python"], "nowhere/python cannot be run"),
+        ("", "", ["--every", "4"], "--updates 10 is not a multiple of --every 4"),
     ],
 )
-def test_a_failure_of_eole_names_its_file(before: str, after: str, sentence: str) -> None:
-    ended = measure(peer=STAND_IN.replace(before, after))
-    assert ended.exit_code == 1
+def test_a_failure_of_eole_names_its_file_and_a_mistake_writes_none(
+    measure: Callable[..., Result], before: str, after: str, options: list[str], sentence: str
+) -> None:
+    ended = measure(*options, peer=STAND_IN.replace(before, after))
+    assert ended.exit_code == (2 if options else 1)
     assert sentence in ended.output
+    assert Path("work").exists() != bool(options)
 
 
-def test_mistakes_are_reported_before_anything_is_written(nmt: Run, tiny: Path) -> None:
-    assert nmt("prepare", tiny, "--set", "train.bpe_dropout=0.1").code == 0
-    assert "it needs train.bpe_dropout = 0" in measure().output
-    assert nmt("prepare", tiny, "--run", "runs/other").code == 0
-    for options, sentence in (
-        (["--python", "nowhere/python"], "nowhere/python cannot be run"),
-        (["--every", "4"], "--updates 10 is not a multiple of --every 4"),
-    ):
-        ended = CliRunner().invoke(
-            command, ["runs/other", "work", "--python", "./peer", "--updates", "10", *options]
-        )
-        assert (ended.exit_code, sentence in ended.output) == (2, True), ended.output
-    assert not Path("work").exists()
+def test_a_run_that_eole_cannot_repeat_is_refused(measure: Callable[..., Result]) -> None:
+    assert "it needs train.bpe_dropout = 0" in measure(bpe_dropout=0.1).output

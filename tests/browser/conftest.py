@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nmt.commands import main
 from nmt.corpora.check import Task, check_corpus
 from nmt.corpora.detectors import CheckLimits
 from nmt.corpora.report import Advice, Advised, Difference
@@ -25,7 +24,7 @@ from nmt.studio.explain.explanation import Explanation, explain
 from nmt.studio.explain.page import render_explanation
 from nmt.studio.report import render_report
 from nmt.text.corpus import ParallelText
-from tests.conftest import WORDS, write_tiny_corpus
+from tests.conftest import WORDS, succeed, write_tiny_corpus
 from tests.corpora.corpora import corpus
 from tests.corpora.corpora import write as write_pairs
 
@@ -223,9 +222,7 @@ def train_tiny(folder: Path, *settings: str, words: Sequence[str] = WORDS) -> Pa
         path.write_text(text, encoding="utf-8")
     run = folder / "runs" / "other"
     options = [f"--set={setting}" for setting in (*settings, "train.max_updates=2")]
-    with pytest.raises(SystemExit) as end:
-        main(["train", str(recipe), "--data-dir", str(folder), "--run", str(run), *options])
-    assert not end.value.code
+    succeed("train", recipe, "--data-dir", folder, "--run", run, *options)
     return run
 
 

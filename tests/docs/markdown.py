@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from textwrap import dedent
 
@@ -36,6 +37,7 @@ def pages() -> list[Path]:
     return [*others, *sorted(DOCS.rglob("*.md"))]
 
 
+@cache
 def parts(page: Path) -> tuple[list[Block], list[tuple[int, str]]]:
     """Split a page into its code blocks and its lines of text outside them, with numbers."""
     blocks: list[Block] = []
@@ -65,13 +67,8 @@ def blocks(language: str) -> list[Block]:
 
 def anchors(page: Path) -> set[str]:
     """Return what a link may name after `#` in a page: the slugs of its headings."""
-    found: set[str] = set()
-    for _, line in parts(page)[1]:
-        if heading := HEADING.match(line):
-            name = slug(heading[1])
-            names = (name, *(f"{name}-{number}" for number in range(1, 9)))
-            found.add(next(name for name in names if name not in found))
-    return found
+    headings = (HEADING.match(line) for _, line in parts(page)[1])
+    return {slug(heading[1]) for heading in headings if heading}
 
 
 def slug(heading: str) -> str:

@@ -43,16 +43,9 @@ def commands() -> list[Command]:
 
 def read_commands(block: Block) -> Iterator[Command]:
     """Yield the commands of a block, with lines that end in a backslash joined."""
-    held = ""
-    begin = block.line
-    for number, line in enumerate(block.text.splitlines(), start=block.line):
-        begin = begin if held else number
-        if line.endswith("\\"):
-            held += line[:-1] + " "
-            continue
-        yield from split(held + line, block.page, begin)
-        held = ""
-    assert not held, f"{block.place}: the last line ends in a backslash"
+    for match in re.finditer(r"(?:.*\\\n)*.+", block.text):
+        number = block.line + block.text.count("\n", 0, match.start())
+        yield from split(match[0].replace("\\\n", " "), block.page, number)
 
 
 def split(line: str, page: Path, number: int) -> Iterator[Command]:
@@ -80,8 +73,8 @@ def split(line: str, page: Path, number: int) -> Iterator[Command]:
 
 def shell_lines(page: Path) -> list[str]:
     """Return the lines of a page's shell blocks."""
-    shell = [block.text for block in parts(page)[0] if block.language == "sh"]
-    return [line for text in shell for line in text.splitlines()]
+    shell = (block.text for block in parts(page)[0] if block.language == "sh")
+    return "".join(shell).splitlines()
 
 
 def parse(arguments: Sequence[str]) -> click.Context | None:
@@ -93,10 +86,7 @@ def parse(arguments: Sequence[str]) -> click.Context | None:
         if not arguments or arguments[0].startswith("-"):
             cli.make_context("nmt", [*arguments])
             return None
-        name, *rest = arguments
-        command = cli.get_command(click.Context(cli), name)
-        if command is None:
-            raise click.UsageError(f"no command '{name}'")
-        return command.make_context(name, rest)
+        name, command, rest = cli.resolve_command(click.Context(cli), [*arguments])
+        return command.make_context(name, rest) if command else None
     except click.exceptions.Exit:  # --help, --version
         return None

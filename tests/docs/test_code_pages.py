@@ -48,37 +48,32 @@ def bound(nodes: Iterable[ast.stmt]) -> Iterator[str]:
             yield from (target.id for target in targets if isinstance(target, ast.Name))
 
 
-@pytest.mark.parametrize("page", [PAPER, WALK], ids=lambda page: page.name)
-def test_names_are_defined_in_the_files_of_their_line(page: Path) -> None:
-    """In tables and lists, a name in backquotes belongs to a file that the same line names."""
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_settings_and_names_exist(page: Path) -> None:
+    """A name in backquotes that can only be one of ours is a word of the source.
+
+    In the pages of the paper and the walk, it belongs to a file that the same line names.
+    """
     checked = 0
     for number, line in parts(page)[1]:
         named = files_in(line)
-        files = [ROOT / name for name in named if name.endswith(".py")]
-        for span in {*code_spans(line)} - {*named}:
-            name = span.removesuffix("()")
-            if files and name not in SETTINGS and NAME.fullmatch(name):
-                place = f"{page}, line {number}: {name} is not defined in {files}"
-                assert any(name in defined(path) for path in files), place
-                checked += 1
-    assert checked > 20
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_files_settings_and_names_exist(page: Path) -> None:
-    """A name in backquotes that can only be one of ours is a word of the source."""
-    known = words()
-    for number, line in parts(page)[1]:
-        for name in files_in(line):
+        for name in named:
             assert (ROOT / name).exists(), f"{page}, line {number}: {name} does not exist"
-        for span in code_spans(line):
+        files = [ROOT / name for name in named if name.endswith(".py") and page in (PAPER, WALK)]
+        for span in {*code_spans(line)} - {*named}:
             name = re.split(r"[ =><]", span)[0].removesuffix("()")
             first, _, rest = name.partition(".")
             place = f"{page}, line {number}: {name} is not in the code"
-            if NAME.fullmatch(name) and rest and first in SECTIONS:
+            if not NAME.fullmatch(name):
+                continue
+            if rest and first in SECTIONS:
                 assert name in SETTINGS, place
-            elif NAME.fullmatch(name) and re.search(r"[a-z]_[a-z]|[a-z][A-Z]", name):
-                assert first in FOREIGN or {*name.split(".")} <= known, place
+            elif files and name == span.removesuffix("()"):
+                assert any(name in defined(path) for path in files), f"{place} of {files}"
+                checked += 1
+            elif re.search(r"[a-z]_[a-z]|[a-z][A-Z]", name):
+                assert first in FOREIGN or {*name.split(".")} <= words(), place
+    assert page not in (PAPER, WALK) or checked > 20
 
 
 @cache
@@ -89,19 +84,12 @@ def words() -> frozenset[str]:
     return frozenset(re.findall(r"\w+", text)) | {path.stem for path in files}
 
 
-def test_every_part_of_the_model_is_on_the_page_of_the_paper() -> None:
+def test_every_package_and_every_part_of_the_model_is_named() -> None:
+    files = {path.name for path in (ROOT / "nmt" / "model").glob("[!_]*.py")}
     text = PAPER.read_text(encoding="utf-8")
-    for path in (ROOT / "nmt" / "model").glob("*.py"):
-        assert path.name == "__init__.py" or f"nmt/model/{path.name}" in text
-
-
-def test_every_package_is_named() -> None:
-    rooms = {
-        path.stem
-        for path in (ROOT / "nmt").iterdir()
-        if not path.name.startswith("_")
-        and (path.suffix == ".py" or (path / "__init__.py").is_file())
-    }
+    assert {name for name in files if f"nmt/model/{name}" not in text} == set()
+    rooms = {path.parent.stem for path in (ROOT / "nmt").glob("*/__init__.py")}
+    rooms |= {path.stem for path in (ROOT / "nmt").glob("[!_]*.py")}
     picture = PICTURE.read_text(encoding="utf-8")
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     for room in rooms:

@@ -23,7 +23,7 @@ from nmt.recipe.files import DEFAULT_RECIPE, load_recipe
 from nmt.studio.experiments.variants import parse_axis, parse_seeds, plan_variants
 from tests.conftest import Run, write_tiny_corpus
 from tests.docs.markdown import ROOT, blocks, code_spans, pages, parts
-from tests.docs.sandbox import Sandbox
+from tests.docs.sandbox import create, provide
 from tests.docs.shell import Command, commands, parse
 
 COMMANDS = commands()
@@ -51,15 +51,9 @@ def named(commands: Iterable[Command]) -> list[Any]:
     return [pytest.param(line, id=f"{line.place} {' '.join(line.words)}") for line in commands]
 
 
-def argument_list(command: Command) -> tuple[str, ...]:
-    arguments = command.nmt
-    assert arguments is not None
-    return arguments
-
-
 @pytest.mark.parametrize("command", named(OWN))
 def test_our_commands_parse(command: Command, tmp_path: Path, tiny_run: Path) -> None:
-    context = parse(argument_list(command))
+    context = parse(command.nmt or ())
     values = {} if context is None else context.params
     name = values.get("recipe", values.get("name"))  # `nmt fetch` takes models too
     if context is not None and context.info_name == "train" and len(values["names"]) < 2:
@@ -105,14 +99,12 @@ def test_other_commands_exist() -> None:
         name, *arguments = command.words
         place = f"{command.place}: {command.words}"
         if name == "make":
-            targets = set(re.findall(r"^(\w\S*):", makefile, re.MULTILINE))
-            assert set(arguments) <= targets, place
+            assert {*arguments} <= {*re.findall(r"^(\w\S*):", makefile, re.MULTILINE)}, place
         elif name in ("python", "python3"):
             assert (ROOT / arguments[0]).is_file(), place
         elif name in ("pip", ".venv/bin/pytest", "pytest"):
-            asked = re.findall(r"\[([\w,]+)\]", " ".join(arguments))
-            extras = {extra for text in asked for extra in text.split(",")}
-            assert extras <= {*project["optional-dependencies"]}, place
+            extras = ",".join(re.findall(r"\[([\w,]+)\]", " ".join(arguments))).split(",")
+            assert {*extras} <= {"", *project["optional-dependencies"]}, place
             paths = [word for word in arguments if "/" in word and not word.startswith("-")]
             assert all((ROOT / path.partition("::")[0]).exists() for path in paths), place
         else:
@@ -140,50 +132,40 @@ def test_commands_within_text_exist(page: Path) -> None:
             assert asked <= known | {"--help"}, place
 
 
-@pytest.fixture
-def sandbox(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """Return the current folder with the tiny corpus and a trained run."""
-    monkeypatch.setenv("NMT_DATA_DIR", str(tmp_path))
-    write_tiny_corpus(tmp_path)
-    box = Sandbox(tmp_path, tiny_run)
-    box.create(Path("runs/pocket"))
-    return box
-
-
 def runnable(command: Command) -> bool:
     """Return whether a command needs no network, no hours and no other machines."""
-    arguments = argument_list(command)
-    is_dry = arguments[0] == "ablate" and "--dry-run" in arguments
+    name, *options = command.nmt or ("",)
     # A terminal, a good model, or one of several languages.
-    needs_more = {"--test-set", "--interactive", "--strict", "--target-token"}
-    return (arguments[0] in RUN and not needs_more & {*arguments}) or is_dry
+    needs_more = {"--test-set", "--interactive", "--strict", "--target-token"} & {*options}
+    return (name in RUN and not needs_more) or (name == "ablate" and "--dry-run" in options)
 
 
 def one_of_each_kind(lines: Iterable[Command]) -> list[Command]:
     """Return one of the lines with the same command, options and endings of files."""
     found = {}
     for line in lines:
-        name, *arguments = argument_list(line)
-        options = {word.partition("=")[0] for word in arguments if word.startswith("-")}
-        endings = {Path(word).suffix for word in arguments if not word.startswith("-")}
-        found[name, *sorted(options), *sorted(endings)] = line
+        kinds = (w.partition("=")[0] if w[:1] == "-" else Path(w).suffix for w in line.nmt or ())
+        found[(line.nmt or ("",))[0], *sorted({*kinds})] = line
     return list(found.values())
 
 
 @pytest.mark.parametrize("command", named(one_of_each_kind(filter(runnable, OWN))))
 def test_commands_run(
-    command: Command, sandbox: Sandbox, nmt: Run, monkeypatch: pytest.MonkeyPatch
+    command: Command, tiny_run: Path, tmp_path: Path, nmt: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context = parse(argument_list(command))
+    context = parse(command.nmt or ())
     if context is None:
         return
-    write_recipes(command.page, sandbox.folder, sandbox.model)
-    sandbox.provide(context)
+    monkeypatch.setenv("NMT_DATA_DIR", str(tmp_path))
+    write_tiny_corpus(tmp_path)
+    write_recipes(command.page, tmp_path, tiny_run)
+    create(Path("runs/pocket"), tiny_run)
+    provide(context, tiny_run)
     given = Path("stdin")
     given.write_text(command.stdin or "sun moon\tMOON SUN\n", encoding="utf-8")
     with given.open(encoding="utf-8") as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
-        result = nmt(*(word for word in argument_list(command) if word != "--open"))
+        result = nmt(*(word for word in command.nmt or () if word != "--open"))
     assert result.code == 0, result.err
     outputs = context.params.get("output") or context.params.get("output_dir")
     assert result.out or outputs

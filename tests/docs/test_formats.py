@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import pytest
 from safetensors import safe_open
 
 from nmt.corpora.detectors import CheckLimits
@@ -31,25 +32,30 @@ def keys(data: Any, skip: tuple[str, ...] = ()) -> Iterator[str]:
             yield from keys(value, skip)
 
 
-def test_run_folder_and_checkpoints(tiny_run: Path) -> None:
+def read(path: Path) -> Any:
+    """Return the content of a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_run_folder(tiny_run: Path) -> None:
     spans = documented("run-folder.md")
     for path in tiny_run.iterdir():
         assert {path.name, f"{path.name}/"} & spans, f"{path.name} is not on the page"
     for path in (tiny_run / "checkpoints").glob("*.json"):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read(path)
         progress = {f"progress.{key}" for key in content["progress"]}
         assert {*content} - {"progress"} | progress <= spans
-
-
-def test_manifest(tiny_run: Path) -> None:
-    spans = documented("run-folder.md")
-    content = json.loads((tiny_run / "prepared" / "manifest.json").read_text(encoding="utf-8"))
-    assert {*content} - {"steps"} <= spans
-    for name, step in content["steps"].items():
+    manifest = read(tiny_run / "prepared" / "manifest.json")
+    assert {*manifest, *keys([*manifest["files"].values()])} - {"steps"} <= spans
+    for name, step in manifest["steps"].items():
         shown = f"steps.{'train-N' if name.startswith('train-') else name}"
         assert {shown, *step["counts"]} <= spans
         assert all(key in " ".join(spans) for key in step if key != "counts" and step[key])
-    assert {key for file in content["files"].values() for key in file} <= spans
+    text = (tiny_run / "metrics.jsonl").read_text(encoding="utf-8")
+    records = [json.loads(line) for line in text.splitlines()]
+    kinds = {record["kind"] for record in records}
+    assert kinds == {"train", "dev", "average"}
+    assert {*keys(records)} | kinds <= spans
 
 
 def test_model_file(tiny_run: Path) -> None:
@@ -60,29 +66,21 @@ def test_model_file(tiny_run: Path) -> None:
             assert name in spans or name.partition(".")[0] in ("encoder", "decoder")
 
 
-def test_metrics(tiny_run: Path) -> None:
-    text = (tiny_run / "metrics.jsonl").read_text(encoding="utf-8")
-    records = [json.loads(line) for line in text.splitlines()]
-    kinds = {record["kind"] for record in records}
-    assert kinds == {"train", "dev", "average"}
-    assert {*keys(records)} | kinds <= documented("run-folder.md")
+@pytest.mark.usefixtures("tiny")
+def test_evaluation_card(tiny_run: Path, nmt: Run) -> None:
+    options = ["--card", "card.json", "--compare", tiny_run]
+    assert nmt("evaluate", "--model", tiny_run, *options).code == 0
+    found = {*keys(read(Path("card.json")), ("recipe", "versions", "decode"))}
+    assert found <= documented("evaluation-card.md")
 
 
-def test_evaluation_card(tiny_run: Path, tiny: Path, nmt: Run) -> None:
-    card = tiny.parent / "card.json"
-    result = nmt("evaluate", "--model", tiny_run, "--card", card, "--compare", tiny_run)
-    assert result.code == 0, result.err
-    content = json.loads(card.read_text(encoding="utf-8"))
-    assert {*keys(content, ("recipe", "versions", "decode"))} <= documented("evaluation-card.md")
-
-
-def test_corpus_check_and_clean(nmt: Run, tmp_path: Path) -> None:
+def test_corpus_check_and_clean(nmt: Run) -> None:
     spans = documented("corpus-check.md")
-    files = tmp_path / "c.en", tmp_path / "c.de"
-    for path, text in zip(files, ("the sun\nthe  moon\n", "die Sonne\nder Mond\n"), strict=True):
-        path.write_text(2 * text)
-    checked = json.loads(nmt("check", *files, "--json", "--limit", "language_sample=0").out)
-    cleaned = json.loads(nmt("clean", *files, "-o", tmp_path / "x", "--json").out)
+    Path("c.en").write_text(2 * "the sun\nthe  moon\n")
+    Path("c.de").write_text(2 * "die Sonne\nder Mond\n")
+    corpus = "c.en", "c.de", "--json"
+    checked = json.loads(nmt("check", *corpus, "--limit", "language_sample=0").out)
+    cleaned = json.loads(nmt("clean", *corpus, "-o", "x").out)
     kinds = {finding["kind"] for text in checked["texts"] for finding in text["findings"]}
     assert kinds
     assert kinds | {*keys([checked, cleaned])} - {"unreadable"} <= spans

@@ -9,7 +9,7 @@ import pytest
 from nmt.interop.export import export_model
 from tests.conftest import write_tiny_corpus
 from tests.docs.markdown import ROOT, blocks
-from tests.docs.sandbox import Sandbox
+from tests.docs.sandbox import create
 from tests.docs.test_commands import write_recipes
 
 EXAMPLES = blocks("python")
@@ -41,15 +41,14 @@ def test_examples_run(
     for folder in (tmp_path, tmp_path / "data"):
         write_tiny_corpus(folder)
     write_recipes(page, tmp_path, tiny_run)
-    box = Sandbox(tmp_path, tiny_run)
     for name in {*LOADED.findall(code), "runs/pocket"} - {*TRAINED.findall(code)}:
-        box.create(Path(name))
+        create(Path(name), tiny_run)
     for name, to in EXPORTED.items():
         if f'"{name}"' in code:
             export_model(tiny_run, tmp_path / name, to)
     (tmp_path / "terms.tsv").write_text("sun\tMOON\n")
     (tmp_path / "page.html").write_text("<p>sun <b>moon</b></p>")
     for name in TEXTS.findall(code):
-        box.create(Path(name))
+        create(Path(name), tiny_run)
     names: dict[str, Any] = {"__name__": "example"}
     exec(compile(code, str(page), "exec"), names)  # noqa: S102 (the manual's own code)

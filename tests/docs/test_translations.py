@@ -18,48 +18,35 @@ import pytest
 from tests.docs.markdown import ROOT, Block, pages, parts
 from tests.docs.shell import read_commands
 
-WRITERS = (["printf"], ["echo"])  # write a file for a later block, or stdin
-READERS = (["cat"],)  # show a file that the block wrote
+OTHERS = {"printf", "echo", "cat"}  # the former two write a file for a later block, or stdin
 SHOWN = {"translate", "explain", "score"}
 POCKET = {"runs/pocket", "runs/pocket/model.safetensors"}
 DECIMAL = re.compile(r"-?\d+\.\d+")
-PYTHON = """
-import contextlib, io, sys
-names = {}
-with contextlib.redirect_stdout(io.StringIO()):
-    exec(sys.argv[1], names)
-exec(sys.argv[2], names)
-"""
+MARK = "-- what follows is shown --"
 
 
 def examples(page: Path) -> list[tuple[Block, Block]]:
     """Return the blocks of a page that print translations of the model, each with what it shows."""
     lines = page.read_text(encoding="utf-8").splitlines()
-    found = []
-    for block, shown in pairwise(parts(page)[0]):
-        fence = block.line - 1 + block.text.count("\n")
-        is_next = not any(lines[fence + 1 : shown.line - 2])
-        if is_next and shown.language in ("text", "json") and uses_pocket(block):
-            found.append((block, shown))
-    return found
+    return [
+        (block, shown)
+        for block, shown in pairwise(parts(page)[0])
+        if not any(lines[block.line + block.text.count("\n") : shown.line - 2])
+        and shown.language in ("text", "json")
+        and uses_pocket(block)
+    ]
 
 
 def uses_pocket(block: Block) -> bool:
     """Return whether a block translates with the model of the tutorial, and does nothing else."""
     if block.language != "sh":
         return block.language == "python" and bool(re.search(r"\.(translate|score)\(", block.text))
-    if "--interactive" in block.text:  # needs a terminal
-        return False
     commands = [*read_commands(block)]
     own = [command.nmt for command in commands if command.nmt]
     models = {word for words in own for flag, word in pairwise(words) if flag == "--model"}
-    others = [[command.words[0]] for command in commands if not command.nmt]
-    return (
-        bool(own)
-        and {words[0] for words in own} <= SHOWN
-        and models <= POCKET
-        and all(words in (*WRITERS, *READERS) for words in others)
-    )
+    others = {command.words[0] for command in commands if not command.nmt}
+    is_known = {words[0] for words in own} <= SHOWN and models <= POCKET and others <= OTHERS
+    return bool(own) and is_known and "--interactive" not in block.text  # which needs a terminal
 
 
 EXAMPLES = [pytest.param(*pair, id=pair[0].place) for page in pages() for pair in examples(page)]
@@ -67,28 +54,28 @@ EXAMPLES = [pytest.param(*pair, id=pair[0].place) for page in pages() for pair i
 
 @pytest.fixture(scope="module")
 def pocket(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the trained model in runs/pocket."""
-    folder = tmp_path_factory.mktemp("pocket")
-    run([sys.executable, "-m", "nmt", "train", "pocket"], folder)
+    """Return the run folder of the tutorial's model."""
+    folder = tmp_path_factory.mktemp("runs") / "pocket"
+    run(sys.executable, "-m", "nmt", "train", "pocket", "--run", str(folder))
     return folder
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("block", "shown"), EXAMPLES)
-def test_what_is_shown_comes_out(block: Block, shown: Block, pocket: Path, tmp_path: Path) -> None:
-    (tmp_path / "runs").symlink_to(pocket / "runs")
-    (tmp_path / "data").symlink_to(ROOT / "data")
+def test_what_is_shown_comes_out(block: Block, shown: Block, pocket: Path) -> None:
+    Path("runs").symlink_to(pocket.parent)
+    Path("data").symlink_to(ROOT / "data")
     before = [other for other in parts(block.page)[0] if other.line < block.line]
     if block.language == "python":
-        code = "\n".join(other.text for other in before if other.language == "python")
-        printed = run([sys.executable, "-c", PYTHON, code, block.text], tmp_path)
+        code = [other.text for other in before if other.language == "python"]
+        code += [f"print({MARK!r})", block.text]
+        printed = run(sys.executable, "-c", "\n".join(code)).rpartition(MARK)[2]
     else:
         script = [f'nmt() {{ {shlex.quote(sys.executable)} -m nmt "$@"; }}', "set -e"]
-        for other in (other for other in before if other.language == "sh"):
-            writing = [line for line in other.text.splitlines() if line.split()[:1] in WRITERS]
-            script += [line for line in writing if "| nmt" not in line]
-        printed = run(["bash", "-c", "\n".join([*script, block.text])], tmp_path)
+        earlier = "".join(other.text for other in before if other.language == "sh")
+        script += re.findall(r"^(?:printf|echo) (?!.*\| nmt).*$", earlier, re.MULTILINE)
+        printed = run("bash", "-c", "\n".join([*script, block.text]))
     assert re.search(pattern(shown.text), printed, re.MULTILINE | re.DOTALL), printed
 
 
@@ -104,13 +91,11 @@ def pattern(text: str) -> str:
     return rf"^{whole.replace(re.escape('0.0'), DECIMAL.pattern)}\s*?$"
 
 
-def run(command: list[str], folder: Path) -> str:
+def run(*command: str) -> str:
     """Return what a command prints for a new user who has this checkout, but for the model."""
-    own = {name: value for name, value in os.environ.items() if name != "NMT_DATA_DIR"}
     done = subprocess.run(
         command,
-        cwd=folder,
-        env={**own, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

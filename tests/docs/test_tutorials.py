@@ -3,6 +3,7 @@
 import gzip
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from itertools import islice
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SMALLEST, Run
-from tests.docs.markdown import DOCS, ROOT, parts
+from tests.docs.markdown import DOCS, ROOT, blocks
 from tests.docs.shell import shell_lines
 
 TWO_FILES = DOCS / "tutorials" / "two-files.md"
@@ -38,13 +39,12 @@ nmt() {{
 """
 
 
-def test_two_files(nmt: Run, tmp_path: Path) -> None:
-    (tmp_path / "data" / "pocket").mkdir(parents=True)
-    for name in ("pocket/train.en.gz", "pocket/train.de.gz"):
-        with gzip.open(ROOT / "data" / name, "rt", encoding="utf-8") as stream:
-            text = "".join(islice(stream, PAIRS))
-        (tmp_path / "data" / name).write_bytes(gzip.compress(text.encode()))
-    (tmp_path / "data" / "sample.en").write_bytes((ROOT / "data" / "sample.en").read_bytes())
+def test_two_files(nmt: Run) -> None:
+    Path("data/pocket").mkdir(parents=True)
+    for name in ("data/pocket/train.en.gz", "data/pocket/train.de.gz"):
+        with gzip.open(ROOT / name) as stream:
+            Path(name).write_bytes(gzip.compress(b"".join(islice(stream, PAIRS))))
+    shutil.copy(ROOT / "data" / "sample.en", "data")
     small = [part for name, value in SMALLEST.items() for part in ("--set", f"{name}={value}")]
     for line in shell_lines(TWO_FILES):
         if not line.startswith("nmt "):
@@ -65,17 +65,12 @@ def test_two_files(nmt: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_import_to_server(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "pocket").symlink_to(ROOT / "data" / "pocket")
-    for block in parts(IMPORT)[0]:
-        if block.text.startswith("# random.toml"):
-            (tmp_path / "random.toml").write_text(block.text, encoding="utf-8")
+def test_import_to_server() -> None:
+    Path("data").mkdir()
+    Path("data/pocket").symlink_to(ROOT / "data" / "pocket")
+    (recipe,) = (block.text for block in blocks("toml") if block.text.startswith("# random.toml"))
+    Path("random.toml").write_text(recipe, encoding="utf-8")
     kept = [line for line in shell_lines(IMPORT) if not line.startswith(LEFT_OUT)]
     assert any("nmt import" in line for line in kept)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NMT_DATA_DIR": "data"}
-    command = ["bash", "-c", SHELL + "\n".join(kept)]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    subprocess.run(["bash", "-c", SHELL + "\n".join(kept)], env=environment, check=True)

@@ -23,16 +23,9 @@ Function = tuple[str, str]  # file and qualified name
 
 def steps(heading: str) -> list[Function]:
     """Return the functions in the tables below a heading of level 2, in order."""
-    lines = WALK.read_text(encoding="utf-8").splitlines()
-    begin = lines.index(heading)
-    later = (number for number, line in enumerate(lines) if number > begin and line[:3] == "## ")
-    end = next(later, len(lines))
-    found = []
-    for line in lines[begin:end]:
-        if line.startswith("| `"):
-            file, function, *_ = code_spans(line)
-            found.append((file, function))
-    return found
+    section = WALK.read_text(encoding="utf-8").partition(f"{heading}\n")[2].partition("\n## ")[0]
+    rows = (code_spans(line) for line in section.splitlines() if line.startswith("| `"))
+    return [(file, function) for file, function, *_ in rows]
 
 
 @contextmanager
@@ -77,32 +70,23 @@ def check_order(named: list[Function], calls: list[Function]) -> None:
         last = place
 
 
-def test_a_sentence_goes_this_way(tiny_run: Path, tiny: Path, nmt: Run) -> None:
-    (tiny.parent / "in.src").write_text("sun moon star\n", encoding="utf-8")
+TRANSLATE = ("translate", "in.src", "--model", "MODEL")
+
+
+@pytest.mark.parametrize(
+    ("heading", "arguments"),
+    [
+        ("One sentence, from file to hypothesis", [*TRANSLATE, "--output", "out.tgt"]),
+        ("The same sentence with PyTorch", [*TRANSLATE, "--set", "decode.precision=bf16"]),
+        ("One pair, from corpus to gradient", ["train", "tiny.toml", "--max-updates", 2]),
+    ],
+)
+@pytest.mark.usefixtures("tiny")
+def test_the_program_goes_this_way(
+    heading: str, arguments: list[object], tiny_run: Path, nmt: Run
+) -> None:
+    Path("in.src").write_text("sun moon star\n", encoding="utf-8")
     with traced() as calls:
-        result = nmt("translate", "in.src", "--model", tiny_run, "--output", "out.tgt")
+        result = nmt(*(tiny_run if word == "MODEL" else word for word in arguments))
     assert result.code == 0, result.err
-    check_order(steps("## One sentence, from file to hypothesis"), calls)
-
-
-def test_a_sentence_goes_this_way_with_pytorch(tiny_run: Path, tiny: Path, nmt: Run) -> None:
-    (tiny.parent / "in.src").write_text("sun moon star\n", encoding="utf-8")
-    with traced() as calls:
-        result = nmt("translate", "in.src", "--model", tiny_run, "--set", "decode.precision=bf16")
-    assert result.code == 0, result.err
-    check_order(steps("## The same sentence with PyTorch"), calls)
-
-
-def test_a_pair_goes_this_way(tiny: Path, nmt: Run) -> None:
-    with traced() as calls:
-        result = nmt("train", tiny, "--max-updates", 2)
-    assert result.code == 0, result.err
-    check_order(steps("## One pair, from corpus to gradient"), calls)
-
-
-def test_a_wrong_order_is_found() -> None:
-    named = [(f"nmt/{number}.py", "run") for number in range(30)]
-    check_order(named, named)
-    for wrong in ([*named[:-1], ("nmt/other.py", "run")], [*named[5:], *named[:5]]):
-        with pytest.raises(AssertionError):
-            check_order(wrong, named)
+    check_order(steps(f"## {heading}"), calls)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from nmt.evaluation.metrics import (
     translation_metrics,
 )
 from nmt.evaluation.results import SystemDescription
-from nmt.evaluation.scores import streams
+from tests.evaluation.test_significance import enumerated
 from tests.fuzz import fuzz
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # minutes on a machine that is busy
@@ -101,20 +100,7 @@ def test_any_texts_can_be_scored_and_compared(
     assert json.loads(card_json(card), parse_constant=refuse)["results"]
     if compares:
         grouped = test.grouped(metrics)
-        outputs = [[texts[line] for line in grouped.lines] for texts in (first, other)]
+        one, two = ([texts[line] for line in grouped.lines] for texts in (first, other))
         for measure, score in zip(metrics.measures, result.systems[1].scores, strict=True):
-            expected = enumerated(measure.metric, outputs, streams(grouped.references))
+            expected = enumerated(measure.metric, one, two, grouped.references)
             assert score.p_value == pytest.approx(expected, abs=1e-12), measure.name
-
-
-def enumerated(metric: Any, outputs: Sequence[Sequence[str]], known: list[list[str]]) -> float:
-    """Return the exact p-value: the share of all exchanges with a difference as large."""
-    differences = []
-    for exchanged in product([0, 1], repeat=len(outputs[0])):
-        sides = [
-            [outputs[side ^ swap][index] for index, swap in enumerate(exchanged)] for side in (0, 1)
-        ]
-        one, two = (metric.corpus_score(side, known).score for side in sides)
-        differences.append(abs(one - two))
-    share: float = sum(each >= differences[0] - 1e-9 for each in differences) / len(differences)
-    return share

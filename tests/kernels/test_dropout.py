@@ -38,13 +38,9 @@ def test_neighbours_are_independent() -> None:
         assert both == pytest.approx(0.7**2, abs=0.005)
 
 
-@pytest.mark.parametrize("shape", [(1,), (3,), (5, 7), (2, 3, 4), (0, 3)])
-def test_any_shape(shape: tuple[int, ...]) -> None:
-    layer = Dropout(0.5)
-    assert layer(torch.ones(shape)).shape == torch.Size(shape)
-
-
-def test_evaluation_changes_nothing() -> None:
+def test_any_shape_is_kept_and_evaluation_changes_nothing() -> None:
+    for shape in ((1,), (3,), (5, 7), (2, 3, 4), (0, 3)):
+        assert Dropout(0.5)(torch.ones(shape)).shape == torch.Size(shape)
     x = torch.randn(9)
     assert Dropout(0.9).eval()(x) is x
     assert Dropout(0.0)(x) is x

@@ -10,10 +10,8 @@ from torch.nn.functional import gelu, silu
 
 from nmt.config import ModelSettings
 from nmt.model.attention import MultiHeadAttention, causal_mask, padding_mask
-from nmt.model.feed_forward import FeedForward
 from nmt.model.layers import DecoderLayer, EncoderLayer
 
-WIDTHS: dict[str, Any] = {"d_model": 12, "nhead": 3, "dim_feedforward": 20}
 SETTINGS = ModelSettings(d_model=12, d_ff=20, heads=3, d_k=4, d_v=4, dropout=0.0)
 # PyTorch's settings, and ours with the same meaning.
 KINDS: dict[str, tuple[dict[str, Any], ModelSettings]] = {
@@ -29,7 +27,8 @@ KINDS: dict[str, tuple[dict[str, Any], ModelSettings]] = {
     ),
 }
 each_kind = pytest.mark.parametrize("kind", KINDS)
-LIKE_OURS: dict[str, Any] = {"dropout": 0.0, "batch_first": True}
+LIKE_OURS: dict[str, Any] = {"d_model": 12, "nhead": 3, "dim_feedforward": 20}
+LIKE_OURS |= {"dropout": 0.0, "batch_first": True}
 EXACT: dict[str, Any] = {"atol": 1e-10, "rtol": 0.0}
 
 
@@ -46,16 +45,23 @@ def copy_attention(ours: MultiHeadAttention, theirs: nn.MultiheadAttention) -> N
         theirs.out_proj.bias.copy_(ours.out.bias)
 
 
-def copy_feed_forward(ours: FeedForward, linear1: nn.Linear, linear2: nn.Linear) -> None:
-    """Give PyTorch's feed-forward network our weights."""
-    linear1.load_state_dict(ours.inner.state_dict())
-    linear2.load_state_dict(ours.outer.state_dict())
+def copied(ours: EncoderLayer | DecoderLayer, theirs: Any) -> Any:
+    """Draw every parameter of our layer, give them to PyTorch's layer, and return that.
 
-
-def randomise(module: nn.Module) -> None:
-    """Draw every parameter, norms and biases too, so that none can hide behind 0 or 1."""
-    for parameter in module.parameters():
+    Norms and biases are drawn too, so that none can hide behind 0 or 1.
+    """
+    for parameter in ours.parameters():
         parameter.data.normal_(std=0.5)
+    copy_attention(ours.self_attention, theirs.self_attn)
+    theirs.linear1.load_state_dict(ours.feed_forward.inner.state_dict())
+    theirs.linear2.load_state_dict(ours.feed_forward.outer.state_dict())
+    norms = [ours.self_attention_norm, ours.feed_forward_norm]
+    if isinstance(ours, DecoderLayer):
+        copy_attention(ours.cross_attention, theirs.multihead_attn)
+        norms.insert(1, ours.cross_attention_norm)
+    for number, norm in enumerate(norms, start=1):
+        getattr(theirs, f"norm{number}").load_state_dict(norm.norm.state_dict())
+    return theirs
 
 
 def padding() -> torch.Tensor:
@@ -71,12 +77,7 @@ def test_encoder_stack_equals_torch(kind: str) -> None:
     expected = actual = x
     for _ in range(3):
         ours = EncoderLayer(settings)
-        randomise(ours)
-        theirs = nn.TransformerEncoderLayer(**WIDTHS, **LIKE_OURS, **like)
-        copy_attention(ours.self_attention, theirs.self_attn)
-        copy_feed_forward(ours.feed_forward, theirs.linear1, theirs.linear2)
-        theirs.norm1.load_state_dict(ours.self_attention_norm.norm.state_dict())
-        theirs.norm2.load_state_dict(ours.feed_forward_norm.norm.state_dict())
+        theirs = copied(ours, nn.TransformerEncoderLayer(**LIKE_OURS, **like))
         expected = theirs(expected, src_key_padding_mask=is_padding)
         actual = ours(actual, padding_mask(is_padding, x.dtype))
     torch.testing.assert_close(actual[~is_padding], expected[~is_padding], **EXACT)
@@ -91,14 +92,7 @@ def test_decoder_stack_equals_torch(kind: str) -> None:
     expected = actual = x
     for _ in range(3):
         ours = DecoderLayer(settings)
-        randomise(ours)
-        theirs = nn.TransformerDecoderLayer(**WIDTHS, **LIKE_OURS, **like)
-        copy_attention(ours.self_attention, theirs.self_attn)
-        copy_attention(ours.cross_attention, theirs.multihead_attn)
-        copy_feed_forward(ours.feed_forward, theirs.linear1, theirs.linear2)
-        theirs.norm1.load_state_dict(ours.self_attention_norm.norm.state_dict())
-        theirs.norm2.load_state_dict(ours.cross_attention_norm.norm.state_dict())
-        theirs.norm3.load_state_dict(ours.feed_forward_norm.norm.state_dict())
+        theirs = copied(ours, nn.TransformerDecoderLayer(**LIKE_OURS, **like))
         expected = theirs(expected, memory, tgt_mask=mask, memory_key_padding_mask=is_padding)
         actual = ours(actual, causal_mask(x, 4, 4), memory, padding_mask(is_padding, x.dtype))
     torch.testing.assert_close(actual, expected, **EXACT)

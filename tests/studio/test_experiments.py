@@ -1,6 +1,7 @@
 """The variants of an ablation, and its results against hand-worked numbers."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,23 +64,6 @@ def test_tables_lists_and_quoted_texts_are_single_values() -> None:
     assert split("a 'b c' [d e]", " ") == ["a", "'b c'", "[d e]"]
 
 
-@pytest.mark.parametrize(
-    ("text", "fact"),
-    [
-        ("", "--vary is empty"),
-        ("model.heads", "not 'model.heads'"),
-        ("model.heads=", "not 'model.heads='"),
-        ("=2,4", "not '=2,4'"),
-        ("model.heads=2 model.heads=4", "names model.heads twice"),
-        ("model.heads=1,2,4 model.d_k=8,4", "model.heads has 3, model.d_k has 2"),
-    ],
-)
-def test_a_wrong_text_is_refused(text: str, fact: str) -> None:
-    with pytest.raises(UsageError, match="--vary") as raised:
-        parse_axis(text)
-    assert fact in str(raised.value)
-
-
 def test_without_a_grid_each_step_is_a_variant() -> None:
     """A step that equals the base is left out."""
     variants = plan("model.d_ff=256,512", "model.heads=2,4,8")
@@ -125,6 +109,12 @@ def test_each_variant_has_a_folder_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("text", "fact"),
     [
+        ("", "--vary is empty"),
+        ("model.heads", "--vary takes section.key=value,value..., not 'model.heads'"),
+        ("model.heads=", "not 'model.heads='"),
+        ("=2,4", "not '=2,4'"),
+        ("model.heads=2 model.heads=4", "names model.heads twice"),
+        ("model.heads=1,2,4 model.d_k=8,4", "model.heads has 3, model.d_k has 2"),
         ("model.hedas=2", "unknown setting 'model.hedas'; did you mean 'model.heads'?"),
         ("model.heads=4", "nothing varies"),
         ("train.seed=1,2", "--seeds"),
@@ -133,9 +123,8 @@ def test_each_variant_has_a_folder_of_its_own() -> None:
     ],
 )
 def test_what_cannot_vary_is_refused(text: str, fact: str) -> None:
-    with pytest.raises(UsageError) as raised:
+    with pytest.raises(UsageError, match=re.escape(fact)):
         plan(text)
-    assert fact in str(raised.value)
 
 
 def test_seeds_are_whole_numbers_each_once() -> None:

@@ -1,6 +1,7 @@
 """When `nmt train` prints a finding: once, also over several starts."""
 
 import random
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,40 @@ from nmt.runs.run_folder import RunFolder
 from nmt.studio.diagnosis.live import thinned
 from nmt.studio.diagnosis.training import Finding, Training
 from nmt.studio.report import find_faults, read_run
-from tests.conftest import WORDS, Run
-from tests.studio.diagnosis.trainings import arguments, write_text
+from tests.conftest import RECIPE, SKILLED, WORDS, Run
 
 HIGH = "the learning rate is too high, since update 15\n"
 UNLIKE = "the dev set is unlike the training text\n"
+# A model of width 32 that learns to translate one or two words within some 60 updates.
+LEARNS = SKILLED | {
+    "tokenizer.kind": "word",
+    "train.warmup_updates": 30,
+    "train.learning_rate_scale": 0.5,
+    "train.batch_source_tokens": 300,
+    "train.batch_target_tokens": 300,
+    "train.report_updates": 5,
+    "train.validate_updates": 20,
+}
+
+
+def write_text(
+    folder: Path, train: Sequence[tuple[str, str]], dev: Sequence[tuple[str, str]]
+) -> Path:
+    """Write a training and a dev set with a recipe, and return the recipe's path."""
+    for name, pairs in (("train", train), ("dev", dev)):
+        for ending, side in zip(("src", "tgt"), zip(*pairs, strict=True), strict=True):
+            text = "".join(f"{line}\n" for line in side)
+            (folder / f"{name}.{ending}").write_text(text, encoding="utf-8")
+    recipe = folder / "fault.toml"
+    recipe.write_text(RECIPE, encoding="utf-8")
+    return recipe
+
+
+def arguments(recipe: Path, run: Path, changes: Mapping[str, object]) -> list[object]:
+    """Return the arguments of `nmt train` with the settings of `LEARNS` and some changes."""
+    settings = LEARNS | dict(changes)
+    overrides = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    return ["train", recipe, "--data-dir", recipe.parent, "--run", run, *overrides]
 
 
 def drawn(count: int, copies: int = 1) -> list[tuple[str, str]]:
