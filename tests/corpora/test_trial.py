@@ -19,7 +19,6 @@ from nmt.recipe.settings import with_settings
 from nmt.text.corpus import Pair
 from nmt.training import memory_probe
 from nmt.training.updates import Updater
-from tests.conftest import Run, write_tiny_corpus
 from tests.corpora.corpora import as_pairs, corpus
 
 CPU = torch.device("cpu")
@@ -101,24 +100,3 @@ def test_ctrl_c_ends_the_trial_and_its_threads(
     with pytest.raises(KeyboardInterrupt):
         forecast(recipe, text, CPU)
     assert "feed" not in {thread.name for thread in threading.enumerate()}
-
-
-@pytest.mark.slow
-def test_the_forecast_agrees_with_a_training(nmt: Run, tmp_path: Path, text: TrialText) -> None:
-    """Other programs may slow one of the two down, so that only the order of magnitude counts."""
-    path = write_tiny_corpus(tmp_path)
-    sizes = {"model.d_model": 128, "model.d_ff": 256, "model.d_k": 64, "model.d_v": 64}
-    longer = {"train.max_updates": 300, "train.validate_updates": 300, "train.report_updates": 10}
-    recipe = with_settings(load_recipe(str(path)), {**sizes, **longer})
-    measured = forecast(recipe, text, CPU)
-    changes = [
-        part for name, value in (sizes | longer).items() for part in ("--set", f"{name}={value}")
-    ]
-    assert nmt("train", path, "--run", "run", *changes).code == 0
-    from nmt.runs.history import read_metrics
-
-    updates = [line for line in read_metrics(Path("run/metrics.jsonl")) if line["kind"] == "train"]
-    seconds = (updates[-1]["seconds"] - updates[0]["seconds"]) / (
-        updates[-1]["update"] - updates[0]["update"]
-    )
-    assert 1 / 3 < measured.seconds_per_update / seconds < 3

@@ -1,23 +1,21 @@
-"""Recipes: texts, tables, `--set`, wild values of every setting, recipes that extend others."""
+"""Recipes: texts, `--set`, wild values of every setting."""
 
 import math
-from contextlib import chdir
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.config import DECLARED, SECTIONS, Recipe
-from nmt.recipe.files import load_recipe, parse_recipe
+from nmt.config import DECLARED, Recipe
+from nmt.recipe.files import parse_recipe
 from nmt.recipe.rules import check_recipe
 from nmt.recipe.settings import parse_overrides, with_settings
-from nmt.recipe.toml import recipe_from_tables, to_toml, toml_value
+from nmt.recipe.toml import to_toml, toml_value
 from tests.fuzz import CASES, fuzz, value_or_error
 
 pytestmark = pytest.mark.slow
-share = settings(fuzz, max_examples=CASES // 4)  # of each of the five tests
+share = settings(fuzz, max_examples=CASES // 4)  # of each of the three tests
 
 WHOLE = to_toml(Recipe("whole"))
 EXAMPLE = """extends = "pocket"
@@ -112,19 +110,6 @@ def test_texts(text: str) -> None:
     check(value_or_error(lambda: parse_recipe(text, "name", "the recipe")))
 
 
-section = st.dictionaries(st.sampled_from([name.split(".")[1] for name in DECLARED]), values)
-
-
-@share
-@given(
-    st.dictionaries(
-        st.sampled_from([*SECTIONS, "name", "x"]), st.one_of(values, section), max_size=3
-    )
-)
-def test_tables(tables: dict[str, Any]) -> None:
-    check(value_or_error(lambda: recipe_from_tables(tables, "name", "the recipe")))
-
-
 @share
 @given(settings_by_name | st.dictionaries(st.one_of(scalars, texts), values, max_size=2) | scalars)
 def test_settings_by_name(given_settings: Any) -> None:
@@ -147,38 +132,3 @@ def repr_or_text(number: float) -> str:
 @given(st.lists(names.flatmap(override), max_size=3))
 def test_set(overrides: list[str]) -> None:
     check(value_or_error(lambda: with_settings(Recipe("x"), parse_overrides(overrides))))
-
-
-PLACES = ("a.toml", "b.toml", "c.toml", "d/a.toml", "link.toml", "loop.toml", "folder.toml")
-BASES = [*PLACES, "../a.toml", "d/../b.toml", "./c.toml", "pocket", "none.toml", "/dev/null", ""]
-BASES += ["d", "\x00", "x" * 300]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with links, a loop and folders, in which recipes are written."""
-    folder = tmp_path_factory.mktemp("extends")
-    (folder / "d").mkdir()
-    (folder / "d" / "d").symlink_to(folder / "d")
-    (folder / "folder.toml").mkdir()
-    (folder / "link.toml").symlink_to("d/a.toml")
-    (folder / "loop.toml").symlink_to("loop.toml")
-    return folder
-
-
-@share
-@given(
-    graph=st.dictionaries(
-        st.sampled_from(PLACES[:4]), st.one_of(st.sampled_from(BASES), texts), min_size=1
-    ),
-    start=st.sampled_from(PLACES),
-    overrides=st.lists(names.flatmap(override), max_size=2),
-)
-def test_extends(folder: Path, graph: dict[str, str], start: str, overrides: list[str]) -> None:
-    for place in PLACES[:4]:
-        (folder / place).unlink(missing_ok=True)
-    for place, base in graph.items():
-        text = f"extends = {toml_value(base)}\n" + "\n".join(overrides)
-        (folder / place).write_bytes(text.encode("utf-8", "surrogatepass"))
-    with chdir(folder):  # so that messages are as short as the names
-        check(value_or_error(lambda: load_recipe(start)))

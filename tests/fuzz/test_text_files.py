@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.config import Recipe, TextFiles
 from nmt.decoding.files.output_formats import best_line
 from nmt.decoding.files.resumable import Task
 from nmt.decoding.files.text_files import ACTIONS, BadLines
@@ -23,7 +22,6 @@ from nmt.decoding.stream import ArrivingLines
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError
 from nmt.runs.trained_model import load_model
-from nmt.text.corpus import DataFolder, read_pairs
 from nmt.text.lines import Line, decode_lines, is_utf_16, read_lines, read_text_file
 from tests.fuzz import CASES, fuzz, value_or_error
 from tests.fuzz.mutations import changed_bytes, seeded
@@ -144,20 +142,6 @@ def test_a_spoiled_file_is_read_or_told(folder: Path, data: st.DataObject, name:
     value_or_error(lambda: list(read_lines(path, BadLines(data.draw(actions)).add)))
     text = value_or_error(lambda: read_text_file(path))
     assert text is None or not any("\n" in segment for segment in text.segments)
-
-
-@fuzz
-@given(contents, contents, st.sampled_from(["plain", "tsv"]))
-def test_pairs_align_or_are_told(folder: Path, left: bytes, right: bytes, form: str) -> None:
-    (folder / "left").write_bytes(left)
-    (folder / "right").write_bytes(right)
-    rows = zip(left.split(b"\n"), right.split(b"\n"), strict=False)
-    (folder / "both.tsv").write_bytes(b"\n".join(b"\t".join(row) for row in rows))
-    files = TextFiles(tsv="both.tsv") if form == "tsv" else TextFiles(source="left", target="right")
-    pairs = value_or_error(lambda: list(read_pairs(files, DataFolder(folder), Recipe("some"))))
-    if pairs is not None and form == "plain":
-        sides = [expected_lines(each) for each in (left, right)]
-        assert [pair[:2] for pair in pairs] == list(zip(*sides, strict=True))
 
 
 @pytest.fixture(scope="module")

@@ -43,13 +43,6 @@ def batches(plan: EpochPlan) -> list[list[int]]:
     return [plan[index].tolist() for index in range(len(plan))]
 
 
-def plan(
-    source: Lengths, target: Lengths, *, budget: int = 1000, seed: int = 1, epoch: int = 0
-) -> list[list[int]]:
-    budgets = {"source_tokens": budget, "target_tokens": budget}
-    return batches(plan_epoch(source, target, **budgets, seed=seed, epoch=epoch))
-
-
 def reference_plan(
     source_lengths: Lengths,
     target_lengths: Lengths,
@@ -113,27 +106,6 @@ def test_a_plan_by_hand() -> None:
     assert found[-1].tolist() == found[len(found) - 1].tolist()
     with pytest.raises(IndexError):
         found[len(found)]
-
-
-def test_budgets_are_nearly_full_padding_is_small_and_lengths_are_mixed() -> None:
-    source, target = realistic_lengths(30_000)
-    found = plan(source, target, budget=4096)
-    fullest = [max(source[batch].sum(), target[batch].sum()) for batch in found]
-    assert numpy.mean(fullest) > 3700
-    for lengths, most in ((target, 0.03), (source, 0.2)):
-        padded = sum(len(batch) * int(lengths[batch].max()) for batch in found)
-        assert 1 - int(lengths.sum()) / padded < most
-    means = [float(source[batch].mean()) for batch in found]
-    assert abs(numpy.corrcoef(numpy.arange(len(means)), means)[0, 1]) < 0.5
-
-
-def test_seed_and_epoch_determine_the_order_and_the_batches() -> None:
-    same = numpy.full(100, 10, numpy.uint16)
-    first = plan(same, same, budget=100, seed=5, epoch=2)
-    assert first == plan(same, same, budget=100, seed=5, epoch=2)
-    for seed, epoch in ((5, 3), (6, 2)):
-        other = plan(same, same, budget=100, seed=seed, epoch=epoch)
-        assert {*map(frozenset, other)} != {*map(frozenset, first)}
 
 
 def test_batches_by_length_by_hand() -> None:

@@ -1,9 +1,7 @@
 """BPE-dropout equals a plain Algorithm 1, SentencePiece's own BPE, and odds worked out by hand."""
 
 import random
-from collections import Counter
 from collections.abc import Sequence
-from fractions import Fraction
 from itertools import pairwise
 
 import numpy
@@ -157,40 +155,12 @@ def test_resegmenting_equals_algorithm_1(
     assert longest == 1 if probability == 1 else longest > 8 or probability > 0
 
 
-# The only merges are "ab" and "cd"; "ab" has the higher priority. (p: drop, q: keep.)
-p = Fraction(3, 10)
-q = 1 - p
-ODDS = {
-    "ab": {"ab": q, "a b": p},
-    # Both merge if ab is kept and then cd; or if only cd is kept and then ab. A dropped merge gets
-    # another draw while other merges remain: if it were dropped for good, the odds would be q**2.
-    "abcd": {"ab cd": q * q + p * q * q, "ab c d": q * p, "a b cd": p * q * p, "a b c d": p * p},
-    # Of merges of equal priority the leftmost comes first.
-    "abab": {"ab ab": q * q + p * q * q, "ab a b": q * p, "a b ab": p * q * p, "a b a b": p * p},
-    # A merge in one word gives no second draw to another word.
-    "ab cd": {"ab _ cd": q * q, "ab _ c d": q * p, "a b _ cd": p * q, "a b _ c d": p * p},
-}
-
-
 @pytest.fixture(scope="module")
 def two_merges() -> SubwordModel:
     made = learn_subwords(["eab fab gab hab iab jcd kcd lcd"], TokenizerSettings(19))
     assert [*map(made.piece, (4, 5))] == ["ab", "cd"]
     assert all(len(made.piece(number)) == 1 for number in range(6, 19))
     return made
-
-
-@pytest.mark.parametrize("text", ODDS)
-def test_odds_worked_out_by_hand(two_merges: SubwordModel, text: str) -> None:
-    assert sum(ODDS[text].values()) == 1
-    n = 20_000
-    dropout = BpeDropout(two_merges, float(p), seed=1)
-    result = resegment(dropout, n * two_merges.encode([text]), epoch=1)
-    pieces = [[two_merges.piece(number).replace(SPACE, "_") for number in row] for row in result]
-    counts = Counter(" ".join(row[1:]) for row in pieces)
-    assert counts.keys() == ODDS[text].keys()
-    for expected, odds in ODDS[text].items():
-        assert abs(counts[expected] - n * odds) < 4 * float(n * odds * (1 - odds)) ** 0.5
 
 
 EMPTY: list[list[list[int]]] = [[], [[]], [[], [], [UNK], []]]

@@ -44,18 +44,6 @@ def verdicts(lengths: list[tuple[int, int]], limits: DataSettings, opening: int 
     return [VERDICTS[number] for number in judge(numpy.array(lengths).T, limits, opening=opening)]
 
 
-def test_cleaning_by_hand() -> None:
-    limits = DataSettings(max_length=10, max_ratio=3.0)
-    expected = {
-        "kept": [(5, 5), (10, 10), (2, 6)],
-        "empty": [(0, 5), (5, 0), (0, 0)],
-        "too_long": [(11, 10), (10, 11), (11, 1)],
-        "ratio": [(2, 7), (10, 3), (1, 4)],
-    }
-    for verdict, lengths in expected.items():
-        assert verdicts(lengths, limits) == [verdict] * 3
-
-
 def test_the_tag_counts_for_the_greatest_length_alone() -> None:
     limits = DataSettings(max_length=4, max_ratio=2)
     lengths = [(0, 2), (3, 3), (4, 4), (1, 2), (2, 4)]
@@ -102,25 +90,6 @@ def test_long_lines_make_small_chunks() -> None:
     pairs = [("a", "b")] * 15 + [(long, long)] * 5
     sizes = [(chunk.first_line, len(chunk)) for chunk in chunks_of(pairs)]
     assert sizes == [(1, 7), (8, 7), (15, 3), (18, 2), (20, 1)]
-
-
-def test_many_processes_give_the_result_of_one(
-    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pairs = random_pairs(500)
-    found, processes = list[EncodedChunk](), 0
-    for chunk in encode_pairs(iter(pairs), tokenizer, LIMITS):
-        processes = max(processes, len(multiprocessing.active_children()))
-        found.append(chunk)
-    assert processes > 0
-    assert multiprocessing.active_children() == []
-    monkeypatch.setattr(encode, "CHUNKS_ALONE", 10**9)
-    for one, other in zip(found, encode_pairs(iter(pairs), tokenizer, LIMITS), strict=True):
-        assert multiprocessing.active_children() == []
-        assert one.counts == other.counts
-        for name in ("ids", "lengths", "lines"):
-            mine, theirs = getattr(one.pairs, name), getattr(other.pairs, name)
-            assert (mine.dtype, mine.tolist()) == (theirs.dtype, theirs.tolist())
 
 
 def test_reading_ahead_is_bounded(tokenizer: Tokenizer) -> None:

@@ -1,8 +1,6 @@
 """Preparing a corpus redoes only changed steps, counts dropped pairs, and can be interrupted."""
 
-import gzip
 import json
-import lzma
 import os
 import time
 from pathlib import Path
@@ -111,32 +109,6 @@ def test_an_interruption_before_the_manifest_is_written_redoes_the_shard(
     assert len(corpus.prepare().shards[0]) == first
 
 
-def test_all_file_formats_in_one_recipe(corpus: TinyCorpus, tmp_path: Path) -> None:
-    source = (tmp_path / "train.src").read_bytes()
-    target = (tmp_path / "train.tgt").read_bytes()
-    (tmp_path / "a.src.gz").write_bytes(gzip.compress(source))
-    (tmp_path / "a.tgt.xz").write_bytes(lzma.compress(target))
-    pairs = zip(source.decode().splitlines(), target.decode().splitlines(), strict=True)
-    (tmp_path / "b.tsv").write_text("".join(f"{left}\t{right}\n" for left, right in pairs))
-    for name, text in (("c.src.sgm", source), ("c.tgt.sgm", target)):
-        lines = (f"<seg>{line}</seg>\n" for line in text.decode().splitlines())
-        (tmp_path / name).write_text("".join(lines))
-    prepared = corpus.prepare(
-        train=(
-            *corpus.recipe.data.train,
-            TextFiles(source="a.src.gz", target="a.tgt.xz"),
-            TextFiles(tsv="b.tsv"),
-            TextFiles(source="c.src.sgm", target="c.tgt.sgm"),
-        )
-    )
-    assert len(corpus.notes) == 5
-    contents = [pairs_of(shard) for shard in prepared.shards]
-    assert contents[0] == contents[1] == contents[2] == contents[3]
-    decode = prepared.tokenizer.source.decode
-    for side, text in enumerate((source, target)):
-        assert [decode(pair[side]) for pair in contents[0]] == text.decode().splitlines()
-
-
 def test_dropped_pairs_are_counted(corpus: TinyCorpus, tmp_path: Path) -> None:
     """There are 126 pairs: 2 have an empty side, 1 is too long and 2 are beyond the ratio."""
     odd = [("", "SUN"), ("sun", " \t"), ("sun " * 210, "SUN " * 210)]
@@ -155,14 +127,6 @@ def test_dropped_pairs_are_counted(corpus: TinyCorpus, tmp_path: Path) -> None:
     assert counts == {"kept": 121, "empty": 2, "too_long": 1, "ratio": 2}
     names = [f"{name}.{side}" for name in ("train", "dev") for side in ("src", "tgt")]
     assert {*manifest.files} == {str(tmp_path / name) for name in names}
-
-
-def test_a_misaligned_corpus_leaves_no_shard(corpus: TinyCorpus, tmp_path: Path) -> None:
-    with (tmp_path / "train.tgt").open("a") as stream:
-        stream.write("SUN\n")
-    with pytest.raises(NmtError, match=r"has 120 lines but .* has 121: .*ends after line 120"):
-        corpus.prepare()
-    assert corpus.files() == []
 
 
 def test_the_error_for_no_pairs_left_has_the_counts(corpus: TinyCorpus) -> None:

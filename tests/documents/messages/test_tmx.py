@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.documents.document import Options
 from nmt.documents.messages.tmx import Unit, read, read_units, write_units
-from nmt.documents.xml.tree import read_xml
 from nmt.errors import NmtError
-from tests.documents.documents import QUICK, filled, marked, shouted, texts
+from tests.documents.documents import QUICK, filled, marked, texts
 from tests.documents.samples import SAMPLES
 
 FIRST = 'Open <bpt i="1">&lt;b&gt;</bpt>files<ept i="1">&lt;/b&gt;</ept> & <hi>more</hi><ph x="1"/>'
@@ -44,13 +43,6 @@ def test_new_texts_stand_after_the_others() -> None:
     ]
     empty = '      <tuv xml:lang="de-AT"><seg></seg></tuv>'
     assert [line for line in old if line not in made] == [empty]
-
-
-def test_what_was_written_needs_no_translation() -> None:
-    made = shouted(read(MEMORY, GERMAN)).content
-    assert texts(read(made, GERMAN)) == []
-    before, after = (len([*read_xml(content).root.all()]) for content in (MEMORY, made))
-    assert after == before + 2 + 4  # a text with four codes
 
 
 OTHERS = (SAMPLES / "others.tmx").read_bytes().decode()
@@ -88,7 +80,6 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
 
 
 BOMB = '<!DOCTYPE tmx [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><tmx><body>&b;</body></tmx>'
-OUTER = '<!DOCTYPE tmx [<!ENTITY a SYSTEM "file:///etc/passwd">]><tmx>&a;</tmx>'
 
 
 @pytest.mark.parametrize(
@@ -97,12 +88,10 @@ OUTER = '<!DOCTYPE tmx [<!ENTITY a SYSTEM "file:///etc/passwd">]><tmx>&a;</tmx>'
         ("<html/>", "line 1: the root is <html>, but that of TMX is <tmx>"),
         ("<tmx>\n<tu>", "line 2: the XML is not well-formed"),
         (BOMB, "line 1: the entity a is not allowed"),
-        (OUTER, "line 1: the entity a is not allowed"),
         ("<tmx>" * 101, "nested more than 100 deep"),
-        ("<tmx><tu>" + "a" * 4_000_000, "more than 2,000,000 bytes"),
         ('<?xml version="1.0" encoding="nothing"?><tmx/>', "encoding"),
     ],
-    ids=["html", "open", "bomb", "outer", "deep", "long", "encoding"],
+    ids=["html", "open", "bomb", "deep", "encoding"],
 )
 def test_what_is_refused(tmp_path: Path, content: str, message: str) -> None:
     path = made_file(tmp_path, content)

@@ -1,11 +1,8 @@
 """XLIFF: targets are filled in beside their sources, and every other byte stays."""
 
-import pytest
-
 from nmt.decoding.translator.marked import Kind
 from nmt.documents.document import DEFAULTS, Document, Options
 from nmt.documents.messages.xliff import read
-from nmt.documents.xml.tree import read_xml
 from tests.documents.documents import filled, shouted, texts
 from tests.documents.samples import SAMPLES
 
@@ -73,15 +70,6 @@ def test_targets_of_version_2() -> None:
         '<x:segment id="s2" state="translated">',
         '<x:target>SEE YOU <x:sc id="3"/>SOON<x:ec startRef="3"/>.</x:target>',
     ]
-
-
-@pytest.mark.parametrize("content", [OLD, NEW], ids=["1.2", "2.0"])
-def test_what_was_written_is_translated(content: bytes) -> None:
-    """States that ask for a review are no reason to translate again."""
-    made = shouted(read(content, GERMAN)).content
-    root = read_xml(made).root
-    assert root.attributes == read_xml(content).root.attributes | root.attributes
-    assert texts(read(made, GERMAN)) == []
 
 
 def test_approved_units_are_translated_on_demand() -> None:

@@ -47,15 +47,9 @@ def test_only_what_is_translated_changes(document: Document) -> None:
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {"word/document.xml", "word/styles.xml", "word/settings.xml"} & changed
     assert b"Der Fuchs." in after["word/document.xml"]
-    # All other paragraphs have the same canonical XML.
     blocks = (etree.fromstring(parts["word/document.xml"])[0] for parts in (before, after))
-    pairs = [
-        [etree.tostring(block, method="c14n") for block in pair]
-        for pair in zip(*blocks, strict=True)
-    ]
-    assert [number for number, (old, new) in enumerate(pairs) if old != new] == [1]
-    assert pairs[1][0].startswith(b"<w:p ")
-    assert pairs[1][1].startswith(b"<w:p ")
+    same = [etree.tostring(old) == etree.tostring(new) for old, new in zip(*blocks, strict=True)]
+    assert same == [True, False, *[True] * (len(same) - 2)]
 
 
 def test_the_translation_has_the_same_tree(document: Document) -> None:
@@ -117,7 +111,6 @@ LINK = '<w:hyperlink w:anchor="a">{}</w:hyperlink>'
         (run("Colour: ") + LIST + run(" paint"), "Colour: <1/> paint"),
         (run("To ") + CONTROL + run(" here"), "To <1>our name</1> here"),
         (LINK.format(run("A link", BOLD)), "A link"),
-        (run("See ") + LINK.format(run("it", BOLD)) + run(" there"), "See <1>it</1> there"),
         (
             run("See ") + LINK.format(run("it is ", BOLD) + run("x")) + run(" there"),
             "See <1>it is <2>x</2></1> there",
@@ -125,7 +118,6 @@ LINK = '<w:hyperlink w:anchor="a">{}</w:hyperlink>'
         (run("Fine", BOLD) + run(" ") + run("words", BOLD), "Fine words"),
         (run("So") + run(" bold ", BOLD) + run("it is now"), "So <1>bold</1> it is now"),
         (field(" REF a ", "Table 1") + run(" shows it"), "<1/> shows it"),
-        (run("Page ") + field(" PAGE ", "1") + run(" of it"), "Page <1/> of it"),
         (run("Word") + field(' XE "word" ', ""), "Word<1/>"),
         (LINK.format(run("Part") + "<w:r><w:tab/></w:r>" + field(" PAGEREF a ", "7")), "Part"),
         (
@@ -134,7 +126,6 @@ LINK = '<w:hyperlink w:anchor="a">{}</w:hyperlink>'
         ),
         ("<w:r><w:t> non</w:t><w:noBreakHyphen/><w:t>stop\n</w:t></w:r>", "non-stop"),
         ("<w:r><w:t>One</w:t><w:tab/><w:t>2</w:t><w:br/><w:t>three</w:t></w:r>", "One\t2\nthree"),
-        ("<w:r><w:t>a</w:t><w:tab/><w:t>b</w:t><w:tab/></w:r>", "a\tb\t"),
         ("<w:smartTag w:element='x'>" + run("Ber") + "</w:smartTag>" + run("lin"), "Berlin"),
         *[(inner, "") for inner in ("", run("12.5 %"), DELETED, field(" DATE ", "Monday"), MATH)],
     ],

@@ -145,14 +145,13 @@ def overlapping() -> bytes:
     ("content", "message"),
     [
         (b"", f"of another format: {NO_ZIP}; use another copy"),
-        (zipped(MEMBERS)[:-30], NO_ZIP),
         (zipped(MEMBERS)[9:], NO_ZIP),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 9, "a password or a format from before 2007"),
         (encrypted(), "the file is encrypted; save it without a password"),
         (TWICE, "the file has two members 'a'; save it again"),
         (overlapping(), "of another format: the member 'b' is in the wrong place"),
     ],
-    ids=["empty", "cut", "beheaded", "old-office", "encrypted", "twice", "overlapping"],
+    ids=["empty", "beheaded", "old-office", "encrypted", "twice", "overlapping"],
 )
 def test_files_that_are_refused(content: bytes, message: str) -> None:
     with pytest.raises(NmtError, match=message):
@@ -251,7 +250,6 @@ def test_a_changed_member_keeps_its_declarations_and_its_tree(before: str, encod
         ("<!DOCTYPE a SYSTEM 'x'\n><a>\n&x;</a>", "b: line 3: the XML is not well-formed .*'x'"),
         ("<a>" * 257 + "</a>" * 257, "b: line 1: elements are nested more than 256 deep"),
         (f"<a xmlns='{{{'x' * 999}'/>", "b: line 1: the XML is not well-formed .{152}; correct it"),
-        ("<a>\x01</a>", "b: line 1: the XML is not well-formed"),
         ("<a>\n\xff", "b: line 2: the bytes at offset 4 are not utf-8; save the file in UTF-8"),
     ],
 )
