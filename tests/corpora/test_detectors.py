@@ -62,8 +62,6 @@ def test_clean_pairs_have_no_fault() -> None:
         ("invisible", "the old man", "der al\u200bte mann"),
         ("invisible", "\u202ethe old man", "der alte mann"),
         ("invisible", "the old man", "der al\u200dte mann"),
-        ("mojibake", "the old man", "der schÃ¶ne mann"),
-        ("mojibake", "donâ€™t walk", "geht nicht"),
         ("mojibake", "the old man", "der sch├Âne mann"),
         ("mojibake", "the names", "nam\u00c5\u00b3 namai"),
         ("mojibake", "the brand", "die Marke IBM\u00c2\u00ae"),
@@ -76,7 +74,6 @@ def test_clean_pairs_have_no_fault() -> None:
         ("length_ratio", "the old man walks with the children", "nie"),
         ("length_ratio", "never", "der alte mann geht mit kinder unter wasser"),
         ("markup", "the old man", "der alte <br/> mann"),
-        ("markup", "the old man", 'der <td nowrap colspan="2"> mann'),
         ("markup", "the old man", "der <option selected value=1> mann"),
         ("markup", "the old man", "der <!DOCTYPE html> mann"),
         ("markup", "the old man", "der <a href=x> mann"),
@@ -180,7 +177,6 @@ SAMPLE = [
     ("name", "source", "target", "reason"),
     [
         ("numbers", "in 2011", "2012", "2011 only in the source; 2012 only in the target"),
-        ("numbers", "room 101", "Zimmer", "101 only in the source"),
         ("numbers", "1,000.5 m", "1.000,5 m", ""),
         ("numbers", "at 6:30", "um 6.30 Uhr", ""),
         ("numbers", "four years", "4 Jahre", ""),  # small numbers are often spelled out

@@ -23,7 +23,6 @@ from nmt.corpora.presets import (
     choose_settings,
     commented_recipe,
     fine_tuning_settings,
-    round_down,
 )
 from nmt.recipe.files import load_recipe, parse_recipe
 from nmt.recipe.rules import check_together
@@ -33,7 +32,6 @@ from nmt.recipe.settings import get_setting, with_settings
 MULTI30K = CorpusFacts(29_000, 345_020, 2_046_956, 110, 71, 26_000)
 TATOEBA = CorpusFacts(165_813, 1_073_087, 6_242_253, 150, 72, 60_000)
 WMT14 = replace(TATOEBA, pairs=4_500_000, words=120_000_000, distinct_words=200_000)
-ON_CPU = [preset for preset in PRESETS if not preset.needs_gpu]
 
 
 choose = partial(choose_settings, has_gpu=False)
@@ -68,17 +66,6 @@ def test_the_manual_shows_the_table() -> None:
         size = f"{vocabulary:,} | {layers}+{layers}, {width}, {inner}"
         row = f" | {size} | {dropout:g} | {batch:,} | {updates:,} |"
         assert len([line for line in page.splitlines() if line.endswith(row)]) == 1
-
-
-@pytest.mark.parametrize("rows", [ON_CPU, PRESETS], ids=["cpu", "gpu"])
-def test_sizes_grow_from_row_to_row(rows: list[Preset]) -> None:
-    for smaller, larger in pairwise(rows):
-        assert smaller.most_tokens < larger.most_tokens
-        first, second = smaller.values(), larger.values()
-        growing = ["tokenizer.vocab_size", "model.d_model", "model.d_ff", "model.encoder_layers"]
-        for name in [*growing, "train.batch_source_tokens", "train.max_updates"]:
-            assert first[name] <= second[name], name
-        assert first["model.dropout"] >= second["model.dropout"]
 
 
 @pytest.mark.parametrize(
@@ -183,13 +170,7 @@ def test_rare_characters_of_a_large_script_are_left_out() -> None:
     assert choose(replace(chinese, alphabet=900)).value("tokenizer.character_coverage") == 1
 
 
-def test_numbers_are_rounded_to_two_digits() -> None:
-    numbers = (0.3, 7.9, 99.5, 478.2, 12_999)
-    assert [*map(round_down, numbers)] == [1, 7, 99, 470, 12_000]
-
-
 def ten_words(pairs: int) -> CorpusFacts:
-    """Return a corpus of pairs with ten words a side."""
     return CorpusFacts(pairs, 10 * pairs, 60 * pairs, 60, 60, pairs)
 
 

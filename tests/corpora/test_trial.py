@@ -1,7 +1,6 @@
 """The trial of a recipe: what it measures, that it leaves nothing behind, how it ends."""
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import torch
 from nmt.config import DataSettings, Recipe, TokenizerSettings
 from nmt.corpora import trial
 from nmt.corpora.pairs import learn_from
-from nmt.corpora.report import Forecast
 from nmt.corpora.trial import TrialText, encoded, forecast
 from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe
@@ -22,7 +20,6 @@ from nmt.training.updates import Updater
 from tests.corpora.corpora import as_pairs, corpus
 
 CPU = torch.device("cpu")
-Forecaster = Callable[[Recipe], Forecast]
 
 
 @pytest.fixture

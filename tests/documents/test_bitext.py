@@ -27,12 +27,10 @@ def _notes_again() -> None:
 
 
 def read(path: Path, languages: tuple[str, str] = EN_DE) -> list[tuple[str, str]]:
-    """Return the pairs of a file."""
     return [(source, target) for source, target in READERS[path.suffix].pairs(path, languages)]
 
 
 def written(folder: Path, name: str, text: str) -> Path:
-    """Write a file and return its path."""
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return path

@@ -124,16 +124,6 @@ def test_the_index_finds_what_a_search_of_all_finds(
         assert max(shares) < threshold
 
 
-@QUICK
-@given(sentences, sentences)
-def test_similarity_is_symmetric_and_one_for_equal_texts(left: str, right: str) -> None:
-    first, second = read_tokens(Marked(left)), read_tokens(Marked(right))
-    share = similarity(first, second)
-    assert share == pytest.approx(similarity(second, first))
-    assert 0 <= share <= 1
-    assert similarity(first, first) == 1
-
-
 def test_a_large_memory_is_read_from_several_files(tmp_path: Path) -> None:
     chosen = random.Random(1)
     words = [f"w{chosen.randrange(500)}" for _ in range(12_000)]
@@ -187,16 +177,6 @@ def test_segments_come_before_sentences_and_the_model(tmp_path: Path) -> None:
         "Two is there. Three is new.": "Zwei ist da. THREE IS NEW.",
     }
     assert written["Three is new."].origin == "model"
-
-
-def test_what_was_written_is_used_again(tmp_path: Path) -> None:
-    memory = Memory.read([], "en", "de", 1.0, keeps_new=True)
-    content = "One is here. See https://a.b for more.\n"
-    first = results(content, memory)
-    memory.write(tmp_path / "new.tmx")
-    second = results(content, Memory.read([tmp_path / "new.tmx"], "en", "de", 1.0))
-    assert [segment.text for segment in second] == [segment.text for segment in first]
-    assert [segment.origin for segment in second] == ["memory 100 %"]
 
 
 def test_each_sentence_ends_as_its_source() -> None:

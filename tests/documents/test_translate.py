@@ -109,7 +109,6 @@ FILES = "You have {n, plural, one {# file} other {# files}} in {place}."
 
 
 def messages(*texts: str) -> Document:
-    """Return a document of messages."""
     syntax = frozenset({"icu", "brace"})
     lines = enumerate(map(Marked, texts), 1)
     return document(*(Segment(text, f"line {line}", syntax=syntax) for line, text in lines))

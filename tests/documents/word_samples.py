@@ -25,18 +25,15 @@ BOX = (
 
 
 def paragraph(inner: str) -> str:
-    """Return a paragraph of WordprocessingML with its namespaces."""
     return f"<w:p {NAMESPACES}>{inner}</w:p>"
 
 
 def run(text: str, properties: str = "") -> str:
-    """Return a run with a text."""
     inner = f"<w:rPr>{properties}</w:rPr>" if properties else ""
     return f'<w:r>{inner}<w:t xml:space="preserve">{text}</w:t></w:r>'
 
 
 def field(instruction: str, result: str) -> str:
-    """Return a field in five runs."""
     mark = '<w:r><w:fldChar w:fldCharType="{}"/></w:r>'.format
     code = f"<w:r><w:instrText>{instruction}</w:instrText></w:r>"
     return f"{mark('begin')}{code}{mark('separate')}{run(result)}{mark('end')}"

@@ -73,7 +73,6 @@ class World:
         ]
 
     def restore(self, now: State) -> None:
-        """Bring every file back to its first state."""
         if now != self.state:
             shutil.rmtree(self.root)
             shutil.copytree(self.pristine, self.root, symlinks=True)
@@ -93,7 +92,6 @@ def is_own(command: str, path: Path, folder: Path) -> bool:
 
 
 def fill(folder: Path, run: Path) -> None:
-    """Create the files that command lines name."""
     folder.mkdir(parents=True)
     write_tiny_corpus(folder)
     shutil.copytree(run, folder / "runs" / "tiny")
@@ -231,7 +229,6 @@ def values(parameter: click.Parameter) -> st.SearchStrategy[str]:
 
 
 def pool(parameter: click.Parameter) -> list[str]:
-    """Return values of the kind that a parameter takes, right ones first."""
     if parameter.name in POOLS:
         return POOLS[parameter.name]
     if isinstance(parameter.type, click.types.IntParamType):
@@ -302,7 +299,6 @@ def world(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wo
 
 @contextlib.contextmanager
 def streams() -> Iterator[tuple[io.TextIOWrapper, io.TextIOWrapper]]:
-    """Put files in place of stdin, stdout and stderr."""
     before = sys.stdin, sys.stdout, sys.stderr
     given = os.fdopen(os.open("dev.src", os.O_RDONLY), encoding="utf-8")
     out, err = (
@@ -351,7 +347,6 @@ def test_any_command_line_ends_with_a_message_and_all_files_as_they_were(world: 
 
 
 def check_end(line: list[str], code: int, err: str) -> None:
-    """Check how a command ended: by its exit code and what it wrote to stderr."""
     assert code in (0, 1, 2, 129, 130, 143)
     assert "Traceback" not in err
     if code in (1, 2):

@@ -133,7 +133,6 @@ def times(content: bytes) -> list[bytes]:
 
 
 def spoiled(*samples: bytes) -> st.SearchStrategy[bytes]:
-    """Return a strategy of samples with some changes."""
     return seeded(lambda draw: changed_bytes(draw, draw.choice(samples), 4))
 
 
@@ -150,7 +149,6 @@ def test_any_content_is_kept_or_refused(name: str, data: st.DataObject) -> None:
 
 
 def with_spoiled_member(draw: Random, content: bytes) -> bytes:
-    """Return a document one of whose XML files is changed."""
     parts = members(content)
     name = draw.choice(sorted(part for part in parts if not part.endswith((".jpeg", "/"))))
     parts[name] = changed_bytes(draw, parts[name], 3)

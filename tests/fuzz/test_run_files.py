@@ -4,16 +4,13 @@ import copy
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from safetensors.numpy import save
 
 from nmt.config import ModelSettings, Recipe, TokenizerSettings
 from nmt.evaluation.card import read_cards
@@ -22,7 +19,6 @@ from nmt.recipe.files import parse_recipe
 from nmt.recipe.toml import to_toml
 from nmt.runs.history import TrainRecord, ValidationRecord, read_history, read_metrics
 from nmt.runs.model_file import save_model
-from nmt.runs.outputs import check_output
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.runs import choose_model, find_recipe_and_run, newest_run
 from nmt.runs.trained_model import arrays_of, load_model
@@ -85,7 +81,6 @@ def seal(draw: Random) -> bytes:
 @share
 @given(content=seeded(seal))
 def test_checkpoint_manifests(tmp_path: Path, content: bytes) -> None:
-    """A file that is read holds a possible progress: ranges hold and both files have a digest."""
     file = tmp_path / "file.json"
     file.write_bytes(content)
     manifest = value_or_error(lambda: read_manifest(file, 8))
@@ -99,7 +94,6 @@ def test_checkpoint_manifests(tmp_path: Path, content: bytes) -> None:
 @share
 @given(content=seeded(lambda draw: json_text(draw, PREPARED)))
 def test_prepared_manifests(tmp_path: Path, content: bytes) -> None:
-    """A manifest is whole or empty, and it can be written again."""
     file = tmp_path / "file.json"
     file.write_bytes(content)
     manifest = Manifest(file)
@@ -114,7 +108,6 @@ def test_prepared_manifests(tmp_path: Path, content: bytes) -> None:
 
 
 def metrics(draw: Random) -> bytes:
-    """Return the content of metrics.jsonl with changed lines."""
     lines = [json_text(draw, line) for line in LINES]
     return changed_bytes(draw, b"\n".join(lines), draw.choice([0, 0, 1]))
 
@@ -122,7 +115,6 @@ def metrics(draw: Random) -> bytes:
 @share
 @given(content=seeded(metrics))
 def test_metrics(tmp_path: Path, content: bytes) -> None:
-    """Every record can be drawn, and lines that are kept can be written again."""
     run = RunFolder(tmp_path)
     run.metrics.write_bytes(content)
     notes: list[str] = []
@@ -142,7 +134,6 @@ def test_metrics(tmp_path: Path, content: bytes) -> None:
 @share
 @given(content=seeded(lambda draw: json_text(draw, CARD)))
 def test_evaluation_cards(tmp_path: Path, content: bytes) -> None:
-    """A card is left out with a note, or it can be put on the page."""
     (tmp_path / "card.json").write_bytes(content)
     notes: list[str] = []
     cards = value_or_error(lambda: read_cards(tmp_path, notes.append))
@@ -162,7 +153,6 @@ EMPTY_FILES = [
 
 
 def run_files(draw: Random) -> dict[str, bytes]:
-    """Return the content of a run's files by name."""
     ended = b"".join(json.dumps(line).encode() + b"\n" for line in LINES)
     files = {
         "recipe.toml": changed_bytes(draw, RECIPE_TEXT, draw.choice([0, 0, 0, 2])),
@@ -179,7 +169,6 @@ def run_files(draw: Random) -> dict[str, bytes]:
 
 
 def write(run: Path, files: dict[str, bytes]) -> None:
-    """Write the files of a run into an empty folder."""
     shutil.rmtree(run, ignore_errors=True)
     run.mkdir(parents=True)
     for name, content in files.items():
@@ -190,7 +179,6 @@ def write(run: Path, files: dict[str, bytes]) -> None:
 @fuzz
 @given(files=seeded(run_files), cut=seeded(lambda draw: draw.choice([None, 0, 8, 900, 5000])))
 def test_listing(tmp_path: Path, tiny_run: Path, files: dict[str, bytes], cut: int | None) -> None:
-    """A run is listed with figures or with its problem; the model is chosen or refused."""
     runs = tmp_path / "runs"
     write(runs / "tiny", files)
     model = (tiny_run / "model.safetensors").read_bytes()
@@ -222,7 +210,6 @@ NUMBERS = [*"01234689", "-1", "99", "1000", "2147483647", "1e999", "nan", '"x"',
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return the content of a small valid model file."""
     path = tmp_path_factory.mktemp("model") / "m.safetensors"
     tokenizer = learn_subwords(["a b c"] * 9, TokenizerSettings(9, kind="word"))
     weights = Transformer(MODEL, len(tokenizer), PAD).state_dict()
@@ -254,7 +241,6 @@ def changed_model(draw: Random, whole: bytes) -> bytes:
 @fuzz
 @given(draw=seeded(copy.copy))
 def test_model_files(model: bytes, tmp_path: Path, draw: Random) -> None:
-    """A file is a model whose network has the shapes of its recipe, or it is refused."""
     run = RunFolder(tmp_path)
     run.model.write_bytes(changed_model(draw, model))
     loaded = value_or_error(lambda: load_model(run.model, "cpu"))
@@ -264,56 +250,3 @@ def test_model_files(model: bytes, tmp_path: Path, draw: Random) -> None:
         assert network.settings == loaded.recipe.model
         assert sum(weight.numel() for weight in network.parameters()) == parameters
         assert len(loaded.tokenizer) == network.vocab_size
-
-
-METADATA = {"format": "nmt-transformer", "updates": "[8]"}
-MODELS = {
-    "": save({}, METADATA),
-    "average": save({}, METADATA | {"made_by": "average"}),
-    "import": save({}, METADATA | {"made_by": "import"}),
-    "export": b"PK\x03\x04" + bytes(26) + b"translate-en_de-1_0/nmt-export.json{}",
-}
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    with TemporaryDirectory() as name:
-        yield Path(name)
-
-
-def case(draw: Random) -> tuple[str, str, bytes, int]:
-    """Return which command runs, which one wrote a model, its content and how often it changed."""
-    changes = draw.choice([0, 1, 2, 9])
-    writer = draw.choice([*MODELS])
-    content = changed_bytes(draw, MODELS[writer], changes)
-    return draw.choice([*MODELS]), writer, content, changes
-
-
-def is_allowed(path: Path, command: str) -> bool:
-    """Return whether a command may write a file."""
-
-    def check() -> bool:
-        check_output(path, command=command)
-        return True
-
-    return value_or_error(check) is not None
-
-
-@pytest.mark.usefixtures("folder")
-@given(given_case=seeded(case))
-@fuzz
-def test_a_model_in_the_way(folder: Path, given_case: tuple[str, str, bytes, int]) -> None:
-    command, writer, content, changes = given_case
-    for name in ("output", "output.safetensors"):
-        path = folder / name
-        path.write_bytes(content)
-        allowed = is_allowed(path, command)
-        assert path.read_bytes() == content
-        assert [file.name for file in folder.iterdir()] == [name]
-        path.unlink()
-        if not content:
-            assert allowed
-        elif not changes:
-            assert allowed == (command == writer != "")
-        elif name.endswith("s") and not command:
-            assert not allowed

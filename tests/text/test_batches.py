@@ -124,7 +124,6 @@ def test_batches_by_length_hold_every_segment_once(max_tokens: int) -> None:
 
 
 def padded(batch: list[int], lengths: list[int]) -> int:
-    """Return the size of a batch with its padding."""
     return len(batch) * max(lengths[index] for index in batch)
 
 
@@ -290,7 +289,6 @@ def whole() -> EpochPlan:
 
 
 def padding(batch: Callable[[int], Integers], count: int) -> float:
-    """Return the share of padding in all batches."""
     real = padded = 0
     for index in range(count):
         for side in REAL[:, batch(index)]:

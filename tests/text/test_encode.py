@@ -31,7 +31,6 @@ pytestmark = pytest.mark.usefixtures("small_chunks")
 
 
 def plain_verdict(source_length: int, target_length: int, limits: DataSettings) -> str:
-    """Return the verdict on one pair of these lengths."""
     shorter, longer = sorted((source_length, target_length))
     if shorter == 0:
         return "empty"
@@ -85,7 +84,6 @@ def test_chunks_hold_the_pairs_that_cleaning_keeps(tokenizer: Tokenizer, count: 
 
 
 def test_long_lines_make_small_chunks() -> None:
-    """A chunk holds bounded text, whatever its lines are."""
     long = "x" * 6_000_000
     pairs = [("a", "b")] * 15 + [(long, long)] * 5
     sizes = [(chunk.first_line, len(chunk)) for chunk in chunks_of(pairs)]
@@ -135,7 +133,6 @@ def test_a_corpus_with_a_late_error_leaves_no_shard(
 def test_a_killed_process_leaves_no_shard(
     corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Running the command again encodes the corpus from its start, with the same tokenizer."""
 
     def kill_after_first(*arguments: object) -> Iterator[EncodedChunk]:
         # Passed through as they came.
@@ -250,7 +247,6 @@ def learn(kind: str = "bpe", vocab_size: int = 60) -> SubwordModel:
 
 
 def rows(model: WordCache, segments: list[str]) -> list[list[int]]:
-    """Return the ids of each segment."""
     side = model.encode(segments)
     return [ids.tolist() for ids in numpy.split(side.ids, side.lengths.cumsum()[:-1])]
 

@@ -55,7 +55,6 @@ def test_another_vocabulary_size_and_changed_text_redo_every_step(
 
 
 def test_only_the_changed_corpus_is_encoded_again(corpus: TinyCorpus, tmp_path: Path) -> None:
-    """Two pairs of the second corpus are swapped, which does not change the tokenizer."""
     (own,) = corpus.recipe.data.train
     both = (own, TextFiles(source="dev.src", target="dev.tgt"))
     first = corpus.prepare(train=both)
@@ -71,19 +70,12 @@ def test_only_the_changed_corpus_is_encoded_again(corpus: TinyCorpus, tmp_path: 
     assert pairs_of(second.shards[1])[:2] == old[::-1]
 
 
-@pytest.mark.parametrize(
-    "damage", ["tokenizer.model", "train-0.ids", "train-0.offsets", "train-0.lines", "manifest"]
-)
+@pytest.mark.parametrize("damage", ["train-0.ids", "train-0.offsets", "train-0.lines"])
 def test_damaged_files_are_created_again(corpus: TinyCorpus, damage: str) -> None:
     first = corpus.prepare()
     before = [*map(pairs_of, first.shards)]  # read now, because the files are damaged below
-    if damage == "manifest":
-        (corpus.run.prepared / "manifest.json").write_text("{")
-    elif damage == "tokenizer.model":
-        corpus.run.tokenizer.unlink()
-    else:
-        path = corpus.run.prepared / damage
-        path.write_bytes(path.read_bytes()[:-2])
+    path = corpus.run.prepared / damage
+    path.write_bytes(path.read_bytes()[:-2])
     second = corpus.prepare()
     assert corpus.notes
     assert second.fingerprint == first.fingerprint
@@ -145,7 +137,6 @@ def test_an_empty_corpus_is_refused(corpus: TinyCorpus, tmp_path: Path, content:
 
 
 def test_a_sampled_corpus_gives_the_same_tokenizer(corpus: TinyCorpus, tmp_path: Path) -> None:
-    """The sample is about half of the 240 lines, the same ones each time."""
     corpus.change(sample_lines=120, vocab_size=36)
     first = corpus.prepare()
     assert "from 240 lines, of which about 120 are sampled" in corpus.notes[0]
@@ -174,7 +165,6 @@ def test_a_missing_test_set_is_only_noted(corpus: TinyCorpus) -> None:
 
 @pytest.mark.parametrize("changed", ["train", "dev", "version"])
 def test_a_started_run_refuses_other_text(corpus: TinyCorpus, tmp_path: Path, changed: str) -> None:
-    """The corpus that the training started with stays on disk."""
     corpus.prepare()
     corpus.start()
     if changed == "version":
@@ -191,7 +181,6 @@ def test_a_started_run_refuses_other_text(corpus: TinyCorpus, tmp_path: Path, ch
 
 
 def test_the_tokenizer_learns_from_very_long_lines(corpus: TinyCorpus, tmp_path: Path) -> None:
-    """A line of 100,000 characters contributes all its characters."""
     (tmp_path / "train.src").write_text("quiz " * 20_000 + "\nsun moon\n")
     (tmp_path / "train.tgt").write_text("JUMP " * 20_000 + "\nMOON SUN\n")
     model = corpus.prepare(max_length=65_000).tokenizer.source

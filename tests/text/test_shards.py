@@ -205,7 +205,6 @@ def test_files_that_do_not_match_are_refused(tmp_path: Path, ending: str) -> Non
 
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the name of the shard of each file that was hashed."""
     names: list[str] = []
 
     def counted(path: Path, what: str) -> str:
@@ -253,7 +252,6 @@ FILE = '{"size": 3, "mtime_ns": -5, "sha256": "y"}'
 
 
 def content(steps: str = f'{{"dev": {STEP}}}', files: str = f'{{"a": {FILE}}}') -> str:
-    """Return the text of a manifest."""
     return f'{{"format": {FORMAT}, "steps": {steps}, "files": {files}}}'
 
 
@@ -273,11 +271,8 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
     [
         *("", "{", "[]", "{}", "null", "\0", content()[:-1]),
         *(content(steps="[]"), content(steps='{"dev": 1}'), content(steps='{"dev": {}}')),
-        content(steps='{"dev": {"key": 1}}'),
         content(steps='{"dev": {"key": "k", "counts": {"kept": -1}}}'),
-        content(steps='{"dev": {"key": "k", "counts": {"kept": NaN}}}'),
         content(files='{"a": {"size": 1e999, "mtime_ns": 0, "sha256": ""}}'),
-        content(files='{"a": {"size": 1}}'),
         content(files='{"a": ' + "[" * 5000 + "]" * 5000 + "}"),
     ],
 )

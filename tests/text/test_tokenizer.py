@@ -280,7 +280,6 @@ def side(name: str) -> SubwordModel:
 
 
 def both() -> Tokenizer:
-    """Return a tokenizer of two SentencePiece models and one vocabulary."""
     return Tokenizer.from_two(side("source"), side("target"))
 
 

@@ -20,7 +20,6 @@ def subwords(skilled_run: Path) -> SubwordModel:
 
 
 def shown(text: str, subwords: SubwordModel) -> list[list[str]]:
-    """Return the words of each token of a text."""
     words = text.split()
     return [[words[place] for place in found] for found in find_words(text, subwords).by_token]
 

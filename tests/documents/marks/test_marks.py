@@ -237,7 +237,6 @@ def test_a_placeholder_that_only_the_translation_has_is_flagged(
 
 
 def test_pairs_may_be_deep() -> None:
-    """Looking into each pair would take minutes."""
     text = with_tags("<b>" * 20_000 + "<i></i>A" + "</b>" * 20_000)
     assert hollow(text) == {"<i>": 1}
 

@@ -36,13 +36,11 @@ def problems(content: bytes, folder: Path) -> str:
 
 
 def check(content: bytes, folder: Path) -> None:
-    """Assert that polib and msgfmt accept a catalogue."""
     polib.pofile(content.decode())
     assert problems(content, folder) == ""
 
 
 def entry(*lines: str) -> bytes:
-    """Return a catalogue with a header and one entry."""
     header = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\n'
     return (header + "\n".join(lines) + "\n").encode()
 
@@ -90,26 +88,6 @@ def test_translations_are_fuzzy_and_all_else_stays() -> None:
     assert new[new.index("#: src/save.c:40") + 1] == "#, fuzzy, c-format"
     assert len(new) == len(old) - 1
     assert joined.findings == ()
-
-
-def test_paragraphs_are_wrapped_as_in_the_source() -> None:
-    german = (
-        "Bearbeitet die Datei in dem Fenster, das zuletzt benutzt wurde, und öffnet sonst ein"
-        " neues."
-    )
-    new = {LAST_USED: german, "open a new window": "öffnet ein neues Fenster"}
-    catalogue = polib.pofile(translated(MENU, new))
-    (made,) = (message for message in catalogue if message.msgid.startswith("Usage"))
-    assert made.fuzzy
-    assert made.msgstr.split("\n") == [
-        "Usage: edit [OPTION]... [FILE]",
-        "",
-        "Bearbeitet die Datei in dem Fenster, das zuletzt benutzt wurde, und",
-        "öffnet sonst ein neues.",
-        "  -n, --new   öffnet ein neues Fenster",
-        "  --version",
-        "",
-    ]
 
 
 def test_a_template_becomes_a_catalogue(tmp_path: Path) -> None:

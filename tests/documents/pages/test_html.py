@@ -245,7 +245,6 @@ def test_marks_that_look_alike_get_numbers() -> None:
 
 
 def test_clients_may_send_many_marks_that_look_alike() -> None:
-    """The search for a number takes no longer for the last mark than for the first."""
     forms = ShownForms()
     marks = [f"<b{''.join(blanks)}>" for blanks in product(" \t\n\f\r", repeat=6)]
     shown = [*map(forms.of, marks)]

@@ -27,7 +27,6 @@ def translated(content: bytes, translations: dict[str, str], language: str = "de
 
 
 def cues(*payloads: str, seconds: float = 5.0) -> bytes:
-    """Return a file of subtitles that follow each other."""
     numbers = range(len(payloads) + 1)
     times = [f"00:00:{number * seconds:06.3f}".replace(".", ",") for number in numbers]
     return "".join(

@@ -116,7 +116,6 @@ XML = (
 
 
 def edited(xml: XmlDocument, *edits: Edit) -> bytes:
-    """Return a file with parts of it replaced, as if a text of it were translated."""
     xml.add(Segment(Marked("old")))
     for edit in edits:
         xml.follow(edit)
