@@ -188,18 +188,14 @@ SAMPLE = [
         ("question", "the parameter \u03b1 is equal to 1;", "der Parameter \u03b1 ist 1.", ""),
         ("question", "What is this?", "\u300c\u3053\u308c\u306f\u4f55\uff1f\u300d", ""),
         ("question", "Really?!", "Wirklich\uff1f\uff01", ""),
-        ("question", "Is it?...", "Ist es das?\u2026", ""),
         ("question", "Is it DNA?", "\u0395\u03af\u03bd\u03b1\u03b9 DNA;", ""),
         ("question", "How are you?", "Ինչպե՞ս ես։", ""),
-        ("question", "Why? I know.", "Ինչո՞ւ։ Գիտեմ։", ""),
         ("question", "What is it?", "\u121d\u1295\u12f5\u1295 \u1290\u12cd\u1367", ""),
-        ("question", 'He asked "Who?".', "Er fragte, wer.", ""),
         ("question", "Who is it?", "wer; \u03a0", "only the source ends as a question"),
         ("long_word", "a", "\u5929" * 60, ""),  # a sentence without spaces
         ("long_word", "a", f"b {'c' * 41} d", "a word of 41 characters in the target"),
         ("long_word", "a " * 30, f"b {'c' * 40} d", ""),
         ("few_letters", "ab 12 -- 3", "eins", "29 % letters in the source"),
-        ("few_letters", "ab 12", "@@", "0 % letters in the target"),
         ("few_letters", "ab 12", "\u0915\u093f 12", ""),  # a vowel sign belongs to a letter
         ("repetitive", "a", "Kauf jetzt " * 5, "2 different words among 10 in the target"),
         ("repetitive", "no no no no", "nein nein nein nein", ""),

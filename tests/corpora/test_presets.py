@@ -9,23 +9,20 @@ from typing import Any
 
 import pytest
 
-from nmt.config import DECLARED, Recipe
+from nmt.config import DECLARED
 from nmt.corpora.advice import duration, figure
-from nmt.corpora.first_recipe import sets_words
 from nmt.corpora.presets import (
     LARGE,
     MEDIUM,
     PRESETS,
     SMALL,
     CorpusFacts,
-    Preset,
     StartModel,
     choose_settings,
     commented_recipe,
     fine_tuning_settings,
 )
 from nmt.recipe.files import load_recipe, parse_recipe
-from nmt.recipe.rules import check_together
 from nmt.recipe.settings import get_setting, with_settings
 
 # Of the training text of these recipes, as `nmt init` counts them.
@@ -41,21 +38,6 @@ def of_size(tokens: float) -> CorpusFacts:
     """Return a corpus with about so many tokens, which allows any vocabulary."""
     pairs = max(1, int(tokens / 17))
     return CorpusFacts(pairs, int((tokens - pairs) / 1.4), 0, 90, 80, 200_000)
-
-
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: f"{preset.most_tokens:g}")
-def test_every_row_is_a_recipe(preset: Preset) -> None:
-    values = preset.values()
-    check_together(with_settings(Recipe("row"), values))
-    assert values["model.d_k"] * values["model.heads"] == values["model.d_model"]
-    assert preset.reason
-    assert len(preset.recipes) == 1 or "nothing was measured" in preset.reason
-    if preset.recipes != (LARGE,):
-        every = values["train.checkpoint_updates"]
-        averaged = every * values["train.average_checkpoints"]
-        assert values["train.max_updates"] % every == 0
-        assert values["train.max_updates"] / 4 < averaged < values["train.max_updates"] / 2
-        assert values["train.validate_updates"] * values["train.patience"] == averaged
 
 
 def test_the_manual_shows_the_table() -> None:
@@ -216,13 +198,3 @@ def test_times_have_the_unit_that_suits_them_and_figures_two_digits_or_more() ->
         assert duration(seconds) == f"about {words}"
     for number, text in {0.01234: "0.012", 9.87: "9.9", 10: "10", 1_234.5: "1,234"}.items():
         assert figure(number) == text
-
-
-def test_pairs_that_are_left_out_are_counted() -> None:
-    for repeated, left_out in (
-        (0, "no two sets share a near duplicate"),
-        (1, "1 pair is left out as a near duplicate of a pair in another set"),
-        (1289, "1,289 pairs are left out as near duplicates of pairs in other sets"),
-    ):
-        told = sets_words({"train": 2000, "dev": 10}, repeated, is_clean=True)
-        assert told == f"2,000 train, 10 dev pairs; {left_out}"

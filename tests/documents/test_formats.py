@@ -9,8 +9,8 @@ from nmt.errors import NmtError
 from tests.documents.documents import members, shouted, texts, unchanged, zipped
 from tests.documents.formats import BILINGUAL, CONTENTS, OPTIONS, TEXTS, read
 from tests.documents.messages.test_po import MENU
+from tests.documents.office.test_docx import word_file
 from tests.documents.office.test_epub import CONTAINER, ENCRYPTION, book
-from tests.documents.word_samples import word_file
 
 SAMPLES = [(name, content) for name, contents in CONTENTS.items() for content in contents]
 NEVER = {0xF6, 0xFF}  # bytes that no text in UTF-8 has

@@ -132,26 +132,6 @@ def test_every_mark_stays(source: str, translation: str, language: str, is_headi
         assert [mark.kind for mark in result.marks] == [mark.kind for mark in target.marks]
 
 
-@QUICK
-@given(texts, st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["", "x", "<b>"]))))
-def test_edits_move_marks(text: str, wanted: list[tuple[int, str]]) -> None:
-    source = marked(text, TAGS)
-    taken = {place for mark in source.marks for place in range(mark.begin, mark.end)}
-    edits = {
-        place: Edit(place, place + 1, new)
-        for place, new in wanted
-        if place < len(text) and place not in taken
-    }
-    result = source.edited(edits[place] for place in sorted(edits))
-    characters = [
-        edits[place].text if place in edits else text[place] for place in range(len(text))
-    ]
-    assert result.text == "".join(characters)
-    assert result.mark_texts() == source.mark_texts()
-    before_marks = [len("".join(characters[: mark.begin])) for mark in source.marks]
-    assert [mark.begin for mark in result.marks] == before_marks
-
-
 def test_what_is_written_between_two_marks_is_in_neither() -> None:
     text = marked("<b></b>", TAGS)
     assert text.edited([Edit(3, 3, "x")]) == marked("<b>x</b>", TAGS)

@@ -274,11 +274,8 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     if len(parts) > 1 and draw(st.booleans()):
         parts.reverse()
     line = [name, *(word for part in parts for word in part)]
-    damage = draw(st.integers(0, 19))
-    if damage == 0:
+    if draw(st.integers(0, 19)) == 0:
         line.insert(draw(st.integers(1, len(line))), draw(st.sampled_from(GARBAGE)))
-    elif damage == 1 and len(line) > 1:
-        del line[draw(st.integers(1, len(line) - 1))]
     return line
 
 

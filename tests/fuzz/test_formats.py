@@ -23,10 +23,7 @@ from nmt.documents.xml.tree import Element, read_xml
 from tests.documents.documents import members, texts, zipped
 from tests.documents.formats import ALL, BILINGUAL, CONTENTS, OPTIONS, PACKAGES, TEXTS, read
 from tests.documents.messages.test_tmx import OTHERS
-from tests.documents.office.test_docx import BOOKMARK, CONTROL, DELETED, INSERTED, LINK, LIST, MATH
-from tests.documents.office.test_odt import CHANGE, SPAN, STYLES, file_with
 from tests.documents.pages.test_html import PIECES as PARTS_OF_TAGS
-from tests.documents.word_samples import BOX, field, run, word_file
 from tests.documents.xml.test_tree import SOURCE
 from tests.fuzz import CASES, fuzz, value_or_error
 from tests.fuzz.mutations import changed_bytes, seeded
@@ -60,21 +57,6 @@ MARKDOWN = [
 ]
 PIECES = {"html": [*TEMPLATE, *HTML], "markdown": [*TEMPLATE, *MARKDOWN]}
 PIECES["mdx"] = PIECES["markdown"]
-WORD_PIECES = [
-    *(run("One"), run(" two.", "<w:b/>"), run("x", '<w:lang w:val="en"/>'), run(" "), "<w:r/>"),
-    *("<w:r><w:tab/></w:r>", "<w:r><w:br/><w:t>y</w:t></w:r>", field(" PAGE ", "1"), MATH, BOX),
-    *(field(" HYPERLINK ", run("here")), LINK.format(run("it")), BOOKMARK.format(""), DELETED),
-    *(INSERTED, CONTROL, LIST, '<w:r><w:fldChar w:fldCharType="begin"/></w:r>', "<w:pPr/>"),
-    *('<w:r><w:fldChar w:fldCharType="end"/></w:r>', "<w:hyperlink>", "</w:hyperlink>", "<w:p>"),
-    *("</w:p>", '<w:r><w:fldChar w:fldCharType="separate"/></w:r>', "<w:ins>", "</w:ins>"),
-    *("<w:smartTag>", "</w:smartTag>", "<w:r><w:instrText> TOC </w:instrText></w:r>"),
-]
-TEXT_PIECES = [
-    *("One", " two. ", "  ", "<text:s/>", '<text:s text:c="3"/>', "<text:tab/>", CHANGE, "\n"),
-    *(SPAN("T1", "x"), SPAN("B1", "red"), SPAN("B2", " y "), "<text:line-break/>", "<text:p>"),
-    *("<text:a>", "</text:a>", '<text:span text:style-name="B1">', "</text:span>", "</text:p>"),
-    *("<text:note><text:p>Note it</text:p></text:note>", "<text:date>Now</text:date>"),
-]
 # What a translation may add that is special to some format.
 ODD = " x\"'`\\<&>{}[]#:-*|@$%;=,\n\t\u2028Ж ]]> --> ${a} "
 CHANGES: list[Callable[[Marked], Marked]] = [
@@ -119,8 +101,6 @@ def check_written(name: str, document: Document) -> None:
     elif name in ("srt", "vtt") and not any("-->" in source.text for source in sources):
         made = document.join([joined([source, source]) for source in sources]).content
         assert times(made) == times(before)
-    elif name in PACKAGES:
-        assert read(name, document.join([Marked("x")] * len(sources)).content)
 
 
 def template_parts(content: bytes) -> list[bytes]:
@@ -161,24 +141,6 @@ def with_spoiled_member(draw: Random, content: bytes) -> bytes:
 def test_any_package_is_kept_or_refused(name: str, draw: Random) -> None:
     spoil = draw.choice([with_spoiled_member, changed_bytes])
     check(name, spoil(draw, CONTENTS[name][0]))
-
-
-@pytest.mark.parametrize(
-    ("name", "pieces", "make"),
-    [
-        ("docx", WORD_PIECES, word_file),
-        ("odt", TEXT_PIECES, lambda inner: file_with(inner, STYLES)),
-    ],
-)
-@given(data=st.data())
-@fuzz
-def test_any_paragraph_is_kept(
-    name: str, pieces: list[str], make: Callable[[str], bytes], data: st.DataObject
-) -> None:
-    inner = data.draw(st.lists(st.sampled_from(pieces), max_size=12).map("".join))
-    document = check(name, make(inner))
-    if document is not None:
-        check_written(name, document)
 
 
 @pytest.mark.parametrize("ending", READERS)

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import re
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +24,6 @@ from nmt.runs.trained_model import arrays_of, load_model
 from nmt.studio.report.reported_run import DEV_FIGURES, TRAIN_FIGURES, curves, stored_parameters
 from nmt.studio.run_list import list_runs, render_list
 from nmt.text.learning import learn_subwords
-from nmt.text.manifest import Content, Manifest, SourceFile, Step
 from nmt.text.tokenizer import PAD
 from nmt.training.checkpoints import CheckpointManifest, checksum, read_manifest
 from nmt.training.lost_files import finished_before
@@ -35,20 +33,13 @@ from tests.fuzz import CASES, fuzz, value_or_error
 from tests.fuzz.mutations import ODD_VALUES, change, changed_bytes, changed_json, json_text, seeded
 
 pytestmark = pytest.mark.slow
-share = settings(fuzz, max_examples=CASES // 4)  # of each of the four tests
+share = settings(fuzz, max_examples=CASES // 4)  # of each of the three tests
 
 SEAL = asdict(
     CheckpointManifest(
         Progress(8, 1, 3, 1.5, 2.5, 4, 8, 1, 2, 1, 0.5, Window(3.5, 3.0, 9, 8, 1.5, 2, 0.25)),
         "a" * 64,
         {"safetensors": "0" * 64, "state.pt": "f" * 64},
-    )
-)
-PREPARED = asdict(
-    Content(
-        3,
-        {"dev": Step("k"), "train-0": Step("k", {"ids": "x"}, {"kept": 3, "empty": 0})},
-        {"train.src": SourceFile(3, 1, "y")},
     )
 )
 SAMPLE = {"source": "a", "references": ["b", "c"], "translation": "d"}
@@ -89,22 +80,6 @@ def test_checkpoint_manifests(tmp_path: Path, content: bytes) -> None:
         assert progress.update == 8
         assert min(progress.epoch, progress.batch, progress.seconds, progress.skipped) >= 0
         assert {"safetensors", "state.pt"} <= manifest.sha256.keys()
-
-
-@share
-@given(content=seeded(lambda draw: json_text(draw, PREPARED)))
-def test_prepared_manifests(tmp_path: Path, content: bytes) -> None:
-    file = tmp_path / "file.json"
-    file.write_bytes(content)
-    manifest = Manifest(file)
-    assert not ((manifest.damage or manifest.has_other_format) and manifest.steps)
-    assert len(manifest.damage) < 400
-    assert manifest.damage.isprintable()
-    value_or_error(lambda: [manifest.key(name) for name in ("dev", "train-0")])
-    for name, step in manifest.steps.items():
-        assert isinstance(name, str)
-        assert all(count >= 0 for count in step.counts.values())
-    value_or_error(manifest.save)
 
 
 def metrics(draw: Random) -> bytes:
@@ -205,7 +180,6 @@ MODEL = ModelSettings(
     encoder_layers=1, decoder_layers=1, d_model=4, d_ff=3, heads=1, d_k=2, d_v=2, norm="pre"
 )
 DTYPES = ["F64", "F32", "F16", "BF16", "I64", "U8", "BOOL", "F8_E4M3", "F4", "[1e999]", "[-1]"]
-NUMBERS = [*"01234689", "-1", "99", "1000", "2147483647", "1e999", "nan", '"x"', "[]", "true"]
 
 
 @pytest.fixture(scope="session")
@@ -222,20 +196,11 @@ def changed_model(draw: Random, whole: bytes) -> bytes:
     """Return the content of a model file with a changed header, or changed bytes."""
     end = 8 + int.from_bytes(whole[:8], "little")
     header = json.loads(whole[8:end])
-    if draw.random() < 0.3:  # a number in the recipe
-        recipe = header["__metadata__"]["recipe"]
-        place = draw.choice([*re.finditer(r"(?<== )[\d.]+", recipe)])
-        new = recipe[: place.start()] + draw.choice(NUMBERS) + recipe[place.end() :]
-        header["__metadata__"]["recipe"] = new
     for _ in range(draw.randint(0, 2)):
         header = change(draw, header, [*ODD_VALUES, *DTYPES, [3, 4], [4, 3], [0, 16], [16, 64]])
-    text, data = json.dumps(header).encode(), whole[end:]
-    if draw.random() < 0.3:
-        text = changed_bytes(draw, text)
-    if draw.random() < 0.3:
-        data = changed_bytes(draw, data)
-    content = len(text).to_bytes(8, "little") + text + data
-    return changed_bytes(draw, content, 1) if draw.random() < 0.2 else content
+    text = json.dumps(header).encode()
+    content = len(text).to_bytes(8, "little") + text + whole[end:]
+    return changed_bytes(draw, content, draw.choice([0, 0, 1, 2]))
 
 
 @fuzz

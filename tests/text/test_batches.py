@@ -11,7 +11,7 @@ import torch
 
 from nmt.text import plan as plan_module
 from nmt.text.batches import Batch, PairDataset, make_batch, source_batch
-from nmt.text.bpe_dropout import RebatchedPlan, even_batches
+from nmt.text.bpe_dropout import RebatchedPlan
 from nmt.text.plan import (
     EpochPlan,
     Integers,
@@ -91,19 +91,8 @@ def test_the_plan_equals_the_reference(
         assert batches(found) == expected
     assert (source == before[0]).all()
     assert (target == before[1]).all()
-
-
-def test_a_plan_by_hand() -> None:
-    """Sources descend in the odd target length 3 and ascend in the even one 4; 12 tokens a side.
-
-    Sorted, (source, target): (9, 3) | (5, 3) (2, 3) (1, 4) | (6, 4).
-    """
-    source = numpy.array([6, 2, 1, 9, 5], numpy.uint16)
-    target = numpy.array([4, 3, 4, 3, 3], numpy.uint16)
-    found = plan_epoch(source, target, source_tokens=12, target_tokens=12, seed=1, epoch=0)
-    assert sorted(batches(found)) == [[0], [3], [4, 1, 2]]
-    assert found[0].dtype == numpy.int64
     assert found[-1].tolist() == found[len(found) - 1].tolist()
+    assert found[0].dtype == numpy.int64
     with pytest.raises(IndexError):
         found[len(found)]
 
@@ -338,19 +327,3 @@ def test_a_batch_does_not_depend_on_the_batches_read_before(whole: EpochPlan) ->
         assert rebatch(whole)[index].tolist() == batches[index]
     assert rebatch(whole, epoch=3)[0].tolist() != batches[0]
     assert rebatch(whole, seed=2)[0].tolist() != batches[0]
-
-
-@pytest.mark.parametrize(
-    ("source", "target", "count", "expected"),
-    [
-        ([5, 5, 5, 5], [5, 5, 5, 5], 2, [2, 4]),
-        ([1, 1, 1, 9], [1, 1, 1, 9], 2, [3, 4]),
-        ([9, 1, 1, 1], [1, 1, 1, 1], 3, [1, 3, 4]),  # the source's 9 is a batch alone
-        ([1, 1, 1, 90], [1, 1, 1, 90], 4, [1, 2, 3, 4]),
-        ([7], [8], 1, [1]),
-    ],
-)
-def test_even_batches(
-    source: list[int], target: list[int], count: int, expected: list[int]
-) -> None:
-    assert even_batches(numpy.array(source), numpy.array(target), count) == expected

@@ -162,17 +162,6 @@ def test_an_apostrophe_quotes_no_argument() -> None:
     assert message.join([Marked("l'a '{x}'", (Mark(4, 9),))]).text == "l''a '{x}'"
 
 
-def test_marks_of_the_format_stay_in_their_messages() -> None:
-    text = "{n, select, other {<b>x</b>}}"
-    places = [(text.index(each), len(each)) for each in ("<b>", "</b>")]
-    source = Marked(text, tuple(Mark(begin, begin + length) for begin, length in places))
-    message = IcuMessage.of(source)
-    assert message.texts()[1].mark_texts() == ["<b>", "</b>"]
-    assert message.join(message.texts()) == source
-    crossed = Marked(text, (Mark(5, 20),))
-    assert IcuMessage.of(crossed).texts() == [crossed]
-
-
 @pytest.mark.parametrize(
     ("language", "missing"),
     [("de", []), ("ja", []), ("pl", ["few", "many"]), ("sl", ["two", "few"]), ("xx", [])],

@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import polib
 import pytest
@@ -23,21 +22,12 @@ LAST_USED = (
 )
 
 
-def problems(content: bytes, folder: Path) -> str:
-    """Return what msgfmt has against a catalogue, "" for nothing, or if it is not installed."""
-    program = shutil.which("msgfmt")
-    if program is None:
-        return ""
-    path = folder / "made.po"
-    path.write_bytes(content)
-    command = [program, "--check", "--use-fuzzy", "--output-file", "/dev/null", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stderr if done.returncode else ""
-
-
-def check(content: bytes, folder: Path) -> None:
+def check(content: bytes) -> None:
+    """Assert that polib accepts a catalogue, and msgfmt where it is installed."""
     polib.pofile(content.decode())
-    assert problems(content, folder) == ""
+    if shutil.which("msgfmt"):
+        command = ["msgfmt", "--check", "--use-fuzzy", "--output-file", "/dev/null", "-"]
+        subprocess.run(command, input=content, check=True)
 
 
 def entry(*lines: str) -> bytes:
@@ -90,7 +80,7 @@ def test_translations_are_fuzzy_and_all_else_stays() -> None:
     assert joined.findings == ()
 
 
-def test_a_template_becomes_a_catalogue(tmp_path: Path) -> None:
+def test_a_template_becomes_a_catalogue() -> None:
     no_room = "The folder {name} has no room for the files, so that nothing was copied into it."
     new = {
         "One file": "ein",
@@ -98,7 +88,7 @@ def test_a_template_becomes_a_catalogue(tmp_path: Path) -> None:
         no_room: "Im Ordner {name} ist kein Platz mehr für die Dateien, also nichts kopiert.",
     }
     text = translated(TEMPLATE, new)
-    check(text.encode(), tmp_path)
+    check(text.encode())
     assert '"Language: de\\n"' in text
     assert '"Plural-Forms: nplurals=2; plural=(n != 1);\\n"' in text
     assert "charset=UTF-8" in text
@@ -109,9 +99,9 @@ def test_a_template_becomes_a_catalogue(tmp_path: Path) -> None:
     assert max(map(len, text.splitlines())) <= 79
 
 
-def test_forms_for_several_numbers_take_the_text_with_the_number(tmp_path: Path) -> None:
+def test_forms_for_several_numbers_take_the_text_with_the_number() -> None:
     made = translated(TEMPLATE, {"%(count)d files": "%(count)d X"}, RUSSIAN)
-    check(made.encode(), tmp_path)
+    check(made.encode())
     assert made.count('"%(count)d X"') == 3  # "One file" would stand for 21 too
     numbered = TEMPLATE.replace(b"One file", b"%(count)d file")
     both = {"%(count)d file": "%(count)d A", "%(count)d files": "%(count)d B"}
@@ -136,10 +126,10 @@ def test_what_is_translated_of_a_plural_stays() -> None:
 
 
 @pytest.mark.parametrize("comment", ["# A.\n", ""])
-def test_a_catalogue_without_header_gets_one(tmp_path: Path, comment: str) -> None:
+def test_a_catalogue_without_header_gets_one(comment: str) -> None:
     """The first message is fuzzy, and not the new header."""
     made = translated(f'{comment}msgid "Radio"\nmsgstr ""\n'.encode(), {"Radio": "Radio"})
-    check(made.encode(), tmp_path)
+    check(made.encode())
     # A translation that equals its source is written.
     assert made.endswith(f'{comment}#, fuzzy\nmsgid "Radio"\nmsgstr "Radio"\n')
     assert 'msgid ""\nmsgstr ""\n"MIME-Version: 1.0\\n"\n' in made

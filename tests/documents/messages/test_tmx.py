@@ -71,14 +71,6 @@ def test_units_of_other_programs(tmp_path: Path) -> None:
     assert [*read_units(path, "en", "ja")] == []
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "iso-8859-1", "windows-1252"])
-def test_encodings(tmp_path: Path, encoding: str) -> None:
-    declared = encoding.removesuffix("-sig")
-    text = OTHERS.replace('"1.0"', f'"1.0" encoding="{declared}"')
-    path = made_file(tmp_path, text.encode(encoding))
-    assert next(read_units(path, "en", "de")).target.text == "Öffne <i>"
-
-
 BOMB = '<!DOCTYPE tmx [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><tmx><body>&b;</body></tmx>'
 
 
