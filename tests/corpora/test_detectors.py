@@ -91,7 +91,6 @@ def test_a_fault_is_found(kind: str, source: str, target: str) -> None:
         ("a house", "\u0645\u06cc\u200c\u062e"),  # a joiner that Persian needs
         ("LE CAFÉ « NOIR »", "das schwarze café ."),
         ("ÀÉÎ ÃO Â", "ÄÖÜ ßẞ œ Œ"),
-        ("naïve façade", "größer Ærø"),
         ("12:30", "12:30"),  # equal, but not words
         ("good day", "\u201dHYV\u00c4\u00c4 P\u00c4IV\u00c4\u00c4\u201d"),  # words in capitals
         ("see you tomorrow", "AT\u00c9 AMANH\u00c3\u2026"),

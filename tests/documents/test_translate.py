@@ -29,13 +29,10 @@ OPTIONS = Options("en", "de")
 
 
 def capitals(sentences: Sequence[Marked]) -> list[Placed]:
-    """Return sentences with everything but their marks in capitals."""
     return [Placed(with_changed_words(sentence, str.upper)) for sentence in sentences]
 
 
 class Counted:
-    """A model that remembers the sentences that it was given."""
-
     def __init__(self) -> None:
         self.seen: list[str] = []
 

@@ -188,21 +188,16 @@ AXES = st.builds(
 )
 
 # What an option or an argument may hold, by its name.
-GOOD_PATHS = {  # by the names of the options and arguments that take them
-    ("tiny.toml", "other.toml"): ["recipe"],
-    ("runs/new", "runs/tiny"): ["run", "runs", "prefix"],
-    ("runs/tiny", "runs/tiny/model.safetensors"): [
-        "model",
-        "models",
-        "reverse_models",
-        "init_from",
-    ],
-    ("new.html", "out/new.txt", "new.safetensors"): ["output", "page", "cards", "card"],
-    ("new.toml", "out/new.toml"): ["new_recipe"],
-    (".", "runs"): ["data_dir"],
+GOOD_PATHS = {  # right ones, and the options and arguments that take them
+    ("tiny.toml", "other.toml"): "recipe",
+    ("runs/new", "runs/tiny"): "run runs prefix",
+    ("runs/tiny", "runs/tiny/model.safetensors"): "model models reverse_models init_from",
+    ("new.html", "out/new.txt", "new.safetensors"): "output page cards card",
+    ("new.toml", "out/new.toml"): "new_recipe",
+    (".", "runs"): "data_dir",
 }
 POOLS: dict[str, list[str]] = {
-    **{name: [*good, *PATHS] for good, names in GOOD_PATHS.items() for name in names},
+    **{name: [*good, *PATHS] for good, names in GOOD_PATHS.items() for name in names.split()},
     "tag": ["<BT>", "", "BT", "<s>", "<\x1b>"],
     "device": ["auto", "cpu", "cuda", "cuda:99", "mps", "meta", "nonsense", "hpu"],
     "source_language": LANGUAGES,
@@ -217,7 +212,6 @@ POOLS: dict[str, list[str]] = {
 
 
 def values(parameter: click.Parameter) -> st.SearchStrategy[str]:
-    """Return what a parameter may hold: mostly what fits its name and type."""
     wrong = st.sampled_from([*GARBAGE, *GARBAGE, *INTEGERS, *FLOATS, *PATHS])
     if parameter.name == "overrides":
         return st.one_of(SETTINGS, SETTINGS, SETTINGS, wrong)
@@ -244,7 +238,6 @@ Parts = list[st.SearchStrategy[list[str]]]
 
 
 def subcommand(name: str) -> tuple[str, Parts, Parts]:
-    """Return a subcommand's name, and the strategies for its arguments and options."""
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
     arguments, options = [], [st.just(["--help"])]
@@ -266,7 +259,6 @@ SUBCOMMANDS = [*map(subcommand, COMMANDS)]
 
 @st.composite
 def command_lines(draw: st.DrawFn) -> list[str]:
-    """Generate a command line: a subcommand with arguments and options, or damage to one."""
     name, arguments, options = draw(st.sampled_from(SUBCOMMANDS))
     parts = [*map(draw, arguments)]
     for _ in range(draw(st.integers(0, 3))):
@@ -281,7 +273,6 @@ def command_lines(draw: st.DrawFn) -> list[str]:
 
 @pytest.fixture
 def world(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Return a world to run commands in, where long work is cut short."""
     made = World(tmp_path / "world", tmp_path / "pristine")
     fill(made.folder, tiny_run)
     (made.root / "above.txt").write_text("above\n")

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from nmt.decoding.files.text_files import ACTIONS, BadLines
 from nmt.decoding.stream import ArrivingLines
-from nmt.text.lines import Line, decode_lines, is_utf_16, read_lines, read_text_file
+from nmt.text.lines import Line, decode_lines, is_utf_16, read_lines
 from tests.fuzz import fuzz, value_or_error
-from tests.fuzz.mutations import changed_bytes, seeded
 
 pytestmark = pytest.mark.slow
 
@@ -123,14 +122,3 @@ def test_lines_of_a_pipe_do_not_depend_on_how_they_arrive(
     arrived += arriving
     os.close(reader)
     check(decode_lines(arrived, "the pipe", bad.add), content, action, bad)
-
-
-@fuzz
-@given(st.data(), st.sampled_from(["x.gz", "x.xz", "x.sgm", "x.sgm.gz", "x.sgm.xz", "x.tsv.gz"]))
-def test_a_spoiled_file_is_read_or_told(folder: Path, data: st.DataObject, name: str) -> None:
-    path = folder / name
-    content = COMPRESS.get(path.suffix, bytes)(data.draw(contents))
-    path.write_bytes(data.draw(seeded(lambda draw: changed_bytes(draw, content, 3))))
-    value_or_error(lambda: list(read_lines(path, BadLines(data.draw(actions)).add)))
-    text = value_or_error(lambda: read_text_file(path))
-    assert text is None or not any("\n" in segment for segment in text.segments)

@@ -59,10 +59,7 @@ class TinyCorpus:
         )
 
     def prepare(self, given_tokenizer: bytes | None = None, **changes: object) -> Prepared:
-        """Prepare the corpus with some settings of [data] changed, for this time only.
-
-        Settings are not checked, so that tests can leave out what a recipe needs.
-        """
+        """Prepare the corpus with some settings of [data] changed for this time, and unchecked."""
         self.notes.clear()
         data = replace(self.recipe.data, **changes)  # type: ignore[arg-type] # of several kinds
         recipe = replace(self.recipe, data=data)
@@ -115,7 +112,6 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def random_pairs(count: int) -> list[Pair]:
-    """Return pairs of every verdict in random order."""
     draw = numpy.random.default_rng(count)
 
     def side() -> str:

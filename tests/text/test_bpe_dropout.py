@@ -1,4 +1,4 @@
-"""BPE-dropout equals a plain Algorithm 1, SentencePiece's own BPE, and odds worked out by hand."""
+"""BPE-dropout equals a plain Algorithm 1, and without drops SentencePiece's own BPE."""
 
 import random
 from collections.abc import Sequence
@@ -11,29 +11,22 @@ from numpy.typing import NDArray
 from nmt.config import TokenizerSettings
 from nmt.text.bpe_dropout import BpeDropout, split_mix, unsigned
 from nmt.text.learning import learn_subwords
-from nmt.text.shards import FlatSegments
+from nmt.text.shards import flatten
 from nmt.text.tokenizer import EOS, SPACE, UNK, SubwordModel
 
 pytestmark = pytest.mark.filterwarnings("error")  # numpy warns where a scalar overflows
 
 # SentencePiece learns no piece with two scripts.
 ALPHABETS = ["abcdefgäöüßéñøłçœ", "абвгд", "αβγδ", "日本語中文", "اب", "😀🎉", "0123", ".,!?-'"]
-MIXED = "".join(ALPHABETS)
-UNKNOWN = "Ж☃"
+MIXED = "".join(ALPHABETS) + "aabЖ☃"  # the last two are unknown
 Rows = Sequence[Sequence[int]]
-
-
-def words(draw: random.Random, count: int, alphabets: list[str], longest: int) -> list[str]:
-    return [
-        "".join(draw.choices(draw.choice(alphabets), k=draw.randint(1, longest)))
-        for _ in range(count)
-    ]
 
 
 def lexicon() -> list[str]:
     """Return words that are often repeated, so that long pieces are learned."""
-    own = words(random.Random(1), 150, ALPHABETS, 12)
-    return [*own, "aaa", "aaaa", "aaaaaaa", "abab", "ababab"]
+    draw = random.Random(1)
+    own = [draw.choices(draw.choice(ALPHABETS), k=draw.randint(1, 12)) for _ in range(150)]
+    return [*map("".join, own), "aaa", "aaaa", "aaaaaaa", "abab", "ababab"]
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +43,8 @@ def rows(tokenizer: SubwordModel) -> list[list[int]]:
     draw = random.Random(3)
     texts = []
     for index in range(300):
-        known = draw.choices(lexicon(), k=draw.randint(0, 12))
-        others = words(draw, draw.randint(0, 4), [*ALPHABETS, MIXED], 8)
-        unknown = words(draw, index % 3, ["aab" + UNKNOWN], 6)
-        mixed = [*known, *others, *unknown, "a" * draw.randint(1, 20)]
+        new = ["".join(draw.choices(MIXED, k=draw.randint(1, 8))) for _ in range(index % 7)]
+        mixed = [*draw.choices(lexicon(), k=draw.randint(0, 12)), *new, "a" * draw.randint(1, 20)]
         texts.append(" ".join(draw.sample(mixed, len(mixed))) if index % 20 else "")
     return tokenizer.encode(texts)
 
@@ -62,12 +53,8 @@ def resegment(
     dropout: BpeDropout, rows: Rows, keys: Sequence[int] | None = None, epoch: int = 0
 ) -> list[list[int]]:
     """Resegment rows of ids; a row's key is its index unless given."""
-    segments = FlatSegments(
-        numpy.array([number for row in rows for number in row], numpy.int64),
-        numpy.array([len(row) for row in rows], numpy.int64),
-    )
     numbers: NDArray[numpy.int64] = numpy.array(range(len(rows)) if keys is None else keys, "i8")
-    result = dropout.resegment(segments, numbers, epoch)
+    result = dropout.resegment(flatten(rows), numbers, epoch)
     assert result.ids.dtype == result.lengths.dtype == numpy.int64
     assert result.lengths.sum() == len(result.ids)
     return [ids.tolist() for ids in numpy.split(result.ids, numpy.cumsum(result.lengths))][:-1]
@@ -191,8 +178,6 @@ def test_a_piece_stays_whole_if_one_of_its_characters_is_not_a_piece(
     two_merges: SubwordModel,
 ) -> None:
     class Without(SubwordModel):
-        """A model without the character b, so that "ab" cannot be split."""
-
         def piece(self, piece_id: int) -> str:
             return super().piece(piece_id).replace("b", "x" if piece_id > 5 else "b")
 

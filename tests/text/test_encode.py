@@ -211,10 +211,7 @@ print(kept, Path(__file__).name)
 def test_processes_end_with_their_parent_and_leave_signals_to_it(
     tmp_path: Path, tokenizer: Tokenizer, ending: str, expected: tuple[int, str]
 ) -> None:
-    """Terminals and schedulers send signals to all processes, at any moment.
-
-    A script needs no guard: the processes do not run it again.
-    """
+    """Terminals and schedulers send signals to all processes; a script needs no guard."""
     (tmp_path / "tokenizer.model").write_bytes(tokenizer.model)
     (tmp_path / "script.py").write_text(SCRIPT)
     with subprocess.Popen(
@@ -266,7 +263,6 @@ def random_segments(seed: int, count: int = 300) -> list[str]:
 def test_words_give_the_ids_of_their_segment(
     kind: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Words are remembered, or forgotten after each chunk or now and then."""
     monkeypatch.setattr(encode, "MOST_IDS", most)
     model = learn(kind)
     assert model.encodes_word_by_word() == (kind == "bpe")

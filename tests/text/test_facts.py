@@ -13,7 +13,6 @@ from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
 from nmt.text.corpus import DataFolder, Pair
 from nmt.text.facts import (
-    RARE,
     QuickLook,
     quick_look,
     token_facts,
@@ -92,7 +91,6 @@ def test_tokens_are_counted_on_each_side_with_their_ends(words: Prepared) -> Non
     (vocabulary,) = facts.vocabularies
     assert vocabulary.size == len(words.tokenizer)
     assert vocabulary.rare == vocabulary.size - 4  # the special tokens are none of them
-    assert RARE == 10
     assert facts.dev is None
 
 

@@ -12,7 +12,7 @@ import torch
 
 from nmt.errors import NmtError
 from nmt.system.files import sha256_of
-from nmt.text import prepare, shards
+from nmt.text import shards
 from nmt.text.batches import PairDataset
 from nmt.text.manifest import FORMAT, Manifest, SourceFile, Step
 from nmt.text.shards import checked, id_type, new_shard, open_shard, stamps
@@ -301,27 +301,14 @@ def test_a_missing_manifest_is_empty_and_an_unreadable_one_an_error(tmp_path: Pa
         Manifest(path)
 
 
-def test_a_start_reads_the_manifest_once_and_prepares_again_if_it_is_damaged(
-    corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[Path] = []
-
-    class Counted(Manifest):
-        def __init__(self, path: Path) -> None:
-            read.append(path)
-            super().__init__(path)
-
-    monkeypatch.setattr(prepare, "Manifest", Counted)
-    first = corpus.prepare()
-    before = [*map(pairs_of, first.shards)]
+def test_a_corpus_is_prepared_again_if_its_manifest_is_damaged(corpus: TinyCorpus) -> None:
+    first, before = corpus.prepare(), corpus.shard_bytes()
     path = corpus.run.prepared / "manifest.json"
     path.write_text(path.read_text().replace('"kept": ', '"kept": -'))
-    second = corpus.prepare()
-    assert read == [path] * 2
+    assert corpus.prepare().fingerprint == first.fingerprint
     assert corpus.notes[0].startswith(f"{path} is damaged: ")
     assert corpus.notes[0].endswith("; the corpus is prepared again")
-    assert second.fingerprint == first.fingerprint
-    assert [*map(pairs_of, second.shards)] == before
+    assert corpus.shard_bytes() == before
 
 
 def test_a_damaged_tokenizer_is_learned_again_unless_a_training_uses_it(corpus: TinyCorpus) -> None:
@@ -329,6 +316,8 @@ def test_a_damaged_tokenizer_is_learned_again_unless_a_training_uses_it(corpus: 
     corpus.run.tokenizer.write_bytes(b"junk")
     assert corpus.prepare().fingerprint == first.fingerprint
     assert corpus.notes[0] == f"{corpus.run.tokenizer} is damaged and is learned again"
+    corpus.run.tokenizer.unlink()
+    assert corpus.prepare().fingerprint == first.fingerprint
     corpus.start()
     corpus.run.tokenizer.write_bytes(b"junk")
     with pytest.raises(NmtError, match=r"tokenizer\.model is damaged; remove it"):

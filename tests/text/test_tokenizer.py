@@ -158,8 +158,6 @@ def test_the_most_frequent_characters_and_words_are_kept(kind: str) -> None:
     [
         (None, r"tokenizer\.model does not exist; `nmt prepare` creates it"),
         (b"", r"tokenizer\.model is empty, not a SentencePiece model"),
-        (b"<html>404</html>", r"is an HTML page.*, not a SentencePiece model"),
-        (b"version https://git-lfs.github.com/spec/v1", r"is a pointer of Git LFS .*git lfs pull"),
         (b"\x00junk", r"tokenizer\.model is damaged or is not a SentencePiece model"),
     ],
 )

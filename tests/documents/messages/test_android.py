@@ -50,16 +50,8 @@ def test_a_line_break_stays_after_a_colon() -> None:
 
 def test_plurals_have_the_forms_of_the_target() -> None:
     written = translated({"%d file": Marked("%d plik"), "%d files": Marked("%d pliku")}, "pl")
-    assert written.endswith(
-        """
-        <item quantity="one">%d plik</item>
-        <item quantity="other">%d pliku</item>
-        <item quantity="few">%d pliku</item>
-        <item quantity="many">%d pliku</item>
-    </plurals>
-</resources>
-"""
-    )
+    item = '        <item quantity="{}">%d pliku</item>\n'.format
+    assert item("other") + item("few") + item("many") + "    </plurals>" in written
     assert 'quantity="few"' not in translated({"%d files": Marked("%d Dateien")})
 
 

@@ -51,14 +51,8 @@ plain_texts = st.lists(st.sampled_from([*"a&<\n ]\u2028", *TAGS]), max_size=8).m
 marked_texts = plain_texts.map(lambda text: marked(text + "x", TAGS))
 
 
-def made_file(folder: Path, content: str | bytes) -> Path:
-    path = folder / "memory.tmx"
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
-def test_units_of_other_programs(tmp_path: Path) -> None:
-    path = made_file(tmp_path, OTHERS)
+def test_units_of_other_programs() -> None:
+    path = SAMPLES / "others.tmx"
     (unit,) = read_units(path, "en", "de")
     assert unit.context == "menu"
     assert unit.source.text == "Open <b>a</b>\n{ph2}"
@@ -86,7 +80,8 @@ BOMB = '<!DOCTYPE tmx [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><tmx><body>&b;</b
     ids=["html", "open", "bomb", "deep", "encoding"],
 )
 def test_what_is_refused(tmp_path: Path, content: str, message: str) -> None:
-    path = made_file(tmp_path, content)
+    path = tmp_path / "memory.tmx"
+    path.write_text(content)
     with pytest.raises(NmtError, match=message) as raised:
         [*read_units(path, "en", "de")]
     assert str(raised.value).startswith(f"{path}: ")

@@ -82,19 +82,17 @@ def test_approved_units_are_translated_on_demand() -> None:
     assert "ACME" not in [*texts(document), *texts(read(NEW, ALL))]
 
 
+UNIT = b"""<xliff version="1.2"><file><body><trans-unit id="1"><source>%b</source></trans-unit>
+</body></file></xliff>"""
+
+
 def test_codes_that_cross_stand_alone() -> None:
-    content = (
-        b'<xliff version="1.2"><file><body><trans-unit id="1"><source>a<bx id="1"/>b<g id="2">c'
-        b'<ex id="1"/>d</g><g id="3"/></source></trans-unit></body></file></xliff>'
-    )
-    assert kinds(read(content, DEFAULTS)) == [[ALONE, OPEN, ALONE, CLOSE, ALONE]]
+    crossed = b'a<bx id="1"/>b<g id="2">c<ex id="1"/>d</g><g id="3"/>'
+    assert kinds(read(UNIT % crossed, DEFAULTS)) == [[ALONE, OPEN, ALONE, CLOSE, ALONE]]
 
 
 def test_line_breaks_are_spaces_unless_they_are_preserved() -> None:
-    content = (
-        b'<xliff version="1.2"><file><body><trans-unit id="1"><source>\n  One\n  two\n</source>'
-        b"</trans-unit></body></file></xliff>"
-    )
+    content = UNIT % b"\n  One\n  two\n"
     assert texts(read(content, DEFAULTS)) == ["One two"]
     kept = content.replace(b'id="1"', b'id="1" xml:space="preserve"')
     assert texts(read(kept, DEFAULTS)) == ["One", "two"]

@@ -1,8 +1,6 @@
 """Packages: members are translated, others stay as they are, hostile files are refused cheaply."""
 
-import importlib
 import struct
-import sys
 import tracemalloc
 from io import BytesIO
 from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
@@ -171,7 +169,6 @@ def test_members_that_cannot_be_read() -> None:
 
 
 def fill(tree: Tree) -> None:
-    """Translate the first element; state the language in the last."""
     tree.translate_text(tree.root[0], Segment(Marked(tree.root[0].text), "line 1"))
     tree.follow_text(tree.root[-1], "de")
 
@@ -261,10 +258,3 @@ def test_xml_that_is_refused(xml: str, message: str) -> None:
 def test_characters_of_html_are_read_if_the_dtd_is_elsewhere() -> None:
     content = f"{DOCTYPE}<a><b>One&nbsp;&amp; two<![CDATA[&nbsp;]]></b><c>&LT;</c></a>"
     assert package(content.encode()).segments[1].source.text == "One\xa0& two&nbsp;"
-
-
-def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "lxml", None)
-    monkeypatch.delitem(sys.modules, "nmt.documents.office.package")
-    with pytest.raises(NmtError, match="a book needs the package lxml; in the checkout: pip"):
-        importlib.import_module("nmt.documents.office.package")
