@@ -56,7 +56,6 @@ def test_only_the_sets_that_are_wanted_are_held_out() -> None:
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        ([], "c.en has no pair with text on both sides"),
         ([Pair("", "")], "c.en has no pair with text on both sides"),
         (unlike(2), r"can be held out, too few for 2 and .*; give more"),
     ],

@@ -123,7 +123,6 @@ def fill(folder: Path, run: Path) -> None:
 
 
 def cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep trainings and searches small, and take away the network and the embedded corpus."""
     from nmt.decoding.search.beam import BeamSearch
     from nmt.decoding.search.search import search
     from nmt.training.trainer import Trainer

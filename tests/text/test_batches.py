@@ -130,7 +130,6 @@ def test_batches_for_many_workers_are_not_much_smaller_than_they_may_be() -> Non
 
 @pytest.mark.parametrize("count", [257, 272, 1000])
 def test_a_large_corpus_is_planned_in_windows(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    """Each pair is planned once, within the budgets; a window's batches are used together."""
     monkeypatch.setattr(plan_module, "WINDOW_PAIRS", 256)
     monkeypatch.setattr(plan_module, "BLOCK_PAIRS", 16)
     draw = numpy.random.default_rng(count)

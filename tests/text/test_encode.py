@@ -61,7 +61,6 @@ def test_judging_many_pairs_equals_judging_one_by_one(max_length: int, max_ratio
 
 @pytest.mark.parametrize("count", [0, 1, 7, 14, 300])
 def test_chunks_hold_the_pairs_that_cleaning_keeps(tokenizer: Tokenizer, count: int) -> None:
-    """Compare with one pair at a time; 15 and more pairs are encoded by the pool."""
     pairs = random_pairs(count)
     expected: dict[str, list[int]] = {"ids": [], "lengths": [], "lines": []}
     found_verdicts = []

@@ -30,7 +30,6 @@ def write(folder: Path) -> dict[str, str]:
 
 
 def is_intact(folder: Path, name: str, digests: dict[str, str]) -> bool:
-    """Return whether a shard has these SHA-256, of which no size and time was recorded."""
     return checked(folder, name, Step("", digests)) is not None
 
 
@@ -148,7 +147,6 @@ def test_a_small_shard_is_read_and_survives_a_cut_and_a_large_one_is_mapped(
 
 
 def test_a_shard_that_is_replaced_or_removed_is_still_read(tmp_path: Path, is_mapped: bool) -> None:
-    """A mapping keeps its file, whatever has the name now."""
     write(tmp_path)
     shard = open_shard(tmp_path, "x", 100)
     (tmp_path / "x.ids").unlink()

@@ -339,7 +339,6 @@ def model() -> SubwordModel:
 
 
 def texts(seed: int) -> list[str]:
-    """Return random texts; white space inside is single spaces, as normalised."""
     draw = random.Random(seed)
     made = ["".join(draw.choices(CHARACTERS, k=draw.randint(1, 30))) for _ in range(100)]
     return [" ".join(text.split()) for text in made]

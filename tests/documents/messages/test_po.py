@@ -127,7 +127,6 @@ def test_what_is_translated_of_a_plural_stays() -> None:
 
 @pytest.mark.parametrize("comment", ["# A.\n", ""])
 def test_a_catalogue_without_header_gets_one(comment: str) -> None:
-    """The first message is fuzzy, and not the new header."""
     made = translated(f'{comment}msgid "Radio"\nmsgstr ""\n'.encode(), {"Radio": "Radio"})
     check(made.encode())
     # A translation that equals its source is written.

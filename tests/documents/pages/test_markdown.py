@@ -1,5 +1,6 @@
 """Markdown: blocks are segments with their markup as marks, and every other byte stays."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from mdit_py_plugins.front_matter import front_matter_plugin
 from mdit_py_plugins.myst_blocks import myst_block_plugin
 from mdit_py_plugins.myst_role import myst_role_plugin
 
-from nmt.decoding.translator.marked import Kind, Mark, Marked
+from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
 from nmt.documents.document import DEFAULTS, Document
 from nmt.documents.pages.markdown import read
 from tests.documents.documents import changed_by, places, texts, unchanged
@@ -49,12 +50,30 @@ def tree(text: str) -> list[tuple[str, ...]]:
     return found
 
 
+def reversed_parts(source: Marked) -> Marked:
+    """Return words and marks from the last to the first; pairs stay around what is in them."""
+    partner, end, number = source.partners(), 0, 0
+    parts = list[Marked]()
+    while number < len(source.marks):
+        begin, last = source.marks[number].begin, max(number, partner.get(number, number))
+        parts += [Marked(source.text[end:begin]), source.slice(begin, source.marks[last].end)]
+        end, number = source.marks[last].end, last + 1
+    return joined([Marked(source.text[end:]), *reversed(parts)])
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_pages_of_the_project_keep_their_tree(path: Path) -> None:
     content = path.read_bytes()
     document = read(content, DEFAULTS)
     assert unchanged(document) == content
     assert tree(changed_by(document).decode()) == tree(content.decode())
+    found = document.join([reversed_parts(segment.source) for segment in document.segments])
+    assert not found.findings
+    before, after = (
+        Counter(part for part in tree(text.decode()) if part[0] != "text")
+        for text in (content, found.content)
+    )
+    assert before == after
 
 
 @pytest.mark.parametrize(
@@ -215,5 +234,4 @@ def test_places_headings_and_context() -> None:
     ids=lambda value: repr(value)[:12],
 )
 def test_hostile_markdown_takes_no_time(count: int, unit: str, end: str) -> None:
-    """Each takes a fraction of a second; with a time that grows with the square, minutes."""
     page(unit * count + end)

@@ -76,7 +76,6 @@ LEVELS = "".join(f'<!ENTITY b{n} "{f"&b{n - 1};" * 10}">' for n in range(1, 10))
         ("", r"line 1: the XML is not well-formed \(no element found, column 1\)"),
         ("<a>\n<b></a>", r"line 2: the XML is not well-formed \(mismatched tag"),
         ("<a>\n&nbsp;</a>", r"line 2: the XML is not well-formed \(undefined entity"),
-        ("<v:a/>", r"line 1: the XML is not well-formed \(unbound prefix"),
         ("<a/>\nx", "line 2: the XML is not well-formed"),
         ('<!DOCTYPE a SYSTEM "a.dtd">\n<a>&c;</a>', "line 2: the entity 'c' is not declared here"),
         ("\n" + BOMB.format("x" * 9, LEVELS), "line 2: the DOCTYPE has declarations between"),
@@ -87,11 +86,7 @@ LEVELS = "".join(f'<!ENTITY b{n} "{f"&b{n - 1};" * 10}">' for n in range(1, 10))
         ("<!DOCTYPE a [%p;]><a/>", "line 1: the DOCTYPE has declarations between"),
         ("\n<a>" * 100_000, f"line {DEEPEST + 1}: elements are nested more than {DEEPEST} deep"),
         ("<?xml version='1.0' encoding='klingon'?><a/>", "there is no encoding 'klingon'"),
-        (
-            "<?xml version='1.0' encoding='idna'?><a/>",
-            "there is no encoding 'idna'",
-        ),  # not of files
-        ("\n\n<a>", "line 3: the XML is not well-formed"),
+        ("<?xml version='1.0' encoding='idna'?><a/>", "there is no encoding 'idna'"),
     ],
     ids=lambda value: "" if "line" not in value else value.split(": ")[1][:40],
 )
