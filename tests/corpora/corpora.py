@@ -32,7 +32,6 @@ def corpus(count: int, seed: int = 1) -> Pairs:
 
 
 def as_pairs(texts: Iterable[tuple[str, str]]) -> list[Pair]:
-    """Return texts as the pairs that a reader yields."""
     return [Pair(*each) for each in texts]
 
 
@@ -42,7 +41,6 @@ def code(number: int) -> str:
 
 
 def write(folder: Path, pairs: Pairs, name: str = "c") -> tuple[Path, Path]:
-    """Write pairs as two files, and return their paths."""
     paths = folder / f"{name}.en", folder / f"{name}.de"
     for path, side in zip(paths, (0, 1), strict=True):
         lines = "".join(f"{pair[side]}\n" for pair in pairs)

@@ -35,7 +35,6 @@ class Known(CrossEntropy):
         super().__init__(models, cast(Any, None))
 
     def entropies(self, pairs: Sequence[Pair]) -> Floats:
-        """Look up the values."""
         found = [ENTROPIES[PAIRS.index(pair)] for pair in pairs]
         return numpy.array(found, numpy.float32).reshape(-1, 2)
 

@@ -62,8 +62,6 @@ def test_clean_pairs_have_no_fault() -> None:
         ("invisible", "the old man", "der al\u200bte mann"),
         ("invisible", "\u202ethe old man", "der alte mann"),
         ("invisible", "the old man", "der al\u200dte mann"),
-        ("mojibake", "the old man", "der schÃ¶ne mann"),
-        ("mojibake", "donâ€™t walk", "geht nicht"),
         ("mojibake", "the old man", "der sch├Âne mann"),
         ("mojibake", "the names", "nam\u00c5\u00b3 namai"),
         ("mojibake", "the brand", "die Marke IBM\u00c2\u00ae"),
@@ -76,7 +74,6 @@ def test_clean_pairs_have_no_fault() -> None:
         ("length_ratio", "the old man walks with the children", "nie"),
         ("length_ratio", "never", "der alte mann geht mit kinder unter wasser"),
         ("markup", "the old man", "der alte <br/> mann"),
-        ("markup", "the old man", 'der <td nowrap colspan="2"> mann'),
         ("markup", "the old man", "der <option selected value=1> mann"),
         ("markup", "the old man", "der <!DOCTYPE html> mann"),
         ("markup", "the old man", "der <a href=x> mann"),
@@ -94,7 +91,6 @@ def test_a_fault_is_found(kind: str, source: str, target: str) -> None:
         ("a house", "\u0645\u06cc\u200c\u062e"),  # a joiner that Persian needs
         ("LE CAFÉ « NOIR »", "das schwarze café ."),
         ("ÀÉÎ ÃO Â", "ÄÖÜ ßẞ œ Œ"),
-        ("naïve façade", "größer Ærø"),
         ("12:30", "12:30"),  # equal, but not words
         ("good day", "\u201dHYV\u00c4\u00c4 P\u00c4IV\u00c4\u00c4\u201d"),  # words in capitals
         ("see you tomorrow", "AT\u00c9 AMANH\u00c3\u2026"),
@@ -180,7 +176,6 @@ SAMPLE = [
     ("name", "source", "target", "reason"),
     [
         ("numbers", "in 2011", "2012", "2011 only in the source; 2012 only in the target"),
-        ("numbers", "room 101", "Zimmer", "101 only in the source"),
         ("numbers", "1,000.5 m", "1.000,5 m", ""),
         ("numbers", "at 6:30", "um 6.30 Uhr", ""),
         ("numbers", "four years", "4 Jahre", ""),  # small numbers are often spelled out
@@ -192,18 +187,14 @@ SAMPLE = [
         ("question", "the parameter \u03b1 is equal to 1;", "der Parameter \u03b1 ist 1.", ""),
         ("question", "What is this?", "\u300c\u3053\u308c\u306f\u4f55\uff1f\u300d", ""),
         ("question", "Really?!", "Wirklich\uff1f\uff01", ""),
-        ("question", "Is it?...", "Ist es das?\u2026", ""),
         ("question", "Is it DNA?", "\u0395\u03af\u03bd\u03b1\u03b9 DNA;", ""),
         ("question", "How are you?", "Ինչպե՞ս ես։", ""),
-        ("question", "Why? I know.", "Ինչո՞ւ։ Գիտեմ։", ""),
         ("question", "What is it?", "\u121d\u1295\u12f5\u1295 \u1290\u12cd\u1367", ""),
-        ("question", 'He asked "Who?".', "Er fragte, wer.", ""),
         ("question", "Who is it?", "wer; \u03a0", "only the source ends as a question"),
         ("long_word", "a", "\u5929" * 60, ""),  # a sentence without spaces
         ("long_word", "a", f"b {'c' * 41} d", "a word of 41 characters in the target"),
         ("long_word", "a " * 30, f"b {'c' * 40} d", ""),
         ("few_letters", "ab 12 -- 3", "eins", "29 % letters in the source"),
-        ("few_letters", "ab 12", "@@", "0 % letters in the target"),
         ("few_letters", "ab 12", "\u0915\u093f 12", ""),  # a vowel sign belongs to a letter
         ("repetitive", "a", "Kauf jetzt " * 5, "2 different words among 10 in the target"),
         ("repetitive", "no no no no", "nein nein nein nein", ""),

@@ -99,7 +99,6 @@ def test_a_dev_set_that_is_mostly_in_train_is_an_error() -> None:
 
 @pytest.fixture(scope="module")
 def characters() -> Tokenizer:
-    """Return a vocabulary of characters."""
     segments = [segment for _, *sides in ROWS for segment in sides]
     learned = learn_subwords(segments, TokenizerSettings(vocab_size=200, kind="char"))
     return Tokenizer(learned.sentencepiece)

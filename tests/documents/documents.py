@@ -16,17 +16,14 @@ QUICK = settings(max_examples=100, derandomize=True, database=None, deadline=Non
 
 
 def texts(document: Document) -> list[str]:
-    """Return the texts of the segments, with their marks."""
     return [segment.source.text for segment in document.segments]
 
 
 def places(document: Document) -> list[str]:
-    """Return where the segments are in their file."""
     return [segment.place for segment in document.segments]
 
 
 def headings(document: Document) -> list[str]:
-    """Return the texts of the segments that are headings."""
     return [segment.source.text for segment in document.segments if segment.is_heading]
 
 
@@ -93,13 +90,11 @@ def marked(text: str, kinds: Mapping[str, Kind]) -> Marked:
 
 
 def members(content: bytes) -> dict[str, bytes]:
-    """Return the content of each member of a zip file."""
     with ZipFile(BytesIO(content)) as file:
         return {name: file.read(name) for name in file.namelist()}
 
 
 def zipped(parts: Mapping[str, bytes]) -> bytes:
-    """Return a zip file of some members."""
     file = BytesIO()
     with ZipFile(file, "w", ZIP_DEFLATED) as target:
         for name, content in parts.items():

@@ -20,5 +20,4 @@ ALL = Options("en", "ru", translates_all=True)
 
 
 def read(name: str, content: bytes, options: Options = OPTIONS) -> Document:
-    """Return the document of a content in a format."""
     return FORMATS[name].read(content, options)

@@ -27,12 +27,10 @@ def _notes_again() -> None:
 
 
 def read(path: Path, languages: tuple[str, str] = EN_DE) -> list[tuple[str, str]]:
-    """Return the pairs of a file."""
     return [(source, target) for source, target in READERS[path.suffix].pairs(path, languages)]
 
 
 def written(folder: Path, name: str, text: str) -> Path:
-    """Write a file and return its path."""
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return path
@@ -81,11 +79,9 @@ def test_xliff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert read(newer) == [("Good day", "Guten Tag")]
 
 
-@pytest.mark.parametrize("block", [1 << 20, 64])
-def test_catalogues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+def test_catalogues(tmp_path: Path) -> None:
     path = written(tmp_path, "de.po", PO)
     assert READERS[".po"].languages(path) == EN_DE
-    monkeypatch.setattr(bitext, "BLOCK", block)
     assert read(path) == [
         *(("Open", "Öffnen"), ("one file", "eine Datei"), ("%d files", "%d Dateien")),
         *(("First paragraph.", "Erster Absatz."), ("Second one.", "Zweiter.")),
@@ -102,8 +98,6 @@ NO_LANG = TMX.replace(' lang="de-AT"', "")
     [
         ("m.tmx", NO_LANG, "m.tmx, line 6: a <tuv> of the unit has no lang"),
         ("m.tmx", TMX.replace("</header>", "").replace("</seg>", "", 1), "m.tmx, line 4: the XML"),
-        ("m.tmx", TMX.replace('tmx14.dtd"', 'tmx14.dtd" [<!ENTITY a "b">]'), "entity a is not"),
-        ("m.tmx", XLIFF_1, "m.tmx, line 1: the root is <xliff>, but that of TMX is <tmx>"),
         (
             "a.xlf",
             XLIFF_1.replace("<source>New</source>", ""),
@@ -135,11 +129,6 @@ LARGE = {
         "</body></tmx>",
     ),
     "de.po": (PO.partition("# a comment")[0], f'msgid "{X} #"\nmsgstr "{Y} #"\n\n', ""),
-    "a.xlf": (
-        XLIFF_1.partition("<trans-unit")[0],
-        f'<trans-unit id="#"><source>{X} #</source><target>{Y}</target></trans-unit>',
-        "</group></body></file></xliff>",
-    ),
 }
 
 
@@ -167,7 +156,6 @@ def test_memory_does_not_grow_with_the_file(
     [
         ("[1]Eins.[/] [2]Zwei.[/]", [("One.", "Eins."), ("Two.", "Zwei.")]),
         ("[2]Zwei.[/] [1]Eins.[/]", [("One.", "Eins."), ("Two.", "Zwei.")]),
-        ("[2]Zwei.[/] [3]Drei.[/]", [("One. Two.", "Zwei. Drei.")]),
         ("Also: [1]Eins.[/] [2]Zwei.[/]", [("One. Two.", "Also: Eins. Zwei.")]),
         ("[1]Eins.[/] [1]Zwei.[/]", [("One. Two.", "Eins. Zwei.")]),
     ],
@@ -241,7 +229,6 @@ def test_a_catalogue_of_any_shape_is_cut_between_entries(
 @pytest.mark.parametrize(
     ("name", "begin", "unit", "what"),
     [
-        ("m.tmx", "<tmx><!--", "a", "bytes"),
         ("m.tmx", '<tmx><tu a="', "a", "bytes"),
         ("m.tmx", "<tmx><tu>", "a", "bytes"),
         ("de.po", 'msgid "a"\n', f'"{"b" * 50}"\n', "characters"),

@@ -14,7 +14,6 @@ def document(source: str = SOURCE, encoding: Encoding = UTF_8) -> SourceDocument
 
 
 def fill(found: SourceDocument, text: str, source: Marked | None = None, *marks: RawMark) -> int:
-    """Put capitals in place of a text."""
     begin = SOURCE.index(text)
     number = found.add(Segment(source or Marked(text), found.place(begin)))
     found.fill(begin, begin + len(text), number, lambda new: new.text, marks)

@@ -2,19 +2,15 @@
 
 import pytest
 
-from nmt.documents.data import json_messages, properties, tables, yaml_messages
+from nmt.documents.data import tables
 from nmt.documents.document import Options
-from nmt.documents.messages import android, apple, po, qt, tmx, xliff
-from nmt.documents.office import docx, epub, odt, pptx
-from nmt.documents.pages import html
-from nmt.documents.registry import FORMATS, Read
-from nmt.documents.texts import subtitles
+from nmt.documents.registry import FORMATS
 from nmt.errors import NmtError
 from tests.documents.documents import members, shouted, texts, unchanged, zipped
 from tests.documents.formats import BILINGUAL, CONTENTS, OPTIONS, TEXTS, read
 from tests.documents.messages.test_po import MENU
+from tests.documents.office.test_docx import word_file
 from tests.documents.office.test_epub import CONTAINER, ENCRYPTION, book
-from tests.documents.word_samples import word_file
 
 SAMPLES = [(name, content) for name, contents in CONTENTS.items() for content in contents]
 NEVER = {0xF6, 0xFF}  # bytes that no text in UTF-8 has
@@ -110,38 +106,24 @@ REFUSED = [
     ("po", HEADER + b'msgid "a"\nmsgid_plural "b"\nmsgstr[1] ""', "line 6: msgstr[1] stands where"),
     ("po", HEADER + b'msgid "a"\nmsgid_plural "b"\nmsgstr ""', "line 6: msgstr stands where msgst"),
     ("po", HEADER + b'msgid "a\\q"\nmsgstr ""', "line 4: '\\\\q' in a string is no escape"),
-    ("po", HEADER + b"hello", "line 4: 'hello' is no part of a catalogue"),
     ("po", HEADER + b'"a"\n[0]', "line 5: [0] stands where a keyword"),
     ("po", MENU.replace(b"plural=(n != 1)", b"plural=n"), "line 3: the plural rule 'nplurals=2; p"),
     ("xliff", b"<tmx/>", "line 1: the root is <tmx>"),
     ("qt", b"export const a = 1;\n", NOT_QT),
-    ("qt", b"G@\x00\x10" * 50, NOT_QT),
-    ("qt", b"", NOT_QT),
-    ("qt", b"<html></html>", "line 1: the root is <html>"),
-    ("qt", b"<TS>\n<context>", XML),
-    ("qt", b'<!DOCTYPE TS [<!ENTITY a "b">]><TS/>', "line 1: " + DECLARATIONS),
-    ("tmx", b"<html/>", "line 1: the root is <html>, but that of TMX is <tmx>"),
     ("tmx", b'<!DOCTYPE tmx [<!ENTITY a "b">]><tmx/>', DECLARATIONS),
-    ("tmx", b"<tmx>\n<tu></tmx>", XML),
     (
         "android",
         b"<svg/>",
         "line 1: the root is <svg>, but that of strings of Android is <resource",
     ),
-    ("android", b"<resources>\n<string>a b</resources>", XML),
-    ("android", b"<!DOCTYPE r [<!ENTITY a 'b'>]><resources>&a;</resources>", DECLARATIONS),
     ("strings", b'"a" = "b";\n"c" = "d;\n', 'line 2: the text has no closing "'),
     ("strings", b'"a" = "b";\n/* c', "line 2: the comment has no closing */"),
     ("strings", b'"a" = "b"\n"c" = "d";', "line 2: 'c' is not expected here; an entry is"),
-    ("strings", b'"a" = ;', "line 1: ';' is not expected here"),
     ("strings", b'"a" = "b";\n"c" = "d"', "line 2: the entry has no ; at its end; add it"),
-    ("strings", b'{ "a" = "b"; }', "line 1: '{' is not expected here"),
     ("strings", '"a" = "b";'.encode("utf-16-le"), "line 1: there is a NUL character"),
     ("stringsdict", b"bplist00", "it is a binary property list; convert it with plutil"),
     ("stringsdict", b"<plist><array/></plist>", "line 1: the root is <plist>, but that of a prope"),
-    ("stringsdict", b"<plist>\n<dict>", XML),
     ("json", b'{"a":\n "b"', "line 2: the JSON is not valid near column 5 "),
-    ("json", b'{"a":\n b}', "line 2: the JSON is not valid near column 2 (JSON is malformed"),
     ("json", b"[" * 100_000, "it is nested too deeply"),
     ("json", b"[" * 101 + b"\n" + b"]" * 101, "line 1: the JSON is nested more than 100 levels"),
     *[
@@ -151,20 +133,17 @@ REFUSED = [
     ("yaml", b"a: &a\n  - *a\n", "line 2: the alias is within its own anchor; remove the cycle"),
     ("yaml", b"a: b\nc: *a\n", "line 2: the alias has no anchor before it"),
     ("yaml", b"a: b\nc: [d\n", "line 3: the YAML is not valid ("),
-    ("yaml", b"a: 'b\n", "line 1: the YAML is not valid"),
     ("yaml", b"a:\n" + b"[" * 2000, "line 2: the YAML is n"),
     ("yaml", b"a:\n" + b"- " * 150 + b"b\n", "line 2: the YAML is nested more than 100 levels"),
     ("yaml", b"a: \x07\n", "the YAML is not valid"),
     ("properties", b"a = b\nc = \\u12g4", "line 2: \\u needs four hexadecimal digits"),
     ("csv", b'a,b\n1,"x', 'line 2: the cell begins with " but does not end with'),
     ("csv", b'a,b\n1,"x"y\n', "line 2: the cell begins"),
-    ("docx", b"Hello", DAMAGED + "it is not a complete zip file"),
     ("docx", zipped(NO_TYPES), DAMAGED + "it has no '[Content_Types].xml'"),
     ("pptx", word_file("<w:r/>"), DAMAGED + "it has no main part of this format"),
     ("odt", zipped({"mimetype": b"application/epub+zip"}), "it is not an OpenDocument file"),
     ("odt", zipped({"META-INF/manifest.xml": b"<encryption-data/>"}), "the file has a password"),
     ("odt", zipped({"x": b""}), DAMAGED + "it has no 'content.xml'"),
-    ("odt", zipped({"content.xml": b"\n<a>"}), XML),
     (
         "epub",
         book(encryption=ENCRYPTION.format("aes128-cbc")),
@@ -172,23 +151,13 @@ REFUSED = [
     ),
     ("epub", book(container="<container/>"), "META-INF/container.xml names no description of the"),
     ("epub", book(container=CONTAINER.replace("book.opf", "x.opf")), "it has no 'OEBPS/x.opf'"),
-    ("epub", book(container="\n<a>"), XML),
 ]
-
-
-READERS: dict[str, Read] = {
-    **{"json": json_messages.read, "yaml": yaml_messages.read, "properties": properties.read},
-    **{"csv": tables.read_csv, "android": android.read, "po": po.read, "qt": qt.read},
-    **{"strings": apple.read_strings, "stringsdict": apple.read_stringsdict, "tmx": tmx.read},
-    **{"xliff": xliff.read, "html": html.read, "srt": subtitles.read, "docx": docx.read},
-    **{"odt": odt.read, "pptx": pptx.read, "epub": epub.read},
-}
 
 
 @pytest.mark.parametrize(("name", "content", "message"), REFUSED, ids=lambda value: str(value)[:9])
 def test_a_damaged_file_is_one_sentence(name: str, content: bytes, message: str) -> None:
     with pytest.raises(NmtError) as caught:
-        READERS[name](content, OPTIONS)
+        read(name, content)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -197,7 +166,6 @@ def test_a_damaged_file_is_one_sentence(name: str, content: bytes, message: str)
     ("columns", "message"),
     [
         ((), "line 1: the table has the columns 'id', 'text', 'a \"note\"'; name those to"),
-        ((), "with --columns"),
         (("Text",), "line 1: the table has no column 'Text'; its columns are 'id', 'text'"),
         (("4",), "line 1: the table has no column '4'"),
     ],

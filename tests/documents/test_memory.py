@@ -1,6 +1,5 @@
 """Translation memories: equal and similar texts are found, then sentences, then the model."""
 
-import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,7 +51,6 @@ def test_other_numbers_and_marks_are_replaced() -> None:
     [
         ("The red ticket costs $5 for one full day.", "The red ticket costs €5 for one full day."),
         ("It runs while the heat is < 10 degrees.", "It runs while the heat is > 10 degrees."),
-        ("They sold more than 50 % of it.", "They sold more than 50 $ of it."),
     ],
 )
 def test_a_text_with_another_symbol_is_no_match(known: str, other: str) -> None:
@@ -124,29 +122,15 @@ def test_the_index_finds_what_a_search_of_all_finds(
         assert max(shares) < threshold
 
 
-@QUICK
-@given(sentences, sentences)
-def test_similarity_is_symmetric_and_one_for_equal_texts(left: str, right: str) -> None:
-    first, second = read_tokens(Marked(left)), read_tokens(Marked(right))
-    share = similarity(first, second)
-    assert share == pytest.approx(similarity(second, first))
-    assert 0 <= share <= 1
-    assert similarity(first, first) == 1
-
-
-def test_a_large_memory_is_read_from_several_files(tmp_path: Path) -> None:
-    chosen = random.Random(1)
-    words = [f"w{chosen.randrange(500)}" for _ in range(12_000)]
-    lines = [" ".join(words[place : place + 12]) for place in range(0, 12_000, 12)]
+def test_a_memory_is_read_from_several_files(tmp_path: Path) -> None:
     paths = [tmp_path / "one.tmx", tmp_path / "two.tmx"]
-    write_units(paths[0], [unit(line, line.upper()) for line in lines], "en-GB", "de")
-    write_units(paths[1], [unit(lines[0], "later")], "en", "de")
+    line = "one two three four five six seven eight nine ten eleven twelve"
+    write_units(paths[0], [unit(line, "first"), unit("x y", "z")], "en-GB", "de")
+    write_units(paths[1], [unit(line, "later")], "en", "de")
     memory = Memory.read(paths, "en", "de", 0.9)
-    assert len(memory) == len(lines) + 1
-    assert found(memory, lines[0]) == (lines[0].upper(), "memory 100 %")
-    changed = lines[5].split()
-    changed[3] = "else"
-    assert found(memory, " ".join(changed)) == (lines[5].upper(), "memory 91 %")
+    assert len(memory) == 3
+    assert found(memory, line) == ("first", "memory 100 %")
+    assert found(memory, line.replace("four", "else")) == ("first", "memory 91 %")
 
 
 def test_what_is_recorded_is_written(tmp_path: Path) -> None:
@@ -187,16 +171,6 @@ def test_segments_come_before_sentences_and_the_model(tmp_path: Path) -> None:
         "Two is there. Three is new.": "Zwei ist da. THREE IS NEW.",
     }
     assert written["Three is new."].origin == "model"
-
-
-def test_what_was_written_is_used_again(tmp_path: Path) -> None:
-    memory = Memory.read([], "en", "de", 1.0, keeps_new=True)
-    content = "One is here. See https://a.b for more.\n"
-    first = results(content, memory)
-    memory.write(tmp_path / "new.tmx")
-    second = results(content, Memory.read([tmp_path / "new.tmx"], "en", "de", 1.0))
-    assert [segment.text for segment in second] == [segment.text for segment in first]
-    assert [segment.origin for segment in second] == ["memory 100 %"]
 
 
 def test_each_sentence_ends_as_its_source() -> None:

@@ -76,7 +76,6 @@ def test_one_segment_is_one_sentence_and_sentences_without_words_are_none() -> N
         ("en", "zh-Hant", "One. Two.", "A.B."),
         ("en", "th", "One. Two.", "A. B."),  # Thai has no other end of a sentence than a space
         ("zh", "en", "你好。世界。", "A. B."),
-        ("zh", "ja", "你好。世界。", "A.B."),
         ("en", "ja", "One.\n\nTwo.", "A.\n\nB."),
     ],
 )

@@ -28,13 +28,10 @@ OPTIONS = Options("en", "de")
 
 
 def capitals(sentences: Sequence[Marked]) -> list[Placed]:
-    """Return sentences with everything but their marks in capitals."""
     return [Placed(with_changed_words(sentence, str.upper)) for sentence in sentences]
 
 
 class Counted:
-    """A model that remembers the sentences that it was given."""
-
     def __init__(self) -> None:
         self.seen: list[str] = []
 
@@ -108,7 +105,6 @@ FILES = "You have {n, plural, one {# file} other {# files}} in {place}."
 
 
 def messages(*texts: str) -> Document:
-    """Return a document of messages."""
     syntax = frozenset({"icu", "brace"})
     lines = enumerate(map(Marked, texts), 1)
     return document(*(Segment(text, f"line {line}", syntax=syntax) for line, text in lines))

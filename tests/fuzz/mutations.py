@@ -33,7 +33,6 @@ def seeded(make: Callable[[Random], Value]) -> st.SearchStrategy[Value]:
 
 
 def changed_json(draw: Random, valid: Any, most: int = 2) -> Any:
-    """Return a copy of a JSON value with up to `most` changes."""
     value = copy.deepcopy(valid)
     for _ in range(draw.randint(0, most)):
         value = change(draw, value)

@@ -73,7 +73,6 @@ class World:
         ]
 
     def restore(self, now: State) -> None:
-        """Bring every file back to its first state."""
         if now != self.state:
             shutil.rmtree(self.root)
             shutil.copytree(self.pristine, self.root, symlinks=True)
@@ -93,7 +92,6 @@ def is_own(command: str, path: Path, folder: Path) -> bool:
 
 
 def fill(folder: Path, run: Path) -> None:
-    """Create the files that command lines name."""
     folder.mkdir(parents=True)
     write_tiny_corpus(folder)
     shutil.copytree(run, folder / "runs" / "tiny")
@@ -125,7 +123,6 @@ def fill(folder: Path, run: Path) -> None:
 
 
 def cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep trainings and searches small, and take away the network and the embedded corpus."""
     from nmt.decoding.search.beam import BeamSearch
     from nmt.decoding.search.search import search
     from nmt.training.trainer import Trainer
@@ -190,21 +187,16 @@ AXES = st.builds(
 )
 
 # What an option or an argument may hold, by its name.
-GOOD_PATHS = {  # by the names of the options and arguments that take them
-    ("tiny.toml", "other.toml"): ["recipe"],
-    ("runs/new", "runs/tiny"): ["run", "runs", "prefix"],
-    ("runs/tiny", "runs/tiny/model.safetensors"): [
-        "model",
-        "models",
-        "reverse_models",
-        "init_from",
-    ],
-    ("new.html", "out/new.txt", "new.safetensors"): ["output", "page", "cards", "card"],
-    ("new.toml", "out/new.toml"): ["new_recipe"],
-    (".", "runs"): ["data_dir"],
+GOOD_PATHS = {  # right ones, and the options and arguments that take them
+    ("tiny.toml", "other.toml"): "recipe",
+    ("runs/new", "runs/tiny"): "run runs prefix",
+    ("runs/tiny", "runs/tiny/model.safetensors"): "model models reverse_models init_from",
+    ("new.html", "out/new.txt", "new.safetensors"): "output page cards card",
+    ("new.toml", "out/new.toml"): "new_recipe",
+    (".", "runs"): "data_dir",
 }
 POOLS: dict[str, list[str]] = {
-    **{name: [*good, *PATHS] for good, names in GOOD_PATHS.items() for name in names},
+    **{name: [*good, *PATHS] for good, names in GOOD_PATHS.items() for name in names.split()},
     "tag": ["<BT>", "", "BT", "<s>", "<\x1b>"],
     "device": ["auto", "cpu", "cuda", "cuda:99", "mps", "meta", "nonsense", "hpu"],
     "source_language": LANGUAGES,
@@ -219,7 +211,6 @@ POOLS: dict[str, list[str]] = {
 
 
 def values(parameter: click.Parameter) -> st.SearchStrategy[str]:
-    """Return what a parameter may hold: mostly what fits its name and type."""
     wrong = st.sampled_from([*GARBAGE, *GARBAGE, *INTEGERS, *FLOATS, *PATHS])
     if parameter.name == "overrides":
         return st.one_of(SETTINGS, SETTINGS, SETTINGS, wrong)
@@ -231,7 +222,6 @@ def values(parameter: click.Parameter) -> st.SearchStrategy[str]:
 
 
 def pool(parameter: click.Parameter) -> list[str]:
-    """Return values of the kind that a parameter takes, right ones first."""
     if parameter.name in POOLS:
         return POOLS[parameter.name]
     if isinstance(parameter.type, click.types.IntParamType):
@@ -247,7 +237,6 @@ Parts = list[st.SearchStrategy[list[str]]]
 
 
 def subcommand(name: str) -> tuple[str, Parts, Parts]:
-    """Return a subcommand's name, and the strategies for its arguments and options."""
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
     arguments, options = [], [st.just(["--help"])]
@@ -269,7 +258,6 @@ SUBCOMMANDS = [*map(subcommand, COMMANDS)]
 
 @st.composite
 def command_lines(draw: st.DrawFn) -> list[str]:
-    """Generate a command line: a subcommand with arguments and options, or damage to one."""
     name, arguments, options = draw(st.sampled_from(SUBCOMMANDS))
     parts = [*map(draw, arguments)]
     for _ in range(draw(st.integers(0, 3))):
@@ -277,20 +265,13 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     if len(parts) > 1 and draw(st.booleans()):
         parts.reverse()
     line = [name, *(word for part in parts for word in part)]
-    damage = draw(st.integers(0, 19))
-    if damage == 0:
+    if draw(st.integers(0, 19)) == 0:
         line.insert(draw(st.integers(1, len(line))), draw(st.sampled_from(GARBAGE)))
-    elif damage == 1 and len(line) > 1:
-        del line[draw(st.integers(1, len(line) - 1))]
     return line
-
-
-SECONDS = 20  # for one command, on a busy machine
 
 
 @pytest.fixture
 def world(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Return a world to run commands in, where long work is cut short."""
     made = World(tmp_path / "world", tmp_path / "pristine")
     fill(made.folder, tiny_run)
     (made.root / "above.txt").write_text("above\n")
@@ -303,18 +284,8 @@ def world(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wo
     return made
 
 
-class TooLongError(BaseException):
-    """A command did not end in time."""
-
-
-def stop(number: int, frame: object) -> None:
-    """Raise TooLongError when the alarm rings."""
-    raise TooLongError
-
-
 @contextlib.contextmanager
 def streams() -> Iterator[tuple[io.TextIOWrapper, io.TextIOWrapper]]:
-    """Put files in place of stdin, stdout and stderr."""
     before = sys.stdin, sys.stdout, sys.stderr
     given = os.fdopen(os.open("dev.src", os.O_RDONLY), encoding="utf-8")
     out, err = (
@@ -332,15 +303,12 @@ def streams() -> Iterator[tuple[io.TextIOWrapper, io.TextIOWrapper]]:
 def run(line: list[str]) -> tuple[int, str]:
     """Run a command line in this process and return its exit code and what it wrote to stderr."""
     handlers = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
-    signal.signal(signal.SIGALRM, stop)
-    signal.alarm(SECONDS)
     with streams() as (_, err):
         try:
             main(line)
         except SystemExit as end:
             code = int(end.code or 0)
         finally:
-            signal.alarm(0)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         err.flush()
@@ -349,7 +317,7 @@ def run(line: list[str]) -> tuple[int, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)  # seconds for all cases; one that hangs is stopped by the alarm
+@pytest.mark.timeout(3600)  # seconds for all cases
 def test_any_command_line_ends_with_a_message_and_all_files_as_they_were(world: World) -> None:
     @fuzz
     @given(command_lines())
@@ -366,7 +334,6 @@ def test_any_command_line_ends_with_a_message_and_all_files_as_they_were(world: 
 
 
 def check_end(line: list[str], code: int, err: str) -> None:
-    """Check how a command ended: by its exit code and what it wrote to stderr."""
     assert code in (0, 1, 2, 129, 130, 143)
     assert "Traceback" not in err
     if code in (1, 2):

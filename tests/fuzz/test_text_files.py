@@ -7,26 +7,16 @@ import gzip
 import lzma
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.config import Recipe, TextFiles
-from nmt.decoding.files.output_formats import best_line
-from nmt.decoding.files.resumable import Task
 from nmt.decoding.files.text_files import ACTIONS, BadLines
-from nmt.decoding.files.translate_file import translate_file
 from nmt.decoding.stream import ArrivingLines
-from nmt.decoding.translator.translator import Translator
-from nmt.errors import NmtError
-from nmt.runs.trained_model import load_model
-from nmt.text.corpus import DataFolder, read_pairs
-from nmt.text.lines import Line, decode_lines, is_utf_16, read_lines, read_text_file
-from tests.fuzz import CASES, fuzz, value_or_error
-from tests.fuzz.mutations import changed_bytes, seeded
+from nmt.text.lines import Line, decode_lines, is_utf_16, read_lines
+from tests.fuzz import fuzz, value_or_error
 
 pytestmark = pytest.mark.slow
 
@@ -84,7 +74,6 @@ def expected_lines(content: bytes) -> list[str | None]:
 
 
 def check(found: Iterator[str], content: bytes, action: str, bad: BadLines) -> None:
-    """Compare lines that are read with the expected ones."""
     expected = expected_lines(content)
     lines = value_or_error(lambda: list(found))
     if action == "error" and None in expected:
@@ -133,62 +122,3 @@ def test_lines_of_a_pipe_do_not_depend_on_how_they_arrive(
     arrived += arriving
     os.close(reader)
     check(decode_lines(arrived, "the pipe", bad.add), content, action, bad)
-
-
-@fuzz
-@given(st.data(), st.sampled_from(["x.gz", "x.xz", "x.sgm", "x.sgm.gz", "x.sgm.xz", "x.tsv.gz"]))
-def test_a_spoiled_file_is_read_or_told(folder: Path, data: st.DataObject, name: str) -> None:
-    path = folder / name
-    content = COMPRESS.get(path.suffix, bytes)(data.draw(contents))
-    path.write_bytes(data.draw(seeded(lambda draw: changed_bytes(draw, content, 3))))
-    value_or_error(lambda: list(read_lines(path, BadLines(data.draw(actions)).add)))
-    text = value_or_error(lambda: read_text_file(path))
-    assert text is None or not any("\n" in segment for segment in text.segments)
-
-
-@fuzz
-@given(contents, contents, st.sampled_from(["plain", "tsv"]))
-def test_pairs_align_or_are_told(folder: Path, left: bytes, right: bytes, form: str) -> None:
-    (folder / "left").write_bytes(left)
-    (folder / "right").write_bytes(right)
-    rows = zip(left.split(b"\n"), right.split(b"\n"), strict=False)
-    (folder / "both.tsv").write_bytes(b"\n".join(b"\t".join(row) for row in rows))
-    files = TextFiles(tsv="both.tsv") if form == "tsv" else TextFiles(source="left", target="right")
-    pairs = value_or_error(lambda: list(read_pairs(files, DataFolder(folder), Recipe("some"))))
-    if pairs is not None and form == "plain":
-        sides = [expected_lines(each) for each in (left, right)]
-        assert [pair[:2] for pair in pairs] == list(zip(*sides, strict=True))
-
-
-@pytest.fixture(scope="module")
-def translator(tiny_run: Path) -> Translator:
-    """Return a translator whose search is short."""
-    trained = load_model(tiny_run, "cpu")
-    changed = replace(trained.recipe.decode, beam_size=2, max_segment_tokens=20)
-    return Translator(trained, changed, lambda _: None)
-
-
-@settings(fuzz, max_examples=max(1, CASES // 20))
-@given(contents, actions)
-def test_n_lines_in_give_n_lines_out(
-    folder: Path, translator: Translator, content: bytes, action: str
-) -> None:
-    source, output = folder / "source", folder / "output"
-    source.write_bytes(content)
-    output.unlink(missing_ok=True)
-    expected = expected_lines(content)
-    try:
-        translate_file(translator, source, Task(output), best_line, on_bad_line=action)
-    except NmtError:
-        assert action == "error"
-        assert None in expected
-        assert not output.exists()
-        return
-    lines = output.read_bytes().decode().split("\n")
-    assert lines.pop() == ""
-    assert len(lines) == len(expected) - (expected.count(None) if action == "skip" else 0)
-    if action == "blank":
-        for text, found in zip(expected, lines, strict=True):
-            assert (text and text.strip()) or not found
-            inner = (text or "").count("\r") if found else 0
-            assert found.count("\r") == inner

@@ -2,7 +2,6 @@
 
 import gzip
 import lzma
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -37,22 +36,12 @@ def encoded(pairs: Sequence[IdPair], vocab_size: int = 100, first_line: int = 1)
 
 
 def pair_of(shard: Shard, index: int) -> IdPair:
-    """Return the source and target ids of a pair."""
     ids, lengths = shard.pairs(numpy.array([index]))
     return ids[: lengths[0]].tolist(), ids[lengths[0] :].tolist()
 
 
 def pairs_of(shard: Shard) -> list[IdPair]:
-    """Return all pairs of a shard."""
     return [pair_of(shard, index) for index in range(len(shard))]
-
-
-def flip_a_bit(path: Path) -> None:
-    """Change a file, but neither its size nor its time."""
-    before, content = path.stat(), bytearray(path.read_bytes())
-    content[5] ^= 1
-    path.write_bytes(content)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 class TinyCorpus:
@@ -65,16 +54,12 @@ class TinyCorpus:
         self.notes: list[str] = []
 
     def change(self, **settings: object) -> None:
-        """Change settings of the recipe's [tokenizer]."""
         self.recipe = with_settings(
             self.recipe, {f"tokenizer.{key}": value for key, value in settings.items()}
         )
 
     def prepare(self, given_tokenizer: bytes | None = None, **changes: object) -> Prepared:
-        """Prepare the corpus with some settings of [data] changed, for this time only.
-
-        Settings are not checked, so that tests can leave out what a recipe needs.
-        """
+        """Prepare the corpus with some settings of [data] changed for this time, and unchecked."""
         self.notes.clear()
         data = replace(self.recipe.data, **changes)  # type: ignore[arg-type] # of several kinds
         recipe = replace(self.recipe, data=data)
@@ -87,15 +72,12 @@ class TinyCorpus:
         (self.run.checkpoints / "update-00000004.json").touch()
 
     def times(self) -> dict[str, int]:
-        """Return when each file of the run was last written."""
         return {path.name: path.stat().st_mtime_ns for path in self.files()}
 
     def files(self) -> list[Path]:
-        """Return the paths of the run's files."""
         return [path for path in self.run.path.rglob("*") if path.is_file()]
 
     def shard_bytes(self) -> dict[str, bytes]:
-        """Return the content of the shards' files by name."""
         return {path.name: path.read_bytes() for path in self.run.prepared.glob("train-*")}
 
 
@@ -130,7 +112,6 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def random_pairs(count: int) -> list[Pair]:
-    """Return pairs of every verdict in random order."""
     draw = numpy.random.default_rng(count)
 
     def side() -> str:

@@ -23,10 +23,7 @@ WORDS = 30
 
 
 def corpus(count: int) -> tuple[FlatSegments, FlatSegments, list[int]]:
-    """Return pairs whose targets are the reversed sources, word w as WORDS + w.
-
-    Also returns the place that each target token comes from.
-    """
+    """Return reversed sources as targets, word w as WORDS + w, and where each token comes from."""
     draw = random.Random(3)
     sources = [draw.sample(range(WORDS), draw.randint(1, 6)) for _ in range(count)]
     targets = [[WORDS + word for word in reversed(row)] for row in sources]

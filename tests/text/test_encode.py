@@ -31,7 +31,6 @@ pytestmark = pytest.mark.usefixtures("small_chunks")
 
 
 def plain_verdict(source_length: int, target_length: int, limits: DataSettings) -> str:
-    """Return the verdict on one pair of these lengths."""
     shorter, longer = sorted((source_length, target_length))
     if shorter == 0:
         return "empty"
@@ -42,18 +41,6 @@ def plain_verdict(source_length: int, target_length: int, limits: DataSettings) 
 
 def verdicts(lengths: list[tuple[int, int]], limits: DataSettings, opening: int = 0) -> list[str]:
     return [VERDICTS[number] for number in judge(numpy.array(lengths).T, limits, opening=opening)]
-
-
-def test_cleaning_by_hand() -> None:
-    limits = DataSettings(max_length=10, max_ratio=3.0)
-    expected = {
-        "kept": [(5, 5), (10, 10), (2, 6)],
-        "empty": [(0, 5), (5, 0), (0, 0)],
-        "too_long": [(11, 10), (10, 11), (11, 1)],
-        "ratio": [(2, 7), (10, 3), (1, 4)],
-    }
-    for verdict, lengths in expected.items():
-        assert verdicts(lengths, limits) == [verdict] * 3
 
 
 def test_the_tag_counts_for_the_greatest_length_alone() -> None:
@@ -74,7 +61,6 @@ def test_judging_many_pairs_equals_judging_one_by_one(max_length: int, max_ratio
 
 @pytest.mark.parametrize("count", [0, 1, 7, 14, 300])
 def test_chunks_hold_the_pairs_that_cleaning_keeps(tokenizer: Tokenizer, count: int) -> None:
-    """Compare with one pair at a time; 15 and more pairs are encoded by the pool."""
     pairs = random_pairs(count)
     expected: dict[str, list[int]] = {"ids": [], "lengths": [], "lines": []}
     found_verdicts = []
@@ -97,30 +83,10 @@ def test_chunks_hold_the_pairs_that_cleaning_keeps(tokenizer: Tokenizer, count: 
 
 
 def test_long_lines_make_small_chunks() -> None:
-    """A chunk holds bounded text, whatever its lines are."""
     long = "x" * 6_000_000
     pairs = [("a", "b")] * 15 + [(long, long)] * 5
     sizes = [(chunk.first_line, len(chunk)) for chunk in chunks_of(pairs)]
     assert sizes == [(1, 7), (8, 7), (15, 3), (18, 2), (20, 1)]
-
-
-def test_many_processes_give_the_result_of_one(
-    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pairs = random_pairs(500)
-    found, processes = list[EncodedChunk](), 0
-    for chunk in encode_pairs(iter(pairs), tokenizer, LIMITS):
-        processes = max(processes, len(multiprocessing.active_children()))
-        found.append(chunk)
-    assert processes > 0
-    assert multiprocessing.active_children() == []
-    monkeypatch.setattr(encode, "CHUNKS_ALONE", 10**9)
-    for one, other in zip(found, encode_pairs(iter(pairs), tokenizer, LIMITS), strict=True):
-        assert multiprocessing.active_children() == []
-        assert one.counts == other.counts
-        for name in ("ids", "lengths", "lines"):
-            mine, theirs = getattr(one.pairs, name), getattr(other.pairs, name)
-            assert (mine.dtype, mine.tolist()) == (theirs.dtype, theirs.tolist())
 
 
 def test_reading_ahead_is_bounded(tokenizer: Tokenizer) -> None:
@@ -166,7 +132,6 @@ def test_a_corpus_with_a_late_error_leaves_no_shard(
 def test_a_killed_process_leaves_no_shard(
     corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Running the command again encodes the corpus from its start, with the same tokenizer."""
 
     def kill_after_first(*arguments: object) -> Iterator[EncodedChunk]:
         # Passed through as they came.
@@ -245,10 +210,7 @@ print(kept, Path(__file__).name)
 def test_processes_end_with_their_parent_and_leave_signals_to_it(
     tmp_path: Path, tokenizer: Tokenizer, ending: str, expected: tuple[int, str]
 ) -> None:
-    """Terminals and schedulers send signals to all processes, at any moment.
-
-    A script needs no guard: the processes do not run it again.
-    """
+    """Terminals and schedulers send signals to all processes; a script needs no guard."""
     (tmp_path / "tokenizer.model").write_bytes(tokenizer.model)
     (tmp_path / "script.py").write_text(SCRIPT)
     with subprocess.Popen(
@@ -281,7 +243,6 @@ def learn(kind: str = "bpe", vocab_size: int = 60) -> SubwordModel:
 
 
 def rows(model: WordCache, segments: list[str]) -> list[list[int]]:
-    """Return the ids of each segment."""
     side = model.encode(segments)
     return [ids.tolist() for ids in numpy.split(side.ids, side.lengths.cumsum()[:-1])]
 
@@ -301,7 +262,6 @@ def random_segments(seed: int, count: int = 300) -> list[str]:
 def test_words_give_the_ids_of_their_segment(
     kind: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Words are remembered, or forgotten after each chunk or now and then."""
     monkeypatch.setattr(encode, "MOST_IDS", most)
     model = learn(kind)
     assert model.encodes_word_by_word() == (kind == "bpe")

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy
 import pytest
 
 from nmt.errors import DamagedError
@@ -14,12 +13,7 @@ from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
 from nmt.text.corpus import DataFolder, Pair
 from nmt.text.facts import (
-    LEAST_CORRELATION,
-    RARE,
-    WINDOW,
     QuickLook,
-    correlations,
-    hash_segments,
     quick_look,
     token_facts,
 )
@@ -31,7 +25,6 @@ DEV = corpus(8, seed=2)
 
 
 def prepared(folder: Path, pairs: Pairs, tag: str = "", **tokenizer: object) -> Prepared:
-    """Prepare a training text."""
     write(folder, pairs, "train")
     kinds = "".join(f"{name} = {value!r}\n" for name, value in tokenizer.items())
     recipe = folder / "mine.toml"
@@ -49,19 +42,6 @@ def look(folder: Path, pairs: Pairs, dev: Pairs = DEV, tag: str = "") -> QuickLo
     made = prepared(folder, pairs, tag)
     sources = made.tokenizer.sides[0].encode([source for source, _ in dev])
     return quick_look(made.shards, made.names, made.tokenizer, sources)
-
-
-def test_equal_segments_have_equal_hashes_and_others_do_not() -> None:
-    segments = [[3, 4, 5], [4, 3, 5], [3, 4], [3, 4, 5], [], [5], [3, 4, 5, 3]] * 3
-    ids = numpy.array([token for segment in segments for token in segment], numpy.uint16)
-    lengths = numpy.array([*map(len, segments)])
-    hashes = hash_segments(ids, lengths, 10).tolist()
-    for first, one in zip(hashes, segments, strict=True):
-        for second, other in zip(hashes, segments, strict=True):
-            assert (first == second) == (one == other)
-    # A segment's place in the text does not matter.
-    alone = hash_segments(numpy.array(segments[6], numpy.uint16), numpy.array([4]), 10)
-    assert alone.tolist() == [hashes[6]]
 
 
 def test_a_clean_corpus_has_nothing_that_stands_out(tmp_path: Path) -> None:
@@ -90,23 +70,6 @@ def test_files_that_slip_stand_out(tmp_path: Path, line: int) -> None:
     assert "may not belong together from about line" in found.lines()[-1]
 
 
-def test_correlations_are_those_of_numpy() -> None:
-    draw = numpy.random.default_rng(1)
-    source = draw.integers(1, 50, 2 * WINDOW + 17)
-    target = source + draw.integers(0, 9, len(source))
-    expected = [
-        numpy.corrcoef(numpy.log1p(source[part]), numpy.log1p(target[part]))[0, 1]
-        for part in (slice(0, WINDOW), slice(WINDOW, 2 * WINDOW))
-    ]
-    found, spreads = correlations(source, target)
-    assert found == pytest.approx(expected)
-    assert spreads[0, 0] == pytest.approx(numpy.log1p(source[:WINDOW]).std())
-    assert spreads[1, 1] == pytest.approx(numpy.log1p(target[WINDOW : 2 * WINDOW]).std())
-    # Lengths that do not vary say nothing.
-    lengths = numpy.full(WINDOW, 3)
-    assert not (correlations(lengths, lengths)[0] < LEAST_CORRELATION).any()
-
-
 @pytest.fixture
 def words(tmp_path: Path) -> Prepared:
     """Return 12 pairs of words: `sun` is "sole" 8 times, and `moon` is "luna luna" 4 times."""
@@ -115,7 +78,6 @@ def words(tmp_path: Path) -> Prepared:
 
 
 def entropy(*counts: int) -> float:
-    """Return the entropy of tokens with these counts."""
     return -sum(count / sum(counts) * math.log(count / sum(counts)) for count in counts)
 
 
@@ -129,7 +91,6 @@ def test_tokens_are_counted_on_each_side_with_their_ends(words: Prepared) -> Non
     (vocabulary,) = facts.vocabularies
     assert vocabulary.size == len(words.tokenizer)
     assert vocabulary.rare == vocabulary.size - 4  # the special tokens are none of them
-    assert RARE == 10
     assert facts.dev is None
 
 

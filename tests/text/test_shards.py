@@ -12,7 +12,7 @@ import torch
 
 from nmt.errors import NmtError
 from nmt.system.files import sha256_of
-from nmt.text import prepare, shards
+from nmt.text import shards
 from nmt.text.batches import PairDataset
 from nmt.text.manifest import FORMAT, Manifest, SourceFile, Step
 from nmt.text.shards import checked, id_type, new_shard, open_shard, stamps
@@ -30,7 +30,6 @@ def write(folder: Path) -> dict[str, str]:
 
 
 def is_intact(folder: Path, name: str, digests: dict[str, str]) -> bool:
-    """Return whether a shard has these SHA-256, of which no size and time was recorded."""
     return checked(folder, name, Step("", digests)) is not None
 
 
@@ -148,7 +147,6 @@ def test_a_small_shard_is_read_and_survives_a_cut_and_a_large_one_is_mapped(
 
 
 def test_a_shard_that_is_replaced_or_removed_is_still_read(tmp_path: Path, is_mapped: bool) -> None:
-    """A mapping keeps its file, whatever has the name now."""
     write(tmp_path)
     shard = open_shard(tmp_path, "x", 100)
     (tmp_path / "x.ids").unlink()
@@ -205,7 +203,6 @@ def test_files_that_do_not_match_are_refused(tmp_path: Path, ending: str) -> Non
 
 @pytest.fixture
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the name of the shard of each file that was hashed."""
     names: list[str] = []
 
     def counted(path: Path, what: str) -> str:
@@ -253,7 +250,6 @@ FILE = '{"size": 3, "mtime_ns": -5, "sha256": "y"}'
 
 
 def content(steps: str = f'{{"dev": {STEP}}}', files: str = f'{{"a": {FILE}}}') -> str:
-    """Return the text of a manifest."""
     return f'{{"format": {FORMAT}, "steps": {steps}, "files": {files}}}'
 
 
@@ -273,11 +269,8 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
     [
         *("", "{", "[]", "{}", "null", "\0", content()[:-1]),
         *(content(steps="[]"), content(steps='{"dev": 1}'), content(steps='{"dev": {}}')),
-        content(steps='{"dev": {"key": 1}}'),
         content(steps='{"dev": {"key": "k", "counts": {"kept": -1}}}'),
-        content(steps='{"dev": {"key": "k", "counts": {"kept": NaN}}}'),
         content(files='{"a": {"size": 1e999, "mtime_ns": 0, "sha256": ""}}'),
-        content(files='{"a": {"size": 1}}'),
         content(files='{"a": ' + "[" * 5000 + "]" * 5000 + "}"),
     ],
 )
@@ -306,27 +299,14 @@ def test_a_missing_manifest_is_empty_and_an_unreadable_one_an_error(tmp_path: Pa
         Manifest(path)
 
 
-def test_a_start_reads_the_manifest_once_and_prepares_again_if_it_is_damaged(
-    corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[Path] = []
-
-    class Counted(Manifest):
-        def __init__(self, path: Path) -> None:
-            read.append(path)
-            super().__init__(path)
-
-    monkeypatch.setattr(prepare, "Manifest", Counted)
-    first = corpus.prepare()
-    before = [*map(pairs_of, first.shards)]
+def test_a_corpus_is_prepared_again_if_its_manifest_is_damaged(corpus: TinyCorpus) -> None:
+    first, before = corpus.prepare(), corpus.shard_bytes()
     path = corpus.run.prepared / "manifest.json"
     path.write_text(path.read_text().replace('"kept": ', '"kept": -'))
-    second = corpus.prepare()
-    assert read == [path] * 2
+    assert corpus.prepare().fingerprint == first.fingerprint
     assert corpus.notes[0].startswith(f"{path} is damaged: ")
     assert corpus.notes[0].endswith("; the corpus is prepared again")
-    assert second.fingerprint == first.fingerprint
-    assert [*map(pairs_of, second.shards)] == before
+    assert corpus.shard_bytes() == before
 
 
 def test_a_damaged_tokenizer_is_learned_again_unless_a_training_uses_it(corpus: TinyCorpus) -> None:
@@ -334,6 +314,8 @@ def test_a_damaged_tokenizer_is_learned_again_unless_a_training_uses_it(corpus: 
     corpus.run.tokenizer.write_bytes(b"junk")
     assert corpus.prepare().fingerprint == first.fingerprint
     assert corpus.notes[0] == f"{corpus.run.tokenizer} is damaged and is learned again"
+    corpus.run.tokenizer.unlink()
+    assert corpus.prepare().fingerprint == first.fingerprint
     corpus.start()
     corpus.run.tokenizer.write_bytes(b"junk")
     with pytest.raises(NmtError, match=r"tokenizer\.model is damaged; remove it"):

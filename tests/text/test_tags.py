@@ -27,7 +27,6 @@ KINDS = [("bpe", True), ("bpe", False), ("char", True), ("word", False)]
 
 
 def with_tag(corpus: TinyCorpus) -> tuple[TextFiles, ...]:
-    """Return the training corpora of a tiny corpus and a tagged one."""
     return (*corpus.recipe.data.train, SYNTHETIC)
 
 

@@ -41,13 +41,6 @@ def test_texts_are_escaped_as_the_source() -> None:
     assert r"<item>\@Erster\u0020</item>" in translated({"First day": Marked("@Erster ")})
 
 
-def test_what_is_written_reads_as_the_translation() -> None:
-    new = with_tags(' it\'s <b>"x"</b> \\ \t ? @ & > é')
-    for text in (HELLO, QUOTED):
-        written = translated({text: new}).encode()
-        assert new.text.strip() in texts(read(written, DEFAULTS))
-
-
 def test_a_line_break_stays_after_a_colon() -> None:
     content = rb"<resources><string name='a'>%1$s says:\n\nReason: x y\n%2$s</string></resources>"
     document = read(content, DEFAULTS)
@@ -57,16 +50,8 @@ def test_a_line_break_stays_after_a_colon() -> None:
 
 def test_plurals_have_the_forms_of_the_target() -> None:
     written = translated({"%d file": Marked("%d plik"), "%d files": Marked("%d pliku")}, "pl")
-    assert written.endswith(
-        """
-        <item quantity="one">%d plik</item>
-        <item quantity="other">%d pliku</item>
-        <item quantity="few">%d pliku</item>
-        <item quantity="many">%d pliku</item>
-    </plurals>
-</resources>
-"""
-    )
+    item = '        <item quantity="{}">%d pliku</item>\n'.format
+    assert item("other") + item("few") + item("many") + "    </plurals>" in written
     assert 'quantity="few"' not in translated({"%d files": Marked("%d Dateien")})
 
 

@@ -19,14 +19,12 @@ WRAPPED = "The file was saved into the new folder\nof the other program."
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("Print", ["Print"]),
         ("\n  Print: \n", ["Print:"]),
         ("One.\nTwo", ["One.", "Two"]),
         (f"{WRAPPED}\n", [WRAPPED.replace("\n", " ")]),
         (f"{LIST}\nread\n- write\n", [LIST, "read", "write"]),
         ("  -a, --all   show all\n  --help\n", ["show all"]),
         ("%d\n---\n", ["%d"]),
-        ("12\n---\n", []),
     ],
 )
 def test_lines_with_words_are_parts(text: str, parts: list[str]) -> None:
@@ -48,9 +46,7 @@ def test_a_line_break_within_tags_is_a_mark() -> None:
     texts = text_in(source).texts()
     assert [text.text for text in texts] == ["<b>One.\nTwo.</b>", "Three."]
     assert texts[0].mark_texts() == ["<b>", "\n", "</b>"]
-    assert text_in(source).join(texts) == Marked(
-        source.text, (*texts[0].marks[:2], *texts[0].marks[2:])
-    )
+    assert text_in(source).join(texts) == Marked(source.text, texts[0].marks)
 
 
 def test_a_mark_at_the_start_or_end_belongs_to_the_words() -> None:
@@ -69,7 +65,6 @@ def test_a_line_does_not_end_within_a_placeholder() -> None:
 @pytest.mark.parametrize(
     ("label", "text", "accelerator"),
     [
-        ("&File", "File", ("&", "F")),
         ("E&xit", "Exit", ("&", "x")),
         ("Save _As", "Save As", ("_", "A")),
         ("ファイル(&F)", "ファイル", ("&", "F")),

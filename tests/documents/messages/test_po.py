@@ -3,8 +3,6 @@
 import re
 import shutil
 import subprocess
-import sysconfig
-from pathlib import Path
 
 import polib
 import pytest
@@ -12,7 +10,7 @@ import pytest
 from nmt.documents.document import DEFAULTS, Options
 from nmt.documents.messages.po import read
 from nmt.documents.messages.po_syntax import columns_of, escaped, unescaped, written
-from tests.documents.documents import filled, shouted, texts
+from tests.documents.documents import filled, texts
 from tests.documents.samples import SAMPLES
 
 MENU = (SAMPLES / "menu.po").read_bytes()
@@ -22,30 +20,17 @@ RUSSIAN = Options("en", "ru")
 LAST_USED = (
     "Edits the file in the window that was used last, and makes a new one if there is none yet."
 )
-PACKAGES = Path(sysconfig.get_path("purelib"))
-INSTALLED = sorted(path for path in PACKAGES.rglob("*.po*") if path.suffix in (".po", ".pot"))
 
 
-def problems(content: bytes, folder: Path) -> str:
-    """Return what msgfmt has against a catalogue, "" for nothing, or if it is not installed."""
-    program = shutil.which("msgfmt")
-    if program is None:
-        return ""
-    path = folder / "made.po"
-    path.write_bytes(content)
-    command = [program, "--check", "--use-fuzzy", "--output-file", "/dev/null", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stderr if done.returncode else ""
-
-
-def check(content: bytes, folder: Path) -> None:
-    """Assert that polib and msgfmt accept a catalogue."""
+def check(content: bytes) -> None:
+    """Assert that polib accepts a catalogue, and msgfmt where it is installed."""
     polib.pofile(content.decode())
-    assert problems(content, folder) == ""
+    if shutil.which("msgfmt"):
+        command = ["msgfmt", "--check", "--use-fuzzy", "--output-file", "/dev/null", "-"]
+        subprocess.run(command, input=content, check=True)
 
 
 def entry(*lines: str) -> bytes:
-    """Return a catalogue with a header and one entry."""
     header = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\n'
     return (header + "\n".join(lines) + "\n").encode()
 
@@ -95,27 +80,7 @@ def test_translations_are_fuzzy_and_all_else_stays() -> None:
     assert joined.findings == ()
 
 
-def test_paragraphs_are_wrapped_as_in_the_source() -> None:
-    german = (
-        "Bearbeitet die Datei in dem Fenster, das zuletzt benutzt wurde, und öffnet sonst ein"
-        " neues."
-    )
-    new = {LAST_USED: german, "open a new window": "öffnet ein neues Fenster"}
-    catalogue = polib.pofile(translated(MENU, new))
-    (made,) = (message for message in catalogue if message.msgid.startswith("Usage"))
-    assert made.fuzzy
-    assert made.msgstr.split("\n") == [
-        "Usage: edit [OPTION]... [FILE]",
-        "",
-        "Bearbeitet die Datei in dem Fenster, das zuletzt benutzt wurde, und",
-        "öffnet sonst ein neues.",
-        "  -n, --new   öffnet ein neues Fenster",
-        "  --version",
-        "",
-    ]
-
-
-def test_a_template_becomes_a_catalogue(tmp_path: Path) -> None:
+def test_a_template_becomes_a_catalogue() -> None:
     no_room = "The folder {name} has no room for the files, so that nothing was copied into it."
     new = {
         "One file": "ein",
@@ -123,7 +88,7 @@ def test_a_template_becomes_a_catalogue(tmp_path: Path) -> None:
         no_room: "Im Ordner {name} ist kein Platz mehr für die Dateien, also nichts kopiert.",
     }
     text = translated(TEMPLATE, new)
-    check(text.encode(), tmp_path)
+    check(text.encode())
     assert '"Language: de\\n"' in text
     assert '"Plural-Forms: nplurals=2; plural=(n != 1);\\n"' in text
     assert "charset=UTF-8" in text
@@ -134,9 +99,9 @@ def test_a_template_becomes_a_catalogue(tmp_path: Path) -> None:
     assert max(map(len, text.splitlines())) <= 79
 
 
-def test_forms_for_several_numbers_take_the_text_with_the_number(tmp_path: Path) -> None:
+def test_forms_for_several_numbers_take_the_text_with_the_number() -> None:
     made = translated(TEMPLATE, {"%(count)d files": "%(count)d X"}, RUSSIAN)
-    check(made.encode(), tmp_path)
+    check(made.encode())
     assert made.count('"%(count)d X"') == 3  # "One file" would stand for 21 too
     numbered = TEMPLATE.replace(b"One file", b"%(count)d file")
     both = {"%(count)d file": "%(count)d A", "%(count)d files": "%(count)d B"}
@@ -161,10 +126,9 @@ def test_what_is_translated_of_a_plural_stays() -> None:
 
 
 @pytest.mark.parametrize("comment", ["# A.\n", ""])
-def test_a_catalogue_without_header_gets_one(tmp_path: Path, comment: str) -> None:
-    """The first message is fuzzy, and not the new header."""
+def test_a_catalogue_without_header_gets_one(comment: str) -> None:
     made = translated(f'{comment}msgid "Radio"\nmsgstr ""\n'.encode(), {"Radio": "Radio"})
-    check(made.encode(), tmp_path)
+    check(made.encode())
     # A translation that equals its source is written.
     assert made.endswith(f'{comment}#, fuzzy\nmsgid "Radio"\nmsgstr "Radio"\n')
     assert 'msgid ""\nmsgstr ""\n"MIME-Version: 1.0\\n"\n' in made
@@ -220,32 +184,6 @@ def test_line_ends_and_the_flag_no_wrap_are_kept() -> None:
     assert texts(read(old, DEFAULTS)) == ["One file"]
 
 
-def check_file(path: Path, folder: Path) -> None:
-    """Assert what is promised of a catalogue: identity, and that the translated one compiles."""
-    content = path.read_bytes()
-    for options in (GERMAN, Options("en", "pl", translates_all=True)):
-        document = read(content, options)
-        assert document.join([None] * len(document.segments)).content == content
-    document = read(content, GERMAN)
-    made = shouted(document).content
-    # Some translators have made mistakes in messages that stay.
-    assert problems(content, folder) or not problems(made, folder)
-    before, after = (
-        [
-            (message.msgid, message.msgctxt, message.comment, message.occurrences)
-            for message in polib.pofile(catalogue.decode())
-        ]
-        for catalogue in (content, made)
-    )
-    assert before == after
-    assert len(texts(read(made, GERMAN))) == len(texts(document))  # all are fuzzy
-
-
-def test_a_few_installed_catalogues(tmp_path: Path) -> None:
-    for path in INSTALLED[::120]:
-        check_file(path, tmp_path)
-
-
 def test_escapes_come_back() -> None:
     text = '"a"\\b\n\t\r\a\b\f\v é'
     assert unescaped(escaped(text)) == text
@@ -256,8 +194,6 @@ def test_escapes_come_back() -> None:
     ("text", "lines"),
     [
         ("short", ['msgstr "short"']),
-        ("", ['msgstr ""']),
-        ("line\n", ['msgstr "line\\n"']),
         ("a\nb", ['msgstr ""', '"a\\n"', '"b"']),
         ("abc defgh ijkl mn opqr", ['msgstr ""', '"abc defgh ijkl mn "', '"opqr"']),
         ("漢字漢字漢字漢字、漢", ['msgstr ""', '"漢字漢字漢字漢字、"', '"漢"']),

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.documents.document import Options
 from nmt.documents.messages.tmx import Unit, read, read_units, write_units
-from nmt.documents.xml.tree import read_xml
 from nmt.errors import NmtError
-from tests.documents.documents import QUICK, filled, marked, shouted, texts
+from tests.documents.documents import QUICK, filled, marked, texts
 from tests.documents.samples import SAMPLES
 
 FIRST = 'Open <bpt i="1">&lt;b&gt;</bpt>files<ept i="1">&lt;/b&gt;</ept> & <hi>more</hi><ph x="1"/>'
@@ -46,27 +45,14 @@ def test_new_texts_stand_after_the_others() -> None:
     assert [line for line in old if line not in made] == [empty]
 
 
-def test_what_was_written_needs_no_translation() -> None:
-    made = shouted(read(MEMORY, GERMAN)).content
-    assert texts(read(made, GERMAN)) == []
-    before, after = (len([*read_xml(content).root.all()]) for content in (MEMORY, made))
-    assert after == before + 2 + 4  # a text with four codes
-
-
 OTHERS = (SAMPLES / "others.tmx").read_bytes().decode()
 TAGS = {"<b>": Kind.OPEN, "</b>": Kind.CLOSE, "%s": Kind.ALONE}
 plain_texts = st.lists(st.sampled_from([*"a&<\n ]\u2028", *TAGS]), max_size=8).map("".join)
 marked_texts = plain_texts.map(lambda text: marked(text + "x", TAGS))
 
 
-def made_file(folder: Path, content: str | bytes) -> Path:
-    path = folder / "memory.tmx"
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
-def test_units_of_other_programs(tmp_path: Path) -> None:
-    path = made_file(tmp_path, OTHERS)
+def test_units_of_other_programs() -> None:
+    path = SAMPLES / "others.tmx"
     (unit,) = read_units(path, "en", "de")
     assert unit.context == "menu"
     assert unit.source.text == "Open <b>a</b>\n{ph2}"
@@ -79,16 +65,7 @@ def test_units_of_other_programs(tmp_path: Path) -> None:
     assert [*read_units(path, "en", "ja")] == []
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "iso-8859-1", "windows-1252"])
-def test_encodings(tmp_path: Path, encoding: str) -> None:
-    declared = encoding.removesuffix("-sig")
-    text = OTHERS.replace('"1.0"', f'"1.0" encoding="{declared}"')
-    path = made_file(tmp_path, text.encode(encoding))
-    assert next(read_units(path, "en", "de")).target.text == "Öffne <i>"
-
-
 BOMB = '<!DOCTYPE tmx [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><tmx><body>&b;</body></tmx>'
-OUTER = '<!DOCTYPE tmx [<!ENTITY a SYSTEM "file:///etc/passwd">]><tmx>&a;</tmx>'
 
 
 @pytest.mark.parametrize(
@@ -97,15 +74,14 @@ OUTER = '<!DOCTYPE tmx [<!ENTITY a SYSTEM "file:///etc/passwd">]><tmx>&a;</tmx>'
         ("<html/>", "line 1: the root is <html>, but that of TMX is <tmx>"),
         ("<tmx>\n<tu>", "line 2: the XML is not well-formed"),
         (BOMB, "line 1: the entity a is not allowed"),
-        (OUTER, "line 1: the entity a is not allowed"),
         ("<tmx>" * 101, "nested more than 100 deep"),
-        ("<tmx><tu>" + "a" * 4_000_000, "more than 2,000,000 bytes"),
         ('<?xml version="1.0" encoding="nothing"?><tmx/>', "encoding"),
     ],
-    ids=["html", "open", "bomb", "outer", "deep", "long", "encoding"],
+    ids=["html", "open", "bomb", "deep", "encoding"],
 )
 def test_what_is_refused(tmp_path: Path, content: str, message: str) -> None:
-    path = made_file(tmp_path, content)
+    path = tmp_path / "memory.tmx"
+    path.write_text(content)
     with pytest.raises(NmtError, match=message) as raised:
         [*read_units(path, "en", "de")]
     assert str(raised.value).startswith(f"{path}: ")

@@ -1,18 +1,64 @@
 """Word documents: text of every kind is translated, and everything else stays."""
 
+import re
 from io import BytesIO
 
 import docx
 import pytest
+from docx.oxml.ns import nsdecls
 from lxml import etree
 
 from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.documents.document import Document, Options
 from nmt.documents.office.docx import read
 from tests.documents.documents import changed_by, headings, members, texts, unchanged, zipped
-from tests.documents.word_samples import BOX, REPORT, field, paragraph, run, word_file
+from tests.documents.samples import SAMPLES
 
 OPTIONS = Options("en", "de")
+REPORT = (SAMPLES / "report.docx").read_bytes()  # as python-docx writes it
+BODY = re.compile(b"(?<=<w:body>).*(?=<w:sectPr)", re.DOTALL)
+NAMESPACES = nsdecls("w", "r", "wp", "a", "m") + (
+    ' xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+    ' xmlns:wps="http://schemas.microsoft.com/office/word/2010/wordprocessingShape"'
+    ' xmlns:v="urn:schemas-microsoft-com:vml"'
+)
+BOX = (
+    "<w:r><mc:AlternateContent><mc:Choice Requires='wps'><w:drawing><wp:inline>"
+    "<wp:docPr id='7' name='Box 1' descr='A box with a text'/><wps:txbx><w:txbxContent>"
+    "<w:p><w:r><w:t>In a box.</w:t></w:r></w:p></w:txbxContent></wps:txbx>"
+    "</wp:inline></w:drawing></mc:Choice><mc:Fallback><w:pict><v:textbox><w:txbxContent>"
+    "<w:p><w:r><w:t>In a box.</w:t></w:r></w:p>"
+    "</w:txbxContent></v:textbox></w:pict></mc:Fallback></mc:AlternateContent></w:r>"
+)
+
+
+def paragraph(inner: str) -> str:
+    return f"<w:p {NAMESPACES}>{inner}</w:p>"
+
+
+def run(text: str, properties: str = "") -> str:
+    inner = f"<w:rPr>{properties}</w:rPr>" if properties else ""
+    return f'<w:r>{inner}<w:t xml:space="preserve">{text}</w:t></w:r>'
+
+
+def field(instruction: str, result: str) -> str:
+    mark = '<w:r><w:fldChar w:fldCharType="{}"/></w:r>'.format
+    code = f"<w:r><w:instrText>{instruction}</w:instrText></w:r>"
+    return f"{mark('begin')}{code}{mark('separate')}{run(result)}{mark('end')}"
+
+
+def word_file(*paragraphs: str) -> bytes:
+    """Return a document with these paragraphs instead of those of the report."""
+    inner, parts = "".join(map(paragraph, paragraphs)).encode(), members(REPORT)
+    parts = {
+        name: part for name, part in parts.items() if not re.search("header|footer|notes", name)
+    }
+    for name in ("word/_rels/document.xml.rels", "[Content_Types].xml"):
+        parts[name] = re.sub(b"<[^<]*(header|footer|notes)[^<]*/>", b"", parts[name])
+    document = BODY.sub(lambda _: inner, parts["word/document.xml"])
+    document = re.sub(b"<w:(header|footer)Reference[^>]*/>", b"", document)
+    core = parts["docProps/core.xml"].replace(b"The report", b"")
+    return zipped(parts | {"word/document.xml": document, "docProps/core.xml": core})
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +93,9 @@ def test_only_what_is_translated_changes(document: Document) -> None:
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {"word/document.xml", "word/styles.xml", "word/settings.xml"} & changed
     assert b"Der Fuchs." in after["word/document.xml"]
-    # All other paragraphs have the same canonical XML.
     blocks = (etree.fromstring(parts["word/document.xml"])[0] for parts in (before, after))
-    pairs = [
-        [etree.tostring(block, method="c14n") for block in pair]
-        for pair in zip(*blocks, strict=True)
-    ]
-    assert [number for number, (old, new) in enumerate(pairs) if old != new] == [1]
-    assert pairs[1][0].startswith(b"<w:p ")
-    assert pairs[1][1].startswith(b"<w:p ")
+    same = [etree.tostring(old) == etree.tostring(new) for old, new in zip(*blocks, strict=True)]
+    assert same == [True, False, *[True] * (len(same) - 2)]
 
 
 def test_the_translation_has_the_same_tree(document: Document) -> None:
@@ -64,10 +104,7 @@ def test_the_translation_has_the_same_tree(document: Document) -> None:
     for old, translated in zip(before.paragraphs, after.paragraphs, strict=True):
         assert translated.style == old.style or translated.style.name == old.style.name  # type: ignore[union-attr]
         assert translated.text == old.text.upper()
-    assert [[cell.text for cell in row.cells] for row in after.tables[0].rows] == [
-        ["12.5", "CELL NUMBER 1"],
-        ["CELL NUMBER 2", "CELL NUMBER 3"],
-    ]
+    assert [cell.text for cell in after.tables[0].rows[0].cells] == ["12.5", "CELL NUMBER 1"]
     looks = [(part.text, part.bold) for part in after.paragraphs[1].runs]
     fox = " FOX JUMPS OVER THE LAZY DOG."
     assert looks == [("THE QUICK ", None), ("BROWN", True), (fox, None)]
@@ -76,8 +113,6 @@ def test_the_translation_has_the_same_tree(document: Document) -> None:
     assert xml.count(b"IN A BOX.") == 2  # for new and for old versions of Word
     assert xml.count(b"footnoteReference") == 1
     assert b'HYPERLINK "https://example.org"' in xml
-    assert xml.count(b"fldCharType") == 6
-    assert b">17<" in xml
     assert b"THE NOTE AT THE FOOT." in members(new)["word/footnotes.xml"]
 
 
@@ -117,7 +152,6 @@ LINK = '<w:hyperlink w:anchor="a">{}</w:hyperlink>'
         (run("Colour: ") + LIST + run(" paint"), "Colour: <1/> paint"),
         (run("To ") + CONTROL + run(" here"), "To <1>our name</1> here"),
         (LINK.format(run("A link", BOLD)), "A link"),
-        (run("See ") + LINK.format(run("it", BOLD)) + run(" there"), "See <1>it</1> there"),
         (
             run("See ") + LINK.format(run("it is ", BOLD) + run("x")) + run(" there"),
             "See <1>it is <2>x</2></1> there",
@@ -125,7 +159,6 @@ LINK = '<w:hyperlink w:anchor="a">{}</w:hyperlink>'
         (run("Fine", BOLD) + run(" ") + run("words", BOLD), "Fine words"),
         (run("So") + run(" bold ", BOLD) + run("it is now"), "So <1>bold</1> it is now"),
         (field(" REF a ", "Table 1") + run(" shows it"), "<1/> shows it"),
-        (run("Page ") + field(" PAGE ", "1") + run(" of it"), "Page <1/> of it"),
         (run("Word") + field(' XE "word" ', ""), "Word<1/>"),
         (LINK.format(run("Part") + "<w:r><w:tab/></w:r>" + field(" PAGEREF a ", "7")), "Part"),
         (
@@ -134,7 +167,6 @@ LINK = '<w:hyperlink w:anchor="a">{}</w:hyperlink>'
         ),
         ("<w:r><w:t> non</w:t><w:noBreakHyphen/><w:t>stop\n</w:t></w:r>", "non-stop"),
         ("<w:r><w:t>One</w:t><w:tab/><w:t>2</w:t><w:br/><w:t>three</w:t></w:r>", "One\t2\nthree"),
-        ("<w:r><w:t>a</w:t><w:tab/><w:t>b</w:t><w:tab/></w:r>", "a\tb\t"),
         ("<w:smartTag w:element='x'>" + run("Ber") + "</w:smartTag>" + run("lin"), "Berlin"),
         *[(inner, "") for inner in ("", run("12.5 %"), DELETED, field(" DATE ", "Monday"), MATH)],
     ],

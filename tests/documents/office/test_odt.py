@@ -66,7 +66,6 @@ def test_the_translation_has_the_same_tree(document: Document) -> None:
 
 
 def file_with(inner: str, styles: str = "") -> bytes:
-    """Return a document with a paragraph."""
     whole = (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<office:document-content {NAMESPACES}>'
         f"<office:automatic-styles>{styles}</office:automatic-styles><office:body><office:text>"

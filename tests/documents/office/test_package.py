@@ -1,8 +1,6 @@
 """Packages: members are translated, others stay as they are, hostile files are refused cheaply."""
 
-import importlib
 import struct
-import sys
 import tracemalloc
 from io import BytesIO
 from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
@@ -145,14 +143,13 @@ def overlapping() -> bytes:
     ("content", "message"),
     [
         (b"", f"of another format: {NO_ZIP}; use another copy"),
-        (zipped(MEMBERS)[:-30], NO_ZIP),
         (zipped(MEMBERS)[9:], NO_ZIP),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 9, "a password or a format from before 2007"),
         (encrypted(), "the file is encrypted; save it without a password"),
         (TWICE, "the file has two members 'a'; save it again"),
         (overlapping(), "of another format: the member 'b' is in the wrong place"),
     ],
-    ids=["empty", "cut", "beheaded", "old-office", "encrypted", "twice", "overlapping"],
+    ids=["empty", "beheaded", "old-office", "encrypted", "twice", "overlapping"],
 )
 def test_files_that_are_refused(content: bytes, message: str) -> None:
     with pytest.raises(NmtError, match=message):
@@ -172,7 +169,6 @@ def test_members_that_cannot_be_read() -> None:
 
 
 def fill(tree: Tree) -> None:
-    """Translate the first element; state the language in the last."""
     tree.translate_text(tree.root[0], Segment(Marked(tree.root[0].text), "line 1"))
     tree.follow_text(tree.root[-1], "de")
 
@@ -251,7 +247,6 @@ def test_a_changed_member_keeps_its_declarations_and_its_tree(before: str, encod
         ("<!DOCTYPE a SYSTEM 'x'\n><a>\n&x;</a>", "b: line 3: the XML is not well-formed .*'x'"),
         ("<a>" * 257 + "</a>" * 257, "b: line 1: elements are nested more than 256 deep"),
         (f"<a xmlns='{{{'x' * 999}'/>", "b: line 1: the XML is not well-formed .{152}; correct it"),
-        ("<a>\x01</a>", "b: line 1: the XML is not well-formed"),
         ("<a>\n\xff", "b: line 2: the bytes at offset 4 are not utf-8; save the file in UTF-8"),
     ],
 )
@@ -263,10 +258,3 @@ def test_xml_that_is_refused(xml: str, message: str) -> None:
 def test_characters_of_html_are_read_if_the_dtd_is_elsewhere() -> None:
     content = f"{DOCTYPE}<a><b>One&nbsp;&amp; two<![CDATA[&nbsp;]]></b><c>&LT;</c></a>"
     assert package(content.encode()).segments[1].source.text == "One\xa0& two&nbsp;"
-
-
-def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "lxml", None)
-    monkeypatch.delitem(sys.modules, "nmt.documents.office.package")
-    with pytest.raises(NmtError, match="a book needs the package lxml: pip"):
-        importlib.import_module("nmt.documents.office.package")

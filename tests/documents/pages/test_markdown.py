@@ -2,7 +2,6 @@
 
 from collections import Counter
 from pathlib import Path
-from random import Random
 
 import pytest
 from markdown_it import MarkdownIt
@@ -51,47 +50,30 @@ def tree(text: str) -> list[tuple[str, ...]]:
     return found
 
 
+def reversed_parts(source: Marked) -> Marked:
+    """Return words and marks from the last to the first; pairs stay around what is in them."""
+    partner, end, number = source.partners(), 0, 0
+    parts = list[Marked]()
+    while number < len(source.marks):
+        begin, last = source.marks[number].begin, max(number, partner.get(number, number))
+        parts += [Marked(source.text[end:begin]), source.slice(begin, source.marks[last].end)]
+        end, number = source.marks[last].end, last + 1
+    return joined([Marked(source.text[end:]), *reversed(parts)])
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_pages_of_the_project_keep_their_tree(path: Path) -> None:
     content = path.read_bytes()
     document = read(content, DEFAULTS)
     assert unchanged(document) == content
     assert tree(changed_by(document).decode()) == tree(content.decode())
-
-
-def shuffled(source: Marked, draw: Random, spaces: float) -> Marked:
-    """Return the words and marks of a text in any order; pairs stay around what is in them.
-
-    spaces: how many of them have a space between them, as languages differ in this.
-    """
-    partner, end, number = source.partners(), 0, 0
-    parts = list[Marked]()
-    while number < len(source.marks):
-        mark, last = source.marks[number], max(number, partner.get(number, number))
-        parts += map(Marked, source.text[end : mark.begin].split())
-        end = source.marks[last].end
-        parts.append(source.slice(mark.begin, end))
-        number = last + 1
-    parts += map(Marked, source.text[end:].split())
-    draw.shuffle(parts)
-    spaced = [[part, Marked(" " if draw.random() < spaces else "")] for part in parts]
-    return joined([part for pair in spaced for part in pair])
-
-
-@pytest.mark.parametrize("spaces", [1.0, 0.5], ids=["words", "some-without-spaces"])
-def test_marks_in_any_order_are_read_again(spaces: float) -> None:
-    draw = Random(1)
-    for name in ("explanation/design", "explanation/extending", "reference/server"):
-        content = (ROOT / "docs" / f"{name}.md").read_bytes()
-        document = read(content, DEFAULTS)
-        translations = [shuffled(segment.source, draw, spaces) for segment in document.segments]
-        found = document.join(translations)
-        assert not found.findings
-        before, after = (
-            Counter(part for part in tree(text.decode()) if part[0] != "text")
-            for text in (content, found.content)
-        )
-        assert before == after
+    found = document.join([reversed_parts(segment.source) for segment in document.segments])
+    assert not found.findings
+    before, after = (
+        Counter(part for part in tree(text.decode()) if part[0] != "text")
+        for text in (content, found.content)
+    )
+    assert before == after
 
 
 @pytest.mark.parametrize(
@@ -129,8 +111,6 @@ def test_marks_in_any_order_are_read_again(spaces: float) -> None:
         ("---\ntitle: One\nx: y\ndescription: 'a b'\n---\nTwo", ["One", "a b", "Two"]),
         ('+++\ntitle = "One"\n+++\n\nTwo', ["One", "Two"]),
         ("---\n\nOne\n\n---\n", ["One"]),
-        ("12 %\n\n***\n", []),
-        ("", []),
     ],
 )
 def test_blocks_are_segments(text: str, segments: list[str]) -> None:
@@ -150,8 +130,6 @@ def test_marks_are_pairs() -> None:
     [
         ("one", "- a", "\\- a"),
         ("one", "1. a", "1\\. a"),
-        ("one", "# a", "\\# a"),
-        ("one", "a*b* [c](d)", "a\\*b\\* \\[c\\](d)"),
         ("one", "snake_case 2 * 3 < 4", "snake_case 2 * 3 < 4"),
         ("one", "<b> &amp; \\*", "\\<b> \\&amp; \\\\\\*"),
         ("one", "a | b", "a &#124; b"),
@@ -256,5 +234,4 @@ def test_places_headings_and_context() -> None:
     ids=lambda value: repr(value)[:12],
 )
 def test_hostile_markdown_takes_no_time(count: int, unit: str, end: str) -> None:
-    """Each takes a fraction of a second; with a time that grows with the square, minutes."""
     page(unit * count + end)

@@ -2,8 +2,6 @@
 
 from itertools import pairwise
 
-import pysubs2
-
 from nmt.decoding.translator.marked import Marked
 from nmt.documents.document import DEFAULTS, Options
 from nmt.documents.marks.tags import with_tags
@@ -27,7 +25,6 @@ def translated(content: bytes, translations: dict[str, str], language: str = "de
 
 
 def cues(*payloads: str, seconds: float = 5.0) -> bytes:
-    """Return a file of subtitles that follow each other."""
     numbers = range(len(payloads) + 1)
     times = [f"00:00:{number * seconds:06.3f}".replace(".", ",") for number in numbers]
     return "".join(
@@ -52,18 +49,6 @@ def test_the_last_subtitle_has_the_line_ends_of_the_file() -> None:
     content = b"1\r\n00:00:01,000 --> 00:00:09,000\r\nA long line"
     new = translated(content, {"A long line": "Eine sehr lange Zeile, die auf zwei Zeilen passt"})
     assert new.count("\r\n") == new.count("\n") == 3
-
-
-def test_every_event_keeps_its_times() -> None:
-    before, after = (
-        pysubs2.SSAFile.from_string(content.decode("utf-8-sig"), format_="srt")
-        for content in (SRT, shouted(read(SRT, DEFAULTS)).content)
-    )
-    assert [(event.start, event.end) for event in after] == [(e.start, e.end) for e in before]
-    old, new = (
-        [word for event in file for word in event.plaintext.split()] for file in (before, after)
-    )
-    assert [word.upper() for word in old] == new
 
 
 def test_a_sentence_is_divided_in_proportion_and_tags_are_closed() -> None:
@@ -139,3 +124,11 @@ def test_webvtt_is_escaped_and_its_timestamps_stay_in_order() -> None:
     assert "x <00:02.000>y <00:03.000>z\n" in translated(
         karaoke, {source: "x <00:03.000>y <00:02.000>z"}
     )
+
+
+def test_every_subtitle_keeps_its_times() -> None:
+    before, after = (
+        [line for line in content.splitlines() if b"-->" in line]
+        for content in (SRT, shouted(read(SRT, DEFAULTS)).content)
+    )
+    assert before == after

@@ -76,7 +76,6 @@ LEVELS = "".join(f'<!ENTITY b{n} "{f"&b{n - 1};" * 10}">' for n in range(1, 10))
         ("", r"line 1: the XML is not well-formed \(no element found, column 1\)"),
         ("<a>\n<b></a>", r"line 2: the XML is not well-formed \(mismatched tag"),
         ("<a>\n&nbsp;</a>", r"line 2: the XML is not well-formed \(undefined entity"),
-        ("<v:a/>", r"line 1: the XML is not well-formed \(unbound prefix"),
         ("<a/>\nx", "line 2: the XML is not well-formed"),
         ('<!DOCTYPE a SYSTEM "a.dtd">\n<a>&c;</a>', "line 2: the entity 'c' is not declared here"),
         ("\n" + BOMB.format("x" * 9, LEVELS), "line 2: the DOCTYPE has declarations between"),
@@ -87,11 +86,7 @@ LEVELS = "".join(f'<!ENTITY b{n} "{f"&b{n - 1};" * 10}">' for n in range(1, 10))
         ("<!DOCTYPE a [%p;]><a/>", "line 1: the DOCTYPE has declarations between"),
         ("\n<a>" * 100_000, f"line {DEEPEST + 1}: elements are nested more than {DEEPEST} deep"),
         ("<?xml version='1.0' encoding='klingon'?><a/>", "there is no encoding 'klingon'"),
-        (
-            "<?xml version='1.0' encoding='idna'?><a/>",
-            "there is no encoding 'idna'",
-        ),  # not of files
-        ("\n\n<a>", "line 3: the XML is not well-formed"),
+        ("<?xml version='1.0' encoding='idna'?><a/>", "there is no encoding 'idna'"),
     ],
     ids=lambda value: "" if "line" not in value else value.split(": ")[1][:40],
 )
@@ -116,7 +111,6 @@ XML = (
 
 
 def edited(xml: XmlDocument, *edits: Edit) -> bytes:
-    """Return a file with parts of it replaced, as if a text of it were translated."""
     xml.add(Segment(Marked("old")))
     for edit in edits:
         xml.follow(edit)
@@ -193,11 +187,7 @@ def test_a_parser_reads_back_what_is_escaped(quote: str) -> None:
     assert root.attrib == {"b": TEXT}
 
 
-def test_cdata_holds_its_own_end() -> None:
-    assert ElementTree.fromstring(f"<a>{cdata('x]]>y]]>')}</a>").text == "x]]>y]]>"
-
-
-def test_characters_that_xml_cannot_hold_are_dropped() -> None:
+def test_cdata_holds_its_own_end_and_what_xml_cannot_hold_is_dropped() -> None:
+    assert ElementTree.fromstring(f"<a>{cdata('x]]>y]]>' + chr(0))}</a>").text == "x]]>y]]>"
     for escape in (escape_text, escape_attribute):
         assert escape("a\0\x0b\x1f\ud800\uffffb") == "ab"
-    assert ElementTree.fromstring(cdata("a\0b").join(["<a>", "</a>"])).text == "ab"
