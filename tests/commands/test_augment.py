@@ -4,9 +4,6 @@ import gzip
 import json
 import random
 import shutil
-import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +15,9 @@ from nmt.corpora.augment import Made, made_pairs
 from nmt.decoding.files.resumable import Resumption
 from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
-from nmt.system.json_data import parse_object
 from nmt.text.tokenizer import load_tokenizer
-from tests.commands.conftest import environment, in_languages, leftovers, translate
+from tests.commands.conftest import in_languages, leftovers, translate
 from tests.conftest import WORDS, Run
-from tests.waiting import wait_until
 
 LINES = 200  # several chunks: 32, 128 and 41 lines
 
@@ -226,7 +221,6 @@ def test_what_does_not_fit_is_one_sentence(
         ((*back, "--reverse-model", reverse), "name each with --model"),
         ((*train, mono, *model), "takes one text"),
         (("diversification", mono, mono, *out), "no model is given"),
-        ((*back, *model, *model), "is named twice"),
         ((*back, *model, "--recipe", tiny), "need each other"),
         ((*back, *model, "--tag", "<X>"), "add --recipe and --write-recipe"),
         ((*back, *model, "--seed", 2), "add --sample"),
@@ -237,7 +231,6 @@ def test_what_does_not_fit_is_one_sentence(
         ((*train, *model, "--model", forward), "one makes pairs de to en, the other en to de"),
         ((*recipe, "--write-recipe", tmp_path / "taken.toml"), "taken.toml"),
         ((*recipe, *new, "--tag", "BT"), "a tag is a name in angle brackets"),
-        ((*recipe, *new, "--set", "data.max_length=3"), "only [decode] settings"),
         ((*train, *model, "--recipe", tiny, *new), "but the new pairs are de to en"),
     ):
         result = nmt("augment", *arguments)
@@ -299,26 +292,6 @@ def test_the_same_command_continues_to_the_same_bytes(
         }
     augment(nmt, *stopped)
     assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
-
-
-def test_a_killed_command_is_continued(nmt: Run, reverse: Path, big: Path, tmp_path: Path) -> None:
-    big.write_text("".join(big.read_text().splitlines(keepends=True)[:2000]))
-    job = ("back-translation", big, "--model", reverse, "--beam-size", 1)
-    killed = [*map(str, (*job, "-o", f"{tmp_path}/killed/"))]
-    record = tmp_path / "killed" / "translations.jsonl.partial.json"
-    with subprocess.Popen(
-        [sys.executable, "-m", "nmt", "augment", *killed],
-        stderr=subprocess.DEVNULL,
-        env=environment(1),
-    ) as process:
-        wait_until(
-            lambda: record.exists() and parse_object(record.read_text(), "it")["lines"], process
-        )
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
-    augment(nmt, *killed)
-    augment(nmt, *job, "-o", f"{tmp_path}/whole/")
-    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
 def test_another_model_text_or_setting_is_not_continued(

@@ -5,8 +5,6 @@ import gzip
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tomllib
 from collections.abc import Sequence
 from itertools import chain
@@ -19,7 +17,7 @@ from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import get_setting
 from nmt.text.corpus import DataFolder, read_pairs
 from tests.commands.conftest import paths_in
-from tests.conftest import CommandResult, Run
+from tests.conftest import SMALLEST, CommandResult, Run
 from tests.corpora.corpora import Pairs, corpus, write
 
 PAIRS = corpus(60)
@@ -46,11 +44,12 @@ def outcome(result: CommandResult) -> tuple[int, str]:
 
 
 def test_a_recipe_prepares_and_trains_as_it_is(nmt: Run, tmp_path: Path) -> None:
+    """The model is only made smaller."""
     result = nmt("init", *write(tmp_path, corpus(3)))
     assert (result.code, result.out) == (0, "")
     assert "3 pairs are too few to learn to translate" in result.err
     assert nmt("prepare", "mine.toml").code == 0
-    smaller = ["--set", "decode.max_extra_tokens=2", "--set", "decode.beam_size=1"]
+    smaller = [part for name, value in SMALLEST.items() for part in ("--set", f"{name}={value}")]
     result = nmt("train", "mine.toml", "--max-updates", 1, *smaller)
     assert result.code == 0, result.err
     assert Path("runs/mine/model.safetensors").is_file()
@@ -81,38 +80,29 @@ def test_the_recipe_says_why_and_leaves_defaults_out(nmt: Run, tmp_path: Path) -
     assert all(len(line) <= 120 for line in written.splitlines())
 
 
-def test_packed_files_are_read_and_the_sets_are_packed(nmt: Run, tmp_path: Path) -> None:
-    """The same text gives the same bytes."""
-    paths = [path.with_name(f"{path.name}.gz") for path in write(tmp_path, PAIRS)]
-    for path in paths:
-        path.write_bytes(gzip.compress(path.with_suffix("").read_bytes()))
-    assert nmt("init", *paths).code == 0
-    assert languages() == ("en", "de")
-    assert load_recipe("mine.toml").data.train[0].source == "mine/train.en.gz"
-    assert sorted(chain(*sets(load_recipe("mine.toml")))) == sorted(PAIRS)
-    assert nmt("init", *paths, "-o", "other.toml").code == 0
-    packed = {Path(f"data/{name}/train.en.gz").read_bytes() for name in ("mine", "other")}
-    assert len(packed) == 1
-
-
 def test_files_of_other_forms(nmt: Run, tmp_path: Path) -> None:
-    """A TSV file, a task within one language, and an escaped line feed of an SGM file."""
+    """A TSV file, a task within one language, an escaped line feed of an SGM file, packed text."""
     source, target = write(tmp_path, PAIRS)
     tsv, simple, sgm = (tmp_path / name for name in ("p.en-fr.tsv", "simple.en", "c.en.sgm"))
     tsv.write_text("".join(f"{s}\t{t}\n" for s, t in PAIRS), encoding="utf-8")
     shutil.copy(target, simple)
     segments = [f"<seg id={n}>{s.replace(' ', '&#10;', 1)}</seg>" for n, (s, _) in enumerate(PAIRS)]
     sgm.write_text("\n".join(segments))
+    packed = [path.with_name(f"{path.name}.gz") for path in (source, target)]
+    for path in packed:
+        path.write_bytes(gzip.compress(path.with_suffix("").read_bytes()))
     english = ["--source-language", "en", "--target-language", "en"]
     for name, given, expected in (
         ("tsv", [tsv], ("en", "fr")),
         ("one", [source, simple, *english], ("en", "en")),
         ("sgm", [sgm, target], ("en", "de")),
+        ("gz", packed, ("en", "de")),
     ):
         assert nmt("init", *given, "-o", f"{name}.toml").code == 0
         assert languages(f"{name}.toml") == expected
         assert sorted(chain(*sets(load_recipe(f"{name}.toml")))) == sorted(PAIRS)
     assert load_recipe("one.toml").data.train[0].target == "one/train.target"
+    assert load_recipe("gz.toml").data.train[0].source == "gz/train.en.gz"
 
 
 def test_given_sets_are_used_and_nothing_is_held_out(nmt: Run, tmp_path: Path) -> None:
@@ -198,12 +188,8 @@ def test_a_recipe_to_fine_tune_has_the_settings_of_the_model(
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        (("a.en", "a.de"), ("en", "de")),
-        (("a.fr.txt", "b.zh.txt"), ("fr", "zh")),
-        (("a.pt-BR", "a.en_US"), ("pt", "en")),
-        (("a.src", "a.tgt"), ("", "")),
+        (("a.pt-BR", "a.en_US.txt"), ("pt", "en")),
         (("a.en", "a"), ("en", "")),
-        (("a.txt", "a.de"), ("", "de")),
         (("a.en", "b.en"), ("", "")),  # one of them must be wrong
         (("a.xx", "a.de"), ("", "de")),  # xx is no language
     ],
@@ -255,10 +241,9 @@ def test_on_a_terminal_the_languages_are_asked_for_until_they_are_codes(
         (b"a b\nc d\ne f\n", b"a b\nc d\ne f\ng\n", "c.de has 4"),
         (b"a b\nc d\n", b"a\n\xff\n", "c.de, line 2: not valid UTF-8"),
         (b"", b"", "no pair with text on both sides"),
-        (b"\n\n", b"\n\n", "no pair with text on both sides"),
         (b"a\n" * 50, b"b\n" * 50, "0 pairs that can be held out, too few for"),
     ],
-    ids=["misaligned", "UTF-8", "empty", "blank", "one source"],
+    ids=["misaligned", "UTF-8", "empty", "one source"],
 )
 def test_text_that_cannot_be_used_is_named_and_nothing_is_written(
     nmt: Run, source: bytes, target: bytes, message: str
@@ -288,21 +273,14 @@ def test_a_failure_leaves_nothing_in_the_way(
         else:
             patch.setattr("nmt.corpora.first_recipe.write_text", fail)
         result = nmt("init", *paths, "--data-dir", "new/data")
-        assert result.code in (1, 130)
+    if isinstance(ending, OSError):
+        name = "new/data/mine" if place == "set" else "mine.toml"
+        assert (result.code, f"{name}: File too large" in result.err) == (1, True)
+    else:
+        assert result.code == 130
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
     assert left <= {"c.en", "c.de", "new", "new/data"}
     assert nmt("init", *paths, "--data-dir", "new/data").code == 0
-
-
-def test_a_file_that_grows_too_large_leaves_nothing(tmp_path: Path) -> None:
-    write(tmp_path, corpus(3000))
-    command = 'ulimit -f 8; exec "$0" -m nmt init c.en c.de --output lim.toml --data-dir dlim'
-    result = subprocess.run(
-        ["bash", "-c", command, sys.executable], capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 1
-    assert result.stderr.splitlines()[-1] == "nmt: cannot write dlim/lim: File too large"
-    assert sorted(os.listdir()) == ["c.de", "c.en"]
 
 
 def test_nothing_is_overwritten(nmt: Run, tmp_path: Path) -> None:
@@ -326,8 +304,6 @@ def test_nothing_is_overwritten(nmt: Run, tmp_path: Path) -> None:
     ("arguments", "fact"),
     [
         ("c.en none", "the file none does not exist"),
-        ("c.en .", "is a folder"),
-        ("c.en c.en", "is given as source and as target"),
         ("c.en /dev/null", "is not a file"),
         ("- c.de", "the text is read twice, so it cannot be stdin"),
         ("c.en c.de --dev c.en -", "it cannot be stdin"),
@@ -335,10 +311,8 @@ def test_nothing_is_overwritten(nmt: Run, tmp_path: Path) -> None:
         ("c.en c.de -o mine", "must end in .toml"),
         ("c.en c.de -o a\nb.toml", "cannot name a recipe"),
         ("c.en c.de -o c.en/x.toml", "cannot be written"),
-        ("c.en c.de --dev none c.de", "the file none does not exist"),
         ("c.en c.de --data-dir c.en/x", "--data-dir 'c.en/x/mine/train.en' cannot be"),
         ("c.en c.de --target-language german", "is not an ISO 639 code"),
-        ("c.en c.de --target-language en-US", "is not an ISO 639 code"),
         ("c.en c.de --init-from c.en", "c.en is not an intact model file"),
         ("c.en c.de --init-from none", "the model none does not exist; name another with --init-"),
         ("c.en c.de --init-from old.bin", "must end in .safetensors"),

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from nmt.documents.folders import RECORD
-from nmt.documents.memory import Memory
 from tests.commands.conftest import Model, command, environment, give_stdin, leftovers, paths_in
 from tests.conftest import WORDS
 from tests.documents.documents import members, zipped
@@ -184,7 +183,8 @@ def test_flags_of_files_that_are_done_are_kept(skilled: Model, tmp_path: Path) -
     first = skilled.attempt(*given, *options)
     assert first.code == 1
     before = flags.read_text()
-    assert before.count("\n") == 1
+    (row,) = map(json.loads, before.splitlines())
+    assert (row["file"], row["place"]) == (str(folder / "a.txt"), "line 1")
     (output / "b.txt").unlink()
     again = skilled.attempt(*given, *options)
     assert "1 file translated, 1 done before" in again.err
@@ -265,22 +265,12 @@ def test_chapters_that_a_book_lacks_are_reported(skilled: Model, tmp_path: Path)
     assert "OEBPS/gone.xhtml: OEBPS/book.opf names this text, but the book lacks it" in err
 
 
-def test_flags_tell_the_file_and_the_place(skilled: Model, tmp_path: Path) -> None:
-    source, flags = tmp_path / "a.txt", tmp_path / "flags.jsonl"
-    source.write_text("sun moon\n\nsun \u2603\u2603 zebra qqq\n")
-    options = ["--format", "text", "--flags", flags]
-    skilled.translate(source, *options)
-    rows = [json.loads(line) for line in flags.read_text().splitlines()]
-    assert all(row["file"] == str(source) and row["flags"] for row in rows)
-    assert {row["place"] for row in rows} <= {"line 1", "line 3"}
-
-
 def test_a_killed_command_continues_to_the_same_files(skilled: Model, tmp_path: Path) -> None:
     draw = random.Random(4)
     folder, output = tmp_path / "docs", tmp_path / "de"
     folder.mkdir()
     for number in range(30):
-        lines = (" ".join(draw.choices(WORDS, k=4)) for _ in range(30))
+        lines = (" ".join(draw.choices(WORDS, k=4)) for _ in range(9))
         (folder / f"{number}.txt").write_text("\n\n".join(lines))
     whole = tmp_path / "whole"
     skilled.translate(folder, "--output-dir", whole)
@@ -305,7 +295,6 @@ def test_a_memory_that_was_written_is_used_again(skilled: Model, tmp_path: Path)
     asked = [source, "--format", "text", "--output", out]
     skilled.translate(*asked, "--write-memory", memory)
     first = out.read_text()
-    assert len(Memory.read([memory], "", "", 1.0)) == 2
     source.write_text("sun moon\n\nrain 13\n")
     result = skilled.translate(*asked, "--memory", memory)
     assert out.read_text() == first.replace("12", "13")
@@ -316,9 +305,6 @@ def test_a_memory_that_was_written_is_used_again(skilled: Model, tmp_path: Path)
     memory.write_text('<tmx version="1.4"><header/><body/></tmx>')
     result = skilled.translate(*asked, "--memory", memory)
     assert f"{memory}: no unit has texts in both languages of the model" in result.err
-    result = skilled.attempt(*asked, "--memory", source)
-    assert result.code == 1
-    assert f"{source}: line 1: the XML is not well-formed" in result.err
 
 
 CODE = re.compile("⟦(.*?)⟧", re.DOTALL)
