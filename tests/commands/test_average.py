@@ -11,7 +11,7 @@ import numpy
 import pytest
 
 from nmt.runs.history import read_metrics
-from nmt.runs.model_file import read_model, save_model
+from nmt.runs.model_file import open_model, read_model, save_model
 from nmt.runs.run_folder import WEIGHTS, RunFolder
 from nmt.system.files import sha256_of
 from nmt.training.checkpoints import read_manifest, write_manifest
@@ -43,6 +43,11 @@ def test_the_model_is_the_mean_of_the_checkpoints(
         exact = (one[name].astype(float) + two[name].astype(float)) / 2
         assert numpy.array_equal(weight, exact.astype(numpy.float32))
     assert any(not numpy.array_equal(one[name], two[name]) for name in one)
+    alignments = []  # that the training chose
+    for kind in ("best", "model"):
+        with open_model(run / f"{kind}.safetensors") as model:
+            alignments.append(model.alignment)
+    assert alignments[0] == alignments[1] != None  # noqa: E711 (both are one value, not None)
 
 
 def test_a_finished_training_keeps_the_average_that_was_chosen(
@@ -67,12 +72,7 @@ def test_a_finished_training_keeps_the_average_that_was_chosen(
 
 @pytest.mark.parametrize(
     ("options", "updates"),
-    [
-        (["--last", 1], (12,)),
-        (["--last", 2], (8, 12)),
-        (["--updates", "8"], (8,)),
-        (["--updates", "12, 8,12"], (8, 12)),
-    ],
+    [(["--last", 1], (12,)), (["--last", 2], (8, 12)), (["--updates", "12, 8,12"], (8, 12))],
 )
 def test_chosen_checkpoints(
     nmt: Run, run: Path, options: list[object], updates: tuple[int, ...]
@@ -188,11 +188,3 @@ def test_a_device_as_output_stays_a_device(nmt: Run, run: Path, tmp_path: Path) 
         pytest.skip("only the superuser makes devices")
     nmt("average", run, "--output", device)
     assert device.is_char_device()
-
-
-def test_a_link_as_output_stays_a_link(nmt: Run, run: Path) -> None:
-    link, target = run / "link", run / "target.safetensors"
-    link.symlink_to(target)
-    assert nmt("average", run, "--output", link).code == 0
-    assert link.is_symlink()
-    assert read_model(target).updates == (8, 12)

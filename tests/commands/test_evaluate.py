@@ -57,17 +57,9 @@ def sacrebleu(*arguments: object) -> list[dict[str, Any]]:
 
 
 def test_scores_and_signatures_equal_sacrebleus(nmt: Run, tmp_path: Path) -> None:
-    """With one reference and another BLEU, and with two references, of which one may be blank."""
+    """With two references, of which one may be blank."""
     first, output = write(tmp_path / "ref.de", *TEXT), write(tmp_path / "hyp.de", *GUESSES)
     second = write(tmp_path / "second", *GUESSES[2:], *GUESSES[:2])
-    default = scored(nmt, "--hypotheses", output, first)
-    result = scored(nmt, "--hypotheses", output, first, "--tokenize", "intl", "--lowercase")
-    added = result["scores"].pop("BLEU intl lc")
-    assert result == default
-    intl = ["--tokenize", "intl", "-lc"]
-    (theirs, _) = sacrebleu(first, "-i", output, "-m", "bleu", "chrf", *intl)
-    assert added["value"] == pytest.approx(theirs["score"], abs=1e-7)
-    assert added["signature"] == theirs["signature"]
     both = scored(nmt, "--hypotheses", output, first, second)
     expected = sacrebleu(first, second, "-i", output, "-m", "bleu", "chrf", "ter")
     assert [*both["scores"]] == ["BLEU", "chrF2", "TER"] == [metric["name"] for metric in expected]
@@ -143,15 +135,12 @@ def test_defaults_are_the_newest_model_and_its_test_sets(
     assert (result.code, result.err) == (0, f"model: {name} (tiny)\n{blank}")
     assert result.out.startswith("beam 4, length penalty 0.6 (GNMT), at most 4 tokens more")
     assert "tiny (10 segments)\n" in result.out
-    for options, begin in (
-        (["--beam-size", 1, "--length-penalty", 0], "beam 1, length penalty 0 (GNMT)"),
-        (
-            ["--set", "decode.method=sample", "--set", "decode.max_length=3"],
-            "samples of temperature 1, top_k 0, top_p 1, seed 1, at most 3 t",
-        ),
-        (["--set", "decode.mbr=chrf"], "minimum Bayes risk by chrf, candidates by beam 4"),
+    for setting, begin in (
+        ("decode.method=sample", "samples of temperature 1, top_k 0, top_p 1, seed 1, at most 4 t"),
+        ("decode.mbr=chrf", "minimum Bayes risk by chrf, candidates by beam 4"),
     ):
-        assert nmt("evaluate", "--data-dir", folder, *options).out.startswith(begin)
+        result = nmt("evaluate", "--data-dir", folder, "--set", setting)
+        assert result.out.startswith(begin), result.out
 
 
 def test_a_recipe_has_labels_and_several_references(nmt: Run, tiny: Path) -> None:
@@ -186,18 +175,12 @@ def test_a_recipe_has_labels_and_several_references(nmt: Run, tiny: Path) -> Non
 
 
 def test_error_rates_of_files_by_hand(nmt: Run, tmp_path: Path) -> None:
-    """Compared with the nearest references, 1 of 3, 0 of 4 and 2 of 2 tokens are wrong.
-
-    A blank line in the second file is not a reference.
-    """
+    """Compared with the nearest references, 1 of 3, 0 of 4 and 2 of 2 tokens are wrong."""
     first = write(tmp_path / "first", "K AE T", "D AO G Z", "B IY")
     second = write(tmp_path / "second", "", "D AA G Z", "")
     outputs = write(tmp_path / "out", "K AE D", "D AA G Z", "EH L")
     options = ["--hypotheses", outputs, "--metric", "error_rate", first, second]
-    result = scored(nmt, *options, "--compare", first)
-    assert values(result) == pytest.approx([100 * 3 / 9, 100 * 2 / 3])
-    (better,) = result["compared"]
-    assert better["scores"]["token error rate"]["difference"] == pytest.approx(-100 / 3)
+    assert values(scored(nmt, *options)) == pytest.approx([100 * 3 / 9, 100 * 2 / 3])
     text = nmt("evaluate", *options).out
     assert "  token error rate     33.33  nrefs:var|unit:token|ref:nearest|version:nmt-" in text
     assert text.endswith("lower is better: token error rate, sequence error rate\n")
@@ -248,12 +231,11 @@ def test_a_training_by_error_rates(nmt: Run, tiny: Path) -> None:
     again = ["--init-from", "runs/tiny", "--run", "again", "--max-updates", 2]
     assert nmt("train", tiny, *again).code == 0  # its vocabulary may be smaller than the recipe's
     for arguments, fact in (
-        (["train", *again[:2], "--set", "tokenizer.vocab_size=20"], "it has tokenizer.vocab_size="),
-        (["train", *again[:2], "--set", "tokenizer.kind=char"], "it has tokenizer.kind=word, the"),
-        (["train", "--set", "train.early_stopping_metric=bleu"], "to error_rate or loss"),
-        (["prepare", "--set", "train.bpe_dropout=0.1"], "needs tokenizer.kind=bpe"),
+        ([*again[:2], "--set", "tokenizer.vocab_size=20"], "it has tokenizer.vocab_size="),
+        ([*again[:2], "--set", "tokenizer.kind=char"], "it has tokenizer.kind=word, the"),
+        (["--set", "train.early_stopping_metric=bleu"], "to error_rate or loss"),
     ):
-        refused = nmt(arguments[0], tiny, *arguments[1:], "--run", "x")
+        refused = nmt("train", tiny, *arguments, "--run", "x")
         assert (refused.code, fact in refused.err) == (1, True)
 
 
@@ -335,13 +317,7 @@ def test_each_text_may_be_a_pipe_and_faults_are_said_as_they_are(
             assert found["sha256"] == hashlib.sha256(read.read_bytes()).hexdigest()
     os.close(reader)
     (folder / "empty").touch()
-    (folder / "loop").symlink_to("loop")
-    for name, fault in (
-        ("missing", "does not exist"),
-        ("loop", "Too many levels of symbolic links"),
-        ("empty", "is empty"),
-        ("/proc/self/mem", "Input/output error"),
-    ):
+    for name, fault in (("empty", "is empty"), ("/proc/self/mem", "Input/output error")):
         refused = nmt("evaluate", *arguments(folder / name))
         assert (refused.code, refused.out, refused.err.count("\n")) == (1, "", 1)
         assert str(folder / name) in refused.err
@@ -354,20 +330,12 @@ def test_files_that_do_not_fit_are_refused(nmt: Run, skilled_run: Path, referenc
     given = ["--hypotheses", reference]
     model = ["--model", skilled_run]
     for code, arguments, facts in (
-        (
-            1,
-            ["--hypotheses", long, reference],
-            [f"{long} has 4 lines but {reference} has 3 lines", "a missing or an added line"],
-        ),
-        (1, [*given, reference, "--compare", long], [f"{long} has 4 lines but {reference} has"]),
         (1, [*given, reference, long], [f"{reference} ends after line 3 while {long} goes on"]),
         (1, [long.with_name("none"), reference, *model], ["none does not exist\n"]),
         (2, [*given, english, german], ["not in the language of the other references"]),
         (2, [german, english, *model], ["are exchanged: the model translates en to de"]),
         (2, [*given, reference, "--compare", skilled_run], ["needs sources to translate"]),
         (2, [*given, reference, *model], ["leave out --model"]),
-        (2, [*model, *model], ["is named twice"]),
-        (2, [*model, "--set", "data.max_length=3"], ["data.max_length", "[decode]"]),
         (2, [*given, reference, "--metric", "error_rate", "--lowercase"], ["error_rate"]),
         (2, ["--metric", "error_rate"], ["--metric"]),
         (2, [*given, reference, "--device", "cpu"], ["--device needs a model"]),
@@ -375,7 +343,6 @@ def test_files_that_do_not_fit_are_refused(nmt: Run, skilled_run: Path, referenc
         (2, [*given, reference, "--data-dir", "."], ["--data-dir is the folder of the recipe"]),
         (2, ["--test-set", "wmt14", "--data-dir", "."], ["--data-dir is the folder of the rec"]),
         (2, ["--hypotheses", "-", "/dev/stdin"], ["stdin (-) is named twice"]),
-        (2, [*given, reference, "--compare", "-", "--compare", "-"], ["(-) is named twice"]),
         (2, [*given, reference, "--card", "card.txt"], ["nmt: --card card.txt ", ".json or .md"]),
     ):
         refused = nmt("evaluate", *arguments)
@@ -383,14 +350,13 @@ def test_files_that_do_not_fit_are_refused(nmt: Run, skilled_run: Path, referenc
         assert all(fact in refused.err for fact in facts), refused.err
 
 
-@pytest.mark.parametrize("seed", ["abc", "-1", ""])
 def test_a_bad_seed_is_named_before_the_work(
-    nmt: Run, reference: Path, hypotheses: Path, monkeypatch: pytest.MonkeyPatch, seed: str
+    nmt: Run, reference: Path, hypotheses: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SACREBLEU_SEED", seed)
+    monkeypatch.setenv("SACREBLEU_SEED", "-1")
     given = ["--hypotheses", hypotheses, reference]
     assert nmt("evaluate", *given).code == 0  # needs no seed
     refused = nmt("evaluate", *given, "--compare", reference)
     assert (refused.code, refused.out) == (2, "")
-    fault = f"nmt: SACREBLEU_SEED must be a number or none, not '{seed}'; unset it\n"
+    fault = "nmt: SACREBLEU_SEED must be a number or none, not '-1'; unset it\n"
     assert refused.err == fault

@@ -17,7 +17,7 @@ from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import get_setting
 from nmt.text.corpus import DataFolder, read_pairs
 from tests.commands.conftest import paths_in
-from tests.conftest import SMALLEST, CommandResult, Run
+from tests.conftest import CommandResult, Run
 from tests.corpora.corpora import Pairs, corpus, write
 
 PAIRS = corpus(60)
@@ -44,12 +44,11 @@ def outcome(result: CommandResult) -> tuple[int, str]:
 
 
 def test_a_recipe_prepares_and_trains_as_it_is(nmt: Run, tmp_path: Path) -> None:
-    """The model is only made smaller."""
     result = nmt("init", *write(tmp_path, corpus(3)))
     assert (result.code, result.out) == (0, "")
     assert "3 pairs are too few to learn to translate" in result.err
     assert nmt("prepare", "mine.toml").code == 0
-    smaller = [part for name, value in SMALLEST.items() for part in ("--set", f"{name}={value}")]
+    smaller = ["--set", "decode.max_extra_tokens=2", "--set", "decode.beam_size=1"]
     result = nmt("train", "mine.toml", "--max-updates", 1, *smaller)
     assert result.code == 0, result.err
     assert Path("runs/mine/model.safetensors").is_file()
@@ -274,8 +273,7 @@ def test_a_failure_leaves_nothing_in_the_way(
             patch.setattr("nmt.corpora.first_recipe.write_text", fail)
         result = nmt("init", *paths, "--data-dir", "new/data")
     if isinstance(ending, OSError):
-        name = "new/data/mine" if place == "set" else "mine.toml"
-        assert (result.code, f"{name}: File too large" in result.err) == (1, True)
+        assert (result.code, "File too large" in result.err) == (1, True), result.err
     else:
         assert result.code == 130
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}

@@ -89,8 +89,7 @@ def test_a_training_that_patience_ended_says_what_to_raise(nmt: Run, tiny: Path)
     "overrides",
     [
         ["model.heads=3", "model.d_k=5", "model.d_v=7", "model.d_model=15"],
-        ["model.d_k=1", "model.d_ff=1", "train.learning_rate_scale=0"],
-        ["model.encoder_layers=2", "train.batch_source_tokens=1", "train.micro_batch_tokens=1"],
+        ["model.d_k=1", "model.encoder_layers=2", "train.batch_source_tokens=1"],
     ],
 )
 def test_unusual_settings_train_and_translate(nmt: Run, tiny: Path, overrides: list[str]) -> None:
@@ -173,10 +172,8 @@ def test_a_run_is_resumed_with_its_settings_and_its_data(
 
 def test_a_recipe_wins_over_a_folder_of_its_name(nmt: Run, tiny: Path, tiny_run: Path) -> None:
     shutil.copytree(tiny_run, "pocket")
-    by_name = nmt("train", "pocket", "--set", "data.dev=[]")
-    assert "recipe pocket" in by_name.err
-    by_path = nmt("train", "./pocket")
-    assert "pocket is done at update 12" in by_path.err
+    assert "recipe pocket" in nmt("train", "pocket", "--set", "data.dev=[]").err
+    assert "pocket is done at update 12" in nmt("train", "./pocket").err
 
 
 def test_what_is_no_run_or_another_one_is_refused_before_work(
@@ -199,11 +196,9 @@ def test_what_is_no_run_or_another_one_is_refused_before_work(
         (("train", "best.safetensors"), 2, "best.safetensors is a model, not a recipe"),
         (("train", tiny, "--run", "home"), 2, "home (--run) is not a run folder but holds letter"),
         (("prepare", tiny, "--run", "home"), 2, "is not a run folder but holds letter"),
-        (("train", tiny, "--run", tiny.parent), 2, "is not a run folder but holds"),
         (("train", tiny, "--run", "notes.txt"), 2, "notes.txt (--run) is a file"),
         (("train", tiny, "--run", "notes.txt/run"), 1, "cannot write into notes.txt/run: "),
         (("train", tiny, "--run", "/"), 2, "has no name"),
-        (("train", ""), 2, "no recipe ''"),
         (("train", "mine/recipe.toml", "--run", "mine"), 2, "recipe.toml"),
         (("train", "run", "--set", "model.d_ff=16"), 1, "other settings: model.d_ff (32 -> 16)"),
         (("train", "run", "--run", "other"), 2, "run is a run folder but another is given, other"),

@@ -11,7 +11,7 @@ import pytest
 import nmt as package
 from nmt.errors import UsageError
 from tests.commands.conftest import Model, give_stdin
-from tests.conftest import WORDS, CommandResult
+from tests.conftest import CommandResult
 
 BAD = b"sun moon\nstar \xff\nrain\n" + b"x" * 10_000_001 + b"\nsnow\n"
 AS_IS = ("--set", "decode.odd_input=as_is")
@@ -36,7 +36,7 @@ def without(text: str, symbol: str) -> str:
     return " ".join(text.replace(symbol, "").split())
 
 
-@pytest.mark.parametrize("via", ["file", "stdin", "gzip pipe"])
+@pytest.mark.parametrize("via", ["stdin", "gzip pipe"])
 def test_bad_lines_are_skipped_or_blank_on_request(
     skilled: Model, via: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -44,7 +44,7 @@ def test_bad_lines_are_skipped_or_blank_on_request(
     bad = tmp_path / "bad.src"
     bad.write_bytes(BAD)
     (tmp_path / "good").write_text("sun moon\nrain\nsnow\n")
-    begun = ["--prefix", "prefixes"] if via == "file" else []
+    begun = ["--prefix", "prefixes"]
     (tmp_path / "prefixes").write_text("SUN\n" * 3)
     one, two, three = skilled.lines("good", *begun)
     (tmp_path / "prefixes").write_text("SUN\n" * 5)
@@ -142,32 +142,6 @@ def test_a_part_of_a_segment_may_be_a_line_of_windows(tiny_run: Path) -> None:
     assert notes == []
 
 
-@pytest.mark.parametrize("options", [[], ["--beam-size", 1, "--batch-tokens", 1]])
-def test_symbols_are_copied_to_their_places(skilled: Model, options: list[object]) -> None:
-    """The words are translated as if the symbols were not there."""
-    # Two words that the small model translates as two words.
-    pairs = [f"{one} {other}" for one in WORDS for other in WORDS if one != other]
-    translations = [text.split() for text in texts(skilled, pairs, *options)]
-    place = [len(text) == len(set(text)) == 2 for text in translations].index(True)
-    (one, other), (first, second) = pairs[place].split(), translations[place]
-    given = [
-        f"{one} {other}",
-        f"{one} 😀 {other}",
-        f"😀 {one} {other}",
-        f"{one} {other} 中国",
-        f"{one} #{other}",
-        f"{one} {other} a@b.c",
-    ]
-    plain, *others = texts(skilled, given, *options)
-    assert plain.split() == [first, second]
-    # In reversed order, no place is between both neighbours.
-    assert others[0] in (f"{first} 😀 {second}", f"{first} {second} 😀")
-    assert others[1] == f"😀 {first} {second}"
-    assert others[2] == f"{first} {second} 中国"
-    assert others[3] in (f"#{first} {second}", f"{first} #{second}", f"{first} # {second}")
-    assert others[4] == f"{first} {second} a@b.c"
-
-
 def test_what_is_copied_is_told(skilled: Model) -> None:
     given = ["sun ☂ moon", "", "1.", "sun", "moon " * 10, "😀", "Привет, мир!", "  ...  "]
     result = translate_lines(skilled, given)
@@ -211,7 +185,6 @@ def test_every_candidate_has_the_symbol(skilled: Model) -> None:
     ("asked", "is_searched"),
     [
         ([], True),
-        (["--alignments", "links"], True),
         (["--glossary", "terms"], True),
         (["--prefix", "prefixes"], False),  # as the manual says
     ],

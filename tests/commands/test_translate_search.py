@@ -9,13 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from nmt.commands import main
-from nmt.decoding.models.alignment import aligning_attention
 from nmt.decoding.terms.glossary import contains
 from nmt.decoding.translator.translation import OutputOptions
 from nmt.decoding.translator.translator import Translator
-from nmt.runs.model_file import AligningAttention, read_model, save_model
-from nmt.runs.run_folder import RunFolder
+from nmt.runs.model_file import read_model, save_model
 from nmt.runs.trained_model import load_model
 from nmt.system.pools import ProcessPool
 from tests.commands.conftest import Model, give_stdin
@@ -161,17 +158,6 @@ def test_every_candidate_has_the_terms(
     assert end.startswith("SEED SUN")
 
 
-@pytest.fixture(scope="module")
-def guided_run(skilled_run: Path) -> Path:
-    """Return a run as skilled, whose training also guided the alignment."""
-    run = skilled_run.parent / "guided"
-    more = ["--set", "train.guided_alignment=1", "--data-dir", str(skilled_run.parents[1])]
-    with pytest.raises(SystemExit) as end:
-        main(["train", str(skilled_run / "recipe.toml"), "--run", str(run), *more])
-    assert not end.value.code
-    return run
-
-
 Links = list[list[tuple[int, int]]]
 
 
@@ -181,24 +167,6 @@ def read_links(path: Path) -> Links:
         [tuple(map(int, link.split("-"))) for link in line.split(" ") if link]  # type: ignore[misc] # two numbers
         for line in path.read_text().split("\n")[:-1]
     ]
-
-
-def test_a_guided_model_aligns_with_the_head_that_was_trained(
-    nmt: Run, guided_run: Path, source: Path
-) -> None:
-    """The choice is in both models of the training and in a new average."""
-    out = Model(nmt, guided_run).lines(source, "--alignments", "links")
-    model = load_model(RunFolder(guided_run).model, "cpu")
-    assert aligning_attention(model) == AligningAttention(0, 0)
-    asked = OutputOptions(alignments=True)
-    translator = Translator(model, model.recipe.decode, lambda text: None, asked)
-    found = [*translator.translate(source.read_text().split("\n")[:-1])]
-    assert [translation.text for translation in found] == out
-    assert [[*translation.links] for translation in found] == read_links(Path("links"))
-    average = Path("again.safetensors")
-    assert nmt("average", guided_run, "--output", average, "--last", 1).code == 0
-    for path in (guided_run / "model.safetensors", guided_run / "best.safetensors", average):
-        assert load_model(path, "cpu").alignment == AligningAttention(0, 0)
 
 
 def test_alignments_leave_the_output_as_it_is(skilled: Model, source: Path, tmp_path: Path) -> None:
