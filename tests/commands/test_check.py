@@ -54,21 +54,16 @@ def page_data(page: str) -> dict[str, Any]:
     return data
 
 
-def test_a_clean_corpus_has_no_findings(nmt: Run, tmp_path: Path) -> None:
-    report = check(nmt, *write(tmp_path, CLEAN))
-    (text,) = report["texts"]
-    assert (text["pairs"], text["lines"], text["findings"]) == (400, [400, 400], [])
-    assert sum(text["histogram"]["source"]) == sum(text["histogram"]["target"]) == 400
-    words = sum(len(source.split()) for source, _ in CLEAN)
-    assert (report["recipe"], report["corpus_check"], text["words"][0]) == ("", 1, words)
-
-
 def test_faults_have_counts_lines_and_fixes(nmt: Run, tmp_path: Path) -> None:
     """In the report, on a terminal and in a page, whose text has no markup of the corpus."""
     pairs = with_faults(CLEAN)
     pairs[20] = ("</script><b>bold</b> \u202e", "</script><b>bold</b> \u202e")
     files = write(tmp_path, pairs)
-    found = findings(check(nmt, *files, "--html", "page.html"))
+    report = check(nmt, *files, "--html", "page.html")
+    assert (report["recipe"], report["corpus_check"]) == ("", 1)
+    (text,) = report["texts"]
+    assert (text["pairs"], text["lines"], sum(text["histogram"]["source"])) == (400, [400] * 2, 400)
+    found = findings(report)
     lines = {kind: [example["line"] for example in f["examples"]] for kind, f in found.items()}
     expected = {"empty": [11], "copied": [21], "invisible": [21, 31], "mojibake": [31]}
     expected |= {"control": [31], "duplicates": [41]}
@@ -85,10 +80,10 @@ def test_faults_have_counts_lines_and_fixes(nmt: Run, tmp_path: Path) -> None:
     assert table.code == 0
     for word in ("400 pairs", "line 31", "U+200B", r"\u200b", r"\x07", "fix: ", " warnings"):
         assert word in table.out
-    text = Path("page.html").read_text(encoding="utf-8")
-    assert not {"\u202e", "\u200b", "\x07"} & {*table.out, *text}
-    assert "<b>bold" not in text
-    assert "c.en and c.de" in text
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert not {"\u202e", "\u200b", "\x07"} & {*table.out, *page}
+    assert "<b>bold" not in page
+    assert "c.en and c.de" in page
     kinds = [finding["kind"] for finding in page_data("page.html")["texts"][0]["findings"]]
     assert kinds == [*found]
     check(nmt, *files, "--html", "page.html")  # its own page is replaced

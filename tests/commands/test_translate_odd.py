@@ -70,10 +70,10 @@ def test_bad_lines_are_skipped_or_blank_on_request(
 def test_lines_keep_their_numbers(skilled: Model, tmp_path: Path) -> None:
     """In notes of a later chunk too, of which the first has 32 lines, and in n-best lists."""
     path = tmp_path / "in"
-    path.write_bytes(b"sun\n\xff\n" * 40 + "Ж\n".encode())
+    path.write_bytes(b"sun\n\xff\n" * 40 + "Ж\u0301\n".encode())
     result = skilled.translate(path, "--on-bad-line", "skip")
     assert result.out.count("\n") == 41
-    assert "copied to the translations: Ж (line 81)" in result.err
+    assert "copied to the translations: Ж, U+0301 (line 81)" in result.err
     assert "left out lines 2, 4, 6, 8, 10 and 35 more, which cannot be read" in result.err
     path.write_bytes(b"sun\n\xff\nmoon\n")
     for action, expected in (("skip", "000222"), ("blank", "0001222")):
@@ -81,20 +81,6 @@ def test_lines_keep_their_numbers(skilled: Model, tmp_path: Path) -> None:
         found = skilled.translate(path, *options).out.splitlines()
         assert "".join(line.split(" ")[0] for line in found) == expected
     assert "1 |||  ||| LogProb0= 0.000000 Length0= 0 ||| 0.000000" in found
-
-
-def test_unknown_characters_are_told_once_with_lines_and_characters(
-    small: Model, tmp_path: Path
-) -> None:
-    """In more than one chunk, of 32 and 128 lines."""
-    path = tmp_path / "in"
-    texts = ["sun Ж\n", "moon\n", "\u0301 \x00 ж中文\n"] * 50 + ["0123456789\n"]
-    path.write_text("".join(texts), encoding="utf-8", newline="\n")
-    err = small.translate(path).err
-    (told,) = (line for line in err.splitlines() if "vocabulary" in line)
-    assert told.startswith("characters that are not in the vocabulary, ")
-    shown = "Ж, U+0301, U+0000, ж, 中, 文, 0, 1, 2, 3 and more"
-    assert f"translations: {shown} (lines 1, 3, 4, 6, 7 and 96 more)" in told
 
 
 def test_sentences_between_carriage_returns_are_kept(skilled: Model) -> None:
