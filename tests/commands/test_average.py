@@ -147,10 +147,8 @@ def test_what_does_not_fit_is_one_sentence(nmt: Run, run: Path) -> None:
     for code, arguments, fact in (
         (1, [run, "--last", 3], f"cannot average the last 3: {run} has 2 checkpoints: 8, 12\n"),
         (1, [run, "--updates", "8,9"], f"{run} has no checkpoint of update 9; it has 2 checkp"),
-        (1, [run.parent], f"{run.parent} is not a run folder: it has no recipe.toml\n"),
         (2, [run, "--updates", ""], "--updates"),  # an unset variable of a shell
         (2, [run, *last, run / "mean.bin"], "the name of a model ends in .safetensors"),
-        (2, [run, *last, f"{run}/mean/"], "the name of a model ends in .safetensors"),
         (2, [run, "--output", run / "checkpoints/update-00009000.safetensors"], "where `nmt tra"),
         (2, [run, "--output", run / "checkpoints/sub/../mine"], "where `nmt train` re"),
         (2, [run, "--output", run / "link/mine"], "where `nmt train` re"),
@@ -162,10 +160,6 @@ def test_what_does_not_fit_is_one_sentence(nmt: Run, run: Path) -> None:
         assert (result.code, result.out, fact in result.err) == (code, "", True), result.err
     recipe.write_bytes(before[recipe])
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
-    for path in (run / "checkpoints").glob("update-00000008.*"):
-        path.unlink()
-    result = nmt("average", run, "--last", 2)
-    assert result.err == f"nmt: cannot average the last 2: {run} has 1 checkpoint: 12\n"
     shutil.rmtree(run / "checkpoints")
     result = nmt("average", run)
     assert result.err == f"nmt: {run} has no checkpoints; `nmt train` writes them\n"

@@ -1,11 +1,8 @@
 """`nmt check`: what is wrong with a corpus, and with --advise settings for it and the time."""
 
 import json
-import os
 import random
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,14 +65,10 @@ def test_faults_have_counts_lines_and_fixes(nmt: Run, tmp_path: Path) -> None:
     expected = {"empty": [11], "copied": [21], "invisible": [21, 31], "mojibake": [31]}
     expected |= {"control": [31], "duplicates": [41]}
     assert expected.items() <= lines.items()
-    assert {(finding["count"], finding["of"]) for finding in found.values()} <= {
-        (1, 400),
-        (1, 399),
-        (2, 400),
-    }
-    assert all(finding["fix"] and finding["title"] for finding in found.values())
-    assert found["duplicates"]["examples"][0]["detail"] == "as in line 6"
-    assert found["duplicates"]["examples"][0]["source"] == CLEAN[5][0]
+    counts = {(finding["count"], finding["of"]) for finding in found.values()}
+    assert counts <= {(1, 400), (1, 399), (2, 400)}
+    example = found["duplicates"]["examples"][0]
+    assert (example["detail"], example["source"]) == ("as in line 6", CLEAN[5][0])
     table = nmt("check", *files, *QUICK)
     assert table.code == 0
     for word in ("400 pairs", "line 31", "U+200B", r"\u200b", r"\x07", "fix: ", " warnings"):
@@ -86,7 +79,6 @@ def test_faults_have_counts_lines_and_fixes(nmt: Run, tmp_path: Path) -> None:
     assert "c.en and c.de" in page
     kinds = [finding["kind"] for finding in page_data("page.html")["texts"][0]["findings"]]
     assert kinds == [*found]
-    check(nmt, *files, "--html", "page.html")  # its own page is replaced
     result = nmt("check", *files, "--html", files[0])
     assert (result.code, result.out, "is an input" in result.err) == (2, "", True)
 
@@ -98,13 +90,9 @@ def test_errors_exit_with_1(nmt: Run, tmp_path: Path) -> None:
     del lines[300]
     target.write_bytes(b"\n".join(lines))
     found = findings(check(nmt, source, target, code=1))
-    assert {kind for kind, finding in found.items() if finding["severity"] == "error"} == {
-        "encoding",
-        "line_counts",
-        "slip",
-    }
+    errors = {kind for kind, finding in found.items() if finding["severity"] == "error"}
+    assert errors == {"encoding", "line_counts", "slip"}
     assert "line 20: not valid UTF-8" in found["encoding"]["examples"][0]["detail"]
-    assert found["encoding"]["examples"][0]["line"] == 20
     assert abs(found["slip"]["examples"][0]["line"] - 301) <= 20
     assert found["line_counts"]["count"] == 1
 
@@ -199,14 +187,10 @@ def test_advice_has_settings_reasons_and_the_time(
     advice = check(nmt, *files, "--advise")["advice"]
     topics = {topic["topic"]: topic for topic in advice["advised"]}
     assert [*topics] == ["vocabulary", "model", "dropout", "batch", "warm-up", "updates", "time"]
-    assert all(topic["advice"] and topic["reason"] for topic in advice["advised"])
-    assert advice["pairs"] == 400
     assert topics["dropout"]["settings"] == {"model.dropout": 0.3}
-    assert "400 pairs" in topics["model"]["reason"]
     assert topics["time"]["advice"] == "at most about 1.5 hours"
     assert "10,000 updates of 0.5 s" in topics["time"]["reason"]
     assert advice["forecast"]["seconds"] == 5400
-    assert advice["differences"] == []
     assert "400 pairs are too few to learn to translate" in advice["notes"][0]
     (tried,) = forecast.recipes  # with these settings
     for topic in advice["advised"]:
@@ -267,20 +251,6 @@ def test_the_recipe_is_that_of_init_with_the_time(nmt: Run, tmp_path: Path) -> N
     assert len(Path("data/other/train.en").read_text().splitlines()) < 370  # less the test set
 
 
-@contextmanager
-def piped(content: bytes) -> Iterator[None]:
-    """Make stdin a pipe that gives some content once."""
-    before = os.dup(0)
-    reading, writing = os.pipe()
-    os.write(writing, content)
-    os.close(writing)
-    os.dup2(reading, 0)
-    os.close(reading)
-    yield
-    os.dup2(before, 0)
-    os.close(before)
-
-
 def test_a_recipe_is_compared_with_the_advice(nmt: Run, tmp_path: Path, forecast: Trials) -> None:
     assert nmt("init", *write(tmp_path, CLEAN)).code == 0
     own = check(nmt, "mine.toml", "--advise")["advice"]
@@ -294,9 +264,6 @@ def test_a_recipe_is_compared_with_the_advice(nmt: Run, tmp_path: Path, forecast
     assert forecast.recipes[-1].data == recipe.data
     result = nmt("check", "theirs.toml", "--advise", *QUICK)
     assert "differs: the recipe has model.dropout=0.1, not 0.3" in result.out
-    with piped(Path("theirs.toml").read_bytes()):
-        again = check(nmt, "-", "--advise")["advice"]
-    assert again["differences"] == report["advice"]["differences"]
 
 
 def test_a_corpus_with_errors_gets_no_recipe(nmt: Run, tmp_path: Path) -> None:

@@ -69,9 +69,8 @@ def test_scores_and_signatures_equal_sacrebleus(nmt: Run, tmp_path: Path) -> Non
         assert ours["signature"].startswith("nrefs:2|")
     table = nmt("evaluate", "--hypotheses", output, first, second).out
     assert f"{first} (6 segments, up to 2 references)\n" in table
-    for name, score in both["scores"].items():
-        (line,) = (line for line in table.splitlines() if line.strip().startswith(name))
-        assert line.split() == [name, f"{score['value']:.2f}", score["signature"]]
+    bleu = both["scores"]["BLEU"]
+    assert ["BLEU", f"{bleu['value']:.2f}", bleu["signature"]] in map(str.split, table.splitlines())
     assert values(scored(nmt, "--hypotheses", first, first)) == pytest.approx([100, 100, 0])
 
 
@@ -86,9 +85,8 @@ def test_the_papers_bleu_by_hand(nmt: Run, tmp_path: Path, monkeypatch: pytest.M
     options = ["--hypotheses", output, reference, "--target-language", "en", "--lowercase"]
     found = scored(nmt, *options, "--tokenize", "paper")["scores"]["BLEU paper lc"]
     assert found["value"] == pytest.approx(100 * (5 / 6 * 3 / 5 * 2 / 4 * 1 / 3) ** 0.25)
-    assert "tok:moses-sacremoses-" in found["signature"]
-    assert "case:lc" in found["signature"]
-    assert "-compounds-split|smooth:none" in found["signature"]
+    for part in ("case:lc", "tok:moses-sacremoses-", "-compounds-split|smooth:none"):
+        assert part in found["signature"]
     moses = scored(nmt, *options, "--tokenize", "moses")["scores"]["BLEU moses lc"]
     assert moses["value"] == 0  # three of four tokens: no four-gram
     monkeypatch.setitem(sys.modules, "sacremoses", None)
@@ -187,13 +185,11 @@ def test_a_training_by_error_rates(nmt: Run, tiny: Path) -> None:
     Each dev source is there twice, the second time with a wrong target: it is scored once, but a
     compared file has a line for each occurrence.
     """
-    rows = {}
     for name in ("train", "dev"):
         sides = [Path(f"{name}.{side}").read_text().splitlines() for side in ("src", "tgt")]
-        rows[name] = [f"{source}\t{target}" for source, target in zip(*sides, strict=True)]
-    rows["dev"] += ["\t".join([row.split("\t")[0], "NONE"]) for row in rows["dev"]]
-    for name, lines in rows.items():
-        write(Path(f"{name}.tsv"), *lines)
+        rows = [*zip(*sides, strict=True)]
+        rows += [(source, "NONE") for source, _ in rows if name == "dev"]
+        write(Path(f"{name}.tsv"), *map("\t".join, rows))
     text = tiny.read_text().replace("vocab_size = 40", 'kind = "word"\nvocab_size = 40')
     tail = text.partition("\n\n[tokenizer]")[2]
     tail = tail.replace("[train]", '[train]\nearly_stopping_metric = "error_rate"')
@@ -212,13 +208,12 @@ def test_a_training_by_error_rates(nmt: Run, tiny: Path) -> None:
     model = Path("runs/tiny/best.safetensors")
     assert read_model(model).updates == (best["update"],)
     assert f"dev token error rate {best['token_error_rate']:.2f} at update" in trained.err
-    write(Path("sources"), *(row.split("\t")[0] for row in rows["dev"]))
-    write(Path("right"), *(row.split("\t")[1] for row in rows["dev"]))
+    write(Path("sources"), *(source for source, _ in rows))
+    write(Path("right"), *(target for _, target in rows))
     translate(nmt, model, "sources", "--output", "own")
     result = scored(nmt, "--model", model, "--compare", "own", "--compare", "right")
     assert values(result)[0] == best["token_error_rate"]
-    distinct = {*Path("dev.src").read_text().splitlines()}
-    assert (result["segments"], result["lines"]) == (len(distinct), 20)
+    assert (result["segments"], result["lines"]) == (len(dict(rows)), 20)
     own, right = result["compared"]
     assert values(own) == values(result)
     assert [score["p_value"] for score in own["scores"].values()] == [1, 1]
@@ -286,8 +281,7 @@ def test_each_text_may_be_a_pipe_or_packed_and_faults_are_said_as_they_are(
 
     def numbers(found: dict[str, Any]) -> list[object]:
         (result,) = found["results"]
-        systems = [result, *result["compared"]]
-        return [[*system["scores"].items()] for system in systems]
+        return [system["scores"] for system in (result, *result["compared"])]
 
     def pipe(path: Path) -> Path:
         """Return a pipe that holds a text, as `<(cat FILE)` in a shell."""
@@ -331,15 +325,12 @@ def test_files_that_do_not_fit_are_refused(nmt: Run, skilled_run: Path, referenc
     model = ["--model", skilled_run]
     for code, arguments, facts in (
         (1, [*given, reference, long], [f"{reference} ends after line 3 while {long} goes on"]),
-        (1, [long.with_name("none"), reference, *model], ["none does not exist\n"]),
         (2, [*given, english, german], ["not in the language of the other references"]),
         (2, [german, english, *model], ["are exchanged: the model translates en to de"]),
         (2, [*given, reference, "--compare", skilled_run], ["needs sources to translate"]),
         (2, [*given, reference, *model], ["leave out --model"]),
         (2, [*given, reference, "--metric", "error_rate", "--lowercase"], ["error_rate"]),
-        (2, ["--metric", "error_rate"], ["--metric"]),
         (2, [*given, reference, "--device", "cpu"], ["--device needs a model"]),
-        (2, [*given, reference, "--engine", "ctranslate2"], ["--engine needs a model"]),
         (2, [*given, reference, "--data-dir", "."], ["--data-dir is the folder of the recipe"]),
         (2, ["--test-set", "wmt14", "--data-dir", "."], ["--data-dir is the folder of the rec"]),
         (2, ["--hypotheses", "-", "/dev/stdin"], ["stdin (-) is named twice"]),

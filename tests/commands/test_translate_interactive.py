@@ -136,8 +136,8 @@ def test_lines_are_translated_edited_and_remembered(
     history = state / "nmt" / "history"
     asked = ["sun moon", "star rain snow", "sun moon", "sun \u2603", "sun moon"]
     assert history.read_text(encoding="utf-8").splitlines() == asked
-    assert stat.S_IMODE(history.stat().st_mode) == 0o600
-    assert stat.S_IMODE(history.parent.stat().st_mode) == 0o700
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (history, history.parent)]
+    assert modes == [0o600, 0o700]
     again = start()
     assert again.ask(UP * 4) == [expected[2]]
     assert again.end() == 0
