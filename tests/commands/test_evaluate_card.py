@@ -73,7 +73,6 @@ def test_intervals_and_p_values_equal_sacrebleus(nmt: Run, files: list[Path]) ->
     first, *others = sacrebleu(
         reference, "-i", hypotheses, better, reference, *metrics, "--paired-ar"
     )
-    assert [other["system"] for other in others] == [str(better), str(reference)]
     for ours, theirs in zip(scored["compared"], others, strict=False):
         assert ours["system"]["hypotheses"] == theirs["system"]
         for name in ("BLEU", "chrF2", "TER"):
@@ -83,14 +82,12 @@ def test_intervals_and_p_values_equal_sacrebleus(nmt: Run, files: list[Path]) ->
             difference = theirs[name]["score"] - first[name]["score"]
             assert score["difference"] == pytest.approx(difference)
             assert "|bs:1000|ar:nmt-10000|seed:12345|" in score["signature"]
-    assert scored["compared"][0]["scores"]["BLEU"]["p_value"] < 0.01
     same = scored["compared"][2]["scores"].values()
     assert all((score["difference"], score["p_value"]) == (0, 1) for score in same)
     test = "two-sided paired randomisation, 10,000 trials"
     assert f"  compared with {better} ({test})\n    BLEU  " in text
-    bleu = scored["scores"]["BLEU"]
-    mean, radius = (bleu["confidence_95"][name] for name in ("mean", "radius"))
-    assert f" {bleu['value']:6.2f} ({mean:.2f} ± {radius:.2f})  " in text
+    bleu, interval = (scored["scores"]["BLEU"][name] for name in ("value", "confidence_95"))
+    assert f" {bleu:6.2f} ({interval['mean']:.2f} ± {interval['radius']:.2f})  " in text
 
 
 def test_a_card_identifies_models_test_set_recipe_and_versions(
@@ -128,7 +125,6 @@ def test_scores_by_length_equal_those_of_the_segments_alone(
     (result,) = card(nmt, tmp_path, "--hypotheses", hypotheses, reference)["results"]
     buckets = result["by_length"]["buckets"]
     assert [(bucket["from"], bucket["to"]) for bucket in buckets] == [(0, 10), (11, 20), (21, 30)]
-    assert sum(bucket["segments"] for bucket in buckets) == 60
     both = [*zip(*(path.read_text().splitlines() for path in files[:2]), strict=True)]
     for bucket in buckets:
         pairs = [pair for pair in both if bucket["from"] <= len(pair[0].split()) <= bucket["to"]]
@@ -186,9 +182,7 @@ def test_a_card_has_the_papers_bleu_or_the_reason_why_not(
     (reason,) = without["left_out"]
     assert reason.startswith("BLEU paper: ")
     assert "pip install '.[moses]'" in reason
-    chinese = card(nmt, tmp_path, *arguments, "--target-language", "zh")
-    assert "BLEU paper" not in chinese["results"][0]["scores"]
-    assert "'zh'" in chinese["left_out"][0]
+    assert "'zh'" in card(nmt, tmp_path, *arguments, "--target-language", "zh")["left_out"][0]
 
 
 def test_a_failed_evaluation_keeps_the_old_card(
@@ -199,8 +193,7 @@ def test_a_failed_evaluation_keeps_the_old_card(
     path.write_text(old := '{"evaluation_card": 1}')
     short = write(tmp_path / "short", *lines(1, count=3))
     failed = nmt("evaluate", "--hypotheses", short, files[0], "--card", path)
-    assert (failed.code, failed.out) == (1, "")
-    assert path.read_text() == old
+    assert (failed.code, failed.out, path.read_text()) == (1, "", old)
     assert leftovers(tmp_path) == []
     page = files[0].rename(tmp_path / "ref.md")
     refused = nmt("evaluate", "--hypotheses", page, page, "--card", page)

@@ -124,26 +124,18 @@ def test_given_sets_are_used_and_nothing_is_held_out(nmt: Run, tmp_path: Path) -
     text, test = write(tmp_path, [*pairs, *near], "near"), write(tmp_path, pairs[58:63], "test")
     both = nmt("init", *text, "--dev", *dev, "--test", *test, "-o", "both.toml").err
     assert "2 pairs of the given test set have a source or target that is nearly" in both
-    found = sets(load_recipe("part.toml"))
-    assert [len(pairs) for pairs in found] == [38, 60, 2]
-    assert sorted(chain(*found)) == sorted(pairs)
+    assert sorted(chain(*sets(load_recipe("part.toml")))) == sorted(pairs)
 
 
-@pytest.mark.parametrize(("count", "is_long"), [(60, True), (8, False)])
-def test_long_pairs_raise_the_limit(nmt: Run, tmp_path: Path, count: int, is_long: bool) -> None:
-    """Segments of a few sentences change nothing."""
-    rows = corpus(count * 20)
-    parts = [rows[first : first + count] for first in range(0, len(rows), count)]
+def test_long_pairs_raise_the_limit(nmt: Run, tmp_path: Path) -> None:
+    rows = corpus(60 * 20)
+    parts = [rows[first : first + 60] for first in range(0, len(rows), 60)]
     pairs = [(" ".join(s for s, _ in part), " ".join(t for _, t in part)) for part in parts]
-    assert all(len(side) > 250 for side in pairs[0])
     result = nmt("init", *write(tmp_path, pairs))
+    assert "pairs have a side of more than 250 tokens, so data.max_length is" in result.err
     recipe = load_recipe("mine.toml")
-    told = "pairs have a side of more than 250 tokens, so data.max_length is"
-    assert (result.code, told in result.err) == (0, is_long)
-    assert recipe.data.max_length == recipe.decode.max_segment_tokens <= 1000
-    assert (recipe.data.max_length > 250) == is_long
-    if is_long:
-        assert "18 pairs kept" in nmt("prepare", "mine.toml").err
+    assert 250 < recipe.data.max_length == recipe.decode.max_segment_tokens <= 1000
+    assert "18 pairs kept" in nmt("prepare", "mine.toml").err
 
 
 def test_a_recipe_to_fine_tune_has_the_settings_of_the_model(
@@ -162,7 +154,6 @@ def test_a_recipe_to_fine_tune_has_the_settings_of_the_model(
     for section in ("model", "tokenizer", "decode"):
         assert getattr(recipe, section) == getattr(base, section)
     assert (recipe.train.init_from, recipe.train.cooldown_updates) == ("old.safetensors", 0)
-    assert recipe.train.max_updates >= recipe.train.warmup_updates > 0
     assert recipe.data.downloads == ()
     assert len([*chain(*sets(recipe, Path()))]) == 60  # `tiny` names the data folder
     result = nmt("train", "sub/new.toml", "--max-updates", 1)
