@@ -194,7 +194,6 @@ def test_advice_has_settings_reasons_and_the_time(
     for topic in advice["advised"]:
         for name, value in topic["settings"].items():
             assert get_setting(tried, name) == value
-    assert (tried.data.source_language, tried.data.target_language) == ("en", "de")
     plain = nmt("check", *files, *QUICK).out
     assert plain.splitlines()[-1].startswith("--advise suggests settings")
     table = nmt("check", *files, *QUICK, "--advise", "--html", "page.html").out
@@ -247,8 +246,7 @@ def test_the_recipe_is_that_of_init_with_the_time(nmt: Run, tmp_path: Path) -> N
 
 def test_a_recipe_is_compared_with_the_advice(nmt: Run, tmp_path: Path, forecast: Trials) -> None:
     assert nmt("init", *write(tmp_path, CLEAN)).code == 0
-    own = check(nmt, "mine.toml", "--advise")["advice"]
-    assert own["differences"] == []  # although some pairs are held out by now
+    assert check(nmt, "mine.toml", "--advise")["advice"]["differences"] == []
     recipe = with_settings(load_recipe("mine.toml"), {"model.dropout": 0.1, "train.seed": 5})
     write_recipe(recipe, Path("theirs.toml"))
     report = check(nmt, "theirs.toml", "--advise")
@@ -270,7 +268,6 @@ def test_a_corpus_with_errors_gets_no_recipe(nmt: Run, tmp_path: Path) -> None:
     assert result.code == 1
     assert "mine.toml is not written, because the corpus has errors" in result.err
     assert "; correct the files as the report says, and repeat the command" in result.err
-    assert "advice:" not in result.out
     assert paths_in(tmp_path) == ["c.de", "c.en"]
     target.write_bytes(whole.replace(b"\n", b"\xff\n", 1))
     result = nmt("check", *given)

@@ -17,7 +17,7 @@ from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import get_setting
 from nmt.text.corpus import DataFolder, read_pairs
 from tests.commands.conftest import paths_in
-from tests.conftest import CommandResult, Run
+from tests.conftest import Run
 from tests.corpora.corpora import Pairs, corpus, write
 
 PAIRS = corpus(60)
@@ -35,12 +35,6 @@ def sets(recipe: Recipe, data: Path = Path("data")) -> list[Pairs]:
 def languages(recipe: str = "mine.toml") -> tuple[str, str]:
     data = load_recipe(recipe).data
     return data.source_language, data.target_language
-
-
-def outcome(result: CommandResult) -> tuple[int, str]:
-    """Return the exit code, and the message, which must be one line."""
-    assert result.err.count("\n") == 1, result.err
-    return result.code, result.err
 
 
 def test_a_recipe_prepares_and_trains_as_it_is(nmt: Run, tmp_path: Path) -> None:
@@ -207,11 +201,8 @@ def test_on_a_terminal_the_languages_are_asked_for_until_they_are_codes(
     monkeypatch.setattr("click.termui.visible_prompt_func", answer)
     source, target = write(tmp_path, PAIRS)
     source, target = source.rename(tmp_path / "a"), target.rename(tmp_path / "b")
-    result = nmt("init", source, target)
-    assert (result.code, result.out) == (0, "")
-    data = load_recipe("mine.toml").data
-    assert (data.source_language, data.target_language) == ("en", "nl")
-    assert len(asked) == 3
+    assert nmt("init", source, target).code == 0
+    assert (languages(), len(asked)) == (("en", "nl"), 3)
 
 
 @pytest.mark.parametrize(
@@ -266,16 +257,14 @@ def test_a_failure_leaves_nothing_in_the_way(
 def test_nothing_is_overwritten(nmt: Run, tmp_path: Path) -> None:
     source, target = write(tmp_path, PAIRS)
     Path("mine.toml").write_text("# mine\n")
-    assert outcome(nmt("init", source, target)) == (
-        2,
-        "nmt: mine.toml exists already; name another recipe with --output\n",
-    )
+    refused = nmt("init", source, target)
+    told = "nmt: mine.toml exists already; name another recipe with --output\n"
+    assert (refused.code, refused.err) == (2, told)
     Path("mine.toml").unlink()
     Path("data/mine").mkdir(parents=True)
     Path("data/mine/dev.de").write_text("kept\n")
-    code, message = outcome(nmt("init", source, target))
-    assert code == 2
-    assert "the folder data/mine exists already and holds dev.de; choose another" in message
+    refused = nmt("init", source, target)
+    assert "the folder data/mine exists already and holds dev.de; choose another" in refused.err
     assert Path("data/mine/dev.de").read_text() == "kept\n"
     assert not Path("mine.toml").exists()
 
@@ -286,9 +275,7 @@ def test_nothing_is_overwritten(nmt: Run, tmp_path: Path) -> None:
         ("c.en none", "the file none does not exist"),
         ("c.en /dev/null", "is not a file"),
         ("- c.de", "the text is read twice, so it cannot be stdin"),
-        ("c.en c.de --dev c.en -", "it cannot be stdin"),
         ("c.en", "c.en, line 1: no tab between source and target"),
-        ("c.en c.de -o mine", "must end in .toml"),
         ("c.en c.de -o a\nb.toml", "cannot name a recipe"),
         ("c.en c.de --data-dir c.en/x", "--data-dir 'c.en/x/mine/train.en' cannot be"),
         ("c.en c.de --target-language german", "is not an ISO 639 code"),

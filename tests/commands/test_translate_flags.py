@@ -26,12 +26,10 @@ def flags(tmp_path: Path) -> Path:
 
 def test_good_lines_have_no_flags(skilled: Model, source: Path, flags: Path) -> None:
     """The scores are those of the n-best list; the texts are the same as without flags."""
-    plain = skilled.translate(source)
     result = skilled.translate(source, "--flags", flags, "--strict")
-    assert result.out == plain.out
+    assert result.out == skilled.translate(source).out
     assert result.err.splitlines()[-1] == "none of 3 lines is flagged"
     found = rows(flags)
-    assert [row["line"] for row in found] == [1, 2, 3]
     assert not any(row["flags"] for row in found)
     listed = skilled.candidates(source, "--n-best", 2, "--flags", flags)
     assert [row["score"] for row in rows(flags)] == pytest.approx(
@@ -136,7 +134,6 @@ REFUSED = {
     "in.src --sample --glossary terms": "leave out the glossary (--glossary)",
     # formats
     "in.src --output-format text --n-best 2": "--output-format text holds one translation",
-    "in.src --output-format text --token-scores": "--output-format text cannot hold --token-scores",
     # inputs
     "in.src --prefix in.src --prefix-column": "use one",
     "in.src --prefix - --glossary -": "stdin (-) is named twice",
@@ -155,17 +152,14 @@ REFUSED = {
     "- --part 1/2": "save it in a file",
     # a terminal
     "--interactive": "--interactive needs a terminal",
-    "--interactive in.src": "so it does not go with FILE; leave one of them out",
     # files with a format
     "docs": "is a folder; add --output-dir",
     "docs/a.txt docs/more/b.txt": "2 files need --output-dir",
     "--output-dir x": "--output-dir needs files",
-    "docs/none.md --output-dir x": "there is no file or folder",
     "docs/*.md --output-dir x": "no file matches the pattern",
     "docs --output o --output-dir x": "use one of them",
     "docs --output-dir docs": "sources are never overwritten",
     "docs --output-dir x --flags x/a.txt": "--flags x/a.txt is written for --output-dir",
-    "docs --output-dir x --write-memory x/more/picture.png": "is written for --output-dir",
     "docs/a.txt --format text --n-best 2": "--n-best is for plain lines",
     "docs/a.txt --format text --columns 1": "--columns is for tables",
     "docs/a.txt --memory m.tmx": "--memory is for files with a format",

@@ -204,7 +204,6 @@ def test_vocabularies_and_positions_of_an_ensemble(
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith("nmt: other/model.safetensors has another vocabulary than ")
     assert "[tokenizer]" in result.err
-    assert "--init-from" in result.err
 
 
 def test_what_a_right_to_left_model_cannot_do(
