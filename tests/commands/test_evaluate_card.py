@@ -20,7 +20,7 @@ from tests.conftest import Run
 WORDS = ["ein", "der", "Hund", "sieht", "das", "Haus-boot", "alten", "Park", ",", "und", "nicht"]
 
 
-def lines(seed: int, count: int = 60) -> list[str]:
+def lines(seed: int, count: int = 40) -> list[str]:
     """Return random sentences."""
     draw = random.Random(seed)
     return [" ".join(draw.choices(WORDS, k=draw.randint(3, 25))) for _ in range(count)]
