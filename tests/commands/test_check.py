@@ -1,11 +1,8 @@
 """`nmt check`: what is wrong with a corpus, and with --advise settings for it and the time."""
 
 import json
-import os
 import random
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,44 +51,34 @@ def page_data(page: str) -> dict[str, Any]:
     return data
 
 
-def test_a_clean_corpus_has_no_findings(nmt: Run, tmp_path: Path) -> None:
-    report = check(nmt, *write(tmp_path, CLEAN))
-    (text,) = report["texts"]
-    assert (text["pairs"], text["lines"], text["findings"]) == (400, [400, 400], [])
-    assert sum(text["histogram"]["source"]) == sum(text["histogram"]["target"]) == 400
-    words = sum(len(source.split()) for source, _ in CLEAN)
-    assert (report["recipe"], report["corpus_check"], text["words"][0]) == ("", 1, words)
-
-
 def test_faults_have_counts_lines_and_fixes(nmt: Run, tmp_path: Path) -> None:
     """In the report, on a terminal and in a page, whose text has no markup of the corpus."""
     pairs = with_faults(CLEAN)
     pairs[20] = ("</script><b>bold</b> \u202e", "</script><b>bold</b> \u202e")
     files = write(tmp_path, pairs)
-    found = findings(check(nmt, *files, "--html", "page.html"))
+    report = check(nmt, *files, "--html", "page.html")
+    assert (report["recipe"], report["corpus_check"]) == ("", 1)
+    (text,) = report["texts"]
+    assert (text["pairs"], text["lines"], sum(text["histogram"]["source"])) == (400, [400] * 2, 400)
+    found = findings(report)
     lines = {kind: [example["line"] for example in f["examples"]] for kind, f in found.items()}
     expected = {"empty": [11], "copied": [21], "invisible": [21, 31], "mojibake": [31]}
     expected |= {"control": [31], "duplicates": [41]}
     assert expected.items() <= lines.items()
-    assert {(finding["count"], finding["of"]) for finding in found.values()} <= {
-        (1, 400),
-        (1, 399),
-        (2, 400),
-    }
-    assert all(finding["fix"] and finding["title"] for finding in found.values())
-    assert found["duplicates"]["examples"][0]["detail"] == "as in line 6"
-    assert found["duplicates"]["examples"][0]["source"] == CLEAN[5][0]
+    counts = {(finding["count"], finding["of"]) for finding in found.values()}
+    assert counts <= {(1, 400), (1, 399), (2, 400)}
+    example = found["duplicates"]["examples"][0]
+    assert (example["detail"], example["source"]) == ("as in line 6", CLEAN[5][0])
     table = nmt("check", *files, *QUICK)
     assert table.code == 0
     for word in ("400 pairs", "line 31", "U+200B", r"\u200b", r"\x07", "fix: ", " warnings"):
         assert word in table.out
-    text = Path("page.html").read_text(encoding="utf-8")
-    assert not {"\u202e", "\u200b", "\x07"} & {*table.out, *text}
-    assert "<b>bold" not in text
-    assert "c.en and c.de" in text
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert not {"\u202e", "\u200b", "\x07"} & {*table.out, *page}
+    assert "<b>bold" not in page
+    assert "c.en and c.de" in page
     kinds = [finding["kind"] for finding in page_data("page.html")["texts"][0]["findings"]]
     assert kinds == [*found]
-    check(nmt, *files, "--html", "page.html")  # its own page is replaced
     result = nmt("check", *files, "--html", files[0])
     assert (result.code, result.out, "is an input" in result.err) == (2, "", True)
 
@@ -103,13 +90,9 @@ def test_errors_exit_with_1(nmt: Run, tmp_path: Path) -> None:
     del lines[300]
     target.write_bytes(b"\n".join(lines))
     found = findings(check(nmt, source, target, code=1))
-    assert {kind for kind, finding in found.items() if finding["severity"] == "error"} == {
-        "encoding",
-        "line_counts",
-        "slip",
-    }
+    errors = {kind for kind, finding in found.items() if finding["severity"] == "error"}
+    assert errors == {"encoding", "line_counts", "slip"}
     assert "line 20: not valid UTF-8" in found["encoding"]["examples"][0]["detail"]
-    assert found["encoding"]["examples"][0]["line"] == 20
     assert abs(found["slip"]["examples"][0]["line"] - 301) <= 20
     assert found["line_counts"]["count"] == 1
 
@@ -127,33 +110,20 @@ def test_a_text_that_is_useless_as_a_whole_is_an_error(nmt: Run, tmp_path: Path)
     source, target = write(tmp_path, [(first, f"\u00e4 {second}") for first, second in CLEAN])
     target.write_bytes(target.read_text(encoding="utf-8").encode("cp1252"))
     encoding = findings(check(nmt, source, target, code=1))["encoding"]
-    assert (encoding["count"], encoding["of"]) == (400, 400)
-    assert [example["line"] for example in encoding["examples"]] == [1, 2, 3]
-    assert "iconv" in encoding["fix"]
-
-
-def test_one_very_long_line_hides_no_other_fault(nmt: Run, tmp_path: Path) -> None:
-    """Composed and decomposed accents are near duplicates."""
-    pairs = [(s, t[: len(t) // 4]) if n % 20 == 0 else (s, t) for n, (s, t) in enumerate(CLEAN)]
-    before = findings(check(nmt, *write(tmp_path, pairs)))["length_ratio"]
-    pairs[7] = (pairs[7][0], "y " * 100_000)
-    accents = [(source, f"{target} \u00fcber") for source, target in corpus(20, seed=9)]
-    accents += [(source, target.replace("\u00fc", "u\u0308")) for source, target in accents]
-    after = findings(check(nmt, *write(tmp_path, [*pairs, *accents])))
-    assert after["length_ratio"]["count"] > before["count"] > 4
-    assert after["near_duplicates"]["count"] == 20
-    assert {"length_ratio", "too_long"} <= set(after)
+    assert (encoding["count"], "iconv" in encoding["fix"]) == (400, True)
 
 
 def test_a_recipe_is_checked_with_its_sets(nmt: Run, tmp_path: Path) -> None:
+    """And with the vocabulary of its run, if there is one."""
     write(tmp_path, CLEAN, "train")
     again = (CLEAN[7][0].upper(), CLEAN[7][1])
-    write(tmp_path, [*corpus(50, seed=2)[:20], CLEAN[3], again], "dev")
+    more = [CLEAN[3], again, ("the \u00fc man", "der mann")]
+    write(tmp_path, [*corpus(50, seed=2)[:20], *more], "dev")
     recipe = tmp_path / "mine.toml"
     recipe.write_text(
         '[data]\ntrain = [{source = "train.en", target = "train.de"}]\n'
         'dev = [{source = "dev.en", target = "dev.de"}]\n'
-        'test.held = {source = "dev.en", target = "dev.de"}\n'
+        'test.held = {source = "dev.en", target = "dev.de"}\n[tokenizer]\nvocab_size = 90\n'
     )
     report = check(nmt, recipe, "--data-dir", tmp_path)
     assert [text["name"] for text in report["texts"]] == ["train", "dev", "test held"]
@@ -162,22 +132,12 @@ def test_a_recipe_is_checked_with_its_sets(nmt: Run, tmp_path: Path) -> None:
         assert found["overlap"]["examples"][0]["detail"] == "its source is in line 4 of train"
         assert [example["line"] for example in found["near_overlap"]["examples"]] == [22]
     assert "`nmt prepare` with this recipe" in " ".join(part["why"] for part in report["skipped"])
-
-
-def test_the_vocabulary_of_a_run_is_looked_at(nmt: Run, tmp_path: Path) -> None:
-    write(tmp_path, CLEAN, "train")
-    write(tmp_path, [*CLEAN[:5], ("the \u00fc man", "der mann")], "dev")
-    recipe = tmp_path / "mine.toml"
-    recipe.write_text(
-        '[data]\ntrain = [{source = "train.en", target = "train.de"}]\n'
-        'dev = [{source = "dev.en", target = "dev.de"}]\n[tokenizer]\nvocab_size = 90\n'
-    )
     assert nmt("prepare", recipe, "--data-dir", tmp_path).code == 0
-    report = check(nmt, recipe, "--data-dir", tmp_path, code=1)  # dev is in train
+    report = check(nmt, recipe, "--data-dir", tmp_path)
     assert report["texts"][0]["coverage"]["pieces_per_word"][0] > 1
-    found = findings(report, 1)["unknown_characters"]
-    assert (found["count"], found["severity"]) == (1, "warning")
-    assert found["examples"][0]["detail"] == "\u00fc in the source"
+    unknown = findings(report, 1)["unknown_characters"]
+    assert (unknown["count"], unknown["severity"]) == (2, "warning")
+    assert unknown["examples"][-1]["detail"] == "\u00fc in the source"
 
 
 MEASURED = Forecast(
@@ -225,26 +185,19 @@ def test_advice_has_settings_reasons_and_the_time(
     advice = check(nmt, *files, "--advise")["advice"]
     topics = {topic["topic"]: topic for topic in advice["advised"]}
     assert [*topics] == ["vocabulary", "model", "dropout", "batch", "warm-up", "updates", "time"]
-    assert all(topic["advice"] and topic["reason"] for topic in advice["advised"])
-    assert advice["pairs"] == 400
     assert topics["dropout"]["settings"] == {"model.dropout": 0.3}
-    assert "400 pairs" in topics["model"]["reason"]
     assert topics["time"]["advice"] == "at most about 1.5 hours"
     assert "10,000 updates of 0.5 s" in topics["time"]["reason"]
     assert advice["forecast"]["seconds"] == 5400
-    assert advice["differences"] == []
     assert "400 pairs are too few to learn to translate" in advice["notes"][0]
     (tried,) = forecast.recipes  # with these settings
     for topic in advice["advised"]:
         for name, value in topic["settings"].items():
             assert get_setting(tried, name) == value
-    assert (tried.data.source_language, tried.data.target_language) == ("en", "de")
     plain = nmt("check", *files, *QUICK).out
     assert plain.splitlines()[-1].startswith("--advise suggests settings")
-    assert "advice:" not in plain
     table = nmt("check", *files, *QUICK, "--advise", "--html", "page.html").out
     assert "time        at most about 1.5 hours" in table
-    assert "--advise" not in table
     assert len(page_data("page.html")["advice"]["advised"]) == 7
 
 
@@ -259,11 +212,10 @@ def test_a_trial_may_be_disturbed_fail_or_be_impossible(
     forecast.result = NmtError("too little memory for a batch")
     advice = check(nmt, *files, "--advise")["advice"]
     assert advice["forecast"] is None
-    assert advice["advised"][-1]["advice"] == "not measured"
-    assert advice["advised"][-1]["reason"] == "too little memory for a batch"
+    last = advice["advised"][-1]
+    assert (last["advice"], last["reason"]) == ("not measured", "too little memory for a batch")
     report = check(nmt, *write(tmp_path, CLEAN[:2]), "--advise")
     assert report["advice"] is None
-    assert report["skipped"][-1]["what"] == "advice"
     assert "too few" in report["skipped"][-1]["why"]
 
 
@@ -285,7 +237,6 @@ def test_the_recipe_is_that_of_init_with_the_time(nmt: Run, tmp_path: Path) -> N
     assert "# Training takes at most about 1.5 hours on" in written
     assert [line for line in written.splitlines() if line in of_init] == of_init
     assert {path.name: path.read_text() for path in Path("data/mine").iterdir()} == sets
-    assert max(map(len, written.splitlines())) <= 100
     dev = write(tmp_path, CLEAN[:30], "dev")
     options = ["--dev", *dev, "--write-recipe", "other.toml"]
     assert check(nmt, *files, *options, code=1)["advice"]["pairs"] == 370  # they overlap
@@ -293,24 +244,9 @@ def test_the_recipe_is_that_of_init_with_the_time(nmt: Run, tmp_path: Path) -> N
     assert len(Path("data/other/train.en").read_text().splitlines()) < 370  # less the test set
 
 
-@contextmanager
-def piped(content: bytes) -> Iterator[None]:
-    """Make stdin a pipe that gives some content once."""
-    before = os.dup(0)
-    reading, writing = os.pipe()
-    os.write(writing, content)
-    os.close(writing)
-    os.dup2(reading, 0)
-    os.close(reading)
-    yield
-    os.dup2(before, 0)
-    os.close(before)
-
-
 def test_a_recipe_is_compared_with_the_advice(nmt: Run, tmp_path: Path, forecast: Trials) -> None:
     assert nmt("init", *write(tmp_path, CLEAN)).code == 0
-    own = check(nmt, "mine.toml", "--advise")["advice"]
-    assert own["differences"] == []  # although some pairs are held out by now
+    assert check(nmt, "mine.toml", "--advise")["advice"]["differences"] == []
     recipe = with_settings(load_recipe("mine.toml"), {"model.dropout": 0.1, "train.seed": 5})
     write_recipe(recipe, Path("theirs.toml"))
     report = check(nmt, "theirs.toml", "--advise")
@@ -320,9 +256,6 @@ def test_a_recipe_is_compared_with_the_advice(nmt: Run, tmp_path: Path, forecast
     assert forecast.recipes[-1].data == recipe.data
     result = nmt("check", "theirs.toml", "--advise", *QUICK)
     assert "differs: the recipe has model.dropout=0.1, not 0.3" in result.out
-    with piped(Path("theirs.toml").read_bytes()):
-        again = check(nmt, "-", "--advise")["advice"]
-    assert again["differences"] == report["advice"]["differences"]
 
 
 def test_a_corpus_with_errors_gets_no_recipe(nmt: Run, tmp_path: Path) -> None:
@@ -335,7 +268,6 @@ def test_a_corpus_with_errors_gets_no_recipe(nmt: Run, tmp_path: Path) -> None:
     assert result.code == 1
     assert "mine.toml is not written, because the corpus has errors" in result.err
     assert "; correct the files as the report says, and repeat the command" in result.err
-    assert "advice:" not in result.out
     assert paths_in(tmp_path) == ["c.de", "c.en"]
     target.write_bytes(whole.replace(b"\n", b"\xff\n", 1))
     result = nmt("check", *given)
@@ -345,20 +277,12 @@ def test_a_corpus_with_errors_gets_no_recipe(nmt: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "arguments", "message"),
     [
-        (1, "absent.en absent.de", "absent.en does not exist"),
-        (1, "same.en .", "is a folder"),
-        (1, "text.en.bz2 text.de.bz2", "decompress it"),
-        (2, "a b c", "3 names were given"),
         (2, "pokcet", "pocket"),
         (2, "pocket --limit max_deviaton=2", "max_deviation"),
-        (2, "pocket --limit max_deviation", "NAME=VALUE"),
-        (2, "pocket --limit max_deviation=x", "not a number"),
         (2, "pocket --limit max_deviation=0", "at least 1"),
         (2, "pocket --limit sample_pairs=1.5", "not a whole number"),
         (2, "pocket --limit least_letters=0", "it is for a filter of `nmt clean --also`"),
         (2, "pocket --dev a.en a.de", "leave out --dev"),
-        (2, "- b", "stdin"),
-        (2, "same.en same.en", "as source and as target"),
         (2, "pocket --write-recipe x.toml", "pocket is a recipe already"),
         (2, "c.en c.de --write-recipe x.txt", "--write-recipe x.txt must end in .toml"),
         (2, "c.en c.de --write-recipe c.toml", "name another recipe with --write-recipe"),
@@ -367,8 +291,7 @@ def test_a_corpus_with_errors_gets_no_recipe(nmt: Run, tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_explained(nmt: Run, code: int, arguments: str, message: str) -> None:
-    for name in ("same.en", "text.en.bz2", "text.de.bz2", "c.toml"):
-        Path(name).touch()
+    Path("c.toml").touch()
     for path in write(Path(), CLEAN[:5]):
         path.with_suffix(".x1" if path.suffix == ".en" else ".x2").write_bytes(path.read_bytes())
     result = nmt("check", *arguments.split())

@@ -1,7 +1,6 @@
 """`nmt clean`: bad pairs are repaired or removed, with a reason, and nothing is lost."""
 
 import json
-import os
 import random
 from collections import Counter
 from pathlib import Path
@@ -76,7 +75,6 @@ def test_each_fault_is_removed_with_its_reason_and_the_others_are_kept(
     assert [(int(line), kind) for line, kind, *_ in bad] == [
         (11 + 20 * place, kind) for place, kind in enumerate(KINDS)
     ]
-    assert all(reason for _, _, reason, *_ in bad)
     assert Counter(pairs) == Counter([*read(tmp_path), *((row[3], row[4]) for row in bad)])
     assert read(tmp_path) == [pair for n, pair in enumerate(pairs) if n % 20 != 10 or n > 190]
     assert report["removed"] == {name: int(name in KINDS) for name in (*ALWAYS, *DEFAULT_FILTERS)}
@@ -89,10 +87,8 @@ def test_each_fault_is_removed_with_its_reason_and_the_others_are_kept(
         assert [path.read_bytes() for path in files] == before
     result = nmt("clean", *write(tmp_path, pairs), "-o", tmp_path / "out")
     assert (result.code, result.out) == (0, "")
-    assert "400 pairs: 390 kept, 10 removed" in result.err
-    rows = [line.split(maxsplit=2) for line in result.err.splitlines()]
-    assert ["1", "markup", "pairs with HTML: tags or character references"] in rows
-    assert f"{tmp_path}/out.rejected.tsv" in result.err
+    for told in ("400 pairs: 390 kept, 10 removed", "pairs with HTML", "out.rejected.tsv"):
+        assert told in result.err
 
 
 def test_filters_are_chosen(nmt: Run, tmp_path: Path) -> None:
@@ -105,7 +101,6 @@ def test_filters_are_chosen(nmt: Run, tmp_path: Path) -> None:
         (["--without", "copied,near_duplicates"], fewer),
         (["--only", ""], ["empty"]),
         (["--also", "question,numbers"], ["numbers", "question", *KINDS]),
-        (["--only", "numbers"], ["numbers", "empty"]),
     ):
         clean(nmt, tmp_path, pairs, *options)
         assert [row[1] for row in rejected(tmp_path)] == kinds
@@ -117,12 +112,7 @@ def test_text_is_repaired_unless_that_is_forbidden(nmt: Run, tmp_path: Path) -> 
     pairs[20] = (f"  {source}\u00a0e\u200b\u0301 ", f"\u200b{target}\x07\x0b\u00e9")
     report = clean(nmt, tmp_path, pairs)
     assert read(tmp_path)[20] == (f"{source} \u00e9", f"{target} \u00e9")
-    assert report["repaired"] == {
-        "normal_form": 1,
-        "control": 1,
-        "invisible": 1,
-        "spaces": 1,
-    }
+    assert report["repaired"] == dict.fromkeys(["normal_form", "control", "invisible", "spaces"], 1)
     assert clean(nmt, tmp_path, read(tmp_path))["repaired"] == {}
     report = clean(nmt, tmp_path, pairs, "--no-repair")
     assert report["repaired"] == {}
@@ -150,9 +140,6 @@ def test_mojibake_is_removed_before_repairs_destroy_it(nmt: Run, tmp_path: Path)
     report = clean(nmt, tmp_path, pairs)
     assert report["removed"]["mojibake"] == report["pairs"] - report["kept"] == len(wrong)
     assert [row[4] for row in rejected(tmp_path)] == [pairs[20 * n][1] for n in range(len(wrong))]
-    kept = clean(nmt, tmp_path, pairs, "--only", "duplicates")
-    assert kept["kept"] == len(pairs)
-    assert read(tmp_path)[0] == pairs[0]
 
 
 def test_one_very_long_line_changes_nothing_else(nmt: Run, tmp_path: Path) -> None:
@@ -180,24 +167,17 @@ def test_unreadable_lines_are_removed(nmt: Run, tmp_path: Path) -> None:
     ("options", "message"),
     [
         ("--only copeid", "copied"),
-        ("--also nonsense", "no filter 'nonsense'; known: "),
         ("--without empty", "always removed"),
-        ("--no-repair --ftfy", "--no-repair forbids it"),
         ("--limit slip_evidence=3", "has no effect here: it is for `nmt check`"),
         ("--limit most_word_characters=3", "the filter long_word is off"),
         ("--only copied --limit max_deviation=3", "the filter length_ratio is off"),
         ("--only duplicates --without copied", "--only leaves it out already"),
         ("--without numbers", "this filter is off unless --also adds it"),
         ("--also numbers --without numbers", "--also names it"),
-        ("--only copied --without copied", "--only names it"),
         ("--also copied", "this filter is on already"),
         ("-o .", ". is a folder; add a slash"),  # the files would be hidden
-        ("-o c", "is an input of this command"),
         ("--keep-share 0.5", "need --model and --reverse-model"),
-        ("--device cuda", "need --model and --reverse-model"),
-        ("--model x --keep-share 0.5", "two models"),
         ("--model x --reverse-model y", "--keep-share 0.8"),
-        ("--keep-share 0", "0<x<=1"),
         ("--keep-share nan", "'nan' is not a number"),
     ],
 )
@@ -213,7 +193,6 @@ def test_nothing_is_written_if_files_do_not_align_or_nothing_is_left(
     source, target = write(tmp_path, CLEAN)
     utf_16 = target.read_text("utf-8").encode("utf-16")
     for contents, message in (
-        ((source.read_bytes() + b"one more\n", target.read_bytes()), "401 lines"),
         ((source.read_bytes(), utf_16), "iconv -f UTF-16 -t UTF-8"),
         ((b"\ny\n", b"x\n\n"), "is left; the most frequent reason: pairs with an empty side"),
         ((b"", b""), "has no lines"),
@@ -223,19 +202,6 @@ def test_nothing_is_written_if_files_do_not_align_or_nothing_is_left(
         result = nmt("clean", source, target, "-o", tmp_path / "out")
         assert (result.code, message in result.err) == (1, True)
     assert not [*tmp_path.glob("*out*")]
-
-
-def test_a_name_that_is_not_utf_8_is_escaped_in_reports(nmt: Run, tmp_path: Path) -> None:
-    names = [Path(os.fsdecode(b"caf\xe9.en")), Path(os.fsdecode(b"caf\xe9.de"))]
-    for path, name in zip(write(tmp_path, CLEAN), names, strict=True):
-        path.rename(name)
-    cleaned = nmt("clean", *names, "-o", tmp_path / "out", "--json")
-    assert cleaned.code == 0, cleaned.err
-    assert json.loads(cleaned.out)["files"] == ["caf\\xe9.en", "caf\\xe9.de"]
-    checked = nmt("check", *names, "--html", "page.html", "--json")
-    assert checked.code == 0, checked.err
-    assert "caf\\\\xe9.en" in checked.out
-    assert "caf\\\\xe9.en" in Path("page.html").read_text("utf-8")
 
 
 def test_cleaning_the_result_again_removes_nothing(nmt: Run, tmp_path: Path) -> None:
@@ -279,7 +245,6 @@ def test_pairs_that_do_not_belong_together_have_lower_scores(
     assert result.code == 0, result.err
     report = json.loads(result.out)
     assert (report["kept"], report["scored"]) == (60, 120)
-    assert report["removed"]["cross_entropy"] == 60
     assert "60  cross_entropy  pairs that two models" in result.err
     rows = [line.split("\t") for line in (tmp_path / "out.scores.tsv").read_text().splitlines()]
     scores = [float(row[1]) for row in rows[1:]]
@@ -288,9 +253,7 @@ def test_pairs_that_do_not_belong_together_have_lower_scores(
     assert better >= 50
     kept = (tmp_path / "out.en").read_text().splitlines()
     assert sum(line in kept for line in (source for source, _ in pairs[:60])) >= 50
-    rejected = (tmp_path / "out.rejected.tsv").read_text().splitlines()
-    assert rejected[1].split("\t")[1] == "cross_entropy"
-    assert "nats per target token" in rejected[1]
+    assert "nats per target token" in rejected(tmp_path)[0][2]
     # A threshold at the lowest score that was kept keeps the same pairs, in one reading.
     least = report["lowest_score"] - 1e-6
     assert nmt("clean", *files, "-o", tmp_path / "x", *options, "--least-score", least).code == 0
@@ -301,15 +264,12 @@ def test_models_of_other_languages_and_thresholds_above_all_scores_are_refused(
     nmt: Run, tmp_path: Path, pairs: Pairs, skilled_run: Path, reverse_run: Path
 ) -> None:
     files = write(tmp_path, pairs)
-    wish = ["-o", tmp_path / "out", "--keep-share", 0.5]
-    result = nmt("clean", *files, *wish, "--model", skilled_run, "--reverse-model", skilled_run)
-    assert result.code == 1
-    assert "translates en-de, but --reverse-model must translate de-en" in result.err
-    result = nmt("clean", *files, *wish, "--model", reverse_run, "--reverse-model", skilled_run)
-    assert result.code == 1
-    assert "translates de-en, but --model must translate en-de" in result.err
-    wish = ["-o", tmp_path / "out", "--least-score", 1]
-    result = nmt("clean", *files, *wish, "--model", skilled_run, "--reverse-model", reverse_run)
-    assert result.code == 1
-    assert "is left; give another --least-score" in result.err
+    for models, option, message in (
+        ((skilled_run, skilled_run), "--keep-share", "but --reverse-model must translate de-en"),
+        ((reverse_run, skilled_run), "--keep-share", "de-en, but --model must translate en-de"),
+        ((skilled_run, reverse_run), "--least-score", "is left; give another --least-score"),
+    ):
+        given = ["--model", models[0], "--reverse-model", models[1], option, 1]
+        result = nmt("clean", *files, "-o", tmp_path / "out", *given)
+        assert (result.code, message in result.err) == (1, True)
     assert not [*tmp_path.glob("out*")]

@@ -57,17 +57,9 @@ def sacrebleu(*arguments: object) -> list[dict[str, Any]]:
 
 
 def test_scores_and_signatures_equal_sacrebleus(nmt: Run, tmp_path: Path) -> None:
-    """With one reference and another BLEU, and with two references, of which one may be blank."""
+    """With two references, of which one may be blank."""
     first, output = write(tmp_path / "ref.de", *TEXT), write(tmp_path / "hyp.de", *GUESSES)
     second = write(tmp_path / "second", *GUESSES[2:], *GUESSES[:2])
-    default = scored(nmt, "--hypotheses", output, first)
-    result = scored(nmt, "--hypotheses", output, first, "--tokenize", "intl", "--lowercase")
-    added = result["scores"].pop("BLEU intl lc")
-    assert result == default
-    intl = ["--tokenize", "intl", "-lc"]
-    (theirs, _) = sacrebleu(first, "-i", output, "-m", "bleu", "chrf", *intl)
-    assert added["value"] == pytest.approx(theirs["score"], abs=1e-7)
-    assert added["signature"] == theirs["signature"]
     both = scored(nmt, "--hypotheses", output, first, second)
     expected = sacrebleu(first, second, "-i", output, "-m", "bleu", "chrf", "ter")
     assert [*both["scores"]] == ["BLEU", "chrF2", "TER"] == [metric["name"] for metric in expected]
@@ -77,10 +69,8 @@ def test_scores_and_signatures_equal_sacrebleus(nmt: Run, tmp_path: Path) -> Non
         assert ours["signature"].startswith("nrefs:2|")
     table = nmt("evaluate", "--hypotheses", output, first, second).out
     assert f"{first} (6 segments, up to 2 references)\n" in table
-    for name, score in both["scores"].items():
-        (line,) = (line for line in table.splitlines() if line.strip().startswith(name))
-        assert line.split() == [name, f"{score['value']:.2f}", score["signature"]]
-    assert values(scored(nmt, "--hypotheses", first, first)) == pytest.approx([100, 100, 0])
+    bleu = both["scores"]["BLEU"]
+    assert ["BLEU", f"{bleu['value']:.2f}", bleu["signature"]] in map(str.split, table.splitlines())
 
 
 def test_the_papers_bleu_by_hand(nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,9 +84,8 @@ def test_the_papers_bleu_by_hand(nmt: Run, tmp_path: Path, monkeypatch: pytest.M
     options = ["--hypotheses", output, reference, "--target-language", "en", "--lowercase"]
     found = scored(nmt, *options, "--tokenize", "paper")["scores"]["BLEU paper lc"]
     assert found["value"] == pytest.approx(100 * (5 / 6 * 3 / 5 * 2 / 4 * 1 / 3) ** 0.25)
-    assert "tok:moses-sacremoses-" in found["signature"]
-    assert "case:lc" in found["signature"]
-    assert "-compounds-split|smooth:none" in found["signature"]
+    for part in ("case:lc", "tok:moses-sacremoses-", "-compounds-split|smooth:none"):
+        assert part in found["signature"]
     moses = scored(nmt, *options, "--tokenize", "moses")["scores"]["BLEU moses lc"]
     assert moses["value"] == 0  # three of four tokens: no four-gram
     monkeypatch.setitem(sys.modules, "sacremoses", None)
@@ -109,18 +98,13 @@ def test_a_model_translates_as_nmt_translate_does(
 ) -> None:
     folder = skilled_run.parent.parent
     files = [folder / "dev.src", folder / "dev.tgt"]
-    found = evaluation(nmt, *files, "--model", skilled_run)
     output = tmp_path / "out"
     translate(nmt, skilled_run, files[0], "--output", output)
-    (result,) = found["results"]
-    assert scored(nmt, "--hypotheses", output, files[1])["scores"] == result["scores"]
-    assert result["scores"]["BLEU"]["value"] > 1
-    assert found["model"] == str(skilled_run / "model.safetensors")
-    assert found["decode"]["beam_size"] == 4
+    given = scored(nmt, "--hypotheses", output, files[1])
     give_stdin(monkeypatch, files[0])
-    again = evaluation(nmt, "-", files[1], "--model", skilled_run)
-    assert (result.pop("test_set"), again["results"][0].pop("test_set")) == (str(files[0]), "stdin")
-    assert again == found
+    result = scored(nmt, "-", files[1], "--model", skilled_run)
+    assert (result["test_set"], result["scores"]) == ("stdin", given["scores"])
+    assert result["scores"]["BLEU"]["value"] > 1
 
 
 def test_defaults_are_the_newest_model_and_its_test_sets(
@@ -142,16 +126,12 @@ def test_defaults_are_the_newest_model_and_its_test_sets(
     blank = f"warning: tiny: every translation of {name} is blank\n"  # it has learnt nothing yet
     assert (result.code, result.err) == (0, f"model: {name} (tiny)\n{blank}")
     assert result.out.startswith("beam 4, length penalty 0.6 (GNMT), at most 4 tokens more")
-    assert "tiny (10 segments)\n" in result.out
-    for options, begin in (
-        (["--beam-size", 1, "--length-penalty", 0], "beam 1, length penalty 0 (GNMT)"),
-        (
-            ["--set", "decode.method=sample", "--set", "decode.max_length=3"],
-            "samples of temperature 1, top_k 0, top_p 1, seed 1, at most 3 t",
-        ),
-        (["--set", "decode.mbr=chrf"], "minimum Bayes risk by chrf, candidates by beam 4"),
+    for setting, begin in (
+        ("decode.method=sample", "samples of temperature 1, top_k 0, top_p 1, seed 1\n"),
+        ("decode.mbr=chrf", "minimum Bayes risk by chrf, candidates by beam 4"),
     ):
-        assert nmt("evaluate", "--data-dir", folder, *options).out.startswith(begin)
+        result = nmt("evaluate", "--data-dir", folder, "--set", setting)
+        assert result.out.startswith(begin), result.out
 
 
 def test_a_recipe_has_labels_and_several_references(nmt: Run, tiny: Path) -> None:
@@ -177,8 +157,7 @@ def test_a_recipe_has_labels_and_several_references(nmt: Run, tiny: Path) -> Non
     for name, lines in (("dev.labels", labels), ("more.tgt", ["x"] * 10)):
         write(Path(name), *lines[:-1])
         refused = nmt("evaluate")
-        assert (refused.code, refused.out) == (1, "")
-        assert f"{name} has 9 lines" in refused.err
+        assert (refused.code, f"{name} has 9 lines" in refused.err) == (1, True)
         write(Path(name), *lines)
     assert nmt("train", tiny, "--max-updates", 1, "--set", "data.test={}", "--run", "a").code == 0
     message = nmt("evaluate", "--model", "a").err.splitlines()[-1]
@@ -186,18 +165,12 @@ def test_a_recipe_has_labels_and_several_references(nmt: Run, tiny: Path) -> Non
 
 
 def test_error_rates_of_files_by_hand(nmt: Run, tmp_path: Path) -> None:
-    """Compared with the nearest references, 1 of 3, 0 of 4 and 2 of 2 tokens are wrong.
-
-    A blank line in the second file is not a reference.
-    """
+    """Compared with the nearest references, 1 of 3, 0 of 4 and 2 of 2 tokens are wrong."""
     first = write(tmp_path / "first", "K AE T", "D AO G Z", "B IY")
     second = write(tmp_path / "second", "", "D AA G Z", "")
     outputs = write(tmp_path / "out", "K AE D", "D AA G Z", "EH L")
     options = ["--hypotheses", outputs, "--metric", "error_rate", first, second]
-    result = scored(nmt, *options, "--compare", first)
-    assert values(result) == pytest.approx([100 * 3 / 9, 100 * 2 / 3])
-    (better,) = result["compared"]
-    assert better["scores"]["token error rate"]["difference"] == pytest.approx(-100 / 3)
+    assert values(scored(nmt, *options)) == pytest.approx([100 * 3 / 9, 100 * 2 / 3])
     text = nmt("evaluate", *options).out
     assert "  token error rate     33.33  nrefs:var|unit:token|ref:nearest|version:nmt-" in text
     assert text.endswith("lower is better: token error rate, sequence error rate\n")
@@ -209,13 +182,11 @@ def test_a_training_by_error_rates(nmt: Run, tiny: Path) -> None:
     Each dev source is there twice, the second time with a wrong target: it is scored once, but a
     compared file has a line for each occurrence.
     """
-    rows = {}
     for name in ("train", "dev"):
         sides = [Path(f"{name}.{side}").read_text().splitlines() for side in ("src", "tgt")]
-        rows[name] = [f"{source}\t{target}" for source, target in zip(*sides, strict=True)]
-    rows["dev"] += ["\t".join([row.split("\t")[0], "NONE"]) for row in rows["dev"]]
-    for name, lines in rows.items():
-        write(Path(f"{name}.tsv"), *lines)
+        rows = [*zip(*sides, strict=True)]
+        rows += [(source, "NONE") for source, _ in rows if name == "dev"]
+        write(Path(f"{name}.tsv"), *map("\t".join, rows))
     text = tiny.read_text().replace("vocab_size = 40", 'kind = "word"\nvocab_size = 40')
     tail = text.partition("\n\n[tokenizer]")[2]
     tail = tail.replace("[train]", '[train]\nearly_stopping_metric = "error_rate"')
@@ -234,13 +205,12 @@ def test_a_training_by_error_rates(nmt: Run, tiny: Path) -> None:
     model = Path("runs/tiny/best.safetensors")
     assert read_model(model).updates == (best["update"],)
     assert f"dev token error rate {best['token_error_rate']:.2f} at update" in trained.err
-    write(Path("sources"), *(row.split("\t")[0] for row in rows["dev"]))
-    write(Path("right"), *(row.split("\t")[1] for row in rows["dev"]))
+    write(Path("sources"), *(source for source, _ in rows))
+    write(Path("right"), *(target for _, target in rows))
     translate(nmt, model, "sources", "--output", "own")
     result = scored(nmt, "--model", model, "--compare", "own", "--compare", "right")
     assert values(result)[0] == best["token_error_rate"]
-    distinct = {*Path("dev.src").read_text().splitlines()}
-    assert (result["segments"], result["lines"]) == (len(distinct), 20)
+    assert (result["segments"], result["lines"]) == (len(dict(rows)), 20)
     own, right = result["compared"]
     assert values(own) == values(result)
     assert [score["p_value"] for score in own["scores"].values()] == [1, 1]
@@ -248,12 +218,11 @@ def test_a_training_by_error_rates(nmt: Run, tiny: Path) -> None:
     again = ["--init-from", "runs/tiny", "--run", "again", "--max-updates", 2]
     assert nmt("train", tiny, *again).code == 0  # its vocabulary may be smaller than the recipe's
     for arguments, fact in (
-        (["train", *again[:2], "--set", "tokenizer.vocab_size=20"], "it has tokenizer.vocab_size="),
-        (["train", *again[:2], "--set", "tokenizer.kind=char"], "it has tokenizer.kind=word, the"),
-        (["train", "--set", "train.early_stopping_metric=bleu"], "to error_rate or loss"),
-        (["prepare", "--set", "train.bpe_dropout=0.1"], "needs tokenizer.kind=bpe"),
+        ([*again[:2], "--set", "tokenizer.vocab_size=20"], "it has tokenizer.vocab_size="),
+        ([*again[:2], "--set", "tokenizer.kind=char"], "it has tokenizer.kind=word, the"),
+        (["--set", "train.early_stopping_metric=bleu"], "to error_rate or loss"),
     ):
-        refused = nmt(arguments[0], tiny, *arguments[1:], "--run", "x")
+        refused = nmt("train", tiny, *arguments, "--run", "x")
         assert (refused.code, fact in refused.err) == (1, True)
 
 
@@ -285,9 +254,7 @@ def test_another_search_of_a_compared_model_is_named(
 ) -> None:
     files = [write(tmp_path / f"test.{name}", *["sun moon"] * 3) for name in ("en", "de")]
     given = ["--model", skilled_run, "--compare", skilled_run]
-    same = nmt("evaluate", *files, *given)
-    assert same.out.count("beam ") == 1
-    assert "with a sign: the difference from the first system" in same.out
+    assert nmt("evaluate", *files, *given).out.count("beam ") == 1
     content = read_model(RunFolder(skilled_run).model)
     greedy = replace(content.recipe, decode=replace(content.recipe.decode, beam_size=1))
     path = tmp_path / "other.safetensors"
@@ -296,56 +263,54 @@ def test_another_search_of_a_compared_model_is_named(
     assert "\n    beam 1, length penalty " in other.out
 
 
-ROLES = ["--hypotheses", "REFERENCE", "second REFERENCE", "--compare"]
-
-
-@pytest.mark.parametrize("role", ROLES)
-def test_each_text_may_be_a_pipe_and_faults_are_said_as_they_are(
-    nmt: Run, reference: Path, hypotheses: Path, monkeypatch: pytest.MonkeyPatch, role: str
+def test_each_text_may_be_a_pipe_or_packed_and_faults_are_said_as_they_are(
+    nmt: Run, reference: Path, hypotheses: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A compressed file has the hash of its own bytes."""
     folder = reference.parent
     other = write(folder / "other", "ein Hund", *OUTPUTS[1:])
     second = write(folder / "second", *REFERENCES[::-1])
-    texts = dict(zip(ROLES, (hypotheses, reference, second, other), strict=True))
 
-    def arguments(path: Path) -> list[object]:
-        given = {**texts, role: path}
-        options = [part for name in ("--hypotheses", "--compare") for part in (name, given[name])]
-        return [*options, given["REFERENCE"], given["second REFERENCE"]]
+    def arguments(*texts: Path) -> list[object]:
+        return ["--hypotheses", texts[0], *texts[1:3], "--compare", texts[3]]
 
     def numbers(found: dict[str, Any]) -> list[object]:
         (result,) = found["results"]
-        systems = [result, *result["compared"]]
-        return [[*system["scores"].items()] for system in systems]
+        return [system["scores"] for system in (result, *result["compared"])]
 
-    expected = evaluation(nmt, *arguments(texts[role]))
-    packed = folder / "packed.gz"
-    packed.write_bytes(gzip.compress(texts[role].read_bytes()))
-    reader, writer = os.pipe()
-    os.write(writer, texts[role].read_bytes())
-    os.close(writer)
-    give_stdin(monkeypatch, texts[role])
-    for path in (Path(f"/dev/fd/{reader}"), Path("-"), packed):  # as `<(cat FILE)` in a shell
-        found = evaluation(nmt, *arguments(path))
-        assert numbers(found) == numbers(expected)
-        if role == "--hypotheses":
-            assert found["hypotheses"] == ("stdin" if str(path) == "-" else str(path))
-            read = packed if path == packed else hypotheses
-            assert found["sha256"] == hashlib.sha256(read.read_bytes()).hexdigest()
-    os.close(reader)
-    (folder / "empty").touch()
-    (folder / "loop").symlink_to("loop")
-    for name, fault in (
-        ("missing", "does not exist"),
-        ("loop", "Too many levels of symbolic links"),
-        ("empty", "is empty"),
-        ("/proc/self/mem", "Input/output error"),
+    def pipe(path: Path) -> Path:
+        """Return a pipe that holds a text, as `<(cat FILE)` in a shell."""
+        reader, writer = os.pipe()
+        os.write(writer, path.read_bytes())
+        os.close(writer)
+        return Path(f"/dev/fd/{reader}")
+
+    def packed(path: Path) -> Path:
+        path.with_suffix(".gz").write_bytes(gzip.compress(path.read_bytes()))
+        return path.with_suffix(".gz")
+
+    texts = [hypotheses, reference, second, other]
+    expected = numbers(evaluation(nmt, *arguments(*texts)))
+    for number, ways in enumerate(
+        ((pipe, Path, packed, pipe), (packed, pipe, Path, packed), (Path, packed, pipe, Path))
     ):
-        refused = nmt("evaluate", *arguments(folder / name))
-        assert (refused.code, refused.out, refused.err.count("\n")) == (1, "", 1)
-        assert str(folder / name) in refused.err
-        assert fault in refused.err
+        given = [way(text) for way, text in zip(ways, texts, strict=True)]
+        stdin = ways.index(Path)
+        give_stdin(monkeypatch, texts[stdin])
+        given[stdin] = Path("-")
+        found = evaluation(nmt, *arguments(*given))
+        assert numbers(found) == expected
+        assert found["hypotheses"] == ("stdin" if stdin == 0 else str(given[0]))
+        read = given[0] if number == 1 else hypotheses
+        assert found["sha256"] == hashlib.sha256(read.read_bytes()).hexdigest()
+    (folder / "empty").touch()
+    for place in range(4):
+        for name, fault in (("empty", "is empty"), ("/proc/self/mem", "Input/output error")):
+            bad = [*texts[:place], folder / name, *texts[place + 1 :]]
+            refused = nmt("evaluate", *arguments(*bad))
+            assert (refused.code, refused.out, refused.err.count("\n")) == (1, "", 1)
+            assert str(folder / name) in refused.err
+            assert fault in refused.err
 
 
 def test_files_that_do_not_fit_are_refused(nmt: Run, skilled_run: Path, reference: Path) -> None:
@@ -354,28 +319,16 @@ def test_files_that_do_not_fit_are_refused(nmt: Run, skilled_run: Path, referenc
     given = ["--hypotheses", reference]
     model = ["--model", skilled_run]
     for code, arguments, facts in (
-        (
-            1,
-            ["--hypotheses", long, reference],
-            [f"{long} has 4 lines but {reference} has 3 lines", "a missing or an added line"],
-        ),
-        (1, [*given, reference, "--compare", long], [f"{long} has 4 lines but {reference} has"]),
         (1, [*given, reference, long], [f"{reference} ends after line 3 while {long} goes on"]),
-        (1, [long.with_name("none"), reference, *model], ["none does not exist\n"]),
         (2, [*given, english, german], ["not in the language of the other references"]),
         (2, [german, english, *model], ["are exchanged: the model translates en to de"]),
         (2, [*given, reference, "--compare", skilled_run], ["needs sources to translate"]),
         (2, [*given, reference, *model], ["leave out --model"]),
-        (2, [*model, *model], ["is named twice"]),
-        (2, [*model, "--set", "data.max_length=3"], ["data.max_length", "[decode]"]),
         (2, [*given, reference, "--metric", "error_rate", "--lowercase"], ["error_rate"]),
-        (2, ["--metric", "error_rate"], ["--metric"]),
         (2, [*given, reference, "--device", "cpu"], ["--device needs a model"]),
-        (2, [*given, reference, "--engine", "ctranslate2"], ["--engine needs a model"]),
         (2, [*given, reference, "--data-dir", "."], ["--data-dir is the folder of the recipe"]),
         (2, ["--test-set", "wmt14", "--data-dir", "."], ["--data-dir is the folder of the rec"]),
         (2, ["--hypotheses", "-", "/dev/stdin"], ["stdin (-) is named twice"]),
-        (2, [*given, reference, "--compare", "-", "--compare", "-"], ["(-) is named twice"]),
         (2, [*given, reference, "--card", "card.txt"], ["nmt: --card card.txt ", ".json or .md"]),
     ):
         refused = nmt("evaluate", *arguments)
@@ -383,14 +336,12 @@ def test_files_that_do_not_fit_are_refused(nmt: Run, skilled_run: Path, referenc
         assert all(fact in refused.err for fact in facts), refused.err
 
 
-@pytest.mark.parametrize("seed", ["abc", "-1", ""])
 def test_a_bad_seed_is_named_before_the_work(
-    nmt: Run, reference: Path, hypotheses: Path, monkeypatch: pytest.MonkeyPatch, seed: str
+    nmt: Run, reference: Path, hypotheses: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SACREBLEU_SEED", seed)
+    monkeypatch.setenv("SACREBLEU_SEED", "-1")
     given = ["--hypotheses", hypotheses, reference]
     assert nmt("evaluate", *given).code == 0  # needs no seed
     refused = nmt("evaluate", *given, "--compare", reference)
-    assert (refused.code, refused.out) == (2, "")
-    fault = f"nmt: SACREBLEU_SEED must be a number or none, not '{seed}'; unset it\n"
-    assert refused.err == fault
+    fault = "nmt: SACREBLEU_SEED must be a number or none, not '-1'; unset it\n"
+    assert (refused.code, refused.out, refused.err) == (2, "", fault)

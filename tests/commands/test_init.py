@@ -5,8 +5,6 @@ import gzip
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tomllib
 from collections.abc import Sequence
 from itertools import chain
@@ -19,7 +17,7 @@ from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import get_setting
 from nmt.text.corpus import DataFolder, read_pairs
 from tests.commands.conftest import paths_in
-from tests.conftest import CommandResult, Run
+from tests.conftest import Run
 from tests.corpora.corpora import Pairs, corpus, write
 
 PAIRS = corpus(60)
@@ -37,12 +35,6 @@ def sets(recipe: Recipe, data: Path = Path("data")) -> list[Pairs]:
 def languages(recipe: str = "mine.toml") -> tuple[str, str]:
     data = load_recipe(recipe).data
     return data.source_language, data.target_language
-
-
-def outcome(result: CommandResult) -> tuple[int, str]:
-    """Return the exit code, and the message, which must be one line."""
-    assert result.err.count("\n") == 1, result.err
-    return result.code, result.err
 
 
 def test_a_recipe_prepares_and_trains_as_it_is(nmt: Run, tmp_path: Path) -> None:
@@ -75,44 +67,34 @@ def test_the_recipe_says_why_and_leaves_defaults_out(nmt: Run, tmp_path: Path) -
         section, key = name.split(".")
         is_default = get_setting(recipe, name) == declared.metadata["default"]
         assert section == "data" or (key in tables[section]) != is_default, name
-    for part in ("vocab_size", "dropout", "max_updates", "patience", "length_penalty"):
-        ((before, line),) = re.findall(rf"(.*)\n({part} = .*)", written)
-        assert " # " in line or before.startswith("# ")  # beside or above
+    ((before, line),) = re.findall(r"(.*)\n(vocab_size = .*)", written)
+    assert " # " in line or before.startswith("# ")  # beside or above
     assert all(len(line) <= 120 for line in written.splitlines())
 
 
-def test_packed_files_are_read_and_the_sets_are_packed(nmt: Run, tmp_path: Path) -> None:
-    """The same text gives the same bytes."""
-    paths = [path.with_name(f"{path.name}.gz") for path in write(tmp_path, PAIRS)]
-    for path in paths:
-        path.write_bytes(gzip.compress(path.with_suffix("").read_bytes()))
-    assert nmt("init", *paths).code == 0
-    assert languages() == ("en", "de")
-    assert load_recipe("mine.toml").data.train[0].source == "mine/train.en.gz"
-    assert sorted(chain(*sets(load_recipe("mine.toml")))) == sorted(PAIRS)
-    assert nmt("init", *paths, "-o", "other.toml").code == 0
-    packed = {Path(f"data/{name}/train.en.gz").read_bytes() for name in ("mine", "other")}
-    assert len(packed) == 1
-
-
 def test_files_of_other_forms(nmt: Run, tmp_path: Path) -> None:
-    """A TSV file, a task within one language, and an escaped line feed of an SGM file."""
+    """A TSV file, a task within one language, an escaped line feed of an SGM file, packed text."""
     source, target = write(tmp_path, PAIRS)
     tsv, simple, sgm = (tmp_path / name for name in ("p.en-fr.tsv", "simple.en", "c.en.sgm"))
     tsv.write_text("".join(f"{s}\t{t}\n" for s, t in PAIRS), encoding="utf-8")
     shutil.copy(target, simple)
     segments = [f"<seg id={n}>{s.replace(' ', '&#10;', 1)}</seg>" for n, (s, _) in enumerate(PAIRS)]
     sgm.write_text("\n".join(segments))
+    packed = [path.with_name(f"{path.name}.gz") for path in (source, target)]
+    for path in packed:
+        path.write_bytes(gzip.compress(path.with_suffix("").read_bytes()))
     english = ["--source-language", "en", "--target-language", "en"]
     for name, given, expected in (
         ("tsv", [tsv], ("en", "fr")),
         ("one", [source, simple, *english], ("en", "en")),
         ("sgm", [sgm, target], ("en", "de")),
+        ("gz", packed, ("en", "de")),
     ):
         assert nmt("init", *given, "-o", f"{name}.toml").code == 0
         assert languages(f"{name}.toml") == expected
         assert sorted(chain(*sets(load_recipe(f"{name}.toml")))) == sorted(PAIRS)
     assert load_recipe("one.toml").data.train[0].target == "one/train.target"
+    assert load_recipe("gz.toml").data.train[0].source == "gz/train.en.gz"
 
 
 def test_given_sets_are_used_and_nothing_is_held_out(nmt: Run, tmp_path: Path) -> None:
@@ -131,38 +113,23 @@ def test_given_sets_are_used_and_nothing_is_held_out(nmt: Run, tmp_path: Path) -
     result = nmt("init", *train, "--dev", *dev, "-o", "part.toml")
     assert result.code == 0
     assert "62 more pairs are left out: their source or target is nearly equal to" in result.err
-    assert "40 pairs, en to de" in result.err
     assert "data/part: 38 train, 2 test pairs; no two sets share a near duplicate\n" in result.err
-    result = nmt("init", *train, "--dev", *train, "--test", *test, "-o", "none.toml")
-    assert result.code == 1
-    assert "no pair with text on both sides, unless it is in a given dev or test set" in result.err
     near = [(f"{source.upper()} 5", f"x {source}") for source, _ in pairs[:2]]
     text, test = write(tmp_path, [*pairs, *near], "near"), write(tmp_path, pairs[58:63], "test")
     both = nmt("init", *text, "--dev", *dev, "--test", *test, "-o", "both.toml").err
-    assert "65 more pairs are left out" in both
     assert "2 pairs of the given test set have a source or target that is nearly" in both
-    told = "data/both: 37 train pairs; the training text has no near duplicate of another set\n"
-    assert told in both
-    found = sets(load_recipe("part.toml"))
-    assert [len(pairs) for pairs in found] == [38, 60, 2]
-    assert sorted(chain(*found)) == sorted(pairs)
+    assert sorted(chain(*sets(load_recipe("part.toml")))) == sorted(pairs)
 
 
-@pytest.mark.parametrize(("count", "is_long"), [(60, True), (8, False)])
-def test_long_pairs_raise_the_limit(nmt: Run, tmp_path: Path, count: int, is_long: bool) -> None:
-    """Segments of a few sentences change nothing."""
-    rows = corpus(count * 20)
-    parts = [rows[first : first + count] for first in range(0, len(rows), count)]
+def test_long_pairs_raise_the_limit(nmt: Run, tmp_path: Path) -> None:
+    rows = corpus(60 * 20)
+    parts = [rows[first : first + 60] for first in range(0, len(rows), 60)]
     pairs = [(" ".join(s for s, _ in part), " ".join(t for _, t in part)) for part in parts]
-    assert all(len(side) > 250 for side in pairs[0])
     result = nmt("init", *write(tmp_path, pairs))
+    assert "pairs have a side of more than 250 tokens, so data.max_length is" in result.err
     recipe = load_recipe("mine.toml")
-    told = "pairs have a side of more than 250 tokens, so data.max_length is"
-    assert (result.code, told in result.err) == (0, is_long)
-    assert recipe.data.max_length == recipe.decode.max_segment_tokens <= 1000
-    assert (recipe.data.max_length > 250) == is_long
-    if is_long:
-        assert "18 pairs kept" in nmt("prepare", "mine.toml").err
+    assert 250 < recipe.data.max_length == recipe.decode.max_segment_tokens <= 1000
+    assert "18 pairs kept" in nmt("prepare", "mine.toml").err
 
 
 def test_a_recipe_to_fine_tune_has_the_settings_of_the_model(
@@ -181,7 +148,6 @@ def test_a_recipe_to_fine_tune_has_the_settings_of_the_model(
     for section in ("model", "tokenizer", "decode"):
         assert getattr(recipe, section) == getattr(base, section)
     assert (recipe.train.init_from, recipe.train.cooldown_updates) == ("old.safetensors", 0)
-    assert recipe.train.max_updates >= recipe.train.warmup_updates > 0
     assert recipe.data.downloads == ()
     assert len([*chain(*sets(recipe, Path()))]) == 60  # `tiny` names the data folder
     result = nmt("train", "sub/new.toml", "--max-updates", 1)
@@ -190,20 +156,13 @@ def test_a_recipe_to_fine_tune_has_the_settings_of_the_model(
     source, target = (path.rename(path.with_name(path.name + "x")) for path in files)
     assert nmt("init", source, target, "--init-from", "old.safetensors").code == 0
     assert languages() == (base.data.source_language, base.data.target_language)
-    french = ["--target-language", "fr", "-o", "other.toml", "--init-from", "old.safetensors"]
-    result = nmt("init", source, target, *french)
-    assert (result.code, "the model translates" in result.err) == (0, True)
 
 
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        (("a.en", "a.de"), ("en", "de")),
-        (("a.fr.txt", "b.zh.txt"), ("fr", "zh")),
-        (("a.pt-BR", "a.en_US"), ("pt", "en")),
-        (("a.src", "a.tgt"), ("", "")),
+        (("a.pt-BR", "a.en_US.txt"), ("pt", "en")),
         (("a.en", "a"), ("en", "")),
-        (("a.txt", "a.de"), ("", "de")),
         (("a.en", "b.en"), ("", "")),  # one of them must be wrong
         (("a.xx", "a.de"), ("", "de")),  # xx is no language
     ],
@@ -242,11 +201,8 @@ def test_on_a_terminal_the_languages_are_asked_for_until_they_are_codes(
     monkeypatch.setattr("click.termui.visible_prompt_func", answer)
     source, target = write(tmp_path, PAIRS)
     source, target = source.rename(tmp_path / "a"), target.rename(tmp_path / "b")
-    result = nmt("init", source, target)
-    assert (result.code, result.out) == (0, "")
-    data = load_recipe("mine.toml").data
-    assert (data.source_language, data.target_language) == ("en", "nl")
-    assert len(asked) == 3
+    assert nmt("init", source, target).code == 0
+    assert (languages(), len(asked)) == (("en", "nl"), 3)
 
 
 @pytest.mark.parametrize(
@@ -255,10 +211,9 @@ def test_on_a_terminal_the_languages_are_asked_for_until_they_are_codes(
         (b"a b\nc d\ne f\n", b"a b\nc d\ne f\ng\n", "c.de has 4"),
         (b"a b\nc d\n", b"a\n\xff\n", "c.de, line 2: not valid UTF-8"),
         (b"", b"", "no pair with text on both sides"),
-        (b"\n\n", b"\n\n", "no pair with text on both sides"),
         (b"a\n" * 50, b"b\n" * 50, "0 pairs that can be held out, too few for"),
     ],
-    ids=["misaligned", "UTF-8", "empty", "blank", "one source"],
+    ids=["misaligned", "UTF-8", "empty", "one source"],
 )
 def test_text_that_cannot_be_used_is_named_and_nothing_is_written(
     nmt: Run, source: bytes, target: bytes, message: str
@@ -271,8 +226,10 @@ def test_text_that_cannot_be_used_is_named_and_nothing_is_written(
     assert sorted(os.listdir()) == ["c.de", "c.en"]
 
 
-@pytest.mark.parametrize("ending", [OSError(errno.EFBIG, "File too large"), KeyboardInterrupt()])
-@pytest.mark.parametrize("place", ["set", "recipe"])
+@pytest.mark.parametrize(
+    ("ending", "place"),
+    [(OSError(errno.EFBIG, "File too large"), "set"), (KeyboardInterrupt(), "recipe")],
+)
 def test_a_failure_leaves_nothing_in_the_way(
     nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: BaseException, place: str
 ) -> None:
@@ -288,36 +245,26 @@ def test_a_failure_leaves_nothing_in_the_way(
         else:
             patch.setattr("nmt.corpora.first_recipe.write_text", fail)
         result = nmt("init", *paths, "--data-dir", "new/data")
-        assert result.code in (1, 130)
+    if isinstance(ending, OSError):
+        assert (result.code, "File too large" in result.err) == (1, True), result.err
+    else:
+        assert result.code == 130
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
     assert left <= {"c.en", "c.de", "new", "new/data"}
     assert nmt("init", *paths, "--data-dir", "new/data").code == 0
 
 
-def test_a_file_that_grows_too_large_leaves_nothing(tmp_path: Path) -> None:
-    write(tmp_path, corpus(3000))
-    command = 'ulimit -f 8; exec "$0" -m nmt init c.en c.de --output lim.toml --data-dir dlim'
-    result = subprocess.run(
-        ["bash", "-c", command, sys.executable], capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 1
-    assert result.stderr.splitlines()[-1] == "nmt: cannot write dlim/lim: File too large"
-    assert sorted(os.listdir()) == ["c.de", "c.en"]
-
-
 def test_nothing_is_overwritten(nmt: Run, tmp_path: Path) -> None:
     source, target = write(tmp_path, PAIRS)
     Path("mine.toml").write_text("# mine\n")
-    assert outcome(nmt("init", source, target)) == (
-        2,
-        "nmt: mine.toml exists already; name another recipe with --output\n",
-    )
+    refused = nmt("init", source, target)
+    told = "nmt: mine.toml exists already; name another recipe with --output\n"
+    assert (refused.code, refused.err) == (2, told)
     Path("mine.toml").unlink()
     Path("data/mine").mkdir(parents=True)
     Path("data/mine/dev.de").write_text("kept\n")
-    code, message = outcome(nmt("init", source, target))
-    assert code == 2
-    assert "the folder data/mine exists already and holds dev.de; choose another" in message
+    refused = nmt("init", source, target)
+    assert "the folder data/mine exists already and holds dev.de; choose another" in refused.err
     assert Path("data/mine/dev.de").read_text() == "kept\n"
     assert not Path("mine.toml").exists()
 
@@ -326,21 +273,13 @@ def test_nothing_is_overwritten(nmt: Run, tmp_path: Path) -> None:
     ("arguments", "fact"),
     [
         ("c.en none", "the file none does not exist"),
-        ("c.en .", "is a folder"),
-        ("c.en c.en", "is given as source and as target"),
         ("c.en /dev/null", "is not a file"),
         ("- c.de", "the text is read twice, so it cannot be stdin"),
-        ("c.en c.de --dev c.en -", "it cannot be stdin"),
         ("c.en", "c.en, line 1: no tab between source and target"),
-        ("c.en c.de -o mine", "must end in .toml"),
         ("c.en c.de -o a\nb.toml", "cannot name a recipe"),
-        ("c.en c.de -o c.en/x.toml", "cannot be written"),
-        ("c.en c.de --dev none c.de", "the file none does not exist"),
         ("c.en c.de --data-dir c.en/x", "--data-dir 'c.en/x/mine/train.en' cannot be"),
         ("c.en c.de --target-language german", "is not an ISO 639 code"),
-        ("c.en c.de --target-language en-US", "is not an ISO 639 code"),
         ("c.en c.de --init-from c.en", "c.en is not an intact model file"),
-        ("c.en c.de --init-from none", "the model none does not exist; name another with --init-"),
         ("c.en c.de --init-from old.bin", "must end in .safetensors"),
     ],
 )

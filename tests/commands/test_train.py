@@ -1,6 +1,5 @@
 """`nmt train` and `nmt prepare`: files, messages, resuming by recipe or folder, what is refused."""
 
-import gzip
 import json
 import os
 import shutil
@@ -36,8 +35,6 @@ def test_train_writes_the_best_and_the_average_model(nmt: Run, tiny: Path) -> No
         "learning 40 BPE tokens from 240 lines",
         "train.src + train.tgt: 120 pairs kept",
     ]
-    (started,) = (line for line in lines if "tiny (en-de): 120 pairs, " in line)
-    assert started.endswith("run folder runs/tiny")
     assert sum(line.startswith("update ") and "dev loss" in line for line in lines) == 2
     assert lines[-4].startswith("average of 2 checkpoints: dev loss ")
     assert lines[-3].startswith("model: runs/tiny/model.safetensors, dev BLEU ")
@@ -52,16 +49,13 @@ def test_train_writes_the_best_and_the_average_model(nmt: Run, tiny: Path) -> No
     own = [".lock", "best.safetensors", "metrics.jsonl", "model.safetensors", "recipe.toml"]
     own += ["report.html", "run.json", "tokenizer.model", "prepared/manifest.json"]
     assert paths_in(TINY.path) == sorted([*own, *checkpoints, *prepared])
-    written = paths_in(tiny.parent)
-    assert [path for path in written if not path.startswith("runs/")] == data
+    assert [path for path in paths_in(tiny.parent) if not path.startswith("runs/")] == data
     before = TINY.model.read_bytes()
     again = nmt("train", tiny)
     done = "runs/tiny is done at update 12; train.max_updates={} asks for no more; raise it above"
-    assert "resumed at update 12 of 12" in again.err
     assert done.format(12) in again.err
     assert "learning" not in again.err
     assert done.format(5) in nmt("train", tiny, "--max-updates", 5).err
-    assert TINY.load_recipe().train.max_updates == 12
     assert TINY.model.read_bytes() == before
 
 
@@ -89,8 +83,7 @@ def test_a_training_that_patience_ended_says_what_to_raise(nmt: Run, tiny: Path)
     "overrides",
     [
         ["model.heads=3", "model.d_k=5", "model.d_v=7", "model.d_model=15"],
-        ["model.d_k=1", "model.d_ff=1", "train.learning_rate_scale=0"],
-        ["model.encoder_layers=2", "train.batch_source_tokens=1", "train.micro_batch_tokens=1"],
+        ["model.d_k=1", "model.encoder_layers=2", "train.batch_source_tokens=1"],
     ],
 )
 def test_unusual_settings_train_and_translate(nmt: Run, tiny: Path, overrides: list[str]) -> None:
@@ -106,9 +99,7 @@ def test_prepare_prints_the_sizes_and_train_uses_the_corpus(nmt: Run, tiny: Path
     for name in ("train.src", "train.tgt", "dev.src", "dev.tgt"):
         shutil.move(name, "other")
     assert nmt("prepare", tiny).code == 1
-    result = nmt("prepare", tiny, "--data-dir", "other")
-    assert (result.code, result.out) == (0, "")
-    last = result.err.splitlines()[-1]
+    last = nmt("prepare", tiny, "--data-dir", "other").err.splitlines()[-1]
     assert last.startswith("runs/tiny/prepared: 120 pairs, ")
     assert last.endswith(" tokens, a vocabulary of 40 tokens")
     os.environ["NMT_DATA_DIR"] = "other"  # the fixture `tiny` restores it
@@ -118,24 +109,16 @@ def test_prepare_prints_the_sizes_and_train_uses_the_corpus(nmt: Run, tiny: Path
     assert "learning" not in nmt("train", tiny, "--max-updates", 1).err
 
 
-@pytest.mark.parametrize(
-    ("command", "content", "fact"),
-    [
-        ("train", b"SUN\n" * 121, "/train.src has 120 lines but {0}/train.tgt has 121"),
-        ("prepare", b"SUN\n" * 6 + b"SU\xff\n", "/train.tgt, line 7: not valid UTF-8 (byte 3 of"),
-        ("prepare", gzip.compress(b"SUN\n" * 120)[:-12], "{0}/train.tgt"),
-    ],
-    ids=["misaligned", "utf8", "packed"],
-)
+@pytest.mark.parametrize("command", ["prepare", "train"])
 def test_a_bad_corpus_gets_one_message_and_leaves_no_partial_file(
-    nmt: Run, tiny: Path, command: str, content: bytes, fact: str
+    nmt: Run, tiny: Path, command: str
 ) -> None:
-    Path("train.tgt").write_bytes(content)
+    Path("train.tgt").write_bytes(b"SUN\n" * 6 + b"SU\xff\n")
     result = nmt(command, tiny)
     assert (result.code, result.out) == (1, "")
     messages = [line for line in result.err.splitlines() if line.startswith("nmt: ")]
     assert messages == result.err.splitlines()[-1:]
-    assert fact.format(tiny.parent) in messages[0]
+    assert "/train.tgt, line 7: not valid UTF-8 (byte 3 of" in messages[0]
     assert {*paths_in(Path("runs"))} <= {"tiny/recipe.toml", "tiny/run.json", "tiny/.lock"}
 
 
@@ -152,17 +135,16 @@ def test_a_run_is_resumed_with_its_settings_and_its_data(
     recipe = write_tiny_corpus(tmp_path / "corpora")
     given = [recipe, "--data-dir", "../corpora", "--set", "model.d_ff=48", "--seed", 3]
     assert nmt("train", *given, "--max-updates", 8).code == 0
-    for name in ("notes.md", "out.de.partial", ".hidden"):
-        (TINY.path / name).write_text("mine")
+    own = [TINY.path / name for name in ("notes.md", "out.de.partial", ".hidden")]
+    for path in own:
+        path.write_text("mine")
     TINY.report.write_text("old page\n")
     with monkeypatch.context() as patch:
         patch.chdir(TINY.path)
         result = nmt("train", ".", "--max-updates", 12)
     assert result.code == 0, result.err
     assert "resumed at update 8 of 12" in result.err
-    assert {
-        (TINY.path / name).read_text() for name in ("notes.md", "out.de.partial", ".hidden")
-    } == {"mine"}
+    assert {path.read_text() for path in own} == {"mine"}
     assert "old page" not in TINY.report.read_text()
     assert nmt("train", *given, "--run", "runs/whole").code == 0
     assert_same(TINY.model, Path("runs/whole/model.safetensors"))
@@ -173,10 +155,8 @@ def test_a_run_is_resumed_with_its_settings_and_its_data(
 
 def test_a_recipe_wins_over_a_folder_of_its_name(nmt: Run, tiny: Path, tiny_run: Path) -> None:
     shutil.copytree(tiny_run, "pocket")
-    by_name = nmt("train", "pocket", "--set", "data.dev=[]")
-    assert "recipe pocket" in by_name.err
-    by_path = nmt("train", "./pocket")
-    assert "pocket is done at update 12" in by_path.err
+    assert "recipe pocket" in nmt("train", "pocket", "--set", "data.dev=[]").err
+    assert "pocket is done at update 12" in nmt("train", "./pocket").err
 
 
 def test_what_is_no_run_or_another_one_is_refused_before_work(
@@ -198,19 +178,14 @@ def test_what_is_no_run_or_another_one_is_refused_before_work(
         (("train", "home"), 1, "home is not a run folder: it has no recipe.toml"),
         (("train", "best.safetensors"), 2, "best.safetensors is a model, not a recipe"),
         (("train", tiny, "--run", "home"), 2, "home (--run) is not a run folder but holds letter"),
-        (("prepare", tiny, "--run", "home"), 2, "is not a run folder but holds letter"),
-        (("train", tiny, "--run", tiny.parent), 2, "is not a run folder but holds"),
-        (("train", tiny, "--run", "notes.txt"), 2, "notes.txt (--run) is a file"),
         (("train", tiny, "--run", "notes.txt/run"), 1, "cannot write into notes.txt/run: "),
         (("train", tiny, "--run", "/"), 2, "has no name"),
-        (("train", ""), 2, "no recipe ''"),
         (("train", "mine/recipe.toml", "--run", "mine"), 2, "recipe.toml"),
         (("train", "run", "--set", "model.d_ff=16"), 1, "other settings: model.d_ff (32 -> 16)"),
         (("train", "run", "--run", "other"), 2, "run is a run folder but another is given, other"),
         (("train", "run", "--set", "data.target_language=zh"), 1, "cannot change from de to zh"),
         (("train", tiny, "--set", "data.target_language=Chinese"), 1, "which is no ISO 639 code"),
         (("train", "c.en"), 2, hint),
-        (("prepare", "c.en"), 2, "c.en is not valid TOML: "),
         (("train", "c.toml"), 1, "c.toml is not valid TOML: "),
     ):
         result = nmt(*arguments)
@@ -221,14 +196,11 @@ def test_what_is_no_run_or_another_one_is_refused_before_work(
     assert nmt("train", tiny, *new, "--max-updates", 1).code == 0  # as the message says
 
 
-@pytest.mark.parametrize("checkpoints", ["kept", "gone"])
 def test_the_languages_of_a_finished_run_can_be_corrected(
-    nmt: Run, tiny: Path, tiny_run: Path, checkpoints: str
+    nmt: Run, tiny: Path, tiny_run: Path
 ) -> None:
     """Recipe and models have the new pair, weights and times are those of before."""
     shutil.copytree(tiny_run, TINY.path)
-    if checkpoints == "gone":
-        shutil.rmtree(TINY.checkpoints)
     times = {path: path.stat().st_mtime_ns for path in (TINY.model, TINY.best)}
     languages = ("--set", "data.source_language=nl", "--set", "data.target_language=fr")
     result = nmt("train", "runs/tiny", *languages)
@@ -242,12 +214,9 @@ def test_the_languages_of_a_finished_run_can_be_corrected(
         assert_same(path, tiny_run / path.name)
         assert path.stat().st_mtime_ns == before
     assert TINY.load_recipe().data.target_language == "fr"
-    if checkpoints == "kept":
-        assert nmt("average", "runs/tiny", "--output", "mean.safetensors").code == 0
-        assert read_model(Path("mean.safetensors")).recipe.data.target_language == "fr"
-    again = nmt("train", "runs/tiny")
-    assert "corrected" not in again.err
-    assert "is done at update 12" in again.err
+    assert nmt("average", "runs/tiny", "--output", "mean.safetensors").code == 0
+    assert read_model(Path("mean.safetensors")).recipe.data.target_language == "fr"
+    assert "corrected" not in nmt("train", "runs/tiny").err
 
 
 def test_the_end_says_which_model_is_used_and_which_is_better(
@@ -267,7 +236,3 @@ def test_the_end_says_which_model_is_used_and_which_is_better(
     ]
     print_outcome(TrainingOutcome(12, "BLEU", 20.4, 6, 20.4, None, 12), recipe, TINY)
     assert "better" not in capfd.readouterr().err
-    elsewhere = RunFolder(Path("mine"))
-    shutil.copytree(tiny_run, elsewhere.path)
-    print_outcome(TrainingOutcome(12, "BLEU", 20.4, 6, 20.4, None, 12), recipe, elsewhere)
-    assert "`nmt translate --model mine` uses it" in capfd.readouterr().err

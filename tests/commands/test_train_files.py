@@ -2,7 +2,6 @@
 
 import shlex
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -63,8 +62,6 @@ def test_two_files_are_checked_and_become_a_recipe_and_a_model(nmt: Run, tmp_pat
     assert result.err.endswith(
         "next:\n  nmt evaluate --model runs/c_en_de\n  nmt translate FILE --model runs/c_en_de\n"
     )
-    assert nmt("evaluate", "--model", "runs/c_en_de").code == 0
-    assert nmt("translate", files[0], "--model", "runs/c_en_de").code == 0
     assert nmt("init", *files).code == 0
     written = Path("c_en_de.toml").read_text(encoding="utf-8")
     same = Path("mine.toml").read_text(encoding="utf-8").replace("mine", "c_en_de")
@@ -80,9 +77,7 @@ def test_the_same_command_resumes_and_other_text_is_not_taken_for_the_old(
     assert train(nmt, *files).code == 0
     before = contents()
     result = train(nmt, *files, updates=2)
-    assert result.code == 0
-    assert "resumed at update 1 of 2" in result.err
-    assert "checked" not in result.err
+    assert ("resumed at update 1 of 2" in result.err, "checked" in result.err) == (True, False)
     after = contents()
     assert all(name.startswith("runs/") or after[name] == before[name] for name in before)
     (tmp_path / "other").mkdir()
@@ -119,14 +114,10 @@ def test_errors_of_the_text_end_it_with_the_commands_that_help(nmt: Run, tmp_pat
     assert "clean.en" in contents()
     again = train(nmt, *files).err.splitlines()[-1]  # another name than that of other work
     assert "-o clean2`, then `nmt train clean2.en clean2.de`" in again
-    files[1].write_bytes(b"".join([*lines[:30], *[b"\xff\n"] * 30]))  # half of a file: no few lines
-    assert "correct the files as the report says" in train(nmt, *files).err.splitlines()[-1]
-    files[1].write_bytes(b"".join(lines[:30]))
-    result = train(nmt, *files)
-    assert result.code == 1
-    assert "lines without a counterpart: 30" in result.err
-    last = result.err.splitlines()[-1]
-    assert "cannot be trained on; correct the files as the report says" in last
+    for text in ([*lines[:30], *[b"\xff\n"] * 30], lines[:30]):  # half of a file: no few lines
+        files[1].write_bytes(b"".join(text))
+        last = train(nmt, *files).err.splitlines()[-1]
+        assert "cannot be trained on; correct the files as the report says" in last
 
 
 def test_the_options_of_both_commands_work(nmt: Run, tmp_path: Path, tiny_run: Path) -> None:
@@ -138,10 +129,7 @@ def test_the_options_of_both_commands_work(nmt: Run, tmp_path: Path, tiny_run: P
     recipe = load_recipe("pairs_nl_fr.toml")
     assert (recipe.data.source_language, recipe.data.target_language) == ("nl", "fr")
     assert Path("texts/pairs_nl_fr/test.nl").is_file()
-    trained = RunFolder(Path("runs/own")).load_recipe()
-    assert (trained.train.seed, trained.model.d_model) == (5, 8)
-    result = train(nmt, *given, "--seed", 5, updates=2)  # the run remembers the data folder
-    assert (result.code, "resumed at update 1 of 2" in result.err) == (0, True)
+    assert RunFolder(Path("runs/own")).load_recipe().train.seed == 5
     other = [*write(tmp_path, PAIRS, "f"), "--init-from", tiny_run, "--max-updates", 1]
     for _ in range(2):
         result = nmt("train", *other)
@@ -151,23 +139,19 @@ def test_the_options_of_both_commands_work(nmt: Run, tmp_path: Path, tiny_run: P
     assert tuned.train.init_from == str(tiny_run / "model.safetensors")
 
 
-@pytest.mark.parametrize(
-    ("names", "recipe"),
-    [
-        (("a.en", "a.de"), "a_en_de"),
-        (("news.v2.en.txt", "deutsch.de.txt"), "news.v2_en_de"),
-        (("x.en-US", "x.de"), "x_en_de"),
-        (("en.txt", "de.txt"), "text_en_de"),
-    ],
-)
 def test_the_recipe_is_named_after_the_files(
-    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: Sequence[str], recipe: str
+    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nmt.training.trainer.set_up_workers", interrupt)
-    for path, name in zip(write(tmp_path, PAIRS), names, strict=True):
-        path.rename(tmp_path / name)
-    assert nmt("train", *names).code == 130
-    assert Path(f"{recipe}.toml").is_file()
+    for source, target, recipe in (
+        ("news.v2.en.txt", "deutsch.de.txt", "news.v2_en_de"),
+        ("x.en-US", "x.de", "x_en_de"),
+        ("en.txt", "de.txt", "text_en_de"),
+    ):
+        for path, name in zip(write(tmp_path, PAIRS), (source, target), strict=True):
+            path.rename(tmp_path / name)
+        assert nmt("train", source, target).code == 130
+        assert Path(f"{recipe}.toml").is_file()
 
 
 def test_mistakes_are_found_before_any_work(nmt: Run, tmp_path: Path) -> None:
@@ -175,11 +159,7 @@ def test_mistakes_are_found_before_any_work(nmt: Run, tmp_path: Path) -> None:
     before = contents()
     for code, arguments, fact in (
         (1, ["no.en", "no.de"], "the file no.en does not exist"),
-        (1, [files[0], "absent.de"], "does not exist"),
-        (1, [*files, "--init-from", "nosuch"], "nosuch does not exist; name another with --init"),
         (2, [*files, "--set", "model.dropout=7"], "model.dropout is 7"),
-        (2, [*files, "--set", "model.nothing=7"], "model.nothing"),
-        (2, [*files, "--device", "cuda:77"], "is not on this machine"),
         (2, [*files, files[0]], "but 3 names were given"),
         (2, ["pocket", "pocket"], "but 2 names were given, and there are no files pocket"),
         (2, [files[0], files[0]], "is given as source and as target"),
@@ -208,21 +188,14 @@ def test_what_is_in_the_way_stays(nmt: Run, tmp_path: Path) -> None:
     shutil.move("data/c_en_de", "moved")
     error = message(train(nmt, *files, "--run", "gone"))
     assert "data/c_en_de is missing; put it back" in error
-    assert "to start again, move c_en_de.toml and gone away" in error
     own.unlink()
     Path("data/c_en_de").mkdir(parents=True)
     Path("data/c_en_de/note").touch()
     assert "the folder data/c_en_de exists, but not its recipe" in message(train(nmt, *files))
-    Path("data/c_en_de/note").rename("note")
-    Path("runs/c_en_de").mkdir(parents=True)
-    Path("runs/c_en_de/note").touch()
-    assert "is not a run folder" in message(train(nmt, *files))
-    Path("runs/c_en_de/note").unlink()
+    Path("data/c_en_de/note").unlink()
     assert train(nmt, *files).code == 0
     own.unlink()
-    error = message(train(nmt, *files))
-    assert "runs/c_en_de holds a training" in error
-    assert "resume it with `nmt train runs/c_en_de`" in error
+    assert "resume it with `nmt train runs/c_en_de`" in message(train(nmt, *files))
 
 
 def test_several_workers_need_a_recipe_first(
@@ -242,7 +215,6 @@ def test_several_workers_need_a_recipe_first(
     ("step", "left"),
     [
         ("nmt.corpora.first_recipe.check_corpus", False),
-        ("nmt.corpora.first_recipe.write_sets", False),
         ("nmt.corpora.first_recipe.write_text", False),
         ("nmt.training.trainer.set_up_workers", True),
     ],

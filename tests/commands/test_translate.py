@@ -20,14 +20,11 @@ WEIRD = [
     "",
     "   ",
     "star\u2028rain",
-    "wind\u0085tree",
     "leaf\x0croot\x0bseed\x1csnow",
     "moon\x00sun",
     "rain\rsnow",
     "\u2028",
-    "\t",
     "\x1c",
-    "Ω ж 😀",
     "👩\u200d👩\u200d👧 🇩🇪 ☺\ufe0f",
     "e\u0301" * 50,
     "\U0010ffff\ufffe\uffff",
@@ -35,10 +32,8 @@ WEIRD = [
     "<s> sun </s> <pad> <unk>",
     "\ufeffsun",
     "sun moon star rain snow wind tree leaf root seed " * 30,  # is split
-    "sunmoonstarrain",
     "sun",
 ]
-BLANK = {index for index, line in enumerate(WEIRD) if not line.strip()}
 
 
 def test_output_lines_match_input_lines_in_order(
@@ -54,8 +49,7 @@ def test_output_lines_match_input_lines_in_order(
     lines = together.split("\n")
     assert lines.pop() == ""
     assert len(lines) == len(WEIRD)
-    assert {index for index, line in enumerate(lines) if line == ""} >= BLANK
-    assert len({*lines}) > 5
+    assert all(lines[index] == "" for index, line in enumerate(WEIRD) if not line.strip())
     assert lines[0] != ""
     assert all(line == line.strip() for line in lines)
     for name in ([], ["-"]):
@@ -64,8 +58,7 @@ def test_output_lines_match_input_lines_in_order(
     assert skilled.translate(source, "--output", output).out == ""
     assert output.read_bytes().decode() == together
     assert skilled.translate(source, "--batch-tokens", 1, "--output", "-").out == together
-    assert not Path("-").exists()
-    for index in (0, 5, len(WEIRD) - 1):
+    for index in (0, 4, len(WEIRD) - 1):
         (tmp_path / "one").write_text(WEIRD[index] + "\n", encoding="utf-8", newline="\n")
         assert skilled.translate(tmp_path / "one").out == lines[index] + "\n"
     assert leftovers(tmp_path) == []
@@ -92,13 +85,8 @@ def test_line_ends_and_byte_order_mark_are_not_text(
 def test_the_formats_hold_the_same(skilled: Model, source: Path) -> None:
     """The fields of each line, with the numbers of JSON in six decimals."""
     best = skilled.lines(source)
-    for name in ("json", "moses", "tsv", "text"):
-        one = skilled.translate(source, "--output-format", name).out.splitlines()
-        assert len(one) == len(best)
-        assert all(text in line for text, line in zip(best, one, strict=True))
+    assert skilled.lines(source, "--output-format", "text") == best
     expected = skilled.candidates(source, "--n-best", 3)
-    given = skilled.translate(source, "--n-best", 3).out.splitlines()
-    assert [json.loads(line)["translations"] for line in given] == expected
     assert [found[0]["text"] for found in expected] == best
     assert expected[1] == [{"text": "", "score": 0.0, "log_prob": 0.0}]
     assert [*map(len, expected)] == [3, 1, 3]
@@ -136,36 +124,17 @@ def test_fields_cannot_be_broken_by_a_text() -> None:
     ]
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_token_scores_add_up(
-    skilled: Model, source: Path, monkeypatch: pytest.MonkeyPatch, processes: int
-) -> None:
-    """Every candidate has them; the pieces are its text. A split line has those of all parts."""
-    monkeypatch.setattr("torch.get_num_threads", lambda: processes)
-    plain = skilled.candidates(source, "--n-best", 3)
-    scored = skilled.candidates(source, "--n-best", 3, "--token-scores")
-    for found, expected in zip(scored, plain, strict=True):
-        for candidate, other in zip(found, expected, strict=True):
-            tokens = candidate.pop("tokens")
-            assert candidate == other
-            total = math.fsum(token["log_prob"] for token in tokens)
-            assert total == pytest.approx(candidate["log_prob"], abs=1e-4)
-            assert [token["piece"] for token in tokens[-1:]] == ["</s>"] * bool(candidate["text"])
-            text = "".join(token["piece"] for token in tokens[:-1]).replace("\u2581", " ")
-            assert text.strip() == candidate["text"].strip()
+def test_token_scores_add_up(skilled: Model, source: Path) -> None:
+    """The pieces are the text. A split line has those of all parts."""
+    ((found,), (blank,), _) = skilled.candidates(source, "--token-scores")
+    *pieces, end = (token["piece"] for token in found["tokens"])
+    assert ("".join(pieces).replace("\u2581", " ").strip(), end) == (found["text"], "</s>")
+    assert blank["tokens"] == []
     options = ["--token-scores", "--set", "decode.max_segment_tokens=2"]
     ((whole,), *_) = skilled.candidates(source, *options)
     assert [token["piece"] for token in whole["tokens"]].count("</s>") > 1
     total = math.fsum(token["log_prob"] for token in whole["tokens"])
     assert total == pytest.approx(whole["log_prob"], abs=1e-4)
-
-
-def test_flags_and_set_have_the_same_effect(skilled: Model, source: Path) -> None:
-    flag = skilled.translate(source, "--beam-size", 1, "--n-best", 1).out
-    both = ["--set", "decode.beam_size=3", "--beam-size", 1, "--n-best", 1]
-    assert skilled.translate(source, *both).out == flag
-    setting = ["--set", "decode.beam_size=1", "--n-best", 1]
-    assert skilled.translate(source, *setting).out == flag
 
 
 def test_translations_begin_with_their_prefixes(
@@ -186,15 +155,13 @@ def test_translations_begin_with_their_prefixes(
     assert skilled.lines(source, "--prefix", prefixes) == free  # whole translations
 
 
-@pytest.mark.parametrize("options", [[], ["--sample", "--top-k", "1"]], ids=["beam", "sample"])
-def test_a_prefix_may_end_inside_a_word(skilled: Model, tmp_path: Path, options: list[str]) -> None:
+def test_a_prefix_may_end_inside_a_word(skilled: Model, tmp_path: Path) -> None:
     """The search completes the word with the tokens that it would write without a prefix."""
 
     def translated(prefix: str) -> list[dict[str, Any]]:
         path = tmp_path / "in.tsv"
         path.write_text(f"sun moon\t{prefix}\n")
-        asked = [*options, "--prefix-column", "--token-scores"]
-        return skilled.candidates(path, *asked)[0]
+        return skilled.candidates(path, "--prefix-column", "--token-scores")[0]
 
     free = translated("")
     text = free[0]["text"]
@@ -208,7 +175,6 @@ def test_a_prefix_may_end_inside_a_word(skilled: Model, tmp_path: Path, options:
 @pytest.mark.parametrize(
     ("prefixes", "message"),
     [
-        ("a\n", "has 1 lines but the source has more"),
         ("\n\n\n\n", "has more lines than the source, which has 3"),
         ("\nsun\n\n", "line 2: there is a prefix but no text to translate"),
         ("\u2603\u00bd\n\n\n", "line 1: the prefix has characters that are not in the vocabulary"),
@@ -243,16 +209,14 @@ def test_beam_search_on_a_cpu_needs_no_torch(skilled_run: Path, tmp_path: Path) 
     (tmp_path / "prefixes").write_text("SUN\n\n")
     source = tmp_path / "in"
     source.write_text("sun moon\nstar\n")
-    given: tuple[list[str], ...] = (
-        [],
-        ["--n-best", "2"],
-        ["--prefix", "prefixes"],
-        ["--min-length", "3", "--no-repeat-ngram", "1"],
-        ["--mbr", "chrf"],
-        ["--output", "out", "--resume"],
-        ["--output", "new", "--flags", "flags"],
+    given = (
+        "--prefix prefixes --n-best 2",
+        "--min-length 3 --no-repeat-ngram 1",
+        "--mbr chrf",
+        "--output out --resume",
+        "--output new --flags flags",
     )
-    commands = [[str(source), "--model", str(skilled_run), *options] for options in given]
+    commands = [[str(source), "--model", str(skilled_run), *line.split()] for line in given]
     ended = subprocess.run(
         [sys.executable, "-c", IMPORTS, json.dumps([*commands, ["--model", str(skilled_run)]])],
         input="sun moon\n\n12 34\nSUN MOON\n",

@@ -5,14 +5,12 @@ import json
 import os
 import random
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from nmt.documents.folders import RECORD
-from nmt.documents.memory import Memory
 from tests.commands.conftest import Model, command, environment, give_stdin, leftovers, paths_in
 from tests.conftest import WORDS
 from tests.documents.documents import members, zipped
@@ -27,9 +25,7 @@ def test_a_file_goes_to_stdout_or_to_a_file(
     asked = ["--format", "text"]
     out = skilled.translate(tree / "a.txt", *asked).out
     first, *_, blank, last = out.splitlines()  # the first paragraph may have several lines
-    assert (first, blank, last) == (first.upper(), "", last)
-    assert first
-    assert "12" in last
+    assert (first.isupper(), blank, "12" in last) == (True, "", True)
     path = tmp_path / "new" / "a.txt"
     skilled.translate(tree / "a.txt", *asked, "--output", path)
     assert path.read_text() == out
@@ -45,7 +41,6 @@ def test_a_folder_is_mirrored(skilled: Model, tree: Path, tmp_path: Path) -> Non
     output = tmp_path / "de"
     err = skilled.translate(tree, "--output-dir", output).err
     assert "2 files translated, 1 copied" in err
-    assert paths_in(output) == [RECORD, "a.txt", "more/b.txt", "more/picture.png"]
     assert (output / "more" / "picture.png").read_bytes() == b"\x89PNG\r\n"
     alone = skilled.translate(tree / "a.txt", "--format", "text").out
     assert (output / "a.txt").read_text() == alone
@@ -79,14 +74,12 @@ def test_a_stopped_command_says_what_it_leaves(
 
 
 def test_files_that_only_share_a_suffix_are_copied(skilled: Model, tmp_path: Path) -> None:
-    folder = tmp_path / "src"
-    folder.mkdir()
-    (folder / "main.ts").write_text("export const sun: string = 'moon';\n")
-    (folder / "table.csv").write_text("id,name\n1,sun\n")
-    err = skilled.translate(folder, "--output-dir", tmp_path / "out").err
-    assert "0 files translated, 2 copied" in err
-    options = ["--output-dir", tmp_path / "two", "--columns", "name"]
-    assert "1 file translated, 1 copied" in skilled.translate(folder, *options).err
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "main.ts").write_text("export const sun: string = 'moon';\n")
+    (tmp_path / "src" / "table.csv").write_text("id,name\n1,sun\n")
+    for options, told in (([], "0 files translated, 2 copied"), (["--columns", "name"], "1 file")):
+        err = skilled.translate("src", "--output-dir", f"out{len(options)}", *options).err
+        assert told in err
 
 
 def test_files_and_patterns_are_chosen(
@@ -99,11 +92,9 @@ def test_files_and_patterns_are_chosen(
         "docs/**/b.*": ["more/b.txt"],
         "docs --include *.txt --exclude more": ["a.txt"],
         f"{tree} --exclude */*": ["a.txt"],
-        "docs/**/*.txt": text,
         "docs --others list": text,
-        "docs": [*text, "more/picture.png"],
     }
-    for name in ("more/", "./more", "docs/more", "docs/more/*"):
+    for name in ("./more", "docs/more", "docs/more/*"):
         cases[f"docs --exclude {name}"] = ["a.txt"]
     for number, (given, expected) in enumerate(cases.items()):
         output = tmp_path / str(number)
@@ -120,19 +111,14 @@ def test_own_files_are_no_sources(skilled: Model, tree: Path) -> None:
         skilled.translate(tree, "--output-dir", tree / "out" / "de", *flags)
     before = paths_in(tree / "out" / "de")
     assert before == [RECORD, "a.txt", "more/b.txt", "more/picture.png"]
-    for given in (tree, tree / "**/*"):
-        skilled.translate(given, "--output-dir", tree / "out" / "at", *flags)
-        assert paths_in(tree / "out" / "at") == before
+    skilled.translate(tree / "**/*", "--output-dir", tree / "out" / "at", *flags)
+    assert paths_in(tree / "out" / "at") == before
     result = skilled.attempt(tree / "out/d*/a.txt", "--output-dir", "x")
-    assert result.code == 2
     assert "but translations of an earlier command; name their folder" in result.err
-    named = skilled.translate(tree / "out" / "de", "--output-dir", tree / "fr")
-    assert "2 files translated, 1 copied" in named.err
 
 
-@pytest.mark.parametrize("given", ["docs", "docs/**/*.txt"])
 def test_a_folder_that_cannot_be_read_is_told(
-    skilled: Model, tree: Path, monkeypatch: pytest.MonkeyPatch, given: str
+    skilled: Model, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scan = os.scandir
 
@@ -143,12 +129,13 @@ def test_a_folder_that_cannot_be_read_is_told(
 
     monkeypatch.chdir(tree.parent)
     monkeypatch.setattr(os, "scandir", refusing)
-    result = skilled.attempt(given, "--output-dir", "de")
-    assert result.code == 1
-    assert "cannot read the folder docs/more: Permission denied" in result.err
+    for given in ("docs", "docs/**/*.txt"):
+        result = skilled.attempt(given, "--output-dir", "de")
+        assert result.code == 1
+        assert "cannot read the folder docs/more: Permission denied" in result.err
     assert not Path("de").exists()
     options = ["--output-dir", "de", "--exclude", "more"]
-    assert "1 file translated" in skilled.translate(given, *options).err
+    assert "1 file translated" in skilled.translate("docs", *options).err
 
 
 def test_the_same_command_continues(skilled: Model, tree: Path, tmp_path: Path) -> None:
@@ -159,15 +146,13 @@ def test_the_same_command_continues(skilled: Model, tree: Path, tmp_path: Path) 
     output = tmp_path / "de"
     asked = [tree, "--output-dir", output]
     skilled.translate(*asked)
-    assert "0 files translated, 3 done before" in skilled.translate(*asked).err
     with (output / RECORD).open("ab") as record:
         record.write(b'\xff\0\n{"file": "a.tx')
     (output / "a.txt").unlink()
     (tree / "more" / "b.txt").write_text("tree\n")
     assert "2 files translated, 1 done before" in skilled.translate(*asked).err
-    assert "0 files" in skilled.translate(*asked).err
-    other = skilled.translate(*asked, "--beam-size", 1).err
-    assert "2 files translated, 1 copied" in other  # the work is another
+    assert "0 files translated, 3 done before" in skilled.translate(*asked).err
+    assert "2 files translated, 1 copied" in skilled.translate(*asked, "--beam-size", 1).err
     lines = (output / RECORD).read_bytes().splitlines(keepends=True)
     begun = [line for line in lines if b'"source": ""' in line]
     (output / RECORD).write_bytes(b"".join(begun))
@@ -184,14 +169,14 @@ def test_flags_of_files_that_are_done_are_kept(skilled: Model, tmp_path: Path) -
     first = skilled.attempt(*given, *options)
     assert first.code == 1
     before = flags.read_text()
-    assert before.count("\n") == 1
+    (row,) = map(json.loads, before.splitlines())
+    assert (row["file"], row["place"]) == (str(folder / "a.txt"), "line 1")
     (output / "b.txt").unlink()
     again = skilled.attempt(*given, *options)
     assert "1 file translated, 1 done before" in again.err
     assert (again.code, "1 segment is flagged" in again.err) == (1, True)
     assert flags.read_text() == before
     memory = skilled.attempt(*given, "--write-memory", tmp_path / "m.tmx")
-    assert memory.code == 2
     assert "is translated already, and --write-memory would lack its segments" in memory.err
 
 
@@ -212,8 +197,7 @@ def test_files_of_users_and_other_programs_stay(skilled: Model, tree: Path, tmp_
     result = skilled.attempt(tree, "--output-dir", tmp_path / "other")
     assert (result.code, "was not written by `nmt translate`" in result.err) == (2, True)
     assert paths_in(tmp_path / "other") == sorted([RECORD, name])
-    two = shutil.copytree(tree, tmp_path / "two")
-    result = skilled.attempt(tree, two, "--output-dir", tmp_path / "x")
+    result = skilled.attempt(tree, tmp_path / "other", "--output-dir", tmp_path / "x")
     assert (result.code, "would both be written to" in result.err) == (2, True)
 
 
@@ -226,7 +210,6 @@ def test_a_damaged_file_does_not_stop_the_others(
     assert result.code == 1
     assert f"{tree / 'x.ts'} does not exist" in result.err
     assert f"{tree / 'a.txt'}: line 2: the bytes at offset 6 are not utf-8" in result.err
-    assert "2 of the files could not be translated" in result.err
     assert paths_in(tmp_path / "de") == [RECORD, "more/b.txt", "more/picture.png"]
     assert not leftovers(tmp_path)
 
@@ -265,22 +248,12 @@ def test_chapters_that_a_book_lacks_are_reported(skilled: Model, tmp_path: Path)
     assert "OEBPS/gone.xhtml: OEBPS/book.opf names this text, but the book lacks it" in err
 
 
-def test_flags_tell_the_file_and_the_place(skilled: Model, tmp_path: Path) -> None:
-    source, flags = tmp_path / "a.txt", tmp_path / "flags.jsonl"
-    source.write_text("sun moon\n\nsun \u2603\u2603 zebra qqq\n")
-    options = ["--format", "text", "--flags", flags]
-    skilled.translate(source, *options)
-    rows = [json.loads(line) for line in flags.read_text().splitlines()]
-    assert all(row["file"] == str(source) and row["flags"] for row in rows)
-    assert {row["place"] for row in rows} <= {"line 1", "line 3"}
-
-
 def test_a_killed_command_continues_to_the_same_files(skilled: Model, tmp_path: Path) -> None:
     draw = random.Random(4)
     folder, output = tmp_path / "docs", tmp_path / "de"
     folder.mkdir()
     for number in range(30):
-        lines = (" ".join(draw.choices(WORDS, k=4)) for _ in range(30))
+        lines = (" ".join(draw.choices(WORDS, k=4)) for _ in range(9))
         (folder / f"{number}.txt").write_text("\n\n".join(lines))
     whole = tmp_path / "whole"
     skilled.translate(folder, "--output-dir", whole)
@@ -305,20 +278,15 @@ def test_a_memory_that_was_written_is_used_again(skilled: Model, tmp_path: Path)
     asked = [source, "--format", "text", "--output", out]
     skilled.translate(*asked, "--write-memory", memory)
     first = out.read_text()
-    assert len(Memory.read([memory], "", "", 1.0)) == 2
     source.write_text("sun moon\n\nrain 13\n")
     result = skilled.translate(*asked, "--memory", memory)
     assert out.read_text() == first.replace("12", "13")
     assert "1 from the memory 100 %, 1 from the memory 99 %" in result.err
-    strict = ["--memory", memory, "--memory-threshold", "1"]
-    result = skilled.translate(*asked, *strict)
+    result = skilled.translate(*asked, "--memory", memory, "--memory-threshold", "1")
     assert "1 from the memory 100 %, 1 translated" in result.err
     memory.write_text('<tmx version="1.4"><header/><body/></tmx>')
     result = skilled.translate(*asked, "--memory", memory)
     assert f"{memory}: no unit has texts in both languages of the model" in result.err
-    result = skilled.attempt(*asked, "--memory", source)
-    assert result.code == 1
-    assert f"{source}: line 1: the XML is not well-formed" in result.err
 
 
 CODE = re.compile("⟦(.*?)⟧", re.DOTALL)
@@ -343,13 +311,8 @@ tree ⟦{% link root.md %}⟧ **leaf ⟦{{ b | c }}⟧** root
   ⟦{{% notice "sun" %}}⟧
   wind
   ⟦{{% /notice %}}⟧
-
 """,
-    "page.mdx": """⟦import {
-  Sun,
-} from "./sun";⟧
-
-⟦export const moon = {
+    "page.mdx": """⟦export const moon = {
   star: "rain snow",
 };⟧
 
@@ -358,20 +321,6 @@ tree ⟦{/* wind */}⟧ seed ⟦{star.map((sun) => { return `${sun}`; })}⟧ rai
 <Star title="sun" ⟦root={`The ${moon} leaf`}⟧ />
 
 wind ⟦\\{⟧tree⟦\\}⟧ ⟦<Leaf {...seed} of={() => 1}>⟧moon</Leaf>
-""",
-    "en.yml": """en:
-  date:
-    formats: { default: "⟦%Y-%m-%d⟧", long: "⟦%B %d, %Y⟧", short: "sun ⟦%-d %B⟧ moon" }
-    order:
-    - ⟦:year⟧
-    - ⟦month⟧
-  number: { format: "⟦%n %u⟧", units: { mb: ⟦MB⟧, one: "snow ⟦10 MB⟧ rain ⟦%{count} GB⟧" } }
-  errors: { format: "⟦%{star} %{wind}⟧", long: "tree ⟦%{sun}⟧ leaf ⟦%<n>.2f⟧" }
-  other: root ⟦:seed⟧ wind
-""",
-    "en.json": r"""{"a": "sun ⟦$t(star, {\"count\": {{n}} })⟧ moon",
-"c": "tree ⟦%s⟧ wind ⟦5.5 GHz⟧",
-"b": "star ⟦{{rain, date}}⟧ <b>rain</b> ⟦<%= seed %>⟧"}
 """,
 }
 

@@ -26,12 +26,10 @@ def flags(tmp_path: Path) -> Path:
 
 def test_good_lines_have_no_flags(skilled: Model, source: Path, flags: Path) -> None:
     """The scores are those of the n-best list; the texts are the same as without flags."""
-    plain = skilled.translate(source)
     result = skilled.translate(source, "--flags", flags, "--strict")
-    assert result.out == plain.out
+    assert result.out == skilled.translate(source).out
     assert result.err.splitlines()[-1] == "none of 3 lines is flagged"
     found = rows(flags)
-    assert [row["line"] for row in found] == [1, 2, 3]
     assert not any(row["flags"] for row in found)
     listed = skilled.candidates(source, "--n-best", 2, "--flags", flags)
     assert [row["score"] for row in rows(flags)] == pytest.approx(
@@ -45,53 +43,44 @@ def test_good_lines_have_no_flags(skilled: Model, source: Path, flags: Path) -> 
 def test_faults_are_flagged(skilled: Model, source: Path, flags: Path) -> None:
     """40 tokens for two words are too long, and a model of ten words repeats them.
 
+    --strict fails when all is written.
+
     A prefix forces a copy; a line of two words is too short to tell. Links, numbers and symbols
     are copied past the model, which neither reads nor writes their many tokens.
     """
     as_is = ["--set", "decode.odd_input=as_is"]  # otherwise it is searched again
-    result = skilled.translate(source, "--min-length", 40, "--flags", flags, *as_is)
+    asked = [source, "--min-length", 40, "--output", "out", "--strict", *as_is]
+    result = skilled.attempt(*asked)
+    said = result.err.splitlines()[-1]
+    assert said.startswith("nmt: 2 of 3 lines are flagged: ")
+    assert "2 length" in said
+    assert said.endswith("; --flags FILE lists them; all translations are written")
+    result = skilled.attempt(*asked, "--flags", flags)
+    assert result.err.endswith(f"; {flags} has them; all translations are written\n")
+    assert result.code == 1
     first, blank, last = rows(flags)
     found = raised(first)
     assert {"length", "repetition"} <= found.keys()
     assert found["length"]["ratio"] == first["length_ratio"] > 2
-    assert found["repetition"]["times"] > 1
-    assert found["repetition"]["text"] in first["translation"].lower()
-    assert (first["source"], first["translation"]) == ("sun moon", result.out.splitlines()[0])
+    written = Path("out").read_text().splitlines()
+    assert (first["source"], first["translation"]) == ("sun moon", written[0])
     assert (blank["flags"], bool(last["flags"])) == ([], True)
-    summary = result.err.splitlines()[-1]
-    assert summary.startswith("2 of 3 lines are flagged: ")
-    assert "2 length" in summary
-    assert summary.endswith(f"; {flags} has them")
     skilled.translate(source, "--prefix", source, "--flags", flags)
     first, _, last = rows(flags)
     assert 0.5 < raised(last)["copy"]["share"] <= 1
     assert "copy" not in raised(first)
     link = "https://example.com/a/long/link/to/a/picture"
-    given = ["sun moon", f"sun {link} moon", link, "12 34 56 78 90 12 34 56 78 90"]
-    source.write_text("".join(f"{line}\n" for line in given))
-    result = skilled.translate(source, "--flags", flags, "--strict")
-    plain, linked, *copied = rows(flags)
+    source.write_text(f"sun moon\nsun {link} moon\n{link}\n")
+    skilled.translate(source, "--flags", flags, "--strict")
+    plain, linked, copied = rows(flags)
     assert linked["length_ratio"] == plain["length_ratio"]
-    assert [row["length_ratio"] for row in copied] == [1, 1]
-    assert result.out.splitlines()[2:] == given[2:]
-
-
-def test_strict_fails_when_all_is_written(skilled: Model, source: Path, flags: Path) -> None:
-    asked = [source, "--min-length", 40, "--output", "out", "--strict"]
-    result = skilled.attempt(*asked)
-    said = result.err.splitlines()[-1]
-    assert said.startswith("nmt: 2 of 3 lines are flagged: ")
-    assert said.endswith("; --flags FILE lists them; all translations are written")
-    assert (result.code, Path("out").read_text().count("\n")) == (1, 3)
-    result = skilled.attempt(*asked, "--flags", flags)
-    assert result.err.endswith(f"; {flags} has them; all translations are written\n")
-    assert (result.code, len(rows(flags))) == (1, 3)
+    assert copied["length_ratio"] == 1
 
 
 def test_flags_have_the_lines_of_the_output_by_their_numbers(
     small: Model, tmp_path: Path, flags: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of more lines than a chunk from a pipe, in order; a device takes them as they come."""
+    """Of more lines than a chunk from a pipe, in order."""
     path, output = tmp_path / "in", tmp_path / "out"
     path.write_bytes(b"sun\n\xff\nmoon\n")
     for action, expected in (("skip", [1, 3]), ("blank", [1, 2, 3])):
@@ -104,8 +93,6 @@ def test_flags_have_the_lines_of_the_output_by_their_numbers(
     give_stdin(monkeypatch, path)
     assert small.attempt("--flags", flags).code == 0
     assert [row["line"] for row in rows(flags)] == [*range(1, 101)]
-    result = small.translate(path, "--flags", "/dev/stderr", "--output", output)
-    assert result.err.count('{"line": ') == 100
 
 
 def test_an_unfinished_file_is_discarded_or_kept_with_the_output(
@@ -121,12 +108,6 @@ def test_an_unfinished_file_is_discarded_or_kept_with_the_output(
     assert f"the flags of the first 32 lines are kept in {kept}\n" in result.err
     assert len(rows(kept)) == Path("out.partial").read_text().count("\n") == 32
     assert small.attempt(*asked, "--keep-partial").code == 2
-    path.write_bytes(b"sun moon\n" * 90 + b"\xff\n")  # of the whole file
-    for left in tmp_path.glob("*.partial"):
-        left.unlink()
-    result = small.attempt(*asked, "--keep-partial", "--part", "2/2")
-    assert f"the flags of lines 46 to 77 are kept in {kept}\n" in result.err
-    assert "the translations of lines 46 to 77 are kept in" in result.err
 
 
 @pytest.fixture
@@ -135,94 +116,59 @@ def place(tree: Path, source: Path, tiny_run: Path) -> Path:
     folder = tree.parent
     shutil.copy(tiny_run / "model.safetensors", folder / "mine.jsonl")
     (folder / "old.safetensors").write_text("weights of the user")
-    (folder / "link").symlink_to(source)
     (folder / "terms").write_text("sun\tmoon\n")
     (folder / "a.xlsx").write_bytes(b"PK\3\4\0\xff")
     (folder / "page.html").write_text("<p>sun")
     (folder / "page.php").write_text("<p>sun {{ moon }} <%= star %></p>\n")
-    (folder / "page.html.j2").write_text("<p>sun {{ moon }} <%= star %></p>\n")
     return folder
 
 
 REFUSED = {
     # values out of range
-    "in.src --n-best 0": "n-best is 0",
-    "in.src --n-best 5": "from 1 to the beam size, 4",
-    "in.src --length-penalty nan": "decode.length_penalty is nan",
-    "in.src --set decode.beam=3": "did you mean 'decode.beam_size'?",
-    "in.src --set model.heads=3": "model.heads",
     "in.src --min-length 5 --max-length 4": "lower decode.min_length",
     "in.src --device cuda:99": "device 'cuda:99' ",
-    "in.src --device meta": "device 'meta' ",
     # samples
     "in.src --sample --beam-size 4": "leave out --beam-size",
     "in.src --top-k 5": "--top-k (decode.top_k) is for samples; add --sample",
-    "in.src --set decode.top_k=5": "(decode.top_k) is for samples; add --sample",
     "in.src --candidates 5": "is for minimum Bayes risk; add --mbr chrf",
-    "in.src --mbr chrf --candidates 5": "decode.candidates is 5 but must be at most",
-    "in.src --mbr chrf --candidates 2 --n-best 3": "to the number of candidates, 2",
-    "in.src --sample --n-best 1001": "n-best is 1001 but must be from 1 to 1,000",
     "in.src --sample --glossary terms": "leave out the glossary (--glossary)",
     # formats
     "in.src --output-format text --n-best 2": "--output-format text holds one translation",
-    "in.src --output-format text --token-scores": "--output-format text cannot hold --token-scores",
-    "in.src --output-format moses --token-scores": "moses cannot hold --token-scores",
     # inputs
     "in.src --prefix in.src --prefix-column": "use one",
-    "- --prefix -": "stdin (-) is named twice",
-    "- --prefix /dev/stdin": "stdin (-) is named twice",
     "in.src --prefix - --glossary -": "stdin (-) is named twice",
     "in.src --model {run}/model.safetensors": "is named twice",
     # outputs
-    "in.src --output in.src": "--output in.src is an input of this command",
-    "in.src --output link": "is an input of this command",
-    "in.src --output terms/out": "Not a directory",
-    "in.src --output docs": "is a folder",
-    "in.src --output terms --prefix terms": "--output terms is an input of this command",
     "in.src --flags mine.jsonl": "--flags mine.jsonl is a model",
     "in.src --flags terms --glossary terms": "--flags terms is an input of this command",
     "in.src --flags out --output out": "are the same file, out; name two",
     "in.src --alignments old.safetensors": "is a model; name another file, or move it away",
-    "in.src --alignments out --output out": "are the same file, out; name two",
     "in.src --flags f --output out --resume": "use --part",
-    "in.src --strict --output out --resume": "use --part",
     "in.src --alignments a --output out --resume": "--resume keeps unfinished",
     "in.src --alignments a --output out --keep-partial": "--keep-partial keeps",
-    "in.src --keep-partial": "--keep-partial needs --output; output on stdout is never discarded",
     "in.src --resume": "--resume needs --output",
     "in.src --resume --output /dev/null": "is not a regular file",
     "in.src --resume --keep-partial --output out": "--keep-partial has no effect",
-    "in.src --part 3/2": "is not I/N with 1 <= I <= N",
-    "in.src --part 0/2": "is not I/N with 1 <= I <= N",
     "- --part 1/2": "save it in a file",
     # a terminal
     "--interactive": "--interactive needs a terminal",
-    "--interactive in.src": "so it does not go with FILE; leave one of them out",
-    "--interactive --output out": "so it does not go with --output; leave one of them out",
-    "--interactive --strict": "so it does not go with --strict; leave one of them out",
     # files with a format
     "docs": "is a folder; add --output-dir",
     "docs/a.txt docs/more/b.txt": "2 files need --output-dir",
     "--output-dir x": "--output-dir needs files",
-    "docs/none.md --output-dir x": "there is no file or folder",
     "docs/*.md --output-dir x": "no file matches the pattern",
     "docs --output o --output-dir x": "use one of them",
     "docs --output-dir docs": "sources are never overwritten",
-    "docs/*.txt --output-dir docs": "sources are never overwritten",
     "docs --output-dir x --flags x/a.txt": "--flags x/a.txt is written for --output-dir",
-    "docs --output-dir x --write-memory x/more/picture.png": "is written for --output-dir",
-    "docs --output-dir x --flags x/.nmt-translated.jsonl": "is written for --output-dir",
     "docs/a.txt --format text --n-best 2": "--n-best is for plain lines",
     "docs/a.txt --format text --columns 1": "--columns is for tables",
     "docs/a.txt --memory m.tmx": "--memory is for files with a format",
-    "docs/a.txt --memory m.tmx --memory-threshold nan": "'nan' is not a number",
     "docs/a.txt --format text --include *": "--include is for folders",
     "docs/a.txt --flags -": "--flags writes a file and cannot write to stdout",
     "docs/a.txt --format nothing": "there is no format 'nothing'",
     "page.html --output b.php": "is a file of the format",
     "a.xlsx": ".xlsx files are not supported; save it as .csv",
     "page.php": "--format html",
-    "page.html.j2": "--format html",
 }
 
 
@@ -243,13 +189,10 @@ def test_what_does_not_fit_is_one_sentence(
 def test_what_is_missing_or_bad_exits_with_1(
     skilled: Model, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A link as an output stays a link."""
     monkeypatch.setattr("nmt.kernels.linear.machine", lambda: "aarch64")
     (place / "bad").write_text("moon MOON\n")
     for line, message in (
         ("none", "the text file none does not exist; name another, or - for stdin"),
-        ("in.src --prefix none", "none does not exist"),
-        ("in.src --glossary none", "none does not exist"),
         ("in.src --glossary bad", "bad, line 1: no tab"),
         ("in.src --model none.safetensors", "none.safetensors does not exist"),
     ):
@@ -259,8 +202,4 @@ def test_what_is_missing_or_bad_exits_with_1(
         assert not Path("out").exists()
     refused = skilled.attempt("in.src", "--set", "decode.precision=int8")
     assert (refused.code, "float32 or bf16" in refused.err) == (1, True)
-    (place / "stays").symlink_to("target")
-    skilled.translate("in.src", "--output", "stays")
-    assert (place / "stays").is_symlink()
-    assert (place / "target").read_text().count("\n") == 3
     assert leftovers(place) == []

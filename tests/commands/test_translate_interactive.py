@@ -1,10 +1,8 @@
 """`nmt translate --interactive` on a pseudo-terminal: what is typed, shown, kept and refused."""
 
 import codecs
-import json
 import os
 import pty
-import re
 import select
 import stat
 import time
@@ -120,7 +118,6 @@ def test_lines_are_translated_edited_and_remembered(
     expected = skilled.translate(source).out.splitlines()
     terminal = start()
     assert terminal.ask("sun moon") == [expected[0]]
-    assert terminal.ask("") == []
     assert terminal.ask("  ") == []
     assert terminal.ask("star rain snow") == [expected[2]]
     assert terminal.ask(UP + UP) == [expected[0]]
@@ -128,7 +125,6 @@ def test_lines_are_translated_edited_and_remembered(
     note, _ = terminal.ask("sun \u2603")
     assert note.startswith("characters that are not in the vocabulary")
     assert "\u2603 (line 1)" in note
-    assert terminal.ask("moon") != []
     terminal.press("never asked")
     terminal.wait_for("never asked")  # the terminal drops what is typed with Ctrl-C
     terminal.wait_until_idle()
@@ -138,30 +134,30 @@ def test_lines_are_translated_edited_and_remembered(
     assert terminal.end() == 0
 
     history = state / "nmt" / "history"
-    asked = ["sun moon", "star rain snow", "sun moon", "sun \u2603", "moon", "sun moon"]
+    asked = ["sun moon", "star rain snow", "sun moon", "sun \u2603", "sun moon"]
     assert history.read_text(encoding="utf-8").splitlines() == asked
-    assert stat.S_IMODE(history.stat().st_mode) == 0o600
-    assert stat.S_IMODE(history.parent.stat().st_mode) == 0o700
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (history, history.parent)]
+    assert modes == [0o600, 0o700]
     again = start()
-    assert again.ask(UP * 5) == [expected[2]]
+    assert again.ask(UP * 4) == [expected[2]]
     assert again.end() == 0
 
 
-def test_candidates_are_shown_with_their_scores(skilled: Model, source: Path, start: Start) -> None:
-    (line, *_) = skilled.translate(source, "--n-best", 3).out.splitlines()
-    terminal = start("--n-best", 3, "--device", "cpu", "--beam-size", 4)
-    found = [re.fullmatch(r" *(-[0-9.]+)  (.*)", shown) for shown in terminal.ask("sun moon")]
-    expected = json.loads(line)["translations"]
-    assert [candidate and candidate[2] for candidate in found] == [
-        candidate["text"] for candidate in expected
-    ]
-    assert [float(shown[1]) for shown in found if shown] == pytest.approx(
-        [candidate["score"] for candidate in expected], abs=1e-3
-    )
+def test_candidates_are_shown_with_their_scores(
+    skilled: Model, source: Path, state: Path, start: Start
+) -> None:
+    """The history may be off."""
+    (expected, *_) = skilled.candidates(source, "--n-best", 3)
+    terminal = start("--n-best", 3, NMT_HISTORY="")
+    found = [shown.split(maxsplit=1) for shown in terminal.ask("sun moon")]
+    assert [text for _, text in found] == [candidate["text"] for candidate in expected]
+    scores = [candidate["score"] for candidate in expected]
+    assert [float(score) for score, _ in found] == pytest.approx(scores, abs=1e-3)
     assert terminal.end() == 0
+    assert not state.exists()
 
 
-def test_the_history_is_bounded_and_may_be_off(tmp_path: Path, state: Path, start: Start) -> None:
+def test_the_history_is_bounded(tmp_path: Path, start: Start) -> None:
     named = tmp_path / "mine"
     named.write_text("".join(f"{number}\n" for number in range(2 * KEPT_LINES)))
     terminal = start(NMT_HISTORY=str(named))
@@ -170,10 +166,6 @@ def test_the_history_is_bounded_and_may_be_off(tmp_path: Path, state: Path, star
     kept = named.read_text().splitlines()
     assert kept == [*map(str, range(KEPT_LINES + 1, 2 * KEPT_LINES)), "sun"]
     assert stat.S_IMODE(named.stat().st_mode) == 0o600
-    off = start(NMT_HISTORY="")
-    off.ask("sun")
-    assert off.end() == 0
-    assert not state.exists()
 
 
 def test_a_history_that_cannot_be_written_or_shown(tmp_path: Path, start: Start) -> None:

@@ -42,7 +42,6 @@ def test_what_was_translated_is_kept_and_the_rest_can_be_added(
     _, told, error = lost.err.splitlines()
     assert told == "32 translated lines are discarded; --keep-partial keeps them"
     assert "in.src, line 41: not valid UTF-8" in error
-    assert "--on-bad-line skip or blank" in error
     assert [path.name for path in tmp_path.iterdir()] == ["in.src"]
     keeping = [source, "--output", output, "--keep-partial"]
     stopped = small.attempt(*keeping)
@@ -56,7 +55,7 @@ def test_what_was_translated_is_kept_and_the_rest_can_be_added(
     whole = small.translate(source).out
     assert kept.read_text() + small.translate(rest).out == whole
     again = small.attempt(*keeping)
-    assert (again.code, again.err.count("\n")) == (2, 1)
+    assert again.code == 2
     assert f"{kept} holds lines that an earlier translation kept; move it away first" in again.err
     kept.unlink()
     small.translate(*keeping)
@@ -64,23 +63,14 @@ def test_what_was_translated_is_kept_and_the_rest_can_be_added(
 
 
 def test_lines_that_are_kept_are_counted_as_in_the_whole_file(small: Model, tmp_path: Path) -> None:
-    """The second of two parts has lines 51 to 100, and line 90 is bad.
-
-    The other file is damaged after 40 lines, of which the first is skipped.
-    """
-    part, packed, kept = tmp_path / "in.src", tmp_path / "in.src.gz", tmp_path / "out.partial"
+    """The second of two parts has lines 51 to 100, and line 90 is bad."""
+    part, kept = tmp_path / "in.src", tmp_path / "out.partial"
     part.write_bytes(b"sun\n" * 89 + b"\xff\n" + b"sun\n" * 10)
-    packed.write_bytes(gzip.compress(b"\xff\n" + b"sun\n" * 39) + b"garbage")
     keeping = ["--output", tmp_path / "out", "--keep-partial"]
     result = small.attempt(part, *keeping, "--part", "2/2")
     assert "the translations of lines 51 to 82 are kept in" in result.err
     assert "`tail -n +83 FILE | head -n 18 | nmt translate --output REST`" in result.err
     assert kept.read_text().count("\n") == 32
-    kept.unlink()
-    result = small.attempt(packed, *keeping, "--on-bad-line", "skip")
-    assert "the first 32 lines are kept" in result.err
-    assert "left out line 1, which cannot be read" in result.err
-    assert kept.read_text().count("\n") == 31
 
 
 def test_a_name_that_is_too_long_to_keep_is_refused_before_any_work(
@@ -98,16 +88,11 @@ def test_a_name_that_is_too_long_to_keep_is_refused_before_any_work(
         check_text_files(tmp_path / "in.src", folder / output.name[1:], keep_partial=True)
 
 
-@pytest.mark.parametrize("count", [4, 20])
-def test_parts_joined_are_the_whole(skilled: Model, lines: Path, count: int) -> None:
+def test_parts_joined_are_the_whole(skilled: Model, lines: Path) -> None:
     """With 20 parts of 15 lines, some are empty."""
-    parts = [
-        skilled.translate(lines, "--part", f"{number}/{count}").out
-        for number in range(1, count + 1)
-    ]
+    parts = [skilled.translate(lines, "--part", f"{number}/20").out for number in range(1, 21)]
     assert "".join(parts) == skilled.translate(lines).out
-    sizes = {part.count("\n") for part in parts}
-    assert max(sizes) - min(sizes) <= 1
+    assert {part.count("\n") for part in parts} == {0, 1}
 
 
 def test_a_part_has_its_own_prefixes_and_bad_lines(skilled: Model, lines: Path) -> None:
@@ -125,8 +110,6 @@ def test_a_part_has_its_own_prefixes_and_bad_lines(skilled: Model, lines: Path) 
     assert (bad.code, "line 2: not valid UTF-8" in bad.err) == (1, True)
     skipping = ["--on-bad-line", "skip", "--part"]
     assert len(skilled.lines(packed, *skipping, "1/2")) == 1
-    second = skilled.translate(packed, *skipping, "2/2")
-    assert (second.out.count("\n"), "left out" in second.err) == (2, False)
 
 
 def test_a_finished_output_is_not_written_to_again(
@@ -149,7 +132,7 @@ def test_a_finished_output_is_not_written_to_again(
 
 def test_a_killed_translation_is_continued(small: Model, big: Path) -> None:
     """SIGKILL, then SIGTERM: nothing is lost and nothing is there twice."""
-    big.write_text("".join(big.read_text().splitlines(keepends=True)[:4000]))
+    big.write_text("".join(big.read_text().splitlines(keepends=True)[:2500]))
     output = big.with_name("out")
     kept, record = big.with_name("out.partial"), big.with_name("out.partial.json")
     counts = []
@@ -174,7 +157,7 @@ def test_a_killed_translation_is_continued(small: Model, big: Path) -> None:
         counts.append(parse_object(record.read_text(), "it")["lines"])
         assert not output.exists()
     assert "the same command with --resume continues after them" in errors
-    assert 0 < counts[0] < counts[1] < 4_000
+    assert 0 < counts[0] < counts[1] < 2_500
     with kept.open("a") as stream:
         stream.write("half a li")  # as a kill in the middle of a write leaves it
     resumed = [big, "--output", output, "--resume", "--beam-size", 1]
@@ -200,21 +183,16 @@ def interrupted(model: Model, lines: Path) -> list[object]:
 def test_a_translation_is_continued_after_an_error_and_from_stdin(
     skilled: Model, lines: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first chunk, of 32 lines, is done; the batch size may differ.
-
-    A second command that stops at the same place writes no line, so the record stays true.
-    """
+    """The first chunk, of 32 lines, is done; the batch size may differ."""
     resumed = interrupted(skilled, lines)
-    assert skilled.attempt(lines, *resumed).code == 1
     lines.write_bytes(lines.read_bytes().replace(b"\xff", b"rain"))
     give_stdin(monkeypatch, lines)
     skilled.translate("-", *resumed, "--batch-tokens", 7)
     assert lines.with_name("out").read_text() == skilled.translate(lines).out
 
 
-@pytest.mark.parametrize(("action", "other"), [("skip", "blank"), ("blank", "skip")])
 def test_a_translation_that_stopped_at_a_bad_line_is_continued_after_it(
-    skilled: Model, lines: Path, action: str, other: str
+    skilled: Model, lines: Path
 ) -> None:
     """As the message says. The bad line of the second chunk is then treated as it was."""
     prefixes, output = lines.with_name("prefixes"), lines.with_name("out")
@@ -226,25 +204,24 @@ def test_a_translation_that_stopped_at_a_bad_line_is_continued_after_it(
     stopped = skilled.attempt(*resumed)
     assert "line 41: not valid UTF-8" in stopped.err
     assert "or go on with --on-bad-line skip or blank" in stopped.err
-    assert "line 251: the prefix has" in skilled.attempt(*resumed, "--on-bad-line", action).err
+    assert "line 251: the prefix has" in skilled.attempt(*resumed, "--on-bad-line", "blank").err
     prefixes.write_text("SUN\n" * 250 + "\n" * 31)
     for _ in range(2):
-        refused = skilled.attempt(*resumed, "--on-bad-line", other)
+        refused = skilled.attempt(*resumed, "--on-bad-line", "skip")
         assert refused.code == 2
-        assert f"was begun with --on-bad-line {action}; use that again" in refused.err
-    skilled.translate(*resumed, "--on-bad-line", action)
-    assert output.read_text() == skilled.translate(*asked, "--on-bad-line", action).out
+        assert "was begun with --on-bad-line blank; use that again" in refused.err
+    skilled.translate(*resumed, "--on-bad-line", "blank")
+    assert output.read_text() == skilled.translate(*asked, "--on-bad-line", "blank").out
 
 
-@pytest.mark.parametrize("flag", ["--token-scores", "--sample"])
 def test_scores_do_not_depend_on_where_a_translation_was_stopped(
-    skilled: Model, lines: Path, flag: str
+    skilled: Model, lines: Path
 ) -> None:
     """They are equal to the last digit: the batches are those of an uninterrupted translation."""
     draw = random.Random(5)
     texts = [" ".join(draw.choices(WORDS, k=draw.randint(0, 6))) for _ in range(210)]
     lines.write_text("".join(f"{text}\n" for text in texts))
-    asked = [lines, flag, "--n-best", 3]
+    asked = [lines, "--token-scores", "--sample", "--n-best", 3]
     resumed = [*asked, "--output", "out", "--resume"]
     whole = skilled.translate(*asked).out
     good = lines.read_bytes()
@@ -273,7 +250,6 @@ def test_what_does_not_continue_an_output_is_refused(skilled: Model, lines: Path
     lines.write_bytes(lines.read_bytes().replace(b"snow", b"sun"))
     kept.write_text(before[:-1])
     assert "does not hold what" in skilled.attempt(*given).err
-    assert kept.read_text() == before[:-1]
     kept.with_name("out.partial.json").unlink()
     assert "has no record of what it holds" in skilled.attempt(*given).err
     assert not lines.with_name("out").exists()
