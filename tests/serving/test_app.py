@@ -18,7 +18,7 @@ from nmt.errors import NmtError
 from nmt.serving.app import FILES, LONG_TEXT, Interface, Options, aside, read_keys
 from nmt.serving.batcher import Batcher
 from nmt.serving.metrics import Metrics
-from nmt.serving.requests import Fields
+from nmt.serving.requests import Fields, read_fields
 from nmt.serving.worker import Line
 
 EN_DE, FR_DE = ("en", "de"), ("fr", "de")
@@ -103,6 +103,20 @@ def test_a_long_text_is_divided_in_a_thread_and_a_short_one_is_not() -> None:
     assert translate(client(), q=page, format="html") == {
         "translatedText": "<p>THE <b>SUN</b> SHINES.</p>" * 300
     }
+
+
+def test_a_long_form_is_read_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading the escapes of 10 MB takes seconds."""
+    names: list[str] = []
+
+    def read(kind: str, body: bytes) -> Fields:
+        names.append(threading.current_thread().name)
+        return read_fields(kind, body)
+
+    monkeypatch.setattr("nmt.serving.requests.read_fields", read)
+    for text in ("sun", "a" * LONG_TEXT):
+        assert client().post("/translate", data={**GOOD, "q": text}).status_code == 200
+    assert [name.startswith("asyncio_") for name in names] == [False, True]
 
 
 def test_codes_with_capitals_are_found() -> None:

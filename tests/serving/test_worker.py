@@ -138,7 +138,7 @@ class Late:
 def test_a_process_that_is_ready_after_the_end_of_the_server_ends_without_an_error() -> None:
     has_ended = multiprocessing.get_context(START_METHOD).Event()
     process = Process(START_METHOD, work, Late(has_ended))
-    process.close()
+    process.connection.close()
     has_ended.set()
     process._process.join(60)
     assert process._process.exitcode == 0
