@@ -30,7 +30,9 @@ def test_forms_in_parts() -> None:
     """A boundary within a line is text, and only the name of a field counts."""
     text = "größe --AaB\r\n--x"
     body = part("q", text.encode()) + part("source", b"EN") + part("target", b"de")
-    body += b'--AaB\r\nContent-Disposition: form-data; filename="format"\r\n\r\nx\r\n--AaB--\r\n'
+    body += (
+        b'--AaB\r\nContent-Disposition: form-data; filename="name=format"\r\n\r\nx\r\n--AaB--\r\n'
+    )
     for kind in (PARTS, 'Multipart/Form-Data; boundary="AaB"; charset=utf-8'):
         fields = check_texts(read_fields(kind, body), 99)
         assert fields == Fields(text, "en", "de")

@@ -119,7 +119,7 @@ def test_a_new_process_loads_the_model(tiny_run: Path, monkeypatch: pytest.Monke
 def test_a_model_that_cannot_be_loaded_is_told_to_the_server() -> None:
     process = Process(START_METHOD, work, model_source("none", "cpu", []))
     assert str(process.connection.recv()).startswith("the model none does not exist")
-    process.join()
+    process.end()
 
 
 @dataclass
