@@ -28,7 +28,8 @@ from nmt.system.files import read_text
 from nmt.system.log import note
 from nmt.text.languages import english_name
 
-LONG_TEXT = 5_000  # characters that are divided into lines in a thread, beside other requests
+LONG_TEXT = 5_000  # characters that are read and divided in a thread, beside other requests
+MOST_FILES = 4  # that are received or translated at once
 MOST_KEY_BYTES = 1_000_000  # of a file of keys
 NO_KEY = "Please contact the server operator to get an API key"
 NO_DETECTION = "this server does not detect languages; name the source language (source)"
@@ -67,7 +68,6 @@ class Options:
     grace_seconds: float = 30  # for a stopping server to answer what it has accepted
     connections: int = 1000
     file_bytes: int = 10_000_000  # of a file to translate
-    files: int = 4  # that are received or translated at once
 
 
 def read_keys(path: Path | None) -> list[str]:
@@ -95,7 +95,7 @@ class Interface:
         self.options, self.metrics = options, metrics
         self.is_stopping = False
         self.connections: set[Any] = set()  # that are open
-        self._files = asyncio.Semaphore(options.files)
+        self._files = asyncio.Semaphore(MOST_FILES)
         self._downloads = texts.Downloads()
         self.routes = [  # `web/spec.json` describes them
             Route("/translate", self.translate, methods=["POST"]),
@@ -307,7 +307,8 @@ class Interface:
         most = text_bytes or requests.CHARACTER_BYTES * self.options.characters
         most += requests.OTHER_BYTES
         body = await requests.read_body(request, most, self.options.read_seconds)
-        fields = requests.read_fields(request.headers.get("content-type", ""), body)
+        kind = request.headers.get("content-type", "")
+        fields = await aside(len(body), lambda: requests.read_fields(kind, body))
         key = fields.api_key.encode("utf-8", "surrogatepass")
         # The time does not depend on the key.
         found = [hmac.compare_digest(key, known.encode()) for known in self.options.keys]

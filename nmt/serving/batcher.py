@@ -72,7 +72,6 @@ class Batcher:
         """
         self.pair, self.most_candidates, self._batch_characters = ready
         self.name = "-".join(self.pair)
-        self.is_stopping = False  # the server ends when all that waits is answered
         self._loop = asyncio.get_running_loop()
         self._metrics = metrics
         self._on_failure = on_failure
@@ -84,7 +83,7 @@ class Batcher:
         self._starting: set[Process] = set()  # they load the model
         self._restarts = 0  # since the last batch that was translated
         self._timer: asyncio.TimerHandle | None = None
-        self._quiet_at = self._latest = 0.0  # when a batch is made, unless another request arrives
+        self._latest = 0.0  # when a batch is made, even if requests go on arriving
         for worker in workers:
             self._loop.add_reader(worker.connection, self._receive, worker)
 
@@ -126,6 +125,9 @@ class Batcher:
 
     def _dispatch(self) -> None:
         """Give lines to each process that is free."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         for worker, held in self._items.items():
             if held or worker in self._starting:
                 continue
@@ -143,18 +145,11 @@ class Batcher:
     def _gather(self) -> None:
         """Wait a moment for more requests, then give lines to processes."""
         now = self._loop.time()
-        self._quiet_at = now + QUIET_SECONDS
         if self._timer is None:
             self._latest = now + MOST_GATHER_SECONDS
-            self._timer = self._loop.call_at(self._quiet_at, self._dispatch_if_quiet)
-
-    def _dispatch_if_quiet(self) -> None:
-        at = min(self._quiet_at, self._latest)
-        if self._loop.time() < at:
-            self._timer = self._loop.call_at(at, self._dispatch_if_quiet)
         else:
-            self._timer = None
-            self._dispatch()
+            self._timer.cancel()
+        self._timer = self._loop.call_at(min(now + QUIET_SECONDS, self._latest), self._dispatch)
 
     def _next_items(self) -> list[Item]:
         """Return the lines of the next batch; none if none waits."""
@@ -217,26 +212,21 @@ class Batcher:
         for worker, items in self._items.items():
             jobs = {item.job for item in items}
             if job in jobs and not jobs & self._jobs:
-                if self.is_stopping and not self._jobs:  # a request may still come
-                    self._loop.call_later(ABANDONED_SECONDS, self._end_abandoned, job)
-                    return
                 note("nobody waits for a long translation any more; its process is started again")
-                worker.kill()
                 self._restart(worker)
 
     def _restart(self, worker: Process) -> None:
-        """Start a process in place of one that has ended."""
+        """Start a process in place of another one."""
         self._metrics["process_restarts_total"] += 1
         self._items[worker] = []
+        self._starting.add(worker)
         self._loop.remove_reader(worker.connection)
-        worker.close()
-        worker.join()
+        worker.end()
         try:
             worker.start()
         except OSError as error:
             self._on_failure(NmtError(f"no translating process can be started: {error.strerror}"))
             return
-        self._starting.add(worker)
         self._loop.add_reader(worker.connection, self._receive, worker)
 
 

@@ -20,9 +20,9 @@ MOST_FIELDS = 20  # of a form
 BOUNDARY = re.compile(
     r'\bboundary=(?:"([ -!#-~]{1,70})"|([!#-:<-~]{1,70}))\s*(?:;|$)', re.ASCII | re.IGNORECASE
 )
-PART_NAME = re.compile(rb'(?<![a-z])name=(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
+# The names of a part, of its file, and of its file if that is encoded: UTF-8''na%C3%AFve.txt.
+NAMES = re.compile(rb'(?<![a-z])(name|filename\*?)=(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 NUMBER = re.compile(r"[+-]?[0-9]+")
-FILE_NAME = re.compile(rb'\bfilename(\*?)=(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 LONGEST_HEAD = 16_384  # of a part, bytes
 LONGEST_NAME = 100  # of a file, characters; the end is kept, because it tells the format
 MOST_ALTERNATIVES = 1000  # that a client may ask for; it gets as many as there are
@@ -153,24 +153,16 @@ def multipart_fields(content_type: str, body: bytes) -> Fields:
         if len(head) > LONGEST_HEAD:
             message = f"the head of a part has more than {LONGEST_HEAD:,} bytes"
             raise HTTPException(400, message)
-        found = PART_NAME.search(head)
-        name = (found[1] or found[2] or b"").decode() if found else ""
+        found = reversed(NAMES.findall(head))  # of equal ones, the first counts
+        names = {key.lower(): quoted or word for key, quoted, word in found}
+        name = names.get(b"name", b"").decode()
         if name == "file":
-            file = file or File(file_name(head), content)
+            encoded = unquote(names.get(b"filename*", b"").decode().rpartition("'")[2])
+            path = encoded or names.get(b"filename", b"").decode()
+            file = file or File(re.split(r"[/\\]", path)[-1][-LONGEST_NAME:], content)
         elif name:
             pairs.append((name, content.decode()))
     return replace(first_fields(pairs), file=file)
-
-
-def file_name(head: bytes) -> str:
-    """Return the name of the file of a part, without folders and shortened; "" if it has none."""
-    found = FILE_NAME.search(head)
-    if found is None:
-        return ""
-    name = (found[2] or found[3] or b"").decode()
-    if found[1]:  # filename*=UTF-8''na%C3%AFve.txt
-        name = unquote(name.rpartition("'")[2])
-    return re.split(r"[/\\]", name)[-1][-LONGEST_NAME:]
 
 
 def first_fields(pairs: Iterable[tuple[str, str]]) -> Fields:

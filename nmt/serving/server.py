@@ -203,8 +203,6 @@ class Server(uvicorn.Server):
         """Stop: accept what waits to be accepted, answer it, and close all connections."""
         loop = asyncio.get_running_loop()
         self._app.is_stopping = True
-        for model in self._models:
-            model.is_stopping = True
         for listener in sockets or ():
             loop.remove_reader(listener)
         for _ in range(ACCEPT_ROUNDS):

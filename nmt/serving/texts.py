@@ -146,9 +146,7 @@ async def translate_file(
         process.connection.send(await translate(lines))
         content: bytes = await receive(process.connection)
     finally:
-        process.close()
-        process.kill()
-        process.join()
+        process.end()
     path = PurePath("".join(character for character in file.name if character.isprintable()))
     if path.stem.startswith(".") and not path.suffix:  # a name that is only a suffix
         path = PurePath(f"translation{path}")

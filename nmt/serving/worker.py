@@ -45,7 +45,6 @@ Result = list[Line] | NmtError  # of a line: its translations, best first, or wh
 TOKEN_CHARACTERS = 4  # of a token, about
 # An odd line and lines of two lengths: they make what is made at the first use.
 FIRST_LINES = ("1", "\u2603 a b.", "a b")
-STOP_SECONDS = 2  # for a process to end by itself
 
 
 def with_marks(line: Line) -> str:
@@ -225,39 +224,29 @@ class Process:
     def __init__(self, method: str, work: Callable[..., None], given: Any) -> None:
         """Start it; work: receives its end of the connection, and what is given."""
         self._method, self._work, self._given = method, work, given
-        self._process: Any = None  # there is a type for each way to start
-        self.connection: Connection
         self.start()
 
     def start(self) -> None:
         """Start the process, also in place of one that has ended."""
-        context: Any = multiprocessing.get_context(self._method)
-        self.connection, other = context.Pipe()
-        with deferred_interrupts():  # the server tells its processes when to end
-            arguments = (other, self._given)
-            self._process = context.Process(target=self._work, args=arguments, daemon=True)
-            self._process.start()
+        context: Any = multiprocessing.get_context(self._method)  # there is a type for each way
+        connection, other = context.Pipe()
+        process = context.Process(target=self._work, args=(other, self._given), daemon=True)
+        with deferred_interrupts():  # the server ends its processes
+            process.start()
         other.close()
+        self.connection: Connection = connection
+        self._process = process
 
     @property
     def process_id(self) -> int:
         """Number of the process."""
         return int(self._process.pid)
 
-    def close(self) -> None:
-        """End the process: it ends by itself when it waits, and is killed when it works."""
-        self.connection.close()
-
-    def kill(self) -> None:
-        """End the process at once, while it works."""
+    def end(self) -> None:
+        """End the process at once: nobody waits for what it does."""
         self._process.kill()
-
-    def join(self) -> None:
-        """Wait until the process has ended; kill it if that takes too long."""
-        self._process.join(STOP_SECONDS)
-        if self._process.exitcode is None:
-            self._process.kill()
-            self._process.join()
+        self._process.join()
+        self.connection.close()
 
 
 def start_workers(source: ModelSource, count: int, stack: ExitStack) -> tuple[list[Process], Ready]:
@@ -269,10 +258,10 @@ def start_workers(source: ModelSource, count: int, stack: ExitStack) -> tuple[li
     gc.collect()
     gc.freeze()  # so that the forks' collections do not write into shared memory
     workers: list[Process] = []
-    stack.callback(end_processes, workers)
     for _ in range(count if translator else 1):
         method, given = ("fork", translator) if translator else ("spawn", source)
         workers.append(Process(method, work, given))
+        stack.callback(workers[-1].end)
     for worker in workers:
         try:
             said = worker.connection.recv()
@@ -284,14 +273,6 @@ def start_workers(source: ModelSource, count: int, stack: ExitStack) -> tuple[li
         if isinstance(said, NmtError):
             raise said
     return workers, said
-
-
-def end_processes(processes: Sequence[Process]) -> None:
-    """End processes; those that have ended already stay so."""
-    for process in processes:
-        process.close()
-    for process in processes:
-        process.join()
 
 
 def leave_server(connection: Connection) -> None:

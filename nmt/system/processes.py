@@ -108,7 +108,11 @@ def deferred_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         with ExitStack() as stack:  # all of it happens, even if a restored handler raises at once
             for caught in reversed([*dict.fromkeys(received)]):
-                stack.callback(signal.raise_signal, caught)
+                handler = handlers[signal.Signals(caught)]
+                if callable(handler):  # raised again, asyncio would count it as a second signal
+                    stack.callback(handler, caught, None)
+                else:
+                    stack.callback(signal.raise_signal, caught)
             for number, handler in handlers.items():
                 stack.callback(signal.signal, number, handler)
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +15,8 @@ from starlette.testclient import TestClient
 from nmt.decoding.translator.marked import Marked
 from nmt.documents.marks.tags import with_changed_words
 from nmt.errors import NmtError
-from nmt.serving.app import FILES, LONG_TEXT, Interface, Options, aside, read_keys
+from nmt.serving import requests, texts
+from nmt.serving.app import FILES, LONG_TEXT, Interface, Options, read_keys
 from nmt.serving.batcher import Batcher
 from nmt.serving.metrics import Metrics
 from nmt.serving.requests import Fields
@@ -86,23 +87,26 @@ def test_texts_lists_html_and_alternatives() -> None:
     assert translate(one, q=[]) == {"translatedText": []}
 
 
-def test_a_long_text_is_divided_in_a_thread_and_a_short_one_is_not() -> None:
-    answered = threading.Event()
+def test_long_texts_are_read_divided_and_joined_in_a_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Reading the escapes of a form of 10 MB takes seconds."""
+    names: list[str] = []
 
-    async def other() -> None:
-        answered.set()
+    def watched(work: Callable[..., Any]) -> Callable[..., Any]:
+        def watch(*arguments: Any, **options: Any) -> Any:
+            names.append(threading.current_thread().name)
+            return work(*arguments, **options)
 
-    async def both(size: int, seconds: float) -> bool:
-        found, _ = await asyncio.gather(aside(size, lambda: answered.wait(seconds)), other())
-        return found
+        return watch
 
-    assert not asyncio.run(both(LONG_TEXT, 0))
-    answered.clear()
-    assert asyncio.run(both(LONG_TEXT + 1, 60))
-    page = "<p>The <b>sun</b> shines.</p>" * 300
-    assert translate(client(), q=page, format="html") == {
-        "translatedText": "<p>THE <b>SUN</b> SHINES.</p>" * 300
-    }
+    monkeypatch.setattr(requests, "read_fields", watched(requests.read_fields))
+    monkeypatch.setattr(texts, "divide", watched(texts.divide))
+    monkeypatch.setattr(texts, "candidates", watched(texts.candidates))
+    for text in ("sun", "a" * (LONG_TEXT + 1)):
+        answer = client().post("/translate", data={**GOOD, "q": text})
+        assert answer.json() == {"translatedText": text.upper()}
+    assert [name.startswith("asyncio_") for name in names] == [False] * 3 + [True] * 3
 
 
 def test_codes_with_capitals_are_found() -> None:

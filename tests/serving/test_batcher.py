@@ -1,12 +1,14 @@
 """Requests share batches, take turns, and survive the death of a process."""
 
 import asyncio
+import errno
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, cast
+from unittest.mock import patch
 
 import pytest
 from starlette.exceptions import HTTPException
@@ -36,18 +38,13 @@ class Puppet:
         self.others.append(other)
         self.started += 1
 
-    def close(self) -> None:
+    def end(self) -> None:
         """Close the server's end."""
         self.connection.close()
 
     def die(self) -> None:
         """Close the process's end."""
         self.others[-1].close()
-
-    kill = die
-
-    def join(self) -> None:
-        """Do nothing."""
 
     async def batch(self) -> list[Line]:
         """Return the lines of the next batch."""
@@ -159,22 +156,6 @@ async def test_a_process_that_works_for_nobody_is_started_again(
 
 
 @play()
-async def test_a_stopping_server_starts_no_process_unless_somebody_waits(
-    batcher: Batcher, puppet: Puppet
-) -> None:
-    batcher.is_stopping = True
-    gone = begin(batcher, "a")
-    await puppet.batch()
-    gone.cancel()
-    await asyncio.sleep(0.1)
-    assert puppet.started == 1
-    waits = begin(batcher, "b")
-    await puppet.become_ready(2)
-    assert await puppet.answer() == ["b"]
-    assert await waits == [["B"]]
-
-
-@play()
 async def test_a_process_that_works_for_others_too_goes_on(
     batcher: Batcher, puppet: Puppet
 ) -> None:
@@ -249,6 +230,23 @@ async def test_processes_that_cannot_start_are_reported(batcher: Batcher, puppet
             await asyncio.sleep(0.001)
     assert not task.done()
     task.cancel()
+
+
+@play("no translating process can be started: no room")
+async def test_a_process_that_cannot_be_started_gets_no_lines(
+    batcher: Batcher, puppet: Puppet
+) -> None:
+    first = begin(batcher, "a")
+    await puppet.batch()
+    with patch.object(puppet, "start", side_effect=OSError(errno.EAGAIN, "no room")):
+        puppet.die()
+        await asyncio.sleep(0.05)
+        second = begin(batcher, "b")
+        await asyncio.sleep(0.05)
+    assert not first.done()
+    assert not second.done()
+    first.cancel()
+    second.cancel()
 
 
 def make_queue(*jobs: tuple[str, ...]) -> deque[Job]:

@@ -30,7 +30,9 @@ def test_forms_in_parts() -> None:
     """A boundary within a line is text, and only the name of a field counts."""
     text = "größe --AaB\r\n--x"
     body = part("q", text.encode()) + part("source", b"EN") + part("target", b"de")
-    body += b'--AaB\r\nContent-Disposition: form-data; filename="format"\r\n\r\nx\r\n--AaB--\r\n'
+    body += (
+        b'--AaB\r\nContent-Disposition: form-data; filename="name=format"\r\n\r\nx\r\n--AaB--\r\n'
+    )
     for kind in (PARTS, 'Multipart/Form-Data; boundary="AaB"; charset=utf-8'):
         fields = check_texts(read_fields(kind, body), 99)
         assert fields == Fields(text, "en", "de")
@@ -129,12 +131,14 @@ def test_other_formats_and_halves_of_characters_are_refused() -> None:
         (b'filename="a b.docx"', "a b.docx"),
         (b"filename*=UTF-8''gr%C3%B6%C3%9Fe.md", "größe.md"),
         ('filename="größe.md"'.encode(), "größe.md"),
+        (b"filename=a.md; filename*=UTF-8''b.md", "b.md"),
+        (b'filename="a.md"\r\nContent-Type: text/plain; name=b', "a.md"),
         (b'filename="../../etc/it\'s.txt"', "it's.txt"),
         (b'filename="C:\\x\\a.txt"', "a.txt"),
         (b'filename="' + b"x" * 3000 + b'.txt"', "x" * 96 + ".txt"),
         (b"", ""),
     ],
-    ids=["quoted", "encoded", "utf-8", "folders", "windows", "long", "none"],
+    ids=["quoted", "encoded", "utf-8", "both", "type", "folders", "windows", "long", "none"],
 )
 def test_a_file_has_its_name_without_folders(head: bytes, name: str) -> None:
     body = FILE_PART + head + b"\r\n\r\n\xff\r\n" + part("source", b"en") + b"--AaB--\r\n"

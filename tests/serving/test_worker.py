@@ -119,7 +119,7 @@ def test_a_new_process_loads_the_model(tiny_run: Path, monkeypatch: pytest.Monke
 def test_a_model_that_cannot_be_loaded_is_told_to_the_server() -> None:
     process = Process(START_METHOD, work, model_source("none", "cpu", []))
     assert str(process.connection.recv()).startswith("the model none does not exist")
-    process.join()
+    process.end()
 
 
 @dataclass
@@ -138,7 +138,7 @@ class Late:
 def test_a_process_that_is_ready_after_the_end_of_the_server_ends_without_an_error() -> None:
     has_ended = multiprocessing.get_context(START_METHOD).Event()
     process = Process(START_METHOD, work, Late(has_ended))
-    process.close()
+    process.connection.close()
     has_ended.set()
     process._process.join(60)
     assert process._process.exitcode == 0

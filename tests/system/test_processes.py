@@ -1,5 +1,6 @@
 """Stop signals are handled, deferred or repeated."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -84,6 +85,22 @@ def test_a_signal_for_another_thread_is_deferred() -> None:
         other.join()
         os.close(reader)
         os.close(writer)
+
+
+def test_an_event_loop_handles_a_deferred_signal_once() -> None:
+    """The second one ends a server at once."""
+    handled: list[int] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, handled.append, signal.SIGTERM)
+        with deferred_interrupts():
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        await asyncio.sleep(0.1)
+        loop.remove_signal_handler(signal.SIGTERM)
+
+    asyncio.run(run())
+    assert handled == [signal.SIGTERM]
 
 
 def test_every_signal_is_delivered_at_the_end_and_handlers_are_restored() -> None:
