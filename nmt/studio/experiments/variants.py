@@ -140,7 +140,11 @@ def plan_variants(base: Recipe, axes: Sequence[Axis], *, grid: bool) -> list[Var
         recipe = with_settings(base, parse_overrides(step))
         if any(recipe == variant.recipe for variant in found):
             continue
-        variant = Variant(recipe, changes(base, recipe), number)
+        changes = tuple(
+            Change(changed.name, format_value(changed.new), format_value(changed.old))
+            for changed in recipe_differences(base, recipe)
+        )
+        variant = Variant(recipe, changes, number)
         try:
             check_together(recipe)
         except NmtError as error:
@@ -171,14 +175,6 @@ def steps(axes: Sequence[Axis], *, grid: bool) -> Iterator[tuple[int | None, lis
     for number, axis in enumerate(axes):
         for step in axis.steps:
             yield number, [*step]
-
-
-def changes(base: Recipe, recipe: Recipe) -> tuple[Change, ...]:
-    """Return the differences between a recipe and the base, in the order of the settings."""
-    return tuple(
-        Change(changed.name, format_value(changed.new), format_value(changed.old))
-        for changed in recipe_differences(base, recipe)
-    )
 
 
 def with_seed(recipe: Recipe, seed: int) -> Recipe:
