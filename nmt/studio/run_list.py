@@ -15,7 +15,7 @@ from nmt.runs.history import History, Line, ValidationRecord, parse_history, rea
 from nmt.runs.model_file import open_model
 from nmt.runs.run_folder import MANIFEST, RunFolder, is_folder, is_locked
 from nmt.runs.runs import folders_in
-from nmt.system.files import entries, is_present
+from nmt.system.files import entries, identity, is_present
 
 DEEPEST = 5  # runs/ablation/FOLDER/RECIPE/VARIANT/seed-N, from runs
 AGES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))  # seconds, unit
@@ -119,7 +119,7 @@ def summarize(run: RunFolder, folder: Path, default: Path | None) -> RunSummary:
         recipe.train.max_updates if recipe else None,
         size,
         last_change(run),
-        is_default=default is not None and model is not None and is_same(model, default),
+        is_default=bool(model and default and identity(model) == identity(default)),
         problem="; ".join(dict.fromkeys(problems)) or None,
     )
 
@@ -137,13 +137,6 @@ def checked_model(run: RunFolder) -> tuple[Path, Sequence[int]] | None:
         return None
     used = run.translation_model()
     return used, updates.get(used, ())
-
-
-def is_same(one: Path, other: Path) -> bool:
-    """Return whether two paths lead to the same file."""
-    with suppress(OSError):
-        return one.samefile(other)
-    return False
 
 
 def run_state(run: RunFolder, history: History) -> str:

@@ -34,7 +34,8 @@ def test_weights_are_those_of_a_real_model(settings: ModelSettings) -> None:
 
 def test_a_layer_that_differs_from_its_neighbours_is_a_separate_part() -> None:
     weights: Shapes = {f"encoder.{layer}.w": (size,) for layer, size in enumerate([5, 5, 7, 5])}
-    five, seven = ({"w": (size,)} for size in (5, 7))
+    five: Shapes = {"w": (5,)}
+    seven: Shapes = {"w": (7,)}
     assert group_layers(weights | {"decoder.0.w": (5,)}) == [
         Part("encoder layer", 2, five),
         Part("encoder layer", 1, seven),

@@ -69,8 +69,8 @@ class LiveDiagnosis:
         for finding in found:
             if finding.severity == "warning" and finding.kind not in self._told:
                 self._told.add(finding.kind)
-                for line in finding.lines():
-                    note(line)
+                for text in finding.lines():
+                    note(text)
         if last == "average":
             summarise(found)
 
