@@ -18,7 +18,7 @@ from nmt.recipe.files import DEFAULT_RECIPE, load_recipe
 from nmt.runs.outputs import check_outputs
 from nmt.runs.run_folder import run_folder
 from nmt.system.atomic import write_text
-from nmt.system.files import check_regular, in_utf_8
+from nmt.system.files import check_regular
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
 from nmt.text.languages import TEXT_ENDINGS
@@ -105,7 +105,7 @@ def command(
     if page is not None:
         from nmt.studio.check_page import render_check
 
-        write_text(page, in_utf_8(render_check(report)))
+        write_text(page, render_check(report))
     if as_json:
         options.print_json(report)
     else:

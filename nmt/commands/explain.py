@@ -13,7 +13,6 @@ from nmt.commands.options import FILE
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
 from nmt.system.atomic import write_text
-from nmt.system.files import in_utf_8
 from nmt.system.log import note
 
 LONGEST_HINT = 200  # characters of the sentence in a message
@@ -71,11 +70,11 @@ def command(
     from nmt.studio.pages.page import show
 
     explanation = explain(model, sentence, settings, note)
-    write_text(output, in_utf_8(render_explanation(explanation)))
+    write_text(output, render_explanation(explanation))
     note(f"translation: {explanation.translation}")
     click.echo(output)
-    if opens and not show(output):
-        note(f"no browser was found to open {output}")
+    if opens:
+        show(output)
 
 
 def read_sentence(words: Sequence[str]) -> str:

@@ -52,12 +52,14 @@ def command(
     """
     from nmt.interop.opus_hub import COMMON, model_name
 
-    is_recipe = True
+    model = None
     try:
         find_recipe(name)
-    except UsageError:
-        is_recipe = False
-    model = None if is_recipe else model_name(name)
+    except UsageError as error:
+        model = model_name(name)
+        if model is None and "opus" in name.lower():
+            message = f"no recipe or model {shown(name)}{suggestion(name, COMMON)}"
+            raise UsageError(message) from error
     if model is not None:
         if overrides:
             raise UsageError(
@@ -65,8 +67,6 @@ def command(
             )
         fetch_trained(model, data_dir, hub, revision)
         return
-    if "opus" in name.lower() and not is_recipe:
-        raise UsageError(f"no recipe or model {shown(name)}{suggestion(name, COMMON)}")
     options.refuse(("--hub", "--revision"), f"is for models, but {name} is a recipe; leave it out")
     resolved = load_recipe(name, overrides)
 
@@ -82,11 +82,11 @@ def command(
 
 def fetch_trained(model: str, data_dir: Path, hub: str, revision: str | None) -> None:
     """Download a trained model, and print how to import it."""
-    from nmt.interop.opus_hub import fetch_model, is_revision
+    from nmt.interop.opus_hub import REVISION, fetch_model
 
     if not re.match(r"https?://[^/]", hub):
         raise UsageError(f"--hub or HF_ENDPOINT is {shown(hub)}, which is not an http(s) address")
-    if revision is not None and not is_revision(revision):
+    if revision is not None and not REVISION.fullmatch(revision):
         raise UsageError(f"--revision {shown(revision)} is not a commit, a branch or a tag")
     folder = fetch_model(model, data_dir, note, hub, revision)
     note(f"next:\n  nmt import {argument(folder)} -o {model}.safetensors")

@@ -12,7 +12,6 @@ from nmt.errors import UsageError
 from nmt.runs.outputs import check_output
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.runs import newest_run
-from nmt.system.log import note
 
 MOST_RUNS = 6  # more curves cannot be told apart by colour
 
@@ -57,5 +56,5 @@ def command(runs: tuple[Path, ...], output: Path | None, opens: bool) -> None:
 
     write_report(folders, path)
     click.echo(path)
-    if opens and not show(path):
-        note(f"no browser was found to open {path}")
+    if opens:
+        show(path)

@@ -279,7 +279,7 @@ class CTranslate2Search(Searcher):
         if self._options.token_scores:
             self._score(parts, found, keeps_tokens=True)
         if self._step < 0:
-            found = [[backwards(one) for one in row] for row in found]
+            found = [[one.backwards() for one in row] for row in found]
         if self._chooser is not None:
             found = [*map(self._chooser.choose, found)]
         return with_places(self, parts, found) if self._options.alignments else found
@@ -379,9 +379,3 @@ class CTranslate2Search(Searcher):
             weights = numpy.array(rows, numpy.float32).reshape(len(ids), len(part))
             places.append(best_places(weights[:: self._step], words_of_output(ids, self._subwords)))
         return places
-
-
-def backwards(hypothesis: Hypothesis) -> Hypothesis:
-    """Return a hypothesis with its last token first; EOS stays last."""
-    log_probs = hypothesis.token_log_probs
-    return replace(hypothesis.backwards(), token_log_probs=(*log_probs[-2::-1], *log_probs[-1:]))

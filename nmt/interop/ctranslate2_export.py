@@ -7,7 +7,6 @@ does not affect the weights.
 """
 
 from collections.abc import Iterator, Sequence
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +33,16 @@ FEWEST_POSITIONS = 1024  # of sinusoids
 ACTIVATIONS = {"relu": "RELU", "silu": "SWISH", "gelu": "GELU", "sigmoid": "Sigmoid"}
 # The parts of a layer in CTranslate2's specification.
 PARTS = {
-    "self_attention.query_key_value": "self_attention.linear.0",
-    "self_attention.out": "self_attention.linear.1",
-    "self_attention_norm.norm": "self_attention.layer_norm",
-    "cross_attention.query": "attention.linear.0",
-    "cross_attention.key_value": "attention.linear.1",
-    "cross_attention.out": "attention.linear.2",
-    "cross_attention_norm.norm": "attention.layer_norm",
-    "feed_forward.inner": "ffn.linear_0",
-    "feed_forward.outer": "ffn.linear_1",
-    "feed_forward_norm.norm": "ffn.layer_norm",
+    "self_attention.query_key_value": "self_attention/linear_0",
+    "self_attention.out": "self_attention/linear_1",
+    "self_attention_norm.norm": "self_attention/layer_norm",
+    "cross_attention.query": "attention/linear_0",
+    "cross_attention.key_value": "attention/linear_1",
+    "cross_attention.out": "attention/linear_2",
+    "cross_attention_norm.norm": "attention/layer_norm",
+    "feed_forward.inner": "ffn/linear_0",
+    "feed_forward.outer": "ffn/linear_1",
+    "feed_forward_norm.norm": "ffn/layer_norm",
 }
 NORM_KINDS = {"weight": "gamma", "bias": "beta"}
 
@@ -92,6 +91,8 @@ def read_tokenizer(folder: Path) -> Tokenizer:
 
 def make_spec(model: TrainedModel) -> Any:
     """Return CTranslate2's specification of a model, complete and checked."""
+    from ctranslate2.specs.model_spec import index_spec
+
     settings = model.recipe.model
     aligning = aligning_attention(model)
     spec = empty_spec(settings, aligning)
@@ -100,8 +101,8 @@ def make_spec(model: TrainedModel) -> Any:
         if name.startswith("embeddings."):
             continue
         for place, part in place_weight(name, weight, settings, aligning):
-            *path, kind = place.split(".")
-            setattr(reduce(part_of_spec, path, spec), kind, part)
+            path, _, kind = place.rpartition("/")
+            setattr(index_spec(spec, path), kind, part)
     source, target = map(pieces_by_id, model.tokenizer.sides)
     spec.register_source_vocabulary(source)
     spec.register_target_vocabulary(target)
@@ -109,11 +110,6 @@ def make_spec(model: TrainedModel) -> Any:
     spec.config.layer_norm_epsilon = settings.norm_epsilon
     spec.validate()
     return spec
-
-
-def part_of_spec(spec: Any, name: str) -> Any:
-    """Return the part of a specification with a name, or the element of a list."""
-    return spec[int(name)] if name.isdecimal() else getattr(spec, name)
 
 
 def empty_spec(settings: ModelSettings, aligning: AligningAttention) -> Any:
@@ -193,31 +189,31 @@ def place_weight(
     """
     stack, number, rest = (*name.split(".", 2), "")[:3]
     if stack in ("encoder_norm", "decoder_norm"):
-        yield f"{stack.removesuffix('_norm')}.layer_norm.{NORM_KINDS[number]}", weight
+        yield f"{stack.removesuffix('_norm')}/layer_norm/{NORM_KINDS[number]}", weight
         return
     part, _, kind = rest.rpartition(".")
     attention, _, projection = part.partition(".")
-    place, wanted = f"{stack}.layer.{number}.{PARTS[part]}", head_width(settings)
+    place, wanted = f"{stack}/layer_{number}/{PARTS[part]}", head_width(settings)
     aligns = attention == "cross_attention" and int(number) == aligning.layer
     first = (aligning.head or 0) if aligns else 0
     heads = [first, *(head for head in range(settings.heads) if head != first)]
     d_k, d_v = settings.d_k, settings.d_v
     widths = {"query_key_value": [d_k, d_k, d_v], "query": [d_k], "key_value": [d_k, d_v]}
     if projection == "norm":
-        yield f"{place}.{NORM_KINDS[kind]}", weight
+        yield f"{place}/{NORM_KINDS[kind]}", weight
     elif projection in widths:
-        yield f"{place}.{kind}", widened(weight, heads, widths[projection], wanted)
+        yield f"{place}/{kind}", widened(weight, heads, widths[projection], wanted)
         if projection.startswith("query") and d_k != wanted:
             scale = numpy.float32(d_k**-0.5)
-            yield f"{place.removesuffix('.linear.0')}.queries_scale", scale
+            yield f"{place.removesuffix('/linear_0')}/queries_scale", scale
     elif projection == "out" and kind == "weight":
-        yield f"{place}.{kind}", widened(weight.T, heads, [d_v], wanted).T.copy()
+        yield f"{place}/{kind}", widened(weight.T, heads, [d_v], wanted).T.copy()
     elif projection == "inner" and settings.is_gated:  # the gate's rows are a layer of their own
         gate, inner = numpy.split(weight, 2)
-        yield f"{place}.{kind}", gate.copy()
-        yield f"{place}_noact.{kind}", inner.copy()
+        yield f"{place}/{kind}", gate.copy()
+        yield f"{place}_noact/{kind}", inner.copy()
     else:
-        yield f"{place}.{kind}", weight.copy()
+        yield f"{place}/{kind}", weight.copy()
 
 
 def widened(rows: Floats, order: Sequence[int], widths: Sequence[int], wanted: int) -> Floats:

@@ -8,7 +8,7 @@ users have.
 """
 
 import importlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 
@@ -28,22 +28,17 @@ FILE_FIELDS = ("source", "target", "tsv", "file", "labels")  # of texts in a rec
 CARD = "README.md"  # as the Hugging Face Hub names it
 
 
-@dataclass(frozen=True)
-class ExportFormat:
-    """A format that models are exported to."""
-
-    module: str
-    is_file: bool = False  # one file instead of a folder
-    quantizations: tuple[str, ...] = ()
-
-
-CTRANSLATE2_TYPES = ("int8", "int8_float32", "int16", "float16", "bfloat16")
+# The module of each format.
 FORMATS = {
-    "ctranslate2": ExportFormat("nmt.interop.ctranslate2_export", quantizations=CTRANSLATE2_TYPES),
-    "argos": ExportFormat("nmt.interop.argos", is_file=True, quantizations=CTRANSLATE2_TYPES),
-    "huggingface": ExportFormat("nmt.interop.huggingface_export"),
-    "onnx": ExportFormat("nmt.interop.onnx_export"),
+    "ctranslate2": "nmt.interop.ctranslate2_export",
+    "argos": "nmt.interop.argos",
+    "huggingface": "nmt.interop.huggingface_export",
+    "onnx": "nmt.interop.onnx_export",
 }
+FILES = ("argos",)  # formats that are a file; the others are a folder
+# The quantizations of each format that has any.
+CTRANSLATE2_TYPES = ("int8", "int8_float32", "int16", "float16", "bfloat16")
+QUANTIZATIONS = {"ctranslate2": CTRANSLATE2_TYPES, "argos": CTRANSLATE2_TYPES}
 
 
 def export_model(
@@ -64,10 +59,10 @@ def export_model(
         NmtError: for a model that cannot be read or that the other program cannot run, for an
             output that cannot be written, and if a package is missing.
     """
-    chosen = FORMATS[to]
-    if quantization and quantization not in chosen.quantizations:
+    if quantization and quantization not in QUANTIZATIONS.get(to, ()):
         raise UsageError(f"--to {to} has no quantization {quantization}; leave out --quantization")
-    if chosen.is_file:
+    is_file = to in FILES
+    if is_file:
         check_output(output, [model], "OUTPUT", command=COMMAND)
     else:
         check_output_folder(output, COMMAND, "OUTPUT")
@@ -77,7 +72,7 @@ def export_model(
     details = {"format": to, "quantization": quantization}
     if to == "ctranslate2":
         details[POSITIONS] = str(position_count(loaded.recipe.decode))
-    module = importlib.import_module(chosen.module)
+    module = importlib.import_module(FORMATS[to])
     card = model_card(loaded, to, licence, quantization)
 
     def write(folder: Path) -> None:
@@ -85,7 +80,7 @@ def export_model(
             module.write(loaded, partial, quantization)
             (partial / CARD).write_text(card, encoding="utf-8", newline="\n")
 
-    if not chosen.is_file:
+    if not is_file:
         write(output)
         return
     with atomic_path(output) as file, TemporaryDirectory(prefix="nmt-export-") as temporary:

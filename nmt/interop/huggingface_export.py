@@ -3,7 +3,6 @@
 Dimensions: V tokens, d the model's width.
 """
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ from nmt.interop.opus_mt import write_subwords
 from nmt.kernels.array_functions import SINUSOIDS, sinusoids_in_halves
 from nmt.runs.model_file import Weights
 from nmt.runs.trained_model import TrainedModel
+from nmt.system.atomic import write_text
+from nmt.system.json_data import json_text
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK
 
 # The encoder-decoders of transformers, by their type.
@@ -63,8 +64,7 @@ def write(model: TrainedModel, path: Path, quantization: str) -> None:
         ("generation_config.json", generation(model, positions)),
         ("tokenizer_config.json", tokenization(model, positions)),
     ):
-        text = json.dumps(content, ensure_ascii=False, indent=2)
-        (path / name).write_text(f"{text}\n", encoding="utf-8", newline="\n")
+        write_text(path / name, f"{json_text(content, indent=2)}\n")
     write_subwords(model.tokenizer, path)
 
 
@@ -105,22 +105,19 @@ def choose_type(settings: ModelSettings) -> str:
 def configuration(model: TrainedModel, kind: str, positions: int) -> dict[str, Any]:
     """Return the content of config.json."""
     s = model.recipe.model
-    stacks = {
-        f"{stack}_{key}": value
-        for stack, layers in (("encoder", s.encoder_layers), ("decoder", s.decoder_layers))
-        for key, value in (
-            ("layers", layers),
-            ("attention_heads", s.heads),
-            ("ffn_dim", s.d_ff),
-            ("layerdrop", 0.0),
-        )
-    }
     return {
         "architectures": [CLASSES[kind]],
         "model_type": kind,
         "activation_function": s.activation,
         "d_model": s.d_model,
-        **stacks,
+        "encoder_layers": s.encoder_layers,
+        "encoder_attention_heads": s.heads,
+        "encoder_ffn_dim": s.d_ff,
+        "encoder_layerdrop": 0.0,
+        "decoder_layers": s.decoder_layers,
+        "decoder_attention_heads": s.heads,
+        "decoder_ffn_dim": s.d_ff,
+        "decoder_layerdrop": 0.0,
         "dropout": s.dropout,
         "attention_dropout": s.attention_dropout,
         "activation_dropout": 0.0,

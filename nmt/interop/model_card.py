@@ -7,7 +7,7 @@ no markup; at the start, in the YAML by which the Hub finds models, it is quoted
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path, PurePath, PurePosixPath
@@ -51,13 +51,7 @@ TEXTS: dict[str, Any] = tomllib.loads(
 USAGES = {to: Usage(**usage) for to, usage in TEXTS["usages"].items()}
 
 
-def model_card(
-    model: TrainedModel,
-    to: str,
-    licence: str = "",
-    quantization: str = "",
-    notify: Callable[[str], None] = note,
-) -> str:
+def model_card(model: TrainedModel, to: str, licence: str = "", quantization: str = "") -> str:
     """Return the text of a model card.
 
     Args:
@@ -65,15 +59,16 @@ def model_card(
         to: the format, a name in `USAGES`.
         licence: of the model, such as apache-2.0; "" is unknown.
         quantization: of the exported weights; "" if they are those of the model file.
-        notify: receives a note on each damaged file of the run, which is left out.
+
+    Prints a note on each damaged file of the run, which is left out.
     """
-    scores = known_scores(model.path, notify)
+    scores, dev_score = known_scores(model.path)
     usage = USAGES[to]
     parts = [
         front_matter(card_fields(model.recipe, usage, scores, licence)),
         *introduction(model, usage, quantization),
         *use_parts(model.recipe, usage),
-        *score_parts(scores),
+        *score_parts(scores, dev_score),
         *corpus_parts(model.recipe),
         licence_part(licence),
         *setting_parts(model.recipe),
@@ -94,22 +89,11 @@ class KnownScore:
     search: str  # such as "beam 4, α 0.6"; "": the card does not say
 
 
-@dataclass(frozen=True)
-class KnownScores:
-    """Everything that a run folder says about the quality of one model file."""
-
-    tests: tuple[KnownScore, ...] = ()  # of evaluation cards, in the order of their dates
-    dev_metric: str = ""
-    dev_score: float | None = None  # on the dev set; None: not recorded
-
-    @property
-    def of_hub(self) -> list[KnownScore]:
-        """The scores of metrics that the Hub knows."""
-        return [score for score in self.tests if score.metric in HUB_METRICS]
-
-
-def card_fields(recipe: Recipe, usage: Usage, scores: KnownScores, licence: str) -> dict[str, Yaml]:
+def card_fields(
+    recipe: Recipe, usage: Usage, scores: Iterable[KnownScore], licence: str
+) -> dict[str, Yaml]:
     """Return the fields that the Hub searches by."""
+    shown = [score for score in scores if score.metric in HUB_METRICS]
     is_translation = recipe.data.metric != ERROR_RATE
     languages = [recipe.data.source_language, recipe.data.target_language]
     fields: dict[str, Yaml] = {"language": [*dict.fromkeys(languages)], **licence_fields(licence)}
@@ -118,14 +102,14 @@ def card_fields(recipe: Recipe, usage: Usage, scores: KnownScores, licence: str)
     if is_translation:
         fields["pipeline_tag"] = "translation"
     fields["tags"] = [*(["translation"] if is_translation else []), "nmt"]
-    if scores.of_hub:
-        fields["metrics"] = [*dict.fromkeys(HUB_METRICS[score.metric] for score in scores.of_hub)]
-        fields["model-index"] = [{"name": recipe.name, "results": hub_results(recipe, scores)}]
+    if shown:
+        fields["metrics"] = [*dict.fromkeys(HUB_METRICS[score.metric] for score in shown)]
+        fields["model-index"] = [{"name": recipe.name, "results": hub_results(recipe, shown)}]
     return fields
 
 
-def hub_results(recipe: Recipe, scores: KnownScores) -> list[Yaml]:
-    """Return the scores of each test set as the Hub shows them."""
+def hub_results(recipe: Recipe, scores: Sequence[KnownScore]) -> list[Yaml]:
+    """Return the scores of each test set as the Hub shows them; it knows all the metrics."""
     pair = f"{recipe.data.source_language}-{recipe.data.target_language}"
     return [
         {
@@ -138,11 +122,11 @@ def hub_results(recipe: Recipe, scores: KnownScores) -> list[Yaml]:
                     "name": score.metric,
                     "args": {"signature": score.signature},
                 }
-                for score in scores.of_hub
+                for score in scores
                 if score.test_set == name
             ],
         }
-        for name in dict.fromkeys(score.test_set for score in scores.of_hub)
+        for name in dict.fromkeys(score.test_set for score in scores)
     ]
 
 
@@ -233,12 +217,10 @@ def use_parts(recipe: Recipe, usage: Usage) -> list[str]:
     return parts
 
 
-def score_parts(scores: KnownScores) -> list[str]:
+def score_parts(scores: Sequence[KnownScore], dev_score: str) -> list[str]:
     """Return the section of scores; none if nothing is known."""
-    if not scores.tests and scores.dev_score is None:
-        return []
-    parts = ["## Scores"]
-    if scores.tests:
+    parts = ["## Scores"] if scores or dev_score else []
+    if scores:
         rows = [
             (
                 code(score.test_set),
@@ -248,7 +230,7 @@ def score_parts(scores: KnownScores) -> list[str]:
                 score.search,
                 code(score.signature),
             )
-            for score in scores.tests
+            for score in scores
         ]
         heads = ("test set", "segments", "metric", "score", "search", "signature")
         parts += [
@@ -256,9 +238,7 @@ def score_parts(scores: KnownScores) -> list[str]:
             " way.",
             table(heads, rows),
         ]
-    if scores.dev_score is not None:
-        parts.append(f"{code(scores.dev_metric)} on the dev set: {scores.dev_score:.2f}.")
-    return parts
+    return [*parts, dev_score] if dev_score else parts
 
 
 def corpus_parts(recipe: Recipe) -> list[str]:
@@ -290,13 +270,12 @@ def licence_part(licence: str) -> str:
 
 def setting_parts(recipe: Recipe) -> list[str]:
     """Return the sections of deviations from the paper and of all settings."""
-    row, deviations = compare(recipe).row, compare(recipe).deviations
-    parts = ["## Settings", f"The settings are those of the paper, {row.title}."]
-    if deviations:
-        nearest = f"The nearest model of the paper is that of {row.title}. What differs:"
-        listed = "\n".join(f"- {code(deviation)}" for deviation in deviations)
-        parts = ["## Settings", nearest, listed]
-    return [*parts, "All settings:", recipe_block(recipe)]
+    found = compare(recipe)
+    parts = [f"The settings are those of the paper, {found.row.title}."]
+    if found.deviations:
+        nearest = f"The nearest model of the paper is that of {found.row.title}. What differs:"
+        parts = [nearest, "\n".join(f"- {code(deviation)}" for deviation in found.deviations)]
+    return ["## Settings", *parts, "All settings:", recipe_block(recipe)]
 
 
 @dataclass(frozen=True)
@@ -329,30 +308,29 @@ class CardModel:
     engine: str = ""  # "": this program searched
 
 
-def known_scores(file: Path, notify: Callable[[str], None] = note) -> KnownScores:
-    """Return the scores of a model file.
+def known_scores(file: Path) -> tuple[list[KnownScore], str]:
+    """Return the scores of a model file on test sets, and a sentence on that on the dev set.
 
     An evaluation card counts if it has the SHA-256 of this file; the newest card of a test set
-    counts. A validation counts if the file holds the weights of just these updates.
-
-    notify: receives a note on each damaged file, which is left out.
+    counts. A validation counts if the file holds the weights of just these updates; the sentence is
+    "" if there is none.
     """
     run = run_of(file)
     if not run.recipe.is_file():
-        return KnownScores()
-    metric, dev_score = validation_score(run, file)
-    return KnownScores(card_scores(run.path, sha256_of(file), notify), metric, dev_score)
+        return [], ""
+    dev_score = validation_score(run, file)
+    return card_scores(run.path, sha256_of(file)), dev_score
 
 
-def card_scores(folder: Path, sha256: str, notify: Callable[[str], None]) -> tuple[KnownScore, ...]:
-    """Return the scores of a model in the evaluation cards of a folder."""
+def card_scores(folder: Path, sha256: str) -> list[KnownScore]:
+    """Return the scores of a model in the evaluation cards of a folder, in the cards' order."""
     found: dict[tuple[str, str], KnownScore] = {}
     names: dict[str, str] = {}  # of test sets, as shown, by their texts
-    for card in read_cards(folder, notify):
+    for card in read_cards(folder, note):
         try:
             content = convert(card, CardModel, card["file"])
         except DamagedError as error:
-            notify(f"left out: {error}")
+            note(f"left out: {error}")
             continue
         usual = {"method": DecodeSettings.method, "mbr": DecodeSettings.mbr}  # those of beam search
         is_usual = all(content.decode.get(key, value) == value for key, value in usual.items())
@@ -370,7 +348,7 @@ def card_scores(folder: Path, sha256: str, notify: Callable[[str], None]) -> tup
                     found[name, metric] = KnownScore(
                         name, result.segments, metric, score.value, score.signature, search
                     )
-    return tuple(found.values())
+    return [*found.values()]
 
 
 def new_name(name: str, taken: Iterable[str]) -> str:
@@ -383,15 +361,16 @@ def new_name(name: str, taken: Iterable[str]) -> str:
     return next(free for free in names if free not in {*taken})
 
 
-def validation_score(run: RunFolder, file: Path) -> tuple[str, float | None]:
-    """Return the metric of a run, and the score of a model file on the dev set, if recorded."""
+def validation_score(run: RunFolder, file: Path) -> str:
+    """Return a sentence on the score of a model file on the dev set; "" if it is not recorded."""
     with open_model(file) as model:
         updates = model.updates
     recipe = run.load_recipe()
-    measure = score_measure(recipe)
     if recipe.train.moving_average and not any(
         model_file.exists() and model_file.samefile(file) for model_file in (run.model, run.best)
     ):
-        return measure.name, None  # validated were moving averages, no checkpoints or their means
+        return ""  # validated were moving averages, no checkpoints or their means
     found = read_history(run.metrics, recipe).validation(updates)
-    return measure.name, found.score if found else None
+    if found is None or found.score is None:
+        return ""
+    return f"{code(score_measure(recipe).name)} on the dev set: {found.score:.2f}."

@@ -8,7 +8,6 @@ Dimensions: B rows of a batch, h heads, Q queries, S keys or source positions, T
 positions, P earlier ones, V tokens, d the model's width.
 """
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,8 @@ from nmt.interop.opus_mt import SENTENCEPIECE_FILES, VOCABULARY_FILES, write_sub
 from nmt.kernels.array_functions import angles
 from nmt.runs.model_file import Weights
 from nmt.runs.trained_model import TrainedModel
+from nmt.system.atomic import write_text
+from nmt.system.json_data import json_text
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK
 
 try:
@@ -58,7 +59,7 @@ def write(model: TrainedModel, path: Path, quantization: str) -> None:
     length = longest_text(model, FEWEST_POSITIONS)
     graphs = {}
     with (path / WEIGHTS).open("wb") as stream:
-        file = WeightFile(WEIGHTS, stream)
+        file = WeightFile(stream)
         for name, add in (("encoder", OnnxNetwork.encode), ("decoder", OnnxNetwork.decode)):
             graphs[name] = Graph(file)
             add(OnnxNetwork(graphs[name], model.weights, model.recipe.model, length))
@@ -74,8 +75,7 @@ def write(model: TrainedModel, path: Path, quantization: str) -> None:
             "outputs": [value.name for value in graph.outputs],
         }
     write_subwords(model.tokenizer, path)
-    text = json.dumps(described, ensure_ascii=False, indent=2)
-    (path / SETTINGS).write_text(f"{text}\n", encoding="utf-8", newline="\n")
+    write_text(path / SETTINGS, f"{json_text(described, indent=2)}\n")
 
 
 def settings_of(model: TrainedModel, length: int) -> dict[str, Any]:
@@ -125,7 +125,6 @@ class KeysValues(NamedTuple):
 class WeightFile:
     """The file of the weights; graphs refer to places in it, so no graph is larger than 2 GB."""
 
-    name: str
     stream: IO[bytes]
     places: dict[str, TensorProto] = field(default_factory=dict)
 
@@ -136,13 +135,9 @@ class WeightFile:
             self.stream.write(b"\0" * (-self.stream.tell() % PAGE))
             tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=content.shape)
             tensor.data_location = TensorProto.EXTERNAL
-            place = {
-                "location": self.name,
-                "offset": str(self.stream.tell()),
-                "length": str(content.nbytes),
-            }
-            for key, value in place.items():
-                tensor.external_data.add(key=key, value=value)
+            tensor.external_data.add(key="location", value=WEIGHTS)
+            tensor.external_data.add(key="offset", value=str(self.stream.tell()))
+            tensor.external_data.add(key="length", value=str(content.nbytes))
             self.stream.write(content.data)
             self.places[name] = tensor
         return self.places[name]
@@ -346,7 +341,9 @@ class OnnxNetwork:
         size = graph.constant([len(self.weights[name])])
         return graph.node("Reshape", logits, graph.node("Concat", shape, size, axis=0))
 
-    def linear(self, x: str, name: str, rows: NDArray[Any] | None = None, factor: Any = 1) -> str:
+    def linear(
+        self, x: str, name: str, rows: NDArray[Any] | slice = slice(None), factor: Any = 1
+    ) -> str:
         """Return x W^T + b.
 
         name: that of the weights without ".weight". rows: the order of W's rows, if it changes.
@@ -354,13 +351,10 @@ class OnnxNetwork:
         """
         matrix = self.weights[f"{name}.weight"] * numpy.reshape(factor, (-1, 1))
         bias = self.weights.get(f"{name}.bias")
-        if rows is not None:
-            matrix = matrix[rows]
-        out = self.graph.node("MatMul", x, self.graph.weight(f"{name}.weight", matrix.T))
+        out = self.graph.node("MatMul", x, self.graph.weight(f"{name}.weight", matrix[rows].T))
         if bias is None:
             return out
-        bias = bias * numpy.reshape(factor, -1)
-        bias = bias if rows is None else bias[rows]
+        bias = (bias * numpy.reshape(factor, -1))[rows]
         return self.graph.node("Add", out, self.graph.weight(f"{name}.bias", bias))
 
     def norm(self, x: str, name: str) -> str:

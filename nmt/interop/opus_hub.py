@@ -20,7 +20,7 @@ from nmt.system.log import Notify
 OWNER = "Helsinki-NLP"
 NAME = re.compile(r"opus-mt(-[A-Za-z0-9_]+){2,}")
 LONGEST_NAME = 96  # characters; a hub allows no more
-REVISION = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*", re.ASCII)
+REVISION = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*", re.ASCII)
 LATEST = "main"
 
 # Small files first: a model that does not exist is known before anything is written.
@@ -56,11 +56,6 @@ def model_name(text: str) -> str | None:
     """
     name = text.removeprefix(f"{OWNER}/")
     return name if len(name) <= LONGEST_NAME and NAME.fullmatch(name) else None
-
-
-def is_revision(text: str) -> bool:
-    """Return whether a text can name a revision: a commit, a branch or a tag."""
-    return REVISION.fullmatch(text) is not None and ".." not in text
 
 
 def fetch_model(

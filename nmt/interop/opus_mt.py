@@ -8,7 +8,6 @@ embeddings, usually that of padding.
 Dimensions: V tokens, d = d_model.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +25,8 @@ from nmt.kernels.array_functions import sinusoids_in_halves
 from nmt.recipe.rules import SPECIAL_TOKENS
 from nmt.recipe.size import Shapes, weight_shapes
 from nmt.runs.model_file import find_misfit
+from nmt.system.atomic import write_text
+from nmt.system.json_data import json_text
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK, SubwordModel, Tokenizer
 
 PADDING, UNKNOWN, END = SPECIAL_TOKENS[PAD], SPECIAL_TOKENS[UNK], SPECIAL_TOKENS[EOS]
@@ -274,5 +275,4 @@ def write_subwords(tokenizer: Tokenizer, folder: Path) -> None:
         ids: dict[str, int] = {}
         for number, piece in enumerate(pieces_by_id(side)):
             ids[f"{piece}{number}" if piece in ids else piece] = number
-        text = json.dumps(ids, ensure_ascii=False, indent=0)
-        (folder / name).write_text(f"{text}\n", encoding="utf-8", newline="\n")
+        write_text(folder / name, f"{json_text(ids, indent=0)}\n")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nmt.corpora.report import Report, printable, summary
 from nmt.studio.pages.page import FOLDER, render
-from nmt.system.json_data import json_text, parse_object
+from nmt.system.json_data import json_text, map_texts, parse_object
 
 
 def render_check(report: Report) -> str:
@@ -12,18 +12,7 @@ def render_check(report: Report) -> str:
     title = printable(
         report.recipe or " and ".join(Path(file).name for file in report.texts[0].files)
     )
-    found = parse_object(json_text(report), "the report")
-    data = {key: visible(value) for key, value in found.items()}
+    # Invisible characters are escapes, as the terminal shows them.
+    data = map_texts(printable, parse_object(json_text(report), "the report"))
     texts = {"title": title, "summary": summary(report)}
     return render(FOLDER / "check", data, f"Check of {title}", texts)
-
-
-def visible(value: object) -> object:
-    """Return data in which invisible characters are escapes, as the terminal shows them."""
-    if isinstance(value, str):
-        return printable(value)
-    if isinstance(value, list):
-        return [visible(entry) for entry in value]
-    if isinstance(value, dict):
-        return {key: visible(entry) for key, entry in value.items()}
-    return value

@@ -2,40 +2,21 @@
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from nmt.config import ModelSettings, Recipe
+from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.recipe.paper import Comparison, compare, silent_settings
-from nmt.recipe.size import FLOAT_BYTES, count_parameters, weight_shapes
+from nmt.recipe.size import FLOAT_BYTES, Shapes, count_parameters, weight_shapes
 from nmt.runs.model_file import ModelFile
 from nmt.text.tokenizer import Tokenizer
-from nmt.training.cost import (
-    TRAINING_PASSES,
-    Workload,
-    activation_bytes,
-    forward_flops,
-)
+from nmt.training.cost import TRAINING_PASSES, Workload, activation_bytes, forward_flops
 
-LAYER = re.compile(r"(encoder|decoder)\.(\d+)\.(.+)")
+LAYER = re.compile(r"(encoder|decoder)\.\d+\.")
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-
-
-@dataclass(frozen=True)
-class Weight:
-    """A tensor of parameters with its name in the model file."""
-
-    name: str
-    shape: tuple[int, ...]
-
-    @property
-    def parameters(self) -> int:
-        """Return the number of parameters."""
-        return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -44,37 +25,24 @@ class Part:
 
     name: str  # such as "encoder layer"; "" for weights outside the layers
     times: int  # number of equal layers
-    weights: tuple[Weight, ...]  # of one layer, with their names within it
-
-    @property
-    def parameters(self) -> int:
-        """Return the number of parameters of one layer."""
-        return sum(weight.parameters for weight in self.weights)
+    weights: Shapes  # of one layer, by their names within it
 
 
-def list_weights(settings: ModelSettings, vocab_size: int) -> list[Weight]:
-    """Return every weight of a model."""
-    return [Weight(*named) for named in weight_shapes(settings, vocab_size).items()]
-
-
-def group_layers(weights: Iterable[Weight]) -> list[Part]:
+def group_layers(weights: Shapes) -> list[Part]:
     """Return weights layer by layer, with equal layers in a row as one part."""
 
-    def layer(weight: Weight) -> tuple[str, str]:
-        found = LAYER.fullmatch(weight.name)
-        return (found[1], found[2]) if found else ("", "")
+    def layer(name: str) -> str:
+        found = LAYER.match(name)
+        return found[0] if found else ""
 
     layers = [
-        (f"{stack} layer" if stack else "", tuple(map(name_in_layer, members)))
-        for (stack, _), members in groupby(weights, layer)
+        (prefix.partition(".")[0], {name.removeprefix(prefix): weights[name] for name in names})
+        for prefix, names in groupby(weights, layer)
     ]
-    return [Part(name, len(list(equal)), members) for (name, members), equal in groupby(layers)]
-
-
-def name_in_layer(weight: Weight) -> Weight:
-    """Return a weight with its name within its layer."""
-    found = LAYER.fullmatch(weight.name)
-    return Weight(found[3], weight.shape) if found else weight
+    return [
+        Part(f"{stack} layer" if stack else "", len([*equal]), members)
+        for (stack, members), equal in groupby(layers)
+    ]
 
 
 @dataclass(frozen=True)
@@ -140,7 +108,7 @@ class Inspection:
     vocab_size: int
     model: Path | None  # the model file; None for a recipe
     updates: tuple[int, ...]  # of the checkpoints whose average the file holds
-    weights: tuple[Weight, ...]
+    weights: Shapes
     flops: Flops
     memory: Memory
     comparison: Comparison
@@ -148,7 +116,7 @@ class Inspection:
     @property
     def parameters(self) -> int:
         """Return the number of parameters."""
-        return sum(weight.parameters for weight in self.weights)
+        return sum(map(math.prod, self.weights.values()))
 
 
 def inspect_recipe(recipe: Recipe, length: int) -> Inspection:
@@ -159,7 +127,7 @@ def inspect_recipe(recipe: Recipe, length: int) -> Inspection:
         V,
         None,
         (),
-        tuple(list_weights(recipe.model, V)),
+        weight_shapes(recipe.model, V),
         count_flops(recipe, V, length),
         training_memory(recipe, V, length),
         compare(recipe),
@@ -176,8 +144,7 @@ def inspect_model(path: Path, content: ModelFile, length: int) -> Inspection:
     recipe = content.recipe
     recipe = replace(recipe, tokenizer=replace(recipe.tokenizer, vocab_size=V))
     inspection = inspect_recipe(recipe, length)
-    stored = {name: weight.shape for name, weight in content.weights.items()}
-    if {weight.name: weight.shape for weight in inspection.weights} != stored:
+    if inspection.weights != {name: weight.shape for name, weight in content.weights.items()}:
         raise NmtError(f"the weights in {path} do not fit its recipe")
     return replace(inspection, model=path, updates=content.updates)
 
@@ -191,8 +158,8 @@ def inspection_data(inspection: Inspection) -> dict[str, Any]:
         "updates": list(inspection.updates),
         "vocab_size": inspection.vocab_size,
         "weights": [
-            {"name": weight.name, "shape": list(weight.shape), "parameters": weight.parameters}
-            for weight in inspection.weights
+            {"name": name, "shape": list(shape), "parameters": math.prod(shape)}
+            for name, shape in inspection.weights.items()
         ],
         "parameters": inspection.parameters,
         "flops": asdict(inspection.flops),
@@ -239,13 +206,15 @@ def architecture_lines(inspection: Inspection) -> list[str]:
         indent = ""
         if part.name:
             times = f" ×{part.times}" if part.times > 1 else ""
-            total = f"{part.times * part.parameters:,}"
-            rows.append((f"{part.name}{times}", "", f"{part.parameters:,}", total))
+            parameters = sum(map(math.prod, part.weights.values()))
+            total = f"{part.times * parameters:,}"
+            rows.append((f"{part.name}{times}", "", f"{parameters:,}", total))
             indent = "  "
-        for weight in part.weights:
-            shape = " × ".join(f"{size:,}" for size in weight.shape)
-            total = "" if part.name else f"{weight.parameters:,}"
-            rows.append((f"{indent}{weight.name}", shape, f"{weight.parameters:,}", total))
+        for name, shape in part.weights.items():
+            sizes = " × ".join(f"{size:,}" for size in shape)
+            parameters = math.prod(shape)
+            total = "" if part.name else f"{parameters:,}"
+            rows.append((f"{indent}{name}", sizes, f"{parameters:,}", total))
     rows.append(("total", "", "", f"{inspection.parameters:,}"))
     a, b, c, d = (max(map(len, column)) for column in zip(*rows, strict=True))
     return [

@@ -6,7 +6,7 @@ A run folder is read without torch. Parts that are missing or damaged are left o
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from nmt.studio.diagnosis.checks import diagnose
 from nmt.studio.diagnosis.training import Finding, Training
 from nmt.studio.pages.page import FOLDER, render
 from nmt.system.atomic import write_text
-from nmt.system.files import in_utf_8, is_present
+from nmt.system.files import is_present
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder, Pair
 from nmt.text.facts import token_facts
@@ -44,21 +44,13 @@ LONGEST = 100  # tokens; the last bin of a histogram also counts longer segments
 Data = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class ReportedRun(History):
-    """Everything that a run folder says about its training so far; it has at least one record."""
-
-    cards: tuple[Data, ...]  # the newest last
-    parameters: int | None  # of the run's model; None before the first one is saved
-
-
 def write_report(runs: Sequence[RunFolder], path: Path) -> None:
     """Write the report of some runs to an HTML file.
 
     Raises NmtError if a folder is not a run folder or has no metrics yet, or if the file cannot be
     written.
     """
-    write_text(path, in_utf_8(render_report(runs)))
+    write_text(path, render_report(runs))
 
 
 def try_write_report(run: RunFolder) -> None:
@@ -103,20 +95,18 @@ def distinct_names(folders: Sequence[Path]) -> list[str]:
     return names
 
 
-def read_run(run: RunFolder, notify: Callable[[str], None] = note) -> ReportedRun:
-    """Return what a run folder says about its training.
+def read_run(run: RunFolder, notify: Callable[[str], None] = note) -> History:
+    """Return the history of a run, which has at least one record.
 
-    notify: receives a note on each file with damage; damaged parts are left out. Raises NmtError if
-    the folder is not a run folder or has no metrics yet.
+    notify: receives a note on damaged lines, which are left out. Raises NmtError if the folder is
+    not a run folder or has no metrics yet.
     """
     if not run.recipe.is_file():
         raise NmtError(f"{run.path} is not a run folder: it has no recipe.toml")
-    recipe = run.load_recipe()
-    records = read_history(run.metrics, recipe, notify).records
-    if not records:
+    history = read_history(run.metrics, run.load_recipe(), notify)
+    if not history.records:
         raise NmtError(f"{run.metrics} reports no update yet; train the run with `nmt train`")
-    cards = read_cards(run.path, notify)
-    return ReportedRun(recipe, records, cards, stored_parameters(run))
+    return history
 
 
 def stored_parameters(run: RunFolder) -> int | None:
@@ -134,12 +124,13 @@ def run_data(run: RunFolder, name: str, notify: Callable[[str], None] = note) ->
     name: what the page calls the run. notify: receives a note on everything that is missing or
     damaged. Raises NmtError if the folder is not a run folder or has no metrics yet.
     """
-    reported = read_run(run, notify)
-    recipe = reported.recipe
+    history = read_run(run, notify)
+    cards = read_cards(run.path, notify)
+    recipe = history.recipe
     corpora, problems = read_corpora(recipe, run)
     for problem in problems:
         notify(problem)
-    last, best, average = reported.records[-1], reported.best, reported.average
+    last, best, average = history.records[-1], history.best, history.average
     return {
         "name": name,
         "recipe": recipe.name,
@@ -148,16 +139,16 @@ def run_data(run: RunFolder, name: str, notify: Callable[[str], None] = note) ->
         "updates": last.update,
         "epochs": last.epoch,
         "seconds": last.seconds,
-        "skipped": len(reported.skipped_updates),
-        "parameters": reported.parameters,
+        "skipped": len(history.skipped_updates),
+        "parameters": stored_parameters(run),
         "best": asdict(best.figures) if best else None,
         "average": asdict(average.figures) if average else None,
         "findings": [
-            {**asdict(fault), "heading": fault.heading} for fault in find_faults(run, reported)
+            {**asdict(fault), "heading": fault.heading} for fault in find_faults(run, history)
         ],
         "curves": {
-            "train": curves(reported.train_records, TRAIN_FIGURES),
-            "dev": curves(reported.validations, DEV_FIGURES),
+            "train": curves(history.train_records, TRAIN_FIGURES),
+            "dev": curves(history.validations, DEV_FIGURES),
         },
         "samples": [
             {
@@ -165,22 +156,22 @@ def run_data(run: RunFolder, name: str, notify: Callable[[str], None] = note) ->
                 "kind": scored.kind,
                 "samples": [asdict(sample) for sample in scored.samples],
             }
-            for scored in reported.scored
+            for scored in history.scored
             if scored.samples
         ],
         **recipe_data(recipe),
         "corpus": corpora,
         "corpus_problems": problems,
-        "cards": [*reported.cards],
+        "cards": [*cards],
     }
 
 
-def find_faults(run: RunFolder, reported: ReportedRun) -> tuple[Finding, ...]:
+def find_faults(run: RunFolder, history: History) -> tuple[Finding, ...]:
     """Return what stands out in a run's training, as `nmt train` prints it.
 
     Without the prepared text or the dev set, what follows from them is left out.
     """
-    recipe, facts = reported.recipe, None
+    recipe, facts = history.recipe, None
     dev_pairs: list[Pair] = []
     with suppress(NmtError):
         if is_present(run.memory):
@@ -188,7 +179,7 @@ def find_faults(run: RunFolder, reported: ReportedRun) -> tuple[Finding, ...]:
     with suppress(NmtError, ValueError):  # ValueError: numbers that no intact shard has
         prepared = open_prepared(recipe, run.prepared_folder())
         facts = token_facts(prepared.shards, prepared.tokenizer, dev_pairs)
-    return diagnose(Training.of(recipe, reported.records, facts, str(run.path)))
+    return diagnose(Training.of(recipe, history.records, facts, str(run.path)))
 
 
 def curves(records: Sequence[Record], figures: Sequence[str]) -> dict[str, Data]:
@@ -212,9 +203,18 @@ def rounded(value: float | None) -> float | None:
 
 
 def recipe_data(recipe: Recipe) -> Data:
-    """Return a recipe's deviations from the paper and all its settings as TOML writes them."""
+    """Return a recipe's deviations from the nearest row of the paper, and all its settings.
+
+    The settings are as TOML writes them.
+    """
+    meanings = {name: declared.metadata["meaning"] for name, declared in DECLARED.items()}
+    comparison = compare(recipe)
+    deviations = [
+        {**asdict(deviation), "meaning": meanings.get(deviation.setting, "")}
+        for deviation in comparison.deviations
+    ]
     return {
-        "paper": paper_data(recipe),
+        "paper": {"row": comparison.row.title, "deviations": deviations},
         "settings": {
             section: {
                 key: toml_value(value) for key, value in asdict(getattr(recipe, section)).items()
@@ -222,17 +222,6 @@ def recipe_data(recipe: Recipe) -> Data:
             for section in SECTIONS
         },
     }
-
-
-def paper_data(recipe: Recipe) -> Data:
-    """Return the nearest row of the paper's tables, and what differs from it."""
-    meanings = {name: declared.metadata["meaning"] for name, declared in DECLARED.items()}
-    comparison = compare(recipe)
-    deviations = [
-        {**asdict(deviation), "meaning": meanings.get(deviation.setting, "")}
-        for deviation in comparison.deviations
-    ]
-    return {"row": comparison.row.title, "deviations": deviations}
 
 
 def read_corpora(recipe: Recipe, run: RunFolder) -> tuple[list[Data], list[str]]:

@@ -11,11 +11,11 @@ from typing import Any
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import score_measure
-from nmt.runs.history import History, Line, parse_history, read_metrics
+from nmt.runs.history import History, Line, ValidationRecord, parse_history, read_metrics
 from nmt.runs.model_file import open_model
 from nmt.runs.run_folder import MANIFEST, RunFolder, is_folder, is_locked
 from nmt.runs.runs import folders_in
-from nmt.system.files import entries, is_present
+from nmt.system.files import entries, identity, is_present
 
 DEEPEST = 5  # runs/ablation/FOLDER/RECIPE/VARIANT/seed-N, from runs
 AGES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))  # seconds, unit
@@ -104,19 +104,22 @@ def summarize(run: RunFolder, folder: Path, default: Path | None) -> RunSummary:
     lines: list[Line] = attempt(lambda: read_metrics(run.metrics, problems.append)) or []
     model, updates = attempt(lambda: checked_model(run)) or (None, ())
     saved: list[int] = attempt(lambda: run.updates_with(MANIFEST)) or []
-    size = attempt(lambda: folder_bytes(run.path, problems.append)) or 0
+    size = folder_bytes(run.path, problems.append)
     history = parse_history(lines, recipe) if recipe else None
+    scored: ValidationRecord | None = None
+    if history:
+        scored = history.validation(updates) if updates and model == run.model else history.best
     return RunSummary(
         name,
         run.path,
         run_state(run, history) if history and not problems else "damaged",
         score_measure(recipe).name if recipe else None,
-        dev_score(history, updates if model == run.model else ()) if history else None,
+        scored.score if scored else None,
         max([0, *(line["update"] for line in lines), *saved]),
         recipe.train.max_updates if recipe else None,
         size,
         last_change(run),
-        is_default=default is not None and model is not None and is_same(model, default),
+        is_default=bool(model and default and identity(model) == identity(default)),
         problem="; ".join(dict.fromkeys(problems)) or None,
     )
 
@@ -136,13 +139,6 @@ def checked_model(run: RunFolder) -> tuple[Path, Sequence[int]] | None:
     return used, updates.get(used, ())
 
 
-def is_same(one: Path, other: Path) -> bool:
-    """Return whether two paths lead to the same file."""
-    with suppress(OSError):
-        return one.samefile(other)
-    return False
-
-
 def run_state(run: RunFolder, history: History) -> str:
     """Return whether a run is running, finished, stopped, or only prepared."""
     if is_locked(run.path):
@@ -152,15 +148,6 @@ def run_state(run: RunFolder, history: History) -> str:
     if history.records or run.is_started() or is_present(run.model) or is_present(run.best):
         return "stopped"
     return "prepared"
-
-
-def dev_score(history: History, averaged: Sequence[int]) -> float | None:
-    """Return the dev score of an average, or else of the best model; None if it has none.
-
-    averaged: the updates of the average's checkpoints; () for the best model.
-    """
-    found = history.validation(averaged) if averaged else history.best
-    return found.score if found else None
 
 
 def folder_bytes(path: Path, notify: Callable[[str], None]) -> int:

@@ -5,6 +5,7 @@ and unions of them. NaN, numbers out of range and a nesting too deep to parse ar
 """
 
 import json
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -65,18 +66,18 @@ def json_text(value: Any, indent: int | None = None) -> str:
     try:
         encoded = msgspec.json.encode(value)
     except UnicodeEncodeError:  # such a file name
-        encoded = msgspec.json.encode(with_texts_in_utf_8(msgspec.to_builtins(value)))
+        encoded = msgspec.json.encode(map_texts(in_utf_8, msgspec.to_builtins(value)))
     return json.dumps(json.loads(encoded), indent=indent, ensure_ascii=False)
 
 
-def with_texts_in_utf_8(value: Any) -> Any:
-    """Return a value whose texts UTF-8 can hold."""
+def map_texts(change: Callable[[str], str], value: Any) -> Any:
+    """Return parsed JSON whose texts, keys included, are changed by a function."""
     if isinstance(value, str):
-        return in_utf_8(value)
+        return change(value)
     if isinstance(value, dict):
-        return {in_utf_8(key): with_texts_in_utf_8(each) for key, each in value.items()}
+        return {change(key): map_texts(change, entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [with_texts_in_utf_8(each) for each in value]
+        return [map_texts(change, entry) for entry in value]
     return value
 
 

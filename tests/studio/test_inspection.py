@@ -7,11 +7,11 @@ from nmt.config import Recipe
 from nmt.model.transformer import Transformer
 from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import parse_overrides, with_settings
+from nmt.recipe.size import Shapes
 from nmt.studio.inspection import (
     Flops,
     Memory,
     Part,
-    Weight,
     count_flops,
     group_layers,
     training_memory,
@@ -23,14 +23,14 @@ from nmt.training.workers import Workers
 
 
 def test_a_layer_that_differs_from_its_neighbours_is_a_separate_part() -> None:
-    weights = [Weight(f"encoder.{layer}.w", (size,)) for layer, size in enumerate([5, 5, 7, 5])]
-    weights.append(Weight("decoder.0.w", (5,)))
-    five, seven = (Weight("w", (size,)) for size in (5, 7))
-    assert group_layers(weights) == [
-        Part("encoder layer", 2, (five,)),
-        Part("encoder layer", 1, (seven,)),
-        Part("encoder layer", 1, (five,)),
-        Part("decoder layer", 1, (five,)),
+    weights: Shapes = {f"encoder.{layer}.w": (size,) for layer, size in enumerate([5, 5, 7, 5])}
+    five: Shapes = {"w": (5,)}
+    seven: Shapes = {"w": (7,)}
+    assert group_layers(weights | {"decoder.0.w": (5,)}) == [
+        Part("encoder layer", 2, five),
+        Part("encoder layer", 1, seven),
+        Part("encoder layer", 1, five),
+        Part("decoder layer", 1, five),
     ]
 
 

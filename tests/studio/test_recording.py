@@ -15,7 +15,6 @@ from nmt.studio.explain.recording import (
     OPEN,
     PRUNED,
     Tree,
-    TreeBuilder,
     recording,
 )
 from tests.decoding.test_beam import EOS, IDS, Table, beam_search
@@ -82,7 +81,7 @@ def test_a_batch_of_two_segments_is_refused(network: Transformer) -> None:
 
 def search(seed: int, width: int, n_best: int) -> tuple[list[Hypothesis], Tree]:
     """Search one sentence; return the n best and the tree."""
-    builder = TreeBuilder(IDS.bos, ALPHA)
+    tree = Tree(IDS.bos, ALPHA)
     (found,) = beam_search(
         Table(seed, 2.0),
         torch.zeros(1, 1, dtype=torch.long),
@@ -91,9 +90,10 @@ def search(seed: int, width: int, n_best: int) -> tuple[list[Hypothesis], Tree]:
         beam_size=width,
         alpha=ALPHA,
         n_best=n_best,
-        observer=builder.on_step,
+        observer=tree.on_step,
     )
-    return found, builder.finish(found[0], EOS)
+    tree.mark(found[0], EOS)
+    return found, tree
 
 
 @pytest.mark.parametrize("width", [1, 2, 4])

@@ -16,11 +16,12 @@ from nmt.runs.run_folder import RunFolder
 from nmt.studio.report import (
     LONGEST,
     distinct_names,
-    paper_data,
     read_corpora,
     read_run,
+    recipe_data,
     render_report,
     run_data,
+    stored_parameters,
     try_write_report,
 )
 from nmt.text.tokenizer import load_tokenizer
@@ -78,9 +79,9 @@ def test_data_has_the_documented_form(run: RunFolder) -> None:
 
 
 def test_deviations_from_the_paper_have_section_and_meaning() -> None:
-    assert paper_data(load_recipe("wmt14_en_de_base"))["deviations"] == []
-    found = paper_data(load_recipe("wmt14_en_de_base", ["model.heads=4", "train.r_drop=5"]))
-    heads, drop = found["deviations"]
+    assert recipe_data(load_recipe("wmt14_en_de_base"))["paper"]["deviations"] == []
+    changed = load_recipe("wmt14_en_de_base", ["model.heads=4", "train.r_drop=5"])
+    heads, drop = recipe_data(changed)["paper"]["deviations"]
     assert heads.keys() == {"setting", "value", "paper", "source", "meaning"}
     assert (heads["setting"], heads["value"], heads["source"]) == (
         *("model.heads", "4", "section 3.2.2"),
@@ -93,10 +94,10 @@ def test_parameters_are_those_of_the_model(run: RunFolder) -> None:
     attention, feed_forward, norm = 4 * 16 * 16, 2 * 16 * 32 + 32 + 16, 2 * 16
     encoder = attention + feed_forward + 2 * norm
     decoder = 2 * attention + feed_forward + 3 * norm
-    assert read_run(run).parameters == 40 * 16 + encoder + decoder
+    assert stored_parameters(run) == 40 * 16 + encoder + decoder
     for name in ("model", "best"):
         (run.path / f"{name}.safetensors").unlink()
-    assert read_run(run).parameters is None
+    assert stored_parameters(run) is None
 
 
 DEEP = '{"evaluation_card": 1, "kind": "dev", "update": 3, "x": ' + "[" * 900 + "]" * 900 + "}"
@@ -136,7 +137,7 @@ def test_an_unreadable_card_is_named_and_a_pipe_is_no_card(run: RunFolder) -> No
     if memory.exists():
         (run.path / "memory.json").symlink_to(memory)
     notes: list[str] = []
-    assert read_run(run, notes.append).cards == ()
+    assert run_data(run, "name", notes.append)["cards"] == []
     assert all("memory.json: Input/output error" in note for note in notes)
     assert len(notes) == memory.exists()
 

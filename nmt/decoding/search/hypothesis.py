@@ -29,8 +29,9 @@ class Hypothesis:
     aligned_places: tuple[int, ...] = ()
 
     def backwards(self) -> "Hypothesis":
-        """Return the hypothesis with its last token first."""
-        return replace(self, ids=self.ids[::-1])
+        """Return the hypothesis with its last token first; EOS stays last."""
+        log_probs = (*self.token_log_probs[-2::-1], *self.token_log_probs[-1:])
+        return replace(self, ids=self.ids[::-1], token_log_probs=log_probs)
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Print what goes wrong in a training when it first shows, and a summary at the end."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from nmt.config import Recipe
@@ -45,7 +45,8 @@ class LiveDiagnosis:
         self._facts = facts
         self._name = name
         self._records: list[Record] = []
-        self._told: set[str] | None = None  # kinds of findings; None before the first call
+        self._is_new = True  # before the first call
+        self._told: set[str] = set()  # kinds of findings
 
     def __call__(self, lines: list[Line]) -> None:
         """Collect lines of metrics.jsonl, and print the faults that were not printed before.
@@ -58,25 +59,20 @@ class LiveDiagnosis:
                 self._records.append(parse_record(line, self._recipe))
             if len(self._records) > MOST_RECORDS:
                 self._records = thinned(self._records)
-        if self._told is None:
-            found = self._findings()
-            self._told = {finding.kind for finding in found} if self._records else set()
-            self._tell(() if self._records else found)
-        elif lines[-1]["kind"] == "dev":
-            self._tell(self._findings())
-        elif lines[-1]["kind"] == "average":
-            found = self._findings()
-            self._tell(found)
-            summarise(found)
-
-    def _tell(self, found: Iterable[Finding]) -> None:
-        """Print the warnings that were not printed before."""
-        assert self._told is not None  # noqa: S101 (for the type checker)
+        is_new, self._is_new = self._is_new, False
+        last = "" if is_new else lines[-1]["kind"]
+        if not is_new and last not in ("dev", "average"):
+            return
+        found = self._findings()
+        if is_new and self._records:
+            self._told = {finding.kind for finding in found}
         for finding in found:
             if finding.severity == "warning" and finding.kind not in self._told:
                 self._told.add(finding.kind)
-                for line in finding.lines():
-                    note(line)
+                for text in finding.lines():
+                    note(text)
+        if last == "average":
+            summarise(found)
 
     def _findings(self) -> tuple[Finding, ...]:
         """Return what stands out so far; a bug in the diagnosis must not end a training."""

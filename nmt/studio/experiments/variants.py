@@ -5,7 +5,7 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, product
 
@@ -136,11 +136,21 @@ def plan_variants(base: Recipe, axes: Sequence[Axis], *, grid: bool) -> list[Var
     """
     check_axes(axes, grid=grid)
     found = [Variant(base)]
-    for number, step in steps(axes, grid=grid):
+    steps: Iterable[tuple[int | None, Iterable[str]]]  # the axis and the overrides of each variant
+    if grid:
+        combinations = product(*(axis.steps for axis in axes))
+        steps = ((None, chain.from_iterable(combination)) for combination in combinations)
+    else:
+        steps = ((number, step) for number, axis in enumerate(axes) for step in axis.steps)
+    for number, step in steps:
         recipe = with_settings(base, parse_overrides(step))
         if any(recipe == variant.recipe for variant in found):
             continue
-        variant = Variant(recipe, changes(base, recipe), number)
+        changes = tuple(
+            Change(changed.name, format_value(changed.new), format_value(changed.old))
+            for changed in recipe_differences(base, recipe)
+        )
+        variant = Variant(recipe, changes, number)
         try:
             check_together(recipe)
         except NmtError as error:
@@ -160,25 +170,6 @@ def check_axes(axes: Sequence[Axis], *, grid: bool) -> None:
     twice = [name for place, name in enumerate(names) if name in names[:place]]
     if grid and twice:
         raise UsageError(f"--grid combines the --vary options, but {twice[0]} is in two of them")
-
-
-def steps(axes: Sequence[Axis], *, grid: bool) -> Iterator[tuple[int | None, list[str]]]:
-    """Yield the overrides of each variant, with the place of its axis (None in a grid)."""
-    if grid:
-        for combination in product(*(axis.steps for axis in axes)):
-            yield None, [*chain.from_iterable(combination)]
-        return
-    for number, axis in enumerate(axes):
-        for step in axis.steps:
-            yield number, [*step]
-
-
-def changes(base: Recipe, recipe: Recipe) -> tuple[Change, ...]:
-    """Return the differences between a recipe and the base, in the order of the settings."""
-    return tuple(
-        Change(changed.name, format_value(changed.new), format_value(changed.old))
-        for changed in recipe_differences(base, recipe)
-    )
 
 
 def with_seed(recipe: Recipe, seed: int) -> Recipe:

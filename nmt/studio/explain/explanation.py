@@ -19,14 +19,14 @@ from nmt.decoding.search.beam import BeamSearch
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.search.prefix import NO_PREFIX
 from nmt.decoding.search.rules import make_constraints, special_ids
-from nmt.decoding.search.search import search
+from nmt.decoding.search.search import SearchStep, search
 from nmt.decoding.translator.load import device_settings
 from nmt.decoding.translator.odd_input import odd_segment
 from nmt.decoding.translator.segments import output_limit, segment_limit, target_token, with_token
 from nmt.errors import NmtError, UsageError
 from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel
-from nmt.studio.explain.recording import Recording, Tree, TreeBuilder, recording
+from nmt.studio.explain.recording import Recording, Tree, recording
 from nmt.system.log import progress_bar
 from nmt.text.batches import source_batch
 from nmt.text.tokenizer import BOS, EOS, UNK
@@ -94,8 +94,13 @@ def explain(
     source = source_batch([ids]).to(network.device)
     max_length = output_limit(len(ids), settings)
     special = special_ids(model.tokenizer)
+    tree = Tree(special.bos, settings.length_penalty)
     with progress_bar(total=max_length, unit="token", desc="explain", leave=False) as bar:
-        builder = TreeBuilder(special.bos, settings.length_penalty, bar.update)
+
+        def observe(step: SearchStep) -> None:
+            tree.on_step(step)
+            bar.update()
+
         (found,) = search(
             IncrementalDecoder(network),
             source,
@@ -103,7 +108,7 @@ def explain(
             special,
             BeamSearch(settings.beam_size, settings.length_penalty, stopping=settings.stopping),
             constraints=make_constraints([NO_PREFIX], [max_length], settings, special.eos),
-            observer=builder.on_step,
+            observer=observe,
         )
     if not found:
         raise NmtError(
@@ -111,6 +116,7 @@ def explain(
             " is damaged; train it again with a lower train.learning_rate_scale, or name another"
         )
     best = found[0]
+    tree.mark(best, special.eos)
     in_order = best.backwards() if network.settings.is_right_to_left else best
     record, logits = replay(network, source, best.ids)
     return Explanation(
@@ -123,7 +129,7 @@ def explain(
         recording=record,
         logits=logits,
         next_tokens=next_tokens(logits, [*best.ids, EOS], special.never),
-        tree=builder.finish(best, EOS),
+        tree=tree,
         max_length=max_length,
     )
 

@@ -166,10 +166,7 @@ def attention_data(record: Recording, name: str, pre: bool) -> dict[str, Any]:
     """Return an attention sub-layer, from its queries to its output."""
     heads = record.attention[name]
     return {
-        "query": pack(heads.query),
-        "key": pack(heads.key),
-        "value": pack(heads.value),
-        "weights": pack(heads.weights),
+        **{kind: pack(tensor) for kind, tensor in heads._asdict().items()},
         "normed": pack(record.outputs[f"{name}_norm.norm"]) if pre else None,
         "joined": pack(record.inputs[f"{name}.out"]),
         "projected": pack(record.outputs[name]),

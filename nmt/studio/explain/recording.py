@@ -4,11 +4,11 @@ The search calls an observer with each step, which builds the tree of all candid
 calls its `recorder`, and PyTorch's forward hooks report every other module.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -19,8 +19,7 @@ from nmt.model.attention import MultiHeadAttention
 KEPT, FINISHED, PRUNED, OPEN = "kept", "finished", "pruned", "open"
 
 
-@dataclass(frozen=True)
-class AttentionRecord:
+class AttentionRecord(NamedTuple):
     """One attention module's pass over one segment: h heads, Q queries, S keys."""
 
     query: Tensor  # (h, Q, d_k)
@@ -85,16 +84,19 @@ class Node:
     token: int
     log_prob: float  # natural logarithm of the probability of all its tokens
     score: float  # log_prob over the length penalty
-    status: str = PRUNED  # KEPT for the next step, FINISHED, PRUNED, or OPEN when the search ended
+    status: str  # KEPT for the next step, FINISHED, PRUNED, or OPEN when the search ended
     wins: bool = False  # it is the translation or a prefix of it
 
 
-@dataclass
 class Tree:
-    """The search of one segment."""
+    """The search of one segment; its nodes are added by `on_step`, an observer of the search."""
 
-    nodes: list[Node] = field(default_factory=list)
-    bounds: list[float] = field(default_factory=list)  # of each step (`SearchStep.bound`)
+    def __init__(self, bos: int, alpha: float) -> None:
+        """Begin with the root, the token `bos`; alpha: exponent of the length penalty."""
+        self.nodes: list[Node] = []
+        self.bounds: list[float] = []  # of each step (`SearchStep.bound`)
+        self._alpha = alpha
+        self._beam: list[Node | None] = [self._add(None, bos, 0.0, KEPT)]
 
     def path(self, node: Node) -> Iterator[Node]:
         """Yield the nodes from a node back to the root."""
@@ -108,54 +110,35 @@ class Tree:
         """Return the tokens of a node, first to last, without BOS."""
         return tuple(above.token for above in self.path(node) if above.step)[::-1]
 
-    def add(self, parent: Node | None, token: int, log_prob: float, alpha: float) -> Node:
-        """Add a node and return it; its status is PRUNED until the search continues from it."""
-        step = parent.step + 1 if parent else 0
-        score = log_prob / length_penalty(step, alpha)
-        above = parent.index if parent else None
-        node = Node(len(self.nodes), above, step, token, log_prob, score)
-        self.nodes.append(node)
-        return node
-
-
-class TreeBuilder:
-    """An observer that builds the tree of a search of one segment.
-
-    bos: the token of the root. alpha: exponent of the length penalty. advance: called with the
-    number of steps that were added.
-    """
-
-    def __init__(
-        self, bos: int, alpha: float, advance: Callable[[int], object] = lambda count: None
-    ) -> None:
-        self.tree = Tree()
-        self._advance = advance
-        self._alpha = alpha
-        root = self.tree.add(None, bos, 0.0, alpha)
-        root.status = KEPT
-        self._beam: list[Node | None] = [root]
-
     def on_step(self, step: SearchStep) -> None:
-        """Add the candidates of a step."""
-        nodes = []
-        for found in step.candidates:
-            parent = self._beam[found.parent]
-            node = self.tree.add(parent, found.token, found.log_prob, self._alpha)
-            if found.is_finished:
-                node.status = FINISHED
-            nodes.append(node)
+        """Add the candidates of a step; they are PRUNED unless the search continues from them."""
+        nodes = [
+            self._add(
+                self._beam[found.parent],
+                found.token,
+                found.log_prob,
+                FINISHED if found.is_finished else PRUNED,
+            )
+            for found in step.candidates
+        ]
         self._beam = [None if index is None else nodes[index] for index in step.next_beam]
         for live in self._beam:
             if live:
                 live.status = OPEN if step.is_last else KEPT
-        self.tree.bounds.append(step.bound)
-        self._advance(1)
+        self.bounds.append(step.bound)
 
-    def finish(self, translation: Hypothesis, eos: int) -> Tree:
-        """Mark the translation and its prefixes, and return the tree."""
+    def mark(self, translation: Hypothesis, eos: int) -> None:
+        """Mark the translation and its prefixes."""
         ids = (*translation.ids, eos)
-        finished = (node for node in self.tree.nodes if node.status == FINISHED)
-        found = next(node for node in finished if self.tree.ids(node) == ids)
-        for node in self.tree.path(found):
+        finished = (node for node in self.nodes if node.status == FINISHED)
+        for node in self.path(next(node for node in finished if self.ids(node) == ids)):
             node.wins = True
-        return self.tree
+
+    def _add(self, parent: Node | None, token: int, log_prob: float, status: str) -> Node:
+        """Add a node and return it."""
+        step = parent.step + 1 if parent else 0
+        score = log_prob / length_penalty(step, self._alpha)
+        above = parent.index if parent else None
+        node = Node(len(self.nodes), above, step, token, log_prob, score, status)
+        self.nodes.append(node)
+        return node

@@ -20,6 +20,9 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from nmt.system.files import in_utf_8
+from nmt.system.log import note
+
 FOLDER = Path(__file__).resolve().parent
 IMPORT = re.compile(r'^import (\{[^}]*\}) from "(\.[^"]+)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export ((?:async )?function|class|const) (\w+)", re.MULTILINE)
@@ -49,7 +52,7 @@ def render(
         " img-src data:; base-uri 'none'; form-action 'none'"
     )
     escaped = {name: html.escape(text) for name, text in texts.items()}
-    return Template(read(FOLDER / "frame.html")).substitute(
+    page = Template(read(FOLDER / "frame.html")).substitute(
         generator=f'<meta name="generator" content="nmt {folder.name}">',
         policy=html.escape(policy, quote=False),
         title=html.escape(title),
@@ -58,6 +61,7 @@ def render(
         data=f'<script type="application/json" id="data">{as_json(data)}</script>',
         scripts="\n".join(f"<script>{text}</script>" for text in script_texts),
     )
+    return in_utf_8(page)
 
 
 def read(path: Path) -> str:
@@ -109,6 +113,7 @@ def add(path: Path, joined: dict[Path, str], importing: tuple[Path, ...]) -> Non
     joined[path] = f"const module{len(names)} = (() => {{\n{text}return {{ {exports} }};\n}})();\n"
 
 
-def show(path: Path) -> bool:
-    """Open a page in the user's browser; return False if no browser is found."""
-    return webbrowser.open(path.resolve().as_uri())
+def show(path: Path) -> None:
+    """Open a page in the user's browser; print a note if no browser is found."""
+    if not webbrowser.open(path.resolve().as_uri()):
+        note(f"no browser was found to open {path}")
