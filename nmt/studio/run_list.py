@@ -159,8 +159,12 @@ def folder_bytes(path: Path, notify: Callable[[str], None]) -> int:
     total = 0
     for parent, _, names in os.walk(path, onerror=refused):
         for name in names:
-            with suppress(FileNotFoundError):  # a training has removed it
+            try:
                 total += os.lstat(os.path.join(parent, name)).st_size
+            except FileNotFoundError:
+                continue  # a training has removed it
+            except OSError as error:
+                refused(error)
     return total
 
 

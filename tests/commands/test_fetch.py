@@ -23,7 +23,7 @@ def refused(result: CommandResult, *facts: str) -> None:
     """Check that a command ended with one sentence, which states some facts."""
     assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
     assert result.err.startswith("nmt: ")
-    assert len(result.err) < 400
+    assert len(result.err) < 600
     for fact in facts:
         assert fact in result.err
 

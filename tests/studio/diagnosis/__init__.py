@@ -1,1 +1,1 @@
-"""Tests of `nmt.diagnosis`."""
+"""Tests of `nmt.studio.diagnosis`."""
