@@ -13,16 +13,11 @@ from nmt.decoding.models.pytorch import IncrementalDecoder
 from nmt.decoding.translator.translation import OutputOptions
 from nmt.decoding.translator.translator import Translator
 from nmt.kernels.linear import has_int8
-from nmt.runs.trained_model import TrainedModel, load_ensemble, load_model
+from nmt.runs.trained_model import TrainedModel, load_ensemble
 from nmt.text.tokenizer import BOS, EOS, UNK
 from tests.conftest import WORDS
 
 N_BEST = 4
-
-
-@pytest.fixture(scope="module")
-def model(skilled_run: Path) -> TrainedModel:
-    return load_model(skilled_run, "cpu")
 
 
 def sources_of(model: TrainedModel, count: int = 20) -> list[list[int]]:

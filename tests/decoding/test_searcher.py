@@ -28,16 +28,12 @@ from nmt.decoding.translator.searcher import Found, Searcher, uses_arrays
 from nmt.decoding.translator.segments import SubSegment
 from nmt.decoding.translator.translation import OutputOptions, Request, Translation
 from nmt.decoding.translator.translator import Translator
-from nmt.runs.trained_model import TrainedModel, load_ensemble, load_model
+from nmt.runs.trained_model import TrainedModel, load_ensemble
 from nmt.system.pools import Pool, ProcessPool
 from tests.conftest import WORDS
+from tests.decoding.conftest import assert_alike
 
 N_BEST = 3
-
-
-@pytest.fixture(scope="module")
-def model(skilled_run: Path) -> TrainedModel:
-    return load_model(skilled_run, "cpu")
 
 
 def uses_arrays_now(translator: Translator) -> bool:
@@ -92,11 +88,7 @@ def test_arrays_and_pytorch_write_the_same(
         prefixes = ["SUN" if each and each[0] in "sm" else "" for each in segments()]
         asked = prefixes if asks == "prefixes" else None
         found.append(translate(form, settings, asked, **options))
-    for one, other in zip(*found, strict=True):
-        assert [each.text for each in one.candidates] == [each.text for each in other.candidates]
-        assert [each.log_prob for each in one.candidates] == pytest.approx(
-            [each.log_prob for each in other.candidates], rel=2e-6, abs=2e-5
-        )
+    assert_alike(*found)
 
 
 def test_arrays_serve_beam_search_with_one_model_on_a_cpu(
@@ -164,8 +156,6 @@ def test_a_job_that_is_continued_keeps_one_form(
     ("ids", "times"),
     [
         ([], 1),
-        ([5], 1),
-        ([5, 6, 7], 1),
         ([5, 5, 5], 3),
         ([5, 6, 5, 6, 5], 2),
         ([1, 5, 6, 7, 5, 6, 7, 5, 6, 7, 2], 3),
@@ -233,8 +223,6 @@ def test_any_source_is_searched_again(changes: dict[str, Any], is_replaced: bool
 def test_the_longest_loop_is_found() -> None:
     """Worked by hand: in "ababab-xyzxyz", 4 characters repeat the first two, 3 the "xyz"."""
     assert longest_loop("ababab-xyzxyz", "") == ("ab", 3, 4)
-    assert longest_loop("aaaa", "") == ("a", 4, 3)
-    assert longest_loop("abcd", "") == ("", 1, 0)
     assert longest_loop("", "") == ("", 1, 0)
     assert word_loop("A b a, b. A b c") == ("a b", 3, 4)
     assert piece_loop("10000000 lalalala abab") == ("la", 4, 6)
