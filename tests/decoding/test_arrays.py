@@ -90,7 +90,6 @@ def test_each_step_agrees_with_the_model(model: Transformer, sentences: int) -> 
 
 
 def test_tables_of_positions_grow() -> None:
-    """A source of more positions than the first table has is encoded."""
     torch.manual_seed(3)
     for positions in ("sinusoidal", "sinusoidal_halves", "rotary"):
         settings = replace(PAPER, encoder_layers=1, decoder_layers=1, positions=positions)

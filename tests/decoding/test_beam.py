@@ -94,7 +94,6 @@ def every_output(max_length: int) -> Iterator[tuple[int, ...]]:
 
 
 def exhaustive(model: Table, sentence: int, max_length: int, alpha: float) -> list[Hypothesis]:
-    """Return all outputs, best first."""
     found = []
     for ids in every_output(max_length):
         log_prob = model.log_prob(sentence, ids)
@@ -129,8 +128,6 @@ def on_device(
 
 @dataclass(frozen=True)
 class InArrays:
-    """A fake model whose logits are arrays."""
-
     table: Table
 
     def encode(self, source: AnyIds) -> Prefixes:
@@ -332,8 +329,6 @@ AFTER: After = {  # tokens so far: the probabilities of EOS, A, B and C
 
 
 class ByHand(Table):
-    """A fake model whose probabilities are written in a table."""
-
     def __init__(self, seed: int, after: After = AFTER) -> None:
         super().__init__(seed)
         self.after = after

@@ -54,7 +54,6 @@ def both(model: Any, other: Any, source: Tensor, ids: SpecialIds, **settings: An
 
 
 def tables(count: int, seed: int) -> Any:
-    """Return a fake model, or an ensemble of several."""
     every = [Table(seed + number, 1.5) for number in range(count)]
     return Ensemble(every) if count > 1 else every[0]
 
@@ -81,7 +80,6 @@ def networks(seed: int, count: int) -> list[Transformer]:
 
 
 def sources(seed: int) -> Tensor:
-    """Return sources of different lengths."""
     generator = torch.Generator().manual_seed(seed)
     source = torch.randint(EOS + 1, V, (len(LENGTHS), 9), generator=generator)
     for row in range(len(source)):

@@ -142,7 +142,6 @@ def random_marked(draw: random.Random) -> Marked:
 
 
 def test_each_mark_is_there_once_and_pairs_stay_nested() -> None:
-    """Whatever is linked to what."""
     draw = random.Random(1)
     for _ in range(1500):
         source = random_marked(draw)
@@ -213,7 +212,6 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def model(tiny_run: Path) -> TrainedModel:
-    """Load the tiny model."""
     return load_model(tiny_run, "cpu")
 
 
@@ -227,7 +225,6 @@ def translate(
     prefix: str = "",
     **settings: Any,
 ) -> list[Translation]:
-    """Translate marked texts."""
     changed = replace(model.recipe.decode, **settings)
     translator = Translator(model, changed, notify, OutputOptions(n_best=n_best), glossary=glossary)
     requests = [Request(each.text, prefix, each.marks) for each in map(marked, texts)]
@@ -282,7 +279,6 @@ def test_the_model_reads_the_text_without_marks(model: TrainedModel) -> None:
 
 
 def test_long_segments_prefixes_and_terms(model: TrainedModel) -> None:
-    """Translations with marks can have all that others can have."""
     long = " ".join(["sun <b>moon</b>"] * 20)
     notes: list[str] = []
     (found,) = translate(model, [long], notes.append, max_segment_tokens=12)

@@ -58,8 +58,6 @@ def test_only_sentences_at_their_greatest_length_must_end(
 
 
 LENGTHS = [5, 4, 5]
-
-
 DEFAULTS = DecodeSettings()
 
 
@@ -119,8 +117,6 @@ def test_a_prefix_may_repeat_itself_and_what_follows_may_not() -> None:
 
 
 class Pieces(SubwordModel):
-    """The pieces of the fake model's tokens."""
-
     texts = ("<s>", "</s>", f"{SPACE}a", "b", f"{SPACE}ab")
 
     def __init__(self) -> None:

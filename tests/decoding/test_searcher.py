@@ -37,7 +37,6 @@ N_BEST = 3
 
 
 def uses_arrays_now(translator: Translator) -> bool:
-    """Return whether a translator decodes with arrays, not with PyTorch."""
     assert isinstance(translator.searcher, searching.ModelSearcher)
     return isinstance(translator.searcher.search_model, ArrayDecoder)
 
@@ -109,12 +108,13 @@ def test_a_large_model_with_much_work_changes_to_pytorch(
     model: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It begins in arrays; copies of the process made before follow; texts stay the same."""
-    monkeypatch.setattr(searching, "LARGE_WIDTH", model.recipe.model.d_model)
+    width = model.recipe.model.d_model
     monkeypatch.setattr(searching, "FEWEST_PARTS", 9)
     every = [each for each in segments() if "\u2603" not in each]
     few, many = every[:8], every[8:]
     texts = {}
-    for work in (1e30, 1.0):
+    for large, work in ((width, 1e30), (width + 1, 1.0), (width, 1.0)):
+        monkeypatch.setattr(searching, "LARGE_WIDTH", large)
         monkeypatch.setattr(searching, "MUCH_WORK", work)
         settings = replace(model.recipe.decode, batch_tokens=20)
         pool = ProcessPool(2)
@@ -122,20 +122,10 @@ def test_a_large_model_with_much_work_changes_to_pytorch(
         first = [*translator.chunks([[*map(Request, few)]])]
         assert uses_arrays_now(translator)  # much work, but in few parts
         second = [*translator.chunks([[*map(Request, many)]])]
-        assert uses_arrays_now(translator) == (work > 1)
-        texts[work] = [each.text for chunk in (*first, *second) for each in chunk]
+        assert uses_arrays_now(translator) == (work > 1 or large > width)
+        texts[large, work] = [each.text for chunk in (*first, *second) for each in chunk]
         pool.close()
-    assert texts[1.0] == texts[1e30]
-
-
-def test_a_small_model_stays_in_arrays(
-    model: TrainedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(searching, "MUCH_WORK", 1.0)
-    monkeypatch.setattr(searching, "FEWEST_PARTS", 1)
-    translator = Translator(model, model.recipe.decode, lambda _: None, pool=ProcessPool(1))
-    assert len(list(translator.translate(segments()))) == len(segments())
-    assert uses_arrays_now(translator)
+    assert texts[width, 1.0] == texts[width, 1e30]
 
 
 def test_a_job_that_is_continued_keeps_one_form(

@@ -129,7 +129,6 @@ def alone(model: TrainedModel, segments: list[str]) -> list[Translation]:
 def exact(
     model: TrainedModel, segments: Sequence[str], processes: int = 1, **settings: Any
 ) -> list[Translation]:
-    """Translate with some decode settings changed."""
     changed = replace(model.recipe.decode, precision="float32", **settings)
     pool = ProcessPool(processes)
     translator = Translator(model, changed, print, OutputOptions(N_BEST), pool=pool)

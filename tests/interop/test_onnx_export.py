@@ -47,8 +47,6 @@ SHAPES: list[dict[str, Any]] = [
 
 
 class Exported:
-    """An exported model in onnxruntime."""
-
     def __init__(self, folder: Path) -> None:
         self.settings: dict[str, Any] = json.loads((folder / "settings.json").read_text())
         self.sessions = {
@@ -81,7 +79,6 @@ class Exported:
 
 
 def check_equal(model: TrainedModel, folder: Path) -> None:
-    """Check logits against ours."""
     write(model, folder, "")
     exported = Exported(folder)
     source, target = batch(model.tokenizer)
