@@ -17,14 +17,7 @@ from nmt.runs.model_file import read_model
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.tokenizer import PAD, Tokenizer
 from tests.conftest import Run
-from tests.interop.models import (
-    MARIAN,
-    batch,
-    greedy,
-    logits_of,
-    random_model,
-    two_vocabularies,
-)
+from tests.interop.models import MARIAN, batch, greedy, logits_of, random_model, two_vocabularies
 
 transformers = pytest.importorskip("transformers")
 

@@ -13,13 +13,7 @@ from nmt.errors import NmtError
 from nmt.interop.onnx_export import write
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import Tokenizer
-from tests.interop.models import (
-    MARIAN,
-    batch,
-    logits_of,
-    random_model,
-    two_vocabularies,
-)
+from tests.interop.models import MARIAN, batch, logits_of, random_model, two_vocabularies
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
