@@ -346,12 +346,13 @@ def test_steps_by_hand() -> None:
     """Alpha 1, a beam of 1 that may have 2 tokens: A, and then the end of the output."""
     steps = list[SearchStep]()
     settings: dict[str, Any] = {"beam_size": 1, "alpha": 1.0, "observer": steps.append}
-    after = {(): (0.2, 0.7, 0.1, 0), (A,): (0.6, 0.3, 0.1, 0)}
+    after: After = {(): (0.2, 0.7, 0.1, 0), (A,): (0.6, 0.3, 0.1, 0)}
     beam_search(ByHand(0, after), torch.zeros(1, 1), [3], IDS, **settings)
     first, second = steps
     seen = [(each.parent, each.token, each.is_eos, each.is_finished) for each in first.candidates]
     assert seen == [(0, A, False, False), (0, EOS, True, False)]
-    assert (first.next_beam, first.bound) == ((0,), pytest.approx(math.log(0.7) / (8 / 6)))
+    assert first.next_beam == (0,)
+    assert first.bound == pytest.approx(math.log(0.7) / (8 / 6))
     assert second.candidates[0].is_finished
     assert second.candidates[0].log_prob == pytest.approx(math.log(0.42))
 
@@ -386,7 +387,7 @@ def test_only_the_safe_rule_finds_a_late_output() -> None:
 def test_setting_reaches_the_search(skilled_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rule, asked = STOPPING_RULES["beam_finished"], list[int]()
 
-    def counting(finished: Any, bound: float, beam_size: int) -> bool:
+    def counting(finished: Any, bound: float, beam_size: int) -> Any:
         asked.append(beam_size)
         return rule(finished, bound, beam_size)
 
