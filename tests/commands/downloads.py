@@ -28,7 +28,6 @@ class Server:
 
 @contextmanager
 def serving() -> Iterator[Server]:
-    """Run a server in a thread."""
     state = Server("")
 
     class Handler(BaseHTTPRequestHandler):
@@ -97,3 +96,12 @@ class Case:
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def refused(result: CommandResult, *facts: str) -> None:
+    """Check that a command ended with one sentence, which states some facts."""
+    assert (result.code, result.out) == (1, "")
+    last = result.err.splitlines()[-1]
+    assert last.startswith("nmt: ")
+    assert len(last) < 400
+    assert [fact for fact in facts if fact not in last] == []

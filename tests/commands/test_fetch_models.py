@@ -9,7 +9,7 @@ import pytest
 from nmt.interop import opus_hub
 from nmt.interop.opus_hub import COMMON, PINS, Pin, model_name
 from tests.commands.conftest import leftovers
-from tests.commands.downloads import Server, sha256
+from tests.commands.downloads import Server, refused, sha256
 from tests.conftest import CommandResult, Run
 
 SMALL = ("config.json", "source.spm", "target.spm", "vocab.json")
@@ -57,14 +57,6 @@ def hub(nmt: Run, server: Server, tmp_path: Path) -> Hub:
     return made
 
 
-def refused(result: CommandResult, *facts: str) -> None:
-    """Check that a command ended with one sentence, which states some facts."""
-    assert (result.code, result.out) == (1, "")
-    last = result.err.splitlines()[-1]
-    assert last.startswith("nmt: ")
-    assert [fact for fact in facts if fact not in last] == []
-
-
 def test_a_model_is_downloaded_into_a_folder_of_its_name(hub: Hub) -> None:
     result = hub.fetch(name=f"Helsinki-NLP/{hub.name}")
     assert (result.code, result.out) == (0, "")
@@ -89,7 +81,7 @@ def test_a_pickle_is_downloaded_only_where_there_are_no_safetensors(hub: Hub) ->
     assert (hub.fetch().code, hub.asked()) == (0, [])  # neither of the two that were absent
 
 
-def test_an_interrupted_download_goes_on_and_a_changed_file_stays(hub: Hub) -> None:
+def test_an_interrupted_download_goes_on(hub: Hub) -> None:
     content = hub.server.served.pop(hub.path("vocab.json"))
     refused(hub.fetch(), "vocab.json: 404")
     assert not leftovers(hub.folder)
@@ -97,10 +89,6 @@ def test_an_interrupted_download_goes_on_and_a_changed_file_stays(hub: Hub) -> N
     hub.server.served[hub.path("vocab.json")] = content
     assert hub.fetch().code == 0
     assert hub.asked() == ["vocab.json", *OPTIONAL, SAFE]
-    path = hub.folder / hub.name / "source.spm"
-    path.write_text("mine\n")
-    refused(hub.fetch(), f"{path} exists, but its SHA-256 is", "move it away")
-    assert path.read_text() == "mine\n"
 
 
 def test_weights_must_have_the_pinned_hash(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,8 +144,6 @@ def test_a_model_that_the_hub_lacks_is_not_one_that_is_busy(
     ("arguments", "fact"),
     [
         (("opus-mt-ende",), "no recipe or model 'opus-mt-ende'; did you mean 'opus-mt-en-de"),
-        (("opus-mt",), "no recipe or model"),
-        (("opus-mt-en-de/../x",), "no recipe or model"),
         (("opus-mt-en-..",), "no recipe or model"),
         (("Helsinki-NLP/../opus-mt-en-de",), "no recipe or model"),
         ((f"opus-mt-en-{100 * 'e'}",), "no recipe or model"),
@@ -166,7 +152,6 @@ def test_a_model_that_the_hub_lacks_is_not_one_that_is_busy(
         (("pocket", "--revision", "x"), "--revision is for models"),
         (("pocket", "--hub", "http://x"), "--hub is for models"),
         (("opus-mt-a-b", "--hub", "ftp://x"), "is not an http(s) address"),
-        (("opus-mt-a-b", "--hub", "hub"), "is not an http(s) address"),
     ],
 )
 def test_other_names_and_options_are_refused(hub: Hub, arguments: tuple[str], fact: str) -> None:

@@ -1,6 +1,5 @@
 """The settings that Marian's models need, in every command from training to translation."""
 
-import json
 import re
 from pathlib import Path
 
@@ -28,53 +27,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_skilled(folder, **{key.replace(".", "__"): value for key, value in MARIAN.items()})
 
 
-def test_training_reduces_the_loss_and_moves_every_bias(run: Path) -> None:
+def test_training_reduces_the_loss_and_moves_every_bias(nmt: Run, run: Path, source: Path) -> None:
     first, *_, last = losses(run)
     assert last < 0.6 * first
     found = weights(run / "model.safetensors")
     biases = [weight for name, weight in found.items() if BIAS.fullmatch(name)]
     assert len(biases) == 2 + 5 + 1  # of the encoder's layer, of the decoder's, of the softmax
     assert all(bias.count_nonzero() > 0.9 * bias.numel() for bias in biases)
-
-
-def test_every_form_of_the_network_finds_the_same(nmt: Run, run: Path, source: Path) -> None:
-    """NumPy's, PyTorch's, an ensemble's, and forced decoding's texts and scores."""
-    checkpoint = max((run / "checkpoints").glob("*.safetensors"))  # the weights of the model
-    arrays, pytorch, both = (
-        [
-            json.loads(line)["translations"]
-            for line in translate(nmt, run, source, *more).out.split("\n")[:-1]
-        ]
-        for more in (
-            ("--n-best", 2),
-            ("--n-best", 2, "--token-scores"),
-            ("--n-best", 2, "--model", checkpoint),
-        )
-    )
-    assert pytorch[0][0]["text"] == "MOON SUN"
-    rows, expected = [], []
-    for text, found, *others in zip(
-        source.read_text().splitlines(), pytorch, arrays, both, strict=True
-    ):
-        for other in others:
-            assert [one["text"] for one in other] == [one["text"] for one in found]
-            scores = [one["score"] for one in found]
-            assert [one["score"] for one in other] == pytest.approx(scores, abs=1e-4)
-        for one in found if text else []:
-            rows.append(f"{text}\t{' '.join(token['piece'] for token in one['tokens'])}\n")
-            expected.append(one["log_prob"])
-    pairs = source.with_suffix(".tsv")
-    pairs.write_text("".join(rows))
-    scored = nmt("score", pairs, "--columns", "1,2", "--pieces", "--model", run)
-    assert scored.code == 0, scored.err
-    logged = [float(line.split("\t")[0]) for line in scored.out.splitlines()]
-    assert logged == pytest.approx(expected, abs=1e-4)
-
-
-@pytest.mark.parametrize("precision", ["bf16", "int8"])
-def test_other_precisions_translate(nmt: Run, run: Path, source: Path, precision: str) -> None:
-    found = translate(nmt, run, source, "--set", f"decode.precision={precision}").out
-    assert found.startswith("MOON SUN\n\n")
+    assert translate(nmt, run, source).out.startswith("MOON SUN\n\n")
 
 
 def test_a_model_is_averaged_explained_and_continued(nmt: Run, tiny: Path) -> None:

@@ -8,14 +8,12 @@ MARK = re.compile(r"%\w|<br/>|\{\w+\}|</?\w>")
 
 
 def marked(text: str) -> Marked:
-    """Return a text with its marks."""
     return Marked(
         text, tuple(Mark(*found.span(), kind_of(found[0])) for found in MARK.finditer(text))
     )
 
 
 def kind_of(mark: str) -> Kind:
-    """Return the kind of a mark by its text."""
     if not mark.startswith("<") or mark.endswith("/>"):
         return Kind.ALONE
     return Kind.CLOSE if mark.startswith("</") else Kind.OPEN

@@ -1,7 +1,6 @@
 """Alignments of tokens by attention, and of words by those of tokens."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy
 import pytest
@@ -22,17 +21,12 @@ from nmt.decoding.translator.segments import SubSegment
 from nmt.decoding.translator.translation import BLANK, Translation
 from nmt.recipe.files import load_recipe
 from nmt.runs.model_file import AligningAttention
-from nmt.runs.trained_model import TrainedModel, load_model
+from nmt.runs.trained_model import TrainedModel
 from nmt.text.alignment import NONE
 from nmt.text.batches import pad_with_eos, source_batch
 from nmt.text.shards import flatten
 
 MEAN = AligningAttention(0, None)
-
-
-@pytest.fixture(scope="module")
-def model(skilled_run: Path) -> TrainedModel:
-    return load_model(skilled_run / "model.safetensors", "cpu")
 
 
 def find_links(
@@ -50,25 +44,18 @@ def find_links(
 
 def test_words_are_linked_if_any_of_their_tokens_are(model: TrainedModel) -> None:
     """By hand: the tokens of the vocabulary are characters or longer, so a word has several."""
-    subwords = model.tokenizer.source
-    sun, moon = (len(subwords.encode([word])[0]) for word in ("sun", "moon"))
-    upper = len(subwords.encode(["SUN"])[0])
-    first = [0] * upper  # all tokens of SUN come from the first of sun
-    assert find_links(model, "sun  moon", ["sun moon"], [("SUN", first)]) == [(0, 0)]
-    last = [sun + moon - 1] * upper
-    assert find_links(model, "sun  moon", ["sun moon"], [("SUN", last)]) == [(1, 0)]
-    both = [0, *[sun] * (upper - 1)]
-    found = find_links(model, "sun  moon", ["sun moon"], [("SUN", both)])
-    assert found == ([(0, 0), (1, 0)] if upper > 1 else [(0, 0)])
-
-
-def test_parts_follow_one_another(model: TrainedModel) -> None:
-    """Carriage returns split a segment; its words are counted through."""
+    sun, moon = (len(model.tokenizer.source.encode([word])[0]) for word in ("sun", "moon"))
     upper = len(model.tokenizer.target.encode(["SUN"])[0])
-    more = len(model.tokenizer.target.encode(["SUN SUN"])[0])
-    outputs = [("SUN SUN", [0] * more), ("", []), ("SUN", [0] * upper)]
-    segment = "sun moon\r\rstar\rrain"
-    found = find_links(model, segment, ["sun moon", "star", "rain"], outputs)
+    assert upper > 1
+    for places, links in (
+        ([0] * upper, [(0, 0)]),  # all tokens of SUN come from the first of sun
+        ([sun + moon - 1] * upper, [(1, 0)]),
+        ([0, *[sun] * (upper - 1)], [(0, 0), (1, 0)]),
+    ):
+        assert find_links(model, "sun  moon", ["sun moon"], [("SUN", places)]) == links
+    # Carriage returns split a segment; its words are counted through.
+    outputs = [("SUN SUN", [0] * (2 * upper)), ("", []), ("SUN", [0] * upper)]
+    found = find_links(model, "sun moon\r\rstar\rrain", ["sun moon", "star", "rain"], outputs)
     assert found == [(0, 0), (0, 1), (3, 2)]
 
 

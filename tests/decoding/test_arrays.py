@@ -60,22 +60,18 @@ def arrays(model: Transformer) -> ArrayDecoder:
     return ArrayDecoder(model.settings, weights, model.pad_id)
 
 
-def rows_of(
-    generator: numpy.random.Generator, sentences: int, old: int, beam: int
-) -> numpy.ndarray:
-    """Return hypotheses to go on with: those of a sentence among its own."""
-    inside = generator.integers(0, old, (sentences, beam))
-    return inside + old * numpy.arange(sentences)[:, None]
-
-
 @pytest.mark.parametrize("sentences", [1, 40])  # few rows, and more than ArrayLinear's blocks take
 def test_each_step_agrees_with_the_model(model: Transformer, sentences: int) -> None:
-    """Logits are equal while hypotheses are reordered and sentences leave the batch."""
+    """Logits are equal while hypotheses are reordered and sentences leave the batch.
+
+    The weights stay as they were.
+    """
     generator = numpy.random.default_rng(sentences)
     lengths = generator.integers(1, 12, sentences)
     lengths[0] = 11
     source = generator.integers(3, V, (sentences, 12))
     source[numpy.arange(12) > lengths[:, None]] = 0
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     ours, reference = arrays(model), IncrementalDecoder(model)
     state, expected_state = ours.encode(source), reference.encode(torch.from_numpy(source))
     ids = numpy.full((sentences, 1), 2)
@@ -84,15 +80,16 @@ def test_each_step_agrees_with_the_model(model: Transformer, sentences: int) -> 
         expected, expected_state = reference.step(torch.from_numpy(ids), expected_state)
         assert logits.shape == expected.shape
         torch.testing.assert_close(torch.from_numpy(logits), expected, atol=2e-4, rtol=1e-4)
-        rows = rows_of(generator, len(ids), ids.shape[1], 4)
+        own = generator.integers(0, ids.shape[1], (len(ids), 4))  # hypotheses of its own sentence
+        rows = own + ids.shape[1] * numpy.arange(len(ids))[:, None]
         if step % 13 == 12 and len(rows) > 1:
             rows = rows[generator.permutation(len(rows))[: len(rows) // 2 + 1]]
         state, expected_state = state.select(rows), expected_state.select(torch.from_numpy(rows))
         ids = generator.integers(3, V, rows.shape)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
 def test_tables_of_positions_grow() -> None:
-    """A source of more positions than the first table has is encoded."""
     torch.manual_seed(3)
     for positions in ("sinusoidal", "sinusoidal_halves", "rotary"):
         settings = replace(PAPER, encoder_layers=1, decoder_layers=1, positions=positions)
@@ -102,15 +99,6 @@ def test_tables_of_positions_grow() -> None:
         with torch.no_grad():
             expected = model(torch.from_numpy(source), torch.tensor([[2]]))
         torch.testing.assert_close(torch.from_numpy(logits), expected, atol=1e-4, rtol=1e-4)
-
-
-def test_weights_are_left_as_they_were() -> None:
-    model = Transformer(PAPER, V, pad_id=0).eval()
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    state = arrays(model).encode(numpy.array([[5, 6, 1]]))
-    arrays(model).step(numpy.array([[2]]), state)
-    for name, tensor in model.state_dict().items():
-        assert torch.equal(tensor, before[name])
 
 
 def test_what_is_not_written_in_numpy_has_no_form() -> None:

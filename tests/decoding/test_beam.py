@@ -10,11 +10,10 @@ import math
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy
 import pytest
@@ -22,7 +21,6 @@ import torch
 from torch import Tensor
 
 from nmt.config import DECLARED
-from nmt.decoding.models.arrays import ArrayDecoder, ArrayState, Ids
 from nmt.decoding.search import search as loop
 from nmt.decoding.search.beam import BeamSearch, place_hypotheses
 from nmt.decoding.search.device_beam import device_beam_search
@@ -30,7 +28,6 @@ from nmt.decoding.search.hypothesis import STOPPING_RULES, Hypothesis, length_pe
 from nmt.decoding.search.rules import Constraint, SpecialIds
 from nmt.decoding.search.search import AnyIds, Observer, SearchStep, place_sentences
 from nmt.decoding.translator.translator import Translator
-from nmt.kernels.array_functions import Floats
 from nmt.kernels.rule import FloatArray
 from nmt.runs.trained_model import load_model
 
@@ -97,7 +94,6 @@ def every_output(max_length: int) -> Iterator[tuple[int, ...]]:
 
 
 def exhaustive(model: Table, sentence: int, max_length: int, alpha: float) -> list[Hypothesis]:
-    """Return all outputs, best first."""
     found = []
     for ids in every_output(max_length):
         log_prob = model.log_prob(sentence, ids)
@@ -132,8 +128,6 @@ def on_device(
 
 @dataclass(frozen=True)
 class InArrays:
-    """A fake model whose logits are arrays."""
-
     table: Table
 
     def encode(self, source: AnyIds) -> Prefixes:
@@ -150,25 +144,15 @@ def search(
     *,
     width: int,
     alpha: float = 0.6,
-    n_best: int = 1,
     form: str = "host",
     first: int = 0,
-    stopping: str = "safe",
+    **settings: Any,
 ) -> list[list[Hypothesis]]:
-    """Search sentences from a first one on of the fake model."""
+    """Search sentences from a first one on of the fake model, in a form of the search."""
     source = torch.arange(first, first + len(lengths))[:, None]
-    return search_form(form, model)(
-        source, lengths, IDS, beam_size=width, alpha=alpha, n_best=n_best, stopping=stopping
-    )
-
-
-def search_form(form: str, model: Table) -> Callable[..., list[list[Hypothesis]]]:
-    """Return a form of the search for a model."""
-    if form == "device":
-        return partial(on_device, model)
-    if form == "arrays":
-        return partial(beam_search, InArrays(model))
-    return partial(beam_search, model)
+    find = on_device if form == "device" else beam_search
+    asked = InArrays(model) if form == "arrays" else model
+    return find(asked, source, lengths, IDS, beam_size=width, alpha=alpha, **settings)
 
 
 def same(found: list[Hypothesis], expected: list[Hypothesis]) -> bool:
@@ -179,8 +163,8 @@ def same(found: list[Hypothesis], expected: list[Hypothesis]) -> bool:
     ] == pytest.approx([*itertools.chain(*theirs)], abs=1e-4)
 
 
-@pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, 2.5])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("alpha", [0.0, 0.6, 2.5])
+@pytest.mark.parametrize("seed", range(2))
 @every_form
 def test_full_width_equals_exhaustive_search(form: str, seed: int, alpha: float) -> None:
     """A beam with room for all prefixes, at most 3^4 * 4 / 3, finds the true n best in order."""
@@ -192,8 +176,8 @@ def test_full_width_equals_exhaustive_search(form: str, seed: int, alpha: float)
             assert same(found[sentence], expected)
 
 
-@pytest.mark.parametrize("width", [1, 2, 3, 4])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("width", [1, 2, 4])
+@pytest.mark.parametrize("seed", range(3))
 @every_form
 def test_early_stop_changes_no_result(
     form: str, seed: int, width: int, monkeypatch: pytest.MonkeyPatch
@@ -209,7 +193,7 @@ def test_early_stop_changes_no_result(
 
 
 @pytest.mark.parametrize("temperature", [1.0, 6.0])
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 @every_form
 def test_greedy_is_beam_one(form: str, seed: int, temperature: float) -> None:
     """A beam of 1 follows the most probable token until EOS or the greatest length."""
@@ -241,14 +225,16 @@ def test_result_does_not_depend_on_other_sentences_in_the_batch(
 
 
 @every_form
-def test_nan_logits_give_no_output(form: str) -> None:
-    """A diverged model gives NaN; the search still ends at the greatest length."""
+def test_a_diverged_sentence_has_no_output_and_changes_no_other(form: str) -> None:
+    """Its search still ends at the greatest length."""
 
     class Diverged(Table):
         def logits(self, sentence: int, prefix: tuple[int, ...]) -> list[float]:
-            return [math.nan] * VOCABULARY
+            return [math.nan] * VOCABULARY if sentence == 1 else super().logits(sentence, prefix)
 
-    assert search(Diverged(0), [4, 2], width=3, form=form) == [[], []]
+    found = search(Diverged(0), [4, 2, 5], width=3, form=form)
+    expected = search(Table(0), [4, 2, 5], width=3, form=form)
+    assert found == [expected[0], [], expected[2]]
 
 
 def test_a_search_over_arrays_needs_no_pytorch() -> None:
@@ -278,13 +264,6 @@ def test_last_sentences_take_the_rows_of_those_that_ended() -> None:
     assert place_sentences([True, False, True, False, True, True]) == [0, 4, 2, 5]
     assert place_sentences([True, True]) == [0, 1]
     assert place_sentences([False, False]) == []
-
-
-def test_places_by_hand() -> None:
-    """Candidates 5, 7, 2, 4 extend hypotheses 1, 1, 0, 3; the second child of 1 gets place 2."""
-    parents = numpy.array([[9, 9, 0, 9, 3, 1, 9, 1]])
-    order = numpy.array([[5, 7, 2, 4]])
-    assert place_hypotheses(order, parents, 4).tolist() == [[2, 5, 7, 4]]
 
 
 def test_first_child_of_each_parent_takes_its_place() -> None:
@@ -336,49 +315,13 @@ def test_the_steps_of_a_batch_lead_to_its_results(seed: int, width: int) -> None
         assert finished[: len(expected)] == expected
 
 
-def test_a_step_by_hand() -> None:
-    """A greedy search: token 2 has probability 0.7, then EOS has 0.6."""
-
-    class Fixed:
-        def encode(self, source: AnyIds) -> "Fixed":
-            return self
-
-        def select(self, rows: AnyIds) -> "Fixed":
-            return self
-
-        def step(self, last_ids: AnyIds, state: "Fixed") -> tuple[Tensor, "Fixed"]:
-            shares = [0.1, 0.2, 0.7] if int(last_ids[0, 0]) == BOS else [0.1, 0.6, 0.3]
-            return torch.tensor([[shares]]).log(), self
-
-    steps = list[SearchStep]()
-    beam_search(Fixed(), torch.zeros(1, 1), [4], IDS, beam_size=1, alpha=1.0, observer=steps.append)
-    first, second = steps
-    assert [(each.parent, each.token, each.is_finished) for each in first.candidates] == [
-        (0, 2, False),
-        (0, EOS, False),
-    ]
-    assert first.next_beam == (0,)
-    assert first.bound == pytest.approx(math.log(0.7) / 1.5)
-    ended = second.candidates[0]
-    assert (ended.parent, ended.token, ended.is_eos, ended.is_finished) == (0, EOS, True, True)
-    assert ended.log_prob == pytest.approx(math.log(0.42))
-    assert (second.next_beam, second.is_last) == ((1,), True)
-
-
-def test_a_place_without_a_candidate_is_none() -> None:
-    """At the greatest length all candidates end: no hypothesis can go on."""
-    _, ((step,),) = observed(0, [1], 2)
-    assert [each.token for each in step.candidates] == [EOS]
-    assert step.next_beam == (None, None)
-    assert step.bound == -math.inf
-
-
 A, B, C = range(2, VOCABULARY)
 
 
-AFTER: dict[
-    tuple[int, ...], tuple[float, ...]
-] = {  # tokens so far: the probabilities of EOS, A, B and C
+After: TypeAlias = dict[tuple[int, ...], tuple[float, ...]]
+
+
+AFTER: After = {  # tokens so far: the probabilities of EOS, A, B and C
     (): (0.4, 0.35, 0.25, 0),
     (A,): (0.6, 0.3, 0.1, 0),
     (B,): (0.1, 0.1, 0.8, 0),
@@ -386,15 +329,38 @@ AFTER: dict[
 
 
 class ByHand(Table):
-    """A fake model whose probabilities are written in the table AFTER."""
+    def __init__(self, seed: int, after: After = AFTER) -> None:
+        super().__init__(seed)
+        self.after = after
 
     def logits(self, sentence: int, prefix: tuple[int, ...]) -> list[float]:
         tokens = prefix[1:]  # without BOS
         if tokens[:2] == (B, B):  # always followed by seven more
             chosen: tuple[float, ...] = (0, 0, 1, 0) if len(tokens) < 9 else (1, 0, 0, 0)
         else:
-            chosen = AFTER.get(tokens, (0.5, 0.5, 0, 0))
+            chosen = self.after.get(tokens, (0.5, 0.5, 0, 0))
         return [-math.inf, *(math.log(each) if each else -100.0 for each in chosen)]
+
+
+def test_steps_by_hand() -> None:
+    """Alpha 1, a beam of 1 that may have 2 tokens: A, and then the end of the output."""
+    steps = list[SearchStep]()
+    settings: dict[str, Any] = {"beam_size": 1, "alpha": 1.0, "observer": steps.append}
+    after: After = {(): (0.2, 0.7, 0.1, 0), (A,): (0.6, 0.3, 0.1, 0)}
+    beam_search(ByHand(0, after), torch.zeros(1, 1), [3], IDS, **settings)
+    first, second = steps
+    seen = [(each.parent, each.token, each.is_eos, each.is_finished) for each in first.candidates]
+    assert seen == [(0, A, False, False), (0, EOS, True, False)]
+    assert first.next_beam == (0,)
+    assert first.bound == pytest.approx(math.log(0.7) / (8 / 6))
+    assert second.candidates[0].is_finished
+    assert second.candidates[0].log_prob == pytest.approx(math.log(0.42))
+
+
+def test_at_the_greatest_length_no_hypothesis_can_go_on() -> None:
+    _, ((step,),) = observed(0, [1], 2)
+    assert [each.token for each in step.candidates] == [EOS]
+    assert (step.next_beam, step.bound) == ((None, None), -math.inf)
 
 
 def test_only_the_safe_rule_finds_a_late_output() -> None:
@@ -418,45 +384,19 @@ def test_only_the_safe_rule_finds_a_late_output() -> None:
     assert safe.steps == 10
 
 
-@pytest.mark.parametrize("alpha", [0.0, 0.6, 1.5])
-@pytest.mark.parametrize("width", [1, 2, 4])
-@pytest.mark.parametrize("seed", range(4))
-def test_beam_finished_takes_no_more_steps_and_finds_no_better_score(
-    seed: int, width: int, alpha: float
-) -> None:
-    for length in (3, 9):
-        steps, best = {}, {}
-        for stopping in ("safe", "beam_finished"):
-            model = Table(seed, 1.5)
-            (found,) = search(
-                model, [length], width=width, n_best=width, alpha=alpha, stopping=stopping
-            )
-            steps[stopping], best[stopping] = model.steps, found[0].score
-        assert steps["beam_finished"] <= steps["safe"]
-        assert best["beam_finished"] <= best["safe"]
-
-
 def test_setting_reaches_the_search(skilled_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a large length penalty, the safe rule of a trained model waits for longer outputs."""
-    steps = 0
+    rule, asked = STOPPING_RULES["beam_finished"], list[int]()
 
-    class Counting(ArrayDecoder):
-        def step(self, last_ids: Ids, state: ArrayState) -> tuple[Floats, ArrayState]:
-            nonlocal steps
-            steps += 1
-            return super().step(last_ids, state)
+    def counting(finished: Any, bound: float, beam_size: int) -> Any:
+        asked.append(beam_size)
+        return rule(finished, bound, beam_size)
 
-    monkeypatch.setattr("nmt.decoding.translator.searcher.ArrayDecoder", Counting)
+    monkeypatch.setitem(STOPPING_RULES, "beam_finished", counting)
     model = load_model(skilled_run, "cpu")
-    counts = {}
     for stopping in ("safe", "beam_finished"):
-        steps = 0
-        settings = replace(
-            model.recipe.decode, length_penalty=2.0, max_extra_tokens=30, stopping=stopping
-        )
+        settings = replace(model.recipe.decode, stopping=stopping)
         list(Translator(model, settings, print).translate(["sun", "moon", "seed"]))
-        counts[stopping] = steps
-    assert 0 < counts["beam_finished"] < counts["safe"]
+        assert bool(asked) == (stopping == "beam_finished")
 
 
 def test_every_choice_of_the_setting_is_a_rule() -> None:

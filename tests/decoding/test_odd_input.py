@@ -4,7 +4,6 @@ import random
 import string
 import time
 import tracemalloc
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -33,7 +32,6 @@ def found(text: str, subwords: SubwordModel) -> OddSegment | None:
 
 
 def copied(odd: OddSegment) -> list[str]:
-    """Return the texts that were cut out."""
     return [span.text.text for span in odd.cut.whole.spans] if odd.cut else []
 
 
@@ -45,40 +43,30 @@ def finished(odd: OddSegment, text: str, links: Links = ()) -> str:
 @pytest.mark.parametrize(
     "text",
     [
-        *("!!!", "1.", "3.210", "a", "A)", "- - -", "😀", "☺\ufe0f", "«»"),
+        *("!!!", "1.", "\t1.\u00a0 2\t3 ", "3.210", "a", "A)", "- - -", "😀", "☺\ufe0f", "«»"),
         *("https://the.dog/fox?a=b", "www.dog.com", "(the.fox@dog.com, dog@fox.com)"),
         *("Привет, мир!", "你好，世界。", "1 Ж 😀", "!" * 1000, "x" * 100, "ha " * 20),
     ],
 )
 def test_segments_without_words_are_copied(text: str, subwords: SubwordModel) -> None:
-    assert found(text, subwords) == OddSegment(Marked(text.strip()), "")
+    assert found(text, subwords) == OddSegment(Marked(" ".join(text.split())), "")
 
 
 @pytest.mark.parametrize(
-    ("text", "spans"), [("dog 20☃ fox.", "☃"), ("dog 20☃C fox.", "20☃C"), ("dog ☃A fox.", "☃A")]
+    ("text", "symbol", "expected"),
+    [
+        ("dog 20☃C fox.", "20☃C", "Hund 20☃C Fuchs."),  # a single letter beside a sign
+        ("dog ☃A fox.", "☃A", "Hund ☃A Fuchs."),
+        ("dog fox。", "。", "Hund Fuchs。"),  # it takes the place of the model's
+    ],
 )
-def test_a_sign_beside_a_single_letter_is_copied_with_it(
-    text: str, spans: str, subwords: SubwordModel
+def test_a_sign_beside_a_word_or_at_the_end(
+    text: str, symbol: str, expected: str, subwords: SubwordModel
 ) -> None:
     odd = found(text, subwords)
     assert odd is not None
-    assert copied(odd) == [spans]
-
-
-def test_a_sign_from_within_a_word_joins_no_two_words(subwords: SubwordModel) -> None:
-    odd = found("dog☃s fox.", subwords)
-    assert odd is not None
-    assert " " in finished(odd, "Hund Fuchs.", [(0, 0), (1, 1)]).replace("☃ ", " ")
-
-
-def test_copied_punctuation_at_the_end_replaces_that_of_the_model(subwords: SubwordModel) -> None:
-    odd = found("the dog。", subwords)
-    assert odd is not None
-    links = [(0, 0), (1, 1)]
-    assert finished(odd, "der Hund.", links) == "der Hund。"
-    inner = found("the ☃ dog.", subwords)
-    assert inner is not None
-    assert finished(inner, "der Hund.", links) == "der ☃ Hund."
+    assert copied(odd) == [symbol]
+    assert finished(odd, "Hund Fuchs.", [(0, 0), (1, 1)]) == expected
 
 
 @pytest.mark.parametrize(
@@ -95,10 +83,6 @@ def test_segments_with_words_are_not_odd(text: str, subwords: SubwordModel) -> N
 def test_a_single_character_of_a_script_without_case_may_be_a_word() -> None:
     model = learn_subwords(["中 国 文"] * 9, TokenizerSettings(10))
     assert odd_segment("中", model.encode(["中"])[0], model) is None
-
-
-def test_white_space_of_copied_segments_is_single_spaces(subwords: SubwordModel) -> None:
-    assert found("\t1.\u00a0 2\t3 ", subwords) == OddSegment(Marked("1. 2 3"), "")
 
 
 def test_capitals_are_read_in_lower_case(subwords: SubwordModel) -> None:
@@ -147,13 +131,11 @@ def lowercase() -> SubwordModel:
     ("text", "read", "symbols"),
     [
         ("a ♥ fox", "a fox", ["♥"]),
-        ("♥ ♥ a fox ♥", "a fox", ["♥ ♥", "♥"]),
         # A word is cut as a whole, and a mark stays with the sentence.
         ("the Жx jumps.", "the jumps.", ["Жx"]),
         ("the fox Жx.", "the fox.", ["Жx"]),
         ("Ж, the fox", "the fox", ["Ж,"]),
         ("the (Ж), fox", "the, fox", ["(Ж)"]),
-        ("the fox (over ♥).", "the fox (over).", ["♥"]),
         ("the fox (see http://x.y).", "the fox (see).", ["http://x.y"]),
         # A combining mark stays with its base, also if only the mark is unknown.
         ("the r\u0302uns jumps.", "the jumps.", ["r\u0302uns"]),
@@ -172,7 +154,6 @@ def lowercase() -> SubwordModel:
         ("the fox. ♥.", "the fox.", ["♥."]),
         # Addresses are known, but nothing to translate.
         ("over http://x.y/?a the fox", "over the fox", ["http://x.y/?a"]),
-        ("over dog@fox.com.", "over.", ["dog@fox.com"]),
         ("over foxhttp://x.y/♥a dog", "over dog", ["foxhttp://x.y/♥a"]),
         # The normalised fraction has an unknown character; the text itself is copied.
         ("over ½ fox", "over fox", ["½"]),
@@ -184,69 +165,48 @@ def test_what_is_cut_out(text: str, read: str, symbols: list[str], lowercase: Su
     assert (odd.text, copied(odd)) == (read, symbols)
 
 
-STRAIGHT = [(0, 0), (1, 1), (2, 2)]
+STRAIGHT = [(0, 0), (1, 1)]
 # The second word of three is translated last.
 LATE_VERB = [(0, 0), (1, 2), (2, 1)]
 
 
 @pytest.mark.parametrize(
-    ("source", "links", "expected"),
+    ("source", "text", "links", "expected"),
     [
-        ("♥ the red fox.", STRAIGHT, "♥ Das rote Haus."),
-        ("the ♥ red fox.", STRAIGHT, "Das ♥ rote Haus."),
-        ("the red ♥ fox.", STRAIGHT, "Das rote ♥ Haus."),
-        ("the red fox. ♥", STRAIGHT, "Das rote Haus. ♥"),
-        ("the red fox ♥.", STRAIGHT, "Das rote Haus ♥."),
-        ("the ♥red fox.", STRAIGHT, "Das ♥rote Haus."),
-        ("the red fox♥.", STRAIGHT, "Das rote Haus♥."),
         # After the first word no link is crossed; after the second, two of them.
-        ("the ♥ red fox.", LATE_VERB, "Das ♥ rote Haus."),
+        ("the ♥ red fox.", "Das rote Haus.", LATE_VERB, "Das ♥ rote Haus."),
         # Beside the next word or at the end, it crosses one link: the next word counts more.
-        ("the red ♥ fox.", LATE_VERB, "Das ♥ rote Haus."),
-        ("the red♥ fox.", LATE_VERB, "Das rote Haus♥."),
+        ("the red ♥ fox.", "Das rote Haus.", LATE_VERB, "Das ♥ rote Haus."),
+        ("the red♥ fox.", "Das rote Haus.", LATE_VERB, "Das rote Haus♥."),
         # Between words of the source, it stands before the last sign.
-        ("the red ♥ fox.", [(0, 0), (1, 2)], "Das rote Haus ♥."),
+        ("the red ♥ fox.", "Das rote Haus.", [(0, 0), (1, 2)], "Das rote Haus ♥."),
         # A word may have several translations, or none.
-        ("the ♥red fox.", [(1, 1), (1, 2)], "Das ♥rote Haus."),
-        ("the red♥ fox.", [(1, 1), (1, 2)], "Das rote Haus♥."),
-        ("the red♥ fox.", [(0, 0), (2, 1)], "Das♥ rote Haus."),
-        ("the red♥ fox.", [], "Das rote♥ Haus."),
+        ("the ♥red fox.", "Das rote Haus.", [(1, 1), (1, 2)], "Das ♥rote Haus."),
+        ("the red♥ fox.", "Das rote Haus.", [(1, 1), (1, 2)], "Das rote Haus♥."),
+        ("the red♥ fox.", "Das rote Haus.", [(0, 0), (2, 1)], "Das♥ rote Haus."),
+        ("the red♥ fox.", "Das rote Haus.", [], "Das rote♥ Haus."),
+        # Several keep their order.
+        ("☺ ♥ red ☺ ♥ fox €", "a b", STRAIGHT, "☺ ♥ a ☺ ♥ b €"),
+        ("♥red☺ fox☺", "a.", STRAIGHT, "♥a☺ ☺."),
+        ("red fox☺", "a !", STRAIGHT, "a !☺"),
+        ("♥red, fox", "(a), b", STRAIGHT, "(♥a), b"),
+        ("the http://x.y/a ♥.", "rot.", STRAIGHT, "rot http://x.y/a ♥."),
+        ("the ♥ http://x.y/a.", "„rot“.", STRAIGHT, "„rot“ ♥ http://x.y/a."),
+        ("the ♥.", "„rot.“", STRAIGHT, "„rot ♥.“"),
     ],
 )
 def test_where_a_symbol_is_placed(
-    source: str, links: Links, expected: str, lowercase: SubwordModel
+    source: str, text: str, links: Links, expected: str, lowercase: SubwordModel
 ) -> None:
     odd = found(source, lowercase)
     assert odd
-    assert finished(odd, "Das rote Haus.", links) == expected
-
-
-@pytest.mark.parametrize(
-    ("source", "text", "expected"),
-    [
-        ("☺ ♥ red ☺ ♥ fox €", "a b", "☺ ♥ a ☺ ♥ b €"),
-        ("♥red☺ fox☺", "a.", "♥a☺ ☺."),
-        ("red fox☺", "a !", "a !☺"),
-        ("♥ red ☺", "", "♥ ☺"),
-        ("♥red, fox", "(a), b", "(♥a), b"),
-        ("the http://x.y/a ♥.", "rot.", "rot http://x.y/a ♥."),
-        ("the ♥ http://x.y/a.", "„rot“.", "„rot“ ♥ http://x.y/a."),
-        ("the ♥.", "„rot.“", "„rot ♥.“"),
-    ],
-)
-def test_several_symbols_keep_their_order(
-    source: str, text: str, expected: str, lowercase: SubwordModel
-) -> None:
-    odd = found(source, lowercase)
-    assert odd
-    assert finished(odd, text, [(0, 0), (1, 1)]) == expected
+    assert finished(odd, text, links) == expected
 
 
 SIGNS = ["♥", "☺", "Жx", "http://x.y/?a=(b)", "dog@fox.com", "www.x.y", "♥☺"]
 
 
 def odd_text(draw: random.Random) -> str:
-    """Return words with symbols among them."""
     text = draw.choice(["the", "(fox)", "'dog'"])
     for _ in range(draw.randrange(8)):
         text += draw.choice(["", "", "", ".", ","])
@@ -265,23 +225,6 @@ def test_symbols_stay_where_they_are_if_each_word_is_its_own_translation(
         if odd:
             links = [(each, each) for each in range(len(UNIT.findall(odd.text)))]
             assert finished(odd, odd.text, links) == text
-
-
-def test_every_symbol_is_in_every_translation(lowercase: SubwordModel) -> None:
-    """Whatever is aligned to what, and even if the model writes nothing."""
-    draw = random.Random(1)
-    for _ in range(300):
-        odd = found(odd_text(draw), lowercase)
-        if not odd:
-            continue
-        text = " ".join(draw.choices(["A", "B.", "(C)", "„D“.", "!"], k=draw.randrange(4)))
-        links = [(draw.randrange(4), draw.randrange(4)) for _ in range(draw.randrange(5))]
-        rest = finished(odd, text, links)
-        assert rest == " ".join(rest.split())
-        assert all(symbol in rest for symbol in copied(odd))
-        assert Counter("".join(rest.split())) == Counter(
-            "".join("".join([text, *copied(odd)]).split())
-        )
 
 
 def test_a_line_of_very_many_symbols_loses_nothing(lowercase: SubwordModel) -> None:

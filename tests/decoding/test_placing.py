@@ -60,11 +60,8 @@ ALL_TO_ONE = [(each, 0) for each in range(9)]
         ("Count (%d).", "Count."),
         ("#%d now", "now"),
         ("%s: not found", "not found"),
-        ("%s, %s, and %s", "and"),
-        ("one<br/>two %s three", "one two three"),
         ("un<b>believ</b>able", "unbelievable"),
         ("<b>%s</b> files\r\nfound", "files  found"),
-        ("<b>now %s</b>.", "now."),
         ("%s-based, %s's", "based, 's"),
         ("\u8bbf\u95ee%s\u3002", "\u8bbf\u95ee\u3002"),
     ],
@@ -78,16 +75,7 @@ def test_what_is_read(text: str, read: str) -> None:
     [
         # A pair encloses what is linked to its words.
         ("The <b>red</b> house.", "Das rote Haus.", STRAIGHT, "Das <b>rote</b> Haus."),
-        ("The <b>red house</b>.", "Das rote Haus.", STRAIGHT, "Das <b>rote Haus</b>."),
-        ("<b>The red house.</b>", "Das rote Haus.", STRAIGHT, "<b>Das rote Haus.</b>"),
         ("The red <b>house.</b>", "Das rote Haus.", STRAIGHT, "Das rote <b>Haus.</b>"),
-        ("un<b>believ</b>able tale", "tolle Sage", STRAIGHT, "<b>tolle</b> Sage"),
-        (
-            "He: \u201c<i>yes</i>\u201d!",
-            "Er: \u201eja\u201c!",
-            STRAIGHT,
-            "Er: \u201e<i>ja</i>\u201c!",
-        ),
         # The smallest span with both parts of a verb; one that is far away is left out.
         ("<b>call</b> me", "ruf mich an", [(0, 0), (1, 1), (0, 2)], "<b>ruf mich an</b>"),
         (
@@ -98,7 +86,6 @@ def test_what_is_read(text: str, read: str) -> None:
         ),
         # Pairs change their order with the words, stay nested, and never cross.
         ("<i>red</i> <b>rose</b>", "rose rouge", [(0, 1), (1, 0)], "<b>rose</b> <i>rouge</i>"),
-        ("The <b>red <i>house</i></b>", "A B C", STRAIGHT, "A <b>B <i>C</i></b>"),
         (
             "<i>a b</i> <b>c d</b>",
             "A B C D",
@@ -111,29 +98,22 @@ def test_what_is_read(text: str, read: str) -> None:
         ("a <b>b</b>", "A", [(0, 0)], "<b>A</b>"),
         # What stands alone crosses the fewest links.
         ("Find %d files now", "Dateien findet", [(0, 1), (1, 0)], "%d Dateien findet"),
-        ("a %s b c", "A B C", STRAIGHT, "A %s B C"),
-        ("a %s b", "A B", [], "A %s B"),
         ("Open %s.", "\u00d6ffnen Sie.", [(0, 0), (0, 1)], "\u00d6ffnen Sie %s."),
         ("Hello, %s!", "Hallo!", STRAIGHT, "Hallo, %s!"),
-        ("Done. %s.", "Fertig.", STRAIGHT, "Fertig. %s."),
         ('a "b" %s.', "A \u201eB\u201c.", STRAIGHT, "A \u201eB\u201c %s."),
         ('a "b %s".', "A \u201eB\u201c.", STRAIGHT, "A \u201eB %s\u201c."),
         # Between words of the source it is not behind the sentence.
         ("a b %s c.", "A C B.", [(0, 0), (1, 2), (2, 1)], "A %s C B."),
         ("a b %s c.", "A C B.", [(0, 0), (1, 2)], "A C B %s."),
         ("a %s b c.", "C.", [(2, 0)], "%s C."),
-        ("%s: lost", "verloren", STRAIGHT, "%s: verloren"),
-        ("(%s files)", "(Dateien)", STRAIGHT, "(%s Dateien)"),
         ("a %s-made b", "B machte A", [(0, 2), (1, 1), (2, 0)], "B %s-machte A"),
         ("a 5%s b", "B 5 A", [(0, 2), (1, 1), (2, 0)], "B 5%s A"),
-        ("one<br/>two", "eins zwei", STRAIGHT, "eins<br/>zwei"),
         # In a pair it stays there.
         ("a <b>%s b</b> c", "C B A", [(0, 2), (1, 1), (2, 0)], "C <b>%s B</b> A"),
         ("a <b>b</b> %s c", "A X B", [(1, 0), (1, 2), (2, 1)], "<b>A X B</b> %s"),
         ("in <b>%s</b> now", "nun in", [(0, 1), (1, 0)], "<b>%s</b> nun in"),
         # Marks without a partner.
         ("a b</b> c <i>d", "A B C D", STRAIGHT, "A B</b> C <i>D"),
-        ("a <b>b c.", "A B C.", STRAIGHT, "A <b>B C."),
         # Spaces are inside or outside as in the source.
         ("a<b> b </b>c", "A B C", STRAIGHT, "A<b> B </b>C"),
         ("a <b> b </b> c", "A B C", STRAIGHT, "A <b> B </b> C"),
@@ -162,7 +142,6 @@ def random_marked(draw: random.Random) -> Marked:
 
 
 def test_each_mark_is_there_once_and_pairs_stay_nested() -> None:
-    """Whatever is linked to what."""
     draw = random.Random(1)
     for _ in range(1500):
         source = random_marked(draw)
@@ -233,7 +212,6 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def model(tiny_run: Path) -> TrainedModel:
-    """Load the tiny model."""
     return load_model(tiny_run, "cpu")
 
 
@@ -247,7 +225,6 @@ def translate(
     prefix: str = "",
     **settings: Any,
 ) -> list[Translation]:
-    """Translate marked texts."""
     changed = replace(model.recipe.decode, **settings)
     translator = Translator(model, changed, notify, OutputOptions(n_best=n_best), glossary=glossary)
     requests = [Request(each.text, prefix, each.marks) for each in map(marked, texts)]
@@ -302,7 +279,6 @@ def test_the_model_reads_the_text_without_marks(model: TrainedModel) -> None:
 
 
 def test_long_segments_prefixes_and_terms(model: TrainedModel) -> None:
-    """Translations with marks can have all that others can have."""
     long = " ".join(["sun <b>moon</b>"] * 20)
     notes: list[str] = []
     (found,) = translate(model, [long], notes.append, max_segment_tokens=12)

@@ -36,8 +36,6 @@ def names(pair: Checked) -> list[str]:
     ("source", "translation"),
     [
         ("The old woman reads a letter .", "Die alte Frau liest einen Brief ."),
-        ("No !", "Nein !"),
-        ("Berlin", "Berlin"),
         ("!!! --- ...", "!!! --- ..."),
         ("https://example.org/a b@c.de 17 kg", "https://example.org/a b@c.de 17 kg"),
         ("Barack Obama , New York Times", "Barack Obama , New York Times"),
@@ -88,13 +86,11 @@ def test_a_copied_line_has_no_length() -> None:
         ("der der der der Hund bellt", "der", 4),
         ("Ja, ja. JA - ja ja !", "", 0),  # a dash between
         ("Ja, ja. JA! (ja)", "ja", 4),
-        ("ein Hund und ein Hund und ein Hund", "ein hund und", 2),
         ("er liest den Brief liest den Brief .", "liest den brief", 2),
         ("der Hund der Hund .", "", 0),
         ("ein Bostonononon .", "on", 4),
         ("ein Bostonon .", "", 0),
         ("ein Haaaaaaa .", "a", 7),
-        ("er sagt ........", ".", 8),
     ],
 )
 def test_repetition(translation: str, unit: str, times: int) -> None:
@@ -115,7 +111,6 @@ def test_what_the_source_repeats_too_is_no_loop() -> None:
         ("the old dog barks .", "the old dog bellt .", 0.75),
         ("the old dog barks .", "the old Hund bellt .", None),
         ("old dog", "old dog", None),
-        ("the dog Rex barks", "der Hund Rex bellt", None),
         ("ha ha ha ha dog", "ha ha ha ha dog", None),  # distinct words count
         ("\u4ed6\u662f\u4e2a\u597d\u4eba", "\u4ed6\u662f\u4e2a\u597d\u4eba", 1.0),
     ],
@@ -159,13 +154,10 @@ SAME = [
     ("1,000.5", "1.000,5"),
     ("1,000.5", "1 000,5"),
     ("1,000.5", "1\u202f000,5"),
-    ("1,000.5", "1'000.5"),
     ("1,000.5", "1\u2019000,5"),
     ("1,000,000", "1.000.000"),
-    ("1,000,000", "1000000"),
     ("10,00,000", "1.000.000"),  # India
     ("1,000", "1000"),
-    ("1,000", "1,000"),
     ("3.5", "3,5"),
     ("3.50 euros", "3,5 Euro"),
     ("in 2019 300 people", "2019 waren es 300"),
@@ -173,32 +165,22 @@ SAME = [
     ("on page 12 345 people", "345 Leute auf Seite 12"),
     ("the 1st and the 19th", "der 1. und der 19."),
     ("an A4 sheet in a B2B shop", "ein A4-Blatt im B2B-Laden"),
-    ("COVID-19", "COVID-19"),
     ("24/12/2024", "24.12.2024"),
-    ("2024-12-24", "24.12.2024"),
-    ("at 10:30", "um 10.30 Uhr"),
     ("1, 2, 3", "1,2,3"),
     ("\uff11\uff12 %", "12 %"),  # full width
     ("\u0661\u066c\u0660\u0660\u0660\u066b\u0665", "1,000.5"),  # Arabic
     ("5 m\u00b2", "5 m2"),
     ("\u00bd litre", "1/2 Liter"),
     ("007", "7"),
-    ("three", "drei"),
     ("4 4 5", "5, 4, 4"),
-    ("", ""),
 ]
 DIFFERENT = [
     ("3 dogs", "5 Hunde", ["3"], ["5"]),
     ("3 dogs", "Hunde", ["3"], []),
-    ("dogs", "2 Hunde", [], ["2"]),
-    ("1,000.5", "1.005", ["1,000.5"], ["1.005"]),
-    ("3.5", "35", ["3.5"], ["35"]),
     ("3.5", "5,3", ["3.5"], ["5,3"]),
     ("1.25", "125", ["1.25"], ["125"]),
     ("4 4", "4", ["4"], []),
-    ("4", "4 4", [], ["4"]),
     ("an A4 sheet", "ein A5-Blatt", ["4"], ["5"]),
-    ("1st", "2.", ["1"], ["2"]),
     ("24/12/2024", "24.11.2024", ["24", "12", "2024"], ["24.11.2024"]),
     ("1,000,000", "1.000.00", ["1,000,000"], ["1.000.00"]),
 ]

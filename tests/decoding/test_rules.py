@@ -19,77 +19,45 @@ from nmt.decoding.search.rules import (
     Allow,
     Constraint,
     ForbidSome,
-    Force,
     Never,
-    SpecialIds,
     make_constraints,
     rules_for_step,
 )
 from nmt.decoding.translator.segments import output_limit
-from nmt.kernels.rule import FloatArray, Logits
+from nmt.kernels.rule import FloatArray, Logits, Rule
 from nmt.text.tokenizer import SPACE, SubwordModel
 from tests.decoding.test_beam import BOS, EOS, IDS, Table, beam_search, exhaustive, same
 
-SPECIAL = SpecialIds(bos=2, eos=3, never=(0, 2))
-
-
 Kind: TypeAlias = Callable[[FloatArray], Logits]
+NEVER = Never(numpy.array([0, 2]))
 
 
 both_kinds = pytest.mark.parametrize("kind", [numpy.array, torch.from_numpy])
 
 
-def ten() -> FloatArray:
-    """Return two rows of log-probabilities: 0 to 4 and 5 to 9."""
-    return numpy.arange(10, dtype=numpy.float32).reshape(2, 5)
-
-
 @both_kinds
 @pytest.mark.parametrize(
-    "rule", [Never(numpy.array(SPECIAL.never)), Never(torch.tensor(SPECIAL.never))]
-)
-def test_never_forbids_its_ids_and_changes_no_other(rule: Never, kind: Kind) -> None:
-    log_probs = kind(ten())
-    rule.apply(log_probs, 0)
-    assert log_probs.tolist() == [
-        [-math.inf, 1.0, -math.inf, 3.0, 4.0],
-        [-math.inf, 6.0, -math.inf, 8.0, 9.0],
-    ]
-
-
-IS_FORCED = [False, False, True, False]
-
-
-@both_kinds
-@pytest.mark.parametrize(
-    "rule",
+    "rules",
     [
-        Force(numpy.full(4, 3), numpy.array(IS_FORCED)),
-        DeviceMustEnd(3, torch.tensor(IS_FORCED)),
+        rules_for_step(NEVER, 3, [False, True], 2),
+        [Never(torch.tensor([0, 2])), DeviceMustEnd(3, torch.arange(4) >= 2)],
     ],
 )
-def test_a_forced_token_is_the_only_one_in_its_rows(rule: Force, kind: Kind) -> None:
-    """The second block of two rows begins with row 2."""
-    log_probs = kind(ten())
-    rule.apply(log_probs, 2)
-    assert log_probs[0].tolist() == [-math.inf, -math.inf, -math.inf, 3.0, -math.inf]
-    assert log_probs[1].tolist() == [5.0, 6.0, 7.0, 8.0, 9.0]
-
-
-@both_kinds
-def test_only_sentences_at_their_greatest_length_must_end(kind: Kind) -> None:
-    never = Never(numpy.array(SPECIAL.never))
-    assert rules_for_step(never, SPECIAL.eos, [False, False], 2) == [never]
-    log_probs = kind(numpy.zeros((4, 5), numpy.float32))
-    for rule in rules_for_step(never, SPECIAL.eos, [False, True], 2):
-        rule.apply(log_probs, 0)
-    allowed = [[value > -math.inf for value in row] for row in log_probs.tolist()]
-    assert allowed == [[False, True, False, True, True]] * 2 + [[False] * 3 + [True, False]] * 2
+@pytest.mark.parametrize("first", [0, 1, 2])
+def test_only_sentences_at_their_greatest_length_must_end(
+    first: int, rules: list[Rule], kind: Kind
+) -> None:
+    """A block of two rows begins with a first one; other numbers stay as they are."""
+    expected = numpy.arange(20, dtype=numpy.float32).reshape(4, 5)
+    log_probs = kind(expected[first : first + 2].copy())
+    expected[:, [0, 2]] = expected[2:, [1, 4]] = -math.inf
+    for rule in rules:
+        rule.apply(log_probs, first)
+    assert log_probs.tolist() == expected[first : first + 2].tolist()
+    assert rules_for_step(NEVER, 3, [False, False], 2) == [NEVER]
 
 
 LENGTHS = [5, 4, 5]
-
-
 DEFAULTS = DecodeSettings()
 
 
@@ -122,18 +90,6 @@ def check(
             assert all(is_allowed(sentence, each.ids) for each in found[sentence])
 
 
-def test_min_length() -> None:
-    check(constraints(DecodeSettings(min_length=3)), lambda _, ids: len(ids) >= 3)
-
-
-def test_prefixes_of_different_lengths() -> None:
-    prefixes = ((2, 4), (), (3,))
-    check(
-        constraints(prefixes=prefixes),
-        lambda sentence, ids: ids[: len(prefixes[sentence])] == prefixes[sentence],
-    )
-
-
 def has_repeat(ids: tuple[int, ...], size: int, first: int = 0) -> bool:
     """Return whether a run of tokens that ends after the `first` tokens occurred before."""
     runs = [ids[end - size : end] for end in range(size, len(ids) + 1)]
@@ -161,8 +117,6 @@ def test_a_prefix_may_repeat_itself_and_what_follows_may_not() -> None:
 
 
 class Pieces(SubwordModel):
-    """The pieces of the fake model's tokens."""
-
     texts = ("<s>", "</s>", f"{SPACE}a", "b", f"{SPACE}ab")
 
     def __init__(self) -> None:

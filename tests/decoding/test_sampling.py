@@ -112,7 +112,6 @@ def test_log_probs_and_scores_are_the_models() -> None:
 
 
 def test_batches_and_their_order_change_nothing() -> None:
-    """More samples contain the first."""
     together = draw(Table(2), 20)
     assert draw(Table(2), 20, sentences=(2, 0, 1)) == [together[each] for each in (2, 0, 1)]
     for sentence in range(3):

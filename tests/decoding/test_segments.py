@@ -45,27 +45,17 @@ def test_learned_positions_train_and_translate_longer_segments(nmt: Run, tiny: P
     assert (ended.code, ended.out.count("\n")) == (0, 3)
     (note,) = (line for line in ended.err.splitlines() if line.startswith("line 2: "))
     assert all(fact in note for fact in ("the 26 for which", "30 learned positions"))
-    ended = nmt("translate", "in", "--model", "whole", "--set", "decode.max_extra_tokens=29")
-    assert (ended.code, ended.err.count("\n")) == (1, 2)
-    assert "leaves no room in the 30 positions that the model learned; lower it" in ended.err
 
 
-@pytest.mark.parametrize(
-    ("options", "facts"),
-    [
-        (LEARNED, ("data.max_length=250", "model.max_positions=30")),
-        (
-            [*LEARNED, "--set", "data.max_length=29", "--set", "train.bpe_dropout=0.1"],
-            ("train.bpe_dropout", "model.positions=learned"),
-        ),
-    ],
-)
-def test_text_longer_than_learned_positions_is_refused_at_once(
-    nmt: Run, tiny: Path, options: list[str], facts: tuple[str, ...]
-) -> None:
-    ended = nmt("train", tiny, *options)
-    assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
-    assert all(fact in ended.err for fact in facts)
+def test_what_learned_positions_cannot_hold_is_refused_at_once(nmt: Run, tiny: Path) -> None:
+    dropout = ["--set", "data.max_length=29", "--set", "train.bpe_dropout=0.1"]
+    for options, facts in (
+        ([], ("data.max_length=250", "model.max_positions=30")),
+        (dropout, ("train.bpe_dropout", "model.positions=learned")),
+    ):
+        ended = nmt("train", tiny, *LEARNED, *options)
+        assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
+        assert all(fact in ended.err for fact in facts)
     assert not Path("runs").exists()
 
 

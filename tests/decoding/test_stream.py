@@ -25,7 +25,6 @@ def pipe() -> Iterator[tuple[ArrivingLines, int]]:
 
 
 def count(size: int) -> Iterator[str]:
-    """Yield segments that count from 0."""
     yield from map(str, range(size))
 
 

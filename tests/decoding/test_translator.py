@@ -25,6 +25,7 @@ from nmt.system.pools import ProcessPool
 from nmt.text.batches import source_batch
 from nmt.text.tokenizer import BOS, EOS
 from tests.conftest import WORDS
+from tests.decoding.conftest import assert_alike
 
 
 def test_little_of_an_endless_stream_is_read_ahead(model: TrainedModel) -> None:
@@ -53,11 +54,6 @@ def test_weights_are_not_kept_twice(tiny_run: Path) -> None:
     gc.collect()
     assert [each() for each in layers] == [None] * len(layers)
     assert next(translator.translate(["sun"])).candidates
-
-
-def test_blank_segments_stay_blank(model: TrainedModel) -> None:
-    found = exact(model, ["", "  ", "\t", "\u3000"])
-    assert [each.text for each in found] == ["", "", "", ""]
 
 
 def test_output_is_bounded_by_input_and_extra_tokens(model: TrainedModel) -> None:
@@ -118,11 +114,6 @@ N_BEST = 3
 
 
 @pytest.fixture(scope="module")
-def model(skilled_run: Path) -> TrainedModel:
-    return load_model(skilled_run, "cpu")
-
-
-@pytest.fixture(scope="module")
 def segments() -> list[str]:
     """Return segments of up to 12 words (training showed at most 5); some are blank."""
     draw = random.Random(5)
@@ -138,21 +129,10 @@ def alone(model: TrainedModel, segments: list[str]) -> list[Translation]:
 def exact(
     model: TrainedModel, segments: Sequence[str], processes: int = 1, **settings: Any
 ) -> list[Translation]:
-    """Translate with some decode settings changed."""
     changed = replace(model.recipe.decode, precision="float32", **settings)
     pool = ProcessPool(processes)
     translator = Translator(model, changed, print, OutputOptions(N_BEST), pool=pool)
     return list(translator.translate(segments))
-
-
-def assert_alike(found: Sequence[Translation], expected: Sequence[Translation]) -> None:
-    """Compare the n best of every segment, and every score to some 16 roundings of float32."""
-    for one, other in zip(found, expected, strict=True):
-        assert [each.text for each in one.candidates] == [each.text for each in other.candidates]
-        for name in ("score", "log_prob"):
-            assert [getattr(each, name) for each in one.candidates] == pytest.approx(
-                [getattr(each, name) for each in other.candidates], rel=2**-19, abs=1e-5
-            )
 
 
 @pytest.mark.parametrize(("tokens", "processes"), [(20, 1), (64, 2), (1024, 1)])

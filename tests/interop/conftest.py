@@ -34,7 +34,6 @@ def copied(opus: Path, tmp_path: Path) -> Path:
 
 
 def imported(folder: Path, languages: str = "en-de") -> TrainedModel:
-    """Import a model beside its folder and load it."""
     path = folder.with_suffix(".safetensors")
     import_model(folder, path, languages, lambda _: None)
     return load_model(path, "cpu")
@@ -42,7 +41,6 @@ def imported(folder: Path, languages: str = "en-de") -> TrainedModel:
 
 @pytest.fixture(scope="session")
 def opus_model(opus: Path) -> TrainedModel:
-    """Return the small model, imported."""
     return imported(opus)
 
 
@@ -65,7 +63,6 @@ def ct2_folder(skilled_run: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture
 def mixed_lines(tmp_path: Path) -> Path:
-    """Return a file with ordinary, odd and long lines."""
     draw = random.Random(5)
     lines = [" ".join(draw.choices(WORDS, k=draw.randint(1, 8))) for _ in range(30)]
     lines += [*ODD, " ".join(draw.choices(WORDS, k=60))]

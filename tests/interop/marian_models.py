@@ -171,7 +171,6 @@ def write_npz(folder: Path, other: Path) -> Path:
 
 
 def marian_name(name: str) -> str:
-    """Return Marian's name of a weight in a layer."""
     _, side, _, number, *rest = name.split(".")
     layer = f"{side}_l{int(number) + 1}"
     kind = {"weight": "W", "bias": "b"}[rest[-1]]

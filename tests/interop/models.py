@@ -74,7 +74,6 @@ def batch(tokenizer: Tokenizer, lengths: tuple[int, ...] = (9, 1, 5)) -> tuple[A
 
 
 def logits_of(model: TrainedModel, source: Any, target: Any) -> Any:
-    """Return our logits (B, T, V)."""
     with torch.inference_mode():
         return model.network(torch.from_numpy(source), torch.from_numpy(target)).numpy()
 

@@ -51,7 +51,6 @@ def forced(model: TrainedModel, folder: Path, compute_type: str) -> Any:
 
 
 def expected(model: TrainedModel) -> Any:
-    """Return what `forced` should return."""
     source, target = batch(model.tokenizer)
     assert (source == PAD).any()
     logits = logits_of(model, source, target[:, :-1])

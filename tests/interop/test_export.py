@@ -63,12 +63,9 @@ def test_equal_models_give_equal_folders_with_a_card(
 
 
 def test_what_is_in_the_way_stays(nmt: Run, tiny_run: Path) -> None:
-    for output, reason in (
-        (tiny_run, "OUTPUT"),
-        (tiny_run / "model.safetensors", "OUTPUT"),
-    ):
+    for output in (tiny_run, tiny_run / "model.safetensors"):
         result = nmt("export", tiny_run, output, "--to", "ctranslate2")
-        assert (result.code, reason in result.err) == (2, True)
+        assert (result.code, "OUTPUT" in result.err) == (2, True)
 
 
 @pytest.mark.parametrize("to", ["ctranslate2", "onnx"])

@@ -17,14 +17,7 @@ from nmt.runs.model_file import read_model
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.tokenizer import PAD, Tokenizer
 from tests.conftest import Run
-from tests.interop.models import (
-    MARIAN,
-    batch,
-    greedy,
-    logits_of,
-    random_model,
-    two_vocabularies,
-)
+from tests.interop.models import MARIAN, batch, greedy, logits_of, random_model, two_vocabularies
 
 transformers = pytest.importorskip("transformers")
 
@@ -52,7 +45,6 @@ def load(model: TrainedModel, folder: Path) -> Any:
 
 
 def check_equal(model: TrainedModel, folder: Path) -> None:
-    """Check logits and greedy outputs against ours."""
     loaded = load(model, folder)
     source, target = batch(model.tokenizer)
     given = {
@@ -148,7 +140,6 @@ def test_an_unknown_encoding_of_positions_has_no_export() -> None:
 
 
 def test_out_and_back_and_out_again(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
-    """A model that goes out to transformers and comes back translates as before."""
     back, again = (tmp_path / f"{name}.safetensors" for name in ("back", "again"))
     for model, folder, file in ((tiny_run, "out", back), (back, "second", again)):
         assert nmt("export", model, tmp_path / folder, "--to", "huggingface").code == 0

@@ -37,7 +37,6 @@ def write(name: str, content: bytes | str) -> Change:
 
 
 def config(**changes: Any) -> Change:
-    """Return a change of config.json."""
     return lambda folder: edit(folder / CONFIG, **changes)
 
 
@@ -95,20 +94,15 @@ HUGGING_FACE: dict[str, tuple[Change, str]] = {
     "damaged weights": (write(TENSORS, b"\x09\0\0\0\0\0\0\0{}"), "model.safetensors are damaged"),
     "page": (write(TENSORS, "<!doctype html><html>"), "are an HTML page"),
     "other type": (config(model_type="t5"), "model_type='t5' is not supported"),
-    "no type": (config(model_type=None), "model_type=None is not supported"),
     "pre-norm": (config(normalize_before=True), "normalize_before=True is not supported"),
     "unscaled": (config(scale_embedding=None), "scale_embedding=False is not supported"),
-    "final norm": (config(add_final_layer_norm=True), "add_final_layer_norm=True is not"),
-    "embedding norm": (config(normalize_embedding=True), "normalize_embedding=True is not"),
     "positions": (config(static_position_embeddings=False), "static_position_embeddings=False"),
     "activation": (config(activation_function="gelu_new"), "activation_function='gelu_new' is not"),
     "heads": (config(decoder_attention_heads=4), "decoder_attention_heads=4 differ"),
-    "inner": (config(decoder_ffn_dim=48), "decoder_ffn_dim=48 differ"),
     "width": (config(d_model=17), "d_model=17 is not a multiple of 2 heads"),
     "no heads": (config(encoder_attention_heads=0, decoder_attention_heads=0), "of 0 heads"),
     "start": (config(decoder_start_token_id=9999), "decoder_start_token_id=9999 is not one of"),
     "padding": (config(pad_token_id=3), "has <pad> at 127, but config.json has pad_token_id=3"),
-    "end": (config(eos_token_id=3), "has </s> at 0, but config.json has eos_token_id=3"),
     "huge": (config(encoder_layers=10**6), "its model cannot be imported"),
     "missing size": (config(d_model=None), "config.json is damaged: Object missing"),
     "other sizes": (config(vocab_size=10**12), "need the ids 0 to 999,999,999,999, each once"),
@@ -140,10 +134,7 @@ HUGGING_FACE: dict[str, tuple[Change, str]] = {
         "final_logits_bias has the type I8",
     ),
     "pickled object": (instead(PICKLE, {"a": Foreign()}), "hold more than numbers and are not"),
-    "plain pickle": (
-        instead(PICKLE, pickle.dumps({"a": Foreign()})),
-        "hold more than numbers and are not",
-    ),
+    "plain pickle": (instead(PICKLE, pickle.dumps({"a": Foreign()})), "hold more than numbers"),
     "pickled list": (instead(PICKLE, [torch.zeros(2)]), "are not a table of tensors by name"),
     "pickled numbers": (instead(PICKLE, {"a": torch.arange(3)}), "a has the type torch.int64"),
     "one number": (instead(PICKLE, {"model.shared.weight": REPEATED}), "is incomplete"),
@@ -194,16 +185,9 @@ def settings(**changes: Any) -> Change:
     return changed
 
 
-def arrays(**changes: Any) -> Change:
-    """Return a change of the types of arrays in Marian's archive."""
-
-    def changed(folder: Path) -> None:
-        found = dict(numpy.load(folder / ARCHIVE))
-        for name, kind in changes.items():
-            found[name] = found[name].astype(kind)
-        numpy.savez(folder / ARCHIVE, **found)
-
-    return changed
+def quantised(folder: Path) -> None:
+    found = dict(numpy.load(folder / ARCHIVE))
+    numpy.savez(folder / ARCHIVE, **found | {"Wemb": found["Wemb"].astype("int8")})
 
 
 def member(content: bytes) -> Change:
@@ -236,7 +220,6 @@ def encrypted(folder: Path) -> None:
 
 
 def damaged_compression(folder: Path) -> None:
-    """Damage compressed data in the middle of the archive."""
     path = folder / ARCHIVE
     numpy.savez_compressed(path, **dict(numpy.load(path)))
     content = bytearray(path.read_bytes())
@@ -250,22 +233,17 @@ TEXT_HEADER = "{'descr': '|S1000000000', 'fortran_order': False, 'shape': (1,)}"
 MARIAN: dict[str, tuple[Change, str]] = {
     "type": (settings(type="s2s"), "type='s2s' is not supported"),
     "pre-norm": (settings(transformer_preprocess="n"), "transformer-preprocess='n' is not"),
-    "average attention": (
-        settings(transformer_decoder_autoreg="average-attention"),
-        "autoreg='average-attention' is not supported",
-    ),
     "activation": (settings(transformer_ffn_activation="prelu"), "ffn-activation='prelu' is"),
     "gelu": (settings(transformer_ffn_activation="gelu"), "ffn-activation=gelu is not"),
     "positions": (
         settings(transformer_train_position_embeddings=True),
         "position-embeddings=True is not supported",
     ),
-    "right to left": (settings(right_left=True), "right-left=True is not supported"),
     "inner": (settings(transformer_decoder_dim_ffn=7), "dim-ffn=the same transformer-dim-ffn"),
     "layers": (settings(enc_depth=3), "'model.encoder.layers.2.fc1.bias' is missing"),
     "heads": (settings(transformer_heads=3), "dim-emb=16 is not a multiple of 3 heads"),
     "width": (settings(dim_emb="wide"), "dim-emb is 'wide' in its settings"),
-    "quantised": (arrays(Wemb="int8"), "Wemb has the type int8"),
+    "quantised": (quantised, "Wemb has the type int8"),
     "two archives": (
         lambda folder: shutil.copy(folder / ARCHIVE, folder / "b.npz"),
         "holds 2 .npz files; name one of them",
@@ -278,11 +256,9 @@ MARIAN: dict[str, tuple[Change, str]] = {
     ),
     "a list of settings": (write("decoder.yml", "- 1\n"), "is not a table of settings"),
     "a tag that does not fit": (write("decoder.yml", "a: !!bool x\n"), "decoder.yml is damaged"),
-    "a time that is none": (write("decoder.yml", "a: !!timestamp x\n"), "decoder.yml is damaged"),
     "an id without end": (write(YAML, f"a: {'9' * 5000}\n"), "does not fit the model"),
     "a text of a gigabyte": (member(header(TEXT_HEADER)), "model.yml is not a text"),
     "a deep header": (member(header("-" * 8000)), "has a header that is no header"),
-    "an open header": (member(header("(" * 80)), "has a header that is no header"),
     "a long header": (member(LONG_HEADER), "EOF: reading array header"),
     "encryption": (encrypted, "is encrypted"),
     "damaged compression": (damaged_compression, "damaged"),

@@ -43,8 +43,9 @@ def corpus(tmp_path: Path, opus_model: TrainedModel, monkeypatch: pytest.MonkeyP
 def test_a_model_is_fine_tuned_and_translates(opus_model: TrainedModel, nmt: Run) -> None:
     made = nmt("init", "train.en", "train.de", "-o", "mine.toml", "--init-from", "opus.safetensors")
     assert made.code == 0
-    changes = "train.checkpoint_updates=2", "train.validate_updates=4", "train.precision=float32"
-    settings = ["--max-updates", "4", *(part for change in changes for part in ("--set", change))]
+    changes = "checkpoint_updates=2", "validate_updates=4", "precision=float32"
+    settings = ["--max-updates", 4, *(f"--set=train.{change}" for change in changes)]
+    settings += ["--set=decode.beam_size=1", "--set=decode.max_length=5"]
     trained = nmt("train", "mine.toml", *settings)
     assert trained.code == 0, trained.err
     found = read_model(Path("runs/mine/model.safetensors"))
@@ -55,7 +56,8 @@ def test_a_model_is_fine_tuned_and_translates(opus_model: TrainedModel, nmt: Run
     assert nmt("evaluate", "--model", "runs/mine").code == 0
     again = nmt("average", "runs/mine", "--last", 1, "--output", "average.safetensors")
     assert again.code == 0, again.err
-    ensemble = nmt("translate", "train.en", "--model", "opus.safetensors", "--model", "runs/mine")
+    models = "--model", "opus.safetensors", "--model", "runs/mine"
+    ensemble = nmt("translate", "train.en", *models, "--beam-size", 1, "--max-length", 5)
     assert ensemble.out.count("\n") == 100
 
 
@@ -75,22 +77,6 @@ def test_an_imported_tokenizer_is_not_learned(nmt: Run) -> None:
     assert "train.bpe_dropout needs tokenizer.kind=bpe" in refused.err
 
 
-def test_other_commands(opus_model: TrainedModel, nmt: Run) -> None:
-    model = opus_model.path
-    lines = Path("few.en"), Path("few.de")
-    for path, side in zip(lines, ("source", "target"), strict=True):
-        path.write_text("\n".join(TEXTS[side]) + "\n", encoding="utf-8")
-    assert nmt("score", *lines, "--model", model).out.count("\n") == len(TEXTS["source"])
-    nbest = nmt("translate", lines[0], "--model", model, "--n-best", 3, "--output", "n.json")
-    assert nbest.code == 0
-    assert nmt("rerank", "n.json", "--model", model, "--source", lines[0]).code in (0, 2)
-    Path("terms.tsv").write_text("garden\tGarten\n", encoding="utf-8")
-    found = nmt("translate", lines[0], "--model", model, "--glossary", "terms.tsv")
-    # The outputs of random weights may leave no room for a term; then a note names it.
-    assert ("Garten" in found.out.splitlines()[0]) == ("garden" not in found.err)
-    assert found.code == 0
-
-
 def test_separate_vocabularies_are_two(tmp_path: Path, nmt: Run) -> None:
     model = imported(write_folder(tmp_path / "separate", Shape(separate=True, shared=False)))
     assert not model.tokenizer.is_joint
@@ -107,7 +93,6 @@ def model(multilingual: Path) -> TrainedModel:
 def encoded(
     model: TrainedModel, *texts: str, opening: str = "", most: int = 250
 ) -> list[EncodedSegment]:
-    """Return texts as the search takes them."""
     limit = segment_limit(DecodeSettings(max_segment_tokens=most), model.recipe.model)
     encoder = SegmentEncoder(
         model.tokenizer.source, limit, lambda _: None, repairs=True, token=opening
@@ -116,12 +101,10 @@ def encoded(
 
 
 def parts_in(segments: list[EncodedSegment]) -> list[SubSegment]:
-    """Return the parts of segments."""
     return [part for segment in segments for part in segment.parts]
 
 
 def first_ids(segments: list[EncodedSegment]) -> list[int]:
-    """Return the first id of each part of segments."""
     return [part.ids[0] for part in parts_in(segments)]
 
 
@@ -160,16 +143,11 @@ def test_each_part_keeps_the_token(model: TrainedModel) -> None:
 def test_odd_input_keeps_the_token(model: TrainedModel) -> None:
     texts = ("12:45", "A man \u2603 waits at www.example.org now.", "THE GARDEN")
     found = encoded(model, *(f">>deu<< {text}" for text in texts))
-    first, second, third = (segment.odd for segment in found)
-    assert not found[0].parts
-    assert first
-    assert first.source.text == "12:45"
-    assert second
-    assert second.cut
-    copied = [span.text.text for span in second.cut.whole.spans]
-    assert copied == ["\u2603", "www.example.org"]
-    assert third
-    assert (third.source.text, third.text) == ("THE GARDEN", "")  # all its letters are unknown
+    odd = [segment.odd for segment in found if segment.odd]
+    # The last is copied too: all its letters are unknown.
+    assert [each.source.text for each in odd if not each.text] == ["12:45", "THE GARDEN"]
+    cuts = [span.text.text for each in odd if each.cut for span in each.cut.whole.spans]
+    assert cuts == ["\u2603", "www.example.org"]
     assert first_ids(found) == [DEU]
     assert all(DEU not in part.ids[1:] for part in parts_in(found))
 
@@ -188,7 +166,6 @@ def test_the_option_is_a_token_in_each_line(model: TrainedModel, nmt: Run) -> No
 
 
 def log_prob(line: str) -> float:
-    """Return the log-probability of the best translation in a line of JSON."""
     return float(json.loads(line)["translations"][0]["log_prob"])
 
 
@@ -204,21 +181,12 @@ def test_missing_and_unknown_tokens_are_told(
     assert (found.code, "is for models with language tokens" in found.err) == (2, True)
 
 
-@pytest.mark.parametrize("command", ["translate", "score", "explain", "evaluate"])
-def test_an_unknown_token_is_refused(
-    command: str, model: TrainedModel, tmp_path: Path, nmt: Run
-) -> None:
-    text = tmp_path / "in.txt"
-    text.write_text(f"{TEXT}\n")
-    given: dict[str, list[object]] = {
-        "translate": [text],
-        "explain": [TEXT, "--output", tmp_path / "page.html"],
-    }
-    found = nmt(
-        command, *given.get(command, [text, text]), "--model", model.path, "--target-token", "dex"
-    )
-    assert found.code == 2
-    assert "the model has no language token >>dex<<; did you mean '>>deu<<'?" in found.err
+def test_an_unknown_token_is_refused(model: TrainedModel, nmt: Run) -> None:
+    Path("in.txt").write_text(f"{TEXT}\n")
+    for given in (["translate", "in.txt"], ["evaluate", "in.txt", "in.txt"]):
+        found = nmt(*given, "--model", model.path, "--target-token", "dex")
+        assert found.code == 2
+        assert "the model has no language token >>dex<<; did you mean '>>deu<<'?" in found.err
 
 
 def test_tokens_have_no_links(model: TrainedModel, nmt: Run) -> None:

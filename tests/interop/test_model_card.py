@@ -20,7 +20,6 @@ ODD = 'no: "#x" | `y` \\ \u2028 \x07 \x85 𝔸 %'
 
 
 def fields_of(card: str) -> dict[str, Any]:
-    """Return the YAML block of a card."""
     match = re.match(r"---\n(.*?)\n---\n", card, re.DOTALL)
     assert match
     found: dict[str, Any] = yaml.safe_load(match[1])
@@ -28,7 +27,6 @@ def fields_of(card: str) -> dict[str, Any]:
 
 
 def card_of(path: Path, to: str = "onnx") -> str:
-    """Return the card of the model in a run or a file."""
     return model_card(load_model(path, "cpu"), to)
 
 

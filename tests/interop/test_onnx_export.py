@@ -13,13 +13,7 @@ from nmt.errors import NmtError
 from nmt.interop.onnx_export import write
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import Tokenizer
-from tests.interop.models import (
-    MARIAN,
-    batch,
-    logits_of,
-    random_model,
-    two_vocabularies,
-)
+from tests.interop.models import MARIAN, batch, logits_of, random_model, two_vocabularies
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -47,8 +41,6 @@ SHAPES: list[dict[str, Any]] = [
 
 
 class Exported:
-    """An exported model in onnxruntime."""
-
     def __init__(self, folder: Path) -> None:
         self.settings: dict[str, Any] = json.loads((folder / "settings.json").read_text())
         self.sessions = {
@@ -81,7 +73,6 @@ class Exported:
 
 
 def check_equal(model: TrainedModel, folder: Path) -> None:
-    """Check logits against ours."""
     write(model, folder, "")
     exported = Exported(folder)
     source, target = batch(model.tokenizer)
