@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 import torch
@@ -25,6 +25,7 @@ from nmt.text.prepare import open_prepared
 from nmt.training import trainer
 from nmt.training.feed import GPU
 from nmt.training.updates import Updater
+from tests.conftest import Run
 from tests.forks import Fork
 
 Process = subprocess.Popen[bytes] | Fork
@@ -100,6 +101,33 @@ def open_dataset(run: RunFolder) -> PairDataset:
     """Return the prepared text of a run."""
     prepared = open_prepared(run.load_recipe(), run.prepared_folder())
     return PairDataset(prepared.shards, prepared.names, alignments=prepared.alignments)
+
+
+def options(*settings: str) -> list[str]:
+    """Return the options that change these settings."""
+    return [f"--set={setting}" for setting in settings]
+
+
+class Train(Protocol):
+    """Trains the tiny recipe, with settings, and returns its messages."""
+
+    def __call__(
+        self, *settings: str, run: str | Path = TINY.path, updates: int = 0, code: int = 0
+    ) -> str:
+        """Use another folder, number of updates, or expected exit code."""
+
+
+@pytest.fixture
+def train(nmt: Run, tiny: Path) -> Train:
+    """Return a function that trains the tiny recipe in this process."""
+
+    def train(*settings: str, run: str | Path = TINY.path, updates: int = 0, code: int = 0) -> str:
+        more = ["--max-updates", updates] if updates else []
+        ended = nmt("train", tiny, "--run", run, *more, *options(*settings))
+        assert ended.code == code, ended.err
+        return ended.err
+
+    return train
 
 
 @pytest.fixture
@@ -180,17 +208,17 @@ def worker_processes(
     try:
         yield processes
     finally:
-        for each in processes:
-            with each:  # waits, and closes the pipe
-                each.kill()
+        for process in processes:
+            with process:  # waits, and closes the pipe
+                process.kill()
 
 
-def run_group(count: int, *arguments: object, script: str = NMT) -> str:
-    """Run `nmt` in some workers and return the first one's stderr."""
+def run_group(count: int, *arguments: object, script: str = NMT) -> list[str]:
+    """Run `nmt` in some workers, which must succeed, and return the stderr of each."""
     with worker_processes(count, script, *arguments) as processes:
-        errors = [each.communicate(timeout=300)[1].decode() for each in processes]
-        assert [each.returncode for each in processes] == [0] * count, errors
-    return errors[0]
+        ended = [finish(process) for process in processes]
+    assert [code for code, _ in ended] == [0] * count, ended
+    return [errors for _, errors in ended]
 
 
 @pytest.fixture
