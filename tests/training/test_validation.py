@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from itertools import starmap
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -19,11 +20,11 @@ from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
 from nmt.text.corpus import Pair
 from nmt.text.prepare import Prepared
-from nmt.text.shards import flatten, open_shard
+from nmt.text.shards import open_shard
 from nmt.text.tokenizer import BOS, EOS, load_tokenizer
 from nmt.training.validation import DevSet
 from tests.conftest import WORDS, Run
-from tests.training.conftest import TINY, read_metrics
+from tests.training.conftest import TINY, Train, read_metrics
 
 PAIRS = [("sun moon", "MOON SUN"), ("rain", "RAIN"), ("tree leaf root", "ROOT LEAF TREE")]
 
@@ -40,29 +41,24 @@ def prepared(right_to_left_run: Path) -> Prepared:
     return Prepared(tokenizer, (open_shard(folder, "train-0", len(tokenizer)),), ("text",), "")
 
 
-@pytest.mark.parametrize("metric", ["bleu", "loss"])
-def test_the_best_model_is_chosen_by_the_metric(nmt: Run, tiny: Path, metric: str) -> None:
-    options = ["--max-updates", 40, "--set", f"train.early_stopping_metric={metric}"]
-    ended = nmt("train", tiny, *options, "--set", "train.validate_updates=5")
-    assert ended.code == 0
+@pytest.mark.parametrize(("metric", "best_of"), [("bleu", max), ("loss", min)])
+def test_the_best_model_is_chosen_by_the_metric(train: Train, metric: str, best_of: Any) -> None:
+    often = (f"train.early_stopping_metric={metric}", "train.validate_updates=5")
+    errors = train(*often, updates=40)
     dev = [line for line in read_metrics(TINY.path) if line["kind"] == "dev"]
-    sign = 1 if metric == "bleu" else -1
-    best = max(dev, key=lambda line: sign * float(line[metric]))
+    best = best_of(dev, key=lambda line: line[metric])
     assert read_model(TINY.best).updates == (best["update"],)
-    assert f"at update {best['update']}" in ended.err
+    assert f"at update {best['update']}" in errors
 
 
-@pytest.mark.parametrize("text", ["\n" * 10, "sun " * 300 + "\n"])
-def test_a_dev_set_of_blank_or_too_long_segments(nmt: Run, tiny: Path, text: str) -> None:
+@pytest.mark.parametrize(("text", "code"), [("\n" * 10, 0), ("sun " * 300 + "\n", 1)])
+def test_a_dev_set_of_blank_or_too_long_segments(train: Train, text: str, code: int) -> None:
     """Blank sources are no error; a dev set without a pair that counts for the loss is one."""
     Path("dev.src").write_text(text)
     Path("dev.tgt").write_text("SUN\n" * text.count("\n"))
-    ended = nmt("train", tiny, "--max-updates", 1)
-    if text.isspace():
-        assert ended.code == 0
-    else:
-        assert ended.code == 1
-        assert "every pair of the dev set is longer than data.max_length=250" in ended.err
+    errors = train(updates=1, code=code)
+    message = "every pair of the dev set is longer than data.max_length=250"
+    assert (message in errors) == bool(code)
 
 
 def test_validation_bleu_is_what_evaluate_prints(nmt: Run, skilled_run: Path) -> None:
@@ -76,13 +72,6 @@ def test_validation_bleu_is_what_evaluate_prints(nmt: Run, skilled_run: Path) ->
     assert averaged["kind"] == "average"
     assert averaged["bleu"] > 0
     assert printed["results"][0]["scores"]["BLEU"]["value"] == averaged["bleu"]
-
-
-def test_segments_backwards() -> None:
-    rows = [[5, 6, 7], [], [8], [9, 10]]
-    turned = flatten(rows).backwards()
-    assert turned.ids.tolist() == [7, 6, 5, 8, 10, 9]
-    assert turned.lengths.tolist() == [3, 0, 1, 2]
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
