@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,22 +37,6 @@ TINY = RunFolder(Path("runs/tiny"))
 STOPPED = 8  # the update after which the run of `stopped` was killed
 
 NMT = "import sys; from nmt.commands import main; main(sys.argv[1:])"
-# `nmt` with a file "validating" that appears when a validation starts.
-MARK_VALIDATION = """
-import sys
-from pathlib import Path
-from nmt.commands import main
-from nmt.training.validation import DevSet
-
-validate = DevSet.validate
-
-def marked(self, network):
-    Path("validating").touch()
-    return validate(self, network)
-
-DevSet.validate = marked
-main(sys.argv[1:])
-"""
 
 
 def weights(path: Path) -> dict[str, Tensor]:
@@ -72,9 +57,14 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     return history.read_metrics(run / "metrics.jsonl")
 
 
+def lines_of(kind: str, run: Path = TINY.path) -> list[dict[str, Any]]:
+    """Return the lines of a kind in a run's metrics."""
+    return [line for line in read_metrics(run) if line["kind"] == kind]
+
+
 def losses(run: Path) -> list[float]:
     """Return the training losses in a run's metrics."""
-    return [line["loss"] for line in read_metrics(run) if line["kind"] == "train"]
+    return [line["loss"] for line in lines_of("train", run)]
 
 
 def without_times(run: Path) -> list[dict[str, Any]]:
@@ -233,3 +223,17 @@ def nan_in_update_3(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(trainer, "check_memory", lambda *_: 0)
     monkeypatch.setattr(Updater, "backward", spoiled)
+
+
+@contextmanager
+def sigterm_in_update(wanted: int) -> Iterator[None]:
+    """Let an update start as if the process had received SIGTERM."""
+    start = Updater.start
+
+    def stopped(self: Any, share: Any, number: int, counts: bool, stop: Any, *more: Any) -> Any:
+        given = signal.SIGTERM if number == wanted else stop
+        return start(self, share, number, counts, given, *more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Updater, "start", stopped)
+        yield

@@ -4,7 +4,6 @@ The pace of a GPU is tried on the CPU: batches come from a thread, results one u
 in multiples. The test of trainings that are killed compares whole runs of both paces.
 """
 
-import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from nmt.training import checkpoints, trainer
 from nmt.training.checkpoints import CheckpointWriter
 from nmt.training.feed import CPU, GPU, Feed, Pace, pace_of
 from nmt.training.progress import Progress
-from nmt.training.updates import StartedUpdate, Updater
 from nmt.training.workers import Workers
 from tests.text.conftest import TinyCorpus
 from tests.training.conftest import (
@@ -29,8 +27,9 @@ from tests.training.conftest import (
     Train,
     assert_same,
     finish,
+    lines_of,
     plan_batches,
-    read_metrics,
+    sigterm_in_update,
     worker_processes,
 )
 from tests.waiting import wait_until
@@ -81,19 +80,9 @@ def feed(
 
 
 @pytest.mark.usefixtures("gpu_pace")
-def test_a_signal_waits_for_what_was_started(
-    train: Train, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_signal_waits_for_what_was_started(train: Train, tiny_run: Path) -> None:
     """A signal during update 3 is seen one update late; both are in the checkpoint."""
-    start = Updater.start
-
-    def interrupted(
-        self: Any, share: Any, number: int, counts: bool, stop: int | None, *more: Any
-    ) -> StartedUpdate:
-        return start(self, share, number, counts, signal.SIGTERM if number == 3 else stop, *more)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Updater, "start", interrupted)
+    with sigterm_in_update(3):
         assert "stopped at update 4, checkpoint saved" in train(code=143)
     train()
     assert_same(tiny_run / "model.safetensors", TINY.model)
@@ -101,26 +90,21 @@ def test_a_signal_waits_for_what_was_started(
 
 # `nmt train` of two workers, the second of which gets SIGTERM; writing a checkpoint takes a second.
 SLOW_SAVES = """
-import os, signal, sys, time
+import os, sys, time
 from nmt.commands import main
 from nmt.training import checkpoints, trainer
-from nmt.training.updates import Updater
-from tests.training.conftest import LATE
+from tests.training.conftest import LATE, sigterm_in_update
 
-rank = int(os.environ["RANK"])
-start, save = Updater.start, checkpoints.save_checkpoint
-
-def interrupted(self, share, number, counts, stop, *more):
-    received = signal.SIGTERM if rank and number == 3 else stop
-    return start(self, share, number, counts, received, *more)
+save = checkpoints.save_checkpoint
 
 def slow(*given):
     time.sleep(1)
     save(*given)
 
 trainer.pace_of = lambda device: LATE
-Updater.start, checkpoints.save_checkpoint = interrupted, slow
-main(sys.argv[1:])
+checkpoints.save_checkpoint = slow
+with sigterm_in_update(3 * int(os.environ["RANK"])):
+    main(sys.argv[1:])
 """
 
 
@@ -181,7 +165,7 @@ def test_an_update_that_is_not_finite_changes_nothing_though_its_result_comes_la
     train: Train,
 ) -> None:
     assert "update 3 skipped: its loss is NaN or infinite" in train()
-    (skipped,) = [line for line in read_metrics(TINY.path) if line["kind"] == "skipped"]
+    (skipped,) = lines_of("skipped")
     assert (skipped["update"], skipped["skipped"]) == (3, 1)
 
 

@@ -199,8 +199,9 @@ def test_tensorboard_shows_the_figures_of_metrics(train: Train) -> None:
     assert shown == pytest.approx(dict(zip((2, 4), losses(TINY.path), strict=True)))
 
 
-def test_bpe_dropout_changes_the_subwords(train: Train, tiny_run: Path) -> None:
-    train("train.bpe_dropout=0.3", updates=2)
+@pytest.mark.parametrize("setting", ["train.bpe_dropout=0.3", "train.seed=2"])
+def test_subwords_and_order_are_drawn(train: Train, tiny_run: Path, setting: str) -> None:
+    train(setting, updates=2)
     assert losses(TINY.path)[0] != losses(tiny_run)[0]
 
 

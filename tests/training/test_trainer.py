@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from nmt.config import Recipe
 from nmt.kernels.loss import LossSums, projected_loss
@@ -26,12 +25,13 @@ from tests.training.conftest import (
     Train,
     assert_same,
     finish,
+    lines_of,
     losses,
     options,
     read_metrics,
     run_group,
+    sigterm_in_update,
     start_process,
-    weights,
 )
 
 
@@ -46,16 +46,6 @@ def test_a_resumed_run_equals_an_uninterrupted_one(train: Train, tiny_run: Path)
         for run in (tiny_run, TINY.path)
     ]
     assert figures[0] == figures[1]
-
-
-def test_model_is_the_mean_of_the_last_checkpoints(tiny_run: Path) -> None:
-    """The recipe averages and keeps the last two of the checkpoints at 4, 8 and 12."""
-    names = sorted(path.name for path in (tiny_run / "checkpoints").glob("*.safetensors"))
-    assert names == ["update-00000008.safetensors", "update-00000012.safetensors"]
-    first, second = (weights(tiny_run / "checkpoints" / name) for name in names)
-    for name, mean in weights(tiny_run / "model.safetensors").items():
-        expected = ((first[name].double() + second[name].double()) / 2).float()
-        assert torch.equal(mean, expected)
 
 
 def test_metrics_are_as_documented(tiny_run: Path) -> None:
@@ -92,13 +82,6 @@ def test_the_last_update_is_validated_and_averaged(train: Train) -> None:
 def test_a_folder_in_use_is_refused(train: Train) -> None:
     with RunFolder(TINY.path).lock():
         assert "another nmt process is using runs/tiny" in train(code=1)
-
-
-def test_seeds_differ(train: Train) -> None:
-    for seed in ("1", "2"):
-        train(f"train.seed={seed}", run=seed, updates=1)
-    one, other = (weights(Path(f"{seed}/model.safetensors")) for seed in (1, 2))
-    assert not torch.equal(one["embeddings.weight"], other["embeddings.weight"])
 
 
 def test_files_that_kills_left_do_not_stop_a_run(train: Train, tiny_run: Path) -> None:
@@ -270,11 +253,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Updater, "start", timed)
 
 
-def lines_of(kind: str, run: Path = TINY.path) -> list[dict[str, Any]]:
-    """Return the lines of a kind in a run's metrics."""
-    return [line for line in read_metrics(run) if line["kind"] == kind]
-
-
 def checkpoints(run: Path = TINY.path) -> list[int]:
     """Return the updates of a run's complete checkpoints."""
     return sorted(int(path.stem.removeprefix("update-")) for path in run.glob("checkpoints/*.json"))
@@ -298,21 +276,12 @@ def test_a_checkpoint_is_saved_when_the_minutes_have_passed(nmt: Run, train: Tra
 
 
 @pytest.mark.usefixtures("clock")
-def test_a_checkpoint_that_a_signal_caused_is_not_averaged(
-    train: Train, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_checkpoint_that_a_signal_caused_is_not_averaged(train: Train) -> None:
     """Stopped at 5, the training measures from there: the next ones are 8 and 11.
 
     Nor is that of an end that was no end, at 9.
     """
-    start = Updater.start
-
-    def stopped(self: Any, share: Any, number: int, counts: bool, *more: Any) -> Any:
-        given = (signal.SIGTERM, *more[1:]) if number == 5 else more
-        return start(self, share, number, counts, *given)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Updater, "start", stopped)
+    with sigterm_in_update(5):
         train(*MINUTES, code=143)
     assert checkpoints() == [3, 5]
     for last in (9, 12):

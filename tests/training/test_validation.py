@@ -24,7 +24,7 @@ from nmt.text.shards import open_shard
 from nmt.text.tokenizer import BOS, EOS, load_tokenizer
 from nmt.training.validation import DevSet
 from tests.conftest import WORDS, Run
-from tests.training.conftest import TINY, Train, read_metrics
+from tests.training.conftest import TINY, Train, lines_of, read_metrics
 
 PAIRS = [("sun moon", "MOON SUN"), ("rain", "RAIN"), ("tree leaf root", "ROOT LEAF TREE")]
 
@@ -45,7 +45,7 @@ def prepared(right_to_left_run: Path) -> Prepared:
 def test_the_best_model_is_chosen_by_the_metric(train: Train, metric: str, best_of: Any) -> None:
     often = (f"train.early_stopping_metric={metric}", "train.validate_updates=5")
     errors = train(*often, updates=40)
-    dev = [line for line in read_metrics(TINY.path) if line["kind"] == "dev"]
+    dev = lines_of("dev")
     best = best_of(dev, key=lambda line: line[metric])
     assert read_model(TINY.best).updates == (best["update"],)
     assert f"at update {best['update']}" in errors
@@ -107,36 +107,30 @@ def test_the_dev_loss_is_that_of_targets_backwards(model: TrainedModel) -> None:
     assert other.loss(model.network)[1] > 2 * total / count
 
 
-def test_it_translates(model: TrainedModel) -> None:
-    """Translations are in natural order, and so are the ids of hypotheses."""
-    translator = Translator(model, model.recipe.decode, print, OutputOptions(2))
-    sources = [f"{one} {other}" for one in WORDS[:5] for other in WORDS[5:]]
-    expected = [" ".join(reversed(each.upper().split())) for each in sources]
-    found = [each.text for each in translator.translate(sources)]
-    right = sum(map(str.__eq__, found, expected))
-    assert right >= 0.6 * len(sources)
-    (first,) = translator.search(model.tokenizer.source.encode(sources[:1]))
-    assert model.tokenizer.target.decode(first[0].ids) == found[0]
+def test_outputs_are_in_natural_order(model: TrainedModel) -> None:
+    """Texts, and ids whose log-probability by forced decoding is that of the search.
 
-
-def test_forced_decoding_reads_outputs_in_natural_order(model: TrainedModel) -> None:
-    """Their log-probability is that of the search; that of EOS is the last, after the first token.
-
-    The model reads an output from its last token on.
+    The model reads an output from its last token on, so that the probability of EOS is its last.
     """
     translator = Translator(model, model.recipe.decode, print, OutputOptions(2))
-    sources = model.tokenizer.source.encode(["sun moon star", "rain"])
-    found = translator.search(sources)
-    outputs = [[each.ids for each in hypotheses] for hypotheses in found]
-    scored = forced_log_probs([IncrementalDecoder(model.network)], sources, outputs, 100)
-    for source, hypotheses, scores in zip(sources, found, scored, strict=True):
+    sources = [f"{one} {other}" for one in WORDS[:5] for other in WORDS[5:]]
+    texts = [translation.text for translation in translator.translate(sources)]
+    right = [
+        text == " ".join(reversed(source.upper().split()))
+        for text, source in zip(texts, sources, strict=True)
+    ]
+    assert sum(right) >= 0.6 * len(sources)
+    ids = model.tokenizer.source.encode(sources[:2])
+    found = translator.search(ids)
+    assert model.tokenizer.target.decode(found[0][0].ids) == texts[0]
+    outputs = [[hypothesis.ids for hypothesis in hypotheses] for hypotheses in found]
+    scored = forced_log_probs([IncrementalDecoder(model.network)], ids, outputs, 100)
+    for source, hypotheses, scores in zip(ids, found, scored, strict=True):
         for hypothesis, log_probs in zip(hypotheses, scores, strict=True):
             assert sum(log_probs) == pytest.approx(hypothesis.log_prob, abs=1e-4)
-            read = torch.tensor([[BOS, *hypothesis.ids[::-1]]])
+            labels = [*hypothesis.ids[::-1], EOS]
             with torch.no_grad():
+                read = torch.tensor([[BOS, *labels[:-1]]])
                 logits = model.network(torch.tensor([[*source, EOS]]), read)
-            expected = logits[0].log_softmax(-1)
-            assert log_probs[-1] == pytest.approx(float(expected[-1, EOS]), abs=1e-4)
-            if hypothesis.ids:
-                first = float(expected[0, hypothesis.ids[-1]])
-                assert log_probs[-2] == pytest.approx(first, abs=1e-4)
+            expected = logits[0].log_softmax(-1)[range(len(labels)), labels].tolist()
+            assert [*log_probs[-2::-1], log_probs[-1]] == pytest.approx(expected, abs=1e-4)

@@ -18,7 +18,6 @@ from nmt.training.workers import check_gpus, gpu_index, local_device
 from tests.conftest import Run
 from tests.training import conftest
 from tests.training.conftest import (
-    MARK_VALIDATION,
     NMT,
     TINY,
     Process,
@@ -33,6 +32,7 @@ from tests.training.conftest import (
 )
 from tests.waiting import wait_until
 
+Variables = dict[str, str]
 CLI = Path(package.__file__).parent.parent / "cli.py"
 # Without dropout, because each worker draws its own masks. The tiny recipe's warm-up of 10 updates
 # would amplify rounding errors.
@@ -95,8 +95,9 @@ def test_a_signal_interrupts_a_validation(tiny: Path) -> None:
     The checkpoint records that its update is not validated, so that a resumed run does it.
     """
     slow = options("decode.max_extra_tokens=1500", "decode.batch_tokens=1")
-    with worker_processes(2, MARK_VALIDATION, "train", tiny, *slow) as processes:
-        wait_until(Path("validating").exists, processes[0])
+    reached = at_place("validation", 0, received=0)
+    with worker_processes(2, AT_PLACE, "train", tiny, *slow, **reached) as processes:
+        wait_until(Path("reached").exists, processes[0])
         for process in processes:
             process.send_signal(signal.SIGTERM)
         (code, errors), (_, others) = map(finish, processes)
@@ -143,26 +144,6 @@ def test_an_error_of_the_first_worker_stops_all_with_its_message(nmt: Run, tiny:
     assert "Traceback" not in errors + other_errors
 
 
-# `nmt train` whose worker 1 is killed once, in update 7.
-KILL_ONCE = """
-import os, signal, sys
-from pathlib import Path
-from nmt.commands import main
-from nmt.training.updates import Updater
-
-start = Updater.start
-
-def ending(self, share, number, *arguments):
-    if number == 7 and os.environ["RANK"] == "1" and not Path("killed").exists():
-        Path("killed").touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return start(self, share, number, *arguments)
-
-Updater.start = ending
-main(sys.argv[1:])
-"""
-
-
 def test_gradients_can_be_exchanged_in_bf16(train: Train, tiny: Path) -> None:
     """Rounded to bf16: losses stay near those of one process, weights differ by more than 1e-4.
 
@@ -178,14 +159,16 @@ def test_gradients_can_be_exchanged_in_bf16(train: Train, tiny: Path) -> None:
 
 
 def test_torchrun_restarts_lost_workers_and_one_process_resumes_them(
-    train: Train, tiny: Path
+    train: Train, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The new workers have the key-value store of those before; SIGTERM stops both at one update.
 
     They resume from the last checkpoint, and then one process from theirs.
     """
-    script = tiny.with_name("kill_once.py")
-    script.write_text(KILL_ONCE)
+    for name, value in at_place("update", victim=1, call=7).items():
+        monkeypatch.setenv(name, value)
+    script = tiny.with_name("killed_once.py")
+    script.write_text(AT_PLACE)
     endless = options(*STILL, *ENDLESS, "train.checkpoint_updates=5")
     process = torchrun(script, "train", tiny, *endless, restarts=1)
     wait_for_updates(process, 12)  # the first workers end before
@@ -220,29 +203,37 @@ def test_only_a_gpu_is_made_to_repeat_itself(monkeypatch: pytest.MonkeyPatch) ->
 LIMIT_SECONDS = 30
 
 
-SOON = options("train.validate_updates=4", "train.checkpoint_updates=6")
-
-
-# `nmt train` whose worker VICTIM meets its end when it first calls the function PLACE.
-END_AT_PLACE = """
-import importlib, os, signal, sys
+# `nmt` whose worker VICTIM gets a SIGNAL, once, at its call number CALL of the function PLACE.
+AT_PLACE = """
+import importlib, os, sys
+from pathlib import Path
 from nmt.commands import main
 
+wanted = [os.environ["VICTIM"], int(os.environ["CALL"])]
 module, _, path = os.environ["PLACE"].partition(":")
 owner = importlib.import_module(module)
 *classes, name = path.split(".")
-for each in classes:
-    owner = getattr(owner, each)
+for part in classes:
+    owner = getattr(owner, part)
 original = getattr(owner, name)
+calls = []
 
 def ending(*arguments, **options):
-    if os.environ["RANK"] == os.environ["VICTIM"]:
-        os.kill(os.getpid(), signal.SIGKILL)
+    calls.append(name)
+    if [os.environ["RANK"], len(calls)] == wanted and not Path("reached").exists():
+        Path("reached").touch()
+        os.kill(os.getpid(), int(os.environ["SIGNAL"]))
     return original(*arguments, **options)
 
 setattr(owner, name, ending)
 main(sys.argv[1:])
 """
+
+
+def at_place(phase: str, victim: int, received: int = signal.SIGKILL, call: int = 1) -> Variables:
+    """Return the environment of AT_PLACE; signal 0 only notes that the phase is reached."""
+    given = {"PLACE": PLACES[phase], "VICTIM": victim, "SIGNAL": int(received), "CALL": call}
+    return {name: str(value) for name, value in given.items()}
 
 
 # Worker VICTIM is killed; the other cannot notice it: it waits as if for a GPU.
@@ -302,8 +293,9 @@ def ends(processes: list[Process], victim: int) -> None:
 def test_a_worker_killed_in_any_phase_ends_the_others(
     tiny: Path, phase: str, count: int, victim: int
 ) -> None:
-    ending = {"PLACE": PLACES[phase], "VICTIM": str(victim)}
-    with worker_processes(count, END_AT_PLACE, "train", tiny, *SOON, **ending) as processes:
+    soon = options("train.validate_updates=4", "train.checkpoint_updates=6")
+    ending = at_place(phase, victim)
+    with worker_processes(count, AT_PLACE, "train", tiny, *soon, **ending) as processes:
         ends(processes, victim)
 
 
