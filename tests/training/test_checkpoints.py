@@ -140,8 +140,8 @@ def test_an_unreadable_checkpoint_is_not_a_damaged_one(train: Train, tiny_run: P
 
 # Long enough to be killed before its end; checkpoints and validations are frequent targets.
 LONG = (
-    *("train.max_updates=150", "train.checkpoint_updates=5", "train.validate_updates=15"),
-    *("train.report_updates=3", "train.bpe_dropout=0.1", "train.micro_batch_tokens=90"),
+    *("train.max_updates=90", "train.checkpoint_updates=5", "train.validate_updates=15"),
+    *("train.report_updates=3", "train.bpe_dropout=0.1", "train.micro_batch_tokens=120"),
 )
 
 

@@ -142,10 +142,3 @@ def test_recording_ends_with_its_block() -> None:
         recorders = [each.recorder for each in cross_attentions(network)]
     assert [each is not None for each in recorders].index(True) == len(recorders) - 2
     assert all(each.recorder is None for each in cross_attentions(network))
-
-
-@pytest.mark.parametrize("setting", ["train.bpe_dropout=0.1", "train.compile=true"])
-def test_settings_that_do_not_fit_are_refused(train: Train, setting: str) -> None:
-    error = train(GUIDED, setting, code=1)
-    assert "train.guided_alignment" in error
-    assert setting.split("=", maxsplit=1)[0] in error

@@ -180,12 +180,6 @@ def test_a_cut_embedding_no_longer_depends_on_its_token() -> None:
     assert not torch.allclose(one, other)
 
 
-def test_both_at_once_are_refused(train: Train) -> None:
-    error = train("train.r_drop=5", "train.simcut=3", code=1)
-    assert "train.r_drop and train.simcut are two ways to make two passes agree" in error
-    assert "set one of them to 0" in error
-
-
 @pytest.mark.parametrize(
     ("threads", "settings"),
     [(2, []), (2, ["train.micro_batch_tokens=30"]), (1, ["train.micro_batch_tokens=1"])],
