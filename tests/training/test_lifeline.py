@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from torch.distributed import DistNetworkError
@@ -22,7 +23,10 @@ class DictStore:
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
-        self.set = self.values.__setitem__
+
+    def set(self, key: str, value: str) -> None:
+        """Store a value."""
+        self.values[key] = value
 
     def get(self, key: str) -> bytes:
         """Return a value."""
@@ -119,8 +123,8 @@ def test_values_of_the_first_worker_reach_the_others_with_their_types(
     lines: list[Lifeline], store: DictStore
 ) -> None:
     """Only the first one runs an action."""
-    values = [True, False, 7, 2.5, None, "ß", {"updates": [4, 8]}]
-    actions = [iter(values).__next__, lambda: pytest.fail("called")]
+    values: list[Any] = [True, False, 7, 2.5, None, "ß", {"updates": [4, 8]}]
+    actions: list[Any] = [iter(values).__next__, lambda: pytest.fail("called")]
     first, second = (Workers(rank, 2, store, lines[rank]) for rank in range(2))
     sent, received = (
         [worker.on_first_worker(action) for _ in values]
