@@ -131,7 +131,7 @@ def test_no_memory_left_is_an_error_with_threads_too(tiny: Path) -> None:
         "import sys; main(sys.argv[1:])"
     )
     wide = options("model.d_model=128", "train.batch_source_tokens=2000")
-    command = [sys.executable, "-c", program, "train", tiny, *wide]
+    command = [sys.executable, "-c", program, "train", str(tiny), *wide]
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
     ended = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     # Without any memory, PyTorch's own threads may abort when the process ends, after the message.

@@ -198,7 +198,11 @@ def test_an_update_that_is_not_finite_is_skipped(train: Train, monkeypatch: Any)
 
 
 # Every checkpoint is kept, and the setting for updates has no effect.
-MINUTES = ("train.checkpoint_minutes=2", "train.checkpoint_updates=1", "train.max_updates=11")
+MINUTES: tuple[str, ...] = (
+    "train.checkpoint_minutes=2",
+    "train.checkpoint_updates=1",
+    "train.max_updates=11",
+)
 MINUTES += ("train.average_checkpoints=9",)
 
 
