@@ -2,13 +2,14 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 import torch
@@ -25,6 +26,7 @@ from nmt.text.prepare import open_prepared
 from nmt.training import trainer
 from nmt.training.feed import GPU
 from nmt.training.updates import Updater
+from tests.conftest import Run
 from tests.forks import Fork
 
 Process = subprocess.Popen[bytes] | Fork
@@ -35,22 +37,6 @@ TINY = RunFolder(Path("runs/tiny"))
 STOPPED = 8  # the update after which the run of `stopped` was killed
 
 NMT = "import sys; from nmt.commands import main; main(sys.argv[1:])"
-# `nmt` with a file "validating" that appears when a validation starts.
-MARK_VALIDATION = """
-import sys
-from pathlib import Path
-from nmt.commands import main
-from nmt.training.validation import DevSet
-
-validate = DevSet.validate
-
-def marked(self, network):
-    Path("validating").touch()
-    return validate(self, network)
-
-DevSet.validate = marked
-main(sys.argv[1:])
-"""
 
 
 def weights(path: Path) -> dict[str, Tensor]:
@@ -71,9 +57,14 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     return history.read_metrics(run / "metrics.jsonl")
 
 
+def lines_of(kind: str, run: Path = TINY.path) -> list[dict[str, Any]]:
+    """Return the lines of a kind in a run's metrics."""
+    return [line for line in read_metrics(run) if line["kind"] == kind]
+
+
 def losses(run: Path) -> list[float]:
     """Return the training losses in a run's metrics."""
-    return [line["loss"] for line in read_metrics(run) if line["kind"] == "train"]
+    return [line["loss"] for line in lines_of("train", run)]
 
 
 def without_times(run: Path) -> list[dict[str, Any]]:
@@ -100,6 +91,33 @@ def open_dataset(run: RunFolder) -> PairDataset:
     """Return the prepared text of a run."""
     prepared = open_prepared(run.load_recipe(), run.prepared_folder())
     return PairDataset(prepared.shards, prepared.names, alignments=prepared.alignments)
+
+
+def options(*settings: str) -> list[str]:
+    """Return the options that change these settings."""
+    return [f"--set={setting}" for setting in settings]
+
+
+class Train(Protocol):
+    """Trains the tiny recipe, with settings, and returns its messages."""
+
+    def __call__(
+        self, *settings: str, run: str | Path = TINY.path, updates: int = 0, code: int = 0
+    ) -> str:
+        """Use another folder, number of updates, or expected exit code."""
+
+
+@pytest.fixture
+def train(nmt: Run, tiny: Path) -> Train:
+    """Return a function that trains the tiny recipe in this process."""
+
+    def train(*settings: str, run: str | Path = TINY.path, updates: int = 0, code: int = 0) -> str:
+        more = ["--max-updates", updates] if updates else []
+        ended = nmt("train", tiny, "--run", run, *more, *options(*settings))
+        assert ended.code == code, ended.err
+        return ended.err
+
+    return train
 
 
 @pytest.fixture
@@ -180,17 +198,17 @@ def worker_processes(
     try:
         yield processes
     finally:
-        for each in processes:
-            with each:  # waits, and closes the pipe
-                each.kill()
+        for process in processes:
+            with process:  # waits, and closes the pipe
+                process.kill()
 
 
-def run_group(count: int, *arguments: object, script: str = NMT) -> str:
-    """Run `nmt` in some workers and return the first one's stderr."""
+def run_group(count: int, *arguments: object, script: str = NMT) -> list[str]:
+    """Run `nmt` in some workers, which must succeed, and return the stderr of each."""
     with worker_processes(count, script, *arguments) as processes:
-        errors = [each.communicate(timeout=300)[1].decode() for each in processes]
-        assert [each.returncode for each in processes] == [0] * count, errors
-    return errors[0]
+        ended = [finish(process) for process in processes]
+    assert [code for code, _ in ended] == [0] * count, ended
+    return [errors for _, errors in ended]
 
 
 @pytest.fixture
@@ -205,3 +223,17 @@ def nan_in_update_3(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(trainer, "check_memory", lambda *_: 0)
     monkeypatch.setattr(Updater, "backward", spoiled)
+
+
+@contextmanager
+def sigterm_in_update(wanted: int) -> Iterator[None]:
+    """Let an update start as if the process had received SIGTERM."""
+    start = Updater.start
+
+    def stopped(self: Any, share: Any, number: int, counts: bool, stop: Any, *more: Any) -> Any:
+        given = signal.SIGTERM if number == wanted else stop
+        return start(self, share, number, counts, given, *more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Updater, "start", stopped)
+        yield

@@ -69,9 +69,6 @@ def test_masked_scores_are_not_counted() -> None:
     masked = 2 * (T * T - T * (T + 1) // 2) * score * SMALL.decoder_layers
     work = Workload.from_lengths([(4, T)] * 2)
     assert counter.get_total_flops() == forward_flops(SMALL, V, work) + masked
-
-
-def test_pairs_of_equal_length_by_their_total() -> None:
     assert Workload.from_equal_lengths(42, 42, 7) == Workload.from_lengths([(7, 7)] * 6)
 
 

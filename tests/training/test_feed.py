@@ -1,11 +1,9 @@
 """The feed of a GPU, and how late its results are read, change no result.
 
 The pace of a GPU is tried on the CPU: batches come from a thread, results one update late, lengths
-in multiples.
+in multiples. The test of trainings that are killed compares whole runs of both paces.
 """
 
-import json
-import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,26 +14,24 @@ import torch
 
 from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe
-from nmt.runs.run_folder import RunFolder
 from nmt.text.batches import PairDataset
 from nmt.training import checkpoints, trainer
 from nmt.training.checkpoints import CheckpointWriter
 from nmt.training.feed import CPU, GPU, Feed, Pace, pace_of
 from nmt.training.progress import Progress
-from nmt.training.updates import StartedUpdate, Updater
 from nmt.training.workers import Workers
-from tests.conftest import Run
 from tests.text.conftest import TinyCorpus
 from tests.training.conftest import (
     LATE,
     TINY,
+    Train,
     assert_same,
+    finish,
+    lines_of,
     plan_batches,
-    read_metrics,
-    without_times,
+    sigterm_in_update,
     worker_processes,
 )
-from tests.training.test_workers import SAME
 from tests.waiting import wait_until
 
 
@@ -55,37 +51,11 @@ def test_the_thread_that_works_ahead_uses_the_gpu_of_the_training(
 ) -> None:
     """Each thread has a current GPU, by default the first one."""
     chosen: list[torch.device] = []
-    batch = object()
     monkeypatch.setattr("torch.cuda.set_device", chosen.append)
-    monkeypatch.setattr(Feed, "_batch", lambda *_: batch)
-    device = torch.device("cuda:1")
-
-    def plan(epoch: int) -> Any:
-        return [numpy.array([0, 1])]
-
-    with feed(dataset, LATE, plan=plan, device="cuda:1") as batches:
-        assert next(batches) is batch
-    assert chosen == [device]
-
-
-def test_a_training_ahead_of_its_device_has_the_same_files(
-    nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Weights, metrics and progress equal those of a training that waits for each update."""
-    options = ["--set", "train.bpe_dropout=0.2", "--set", "train.micro_batch_tokens=30"]
-    assert nmt("train", tiny, "--run", "waiting", *options).code == 0
-    monkeypatch.setattr(trainer, "pace_of", lambda device: LATE)
-    assert nmt("train", tiny, "--run", "ahead", *options).code == 0
-    assert_same(Path("waiting/model.safetensors"), Path("ahead/model.safetensors"))
-    assert without_times(Path("waiting")) == without_times(Path("ahead"))
-    progress = [
-        json.loads(Path(run, "checkpoints/update-00000012.json").read_text())["progress"]
-        for run in ("waiting", "ahead")
-    ]
-    for each in progress:
-        each.pop("seconds")
-        each["window"].pop("start_seconds")
-    assert progress[0] == progress[1]
+    monkeypatch.setattr(Feed, "_batch", lambda *_: "batch")
+    with feed(dataset, LATE, plan=lambda _: [numpy.array([0, 1])], device="cuda:1") as batches:
+        assert str(next(batches)) == "batch"
+    assert chosen == [torch.device("cuda:1")]
 
 
 def feed(
@@ -110,82 +80,66 @@ def feed(
 
 
 @pytest.mark.usefixtures("gpu_pace")
-def test_a_signal_waits_for_what_was_started(
-    nmt: Run, tiny: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_signal_waits_for_what_was_started(train: Train, tiny_run: Path) -> None:
     """A signal during update 3 is seen one update late; both are in the checkpoint."""
-    start = Updater.start
-
-    def interrupted(
-        self: Any, share: Any, number: int, counts: bool, stop: int | None, *more: Any
-    ) -> StartedUpdate:
-        return start(self, share, number, counts, signal.SIGTERM if number == 3 else stop, *more)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Updater, "start", interrupted)
-        ended = nmt("train", tiny)
-    assert ended.code == 143
-    assert "stopped at update 4, checkpoint saved" in ended.err
-    assert nmt("train", tiny).code == 0
+    with sigterm_in_update(3):
+        assert "stopped at update 4, checkpoint saved" in train(code=143)
+    train()
     assert_same(tiny_run / "model.safetensors", TINY.model)
 
 
 # `nmt train` of two workers, the second of which gets SIGTERM; writing a checkpoint takes a second.
 SLOW_SAVES = """
-import os, signal, sys, time
+import os, sys, time
 from nmt.commands import main
 from nmt.training import checkpoints, trainer
-from nmt.training.updates import Updater
-from tests.training.conftest import LATE
+from tests.training.conftest import LATE, sigterm_in_update
 
-rank = int(os.environ["RANK"])
-start, save = Updater.start, checkpoints.save_checkpoint
-
-def interrupted(self, share, number, counts, stop, *more):
-    received = signal.SIGTERM if rank and number == 3 else stop
-    return start(self, share, number, counts, received, *more)
+save = checkpoints.save_checkpoint
 
 def slow(*given):
     time.sleep(1)
     save(*given)
 
 trainer.pace_of = lambda device: LATE
-Updater.start, checkpoints.save_checkpoint = interrupted, slow
-main(sys.argv[1:])
+checkpoints.save_checkpoint = slow
+with sigterm_in_update(3 * int(os.environ["RANK"])):
+    main(sys.argv[1:])
 """
 
 
 def test_no_worker_ends_before_the_last_checkpoint_is_written(tiny: Path) -> None:
     """A launcher kills the others soon after the first one that ends."""
-    with worker_processes(2, SLOW_SAVES, "train", tiny, "--run", "many", *SAME) as processes:
-        wait_until(lambda: any(each.poll() is not None for each in processes))
-        found = [path.name for path in Path("many/checkpoints").glob("*.json")]
-        errors = [each.communicate(timeout=120)[1].decode() for each in processes]
-        assert [each.returncode for each in processes] == [143, 143], errors
+    with worker_processes(2, SLOW_SAVES, "train", tiny) as processes:
+        wait_until(lambda: any(process.poll() is not None for process in processes))
+        found = [path.name for path in TINY.checkpoints.glob("*.json")]
+        ended = [finish(process) for process in processes]
+    assert [code for code, _ in ended] == [143, 143], ended
     assert found == ["update-00000004.json"]
 
 
 @pytest.fixture
-def failures(monkeypatch: pytest.MonkeyPatch) -> None:
+def given(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return what `save` of a writer takes, whose every write fails."""
+
     def fail(*_: object) -> None:
         raise NmtError("no space left")
 
     monkeypatch.setattr(checkpoints, "save_checkpoint", fail)
+    model = torch.nn.Linear(1, 1)
+    return [model, torch.optim.Adam(model.parameters()), Progress(), b"", None, ""]
 
 
-@pytest.mark.usefixtures("failures")
 def test_a_checkpoint_that_failed_in_the_background_is_noticed_without_waiting(
-    tmp_path: Path,
+    given: Any,
 ) -> None:
     """The first one of a run is not written in the background."""
-    model, run = torch.nn.Linear(1, 1), RunFolder(tmp_path)
-    given: Any = [model, torch.optim.Adam(model.parameters()), Progress(), b"", None, ""]
     with pytest.raises(NmtError, match="no space left"):
-        CheckpointWriter(run, in_background=True).save(*given)
-    run.checkpoints.mkdir()
+        CheckpointWriter(TINY, in_background=True).save(*given)
+    TINY.checkpoints.mkdir(parents=True)
     for suffix in (".json", ".state.pt"):
-        (run.checkpoints / f"update-00000001{suffix}").touch()
-    writer = CheckpointWriter(run, in_background=True)
+        (TINY.checkpoints / f"update-00000001{suffix}").touch()
+    writer = CheckpointWriter(TINY, in_background=True)
     writer.check()
     before = threading.active_count()
     writer.save(*given)
@@ -195,29 +149,23 @@ def test_a_checkpoint_that_failed_in_the_background_is_noticed_without_waiting(
     writer.check()  # reported once
 
 
-@pytest.mark.usefixtures("failures")
 @pytest.mark.parametrize("in_background", [False, True])
-def test_nothing_is_written_if_the_folder_has_moved(tmp_path: Path, in_background: bool) -> None:
+def test_nothing_is_written_if_the_folder_has_moved(given: Any, in_background: bool) -> None:
     """The check comes directly before the write, in its thread; the write would fail here."""
-    folder = tmp_path / "run"
-    model, run = torch.nn.Linear(1, 1), RunFolder(folder)
-    given: Any = [model, torch.optim.Adam(model.parameters()), Progress(), b"", None, ""]
-    folder.mkdir()
-    writer = CheckpointWriter(run, in_background=in_background)
-    folder.rename(tmp_path / "away")
-    folder.mkdir()
+    TINY.path.mkdir(parents=True)
+    writer = CheckpointWriter(TINY, in_background=in_background)
+    TINY.path.rename("away")
+    TINY.path.mkdir()
     with pytest.raises(NmtError, match="was moved or removed"), writer:
         writer.save(*given)
 
 
 @pytest.mark.usefixtures("gpu_pace", "nan_in_update_3")
 def test_an_update_that_is_not_finite_changes_nothing_though_its_result_comes_late(
-    nmt: Run, tiny: Path
+    train: Train,
 ) -> None:
-    ended = nmt("train", tiny)
-    assert ended.code == 0
-    assert "update 3 skipped: its loss is NaN or infinite" in ended.err
-    (skipped,) = [line for line in read_metrics(TINY.path) if line["kind"] == "skipped"]
+    assert "update 3 skipped: its loss is NaN or infinite" in train()
+    (skipped,) = lines_of("skipped")
     assert (skipped["update"], skipped["skipped"]) == (3, 1)
 
 
@@ -246,15 +194,12 @@ def test_padded_lengths_hold_the_same_tokens(dataset: PairDataset) -> None:
     with feed(dataset, CPU) as plain, feed(dataset, GPU) as padded:
         for _ in range(20):
             (left,), (right,) = next(plain).share, next(padded).share
-            multiple = GPU.length_multiple
-            assert right.source.shape[1] % multiple == right.labels.shape[1] % multiple == 0
-            assert 0 <= right.source.shape[1] - left.source.shape[1] < 8
-            assert torch.equal(right.source[:, : left.source.shape[1]], left.source)
-            assert torch.equal(right.labels[:, : left.labels.shape[1]], left.labels)
-            assert (left.source_tokens, left.target_tokens) == (
-                right.source_tokens,
-                right.target_tokens,
-            )
+            for one, other in ((left.source, right.source), (left.labels, right.labels)):
+                assert other.shape[1] % GPU.length_multiple == 0
+                assert 0 <= other.shape[1] - one.shape[1] < GPU.length_multiple
+                assert torch.equal(other[:, : one.shape[1]], one)
+            tokens = [(batch.source_tokens, batch.target_tokens) for batch in (left, right)]
+            assert tokens[0] == tokens[1]
 
 
 def test_the_next_epoch_is_planned_while_the_last_batches_of_one_are_trained(
@@ -262,25 +207,24 @@ def test_the_next_epoch_is_planned_while_the_last_batches_of_one_are_trained(
 ) -> None:
     """All batches of an epoch are fed while the plan of the next one is being made."""
     begun, may_end = threading.Event(), threading.Event()
-    batches = 40
 
     def plan(epoch: int) -> Any:
         if epoch == 1:
             begun.set()
             may_end.wait()
-        return [numpy.array([epoch])] * batches
+        return [numpy.array([epoch])] * 40
 
     with feed(dataset, GPU, plan=plan) as fed:
         try:
-            taken = [next(fed) for _ in range(batches - 2 * GPU.batches_ahead)]
+            for _ in range(40 - 2 * GPU.batches_ahead):
+                next(fed)
             assert begun.wait(timeout=60)
-            taken += [next(fed) for _ in range(batches - len(taken))]
+            for _ in range(2 * GPU.batches_ahead):
+                last = next(fed)
         finally:
             may_end.set()
-        assert [(batch.epoch, batch.number) for batch in (taken[-1], next(fed))] == [
-            (0, batches),
-            (1, 1),
-        ]
+        first = next(fed)
+    assert [(last.epoch, last.number), (first.epoch, first.number)] == [(0, 40), (1, 1)]
 
 
 @pytest.mark.parametrize("epoch", [0, 1])

@@ -1,6 +1,5 @@
 """Guided alignment: its loss, its gradient, and what it does to a training."""
 
-import json
 import math
 from pathlib import Path
 
@@ -16,9 +15,9 @@ from nmt.text.batches import PairDataset
 from nmt.text.prepare import open_prepared
 from nmt.text.tokenizer import PAD
 from nmt.training.guided_alignment import GuidedAlignment, guided_loss
-from tests.conftest import Run
 from tests.training.conftest import (
     TINY,
+    Train,
     assert_same,
     losses,
     open_dataset,
@@ -26,8 +25,8 @@ from tests.training.conftest import (
     read_metrics,
 )
 
-GUIDED = ("--set", "train.guided_alignment=0.5")
-STILL = ("--set", "model.dropout=0.0", "--set", "train.report_updates=1")
+GUIDED = "train.guided_alignment=0.5"
+STILL = (GUIDED, "model.dropout=0.0", "train.report_updates=1")
 
 
 def cross_attentions(network: Transformer) -> list[MultiHeadAttention]:
@@ -38,10 +37,12 @@ def cross_attentions(network: Transformer) -> list[MultiHeadAttention]:
 def test_the_loss_by_hand() -> None:
     """One of two tokens is aligned to the second place; the padding at the end is not."""
     attention = torch.tensor([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.9, 0.1, 0.0]]])
-    assert float(guided_loss(attention, torch.tensor([[2, 0, 0]]))) == pytest.approx(math.log(4))
-    both = guided_loss(attention, torch.tensor([[2, 1, 0]]))
-    assert float(both) == pytest.approx(math.log(4) + math.log(10))
-    assert guided_loss(attention, torch.zeros(1, 3, dtype=torch.long)) == 0
+    for aligned, loss in (
+        ([2, 0, 0], math.log(4)),
+        ([2, 1, 0], math.log(4) + math.log(10)),
+        ([0, 0, 0], 0),
+    ):
+        assert float(guided_loss(attention, torch.tensor([aligned]))) == pytest.approx(loss)
 
 
 def test_a_weight_of_zero_gives_a_finite_loss() -> None:
@@ -60,16 +61,17 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda x: guided_loss(x.softmax(-1), aligned), scores)
 
 
-def prepared_batch(nmt: Run, recipe: Path) -> PairDataset:
-    assert nmt("train", recipe, "--max-updates", 1, *STILL, *GUIDED).code == 0
+def guided_dataset(train: Train) -> PairDataset:
+    """Return the prepared text of a run, which has taken an update."""
+    train(*STILL, updates=1)
     return open_dataset(TINY)
 
 
-def test_a_training_minimises_the_sum_of_both_losses(nmt: Run, tiny: Path) -> None:
+def test_a_training_minimises_the_sum_of_both_losses(train: Train) -> None:
     """The first update's loss is that of the plain formulas, with all heads' weights recorded."""
-    dataset, recipe = prepared_batch(nmt, tiny), TINY.load_recipe()
+    dataset = guided_dataset(train)
     torch.manual_seed(1)
-    network = Transformer(recipe.model, 40, PAD)
+    network = Transformer(TINY.load_recipe().model, 40, PAD)
     found: list[torch.Tensor] = []
     attention = cross_attentions(network)[0]
     attention.recorder = lambda query, key, value, weights: found.append(weights)
@@ -84,64 +86,53 @@ def test_a_training_minimises_the_sum_of_both_losses(nmt: Run, tiny: Path) -> No
     assert written["loss"] == pytest.approx(loss.item() / batch.target_tokens, rel=1e-5)
 
 
-def test_batches_hold_the_alignment_of_the_text(nmt: Run, tiny: Path) -> None:
+def test_batches_hold_the_alignment_of_the_text(train: Train) -> None:
     """Most links of the toy language are right: its targets are reversed, in upper case."""
-    dataset = prepared_batch(nmt, tiny)
+    dataset = guided_dataset(train)
     prepared = open_prepared(TINY.load_recipe(), TINY.prepared_folder())
-    tokenizer = prepared.tokenizer
-    batch = dataset.batch(numpy.arange(len(dataset)), 0)
+    everything = numpy.arange(len(dataset))
+    batch = dataset.batch(everything, 0)
+    rows = batch.rows(slice(3, 9))
+    backwards = PairDataset(
+        prepared.shards, prepared.names, right_to_left=True, alignments=prepared.alignments
+    ).batch(everything, 0)
     assert batch.aligned is not None
+    assert rows.aligned is not None
+    assert backwards.aligned is not None
     assert batch.aligned.shape == batch.labels.shape
     assert (batch.aligned[batch.labels == PAD] == 0).all()
     source_lengths = (batch.source != PAD).sum(1)
     assert (batch.aligned < source_lengths[:, None]).all()  # EOS, the last, is aligned to nothing
-    rows = batch.rows(slice(3, 9))
-    assert rows.aligned is not None
     assert torch.equal(rows.aligned, batch.aligned[3:9, : rows.labels.shape[1]])
-    backwards = PairDataset(
-        prepared.shards, prepared.names, right_to_left=True, alignments=prepared.alignments
-    ).batch(numpy.arange(len(dataset)), 0)
-    assert backwards.aligned is not None
     length = int((batch.labels[0] != PAD).sum()) - 1
     assert torch.equal(backwards.labels[0, :length], batch.labels[0, :length].flip(0))
     assert torch.equal(backwards.aligned[0, :length], batch.aligned[0, :length].flip(0))
-    pairs = [
-        (
-            tokenizer.source.piece(int(batch.source[row, batch.aligned[row, token] - 1])),
-            tokenizer.source.piece(int(batch.labels[row, token])),
-        )
+    source, target = prepared.tokenizer.source, prepared.tokenizer.target
+    right = [
+        source.piece(int(batch.source[row, batch.aligned[row, token] - 1])).upper()
+        == target.piece(int(batch.labels[row, token]))
         for row, token in batch.aligned.nonzero().tolist()
     ]
-    right = sum(source.upper() == target for source, target in pairs)
-    assert right > 0.8 * len(pairs) > 50
+    assert sum(right) > 0.8 * len(right) > 50
 
 
-def test_threads_micro_batches_and_r_drop_change_rounding_only(nmt: Run, tiny: Path) -> None:
-    options = ["--max-updates", 4, *STILL, *GUIDED]
-    nmt("train", tiny, "--run", "whole", *options)
-    nmt("train", tiny, "--run", "parts", *options, "--set", "train.micro_batch_tokens=30")
-    # Without dropout both passes of R-Drop are the same, and so is the loss.
-    nmt("train", tiny, "--run", "twice", *options, "--set", "train.r_drop=1")
-    whole, parts, twice = (losses(Path(run)) for run in ("whole", "parts", "twice"))
-    assert whole == pytest.approx(parts, rel=1e-5)
-    assert whole == pytest.approx(twice, rel=1e-5)
+def test_micro_batches_and_r_drop_change_rounding_only(train: Train) -> None:
+    """Without dropout both passes of R-Drop are the same, and so is the loss."""
+    train(*STILL, run="whole", updates=4)
+    for setting in ("train.micro_batch_tokens=30", "train.r_drop=1"):
+        train(*STILL, setting, run=setting, updates=4)
+        assert losses(Path(setting)) == pytest.approx(losses(Path("whole")), rel=1e-5)
 
 
-def test_a_guided_training_resumes_bit_for_bit(nmt: Run, tiny: Path) -> None:
-    assert nmt("train", tiny, "--run", "whole", *GUIDED, "--max-updates", 4).code == 0
-    assert nmt("train", tiny, "--run", "parts", *GUIDED, "--max-updates", 2).code == 0
+def test_a_guided_training_resumes_bit_for_bit(train: Train) -> None:
+    train(GUIDED, run="whole", updates=4)
+    train(GUIDED, run="parts", updates=2)
     Path("parts/prepared/train-0.alignment").unlink()  # is made again, the same
-    assert nmt("train", tiny, "--run", "parts", *GUIDED, "--max-updates", 4).code == 0
+    train(GUIDED, run="parts", updates=4)
     last = "checkpoints/update-00000004.safetensors"
     assert_same(Path("whole", last), Path("parts", last))
     files = [Path(f"{run}/prepared/train-0.alignment").read_bytes() for run in ("whole", "parts")]
     assert files[0] == files[1]
-
-
-def test_without_it_there_is_no_alignment(tiny_run: Path) -> None:
-    assert not [*(tiny_run / "prepared").glob("*.alignment")]
-    steps = json.loads((tiny_run / "prepared/manifest.json").read_text())["steps"]
-    assert "alignment" not in steps
 
 
 def test_recording_ends_with_its_block() -> None:
@@ -151,11 +142,3 @@ def test_recording_ends_with_its_block() -> None:
         recorders = [each.recorder for each in cross_attentions(network)]
     assert [each is not None for each in recorders].index(True) == len(recorders) - 2
     assert all(each.recorder is None for each in cross_attentions(network))
-
-
-@pytest.mark.parametrize("setting", ["train.bpe_dropout=0.1", "train.compile=true"])
-def test_settings_that_do_not_fit_are_refused(nmt: Run, tiny: Path, setting: str) -> None:
-    refused = nmt("train", tiny, *GUIDED, "--set", setting)
-    assert refused.code == 1
-    assert "train.guided_alignment" in refused.err
-    assert setting.split("=", maxsplit=1)[0] in refused.err

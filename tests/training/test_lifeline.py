@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from torch.distributed import DistNetworkError
@@ -30,10 +31,6 @@ class DictStore:
     def get(self, key: str) -> bytes:
         """Return a value."""
         return self.values[key].encode()
-
-    def port(self) -> int:
-        """Return the port on which the first worker listens."""
-        return int(self.values["lifeline"].split()[1])
 
     def check(self, keys: list[str]) -> bool:
         """Return True if all keys have values."""
@@ -61,9 +58,10 @@ def lines(store: DictStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Li
 
 
 def lose(line: Lifeline) -> None:
-    """End the connection of a worker as the system does when its process is killed."""
+    """End the connections of a worker as the system does when its process is killed."""
     line.stop()
-    next(iter(line._peers)).shutdown(socket.SHUT_RDWR)
+    for peer in line._peers:
+        peer.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_worker_that_says_goodbye_is_not_lost(lines: list[Lifeline]) -> None:
@@ -86,9 +84,11 @@ def test_a_worker_finds_the_group_that_was_started_last(
     assert lines[0].failure is None
 
 
-def test_a_lost_worker_is_noticed_by_its_connection(lines: list[Lifeline]) -> None:
-    """Only the first worker sees the connection end; it tells the others."""
+@pytest.mark.parametrize("sent", [b"", b'"worker 1 fai'])
+def test_a_lost_worker_is_noticed_by_its_connection(lines: list[Lifeline], sent: bytes) -> None:
+    """Also within a line. Only the first worker sees the connection end; it tells the others."""
     first, second, third = lines
+    next(iter(second._peers)).sendall(sent)
     lose(second)
     wait_until(lambda: third.failure is not None)
     assert third.failure == first.failure
@@ -99,11 +99,9 @@ def test_a_lost_worker_is_noticed_by_its_connection(lines: list[Lifeline]) -> No
 
 def test_all_workers_notice_that_the_first_one_is_lost(lines: list[Lifeline]) -> None:
     first, *others = lines
-    first.stop()
-    for peer in first._peers:
-        peer.shutdown(socket.SHUT_RDWR)
+    lose(first)
+    wait_until(lambda: all(line.failure is not None for line in others))
     for line in others:
-        wait_until(lambda line=line: line.failure is not None)  # type: ignore[misc] # a default binds it
         assert str(line.failure).startswith("worker 0 exited without an error message (killed?)")
 
 
@@ -121,11 +119,20 @@ def test_an_error_may_name_any_file(lines: list[Lifeline], name: str) -> None:
     assert lines[2].failure == name
 
 
-def test_a_worker_that_is_lost_within_a_line_is_lost(lines: list[Lifeline]) -> None:
-    next(iter(lines[1]._peers)).sendall(b'"worker 1 fai')
-    lose(lines[1])
-    wait_until(lambda: lines[2].failure is not None)
-    assert str(lines[2].failure).startswith("worker 1 exited without an error message (killed?)")
+def test_values_of_the_first_worker_reach_the_others_with_their_types(
+    lines: list[Lifeline], store: DictStore
+) -> None:
+    """Only the first one runs an action."""
+    values: list[Any] = [True, False, 7, 2.5, None, "ß", {"updates": [4, 8]}]
+    actions: list[Any] = [iter(values).__next__, lambda: pytest.fail("called")]
+    first, second = (Workers(rank, 2, store, lines[rank]) for rank in range(2))
+    sent, received = (
+        [worker.on_first_worker(action) for _ in values]
+        for worker, action in zip((first, second), actions, strict=True)
+    )
+    assert sent == received == values
+    assert [*map(type, received)] == [*map(type, values)]
+    assert Workers().on_first_worker(lambda: [1, 2]) == [1, 2]
 
 
 def test_a_worker_that_torchrun_has_left_watches_no_more(
@@ -143,7 +150,8 @@ def test_a_stranger_that_sends_slowly_is_not_waited_for(
     lines: list[Lifeline], store: DictStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lifeline, "HELLO_SECONDS", 0.5)
-    with socket.create_connection(("127.0.0.1", store.port())) as stranger:
+    port = int(store.values["lifeline"].split()[1])
+    with socket.create_connection(("127.0.0.1", port)) as stranger:
         stranger.settimeout(0.1)
         for _ in range(60):  # six seconds
             with suppress(TimeoutError, ConnectionError):
@@ -177,26 +185,26 @@ def test_a_worker_that_is_ended_first_writes_its_checkpoint(
     lines: list[Lifeline], monkeypatch: pytest.MonkeyPatch, ends: bool
 ) -> None:
     """But it does not wait for ever."""
-    events: list[str] = []
+    events: list[object] = []
     exited = threading.Event()
-    first, second, third = lines
-    third.close()
 
     def save() -> None:
-        time.sleep(0.2 if ends else 5)
+        time.sleep(0.2 if ends else 1)
         events.append("saved")
 
     def exit_process(code: int) -> None:
-        events.append(f"exit {code}")
+        events.append(code)
         exited.set()
 
     monkeypatch.setattr(lifeline, "GRACE_SECONDS", 0.1)
     monkeypatch.setattr(lifeline, "SAVE_SECONDS", 30 if ends else 0.1)
     monkeypatch.setattr("os._exit", exit_process)
+    first, second, third = lines
+    third.close()
     first.before_exit = save
     lose(second)
     assert exited.wait(60)
-    assert events == (["saved", "exit 1"] if ends else ["exit 1"])
+    assert events == (["saved", 1] if ends else [1])
 
 
 def test_a_worker_that_does_not_start_is_named(

@@ -7,17 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from nmt.runs.run_folder import RunFolder
 from nmt.text.batches import Batch, make_batch
 from nmt.training import precision
 from nmt.training.memory_probe import TooLittleMemoryError
 from nmt.training.precision import FIRST_TOKENS, ROUNDS, SECONDS, Round, measure
-from tests.conftest import Run
-from tests.training.conftest import assert_same, finish, losses, worker_processes
+from tests.training.conftest import TINY, Train, options, run_group
+from tests.training.test_checkpoints import assert_same_run
 
-AUTO = ["--set", "train.precision=auto"]
+AUTO = "train.precision=auto"
 WHOLE = 8 * FIRST_TOKENS
 
 Give = Callable[[float, float], list[str]]
@@ -85,14 +84,14 @@ def test_a_large_model_is_measured_on_parts_and_within_a_time_limit() -> None:
     assert sum(spent) <= SECONDS + 2.4
 
 
-@pytest.mark.parametrize(("fitting", "tokens"), [(2, 2), (1, 1)])
-def test_parts_stop_growing_where_memory_ends(fitting: int, tokens: int) -> None:
+@pytest.mark.parametrize("fitting", [2, 1])
+def test_parts_stop_growing_where_memory_ends(fitting: int) -> None:
     def seconds_of(batch: Batch, name: str) -> float:
         if batch.source_tokens > fitting * FIRST_TOKENS:
             raise TooLittleMemoryError
         return 0.01
 
-    assert measure(seconds_of, batches()).tokens == 2 * tokens * FIRST_TOKENS
+    assert measure(seconds_of, batches()).tokens == 2 * fitting * FIRST_TOKENS
 
 
 @pytest.mark.parametrize(("ratio", "choice"), [(0.5, "bf16"), (0.95, "bf16"), (0.96, "float32")])
@@ -100,84 +99,73 @@ def test_bf16_must_be_clearly_faster(ratio: float, choice: str) -> None:
     assert Round(ratio, 1.0, 100).choice == choice
 
 
-def test_the_run_is_that_of_the_named_precision(nmt: Run, tiny: Path, give: Give) -> None:
+def test_the_run_is_that_of_the_named_precision(train: Train, give: Give) -> None:
     """Bit for bit: models, training states, losses and the recipe, with BPE-dropout and R-Drop."""
-    more = ["--set", "train.bpe_dropout=0.1", "--set", "train.r_drop=1.0"]
-    more += ["--set", "train.micro_batch_tokens=90"]
+    more = ["train.bpe_dropout=0.1", "train.r_drop=1.0", "train.micro_batch_tokens=90"]
     timed = give(0.7, 1.0)
-    measured = nmt("train", tiny, "--run", "auto", *AUTO, *more)
-    assert measured.code == 0, measured.err
+    errors = train(AUTO, *more, run="auto")
     assert set(timed) == {"bf16", "float32"}
     seconds = "0.70 of float32's time (0.7 and 1 s for "
-    assert f"train.precision=auto: bf16 takes {seconds}" in measured.err
-    assert " tokens); trains in bf16\n" in measured.err
-    assert "float32 or bf16 on cpu" in measured.err
-    named = ["--run", "named", "--set", "train.precision=bf16"]
-    assert nmt("train", tiny, *named, *more).code == 0
-    for name in ("model", "best", "checkpoints/update-00000012"):
-        assert_same(Path(f"auto/{name}.safetensors"), Path(f"named/{name}.safetensors"))
-    states = [
-        torch.load(Path(run, "checkpoints/update-00000012.state.pt"), weights_only=True)
-        for run in ("auto", "named")
-    ]
-    torch.testing.assert_close(*states, rtol=0, atol=0)
-    assert losses(Path("auto")) == losses(Path("named"))
+    assert f"train.precision=auto: bf16 takes {seconds}" in errors
+    assert " tokens); trains in bf16\n" in errors
+    assert "float32 or bf16 on cpu" in errors
+    train("train.precision=bf16", *more, run="named")
+    assert_same_run(Path("auto"), Path("named"))
     assert RunFolder(Path("auto")).load_recipe() == RunFolder(Path("named")).load_recipe()
 
 
 def test_nothing_is_measured_where_nothing_may_vary(
-    nmt: Run, tiny: Path, give: Give, monkeypatch: pytest.MonkeyPatch
+    train: Train, give: Give, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A deterministic training has bf16 at once, a device without bf16 float32.
 
     A resumed run keeps its precision, also on a machine without bf16.
     """
     timed = give(1.0, 0.5)
-    exact = ["--set", "train.deterministic=true", "--run", "same"]
-    assert nmt("train", tiny, *AUTO, *exact, "--max-updates", 4).code == 0
+    exact = (AUTO, "train.deterministic=true")
+    train(*exact, run="same", updates=1)
     monkeypatch.setattr("nmt.training.setup.has_bf16", lambda device: False)
-    assert nmt("train", tiny, *AUTO, "--run", "other", "--max-updates", 4).code == 0
-    assert nmt("train", tiny, *AUTO, *exact, "--max-updates", 5).code == 0
+    train(AUTO, run="other", updates=1)
+    train(*exact, run="same", updates=2)
     found = [RunFolder(Path(run)).load_recipe().train.precision for run in ("same", "other")]
     assert (found, timed) == (["bf16", "float32"], [])
 
 
-def test_no_memory_to_measure_means_bf16(nmt: Run, tiny: Path, give: Give) -> None:
-    give(1.0, 0.5)
-
+@pytest.mark.usefixtures("give")
+def test_no_memory_to_measure_means_bf16(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*arguments: object) -> float:
         raise TooLittleMemoryError
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(precision, "pass_seconds", refused)
-        ended = nmt("train", tiny, *AUTO, "--max-updates", 2)
-    assert ended.code == 0
-    assert "train.precision=auto: too little memory to measure; trains in bf16" in ended.err
+    monkeypatch.setattr(precision, "pass_seconds", refused)
+    message = "train.precision=auto: too little memory to measure; trains in bf16"
+    assert message in train(AUTO, updates=1)
 
 
-# `nmt` on a worker that finds bf16 faster if it is the first, and slower if it is another.
+# `nmt` on a worker that finds bf16 faster if it is the first, and slower if it is another. It
+# writes in which precision it trains.
 WORKER = """
 import os, sys
+from pathlib import Path
 from nmt.commands import main
 from nmt.training import precision, setup
+from nmt.training.updates import Updater
 
+rank = os.environ["RANK"]
 setup.has_bf16 = lambda device: True
-seconds = {"bf16": 1.0 + int(os.environ["RANK"]), "float32": 1.5}
-measured = precision.pass_seconds
-precision.pass_seconds = lambda *each: seconds[each[-1]] if measured(*each) else 0.0
+seconds = {"bf16": 1.0 + int(rank), "float32": 1.5}
+measured, start = precision.pass_seconds, Updater.start
+
+def noted(self, *given):
+    Path(f"precision-{rank}").write_text(self.precision)
+    return start(self, *given)
+
+precision.pass_seconds = lambda *given: seconds[given[-1]] if measured(*given) else 0.0
+Updater.start = noted
 main(sys.argv[1:])
 """
 
 
 def test_workers_train_in_the_choice_of_the_first(tiny: Path) -> None:
-    auto, named = (
-        ["train", tiny, "--run", run, "--set", f"train.precision={value}", "--max-updates", 2]
-        for run, value in (("auto", "auto"), ("named", "bf16"))
-    )
-    for arguments in (auto, named):
-        with worker_processes(2, WORKER, *arguments) as processes:
-            for each in processes:
-                code, errors = finish(each)
-                assert code == 0, errors
-    assert_same(Path("auto/model.safetensors"), Path("named/model.safetensors"))
-    assert RunFolder(Path("auto")).load_recipe().train.precision == "bf16"
+    run_group(2, "train", tiny, *options(AUTO, "train.max_updates=1"), script=WORKER)
+    assert [Path(f"precision-{rank}").read_text() for rank in (0, 1)] == ["bf16", "bf16"]
+    assert TINY.load_recipe().train.precision == "bf16"

@@ -3,7 +3,6 @@
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -14,7 +13,6 @@ from nmt.model.transformer import Transformer
 from nmt.recipe.files import load_recipe
 from nmt.recipe.paper import TABLE_2, TABLE_3
 from nmt.recipe.settings import with_settings
-from nmt.recipe.size import count_parameters
 from nmt.runs.model_file import read_model
 from nmt.system.threads import torch_threads
 from nmt.text.batches import make_batch
@@ -24,10 +22,13 @@ from nmt.training.workers import Workers
 from tests.conftest import Run
 from tests.training.conftest import (
     TINY,
+    Train,
     assert_same,
     finish,
+    lines_of,
     losses,
     open_dataset,
+    options,
     plan_batches,
     read_metrics,
     start_process,
@@ -40,13 +41,6 @@ def test_hand_computed_rates() -> None:
     assert inverse_sqrt(1, d_model=512, warmup=4000) == pytest.approx(1.74693e-07, rel=1e-5)
     assert inverse_sqrt(4000, d_model=512, warmup=4000) == pytest.approx(6.98771e-04, rel=1e-5)
     assert inverse_sqrt(100_000, d_model=512, warmup=4000) == pytest.approx(1.39754e-04, rel=1e-5)
-
-
-def test_rises_linearly_then_falls_with_the_square_root() -> None:
-    rates = {u: inverse_sqrt(u, d_model=64, warmup=100) for u in (1, 50, 100, 400)}
-    assert rates[50] == pytest.approx(50 * rates[1])
-    assert max(rates.values()) == rates[100]
-    assert rates[400] == pytest.approx(rates[100] / 2)
 
 
 def test_a_cooldown_falls_in_equal_steps_to_zero() -> None:
@@ -77,7 +71,7 @@ def test_a_cooldown_begins_after_the_warm_up() -> None:
     assert learning_rate(short, 4) == learning_rate(plain, 4)
 
 
-MOVING = ("--set", "train.moving_average=0.9")
+MOVING = "train.moving_average=0.9"
 
 
 def stepped(decay: float, updates: int) -> tuple[torch.nn.Parameter, MovingAverage, list[float]]:
@@ -94,21 +88,18 @@ def stepped(decay: float, updates: int) -> tuple[torch.nn.Parameter, MovingAvera
     return weight, average, after
 
 
-def test_a_moving_average_by_hand() -> None:
-    """The first average is the weight; then d is 3/12 after the second update and 4/13."""
-    weight, average, (first, second, third) = stepped(0.999, 3)
-    expected = 3 / 12 * first + 9 / 12 * second
-    expected = 4 / 13 * expected + 9 / 13 * third
+@pytest.mark.parametrize(("decay", "factors"), [(0.999, (3 / 12, 4 / 13)), (0.1, (0.1, 0.1))])
+def test_a_moving_average_by_hand(decay: float, factors: tuple[float, float]) -> None:
+    """The first average is the weight; then d is 3/12 after the second update and 4/13.
+
+    The decay is its greatest factor.
+    """
+    weight, average, (expected, *others) = stepped(decay, 3)
+    for factor, after in zip(factors, others, strict=True):
+        expected = factor * expected + (1 - factor) * after
     with average.in_use():
         assert weight.item() == pytest.approx(expected, rel=1e-6)
-    assert weight.item() == pytest.approx(third)
-
-
-def test_the_decay_of_a_moving_average_is_its_greatest_factor() -> None:
-    weight, average, (first, second, third) = stepped(0.1, 3)
-    expected = 0.1 * (0.1 * first + 0.9 * second) + 0.9 * third
-    with average.in_use():
-        assert weight.item() == pytest.approx(expected, rel=1e-6)
+    assert weight.item() == pytest.approx(others[-1])
 
 
 def test_without_it_weights_stay_and_an_error_restores_them() -> None:
@@ -122,62 +113,57 @@ def test_without_it_weights_stay_and_an_error_restores_them() -> None:
     assert weight.item() == pytest.approx(after[-1])
 
 
-def test_a_run_keeps_the_moving_average(nmt: Run, tiny: Path, tiny_run: Path) -> None:
+def test_a_run_keeps_the_moving_average(nmt: Run, train: Train, tiny_run: Path) -> None:
     """It resumes bit for bit; validations measure the average, which is the run's model."""
-    ended = nmt("train", tiny, "--run", "whole", *MOVING)
-    assert ended.code == 0
-    assert "\nmoving average: " in ended.err
-    assert nmt("train", tiny, "--run", "parts", *MOVING, "--max-updates", 6).code == 0
-    assert nmt("train", tiny, "--run", "parts", *MOVING).code == 0
+    assert "\nmoving average: " in train(MOVING, run="whole")
+    for updates in (6, 12):
+        train(MOVING, run="parts", updates=updates)
     for name in ("model.safetensors", "best.safetensors"):
         assert_same(Path("whole", name), Path("parts", name))
     model = read_model(Path("whole/model.safetensors"))
     newest = read_model(Path("whole/checkpoints/update-00000012.safetensors"))
     assert [*model.updates] == [12]
-    assert any((model.weights[name] != each).any() for name, each in newest.weights.items())
+    assert any((model.weights[name] != last).any() for name, last in newest.weights.items())
     moving, plain = (
-        {
-            (line["kind"], line["update"]): line["loss"]
-            for line in read_metrics(run)
-            if line["kind"] in ("dev", "average")
-        }
+        [line["loss"] for kind in ("dev", "average") for line in lines_of(kind, run)]
         for run in (Path("whole"), tiny_run)
-    )
-    assert moving["dev", 12] == moving["average", 12]
-    assert plain["dev", 12] != plain["average", 12]
-    assert moving["dev", 6] != plain["dev", 6]
-    ended = nmt("average", "whole", "--output", "mean.safetensors")
-    assert ended.code == 1
-    assert "whole keeps a moving average of its weights" in ended.err
+    )  # of updates 6 and 12, and of the average
+    assert moving[1] == moving[2]
+    assert plain[1] != plain[2]
+    assert moving[0] != plain[0]
     own = Path("whole/model.safetensors").read_bytes()
-    ended = nmt("average", "whole", "--last", "2")
-    assert ended.code == 2
-    assert "is the run's moving average; name another file with --output" in ended.err
-    assert nmt("average", "whole", "--output", "mean.safetensors", "--last", "2").code == 0
+    for more, code, fact in (
+        (["--output", "mean.safetensors"], 1, "whole keeps a moving average of its weights"),
+        (["--last", "2"], 2, "is the run's moving average; name another file with --output"),
+        (["--output", "mean.safetensors", "--last", "2"], 0, ""),
+    ):
+        ended = nmt("average", "whole", *more)
+        assert (ended.code, fact in ended.err) == (code, True), ended.err
     assert Path("whole/model.safetensors").read_bytes() == own
 
 
-def test_a_lost_best_model_is_not_replaced_by_other_weights(nmt: Run, tiny: Path) -> None:
+def test_a_lost_best_model_is_not_replaced_by_other_weights(train: Train) -> None:
     """The checkpoint of its update has the weights that are not averaged."""
-    few = ("--set", "train.validate_updates=2", "--max-updates", 2)
-    assert nmt("train", tiny, "--run", "run", *MOVING, *few).code == 0
-    Path("run/best.safetensors").unlink()
-    ended = nmt("train", tiny, "--run", "run", *MOVING, *few)
-    assert "best.safetensors is missing; it is written again when a validation is" in ended.err
-    assert not Path("run/best.safetensors").exists()
+    few = (MOVING, "train.validate_updates=2", "train.max_updates=2")
+    train(*few)
+    TINY.best.unlink()
+    lost = "best.safetensors is missing; it is written again when a validation is"
+    assert lost in train(*few)
+    assert not TINY.best.exists()
 
 
-FOUR_STILL = ("--set", "model.dropout=0", "--set", "train.report_updates=1", "--max-updates", 4)
-
-
-def test_simcut_that_cuts_nothing_has_the_loss_of_one_pass(nmt: Run, tiny: Path) -> None:
+def test_simcut_that_cuts_nothing_has_the_loss_of_one_pass(train: Train) -> None:
     """Without dropout, both passes are the same, so nothing is left to agree on."""
-    nmt("train", tiny, "--run", "once", *FOUR_STILL)
-    simcut = ("--set", "train.simcut=3", "--set")
-    nmt("train", tiny, "--run", "twice", *FOUR_STILL, *simcut, "train.simcut_cutoff=0")
-    nmt("train", tiny, "--run", "cut", *FOUR_STILL, *simcut, "train.simcut_cutoff=0.5")
-    assert losses(Path("twice")) == pytest.approx(losses(Path("once")), rel=1e-5)
-    assert losses(Path("cut"))[0] > losses(Path("once"))[0] * 1.001
+    found = {}
+    for run, more in (
+        ("once", []),
+        ("twice", ["train.simcut=3", "train.simcut_cutoff=0"]),
+        ("cut", ["train.simcut=3", "train.simcut_cutoff=0.5"]),
+    ):
+        train("model.dropout=0", "train.report_updates=1", *more, run=run, updates=4)
+        found[run] = losses(Path(run))
+    assert found["twice"] == pytest.approx(found["once"], rel=1e-5)
+    assert found["cut"][0] > found["once"][0] * 1.001
 
 
 def test_a_cut_embedding_no_longer_depends_on_its_token() -> None:
@@ -194,37 +180,36 @@ def test_a_cut_embedding_no_longer_depends_on_its_token() -> None:
     assert not torch.allclose(one, other)
 
 
-def test_both_at_once_are_refused(nmt: Run, tiny: Path) -> None:
-    ended = nmt("train", tiny, "--set", "train.r_drop=5", "--set", "train.simcut=3")
-    assert ended.code == 1
-    assert "train.r_drop and train.simcut are two ways to make two passes agree" in ended.err
-    assert "set one of them to 0" in ended.err
+@pytest.mark.parametrize(
+    ("threads", "settings"),
+    [(2, []), (2, ["train.micro_batch_tokens=30"]), (1, ["train.micro_batch_tokens=1"])],
+)
+def test_threads_and_micro_batches_take_the_updates_of_whole_batches(
+    train: Train, threads: int, settings: list[str]
+) -> None:
+    """Losses and weights are equal except for rounding; the smallest micro-batch is one pair.
 
-
-@pytest.mark.parametrize("settings", [[], ["--set", "train.micro_batch_tokens=30"]])
-def test_two_threads_take_the_updates_of_one(nmt: Run, tiny: Path, settings: list[str]) -> None:
-    """The warm-up is long: a short one raises the learning rate and with it rounding errors."""
-    options = ["--set", "model.dropout=0.0", "--set", "train.warmup_updates=400", *settings]
-    options += ["--max-updates", "6"]
-    assert nmt("train", tiny, "--run", "one", *options).code == 0
-    torch.set_num_threads(2)
-    assert nmt("train", tiny, "--run", "two", *options).code == 0
-    assert losses(Path("two")) == pytest.approx(losses(Path("one")), rel=1e-5)
-    one, two = (
-        weights(Path(run, "checkpoints/update-00000006.safetensors")) for run in ("one", "two")
+    The warm-up is long: a short one raises the learning rate and with it rounding errors.
+    """
+    still = ("model.dropout=0.0", "train.warmup_updates=400")
+    train(*still, run="whole", updates=6)
+    torch.set_num_threads(threads)
+    train(*still, *settings, run="parts", updates=6)
+    assert losses(Path("parts")) == pytest.approx(losses(Path("whole")), rel=1e-5)
+    whole, parts = (
+        weights(Path(run, "checkpoints/update-00000006.safetensors")) for run in ("whole", "parts")
     )
-    for name, tensor in one.items():
-        assert float((two[name] - tensor).norm() / tensor.norm()) < 1e-4, name
+    for name, tensor in whole.items():
+        assert float((parts[name] - tensor).norm() / tensor.norm()) < 1e-4, name
 
 
-def test_dropout_of_two_threads_repeats_and_resumes(nmt: Run, tiny: Path) -> None:
+def test_dropout_of_two_threads_repeats_and_resumes(train: Train) -> None:
     """Some batches have one pair, so that one thread has no work; SimCut draws what it cuts."""
     torch.set_num_threads(2)
-    options = ["--set", "model.dropout=0.3", "--set", "train.batch_target_tokens=20"]
-    options += ["--set", "train.simcut=3", "--set", "train.bpe_dropout=0.3"]
-    assert nmt("train", tiny, "--run", "whole", *options, "--max-updates", 6).code == 0
-    nmt("train", tiny, "--run", "parts", *options, "--max-updates", 3)
-    assert nmt("train", tiny, "--run", "parts", *options, "--max-updates", 6).code == 0
+    settings = ["model.dropout=0.3", "train.batch_target_tokens=20"]
+    settings += ["train.simcut=3", "train.bpe_dropout=0.3"]
+    for run, updates in (("whole", 6), ("parts", 3), ("parts", 6)):
+        train(*settings, run=run, updates=updates)
     last = "checkpoints/update-00000006.safetensors"
     assert_same(Path("whole", last), Path("parts", last))
 
@@ -250,12 +235,10 @@ def test_few_cores_stay_idle(cores: int, count: int) -> None:
     assert torch_threads().count == count
 
 
-QUICK = {"c-d256", "e-learned"}  # a second or two each
-
-
+QUICK = {"paper/c-d256", "paper/e-learned"}  # a second or two each
 ROWS = [
-    pytest.param(name, marks=[] if name.removeprefix("paper/") in QUICK else pytest.mark.slow)
-    for name in (row.recipe for row in (*TABLE_3, *TABLE_2))
+    pytest.param(row.recipe, marks=[] if row.recipe in QUICK else pytest.mark.slow)
+    for row in (*TABLE_3, *TABLE_2)
 ]
 
 
@@ -266,7 +249,6 @@ def test_a_recipe_of_the_paper_takes_an_update(name: str) -> None:
     V = recipe.tokenizer.vocab_size
     torch.manual_seed(1)
     network = Transformer(recipe.model, V, PAD)
-    assert sum(each.numel() for each in network.parameters()) == count_parameters(recipe.model, V)
     before = network.embeddings.weight[:100].detach().clone()
     torch.set_float32_matmul_precision("high")  # as a training before in tf32
     updater = Updater(recipe, network, Workers(), torch.device("cpu"))
@@ -283,22 +265,18 @@ def test_a_recipe_of_the_paper_takes_an_update(name: str) -> None:
 
 def test_a_recipe_in_a_folder_trains_into_one_and_is_found(nmt: Run, tiny: Path) -> None:
     """`paper/c-n2`, made narrow and with little text, trains in runs/paper/c-n2."""
-    changes: dict[str, Any] = {
-        "data.train": '[{ source = "train.src", target = "train.tgt" }]',
-        "data.dev": '[{ source = "dev.src", target = "dev.tgt" }]',
-        "data.test": '{ tiny = { source = "dev.src", target = "dev.tgt" } }',
-        "tokenizer.vocab_size": 40,
-        "model.d_model": 16,
-        "model.d_ff": 16,
-        "train.max_updates": 1,
-        "decode.max_extra_tokens": 1,
-    }
-    options = [part for name, value in changes.items() for part in ("--set", f"{name}={value}")]
-    trained = nmt("train", "paper/c-n2", *options)
+    settings = options(
+        "data.train=[{source='train.src', target='train.tgt'}]",
+        "data.dev=[{source='dev.src', target='dev.tgt'}]",
+        "data.test={tiny={source='dev.src', target='dev.tgt'}}",
+        *("tokenizer.vocab_size=40", "model.d_model=16", "model.d_ff=16"),
+        *("train.max_updates=1", "decode.max_extra_tokens=1"),
+    )
+    trained = nmt("train", "paper/c-n2", *settings)
     assert trained.code == 0, trained.err
     run = Path("runs/paper/c-n2")
     assert f"model: {run}/model.safetensors" in trained.err
-    assert "is done at update 1" in nmt("train", "paper/c-n2", *options).err
+    assert "is done at update 1" in nmt("train", "paper/c-n2", *settings).err
     written = load_recipe(str(run / "recipe.toml"))
     assert (written.name, written.model.encoder_layers) == ("paper/c-n2", 2)
     translated = nmt("translate", "dev.src")
@@ -321,8 +299,8 @@ def test_training_equals_that_of_a_transformer_of_pytorchs_own_layers(nmt: Run, 
         f"import runpy, sys; sys.path.insert(0, {str(BENCHMARKS)!r});"
         f" runpy.run_path({str(BENCHMARKS / 'equal_behaviour.py')!r}, run_name='__main__')"
     )
-    options = ["--curves", "curves.json", "--updates", 10, "--batch-tokens", 100, "--threads", 1]
-    code, errors = finish(start_process("-c", program, "runs/tiny", *options))
+    arguments = ["--curves", "curves.json", "--updates", 10, "--batch-tokens", 100, "--threads", 1]
+    code, errors = finish(start_process("-c", program, "runs/tiny", *arguments))
     assert code == 0, errors
     curves = json.loads(Path("curves.json").read_text())
     gaps = {
@@ -335,21 +313,9 @@ def test_training_equals_that_of_a_transformer_of_pytorchs_own_layers(nmt: Run, 
     assert curves["float64"]["ours"][-1] < curves["float64"]["ours"][0] - 0.2
 
 
-def test_updates_with_micro_batches_equal_whole_ones(nmt: Run, tiny: Path) -> None:
-    """Losses and weights after 12 updates are equal except for rounding; a part has one pair."""
-    options = ["--set", "model.dropout=0.0"]
-    nmt("train", tiny, "--run", "whole", *options)
-    nmt("train", tiny, "--run", "parts", *options, "--set", "train.micro_batch_tokens=1")
-    assert losses(Path("whole")) == pytest.approx(losses(Path("parts")), rel=1e-5)
-    whole, parts = (weights(Path(f"{run}/model.safetensors")) for run in ("whole", "parts"))
-    for name, tensor in whole.items():
-        assert float((tensor - parts[name]).norm() / tensor.norm()) < 1e-3, name
-
-
-def test_the_gradient_norm_is_that_of_the_mean_loss_per_token(nmt: Run, tiny: Path) -> None:
+def test_the_gradient_norm_is_that_of_the_mean_loss_per_token(train: Train) -> None:
     """The first update's norm equals that of the reference loss's gradient by autograd."""
-    still = ["--set", "model.dropout=0.0", "--set", "train.report_updates=1"]
-    nmt("train", tiny, "--max-updates", 1, *still)
+    train("model.dropout=0.0", "train.report_updates=1", updates=1)
     written = read_metrics(TINY.path)[0]
     dataset = open_dataset(TINY)
     batch = dataset.batch(plan_batches(dataset)[0], 0)
@@ -358,6 +324,6 @@ def test_the_gradient_norm_is_that_of_the_mean_loss_per_token(nmt: Run, tiny: Pa
     logits = network(batch.source, batch.target_input).flatten(0, 1)
     loss = reference_loss(logits, batch.labels.flatten(), 0.1, PAD).smoothed / batch.target_tokens
     gradients = torch.autograd.grad(loss, list(network.parameters()))
-    norm = torch.cat([each.flatten() for each in gradients]).norm()
+    norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
     assert written["gradient_norm"] == pytest.approx(float(norm), rel=1e-4)
     assert written["loss"] == pytest.approx(loss.item(), rel=1e-5)

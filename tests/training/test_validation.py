@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from itertools import starmap
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -19,11 +20,11 @@ from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
 from nmt.text.corpus import Pair
 from nmt.text.prepare import Prepared
-from nmt.text.shards import flatten, open_shard
+from nmt.text.shards import open_shard
 from nmt.text.tokenizer import BOS, EOS, load_tokenizer
 from nmt.training.validation import DevSet
 from tests.conftest import WORDS, Run
-from tests.training.conftest import TINY, read_metrics
+from tests.training.conftest import TINY, Train, lines_of, read_metrics
 
 PAIRS = [("sun moon", "MOON SUN"), ("rain", "RAIN"), ("tree leaf root", "ROOT LEAF TREE")]
 
@@ -40,29 +41,24 @@ def prepared(right_to_left_run: Path) -> Prepared:
     return Prepared(tokenizer, (open_shard(folder, "train-0", len(tokenizer)),), ("text",), "")
 
 
-@pytest.mark.parametrize("metric", ["bleu", "loss"])
-def test_the_best_model_is_chosen_by_the_metric(nmt: Run, tiny: Path, metric: str) -> None:
-    options = ["--max-updates", 40, "--set", f"train.early_stopping_metric={metric}"]
-    ended = nmt("train", tiny, *options, "--set", "train.validate_updates=5")
-    assert ended.code == 0
-    dev = [line for line in read_metrics(TINY.path) if line["kind"] == "dev"]
-    sign = 1 if metric == "bleu" else -1
-    best = max(dev, key=lambda line: sign * float(line[metric]))
+@pytest.mark.parametrize(("metric", "best_of"), [("bleu", max), ("loss", min)])
+def test_the_best_model_is_chosen_by_the_metric(train: Train, metric: str, best_of: Any) -> None:
+    often = (f"train.early_stopping_metric={metric}", "train.validate_updates=5")
+    errors = train(*often, updates=40)
+    dev = lines_of("dev")
+    best = best_of(dev, key=lambda line: line[metric])
     assert read_model(TINY.best).updates == (best["update"],)
-    assert f"at update {best['update']}" in ended.err
+    assert f"at update {best['update']}" in errors
 
 
-@pytest.mark.parametrize("text", ["\n" * 10, "sun " * 300 + "\n"])
-def test_a_dev_set_of_blank_or_too_long_segments(nmt: Run, tiny: Path, text: str) -> None:
+@pytest.mark.parametrize(("text", "code"), [("\n" * 10, 0), ("sun " * 300 + "\n", 1)])
+def test_a_dev_set_of_blank_or_too_long_segments(train: Train, text: str, code: int) -> None:
     """Blank sources are no error; a dev set without a pair that counts for the loss is one."""
     Path("dev.src").write_text(text)
     Path("dev.tgt").write_text("SUN\n" * text.count("\n"))
-    ended = nmt("train", tiny, "--max-updates", 1)
-    if text.isspace():
-        assert ended.code == 0
-    else:
-        assert ended.code == 1
-        assert "every pair of the dev set is longer than data.max_length=250" in ended.err
+    errors = train(updates=1, code=code)
+    message = "every pair of the dev set is longer than data.max_length=250"
+    assert (message in errors) == bool(code)
 
 
 def test_validation_bleu_is_what_evaluate_prints(nmt: Run, skilled_run: Path) -> None:
@@ -76,13 +72,6 @@ def test_validation_bleu_is_what_evaluate_prints(nmt: Run, skilled_run: Path) ->
     assert averaged["kind"] == "average"
     assert averaged["bleu"] > 0
     assert printed["results"][0]["scores"]["BLEU"]["value"] == averaged["bleu"]
-
-
-def test_segments_backwards() -> None:
-    rows = [[5, 6, 7], [], [8], [9, 10]]
-    turned = flatten(rows).backwards()
-    assert turned.ids.tolist() == [7, 6, 5, 8, 10, 9]
-    assert turned.lengths.tolist() == [3, 0, 1, 2]
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
@@ -118,36 +107,30 @@ def test_the_dev_loss_is_that_of_targets_backwards(model: TrainedModel) -> None:
     assert other.loss(model.network)[1] > 2 * total / count
 
 
-def test_it_translates(model: TrainedModel) -> None:
-    """Translations are in natural order, and so are the ids of hypotheses."""
-    translator = Translator(model, model.recipe.decode, print, OutputOptions(2))
-    sources = [f"{one} {other}" for one in WORDS[:5] for other in WORDS[5:]]
-    expected = [" ".join(reversed(each.upper().split())) for each in sources]
-    found = [each.text for each in translator.translate(sources)]
-    right = sum(map(str.__eq__, found, expected))
-    assert right >= 0.6 * len(sources)
-    (first,) = translator.search(model.tokenizer.source.encode(sources[:1]))
-    assert model.tokenizer.target.decode(first[0].ids) == found[0]
+def test_outputs_are_in_natural_order(model: TrainedModel) -> None:
+    """Texts, and ids whose log-probability by forced decoding is that of the search.
 
-
-def test_forced_decoding_reads_outputs_in_natural_order(model: TrainedModel) -> None:
-    """Their log-probability is that of the search; that of EOS is the last, after the first token.
-
-    The model reads an output from its last token on.
+    The model reads an output from its last token on, so that the probability of EOS is its last.
     """
     translator = Translator(model, model.recipe.decode, print, OutputOptions(2))
-    sources = model.tokenizer.source.encode(["sun moon star", "rain"])
-    found = translator.search(sources)
-    outputs = [[each.ids for each in hypotheses] for hypotheses in found]
-    scored = forced_log_probs([IncrementalDecoder(model.network)], sources, outputs, 100)
-    for source, hypotheses, scores in zip(sources, found, scored, strict=True):
+    sources = [f"{one} {other}" for one in WORDS[:5] for other in WORDS[5:]]
+    texts = [translation.text for translation in translator.translate(sources)]
+    right = [
+        text == " ".join(reversed(source.upper().split()))
+        for text, source in zip(texts, sources, strict=True)
+    ]
+    assert sum(right) >= 0.6 * len(sources)
+    ids = model.tokenizer.source.encode(sources[:2])
+    found = translator.search(ids)
+    assert model.tokenizer.target.decode(found[0][0].ids) == texts[0]
+    outputs = [[hypothesis.ids for hypothesis in hypotheses] for hypotheses in found]
+    scored = forced_log_probs([IncrementalDecoder(model.network)], ids, outputs, 100)
+    for source, hypotheses, scores in zip(ids, found, scored, strict=True):
         for hypothesis, log_probs in zip(hypotheses, scores, strict=True):
             assert sum(log_probs) == pytest.approx(hypothesis.log_prob, abs=1e-4)
-            read = torch.tensor([[BOS, *hypothesis.ids[::-1]]])
+            labels = [*hypothesis.ids[::-1], EOS]
             with torch.no_grad():
+                read = torch.tensor([[BOS, *labels[:-1]]])
                 logits = model.network(torch.tensor([[*source, EOS]]), read)
-            expected = logits[0].log_softmax(-1)
-            assert log_probs[-1] == pytest.approx(float(expected[-1, EOS]), abs=1e-4)
-            if hypothesis.ids:
-                first = float(expected[0, hypothesis.ids[-1]])
-                assert log_probs[-2] == pytest.approx(first, abs=1e-4)
+            expected = logits[0].log_softmax(-1)[range(len(labels)), labels].tolist()
+            assert [*log_probs[-2::-1], log_probs[-1]] == pytest.approx(expected, abs=1e-4)

@@ -6,7 +6,6 @@ import signal
 import socket
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -15,15 +14,17 @@ from torch import Tensor
 import nmt as package
 from nmt.errors import NmtError
 from nmt.training.trainer import repeatable
-from nmt.training.workers import Workers, check_gpus, gpu_index, local_device
+from nmt.training.workers import check_gpus, gpu_index, local_device
 from tests.conftest import Run
 from tests.training import conftest
 from tests.training.conftest import (
-    MARK_VALIDATION,
     NMT,
+    TINY,
     Process,
+    Train,
     finish,
     losses,
+    options,
     read_metrics,
     run_group,
     start_process,
@@ -31,67 +32,30 @@ from tests.training.conftest import (
 )
 from tests.waiting import wait_until
 
+Variables = dict[str, str]
 CLI = Path(package.__file__).parent.parent / "cli.py"
+# Without dropout, because each worker draws its own masks. The tiny recipe's warm-up of 10 updates
+# would amplify rounding errors.
+STILL = ("model.dropout=0.0", "train.warmup_updates=400", "train.report_updates=1")
 
 
-# Without dropout, because each worker draws its own masks.
-SAME = ["--max-updates", "12", "--set", "model.dropout=0.0", "--set", "train.report_updates=1"]
+ENDLESS = ("train.max_updates=100000", "train.validate_updates=100000")
 
 
-# The tiny recipe's warm-up of 10 updates would amplify rounding errors.
-SAME += ["--set", "train.warmup_updates=400"]
+def torchrun(*arguments: object, restarts: int = 0) -> Process:
+    """Start two workers on this machine by `torchrun ARGUMENTS`."""
+    given = ["--nproc-per-node", 2, "--standalone", "--max-restarts", restarts, "--", *arguments]
+    return start_process("-m", "torch.distributed.run", *given)
 
 
-ENDLESS = ["--max-updates", "100000", "--set", "train.validate_updates=100000"]
+def wait_for_updates(process: Process, count: int) -> None:
+    """Wait until the run has written the metrics of some updates."""
+    wait_until(lambda: len(read_metrics(TINY.path)) >= count, process)
 
 
-def torchrun(workers: int, *arguments: object, script: Path = CLI) -> Process:
-    """Start `torchrun SCRIPT ARGUMENTS` with some workers on this machine."""
-    options = ["--nproc-per-node", workers, "--standalone", "--", script, *arguments]
-    return start_process("-m", "torch.distributed.run", *options)
-
-
-def wait_for_updates(process: Process, run: Path) -> None:
-    """Wait until a run has written the metrics of some updates."""
-    wait_until(lambda: len(read_metrics(run)) > 5, process)
-
-
-def weights(run: str) -> dict[str, Tensor]:
+def weights(run: str | Path) -> dict[str, Tensor]:
     """Return the weights after the last update."""
     return conftest.weights(Path(run, "checkpoints/update-00000012.safetensors"))
-
-
-# Shares a value of each type; each worker writes what it received, and its number of calls.
-SHARE_VALUES = """
-import json
-from pathlib import Path
-import torch
-from nmt.training.workers import join_workers
-
-VALUES = [True, False, 7, 2.5, None, "ß", {"updates": [4, 8]}]
-calls = []
-
-def share(workers, value):
-    def action():
-        calls.append(value)
-        return value
-    return workers.on_first_worker(action)
-
-with join_workers(torch.device("cpu")) as workers:
-    received = [share(workers, value) for value in VALUES]
-    content = {"received": received, "calls": len(calls)}
-    Path(f"worker-{workers.rank}.json").write_text(json.dumps(content))
-"""
-
-
-def test_typed_values_of_the_first_worker_reach_the_others() -> None:
-    run_group(2, script=SHARE_VALUES)
-    first, second = (json.loads(Path(f"worker-{rank}.json").read_text()) for rank in (0, 1))
-    values = [True, False, 7, 2.5, None, "ß", {"updates": [4, 8]}]
-    for worker, calls in ((first, 7), (second, 0)):
-        assert worker == {"received": values, "calls": calls}
-        assert [type(each) for each in worker["received"]] == [type(each) for each in values]
-    assert Workers().on_first_worker(lambda: [1, 2]) == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -99,52 +63,30 @@ def test_typed_values_of_the_first_worker_reach_the_others() -> None:
     [(2, "learned"), pytest.param(4, "sinusoidal", marks=pytest.mark.slow)],
 )
 def test_many_workers_take_the_updates_of_one(
-    nmt: Run, tiny: Path, count: int, positions: str
+    train: Train, tiny: Path, count: int, positions: str
 ) -> None:
     """They resume a run of one process; some batches have an odd number of pairs."""
-    same = [*SAME, "--set", f"model.positions={positions}"]
-    assert nmt("train", tiny, "--run", "one", *same).code == 0
-    same += ["--set", "train.micro_batch_tokens=30"]
-    assert nmt("train", tiny, "--run", "many", *same, "--max-updates", 3).code == 0
-    with worker_processes(count, NMT, "train", tiny, "--run", "many", *same) as processes:
-        ended = [finish(each) for each in processes]
-    assert [code for code, _ in ended] == [0] * count, ended
-    assert len(losses(Path("many"))) == 12
-    assert losses(Path("many")) == pytest.approx(losses(Path("one")), rel=1e-5)
+    same = [*STILL, f"model.positions={positions}"]
+    train(*same, run="one")
+    same.append("train.micro_batch_tokens=30")
+    train(*same, updates=3)
+    first, *others = run_group(count, "train", tiny, *options(*same))
+    assert len(losses(TINY.path)) == 12
+    assert losses(TINY.path) == pytest.approx(losses(Path("one")), rel=1e-5)
+    many = weights(TINY.path)
     for name, tensor in weights("one").items():
-        assert float((weights("many")[name] - tensor).norm() / tensor.norm()) < 1e-4, name
-    first, *others = (errors for _, errors in ended)
-    assert f", {count} workers; run folder many" in first
+        assert float((many[name] - tensor).norm() / tensor.norm()) < 1e-4, name
+    assert f", {count} workers; run folder runs/tiny" in first
     assert "resumed at update 3" in first
     assert "".join(others) == ""  # only the first worker prints
 
 
-def test_a_batch_with_fewer_pairs_than_workers(nmt: Run, tiny: Path) -> None:
+def test_a_batch_with_fewer_pairs_than_workers(train: Train, tiny: Path) -> None:
     """Each update has one pair for two workers: one worker has no pair."""
-    dropout = ["--set", "train.bpe_dropout=0.2"]
-    single = [*SAME, "--set", "train.batch_source_tokens=1", *dropout]
-    assert nmt("train", tiny, "--run", "one", *single).code == 0
-    run_group(2, "train", tiny, "--run", "many", *single)
-    assert losses(Path("many")) == pytest.approx(losses(Path("one")), rel=1e-5)
-
-
-def test_one_process_resumes_a_run_of_two(nmt: Run, tiny: Path) -> None:
-    """After SIGTERM to torchrun both workers stop at the same update and save."""
-    options = [*SAME, "--max-updates", "3000", "--set", "train.validate_updates=3000"]
-    process = torchrun(2, "train", tiny, "--run", "many", *options)
-    wait_for_updates(process, Path("many"))
-    process.send_signal(signal.SIGTERM)
-    code, errors = finish(process)
-    assert code != 0  # of torchrun
-    assert "checkpoint saved" in errors
-    assert "nmt: " not in errors  # no worker lost its connection to the other
-    stopped = int(errors.partition("stopped at update ")[2].partition(",")[0])
-    options = [*SAME, "--max-updates", str(stopped + 3), "--set", "train.validate_updates=3000"]
-    resumed = nmt("train", tiny, "--run", "many", *options)
-    assert resumed.code == 0
-    assert f"resumed at update {stopped}" in resumed.err
-    assert nmt("train", tiny, "--run", "one", *options).code == 0
-    assert losses(Path("many")) == pytest.approx(losses(Path("one")), rel=1e-4)
+    single = [*STILL, "train.batch_source_tokens=1", "train.bpe_dropout=0.2"]
+    train(*single, run="one", updates=6)
+    run_group(2, "train", tiny, "--max-updates", 6, *options(*single))
+    assert losses(TINY.path) == pytest.approx(losses(Path("one")), rel=1e-5)
 
 
 def test_a_signal_interrupts_a_validation(tiny: Path) -> None:
@@ -152,45 +94,42 @@ def test_a_signal_interrupts_a_validation(tiny: Path) -> None:
 
     The checkpoint records that its update is not validated, so that a resumed run does it.
     """
-    options = ["--max-updates", 8, "--set", "train.validate_updates=6"]
-    slow = ["--set", "decode.max_extra_tokens=1500", "--set", "decode.batch_tokens=1"]
-    arguments = ["train", tiny, "--run", "many", *options, *slow]
-    with worker_processes(2, MARK_VALIDATION, *arguments) as processes:
-        wait_until(Path("validating").exists, processes[0])
-        for each in processes:
-            each.send_signal(signal.SIGTERM)
+    slow = options("decode.max_extra_tokens=1500", "decode.batch_tokens=1")
+    reached = at_place("validation", 0, received=0)
+    with worker_processes(2, AT_PLACE, "train", tiny, *slow, **reached) as processes:
+        wait_until(Path("reached").exists, processes[0])
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
         (code, errors), (_, others) = map(finish, processes)
     assert code == 143
     assert "stopped at update 6, checkpoint saved" in errors
     assert "nmt: " not in errors
     assert "stopping at the end of this update" in errors
     assert others == ""  # only the first worker prints
-    progress = json.loads(Path("many/checkpoints/update-00000006.json").read_text())["progress"]
-    assert (progress["update"], progress["validated_update"]) == (6, 0)
+    manifest = json.loads((TINY.checkpoints / "update-00000006.json").read_text())
+    assert (manifest["progress"]["update"], manifest["progress"]["validated_update"]) == (6, 0)
 
 
 def test_workers_end_when_torchrun_is_killed(tiny: Path) -> None:
     """They save a checkpoint first; none keeps running and keeps the run folder locked."""
-    options: list[Any] = [*SAME, *ENDLESS, "--set", "train.checkpoint_updates=100000"]
-    process = torchrun(2, "train", tiny, "--run", "many", *options)
-    wait_for_updates(process, Path("many"))
+    endless = options(*STILL, *ENDLESS, "train.checkpoint_updates=100000")
+    process = torchrun(CLI, "train", tiny, *endless)
+    wait_for_updates(process, 6)
     process.kill()
     _, errors = finish(process)  # stderr ends when the last worker ends
     assert "Traceback" not in errors
     assert "torchrun is gone; the same command resumes" in errors
-    assert len([*Path("many/checkpoints").glob("*.json")]) == 1
+    assert len([*TINY.checkpoints.glob("*.json")]) == 1
 
 
 @pytest.mark.parametrize("name", ["WORLD_SIZE", "RANK", "MASTER_PORT"])
 def test_a_variable_that_is_not_a_number_is_an_error(
-    nmt: Run, tiny: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    train: Train, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost"}
     for key, value in {**given, "MASTER_PORT": "29511", name: "two"}.items():
         monkeypatch.setenv(key, value)
-    refused = nmt("train", tiny)
-    assert refused.code == 1
-    assert f"{name} is 'two', not a whole number" in refused.err
+    assert f"{name} is 'two', not a whole number" in train(code=1)
 
 
 def test_an_error_of_the_first_worker_stops_all_with_its_message(nmt: Run, tiny: Path) -> None:
@@ -205,51 +144,46 @@ def test_an_error_of_the_first_worker_stops_all_with_its_message(nmt: Run, tiny:
     assert "Traceback" not in errors + other_errors
 
 
-# `nmt train` whose worker 1 is killed once, in update 7.
-KILL_ONCE = """
-import os, signal, sys
-from pathlib import Path
-from nmt.commands import main
-from nmt.training.updates import Updater
-
-start = Updater.start
-
-def ending(self, share, number, *arguments):
-    if number == 7 and os.environ["RANK"] == "1" and not Path("killed").exists():
-        Path("killed").touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return start(self, share, number, *arguments)
-
-Updater.start = ending
-main(sys.argv[1:])
-"""
-
-
-def test_gradients_can_be_exchanged_in_bf16(nmt: Run, tiny: Path) -> None:
+def test_gradients_can_be_exchanged_in_bf16(train: Train, tiny: Path) -> None:
     """Rounded to bf16: losses stay near those of one process, weights differ by more than 1e-4.
 
     `test_many_workers_take_the_updates_of_one` finds less with float32.
     """
-    assert nmt("train", tiny, "--run", "exact", *SAME).code == 0
-    rounded = [*SAME, "--set", "train.gradient_precision=bf16", "--set", "train.bucket_megabytes=1"]
-    run_group(2, "train", tiny, "--run", "rounded", *rounded)
-    assert losses(Path("rounded")) == pytest.approx(losses(Path("exact")), rel=0.02)
-    one, other = weights("exact"), weights("rounded")
+    train(*STILL, run="exact")
+    rounded = options(*STILL, "train.gradient_precision=bf16", "train.bucket_megabytes=1")
+    run_group(2, "train", tiny, *rounded)
+    assert losses(TINY.path) == pytest.approx(losses(Path("exact")), rel=0.02)
+    one, other = weights("exact"), weights(TINY.path)
     assert max(float((other[name] - one[name]).norm() / one[name].norm()) for name in one) > 1e-4
-    assert {each.dtype for each in other.values()} == {torch.float32}
+    assert {tensor.dtype for tensor in other.values()} == {torch.float32}
 
 
-def test_torchrun_starts_lost_workers_again(tiny: Path) -> None:
-    """They resume from the last checkpoint, with the key-value store of the workers before."""
-    script = tiny.with_name("kill_once.py")
-    script.write_text(KILL_ONCE)
-    options = ["--nproc-per-node", 2, "--standalone", "--max-restarts", 1, "--", script]
-    training = ["train", tiny, "--run", "many", *SAME, "--set", "train.checkpoint_updates=5"]
-    process = start_process("-m", "torch.distributed.run", *options, *training)
+def test_torchrun_restarts_lost_workers_and_one_process_resumes_them(
+    train: Train, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new workers have the key-value store of those before; SIGTERM stops both at one update.
+
+    They resume from the last checkpoint, and then one process from theirs.
+    """
+    for name, value in at_place("update", victim=1, call=7).items():
+        monkeypatch.setenv(name, value)
+    script = tiny.with_name("killed_once.py")
+    script.write_text(AT_PLACE)
+    endless = options(*STILL, *ENDLESS, "train.checkpoint_updates=5")
+    process = torchrun(script, "train", tiny, *endless, restarts=1)
+    wait_for_updates(process, 12)  # the first workers end before
+    process.send_signal(signal.SIGTERM)
     code, errors = finish(process)
-    assert code == 0, errors
-    assert "worker 1 exited without an error message (killed?)" in errors
-    assert "resumed at update 5 of 12" in errors
+    assert code != 0  # of torchrun
+    lost, _, restarted = errors.partition("resumed at update 5 of ")
+    assert "worker 1 exited without an error message (killed?)" in lost
+    assert "checkpoint saved" in restarted
+    assert "nmt: " not in restarted  # no worker lost its connection to the other
+    stopped = int(restarted.partition("stopped at update ")[2].partition(",")[0])
+    settings = (*STILL, "train.validate_updates=100000", f"train.max_updates={stopped + 3}")
+    assert f"resumed at update {stopped}" in train(*settings, "train.checkpoint_updates=5")
+    train(*settings, run="one")
+    assert losses(TINY.path) == pytest.approx(losses(Path("one")), rel=1e-4)
 
 
 def test_only_a_gpu_is_made_to_repeat_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,29 +203,37 @@ def test_only_a_gpu_is_made_to_repeat_itself(monkeypatch: pytest.MonkeyPatch) ->
 LIMIT_SECONDS = 30
 
 
-SOON = ["--set", "train.validate_updates=4", "--set", "train.checkpoint_updates=6"]
-
-
-# `nmt train` whose worker VICTIM meets its end when it first calls the function PLACE.
-END_AT_PLACE = """
-import importlib, os, signal, sys
+# `nmt` whose worker VICTIM gets a SIGNAL, once, at its call number CALL of the function PLACE.
+AT_PLACE = """
+import importlib, os, sys
+from pathlib import Path
 from nmt.commands import main
 
+wanted = [os.environ["VICTIM"], int(os.environ["CALL"])]
 module, _, path = os.environ["PLACE"].partition(":")
 owner = importlib.import_module(module)
 *classes, name = path.split(".")
-for each in classes:
-    owner = getattr(owner, each)
+for part in classes:
+    owner = getattr(owner, part)
 original = getattr(owner, name)
+calls = []
 
 def ending(*arguments, **options):
-    if os.environ["RANK"] == os.environ["VICTIM"]:
-        os.kill(os.getpid(), signal.SIGKILL)
+    calls.append(name)
+    if [os.environ["RANK"], len(calls)] == wanted and not Path("reached").exists():
+        Path("reached").touch()
+        os.kill(os.getpid(), int(os.environ["SIGNAL"]))
     return original(*arguments, **options)
 
 setattr(owner, name, ending)
 main(sys.argv[1:])
 """
+
+
+def at_place(phase: str, victim: int, received: int = signal.SIGKILL, call: int = 1) -> Variables:
+    """Return the environment of AT_PLACE; signal 0 only notes that the phase is reached."""
+    given = {"PLACE": PLACES[phase], "VICTIM": victim, "SIGNAL": int(received), "CALL": call}
+    return {name: str(value) for name, value in given.items()}
 
 
 # Worker VICTIM is killed; the other cannot notice it: it waits as if for a GPU.
@@ -319,16 +261,17 @@ PLACES = {
 }
 
 
-def ends(processes: list[Process], victim: int) -> list[tuple[int, str]]:
-    """Return exit code and stderr of each worker but one, which ends first.
-
-    Fails if the others run for longer than LIMIT_SECONDS after it.
-    """
+def ends(processes: list[Process], victim: int) -> None:
+    """Assert that the other workers end with a message after one, in LIMIT_SECONDS."""
     wait_until(lambda: processes[victim].poll() is not None)
     deadline = time.monotonic() + LIMIT_SECONDS
-    others = [each for rank, each in enumerate(processes) if rank != victim]
-    errors = [each.communicate(timeout=deadline - time.monotonic())[1] for each in others]
-    return [(each.returncode, text.decode()) for each, text in zip(others, errors, strict=True)]
+    for process in (*processes[:victim], *processes[victim + 1 :]):
+        errors = process.communicate(timeout=deadline - time.monotonic())[1].decode()
+        assert process.returncode == 1, errors
+        last = errors.splitlines()[-1]
+        reason = f"stopped because worker {victim} exited without an error message (killed?)"
+        assert last.startswith(f"nmt: {reason}; the same command resumes"), errors
+        assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize(
@@ -337,52 +280,35 @@ def ends(processes: list[Process], victim: int) -> list[tuple[int, str]]:
         ("update", 2, 1),
         ("save", 2, 0),
         *(
-            pytest.param(*case, marks=pytest.mark.slow)
-            for case in (
-                ("start", 2, 1),
-                ("prepare", 2, 0),
-                ("probe", 2, 0),
-                ("probe", 2, 1),
-                ("update", 2, 0),
-                ("update", 4, 2),
-                ("validation", 2, 0),
-                ("validation", 2, 1),
-                ("save", 2, 1),
-                ("average", 2, 0),
-                ("average", 4, 3),
+            pytest.param(phase, count, victim, marks=pytest.mark.slow)
+            for count, victim, phases in (
+                (2, 0, ("prepare", "probe", "update", "validation", "average")),
+                (2, 1, ("start", "probe", "validation", "save")),
+                (4, 2, ("update", "average")),
             )
+            for phase in phases
         ),
     ],
 )
 def test_a_worker_killed_in_any_phase_ends_the_others(
     tiny: Path, phase: str, count: int, victim: int
 ) -> None:
-    ending = {"PLACE": PLACES[phase], "VICTIM": str(victim)}
-    with worker_processes(count, END_AT_PLACE, "train", tiny, *SOON, **ending) as processes:
-        for code, errors in ends(processes, victim):
-            assert code == 1, errors
-            last = errors.splitlines()[-1]
-            reason = f"stopped because worker {victim} exited without an error message (killed?)"
-            assert last.startswith(f"nmt: {reason}; the same command resumes"), errors
-            assert "Traceback" not in errors
+    soon = options("train.validate_updates=4", "train.checkpoint_updates=6")
+    ending = at_place(phase, victim)
+    with worker_processes(count, AT_PLACE, "train", tiny, *soon, **ending) as processes:
+        ends(processes, victim)
 
 
-def test_a_worker_that_waits_for_a_lost_one_is_ended() -> None:
-    with worker_processes(2, WAIT_FOR_EVER, VICTIM="1") as processes:
-        ((code, errors),) = ends(processes, victim=1)
-        assert code == 1
-        assert "nmt: stopped because worker 1 exited without an error message" in errors
-
-
-def test_the_first_worker_may_end_together_with_the_store() -> None:
-    """Its machine is lost, too."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = str(server.getsockname()[1])
-    variables = {"MASTER_PORT": port, "TORCHELASTIC_USE_AGENT_STORE": "", "VICTIM": "0"}
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_worker_that_waits_for_a_lost_one_is_ended(victim: int) -> None:
+    """The first worker may end together with the store, where its machine is lost, too."""
+    variables = {"VICTIM": str(victim)}
+    if victim == 0:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = str(server.getsockname()[1])
+        variables |= {"MASTER_PORT": port, "TORCHELASTIC_USE_AGENT_STORE": ""}
     with worker_processes(2, WAIT_FOR_EVER, **variables) as processes:
-        ((code, errors),) = ends(processes, victim=0)
-        assert code == 1
-        assert "nmt: stopped because worker 0 exited without an error message" in errors
+        ends(processes, victim)
 
 
 def test_a_worker_chooses_its_gpu_before_anything_is_allocated(
@@ -401,14 +327,11 @@ def test_a_worker_chooses_its_gpu_before_anything_is_allocated(
     assert current == [1, 1]
 
 
-def test_each_worker_takes_its_own_gpu() -> None:
+def test_each_worker_has_its_own_gpu() -> None:
     assert [gpu_index(rank, 8) for rank in range(8)] == [*range(8)]
     assert [gpu_index(rank, 1) for rank in range(8)] == [0] * 8  # each sees only its own
     with pytest.raises(NmtError, match="worker 2 of this machine has no GPU: there are 2"):
         gpu_index(2, 2)
-
-
-def test_two_workers_on_one_gpu_are_refused() -> None:
     check_gpus(["a 1", "a 2", "b 1"])
     with pytest.raises(NmtError, match="workers 1 and 2 have the same GPU"):
         check_gpus(["a 1", "b 1", "b 1"])
