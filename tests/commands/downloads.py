@@ -103,5 +103,5 @@ def refused(result: CommandResult, *facts: str) -> None:
     assert (result.code, result.out) == (1, "")
     last = result.err.splitlines()[-1]
     assert last.startswith("nmt: ")
-    assert len(last) < 400
+    assert len(last) < 600
     assert [fact for fact in facts if fact not in last] == []
