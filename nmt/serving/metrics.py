@@ -28,7 +28,7 @@ ENDS = {"request_seconds": SECONDS, "batch_seconds": SECONDS, "batch_lines": LIN
 
 
 class Metrics(defaultdict[str, Any]):
-    """What the server has done since its start, and what it does now: numbers by name and labels.
+    """The work of a server since its start, and what it does now: numbers by name and labels.
 
     A histogram has a number for each of its buckets, a sum and a count.
     """

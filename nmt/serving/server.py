@@ -161,7 +161,7 @@ class Server(uvicorn.Server):
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
-        config.timeout_graceful_shutdown = options.grace_seconds  # type: ignore[assignment]
+        config.timeout_graceful_shutdown = options.grace_seconds  # type: ignore[assignment] # a float
         super().__init__(config)
         self._app.connections = self.server_state.connections
         self._options = options

@@ -1,4 +1,4 @@
-"""What a recipe or a model consists of: weights, costs, and deviations from the paper."""
+"""List what a recipe or a model consists of: weights, costs, and deviations from the paper."""
 
 import math
 import re

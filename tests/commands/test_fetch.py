@@ -106,7 +106,7 @@ def test_a_web_page_instead_of_a_file_is_refused(case: Case, server: Server) -> 
         *(({"url": url}, "is not an http(s) address") for url in ("", "x.txt", "ftp://x/y")),
         ({"url": "file:///etc/hostname"}, "data.downloads: file:///etc/hostname is not an http(s)"),
         # The absolute name is never created.
-        *(({"to": name}, f"'{name}' is not a name below") for name in ("", ".", "../x", "/root/x")),
+        *(({"to": name}, f"'{name}' is not a name below") for name in ("", ".", "../x", "/no/x")),
         ({"to": "a/../../x"}, "'a/../../x' is not a name below the data folder"),
         *(
             (option, "is the file of recorded SHA-256 values; choose another")
