@@ -26,7 +26,7 @@ from nmt.runs.outputs import check_output
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.diagnosis.checks import diagnose
 from nmt.studio.diagnosis.training import Finding, Training
-from nmt.studio.pages.page import FOLDER, render
+from nmt.studio.pages.page import CHART_STYLES, FOLDER, render, vendored
 from nmt.system.atomic import write_text
 from nmt.system.files import is_present
 from nmt.system.log import note
@@ -81,7 +81,8 @@ def render_report(runs: Sequence[RunFolder]) -> str:
         {"nmt": __version__, "runs": data},
         f"Report of {title}",
         {"title": title, "kicker": kicker},
-        "charts.css",
+        *CHART_STYLES,
+        library=vendored("uPlot.iife.min.js"),
     )
 
 

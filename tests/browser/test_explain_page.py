@@ -226,7 +226,7 @@ def test_the_page_says_why_the_search_ends(
     text = "moon" if "max_extra_tokens" not in settings else "sun moon star rain"
     explanation = explain(model, text, replace(decode, **settings), print)
     browser.open(write(explanation, tmp_path))
-    note = browser.text("#beam-view > .scroll:last-child .note")
+    note = browser.text("#beam .column > .scroll:last-child .note")
     assert reason in note
     assert note.endswith("so the search ends.")
 

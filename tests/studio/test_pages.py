@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.studio.pages.page import FOLDER, bundle, render
+from nmt.studio.pages.page import CHART_STYLES, FOLDER, bundle, render, vendored
 
 HOSTILE = "</script><script>alert('&')</script><!-- \u2028 \"$x\" ${y}"
 PUBLISHED = {  # of the npm package uplot 1.6.32
@@ -50,7 +50,8 @@ def test_texts_and_data_are_not_changed(folder: Path) -> None:
 
 
 def test_the_policy_allows_only_the_scripts_and_styles_of_the_page(folder: Path) -> None:
-    page = render(folder, {}, "", {"name": ""}, "charts.css")
+    library = vendored("uPlot.iife.min.js")
+    page = render(folder, {}, "", {"name": ""}, *CHART_STYLES, library=library)
     policy = re.search(r'Content-Security-Policy" content="(.*?)">', page)
     assert policy
     assert policy[1].startswith("default-src 'none'; script-src 'sha256-")

@@ -32,7 +32,7 @@ from nmt.studio.experiments.runs import (
     with_one_precision,
 )
 from nmt.studio.experiments.variants import DATA, PAGE, TABLE, Axis, Variant
-from nmt.studio.pages.page import FOLDER, render
+from nmt.studio.pages.page import CHART_STYLES, FOLDER, render, vendored
 from nmt.studio.report import recipe_data
 from nmt.system.atomic import write_text
 from nmt.system.files import in_utf_8
@@ -97,7 +97,8 @@ class Ablation:
             {**data, "recipes": recipes},
             title,
             {"title": result.recipe},
-            "charts.css",
+            *CHART_STYLES,
+            library=vendored("uPlot.iife.min.js"),
         )
         texts = {
             DATA: json.dumps(data, indent=1) + "\n",

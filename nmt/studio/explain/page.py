@@ -35,7 +35,8 @@ def render_explanation(explanation: Explanation) -> str:
         "model": recipe.name,
     }
     title = f"How {recipe.name} translates: {explanation.text}"
-    return render(FOLDER / "explain", page_data(explanation), title, texts)
+    data = {"nmt": __version__, "models": [page_data(explanation)]}
+    return render(FOLDER / "explain", data, title, texts)
 
 
 def page_data(explanation: Explanation) -> dict[str, Any]:
@@ -44,7 +45,6 @@ def page_data(explanation: Explanation) -> dict[str, Any]:
     embeddings = explanation.model.network.embeddings
     pre = settings.norm == "pre"
     return {
-        "nmt": __version__,
         "model": model_data(explanation),
         "tokens": token_data(explanation),
         "source": {"text": explanation.text, "ids": explanation.source_ids},

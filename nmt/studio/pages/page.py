@@ -24,32 +24,35 @@ from nmt.system.files import in_utf_8
 from nmt.system.log import note
 
 FOLDER = Path(__file__).resolve().parent
+CHART_STYLES = ("vendor/uPlot.min.css", "charts.css")
 IMPORT = re.compile(r'^import (\{[^}]*\}) from "(\.[^"]+)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export ((?:async )?function|class|const) (\w+)", re.MULTILINE)
 LEFT_OVER = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 
 def render(
-    folder: Path, data: Mapping[str, Any], title: str, texts: Mapping[str, str], *styles: str
+    folder: Path,
+    data: Mapping[str, Any],
+    title: str,
+    texts: Mapping[str, str],
+    *styles: str,
+    library: str = "",
+    worker: Path | None = None,
 ) -> str:
     """Return the page of `nmt FOLDER`, whose own parts are in a folder with the command's name.
 
     texts: replace the $names in `page.html`, escaped. styles: names of shared style sheets that the
-    page needs besides `base.css`; with `charts.css`, it also gets the library of charts. Raises
+    page needs besides `base.css`. library: a script that runs before the page's own. worker: the
+    module that the page runs in the background, from the text of its element `worker`. Raises
     ValueError if the data holds NaN or infinity, which JSON does not have.
     """
-    sheets = [FOLDER / "base.css", *(FOLDER / name for name in styles), folder / "page.css"]
-    scripts = [bundle(folder / "main.js")]
-    if "charts.css" in styles:
-        sheets.insert(0, FOLDER / "vendor" / "uPlot.min.css")
-        # The licence must accompany every copy of the library.
-        library = read(FOLDER / "vendor" / "uPlot.iife.min.js")
-        scripts.insert(0, f"/*!\n{read(FOLDER / 'vendor' / 'uPlot.LICENSE')}*/\n{library}")
-    style_texts = [read(path).rstrip() for path in sheets if path.is_file()]
-    script_texts = [script.rstrip() for script in scripts]
+    sheets = [*(FOLDER / name for name in ("base.css", *styles)), *sorted(folder.rglob("*.css"))]
+    style_texts = [read(path).rstrip() for path in sheets]
+    script_texts = [text.rstrip() for text in (library, bundle(folder / "main.js")) if text]
     policy = (
         f"default-src 'none'; script-src {hashes(script_texts)}; style-src {hashes(style_texts)};"
-        " img-src data:; base-uri 'none'; form-action 'none'"
+        f" img-src data:;{' worker-src blob:;' if worker else ''} base-uri 'none';"
+        " form-action 'none'"
     )
     escaped = {name: html.escape(text) for name, text in texts.items()}
     page = Template(read(FOLDER / "frame.html")).substitute(
@@ -59,6 +62,7 @@ def render(
         styles="\n".join(f"<style>{text}</style>" for text in style_texts),
         body=Template(read(folder / "page.html")).substitute(escaped).rstrip(),
         data=f'<script type="application/json" id="data">{as_json(data)}</script>',
+        worker=f'<script type="text/plain" id="worker">{bundle(worker)}</script>' if worker else "",
         scripts="\n".join(f"<script>{text}</script>" for text in script_texts),
     )
     return in_utf_8(page)
@@ -67,6 +71,18 @@ def render(
 def read(path: Path) -> str:
     """Return the text of a file of the program."""
     return path.read_text(encoding="utf-8")
+
+
+def vendored(name: str, variable: str = "") -> str:
+    """Return a library of `vendor/` after its licence, which must accompany every copy.
+
+    variable: the global variable that gets the exports of a CommonJS module.
+    """
+    licence = read(FOLDER / "vendor" / f"{name.partition('.')[0]}.LICENSE")
+    text = read(FOLDER / "vendor" / name)
+    if variable:
+        text = f"globalThis.{variable} = ((exports) => {{\n{text}\nreturn exports;\n}})({{}});\n"
+    return f"/*!\n{licence}*/\n{text}"
 
 
 def as_json(data: Mapping[str, Any]) -> str:

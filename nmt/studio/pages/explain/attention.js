@@ -23,13 +23,8 @@ const KINDS = {
 };
 
 /** Draw a stack, "encoder" or "decoder", into its section. */
-export function showStack(view, data, stack) {
-  const state = {
-    kind: KINDS[stack].at(-1).value,
-    ...distinctHead(data[stack], KINDS[stack].at(-1).value),
-    query: 1,
-    shown: "weights",
-  };
+export function showStack(view, data, selection, stack) {
+  const state = { ...selection[stack], query: 1, shown: "weights" };
   const parts = {
     controls: el("div.controls"),
     explorer: el("div.explorer"),
@@ -70,30 +65,6 @@ class Part {
   fill(content) {
     this.body.replaceChildren(content);
   }
-}
-
-/**
- * Return the layer and head to show first: the one whose queries attend with the greatest weights to
- * the most different keys, other than themselves.
- */
-function distinctHead(layers, kind) {
-  let best = { layer: 0, head: 0, value: -1 };
-  layers.forEach((each, layer) => {
-    const [heads, queries] = each[kind].weights.shape;
-    for (let head = 0; head < heads; head++) {
-      const greatest = new Map();
-      for (let query = 0; query < queries; query++) {
-        const weights = each[kind].weights.row(head, query);
-        const weight = Math.max(...weights);
-        const key = weights.indexOf(weight);
-        if (kind === "self" && key === query) continue;
-        greatest.set(key, Math.max(weight, greatest.get(key) ?? 0));
-      }
-      const value = [...greatest.values()].reduce((sum, weight) => sum + weight, 0);
-      if (value > best.value) best = { layer, head, value };
-    }
-  });
-  return { layer: best.layer, head: best.head };
 }
 
 class Explorer {
