@@ -3,6 +3,7 @@
 import { el, signButton, svg } from "../dom.js";
 import { fixed, percent } from "../numbers.js";
 import { plainTable } from "../tables.js";
+import { goOnButton } from "./controls.js";
 import { joined, tokenLabel, tokenText } from "./tokens.js";
 import { growTree, pathTo } from "./tree.js";
 
@@ -18,13 +19,13 @@ const STATUSES = {
 const PLAY_MS = 900;
 
 /** Draw the section. */
-export function showBeam(view, data) {
-  new Beam(view, data).go(Infinity);
+export function showBeam(view, data, selection) {
+  new Beam(view, data, selection).go(Infinity);
 }
 
 class Beam {
-  constructor(view, data) {
-    Object.assign(this, { data, ...growTree(data.beam) });
+  constructor(view, data, selection) {
+    Object.assign(this, { data, selection, ...growTree(data.beam) });
     this.last = this.steps.length - 1;
     this.chosen = null;
     this.makeControls();
@@ -199,7 +200,8 @@ class Beam {
         `) = ${percent(this.share(node))} · log p = ${fixed(node.logProb, 3)}` +
           ` · score ${fixed(node.score, 3)}`,
       ),
-    ];
+      goOnButton(this.selection, this.data, pathTo(this.nodes, node).map((each) => each.token)),
+    ].filter(Boolean);
   }
 
   text(node) {

@@ -3,13 +3,14 @@
 import { button, el, press, roving, signButton, slider } from "../dom.js";
 import { fixed, percent } from "../numbers.js";
 import { rowHead, table } from "../tables.js";
+import { goOnButton } from "./controls.js";
 import { joined, tokenLabel } from "./tokens.js";
 import { fullScale, strip } from "./strips.js";
 
 /** Draw the section. */
-export function showProbabilities(view, data) {
+export function showProbabilities(view, data, selection) {
   const { steps, temperatures } = data.next_tokens;
-  const state = { step: 0, temperature: temperatures.indexOf(1) };
+  const state = { selection, step: 0, temperature: temperatures.indexOf(1) };
   const buttons = data.target.outputs.map((id, step) => {
     const properties = { "data-step": step, "data-rove": "", on: { click: () => go(step) } };
     return button(".token.target", properties, tokenLabel(data.tokens[id]));
@@ -77,8 +78,10 @@ function nextTokens(data, state) {
     probability(step, index, state.temperature, temperatures)
   );
   const rest = Math.max(0, 1 - shares.reduce((sum, each) => sum + each, 0));
-  const rows = step.tokens.map((id, index) => row(data, step, id, index, shares[index]));
   const written = data.target.outputs.slice(0, state.step);
+  const rows = step.tokens.map((id, index) => {
+    return row(data, step, id, shares[index], goOnButton(state.selection, data, [...written, id]));
+  });
   return [
     el(
       "p.so-far",
@@ -90,7 +93,7 @@ function nextTokens(data, state) {
       el("span.soft", " the model gives these probabilities"),
     ),
     table(
-      ["token", "logit", at === 1 ? "probability" : `at ${at.toFixed(1)}`, el("td")],
+      ["token", "logit", at === 1 ? "probability" : `at ${at.toFixed(1)}`, el("td"), el("td")],
       rows,
       [0],
       "next-tokens-table",
@@ -108,15 +111,16 @@ function nextTokens(data, state) {
   ];
 }
 
-function row(data, step, id, index, share) {
+function row(data, step, id, share, goOn) {
   const chosen = id === step.chosen;
   return el(
     "tr",
     { class: chosen ? "chosen" : null, "data-token": id },
     rowHead(tokenLabel(data.tokens[id]), chosen ? el("span.unseen", " (chosen)") : null),
-    el("td.n.soft", fixed(step.logits[index], 2)),
+    el("td.n.soft", fixed(step.logits[step.tokens.indexOf(id)], 2)),
     el("td.n", percent(share)),
     el("td.wide.bar-cell", el("span.bar", { style: { width: `${100 * share}%` } })),
+    el("td", goOn),
   );
 }
 
