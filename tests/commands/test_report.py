@@ -122,7 +122,7 @@ def test_explain_prints_the_path_of_the_page_and_the_translation(
     Path("in").write_text("sun moon\n")
     expected = nmt("translate", "in", "--model", skilled_run).out
     assert translation == f"translation: {expected.strip()}"
-    data = data_of(Path("explain.html"))
+    (data,) = data_of(Path("explain.html"))["models"]
     assert data["source"]["text"] == "sun moon"
     assert data["target"]["text"] == expected.strip()
     assert leftovers(Path()) == []
@@ -132,7 +132,7 @@ def test_options_change_the_search_and_markup_is_text(nmt: Run, tiny_run: Path) 
     page = Path("new/page.html")
     options = ["--beam-size", 2, "--length-penalty", 1, "--set", "decode.odd_input=as_is"]
     assert nmt("explain", SCRIPT, "--model", tiny_run, "--output", page, *options).code == 0
-    data, text = data_of(page), page.read_text(encoding="utf-8")
+    (data,), text = data_of(page)["models"], page.read_text(encoding="utf-8")
     assert (data["beam"]["size"], data["beam"]["alpha"]) == (2, 1.0)
     assert text.count("<script") == text.count("</script>") == 2
     assert html.escape(SCRIPT) in text
@@ -148,7 +148,8 @@ def test_a_sentence_is_read_from_an_argument_or_stdin(
     """Only a line feed ends a line."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
     assert nmt("explain", text, "--model", tiny_run, "--output", "page.html").code == 0
-    assert data_of(Path("page.html"))["source"]["text"] == (stdin.strip() or text)
+    (data,) = data_of(Path("page.html"))["models"]
+    assert data["source"]["text"] == (stdin.strip() or text)
 
 
 @pytest.mark.parametrize(
