@@ -75,3 +75,26 @@ def test_mistakes_in_naming_models(
     assert (result.code, result.out) == (code, "")
     assert fact in result.err.splitlines()[-1]
     assert not Path("explain.html").exists()
+
+
+def test_the_page_holds_the_model_unless_it_is_too_large_or_not_wanted(
+    nmt: Run, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explained(*options: str) -> tuple[dict[str, Any], str]:
+        result = nmt("explain", "sun", "--model", tiny_run, *options)
+        assert result.code == 0
+        (data,) = models_of()
+        return data, result.err
+
+    data, _ = explained()
+    assert "encoder.0.self_attention.query_key_value.weight" in data["live"]["weights"]
+    assert data["live_reason"] is None
+    data, said = explained("--no-live")
+    assert data["live"] is None
+    assert "--no-live" in data["live_reason"]
+    assert "--no-live" not in said
+    monkeypatch.setattr("nmt.studio.explain.live.MOST_PARAMETERS", 1000)
+    data, said = explained()
+    assert data["live"] is None
+    assert "models of at most 1,000" in data["live_reason"]
+    assert "models of at most 1,000" in said

@@ -129,12 +129,14 @@ def test_explain_prints_the_path_of_the_page_and_the_translation(
 
 
 def test_options_change_the_search_and_markup_is_text(nmt: Run, tiny_run: Path) -> None:
-    page = Path("new/page.html")
+    pages = [Path("new/page.html"), Path("new/plain.html")]
     options = ["--beam-size", 2, "--length-penalty", 1, "--set", "decode.odd_input=as_is"]
-    assert nmt("explain", SCRIPT, "--model", tiny_run, "--output", page, *options).code == 0
-    (data,), text = data_of(page)["models"], page.read_text(encoding="utf-8")
+    for page, text in zip(pages, (SCRIPT, "sun"), strict=True):
+        assert nmt("explain", text, "--model", tiny_run, "--output", page, *options).code == 0
+    (data,) = data_of(pages[0])["models"]
+    text, plain = (page.read_text(encoding="utf-8") for page in pages)
     assert (data["beam"]["size"], data["beam"]["alpha"]) == (2, 1.0)
-    assert text.count("<script") == text.count("</script>") == 2
+    assert text.count("<script") == text.count("</script>") == plain.count("<script")
     assert html.escape(SCRIPT) in text
     assert data["source"]["text"] == SCRIPT
 

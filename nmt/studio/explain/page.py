@@ -13,6 +13,7 @@ from nmt import __version__
 from nmt.decoding.models.alignment import aligning_attention
 from nmt.studio.explain.code import code_data
 from nmt.studio.explain.explanation import TEMPERATURES, Explanation
+from nmt.studio.explain.live import live_data, why_not_live
 from nmt.studio.explain.packing import pack
 from nmt.studio.explain.recording import Recording
 from nmt.studio.pages.page import FOLDER, render
@@ -54,13 +55,20 @@ def render_explanation(
         "translate": "translates" if len(names) == 1 else "translate",
     }
     title = f"How {texts['model']} {texts['translate']}: {first.text}"
-    return render(FOLDER / "explain", {"nmt": __version__, "models": models}, title, texts)
+    folder = FOLDER / "explain"
+    worker = folder / "live" / "worker.js" if any(data["live"] for data in models) else None
+    return render(folder, {"nmt": __version__, "models": models}, title, texts, worker=worker)
 
 
 def live_part(explanation: Explanation, live: bool, notify: Notify) -> dict[str, Any]:
     """Return what the page needs to run the model, or why it cannot."""
-    reason = "" if live else NOT_WANTED
-    return {"live": None, "live_reason": reason or None}
+    model = explanation.model
+    reason = why_not_live(model) if live else NOT_WANTED
+    if not reason:
+        return {"live": live_data(model, explanation.settings), "live_reason": None}
+    if live:
+        notify(f"{model.path}: {reason[0].lower()}{reason[1:].rstrip('.')}")
+    return {"live": None, "live_reason": reason}
 
 
 def page_data(explanation: Explanation) -> dict[str, Any]:
