@@ -12,7 +12,7 @@ from nmt.config import DecodeSettings
 from nmt.decoding.search.rules import special_ids
 from nmt.decoding.translator.segments import segment_limit
 from nmt.runs.trained_model import TrainedModel
-from nmt.studio.explain.page import pack
+from nmt.studio.explain.packing import pack
 from nmt.text.tokenizer import LISTED_HEADER, SubwordModel
 
 MOST_PARAMETERS = 10_000_000
