@@ -39,7 +39,7 @@ export function searchControls(data, change) {
       : [
         range("temperature", "Temperature", WARMTHS, oneDigit),
         range("topK", "Top k", { min: 1, max: 50, step: 1 }),
-        button("", { on: { click: () => set("seed")(now.seed + 1) } }, "Again"),
+        button(".again", { on: { click: () => set("seed")(now.seed + 1) } }, "Again"),
       ];
     element.replaceChildren(method, ...own, lengthField(now, set("maxLength")), reset());
   }
@@ -50,7 +50,7 @@ export function searchControls(data, change) {
       draw();
       change();
     };
-    return button("", { on: { click } }, "Reset");
+    return button(".reset", { on: { click } }, "Reset");
   }
 
   draw();

@@ -95,7 +95,7 @@ function translation({ target, tokens, forced }) {
 function showTop(columns) {
   const [{ data }] = columns;
   const names = columns.map((column) => column.data.model.name).join(" and ");
-  document.title = `How ${names} translates: ${data.source.text}`;
+  document.title = `How ${names} ${isComparison ? "translate" : "translates"}: ${data.source.text}`;
   document.querySelector("h1 .source").textContent = data.source.text;
   byId("translations").replaceChildren(...columns.map(({ data }) =>
     el(
