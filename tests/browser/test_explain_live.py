@@ -118,6 +118,7 @@ def test_a_chosen_token_is_forced(browser: Browser, page: Browser, section: str)
     first = translation(browser)
     if section == "probabilities":
         browser.click("#probabilities [data-step='0']")
+        browser.focus("#probabilities tbody tr:nth-child(3) .pick")
         button = "#probabilities tbody tr:nth-child(3) .go-on"
     else:
         browser.focus("#beam .node.pruned")
@@ -201,7 +202,9 @@ def test_one_field_feeds_two_models(
     expected = explain(model, OTHER, model.recipe.decode, print).translation
     assert browser.texts("h1 .target") == [f"{name}: {expected}" for name in names]
     assert len(browser.all("#tokens .chips.source")) == 2
-    acted(browser, "#probabilities .column:last-child tbody tr:nth-child(3) .go-on")
+    row = "#probabilities .column:last-child tbody tr:nth-child(3)"
+    browser.focus(f"{row} .pick")
+    acted(browser, f"{row} .go-on")
     assert browser.text("#live-state").startswith("<b>two</b>: ")
 
 
