@@ -3,6 +3,7 @@
 import { choice, el } from "../dom.js";
 import { percent } from "../numbers.js";
 import { arithmetic, score } from "./arithmetic.js";
+import { headSwitch } from "./controls.js";
 import { follow } from "./follow.js";
 import { ALL, headMap } from "./headmap.js";
 import { layerSteps, normName } from "./layersteps.js";
@@ -53,6 +54,7 @@ class Explorer {
     });
     this.legend = el("span");
     this.pickHead = el("div.pick");
+    this.switch = el("div");
     this.picture = el("div.picture");
     this.reading = el("div.reading", { "aria-live": "polite" });
     this.inside = new Part(
@@ -132,7 +134,7 @@ class Explorer {
       masked: attention.masked,
       weights: (layer) => data[stack][layer][drawn.kind].weights,
     }, (layer, head) => this.pick({ layer, head }));
-    this.pickHead.replaceChildren(el("h3", "Layers × heads"), this.map.element);
+    this.pickHead.replaceChildren(el("h3", "Layers × heads"), this.map.element, this.switch);
   }
 
   /** Draw another layer, head or quantity. */
@@ -142,6 +144,8 @@ class Explorer {
     const values = this.values(attention);
     const change = (query) => this.selection.choose(this.side, query);
     this.map.select(drawn.layer, drawn.head);
+    const name = `${this.stack}.${drawn.layer}.${drawn.kind}_attention.${drawn.head}`;
+    this.switch.replaceChildren(drawn.head === ALL ? "" : headSwitch(this.selection, name));
     this.lines = attentionLines(attention, data.tokens, change);
     this.matrix = attentionMatrix(attention, data.tokens, values, change);
     if (drawn.head !== ALL) this.oneHead = drawn.head;

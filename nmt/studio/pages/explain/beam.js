@@ -255,9 +255,14 @@ class Beam {
         `) = ${percent(this.share(node))} · log p = ${fixed(node.logProb, 3)}` +
           ` · score ${fixed(node.score, 3)}`,
       ),
-      goOnButton(this.selection, this.data, pathTo(this.nodes, node).map((each) => each.token)) ??
-        "",
+      this.goOn(node) ?? "",
     ];
+  }
+
+  /** Return a button that forces the tokens up to a node; see controls.js. */
+  goOn(node) {
+    const tokens = pathTo(this.nodes, node).map((each) => each.token);
+    return goOnButton(this.selection, this.data, tokens, "go on from here");
   }
 
   text(node) {

@@ -91,13 +91,13 @@ function nextTokens(data, selection, temperature) {
     button(".pick", { "data-rove": "", choose: choose[index] }, tokenLabel(data.tokens[id]))
   );
   const rows = picks.map((pick, index) => {
-    const goOn = goOnButton(selection, data, [...written, step.tokens[index]]);
+    const goOn = goOnButton(selection, data, [...written, step.tokens[index]], "choose");
     const element = row(step, index, shares[index], pick, goOn);
     element.addEventListener("pointermove", choose[index]);
     return element;
   });
   const candidates = table(
-    ["token", "logit", at === 1 ? "probability" : `at ${at.toFixed(1)}`, el("td"), el("td")],
+    ["token", "logit", at === 1 ? "probability" : `at ${at.toFixed(1)}`, el("td")],
     rows,
     [0],
     "next-tokens-table",
@@ -140,8 +140,7 @@ function row(step, index, share, pick, goOn) {
     rowHead(pick, chosen ? el("span.unseen", " (chosen)") : null),
     el("td.n.soft", fixed(step.logits[index], 2)),
     el("td.n", percent(share)),
-    el("td.wide.bar-cell", el("span.bar", { style: { width: `${100 * share}%` } })),
-    el("td", goOn),
+    el("td.wide.bar-cell", el("span.bar", { style: { width: `${100 * share}%` } }), goOn),
   );
 }
 
