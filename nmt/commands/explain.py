@@ -9,19 +9,31 @@ from textwrap import shorten
 import click
 
 from nmt.commands import options
+from nmt.commands.completion import complete_run
 from nmt.commands.options import FILE
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
+from nmt.runs.runs import distinct_names
 from nmt.system.atomic import write_text
 from nmt.system.log import note
 
 LONGEST_HINT = 200  # characters of the sentence in a message
+LARGE_PAGE = 20_000_000  # characters
 
 
 @click.command("explain")
-@click.argument("words", nargs=-1, required=True, metavar="TEXT")
+@click.argument("words", nargs=-1, metavar="[TEXT]")
 @options.models(
     "--model", "Model: a run folder or a .safetensors file.  [default: the newest finished run]"
+)
+@click.option(
+    "--compare",
+    "compared",
+    nargs=2,
+    type=FILE,
+    metavar="MODEL MODEL",
+    shell_complete=complete_run,
+    help="Show two models, or two checkpoints of a run, side by side.",
 )
 @click.option(
     "--output",
@@ -31,47 +43,77 @@ LONGEST_HINT = 200  # characters of the sentence in a message
     help="HTML file to write.",
 )
 @options.opens
+@click.option(
+    "--live/--no-live",
+    default=True,
+    help="Put the model into the page, which then translates what is typed.  [default: live]",
+)
+@options.run_data_dir
 @options.decode_flags("beam_size", "length_penalty", "target_token")
 @options.device
 @options.set_decode()
 def command(
     words: tuple[str, ...],
     models: tuple[Path, ...],
+    compared: tuple[Path, ...] | None,
     output: Path,
     opens: bool,
+    live: bool,
+    data_dir: Path | None,
     device: str,
     overrides: tuple[str, ...],
 ) -> None:
     """Translate TEXT, one sentence, and write an HTML page that shows each step.
 
-    If TEXT is -, the sentence is read from stdin. The page shows the subwords, the embeddings,
-    every attention head of every layer, the probabilities of each step, and the beam search as a
-    tree. All numbers are computed by the model. The page is one file that needs no network.
+    Without TEXT, the page shows a sentence of the model's dev set. If TEXT is -, it is read from
+    stdin. The page shows the subwords, the embeddings, every attention head of every layer, the
+    probabilities of each step, and the beam search as a tree. All numbers are computed by the
+    model. The page is one file that needs no network. It holds the model, if that has at most 10
+    million parameters: you can type other sentences there, and change how they are translated.
 
     \b
     Examples:
-      nmt explain "The boy sleeps."
-      nmt explain "A dog runs on grass." --output dog.html --open
-      nmt explain "A dog runs on grass." --model runs/multi30k_en_de
+      nmt explain --open
+      nmt explain "The boy sleeps." --output boy.html
+      nmt explain --compare runs/pocket runs/other "The boy sleeps."
     """
+    if compared and models:
+        raise UsageError("--compare names both models; leave out --model")
     if len(models) > 1:
-        raise UsageError("explain shows one model at a time; give one --model")
+        raise UsageError(
+            "explain shows one model; give one --model, or name two with --compare MODEL MODEL"
+        )
     if output == Path("-"):
         raise UsageError("--output - is stdout, but the page goes to a file; name one")
-    check_output(output, models)
-    sentence = read_sentence(words)
+    check_output(output, compared or models)
+    text = read_sentence(words) if words else ""
+    sources = [[path] for path in compared] if compared else [models]
 
     from nmt.decoding.translator.load import load_models
 
-    model, settings = load_models(models, device, note, overrides)
+    loaded = [load_models(paths, device, note, overrides) for paths in sources]
 
+    from nmt.studio.explain.examples import choose_texts
     from nmt.studio.explain.explanation import explain
     from nmt.studio.explain.page import render_explanation
     from nmt.studio.pages.page import show
 
-    explanation = explain(model, sentence, settings, note)
-    write_text(output, render_explanation(explanation))
-    note(f"translation: {explanation.translation}")
+    languages = [model.recipe.data.source_language for model, _ in loaded]
+    if len({*languages}) > 1:
+        note(f"the models read different languages: {' and '.join(languages)}")
+    text, others = choose_texts(*loaded[0], text, data_dir)
+    if not words:
+        note(f"example of the dev set: {text}")
+    explanations = [explain(model, text, settings, note) for model, settings in loaded]
+    names = [name.removesuffix(".safetensors") for name in distinct_names(compared or ())]
+    page = render_explanation(*explanations, names=names, examples=others, live=live)
+    write_text(output, page)
+    for explanation in explanations:
+        note(f"translation: {explanation.translation}")
+    if len(page) > LARGE_PAGE:
+        note(
+            f"the page has {len(page) // 10**6} MB; --no-live, or a shorter text, makes it smaller"
+        )
     click.echo(output)
     if opens:
         show(output)

@@ -118,3 +118,14 @@ def check_named_once(models: Mapping[str, Sequence[Path]]) -> None:
         for index, path in enumerate(paths):
             if resolved[index] in resolved[:index]:
                 raise UsageError(f"{option} {path} is named twice; name each model once")
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Return the names of paths, with as many parent folders as make different paths differ."""
+    parts = [Path(os.path.realpath(path)).parts for path in paths]
+    names: list[str] = []
+    for length in range(1, max(map(len, parts), default=0) + 1):
+        names = ["/".join(part[-length:]) for part in parts]
+        if len(set(names)) == len(set(parts)):
+            break
+    return names

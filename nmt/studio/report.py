@@ -3,7 +3,6 @@
 A run folder is read without torch. Parts that are missing or damaged are left out.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -24,6 +23,7 @@ from nmt.runs.history import History, Record, read_history
 from nmt.runs.model_file import open_model
 from nmt.runs.outputs import check_output
 from nmt.runs.run_folder import RunFolder
+from nmt.runs.runs import distinct_names
 from nmt.studio.diagnosis.checks import diagnose
 from nmt.studio.diagnosis.training import Finding, Training
 from nmt.studio.pages.page import CHART_STYLES, FOLDER, render, vendored
@@ -84,16 +84,6 @@ def render_report(runs: Sequence[RunFolder]) -> str:
         *CHART_STYLES,
         library=vendored("uPlot.iife.min.js"),
     )
-
-
-def distinct_names(folders: Sequence[Path]) -> list[str]:
-    """Return the folders' names, with as many parent folders as make different folders differ."""
-    parts = [Path(os.path.realpath(folder)).parts for folder in folders]
-    for length in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(path[-length:]) for path in parts]
-        if len(set(names)) == len(set(parts)):
-            break
-    return names
 
 
 def read_run(run: RunFolder, notify: Callable[[str], None] = note) -> History:

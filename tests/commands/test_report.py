@@ -122,19 +122,21 @@ def test_explain_prints_the_path_of_the_page_and_the_translation(
     Path("in").write_text("sun moon\n")
     expected = nmt("translate", "in", "--model", skilled_run).out
     assert translation == f"translation: {expected.strip()}"
-    data = data_of(Path("explain.html"))
+    (data,) = data_of(Path("explain.html"))["models"]
     assert data["source"]["text"] == "sun moon"
     assert data["target"]["text"] == expected.strip()
     assert leftovers(Path()) == []
 
 
 def test_options_change_the_search_and_markup_is_text(nmt: Run, tiny_run: Path) -> None:
-    page = Path("new/page.html")
+    pages = [Path("new/page.html"), Path("new/plain.html")]
     options = ["--beam-size", 2, "--length-penalty", 1, "--set", "decode.odd_input=as_is"]
-    assert nmt("explain", SCRIPT, "--model", tiny_run, "--output", page, *options).code == 0
-    data, text = data_of(page), page.read_text(encoding="utf-8")
+    for page, text in zip(pages, (SCRIPT, "sun"), strict=True):
+        assert nmt("explain", text, "--model", tiny_run, "--output", page, *options).code == 0
+    (data,) = data_of(pages[0])["models"]
+    text, plain = (page.read_text(encoding="utf-8") for page in pages)
     assert (data["beam"]["size"], data["beam"]["alpha"]) == (2, 1.0)
-    assert text.count("<script") == text.count("</script>") == 2
+    assert text.count("<script") == text.count("</script>") == plain.count("<script")
     assert html.escape(SCRIPT) in text
     assert data["source"]["text"] == SCRIPT
 
@@ -148,7 +150,8 @@ def test_a_sentence_is_read_from_an_argument_or_stdin(
     """Only a line feed ends a line."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
     assert nmt("explain", text, "--model", tiny_run, "--output", "page.html").code == 0
-    assert data_of(Path("page.html"))["source"]["text"] == (stdin.strip() or text)
+    (data,) = data_of(Path("page.html"))["models"]
+    assert data["source"]["text"] == (stdin.strip() or text)
 
 
 @pytest.mark.parametrize(

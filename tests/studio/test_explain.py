@@ -4,16 +4,21 @@ import base64
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+import nmt
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError, UsageError
 from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel, arrays_of
+from nmt.studio.explain.code import code_data
+from nmt.studio.explain.examples import widest_gap
 from nmt.studio.explain.explanation import (
     SHOWN,
     TEMPERATURES,
@@ -21,7 +26,8 @@ from nmt.studio.explain.explanation import (
     explain,
     next_tokens,
 )
-from nmt.studio.explain.page import LARGEST, pack, page_data
+from nmt.studio.explain.packing import LARGEST, pack
+from nmt.studio.explain.page import page_data
 from nmt.text.tokenizer import BOS
 
 
@@ -227,3 +233,29 @@ def test_notes_say_what_the_model_reads(model: TrainedModel) -> None:
     assert "characters that the vocabulary lacks" in unknown
     assert "gives the model 'sun', and puts back what is missing" in changed
     assert "`nmt translate` copies this text" in copied
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"positions": "rotary", "activation": "swiglu", "norm": "pre", "norm_kind": "rms"},
+        {"positions": "learned", "activation": "gelu"},
+        {"positions": "sinusoidal_halves"},
+    ],
+)
+def test_the_code_of_a_block_stands_at_its_line(
+    model: TrainedModel, changes: dict[str, Any]
+) -> None:
+    package = Path(nmt.__file__).parents[1]
+    for key, block in code_data(replace(model.recipe.model, **changes)).items():
+        lines = (package / block["file"]).read_text(encoding="utf-8").splitlines()
+        found = lines[block["first"] - 1 :][: len(block["lines"])]
+        assert dedent("\n".join(found)).splitlines() == block["lines"], key
+        assert block["lines"][-1].startswith("return"), key
+        assert len(block["pseudo"] or "12345") == 5
+
+
+def test_the_example_has_words_that_move_far() -> None:
+    assert widest_gap([(0, 0), (1, 1), (1, 6), (2, 2), (2, 4)]) == 5
+    assert widest_gap([]) == 0

@@ -13,9 +13,9 @@ from nmt.config import SECTIONS, TextFiles
 from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
+from nmt.runs.runs import distinct_names
 from nmt.studio.report import (
     LONGEST,
-    distinct_names,
     read_corpora,
     read_run,
     recipe_data,

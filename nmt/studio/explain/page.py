@@ -1,42 +1,74 @@
 """The page of `nmt explain`: `nmt/studio/pages/explain/` with the data of an explanation.
 
-Vectors and matrices are packed as 16-bit integers and a scale, in base64, so that a page of a
-hundred thousand numbers stays small. The error of a number is at most 1/65,000 of the tensor's
-greatest magnitude. Other numbers are rounded to what the page shows.
+Vectors and matrices are packed, and other numbers are rounded to what the page shows.
 """
 
-import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from nmt import __version__
 from nmt.decoding.models.alignment import aligning_attention
+from nmt.studio.explain.code import code_data
 from nmt.studio.explain.explanation import TEMPERATURES, Explanation
+from nmt.studio.explain.live import live_data, why_not_live
+from nmt.studio.explain.packing import pack
 from nmt.studio.explain.recording import Recording
 from nmt.studio.pages.page import FOLDER, render
+from nmt.system.log import Notify, note
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK
 
-LARGEST = 2**15 - 1
+NOT_WANTED = "This page was written with --no-live, so nothing can be typed here."
 SPECIAL_NAMES = {PAD: "padding", UNK: "unknown", BOS: "start", EOS: "end"}
 
 
-def render_explanation(explanation: Explanation) -> str:
-    """Return the page as one HTML file."""
-    recipe = explanation.model.recipe
+def render_explanation(
+    *explanations: Explanation,
+    names: Sequence[str] = (),
+    examples: Sequence[str] = (),
+    live: bool = True,
+    notify: Notify = note,
+) -> str:
+    """Return the page as one HTML file: of one model, or of several side by side.
+
+    names: what the page calls the models; by default as their recipes. examples: other sentences to
+    try. live: whether the page holds the models, so that it can translate what is typed. notify:
+    receives why it does not hold a model.
+    """
+    names = names or [explanation.model.recipe.name for explanation in explanations]
+    models = []
+    for explanation, name in zip(explanations, names, strict=True):
+        data = page_data(explanation)
+        data["model"]["name"] = name
+        data["code"] = code_data(explanation.model.recipe.model)
+        models.append({**data, "examples": examples, **live_part(explanation, live, notify)})
+    first = explanations[0]
+    recipe = first.model.recipe
     texts = {
-        "source": explanation.text,
-        "translation": explanation.translation,
+        "source": first.text,
+        "translation": first.translation,
         "source_language": recipe.data.source_language,
         "target_language": recipe.data.target_language,
-        "model": recipe.name,
+        "model": " and ".join(names),
+        "translate": "translates" if len(names) == 1 else "translate",
     }
-    title = f"How {recipe.name} translates: {explanation.text}"
-    data = {"nmt": __version__, "models": [page_data(explanation)]}
-    return render(FOLDER / "explain", data, title, texts)
+    title = f"How {texts['model']} {texts['translate']}: {first.text}"
+    folder = FOLDER / "explain"
+    worker = folder / "live" / "worker.js" if any(data["live"] for data in models) else None
+    return render(folder, {"nmt": __version__, "models": models}, title, texts, worker=worker)
+
+
+def live_part(explanation: Explanation, live: bool, notify: Notify) -> dict[str, Any]:
+    """Return what the page needs to run the model, or why it cannot."""
+    model = explanation.model
+    reason = why_not_live(model) if live else NOT_WANTED
+    if not reason:
+        return {"live": live_data(model, explanation.settings), "live_reason": None}
+    if live:
+        notify(f"{model.path}: {reason[0].lower()}{reason[1:].rstrip('.')}")
+    return {"live": None, "live_reason": reason}
 
 
 def page_data(explanation: Explanation) -> dict[str, Any]:
@@ -218,12 +250,3 @@ def beam_data(explanation: Explanation) -> dict[str, Any]:
 def rounded(values: Iterable[float]) -> list[float | None]:
     """Round to 5 decimal places; None stands for minus infinity, which JSON does not have."""
     return [round(value, 5) if value > -1e30 else None for value in values]
-
-
-def pack(tensor: Tensor) -> dict[str, Any]:
-    """Return {"shape", "scale", "data"}: each number is a little-endian integer times the scale."""
-    greatest = float(tensor.abs().max()) if tensor.numel() else 0.0
-    scale = greatest / LARGEST or 1.0
-    integers = (tensor / scale).round().to(torch.int16)
-    content = base64.b64encode(integers.contiguous().numpy().astype("<i2").tobytes())
-    return {"shape": [*tensor.shape], "scale": scale, "data": content.decode("ascii")}

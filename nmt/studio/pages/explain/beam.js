@@ -3,6 +3,7 @@
 import { el, signButton, svg } from "../dom.js";
 import { fixed, percent } from "../numbers.js";
 import { plainTable } from "../tables.js";
+import { goOnButton } from "./controls.js";
 import { follow } from "./follow.js";
 import { saveControl } from "./save.js";
 import { joined, named, tokenLabel, tokenText } from "./tokens.js";
@@ -251,7 +252,8 @@ class Beam {
         `) = ${percent(this.share(node))} · log p = ${fixed(node.logProb, 3)}` +
           ` · score ${fixed(node.score, 3)}`,
       ),
-    ];
+      goOnButton(this.selection, this.data, pathTo(this.nodes, node).map((each) => each.token)),
+    ].filter(Boolean);
   }
 
   text(node) {

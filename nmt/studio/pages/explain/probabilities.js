@@ -3,6 +3,7 @@
 import { button, el, press, roving, signButton, slider } from "../dom.js";
 import { fixed, percent } from "../numbers.js";
 import { rowHead, table } from "../tables.js";
+import { goOnButton } from "./controls.js";
 import { follow } from "./follow.js";
 import { productRows, signed } from "./products.js";
 import { fullScale, strip } from "./strips.js";
@@ -58,7 +59,7 @@ export function showProbabilities(view, data, selection) {
     roving(chips);
     back.disabled = chosen === 0;
     on.disabled = chosen === steps.length - 1;
-    body.replaceChildren(...nextTokens(data, chosen, temperature));
+    body.replaceChildren(...nextTokens(data, selection, temperature));
   }
 
   draw();
@@ -70,8 +71,9 @@ export function probability(step, index, temperature, temperatures) {
   return Math.exp(step.logits[index] / temperatures[temperature] - step.log_sums[temperature]);
 }
 
-function nextTokens(data, position, temperature) {
+function nextTokens(data, selection, temperature) {
   const { steps, temperatures } = data.next_tokens;
+  const position = selection.target;
   const step = steps[position];
   const at = temperatures[temperature];
   const shares = step.tokens.map((_, index) => probability(step, index, temperature, temperatures));
@@ -81,17 +83,18 @@ function nextTokens(data, position, temperature) {
     press(picks, (_, place) => place === index);
     made.replaceChildren(logit(data, position, index));
   };
+  const written = data.target.outputs.slice(0, position);
   const picks = [];
   const rows = step.tokens.map((id, index) => {
     const choose = () => picks[index].ariaPressed === "true" || show(index);
     picks.push(button(".pick", { "data-rove": "", choose }, tokenLabel(data.tokens[id])));
-    const element = row(step, index, shares[index], picks[index]);
+    const goOn = goOnButton(selection, data, [...written, id]);
+    const element = row(step, index, shares[index], picks[index], goOn);
     element.addEventListener("pointermove", choose);
     return element;
   });
-  const written = data.target.outputs.slice(0, position);
   const candidates = table(
-    ["token", "logit", at === 1 ? "probability" : `at ${at.toFixed(1)}`, el("td")],
+    ["token", "logit", at === 1 ? "probability" : `at ${at.toFixed(1)}`, el("td"), el("td")],
     rows,
     [0],
     "next-tokens-table",
@@ -125,7 +128,7 @@ function nextTokens(data, position, temperature) {
   ];
 }
 
-function row(step, index, share, pick) {
+function row(step, index, share, pick, goOn) {
   const id = step.tokens[index];
   const chosen = id === step.chosen;
   return el(
@@ -135,6 +138,7 @@ function row(step, index, share, pick) {
     el("td.n.soft", fixed(step.logits[index], 2)),
     el("td.n", percent(share)),
     el("td.wide.bar-cell", el("span.bar", { style: { width: `${100 * share}%` } })),
+    el("td", goOn),
   );
 }
 

@@ -1,0 +1,91 @@
+"""Sentences of a model's own dev set: one to explain if none was given, and others to try.
+
+The example shows what attention is for: the words that one source word becomes stand far apart, as
+a German verb and its particle do. It is found by the model's own word alignment, so no rule knows a
+language.
+"""
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+from nmt.config import DecodeSettings
+from nmt.decoding.translator.translation import Link, OutputOptions
+from nmt.decoding.translator.translator import Translator
+from nmt.documents.registry import bilingual_reader
+from nmt.errors import NmtError
+from nmt.runs.run_folder import run_of
+from nmt.runs.trained_model import TrainedModel
+from nmt.studio.explain.explanation import check_settings
+from nmt.text.corpus import DataFolder, Pair
+from nmt.text.prepare import read_dev_pairs
+
+TOKENS = range(8, 15)  # of the example: enough to have an order, and seen at once
+CANDIDATES = 24  # that are translated to find it; 60 milliseconds with a small model
+LONGEST = 80  # characters of the other sentences
+OTHERS = 4
+
+
+def choose_texts(
+    model: TrainedModel, settings: DecodeSettings, text: str, data_dir: Path | None
+) -> tuple[str, list[str]]:
+    """Return the text, or an example without one, and other sentences to try.
+
+    data_dir: as `nmt evaluate` takes it. Raises NmtError if there is no text and no dev set to take
+    one of, and UsageError for settings that a page cannot show.
+    """
+    pairs: list[Pair] = []
+    try:
+        data = DataFolder(run_of(model.path).data_dir(data_dir), bilingual_reader)
+        pairs = [pair for pair in read_dev_pairs(model.recipe, data) if pair.source.strip()]
+        if not text and not pairs:
+            raise NmtError("the model has no dev set")
+    except NmtError as error:
+        if not text:
+            raise NmtError(
+                f'no example was found: {error}; or give one: nmt explain "TEXT"'
+            ) from error
+    text = text or find_example(model, settings, pairs)
+    return text, other_sentences(pairs, besides=text)
+
+
+def find_example(model: TrainedModel, settings: DecodeSettings, pairs: Sequence[Pair]) -> str:
+    """Return the source of some short pairs whose words move farthest in the translation.
+
+    The model translates it as its reference does, if it does so with any of them. Raises UsageError
+    for settings that a page cannot show.
+    """
+    check_settings(settings)
+    encode = model.tokenizer.source.encode
+    clauses = (pair for pair in pairs if "," not in pair.source)
+    short = (pair for pair in clauses if len(encode([pair.source])[0]) in TOKENS)
+    tried = [*islice(short, CANDIDATES)] or pairs[:CANDIDATES]
+    options = OutputOptions(alignments=True)
+    translator = Translator(model, settings, lambda _: None, options)
+
+    def merit(found: tuple[Pair, str, Sequence[Link]]) -> tuple[bool, int]:
+        pair, text, links = found
+        return text == pair.target.strip(), widest_gap(links)
+
+    translations = translator.translate(pair.source for pair in tried)
+    found = (
+        (pair, translation.text, translation.links)
+        for pair, translation in zip(tried, translations, strict=True)
+    )
+    return max(found, key=merit)[0].source.strip()
+
+
+def widest_gap(links: Sequence[Link]) -> int:
+    """Return the greatest distance between two words of an output that one source word became."""
+    places: dict[int, list[int]] = {}
+    for source, output in links:
+        places.setdefault(source, []).append(output)
+    return max((max(each) - min(each) for each in places.values()), default=0)
+
+
+def other_sentences(pairs: Sequence[Pair], besides: str) -> list[str]:
+    """Return up to `OTHERS` short sources of different lengths, shortest first."""
+    sources = dict.fromkeys(pair.source.strip() for pair in pairs)
+    short = sorted((text for text in sources if len(text) <= LONGEST and text != besides), key=len)
+    step = len(short) / (OTHERS + 1)
+    return [short[int(step * place)] for place in range(1, OTHERS + 1)] if step >= 1 else short

@@ -1,0 +1,275 @@
+/** Explain a sentence: nmt/studio/explain/ in JavaScript. The result has `page_data`'s form. */
+
+import { Transformer } from "./model.js";
+import { BeamSearch, logSumExp, Sampling, search, topIndices } from "./search.js";
+
+const SHOWN = 12; // tokens of each step
+const TEMPERATURES = Array.from({ length: 30 }, (_, tenth) => (tenth + 1) / 10);
+const SPECIAL_NAMES = ["padding", "unknown", "start", "end"];
+const [UNKNOWN, BOS, EOS] = [1, 2, 3];
+
+/** A reason not to translate a text, in a sentence for the reader. */
+export class Refusal extends Error {}
+
+/** A network's pass over a sentence: what each of its modules computed, by name. */
+class Recording {
+  constructor() {
+    this.tensors = {};
+    this.heads = {};
+  }
+
+  /** Record a matrix; an earlier one of the name is replaced. */
+  add(name, { rows, width, data }) {
+    this.tensors[name] = tensor([rows, width], data);
+  }
+
+  /** Record a call of an attention module. */
+  attention(name, heads, query, keys, values, weights) {
+    const flat = new Float32Array(heads * weights[0].data.length);
+    weights.forEach(({ data }, head) => flat.set(data, head * data.length));
+    this.heads[name] = {
+      query: splitHeads(query.list(), heads),
+      key: splitHeads(keys, heads),
+      value: splitHeads(values, heads),
+      weights: tensor([heads, query.rows, keys.length], flat),
+    };
+  }
+}
+
+/** Return what `unpackAll` of unpack.js makes a tensor of. */
+function tensor(shape, numbers) {
+  return { shape, integers: numbers, scale: 1 };
+}
+
+/** Return a tensor (h, n, width) of n vectors of h * width numbers. */
+function splitHeads(vectors, heads) {
+  const [count, width] = [vectors.length, vectors[0].length / heads];
+  const split = new Float32Array(heads * count * width);
+  vectors.forEach((vector, n) => {
+    for (let head = 0; head < heads; head++) {
+      const own = vector.subarray(head * width, (head + 1) * width);
+      split.set(own, (head * count + n) * width);
+    }
+  });
+  return tensor([heads, count, width], split);
+}
+
+/**
+ * Translate a text and return everything that the page shows.
+ *
+ * engine: {settings, decode, weights, source, target} of worker.js. options: those of a message
+ * "translate". pause: called after each step with its number and the most steps. Throws a Refusal
+ * if the text cannot be translated.
+ */
+export async function explain(engine, text, options, pause) {
+  const { settings, decode, target } = engine;
+  const { ids, notes } = read(engine, text);
+  const source = [...ids, EOS];
+  const prefix = options.prefix ?? [];
+  const most = Math.max(longestOutput(engine, ids.length, options.maxLength), prefix.length + 1);
+  const record = new Recording();
+  const network = new Transformer(settings, engine.weights, options.off, record);
+  const memory = network.encode(source);
+  const searching = new Transformer(settings, engine.weights, options.off);
+  const samples = options.method === "sample";
+  const asked = {
+    ...options,
+    beam: options.beam ?? decode.beam_size,
+    alpha: options.alpha ?? decode.length_penalty,
+    stopping: decode.stopping,
+  };
+  const strategy = samples ? new Sampling(asked) : new BeamSearch(asked);
+  const rules = {
+    bos: BOS,
+    eos: EOS,
+    never: decode.never,
+    minLength: decode.min_length,
+    noRepeat: decode.no_repeat_ngram,
+    prefix,
+    maxLength: most,
+  };
+  const found = await search(searching, memory, strategy, rules, (step) => pause(step, most));
+  if (found.best === null) {
+    throw new Refusal("No output is allowed here: the model's numbers, or the limits, forbid all.");
+  }
+  const { nodes } = found.tree;
+  const outputs = found.tree.path(found.best).map((index) => nodes[index].token);
+  const inputs = [BOS, ...outputs.slice(0, -1)];
+  const logits = network.project(network.decode(inputs, memory));
+  const steps = nextTokens(logits, outputs, decode.never);
+  const against = options.against ? passOver(searching, memory, options.against, decode.never) : [];
+  const number = (token) => token + engine.offset;
+  const inOrder = outputs.slice(0, -1);
+  if (engine.isRightToLeft) inOrder.reverse();
+  return {
+    notes,
+    tokens: tokenData(engine, source, [
+      ...[...inputs, ...outputs, ...prefix],
+      ...[...steps, ...against].flatMap((step) => [...step.ids]),
+      ...nodes.map((node) => node.token),
+    ]),
+    source: { text, ids: source },
+    target: {
+      text: target.decode(inOrder),
+      inputs: inputs.map(number),
+      outputs: outputs.map(number),
+    },
+    embedding: {
+      source: embeddingData(network, network.embeddings.sourceWeight, source, record, "encoder.0"),
+      target: embeddingData(network, network.embeddings.weight, inputs, record, "decoder.0"),
+    },
+    encoder: network.encoder.map((layer) => layerData(record, layer.name, ["self"])),
+    decoder: network.decoder.map((layer) => layerData(record, layer.name, ["self", "cross"])),
+    decoder_output: record.tensors.decoder_norm,
+    next_tokens: nextTokensData(steps, number),
+    against: options.against ? nextTokensData(against, number) : null,
+    forced: prefix.map(number),
+    beam: {
+      method: samples ? "sample" : "beam",
+      size: strategy.size,
+      alpha: strategy.alpha,
+      max_length: most,
+      stopping: decode.stopping,
+      score: round(nodes[found.best].score),
+      log_prob: round(nodes[found.best].logProb),
+      bounds: found.tree.bounds.map(round),
+      nodes: nodeData(found, number),
+    },
+  };
+}
+
+/** Return the ids of a text, without EOS, and notes on how the program would read it. */
+function read({ source, decode }, text) {
+  const { ids } = source.encode(text);
+  if (!ids.length) throw new Refusal("There is nothing to translate yet.");
+  if (ids.length > decode.longest) {
+    throw new Refusal(
+      `The sentence has ${ids.length} tokens; this page takes at most ${decode.longest}.`,
+    );
+  }
+  const notes = [];
+  const isUnknown = ids.includes(UNKNOWN);
+  const isCapitals = /\p{Lu}.*\p{Lu}/su.test(text) && text === text.toUpperCase();
+  const hasNoWords = !/\p{L}.*\p{L}/su.test(text);
+  if (isUnknown) {
+    notes.push("The vocabulary lacks some of the characters: the model reads “unknown”.");
+  }
+  if (decode.repairs && (isUnknown || isCapitals || hasNoWords || /:\/\/|www\.|@/.test(text))) {
+    notes.push("`nmt translate` may copy parts of this text, or read it in lower case.");
+  }
+  return { ids, notes };
+}
+
+/** Return the most tokens that an output may have, EOS counted; asked: null, or the reader's. */
+function longestOutput({ decode }, sourceTokens, asked) {
+  let limit = asked ?? sourceTokens + decode.max_extra_tokens;
+  if (decode.max_length && !asked) limit = Math.min(limit, decode.max_length + 1);
+  limit = Math.max(limit, decode.min_length + 1);
+  return Math.min(limit, decode.position_limit ?? limit);
+}
+
+/** Return the next tokens of a pass over given outputs. */
+function passOver(network, memory, ids, never) {
+  const outputs = [...ids.filter((id) => id !== EOS), EOS];
+  const logits = network.project(network.decode([BOS, ...outputs.slice(0, -1)], memory));
+  return nextTokens(logits, outputs, never);
+}
+
+/** Return the most probable next tokens of each step; logits (T, V), chosen: T tokens. */
+function nextTokens(logits, chosen, never) {
+  return logits.list().map((row, step) => oneStep(row, chosen[step], never));
+}
+
+/** Return the next tokens of one step; logits (V). */
+function oneStep(logits, chosen, never) {
+  const total = logSumExp(logits);
+  let entropy = 0;
+  for (const logit of logits) entropy -= Math.exp(logit - total) * (logit - total);
+  const allowed = logits.slice();
+  for (const token of never) allowed[token] = -Infinity;
+  const best = topIndices(allowed, Math.min(SHOWN, allowed.length - never.length));
+  const ids = best.includes(chosen) ? best : [...best, chosen];
+  return {
+    ids,
+    logits: ids.map((id) => logits[id]),
+    logSums: TEMPERATURES.map((temperature) => logSumExp(logits, temperature)),
+    entropy: entropy / Math.LN2,
+    chosen,
+    rank: allowed.filter((logit) => logit > allowed[chosen]).length + 1,
+  };
+}
+
+/** Return the steps of `nextTokens` in the page's form. */
+function nextTokensData(steps, number) {
+  return {
+    temperatures: TEMPERATURES,
+    steps: steps.map(({ ids, logits, logSums, entropy, chosen, rank }) => ({
+      tokens: ids.map(number),
+      logits: logits.map(round),
+      log_sums: logSums.map(round),
+      entropy: round(entropy),
+      chosen: number(chosen),
+      rank,
+    })),
+  };
+}
+
+/** Round to 5 decimal places; null stands for minus infinity. */
+function round(value) {
+  return value > -1e30 ? Math.round(value * 1e5) / 1e5 : null;
+}
+
+/** Return the row, text and special meaning of each token on the page, by its number. */
+function tokenData({ source, target, offset }, sourceIds, targetIds) {
+  const named = ({ pieces }, row) => ({
+    row,
+    text: pieces[row],
+    special: SPECIAL_NAMES[row] ?? null,
+  });
+  return Object.fromEntries([
+    ...sourceIds.map((id) => [id, named(source, id)]),
+    ...targetIds.map((id) => [id + offset, named(target, id)]),
+  ]);
+}
+
+/** Return sqrt(d_model) * embedding, the position, and their sum, the first layer's input. */
+function embeddingData({ embeddings }, matrix, ids, record, firstLayer) {
+  const scaled = embeddings.embed(ids, matrix, null);
+  const sum = record.tensors[`${firstLayer}.input`];
+  const position = sum.integers.map((value, at) => value - scaled.data[at]);
+  return { scaled: tensor(sum.shape, scaled.data), position: tensor(sum.shape, position), sum };
+}
+
+/** Return the sub-layers of a layer and its output. */
+function layerData({ tensors, heads }, name, attentions) {
+  const attentionData = (part) => ({
+    ...heads[part],
+    normed: tensors[`${part}_norm.norm`] ?? null,
+    joined: tensors[`${part}.joined`],
+    projected: tensors[part],
+    added: tensors[`${part}_norm`],
+  });
+  return {
+    ...Object.fromEntries(
+      attentions.map((kind) => [kind, attentionData(`${name}.${kind}_attention`)]),
+    ),
+    normed: tensors[`${name}.feed_forward_norm.norm`] ?? null,
+    hidden: tensors[`${name}.feed_forward.hidden`],
+    feed_forward: tensors[`${name}.feed_forward`],
+    output: tensors[`${name}.feed_forward_norm`],
+  };
+}
+
+/** Return the search tree: for each property of the nodes, a list by index of node. */
+function nodeData({ tree, best }, number) {
+  const of = (key) => tree.nodes.map((node) => node[key]);
+  return {
+    parent: of("parent"),
+    step: of("step"),
+    token: of("token").map(number),
+    log_prob: of("logProb").map(round),
+    score: of("score").map(round),
+    status: of("status"),
+    wins: [0, ...tree.path(best)],
+  };
+}
