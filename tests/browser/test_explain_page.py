@@ -142,13 +142,13 @@ def test_the_temperature_reshapes_the_probabilities(
     browser: Browser, explain_page: Path, explanation: Explanation
 ) -> None:
     browser.open(explain_page)
-    rows = "#probabilities tbody tr"
+    rows = "#probabilities tr[data-token]"
     for temperature, key in ((1.1, ARROW_RIGHT), (0.9, ARROW_LEFT)):
         browser.click("#probabilities [aria-label^='Reset to temperature 1']")
         slider = browser.one("#probabilities input[type=range]")
         slider.send_keys(key)
         assert slider.get_attribute("aria-valuetext") == f"{temperature:.1f}"
-        expected = (explanation.logits[0].double() / temperature).softmax(-1)
+        expected = (explanation.logits[1].double() / temperature).softmax(-1)
         tokens = [int(str(row.get_attribute("data-token"))) for row in browser.all(rows)]
         shares = [share / 100 for share in shown(browser, f"{rows} td:nth-child(3)")]
         assert shares == pytest.approx(expected[tokens].tolist(), abs=6e-4)
