@@ -43,7 +43,8 @@ def render_explanation(
         data = page_data(explanation)
         data["model"]["name"] = name
         data["code"] = code_data(explanation.model.recipe.model)
-        models.append({**data, "examples": examples, **live_part(explanation, live, notify)})
+        data |= live_part(explanation, live, notify)
+        models.append({**data, "examples": examples if data["live"] else []})
     first = explanations[0]
     recipe = first.model.recipe
     texts = {
