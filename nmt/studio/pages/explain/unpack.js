@@ -1,5 +1,7 @@
 /** Unpack tensors that nmt/studio/explain/page.py packed. */
 
+const GROUP = 64; // numbers of a weight that share a scale, as in live.py
+
 /** A tensor: integers in row-major order, and the scale that they are multiplied with. */
 class Tensor {
   constructor(shape, integers, scale) {
@@ -25,15 +27,25 @@ class Tensor {
   }
 }
 
-/** Return the tensor of {shape, scale, data}; data: base64 of little-endian 16-bit integers. */
+/**
+ * Return the tensor of {shape, scale, data}; data: base64 of little-endian 16-bit integers.
+ *
+ * Weights have {scales} too: the scale of each group of numbers, 32-bit numbers in base64.
+ */
 export function unpack(packed) {
-  const bytes = Uint8Array.from(atob(packed.data), (character) => character.charCodeAt(0));
-  const view = new DataView(bytes.buffer);
-  const integers = new Int16Array(bytes.length / 2);
-  for (let offset = 0; offset < integers.length; offset++) {
-    integers[offset] = view.getInt16(2 * offset, true);
-  }
-  return new Tensor(packed.shape, integers, packed.scale);
+  const view = viewOf(packed.data);
+  const integers = new Int16Array(view.byteLength / 2);
+  for (let at = 0; at < integers.length; at++) integers[at] = view.getInt16(2 * at, true);
+  if (!packed.scales) return new Tensor(packed.shape, integers, packed.scale);
+  const scales = viewOf(packed.scales);
+  const scaleOf = (at) => scales.getFloat32(4 * Math.floor(at / GROUP), true);
+  const numbers = Float32Array.from(integers, (integer, at) => integer * scaleOf(at));
+  return new Tensor(packed.shape, numbers, packed.scale);
+}
+
+/** Return a view of the bytes of base64. */
+function viewOf(text) {
+  return new DataView(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer);
 }
 
 /** Return data with all its tensors unpacked. */
