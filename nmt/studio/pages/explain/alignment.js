@@ -1,8 +1,10 @@
 /** The seventh section: source words, and the words of the translation that attend to them. */
 
-import { button, choice, el, roving, svg } from "../dom.js";
+import { button, choice, el, press, roving, svg } from "../dom.js";
 import { fixed, percent } from "../numbers.js";
-import { words, wordText } from "./tokens.js";
+import { follow } from "./follow.js";
+import { saveControl } from "./save.js";
+import { named, words, wordText } from "./tokens.js";
 
 const HEIGHT = 120;
 const FAINTEST = 0.12;
@@ -26,9 +28,10 @@ export function align(data, layers, heads) {
     return sum / (layers.length * heads.length * target.length);
   };
   const weights = targets.map((target) => sources.map((source) => weight(target, source)));
+  const word = (ids) => (positions) => ({ positions, text: wordText(positions, ids, data.tokens) });
   return {
-    sources: sources.map((positions) => wordText(positions, data.source.ids, data.tokens)),
-    targets: targets.map((positions) => wordText(positions, data.target.outputs, data.tokens)),
+    source: sources.map(word(data.source.ids)),
+    target: targets.map(word(data.target.outputs)),
     weights,
   };
 }
@@ -39,8 +42,8 @@ function units(ids, tokens) {
   return found.length === 1 ? found[0].map((position) => [position]) : found;
 }
 
-/** Draw the section; its controls choose the layers. */
-export function showAlignment(view, data) {
+/** Draw the section; its controls choose the layers, at first those that align words. */
+export function showAlignment(view, data, selection) {
   const every = [...data.decoder.keys()];
   const heads = [...Array(data.model.heads).keys()];
   const { layer, head } = data.model.alignment;
@@ -51,22 +54,26 @@ export function showAlignment(view, data) {
     ...(head === null ? [] : [{ value: "head", label: ofHead }]),
   ];
   const body = el("div");
-  let remove = () => {};
+  let picture;
   const draw = (value) => {
-    remove();
     const found = value === "head"
       ? align(data, [layer], [head])
       : align(data, value === "all" ? every : [Number(value)], heads);
-    const picture = new Picture(found, data.model);
+    picture = new Picture(found, data.model, selection);
     body.replaceChildren(el("div.scroll", picture.element), picture.reading);
-    picture.drawLines();
-    const follow = new ResizeObserver(() => picture.drawLines());
-    follow.observe(picture.element);
-    remove = () => follow.disconnect();
+    picture.mark();
+    resized.disconnect();
+    resized.observe(picture.element);
   };
+  const resized = new ResizeObserver(() => picture.drawLines());
   const first = head === null ? String(layer) : "head";
+  const fileName = () => `alignment ${picture.chosen?.text ?? ""}`;
   view.append(
-    el("div.controls", choice("Layers", options, first, draw)),
+    el(
+      "div.controls",
+      choice("Layers", options, first, draw),
+      saveControl(data.model.name, () => picture.element, fileName),
+    ),
     body,
     el(
       "p.note",
@@ -77,57 +84,78 @@ export function showAlignment(view, data) {
     ),
   );
   draw(first);
+  const end = follow(selection, view, () => picture.mark());
+  return () => {
+    end();
+    resized.disconnect();
+  };
 }
 
 class Picture {
-  constructor(found, model) {
-    this.found = found;
-    this.sources = found.sources.map((text, index) => this.word(text, "source", index));
-    this.targets = found.targets.map((text, index) => this.word(text, "target", index));
+  constructor(found, model, selection) {
+    Object.assign(this, { found, selection });
     this.drawing = svg("svg", { height: HEIGHT, "aria-hidden": "true" });
     this.reading = el("p.reading", { "aria-live": "polite" });
-    const side = (name, label, language, items) =>
+    const side = (name, label, language) =>
       el("div", {
         class: `sentence ${name}`,
         role: "group",
         "aria-label": label,
         dir: "auto",
         lang: language,
-      }, ...items);
-    const sides = [
-      side("source", "Words of the source", model.source_language, this.sources),
-      side("target", "Words of the translation", model.target_language, this.targets),
+      }, ...found[name].map((word) => word.button = this.button(word, name)));
+    this.sides = [
+      side("source", "Words of the source", model.source_language),
+      side("target", "Words of the translation", model.target_language),
     ];
-    this.element = el("div.alignment", sides[0], this.drawing, sides[1]);
-    for (const each of sides) roving(each);
-    this.select("target", Math.min(1, this.targets.length - 1));
+    this.element = el("div.alignment", this.sides[0], this.drawing, this.sides[1]);
   }
 
-  word(text, side, index) {
+  button({ text, positions }, side) {
     const choose = () => {
-      if (this.chosen.side === side && this.chosen.index === index) return;
-      this.select(side, index);
-      this.drawLines();
+      if (side !== this.selection.side || !positions.includes(this.selection[side])) {
+        this.selection.choose(side, positions[0]);
+      }
     };
     return button(".word", { "data-rove": "", choose }, text);
   }
 
-  select(side, index) {
-    this.chosen = { side, index };
-    const { sources, targets, weights } = this.found;
-    const [from, others] = side === "target" ? [targets, sources] : [sources, targets];
-    if (targets.length === 0) {
-      this.reading.textContent = "The translation has no words.";
-      return;
+  /** Mark the words of the tokens that are chosen, and say what they attend to. */
+  mark() {
+    const { found, selection } = this;
+    for (const side of ["source", "target"]) {
+      const isChosen = ({ positions }) => positions.includes(selection[side]);
+      press(found[side].map((word) => word.button), (_, index) => isChosen(found[side][index]));
+      if (side === selection.side) this.chosen = found[side].find(isChosen);
     }
-    const shares = others.map((text, other) => [
-      side === "target" ? weights[index][other] : weights[other][index],
-      text,
-    ]).sort((one, other) => other[0] - one[0]).slice(0, 3);
-    const verb = side === "target" ? "attends to" : "is attended to by";
-    this.reading.textContent = `${from[index]} ${verb} ${
-      shares.map(([share, name]) => `${name} ${percent(share)}`).join(", ")
-    }`;
+    this.sides.forEach((side) => roving(side));
+    this.reading.replaceChildren(...this.describe());
+    this.drawLines();
+  }
+
+  describe() {
+    const { chosen, found, selection: { side } } = this;
+    if (found.target.length === 0) return ["The translation has no words."];
+    if (!chosen) return ["The end token is chosen, which is no word."];
+    const other = side === "target" ? "source" : "target";
+    const shares = found[other].map(({ text }, index) => [this.weight(chosen, index), text])
+      .sort((one, two) => two[0] - one[0]).slice(0, 3);
+    return [
+      named(chosen.text, side),
+      side === "target" ? " attends to " : " is attended to by ",
+      ...shares.flatMap(([share, text], index) => [
+        index ? ", " : "",
+        named(text, other),
+        ` ${percent(share)}`,
+      ]),
+    ];
+  }
+
+  /** Return the weight between a word of the chosen side and the nth word of the other side. */
+  weight(word, other) {
+    const { found, selection: { side } } = this;
+    const index = found[side].indexOf(word);
+    return side === "target" ? found.weights[index][other] : found.weights[other][index];
   }
 
   /** Draw the lines between the words at their current positions. */
@@ -135,25 +163,27 @@ class Picture {
     const box = this.element.getBoundingClientRect();
     if (!box.width) return;
     const middle = (word) => {
-      const each = word.getBoundingClientRect();
+      const each = word.button.getBoundingClientRect();
       return each.left + each.width / 2 - box.left;
     };
     this.drawing.setAttribute("width", String(this.element.scrollWidth));
-    const { side, index } = this.chosen;
+    const [sources, targets] = [this.found.source, this.found.target];
+    const starts = sources.map(middle);
     const paths = [];
-    this.found.weights.forEach((row, target) =>
+    this.found.weights.forEach((row, target) => {
+      const x1 = middle(targets[target]);
       row.forEach((weight, source) => {
         if (weight < FAINTEST) return;
-        const [x0, x1] = [middle(this.sources[source]), middle(this.targets[target])];
-        const strong = index === (side === "target" ? target : source);
+        const x0 = starts[source];
+        const strong = [sources[source], targets[target]].includes(this.chosen);
         const opacity = strong ? 0.35 + 0.65 * weight : 0.3;
         paths.push(svg(strong ? "path.strong" : "path.faint", {
           d: `M${x0} 0C${x0} ${HEIGHT / 2} ${x1} ${HEIGHT / 2} ${x1} ${HEIGHT}`,
           "data-weight": fixed(weight, 4),
           style: { "stroke-width": 1 + 7 * weight, "stroke-opacity": opacity },
         }));
-      })
-    );
+      });
+    });
     this.drawing.replaceChildren(...paths);
   }
 }

@@ -1,8 +1,9 @@
 /** The attention of one query in one head, number by number: scores, weights and sum of values. */
 
-import { el } from "../dom.js";
+import { button, el, press, roving } from "../dom.js";
 import { fixed } from "../numbers.js";
 import { nthColour } from "../scheme.js";
+import { largestProducts, productStrip } from "./products.js";
 import { tokenLabel, tokenText } from "./tokens.js";
 import { fullScale, strip } from "./strips.js";
 import { dot } from "./unpack.js";
@@ -14,52 +15,91 @@ export function score(attended, head, query, key) {
 }
 
 /**
- * Return the table of a head: a row for each key, and the sum below. Keys and values are drawn once;
- * `select` fills in the numbers of a query.
+ * Return the table of a head: a query times one key, a row for each key, and the sum below. Keys and
+ * values are drawn once; `select` fills in the numbers of a query. The pointer, the focus or a click
+ * chooses the key that is multiplied.
  */
-export function arithmetic(selection, attended, head, tokens) {
-  const all = (tensor) => selection.keys.map((_, key) => tensor.row(head, key));
+export function arithmetic(attention, attended, head, tokens) {
+  const all = (tensor) => attention.keys.map((_, key) => tensor.row(head, key));
   const [keys, values] = [all(attended.key), all(attended.value)];
   const valueScale = fullScale(values);
   const keyScale = fullScale(keys);
-  const rows = selection.keys.map((id, key) => {
+  const label = (id, side) => el("th", { scope: "row", class: side }, tokenLabel(tokens[id]));
+  let shown = {}; // the query and the key that are multiplied
+  const rows = attention.keys.map((id, key) => {
     const name = tokenText(tokens[id]);
-    return keyRow(
-      el("th", { scope: "row", class: selection.sides[1] }, tokenLabel(tokens[id])),
+    const choose = () => multiply(shown.query, key);
+    const pick = button(".pick", { "data-rove": "", choose }, tokenLabel(tokens[id]));
+    const row = keyRow(
+      el("th", { scope: "row", class: attention.sides[1] }, pick),
       vector(keys[key], keyScale, `key of ${name}`),
       vector(values[key], valueScale, `value of ${name}`),
       key,
       head,
     );
+    row.element.addEventListener("pointermove", choose);
+    return { ...row, pick };
   });
-  const queryRow = el("tr.query-row");
+  const product = [0, 1, 2].map(() => el("tr.product-row"));
   const sum = el("td.wide");
+  const body = el("tbody", ...rows.map((row) => row.element));
   const element = el(
     "table.strips.arithmetic",
-    el("thead", queryRow, headRow(["key", "k", "q · k", "÷ √dₖ", "softmax", "v"])),
-    el("tbody", ...rows.map((row) => row.element)),
+    el("thead", ...product, headRow(["key", "k", "q · k", "÷ √dₖ", "softmax", "v"])),
+    body,
     el(
       "tfoot",
       el("tr", el("th", { scope: "row", colspan: 5 }, "Sum of values, each times its weight"), sum),
     ),
   );
-  const select = (query) => {
-    const token = tokens[selection.queries[query]];
-    const name = tokenText(token);
-    const q = attended.query.row(head, query);
-    queryRow.replaceChildren(
-      el("th", { scope: "row", class: selection.sides[0] }, tokenLabel(token)),
-      vector(q, fullScale([q]), `query of ${name}`),
-      el("td", { colspan: 4, class: "soft" }, `← its query q, ${q.length} numbers`),
+
+  /** Show the products of a query and a key, dimension by dimension. */
+  function multiply(query, key) {
+    if (query === shown.query && key === shown.key) return;
+    if (attention.masked && key > query) return;
+    shown = { query, key };
+    press(rows.map((row) => row.pick), (_, index) => index === key);
+    roving(body);
+    const [q, k] = [attended.query.row(head, query), keys[key]];
+    const names = [attention.queries[query], attention.keys[key]];
+    const [of, by] = names.map((id) => tokenText(tokens[id]));
+    const say = (...text) => el("td", { colspan: 4, class: "soft" }, el("div", ...text));
+    product[0].replaceChildren(
+      label(names[0], attention.sides[0]),
+      vector(q, fullScale([q]), `query of ${of}`),
+      say(`q, its query: ${q.length} numbers`),
     );
+    product[1].replaceChildren(
+      label(names[1], attention.sides[1]),
+      vector(k, keyScale, `key of ${by}`),
+      say("× k, the key that you choose below"),
+    );
+    const total = dot(q, k);
+    product[2].replaceChildren(
+      el("th", { scope: "row" }, "q × k"),
+      el("td.wide", productStrip(q, k, `products of ${of} and ${by}`)),
+      say(
+        "their sum is q · k = ",
+        el("b", { "data-sum": key }, fixed(total, 2)),
+        `; the largest: ${largestProducts(q, k, 2)}`,
+      ),
+    );
+  }
+
+  const select = (query) => {
+    const name = tokenText(tokens[attention.queries[query]]);
+    const q = attended.query.row(head, query);
+    const weights = attention.keys.map((_, key) => attended.weights.at(head, query, key));
     rows.forEach((row, key) => {
-      if (selection.masked && key > query) row.hide();
-      else row.show(dot(q, keys[key]), Math.sqrt(q.length), attended.weights.at(head, query, key));
+      if (attention.masked && key > query) row.hide();
+      else row.show(dot(q, keys[key]), Math.sqrt(q.length), weights[key]);
     });
+    multiply(query, weights.indexOf(Math.max(...weights)));
     const width = values[0].length;
     const gathered = attended.joined.row(query).slice(head * width, (head + 1) * width);
-    const label = `sum of head ${head + 1} for ${name}`;
-    sum.replaceChildren(strip(gathered, { scale: valueScale, name: label }));
+    sum.replaceChildren(
+      strip(gathered, { scale: valueScale, name: `sum of head ${head + 1} for ${name}` }),
+    );
   };
   return { element, select };
 }
@@ -89,11 +129,11 @@ function keyRow(label, keyStrip, valueStrip, key, head) {
   return {
     element,
     hide: () => {
-      element.className = "masked";
+      element.classList.add("masked");
       element.replaceChildren(label, unseen);
     },
     show: (dotted, root, share) => {
-      element.className = "";
+      element.classList.remove("masked");
       if (unseen.parentNode) element.replaceChildren(label, ...seen);
       product.data = fixed(dotted, 2);
       scaled.data = fixed(dotted / root, 3);

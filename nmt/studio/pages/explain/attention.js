@@ -3,11 +3,13 @@
 import { choice, el } from "../dom.js";
 import { percent } from "../numbers.js";
 import { arithmetic, score } from "./arithmetic.js";
+import { follow } from "./follow.js";
 import { ALL, headMap } from "./headmap.js";
 import { layerSteps, normName } from "./layersteps.js";
 import { attentionLines, mean } from "./lines.js";
 import { attentionMatrix, weightLegend } from "./matrix.js";
-import { tokenLabel } from "./tokens.js";
+import { saveControl } from "./save.js";
+import { named, tokenLabel, tokenText } from "./tokens.js";
 import { stripLegend } from "./strips.js";
 
 const SHOWN = [
@@ -24,29 +26,10 @@ const KINDS = {
 
 /** Draw a stack, "encoder" or "decoder", into its section. */
 export function showStack(view, data, selection, stack) {
-  const state = { ...selection[stack], query: 1, shown: "weights" };
-  const parts = {
-    controls: el("div.controls"),
-    explorer: el("div.explorer"),
-    reading: el("div.reading", { "aria-live": "polite" }),
-    inside: new Part(
-      "§3.2.1",
-      "Softmax turns the products of the query with all keys into weights, and the output is the" +
-        " weighted sum of the values. Without the division by √dₖ, softmax could give nearly all" +
-        " weight to one key.",
-    ),
-    steps: new Part(
-      "§3.1",
-      data.model.norm === "pre"
-        ? `Each sub-layer reads its input through ${normName(data.model)} and adds its output to` +
-          " the input (Xiong et al., 2020)."
-        : `Each sub-layer adds its output to its input, and ${normName(data.model)} normalizes` +
-          " the sum for the next sub-layer.",
-    ),
-  };
-  const { controls, explorer, reading, inside, steps } = parts;
-  view.append(controls, explorer, reading, inside.element, steps.element);
-  new Explorer(data, stack, state, parts).drawKind();
+  const explorer = new Explorer(data, selection, stack);
+  view.append(...explorer.elements());
+  explorer.update();
+  return follow(selection, view, () => explorer.update());
 }
 
 /** A part of a section that folds. A sentence says what it shows. */
@@ -57,101 +40,142 @@ class Part {
     const summary = el("summary", this.title, el("span.ref", section));
     this.element = el("details.part", { open: true }, summary, el("p.lead", lead), this.body);
   }
-
-  name(...title) {
-    this.title.replaceChildren(...title);
-  }
-
-  fill(content) {
-    this.body.replaceChildren(content);
-  }
 }
 
 class Explorer {
-  constructor(data, stack, state, parts) {
-    Object.assign(this, { data, stack, state, parts });
+  constructor(data, selection, stack) {
+    Object.assign(this, { data, selection, stack, shown: "weights", drawn: {}, oneHead: 0 });
+    this.side = stack === "encoder" ? "source" : "target";
+    this.kinds = choice("Kind", KINDS[stack], null, (kind) => this.pick({ kind }));
+    this.quantities = choice("Matrix of", SHOWN, null, (shown) => {
+      this.shown = shown;
+      this.update();
+    });
+    this.legend = el("span");
+    this.pickHead = el("div.pick");
+    this.picture = el("div.picture");
+    this.reading = el("div.reading", { "aria-live": "polite" });
+    this.inside = new Part(
+      "§3.2.1",
+      "Softmax turns the products of the query with all keys into weights, and the output is the" +
+        " weighted sum of the values. Without the division by √dₖ, softmax could give nearly all" +
+        " weight to one key.",
+    );
+    this.steps = new Part(
+      "§3.1",
+      data.model.norm === "pre"
+        ? `Each sub-layer reads its input through ${normName(data.model)} and adds its output to` +
+          " the input (Xiong et al., 2020)."
+        : `Each sub-layer adds its output to its input, and ${normName(data.model)} normalizes` +
+          " the sum for the next sub-layer.",
+    );
+  }
+
+  elements() {
+    const kinds = KINDS[this.stack].length > 1 ? [this.kinds] : [];
+    const save = saveControl(this.data.model.name, () => this.picture, () => this.fileName());
+    return [
+      el("div.controls", ...kinds, this.quantities, this.legend, save),
+      el("div.explorer", this.pickHead, this.picture),
+      this.reading,
+      this.inside.element,
+      this.steps.element,
+    ];
+  }
+
+  /** Choose another kind of attention, layer or head. */
+  pick(changes) {
+    this.selection.set({ [this.stack]: { ...this.selection[this.stack], ...changes } });
+  }
+
+  /** Draw what has changed. */
+  update() {
+    const before = this.drawn;
+    const query = this.selection[this.side];
+    this.drawn = { ...this.selection[this.stack], shown: this.shown, query };
+    const changes = Object.keys(this.drawn).filter((name) => this.drawn[name] !== before[name]);
+    if (changes.length === 0) return;
+    if (changes.includes("kind")) this.drawKind();
+    if (changes.join() !== "query") this.drawHead();
+    this.drawQuery(query);
   }
 
   /** Return the attention that is shown: its queries, keys and weights. */
-  selection() {
-    const { data, state, stack } = this;
+  attention() {
+    const { data, drawn, stack, side } = this;
     const attended = this.attended();
     const own = stack === "encoder" ? data.source.ids : data.target.inputs;
-    const heads = state.head === ALL ? [...Array(data.model.heads).keys()] : [state.head];
-    const crosses = state.kind === "cross";
+    const crosses = drawn.kind === "cross";
     return {
       queries: own,
       keys: crosses ? data.source.ids : own,
       outputs: stack === "decoder" ? data.target.outputs : null,
-      sides: stack === "encoder" ? ["source", "source"] : ["target", crosses ? "source" : "target"],
+      sides: [side, crosses ? "source" : side],
       masked: stack === "decoder" && !crosses,
-      heads,
+      heads: drawn.head === ALL ? [...Array(data.model.heads).keys()] : [drawn.head],
       weight: (head, query, key) => attended.weights.at(head, query, key),
     };
   }
 
   attended() {
-    return this.data[this.stack][this.state.layer][this.state.kind];
+    return this.data[this.stack][this.drawn.layer][this.drawn.kind];
   }
 
-  /** Draw everything again for another kind of attention. */
   drawKind() {
-    const { data, stack, state } = this;
-    const selection = this.selection();
+    const { data, stack, drawn } = this;
+    const attention = this.attention();
     this.map = headMap({
       layers: data[stack].length,
       heads: data.model.heads,
-      rows: selection.queries.length,
-      columns: selection.keys.length,
-      masked: selection.masked,
-      weights: (layer) => data[stack][layer][state.kind].weights,
-    }, (layer, head) => {
-      Object.assign(state, { layer, head });
-      this.drawHead();
-    });
-    this.picture = el("div.picture");
-    this.parts.explorer.replaceChildren(
-      el("div.pick", el("h3", "Layers × heads"), this.map.element),
-      this.picture,
-    );
-    this.drawHead();
+      rows: attention.queries.length,
+      columns: attention.keys.length,
+      masked: attention.masked,
+      weights: (layer) => data[stack][layer][drawn.kind].weights,
+    }, (layer, head) => this.pick({ layer, head }));
+    this.pickHead.replaceChildren(el("h3", "Layers × heads"), this.map.element);
   }
 
   /** Draw another layer, head or quantity. */
   drawHead() {
-    const { data, state, parts } = this;
-    const selection = this.selection();
-    const change = (query) => this.select(query);
-    this.map.select(state.layer, state.head);
-    this.lines = attentionLines(selection, data.tokens, change);
-    this.matrix = attentionMatrix(selection, data.tokens, this.values(selection), change);
-    this.arithmetic = state.head === ALL
-      ? null
-      : arithmetic(selection, this.attended(), state.head, data.tokens);
-    parts.inside.fill(
-      this.arithmetic?.element ??
-        el("p.note", "Pick one head above. Its queries, keys and values are shown here."),
-    );
+    const { data, drawn } = this;
+    const attention = this.attention();
+    const values = this.values(attention);
+    const change = (query) => this.selection.choose(this.side, query);
+    this.map.select(drawn.layer, drawn.head);
+    this.lines = attentionLines(attention, data.tokens, change);
+    this.matrix = attentionMatrix(attention, data.tokens, values, change);
+    if (drawn.head !== ALL) this.oneHead = drawn.head;
+    this.arithmetic = arithmetic(attention, this.attended(), this.oneHead, data.tokens);
+    this.inside.body.replaceChildren(this.arithmetic.element);
     this.picture.replaceChildren(
       el("div.scroll", this.lines.element),
       el("div.scroll", this.matrix.element),
     );
-    this.drawControls(parts.controls, selection);
-    this.query = null;
-    this.select(Math.min(state.query, selection.queries.length - 1));
+    const isAll = drawn.head === ALL;
+    const press = (group, value) => {
+      for (const each of group.querySelectorAll("button")) {
+        each.setAttribute("aria-pressed", String(each.dataset.value === value));
+      }
+    };
+    press(this.kinds, drawn.kind);
+    press(this.quantities, isAll ? "weights" : drawn.shown);
+    const scores = this.quantities.querySelector("[data-value=scores]");
+    scores.disabled = isAll;
+    scores.title = isAll ? "All heads are shown by their mean weight; pick one for its scores" : "";
+    this.legend.replaceChildren(values.signed ? stripLegend(values.full) : weightLegend());
   }
 
   /** Return the numbers that the matrix shows. */
-  values(selection) {
-    const { state } = this;
-    if (state.shown === "weights" || state.head === ALL) {
-      const value = (query, key) => mean(selection, query, key);
+  values(attention) {
+    const { drawn } = this;
+    if (drawn.shown === "weights" || drawn.head === ALL) {
+      const value = (query, key) => mean(attention, query, key);
       return { value, full: 1, signed: false, name: "Attention weights" };
     }
     const attended = this.attended();
-    const scores = selection.queries.map((_, query) =>
-      selection.keys.map((_, key) =>
-        selection.masked && key > query ? null : score(attended, state.head, query, key)
+    const scores = attention.queries.map((_, query) =>
+      attention.keys.map((_, key) =>
+        attention.masked && key > query ? null : score(attended, drawn.head, query, key)
       )
     );
     const full = Math.max(1e-9, ...scores.flat().map((each) => Math.abs(each ?? 0)));
@@ -159,75 +183,57 @@ class Explorer {
     return { value, full, signed: true, name: "Scores before softmax" };
   }
 
-  drawControls(controls, selection) {
-    const { stack, state } = this;
-    const again = document.activeElement?.closest?.(".choice")?.getAttribute("aria-label");
-    const full = this.values(selection).full;
-    controls.replaceChildren(...[
-      KINDS[stack].length > 1
-        ? choice("Kind", KINDS[stack], state.kind, (kind) => {
-          state.kind = kind;
-          this.drawKind();
-        })
-        : null,
-      state.head === ALL ? null : choice("Matrix of", SHOWN, state.shown, (shown) => {
-        state.shown = shown;
-        this.drawHead();
-      }),
-      state.shown === "weights" || state.head === ALL ? weightLegend() : stripLegend(full),
-    ].filter(Boolean));
-    if (again) controls.querySelector(`[aria-label="${again}"] [aria-pressed="true"]`)?.focus();
-  }
-
   /** Show another query. */
-  select(query) {
-    if (query === this.query) return;
-    this.query = query;
-    this.state.query = query;
-    const selection = this.selection();
+  drawQuery(query) {
+    const { data, stack, drawn, steps, inside } = this;
+    const attention = this.attention();
     this.lines.select(query);
     this.matrix.select(query);
-    this.parts.reading.replaceChildren(...this.describe(selection, query));
-    this.arithmetic?.select(query);
-    this.titleHead(selection, query);
-    this.drawSteps(selection, query);
+    this.reading.replaceChildren(...this.describe(attention, query));
+    this.arithmetic.select(query);
+    const one = drawn.head === ALL ? `${this.oneHead + 1} as one of all` : `${drawn.head + 1}`;
+    inside.title.replaceChildren(
+      `Inside head ${one}, for `,
+      ...this.names(query),
+      ": softmax(QKᵀ ÷ √dₖ) V",
+    );
+    steps.title.replaceChildren(
+      ...this.names(query),
+      ` through layer ${drawn.layer + 1} of ${data[stack].length}`,
+    );
+    steps.body.replaceChildren(layerSteps(data, stack, drawn.layer, query));
   }
 
-  describe(selection, query) {
-    const { data, state } = this;
-    const weights = selection.keys.map((_, key) => [mean(selection, query, key) ?? 0, key]);
+  describe(attention, query) {
+    const { data, drawn } = this;
+    const weights = attention.keys.map((_, key) => [mean(attention, query, key) ?? 0, key]);
     const best = weights.sort((one, other) => other[0] - one[0]).slice(0, 3);
-    const where = state.head === ALL ? "All heads" : `Head ${state.head + 1}`;
-    const into = [`${where} of layer ${state.layer + 1}: `, tokenOf(selection, query, data)];
+    const where = drawn.head === ALL ? "All heads" : `Head ${drawn.head + 1}`;
+    const [read, , written] = this.names(query);
+    const into = written ? [", reading ", read, " to write ", written, ","] : [": ", read];
+    into.unshift(`${where} of layer ${drawn.layer + 1}`);
     into.push(" attends to ");
     best.filter(([weight], index) => !index || weight >= 0.01).forEach(([weight, key], index) => {
       if (index) into.push(", ");
-      into.push(tokenLabel(data.tokens[selection.keys[key]]), ` ${percent(weight)}`);
+      const label = tokenLabel(data.tokens[attention.keys[key]]);
+      into.push(named(label, attention.sides[1]), ` ${percent(weight)}`);
     });
     return into;
   }
 
-  titleHead(selection, query) {
-    const { data, state, parts } = this;
-    parts.inside.name(
-      state.head === ALL ? "Inside a head, for " : `Inside head ${state.head + 1}, for `,
-      tokenOf(selection, query, data),
-      ": softmax(QKᵀ ÷ √dₖ) V",
-    );
+  /** Name a query; in the decoder, also the token that is written at its position. */
+  names(query) {
+    const { tokens, source, target } = this.data;
+    const name = (id) => named(tokenLabel(tokens[id]), this.side);
+    if (this.side === "source") return [name(source.ids[query])];
+    return [name(target.inputs[query]), " → ", name(target.outputs[query])];
   }
 
-  drawSteps(selection, query) {
-    const { data, stack, state, parts } = this;
-    const side = stack === "encoder" ? "source" : "target";
-    const input = state.layer ? data[stack][state.layer - 1].output : data.embedding[side].sum;
-    parts.steps.name(
-      tokenOf(selection, query, data),
-      ` through layer ${state.layer + 1} of ${data[stack].length}`,
-    );
-    parts.steps.fill(layerSteps(stack, data[stack][state.layer], input, query, data.model));
+  /** Return the name of the file that the picture is saved in. */
+  fileName() {
+    const { kind, layer, head, query } = this.drawn;
+    const ids = this.side === "source" ? this.data.source.ids : this.data.target.outputs;
+    const where = [this.stack, kind, `layer ${layer + 1}`, `head ${head === ALL ? ALL : head + 1}`];
+    return [...where, tokenText(this.data.tokens[ids[query]])].join(" ");
   }
-}
-
-function tokenOf(selection, query, data) {
-  return tokenLabel(data.tokens[selection.queries[query]]);
 }

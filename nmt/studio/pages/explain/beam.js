@@ -3,12 +3,16 @@
 import { el, signButton, svg } from "../dom.js";
 import { fixed, percent } from "../numbers.js";
 import { plainTable } from "../tables.js";
-import { joined, tokenLabel, tokenText } from "./tokens.js";
+import { goOnButton } from "./controls.js";
+import { follow } from "./follow.js";
+import { saveControl } from "./save.js";
+import { joined, named, tokenLabel, tokenText } from "./tokens.js";
 import { growTree, pathTo } from "./tree.js";
 
-const COLUMN = 98;
-const ROW = 30;
-const BOX = { width: 74, height: 23 };
+const ROW = 28;
+const TOP = 20; // the numbers of the steps
+const BOX = { least: 36, most: 104, height: 22 };
+const GAP = 24; // between two steps
 const STATUSES = {
   kept: "kept",
   pruned: "pruned",
@@ -18,13 +22,18 @@ const STATUSES = {
 const PLAY_MS = 900;
 
 /** Draw the section. */
-export function showBeam(view, data) {
-  new Beam(view, data).go(Infinity);
+export function showBeam(view, data, selection) {
+  const beam = new Beam(view, data, selection);
+  const end = follow(selection, view, () => beam.follow());
+  return () => {
+    end();
+    clearInterval(beam.timer);
+  };
 }
 
 class Beam {
-  constructor(view, data) {
-    Object.assign(this, { data, ...growTree(data.beam) });
+  constructor(view, data, selection) {
+    Object.assign(this, { data, selection, ...growTree(data.beam) });
     this.last = this.steps.length - 1;
     this.chosen = null;
     this.makeControls();
@@ -32,6 +41,8 @@ class Beam {
     this.detail = el("div.beam-detail", { "aria-live": "polite" });
     this.hypotheses = el("div.scroll");
     view.append(this.controls, legend(), this.drawing, this.detail, this.hypotheses);
+    this.draw(this.last);
+    this.follow();
   }
 
   makeControls() {
@@ -50,6 +61,7 @@ class Beam {
       "div.controls",
       el("div.choice", this.back, this.play, this.on),
       el("label.choice", this.range, this.at),
+      saveControl(this.data.model.name, () => this.tree, () => `beam step ${this.step}`),
     );
   }
 
@@ -71,33 +83,35 @@ class Beam {
   }
 
   makeTree() {
-    const rows = Math.max(...this.steps.map((step) => step.length));
-    const width = COLUMN * this.last + BOX.width + 8;
-    const height = ROW * rows + 24;
-    const picture = svg("svg", {
-      width,
-      height,
-      role: "group",
-      "aria-label": "The search tree; arrow keys follow its branches",
+    let x = 4;
+    this.columns = this.steps.map((nodes) => {
+      const widths = nodes.map((node) => textWidth(tokenText(this.data.tokens[node.token])));
+      const width = Math.min(BOX.most, Math.max(BOX.least, ...widths) + 14);
+      const column = { x, width };
+      x += width + GAP;
+      return column;
     });
     this.boxes = this.nodes.map((node) => this.box(node));
     const edges = this.nodes.filter((node) => node.parent !== null).map((node) => this.edge(node));
-    const marks = this.steps.map((_, step) =>
-      svg(
-        "text",
-        { x: COLUMN * step + BOX.width / 2 + 4, y: height - 6, class: "step-number" },
-        step ? String(step) : "",
-      )
+    const marks = this.columns.map(({ x, width }, step) =>
+      svg("text.step-number", { x: x + width / 2, y: 12 }, step ? String(step) : "")
     );
-    picture.append(...edges, ...this.boxes, ...marks);
-    picture.addEventListener("keydown", (event) => this.move(event));
-    return picture;
+    this.tree = svg(
+      "svg",
+      { role: "group", "aria-label": "The search tree; arrow keys follow its branches" },
+      ...edges,
+      ...this.boxes,
+      ...marks,
+    );
+    this.tree.addEventListener("keydown", (event) => this.move(event));
+    return this.tree;
   }
 
   edge(node) {
     const parent = this.nodes[node.parent];
-    const [x0, y0] = [COLUMN * parent.step + BOX.width + 4, ROW * (parent.row + 0.5)];
-    const [x1, y1] = [COLUMN * node.step + 4, ROW * (node.row + 0.5)];
+    const [from, to] = [this.columns[parent.step], this.columns[node.step]];
+    const [x0, y0] = [from.x + from.width, TOP + ROW * (parent.row + 0.5)];
+    const [x1, y1] = [to.x, TOP + ROW * (node.row + 0.5)];
     const middle = (x0 + x1) / 2;
     const d = `M${x0} ${y0}C${middle} ${y0} ${middle} ${y1} ${x1} ${y1}`;
     node.edge = svg(`path.edge.${node.status}`, { d, class: node.wins ? "wins" : null });
@@ -108,8 +122,9 @@ class Beam {
     const token = this.data.tokens[node.token];
     const label = tokenText(token);
     const share = node.parent === null ? 1 : this.share(node);
-    const [x, y] = [COLUMN * node.step + 4, ROW * (node.row + 0.5) - BOX.height / 2];
-    const width = Math.max(0, (BOX.width - 6) * share);
+    const { x, width } = this.columns[node.step];
+    const y = TOP + ROW * (node.row + 0.5) - BOX.height / 2;
+    const bar = Math.max(0, (width - 6) * share);
     return svg(
       `g.node.${node.status}`,
       {
@@ -119,11 +134,14 @@ class Beam {
         tabindex: node.index === 0 ? "0" : "-1",
         "data-node": node.index,
         "aria-label": `${label}, step ${node.step}, ${STATUSES[node.status]}`,
-        choose: () => this.choose(node),
+        choose: ({ type }) => {
+          const isHeld = this.tree.contains(document.activeElement); // until the reader clicks elsewhere
+          if (type !== "pointermove" || !isHeld) this.choose(node);
+        },
       },
-      svg("rect", { width: BOX.width, height: BOX.height, rx: 6 }),
-      svg("rect.share", { y: BOX.height - 3, x: 3, width, height: 2 }),
-      svg("text", { x: BOX.width / 2, y: BOX.height / 2 + 4 }, fitting(label, BOX.width - 8)),
+      svg("rect", { width, height: BOX.height, rx: 6 }),
+      svg("rect.share", { y: BOX.height - 3, x: 3, width: bar, height: 2 }),
+      svg("text", { x: width / 2, y: BOX.height / 2 + 4 }, fitting(label, width - 8)),
     );
   }
 
@@ -147,38 +165,76 @@ class Beam {
     if (to && to.step <= this.step) this.boxes[to.index].focus();
   }
 
-  /** Show the search after a number of steps. */
+  /** Go to a step; its token is chosen in all sections. */
   go(step) {
-    this.step = Math.max(0, Math.min(this.last, step));
-    this.range.value = String(this.step);
-    this.range.setAttribute("aria-valuetext", `step ${this.step} of ${this.last}`);
-    this.at.textContent = `step ${this.step} of ${this.last}`;
-    this.back.disabled = this.step === 0;
-    this.on.disabled = this.step === this.last;
-    const ended = this.step === this.last;
+    this.draw(Math.max(0, Math.min(this.last, step)));
+    if (this.step > 0) this.selection.choose("target", this.step - 1);
+    this.mark(this.step > 0 ? this.winner() : this.nodes[0]);
+    this.reveal();
+  }
+
+  /** Mark the node of the chosen token; if it is still to come, go to its step. */
+  follow() {
+    const { target } = this.selection;
+    if (target === this.target) return;
+    this.target = target;
+    this.draw(Math.max(this.step, Math.min(target + 1, this.last)));
+    this.mark(this.winner());
+    if (!this.drawing.matches(":hover, :focus-within")) this.reveal();
+  }
+
+  /** Return the last node of the translation up to the chosen token. */
+  winner() {
+    return this.nodes.findLast((node) => node.wins && node.step <= this.selection.target + 1);
+  }
+
+  /** Scroll to the chosen node, and keep as much as possible of the path to it in view. */
+  reveal() {
+    const { x, width } = this.columns[this.chosen.step];
+    this.drawing.scrollLeft = x + width + GAP - this.drawing.clientWidth;
+  }
+
+  /** Draw the search after a number of steps. */
+  draw(step) {
+    if (step === this.step) return;
+    this.step = step;
+    this.range.value = String(step);
+    this.range.setAttribute("aria-valuetext", `step ${step} of ${this.last}`);
+    this.at.textContent = `step ${step} of ${this.last}`;
+    this.back.disabled = step === 0;
+    this.on.disabled = step === this.last;
+    const ended = step === this.last;
+    const { x, width } = this.columns[step];
+    this.tree.setAttribute("width", x + width + 4);
+    const rows = Math.max(...this.steps.slice(0, step + 1).map((nodes) => nodes.length));
+    this.tree.setAttribute("height", TOP + ROW * rows);
     for (const node of this.nodes) {
-      const later = node.step > this.step;
-      const dead = !later && node.status === "kept" && node.lastStep < this.step && !node.wins;
+      const later = node.step > step;
+      const dead = !later && node.status === "kept" && node.lastStep < step && !node.wins;
       for (const part of [this.boxes[node.index], node.edge]) {
         part?.classList.toggle("later", later);
         part?.classList.toggle("dead", dead);
         part?.classList.toggle("won", ended && node.wins);
       }
     }
-    const column = this.boxes.find((_, index) => this.nodes[index].step === this.step);
-    if (this.step < this.last) column?.scrollIntoView?.({ block: "nearest", inline: "nearest" });
-    const won = this.nodes.findLast((node) => node.wins);
-    this.choose(ended ? won : this.steps[this.step].find((node) => node.wins) ?? won);
     this.drawHypotheses();
   }
 
+  /** Choose a node; if it is of the translation, its token is chosen in all sections. */
   choose(node) {
-    if (node.step > this.step || node === this.chosen) return;
+    if (node.step > this.step) return;
+    this.mark(node);
+    if (node.wins && node.step > 0) this.selection.choose("target", node.step - 1);
+  }
+
+  mark(node) {
+    if (node === this.chosen) return;
     this.chosen = node;
     const path = new Set(pathTo(this.nodes, node));
     this.nodes.forEach((each) => {
       const box = this.boxes[each.index];
       box.classList.toggle("on-path", path.has(each) || each.parent === null);
+      box.classList.toggle("here", each === node);
       box.setAttribute("tabindex", each === node ? "0" : "-1");
       each.edge?.classList.toggle("on-path", path.has(each));
     });
@@ -191,14 +247,16 @@ class Beam {
       ? "finished, and it wins"
       : STATUSES[node.status];
     return [
-      el("span.so-far.target", this.text(node)),
+      named(this.text(node), "target"),
       el(
         "span.soft",
         ` · ${status} · p(`,
-        tokenLabel(this.data.tokens[node.token]),
+        named(tokenLabel(this.data.tokens[node.token]), "target"),
         `) = ${percent(this.share(node))} · log p = ${fixed(node.logProb, 3)}` +
           ` · score ${fixed(node.score, 3)}`,
       ),
+      goOnButton(this.selection, this.data, pathTo(this.nodes, node).map((each) => each.token)) ??
+        "",
     ];
   }
 
@@ -275,12 +333,16 @@ class Beam {
 
 const ruler = el("canvas").getContext("2d");
 
+function textWidth(text) {
+  ruler.font = `600 13px ${getComputedStyle(document.body).fontFamily}`;
+  return ruler.measureText(text).width;
+}
+
 /** Shorten a text to a width in pixels. */
 function fitting(text, width) {
-  ruler.font = `600 13px ${getComputedStyle(document.body).fontFamily}`;
   const letters = [...text];
   let shown = text;
-  while (letters.length > 1 && ruler.measureText(shown).width > width) {
+  while (letters.length > 1 && textWidth(shown) > width) {
     letters.pop();
     shown = `${letters.join("")}…`;
   }

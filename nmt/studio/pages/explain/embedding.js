@@ -1,8 +1,9 @@
 /** The second section: embedding, position and their sum, one row for each token. */
 
-import { choice, el } from "../dom.js";
+import { button, choice, el, press, roving } from "../dom.js";
 import { fixed } from "../numbers.js";
 import { plainTable } from "../tables.js";
+import { follow } from "./follow.js";
 import { tokenLabel, tokenText } from "./tokens.js";
 import { fullScale, strip } from "./strips.js";
 
@@ -12,11 +13,20 @@ const SIDES = [
 ];
 
 /** Draw the section; its control chooses the side. */
-export function showEmbedding(view, data) {
+export function showEmbedding(view, data, selection) {
   const body = el("div.scroll");
+  let shown;
   const draw = (side) => {
-    const ids = side === "source" ? data.source.ids : data.target.inputs;
-    body.replaceChildren(vectors(ids, data, side));
+    shown = side;
+    body.replaceChildren(vectors(data, side, selection));
+    mark();
+  };
+  const mark = () => {
+    const rows = [...body.querySelectorAll("tbody tr")];
+    const isChosen = (_, position) => position === selection[shown];
+    rows.forEach((row, position) => row.classList.toggle("chosen", isChosen(row, position)));
+    press([...body.querySelectorAll("[data-rove]")], isChosen);
+    roving(body);
   };
   view.append(
     el("div.controls", choice("Side", SIDES, "source", draw)),
@@ -31,9 +41,11 @@ export function showEmbedding(view, data) {
     ),
   );
   draw("source");
+  return follow(selection, view, mark);
 }
 
-function vectors(ids, data, side) {
+function vectors(data, side, selection) {
+  const ids = side === "source" ? data.source.ids : data.target.inputs;
   const parts = data.embedding[side];
   const scales = {};
   for (const [part, tensor] of Object.entries(parts)) {
@@ -47,10 +59,16 @@ function vectors(ids, data, side) {
   const added = (...cells) => data.model.positions === "rotary" ? [] : cells;
   const rows = ids.map((id, position) => {
     const name = tokenText(data.tokens[id]);
+    const choose = () => selection.choose(side, position);
     return el(
       "tr",
+      { on: { pointermove: choose } },
       el("td.n.soft", String(position)),
-      el("th", { scope: "row", class: side }, tokenLabel(data.tokens[id])),
+      el(
+        "th",
+        { scope: "row", class: side },
+        button(".pick", { "data-rove": "", choose }, tokenLabel(data.tokens[id])),
+      ),
       cell("scaled", position, `embedding of ${name}`),
       ...added(
         el("td.operator", "+"),

@@ -4,6 +4,7 @@ import { el } from "../dom.js";
 import { fixed } from "../numbers.js";
 import { rowHead } from "../tables.js";
 import { nthColour } from "../scheme.js";
+import { madeOf } from "./products.js";
 import { fullScale, strip } from "./strips.js";
 
 const SUBLAYERS = {
@@ -32,14 +33,28 @@ const GATES = {
   swiglu: "Swish(xW + b)",
 };
 
-/** Return a table of the steps of the token at `position`; `input` is the input of the layer. */
-export function layerSteps(stack, layer, input, position, model) {
+/** Return a table of the steps of the token at `position` through a layer of the stack. */
+export function layerSteps(data, stack, number, position) {
+  const { model, live } = data;
+  const layer = data[stack][number];
+  const side = stack === "encoder" ? "source" : "target";
+  const input = number ? data[stack][number - 1].output : data.embedding[side].sum;
+  const weights = (name) => live?.weights[`${stack}.${number}.${name}`];
   const rows = [line("x", "input of the layer", input, position)];
   for (const [kind, name, section] of SUBLAYERS[stack]) {
-    rows.push(title(name, section), ...attentionSteps(layer[kind], position, model));
+    const out = linear(weights, `${kind}_attention.out`, layer[kind].joined.row(position));
+    rows.push(title(name, section), ...attentionSteps(layer[kind], position, model, out));
   }
-  rows.push(title("Feed-forward", "§3.3"), ...feedForward(layer, position, model));
+  const last = layer[SUBLAYERS[stack].at(-1)[0]];
+  const read = (layer.normed ?? last.added).row(position);
+  rows.push(title("Feed-forward", "§3.3"), ...feedForward(layer, position, model, weights, read));
   return el("table.strips.layer-steps", el("tbody", ...rows));
+}
+
+/** Return a linear layer with its input, so that a line can say what made its numbers; null: unknown. */
+function linear(weights, name, input, finish) {
+  const rows = weights(`${name}.weight`);
+  return rows ? madeOf(input, rows, weights(`${name}.bias`), finish) : null;
 }
 
 /** Return the name of the model's normalization. */
@@ -60,7 +75,7 @@ function preNorm(part, position, model) {
   ];
 }
 
-function attentionSteps(part, position, model) {
+function attentionSteps(part, position, model, out) {
   const normed = model.norm === "pre" ? "" : ", then normalized";
   return [
     ...preNorm(part, position, model),
@@ -69,23 +84,32 @@ function attentionSteps(part, position, model) {
       "outputs of all heads, concatenated",
       part.joined,
       position,
-      model.heads,
+      { heads: model.heads },
     ),
     line(
       model.attention_bias ? "× Wᴼ + bᴼ" : "× Wᴼ",
       "projected to d_model",
       part.projected,
       position,
+      { made: out },
     ),
     line(summed(model), `added to the input${normed}`, part.added, position),
   ];
 }
 
-function feedForward(layer, position, model) {
+function feedForward(layer, position, model, weights, input) {
+  const hidden = layer.hidden.row(position);
+  const gate = GATES[model.activation];
+  const finish = (sum, index) => {
+    const formula = (gate ?? ACTIVATIONS[model.activation]).replace(/xW₁? \+ b₁?/, fixed(sum, 2));
+    return `; ${formula}${gate ? " × its xV + c" : ""} = ${fixed(hidden[index], 2)}`;
+  };
+  const inner = linear(weights, "feed_forward.inner", input, finish);
+  const outer = linear(weights, "feed_forward.outer", hidden);
   return [
     ...preNorm(layer, position, model),
-    line(...hiddenWords(layer.hidden.row(position), model), layer.hidden, position),
-    line("· W₂ + b₂", "projected to d_model", layer.feed_forward, position),
+    line(...hiddenWords(hidden, model), layer.hidden, position, { made: inner }),
+    line("· W₂ + b₂", "projected to d_model", layer.feed_forward, position, { made: outer }),
     line(summed(model), "output of the layer", layer.output, position),
   ];
 }
@@ -110,14 +134,17 @@ function title(name, section) {
   );
 }
 
-function line(formula, meaning, tensor, position, heads = 0) {
+function line(formula, meaning, tensor, position, { heads = 0, made = null } = {}) {
   const numbers = tensor.row(position);
   const scale = fullScale([numbers]);
-  const drawn = strip(numbers, { scale, name: `${formula}, ${meaning}`, takesKeys: true });
+  const name = `${formula}, ${meaning}`;
+  const drawn = strip(numbers, { scale, name, takesKeys: true, point: made?.show });
+  const sizes = numbers.map(Math.abs);
+  made?.show(sizes.indexOf(Math.max(...sizes)));
   return el(
     "tr",
     rowHead(el("span.formula", formula), el("small", meaning)),
-    el("td.wide", drawn, heads ? headBand(heads) : null),
+    el("td.wide", drawn, heads ? headBand(heads) : null, made?.element ?? null),
     el("td.n.soft", `${numbers.length} × ±${fixed(scale, 1)}`),
   );
 }

@@ -9,23 +9,23 @@ const WIDTH = 124;
 const FAINTEST = 0.04; // smaller weights have no line; the numbers next to the keys show all weights
 
 /**
- * Return two columns of tokens with lines between them. `selection` has the ids of queries and keys,
+ * Return two columns of tokens with lines between them. `attention` has the ids of queries and keys,
  * the names of both sides, the `heads` that are shown and weight(head, query, key). `change(query)` is
  * called when a query is chosen.
  */
-export function attentionLines(selection, tokens, change) {
-  const rowHeight = Math.max(selection.queries.length, selection.keys.length) > 26 ? 21 : 26;
-  const queries = selection.queries.map((id, index) =>
+export function attentionLines(attention, tokens, change) {
+  const rowHeight = Math.max(attention.queries.length, attention.keys.length) > 26 ? 21 : 26;
+  const queries = attention.queries.map((id, index) =>
     button(
-      `.token.${selection.sides[0]}`,
+      `.token.${attention.sides[0]}`,
       { "data-query": index, "data-rove": "", choose: () => change(index) },
       tokenLabel(tokens[id]),
-      selection.outputs
-        ? el("span.next", " → ", tokenLabel(tokens[selection.outputs[index]]))
+      attention.outputs
+        ? el("span.next", " → ", tokenLabel(tokens[attention.outputs[index]]))
         : null,
     )
   );
-  const keys = selection.keys.map((id) => keyRow(tokens[id], selection.sides[1]));
+  const keys = attention.keys.map((id) => keyRow(tokens[id], attention.sides[1]));
   const height = rowHeight * Math.max(queries.length, keys.length);
   const drawing = svg("svg", {
     width: WIDTH,
@@ -35,7 +35,7 @@ export function attentionLines(selection, tokens, change) {
     "aria-hidden": "true",
   });
   // The faint lines of all queries are drawn once, behind the strong lines of the chosen query.
-  const faint = selection.queries.map((_, query) => faintLines(selection, query, rowHeight));
+  const faint = attention.queries.map((_, query) => faintLines(attention, query, rowHeight));
   const strong = svg("g");
   drawing.append(...faint, strong);
   const group = { role: "group", "aria-label": "Attending token" };
@@ -52,9 +52,9 @@ export function attentionLines(selection, tokens, change) {
   const select = (query) => {
     press(queries, (_, index) => index === query);
     if (!left.contains(document.activeElement)) roving(left);
-    keys.forEach((key, index) => key.show(mean(selection, query, index)));
+    keys.forEach((key, index) => key.show(mean(attention, query, index)));
     faint.forEach((lines, index) => lines.classList.toggle("chosen", index === query));
-    strong.replaceChildren(...strongLines(selection, query, rowHeight));
+    strong.replaceChildren(...strongLines(attention, query, rowHeight));
   };
   return { element, select };
 }
@@ -73,22 +73,22 @@ function keyRow(token, side) {
 }
 
 /** Return the mean weight of the heads that are shown; null if a mask hides the key. */
-export function mean(selection, query, key) {
-  if (selection.masked && key > query) return null;
-  return selection.heads.reduce((sum, head) => sum + selection.weight(head, query, key), 0) /
-    selection.heads.length;
+export function mean(attention, query, key) {
+  if (attention.masked && key > query) return null;
+  return attention.heads.reduce((sum, head) => sum + attention.weight(head, query, key), 0) /
+    attention.heads.length;
 }
 
 /** Return the lines of a query that is not chosen: the mean of the heads that are shown. */
-function faintLines(selection, query, rowHeight) {
-  const weights = selection.keys.map((_, key) => mean(selection, query, key) ?? 0);
+function faintLines(attention, query, rowHeight) {
+  const weights = attention.keys.map((_, key) => mean(attention, query, key) ?? 0);
   return svg("g", ...linesFrom(query, weights, FAINTEST, rowHeight, null));
 }
 
 /** Return the lines of the chosen query: each head in its own colour. */
-function strongLines(selection, query, rowHeight) {
-  return selection.heads.flatMap((head) => {
-    const weights = selection.keys.map((_, key) => selection.weight(head, query, key));
+function strongLines(attention, query, rowHeight) {
+  return attention.heads.flatMap((head) => {
+    const weights = attention.keys.map((_, key) => attention.weight(head, query, key));
     return linesFrom(query, weights, FAINTEST / 4, rowHeight, head);
   });
 }

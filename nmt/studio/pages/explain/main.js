@@ -9,8 +9,9 @@ import { showStack } from "./attention.js";
 import { showBeam } from "./beam.js";
 import { showEmbedding } from "./embedding.js";
 import { Selection } from "./selection.js";
-import { showTokens } from "./tokens.js";
+import { joined, showTokens } from "./tokens.js";
 import { showProbabilities } from "./probabilities.js";
+import { startTyping } from "./typing.js";
 import { unpackAll } from "./unpack.js";
 
 const SECTIONS = {
@@ -24,37 +25,51 @@ const SECTIONS = {
 };
 
 const page = unpackAll(startPage());
-const [first] = page.models;
 const isComparison = page.models.length > 1;
 
 /** A model's part of each section, for the sentence that the page shows. */
 class Column {
-  /** Draw `data`; `name` is the heading of the column beside that of another model. */
+  /** Make the views of a model; `name` is the heading of the column beside that of another model. */
   constructor(data, name) {
+    this.data = data;
+    this.live = null; // what sections can ask of a model in the page; see typing.js
     this.views = Object.keys(SECTIONS).map((section) => {
       const view = el("div.column");
       byId(`${section}-view`).append(isComparison ? el("h3.of-model", name) : "", view);
       return view;
     });
     this.ends = [];
-    this.show(data);
   }
 
   /** Draw all sections; one may return a function that ends what it does when it is drawn again. */
   show(data) {
+    const focused = document.activeElement;
     for (const end of this.ends) end?.();
     this.data = data;
     this.selection = new Selection(data, this.selection);
+    this.selection.live = this.live;
+    const heights = this.views.map((view) => view.offsetHeight);
+    this.views.forEach((view, place) => view.style.minHeight = `${heights[place]}px`); // no scrolling
     this.ends = Object.values(SECTIONS).map((draw, place) => {
-      this.views[place].replaceChildren();
-      return draw(this.views[place], data, this.selection);
+      const view = this.views[place];
+      const hadFocus = view.contains(focused);
+      const open = [...view.querySelectorAll("details")].map((part) => part.open);
+      view.replaceChildren();
+      const end = draw(view, data, this.selection);
+      view.querySelectorAll("details").forEach((part, index) =>
+        part.open = open[index] ?? part.open
+      );
+      if (hadFocus) view.closest("details").querySelector("summary").focus({ preventScroll: true });
+      return end;
     });
+    for (const view of this.views) view.style.minHeight = "";
   }
 }
 
 function facts(data) {
   const { model } = data;
   return [
+    ...isComparison ? [model.name] : [],
     `${model.source_language} → ${model.target_language}`,
     `${grouped(model.parameters)} parameters`,
     `${model.encoder_layers} + ${model.decoder_layers} layers`,
@@ -63,21 +78,46 @@ function facts(data) {
     model.joint
       ? `vocabulary ${grouped(model.vocabulary)}`
       : `vocabularies ${grouped(model.source_vocabulary)} and ${grouped(model.vocabulary)}`,
-    `beam ${data.beam.size}`,
+    data.beam.method === "sample" ? "sampled" : `beam ${data.beam.size}`,
     `score ${fixed(data.beam.score, 3)}`,
   ].join("  ·  ");
 }
 
+/** Return the translation, with a mark at what the reader forced. */
+function translation({ target, tokens, forced }) {
+  const begin = joined(forced ?? [], tokens).textContent;
+  if (!target.text) return [el("span.soft", "(no words)")];
+  if (!begin || !target.text.startsWith(begin)) return [target.text];
+  return [el("mark", begin), target.text.slice(begin.length)];
+}
+
+/** Show the sentence, its translations and the facts about them at the top of the page. */
+function showTop(columns) {
+  const [{ data }] = columns;
+  const names = columns.map((column) => column.data.model.name).join(" and ");
+  document.title = `How ${names} ${isComparison ? "translate" : "translates"}: ${data.source.text}`;
+  document.querySelector("h1 .source").textContent = data.source.text;
+  byId("translations").replaceChildren(...columns.map(({ data }) =>
+    el(
+      "span.target",
+      { dir: "auto", lang: data.model.target_language },
+      isComparison ? el("small.soft", `${data.model.name}: `) : null,
+      ...translation(data),
+    )
+  ));
+  byId("facts").replaceChildren(...columns.map(({ data }) => el("span.line", facts(data))));
+  const selections = columns.map((column) => column.selection);
+  selections.forEach((own, place) => own.linked = selections[1 - place] ?? null);
+}
+
 // What has data attributes is about one kind of model; remove what is about another.
 for (const text of document.querySelectorAll(".lead, .lead span")) {
-  const isTrue = ([fact, values]) => values.split(" ").includes(String(first.model[fact]));
+  const isTrue = ([fact, values]) => values.split(" ").includes(String(page.models[0].model[fact]));
   if (!Object.entries(text.dataset).every(isTrue)) text.remove();
 }
-byId("facts").textContent = facts(first);
 byId("made").textContent = `Made by nmt ${page.nmt}.`;
 const columns = page.models.map((data) => new Column(data, data.model.name));
-if (isComparison) {
-  const [one, other] = columns.map((column) => column.selection);
-  [one.linked, other.linked] = [other, one];
-}
+startTyping(columns, () => showTop(columns));
+for (const column of columns) column.show(column.data);
+showTop(columns);
 followScheme();

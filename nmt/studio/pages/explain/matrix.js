@@ -15,12 +15,12 @@ function cellSize(count) {
 }
 
 /**
- * Return the matrix of a selection (see lines.js). `value(query, key)` returns a number, or null if
+ * Return the matrix of an attention (see lines.js). `value(query, key)` returns a number, or null if
  * the key is hidden. `full` is the magnitude that has the full colour. `signed`: numbers below zero
  * have another colour. `change(query)` is called when the pointer or a key moves to a row.
  */
-export function attentionMatrix(selection, tokens, { value, full, signed, name }, change) {
-  const { queries, keys } = selection;
+export function attentionMatrix(attention, tokens, { value, full, signed, name }, change) {
+  const { queries, keys } = attention;
   const cell = cellSize(Math.max(queries.length, keys.length));
   const canvas = drawn(
     "canvas.cells",

@@ -7,9 +7,10 @@ import { diverging, picture } from "../scheme.js";
 
 /**
  * Return a strip of the numbers; the colour is full at `scale`. The pointer reads a number; arrow keys
- * do as well if the strip `takesKeys`.
+ * do as well if the strip `takesKeys`. `describe(index)` returns the text of a number, and
+ * `point(index)` is called when it is read.
  */
-export function strip(numbers, { scale, name, takesKeys = false }) {
+export function strip(numbers, { scale, name, takesKeys = false, describe, point }) {
   const greatest = numbers.reduce((most, each) => Math.max(most, Math.abs(each)), 0);
   const properties = {
     role: "img",
@@ -21,10 +22,13 @@ export function strip(numbers, { scale, name, takesKeys = false }) {
     const shade = diverging(scale);
     return (_, column) => shade(numbers[column]);
   });
-  const describe = (_, index) => `dimension ${index}: ${fixed(numbers[index])}`;
+  const read = (_, index) => {
+    point?.(index);
+    return describe?.(index) ?? `dimension ${index}: ${fixed(numbers[index])}`;
+  };
   canvas.read = (x) =>
-    describe(0, Math.max(0, Math.min(numbers.length - 1, Math.floor(x * numbers.length))));
-  if (takesKeys) readByKeys(canvas, 1, numbers.length, describe);
+    read(0, Math.max(0, Math.min(numbers.length - 1, Math.floor(x * numbers.length))));
+  if (takesKeys) readByKeys(canvas, 1, numbers.length, read);
   return canvas;
 }
 

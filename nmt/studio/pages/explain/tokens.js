@@ -1,7 +1,8 @@
 /** How tokens are shown, and the first section: the tokens of both texts. */
 
-import { el } from "../dom.js";
+import { button, el, press, roving } from "../dom.js";
 import { grouped } from "../numbers.js";
+import { follow } from "./follow.js";
 
 const SPACE = "\u2581"; // SentencePiece's mark of the beginning of a word
 // Scripts without spaces between words: each token is shown as a word.
@@ -28,6 +29,11 @@ export function tokenLabel(token) {
     dotted ? el("span.mark.soft", "·") : null,
     dotted ? text.slice(1) : text,
   );
+}
+
+/** Return a token or a word in a frame, so that a sentence or a title can name it. */
+export function named(content, side) {
+  return el("span.named", { class: side, dir: "auto" }, content);
 }
 
 /** Return the text of tokens, with a mark if it ends. */
@@ -78,20 +84,26 @@ export function wordText(positions, ids, tokens) {
 }
 
 /** Draw the section: the tokens of both texts, word by word, with their rows. */
-export function showTokens(view, data) {
+export function showTokens(view, data, selection) {
+  const groups = ["source", "target"].map((side) => chips(data, selection, side));
   view.append(
     el("h3", "What the encoder reads"),
-    chips(data.source.ids, data.tokens, "source"),
+    groups[0].list,
     el("h3", "What the decoder writes"),
-    chips(data.target.outputs, data.tokens, "target"),
+    groups[1].list,
     el(
       "p.note",
       `The number is the token's row in ${
         vocabularyName(data.model)
       }. Both sides end with an end ` +
-        "token. Below, ▁ is left out, and a dot marks a token that continues a word.",
+        "token. Below, ▁ is left out, and a dot marks a token that continues a word. ",
+      "A token that you choose here or below is chosen in all sections, with the token of the " +
+        "other side that is aligned with it.",
     ),
   );
+  const mark = () => groups.forEach((each) => each.mark());
+  mark();
+  return follow(selection, view, mark);
 }
 
 /** Describe the vocabulary, or those of source and target. */
@@ -110,21 +122,25 @@ function written(token) {
   return el("span.token-text", mark, token.text.slice(1));
 }
 
-function chips(ids, tokens, side) {
-  const groups = [
-    ...words(ids, tokens).map((positions) => positions.map((position) => ids[position])),
-  ];
-  const ends = ids.filter((id) => tokens[id].special === "end");
+/** Return the list of a side's tokens, which can be chosen, and a function that marks the chosen one. */
+function chips(data, selection, side) {
+  const ids = side === "source" ? data.source.ids : data.target.outputs;
+  const chip = (position) => {
+    const token = data.tokens[ids[position]];
+    const choose = () => selection.choose(side, position);
+    const properties = { "data-rove": "", "data-position": position, choose };
+    return button(".chip", properties, written(token), el("small", String(token.row)));
+  };
+  const ends = [...ids.keys()].filter((position) => data.tokens[ids[position]].special === "end");
+  const groups = [...words(ids, data.tokens), ...ends.map((position) => [position])];
   const list = el("ol", { class: `chips ${side}`, dir: "auto" });
-  for (const group of [...groups, ...ends.map((id) => [id])]) {
-    list.append(
-      el(
-        "li.word",
-        ...group.map((id) =>
-          el("span.chip", written(tokens[id]), el("small", String(tokens[id].row)))
-        ),
-      ),
+  list.append(...groups.map((positions) => el("li.word", ...positions.map(chip))));
+  const mark = () => {
+    press(
+      [...list.querySelectorAll(".chip")],
+      ({ dataset }) => Number(dataset.position) === selection[side],
     );
-  }
-  return list;
+    roving(list);
+  };
+  return { list, mark };
 }

@@ -52,6 +52,7 @@ function viewOf(text) {
 export function unpackAll(data) {
   if (Array.isArray(data)) return data.map(unpackAll);
   if (data === null || typeof data !== "object") return data;
+  if ("integers" in data) return new Tensor(data.shape, data.integers, data.scale);
   if ("shape" in data && "scale" in data) return unpack(data);
   return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, unpackAll(value)]));
 }

@@ -50,8 +50,12 @@ async function translate({ id, text, options }) {
     postMessage({ id, kind: "result", data, milliseconds: performance.now() - started });
   } catch (error) {
     if (error === CANCELLED) return;
-    if (!(error instanceof Refusal)) throw error;
-    postMessage({ id, kind: "failed", message: error.message });
+    if (error instanceof Refusal) {
+      return postMessage({ id, kind: "failed", message: error.message });
+    }
+    setTimeout(() => { // the page hears of an error, but not of a rejected promise
+      throw error;
+    });
   }
 }
 

@@ -1,0 +1,93 @@
+/** The settings of the search that the reader can change. */
+
+import { button, choice, el, slider } from "../dom.js";
+import { tokenText } from "./tokens.js";
+
+const WIDEST_BEAM = 16; // of nmt/studio/explain/explanation.py
+const WARMTHS = { min: 0.1, max: 3, step: 0.1 };
+
+/** Return the controls' element, and `options()`, which returns what the worker needs of them. */
+export function searchControls(data, change) {
+  const { beam_size: beam, length_penalty: alpha } = data.live.decode;
+  const start = { beam, alpha, maxLength: null, method: "beam", temperature: 1, topK: 10, seed: 1 };
+  const now = { ...start };
+  const set = (name) => (value) => {
+    now[name] = value;
+    change();
+  };
+  const element = el("div.controls");
+
+  function draw() {
+    const range = (name, title, limits, show = String) =>
+      slider({ name: title, ...limits, value: now[name], show, change: set(name) });
+    const method = choice(
+      "Search",
+      [{ value: "beam", label: "beam" }, { value: "sample", label: "sampling" }],
+      now.method,
+      (value) => {
+        now.method = value;
+        draw();
+        element.querySelector(`[data-value=${value}]`).focus();
+        change();
+      },
+    );
+    const own = now.method === "beam"
+      ? [
+        range("beam", "Beam size", { min: 1, max: WIDEST_BEAM, step: 1 }),
+        range("alpha", "Length penalty", { min: 0, max: 2, step: 0.1 }, oneDigit),
+      ]
+      : [
+        range("temperature", "Temperature", WARMTHS, oneDigit),
+        range("topK", "Top k", { min: 1, max: 50, step: 1 }),
+        button(".again", { on: { click: () => set("seed")(now.seed + 1) } }, "Again"),
+      ];
+    element.replaceChildren(method, ...own, lengthField(now, set("maxLength")), reset());
+  }
+
+  function reset() {
+    const click = () => {
+      Object.assign(now, start);
+      draw();
+      change();
+    };
+    return button(".reset", { on: { click } }, "Reset");
+  }
+
+  draw();
+  return { element, options: () => ({ ...now }) };
+}
+
+const oneDigit = (value) => value.toFixed(1);
+
+/** Return a field for the greatest length; empty, it is that of `nmt translate`. */
+function lengthField(now, change) {
+  const input = el("input", {
+    type: "number",
+    min: 1,
+    max: 500,
+    value: now.maxLength,
+    placeholder: "automatic",
+    on: {
+      input: () => {
+        const value = Math.round(input.valueAsNumber);
+        change(value >= 1 ? value : null);
+      },
+    },
+  });
+  return el("label.choice", el("span.name", "Longest output"), input);
+}
+
+/**
+ * Return a button that forces the first tokens of the translation, so that the model goes on from
+ * there; null if the page does not hold the model, and after the end token.
+ */
+export function goOnButton(selection, data, tokens) {
+  const last = data.tokens[tokens.at(-1)];
+  if (!selection.live || last.special === "end") return null;
+  return button(".go-on", {
+    "aria-label": `Go on from ${tokenText(last)}`,
+    title: "Choose this token, and let the model go on from here",
+    "data-force": tokens.at(-1),
+    on: { click: () => selection.live.force(tokens) },
+  }, "go on from here");
+}

@@ -1,0 +1,285 @@
+/** The field in which the reader types: models in workers translate it, and the page follows. */
+
+import { button, byId, el } from "../dom.js";
+import { speak } from "../reading.js";
+import { comparison, off, offOption, partsGrid } from "./changes.js";
+import { searchControls } from "./controls.js";
+import { tokenLabel } from "./tokens.js";
+import { unpackAll } from "./unpack.js";
+
+const PAUSE_MS = 250; // after the last key, before its text is translated
+const NO_WORKER =
+  "This browser lets no page run a model in the background; nothing can be typed here.";
+
+/** A model in a worker, which answers one question at a time. */
+class Engine {
+  /** Load the model; `fail` is called with a message if its worker breaks. */
+  constructor(live, fail) {
+    const script = new Blob([byId("worker").textContent], { type: "text/javascript" });
+    this.worker = new Worker(URL.createObjectURL(script));
+    this.worker.onerror = ({ message }) =>
+      fail(message ? `The model failed: ${message}.` : NO_WORKER);
+    this.worker.onmessage = ({ data }) => this.hear(data);
+    this.worker.postMessage({ kind: "load", live });
+    this.id = 0;
+    this.pending = null;
+  }
+
+  /** Return a promise of the answer; it is null if it is no longer wanted. */
+  ask(text, options, onProgress) {
+    this.stop();
+    return new Promise((resolve) => {
+      this.pending = { id: ++this.id, resolve, onProgress };
+      this.worker.postMessage({ kind: "translate", id: this.id, text, options });
+    });
+  }
+
+  stop() {
+    if (!this.pending) return;
+    this.worker.postMessage({ kind: "cancel" });
+    this.pending.resolve(null);
+    this.pending = null;
+  }
+
+  hear(reply) {
+    if (!this.pending || reply.id !== this.pending.id) return;
+    if (reply.kind === "progress") return this.pending.onProgress(reply);
+    this.pending.resolve(reply);
+    this.pending = null;
+  }
+}
+
+/**
+ * Let the reader type, if the page holds its models; otherwise say why not. `follow` is called when the
+ * columns show another translation.
+ */
+export function startTyping(columns, follow) {
+  const still = columns.find(({ data }) => !data.live);
+  try {
+    if (still) tell(still.data.live_reason ?? "");
+    else new Typing(columns, follow);
+  } catch {
+    tell(NO_WORKER);
+  }
+}
+
+function tell(reason) {
+  byId("typing").replaceChildren(el("p.hint", reason));
+  byId("typing").hidden = !reason;
+}
+
+class Typing {
+  constructor(columns, follow) {
+    Object.assign(this, { columns, follow, off: new Set(), asked: 0 });
+    for (const column of columns) {
+      column.engine = new Engine(column.data.live, (message) => this.fail(message));
+      Object.assign(column, { forced: [], key: null, whole: null });
+      column.live = {
+        force: (tokens) => this.force(column, tokens),
+        isOff: (name) => this.off.has(name),
+        toggle: (name) => this.toggle(name),
+      };
+    }
+    const { data } = columns[0];
+    this.makeField(data);
+    this.controls = searchControls(data, () => this.translate());
+    byId("settings").append(this.controls.element);
+    byId("settings").open = innerWidth > 900;
+    if (columns.length === 1) this.makeParts(data.model);
+    document.body.classList.add("is-live");
+    for (const each of document.querySelectorAll(".if-live")) each.hidden = false;
+    this.grow();
+  }
+
+  makeField({ source, model, examples }) {
+    this.field = byId("text");
+    this.field.value = source.text;
+    this.field.addEventListener("input", () => this.wait());
+    this.field.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.isComposing) return;
+      event.preventDefault();
+      this.begin();
+    });
+    addEventListener("resize", () => this.grow());
+    byId("from").textContent = ` in ${language(model.source_language)}`;
+    if (!examples?.length) return;
+    const example = (text) =>
+      button(".example", { dir: "auto", on: { click: () => put(text) } }, text);
+    const put = (text) => {
+      this.field.value = text;
+      this.grow();
+      this.begin();
+    };
+    byId("examples").append(el("span.soft", "or try"), ...examples.map(example));
+  }
+
+  makeParts(model) {
+    this.grid = partsGrid(model, (name) => this.toggle(name));
+    this.compared = el("div.compared");
+    byId("parts").append(el("div.parts", this.grid.element, this.compared));
+    byId("parts").hidden = false;
+  }
+
+  /** Make the field as high as its text. */
+  grow() {
+    this.field.style.height = "auto";
+    this.field.style.height = `${this.field.scrollHeight + 4}px`;
+  }
+
+  /** Forget what is asked, and ask for the text after a pause. */
+  wait() {
+    const line = this.field.value.replace(/\s*[\r\n]+\s*/g, " ");
+    if (line !== this.field.value) this.field.value = line;
+    this.grow();
+    this.stop();
+    this.timer = setTimeout(() => this.begin(), PAUSE_MS);
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+    this.asked++;
+    for (const { engine } of this.columns) engine.stop();
+    this.progress(null);
+  }
+
+  /** Translate another text, of which nothing is forced. */
+  begin() {
+    for (const column of this.columns) column.forced = [];
+    this.translate();
+  }
+
+  /** Force the first tokens of a translation. */
+  force(column, tokens) {
+    column.forced.push(tokens.map((token) => column.data.tokens[token].row));
+    Object.assign(column.selection, { side: "target", target: tokens.length }); // the next token
+    this.translate();
+  }
+
+  toggle(...names) {
+    for (const name of names) this.off.delete(name) || this.off.add(name);
+    this.translate();
+  }
+
+  async translate() {
+    this.stop();
+    const number = this.asked;
+    const text = this.field.value.trim();
+    if (!text) return this.fail("Type a sentence.");
+    this.progress({ step: 0, most: 1 });
+    const replies = await Promise.all(this.columns.map((column) => this.answer(column, text)));
+    if (number !== this.asked) return;
+    this.progress(null);
+    const failed = replies.find(({ kind }) => kind === "failed");
+    if (failed) return this.fail(failed.message);
+    this.show(replies);
+  }
+
+  /** Ask for a translation, first for that of the whole model. */
+  async answer(column, text) {
+    const options = {
+      ...this.controls.options(),
+      prefix: column.forced.at(-1) ?? [],
+      against: null,
+    };
+    const key = JSON.stringify([text, options]);
+    const ask = async (more) => {
+      const reply = await column.engine.ask(
+        text,
+        { ...options, ...more },
+        (at) => this.progress(at),
+      );
+      return reply?.kind === "result" ? { ...reply, data: unpackAll(reply.data) } : reply;
+    };
+    if (column.key !== key) {
+      const whole = await ask({ off: offOption([]) });
+      if (whole?.kind !== "result") return whole;
+      Object.assign(column, { key, whole });
+    }
+    if (!this.off.size) return column.whole;
+    const { target, tokens } = column.whole.data;
+    const against = target.outputs.map((token) => tokens[token].row);
+    return ask({ off: offOption(this.off), against });
+  }
+
+  show(replies) {
+    this.columns.forEach((column, index) =>
+      column.show({ ...column.data, ...replies[index].data })
+    );
+    document.body.classList.remove("is-stale");
+    byId("status").textContent = summary(replies);
+    const notes = this.columns.filter(({ data }) => data.forced?.length).map((column) =>
+      this.forcedNote(column)
+    );
+    if (this.off.size) notes.push(this.offNote());
+    byId("live-state").replaceChildren(...notes);
+    if (this.grid) {
+      this.grid.mark(this.off);
+      const [{ whole, data }] = this.columns;
+      this.compared.replaceChildren(...this.off.size ? comparison(whole.data, data) : []);
+    }
+    this.follow();
+    speak(`Translation: ${this.columns.map(({ data }) => data.target.text).join("; ")}`);
+  }
+
+  forcedNote(column) {
+    const { data, forced } = column;
+    const again = (left) => () => {
+      column.forced = left;
+      this.translate();
+    };
+    return el(
+      "p",
+      this.columns.length > 1 ? `${data.model.name}: ` : "",
+      "you chose ",
+      ...data.forced.map((token) => el("span.chip.target", tokenLabel(data.tokens[token]))),
+      " and the model went on ",
+      button("", { on: { click: again(forced.slice(0, -1)) } }, "Undo"),
+      button("", { on: { click: again([]) } }, "Clear"),
+    );
+  }
+
+  offNote() {
+    const names = [...this.off];
+    const text = names.length > 2 ? `${names.length} parts are off` : off(names);
+    return el(
+      "p",
+      text,
+      button("", { on: { click: () => this.toggle(...names) } }, "Switch all on"),
+    );
+  }
+
+  /** Show how far the search is; null: it has ended. */
+  progress(at) {
+    byId("progress").hidden = !at;
+    document.body.classList.toggle("is-busy", Boolean(at));
+    if (!at) return;
+    byId("progress").max = at.most;
+    byId("progress").value = at.step;
+    byId("status").textContent = at.step ? `token ${at.step} of at most ${at.most}` : "reading";
+  }
+
+  /** Say why the text has no translation; the page keeps the last one. */
+  fail(message) {
+    this.progress(null);
+    const text = `${message} The page still shows the last translation.`;
+    byId("status").textContent = text;
+    document.body.classList.add("is-stale");
+    speak(text);
+  }
+}
+
+/** Say how much was written, and how long it took. */
+function summary(replies) {
+  const milliseconds = Math.max(...replies.map((reply) => reply.milliseconds));
+  const counts = replies.map(({ data }) => data.target.outputs.length).join(" and ");
+  return `${counts} tokens in ${Math.round(milliseconds)} ms, computed in this page`;
+}
+
+/** Return the English name of a language code. */
+function language(code) {
+  try {
+    return new Intl.DisplayNames(["en"], { type: "language" }).of(code);
+  } catch {
+    return code; // it is not a code of a language
+  }
+}
