@@ -11,7 +11,7 @@ import pytest
 from nmt.studio.pages.page import CHART_STYLES, FOLDER, bundle, render, vendored
 
 HOSTILE = "</script><script>alert('&')</script><!-- \u2028 \"$x\" ${y}"
-PUBLISHED = {  # of the npm package uplot 1.6.32
+PUBLISHED = {  # of the npm packages uplot 1.6.32 and three 0.170.0
     "uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
     "uPlot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
     "uPlot.LICENSE": "8f989229699b4fe2f1a0432d0e9edc338a8a911e250e2d1b01ecd770a5f5b1bd",
@@ -65,7 +65,7 @@ def test_the_policy_allows_only_the_scripts_and_styles_of_the_page(folder: Path)
     assert "Permission is hereby granted, free of charge" in page  # the licence of the charts
 
 
-def test_the_chart_library_is_the_published_one() -> None:
+def test_the_libraries_are_the_published_ones() -> None:
     found = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in (FOLDER / "vendor").iterdir()

@@ -18,12 +18,7 @@ from nmt.model.attention import MultiHeadAttention, attention, causal_mask
 from nmt.model.embedding import Embeddings
 from nmt.model.feed_forward import GATES, FeedForward
 from nmt.model.layers import AddAndNorm, DecoderLayer, EncoderLayer
-from nmt.model.positions import (
-    LearnedPositions,
-    complex_rotary,
-    sinusoids,
-    sinusoids_in_halves,
-)
+from nmt.model.positions import FORMULAS, LearnedPositions, complex_rotary
 from nmt.model.transformer import Transformer
 
 FUNCTIONS = {
@@ -197,17 +192,13 @@ def positions_block(kind: str) -> Block:
     if kind == "learned":
         return Block("Learned positions", "table 3 (E)", "P[pos]", LearnedPositions.forward)
     if kind == "sinusoidal_halves":
-        return Block(
-            "Sinusoids, all sines first",
-            "§3.5",
-            f"sin({angle}) for every i, then cos({angle})",
-            sinusoids_in_halves,
-        )
+        formula = f"sin({angle}) for every i, then cos({angle})"
+        return Block("Sinusoids, all sines first", "§3.5", formula, FORMULAS[kind])
     return Block(
         "Sinusoids",
         "§3.5",
         f"PE(pos, 2i) = sin({angle}), PE(pos, 2i + 1) = cos(the same)",
-        sinusoids,
+        FORMULAS[kind],
         pseudo=(
             "for each position pos and each pair of columns (2i, 2i + 1):",
             f"    angle = {angle}",

@@ -16,7 +16,7 @@ from nmt.studio.explain.explanation import TEMPERATURES, Explanation
 from nmt.studio.explain.live import live_data, why_not_live
 from nmt.studio.explain.packing import pack
 from nmt.studio.explain.recording import Recording
-from nmt.studio.pages.page import FOLDER, render
+from nmt.studio.pages.page import FOLDER, render, vendored
 from nmt.system.log import Notify, note
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK
 
@@ -43,7 +43,8 @@ def render_explanation(
         data = page_data(explanation)
         data["model"]["name"] = name
         data["code"] = code_data(explanation.model.recipe.model)
-        models.append({**data, "examples": examples, **live_part(explanation, live, notify)})
+        data |= live_part(explanation, live, notify)
+        models.append({**data, "examples": examples if data["live"] else []})
     first = explanations[0]
     recipe = first.model.recipe
     texts = {
@@ -57,7 +58,9 @@ def render_explanation(
     title = f"How {texts['model']} {texts['translate']}: {first.text}"
     folder = FOLDER / "explain"
     worker = folder / "live" / "worker.js" if any(data["live"] for data in models) else None
-    return render(folder, {"nmt": __version__, "models": models}, title, texts, worker=worker)
+    data = {"nmt": __version__, "models": models}
+    three = vendored("three.cjs", "THREE")
+    return render(folder, data, title, texts, library=three, worker=worker)
 
 
 def live_part(explanation: Explanation, live: bool, notify: Notify) -> dict[str, Any]:

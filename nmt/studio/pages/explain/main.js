@@ -8,6 +8,7 @@ import { showAlignment } from "./alignment.js";
 import { showStack } from "./attention.js";
 import { showBeam } from "./beam.js";
 import { showEmbedding } from "./embedding.js";
+import { showScene } from "./scene/scene.js";
 import { Selection } from "./selection.js";
 import { joined, showTokens } from "./tokens.js";
 import { showProbabilities } from "./probabilities.js";
@@ -15,6 +16,7 @@ import { startTyping } from "./typing.js";
 import { unpackAll } from "./unpack.js";
 
 const SECTIONS = {
+  scene: showScene,
   tokens: showTokens,
   embedding: showEmbedding,
   encoder: (view, data, selection) => showStack(view, data, selection, "encoder"),

@@ -1,0 +1,204 @@
+/** Places of the blocks: one cell is one unit; x grows to the right, y upwards, z to the viewer. */
+
+const GAP = 16;
+const ROW_GAP = 40; // between the rows of a tower
+const TOWER_GAP = 170;
+const SLAB_STEP = 7; // from a head to the next one behind it
+const TEXT_CELL = [66, 20];
+const BEAM_STEP = 96;
+const MARGIN = 26; // of a plate around its blocks
+
+/**
+ * Return {places, plates, wires, bounds}. A place {x, y, width, height, cell, step} has the left lower
+ * corner of a block's front, the size of a cell, and the distance between its slabs. A plate is a
+ * rectangle behind the blocks of a group. A wire is a list of points: data that skips blocks.
+ */
+export function arrange(blocks) {
+  const layout = new Layout(blocks);
+  const encoder = layout.tower(["source", "encoder"], 0);
+  const own = layout.matrixOf("source", -GAP * 5);
+  const separate = blocks.find(({ id }) => id === "target.embedding");
+  const left = encoder.right + TOWER_GAP + (separate ? separate.shape[2] + 5 * GAP : 0);
+  const decoder = layout.tower(["target", "decoder"], left);
+  if (separate) layout.put(separate, left - 5 * GAP - separate.shape[2], 0);
+  let x = decoder.right + 6 * GAP;
+  for (const block of blocks.filter(({ group }) => group === "softmax")) {
+    layout.put(block, x, block.shape[1] > 100 ? 0 : decoder.top - block.shape[1]);
+    x += block.shape[2] + 2 * GAP;
+  }
+  layout.beam(x + 4 * GAP, Math.max(encoder.top, decoder.top));
+  layout.wire(encoder, decoder);
+  const { places } = layout;
+  const ids = blocks.filter(({ id }) => !tall(id)).map(({ id }) => id);
+  const bounds = around(ids.map((id) => places.get(id)));
+  bounds.left = Math.min(bounds.left, own);
+  return { places, plates: layout.plates, wires: layout.wires, bounds };
+}
+
+/** Return whether a block may be much taller than the towers: it has a row for each token known. */
+function tall(id) {
+  return /^(source|target|softmax)\.(embedding|matrix|softmax\.logits|softmax\.probabilities)$/
+    .test(id);
+}
+
+/** Return the box around places. */
+export function around(places) {
+  return {
+    left: Math.min(...places.map((place) => place.x)),
+    right: Math.max(...places.map((place) => place.x + place.width)),
+    bottom: Math.min(...places.map((place) => place.y)),
+    top: Math.max(...places.map((place) => place.y + place.height)),
+  };
+}
+
+class Layout {
+  constructor(blocks) {
+    this.blocks = blocks;
+    this.places = new Map();
+    this.plates = [];
+    this.wires = [];
+  }
+
+  put(block, x, y, cell = [1, 1]) {
+    const [, rows, columns] = block.shape;
+    const [width, height] = [columns * cell[0], rows * cell[1]];
+    this.places.set(block.id, { x, y, width, height, cell, step: SLAB_STEP });
+  }
+
+  /** Place the embedding matrix of a side to the left of its tower; return its left edge. */
+  matrixOf(side, right) {
+    const block = this.blocks.find(({ id }) => id === `${side}.embedding`);
+    this.put(block, right - block.shape[2], 0);
+    return right - block.shape[2];
+  }
+
+  /**
+   * Place a stack in rows, from below. A row begins with the vectors that go through the whole stack;
+   * what is computed from them follows on the right, each weight matrix above its product.
+   */
+  tower([side, stack], left) {
+    const blocks = this.blocks.filter(({ group }) =>
+      group === side || group.split(".")[0] === stack
+    );
+    const weights = new Map(
+      blocks.filter(({ above }) => above).map((block) => [block.above, block]),
+    );
+    const width = blocks.find(({ role }) => role === "scaled").shape[2];
+    let [y, ceiling, right] = [0, 0, 0];
+    const tokens = blocks.find(({ role }) => role === "tokens");
+    this.put(tokens, left, -ROW_GAP - tokens.shape[1] * TEXT_CELL[1], TEXT_CELL);
+    for (const row of rowsOf(blocks)) {
+      const startsInside = row[0].role === "joined" || row[0].role === "scaled";
+      let x = left + (startsInside ? width + GAP : 0);
+      const last = row.find(({ role, part }) => role === "output" && part === "feed_forward");
+      if (last) y = Math.max(y, ceiling);
+      let height = 0;
+      for (const block of row) {
+        this.put(block, x, y);
+        const [, rows, columns] = block.shape;
+        const weight = weights.get(block.id);
+        if (weight) this.put(weight, x, y + rows + GAP / 2);
+        const top = rows + (weight ? weight.shape[1] + GAP / 2 : 0);
+        if (block === last) ceiling = y + top + GAP;
+        else height = Math.max(height, top);
+        x += columns + GAP;
+        right = Math.max(right, x - GAP);
+      }
+      y += height + ROW_GAP;
+    }
+    for (const group of new Set(blocks.map((block) => block.group))) {
+      this.plate(group, blocks.filter((block) => block.group === group && !tall(block.id)));
+    }
+    return { left, right, top: y - ROW_GAP, width, blocks };
+  }
+
+  plate(group, blocks) {
+    const box = around(blocks.map(({ id }) => this.places.get(id)));
+    this.plates.push({
+      group,
+      side: blocks[0].side ?? "source",
+      left: box.left - MARGIN,
+      right: box.right + MARGIN,
+      bottom: box.bottom - MARGIN / 2,
+      top: box.top + MARGIN / 2,
+    });
+  }
+
+  /** Place the steps of the beam as columns, whose first rows are level. */
+  beam(left, top) {
+    const steps = this.blocks.filter(({ group }) => group === "beam");
+    steps.forEach((block, index) => {
+      const height = block.shape[1] * TEXT_CELL[1];
+      this.put(block, left + index * BEAM_STEP, top - height, TEXT_CELL);
+    });
+  }
+
+  /** Draw the residual connections, and the way from the encoder to each layer of the decoder. */
+  wire(encoder, decoder) {
+    const spine = ({ blocks, left, width }) => {
+      const begins = blocks.some(({ role }) => role === "sum") ? "sum" : "scaled";
+      const stops = blocks.filter(({ role }) => role === begins || role === "added");
+      const x = left + width / 2;
+      stops.slice(1).forEach((block, index) => {
+        const from = this.places.get(stops[index].id);
+        this.wires.push([[x, from.y + from.height], [x, this.places.get(block.id).y]]);
+      });
+    };
+    spine(encoder);
+    spine(decoder);
+    const memory = encoder.blocks.findLast(({ role }) => ["added", "final"].includes(role));
+    const from = this.places.get(memory.id);
+    const x = decoder.left - TOWER_GAP / 2;
+    for (const block of decoder.blocks) {
+      if (block.role !== "key" || block.part !== "cross") continue;
+      const place = this.places.get(block.id);
+      this.wires.push([
+        [from.x + from.width, from.y + from.height / 2],
+        [x, from.y + from.height / 2],
+        [x, place.y - GAP / 2],
+        [place.x + place.width / 2, place.y - GAP / 2],
+        [place.x + place.width / 2, place.y],
+      ]);
+    }
+  }
+}
+
+/** Return the blocks of a stack that are no weights in rows, from below. */
+function rowsOf(blocks) {
+  const rows = [];
+  for (const block of blocks) {
+    if (block.kind === "weight" || block.kind === "token") continue;
+    const begins = ["scaled", "sum", "joined", "added"].includes(block.role);
+    if (begins || rows.length === 0) rows.push([]);
+    rows.at(-1).push(block);
+  }
+  return rows;
+}
+
+/** Return how far behind its block's front a slab stands, if the slab `front` is the first. */
+export function depthOf(block, place, slab, front) {
+  const [slabs] = block.shape;
+  return place.step * ((slab - front + slabs) % slabs);
+}
+
+/** Return the corners of a part of a slab, {left, right, bottom, top, z}; null row or column: all. */
+export function partOf(block, place, front, { slab = 0, row = null, column = null }) {
+  const [width, height] = place.cell;
+  const above = place.y + place.height;
+  return {
+    left: column === null ? place.x : place.x + column * width,
+    right: column === null ? place.x + place.width : place.x + (column + 1) * width,
+    top: row === null ? above : above - row * height,
+    bottom: row === null ? place.y : above - (row + 1) * height,
+    z: -depthOf(block, place, slab, front),
+  };
+}
+
+/** Return the cell of a block at a point of the plane of a slab; null if the point is outside. */
+export function cellAt(place, slab, x, y) {
+  const column = Math.floor((x - place.x) / place.cell[0]);
+  const row = Math.floor((place.y + place.height - y) / place.cell[1]);
+  const inside = x >= place.x && x < place.x + place.width && y > place.y &&
+    y <= place.y + place.height;
+  return inside ? { slab, row, column } : null;
+}

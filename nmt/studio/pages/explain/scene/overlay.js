@@ -1,0 +1,177 @@
+/** What is drawn above the blocks: labels, frames of rows and columns, and lines between blocks. */
+
+import { svg } from "../../dom.js";
+import { partOf } from "./layout.js";
+
+const FONT = 12;
+const SMALLEST_LABEL = 46; // pixels of a block that is wide enough for its label
+const ROOM = 3;
+const ruler = document.createElement("canvas").getContext("2d");
+const widths = new Map();
+
+function textWidth(text, size) {
+  const key = `${size} ${text}`;
+  if (!widths.has(key)) {
+    ruler.font = `600 ${size}px ${getComputedStyle(document.body).fontFamily}`;
+    widths.set(key, ruler.measureText(text).width);
+  }
+  return widths.get(key);
+}
+
+/** Shorten a text to some letters. */
+export function clipped(text, most = 22) {
+  const letters = [...text];
+  return letters.length > most ? `${letters.slice(0, most - 1).join("")}…` : text;
+}
+
+/** The layer above a drawing, which has `project(x, y, z)` and places in `arrangement`. */
+export class Overlay {
+  constructor(arrangement, frontOf) {
+    Object.assign(this, { ...arrangement, frontOf });
+    this.element = svg("svg.overlay", { "aria-hidden": "true" });
+  }
+
+  /** Begin a new picture of `drawing`. */
+  begin(drawing, width, height) {
+    Object.assign(this, { drawing, width, height, taken: [] });
+    this.marks = svg("g");
+    this.texts = svg("g");
+    this.element.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  }
+
+  end() {
+    this.element.replaceChildren(this.marks, this.texts);
+  }
+
+  /** Return the corners of a part of a block on the picture. */
+  corners(block, part = {}) {
+    const { left, right, bottom, top, z } = partOf(
+      block,
+      this.places.get(block.id),
+      this.frontOf(block),
+      part,
+    );
+    return [[left, top], [right, top], [right, bottom], [left, bottom]].map(([x, y]) =>
+      this.drawing.project(x, y, z)
+    );
+  }
+
+  /** Draw a frame around a part of a block: {slab, row, column}. */
+  frame(kind, block, part) {
+    const points = this.corners(block, part);
+    if (!points.some((point) => this.isVisible(point))) return;
+    this.marks.append(svg(`polygon.${kind}`, { points: points.join(" ") }));
+  }
+
+  isVisible([x, y]) {
+    return x > -200 && x < this.width + 200 && y > -200 && y < this.height + 200;
+  }
+
+  /** Draw a line from the middle of a part of a block to that of another one. */
+  link(kind, from, to) {
+    const [[x0, y0], [x1, y1]] = [from, to].map(([block, part]) =>
+      middle(this.corners(block, part))
+    );
+    const bend = Math.min(80, Math.hypot(x1 - x0, y1 - y0) / 3);
+    this.marks.append(
+      svg(`path.${kind}`, { d: `M${x0} ${y0}C${x0} ${y0 - bend} ${x1} ${y1 + bend} ${x1} ${y1}` }),
+    );
+  }
+
+  /** Draw the ways of data that skips blocks. */
+  wire(points) {
+    const line = points.map(([x, y]) => this.drawing.project(x, y, 0)).join("L");
+    this.marks.append(svg("path.wire", { d: `M${line}` }));
+  }
+
+  /** Write a text at a point unless it would cover another; return whether it is written. */
+  write(kind, text, [x, y], { size = FONT, anchor = "start", force = false } = {}) {
+    if (y < size || y > this.height + size) return false;
+    const width = textWidth(text, size);
+    const left = anchor === "middle" ? x - width / 2 : anchor === "end" ? x - width : x;
+    // A label that would be cut at the edge of the picture moves inwards.
+    const shift = Math.max(0, 4 - left) - Math.max(0, left + width - this.width + 4);
+    if (Math.abs(shift) > width) return false;
+    const box = [left + shift - ROOM, y - size, left + shift + width + ROOM, y + ROOM];
+    const hits = ([l, t, r, b]) => box[0] < r && l < box[2] && box[1] < b && t < box[3];
+    if (!force && this.taken.some(hits)) return false;
+    this.taken.push(box);
+    this.texts.append(
+      svg(`text.${kind}`, { x: left + shift, y, "font-size": size, direction: "ltr" }, text),
+    );
+    return true;
+  }
+
+  /** Write the label of a block below it, or above a matrix of weights, if there is room. */
+  label(block, kind, force) {
+    const [topLeft, topRight, , bottomLeft] = this.corners(block, { slab: this.frontOf(block) });
+    const wide = Math.hypot(topRight[0] - topLeft[0], topRight[1] - topLeft[1]);
+    if (!force && wide < SMALLEST_LABEL) return;
+    const high = Math.hypot(bottomLeft[0] - topLeft[0], bottomLeft[1] - topLeft[1]);
+    const text = block.label;
+    if (!force && textWidth(text, FONT) > 1.6 * Math.max(wide, high / 2)) return;
+    const isAbove = block.kind === "weight" || block.showsText;
+    const point = isAbove
+      ? [topLeft[0], topLeft[1] - 5]
+      : [bottomLeft[0], bottomLeft[1] + FONT + 2];
+    this.write(kind, text, point);
+  }
+
+  /** Write the texts of the cells of tokens and candidates, if they can be read. */
+  cellTexts(block) {
+    const [, rows] = block.shape;
+    const first = this.corners(block, { row: 0 });
+    const high = first[3][1] - first[0][1];
+    if (high < 8) return;
+    const size = Math.min(13, 0.62 * high);
+    const wide = first[1][0] - first[0][0];
+    for (let row = 0; row < rows; row++) {
+      const box = this.corners(block, { row });
+      const at = middle(box);
+      if (!this.isVisible(at)) continue;
+      const kind = block.nodes?.[row].wins ? "cell.won" : "cell";
+      const text = clipped(block.rowName(row), Math.max(2, Math.floor(wide / size / 0.56)));
+      this.texts.append(
+        svg(`text.${kind}`, { x: at[0], y: at[1] + size / 3, "font-size": size }, text),
+      );
+    }
+  }
+
+  /** Write the names of a block's rows and columns, if they are tokens and there is room. */
+  names(block) {
+    const [, rows, columns] = block.shape;
+    const slab = this.frontOf(block);
+    const whole = this.corners(block, { slab });
+    const high = (whole[3][1] - whole[0][1]) / rows;
+    const wide = (whole[1][0] - whole[0][0]) / columns;
+    if (block.side && !block.showsText && high > 9) {
+      for (let row = 0; row < rows; row++) {
+        const [x, y] = middle(this.corners(block, { slab, row, column: 0 }));
+        const point = [x - wide / 2 - 5, y + 4];
+        const text = clipped(block.rowName(row), 14);
+        this.write(`row-name.${block.side}`, text, point, { size: 11, anchor: "end" });
+      }
+    }
+    if (block.across && columns <= rows * 3 && wide > 10) this.columnNames(block, slab, columns);
+  }
+
+  columnNames(block, slab, columns) {
+    for (let column = 0; column < columns; column++) {
+      const [x, y] = middle(this.corners(block, { slab, row: 0, column }));
+      const high = this.corners(block, { slab, row: 0, column });
+      const at = [x + 3, y - (high[3][1] - high[0][1]) / 2 - 5];
+      const text = clipped(block.columnName(column), 12);
+      this.texts.append(svg(`text.row-name.${block.across}`, {
+        x: at[0],
+        y: at[1],
+        "font-size": 11,
+        transform: `rotate(-60 ${at.join(" ")})`,
+      }, text));
+    }
+  }
+}
+
+/** Return the middle of points. */
+function middle(points) {
+  return [0, 1].map((axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length);
+}
