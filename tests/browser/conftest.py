@@ -174,7 +174,8 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[WebDriver]":
     flags = ["--headless=new", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}"]
     if os.geteuid() == 0:
         flags.append("--no-sandbox")  # as root, Chromium has no sandbox
-    for flag in (*flags, "--disable-dev-shm-usage", "--force-color-profile=srgb"):
+    flags += ["--disable-dev-shm-usage", "--force-color-profile=srgb"]
+    for flag in (*flags, "--disable-3d-apis"):  # software WebGL is slow, and complains
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     service = webdriver.ChromeService(executable_path=chromedriver)

@@ -176,10 +176,12 @@ def test_the_page_never_shows_a_text_that_is_typed_over(browser: Browser, page: 
         (" ", ""),
     ],
 )
-def test_any_text_is_a_text(browser: Browser, page: Browser, text: str, read: str | None) -> None:
+def test_any_text_is_a_text(
+    browser: Browser, explain_page: Path, text: str, read: str | None
+) -> None:
     """What cannot be translated leaves the last translation, with the reason."""
+    browser.open(explain_page, 360)
     first = translation(browser)
-    browser.open(Path(browser.driver.current_url.removeprefix("file://")), 360)
     pasted(browser, text)
     assert browser.text("h1 .source") == (SENTENCE if read == "" else read or text)
     assert browser.all("h1 b, h1 script, #tokens-view b") == []

@@ -87,6 +87,7 @@ class Typing {
     byId("settings").open = innerWidth > 900;
     if (columns.length === 1) this.makeParts(data.model);
     document.body.classList.add("is-live");
+    byId("status").textContent = "Change a word: all parts of the page follow.";
     for (const each of document.querySelectorAll(".if-live")) each.hidden = false;
     this.grow();
   }
@@ -278,7 +279,9 @@ class Typing {
 function summary(replies) {
   const milliseconds = Math.max(...replies.map((reply) => reply.milliseconds));
   const counts = replies.map(({ data }) => data.target.outputs.length).join(" and ");
-  return `${counts} tokens in ${Math.round(milliseconds)} ms, computed in this page`;
+  const notes = replies.flatMap(({ data }) => data.notes ?? []);
+  const written = `${counts} tokens in ${Math.round(milliseconds)} ms, computed in this page.`;
+  return [written, ...new Set(notes)].join(" ");
 }
 
 /** Return the English name of a language code. */
