@@ -35,6 +35,7 @@ from tests.studio.test_explain import unpack
 
 PARTS = FOLDER / "explain"
 CLOSE = 2e-3  # of logits whose weights have 16 bits
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; worker-src blob:"
 # It sends messages to the worker and waits for a number of answers. It returns them as JSON, in
 # which typed arrays are lists.
 MAIN = """import {{ unpackAll }} from "{unpack}";
@@ -79,6 +80,7 @@ class Engine:
         page = folder / "engine.html"
         page.write_text(
             "<!doctype html><meta charset=utf-8>"
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
             f'<script type="text/plain" id="worker">{bundle(PARTS / "live" / "worker.js")}</script>'
             f"<script>{bundle(folder / 'main.js')}</script>",
             encoding="utf-8",

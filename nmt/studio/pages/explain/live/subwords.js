@@ -105,7 +105,7 @@ export class Subwords {
 
   /** Cut normalised text into pieces. */
   segment(text) {
-    if (this.kind === "word") return text.match(/\u2581[^\u2581]*|^[^\u2581]+/g) ?? [];
+    if (this.kind === "word") return text.match(/\u2581[^\u2581]*/g) ?? [];
     return this.kind === "char" ? [...text] : this.merge([...text]);
   }
 
