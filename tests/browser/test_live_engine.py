@@ -4,14 +4,13 @@ import copy
 import json
 import os
 import random
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nmt.config import TokenizerSettings
 from nmt.decoding.models.pytorch import IncrementalDecoder
@@ -36,13 +35,15 @@ from tests.studio.test_explain import unpack
 
 PARTS = FOLDER / "explain"
 CLOSE = 2e-3  # of logits whose weights have 16 bits
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; worker-src blob:"
 # It sends messages to the worker and waits for a number of answers. It returns them as JSON, in
 # which typed arrays are lists.
 MAIN = """import {{ unpackAll }} from "{unpack}";
 const text = document.getElementById("worker").textContent;
 const worker = new Worker(URL.createObjectURL(new Blob([text])));
-const plain = (_, value) => ArrayBuffer.isView(value) ? [...value] : value;
-globalThis.ask = (messages, count, done) => {{
+globalThis.ask = (messages, count, withTensors, done) => {{
+  const listed = (array) => withTensors ? [...array] : undefined;
+  const plain = (_, value) => ArrayBuffer.isView(value) ? listed(value) : value;
   const replies = [];
   worker.onmessage = ({{ data }}) => {{
     if (data.kind !== "progress") replies.push(data);
@@ -79,6 +80,7 @@ class Engine:
         page = folder / "engine.html"
         page.write_text(
             "<!doctype html><meta charset=utf-8>"
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
             f'<script type="text/plain" id="worker">{bundle(PARTS / "live" / "worker.js")}</script>'
             f"<script>{bundle(folder / 'main.js')}</script>",
             encoding="utf-8",
@@ -86,11 +88,15 @@ class Engine:
         browser.open(page)
         self.driver = browser.driver
 
-    def ask(self, *messages: dict[str, Any], count: int = 1) -> list[dict[str, Any]]:
-        """Send messages, and return the first replies that are not about progress."""
-        script = "ask(arguments[0], arguments[1], arguments[2])"
+    def ask(
+        self, *messages: dict[str, Any], count: int = 1, tensors: bool = False
+    ) -> list[dict[str, Any]]:
+        """Send messages, and return the first replies that are not about progress.
+
+        tensors: return the numbers of tensors, too.
+        """
         found: list[dict[str, Any]] = json.loads(
-            self.driver.execute_async_script(script, messages, count)
+            self.driver.execute_async_script("ask(...arguments)", messages, count, tensors)
         )
         return found
 
@@ -99,9 +105,10 @@ class Engine:
         assert why_not_live(model) == ""
         self.ask({"kind": "load", "live": live_data(model, model.recipe.decode)})
 
-    def translate(self, text: str, **options: Any) -> dict[str, Any]:
-        """Return the data of a translation."""
-        (reply,) = self.ask({"kind": "translate", "id": 1, "text": text, "options": options})
+    def translate(self, text: str, *, tensors: bool = False, **options: Any) -> dict[str, Any]:
+        """Return the data of a translation; tensors: as of `ask`."""
+        message = {"kind": "translate", "id": 1, "text": text, "options": options}
+        (reply,) = self.ask(message, tensors=tensors)
         data: dict[str, Any] = reply["data"]
         return data
 
@@ -122,7 +129,7 @@ def random_model(
     network = Transformer(shape, len(tokenizer), PAD).eval()
     with torch.no_grad():
         for weight in network.parameters():  # biases and norms, too
-            weight += 0.1 * torch.randn_like(weight)
+            weight.add_(0.1 * torch.randn_like(weight))
     return TrainedModel.from_network(network, tokenizer, replace(like.recipe, model=shape))
 
 
@@ -260,7 +267,7 @@ def test_the_worker_fills_the_page_as_the_program_does(
     engine.load(model)
     expected = page_data(explain(model, SENTENCE, model.recipe.decode, print))
     del expected["nmt"], expected["model"]
-    data = engine.translate(SENTENCE)
+    data = engine.translate(SENTENCE, tensors=True)
     assert_close(data, json.loads(json.dumps(expected)))
 
 
@@ -285,19 +292,20 @@ def test_parts_of_the_model_are_switched_off(engine: Engine, skilled_run: Path) 
     plain = engine.translate(SENTENCE)
     width = model.recipe.model.d_v
 
-    def check(off: dict[str, Any], network: nn.Module) -> None:
-        network = TrainedModel.from_network(network, model.tokenizer, model.recipe)
+    def check(off: dict[str, Any], network: Transformer) -> None:
+        changed = TrainedModel.from_network(network, model.tokenizer, model.recipe)
         ids = plain["target"]["outputs"]
         data = engine.translate(SENTENCE, off=off, against=ids)
-        assert data["target"]["outputs"] == find(network, SENTENCE)
-        expected = logits_of(network, plain)
+        assert data["target"]["outputs"] == find(changed, SENTENCE)
+        expected = logits_of(changed, plain)
         for found, wanted in zip(shown_logits(data["against"]), expected, strict=True):
             assert found == pytest.approx(wanted, abs=CLOSE)
 
     network = copy.deepcopy(model.network)
     with torch.no_grad():
         for name, head in (("encoder.0.self_attention", 1), ("decoder.0.cross_attention", 0)):
-            network.get_submodule(name).out.weight[:, head * width : (head + 1) * width] = 0
+            weight = network.get_parameter(f"{name}.out.weight")
+            weight[:, head * width : (head + 1) * width] = 0
     check({"heads": ["encoder.0.self_attention.1", "decoder.0.cross_attention.0"]}, network)
 
     network = copy.deepcopy(model.network)

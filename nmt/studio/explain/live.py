@@ -27,7 +27,7 @@ KIND, SPACE_AFTER_WORDS, BYTE_FALLBACK = 3, 24, 35  # of the trainer
 CHARACTERS = 2  # of the normalizer: rules that replace characters
 ORDINARY_SPACES = 3, 4, 5  # one before each text, one instead of many, U+2581 for each
 KINDS = {2: "bpe", 3: "word", 4: "char"}
-TYPES = {1, 2, 3, 6}  # of pieces: text, unknown, control, byte; 1 if the file says nothing
+ORDINARY, UNKNOWN, CONTROL, BYTE = 1, 2, 3, 6  # types of pieces
 
 
 def live_data(model: TrainedModel, settings: DecodeSettings) -> dict[str, Any]:
@@ -96,11 +96,12 @@ def has_own_rules(subwords: SubwordModel) -> bool:
         return False
     model = Message(subwords.sentencepiece)
     trainer, normalizer = Message(model.only(TRAINER)), Message(model.only(NORMALIZER))
+    known = {ORDINARY, UNKNOWN, CONTROL, BYTE}
     return (
         trainer.only(KIND) in KINDS
         and not trainer.only(SPACE_AFTER_WORDS, 0)
         and all(normalizer.only(flag, 1) for flag in ORDINARY_SPACES)
-        and {Message(piece).only(TYPE, TEXT) for piece in model.every(PIECES)} <= TYPES
+        and {Message(piece).only(TYPE, ORDINARY) for piece in model.every(PIECES)} <= known
     )
 
 
@@ -114,7 +115,7 @@ def subword_data(subwords: SubwordModel) -> dict[str, Any]:
         "byte_fallback": bool(trainer.only(BYTE_FALLBACK, 0)),
         "pieces": [piece.only(TEXT).decode() for piece in pieces],
         "scores": [struct.unpack("<f", piece.only(SCORE, bytes(4)))[0] for piece in pieces],
-        "types": [piece.only(TYPE, TEXT) for piece in pieces],
+        "types": [piece.only(TYPE, ORDINARY) for piece in pieces],
         "characters": base64.b64encode(normalizer.only(CHARACTERS, b"")).decode("ascii"),
     }
 

@@ -57,84 +57,90 @@ function splitHeads(vectors, heads) {
 /**
  * Translate a text and return everything that the page shows.
  *
- * engine: {settings, decode, weights, source, target} of worker.js. options: those of a message
- * "translate". pause: called after each step with its number and the most steps. Throws a Refusal
- * if the text cannot be translated.
+ * engine: that of worker.js. options: those of a message "translate". pause: called after each step
+ * with its number and the most steps. Throws a Refusal if the text cannot be translated.
  */
 export async function explain(engine, text, options, pause) {
-  const { settings, decode, target } = engine;
+  const { settings, weights, decode } = engine;
   const { ids, notes } = read(engine, text);
   const source = [...ids, EOS];
-  const prefix = options.prefix ?? [];
-  const most = Math.max(longestOutput(engine, ids.length, options.maxLength), prefix.length + 1);
   const record = new Recording();
-  const network = new Transformer(settings, engine.weights, options.off, record);
-  const memory = network.encode(source);
-  const searching = new Transformer(settings, engine.weights, options.off);
-  const samples = options.method === "sample";
-  const asked = {
-    ...options,
-    beam: options.beam ?? decode.beam_size,
-    alpha: options.alpha ?? decode.length_penalty,
-    stopping: decode.stopping,
-  };
-  const strategy = samples ? new Sampling(asked) : new BeamSearch(asked);
-  const rules = {
-    bos: BOS,
-    eos: EOS,
-    never: decode.never,
-    minLength: decode.min_length,
-    noRepeat: decode.no_repeat_ngram,
-    prefix,
-    maxLength: most,
-  };
-  const found = await search(searching, memory, strategy, rules, (step) => pause(step, most));
-  if (found.best === null) {
-    throw new Refusal("No output is allowed here: the model's numbers, or the limits, forbid all.");
+  const recorded = new Transformer(settings, weights, options.off, record);
+  const memory = recorded.encode(source);
+  const network = new Transformer(settings, weights, options.off);
+  const rules = makeRules(engine, ids.length, options);
+  const strategy = makeStrategy(decode, options);
+  const onStep = (step) => pause(step, rules.maxLength);
+  const { tree, best } = await search(network, memory, strategy, rules, onStep);
+  if (best === null) {
+    throw new Refusal("No output is left here: the limits, or numbers that are none, forbid all.");
   }
-  const { nodes } = found.tree;
-  const outputs = found.tree.path(found.best).map((index) => nodes[index].token);
-  const inputs = [BOS, ...outputs.slice(0, -1)];
-  const logits = network.project(network.decode(inputs, memory));
-  const steps = nextTokens(logits, outputs, decode.never);
-  const against = options.against ? passOver(searching, memory, options.against, decode.never) : [];
-  const number = (token) => token + engine.offset;
-  const inOrder = outputs.slice(0, -1);
-  if (engine.isRightToLeft) inOrder.reverse();
+  const outputs = tree.path(best).map((index) => tree.nodes[index].token);
+  const pass = (model, ids) => passOver(model, memory, ids, decode.never);
+  const steps = pass(recorded, outputs);
+  const against = options.against && pass(network, withEnd(options.against));
+  const found = { source, outputs, record, network, steps, against, tree, best, strategy, rules };
+  return { notes, ...pageData(engine, text, found) };
+}
+
+/** Return the data of the page, as page.py does. */
+function pageData(engine, text, found) {
+  const { source, outputs, record, network, steps, against, tree, rules } = found;
+  const { target, offset, isRightToLeft } = engine;
+  const { embeddings } = network;
+  const number = (token) => token + offset;
+  const words = outputs.slice(0, -1);
+  const inputs = [BOS, ...words];
+  const shown = [...steps, ...(against ?? [])].flatMap((step) => step.ids);
+  const others = [...rules.prefix, ...tree.nodes.map((node) => node.token)];
   return {
-    notes,
-    tokens: tokenData(engine, source, [
-      ...[...inputs, ...outputs, ...prefix],
-      ...[...steps, ...against].flatMap((step) => [...step.ids]),
-      ...nodes.map((node) => node.token),
-    ]),
+    tokens: tokenData(engine, source, [...inputs, ...outputs, ...shown, ...others]),
     source: { text, ids: source },
     target: {
-      text: target.decode(inOrder),
+      text: target.decode(isRightToLeft ? words.toReversed() : words),
       inputs: inputs.map(number),
       outputs: outputs.map(number),
     },
     embedding: {
-      source: embeddingData(network, network.embeddings.sourceWeight, source, record, "encoder.0"),
-      target: embeddingData(network, network.embeddings.weight, inputs, record, "decoder.0"),
+      source: embeddingData(embeddings, embeddings.sourceWeight, source, record, "encoder.0"),
+      target: embeddingData(embeddings, embeddings.weight, inputs, record, "decoder.0"),
     },
     encoder: network.encoder.map((layer) => layerData(record, layer.name, ["self"])),
     decoder: network.decoder.map((layer) => layerData(record, layer.name, ["self", "cross"])),
     decoder_output: record.tensors.decoder_norm,
     next_tokens: nextTokensData(steps, number),
-    against: options.against ? nextTokensData(against, number) : null,
-    forced: prefix.map(number),
-    beam: {
-      method: samples ? "sample" : "beam",
-      size: strategy.size,
-      alpha: strategy.alpha,
-      max_length: most,
-      stopping: decode.stopping,
-      score: round(nodes[found.best].score),
-      log_prob: round(nodes[found.best].logProb),
-      bounds: found.tree.bounds.map(round),
-      nodes: nodeData(found, number),
-    },
+    against: against ? nextTokensData(against, number) : null,
+    forced: rules.prefix.map(number),
+    beam: beamData(engine, found, number),
+  };
+}
+
+/** Return how to search: the reader's options, or else the recipe's. */
+function makeStrategy(decode, options) {
+  const { method, temperature = 1, topK = 0, seed = 1 } = options;
+  const alpha = options.alpha ?? decode.length_penalty;
+  if (method === "sample") return new Sampling({ alpha, temperature, topK, seed });
+  return new BeamSearch({
+    beam: options.beam ?? decode.beam_size,
+    alpha,
+    stopping: decode.stopping,
+  });
+}
+
+/** Return which outputs are allowed, as `search` takes it. */
+function makeRules({ decode }, sourceTokens, { maxLength, prefix }) {
+  const forced = prefix ?? [];
+  let limit = maxLength ?? sourceTokens + decode.max_extra_tokens;
+  if (decode.max_length && !maxLength) limit = Math.min(limit, decode.max_length + 1);
+  limit = Math.max(limit, decode.min_length + 1, forced.length + 1);
+  return {
+    bos: BOS,
+    eos: EOS,
+    never: decode.never,
+    minLength: decode.min_length,
+    noRepeat: decode.no_repeat_ngram,
+    prefix: forced,
+    maxLength: Math.min(limit, decode.position_limit ?? limit),
   };
 }
 
@@ -160,17 +166,13 @@ function read({ source, decode }, text) {
   return { ids, notes };
 }
 
-/** Return the most tokens that an output may have, EOS counted; asked: null, or the reader's. */
-function longestOutput({ decode }, sourceTokens, asked) {
-  let limit = asked ?? sourceTokens + decode.max_extra_tokens;
-  if (decode.max_length && !asked) limit = Math.min(limit, decode.max_length + 1);
-  limit = Math.max(limit, decode.min_length + 1);
-  return Math.min(limit, decode.position_limit ?? limit);
+/** Return ids that end in EOS. */
+function withEnd(ids) {
+  return ids.at(-1) === EOS ? ids : [...ids, EOS];
 }
 
-/** Return the next tokens of a pass over given outputs. */
-function passOver(network, memory, ids, never) {
-  const outputs = [...ids.filter((id) => id !== EOS), EOS];
+/** Return the next tokens of a pass over an output, EOS its last. */
+function passOver(network, memory, outputs, never) {
   const logits = network.project(network.decode([BOS, ...outputs.slice(0, -1)], memory));
   return nextTokens(logits, outputs, never);
 }
@@ -233,7 +235,7 @@ function tokenData({ source, target, offset }, sourceIds, targetIds) {
 }
 
 /** Return sqrt(d_model) * embedding, the position, and their sum, the first layer's input. */
-function embeddingData({ embeddings }, matrix, ids, record, firstLayer) {
+function embeddingData(embeddings, matrix, ids, record, firstLayer) {
   const scaled = embeddings.embed(ids, matrix, null);
   const sum = record.tensors[`${firstLayer}.input`];
   const position = sum.integers.map((value, at) => value - scaled.data[at]);
@@ -261,15 +263,26 @@ function layerData({ tensors, heads }, name, attentions) {
 }
 
 /** Return the search tree: for each property of the nodes, a list by index of node. */
-function nodeData({ tree, best }, number) {
-  const of = (key) => tree.nodes.map((node) => node[key]);
+function beamData({ decode }, { tree, best, strategy, rules }, number) {
+  const { nodes, bounds } = tree;
+  const each = (key) => nodes.map((node) => node[key]);
   return {
-    parent: of("parent"),
-    step: of("step"),
-    token: of("token").map(number),
-    log_prob: of("logProb").map(round),
-    score: of("score").map(round),
-    status: of("status"),
-    wins: [0, ...tree.path(best)],
+    method: strategy instanceof Sampling ? "sample" : "beam",
+    size: strategy.size,
+    alpha: strategy.alpha,
+    max_length: rules.maxLength,
+    stopping: decode.stopping,
+    score: round(nodes[best].score),
+    log_prob: round(nodes[best].logProb),
+    bounds: bounds.map(round),
+    nodes: {
+      parent: each("parent"),
+      step: each("step"),
+      token: each("token").map(number),
+      log_prob: each("logProb").map(round),
+      score: each("score").map(round),
+      status: each("status"),
+      wins: [0, ...tree.path(best)],
+    },
   };
 }

@@ -14,8 +14,11 @@ function lengthPenalty(length, alpha) {
 export function logSumExp(values, temperature = 1) {
   let greatest = -Infinity;
   for (let at = 0; at < values.length; at++) greatest = Math.max(greatest, values[at]);
+  const least = greatest - 30 * temperature; // exp(-30) is nothing beside exp(0)
   let sum = 0;
-  for (let at = 0; at < values.length; at++) sum += Math.exp((values[at] - greatest) / temperature);
+  for (let at = 0; at < values.length; at++) {
+    if (values[at] > least) sum += Math.exp((values[at] - greatest) / temperature);
+  }
   return greatest / temperature + Math.log(sum);
 }
 

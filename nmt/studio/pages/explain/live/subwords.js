@@ -4,9 +4,8 @@ const SPACE = "\u2581"; // marks the start of a word
 const UNKNOWN = 1;
 const [TYPE_TEXT, TYPE_UNKNOWN, TYPE_CONTROL, TYPE_BYTE] = [1, 2, 3, 6]; // SentencePiece's
 const SURFACE_OF_UNKNOWN = " \u2047 ";
-// What Python's `isspace` calls white space.
-// deno-lint-ignore no-control-regex
-const BLANK = /^[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*$/;
+const SEPARATORS = "\x1c\x1d\x1e\x1f"; // white space in Python, but not in JavaScript
+const BLANK = new RegExp(`^[\\p{White_Space}${SEPARATORS}]*$`, "u");
 const [encoder, decoder] = [new TextEncoder(), new TextDecoder("utf-8", { ignoreBOM: true })];
 const strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 
@@ -106,7 +105,7 @@ export class Subwords {
 
   /** Cut normalised text into pieces. */
   segment(text) {
-    if (this.kind === "word") return text.match(/\u2581[^\u2581]*|^[^\u2581]+/g) ?? [];
+    if (this.kind === "word") return text.match(/\u2581[^\u2581]*/g) ?? [];
     return this.kind === "char" ? [...text] : this.merge([...text]);
   }
 

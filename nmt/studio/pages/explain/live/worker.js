@@ -22,7 +22,7 @@ function letMessagesIn() {
   });
 }
 
-/** Return the engine of a page's model; live: that of nmt/studio/explain/live.py, unpacked. */
+/** Return what `explain` needs of a model; live: that of nmt/studio/explain/live.py, unpacked. */
 function load({ weights, subwords, model, decode }) {
   const source = new Subwords(subwords.source);
   return {
@@ -50,12 +50,8 @@ async function translate({ id, text, options }) {
     postMessage({ id, kind: "result", data, milliseconds: performance.now() - started });
   } catch (error) {
     if (error === CANCELLED) return;
-    if (error instanceof Refusal) {
-      return postMessage({ id, kind: "failed", message: error.message });
-    }
-    setTimeout(() => { // the page hears of an error, but not of a rejected promise
-      throw error;
-    });
+    postMessage({ id, kind: "failed", message: error.message });
+    if (!(error instanceof Refusal)) throw error;
   }
 }
 

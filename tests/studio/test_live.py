@@ -1,0 +1,33 @@
+"""What the page needs to run a model, and which models it cannot run."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nmt.runs.trained_model import load_model
+from nmt.studio.explain import live
+from nmt.studio.explain.live import Message, why_not_live
+from nmt.text.tokenizer import SubwordModel, Tokenizer
+
+
+def test_large_models_and_subwords_of_other_programs_are_not_live(
+    skilled_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(skilled_run, "cpu")
+    assert why_not_live(model) == ""
+    own = model.tokenizer.source
+    pieces = [own.piece(each) for each in range(4, len(own))]
+    listed = SubwordModel.with_pieces(own.sentencepiece, pieces)
+    other = replace(model, tokenizer=Tokenizer(listed.model))
+    assert "those of another program" in why_not_live(other)
+    monkeypatch.setattr(live, "MOST_PARAMETERS", 20_000)
+    assert "at most 20,000" in why_not_live(model)
+
+
+def test_a_message_is_read_by_hand() -> None:
+    message = Message(b"\x08\x96\x01" + b"\x12\x02hi" + b"\x1d\x00\x00\x80\x3f" + b"\x12\x01!")
+    assert message.only(1) == 150
+    assert message.every(2) == [b"hi", b"!"]
+    assert message.only(3) == b"\x00\x00\x80\x3f"
+    assert message.only(4, 7) == 7
