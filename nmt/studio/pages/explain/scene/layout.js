@@ -1,12 +1,17 @@
 /** Places of the blocks: one cell is one unit; x grows to the right, y upwards, z to the viewer. */
 
+import { around } from "./camera.js";
+
 const GAP = 16;
 const ROW_GAP = 40; // between the rows of a tower
 const TOWER_GAP = 170;
 const SLAB_STEP = 7; // from a head to the next one behind it
 const TEXT_CELL = [66, 20];
-const BEAM_STEP = 96;
+const BEAM_CELL = [84, 36];
+const BEAM_STEP = 118;
 const MARGIN = 26; // of a plate around its blocks
+const NAMES = { source: "Source", target: "Translation", encoder: "Encoder", decoder: "Decoder" };
+export const PLATE_DEPTH = -60;
 
 /**
  * Return {places, plates, wires, bounds}. A place {x, y, width, height, cell, step} has the left lower
@@ -17,7 +22,7 @@ export function arrange(blocks) {
   const layout = new Layout(blocks);
   const encoder = layout.tower(["source", "encoder"], 0);
   const own = layout.matrixOf("source", -GAP * 5);
-  const separate = blocks.find(({ id }) => id === "target.embedding");
+  const separate = blocks.find(({ id }) => id === "target.embedding.matrix");
   const left = encoder.right + TOWER_GAP + (separate ? separate.shape[2] + 5 * GAP : 0);
   const decoder = layout.tower(["target", "decoder"], left);
   if (separate) layout.put(separate, left - 5 * GAP - separate.shape[2], 0);
@@ -37,18 +42,7 @@ export function arrange(blocks) {
 
 /** Return whether a block may be much taller than the towers: it has a row for each token known. */
 function tall(id) {
-  return /^(source|target|softmax)\.(embedding|matrix|softmax\.logits|softmax\.probabilities)$/
-    .test(id);
-}
-
-/** Return the box around places. */
-export function around(places) {
-  return {
-    left: Math.min(...places.map((place) => place.x)),
-    right: Math.max(...places.map((place) => place.x + place.width)),
-    bottom: Math.min(...places.map((place) => place.y)),
-    top: Math.max(...places.map((place) => place.y + place.height)),
-  };
+  return /embedding\.matrix$|^softmax\./.test(id);
 }
 
 class Layout {
@@ -67,7 +61,7 @@ class Layout {
 
   /** Place the embedding matrix of a side to the left of its tower; return its left edge. */
   matrixOf(side, right) {
-    const block = this.blocks.find(({ id }) => id === `${side}.embedding`);
+    const block = this.blocks.find(({ id }) => id === `${side}.embedding.matrix`);
     this.put(block, right - block.shape[2], 0);
     return right - block.shape[2];
   }
@@ -114,9 +108,10 @@ class Layout {
 
   plate(group, blocks) {
     const box = around(blocks.map(({ id }) => this.places.get(id)));
+    const [stack, layer] = group.split(".");
     this.plates.push({
-      group,
-      side: blocks[0].side ?? "source",
+      side: ["source", "encoder"].includes(stack) ? "source" : "target",
+      name: NAMES[stack] + (layer === undefined ? "" : ` layer ${Number(layer) + 1}`),
       left: box.left - MARGIN,
       right: box.right + MARGIN,
       bottom: box.bottom - MARGIN / 2,
@@ -128,8 +123,8 @@ class Layout {
   beam(left, top) {
     const steps = this.blocks.filter(({ group }) => group === "beam");
     steps.forEach((block, index) => {
-      const height = block.shape[1] * TEXT_CELL[1];
-      this.put(block, left + index * BEAM_STEP, top - height, TEXT_CELL);
+      const height = block.shape[1] * BEAM_CELL[1];
+      this.put(block, left + index * BEAM_STEP, top - height, BEAM_CELL);
     });
   }
 
