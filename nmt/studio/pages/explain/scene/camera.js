@@ -1,9 +1,9 @@
 /** Where the scene is seen from, and how the view moves. */
 
 const FLY_MS = 900;
-const ANGLES = { overview: [-0.3, 0.16], near: [-0.22, 0.14] }; // yaw and pitch
-const ROOM = { overview: 1.1, near: 1.3 }; // of a picture around its box
-const LEAST_HEIGHT = 70;
+const ANGLES = { overview: [-0.3, 0.16], near: [0.22, 0.14] }; // yaw and pitch
+const ROOM = { overview: 1.17, near: 1.3 }; // of a picture around its box
+const LEAST_HEIGHT = 56;
 const NEAR = [460, 260]; // width and height of a box that takes in the inputs of a block
 const TALL = 400; // of a block that is not shown as a whole
 const ROWS = 44; // of such a block that are shown

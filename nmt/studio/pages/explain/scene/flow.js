@@ -124,7 +124,7 @@ export class BlockMap {
       if (index && parts[index - 1].group !== part.group) y -= BOX.group;
       y -= BOX.height + BOX.gap;
       const box = svg(
-        `g.map-box.${part.blocks[0].side === "source" ? "source" : "target"}`,
+        `g.map-box.${x < BOX.width ? "source" : "target"}`,
         {
           role: "button",
           tabindex: "-1",

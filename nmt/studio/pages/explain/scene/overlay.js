@@ -5,6 +5,7 @@ import { partOf, PLATE_DEPTH } from "./layout.js";
 
 const FONT = 12;
 const SMALLEST_LABEL = { weight: 110, beam: 60 }; // pixels of a block that has a label; else 46
+const LEAST_CELL = 0.8; // pixels of a cell of a block that has a label
 const ROOM = 3;
 const TITLES = [
   ["source.embedding.matrix", "Embedding matrix"],
@@ -61,7 +62,7 @@ export class Overlay {
 
   /** Mark the chosen tokens, the current block, and the cell that is read with what made it. */
   drawMarks() {
-    const { selection, byId, cell, lights } = this.scene;
+    const { selection, byId, cell, links } = this.scene;
     for (const block of this.visible) {
       const slab = this.frontOf(block);
       const row = block.side === null ? null : selection[block.side];
@@ -74,10 +75,10 @@ export class Overlay {
       if (block === this.scene.current()) this.frame("current", block, { slab });
     }
     const made = cell ? cell.block.made(cell.slab, cell.row, cell.column).lights : [];
-    for (const light of [...lights, ...made]) this.frame("light", byId.get(light.id), light);
-    if (!cell) return;
-    for (const light of made) this.link([byId.get(light.id), light], [cell.block, cell]);
-    this.frame("cell", cell.block, cell);
+    for (const light of made) this.frame("light", byId.get(light.id), light);
+    const ends = [...links, ...made.map((light) => [light, { id: cell.block.id, ...cell }])];
+    for (const pair of ends) this.link(...pair.map((part) => [byId.get(part.id), part]));
+    if (cell) this.frame("cell", cell.block, cell);
   }
 
   /** Write the names of the great parts, and where to start. */
@@ -90,7 +91,7 @@ export class Overlay {
     for (const [id, name] of TITLES) {
       if (!byId.has(id)) continue;
       const [[x, y]] = this.corners(byId.get(id));
-      this.write("title", name, [x, Math.max(y - 6, 18)], { size: 14 });
+      if (y > -40) this.write("title", name, [x, Math.max(y - 6, 18)], { size: 14 });
     }
     if (flow.step > 0) return;
     const [, , , [x, y]] = this.corners(byId.get("source.embedding.tokens"));
@@ -176,6 +177,7 @@ export class Overlay {
   label(block, kind, force) {
     const [topLeft, topRight, , bottomLeft] = this.corners(block, { slab: this.frontOf(block) });
     const wide = Math.hypot(topRight[0] - topLeft[0], topRight[1] - topLeft[1]);
+    if (!force && wide / block.shape[2] < LEAST_CELL) return;
     if (!force && wide < (SMALLEST_LABEL[block.kind] ?? 46)) return;
     const high = Math.hypot(bottomLeft[0] - topLeft[0], bottomLeft[1] - topLeft[1]);
     const text = block.label;
@@ -214,7 +216,7 @@ export class Overlay {
     const whole = this.corners(block, { slab });
     const high = (whole[3][1] - whole[0][1]) / rows;
     const wide = (whole[1][0] - whole[0][0]) / columns;
-    if (block.side && !block.showsText && high > 9) {
+    if (block.side && !block.showsText && high > 8) {
       for (let row = 0; row < rows; row++) {
         const [x, y] = middle(this.corners(block, { slab, row, column: 0 }));
         const point = [x - wide / 2 - 5, y + 4];
@@ -222,7 +224,7 @@ export class Overlay {
         this.write(`row-name.${block.side}`, text, point, { size: 11, anchor: "end" });
       }
     }
-    if (block.across && columns <= rows * 3 && wide > 10) this.columnNames(block, slab, columns);
+    if (block.across && columns <= rows * 3 && wide > 8) this.columnNames(block, slab, columns);
   }
 
   columnNames(block, slab, columns) {

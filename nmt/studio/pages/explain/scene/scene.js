@@ -185,8 +185,8 @@ class SceneView {
   tell(content, chapter) {
     const block = this.current();
     this.fronts.clear();
-    this.lights = chapter?.lights ?? [];
-    this.wide = chapter?.wide ?? false;
+    this.links = chapter?.links ?? [];
+    this.frame = chapter?.frame ?? null;
     if (chapter?.slab !== undefined) this.fronts.set(`${block.group}.${block.part}`, chapter.slab);
     press(this.buttons, (_, index) => index === this.chapter);
     roving(this.tour);
@@ -266,10 +266,11 @@ class SceneView {
 
   boxOf(block) {
     const { places } = this.arrangement;
+    if (this.frame) return around(this.frame.map((id) => places.get(id)));
     if (block.kind === "beam") {
       const steps = this.blocks.filter(({ kind }) => kind === "beam");
       const at = steps.indexOf(block) + 1;
-      const first = this.wide ? 0 : Math.max(0, at - BEAM_STEPS);
+      const first = Math.max(0, at - BEAM_STEPS);
       return around(steps.slice(first, Math.max(at, BEAM_STEPS)).map(({ id }) => places.get(id)));
     }
     const weight = this.blocks.find(({ above }) => above === block.id);

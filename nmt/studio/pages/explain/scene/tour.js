@@ -10,7 +10,7 @@ const FAR = 3; // positions between two tokens whose link is called long
 
 /**
  * Return the chapters: {title, text, id}, and for some a `slab` of the block, a `cell` of it that is
- * read, `lights` of other blocks, and `wide` for all steps of the beam.
+ * read, `links` between parts of blocks, and the ids of blocks in the `frame` of the picture.
  */
 export function chaptersOf(data, selection) {
   return [
@@ -47,7 +47,11 @@ function beginning(data) {
     {
       title: "Embeddings",
       id: "source.embedding.scaled",
-      lights: [{ id: "source.embedding.matrix", slab: 0, row: data.tokens[first].row }],
+      frame: ["source.embedding.matrix", "source.embedding.scaled", "source.embedding.tokens"],
+      links: data.source.ids.map((id, row) => [
+        { id: "source.embedding.matrix", slab: 0, row: data.tokens[id].row },
+        { id: "source.embedding.scaled", slab: 0, row },
+      ]),
       text:
         `The tall block on the left is a table of learned numbers, one row for each token that the ` +
         `model knows. Each token of the sentence takes its row: ${model.d_model} numbers that stand for ` +
@@ -175,7 +179,7 @@ function throughLayer(data) {
         "and the matrix W^O mixes them.",
     },
     {
-      title: "Residual and norm",
+      title: "Residual, norm",
       id: "encoder.0.self.added",
       text: "What attention found is added to the row that went in, so nothing is lost. " +
         (model.norm === "post"
@@ -243,9 +247,9 @@ function decoding(data, selection) {
         `(${percent(shares[read])}, ${where}).`,
     },
     {
-      title: "Softmax and beam",
+      title: "Beam",
       id: `beam.beam.${Math.max(...data.beam.nodes.step)}`,
-      wide: true,
+      frame: [...new Set(data.beam.nodes.step)].map((each) => `beam.beam.${each}`),
       text:
         "Softmax compares the decoder's last row with every token that the model knows, and gives " +
         `each a probability: here “${written}” gets ${share}. The best next token does not always lead ` +
