@@ -47,7 +47,12 @@ class Matrix {
         button("", { on: { click: () => this.element.close() } }, "Close"),
       ),
       slabs > 1
-        ? choice("Slab", heads, String(cell.slab), (slab) => this.go({ slab: Number(slab) }))
+        ? choice(
+          block.part === "feed_forward" ? "Matrix" : "Head",
+          heads,
+          String(cell.slab),
+          (slab) => this.go({ slab: Number(slab) }),
+        )
         : null,
       el("div.scroll", this.canvas),
       el("p", blockLegend(block)),
@@ -136,7 +141,7 @@ class Matrix {
     context.textAlign = "right";
     for (let row = 0; row < count; row++) {
       if ((first + row) % every && first + row !== cell.row) continue;
-      if (every > 1 && first + row !== cell.row && Math.abs(first + row - cell.row) < every) {
+      if (first + row !== cell.row && Math.abs(first + row - cell.row) < every) {
         continue;
       }
       context.fillStyle = css(colour(first + row === cell.row ? "ink" : "soft"));
@@ -144,9 +149,10 @@ class Matrix {
       context.fillText(clipped(block.rowName(first + row), 14), MARGIN.left - 6, y);
     }
     context.textAlign = "left";
+    const sparse = every > 1 ? 2 * every : 1;
     for (let column = 0; column < columns; column++) {
-      if (column % every && column !== cell.column) continue;
-      if (every > 1 && column !== cell.column && Math.abs(column - cell.column) < every) continue;
+      if (column % sparse && column !== cell.column) continue;
+      if (column !== cell.column && Math.abs(column - cell.column) < every) continue;
       context.fillStyle = css(colour(column === cell.column ? "ink" : "soft"));
       context.save();
       context.translate(MARGIN.left + (column + 0.5) * size, MARGIN.top - 6);

@@ -5,7 +5,7 @@ import { bitmap } from "./colours.js";
 import { cellAt, depthOf } from "./layout.js";
 
 const ASIDE = [0.5, 0.45]; // how far right and up a unit of depth is drawn
-const PAINT_MS = 24;
+const PAINT_MS = 400; // each time, the browser draws the whole picture again
 
 /** A drawing in two dimensions, with the methods of `Space`; it shows no yaw and no pitch. */
 export class Flat {

@@ -1,6 +1,6 @@
 /** The flow of data through the blocks: play, step, speed, a timeline and a map. */
 
-import { button, choice, el, signButton, svg } from "../../dom.js";
+import { choice, el, signButton, svg } from "../../dom.js";
 
 const STEP_MS = 1400;
 const SPEEDS = [0.5, 1, 2, 4];
@@ -75,7 +75,8 @@ export class Flow {
   }
 
   /** Show a step in the controls. */
-  show(step) {
+  show(wanted) {
+    const step = Math.max(0, Math.min(wanted, this.steps.length - 1));
     this.step = step;
     const name = step === 0 ? "Overview" : nameOf(this.steps[step]);
     this.range.value = String(step);
@@ -123,7 +124,7 @@ export class BlockMap {
       if (index && parts[index - 1].group !== part.group) y -= BOX.group;
       y -= BOX.height + BOX.gap;
       const box = svg(
-        `g.map-box.${part.blocks[0].side === "source" ? "source" : "target"}`,
+        `g.map-box.${x < BOX.width ? "source" : "target"}`,
         {
           role: "button",
           tabindex: "-1",
@@ -172,16 +173,4 @@ function partsOf(blocks) {
 function heightOf(parts) {
   const groups = new Set(parts.map(({ group }) => group)).size;
   return parts.length * (BOX.height + BOX.gap) + (groups - 1) * BOX.group + 6;
-}
-
-/** Return a row of numbered buttons for the chapters. */
-export function chapterButtons(chapters, go) {
-  return chapters.map((chapter, index) =>
-    button(
-      ".chapter",
-      { "data-rove": "", "data-chapter": index, on: { click: () => go(index) } },
-      el("span.soft", `${index + 1} `),
-      chapter.title,
-    )
-  );
 }

@@ -1,12 +1,18 @@
 /** Places of the blocks: one cell is one unit; x grows to the right, y upwards, z to the viewer. */
 
+import { around } from "./camera.js";
+
 const GAP = 16;
 const ROW_GAP = 40; // between the rows of a tower
+const LAYER_GAP = 100;
 const TOWER_GAP = 170;
 const SLAB_STEP = 7; // from a head to the next one behind it
 const TEXT_CELL = [66, 20];
-const BEAM_STEP = 96;
+const BEAM_CELL = [84, 30];
+const BEAM_STEP = 116;
 const MARGIN = 26; // of a plate around its blocks
+const NAMES = { source: "Source", target: "Translation", encoder: "Encoder", decoder: "Decoder" };
+export const PLATE_DEPTH = -60;
 
 /**
  * Return {places, plates, wires, bounds}. A place {x, y, width, height, cell, step} has the left lower
@@ -17,7 +23,7 @@ export function arrange(blocks) {
   const layout = new Layout(blocks);
   const encoder = layout.tower(["source", "encoder"], 0);
   const own = layout.matrixOf("source", -GAP * 5);
-  const separate = blocks.find(({ id }) => id === "target.embedding");
+  const separate = blocks.find(({ id }) => id === "target.embedding.matrix");
   const left = encoder.right + TOWER_GAP + (separate ? separate.shape[2] + 5 * GAP : 0);
   const decoder = layout.tower(["target", "decoder"], left);
   if (separate) layout.put(separate, left - 5 * GAP - separate.shape[2], 0);
@@ -26,29 +32,19 @@ export function arrange(blocks) {
     layout.put(block, x, block.shape[1] > 100 ? 0 : decoder.top - block.shape[1]);
     x += block.shape[2] + 2 * GAP;
   }
-  layout.beam(x + 4 * GAP, Math.max(encoder.top, decoder.top));
+  layout.beam(encoder.left + TOWER_GAP, Math.max(encoder.top, decoder.top) + TOWER_GAP);
   layout.wire(encoder, decoder);
   const { places } = layout;
   const ids = blocks.filter(({ id }) => !tall(id)).map(({ id }) => id);
   const bounds = around(ids.map((id) => places.get(id)));
   bounds.left = Math.min(bounds.left, own);
+  bounds.right = Math.max(bounds.right, x);
   return { places, plates: layout.plates, wires: layout.wires, bounds };
 }
 
 /** Return whether a block may be much taller than the towers: it has a row for each token known. */
 function tall(id) {
-  return /^(source|target|softmax)\.(embedding|matrix|softmax\.logits|softmax\.probabilities)$/
-    .test(id);
-}
-
-/** Return the box around places. */
-export function around(places) {
-  return {
-    left: Math.min(...places.map((place) => place.x)),
-    right: Math.max(...places.map((place) => place.x + place.width)),
-    bottom: Math.min(...places.map((place) => place.y)),
-    top: Math.max(...places.map((place) => place.y + place.height)),
-  };
+  return /embedding\.matrix$|^softmax\./.test(id);
 }
 
 class Layout {
@@ -67,7 +63,7 @@ class Layout {
 
   /** Place the embedding matrix of a side to the left of its tower; return its left edge. */
   matrixOf(side, right) {
-    const block = this.blocks.find(({ id }) => id === `${side}.embedding`);
+    const block = this.blocks.find(({ id }) => id === `${side}.embedding.matrix`);
     this.put(block, right - block.shape[2], 0);
     return right - block.shape[2];
   }
@@ -84,52 +80,60 @@ class Layout {
       blocks.filter(({ above }) => above).map((block) => [block.above, block]),
     );
     const width = blocks.find(({ role }) => role === "scaled").shape[2];
-    let [y, ceiling, right] = [0, 0, 0];
     const tokens = blocks.find(({ role }) => role === "tokens");
     this.put(tokens, left, -ROW_GAP - tokens.shape[1] * TEXT_CELL[1], TEXT_CELL);
+    let [y, floor, right] = [0, 0, left];
     for (const row of rowsOf(blocks)) {
-      const startsInside = row[0].role === "joined" || row[0].role === "scaled";
-      let x = left + (startsInside ? width + GAP : 0);
-      const last = row.find(({ role, part }) => role === "output" && part === "feed_forward");
-      if (last) y = Math.max(y, ceiling);
+      if (leaves(row[0])) floor = y += LAYER_GAP - ROW_GAP;
+      const last = row.find(({ role }) => role === "output");
+      // The last matrix of a layer is so tall that it hangs below its product.
+      if (last) y = Math.max(y, floor + weights.get(last.id).shape[1] + GAP / 2);
+      let x = left + (row[0].role === "scaled" ? width + GAP : 0);
       let height = 0;
       for (const block of row) {
-        this.put(block, x, y);
         const [, rows, columns] = block.shape;
         const weight = weights.get(block.id);
-        if (weight) this.put(weight, x, y + rows + GAP / 2);
-        const top = rows + (weight ? weight.shape[1] + GAP / 2 : 0);
-        if (block === last) ceiling = y + top + GAP;
-        else height = Math.max(height, top);
+        if (block === last) x = Math.max(x, right + GAP);
+        this.put(block, x, y);
+        if (block === last) this.put(weight, x, y - GAP / 2 - weight.shape[1]);
+        else if (weight) this.put(weight, x, y + rows + GAP / 2);
+        height = Math.max(
+          height,
+          rows + (weight && block !== last ? weight.shape[1] + GAP / 2 : 0),
+        );
         x += columns + GAP;
         right = Math.max(right, x - GAP);
       }
       y += height + ROW_GAP;
     }
     for (const group of new Set(blocks.map((block) => block.group))) {
-      this.plate(group, blocks.filter((block) => block.group === group && !tall(block.id)));
+      const own = blocks.filter((block) => block.group === group && !leaves(block));
+      this.plate(group, own, left - MARGIN, right + MARGIN);
     }
     return { left, right, top: y - ROW_GAP, width, blocks };
   }
 
-  plate(group, blocks) {
-    const box = around(blocks.map(({ id }) => this.places.get(id)));
+  /** Add the plate behind the blocks of a group. */
+  plate(group, blocks, left, right) {
+    const { bottom, top } = around(blocks.map(({ id }) => this.places.get(id)));
+    const [stack, layer] = group.split(".");
     this.plates.push({
-      group,
-      side: blocks[0].side ?? "source",
-      left: box.left - MARGIN,
-      right: box.right + MARGIN,
-      bottom: box.bottom - MARGIN / 2,
-      top: box.top + MARGIN / 2,
+      side: ["source", "encoder"].includes(stack) ? "source" : "target",
+      name: NAMES[stack] + (layer === undefined ? "" : ` layer ${Number(layer) + 1}`),
+      left,
+      right,
+      bottom: bottom - MARGIN / 2,
+      top: top + MARGIN / 2,
     });
   }
 
   /** Place the steps of the beam as columns, whose first rows are level. */
-  beam(left, top) {
+  beam(left, bottom) {
     const steps = this.blocks.filter(({ group }) => group === "beam");
+    const most = Math.max(...steps.map(({ shape }) => shape[1]));
     steps.forEach((block, index) => {
-      const height = block.shape[1] * TEXT_CELL[1];
-      this.put(block, left + index * BEAM_STEP, top - height, TEXT_CELL);
+      const y = bottom + (most - block.shape[1]) * BEAM_CELL[1];
+      this.put(block, left + index * BEAM_STEP, y, BEAM_CELL);
     });
   }
 
@@ -163,12 +167,18 @@ class Layout {
   }
 }
 
+/** Return whether a block ends a layer, or the embedding: it begins the first row of the next one. */
+function leaves({ part, role }) {
+  if (role === "sum" || part === "output" || role === "matrix") return true;
+  return part === "feed_forward" && role === "added";
+}
+
 /** Return the blocks of a stack that are no weights in rows, from below. */
 function rowsOf(blocks) {
   const rows = [];
   for (const block of blocks) {
     if (block.kind === "weight" || block.kind === "token") continue;
-    const begins = ["scaled", "sum", "joined", "added"].includes(block.role);
+    const begins = ["scaled", "sum", "added"].includes(block.role);
     if (begins || rows.length === 0) rows.push([]);
     rows.at(-1).push(block);
   }

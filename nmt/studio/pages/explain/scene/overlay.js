@@ -1,11 +1,17 @@
 /** What is drawn above the blocks: labels, frames of rows and columns, and lines between blocks. */
 
 import { svg } from "../../dom.js";
-import { partOf } from "./layout.js";
+import { partOf, PLATE_DEPTH } from "./layout.js";
 
 const FONT = 12;
-const SMALLEST_LABEL = 46; // pixels of a block that is wide enough for its label
+const SMALLEST_LABEL = { weight: 110, beam: 60 }; // pixels of a block that has a label; else 46
+const LEAST_CELL = 0.8; // pixels of a cell of a block that has a label
 const ROOM = 3;
+const TITLES = [
+  ["source.embedding.matrix", "Embedding matrix"],
+  ["softmax.softmax.probabilities", "Softmax"],
+  ["beam.beam.0", "Beam search"],
+];
 const ruler = document.createElement("canvas").getContext("2d");
 const widths = new Map();
 
@@ -31,16 +37,81 @@ export class Overlay {
     this.element = svg("svg.overlay", { "aria-hidden": "true" });
   }
 
-  /** Begin a new picture of `drawing`. */
-  begin(drawing, width, height) {
-    Object.assign(this, { drawing, width, height, taken: [] });
+  /** Draw the layer above the drawing of a scene. */
+  draw(scene, width, height) {
+    Object.assign(this, { scene, drawing: scene.drawing, width, height, taken: [] });
     this.marks = svg("g");
     this.texts = svg("g");
     this.element.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    this.visible = scene.blocks.filter((block) => scene.opacityOf(block) > 0.2);
+    for (const wire of this.wires) this.wire(wire);
+    this.drawMarks();
+    for (const block of this.visible) {
+      if (block.nodes) this.edges(block);
+      if (block.showsText) this.cellTexts(block);
+    }
+    this.drawTitles();
+    const important = [scene.cell?.block, scene.current()].filter(Boolean);
+    for (const block of new Set(important)) {
+      this.names(block);
+      this.label(block, "label.current", true);
+    }
+    for (const block of this.visible) this.label(block, "label", false);
+    this.element.replaceChildren(this.marks, this.texts);
   }
 
-  end() {
-    this.element.replaceChildren(this.marks, this.texts);
+  /** Mark the chosen tokens, the current block, and the cell that is read with what made it. */
+  drawMarks() {
+    const { selection, byId, cell, links } = this.scene;
+    for (const block of this.visible) {
+      const slab = this.frontOf(block);
+      const row = block.side === null ? null : selection[block.side];
+      if (Number.isInteger(row) && row < block.shape[1]) {
+        this.frame(`mark.${block.side}`, block, { slab, row });
+      }
+      for (const looked of block.looked ?? []) {
+        this.frame(`mark.${block.group}`, block, { slab, row: looked });
+      }
+      if (block === this.scene.current()) this.frame("current", block, { slab });
+    }
+    const made = cell ? cell.block.made(cell.slab, cell.row, cell.column).lights : [];
+    for (const light of made) this.frame("light", byId.get(light.id), light);
+    const ends = [...links, ...made.map((light) => [light, { id: cell.block.id, ...cell }])];
+    for (const pair of ends) this.link(...pair.map((part) => [byId.get(part.id), part]));
+    if (cell) this.frame("cell", cell.block, cell);
+  }
+
+  /** Write the names of the great parts, and where to start. */
+  drawTitles() {
+    const { byId, flow } = this.scene;
+    for (const { left, top, side, name } of this.plates) {
+      const [x, y] = this.drawing.project(left + 8, top, PLATE_DEPTH);
+      this.write(`title.${side}`, name, [x, y - 6], { size: 14 });
+    }
+    for (const [id, name] of TITLES) {
+      if (!byId.has(id)) continue;
+      const [[x, y]] = this.corners(byId.get(id));
+      if (y > -40) this.write("title", name, [x, Math.max(y - 6, 18)], { size: 14 });
+    }
+    if (flow.step > 0) return;
+    const [, , , [x, y]] = this.corners(byId.get("source.embedding.tokens"));
+    this.write("title.start", "▲ start here", [x, y + 18], { size: 14, force: true });
+  }
+
+  /** Draw the lines from the candidates of the step before to those of a step. */
+  edges(block) {
+    const before = this.scene.byId.get(block.inputs[0]);
+    block.nodes.forEach((node, row) => {
+      const from = before?.nodes.findIndex(({ index }) => index === node.parent);
+      if (!before || from < 0) return;
+      const [, [x0, y0], [, y1]] = this.corners(before, { row: from });
+      const [[x2, y2], , , [, y3]] = this.corners(block, { row });
+      const [start, end] = [(y0 + y1) / 2, (y2 + y3) / 2];
+      const middle = (x0 + x2) / 2;
+      const kind = node.wins ? "path.edge.won" : "path.edge";
+      const d = `M${x0} ${start}C${middle} ${start} ${middle} ${end} ${x2} ${end}`;
+      this.marks.append(svg(kind, { d }));
+    });
   }
 
   /** Return the corners of a part of a block on the picture. */
@@ -68,13 +139,13 @@ export class Overlay {
   }
 
   /** Draw a line from the middle of a part of a block to that of another one. */
-  link(kind, from, to) {
+  link(from, to) {
     const [[x0, y0], [x1, y1]] = [from, to].map(([block, part]) =>
       middle(this.corners(block, part))
     );
     const bend = Math.min(80, Math.hypot(x1 - x0, y1 - y0) / 3);
     this.marks.append(
-      svg(`path.${kind}`, { d: `M${x0} ${y0}C${x0} ${y0 - bend} ${x1} ${y1 + bend} ${x1} ${y1}` }),
+      svg("path.link", { d: `M${x0} ${y0}C${x0} ${y0 - bend} ${x1} ${y1 + bend} ${x1} ${y1}` }),
     );
   }
 
@@ -106,7 +177,8 @@ export class Overlay {
   label(block, kind, force) {
     const [topLeft, topRight, , bottomLeft] = this.corners(block, { slab: this.frontOf(block) });
     const wide = Math.hypot(topRight[0] - topLeft[0], topRight[1] - topLeft[1]);
-    if (!force && wide < SMALLEST_LABEL) return;
+    if (!force && wide / block.shape[2] < LEAST_CELL) return;
+    if (!force && wide < (SMALLEST_LABEL[block.kind] ?? 46)) return;
     const high = Math.hypot(bottomLeft[0] - topLeft[0], bottomLeft[1] - topLeft[1]);
     const text = block.label;
     if (!force && textWidth(text, FONT) > 1.6 * Math.max(wide, high / 2)) return;
@@ -144,7 +216,7 @@ export class Overlay {
     const whole = this.corners(block, { slab });
     const high = (whole[3][1] - whole[0][1]) / rows;
     const wide = (whole[1][0] - whole[0][0]) / columns;
-    if (block.side && !block.showsText && high > 9) {
+    if (block.side && !block.showsText && high > 8) {
       for (let row = 0; row < rows; row++) {
         const [x, y] = middle(this.corners(block, { slab, row, column: 0 }));
         const point = [x - wide / 2 - 5, y + 4];
@@ -152,7 +224,7 @@ export class Overlay {
         this.write(`row-name.${block.side}`, text, point, { size: 11, anchor: "end" });
       }
     }
-    if (block.across && columns <= rows * 3 && wide > 10) this.columnNames(block, slab, columns);
+    if (block.across && columns <= rows * 3 && wide > 8) this.columnNames(block, slab, columns);
   }
 
   columnNames(block, slab, columns) {

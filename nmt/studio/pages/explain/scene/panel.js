@@ -5,9 +5,16 @@ import { legend } from "../strips.js";
 import { fullOf, isShare, painterOf } from "./colours.js";
 import { short } from "./sums.js";
 
+const KINDS = [["weight", "weights"], ["activation", "activations"], [
+  "attention",
+  "attention",
+  "weights",
+]];
+
 /** Return what a cell is: its value, row, column and head. */
 export function describeCell(block, { slab, row, column }) {
-  const head = block.shape[0] > 1 ? `, slab ${slab + 1} of ${block.shape[0]}` : "";
+  const part = block.part === "feed_forward" ? "matrix" : "head";
+  const head = block.shape[0] > 1 ? `, ${part} ${slab + 1}` : "";
   const value = block.value ? short(block.value(slab, row, column)) : "not in this page";
   if (block.showsText) {
     return `${block.rowName(row)}${block.kind === "beam" ? `: p = ${value}` : ""}`;
@@ -26,8 +33,25 @@ export function blockLegend(block) {
   });
 }
 
-/** Fill the panel for a block, and for one of its cells if there is one. */
-export function fillPanel(panel, block, cell, code) {
+/** Return the legends of the three kinds of numbers. */
+export function kindLegends() {
+  return KINDS.map(([kind, name, role]) => {
+    const block = { kind, role, value: () => 0 };
+    const shares = isShare(block);
+    return legend(name, shares ? "0 to 1" : "− to +", () => {
+      const paint = painterOf(block, 1);
+      return (share) => paint(shares ? share : 2 * share - 1);
+    });
+  });
+}
+
+/**
+ * Fill the panel for a block, or for the overview if it is null, and for one of its cells if there is
+ * one. `again`: the panel shows the block already, so that only the cell is new.
+ */
+export function fillPanel(panel, block, cell, data, again) {
+  if (!block) return panel.replaceChildren(...overview(data.model));
+  if (again) return panel.querySelector(".sum").replaceChildren(...sum(block, cell));
   panel.replaceChildren(
     el("h3", block.label, " ", el("span.ref", block.section)),
     el("p.formula", block.formula),
@@ -35,8 +59,28 @@ export function fillPanel(panel, block, cell, code) {
     el("p", block.text),
     el("p", blockLegend(block)),
     el("div.sum", ...sum(block, cell)),
-    ...source(code?.[block.codeKey]),
+    ...source(data.code?.[block.codeKey]),
   );
+}
+
+function overview(model) {
+  return [
+    el("h3", "The whole model"),
+    el(
+      "p.shapes",
+      `${model.encoder_layers} encoder layers, ${model.decoder_layers} decoder layers`,
+    ),
+    el(
+      "p",
+      "Each block is a table of numbers; its edges are its true size. The left tower, the encoder, " +
+        "reads the source from below upwards. The right tower, the decoder, writes the translation. " +
+        "In a tower, the same layer is repeated, each time with its own weights.",
+    ),
+    el(
+      "p",
+      "Blocks one behind the other are heads. A matrix of weights stands above what it makes.",
+    ),
+  ];
 }
 
 /** Return the elements that write out how a cell was computed. */

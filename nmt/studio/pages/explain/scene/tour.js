@@ -9,8 +9,8 @@ import { short, spread } from "./sums.js";
 const FAR = 3; // positions between two tokens whose link is called long
 
 /**
- * Return the chapters: {title, text, id, slab, lights}. `text` is an array of paragraphs, `id` the
- * block that is shown, `slab` its head, and `lights` the parts that are marked.
+ * Return the chapters: {title, text, id}, and for some a `slab` of the block, a `cell` of it that is
+ * read, `links` between parts of blocks, and the ids of blocks in the `frame` of the picture.
  */
 export function chaptersOf(data, selection) {
   return [
@@ -47,7 +47,11 @@ function beginning(data) {
     {
       title: "Embeddings",
       id: "source.embedding.scaled",
-      lights: [{ id: "source.embedding", slab: 0, row: data.tokens[first].row }],
+      frame: ["source.embedding.matrix", "source.embedding.scaled", "source.embedding.tokens"],
+      links: data.source.ids.map((id, row) => [
+        { id: "source.embedding.matrix", slab: 0, row: data.tokens[id].row },
+        { id: "source.embedding.scaled", slab: 0, row },
+      ]),
       text:
         `The tall block on the left is a table of learned numbers, one row for each token that the ` +
         `model knows. Each token of the sentence takes its row: ${model.d_model} numbers that stand for ` +
@@ -84,7 +88,7 @@ function insideHead(data) {
   const best = row.indexOf(Math.max(...row));
   return [
     {
-      title: "Queries, keys, values",
+      title: "Q, K, V",
       id: "encoder.0.self.query",
       text:
         `Every token makes three short rows of numbers. Its query says what it looks for, its key ` +
@@ -107,10 +111,10 @@ function insideHead(data) {
         "step gives nearly everything to one token, and training would hardly move.",
     },
     {
-      title: "Softmax, and one head",
+      title: "Softmax",
       id: "encoder.0.self.weights",
       slab: head,
-      lights: [{ id: "encoder.0.self.weights", slab: head, row: position, column: best }],
+      cell: { slab: head, row: position, column: best },
       text:
         `Softmax turns the scores of a row into shares that add up to 100 %. Here “${
           sourceToken(data, position)
@@ -165,17 +169,17 @@ function throughLayer(data) {
   const id = `encoder.${layer}.self`;
   return [
     {
-      title: "Heads joined, far apart",
+      title: "Far apart",
       id: `${id}.weights`,
       slab: head,
-      lights: weight < 0 ? [] : [{ id: `${id}.weights`, slab: head, row: from, column: to }],
+      cell: weight < 0 ? null : { slab: head, row: from, column: to },
       text:
         `Each head looks for something else. Distance costs nothing: a token can look at any other ` +
         `just as easily as at its neighbour. ${far} Afterwards the heads are joined to one row again, ` +
         "and the matrix W^O mixes them.",
     },
     {
-      title: "Residual and norm",
+      title: "Residual, norm",
       id: "encoder.0.self.added",
       text: "What attention found is added to the row that went in, so nothing is lost. " +
         (model.norm === "post"
@@ -202,7 +206,6 @@ function throughLayer(data) {
 }
 
 function decoding(data, selection) {
-  const last = data.decoder.length - 1;
   const { layer, head } = data.model.alignment;
   const step = Math.min(selection.target, data.target.outputs.length - 1);
   const { weights } = data.decoder[layer].cross;
@@ -223,7 +226,7 @@ function decoding(data, selection) {
     : `layer ${layer + 1}, head ${head + 1}`;
   return [
     {
-      title: "Decoder and mask",
+      title: "Mask",
       id: "decoder.0.self.weights",
       slab: 0,
       text:
@@ -232,10 +235,10 @@ function decoding(data, selection) {
         "right half of this block is hidden.",
     },
     {
-      title: "Attention to the source",
+      title: "Cross-attention",
       id: cross,
       slab,
-      lights: [{ id: cross, slab, row: step, column: read }],
+      cell: { slab, row: step, column: read },
       text:
         "Here the two towers meet. The queries come from the translation, the keys and values from " +
         `the encoder. When the model writes “${written}”, it looks most at “${
@@ -244,21 +247,14 @@ function decoding(data, selection) {
         `(${percent(shares[read])}, ${where}).`,
     },
     {
-      title: "Softmax",
-      id: "softmax.softmax.probabilities",
-      text:
-        `The decoder's last row is compared with the row of every token that the model knows, and ` +
-        "softmax makes probabilities of it. After " +
-        `“${tokenText(data.tokens[data.target.inputs[step]])}”, “${written}” gets ${share}. ` +
-        `The decoder has ${last + 1} layers before this step.`,
-    },
-    {
-      title: "The beam",
+      title: "Beam",
       id: `beam.beam.${Math.max(...data.beam.nodes.step)}`,
+      frame: [...new Set(data.beam.nodes.step)].map((each) => `beam.beam.${each}`),
       text:
-        `The best next token does not always lead to the best sentence. So the search keeps up to ${data.beam.size} ` +
-        "beginnings, continues each, and drops the weakest: one column is one step. The filled path is " +
-        `the translation, “${data.target.text}”. Its score is ${short(data.beam.score)}.`,
+        "Softmax compares the decoder's last row with every token that the model knows, and gives " +
+        `each a probability: here “${written}” gets ${share}. The best next token does not always lead ` +
+        `to the best sentence. So the search keeps up to ${data.beam.size} beginnings, continues each, ` +
+        "and drops the weakest: one column is one step. The strong path is the translation.",
     },
   ];
 }

@@ -1,8 +1,8 @@
 /** Draw the blocks with three.js: one mesh and one texture for each tensor. */
 
-import { colour, css, mix } from "../../scheme.js";
+import { colour, mix } from "../../scheme.js";
 import { pixels } from "./colours.js";
-import { cellAt, depthOf } from "./layout.js";
+import { cellAt, depthOf, PLATE_DEPTH } from "./layout.js";
 
 const FIELD = 26; // degrees from the lower to the upper edge of the picture
 const PAINT_MS = 24; // time for painting textures before a frame is shown
@@ -61,7 +61,7 @@ export class Space {
     const { Mesh, MeshBasicMaterial, PlaneGeometry } = globalThis.THREE;
     const size = [plate.right - plate.left, plate.top - plate.bottom];
     const mesh = new Mesh(new PlaneGeometry(...size), new MeshBasicMaterial());
-    mesh.position.set((plate.left + plate.right) / 2, (plate.bottom + plate.top) / 2, -90);
+    mesh.position.set((plate.left + plate.right) / 2, (plate.bottom + plate.top) / 2, PLATE_DEPTH);
     mesh.userData.side = plate.side;
     this.scene.add(mesh);
     return mesh;
@@ -126,9 +126,10 @@ export class Space {
 
   /** Paint all blocks again, in the colours of the current scheme. */
   repaint() {
-    const { Color } = globalThis.THREE;
-    for (const mesh of this.plates) {
-      mesh.material.color = new Color(css(mix(colour("card"), colour(mesh.userData.side), 0.05)));
+    const { SRGBColorSpace } = globalThis.THREE;
+    for (const { material, userData } of this.plates) {
+      const rgb = mix(colour("card"), colour(userData.side), 0.07).map((each) => each / 255);
+      material.color.setRGB(...rgb, SRGBColorSpace);
     }
     for (const mesh of this.meshes.values()) {
       mesh.userData.painted = false;

@@ -1,0 +1,101 @@
+/** Where the scene is seen from, and how the view moves. */
+
+const FLY_MS = 900;
+const ANGLES = { overview: [-0.3, 0.16], near: [0.22, 0.14] }; // yaw and pitch
+const ROOM = { overview: 1.17, near: 1.3 }; // of a picture around its box
+const LEAST_HEIGHT = 56;
+const NEAR = [460, 260]; // width and height of a box that takes in the inputs of a block
+const TALL = 400; // of a block that is not shown as a whole
+const ROWS = 44; // of such a block that are shown
+
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** A view {x, y, height, yaw, pitch}: the middle of the picture, its height in cells, two angles. */
+export class Camera {
+  constructor(box, size) {
+    this.size = size;
+    this.view = this.towards(box, "overview");
+  }
+
+  /** Return the view that shows a box. */
+  towards({ left, right, bottom, top }, kind) {
+    const { width, height } = this.size();
+    const tall = Math.max(top - bottom, (right - left) * height / width);
+    const [yaw, pitch] = ANGLES[kind];
+    const middle = { x: (left + right) / 2, y: (bottom + top) / 2 };
+    return { ...middle, height: Math.max(LEAST_HEIGHT, tall * ROOM[kind]), yaw, pitch };
+  }
+
+  /** Move to a view; at once if the reader wants no motion, or does not see it. */
+  fly(target, isSeen) {
+    this.target = target;
+    this.from = { ...this.view };
+    this.started = still.matches || !isSeen ? -Infinity : performance.now();
+  }
+
+  /** Move on; return whether the view still moves. */
+  advance() {
+    if (!this.target) return false;
+    const share = Math.min(1, (performance.now() - this.started) / FLY_MS);
+    const eased = share < 0.5 ? 4 * share ** 3 : 1 - (2 - 2 * share) ** 3 / 2;
+    for (const [key, to] of Object.entries(this.target)) {
+      const from = this.from[key];
+      this.view[key] = key === "height" ? from * (to / from) ** eased : from + (to - from) * eased;
+    }
+    if (share === 1) this.target = null;
+    return share < 1;
+  }
+
+  /** Turn by pixels of a drag. */
+  turn(right, down) {
+    this.target = null;
+    this.view.yaw = Math.max(-1.3, Math.min(1.3, this.view.yaw - right / 250));
+    this.view.pitch = Math.max(-0.6, Math.min(1.2, this.view.pitch + down / 250));
+  }
+
+  /** Move by pixels of a drag. */
+  pan(right, down) {
+    const unit = this.view.height / this.size().height;
+    this.target = null;
+    this.view.x -= right * unit;
+    this.view.y += down * unit;
+  }
+
+  zoom(factor) {
+    this.target = null;
+    this.view.height = Math.max(20, Math.min(2e4, this.view.height * factor));
+  }
+}
+
+/** Return the box around a block and those of its inputs that are near; `row` is in its middle. */
+export function surroundings(block, inputs, places, row) {
+  const place = places.get(block.id);
+  const first = { ...place };
+  if (place.height > TALL) {
+    const middle = place.y + place.height - row * place.cell[1];
+    Object.assign(first, { x: place.x - 20, width: place.width + 40 });
+    Object.assign(first, { y: middle - ROWS / 2, height: ROWS });
+  }
+  let box = around([first]);
+  for (const id of inputs) {
+    const { x, y, width, height } = places.get(id);
+    const both = {
+      left: Math.min(box.left, x),
+      right: Math.max(box.right, x + width),
+      bottom: Math.min(box.bottom, y),
+      top: Math.max(box.top, y + height),
+    };
+    if (both.right - both.left < NEAR[0] && both.top - both.bottom < NEAR[1]) box = both;
+  }
+  return box;
+}
+
+/** Return the box around places. */
+export function around(places) {
+  return {
+    left: Math.min(...places.map((place) => place.x)),
+    right: Math.max(...places.map((place) => place.x + place.width)),
+    bottom: Math.min(...places.map((place) => place.y)),
+    top: Math.max(...places.map((place) => place.y + place.height)),
+  };
+}
