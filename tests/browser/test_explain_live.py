@@ -24,8 +24,9 @@ new MutationObserver(() => {
 
 
 def answered(browser: Browser) -> bool:
-    """Return whether the page has answered what it was asked."""
-    return bool(browser.run("return !document.body.classList.contains('is-busy')"))
+    """Return whether the page has answered what it was asked, and drawn all sections."""
+    busy = "document.querySelector('.is-busy, main[aria-busy=true]')"
+    return not browser.run(f"return {busy}")
 
 
 def typed(browser: Browser, text: str) -> None:

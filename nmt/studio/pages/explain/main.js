@@ -46,7 +46,8 @@ class Column {
 
   /**
    * Draw all sections; after the first time, those out of view one by one, so that keys are heard. A
-   * section may return a function that ends what it does when it is drawn again.
+   * section may return a function that ends what it does when it is drawn again. Returns whether no
+   * other data came in between.
    */
   async show(data) {
     const turn = ++this.turn;
@@ -58,9 +59,10 @@ class Column {
     this.views.forEach((view, place) => (isInView(view) ? seen : unseen).push(place));
     for (const place of [...seen, ...unseen]) {
       if (!isFirst && unseen.includes(place)) await new Promise((resolve) => setTimeout(resolve));
-      if (turn !== this.turn) return;
+      if (turn !== this.turn) return false;
       this.draw(place);
     }
+    return true;
   }
 
   draw(place) {

@@ -13,12 +13,9 @@ const NO_WORKER =
 
 /** A model in a worker, which answers one question at a time. */
 class Engine {
-  /** Load the model; `fail` is called with a message if its worker breaks. */
-  constructor(live, fail) {
+  constructor(live) {
     const script = new Blob([byId("worker").textContent], { type: "text/javascript" });
     this.worker = new Worker(URL.createObjectURL(script));
-    this.worker.onerror = ({ message }) =>
-      fail(message ? `The model failed: ${message}.` : NO_WORKER);
     this.worker.onmessage = ({ data }) => this.hear(data);
     this.worker.postMessage({ kind: "load", live });
     this.id = 0;
@@ -55,12 +52,13 @@ class Engine {
  */
 export function startTyping(columns, follow) {
   const still = columns.find(({ data }) => !data.live);
+  if (still) return tell(still.data.live_reason ?? "");
   try {
-    if (still) tell(still.data.live_reason ?? "");
-    else new Typing(columns, follow);
+    for (const column of columns) column.engine = new Engine(column.data.live);
   } catch {
-    tell(NO_WORKER);
+    return tell(NO_WORKER);
   }
+  new Typing(columns, follow);
 }
 
 function tell(reason) {
@@ -72,7 +70,8 @@ class Typing {
   constructor(columns, follow) {
     Object.assign(this, { columns, follow, off: new Set(), asked: 0 });
     for (const column of columns) {
-      column.engine = new Engine(column.data.live, (message) => this.fail(message));
+      column.engine.worker.onerror = ({ message }) =>
+        this.fail(message ? `The model failed: ${message}.` : NO_WORKER);
       Object.assign(column, { forced: [], key: null, whole: null });
       column.live = {
         force: (tokens) => this.force(column, tokens),
@@ -149,8 +148,10 @@ class Typing {
     this.translate();
   }
 
-  /** Force the first tokens of a translation. */
+  /** Force the first tokens of the translation that the page shows. */
   force(column, tokens) {
+    this.field.value = column.data.source.text;
+    this.grow();
     column.forced.push(tokens.map((token) => column.data.tokens[token].row));
     Object.assign(column.selection, { side: "target", target: tokens.length }); // the next token
     this.translate();
@@ -171,7 +172,7 @@ class Typing {
     if (number !== this.asked) return;
     const failed = replies.find(({ kind }) => kind === "failed");
     if (failed) return this.fail(failed.message);
-    this.show(replies, number);
+    this.show(replies);
   }
 
   /** Ask for a translation, first for that of the whole model. */
@@ -201,18 +202,20 @@ class Typing {
     return ask({ off: offOption(this.off), against });
   }
 
-  async show(replies, number) {
+  async show(replies) {
+    const main = document.querySelector("main");
+    main.ariaBusy = "true"; // until all sections are drawn
     const drawn = this.columns.map((column, index) =>
       column.show({ ...column.data, ...replies[index].data })
     );
+    this.progress(null);
+    byId("status").textContent = summary(replies);
     document.body.classList.remove("is-stale");
     this.follow();
     this.showState();
     speak(`Translation: ${this.columns.map(({ data }) => data.target.text).join("; ")}`);
-    await Promise.all(drawn);
-    if (number !== this.asked) return;
-    this.progress(null);
-    byId("status").textContent = summary(replies);
+    const isLast = await Promise.all(drawn);
+    if (isLast.every(Boolean)) main.ariaBusy = "false";
   }
 
   /** Show what is forced and what is off, and what that changes. */
