@@ -213,7 +213,7 @@ class Explorer {
     const [read, , written] = this.names(query);
     const into = written ? [", reading ", read, " to write ", written, ","] : [": ", read];
     into.unshift(`${where} of layer ${drawn.layer + 1}`);
-    into.push(" attends to ");
+    into.push(written && drawn.head === ALL ? " attend to " : " attends to ");
     best.filter(([weight], index) => !index || weight >= 0.01).forEach(([weight, key], index) => {
       if (index) into.push(", ");
       const label = tokenLabel(data.tokens[attention.keys[key]]);
