@@ -1,6 +1,6 @@
 /** The third and fourth sections: the layers and heads of the encoder or the decoder. */
 
-import { choice, el } from "../dom.js";
+import { choice, el, press } from "../dom.js";
 import { percent } from "../numbers.js";
 import { arithmetic, score } from "./arithmetic.js";
 import { headSwitch } from "./controls.js";
@@ -156,13 +156,10 @@ class Explorer {
       el("div.scroll", this.matrix.element),
     );
     const isAll = drawn.head === ALL;
-    const press = (group, value) => {
-      for (const each of group.querySelectorAll("button")) {
-        each.setAttribute("aria-pressed", String(each.dataset.value === value));
-      }
-    };
-    press(this.kinds, drawn.kind);
-    press(this.quantities, isAll ? "weights" : drawn.shown);
+    const pressed = [[this.kinds, drawn.kind], [this.quantities, isAll ? "weights" : drawn.shown]];
+    for (const [group, value] of pressed) {
+      press([...group.querySelectorAll("button")], ({ dataset }) => dataset.value === value);
+    }
     const scores = this.quantities.querySelector("[data-value=scores]");
     scores.disabled = isAll;
     scores.title = isAll ? "All heads are shown by their mean weight; pick one for its scores" : "";
@@ -216,7 +213,7 @@ class Explorer {
     const [read, , written] = this.names(query);
     const into = written ? [", reading ", read, " to write ", written, ","] : [": ", read];
     into.unshift(`${where} of layer ${drawn.layer + 1}`);
-    into.push(" attends to ");
+    into.push(written && drawn.head === ALL ? " attend to " : " attends to ");
     best.filter(([weight], index) => !index || weight >= 0.01).forEach(([weight, key], index) => {
       if (index) into.push(", ");
       const label = tokenLabel(data.tokens[attention.keys[key]]);

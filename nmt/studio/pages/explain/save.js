@@ -4,6 +4,7 @@ import { button, el, svg } from "../dom.js";
 
 const SCALE = 2; // pixels of a PNG for each of the page
 const MARGIN = 12;
+const MOST_CELLS = 10_000; // of a canvas that becomes squares; a larger one becomes an image
 const STYLES = (
   "fill fill-opacity stroke stroke-width stroke-opacity stroke-dasharray stroke-linecap opacity " +
   "font-family font-size font-weight font-style text-anchor"
@@ -118,6 +119,11 @@ function setStyles(part, style) {
 /** Return the cells of a canvas as squares, which stay sharp at every size. */
 function cellsOf(canvas, box) {
   const { width, height } = canvas;
+  if (width * height > MOST_CELLS) {
+    const { x, y } = box;
+    const size = { x, y, width: box.width, height: box.height, preserveAspectRatio: "none" };
+    return svg("image", { ...size, href: canvas.toDataURL(), "image-rendering": "pixelated" });
+  }
   const copy = el("canvas", { width, height }).getContext("2d", { willReadFrequently: true });
   copy.drawImage(canvas, 0, 0);
   const { data } = copy.getImageData(0, 0, width, height);
