@@ -90,7 +90,9 @@ def test_every_control_has_a_name(browser: Browser, any_page: Path, kind: str) -
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize(("kind", "first"), [("explain", "Type a sentence in English."), ("report", "Diagnosis")])
+@pytest.mark.parametrize(
+    ("kind", "first"), [("explain", "Type a sentence in English."), ("report", "Diagnosis")]
+)
 def test_tab_visits_the_controls_with_a_visible_focus(
     browser: Browser, any_page: Path, kind: str, first: str
 ) -> None:
