@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from tests.browser.conftest import Browser, write
 
 ARROW_DOWN, ARROW_LEFT, ARROW_RIGHT = "\ue015", "\ue012", "\ue014"
 HOME, END = "\ue011", "\ue010"
+GO_TO = "document.getElementById(arguments[0]).scrollIntoView({ behavior: 'instant' })"
 
 
 def number(text: str) -> float:
@@ -25,6 +27,13 @@ def number(text: str) -> float:
 def shown(browser: Browser, selector: str) -> list[float]:
     """Return the numbers that elements show; empty ones show none."""
     return [number(text) for text in browser.texts(selector) if text]
+
+
+def alignment_weights(explanation: Explanation) -> torch.Tensor:
+    """Return the weights (T, S) that align words."""
+    aligning = aligning_attention(explanation.model)
+    heads = explanation.recording.attention[f"decoder.{aligning.layer}.cross_attention"].weights
+    return heads.mean(0) if aligning.head is None else heads[aligning.head]
 
 
 @pytest.mark.parametrize(
@@ -89,6 +98,7 @@ def test_all_heads_are_shown_at_once(
     assert next_to_keys == pytest.approx(mean.tolist(), abs=0.0051)
     colours = {line.value_of_css_property("stroke") for line in browser.all("#encoder path.strong")}
     assert len(colours) == 2
+    assert not browser.one("#encoder [data-value=scores]").is_enabled()
     assert "All heads of layer 1" in browser.text("#encoder .reading")
 
 
@@ -142,13 +152,13 @@ def test_the_temperature_reshapes_the_probabilities(
     browser: Browser, explain_page: Path, explanation: Explanation
 ) -> None:
     browser.open(explain_page)
-    rows = "#probabilities tbody tr"
+    rows = "#probabilities tr[data-token]"
     for temperature, key in ((1.1, ARROW_RIGHT), (0.9, ARROW_LEFT)):
         browser.click("#probabilities [aria-label^='Reset to temperature 1']")
         slider = browser.one("#probabilities input[type=range]")
         slider.send_keys(key)
         assert slider.get_attribute("aria-valuetext") == f"{temperature:.1f}"
-        expected = (explanation.logits[0].double() / temperature).softmax(-1)
+        expected = (explanation.logits[1].double() / temperature).softmax(-1)
         tokens = [int(str(row.get_attribute("data-token"))) for row in browser.all(rows)]
         shares = [share / 100 for share in shown(browser, f"{rows} td:nth-child(3)")]
         assert shares == pytest.approx(expected[tokens].tolist(), abs=6e-4)
@@ -209,6 +219,83 @@ def test_the_beam_is_a_tree_that_is_stepped_through(
     assert browser.run(followed) == "0"
 
 
+def test_a_choice_in_one_section_is_seen_in_all(
+    browser: Browser, explain_page: Path, explanation: Explanation
+) -> None:
+    browser.open(explain_page)
+    target, weights = 2, alignment_weights(explanation)
+    source = int(weights[target, :-1].argmax())
+    browser.click(f"#probabilities [data-step='{target}']")
+    chosen = {
+        "tokens": f".source [data-position='{source}'][aria-pressed=true]",
+        "embedding": f"tr.chosen:nth-child({source + 1})",
+        "encoder": f"[data-query='{source}'][aria-pressed=true]",
+        "decoder": f"[data-query='{target}'][aria-pressed=true]",
+        "beam": ".node.here.wins[aria-label*='step 3']",
+        "alignment": ".sentence.source .word[aria-pressed=true]",
+    }
+    for section, selector in chosen.items():
+        browser.run(GO_TO, section)
+        browser.until(lambda: bool(browser.all(f"#{section} {selector}")))  # noqa: B023
+    top = browser.run("return scrollY")
+    browser.focus("#alignment .sentence.source .word:first-child")
+    assert browser.run("return scrollY") == top  # what other sections draw does not scroll the page
+    for section, selector in {"tokens": ".chip", "encoder": ".queries button"}.items():
+        browser.run(GO_TO, section)
+        first = f"#{section} {selector}[aria-pressed=true]"
+        browser.until(lambda: browser.one(first) == browser.one(f"#{section} {selector}"))  # noqa: B023
+    browser.focus("#beam .node.wins[aria-label*='step 2']")
+    browser.run(GO_TO, "probabilities")
+    pressed = "#probabilities [data-step='1'][aria-pressed=true]"
+    browser.until(lambda: bool(browser.all(pressed)))
+
+
+def test_sums_are_shown_product_by_product(
+    browser: Browser, explain_page: Path, explanation: Explanation
+) -> None:
+    browser.open(explain_page)
+    head = explanation.recording.attention["encoder.0.self_attention"]
+    browser.click("#encoder [data-layer='0'][data-head='1']")
+    browser.focus("#encoder [data-query='2']")
+    browser.focus("#encoder .arithmetic tbody tr:nth-child(2) .pick")
+    (total,) = shown(browser, "#encoder .arithmetic b")
+    assert total == pytest.approx(float(head.query[1, 2] @ head.key[1, 1]), abs=6e-3)
+    browser.focus("#encoder .layer-steps tr:has(.made):nth-last-child(3) canvas")
+    for key in (ARROW_RIGHT, ARROW_RIGHT):
+        browser.press(key)
+    hidden = explanation.recording.inputs["encoder.0.feed_forward.outer"]
+    made = browser.text("#encoder .layer-steps tr:nth-last-child(3) .made")
+    assert made.startswith("number 1: ")
+    assert number(made.partition(") = ")[2].split(". ")[0]) == pytest.approx(
+        float(hidden[2, 1]), abs=6e-3
+    )
+    row = "#probabilities tr[data-token]:nth-child(3)"
+    browser.focus(f"{row} .pick")
+    logit = shown(browser, f"{row} td:nth-child(2)")
+    assert shown(browser, "#probabilities [data-logit]") == pytest.approx(logit, abs=0.02)
+
+
+@pytest.mark.parametrize("section", ["encoder", "beam", "alignment"])
+def test_pictures_are_saved(
+    browser: Browser, explain_page: Path, tmp_path: Path, section: str
+) -> None:
+    browser.open(explain_page)
+    behavior = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    browser.driver.execute_cdp_cmd("Browser.setDownloadBehavior", behavior)
+    for number in (1, 2):
+        browser.click(f"#{section} .save button:nth-of-type({number})")
+    browser.until(lambda: {path.suffix for path in tmp_path.iterdir()} == {".png", ".svg"})
+    png, svg = sorted(tmp_path.iterdir(), key=lambda path: path.suffix)
+    assert png.stem == svg.stem
+    assert png.stem.startswith(f"tiny-{section}-")
+    picture = ElementTree.fromstring(svg.read_text("utf-8"))
+    width = int.from_bytes(png.read_bytes()[16:20])
+    assert width == 2 * int(picture.attrib["width"])
+    texts = [*picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert len(texts) > 5
+    assert all(text.attrib["font-size"] and not text.get("class") for text in texts)
+
+
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
@@ -235,9 +322,7 @@ def test_the_alignment_is_that_of_the_attention_that_aligns(
     browser: Browser, explain_page: Path, explanation: Explanation
 ) -> None:
     browser.open(explain_page)
-    aligning = aligning_attention(explanation.model)
-    heads = explanation.recording.attention[f"decoder.{aligning.layer}.cross_attention"].weights
-    weights = heads.mean(0) if aligning.head is None else heads[aligning.head]
+    weights = alignment_weights(explanation)
     drawn = [
         float(str(line.get_attribute("data-weight"))) for line in browser.all("#alignment path")
     ]

@@ -3,10 +3,12 @@
 import { button, el, press, roving } from "../dom.js";
 import { fixed } from "../numbers.js";
 import { nthColour } from "../scheme.js";
-import { largestProducts, productStrip } from "./products.js";
+import { productRows } from "./products.js";
 import { tokenLabel, tokenText } from "./tokens.js";
 import { fullScale, strip } from "./strips.js";
 import { dot } from "./unpack.js";
+
+const KEY = "× k, the key that you choose below";
 
 /** Return the score of a query and a key before softmax: q · k / √dₖ. */
 export function score(attended, head, query, key) {
@@ -24,7 +26,6 @@ export function arithmetic(attention, attended, head, tokens) {
   const [keys, values] = [all(attended.key), all(attended.value)];
   const valueScale = fullScale(values);
   const keyScale = fullScale(keys);
-  const label = (id, side) => el("th", { scope: "row", class: side }, tokenLabel(tokens[id]));
   let shown = {}; // the query and the key that are multiplied
   const rows = attention.keys.map((id, key) => {
     const name = tokenText(tokens[id]);
@@ -40,12 +41,13 @@ export function arithmetic(attention, attended, head, tokens) {
     row.element.addEventListener("pointermove", choose);
     return { ...row, pick };
   });
-  const product = [0, 1, 2].map(() => el("tr.product-row"));
   const sum = el("td.wide");
+  const names = headRow(["key", "k", "q · k", "÷ √dₖ", "softmax", "v"]);
+  const top = el("thead");
   const body = el("tbody", ...rows.map((row) => row.element));
   const element = el(
     "table.strips.arithmetic",
-    el("thead", ...product, headRow(["key", "k", "q · k", "÷ √dₖ", "softmax", "v"])),
+    top,
     body,
     el(
       "tfoot",
@@ -61,28 +63,20 @@ export function arithmetic(attention, attended, head, tokens) {
     press(rows.map((row) => row.pick), (_, index) => index === key);
     roving(body);
     const [q, k] = [attended.query.row(head, query), keys[key]];
-    const names = [attention.queries[query], attention.keys[key]];
-    const [of, by] = names.map((id) => tokenText(tokens[id]));
-    const say = (...text) => el("td", { colspan: 4, class: "soft" }, el("div", ...text));
-    product[0].replaceChildren(
-      label(names[0], attention.sides[0]),
-      vector(q, fullScale([q]), `query of ${of}`),
-      say(`q, its query: ${q.length} numbers`),
+    const ids = [attention.queries[query], attention.keys[key]];
+    const heads = ids.map((id, index) =>
+      el("span", { class: attention.sides[index] }, tokenLabel(tokens[id]))
     );
-    product[1].replaceChildren(
-      label(names[1], attention.sides[1]),
-      vector(k, keyScale, `key of ${by}`),
-      say("× k, the key that you choose below"),
-    );
-    const total = dot(q, k);
-    product[2].replaceChildren(
-      el("th", { scope: "row" }, "q × k"),
-      el("td.wide", productStrip(q, k, `products of ${of} and ${by}`)),
-      say(
-        "their sum is q · k = ",
-        el("b", { "data-sum": key }, fixed(total, 2)),
-        `; the largest: ${largestProducts(q, k, 2)}`,
+    const [of, by] = ids.map((id) => tokenText(tokens[id]));
+    const note = `q, its query: ${q.length} numbers`;
+    top.replaceChildren(
+      ...productRows(
+        { head: heads[0], numbers: q, name: `query of ${of}`, note },
+        { head: heads[1], numbers: k, scale: keyScale, name: `key of ${by}`, note: KEY },
+        4,
+        ["q · k = ", el("b", fixed(dot(q, k), 2))],
       ),
+      names,
     );
   }
 

@@ -1,8 +1,9 @@
 /** The third and fourth sections: the layers and heads of the encoder or the decoder. */
 
-import { choice, el } from "../dom.js";
+import { choice, el, press } from "../dom.js";
 import { percent } from "../numbers.js";
 import { arithmetic, score } from "./arithmetic.js";
+import { headSwitch } from "./controls.js";
 import { follow } from "./follow.js";
 import { ALL, headMap } from "./headmap.js";
 import { layerSteps, normName } from "./layersteps.js";
@@ -53,6 +54,7 @@ class Explorer {
     });
     this.legend = el("span");
     this.pickHead = el("div.pick");
+    this.switch = el("div");
     this.picture = el("div.picture");
     this.reading = el("div.reading", { "aria-live": "polite" });
     this.inside = new Part(
@@ -132,7 +134,7 @@ class Explorer {
       masked: attention.masked,
       weights: (layer) => data[stack][layer][drawn.kind].weights,
     }, (layer, head) => this.pick({ layer, head }));
-    this.pickHead.replaceChildren(el("h3", "Layers × heads"), this.map.element);
+    this.pickHead.replaceChildren(el("h3", "Layers × heads"), this.map.element, this.switch);
   }
 
   /** Draw another layer, head or quantity. */
@@ -142,6 +144,8 @@ class Explorer {
     const values = this.values(attention);
     const change = (query) => this.selection.choose(this.side, query);
     this.map.select(drawn.layer, drawn.head);
+    const name = `${this.stack}.${drawn.layer}.${drawn.kind}_attention.${drawn.head}`;
+    this.switch.replaceChildren(drawn.head === ALL ? "" : headSwitch(this.selection, name));
     this.lines = attentionLines(attention, data.tokens, change);
     this.matrix = attentionMatrix(attention, data.tokens, values, change);
     if (drawn.head !== ALL) this.oneHead = drawn.head;
@@ -152,13 +156,10 @@ class Explorer {
       el("div.scroll", this.matrix.element),
     );
     const isAll = drawn.head === ALL;
-    const press = (group, value) => {
-      for (const each of group.querySelectorAll("button")) {
-        each.setAttribute("aria-pressed", String(each.dataset.value === value));
-      }
-    };
-    press(this.kinds, drawn.kind);
-    press(this.quantities, isAll ? "weights" : drawn.shown);
+    const pressed = [[this.kinds, drawn.kind], [this.quantities, isAll ? "weights" : drawn.shown]];
+    for (const [group, value] of pressed) {
+      press([...group.querySelectorAll("button")], ({ dataset }) => dataset.value === value);
+    }
     const scores = this.quantities.querySelector("[data-value=scores]");
     scores.disabled = isAll;
     scores.title = isAll ? "All heads are shown by their mean weight; pick one for its scores" : "";
@@ -212,7 +213,7 @@ class Explorer {
     const [read, , written] = this.names(query);
     const into = written ? [", reading ", read, " to write ", written, ","] : [": ", read];
     into.unshift(`${where} of layer ${drawn.layer + 1}`);
-    into.push(" attends to ");
+    into.push(written && drawn.head === ALL ? " attend to " : " attends to ");
     best.filter(([weight], index) => !index || weight >= 0.01).forEach(([weight, key], index) => {
       if (index) into.push(", ");
       const label = tokenLabel(data.tokens[attention.keys[key]]);

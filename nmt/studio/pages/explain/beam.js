@@ -170,7 +170,7 @@ class Beam {
     this.draw(Math.max(0, Math.min(this.last, step)));
     if (this.step > 0) this.selection.choose("target", this.step - 1);
     this.mark(this.step > 0 ? this.winner() : this.nodes[0]);
-    this.reveal();
+    this.reveal(this.step < this.last ? this.step : this.chosen.step);
   }
 
   /** Mark the node of the chosen token; if it is still to come, go to its step. */
@@ -180,7 +180,7 @@ class Beam {
     this.target = target;
     this.draw(Math.max(this.step, Math.min(target + 1, this.last)));
     this.mark(this.winner());
-    if (!this.drawing.matches(":hover, :focus-within")) this.reveal();
+    if (!this.drawing.matches(":hover, :focus-within")) this.reveal(this.chosen.step);
   }
 
   /** Return the last node of the translation up to the chosen token. */
@@ -188,9 +188,9 @@ class Beam {
     return this.nodes.findLast((node) => node.wins && node.step <= this.selection.target + 1);
   }
 
-  /** Scroll to the chosen node, and keep as much as possible of the path to it in view. */
-  reveal() {
-    const { x, width } = this.columns[this.chosen.step];
+  /** Scroll to a step, and keep as much as possible of the path to it in view. */
+  reveal(step) {
+    const { x, width } = this.columns[step];
     this.drawing.scrollLeft = x + width + GAP - this.drawing.clientWidth;
   }
 
@@ -255,9 +255,14 @@ class Beam {
         `) = ${percent(this.share(node))} · log p = ${fixed(node.logProb, 3)}` +
           ` · score ${fixed(node.score, 3)}`,
       ),
-      goOnButton(this.selection, this.data, pathTo(this.nodes, node).map((each) => each.token)) ??
-        "",
+      this.goOn(node) ?? "",
     ];
+  }
+
+  /** Return a button that forces the tokens up to a node; see controls.js. */
+  goOn(node) {
+    const tokens = pathTo(this.nodes, node).map((each) => each.token);
+    return goOnButton(this.selection, this.data, tokens, "go on from here");
   }
 
   text(node) {

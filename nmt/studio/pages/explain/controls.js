@@ -81,7 +81,7 @@ function lengthField(now, change) {
  * Return a button that forces the first tokens of the translation, so that the model goes on from
  * there; null if the page does not hold the model, and after the end token.
  */
-export function goOnButton(selection, data, tokens) {
+export function goOnButton(selection, data, tokens, label) {
   const last = data.tokens[tokens.at(-1)];
   if (!selection.live || last.special === "end") return null;
   return button(".go-on", {
@@ -89,5 +89,17 @@ export function goOnButton(selection, data, tokens) {
     title: "Choose this token, and let the model go on from here",
     "data-force": tokens.at(-1),
     on: { click: () => selection.live.force(tokens) },
-  }, "go on from here");
+  }, label);
+}
+
+/** Return a button that switches a head off or on again; "" if the page does not hold the model. */
+export function headSwitch(selection, name) {
+  const { isOff, toggle } = selection.live ?? {};
+  if (!toggle) return "";
+  const properties = { "aria-pressed": String(isOff(name)), on: { click: () => toggle(name) } };
+  return button(
+    ".head-switch",
+    properties,
+    isOff(name) ? "This head is off" : "Switch this head off",
+  );
 }

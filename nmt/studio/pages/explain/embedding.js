@@ -4,7 +4,7 @@ import { button, choice, el, press, roving } from "../dom.js";
 import { fixed } from "../numbers.js";
 import { plainTable } from "../tables.js";
 import { follow } from "./follow.js";
-import { tokenLabel, tokenText } from "./tokens.js";
+import { nextToken, tokenLabel, tokenText } from "./tokens.js";
 import { fullScale, strip } from "./strips.js";
 
 const SIDES = [
@@ -68,6 +68,7 @@ function vectors(data, side, selection) {
         "th",
         { scope: "row", class: side },
         button(".pick", { "data-rove": "", choose }, tokenLabel(data.tokens[id])),
+        side === "target" ? nextToken(data.tokens[data.target.outputs[position]]) : null,
       ),
       cell("scaled", position, `embedding of ${name}`),
       ...added(

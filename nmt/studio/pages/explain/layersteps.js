@@ -6,6 +6,7 @@ import { rowHead } from "../tables.js";
 import { nthColour } from "../scheme.js";
 import { madeOf } from "./products.js";
 import { fullScale, strip } from "./strips.js";
+import { dot } from "./unpack.js";
 
 const SUBLAYERS = {
   encoder: [["self", "Self-attention", "§3.2"]],
@@ -101,8 +102,11 @@ function feedForward(layer, position, model, weights, input) {
   const hidden = layer.hidden.row(position);
   const gate = GATES[model.activation];
   const finish = (sum, index) => {
+    const [rows, biases] = ["weight", "bias"].map((name) => weights(`feed_forward.inner.${name}`));
+    const value = hidden.length + index; // the row of its xV + c
+    const factor = gate ? ` × ${fixed(dot(input, rows.row(value)) + biases.at(value), 2)}` : "";
     const formula = (gate ?? ACTIVATIONS[model.activation]).replace(/xW₁? \+ b₁?/, fixed(sum, 2));
-    return `; ${formula}${gate ? " × its xV + c" : ""} = ${fixed(hidden[index], 2)}`;
+    return `; ${formula}${factor} = ${fixed(hidden[index], 2)}`;
   };
   const inner = linear(weights, "feed_forward.inner", input, finish);
   const outer = linear(weights, "feed_forward.outer", hidden);

@@ -3,7 +3,7 @@
 import { button, el, press, roving, svg } from "../dom.js";
 import { fixed } from "../numbers.js";
 import { nthColour } from "../scheme.js";
-import { tokenLabel } from "./tokens.js";
+import { nextToken, tokenLabel } from "./tokens.js";
 
 const WIDTH = 124;
 const FAINTEST = 0.04; // smaller weights have no line; the numbers next to the keys show all weights
@@ -20,9 +20,7 @@ export function attentionLines(attention, tokens, change) {
       `.token.${attention.sides[0]}`,
       { "data-query": index, "data-rove": "", choose: () => change(index) },
       tokenLabel(tokens[id]),
-      attention.outputs
-        ? el("span.next", " → ", tokenLabel(tokens[attention.outputs[index]]))
-        : null,
+      attention.outputs ? nextToken(tokens[attention.outputs[index]]) : null,
     )
   );
   const keys = attention.keys.map((id) => keyRow(tokens[id], attention.sides[1]));

@@ -41,31 +41,45 @@ class Column {
       return view;
     });
     this.ends = [];
+    this.turn = 0;
   }
 
-  /** Draw all sections; one may return a function that ends what it does when it is drawn again. */
-  show(data) {
-    const focused = document.activeElement;
-    for (const end of this.ends) end?.();
+  /**
+   * Draw all sections; after the first time, those out of view one by one, so that keys are heard. A
+   * section may return a function that ends what it does when it is drawn again.
+   */
+  async show(data) {
+    const turn = ++this.turn;
+    const isFirst = turn === 1;
     this.data = data;
     this.selection = new Selection(data, this.selection);
     this.selection.live = this.live;
-    const heights = this.views.map((view) => view.offsetHeight);
-    this.views.forEach((view, place) => view.style.minHeight = `${heights[place]}px`); // no scrolling
-    this.ends = Object.values(SECTIONS).map((draw, place) => {
-      const view = this.views[place];
-      const hadFocus = view.contains(focused);
-      const open = [...view.querySelectorAll("details")].map((part) => part.open);
-      view.replaceChildren();
-      const end = draw(view, data, this.selection);
-      view.querySelectorAll("details").forEach((part, index) =>
-        part.open = open[index] ?? part.open
-      );
-      if (hadFocus) view.closest("details").querySelector("summary").focus({ preventScroll: true });
-      return end;
-    });
-    for (const view of this.views) view.style.minHeight = "";
+    const [seen, unseen] = [[], []];
+    this.views.forEach((view, place) => (isInView(view) ? seen : unseen).push(place));
+    for (const place of [...seen, ...unseen]) {
+      if (!isFirst && unseen.includes(place)) await new Promise((resolve) => setTimeout(resolve));
+      if (turn !== this.turn) return;
+      this.draw(place);
+    }
   }
+
+  draw(place) {
+    const view = this.views[place];
+    const hadFocus = view.contains(document.activeElement);
+    const open = [...view.querySelectorAll("details")].map((part) => part.open);
+    view.style.minHeight = `${view.offsetHeight}px`; // the page must not scroll
+    this.ends[place]?.();
+    view.replaceChildren();
+    this.ends[place] = Object.values(SECTIONS)[place](view, this.data, this.selection);
+    view.querySelectorAll("details").forEach((part, index) => part.open = open[index] ?? part.open);
+    view.style.minHeight = "";
+    if (hadFocus) view.closest("details").querySelector("summary").focus({ preventScroll: true });
+  }
+}
+
+function isInView(view) {
+  const { top, bottom } = view.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
 }
 
 function facts(data) {

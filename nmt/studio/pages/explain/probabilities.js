@@ -5,7 +5,7 @@ import { fixed, percent } from "../numbers.js";
 import { rowHead, table } from "../tables.js";
 import { goOnButton } from "./controls.js";
 import { follow } from "./follow.js";
-import { largestProducts, productStrip, signed } from "./products.js";
+import { productRows, signed } from "./products.js";
 import { fullScale, strip } from "./strips.js";
 import { joined, named, tokenLabel, tokenText } from "./tokens.js";
 import { dot } from "./unpack.js";
@@ -74,7 +74,6 @@ export function probability(step, index, temperature, temperatures) {
 function nextTokens(data, selection, temperature) {
   const { steps, temperatures } = data.next_tokens;
   const position = selection.target;
-  const written = data.target.outputs.slice(0, position);
   const step = steps[position];
   const at = temperatures[temperature];
   const shares = step.tokens.map((_, index) => probability(step, index, temperature, temperatures));
@@ -84,20 +83,18 @@ function nextTokens(data, selection, temperature) {
     press(picks, (_, place) => place === index);
     made.replaceChildren(logit(data, position, index));
   };
-  const choose = step.tokens.map((_, index) => () => {
-    if (picks[index].ariaPressed !== "true") show(index);
-  });
-  const picks = step.tokens.map((id, index) =>
-    button(".pick", { "data-rove": "", choose: choose[index] }, tokenLabel(data.tokens[id]))
-  );
-  const rows = picks.map((pick, index) => {
-    const goOn = goOnButton(selection, data, [...written, step.tokens[index]]);
-    const element = row(step, index, shares[index], pick, goOn);
-    element.addEventListener("pointermove", choose[index]);
+  const written = data.target.outputs.slice(0, position);
+  const picks = [];
+  const rows = step.tokens.map((id, index) => {
+    const choose = () => picks[index].ariaPressed === "true" || show(index);
+    picks.push(button(".pick", { "data-rove": "", choose }, tokenLabel(data.tokens[id])));
+    const goOn = goOnButton(selection, data, [...written, id], "choose");
+    const element = row(step, index, shares[index], picks[index], goOn);
+    element.addEventListener("pointermove", choose);
     return element;
   });
   const candidates = table(
-    ["token", "logit", at === 1 ? "probability" : `at ${at.toFixed(1)}`, el("td"), el("td")],
+    ["token", "logit", at === 1 ? "probability" : `at ${at.toFixed(1)}`, el("td")],
     rows,
     [0],
     "next-tokens-table",
@@ -140,56 +137,32 @@ function row(step, index, share, pick, goOn) {
     rowHead(pick, chosen ? el("span.unseen", " (chosen)") : null),
     el("td.n.soft", fixed(step.logits[index], 2)),
     el("td.n", percent(share)),
-    el("td.wide.bar-cell", el("span.bar", { style: { width: `${100 * share}%` } })),
-    el("td", goOn),
+    el("td.wide.bar-cell", el("span.bar", { style: { width: `${100 * share}%` } }), goOn),
   );
 }
 
 /** Return a table that shows what made the logit of a candidate. */
 function logit(data, position, index) {
-  const step = data.next_tokens.steps[position];
-  const token = data.tokens[step.tokens[index]];
-  const vector = data.decoder_output.row(position);
-  const line = (head, drawn, ...text) =>
-    el("tr", rowHead(head), el("td.wide", drawn), el("td.soft", ...text));
-  const output = line(
-    "decoder's output",
-    strip(vector, {
-      scale: fullScale([vector]),
-      name: "the decoder's output at this step",
-      takesKeys: true,
-    }),
-    `${vector.length} numbers`,
-  );
+  const token = data.tokens[data.next_tokens.steps[position].tokens[index]];
+  const numbers = data.decoder_output.row(position);
   const weights = data.live?.weights;
   const matrix = weights?.["embeddings.own_softmax_weight"] ?? weights?.["embeddings.weight"];
-  const name = named(tokenLabel(token), "target");
+  const name = "the decoder's output at this step";
   if (!matrix) {
-    const words = "each logit is the sum of its products with a row of the softmax's matrix";
-    output.lastChild.replaceChildren(words);
-    return el("table.strips.logit", el("tbody", output));
+    const drawn = strip(numbers, { scale: fullScale([numbers]), name, takesKeys: true });
+    return el("div.last-vector", el("span.soft", "Multiplied with all rows: "), drawn);
   }
   const row = matrix.row(token.row);
   const bias = weights["embeddings.softmax_bias"]?.at(token.row);
-  const sum = dot(vector, row);
-  return el(
-    "table.strips.logit",
-    el(
-      "tbody",
-      output,
-      line(
-        el("span", "× row of ", name),
-        strip(row, { scale: fullScale([row]), name: `row of ${tokenText(token)}` }),
-        `row ${token.row} of the softmax's matrix`,
-      ),
-      line(
-        "products",
-        productStrip(vector, row, `products for ${tokenText(token)}`),
-        "their sum",
-        bias === undefined ? " is the logit " : ` ${fixed(sum, 2)} ${signed(bias, 2)} (bias) = `,
-        el("b", { "data-logit": "" }, fixed(sum + (bias ?? 0), 2)),
-        `; the largest: ${largestProducts(vector, row, 3)}`,
-      ),
-    ),
+  const sum = dot(numbers, row);
+  const biased = bias === undefined ? "" : `${fixed(sum, 2)}, ${signed(bias, 2)} (bias) makes `;
+  const of = el("span", "× row of ", named(tokenLabel(token), "target"));
+  const note = `row ${token.row} of the softmax's matrix`;
+  const rows = productRows(
+    { head: "decoder's output", numbers, name, note: `${numbers.length} numbers` },
+    { head: of, numbers: row, name: `the row of ${tokenText(token)}`, note },
+    1,
+    [biased, "the logit ", el("b", { "data-logit": "" }, fixed(sum + (bias ?? 0), 2))],
   );
+  return el("table.strips.logit", el("tbody", ...rows));
 }

@@ -2,20 +2,34 @@
 
 import { el } from "../dom.js";
 import { fixed } from "../numbers.js";
+import { rowHead } from "../tables.js";
 import { fullScale, strip } from "./strips.js";
 import { dot } from "./unpack.js";
 
-/** Return a strip of the products of two vectors; each tells its factors. */
-export function productStrip(one, other, name) {
-  const products = one.map((value, index) => value * other[index]);
-  const describe = (index) =>
-    `dimension ${index}: ${fixed(one[index], 2)} × ${fixed(other[index], 2)} = ` +
-    fixed(products[index], 3);
-  return strip(products, { scale: fullScale([products]), name, describe });
+/**
+ * Return three rows of a table: two vectors, each {head, numbers, scale, name, note}, and their
+ * products, with what `sum` says; texts span the other columns.
+ */
+export function productRows(one, other, columns, sum) {
+  const row = (head, drawn, ...text) => {
+    const said = el("td.soft", { colspan: columns }, el("div", ...text));
+    return el("tr.product-row", rowHead(head), el("td.wide", drawn), said);
+  };
+  const vector = ({ head, numbers, scale, name, note }) =>
+    row(head, strip(numbers, { scale: scale ?? fullScale([numbers]), name }), note);
+  const products = one.numbers.map((value, index) => value * other.numbers[index]);
+  const describe = (index) => {
+    const factors = [one, other].map(({ numbers }) => fixed(numbers[index], 2)).join(" × ");
+    return `dimension ${index}: ${factors} = ${fixed(products[index])}`;
+  };
+  const name = `products of ${one.name} and ${other.name}`;
+  const drawn = strip(products, { scale: fullScale([products]), name, describe, takesKeys: true });
+  const largest = `; the largest: ${largestProducts(one.numbers, other.numbers, 2)}`;
+  return [vector(one), vector(other), row("products", drawn, "their sum is ", ...sum, largest)];
 }
 
 /** Name the largest products of two vectors and their dimensions. */
-export function largestProducts(one, other, most = 4) {
+function largestProducts(one, other, most = 4) {
   const products = one.map((value, index) => [value * other[index], index]);
   const largest = products.toSorted((a, b) => Math.abs(b[0]) - Math.abs(a[0])).slice(0, most);
   return largest.map(([product, index], place) =>

@@ -4,10 +4,11 @@ import { button, el, svg } from "../dom.js";
 
 const SCALE = 2; // pixels of a PNG for each of the page
 const MARGIN = 12;
-const DRAWN = [
-  ...["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray"],
-  ...["stroke-linecap", "opacity", "font-family", "font-size", "font-weight", "text-anchor"],
-];
+const MOST_CELLS = 10_000; // of a canvas that becomes squares; a larger one becomes an image
+const STYLES = (
+  "fill fill-opacity stroke stroke-width stroke-opacity stroke-dasharray stroke-linecap opacity " +
+  "font-family font-size font-weight font-style text-anchor"
+).split(" ");
 
 /**
  * Return buttons that save what `source()` returns: an element, or a canvas, which has no SVG. The
@@ -15,150 +16,122 @@ const DRAWN = [
  */
 export function saveControl(model, source, fileName, kinds = ["PNG", "SVG"]) {
   const save = async (kind) => {
-    const shown = source();
-    const name = `${model} ${fileName()}`.replace(/[^\p{L}\p{M}\p{N}]+/gu, "-");
-    const content = await (kind === "SVG" ? vector(shown) : pixels(shown));
-    const link = el("a", {
-      href: URL.createObjectURL(content),
-      download: `${name}.${kind.toLowerCase()}`,
-    });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    const type = "image/svg+xml";
+    const content = kind === "SVG"
+      ? new Blob([drawn(source()).text], { type })
+      : await pixels(source());
+    const name = `${model} ${fileName()}`.replace(/[^\p{L}\p{M}\p{N}]+/gu, "-").slice(0, 120);
+    const href = URL.createObjectURL(content);
+    el("a", { href, download: `${name}.${kind.toLowerCase()}` }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 10_000);
   };
-  return el(
-    "div.choice.save",
-    { role: "group", "aria-label": "Save picture" },
-    el("span.name", "Save picture"),
-    ...kinds.map((kind) => button("", { on: { click: () => save(kind) } }, kind)),
-  );
-}
-
-function vector(element) {
-  return new Blob([new XMLSerializer().serializeToString(copy(element))], {
-    type: "image/svg+xml",
-  });
+  const buttons = kinds.map((kind) => button("", { on: { click: () => save(kind) } }, kind));
+  const properties = { role: "group", "aria-label": "Save picture" };
+  return el("div.choice.save", properties, el("span.name", "Save picture"), ...buttons);
 }
 
 async function pixels(element) {
   let canvas = element;
   if (element.tagName !== "CANVAS") {
-    const picture = copy(element);
-    const image = new Image();
-    const text = new XMLSerializer().serializeToString(picture);
-    image.src = `data:image/svg+xml,${encodeURIComponent(text)}`;
+    const { width, height, text } = drawn(element);
+    const image = el("img", { src: `data:image/svg+xml,${encodeURIComponent(text)}` });
     await image.decode();
-    const [width, height] = ["width", "height"].map((name) => SCALE * picture.getAttribute(name));
-    canvas = el("canvas", { width, height });
-    canvas.getContext("2d").drawImage(image, 0, 0, width, height);
+    canvas = el("canvas", { width: SCALE * width, height: SCALE * height });
+    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
   }
   return new Promise((resolve) => canvas.toBlob(resolve));
 }
 
-/** Return an element as one SVG that needs no style sheet: its texts, boxes, drawings and canvases. */
-function copy(element) {
-  // What is scrolled out of view has its place in the picture, too.
-  const origin = element.getBoundingClientRect();
-  const parts = [];
-  addParts(element, parts);
-  const right = Math.max(...parts.map(({ box }) => box.right)) - origin.left;
-  const bottom = Math.max(...parts.map(({ box }) => box.bottom)) - origin.top;
-  const [width, height] = [right, bottom].map((size) => Math.ceil(size + 2 * MARGIN));
-  const place = `translate(${MARGIN - origin.left} ${MARGIN - origin.top})`;
-  const ground = getComputedStyle(document.documentElement).getPropertyValue("--card");
-  return svg(
+/** Return an element as the text of an SVG that needs no style sheet, and its size. */
+function drawn(element) {
+  const { left, top } = element.getBoundingClientRect();
+  const parts = partsOf(element);
+  const size = (side, first) => Math.max(...parts.map(({ box }) => box[side])) - first + 2 * MARGIN;
+  const [width, height] = [size("right", left), size("bottom", top)].map(Math.ceil);
+  const fill = getComputedStyle(document.documentElement).getPropertyValue("--card");
+  const picture = svg(
     "svg",
-    { xmlns: "http://www.w3.org/2000/svg", width, height, viewBox: `0 0 ${width} ${height}` },
-    svg("rect", { width, height, fill: ground }),
-    svg("g", { transform: place }, ...parts.map(({ drawn }) => drawn)),
+    { width, height, viewBox: `0 0 ${width} ${height}` },
+    svg("rect", { width, height, fill }),
+    svg(
+      "g",
+      { transform: `translate(${MARGIN - left} ${MARGIN - top})` },
+      ...parts.map(({ part }) => part),
+    ),
   );
+  return { width, height, text: new XMLSerializer().serializeToString(picture) };
 }
 
-/** Add the parts of an element: each is drawn in the coordinates of the window, and has a box there. */
-function addParts(element, parts) {
-  const style = getComputedStyle(element);
-  const box = element.getBoundingClientRect();
-  if (style.visibility === "hidden" || style.display === "none" || !box.width) return;
-  const { left: x, top: y, width, height } = box;
-  if (element.tagName === "CANVAS") return parts.push({ box, drawn: cells(element, box) });
-  if (element.tagName === "svg") {
-    const scale = element.viewBox.baseVal?.width ? width / element.viewBox.baseVal.width : 1;
-    const transform = `translate(${x} ${y}) scale(${scale} 1)`;
-    return parts.push({
-      box,
-      drawn: svg("g", { transform }, ...[...element.children].map(inlined)),
-    });
+/** Return the visible parts of a node as SVG in the coordinates of the window, with their boxes. */
+function partsOf(node) {
+  if (node.nodeType === Node.TEXT_NODE) return textOf(node);
+  const style = getComputedStyle(node);
+  const box = node.getBoundingClientRect();
+  if (style.visibility === "hidden" || !box.width) return [];
+  if (node.tagName === "CANVAS") return [{ box, part: cellsOf(node, box) }];
+  const { x, y, width, height } = box;
+  if (node.tagName === "svg") {
+    const across = width / (node.viewBox.baseVal?.width || width); // it is narrower on a small screen
+    const transform = `translate(${x} ${y}) scale(${across} 1)`;
+    return [{ box, part: svg("g", { transform }, ...[...node.children].map(inlined)) }];
   }
-  const isFilled = style.backgroundColor !== "rgba(0, 0, 0, 0)";
-  const isFramed = Number.parseFloat(style.borderTopWidth) > 0;
-  if (isFilled || isFramed) {
-    const fill = isFilled ? style.backgroundColor : "none";
-    const stroke = isFramed ? style.borderTopColor : "none";
-    const rx = Number.parseFloat(style.borderRadius) || 0;
-    const drawn = svg("rect", { x, y, width, height, rx, fill, stroke });
-    parts.push({ box, drawn });
-  }
-  for (const child of element.childNodes) {
-    if (child.nodeType === Node.TEXT_NODE) addText(child, style, parts);
-    else if (child.nodeType === Node.ELEMENT_NODE) addParts(child, parts);
-  }
+  const [fill, frame] = [style.backgroundColor, Number.parseFloat(style.borderTopWidth)];
+  const stroke = frame ? style.borderTopColor : "none";
+  const rx = Number.parseFloat(style.borderRadius) || 0;
+  const ground = { box, part: svg("rect", { x, y, width, height, rx, fill, stroke }) };
+  const isSeen = frame || fill !== "rgba(0, 0, 0, 0)";
+  return [...(isSeen ? [ground] : []), ...[...node.childNodes].flatMap(partsOf)];
 }
 
-function addText(node, style, parts) {
+function textOf(node) {
   const range = document.createRange();
   range.selectNodeContents(node);
   const box = range.getBoundingClientRect();
-  if (!box.width || !node.data.trim()) return;
-  const isUpright = style.writingMode === "vertical-rl"; // and turned, so that it is read from below
-  const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
-  parts.push({
-    box,
-    drawn: svg("text", {
-      transform: `translate(${x} ${y})${isUpright ? " rotate(-90)" : ""}`,
-      fill: style.color,
-      "text-anchor": "middle",
-      dy: "0.35em",
-      "font-family": style.fontFamily,
-      "font-size": style.fontSize,
-      "font-weight": style.fontWeight,
-      "font-style": style.fontStyle,
-    }, node.data),
-  });
+  if (!box.width || !node.data.trim()) return [];
+  const style = getComputedStyle(node.parentElement);
+  const turned = style.writingMode === "vertical-rl" ? " rotate(-90)" : "";
+  const place = `translate(${box.x + box.width / 2} ${box.y + box.height / 2})${turned}`;
+  const part = svg("text", { dy: "0.35em", transform: place }, node.data);
+  setStyles(part, style);
+  part.setAttribute("fill", style.color);
+  part.setAttribute("text-anchor", "middle");
+  return [{ box, part }];
 }
 
-/** Return a copy of an element of a drawing with its styles as attributes. */
-function inlined(element) {
-  const style = getComputedStyle(element);
+/** Return a copy of a node of a drawing with its styles as attributes. */
+function inlined(node) {
+  if (node.nodeType === Node.TEXT_NODE) return node.cloneNode();
+  const style = getComputedStyle(node);
   if (style.visibility === "hidden" || style.display === "none") return "";
-  const properties = DRAWN.map((name) => [name, style.getPropertyValue(name)]);
-  const drawn = element.cloneNode(false);
-  for (const { name } of [...drawn.attributes]) {
-    if (/^(class|style|role|tabindex|aria-|data-)/.test(name)) drawn.removeAttribute(name);
+  const copy = node.cloneNode(false);
+  for (const { name } of [...copy.attributes]) {
+    if (/^(class|style|role|tabindex|aria-|data-)/.test(name)) copy.removeAttribute(name);
   }
-  for (const [name, value] of properties) drawn.setAttribute(name, value);
-  drawn.append(
-    ...[...element.childNodes].map((child) =>
-      child.nodeType === Node.TEXT_NODE ? child.cloneNode() : inlined(child)
-    ),
-  );
-  return drawn;
+  setStyles(copy, style);
+  copy.append(...[...node.childNodes].map(inlined));
+  return copy;
+}
+
+function setStyles(part, style) {
+  for (const name of STYLES) part.setAttribute(name, style.getPropertyValue(name));
 }
 
 /** Return the cells of a canvas as squares, which stay sharp at every size. */
-function cells(canvas, { left, top, width, height }) {
-  const read = el("canvas", { width: canvas.width, height: canvas.height });
-  const context = read.getContext("2d", { willReadFrequently: true });
-  context.drawImage(canvas, 0, 0);
-  const image = context.getImageData(0, 0, read.width, read.height);
-  const [across, down] = [width / canvas.width, height / canvas.height];
-  const squares = Array.from({ length: canvas.width * canvas.height }, (_, cell) => {
-    const [row, column] = [Math.floor(cell / canvas.width), cell % canvas.width];
-    return svg("rect", {
-      x: left + across * column,
-      y: top + down * row,
-      width: across,
-      height: down,
-      fill: `rgb(${image.data.subarray(4 * cell, 4 * cell + 3).join(",")})`,
-    });
+function cellsOf(canvas, box) {
+  const { width, height } = canvas;
+  if (width * height > MOST_CELLS) {
+    const { x, y } = box;
+    const size = { x, y, width: box.width, height: box.height, preserveAspectRatio: "none" };
+    return svg("image", { ...size, href: canvas.toDataURL(), "image-rendering": "pixelated" });
+  }
+  const copy = el("canvas", { width, height }).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, 0, 0);
+  const { data } = copy.getImageData(0, 0, width, height);
+  const [across, down] = [box.width / width, box.height / height];
+  const squares = Array.from({ length: width * height }, (_, cell) => {
+    const [x, y] = [box.x + across * (cell % width), box.y + down * Math.floor(cell / width)];
+    const fill = `rgb(${data.subarray(4 * cell, 4 * cell + 3).join()})`;
+    return svg("rect", { x, y, width: across, height: down, fill });
   });
   return svg("g", { "shape-rendering": "crispEdges" }, ...squares);
 }

@@ -40,6 +40,11 @@ export class Selection {
   take(changes) {
     Object.assign(this, changes);
     this[this.side] = Math.max(0, Math.min(this[this.side], this.count(this.side) - 1));
+    for (const stack of ["encoder", "decoder"]) { // a linked model can have more layers and heads
+      const { kind, layer, head } = this[stack];
+      const nearest = head === "all" ? head : Math.min(head, this.data.model.heads - 1);
+      this[stack] = { kind, layer: Math.min(layer, this.data[stack].length - 1), head: nearest };
+    }
     this.align();
     for (const act of this.watchers) act(this);
   }

@@ -36,6 +36,11 @@ export function named(content, side) {
   return el("span.named", { class: side, dir: "auto" }, content);
 }
 
+/** Return a mark of the token that the decoder writes where it reads another. */
+export function nextToken(token) {
+  return el("span.next", " → ", tokenLabel(token));
+}
+
 /** Return the text of tokens, with a mark if it ends. */
 export function joined(ids, tokens) {
   const text = ids.filter((id) => tokens[id].special !== "end").map((id) => {

@@ -77,7 +77,7 @@ class Typing {
       column.live = {
         force: (tokens) => this.force(column, tokens),
         isOff: (name) => this.off.has(name),
-        toggle: (name) => this.toggle(name),
+        toggle: columns.length === 1 ? (name) => this.toggle(name) : null,
       };
     }
     const { data } = columns[0];
@@ -168,10 +168,9 @@ class Typing {
     this.progress({ step: 0, most: 1 });
     const replies = await Promise.all(this.columns.map((column) => this.answer(column, text)));
     if (number !== this.asked) return;
-    this.progress(null);
     const failed = replies.find(({ kind }) => kind === "failed");
     if (failed) return this.fail(failed.message);
-    this.show(replies);
+    this.show(replies, number);
   }
 
   /** Ask for a translation, first for that of the whole model. */
@@ -201,24 +200,31 @@ class Typing {
     return ask({ off: offOption(this.off), against });
   }
 
-  show(replies) {
-    this.columns.forEach((column, index) =>
+  async show(replies, number) {
+    const drawn = this.columns.map((column, index) =>
       column.show({ ...column.data, ...replies[index].data })
     );
     document.body.classList.remove("is-stale");
+    this.follow();
+    this.showState();
+    speak(`Translation: ${this.columns.map(({ data }) => data.target.text).join("; ")}`);
+    await Promise.all(drawn);
+    if (number !== this.asked) return;
+    this.progress(null);
     byId("status").textContent = summary(replies);
+  }
+
+  /** Show what is forced and what is off, and what that changes. */
+  showState() {
     const notes = this.columns.filter(({ data }) => data.forced?.length).map((column) =>
       this.forcedNote(column)
     );
     if (this.off.size) notes.push(this.offNote());
     byId("live-state").replaceChildren(...notes);
-    if (this.grid) {
-      this.grid.mark(this.off);
-      const [{ whole, data }] = this.columns;
-      this.compared.replaceChildren(...this.off.size ? comparison(whole.data, data) : []);
-    }
-    this.follow();
-    speak(`Translation: ${this.columns.map(({ data }) => data.target.text).join("; ")}`);
+    if (!this.grid) return;
+    this.grid.mark(this.off);
+    const [{ whole, data }] = this.columns;
+    this.compared.replaceChildren(...this.off.size ? comparison(whole.data, data) : []);
   }
 
   forcedNote(column) {
