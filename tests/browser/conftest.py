@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -161,17 +162,19 @@ class Browser:
         path.write_bytes(base64.b64decode(picture["data"]))
 
 
-@pytest.fixture(scope="session")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[WebDriver]":
-    """Start Chromium once."""
+SOFTWARE_GRAPHICS = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+
+
+@contextmanager
+def chromium(profile: Path, *graphics: str) -> "Iterator[WebDriver]":
+    """Start Chromium with flags for its graphics."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not chromedriver:
         pytest.skip(HELP)
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    profile = tmp_path_factory.mktemp("profile")
-    flags = ["--headless=new", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}"]
+    flags = ["--headless=new", *graphics, "--hide-scrollbars", f"--user-data-dir={profile}"]
     if os.geteuid() == 0:
         flags.append("--no-sandbox")  # as root, Chromium has no sandbox
     for flag in (*flags, "--disable-dev-shm-usage", "--force-color-profile=srgb"):
@@ -183,9 +186,36 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[WebDriver]":
         yield chrome
 
 
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[WebDriver]":
+    """Start Chromium once, without WebGL."""
+    with chromium(
+        tmp_path_factory.mktemp("profile"), "--disable-gpu", "--disable-3d-apis"
+    ) as chrome:
+        yield chrome
+
+
 @pytest.fixture
 def browser(driver: "WebDriver") -> Iterator[Browser]:
     """Yield the browser; the test fails if its page writes to the console."""
+    yield from watched(driver)
+
+
+@pytest.fixture(scope="session")
+def webgl_driver(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[WebDriver]":
+    """Start Chromium once, with WebGL that the processor draws."""
+    with chromium(tmp_path_factory.mktemp("webgl"), *SOFTWARE_GRAPHICS) as chrome:
+        yield chrome
+
+
+@pytest.fixture
+def webgl_browser(webgl_driver: "WebDriver") -> Iterator[Browser]:
+    """Yield a browser with WebGL, as `browser`."""
+    yield from watched(webgl_driver)
+
+
+def watched(driver: "WebDriver") -> Iterator[Browser]:
+    """Yield a browser; then check that its page wrote nothing to the console."""
     one = Browser(driver)
     one.complaints()
     yield one

@@ -106,7 +106,7 @@ class Builder {
       columnName: () => "token",
       value: (_, position) => row(position),
       made: (_, position) => ({
-        lines: [`${this.token(side, position)} is row ${row(position)} of the embedding matrix.`],
+        lines: [`“${this.token(side, position)}” is row ${row(position)} of the embedding matrix.`],
         lights: [],
       }),
     });
@@ -333,7 +333,8 @@ class Builder {
     const [, , columns] = weights.shape;
     const root = Math.sqrt(width);
     const hidden = (r, c) => masked && c > r;
-    const value = (s, r, c) => hidden(r, c) ? null : dot(query.row(s, r), key.row(s, c)) / root;
+    const [queryOf, keyOf] = [query, key].map(kept);
+    const value = (s, r, c) => hidden(r, c) ? null : dot(queryOf(s, r), keyOf(s, c)) / root;
     const turned = { label: "Kᵀ", shape: [k.shape[0], width, columns], id: k.id };
     const scores = this.add({
       ...at,
@@ -345,7 +346,7 @@ class Builder {
       made: (s, r, c) => {
         const lights = [{ id: q.id, slab: s, row: r }, { id: k.id, slab: s, row: c }];
         if (hidden(r, c)) return { lines: ["A later position: the mask hides it (−∞)."], lights };
-        const { text, total } = products(query.row(s, r), key.row(s, c));
+        const { text, total } = products(queryOf(s, r), keyOf(s, c));
         return {
           lines: [
             `q · k = ${text} = ${short(total)}`,
@@ -564,6 +565,12 @@ function beamLines(node, nodes, alpha, share) {
 
 function size({ shape: [slabs, ...shape] }) {
   return `(${[...(slabs > 1 ? [slabs] : []), ...shape].join(", ")})`;
+}
+
+/** Return a function from slab and row to the numbers of a tensor, which keeps what it has read. */
+function kept(tensor) {
+  const rows = [];
+  return (s, r) => rows[s * tensor.shape[1] + r] ??= tensor.row(s, r);
 }
 
 function cells(streams, row, column) {

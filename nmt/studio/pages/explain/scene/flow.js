@@ -3,7 +3,7 @@
 import { choice, el, signButton, svg } from "../../dom.js";
 
 const STEP_MS = 1400;
-const SPEEDS = [0.5, 1, 2, 4];
+const SPEEDS = [0.5, 1, 4, 16];
 const BOX = { width: 92, height: 17, gap: 3, group: 9 };
 const PARTS = {
   embedding: "Embedding",

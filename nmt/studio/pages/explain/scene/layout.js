@@ -8,8 +8,10 @@ const LAYER_GAP = 100;
 const TOWER_GAP = 170;
 const SLAB_STEP = 7; // from a head to the next one behind it
 const TEXT_CELL = [66, 20];
-const BEAM_CELL = [84, 30];
-const BEAM_STEP = 116;
+const MOST_TEXT = 400; // height of a column of tokens; those of longer sentences have smaller cells
+const BEAM_STEP = 116; // from a step to the next one; less in a long search
+const BEAM_CELL = [0.72, 30]; // the width is a share of the step
+const TALLEST = 1.5; // the overview shows matrices of the vocabulary up to so many times the towers
 const MARGIN = 26; // of a plate around its blocks
 const NAMES = { source: "Source", target: "Translation", encoder: "Encoder", decoder: "Decoder" };
 export const PLATE_DEPTH = -60;
@@ -32,12 +34,15 @@ export function arrange(blocks) {
     layout.put(block, x, block.shape[1] > 100 ? 0 : decoder.top - block.shape[1]);
     x += block.shape[2] + 2 * GAP;
   }
-  layout.beam(encoder.left + TOWER_GAP, Math.max(encoder.top, decoder.top) + TOWER_GAP);
+  const above = Math.max(encoder.top, decoder.top) + TOWER_GAP;
+  layout.beam(encoder.left + TOWER_GAP, decoder.right, above);
   layout.wire(encoder, decoder);
   const { places } = layout;
   const ids = blocks.filter(({ id }) => !tall(id)).map(({ id }) => id);
   const bounds = around(ids.map((id) => places.get(id)));
+  const { y, height } = places.get("source.embedding.matrix");
   bounds.left = Math.min(bounds.left, own);
+  bounds.top = Math.max(bounds.top, Math.min(y + height, TALLEST * bounds.top));
   bounds.right = Math.max(bounds.right, x);
   return { places, plates: layout.plates, wires: layout.wires, bounds };
 }
@@ -81,8 +86,10 @@ class Layout {
     );
     const width = blocks.find(({ role }) => role === "scaled").shape[2];
     const tokens = blocks.find(({ role }) => role === "tokens");
-    this.put(tokens, left, -ROW_GAP - tokens.shape[1] * TEXT_CELL[1], TEXT_CELL);
-    let [y, floor, right] = [0, 0, left];
+    const high = Math.min(TEXT_CELL[1], MOST_TEXT / tokens.shape[1]);
+    this.put(tokens, left, -ROW_GAP - tokens.shape[1] * high, [TEXT_CELL[0], high]);
+    let [y, floor, reach] = [0, 0, left]; // reach: of what stands to the left of the last matrices
+    let right = left;
     for (const row of rowsOf(blocks)) {
       if (leaves(row[0])) floor = y += LAYER_GAP - ROW_GAP;
       const last = row.find(({ role }) => role === "output");
@@ -93,7 +100,7 @@ class Layout {
       for (const block of row) {
         const [, rows, columns] = block.shape;
         const weight = weights.get(block.id);
-        if (block === last) x = Math.max(x, right + GAP);
+        if (block === last) x = Math.max(x, reach + GAP);
         this.put(block, x, y);
         if (block === last) this.put(weight, x, y - GAP / 2 - weight.shape[1]);
         else if (weight) this.put(weight, x, y + rows + GAP / 2);
@@ -103,6 +110,7 @@ class Layout {
         );
         x += columns + GAP;
         right = Math.max(right, x - GAP);
+        if (block !== last) reach = Math.max(reach, x - GAP);
       }
       y += height + ROW_GAP;
     }
@@ -128,12 +136,13 @@ class Layout {
   }
 
   /** Place the steps of the beam as columns, whose first rows are level. */
-  beam(left, bottom) {
+  beam(left, right, bottom) {
     const steps = this.blocks.filter(({ group }) => group === "beam");
     const most = Math.max(...steps.map(({ shape }) => shape[1]));
+    const step = Math.min(BEAM_STEP, (right - left) / steps.length);
     steps.forEach((block, index) => {
       const y = bottom + (most - block.shape[1]) * BEAM_CELL[1];
-      this.put(block, left + index * BEAM_STEP, y, BEAM_CELL);
+      this.put(block, left + index * step, y, [BEAM_CELL[0] * step, BEAM_CELL[1]]);
     });
   }
 

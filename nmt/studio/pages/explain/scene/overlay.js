@@ -6,9 +6,10 @@ import { partOf, PLATE_DEPTH } from "./layout.js";
 const FONT = 12;
 const SMALLEST_LABEL = { weight: 110, beam: 60 }; // pixels of a block that has a label; else 46
 const LEAST_CELL = 0.8; // pixels of a cell of a block that has a label
+const AROUND = 24; // rows above and below a token of a vocabulary
 const ROOM = 3;
 const TITLES = [
-  ["source.embedding.matrix", "Embedding matrix"],
+  ["source.embedding.matrix", "Embedding matrix", "end"],
   ["softmax.softmax.probabilities", "Softmax"],
   ["beam.beam.0", "Beam search"],
 ];
@@ -88,10 +89,10 @@ export class Overlay {
       const [x, y] = this.drawing.project(left + 8, top, PLATE_DEPTH);
       this.write(`title.${side}`, name, [x, y - 6], { size: 14 });
     }
-    for (const [id, name] of TITLES) {
+    for (const [id, name, anchor] of TITLES) {
       if (!byId.has(id)) continue;
-      const [[x, y]] = this.corners(byId.get(id));
-      if (y > -40) this.write("title", name, [x, Math.max(y - 6, 18)], { size: 14 });
+      const [x, y] = this.corners(byId.get(id))[anchor === "end" ? 1 : 0];
+      if (y > -40) this.write("title", name, [x, Math.max(y - 6, 18)], { size: 14, anchor });
     }
     if (flow.step > 0) return;
     const [, , , [x, y]] = this.corners(byId.get("source.embedding.tokens"));
@@ -156,13 +157,14 @@ export class Overlay {
   }
 
   /** Write a text at a point unless it would cover another; return whether it is written. */
-  write(kind, text, [x, y], { size = FONT, anchor = "start", force = false } = {}) {
+  write(kind, text, [x, wanted], { size = FONT, anchor = "start", force = false } = {}) {
+    const y = force ? Math.max(size + 2, Math.min(this.height - ROOM, wanted)) : wanted;
     if (y < size || y > this.height + size) return false;
     const width = textWidth(text, size);
     const left = anchor === "middle" ? x - width / 2 : anchor === "end" ? x - width : x;
     // A label that would be cut at the edge of the picture moves inwards.
     const shift = Math.max(0, 4 - left) - Math.max(0, left + width - this.width + 4);
-    if (Math.abs(shift) > width) return false;
+    if (!force && Math.abs(shift) > width) return false;
     const box = [left + shift - ROOM, y - size, left + shift + width + ROOM, y + ROOM];
     const hits = ([l, t, r, b]) => box[0] < r && l < box[2] && box[1] < b && t < box[3];
     if (!force && this.taken.some(hits)) return false;
@@ -186,7 +188,7 @@ export class Overlay {
     const point = isAbove
       ? [topLeft[0], topLeft[1] - 5]
       : [bottomLeft[0], bottomLeft[1] + FONT + 2];
-    this.write(kind, text, point);
+    this.write(kind, text, point, { force });
   }
 
   /** Write the texts of the cells of tokens and candidates, if they can be read. */
@@ -216,15 +218,16 @@ export class Overlay {
     const whole = this.corners(block, { slab });
     const high = (whole[3][1] - whole[0][1]) / rows;
     const wide = (whole[1][0] - whole[0][0]) / columns;
-    if (block.side && !block.showsText && high > 8) {
-      for (let row = 0; row < rows; row++) {
+    const [first, last] = block.chosen ? around(block, this.scene.selection.target) : [0, rows];
+    if ((block.side || block.chosen) && !block.showsText && high > 8) {
+      for (let row = first; row < last; row++) {
         const [x, y] = middle(this.corners(block, { slab, row, column: 0 }));
         const point = [x - wide / 2 - 5, y + 4];
         const text = clipped(block.rowName(row), 14);
         this.write(`row-name.${block.side}`, text, point, { size: 11, anchor: "end" });
       }
     }
-    if (block.across && columns <= rows * 3 && wide > 8) this.columnNames(block, slab, columns);
+    if (block.across && wide > 8) this.columnNames(block, slab, columns);
   }
 
   columnNames(block, slab, columns) {
@@ -241,6 +244,12 @@ export class Overlay {
       }, text));
     }
   }
+}
+
+/** Return the first and the last row around the token that a step chooses. */
+function around(block, step) {
+  const row = block.chosen(Math.min(step, block.shape[2] - 1));
+  return [Math.max(0, row - AROUND), Math.min(block.shape[1], row + AROUND)];
 }
 
 /** Return the middle of points. */

@@ -7,7 +7,7 @@ import { buildBlocks } from "./blocks.js";
 import { around, Camera, surroundings } from "./camera.js";
 import { openMatrix } from "./cell.js";
 import { Flat } from "./flat.js";
-import { BlockMap, Flow } from "./flow.js";
+import { BlockMap, Flow, nameOf } from "./flow.js";
 import { KEYS, listeners } from "./input.js";
 import { arrange } from "./layout.js";
 import { Overlay } from "./overlay.js";
@@ -152,14 +152,12 @@ class SceneView {
     if (!plays) this.flow.stop();
     this.flow.show(step);
     this.chapter = null;
-    this.tell([
-      el(
-        "p",
-        "Twelve chapters lead from the words to the translation. Or play all steps, or point at any " +
-          "cell to see what made it.",
-      ),
+    const block = this.current();
+    const story = block ? [el("h3", nameOf(block)), el("p", block.text)] : [
+      el("p", "Twelve chapters lead from the words to the translation. Or play all steps below."),
       button(".start", { on: { click: () => this.visit(0) } }, "Start the tour"),
-    ], null);
+    ];
+    this.tell(story, null);
   }
 
   /** Show a chapter of the tour. */
@@ -275,7 +273,12 @@ class SceneView {
     }
     const weight = this.blocks.find(({ above }) => above === block.id);
     const inputs = [...block.inputs, weight?.id].filter(Boolean);
-    return surroundings(block, inputs, places, block.chosen?.(this.selection.target) ?? 0);
+    return surroundings(
+      block,
+      inputs,
+      places,
+      block.chosen?.(Math.min(this.selection.target, block.shape[2] - 1)) ?? 0,
+    );
   }
 
   zoom(factor) {

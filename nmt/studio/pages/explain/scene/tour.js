@@ -62,8 +62,8 @@ function beginning(data) {
       id: rotary ? "encoder.0.self.query" : "source.embedding.position",
       text: rotary
         ? "“The dog bites the man” and “the man bites the dog” have the same tokens. This model adds no " +
-          "position to them. Instead, attention turns pairs of numbers of its queries and keys, the " +
-          "further the later a token stands. So a query and a key feel how far apart they are."
+          "position to them. Instead, attention turns pairs of numbers of its queries and keys: the " +
+          "later a token stands, the further. So a query and a key feel how far apart they are."
         : "“The dog bites the man” and “the man bites the dog” have the same tokens. So that the model " +
           `knows the order, each position gets ${
             how[model.positions]
