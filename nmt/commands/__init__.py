@@ -45,7 +45,7 @@ GROUPS = {
     },
     "Look inside": {
         "inspect": "Show layers, cost and deviations from the paper.",
-        "explain": "Write a page that shows how a sentence is translated.",
+        "explain": "Write a page in which you see a model translate.",
         "runs": "List runs with score, updates, size and age.",
         "report": "Write a page with the curves and samples of a run.",
         "ablate": "Train variants of a recipe and compare them.",

@@ -90,7 +90,10 @@ def command(
     sources = [[path] for path in compared] if compared else [models]
 
     from nmt.decoding.translator.load import load_models
+    from nmt.runs.model_file import find_model
 
+    for path in compared or ():
+        find_model(path, "--compare")
     loaded = [load_models(paths, device, note, overrides) for paths in sources]
 
     from nmt.studio.explain.examples import choose_texts
@@ -101,7 +104,9 @@ def command(
     languages = [model.recipe.data.source_language for model, _ in loaded]
     if len({*languages}) > 1:
         note(f"the models read different languages: {' and '.join(languages)}")
-    text, others = choose_texts(*loaded[0], text, data_dir)
+    others: list[str] = []
+    if live or not words:
+        text, others = choose_texts(*loaded[0], text, data_dir)
     if not words:
         note(f"example of the dev set: {text}")
     explanations = [explain(model, text, settings, note) for model, settings in loaded]

@@ -62,7 +62,7 @@ def test_two_models_are_compared(nmt: Run, skilled_run: Path, tiny_run: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "code", "fact"),
     [
-        ("--compare RUN nowhere sun", 1, "nowhere"),
+        ("--compare RUN sun", 1, "the model sun does not exist; name another with --compare"),
         ("--compare RUN RUN RUN sun", 2, "put the sentence in quotes"),
         ("--compare RUN RUN --model RUN sun", 2, "leave out --model"),
         ("--model RUN --model RUN sun", 2, "name two with --compare MODEL MODEL"),
