@@ -133,12 +133,13 @@ def test_a_chosen_token_is_forced(browser: Browser, page: Browser, section: str)
     acted(browser, "#live-state button")
     assert translation(browser) == first
     assert browser.text("#live-state") == ""
+    assert browser.run("return document.activeElement.id") == "text"
 
 
 def test_parts_are_switched_off_and_compared(
     browser: Browser, page: Browser, explanation: Explanation
 ) -> None:
-    first = translation(browser)
+    first, facts = translation(browser), browser.text("#facts")
     logits = explanation.logits.double().log_softmax(-1).exp()
     before = [float(row[t]) for row, t in zip(logits, explanation.target_outputs, strict=True)]
     browser.click("#parts summary")
@@ -148,6 +149,7 @@ def test_parts_are_switched_off_and_compared(
         shares = [share / 100 for share in shown(browser, ".compared td.n:nth-child(2)")]
         assert shares == pytest.approx(before, abs=2e-3)
         assert "changes most: its probability" in browser.text(".compared")
+        assert browser.text("#facts") != facts  # the score of the changed model
     assert "3 parts are off" in browser.text("#live-state")
     typed(browser, OTHER)
     assert "3 parts are off" in browser.text("#live-state")

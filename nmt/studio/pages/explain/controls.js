@@ -4,6 +4,7 @@ import { button, choice, el, slider } from "../dom.js";
 import { tokenText } from "./tokens.js";
 
 const WIDEST_BEAM = 16; // of nmt/studio/explain/explanation.py
+const LONGEST = 500; // tokens
 const WARMTHS = { min: 0.1, max: 3, step: 0.1 };
 
 /** Return the controls' element, and `options()`, which returns what the worker needs of them. */
@@ -48,6 +49,7 @@ export function searchControls(data, change) {
     const click = () => {
       Object.assign(now, start);
       draw();
+      element.querySelector(".reset").focus();
       change();
     };
     return button(".reset", { on: { click } }, "Reset");
@@ -64,13 +66,13 @@ function lengthField(now, change) {
   const input = el("input", {
     type: "number",
     min: 1,
-    max: 500,
+    max: LONGEST,
     value: now.maxLength,
     placeholder: "automatic",
     on: {
       input: () => {
         const value = Math.round(input.valueAsNumber);
-        change(value >= 1 ? value : null);
+        change(value >= 1 ? Math.min(value, LONGEST) : null);
       },
     },
   });
@@ -85,7 +87,7 @@ export function goOnButton(selection, data, tokens, label) {
   const last = data.tokens[tokens.at(-1)];
   if (!selection.live || last.special === "end") return null;
   return button(".go-on", {
-    "aria-label": `Go on from ${tokenText(last)}`,
+    "aria-label": `${label}: ${tokenText(last)}`,
     title: "Choose this token, and let the model go on from here",
     "data-force": tokens.at(-1),
     on: { click: () => selection.live.force(tokens) },

@@ -13,6 +13,7 @@ export class Selection {
     this.data = data;
     this.watchers = [];
     this.linked = null;
+    this.live = null; // what a section can ask of a model in the page; see typing.js
     this.encoder = before?.encoder ?? distinctHead(data, "encoder", "self");
     this.decoder = before?.decoder ?? distinctHead(data, "decoder", "cross");
     this.side = before?.side ?? "target";

@@ -224,7 +224,10 @@ class Typing {
       this.forcedNote(column)
     );
     if (this.off.size) notes.push(this.offNote());
-    byId("live-state").replaceChildren(...notes);
+    const state = byId("live-state");
+    const hadFocus = state.contains(document.activeElement);
+    state.replaceChildren(...notes);
+    if (hadFocus) (state.querySelector("button") ?? this.field).focus({ preventScroll: true });
     if (!this.grid) return;
     this.grid.mark(this.off);
     const [{ whole, data }] = this.columns;
