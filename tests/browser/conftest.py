@@ -177,8 +177,7 @@ def chromium(profile: Path, *graphics: str) -> "Iterator[WebDriver]":
     flags = ["--headless=new", *graphics, "--hide-scrollbars", f"--user-data-dir={profile}"]
     if os.geteuid() == 0:
         flags.append("--no-sandbox")  # as root, Chromium has no sandbox
-    flags += ["--disable-dev-shm-usage", "--force-color-profile=srgb"]
-    for flag in (*flags, "--disable-3d-apis"):  # software WebGL is slow, and complains
+    for flag in (*flags, "--disable-dev-shm-usage", "--force-color-profile=srgb"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     service = webdriver.ChromeService(executable_path=chromedriver)
