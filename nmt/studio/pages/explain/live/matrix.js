@@ -35,7 +35,8 @@ export class Matrix {
 /** Return the weights as matrices, by their names in Python; tensors: {shape, integers, scale}. */
 export function makeWeights(tensors) {
   const matrix = ({ shape, integers, scale }) => {
-    const numbers = Float32Array.from(integers, (integer) => integer * scale);
+    const numbers = new Float32Array(integers);
+    for (let at = 0; at < numbers.length; at++) numbers[at] *= scale;
     const width = shape.at(-1);
     return new Matrix(numbers.length / width, width, numbers);
   };
