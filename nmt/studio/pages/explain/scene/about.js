@@ -109,7 +109,7 @@ function embedding(side, model) {
       "embedding",
       "A table of learned numbers, one row for each token that the model knows. The rows of this " +
       `sentence are marked.${
-        model.tied && model.joint ? " Source, translation and the last softmax share it." : ""
+        model.shares ? " Source, translation and the last softmax share it." : ""
       }`,
     ],
     scaled: () => [
