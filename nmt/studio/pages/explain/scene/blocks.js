@@ -39,8 +39,10 @@ export function buildBlocks(data) {
 
 class Builder {
   constructor(data) {
-    Object.assign(this, { data, model: data.model, blocks: [] });
     this.weights = data.live?.weights ?? {};
+    const shares = "embeddings.weight" in this.weights && data.model.tied &&
+      !("embeddings.own_source_weight" in this.weights);
+    Object.assign(this, { data, model: { ...data.model, shares }, blocks: [] });
     this.epsilon = data.live?.model?.norm_epsilon ?? 1e-6;
     this.ids = { source: data.source.ids, target: data.target.inputs };
     this.known = new Map(Object.values(data.tokens).map((token) => [token.row, tokenText(token)]));

@@ -90,3 +90,20 @@ export function bitmap(block) {
   canvas.getContext("2d").putImageData(new ImageData(content, width, height), 0, 0);
   return canvas;
 }
+
+/**
+ * Call `paint` of those {block, isPainted, paint} that are not painted, those of blocks in `first`
+ * before the others, for some milliseconds; return whether some are left.
+ */
+export function paintWaiting(all, first, milliseconds) {
+  const until = performance.now() + milliseconds;
+  const waiting = all.filter(({ isPainted }) => !isPainted);
+  const wanted = ({ block }) => Number(first.includes(block.id));
+  waiting.sort((one, other) => wanted(other) - wanted(one));
+  for (const each of waiting) {
+    if (performance.now() > until) return true;
+    each.paint();
+    each.isPainted = true;
+  }
+  return false;
+}

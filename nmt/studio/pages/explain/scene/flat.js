@@ -1,7 +1,7 @@
 /** Draw the blocks as flat pictures in SVG, for browsers without WebGL. */
 
 import { svg } from "../../dom.js";
-import { bitmap } from "./colours.js";
+import { bitmap, paintWaiting } from "./colours.js";
 import { cellAt, depthOf } from "./layout.js";
 
 const ASIDE = [0.5, 0.45]; // how far right and up a unit of depth is drawn
@@ -31,7 +31,15 @@ export class Flat {
     const slabs = Array.from({ length: block.shape[0] }, () => svg("g"));
     const group = svg("g", ...slabs);
     this.world.append(group);
-    return { block, group, slabs, painted: false, opacity: 1 };
+    const each = {
+      block,
+      group,
+      slabs,
+      isPainted: false,
+      opacity: 1,
+      paint: () => this.paint(each),
+    };
+    return each;
   }
 
   /** Put the slabs of a block in order: the one that is furthest behind is drawn first. */
@@ -51,21 +59,11 @@ export class Flat {
   }
 
   repaint() {
-    for (const each of this.groups.values()) each.painted = false;
+    for (const each of this.groups.values()) each.isPainted = false;
   }
 
   paintSome(first) {
-    const until = performance.now() + PAINT_MS;
-    const waiting = [...this.groups.values()].filter((each) => !each.painted);
-    const wanted = new Set(first);
-    waiting.sort((one, other) =>
-      Number(wanted.has(other.block.id)) - Number(wanted.has(one.block.id))
-    );
-    for (const each of waiting) {
-      if (performance.now() > until) return true;
-      this.paint(each);
-    }
-    return false;
+    return paintWaiting([...this.groups.values()], first, PAINT_MS);
   }
 
   paint(each) {
@@ -83,12 +81,12 @@ export class Flat {
         svg("rect", {
           ...box,
           fill: "none",
+          "vector-effect": "non-scaling-stroke",
           stroke: "var(--card)",
-          "stroke-width": count > 1 ? 0.5 : 0,
+          "stroke-width": count > 1 ? 1 : 0,
         }),
       );
     });
-    each.painted = true;
   }
 
   render(view, width, height, opacityOf) {
@@ -127,6 +125,15 @@ export class Flat {
       }
     }
     return best;
+  }
+
+  /** Mark the blocks outside of a box of the window, which a saved picture leaves out. */
+  markUnseen({ left, right, top, bottom }) {
+    for (const { group } of this.groups.values()) {
+      const box = group.getBoundingClientRect();
+      const isSeen = box.right > left && box.left < right && box.bottom > top && box.top < bottom;
+      group.toggleAttribute("data-unseen", !isSeen);
+    }
   }
 
   dispose() {

@@ -165,7 +165,7 @@ export class Overlay {
     // A label that would be cut at the edge of the picture moves inwards.
     const shift = Math.max(0, 4 - left) - Math.max(0, left + width - this.width + 4);
     if (!force && Math.abs(shift) > width) return false;
-    const box = [left + shift - ROOM, y - size, left + shift + width + ROOM, y + ROOM];
+    const box = [left + shift - ROOM, y - 0.8 * size, left + shift + width + ROOM, y + 1];
     const hits = ([l, t, r, b]) => box[0] < r && l < box[2] && box[1] < b && t < box[3];
     if (!force && this.taken.some(hits)) return false;
     this.taken.push(box);
@@ -224,7 +224,7 @@ export class Overlay {
         const [x, y] = middle(this.corners(block, { slab, row, column: 0 }));
         const point = [x - wide / 2 - 5, y + 4];
         const text = clipped(block.rowName(row), 14);
-        this.write(`row-name.${block.side}`, text, point, { size: 11, anchor: "end" });
+        this.write(`row-name.${block.side}`, text, point, { size: 10, anchor: "end" });
       }
     }
     if (block.across && wide > 8) this.columnNames(block, slab, columns);

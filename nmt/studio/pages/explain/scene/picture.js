@@ -2,7 +2,10 @@
 
 import { el, svg } from "../../dom.js";
 
-const STYLES = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "text-anchor"];
+const STYLES = [
+  ...["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "text-anchor"],
+  ...["paint-order", "image-rendering", "vector-effect"],
+];
 const FONT_STYLES = ["font-family", "font-weight"];
 
 /** Let the reader save the scene: PNG of the blocks in space, SVG of the flat drawing. */
@@ -18,8 +21,11 @@ export async function pictureOf({ drawing, overlay, stage, isFlat }) {
   const { clientWidth: width, clientHeight: height } = stage;
   const above = withStyles(overlay.element, width, height);
   if (isFlat) {
+    drawing.markUnseen(stage.getBoundingClientRect());
     const whole = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}` });
-    whole.append(...withStyles(drawing.element, width, height).childNodes, ...above.childNodes);
+    const flat = withStyles(drawing.element, width, height);
+    flat.querySelectorAll("[data-unseen]").forEach((each) => each.remove());
+    whole.append(...flat.childNodes, ...above.childNodes);
     return { blob: new Blob([xml(whole)], { type: "image/svg+xml" }), kind: "svg" };
   }
   const blocks = drawing.picture();

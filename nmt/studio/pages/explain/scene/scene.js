@@ -196,12 +196,14 @@ class SceneView {
     this.fly(true);
   }
 
-  /** Read a cell: mark what made it, and write the sum. */
+  /** Read a cell: mark what made it, write the sum, and choose its token for the whole page. */
   read(cell, spoken = false) {
     const keys = ["block", "slab", "row", "column"];
     if (keys.every((key) => cell?.[key] === this.cell?.[key])) return;
     this.cell = cell;
     this.fill();
+    const side = cell?.block.side;
+    if (side && this.selection[side] !== cell.row) this.selection.choose(side, cell.row);
     if (cell && spoken) {
       const { lines } = cell.block.made(cell.slab, cell.row, cell.column);
       speak(`${describeCell(cell.block, cell)}. ${lines.join(". ")}`);
@@ -235,14 +237,13 @@ class SceneView {
     this.read(moved ?? this.firstCell(), true);
   }
 
-  /** Open the matrix of a cell, and choose its token and head for the whole page. */
+  /** Open the matrix of a cell, and choose its head for the whole page. */
   open({ block, ...cell }) {
     const [stack, layer] = block.group.split(".");
     if (block.shape[0] > 1 && block.part !== "feed_forward") {
       const kind = stack === "decoder" ? { kind: block.part } : {};
       this.selection.set({ [stack]: { layer: Number(layer), head: cell.slab, ...kind } });
     }
-    if (block.side) this.selection.choose(block.side, cell.row);
     openMatrix(this.element, block, cell, (other) => this.read({ block, ...other }));
   }
 

@@ -36,12 +36,13 @@ export function factor(number) {
   return number < 0 ? `(${short(number)})` : short(number);
 }
 
-/** Return the first products of two vectors as text, and their whole sum. */
+/** Return the first products of two vectors that are not 0 as text, and their whole sum. */
 export function products(one, other) {
-  const first = one.slice(0, SHOWN).map((each, at) => `${factor(each)} × ${factor(other[at])}`);
-  const more = one.length - SHOWN;
-  const text = `${first.join(" + ")}${more > 0 ? ` + … (${more} more)` : ""}`;
-  return { text, total: dot(one, other) };
+  const counting = [...one.keys()].filter((at) => one[at] * other[at] !== 0).slice(0, SHOWN);
+  const first = counting.map((at) => `${factor(one[at])} × ${factor(other[at])}`);
+  const more = one.length - first.length;
+  if (more) first.push(`… (${more} more)`);
+  return { text: first.join(" + "), total: dot(one, other) };
 }
 
 /** Return the mean of numbers, and the mean of the squares of their distances from it. */

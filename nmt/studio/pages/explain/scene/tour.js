@@ -13,135 +13,124 @@ const FAR = 3; // positions between two tokens whose link is called long
  * read, `links` between parts of blocks, and the ids of blocks in the `frame` of the picture.
  */
 export function chaptersOf(data, selection) {
-  return [
+  const chapters = [
     ...beginning(data),
     ...insideHead(data),
     ...throughLayer(data),
     ...decoding(data, selection),
   ];
+  return chapters.map((each) => ({ ...each, text: each.text.replace(/\s+/g, " ").trim() }));
 }
 
 function sourceToken(data, position) {
-  return tokenText(data.tokens[data.source.ids[position]]);
+  return `“${tokenText(data.tokens[data.source.ids[position]])}”`;
 }
 
 function beginning(data) {
-  const { model } = data;
-  const [first] = data.source.ids;
+  const { model, tokens } = data;
+  const { ids } = data.source;
   const rotary = model.positions === "rotary";
-  const how = {
-    sinusoidal: "a pattern of sines and cosines, which differs for every position",
-    "sinusoidal_halves": "a pattern of sines and cosines, which differs for every position",
-    learned: "a vector that was learned for that position",
-  };
+  const matrix = "source.embedding.matrix";
+  const scaled = "source.embedding.scaled";
+  const how = model.positions === "learned"
+    ? "a vector that was learned for that position"
+    : "a pattern of sines and cosines, which differs for every position";
   return [
     {
       title: "Tokens",
       id: "source.embedding.tokens",
-      text:
-        `A model cannot read letters; it reads tokens. The sentence is cut into ${data.source.ids.length} ` +
-        `tokens, the last of which says that it ends. Each is a number: “${
-          sourceToken(data, 0)
-        }” is number ${data.tokens[first].row} of ${model.source_vocabulary}.`,
+      text: `A model cannot read letters; it reads tokens. The sentence is cut into ${ids.length}
+        tokens, the last of which says that it ends. Each is a number: ${sourceToken(data, 0)} is
+        number ${tokens[ids[0]].row} of ${model.source_vocabulary}.`,
     },
     {
       title: "Embeddings",
-      id: "source.embedding.scaled",
-      frame: ["source.embedding.matrix", "source.embedding.scaled", "source.embedding.tokens"],
-      links: data.source.ids.map((id, row) => [
-        { id: "source.embedding.matrix", slab: 0, row: data.tokens[id].row },
-        { id: "source.embedding.scaled", slab: 0, row },
+      id: scaled,
+      frame: [matrix, scaled, "source.embedding.tokens"],
+      links: ids.map((id, row) => [
+        { id: matrix, slab: 0, row: tokens[id].row },
+        { id: scaled, slab: 0, row },
       ]),
-      text:
-        `The tall block on the left is a table of learned numbers, one row for each token that the ` +
-        `model knows. Each token of the sentence takes its row: ${model.d_model} numbers that stand for ` +
-        "its meaning. From here on, a token is one row of a block.",
+      text: `The tall block on the left is a table of learned numbers, one row for each token that
+        the model knows. Each token of the sentence takes its row: ${model.d_model} numbers that stand
+        for its meaning. From here on, a token is one row of a block.`,
     },
     {
       title: "Positions",
       id: rotary ? "encoder.0.self.query" : "source.embedding.position",
-      text: rotary
-        ? "“The dog bites the man” and “the man bites the dog” have the same tokens. This model adds no " +
-          "position to them. Instead, attention turns pairs of numbers of its queries and keys: the " +
-          "later a token stands, the further. So a query and a key feel how far apart they are."
-        : "“The dog bites the man” and “the man bites the dog” have the same tokens. So that the model " +
-          `knows the order, each position gets ${
-            how[model.positions]
-          }. It is added to the token's row.`,
+      text: `“The dog bites the man” and “the man bites the dog” have the same tokens. ${
+        rotary
+          ? `This model adds no position to them. Instead, attention turns pairs of numbers of its
+        queries and keys: the later a token stands, the further. So a query and a key feel how far
+        apart they are.`
+          : `So that the model knows the order, each position gets ${how}. It is added to the token's
+        row.`
+      }`,
     },
   ];
 }
 
 function insideHead(data) {
-  const { model } = data;
-  const { query, key, weights } = data.encoder[0].self;
-  const head = 0;
+  const { query, key } = data.encoder[0].self;
   const width = query.shape[2];
   const [q, k] = [query, key].map((tensor) =>
-    Array.from({ length: tensor.shape[1] }, (_, position) => tensor.row(head, position))
+    Array.from({ length: tensor.shape[1] }, (_, position) => tensor.row(0, position))
   );
   const single = q.flatMap((one) => k.flatMap((other) => one.map((x, at) => x * other[at])));
   const sums = q.flatMap((one) => k.map((other) => dot(one, other)));
   const [one, all] = [single, sums].map((numbers) => spread(numbers).variance);
-  const position = Math.min(1, q.length - 1);
-  const row = weights.row(head, position);
-  const best = row.indexOf(Math.max(...row));
+  const { from, to, weight } = strongestLink(data, 1, (layer, head) => layer === 0 && head === 0);
   return [
     {
       title: "Q, K, V",
       id: "encoder.0.self.query",
       text:
-        `Every token makes three short rows of numbers. Its query says what it looks for, its key ` +
-        `what it offers, and its value what it hands over. ${model.heads} heads do this side by side, ` +
-        `each with its own weights and ${width} numbers: they stand one behind the other.`,
+        `Every token makes three short rows of numbers. Its query says what it looks for, its key
+        what it offers, and its value what it hands over. ${data.model.heads} heads do this side by
+        side, each with its own weights and ${width} numbers: they stand one behind the other.`,
     },
     {
       title: "Scores",
       id: "encoder.0.self.scores",
-      slab: head,
-      text:
-        "A query is multiplied with a key, number by number, and the products are added up: a score. " +
-        `A sum of ${width} products varies more than a single one. In head 1 here, one product has a ` +
-        `variance of ${short(one)}, the sum q · k of ${
-          short(all)
-        }. Divided by √${width}, its variance ` +
-        `is ${
-          short(all / width)
-        }. Without the division, scores could be so far apart that the next ` +
-        "step gives nearly everything to one token, and training would hardly move.",
+      slab: 0,
+      text: `A query is multiplied with a key, number by number, and the products are added up: a
+        score. A sum of ${width} products varies more than a single one. In head 1 here, one product
+        has a variance of ${short(one)}, the sum q · k of ${short(all)}. Divided by √${width}, its
+        variance is ${short(all / width)}. Without the division, scores could be so far apart that
+        the next step gives nearly everything to one token, and training would hardly move.`,
     },
     {
       title: "Softmax",
       id: "encoder.0.self.weights",
-      slab: head,
-      cell: { slab: head, row: position, column: best },
-      text:
-        `Softmax turns the scores of a row into shares that add up to 100 %. Here “${
-          sourceToken(data, position)
-        }” gives most, ${percent(row[best])}, to “${
-          sourceToken(data, best)
-        }”. The output of the head ` +
-        "is the sum of all values, each times its share.",
+      slab: 0,
+      cell: { slab: 0, row: from, column: to },
+      text: `Softmax turns the scores of a row into shares that add up to 100 %. Here
+        ${sourceToken(data, from)} gives ${percent(weight)} to ${sourceToken(data, to)}. The output
+        of the head is the sum of all values, each times its share.`,
     },
   ];
 }
 
-/** Return the strongest weight between two ordinary tokens of the source that are far apart. */
-export function longestLink(data) {
-  const ordinary = (position) => {
-    const token = data.tokens[data.source.ids[position]];
+/**
+ * Return the strongest weight between two ordinary tokens of the source that are at least `least`
+ * positions apart, in the layers and heads that are `wanted`; of all tokens if there are no such.
+ */
+export function strongestLink(data, least, wanted = () => true) {
+  const places = [...data.source.ids.keys()];
+  const ordinary = places.filter((place) => {
+    const token = data.tokens[data.source.ids[place]];
     return !token.special && /[\p{L}\p{N}]/u.test(token.text);
-  };
-  const count = data.source.ids.length;
-  const least = Math.min(FAR, count - 1);
-  let best = { layer: 0, head: 0, from: 0, to: 0, weight: -1 };
-  data.encoder.forEach(({ self }, layer) => {
-    for (let head = 0; head < self.weights.shape[0]; head++) {
-      for (let from = 0; from < count; from++) {
-        for (let to = 0; to < count; to++) {
-          if (Math.abs(from - to) < least || !ordinary(from) || !ordinary(to)) continue;
-          const weight = self.weights.at(head, from, to);
-          if (weight > best.weight) best = { layer, head, from, to, weight };
+  });
+  const isFar = ordinary.some((from) => ordinary.some((to) => to - from >= least));
+  let best = { weight: -1 };
+  data.encoder.forEach(({ self: { weights } }, layer) => {
+    for (let head = 0; head < weights.shape[0]; head++) {
+      if (!wanted(layer, head)) continue;
+      for (const from of isFar ? ordinary : places) {
+        for (const to of isFar ? ordinary : places) {
+          const weight = weights.at(head, from, to);
+          const counts = !isFar || Math.abs(from - to) >= least;
+          if (counts && weight > best.weight) best = { layer, head, from, to, weight };
         }
       }
     }
@@ -151,56 +140,47 @@ export function longestLink(data) {
 
 function throughLayer(data) {
   const { model } = data;
-  const { layer, head, from, to, weight } = longestLink(data);
-  const far = weight < 0
-    ? "This sentence is too short to show it."
-    : `The strongest long link here: in ` +
-      `layer ${layer + 1}, head ${head + 1}, “${sourceToken(data, from)}” gives ${
-        percent(weight)
-      } of its ` +
-      `attention to “${sourceToken(data, to)}”, ${
-        Math.abs(from - to)
-      } positions away, in one step.`;
-  const norm = normName(model);
-  const hidden = data.encoder[0].hidden;
+  const { layer, head, from, to, weight } = strongestLink(data, FAR);
+  const { hidden } = data.encoder[0];
   const [rows, width] = hidden.shape;
   let active = 0;
   for (let row = 0; row < rows; row++) active += hidden.row(row).filter((each) => each > 0).length;
-  const id = `encoder.${layer}.self`;
+  const norm = model.norm === "post"
+    ? `Then ${normName(model)} brings each row back to a common size.`
+    : `In this model, ${normName(model)} scales each row before it goes into attention.`;
+  const unit = model.activation === "relu"
+    ? `A unit below zero is switched off; ${percent(active / (rows * width))} of them are on here.`
+    : "A unit passes its number on, or holds it back.";
   return [
     {
       title: "Far apart",
-      id: `${id}.weights`,
+      id: `encoder.${layer}.self.weights`,
       slab: head,
-      cell: weight < 0 ? null : { slab: head, row: from, column: to },
+      cell: { slab: head, row: from, column: to },
       text:
-        `Each head looks for something else. Distance costs nothing: a token can look at any other ` +
-        `just as easily as at its neighbour. ${far} Afterwards the heads are joined to one row again, ` +
-        "and the matrix W^O mixes them.",
+        `Each head looks for something else. Distance costs nothing: a token can look at any other
+        just as easily as at its neighbour. The strongest long link here: in layer ${
+          layer + 1
+        }, head
+        ${head + 1}, ${sourceToken(data, from)} gives ${percent(weight)} of its attention to
+        ${sourceToken(data, to)}, ${Math.abs(from - to)} positions away, in one step. Afterwards the
+        heads are joined to one row again, and the matrix W^O mixes them.`,
     },
     {
       title: "Residual, norm",
       id: "encoder.0.self.added",
-      text: "What attention found is added to the row that went in, so nothing is lost. " +
-        (model.norm === "post"
-          ? `Then ${norm} brings each row back to a common size. `
-          : `In this model, ${norm} scales each row before it goes into attention. `) +
-        "All positions of the encoder are computed at the same time, since none waits for another. In " +
-        "training this holds for the decoder, too: the correct translation is known, and the mask hides " +
-        "what comes later.",
+      text: `What attention found is added to the row that went in, so nothing is lost. ${norm} All
+        positions of the encoder are computed at the same time, since none waits for another. In
+        training this holds for the decoder, too: the correct translation is known, and the mask hides
+        what comes later.`,
     },
     {
       title: "Feed-forward",
       id: "encoder.0.feed_forward.hidden",
       text:
-        `Now every token is processed alone: from ${model.d_model} numbers to ${width} hidden units ` +
-        "and back. " +
-        (model.activation === "relu"
-          ? `A unit below zero is switched off; ${
-            percent(active / (rows * width))
-          } of them are on here. `
-          : "A unit passes its number on, or holds it back. ") +
-        `Attention and feed-forward are one layer; the encoder has ${data.encoder.length}.`,
+        `Now every token is processed alone: from ${model.d_model} numbers to ${width} hidden units
+        and back. ${unit} Attention and feed-forward are one layer; the encoder has
+        ${data.encoder.length}.`,
     },
   ];
 }
@@ -214,47 +194,42 @@ function decoding(data, selection) {
     heads.reduce((sum, each) => sum + weights.at(each, step, position), 0) / heads.length
   );
   const read = shares.indexOf(Math.max(...shares));
-  const written = tokenText(data.tokens[data.target.outputs[step]]);
+  const chosen = data.target.outputs[step];
+  const written = `“${tokenText(data.tokens[chosen])}”`;
   const { tokens, logits, log_sums: sums } = data.next_tokens.steps[step];
-  const one = data.next_tokens.temperatures.indexOf(1);
-  const rank = tokens.indexOf(data.target.outputs[step]);
-  const share = percent(Math.exp(logits[rank] - sums[one]));
-  const cross = `decoder.${layer}.cross.weights`;
-  const slab = head ?? 0;
-  const where = head === null
-    ? `the mean of layer ${layer + 1}`
-    : `layer ${layer + 1}, head ${head + 1}`;
+  const sum = sums[data.next_tokens.temperatures.indexOf(1)];
+  const share = percent(Math.exp(logits[tokens.indexOf(chosen)] - sum));
+  const where = head === null ? `the mean of layer ${layer + 1}'s heads` : `head ${head + 1}`;
+  const last = Math.max(...data.beam.nodes.step);
   return [
     {
       title: "Mask",
       id: "decoder.0.self.weights",
       slab: 0,
       text:
-        "The right tower is the decoder. It writes one token after the other. A token may look at " +
-        "itself and at those before it, never at later ones: they are not written yet. So the upper " +
-        "right half of this block is hidden.",
+        `The right tower is the decoder. It writes one token after the other. A token may look at
+        itself and at those before it, never at later ones: they are not written yet. So the upper
+        right half of this block is hidden.`,
     },
     {
       title: "Cross-attention",
-      id: cross,
-      slab,
-      cell: { slab, row: step, column: read },
+      id: `decoder.${layer}.cross.weights`,
+      slab: heads[0],
+      cell: { slab: heads[0], row: step, column: read },
       text:
-        "Here the two towers meet. The queries come from the translation, the keys and values from " +
-        `the encoder. When the model writes “${written}”, it looks most at “${
-          sourceToken(data, read)
-        }” ` +
-        `(${percent(shares[read])}, ${where}).`,
+        `Here the two towers meet. The queries come from the translation, the keys and values from
+        the encoder. When the model writes ${written}, it looks most at ${sourceToken(data, read)}
+        (${percent(shares[read])}, ${where}).`,
     },
     {
       title: "Beam",
-      id: `beam.beam.${Math.max(...data.beam.nodes.step)}`,
-      frame: [...new Set(data.beam.nodes.step)].map((each) => `beam.beam.${each}`),
+      id: `beam.beam.${last}`,
+      frame: Array.from({ length: last + 1 }, (_, each) => `beam.beam.${each}`),
       text:
-        "Softmax compares the decoder's last row with every token that the model knows, and gives " +
-        `each a probability: here “${written}” gets ${share}. The best next token does not always lead ` +
-        `to the best sentence. So the search keeps up to ${data.beam.size} beginnings, continues each, ` +
-        "and drops the weakest: one column is one step. The strong path is the translation.",
+        `Softmax compares the decoder's last row with every token that the model knows, and gives
+        each a probability: here ${written} gets ${share}. The best next token does not always lead to
+        the best sentence. So the search keeps up to ${data.beam.size} beginnings, continues each, and
+        drops the weakest: one column is one step. The strong path is the translation.`,
     },
   ];
 }

@@ -1,7 +1,7 @@
 /** Draw the blocks with three.js: one mesh and one texture for each tensor. */
 
 import { colour, mix } from "../../scheme.js";
-import { pixels } from "./colours.js";
+import { paintWaiting, pixels } from "./colours.js";
 import { cellAt, depthOf, PLATE_DEPTH } from "./layout.js";
 
 const FIELD = 26; // degrees from the lower to the upper edge of the picture
@@ -18,13 +18,12 @@ const FACES = [ // [corners of a box, brightness]; a corner: right, top, front
 let shared = null; // a browser allows few contexts, so that all scenes of the page use one
 
 /** Return the renderer of the page; null if the browser has no WebGL. */
-function makeRenderer() {
-  if (shared) return shared;
-  try {
-    shared = new globalThis.THREE.WebGLRenderer({ antialias: true, alpha: true });
-  } catch {
-    return null;
-  }
+function rendererOf(THREE) {
+  if (shared || !THREE) return shared;
+  // three.js writes an error to the console if there is no WebGL, so ask first.
+  const canvas = document.createElement("canvas");
+  const context = canvas.getContext("webgl2", { antialias: true, alpha: true });
+  if (context) shared = new THREE.WebGLRenderer({ canvas, context });
   return shared;
 }
 
@@ -32,10 +31,7 @@ function makeRenderer() {
 export class Space {
   /** Return a drawing of blocks; null without WebGL. `lost` is called if the context is lost. */
   static make(blocks, arrangement, frontOf, lost) {
-    if (!globalThis.THREE) return null;
-    // three.js writes an error to the console if there is no WebGL, so ask first.
-    if (!shared && !document.createElement("canvas").getContext("webgl2")) return null;
-    const renderer = makeRenderer();
+    const renderer = rendererOf(globalThis.THREE);
     return renderer && new Space(renderer, blocks, arrangement, frontOf, lost);
   }
 
@@ -91,7 +87,8 @@ export class Space {
     geometry.setIndex(order);
     const material = new MeshBasicMaterial({ vertexColors: true, transparent: true });
     const mesh = new Mesh(geometry, material);
-    mesh.userData = { block, painted: false };
+    const paint = () => this.fill(mesh, pixels(block));
+    mesh.userData = { block, paint, isPainted: false };
     this.scene.add(mesh);
     this.stand(mesh);
     return mesh;
@@ -132,7 +129,7 @@ export class Space {
       material.color.setRGB(...rgb, SRGBColorSpace);
     }
     for (const mesh of this.meshes.values()) {
-      mesh.userData.painted = false;
+      mesh.userData.isPainted = false;
       if (!mesh.material.map) this.fill(mesh, { width: 1, height: 1, content: this.blank() });
     }
   }
@@ -155,18 +152,7 @@ export class Space {
 
   /** Paint textures of blocks, `first` before the others; return whether some are left. */
   paintSome(first) {
-    const until = performance.now() + PAINT_MS;
-    const waiting = [...this.meshes.values()].filter(({ userData }) => !userData.painted);
-    const wanted = new Set(first);
-    waiting.sort((one, other) =>
-      Number(wanted.has(other.userData.block.id)) - Number(wanted.has(one.userData.block.id))
-    );
-    for (const mesh of waiting) {
-      if (performance.now() > until) return true;
-      this.fill(mesh, pixels(mesh.userData.block));
-      mesh.userData.painted = true;
-    }
-    return false;
+    return paintWaiting([...this.meshes.values()].map(({ userData }) => userData), first, PAINT_MS);
   }
 
   /** Draw the blocks, each with `opacityOf(block)`, as they are seen from `view`. */
