@@ -99,9 +99,10 @@ def test_each_setting_changes_the_search(browser: Browser, page: Browser) -> Non
     acted(browser, "#settings [aria-label='Length penalty']", END)
     assert "((5 + length) / 6)^2" in browser.text("#beam")
     acted(browser, "#settings input[type=number]", "2")
-    assert len(browser.all("#probabilities [data-step]")) == 2
+    assert len(browser.all("#probabilities [data-step]")) == 3  # the end token, too
     acted(browser, "#settings [data-value=sample]")
     assert "sampled" in browser.text("#facts")
+    assert "This is no beam search" in browser.text("#beam")
     acted(browser, "#settings [aria-label='Temperature']", END)
     acted(browser, "#settings [aria-label='Top k']", END)
     found = set()
@@ -134,6 +135,18 @@ def test_a_chosen_token_is_forced(browser: Browser, page: Browser, section: str)
     assert translation(browser) == first
     assert browser.text("#live-state") == ""
     assert browser.run("return document.activeElement.id") == "text"
+
+
+def test_a_forced_token_is_not_forced_in_another_text(browser: Browser, page: Browser) -> None:
+    """A setting that is changed right after the last key does not keep it."""
+    browser.focus("#probabilities tbody tr:nth-child(3) .pick")
+    acted(browser, "#probabilities tbody tr:nth-child(3) .go-on")
+    assert len(browser.all("#live-state .chip")) > 0
+    typing = "const field = document.getElementById('text'); field.value = arguments[0];"
+    typing += "field.dispatchEvent(new Event('input')); document.querySelector('.reset').click()"
+    browser.run(typing, OTHER)
+    browser.until(lambda: browser.text("h1 .source") == OTHER and answered(browser))
+    assert browser.all("#live-state .chip") == []
 
 
 def test_parts_are_switched_off_and_compared(

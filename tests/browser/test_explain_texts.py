@@ -11,7 +11,7 @@ from nmt.model.transformer import Transformer
 from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import TrainedModel, arrays_of, load_model
 from nmt.studio.explain.explanation import Explanation, explain
-from nmt.studio.explain.page import page_data
+from nmt.studio.explain.page import page_data, render_explanation
 from nmt.text.tokenizer import EOS
 from tests.browser.conftest import Browser, train_tiny, write
 
@@ -33,9 +33,9 @@ def test_the_page_describes_variants_of_later_papers(browser: Browser, tmp_path:
     model = load_model(run, "cpu")
     explanation = explain(model, "sun moon", model.recipe.decode, print)
     browser.open(write(explanation, tmp_path))
-    assert "tokens; each language has its own vocabulary. Frequent" in browser.one("#tokens").text
+    assert "tokens. Each language has its own vocabulary. Frequent" in browser.one("#tokens").text
     assert ". No position is added: self-attention rotates" in browser.one("#embedding").text
-    assert "every row of the softmax's own matrix. Soft" in browser.one("#probabilities").text
+    assert "every row of the softmax's matrix. Soft" in browser.one("#probabilities").text
     ids = [*explanation.source_ids, *explanation.target_outputs]
     assert browser.texts("#tokens .chip small") == [str(token) for token in ids]
     formulas = browser.texts("#encoder .formula")
@@ -44,6 +44,24 @@ def test_the_page_describes_variants_of_later_papers(browser: Browser, tmp_path:
         *("RMSNorm(x)", "Swish(xW + b) ⊙ (xV + c)", "· W₂ + b₂", "x + …"),
     ]
     assert "LayerNorm" not in browser.text("main")
+
+
+def test_the_page_names_the_model_that_a_text_is_about(
+    browser: Browser, explanation: Explanation, tmp_path: Path
+) -> None:
+    model = explanation.model
+    recipe = with_settings(model.recipe, {"model.positions": "rotary"})
+    rotary = TrainedModel.from_network(
+        Transformer(recipe.model, len(model.tokenizer), 0).eval(), model.tokenizer, recipe
+    )
+    other = explain(rotary, "sun moon", recipe.decode, print)
+    page = tmp_path / "page.html"
+    page.write_text(render_explanation(explanation, other, names=("one", "two")), "utf-8")
+    browser.open(page)
+    lead = browser.one("#embedding .lead").text
+    assert "see the order of words. (one) No position is added" in lead
+    assert lead.endswith("(Su et al., 2021). (two)")
+    assert "vocabulary. Frequent" in browser.one("#tokens .lead").text
 
 
 def test_the_page_describes_the_choices_of_marian(
@@ -61,7 +79,7 @@ def test_the_page_describes_the_choices_of_marian(
         tmp_path,
     )
     assert "added, all sines before all cosines." in browser.one("#embedding").text
-    assert "both languages share one vocabulary" in browser.one("#tokens").text
+    assert "Both languages share one vocabulary" in browser.one("#tokens").text
     assert {"SiLU(xW₁ + b₁)", "× Wᴼ + bᴼ"} <= {*browser.texts("#encoder .formula")}
     assert "a bias of its token" in browser.text("#probabilities")
 

@@ -311,7 +311,11 @@ class Beam {
   }
 
   reason(finished) {
-    const { size, alpha, bounds, max_length: most, stopping } = this.data.beam;
+    const { size, alpha, bounds, max_length: most, stopping, method } = this.data.beam;
+    if (method === "sample") {
+      return "This is no beam search: each token was drawn at random, by its probability at the " +
+        "temperature of the settings.";
+    }
     const [best] = finished;
     const rule = `Beam of ${size}, scores are log p over ((5 + length) / 6)^${alpha}. `;
     if (this.step === 0) return rule;

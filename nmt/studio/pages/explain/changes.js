@@ -44,7 +44,7 @@ export function partsGrid(model, toggle) {
   const buttons = [];
   const part = (name, label) => {
     const properties = {
-      "aria-label": describe(name),
+      "aria-label": `switch off ${describe(name)}`,
       title: describe(name),
       "data-part": name,
       "data-rove": "",

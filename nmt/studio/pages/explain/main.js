@@ -128,10 +128,15 @@ function showTop(columns) {
   selections.forEach((own, place) => own.linked = selections[1 - place] ?? null);
 }
 
-// What has data attributes is about one kind of model; remove what is about another.
+// What has data attributes is about one kind of model: remove it, or name the model it is about.
 for (const text of document.querySelectorAll(".lead, .lead span")) {
-  const isTrue = ([fact, values]) => values.split(" ").includes(String(page.models[0].model[fact]));
-  if (!Object.entries(text.dataset).every(isTrue)) text.remove();
+  const isTrue = ({ model }) =>
+    Object.entries(text.dataset).every(([fact, values]) =>
+      values.split(" ").includes(String(model[fact]))
+    );
+  const such = page.models.filter(isTrue).map(({ model }) => model.name);
+  if (!such.length) text.remove();
+  else if (such.length < page.models.length) text.append(` (${such.join(", ")})`);
 }
 byId("made").textContent = `Made by nmt ${page.nmt}.`;
 const columns = page.models.map((data) => new Column(data, data.model.name));

@@ -34,7 +34,7 @@ export function showProbabilities(view, data, selection) {
       draw();
     },
   });
-  const why = "Reset to temperature 1, which the search uses";
+  const why = "Reset to temperature 1";
   const reset = signButton(why, "reset", () => resetTemperature());
   const body = el("div.next-tokens");
   view.append(
@@ -121,11 +121,18 @@ function nextTokens(data, selection, temperature) {
       `share ${percent(rest)}. Entropy at temperature 1: ${fixed(step.entropy, 2)} bits. `,
       step.rank === 1
         ? "The translation has the most probable token here."
-        : `The translation has the token of rank ${step.rank} here: with it, the beam found a ` +
-          "sentence with a better score.",
+        : `The translation has the token of rank ${step.rank} here: ${why(data, position)}.`,
     ),
     made,
   ];
+}
+
+/** Say why a position of the translation has not the most probable token. */
+function why({ beam, forced }, position) {
+  if (position < (forced?.length ?? 0)) return "you chose it";
+  if (beam.method === "sample") return "it was drawn at random";
+  if (position === beam.max_length - 1) return "at its greatest length, a translation must end";
+  return "with it, the beam found a sentence with a better score";
 }
 
 function row(step, index, share, pick, goOn) {

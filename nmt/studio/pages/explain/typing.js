@@ -132,7 +132,8 @@ class Typing {
     if (line !== this.field.value) this.field.value = line;
     this.grow();
     this.stop();
-    this.timer = setTimeout(() => this.begin(), PAUSE_MS);
+    this.forget(); // before a setting asks for the new text
+    this.timer = setTimeout(() => this.translate(), PAUSE_MS);
   }
 
   stop() {
@@ -144,8 +145,13 @@ class Typing {
 
   /** Translate another text, of which nothing is forced. */
   begin() {
-    for (const column of this.columns) column.forced = [];
+    this.forget();
     this.translate();
+  }
+
+  /** Force nothing. */
+  forget() {
+    for (const column of this.columns) column.forced = [];
   }
 
   /** Force the first tokens of the translation that the page shows. */
@@ -284,9 +290,11 @@ class Typing {
 /** Say how much was written, and how long it took. */
 function summary(replies) {
   const milliseconds = Math.max(...replies.map((reply) => reply.milliseconds));
-  const counts = replies.map(({ data }) => data.target.outputs.length).join(" and ");
+  const counts = replies.map(({ data }) => data.target.outputs.length);
   const notes = replies.flatMap(({ data }) => data.notes ?? []);
-  const written = `${counts} tokens in ${Math.round(milliseconds)} ms, computed in this page.`;
+  const unit = counts.at(-1) === 1 ? "token" : "tokens";
+  const written = `${counts.join(" and ")} ${unit} in ${Math.round(milliseconds)} ms, ` +
+    "computed in this page.";
   return [written, ...new Set(notes)].join(" ");
 }
 

@@ -73,7 +73,9 @@ export async function explain(engine, text, options, pause) {
   const onStep = (step) => pause(step, rules.maxLength);
   const { tree, best } = await search(network, memory, strategy, rules, onStep);
   if (best === null) {
-    throw new Refusal("No output is left here: the limits, or numbers that are none, forbid all.");
+    throw new Refusal(
+      "No token is left to write: the settings forbid all, or all numbers are NaN.",
+    );
   }
   const outputs = tree.path(best).map((index) => tree.nodes[index].token);
   const pass = (model, ids) => passOver(model, memory, ids, decode.never);
@@ -130,7 +132,7 @@ function makeStrategy(decode, options) {
 /** Return which outputs are allowed, as `search` takes it. */
 function makeRules({ decode }, sourceTokens, { maxLength, prefix }) {
   const forced = prefix ?? [];
-  let limit = maxLength ?? sourceTokens + decode.max_extra_tokens;
+  let limit = maxLength ? maxLength + 1 : sourceTokens + decode.max_extra_tokens;
   if (decode.max_length && !maxLength) limit = Math.min(limit, decode.max_length + 1);
   limit = Math.max(limit, decode.min_length + 1, forced.length + 1);
   return {
