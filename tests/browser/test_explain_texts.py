@@ -13,7 +13,7 @@ from nmt.runs.trained_model import TrainedModel, arrays_of, load_model
 from nmt.studio.explain.explanation import Explanation, explain
 from nmt.studio.explain.page import page_data, render_explanation
 from nmt.text.tokenizer import EOS
-from tests.browser.conftest import Browser, train_tiny, write
+from tests.browser.conftest import SENTENCE, Browser, train_tiny, write
 
 ARROW_RIGHT = "\ue014"
 LONG = " ".join(["sun moon star rain snow wind tree leaf root seed"] * 5)
@@ -50,11 +50,9 @@ def test_the_page_names_the_model_that_a_text_is_about(
     browser: Browser, explanation: Explanation, tmp_path: Path
 ) -> None:
     model = explanation.model
-    recipe = with_settings(model.recipe, {"model.positions": "rotary"})
-    rotary = TrainedModel.from_network(
-        Transformer(recipe.model, len(model.tokenizer), 0).eval(), model.tokenizer, recipe
-    )
-    other = explain(rotary, "sun moon", recipe.decode, print)
+    order = {"model.target_order": "right_to_left"}
+    recipe = with_settings(model.recipe, {"model.positions": "rotary", **order})
+    other = explain(replace(model, recipe=recipe), SENTENCE, recipe.decode, print)
     page = tmp_path / "page.html"
     page.write_text(render_explanation(explanation, other, names=("one", "two")), "utf-8")
     browser.open(page)
@@ -62,6 +60,9 @@ def test_the_page_names_the_model_that_a_text_is_about(
     assert "see the order of words. (one) No position is added" in lead
     assert lead.endswith("(Su et al., 2021). (two)")
     assert "vocabulary. Frequent" in browser.one("#tokens .lead").text
+    assert browser.one("#decoder .lead").text.endswith("writes the last word first. (two)")
+    words = browser.texts("#alignment .column:last-child .sentence.target .word")
+    assert words == other.translation.split()
 
 
 def test_the_page_describes_the_choices_of_marian(

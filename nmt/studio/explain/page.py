@@ -129,6 +129,7 @@ def model_data(explanation: Explanation) -> dict[str, Any]:
         "activation": settings.activation,
         "attention_bias": settings.attention_bias,
         "softmax_bias": settings.softmax_bias,
+        "backwards": settings.is_right_to_left,
         "tied": settings.tied != "none",  # the softmax's matrix and the embeddings
         "encoder_layers": settings.encoder_layers,
         "decoder_layers": settings.decoder_layers,

@@ -16,7 +16,7 @@ const FAINTEST = 0.12;
  */
 export function align(data, layers, heads) {
   const sources = units(data.source.ids, data.tokens);
-  const targets = units(data.target.outputs, data.tokens);
+  const targets = units(data.target.outputs, data.tokens, data.model.backwards);
   const weight = (target, source) => {
     let sum = 0;
     for (const layer of layers) {
@@ -37,8 +37,8 @@ export function align(data, layers, heads) {
 }
 
 /** Return the positions of each word's tokens; if the text is one word, of each token alone. */
-function units(ids, tokens) {
-  const found = words(ids, tokens);
+function units(ids, tokens, isBackwards) {
+  const found = words(ids, tokens, isBackwards);
   return found.length === 1 ? found[0].map((position) => [position]) : found;
 }
 

@@ -91,7 +91,7 @@ function facts(data) {
     `${model.source_language} → ${model.target_language}`,
     `${grouped(model.parameters)} parameters`,
     `${model.encoder_layers} + ${model.decoder_layers} layers`,
-    `${model.heads} heads`,
+    `${model.heads} ${model.heads === 1 ? "head" : "heads"}`,
     `d_model ${model.d_model}`,
     model.joint
       ? `vocabulary ${grouped(model.vocabulary)}`

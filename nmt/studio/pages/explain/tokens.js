@@ -63,20 +63,24 @@ function isPunctuation(token) {
   return !token.special && /^\u2581?[^\p{L}\p{M}\p{N}\u2581]+$/u.test(token.text);
 }
 
-/** Return the positions of the tokens of each word and punctuation mark; no special tokens. */
-export function words(ids, tokens) {
+/**
+ * Return the positions of the tokens of each word and punctuation mark, as they are read; no special
+ * tokens. isBackwards: the last word is written first.
+ */
+export function words(ids, tokens, isBackwards = false) {
   const found = [];
   let apart = true;
   let bare = false; // the word is only its space so far
-  ids.forEach((id, position) => {
-    const token = tokens[id];
-    if (token.special && token.special !== "unknown") return;
+  const positions = [...ids.keys()];
+  for (const position of isBackwards ? positions.reverse() : positions) {
+    const token = tokens[ids[position]];
+    if (token.special && token.special !== "unknown") continue;
     const begins = beginsWord(token) || isPunctuation(token) || SPACELESS.test(token.text);
     if (!bare && (apart || begins)) found.push([]);
     found.at(-1).push(position);
     apart = isPunctuation(token);
     bare = token.text === SPACE;
-  });
+  }
   return found;
 }
 
@@ -130,6 +134,7 @@ function written(token) {
 /** Return the list of a side's tokens, which can be chosen, and a function that marks the chosen one. */
 function chips(data, selection, side) {
   const ids = side === "source" ? data.source.ids : data.target.outputs;
+  const isBackwards = side === "target" && data.model.backwards;
   const chip = (position) => {
     const token = data.tokens[ids[position]];
     const choose = () => selection.choose(side, position);
@@ -137,7 +142,7 @@ function chips(data, selection, side) {
     return button(".chip", properties, written(token), el("small", String(token.row)));
   };
   const ends = [...ids.keys()].filter((position) => data.tokens[ids[position]].special === "end");
-  const groups = [...words(ids, data.tokens), ...ends.map((position) => [position])];
+  const groups = [...words(ids, data.tokens, isBackwards), ...ends.map((position) => [position])];
   const list = el("ol", { class: `chips ${side}`, dir: "auto" });
   list.append(...groups.map((positions) => el("li.word", ...positions.map(chip))));
   const mark = () => {
