@@ -12,7 +12,7 @@ from nmt.commands import options
 from nmt.commands.completion import complete_run
 from nmt.commands.options import FILE
 from nmt.errors import NmtError, UsageError
-from nmt.runs.outputs import check_output
+from nmt.runs.outputs import STDIN, check_output
 from nmt.runs.runs import distinct_names
 from nmt.system.atomic import write_text
 from nmt.system.log import note
@@ -85,7 +85,7 @@ def command(
         )
     if output == Path("-"):
         raise UsageError("--output - is stdout, but the page goes to a file; name one")
-    check_output(output, compared or models)
+    check_output(output, [*(compared or models), *(STDIN for word in words if word == "-")])
     text = read_sentence(words) if words else ""
     sources = [[path] for path in compared] if compared else [models]
 
@@ -106,7 +106,7 @@ def command(
         note(f"the models read different languages: {' and '.join(languages)}")
     others: list[str] = []
     if live or not words:
-        text, others = choose_texts(*loaded[0], text, data_dir)
+        text, others = choose_texts(*loaded[0], text, data_dir, output)
     if not words:
         note(f"example of the dev set: {text}")
     explanations = [explain(model, text, settings, note) for model, settings in loaded]

@@ -14,6 +14,7 @@ from nmt.decoding.translator.translation import Link, OutputOptions
 from nmt.decoding.translator.translator import Translator
 from nmt.documents.registry import bilingual_reader
 from nmt.errors import NmtError
+from nmt.runs.outputs import check_output
 from nmt.runs.run_folder import run_of
 from nmt.runs.trained_model import TrainedModel
 from nmt.studio.explain.explanation import check_settings
@@ -27,16 +28,20 @@ OTHERS = 4
 
 
 def choose_texts(
-    model: TrainedModel, settings: DecodeSettings, text: str, data_dir: Path | None
+    model: TrainedModel, settings: DecodeSettings, text: str, data_dir: Path | None, output: Path
 ) -> tuple[str, list[str]]:
     """Return the text, or an example without one, and other sentences to try.
 
-    data_dir: as `nmt evaluate` takes it. Raises NmtError if there is no text and no dev set to take
-    one of, and UsageError for settings that a page cannot show.
+    data_dir: as `nmt evaluate` takes it. output: the page that will be written. Raises NmtError if
+    there is no text and no dev set to take one of, and UsageError for settings that a page cannot
+    show, and if the output is a file of the dev set.
     """
+    paths: list[Path] = []
     pairs: list[Pair] = []
     try:
         data = DataFolder(run_of(model.path).data_dir(data_dir), bilingual_reader)
+        for files in model.recipe.data.dev:
+            paths += data.text(files, model.recipe).paths
         pairs = [pair for pair in read_dev_pairs(model.recipe, data) if pair.source.strip()]
         if not text and not pairs:
             raise NmtError("the model has no dev set")
@@ -45,6 +50,7 @@ def choose_texts(
             raise NmtError(
                 f'no example was found: {error}; or give one: nmt explain "TEXT"'
             ) from error
+    check_output(output, paths)
     text = text or find_example(model, settings, pairs)
     return text, other_sentences(pairs, besides=text)
 
