@@ -35,13 +35,13 @@ def test_the_page_describes_variants_of_later_papers(browser: Browser, tmp_path:
     browser.open(write(explanation, tmp_path))
     assert "tokens; each language has its own vocabulary. Frequent" in browser.one("#tokens").text
     assert ". No position is added: self-attention rotates" in browser.one("#embedding").text
-    assert "every row of the softmax's own matrix. Soft" in browser.one("#probabilities").text
+    assert "every row of the softmax's own matrix. The" in browser.one("#probabilities").text
     ids = [*explanation.source_ids, *explanation.target_outputs]
     assert browser.texts("#tokens .chip small") == [str(token) for token in ids]
     formulas = browser.texts("#encoder .formula")
     assert formulas == [
         *("x", "RMSNorm(x)", "heads joined", "× Wᴼ", "x + …"),
-        *("RMSNorm(x)", "Swish(xW + b) ⊙ (xV + c)", "· W₂ + b₂", "x + …"),
+        *("RMSNorm(x)", "Swish(xW + b) ⊙ (xV + c)", "× W₂ + b₂", "x + …"),
     ]
     assert "LayerNorm" not in browser.text("main")
 

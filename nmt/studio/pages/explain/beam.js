@@ -293,8 +293,7 @@ class Beam {
 
   row(node) {
     const wins = this.step === this.last && node.wins && node.status === "finished";
-    const live = node.status === "open" ? "unfinished" : "live";
-    const state = wins ? "wins" : node.status === "finished" ? "finished" : live;
+    const state = wins ? "wins" : node.status === "finished" ? "finished" : "unfinished";
     return el(
       "tr",
       { class: wins ? "chosen" : null },
@@ -311,13 +310,14 @@ class Beam {
   }
 
   reason(finished) {
-    const { size, alpha, bounds, max_length: most, stopping } = this.data.beam;
+    const { method, size, alpha, bounds, max_length: most, stopping } = this.data.beam;
+    if (method === "sample") return "Sampling draws one token after the other: one hypothesis.";
     const [best] = finished;
-    const rule = `Beam of ${size}, scores are log p over ((5 + length) / 6)^${alpha}. `;
+    const rule = `Beam size ${size}; the score is log p ÷ ((5 + length) / 6)^${alpha}. `;
     if (this.step === 0) return rule;
     const bound = bounds[this.step - 1];
     if (!best) return `${rule}No hypothesis is finished yet.`;
-    const could = `The best live hypothesis could reach ${
+    const could = `An unfinished hypothesis can reach ${
       fixed(bound, 3)
     } at most, at length ${most}`;
     if (this.step < this.last) {
@@ -331,8 +331,8 @@ class Beam {
     if (stopping === "beam_finished" && finished.length >= size) {
       return ends(`${finished.length} hypotheses are finished, as many as the beam holds`);
     }
-    if (this.step === most) return ends(`The greatest length, ${most} tokens, is reached`);
-    return ends("No live hypothesis is left");
+    if (this.step === most) return ends(`The greatest length, ${most}, is reached`);
+    return ends("No unfinished hypothesis is left");
   }
 }
 

@@ -40,7 +40,7 @@ export function searchControls(data, change) {
       : [
         range("temperature", "Temperature", WARMTHS, oneDigit),
         range("topK", "Top k", { min: 1, max: 50, step: 1 }),
-        button(".again", { on: { click: () => set("seed")(now.seed + 1) } }, "Again"),
+        button(".again", { on: { click: () => set("seed")(now.seed + 1) } }, "Draw again"),
       ];
     element.replaceChildren(method, ...own, lengthField(now, set("maxLength")), reset());
   }
@@ -76,7 +76,7 @@ function lengthField(now, change) {
       },
     },
   });
-  return el("label.choice", el("span.name", "Longest output"), input);
+  return el("label.choice", el("span.name", "Longest output (tokens)"), input);
 }
 
 /**

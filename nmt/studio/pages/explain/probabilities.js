@@ -119,13 +119,21 @@ function nextTokens(data, selection, temperature) {
       "p.note",
       `The other ${(data.model.vocabulary - step.tokens.length).toLocaleString("en")} tokens `,
       `share ${percent(rest)}. Entropy at temperature 1: ${fixed(step.entropy, 2)} bits. `,
-      step.rank === 1
-        ? "The translation has the most probable token here."
-        : `The translation has the token of rank ${step.rank} here: with it, the beam found a ` +
-          "sentence with a better score.",
+      rankNote(data, position),
     ),
     made,
   ];
+}
+
+/** Say how probable the token of the translation is among all, and why it was taken. */
+function rankNote(data, position) {
+  const { rank } = data.next_tokens.steps[position];
+  if (position < (data.forced?.length ?? 0)) return `You chose the token of rank ${rank}.`;
+  if (rank === 1) return "The translation has the most probable token here.";
+  const why = data.beam.method === "sample"
+    ? "it was drawn at random."
+    : "with it, the beam found a sentence with a better score.";
+  return `The translation has the token of rank ${rank} here: ${why}`;
 }
 
 function row(step, index, share, pick, goOn) {
@@ -150,14 +158,14 @@ function logit(data, position, index) {
   const name = "the decoder's output at this step";
   if (!matrix) {
     const drawn = strip(numbers, { scale: fullScale([numbers]), name, takesKeys: true });
-    return el("div.last-vector", el("span.soft", "Multiplied with all rows: "), drawn);
+    return el("div.last-vector", el("span.soft", "The decoder's output: "), drawn);
   }
   const row = matrix.row(token.row);
   const bias = weights["embeddings.softmax_bias"]?.at(token.row);
   const sum = dot(numbers, row);
   const biased = bias === undefined ? "" : `${fixed(sum, 2)}, ${signed(bias, 2)} (bias) makes `;
   const of = el("span", "× row of ", named(tokenLabel(token), "target"));
-  const note = `row ${token.row} of the softmax's matrix`;
+  const note = `row ${token.row} of the ${data.model.tied ? "embedding" : "softmax's own"} matrix`;
   const rows = productRows(
     { head: "decoder's output", numbers, name, note: `${numbers.length} numbers` },
     { head: of, numbers: row, name: `the row of ${tokenText(token)}`, note },

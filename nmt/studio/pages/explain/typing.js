@@ -9,7 +9,7 @@ import { unpackAll } from "./unpack.js";
 
 const PAUSE_MS = 250; // after the last key, before its text is translated
 const NO_WORKER =
-  "This browser lets no page run a model in the background; nothing can be typed here.";
+  "This browser does not let a page run a model in the background, so nothing can be typed here.";
 
 /** A model in a worker, which answers one question at a time. */
 class Engine {
@@ -286,7 +286,7 @@ function summary(replies) {
   const milliseconds = Math.max(...replies.map((reply) => reply.milliseconds));
   const counts = replies.map(({ data }) => data.target.outputs.length).join(" and ");
   const notes = replies.flatMap(({ data }) => data.notes ?? []);
-  const written = `${counts} tokens in ${Math.round(milliseconds)} ms, computed in this page.`;
+  const written = `${counts} tokens written in ${Math.round(milliseconds)} ms, in this page.`;
   return [written, ...new Set(notes)].join(" ");
 }
 

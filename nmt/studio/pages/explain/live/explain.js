@@ -73,7 +73,9 @@ export async function explain(engine, text, options, pause) {
   const onStep = (step) => pause(step, rules.maxLength);
   const { tree, best } = await search(network, memory, strategy, rules, onStep);
   if (best === null) {
-    throw new Refusal("No output is left here: the limits, or numbers that are none, forbid all.");
+    throw new Refusal(
+      "There is no output: the settings forbid all, or the model computed numbers that are invalid.",
+    );
   }
   const outputs = tree.path(best).map((index) => tree.nodes[index].token);
   const pass = (model, ids) => passOver(model, memory, ids, decode.never);
@@ -158,7 +160,9 @@ function read({ source, decode }, text) {
   const isCapitals = /\p{Lu}.*\p{Lu}/su.test(text) && text === text.toUpperCase();
   const hasNoWords = !/\p{L}.*\p{L}/su.test(text);
   if (isUnknown) {
-    notes.push("The vocabulary lacks some of the characters: the model reads “unknown”.");
+    notes.push(
+      "The vocabulary lacks some of the characters; the model reads an unknown token instead.",
+    );
   }
   if (decode.repairs && (isUnknown || isCapitals || hasNoWords || /:\/\/|www\.|@/.test(text))) {
     notes.push("`nmt translate` may copy parts of this text, or read it in lower case.");
