@@ -15,6 +15,8 @@ PUBLISHED = {  # of the npm packages uplot 1.6.32 and three 0.170.0
     "uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
     "uPlot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
     "uPlot.LICENSE": "8f989229699b4fe2f1a0432d0e9edc338a8a911e250e2d1b01ecd770a5f5b1bd",
+    "three.cjs": "f41a071cca3809c22b09736cbddaa6898ae69be95aa9540c8b72def74925379c",
+    "three.LICENSE": "4c40a1ef62450b857c3b2aaf294936304cd552d965fbcd9d32d4c5bcf4ba4454",
 }
 
 
