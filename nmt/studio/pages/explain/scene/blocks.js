@@ -168,7 +168,7 @@ class Builder {
     const tensor = this.weights[`embeddings.${name}`] ?? null;
     return this.add({
       group,
-      part: "embedding",
+      part: group === "softmax" ? "softmax" : "embedding",
       role: "matrix",
       matrixOf: group,
       kind: "weight",
