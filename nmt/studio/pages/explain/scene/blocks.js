@@ -168,7 +168,7 @@ class Builder {
     const tensor = this.weights[`embeddings.${name}`] ?? null;
     return this.add({
       group,
-      part: "embedding",
+      part: group === "softmax" ? "softmax" : "embedding",
       role: "matrix",
       matrixOf: group,
       kind: "weight",
@@ -445,6 +445,7 @@ class Builder {
     const one = data.next_tokens.temperatures.indexOf(1);
     const sum = (step) => data.next_tokens.steps[step].log_sums[one];
     const at = this.ofSteps([1, vocabulary, steps], (row) => this.vocabularyName(row));
+    at.isNamed = (row) => this.known.has(row);
     at.chosen = (step) => data.tokens[data.target.outputs[step]].row;
     const scores = this.add({
       ...at,

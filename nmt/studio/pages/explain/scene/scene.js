@@ -24,16 +24,16 @@ onScheme(() => {
   for (const view of document.querySelectorAll("[data-scene]")) scenes.get(view)?.repaint();
 });
 
-/** Draw the section into a view. A scene that is there already is replaced, and its step is kept. */
+/** Draw the section into a view. A scene that is there already is replaced; what it shows is kept. */
 export function showScene(view, data, selection) {
   const before = scenes.get(view);
   before?.dispose();
   view.dataset.scene = "";
-  scenes.set(view, new SceneView(view, data, selection, before?.flow.step ?? 0));
+  scenes.set(view, new SceneView(view, data, selection, before));
 }
 
 class SceneView {
-  constructor(view, data, selection, step) {
+  constructor(view, data, selection, before) {
     Object.assign(this, { data, selection });
     this.blocks = buildBlocks(data);
     this.byId = new Map(this.blocks.map((block) => [block.id, block]));
@@ -46,7 +46,9 @@ class SceneView {
     this.makeDrawing(location.hash.includes("flat"));
     this.undo = [selection.watch(() => this.invalidate())];
     this.observe();
-    this.go(Math.min(step, this.flow.steps.length - 1));
+    if (before) this.camera.view = before.camera.view;
+    if (before?.chapter) this.visit(before.chapter);
+    else this.go(before?.flow.step ?? 0);
   }
 
   makeElements(view) {
