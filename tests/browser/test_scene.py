@@ -73,7 +73,7 @@ def test_each_chapter_tells_what_it_shows(browser: Browser, explain_page: Path) 
         assert browser.text(".story h3") == chapter.replace(" ", ". ", 1)
         browser.until(lambda: title(browser) in browser.texts(".overlay .label.current"))
         told.append(browser.text(".story p"))
-        browser.click(".story button:last-child")
+        browser.click(".tour .next")
     assert len({*told}) == 12
     assert "NaN" not in "".join(told)
     assert "undefined" not in "".join(told)

@@ -41,14 +41,13 @@ export function painterOf(block, full = block.value && !isShare(block) ? fullOf(
   return signed(card, hue, ink, hidden, full);
 }
 
-/** Return the painter of signed numbers: zero is a tint, below it is paler, above it is stronger. */
+/** Return the painter of signed numbers: zero is empty, below it is grey, above it has the hue. */
 function signed(card, hue, ink, hidden, full) {
-  const tint = mix(card, hue, 0.4);
-  const deep = mix(hue, ink, 0.3);
+  const [none, below] = [mix(card, hue, 0.06), mix(mix(card, ink, 0.55), hue, 0.2)];
   return (value) => {
     if (value === null) return hidden;
     const share = Math.max(-1, Math.min(1, value / full));
-    return mix(tint, share < 0 ? card : deep, Math.abs(share) ** 0.8);
+    return mix(none, share < 0 ? below : hue, shade(Math.abs(share)));
   };
 }
 
