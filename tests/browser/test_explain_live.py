@@ -94,6 +94,7 @@ def test_a_typed_sentence_changes_every_part(
 
 def test_each_setting_changes_the_search(browser: Browser, page: Browser) -> None:
     first = translation(browser)
+    browser.click("#settings summary")
     acted(browser, "#settings [aria-label='Beam size']", END)
     assert "beam 16" in browser.text("#facts")
     acted(browser, "#settings [aria-label='Length penalty']", END)
