@@ -3,7 +3,7 @@
 import { el, signButton, svg } from "../dom.js";
 import { fixed, percent } from "../numbers.js";
 import { plainTable } from "../tables.js";
-import { goOnButton } from "./controls.js";
+import { goOnButton, onSecondClick } from "./controls.js";
 import { follow } from "./follow.js";
 import { saveControl } from "./save.js";
 import { joined, named, tokenLabel, tokenText } from "./tokens.js";
@@ -138,6 +138,7 @@ class Beam {
           const isHeld = this.tree.contains(document.activeElement); // until the reader clicks elsewhere
           if (type !== "pointermove" || !isHeld) this.choose(node);
         },
+        on: onSecondClick(() => this.chosen === node, () => this.force(node)),
       },
       svg("rect", { width, height: BOX.height, rx: 6 }),
       svg("rect.share", { y: BOX.height - 3, x: 3, width: bar, height: 2 }),
@@ -160,6 +161,7 @@ class Beam {
       ArrowUp: column[node.row - 1],
       ArrowDown: column[node.row + 1],
     }[event.key];
+    if (event.key === "Enter") this.force(node);
     if (!event.key.startsWith("Arrow")) return;
     event.preventDefault();
     if (to && to.step <= this.step) this.boxes[to.index].focus();
@@ -263,6 +265,11 @@ class Beam {
   goOn(node) {
     const tokens = pathTo(this.nodes, node).map((each) => each.token);
     return goOnButton(this.selection, this.data, tokens, "go on from here");
+  }
+
+  /** Let the model go on from a node that is not of its translation. */
+  force(node) {
+    if (!node.wins) this.goOn(node)?.click();
   }
 
   text(node) {

@@ -94,6 +94,15 @@ export function goOnButton(selection, data, tokens, label) {
   }, label);
 }
 
+/** Return listeners by which a click on what is chosen already acts; the first touch only chooses. */
+export function onSecondClick(isChosen, act) {
+  let wasChosen = false;
+  return {
+    pointerdown: () => wasChosen = isChosen(),
+    click: ({ detail }) => (wasChosen || detail === 0) && act(), // detail 0: a key clicked
+  };
+}
+
 /** Return a button that switches a head off or on again; "" if the page does not hold the model. */
 export function headSwitch(selection, name) {
   const { isOff, toggle } = selection.live ?? {};

@@ -3,7 +3,7 @@
 import { button, el, press, roving, signButton, slider } from "../dom.js";
 import { fixed, percent } from "../numbers.js";
 import { rowHead, table } from "../tables.js";
-import { goOnButton } from "./controls.js";
+import { goOnButton, onSecondClick } from "./controls.js";
 import { follow } from "./follow.js";
 import { productRows, signed } from "./products.js";
 import { fullScale, strip } from "./strips.js";
@@ -86,9 +86,11 @@ function nextTokens(data, selection, temperature) {
   const written = data.target.outputs.slice(0, position);
   const picks = [];
   const rows = step.tokens.map((id, index) => {
-    const choose = () => picks[index].ariaPressed === "true" || show(index);
-    picks.push(button(".pick", { "data-rove": "", choose }, tokenLabel(data.tokens[id])));
+    const isPicked = () => picks[index].ariaPressed === "true";
+    const choose = () => isPicked() || show(index);
     const goOn = goOnButton(selection, data, [...written, id], "choose");
+    const on = onSecondClick(isPicked, () => id === step.chosen || goOn?.click());
+    picks.push(button(".pick", { "data-rove": "", choose, on }, tokenLabel(data.tokens[id])));
     const element = row(step, index, shares[index], picks[index], goOn);
     element.addEventListener("pointermove", choose);
     return element;

@@ -83,7 +83,6 @@ class Typing {
     this.makeField(data);
     this.controls = searchControls(data, () => this.translate());
     byId("settings").append(this.controls.element);
-    byId("settings").open = innerWidth > 900;
     if (columns.length === 1) this.makeParts(data.model);
     document.body.classList.add("is-live");
     byId("status").textContent = "Change a word: all parts of the page follow.";

@@ -109,6 +109,7 @@ function pageData(engine, text, found) {
     },
     encoder: network.encoder.map((layer) => layerData(record, layer.name, ["self"])),
     decoder: network.decoder.map((layer) => layerData(record, layer.name, ["self", "cross"])),
+    encoder_output: record.tensors.encoder_norm,
     decoder_output: record.tensors.decoder_norm,
     next_tokens: nextTokensData(steps, number),
     against: against ? nextTokensData(against, number) : null,
