@@ -67,9 +67,10 @@ def command(
 
     Without TEXT, the page shows a sentence of the model's dev set. If TEXT is -, it is read from
     stdin. The page shows the subwords, the embeddings, every attention head of every layer, the
-    probabilities of each step, and the beam search as a tree. All numbers are computed by the
-    model. The page is one file that needs no network. It holds the model, if that has at most 10
-    million parameters: you can type other sentences there, and change how they are translated.
+    probabilities of each step, the beam search as a tree, and the whole model in space. The model
+    computes all numbers. The page is one file that needs no network. It holds the model, if that
+    has at most 10 million parameters and subwords that nmt learned: you can type other sentences
+    there, and change how they are translated.
 
     \b
     Examples:

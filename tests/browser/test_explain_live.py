@@ -94,6 +94,7 @@ def test_a_typed_sentence_changes_every_part(
 
 def test_each_setting_changes_the_search(browser: Browser, page: Browser) -> None:
     first = translation(browser)
+    browser.click("#settings summary")
     acted(browser, "#settings [aria-label='Beam size']", END)
     assert "beam 16" in browser.text("#facts")
     acted(browser, "#settings [aria-label='Length penalty']", END)
@@ -102,7 +103,7 @@ def test_each_setting_changes_the_search(browser: Browser, page: Browser) -> Non
     assert len(browser.all("#probabilities [data-step]")) == 3  # the end token, too
     acted(browser, "#settings [data-value=sample]")
     assert "sampled" in browser.text("#facts")
-    assert "This is no beam search" in browser.text("#beam")
+    assert "Sampling draws one token after the other" in browser.text("#beam")
     acted(browser, "#settings [aria-label='Temperature']", END)
     acted(browser, "#settings [aria-label='Top k']", END)
     found = set()
@@ -123,10 +124,10 @@ def test_a_chosen_token_is_forced(browser: Browser, page: Browser, section: str)
         browser.focus("#probabilities tbody tr:nth-child(3) .pick")
         button = "#probabilities tbody tr:nth-child(3) .go-on"
     else:
-        browser.focus("#beam .node.pruned")
+        browser.hover("#beam .node.pruned")
         button = "#beam .go-on"
     token = browser.one(button).get_attribute("data-force")
-    acted(browser, button)
+    acted(browser, button if section == "probabilities" else "#beam .node.pruned")
     row = browser.texts("#tokens .chips.target .chip:first-child small")[0]
     assert row == token
     assert len(browser.all("#live-state .chip")) == 1
@@ -220,7 +221,7 @@ def test_one_field_feeds_two_models(
     expected = explain(model, OTHER, model.recipe.decode, print).translation
     assert browser.texts("h1 .target") == [f"{name}: {expected}" for name in names]
     assert len(browser.all("#tokens .chips.source")) == 2
-    row = "#probabilities .column:last-child tbody tr:nth-child(3)"
+    row = "#probabilities .of-model:last-child tbody tr:nth-child(3)"
     browser.focus(f"{row} .pick")
     acted(browser, f"{row} .go-on")
     assert browser.text("#live-state").startswith("<b>two</b>: ")

@@ -35,13 +35,13 @@ def test_the_page_describes_variants_of_later_papers(browser: Browser, tmp_path:
     browser.open(write(explanation, tmp_path))
     assert "tokens. Each language has its own vocabulary. Frequent" in browser.one("#tokens").text
     assert ". No position is added: self-attention rotates" in browser.one("#embedding").text
-    assert "every row of the softmax's matrix. Soft" in browser.one("#probabilities").text
+    assert "every row of the softmax's matrix. The" in browser.one("#probabilities").text
     ids = [*explanation.source_ids, *explanation.target_outputs]
     assert browser.texts("#tokens .chip small") == [str(token) for token in ids]
     formulas = browser.texts("#encoder .formula")
     assert formulas == [
         *("x", "RMSNorm(x)", "heads joined", "× Wᴼ", "x + …"),
-        *("RMSNorm(x)", "Swish(xW + b) ⊙ (xV + c)", "· W₂ + b₂", "x + …"),
+        *("RMSNorm(x)", "Swish(xW + b) ⊙ (xV + c)", "× W₂ + b₂", "x + …"),
     ]
     assert "LayerNorm" not in browser.text("main")
 
@@ -61,8 +61,8 @@ def test_the_page_names_the_model_that_a_text_is_about(
     assert lead.endswith("(Su et al., 2021). (two)")
     assert "vocabulary. Frequent" in browser.one("#tokens .lead").text
     assert browser.one("#decoder .lead").text.endswith("writes the last word first. (two)")
-    words = browser.texts("#alignment .column:last-child .sentence.target .word")
-    assert words == other.translation.split()
+    words = browser.all("#alignment .sentence.target")[-1].find_elements("class name", "word")
+    assert [word.text for word in words] == other.translation.split()
 
 
 def test_the_page_describes_the_choices_of_marian(

@@ -67,13 +67,13 @@ def test_each_chapter_tells_what_it_shows(browser: Browser, explain_page: Path) 
     assert browser.all(".stage svg.flat image")
     chapters = browser.texts(".chapter")
     assert len(chapters) == 12
-    browser.click(".start")
+    browser.click(".tour .next")
     told = []
     for chapter in chapters:
         assert browser.text(".story h3") == chapter.replace(" ", ". ", 1)
         browser.until(lambda: title(browser) in browser.texts(".overlay .label.current"))
         told.append(browser.text(".story p"))
-        browser.click(".story button:last-child")
+        browser.click(".tour .next")
     assert len({*told}) == 12
     assert "NaN" not in "".join(told)
     assert "undefined" not in "".join(told)
@@ -110,7 +110,7 @@ def test_a_cell_is_the_sum_that_python_computes(
 def test_the_scene_fits_a_narrow_screen(browser: Browser, explain_page: Path) -> None:
     show(browser, explain_page, 360)
     assert browser.overflow() <= 0
-    browser.click(".start")
+    browser.click(".tour .next")
     assert browser.overflow() <= 0
     stage, panel = browser.one(".stage").rect, browser.one(".panel").rect
     assert stage["y"] + stage["height"] <= panel["y"]

@@ -104,6 +104,7 @@ def page_data(explanation: Explanation) -> dict[str, Any]:
             layer_data(record, f"decoder.{n}", ("self", "cross"), pre)
             for n in range(settings.decoder_layers)
         ],
+        "encoder_output": pack(record.outputs["encoder_norm"]),
         "decoder_output": pack(record.outputs["decoder_norm"]),
         "next_tokens": next_tokens_data(explanation),
         "beam": beam_data(explanation),

@@ -77,10 +77,10 @@ export function showAlignment(view, data, selection) {
     body,
     el(
       "p.note",
-      `Word alignments of this model use layer ${
+      `\`nmt translate --alignments\` uses layer ${
         head === null ? layer + 1 : ofHead
-      }. A line shows a`,
-      ` weight of ${100 * FAINTEST} % or more. The attention to the end token is not shown.`,
+      } of this model.`,
+      ` Weights below ${100 * FAINTEST} % have no line. The end token is left out.`,
     ),
   );
   draw(first);

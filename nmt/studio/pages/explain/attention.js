@@ -21,7 +21,7 @@ const KINDS = {
   encoder: [{ value: "self", label: "Self-attention" }],
   decoder: [
     { value: "self", label: "Masked self-attention" },
-    { value: "cross", label: "Attention to the encoder" },
+    { value: "cross", label: "Cross-attention" },
   ],
 };
 
@@ -47,7 +47,7 @@ class Explorer {
   constructor(data, selection, stack) {
     Object.assign(this, { data, selection, stack, shown: "weights", drawn: {}, oneHead: 0 });
     this.side = stack === "encoder" ? "source" : "target";
-    this.kinds = choice("Kind", KINDS[stack], null, (kind) => this.pick({ kind }));
+    this.kinds = choice("Attention", KINDS[stack], null, (kind) => this.pick({ kind }));
     this.quantities = choice("Matrix of", SHOWN, null, (shown) => {
       this.shown = shown;
       this.update();
@@ -162,7 +162,9 @@ class Explorer {
     }
     const scores = this.quantities.querySelector("[data-value=scores]");
     scores.disabled = isAll;
-    scores.title = isAll ? "All heads are shown by their mean weight; pick one for its scores" : "";
+    scores.title = isAll
+      ? "All heads together have only mean weights; choose one head to see its scores"
+      : "";
     this.legend.replaceChildren(values.signed ? stripLegend(values.full) : weightLegend());
   }
 
@@ -192,7 +194,7 @@ class Explorer {
     this.matrix.select(query);
     this.reading.replaceChildren(...this.describe(attention, query));
     this.arithmetic.select(query);
-    const one = drawn.head === ALL ? `${this.oneHead + 1} as one of all` : `${drawn.head + 1}`;
+    const one = drawn.head === ALL ? `${this.oneHead + 1} (one of all)` : `${drawn.head + 1}`;
     inside.title.replaceChildren(
       `Inside head ${one}, for `,
       ...this.names(query),

@@ -3,7 +3,7 @@
 import { el, signButton, svg } from "../dom.js";
 import { fixed, percent } from "../numbers.js";
 import { plainTable } from "../tables.js";
-import { goOnButton } from "./controls.js";
+import { goOnButton, onSecondClick } from "./controls.js";
 import { follow } from "./follow.js";
 import { saveControl } from "./save.js";
 import { joined, named, tokenLabel, tokenText } from "./tokens.js";
@@ -138,6 +138,7 @@ class Beam {
           const isHeld = this.tree.contains(document.activeElement); // until the reader clicks elsewhere
           if (type !== "pointermove" || !isHeld) this.choose(node);
         },
+        on: onSecondClick(() => this.chosen === node, () => this.force(node)),
       },
       svg("rect", { width, height: BOX.height, rx: 6 }),
       svg("rect.share", { y: BOX.height - 3, x: 3, width: bar, height: 2 }),
@@ -160,6 +161,7 @@ class Beam {
       ArrowUp: column[node.row - 1],
       ArrowDown: column[node.row + 1],
     }[event.key];
+    if (event.key === "Enter") this.force(node);
     if (!event.key.startsWith("Arrow")) return;
     event.preventDefault();
     if (to && to.step <= this.step) this.boxes[to.index].focus();
@@ -265,6 +267,11 @@ class Beam {
     return goOnButton(this.selection, this.data, tokens, "go on from here");
   }
 
+  /** Let the model go on from a node that is not of its translation. */
+  force(node) {
+    if (!node.wins) this.goOn(node)?.click();
+  }
+
   text(node) {
     return joined(pathTo(this.nodes, node).map((each) => each.token), this.data.tokens);
   }
@@ -293,8 +300,7 @@ class Beam {
 
   row(node) {
     const wins = this.step === this.last && node.wins && node.status === "finished";
-    const live = node.status === "open" ? "unfinished" : "live";
-    const state = wins ? "wins" : node.status === "finished" ? "finished" : live;
+    const state = wins ? "wins" : node.status === "finished" ? "finished" : "unfinished";
     return el(
       "tr",
       { class: wins ? "chosen" : null },
@@ -311,17 +317,14 @@ class Beam {
   }
 
   reason(finished) {
-    const { size, alpha, bounds, max_length: most, stopping, method } = this.data.beam;
-    if (method === "sample") {
-      return "This is no beam search: each token was drawn at random, by its probability at the " +
-        "temperature of the settings.";
-    }
+    const { method, size, alpha, bounds, max_length: most, stopping } = this.data.beam;
+    if (method === "sample") return "Sampling draws one token after the other: one hypothesis.";
     const [best] = finished;
-    const rule = `Beam of ${size}, scores are log p over ((5 + length) / 6)^${alpha}. `;
+    const rule = `Beam size ${size}; the score is log p ÷ ((5 + length) / 6)^${alpha}. `;
     if (this.step === 0) return rule;
     const bound = bounds[this.step - 1];
     if (!best) return `${rule}No hypothesis is finished yet.`;
-    const could = `The best live hypothesis could reach ${
+    const could = `An unfinished hypothesis can reach ${
       fixed(bound, 3)
     } at most, at length ${most}`;
     if (this.step < this.last) {
@@ -335,8 +338,8 @@ class Beam {
     if (stopping === "beam_finished" && finished.length >= size) {
       return ends(`${finished.length} hypotheses are finished, as many as the beam holds`);
     }
-    if (this.step === most) return ends(`The greatest length, ${most} tokens, is reached`);
-    return ends("No live hypothesis is left");
+    if (this.step === most) return ends(`The greatest length, ${most}, is reached`);
+    return ends("No unfinished hypothesis is left");
   }
 }
 

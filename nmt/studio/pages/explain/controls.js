@@ -40,7 +40,7 @@ export function searchControls(data, change) {
       : [
         range("temperature", "Temperature", WARMTHS, oneDigit),
         range("topK", "Top k", { min: 1, max: 50, step: 1 }),
-        button(".again", { on: { click: () => set("seed")(now.seed + 1) } }, "Again"),
+        button(".again", { on: { click: () => set("seed")(now.seed + 1) } }, "Draw again"),
       ];
     element.replaceChildren(method, ...own, lengthField(now, set("maxLength")), reset());
   }
@@ -76,7 +76,7 @@ function lengthField(now, change) {
       },
     },
   });
-  return el("label.choice", el("span.name", "Longest output"), input);
+  return el("label.choice", el("span.name", "Longest output (tokens)"), input);
 }
 
 /**
@@ -92,6 +92,15 @@ export function goOnButton(selection, data, tokens, label) {
     "data-force": tokens.at(-1),
     on: { click: () => selection.live.force(tokens) },
   }, label);
+}
+
+/** Return listeners by which a click on what is chosen already acts; the first touch only chooses. */
+export function onSecondClick(isChosen, act) {
+  let wasChosen = false;
+  return {
+    pointerdown: () => wasChosen = isChosen(),
+    click: ({ detail }) => (wasChosen || detail === 0) && act(), // detail 0: a key clicked
+  };
 }
 
 /** Return a button that switches a head off or on again; "" if the page does not hold the model. */

@@ -34,7 +34,7 @@ export function showEmbedding(view, data, selection) {
     el(
       "p.note",
       `Each strip is a vector of d_model = ${data.model.d_model} numbers. Blue is below zero, `,
-      "orange is above. ",
+      "orange is above; ± gives the number that has the full colour. ",
       data.model.positions.startsWith("sinusoidal")
         ? "A position is made of sines and cosines with increasing wavelengths."
         : "",

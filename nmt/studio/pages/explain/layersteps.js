@@ -10,11 +10,10 @@ import { dot } from "./unpack.js";
 
 const SUBLAYERS = {
   encoder: [["self", "Self-attention", "§3.2"]],
-  decoder: [["self", "Masked self-attention", "§3.2.3"], [
-    "cross",
-    "Attention to the encoder",
-    "§3.2.3",
-  ]],
+  decoder: [
+    ["self", "Masked self-attention", "§3.2.3"],
+    ["cross", "Cross-attention", "§3.2.3"],
+  ],
 };
 
 const NORMS = { layer: "LayerNorm", rms: "RMSNorm" };
@@ -113,7 +112,7 @@ function feedForward(layer, position, model, weights, input) {
   return [
     ...preNorm(layer, position, model),
     line(...hiddenWords(hidden, model), layer.hidden, position, { made: inner }),
-    line("· W₂ + b₂", "projected to d_model", layer.feed_forward, position, { made: outer }),
+    line("× W₂ + b₂", "projected to d_model", layer.feed_forward, position, { made: outer }),
     line(summed(model), "output of the layer", layer.output, position),
   ];
 }

@@ -37,7 +37,8 @@ class Column {
     this.live = null; // what sections can ask of a model in the page; see typing.js
     this.views = Object.keys(SECTIONS).map((section) => {
       const view = el("div.column");
-      byId(`${section}-view`).append(isComparison ? el("h3.of-model", name) : "", view);
+      const own = isComparison ? el("div.of-model", el("h3", name), view) : view;
+      byId(`${section}-view`).append(own);
       return view;
     });
     this.ends = [];

@@ -3,7 +3,7 @@
 import { button, el, press, roving, signButton, slider } from "../dom.js";
 import { fixed, percent } from "../numbers.js";
 import { rowHead, table } from "../tables.js";
-import { goOnButton } from "./controls.js";
+import { goOnButton, onSecondClick } from "./controls.js";
 import { follow } from "./follow.js";
 import { productRows, signed } from "./products.js";
 import { fullScale, strip } from "./strips.js";
@@ -86,9 +86,11 @@ function nextTokens(data, selection, temperature) {
   const written = data.target.outputs.slice(0, position);
   const picks = [];
   const rows = step.tokens.map((id, index) => {
-    const choose = () => picks[index].ariaPressed === "true" || show(index);
-    picks.push(button(".pick", { "data-rove": "", choose }, tokenLabel(data.tokens[id])));
+    const isPicked = () => picks[index].ariaPressed === "true";
+    const choose = () => isPicked() || show(index);
     const goOn = goOnButton(selection, data, [...written, id], "choose");
+    const on = onSecondClick(isPicked, () => id === step.chosen || goOn?.click());
+    picks.push(button(".pick", { "data-rove": "", choose, on }, tokenLabel(data.tokens[id])));
     const element = row(step, index, shares[index], picks[index], goOn);
     element.addEventListener("pointermove", choose);
     return element;
@@ -119,20 +121,21 @@ function nextTokens(data, selection, temperature) {
       "p.note",
       `The other ${(data.model.vocabulary - step.tokens.length).toLocaleString("en")} tokens `,
       `share ${percent(rest)}. Entropy at temperature 1: ${fixed(step.entropy, 2)} bits. `,
-      step.rank === 1
-        ? "The translation has the most probable token here."
-        : `The translation has the token of rank ${step.rank} here: ${why(data, position)}.`,
+      rankNote(data, position),
     ),
     made,
   ];
 }
 
-/** Say why a position of the translation has not the most probable token. */
-function why({ beam, forced }, position) {
-  if (position < (forced?.length ?? 0)) return "you chose it";
-  if (beam.method === "sample") return "it was drawn at random";
-  if (position === beam.max_length - 1) return "at its greatest length, a translation must end";
-  return "with it, the beam found a sentence with a better score";
+/** Say how probable the token of the translation is among all, and why it was taken. */
+function rankNote({ next_tokens: { steps }, forced, beam }, position) {
+  const { rank } = steps[position];
+  if (position < (forced?.length ?? 0)) return `You chose the token of rank ${rank}.`;
+  if (rank === 1) return "The translation has the most probable token here.";
+  const wasDrawn = beam.method === "sample" && "it was drawn at random";
+  const isFull = position === beam.max_length - 1 && "the greatest length is reached";
+  const why = isFull || wasDrawn || "with it, the beam found a sentence with a better score";
+  return `The translation has the token of rank ${rank} here: ${why}.`;
 }
 
 function row(step, index, share, pick, goOn) {
@@ -157,14 +160,14 @@ function logit(data, position, index) {
   const name = "the decoder's output at this step";
   if (!matrix) {
     const drawn = strip(numbers, { scale: fullScale([numbers]), name, takesKeys: true });
-    return el("div.last-vector", el("span.soft", "Multiplied with all rows: "), drawn);
+    return el("div.last-vector", el("span.soft", "The decoder's output: "), drawn);
   }
   const row = matrix.row(token.row);
   const bias = weights["embeddings.softmax_bias"]?.at(token.row);
   const sum = dot(numbers, row);
   const biased = bias === undefined ? "" : `${fixed(sum, 2)}, ${signed(bias, 2)} (bias) makes `;
   const of = el("span", "× row of ", named(tokenLabel(token), "target"));
-  const note = `row ${token.row} of the softmax's matrix`;
+  const note = `row ${token.row} of the ${data.model.tied ? "embedding" : "softmax's own"} matrix`;
   const rows = productRows(
     { head: "decoder's output", numbers, name, note: `${numbers.length} numbers` },
     { head: of, numbers: row, name: `the row of ${tokenText(token)}`, note },

@@ -106,7 +106,7 @@ export function showTokens(view, data, selection) {
         vocabularyName(data.model)
       }. Both sides end with an end ` +
         "token. Below, ▁ is left out, and a dot marks a token that continues a word. ",
-      "A token that you choose here or below is chosen in all sections, with the token of the " +
+      "A token that you choose is chosen in all parts of the page, and so is the token of the " +
         "other side that is aligned with it.",
     ),
   );

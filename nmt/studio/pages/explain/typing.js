@@ -9,7 +9,7 @@ import { unpackAll } from "./unpack.js";
 
 const PAUSE_MS = 250; // after the last key, before its text is translated
 const NO_WORKER =
-  "This browser lets no page run a model in the background; nothing can be typed here.";
+  "This browser does not let a page run a model in the background, so nothing can be typed here.";
 
 /** A model in a worker, which answers one question at a time. */
 class Engine {
@@ -83,7 +83,6 @@ class Typing {
     this.makeField(data);
     this.controls = searchControls(data, () => this.translate());
     byId("settings").append(this.controls.element);
-    byId("settings").open = innerWidth > 900;
     if (columns.length === 1) this.makeParts(data.model);
     document.body.classList.add("is-live");
     byId("status").textContent = "Change a word: all parts of the page follow.";
@@ -293,8 +292,8 @@ function summary(replies) {
   const counts = replies.map(({ data }) => data.target.outputs.length);
   const notes = replies.flatMap(({ data }) => data.notes ?? []);
   const unit = counts.at(-1) === 1 ? "token" : "tokens";
-  const written = `${counts.join(" and ")} ${unit} in ${Math.round(milliseconds)} ms, ` +
-    "computed in this page.";
+  const time = `${Math.round(milliseconds)} ms`;
+  const written = `${counts.join(" and ")} ${unit} written in ${time}, in this page.`;
   return [written, ...new Set(notes)].join(" ");
 }
 

@@ -74,7 +74,7 @@ export async function explain(engine, text, options, pause) {
   const { tree, best } = await search(network, memory, strategy, rules, onStep);
   if (best === null) {
     throw new Refusal(
-      "No token is left to write: the settings forbid all, or all numbers are NaN.",
+      "There is no output: the settings forbid all, or the model computed numbers that are invalid.",
     );
   }
   const outputs = tree.path(best).map((index) => tree.nodes[index].token);
@@ -109,6 +109,7 @@ function pageData(engine, text, found) {
     },
     encoder: network.encoder.map((layer) => layerData(record, layer.name, ["self"])),
     decoder: network.decoder.map((layer) => layerData(record, layer.name, ["self", "cross"])),
+    encoder_output: record.tensors.encoder_norm,
     decoder_output: record.tensors.decoder_norm,
     next_tokens: nextTokensData(steps, number),
     against: against ? nextTokensData(against, number) : null,
@@ -160,7 +161,9 @@ function read({ source, decode }, text) {
   const isCapitals = /\p{Lu}.*\p{Lu}/su.test(text) && text === text.toUpperCase();
   const hasNoWords = !/\p{L}.*\p{L}/su.test(text);
   if (isUnknown) {
-    notes.push("The vocabulary lacks some of the characters: the model reads “unknown”.");
+    notes.push(
+      "The vocabulary lacks some of the characters; the model reads an unknown token instead.",
+    );
   }
   if (decode.repairs && (isUnknown || isCapitals || hasNoWords || /:\/\/|www\.|@/.test(text))) {
     notes.push("`nmt translate` may copy parts of this text, or read it in lower case.");

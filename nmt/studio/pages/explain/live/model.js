@@ -347,6 +347,7 @@ export class Transformer {
     let x = embeddings.embed(source, embeddings.sourceWeight, embeddings.sourcePositions);
     for (const layer of this.encoder) x = layer.forward(x, null);
     const memory = this.encoderNorm ? this.encoderNorm.forward(x) : x;
+    this.record?.add("encoder_norm", memory);
     return this.decoder.map((layer) => layer.crossAttention.projectMemory(memory));
   }
 

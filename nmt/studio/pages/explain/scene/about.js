@@ -29,8 +29,8 @@ function embedding(side, model) {
   }
 
     matrix | ${side === "softmax" ? "Softmax matrix" : "Embedding matrix E"} | E | §3.4 | embedding
-    A table of learned numbers, one row for each token that the model knows. The rows of this
-    sentence are marked.
+    A table of learned numbers, one row for each token that the model knows.
+    ${side === "softmax" ? "" : "The rows of this sentence are marked."}
     ${model.shares ? "Source, translation and the last softmax share it." : ""}
 
     scaled | ${
@@ -54,6 +54,7 @@ function attention(part, side, model) {
   const key = turns ? "positions" : "heads";
   const heads = "Each head has its own, one slab behind the other.";
   const turning = turns ? "Rotating pairs of numbers puts the position in." : "";
+  const bias = model.attention_bias ? " + b" : "";
   const mask = masked
     ? "A token sees no later one: it is not written yet, so those cells are hidden."
     : "";
@@ -62,13 +63,13 @@ function attention(part, side, model) {
     `${role}_weight | W^${name} | W^${name} | §3.2.2 | heads
     ${learned} ${role === "projected" ? "" : heads}`;
   return `
-    query | Queries Q | Q = X W^Q${turned} | ${section} | ${key}
+    query | Queries Q | Q = X W^Q${bias}${turned} | ${section} | ${key}
     A query is what a token asks for. ${heads} ${turning}
 
-    key | Keys K | K = X W^K${turned} | ${section} | ${key}
+    key | Keys K | K = X W^K${bias}${turned} | ${section} | ${key}
     A key is what a token offers to a query. ${heads} ${turning}
 
-    value | Values V | V = X W^V | ${section} | heads
+    value | Values V | V = X W^V${bias} | ${section} | heads
     A value is what a token hands over. ${heads}
 
     ${matrix("query", "Q")}
@@ -91,7 +92,7 @@ function attention(part, side, model) {
     joined | Heads joined | Concat(head₁, …, headₕ) | §3.2.2 | heads
     The slabs of all heads are put side by side, so each token is one row again.
 
-    projected | Projected | X W^O | §3.2.2 | heads
+    projected | Projected | X W^O${bias} | §3.2.2 | heads
     One matrix mixes what all heads found.`;
 }
 

@@ -7,7 +7,6 @@ import { about } from "./about.js";
 import {
   ACTIVATIONS,
   factor,
-  normalise,
   normLines,
   positionLines,
   products,
@@ -168,7 +167,7 @@ class Builder {
     const tensor = this.weights[`embeddings.${name}`] ?? null;
     return this.add({
       group,
-      part: "embedding",
+      part: group === "softmax" ? "softmax" : "embedding",
       role: "matrix",
       matrixOf: group,
       kind: "weight",
@@ -197,10 +196,9 @@ class Builder {
     return { kind: this.model.norm_kind, epsilon: this.epsilon, gain, bias };
   }
 
-  /** Add a norm; without a recorded tensor its numbers are computed, if the page has the weights. */
-  addNorm(at, role, name, recorded, x) {
+  /** Add a norm of `x`, whose numbers are `tensor`. */
+  addNorm(at, role, name, tensor, x) {
     const norm = this.norm(name);
-    const tensor = recorded ?? (norm.gain ? computed(x.tensor, norm) : null);
     return this.add({
       ...at,
       role,
@@ -445,6 +443,7 @@ class Builder {
     const one = data.next_tokens.temperatures.indexOf(1);
     const sum = (step) => data.next_tokens.steps[step].log_sums[one];
     const at = this.ofSteps([1, vocabulary, steps], (row) => this.vocabularyName(row));
+    at.isNamed = (row) => this.known.has(row);
     at.chosen = (step) => data.tokens[data.target.outputs[step]].row;
     const scores = this.add({
       ...at,
@@ -577,13 +576,6 @@ function kept(tensor) {
 
 function cells(streams, row, column) {
   return streams.map(({ id }) => ({ id, slab: 0, row, column }));
-}
-
-/** Return the normalised rows of a tensor, which can be read like a tensor. */
-function computed(tensor, norm) {
-  const rows = [];
-  const row = (r) => rows[r] ??= normalise(tensor.row(r), norm).values;
-  return { shape: tensor.shape, row, at: (r, c) => row(r)[c] };
 }
 
 /** Return the logits of each step, for all tokens of the vocabulary. */

@@ -3,6 +3,7 @@
 const FLY_MS = 900;
 const ANGLES = { overview: [-0.3, 0.16], near: [0.22, 0.14] }; // yaw and pitch
 const ROOM = { overview: 1.17, near: 1.3 }; // of a picture around its box
+const MAP = { room: 160, from: 700 }; // pixels beside the map, if the picture is so wide
 const LEAST_HEIGHT = 56;
 const NEAR = [460, 260]; // width and height of a box that takes in the inputs of a block
 const TALL = 400; // of a block that is not shown as a whole
@@ -22,8 +23,10 @@ export class Camera {
     const { width, height } = this.size();
     const tall = Math.max(top - bottom, (right - left) * height / width);
     const [yaw, pitch] = ANGLES[kind];
-    const middle = { x: (left + right) / 2, y: (bottom + top) / 2 };
-    return { ...middle, height: Math.max(LEAST_HEIGHT, tall * ROOM[kind]), yaw, pitch };
+    const seen = Math.max(LEAST_HEIGHT, tall * ROOM[kind]);
+    const aside = kind === "overview" && width > MAP.from ? MAP.room / 2 * seen / height : 0;
+    const middle = { x: (left + right) / 2 + aside, y: (bottom + top) / 2 };
+    return { ...middle, height: seen, yaw, pitch };
   }
 
   /** Move to a view; at once if the reader wants no motion, or does not see it. */

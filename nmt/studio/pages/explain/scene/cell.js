@@ -65,11 +65,7 @@ class Matrix {
     this.element.showModal();
     this.canvas.focus();
     this.go({});
-    this.canvas.parentElement.scrollLeft = this.left() + this.cell.column * this.size - 200;
-  }
-
-  left() {
-    return MARGIN.left;
+    this.canvas.parentElement.scrollLeft = MARGIN.left + this.cell.column * this.size - 200;
   }
 
   /** Return the first row that is drawn. */
@@ -138,27 +134,25 @@ class Matrix {
     const every = Math.ceil((FONT + 2) / size);
     context.font = `${FONT}px ${getComputedStyle(document.body).fontFamily}`;
     context.textBaseline = "middle";
+    const write = (chosen, place, sparse, text, [x, y], angle) => {
+      if (place !== chosen && (place % sparse || Math.abs(place - chosen) < every)) return;
+      context.fillStyle = css(colour(place === chosen ? "ink" : "soft"));
+      context.save();
+      context.translate(x, y);
+      context.rotate(angle);
+      context.fillText(clipped(text, 14), 0, 0);
+      context.restore();
+    };
     context.textAlign = "right";
-    for (let row = 0; row < count; row++) {
-      if ((first + row) % every && first + row !== cell.row) continue;
-      if (first + row !== cell.row && Math.abs(first + row - cell.row) < every) {
-        continue;
-      }
-      context.fillStyle = css(colour(first + row === cell.row ? "ink" : "soft"));
-      const y = MARGIN.top + (row + 0.5) * size;
-      context.fillText(clipped(block.rowName(first + row), 14), MARGIN.left - 6, y);
+    for (let row = first; row < first + count; row++) {
+      const at = [MARGIN.left - 6, MARGIN.top + (row - first + 0.5) * size];
+      write(cell.row, row, every, block.rowName(row), at, 0);
     }
     context.textAlign = "left";
-    const sparse = every > 1 ? 2 * every : 1;
     for (let column = 0; column < columns; column++) {
-      if (column % sparse && column !== cell.column) continue;
-      if (column !== cell.column && Math.abs(column - cell.column) < every) continue;
-      context.fillStyle = css(colour(column === cell.column ? "ink" : "soft"));
-      context.save();
-      context.translate(MARGIN.left + (column + 0.5) * size, MARGIN.top - 6);
-      context.rotate(-Math.PI / 3);
-      context.fillText(clipped(block.columnName(column), 14), 0, 0);
-      context.restore();
+      const at = [MARGIN.left + (column + 0.5) * size, MARGIN.top - 6];
+      const sparse = every > 1 ? 2 * every : 1;
+      write(cell.column, column, sparse, block.columnName(column), at, -Math.PI / 3);
     }
   }
 }

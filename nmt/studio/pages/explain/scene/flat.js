@@ -48,7 +48,7 @@ export class Flat {
     if (each.front === front) return;
     each.front = front;
     const place = this.places.get(each.block.id);
-    const depth = (slab) => depthOf(each.block, place, slab, front);
+    const depth = (slab) => depthOf(each.block, slab, front);
     const order = [...each.slabs.keys()].sort((one, other) => depth(other) - depth(one));
     for (const slab of order) {
       const [right, up] = ASIDE.map((share) => share * depth(slab));
@@ -119,7 +119,7 @@ export class Flat {
       if (opacity < 0.1) continue;
       const place = this.places.get(block.id);
       for (let slab = 0; slab < block.shape[0]; slab++) {
-        const depth = depthOf(block, place, slab, this.frontOf(block));
+        const depth = depthOf(block, slab, this.frontOf(block));
         const cell = cellAt(place, slab, x - ASIDE[0] * depth, y - ASIDE[1] * depth);
         if (cell && depth < (best?.depth ?? Infinity)) best = { ...cell, block, depth };
       }

@@ -99,8 +99,9 @@ export function nameOf(block) {
 /** A map of the blocks, arranged as figure 1 of the paper; a click calls `go(block)`. */
 export class BlockMap {
   constructor(blocks, go) {
+    const steps = blocks.filter(({ kind }) => kind !== "weight");
     const columns = [["source", "encoder"], ["target", "decoder", "softmax", "beam"]].map((names) =>
-      partsOf(blocks.filter(({ group }) => names.includes(group.split(".")[0])))
+      partsOf(steps.filter(({ group }) => names.includes(group.split(".")[0])))
     );
     const heights = columns.map(heightOf);
     const height = Math.max(...heights) + 14;

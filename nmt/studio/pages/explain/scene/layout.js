@@ -17,18 +17,20 @@ const NAMES = { source: "Source", target: "Translation", encoder: "Encoder", dec
 export const PLATE_DEPTH = -60;
 
 /**
- * Return {places, plates, wires, bounds}. A place {x, y, width, height, cell, step} has the left lower
- * corner of a block's front, the size of a cell, and the distance between its slabs. A plate is a
- * rectangle behind the blocks of a group. A wire is a list of points: data that skips blocks.
+ * Return {places, plates, wires, bounds}. A place {x, y, width, height, cell} has the left lower corner
+ * of a block's front, and the size of a cell. A plate is a rectangle behind the blocks of a group. A
+ * wire is a list of points: data that skips blocks.
  */
 export function arrange(blocks) {
   const layout = new Layout(blocks);
   const encoder = layout.tower(["source", "encoder"], 0);
-  const own = layout.matrixOf("source", -GAP * 5);
+  const own = blocks.find(({ id }) => id === "source.embedding.matrix");
+  layout.put(own, -5 * GAP - own.shape[2], 0);
   const separate = blocks.find(({ id }) => id === "target.embedding.matrix");
-  const left = encoder.right + TOWER_GAP + (separate ? separate.shape[2] + 5 * GAP : 0);
-  const decoder = layout.tower(["target", "decoder"], left);
-  if (separate) layout.put(separate, left - 5 * GAP - separate.shape[2], 0);
+  const between = encoder.right + TOWER_GAP;
+  if (separate) layout.put(separate, between, 0);
+  const room = separate ? separate.shape[2] + 5 * GAP : 0;
+  const decoder = layout.tower(["target", "decoder"], between + room);
   let x = decoder.right + 6 * GAP;
   for (const block of blocks.filter(({ group }) => group === "softmax")) {
     layout.put(block, x, block.shape[1] > 100 ? 0 : decoder.top - block.shape[1]);
@@ -40,8 +42,8 @@ export function arrange(blocks) {
   const { places } = layout;
   const ids = blocks.filter(({ id }) => !tall(id)).map(({ id }) => id);
   const bounds = around(ids.map((id) => places.get(id)));
-  const { y, height } = places.get("source.embedding.matrix");
-  bounds.left = Math.min(bounds.left, own);
+  const { x: first, y, height } = places.get(own.id);
+  bounds.left = Math.min(bounds.left, first);
   bounds.top = Math.max(bounds.top, Math.min(y + height, TALLEST * bounds.top));
   bounds.right = Math.max(bounds.right, x);
   return { places, plates: layout.plates, wires: layout.wires, bounds };
@@ -63,14 +65,7 @@ class Layout {
   put(block, x, y, cell = [1, 1]) {
     const [, rows, columns] = block.shape;
     const [width, height] = [columns * cell[0], rows * cell[1]];
-    this.places.set(block.id, { x, y, width, height, cell, step: SLAB_STEP });
-  }
-
-  /** Place the embedding matrix of a side to the left of its tower; return its left edge. */
-  matrixOf(side, right) {
-    const block = this.blocks.find(({ id }) => id === `${side}.embedding.matrix`);
-    this.put(block, right - block.shape[2], 0);
-    return right - block.shape[2];
+    this.places.set(block.id, { x, y, width, height, cell });
   }
 
   /**
@@ -195,9 +190,9 @@ function rowsOf(blocks) {
 }
 
 /** Return how far behind its block's front a slab stands, if the slab `front` is the first. */
-export function depthOf(block, place, slab, front) {
+export function depthOf(block, slab, front) {
   const [slabs] = block.shape;
-  return place.step * ((slab - front + slabs) % slabs);
+  return SLAB_STEP * ((slab - front + slabs) % slabs);
 }
 
 /** Return the corners of a part of a slab, {left, right, bottom, top, z}; null row or column: all. */
@@ -209,7 +204,7 @@ export function partOf(block, place, front, { slab = 0, row = null, column = nul
     right: column === null ? place.x + place.width : place.x + (column + 1) * width,
     top: row === null ? above : above - row * height,
     bottom: row === null ? place.y : above - (row + 1) * height,
-    z: -depthOf(block, place, slab, front),
+    z: -depthOf(block, slab, front),
   };
 }
 

@@ -131,12 +131,15 @@ export class Overlay {
   /** Draw a frame around a part of a block: {slab, row, column}. */
   frame(kind, block, part) {
     const points = this.corners(block, part);
-    if (!points.some((point) => this.isVisible(point))) return;
+    const [across, down] = [0, 1].map((axis) => points.map((point) => point[axis]));
+    const isOutside = Math.max(...across) < 0 || Math.min(...across) > this.width ||
+      Math.max(...down) < 0 || Math.min(...down) > this.height;
+    if (isOutside) return;
     this.marks.append(svg(`polygon.${kind}`, { points: points.join(" ") }));
   }
 
   isVisible([x, y]) {
-    return x > -200 && x < this.width + 200 && y > -200 && y < this.height + 200;
+    return x > 0 && x < this.width && y > 0 && y < this.height;
   }
 
   /** Draw a line from the middle of a part of a block to that of another one. */
@@ -221,6 +224,7 @@ export class Overlay {
     const [first, last] = block.chosen ? around(block, this.scene.selection.target) : [0, rows];
     if ((block.side || block.chosen) && !block.showsText && high > 8) {
       for (let row = first; row < last; row++) {
+        if (block.isNamed?.(row) === false) continue;
         const [x, y] = middle(this.corners(block, { slab, row, column: 0 }));
         const point = [x - wide / 2 - 5, y + 4];
         const text = clipped(block.rowName(row), 14);

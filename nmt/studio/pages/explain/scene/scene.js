@@ -24,16 +24,16 @@ onScheme(() => {
   for (const view of document.querySelectorAll("[data-scene]")) scenes.get(view)?.repaint();
 });
 
-/** Draw the section into a view. A scene that is there already is replaced, and its step is kept. */
+/** Draw the section into a view. A scene that is there already is replaced; what it shows is kept. */
 export function showScene(view, data, selection) {
   const before = scenes.get(view);
   before?.dispose();
   view.dataset.scene = "";
-  scenes.set(view, new SceneView(view, data, selection, before?.flow.step ?? 0));
+  scenes.set(view, new SceneView(view, data, selection, before));
 }
 
 class SceneView {
-  constructor(view, data, selection, step) {
+  constructor(view, data, selection, before) {
     Object.assign(this, { data, selection });
     this.blocks = buildBlocks(data);
     this.byId = new Map(this.blocks.map((block) => [block.id, block]));
@@ -46,7 +46,9 @@ class SceneView {
     this.makeDrawing(location.hash.includes("flat"));
     this.undo = [selection.watch(() => this.invalidate())];
     this.observe();
-    this.go(Math.min(step, this.flow.steps.length - 1));
+    if (before) this.camera.view = before.camera.view;
+    if (before?.chapter) this.visit(before.chapter);
+    else this.go(before?.flow.step ?? 0);
   }
 
   makeElements(view) {
@@ -68,14 +70,17 @@ class SceneView {
         title,
       )
     );
-    this.tour = el("div.tour", { role: "group", "aria-label": "Tour" }, ...this.buttons);
+    this.back = signButton("Chapter before", "←", () => this.visit(this.chapter - 1));
+    this.on = button(".next", { on: { click: () => this.goOn() } });
+    const group = { role: "group", "aria-label": "Tour" };
+    this.tour = el("div.tour", group, this.on, this.back, ...this.buttons);
     this.story = el("div.story", { "aria-live": "polite" });
     this.help = el("p.note", { hidden: true }, KEYS);
     this.element = el(
       "div.scene",
       this.tour,
-      el("div.scene-head", this.story, this.map.element),
-      el("div.scene-body", this.stage, this.panel),
+      this.story,
+      el("div.scene-body", el("div.stage-box", this.stage, this.map.element), this.panel),
       this.flow.element,
       el(
         "div.controls",
@@ -155,7 +160,6 @@ class SceneView {
     const block = this.current();
     const story = block ? [el("h3", nameOf(block)), el("p", block.text)] : [
       el("p", "Twelve chapters lead from the words to the translation. Or play all steps below."),
-      button(".start", { on: { click: () => this.visit(0) } }, "Start the tour"),
     ];
     this.tell(story, null);
   }
@@ -167,16 +171,15 @@ class SceneView {
     const block = this.byId.get(chapter.id);
     this.flow.show(this.flow.stepOf(block));
     this.chapter = index;
-    const last = index === this.chapters.length - 1;
-    const back = { disabled: index === 0, on: { click: () => this.visit(index - 1) } };
-    const on = { on: { click: () => last ? this.go(0) : this.visit(index + 1) } };
-    this.tell([
-      el("h3", `${index + 1}. ${chapter.title}`),
-      el("p", { dir: "auto" }, chapter.text),
-      button("", back, "Back"),
-      " ",
-      button("", on, last ? "End of the tour" : "Next"),
-    ], chapter);
+    const title = `${index + 1}. ${chapter.title}`;
+    this.tell([el("h3", title), el("p", { dir: "auto" }, chapter.text)], chapter);
+  }
+
+  /** Begin the tour, show its next chapter, or end it. */
+  goOn() {
+    const next = this.chapter === null ? 0 : this.chapter + 1;
+    if (next < this.chapters.length) this.visit(next);
+    else this.go(0);
   }
 
   /** Tell a story, that of a chapter if there is one, and show the block. */
@@ -188,6 +191,9 @@ class SceneView {
     if (chapter?.slab !== undefined) this.fronts.set(`${block.group}.${block.part}`, chapter.slab);
     press(this.buttons, (_, index) => index === this.chapter);
     roving(this.tour);
+    this.back.disabled = !this.chapter;
+    const isLast = this.chapter === this.chapters.length - 1;
+    this.on.textContent = !chapter ? "Start the tour" : isLast ? "End of the tour" : "Next";
     this.story.replaceChildren(...content);
     this.map.show(block);
     this.cell = chapter?.cell ? { block, ...chapter.cell } : null;

@@ -1,29 +1,20 @@
 /** Write out how a number was computed, with the numbers of this sentence. */
 
 import { fixed } from "../../numbers.js";
+import { gelu, relu, sigmoid, silu } from "../live/matrix.js";
 import { dot } from "../unpack.js";
 
 const SHOWN = 3; // products that are written out
 
-const sigmoid = (x) => 1 / (1 + Math.exp(-x));
-const gelu = (x) => x * gaussian(x);
 export const ACTIVATIONS = {
-  relu: { name: "max(0, z)", of: (z) => Math.max(0, z) },
-  silu: { name: "z · σ(z)", of: (z) => z * sigmoid(z) },
+  relu: { name: "max(0, z)", of: relu },
+  silu: { name: "z · σ(z)", of: silu },
   gelu: { name: "GELU(z)", of: gelu },
   glu: { name: "σ(z)", of: sigmoid, gates: true },
-  reglu: { name: "max(0, z)", of: (z) => Math.max(0, z), gates: true },
+  reglu: { name: "max(0, z)", of: relu, gates: true },
   geglu: { name: "GELU(z)", of: gelu, gates: true },
-  swiglu: { name: "z · σ(z)", of: (z) => z * sigmoid(z), gates: true },
+  swiglu: { name: "z · σ(z)", of: silu, gates: true },
 };
-
-/** Return the probability that a standard normal number is below x (Abramowitz and Stegun, 7.1.26). */
-function gaussian(x) {
-  const t = 1 / (1 + 0.3275911 * Math.abs(x) / Math.SQRT2);
-  const terms = [0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429];
-  const tail = terms.reduceRight((sum, term) => (sum + term) * t, 0) * Math.exp(-x * x / 2);
-  return x < 0 ? tail / 2 : 1 - tail / 2;
-}
 
 /** Format a number of a sum; small ones keep more digits. */
 export function short(number) {
@@ -52,29 +43,22 @@ export function spread(numbers) {
   return { mean, variance };
 }
 
-/** Normalise a row: `gain` and `bias` are vectors, `gain` is null if the page has no weights. */
-export function normalise(row, { kind, gain, bias, epsilon }) {
-  const { mean, variance } = kind === "rms"
+/** Return the lines that write out the number at `column` of a row that is normalised. */
+export function normLines(row, column, { kind, gain, bias, epsilon }) {
+  const isRms = kind === "rms";
+  const { mean, variance } = isRms
     ? { mean: 0, variance: dot(row, row) / row.length }
     : spread(row);
   const size = Math.sqrt(variance + epsilon);
-  const values = row.map((each, at) => (each - mean) / size * gain[at] + (bias?.[at] ?? 0));
-  return { mean, size, values };
-}
-
-/** Return the lines that write out the number at `column` of a normalised row. */
-export function normLines(row, column, norm) {
-  const isRms = norm.kind === "rms";
-  const ones = { ...norm, gain: norm.gain ?? row.map(() => 1), bias: norm.bias };
-  const { mean, size, values } = normalise(row, ones);
   const z = short(row[column]);
   const about = isRms
     ? `root of the mean square of the row = ${short(size)}`
     : `the row's mean = ${short(mean)}, its standard deviation = ${short(size)}`;
   const scaled = isRms ? `${z} ÷ ${short(size)}` : `(${z} − ${factor(mean)}) ÷ ${short(size)}`;
-  if (!norm.gain) return [about, `${scaled}, then times a learned gain (not in this page)`];
-  const shift = norm.bias ? ` + ${factor(norm.bias[column])}` : "";
-  return [about, `${scaled} × ${factor(norm.gain[column])}${shift} = ${short(values[column])}`];
+  if (!gain) return [about, `${scaled}, then times a learned gain (not in this page)`];
+  const value = (row[column] - mean) / size * gain[column] + (bias?.[column] ?? 0);
+  const shift = bias ? ` + ${factor(bias[column])}` : "";
+  return [about, `${scaled} × ${factor(gain[column])}${shift} = ${short(value)}`];
 }
 
 /** Return the lines that write out a weight of a softmax over `scores`; null scores are masked. */

@@ -2,7 +2,7 @@
 
 import { percent } from "../../numbers.js";
 import { normName } from "../layersteps.js";
-import { tokenText } from "../tokens.js";
+import { tokenText, words, wordText } from "../tokens.js";
 import { dot } from "../unpack.js";
 import { short, spread } from "./sums.js";
 
@@ -79,7 +79,7 @@ function insideHead(data) {
   const single = q.flatMap((one) => k.flatMap((other) => one.map((x, at) => x * other[at])));
   const sums = q.flatMap((one) => k.map((other) => dot(one, other)));
   const [one, all] = [single, sums].map((numbers) => spread(numbers).variance);
-  const { from, to, weight } = strongestLink(data, 1, (layer, head) => layer === 0 && head === 0);
+  const { from, to, weight } = strongestLink(data, "source", 1, (at) => !at.layer && !at.head);
   return [
     {
       title: "Q, K, V",
@@ -111,27 +111,34 @@ function insideHead(data) {
   ];
 }
 
+/** Return the word in which a token stands, or the token if it stands in none. */
+function word(data, ids, position) {
+  const own = words(ids, data.tokens).find((positions) => positions.includes(position));
+  return `“${own ? wordText(own, ids, data.tokens) : tokenText(data.tokens[ids[position]])}”`;
+}
+
 /**
- * Return the strongest weight between two ordinary tokens of the source that are at least `least`
- * positions apart, in the layers and heads that are `wanted`; of all tokens if there are no such.
+ * Return the strongest weight of self-attention from a word of a side to another one that is at least
+ * `least` positions away, in the layers and heads that are `wanted`; of all tokens if there are no
+ * such words. A row of the target stands for the token that it writes.
  */
-export function strongestLink(data, least, wanted = () => true) {
-  const places = [...data.source.ids.keys()];
-  const ordinary = places.filter((place) => {
-    const token = data.tokens[data.source.ids[place]];
-    return !token.special && /[\p{L}\p{N}]/u.test(token.text);
-  });
-  const isFar = ordinary.some((from) => ordinary.some((to) => to - from >= least));
+function strongestLink(data, side, least, wanted = () => true) {
+  const stack = side === "source" ? data.encoder : data.decoder;
+  const keys = side === "source" ? data.source.ids : data.target.inputs;
+  const rows = side === "source" ? keys : data.target.outputs;
+  const isWord = (id) => !data.tokens[id].special && /[\p{L}\p{N}]/u.test(data.tokens[id].text);
+  const pairs = rows.flatMap((row, from) => keys.map((key, to) => ({ row, key, from, to })));
+  const seen = pairs.filter(({ from, to }) => side === "source" || to <= from);
+  const far = seen.filter(({ row, key, from, to }) =>
+    isWord(row) && isWord(key) && Math.abs(from - to) >= least
+  );
   let best = { weight: -1 };
-  data.encoder.forEach(({ self: { weights } }, layer) => {
+  stack.forEach(({ self: { weights } }, layer) => {
     for (let head = 0; head < weights.shape[0]; head++) {
-      if (!wanted(layer, head)) continue;
-      for (const from of isFar ? ordinary : places) {
-        for (const to of isFar ? ordinary : places) {
-          const weight = weights.at(head, from, to);
-          const counts = !isFar || Math.abs(from - to) >= least;
-          if (counts && weight > best.weight) best = { layer, head, from, to, weight };
-        }
+      if (!wanted({ layer, head })) continue;
+      for (const { from, to } of far.length ? far : seen) {
+        const weight = weights.at(head, from, to);
+        if (weight > best.weight) best = { layer, head, from, to, weight };
       }
     }
   });
@@ -140,7 +147,6 @@ export function strongestLink(data, least, wanted = () => true) {
 
 function throughLayer(data) {
   const { model } = data;
-  const { layer, head, from, to, weight } = strongestLink(data, FAR);
   const { hidden } = data.encoder[0];
   const [rows, width] = hidden.shape;
   let active = 0;
@@ -153,26 +159,13 @@ function throughLayer(data) {
     : "A unit passes its number on, or holds it back.";
   return [
     {
-      title: "Far apart",
-      id: `encoder.${layer}.self.weights`,
-      slab: head,
-      cell: { slab: head, row: from, column: to },
-      text:
-        `Each head looks for something else. Distance costs nothing: a token can look at any other
-        just as easily as at its neighbour. The strongest long link here: in layer ${
-          layer + 1
-        }, head
-        ${head + 1}, ${sourceToken(data, from)} gives ${percent(weight)} of its attention to
-        ${sourceToken(data, to)}, ${Math.abs(from - to)} positions away, in one step. Afterwards the
-        heads are joined to one row again, and the matrix W^O mixes them.`,
-    },
-    {
-      title: "Residual, norm",
+      title: "Add & norm",
       id: "encoder.0.self.added",
-      text: `What attention found is added to the row that went in, so nothing is lost. ${norm} All
-        positions of the encoder are computed at the same time, since none waits for another. In
-        training this holds for the decoder, too: the correct translation is known, and the mask hides
-        what comes later.`,
+      text:
+        `The heads are joined to one row again, and the matrix W^O mixes them. The result is added to
+        the row that went in, so nothing is lost. ${norm} All positions of the encoder are computed at
+        the same time, since none waits for another. In training this holds for the decoder, too: the
+        correct translation is known, and the mask hides what comes later.`,
     },
     {
       title: "Feed-forward",
@@ -201,6 +194,7 @@ function decoding(data, selection) {
   const share = percent(Math.exp(logits[tokens.indexOf(chosen)] - sum));
   const where = head === null ? `the mean of layer ${layer + 1}'s heads` : `head ${head + 1}`;
   const last = Math.max(...data.beam.nodes.step);
+  const far = strongestLink(data, "target", FAR);
   return [
     {
       title: "Mask",
@@ -212,7 +206,20 @@ function decoding(data, selection) {
         right half of this block is hidden.`,
     },
     {
-      title: "Cross-attention",
+      title: "Far apart",
+      id: `decoder.${far.layer}.self.weights`,
+      slab: far.head,
+      cell: { slab: far.head, row: far.from, column: far.to },
+      text: `Distance costs nothing: a token looks at any other as easily as at its neighbour. The
+        strongest long link here: before it writes ${
+        word(data, data.target.outputs, far.from)
+      }, head
+        ${far.head + 1} of layer ${far.layer + 1} gives ${percent(far.weight)} of its attention to
+        ${word(data, data.target.inputs, far.to)}, ${far.from - far.to + 1} tokens back. A network
+        that reads token by token would have to remember it over all of them.`,
+    },
+    {
+      title: "Cross",
       id: `decoder.${layer}.cross.weights`,
       slab: heads[0],
       cell: { slab: heads[0], row: step, column: read },

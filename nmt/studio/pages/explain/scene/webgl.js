@@ -105,7 +105,7 @@ export class Space {
     const thickness = Math.min(1, place.cell[0]);
     const gap = block.showsText ? 1 : 0;
     for (let slab = 0; slab < block.shape[0]; slab++) {
-      const z = -depthOf(block, place, slab, front);
+      const z = -depthOf(block, slab, front);
       FACES.forEach(([face], side) =>
         face.forEach(([right, top, near], corner) => {
           position.setXYZ(
@@ -206,7 +206,7 @@ export class Space {
       if (mesh.material.opacity < 0.1) continue;
       const place = this.places.get(block.id);
       for (let slab = 0; slab < block.shape[0]; slab++) {
-        const share = (-depthOf(block, place, slab, this.frontOf(block)) - from.z) / ray.z;
+        const share = (-depthOf(block, slab, this.frontOf(block)) - from.z) / ray.z;
         if (share <= 0 || share >= (best?.share ?? Infinity)) continue;
         const cell = cellAt(place, slab, from.x + share * ray.x, from.y + share * ray.y);
         if (cell) best = { ...cell, block, share };
