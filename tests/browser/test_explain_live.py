@@ -164,6 +164,7 @@ def test_parts_are_switched_off_and_compared(
         assert shares == pytest.approx(before, abs=2e-3)
         assert "changes most: its probability" in browser.text(".compared")
         assert browser.text("#facts") != facts  # the score of the changed model
+    assert "LayerNorm(…)" in browser.texts("#decoder .formula")
     assert "3 parts are off" in browser.text("#live-state")
     typed(browser, OTHER)
     assert "3 parts are off" in browser.text("#live-state")

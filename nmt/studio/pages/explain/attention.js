@@ -119,6 +119,11 @@ class Explorer {
     };
   }
 
+  /** Return the name by which a head is switched off. */
+  headName(head) {
+    return `${this.stack}.${this.drawn.layer}.${this.drawn.kind}_attention.${head}`;
+  }
+
   attended() {
     return this.data[this.stack][this.drawn.layer][this.drawn.kind];
   }
@@ -144,7 +149,7 @@ class Explorer {
     const values = this.values(attention);
     const change = (query) => this.selection.choose(this.side, query);
     this.map.select(drawn.layer, drawn.head);
-    const name = `${this.stack}.${drawn.layer}.${drawn.kind}_attention.${drawn.head}`;
+    const name = this.headName(drawn.head);
     this.switch.replaceChildren(drawn.head === ALL ? "" : headSwitch(this.selection, name));
     this.lines = attentionLines(attention, data.tokens, change);
     this.matrix = attentionMatrix(attention, data.tokens, values, change);
@@ -195,8 +200,10 @@ class Explorer {
     this.reading.replaceChildren(...this.describe(attention, query));
     this.arithmetic.select(query);
     const one = drawn.head === ALL ? `${this.oneHead + 1} (one of all)` : `${drawn.head + 1}`;
+    const { isOff } = this.selection.live ?? {};
+    const off = isOff?.(this.headName(this.oneHead)) ? " (off: zeros instead of its sum)" : "";
     inside.title.replaceChildren(
-      `Inside head ${one}, for `,
+      `Inside head ${one}${off}, for `,
       ...this.names(query),
       ": softmax(QKᵀ ÷ √dₖ) V",
     );
@@ -204,7 +211,7 @@ class Explorer {
       ...this.names(query),
       ` through layer ${drawn.layer + 1} of ${data[stack].length}`,
     );
-    steps.body.replaceChildren(layerSteps(data, stack, drawn.layer, query));
+    steps.body.replaceChildren(layerSteps(data, stack, drawn.layer, query, isOff));
   }
 
   describe(attention, query) {

@@ -33,8 +33,11 @@ const GATES = {
   swiglu: "Swish(xW + b)",
 };
 
-/** Return a table of the steps of the token at `position` through a layer of the stack. */
-export function layerSteps(data, stack, number, position) {
+/**
+ * Return a table of the steps of the token at `position` through a layer of the stack. `isOff(name)`
+ * says whether the residual of a sub-layer is switched off.
+ */
+export function layerSteps(data, stack, number, position, isOff = () => false) {
   const { model, live } = data;
   const layer = data[stack][number];
   const side = stack === "encoder" ? "source" : "target";
@@ -43,11 +46,14 @@ export function layerSteps(data, stack, number, position) {
   const rows = [line("x", "input of the layer", input, position)];
   for (const [kind, name, section] of SUBLAYERS[stack]) {
     const out = linear(weights, `${kind}_attention.out`, layer[kind].joined.row(position));
-    rows.push(title(name, section), ...attentionSteps(layer[kind], position, model, out));
+    const sum = summed(model, isOff(`${stack}.${number}.${kind}_attention`));
+    rows.push(title(name, section), ...attentionSteps(layer[kind], position, model, out, sum));
   }
   const last = layer[SUBLAYERS[stack].at(-1)[0]];
   const read = (layer.normed ?? last.added).row(position);
-  rows.push(title("Feed-forward", "§3.3"), ...feedForward(layer, position, model, weights, read));
+  const sum = summed(model, isOff(`${stack}.${number}.feed_forward`));
+  const steps = feedForward(layer, position, model, weights, read, sum);
+  rows.push(title("Feed-forward", "§3.3"), ...steps);
   return el("table.strips.layer-steps", el("tbody", ...rows));
 }
 
@@ -63,8 +69,9 @@ export function normName(model) {
 }
 
 /** Return the formula of a sub-layer's output; the paper has post-norm. */
-function summed(model) {
-  return model.norm === "pre" ? "x + …" : `${normName(model)}(x + …)`;
+function summed(model, isOff) {
+  const sum = isOff ? "…" : "x + …";
+  return model.norm === "pre" ? sum : `${normName(model)}(${sum})`;
 }
 
 /** Return the line of the norm before a sub-layer; a model with post-norm has none. */
@@ -75,8 +82,9 @@ function preNorm(part, position, model) {
   ];
 }
 
-function attentionSteps(part, position, model, out) {
+function attentionSteps(part, position, model, out, sum) {
   const normed = model.norm === "pre" ? "" : ", then normalized";
+  const added = sum.includes("x +") ? "added to the input" : "not added to the input";
   return [
     ...preNorm(part, position, model),
     line(
@@ -93,11 +101,11 @@ function attentionSteps(part, position, model, out) {
       position,
       { made: out },
     ),
-    line(summed(model), `added to the input${normed}`, part.added, position),
+    line(sum, `${added}${normed}`, part.added, position),
   ];
 }
 
-function feedForward(layer, position, model, weights, input) {
+function feedForward(layer, position, model, weights, input, total) {
   const hidden = layer.hidden.row(position);
   const gate = GATES[model.activation];
   const finish = (sum, index) => {
@@ -113,7 +121,7 @@ function feedForward(layer, position, model, weights, input) {
     ...preNorm(layer, position, model),
     line(...hiddenWords(hidden, model), layer.hidden, position, { made: inner }),
     line("× W₂ + b₂", "projected to d_model", layer.feed_forward, position, { made: outer }),
-    line(summed(model), "output of the layer", layer.output, position),
+    line(total, "output of the layer", layer.output, position),
   ];
 }
 
