@@ -59,7 +59,8 @@ export function searchControls(data, change) {
   return { element, options: () => ({ ...now }) };
 }
 
-const oneDigit = (value) => value.toFixed(1);
+/** Format a number with one digit, but one of the recipe as it is there. */
+const oneDigit = (value) => value === Number(value.toFixed(1)) ? value.toFixed(1) : String(value);
 
 /** Return a field for the greatest length; empty, it is that of `nmt translate`. */
 function lengthField(now, change) {
