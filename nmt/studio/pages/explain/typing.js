@@ -52,7 +52,10 @@ class Engine {
  */
 export function startTyping(columns, follow) {
   const still = columns.find(({ data }) => !data.live);
-  if (still) return tell(still.data.live_reason ?? "");
+  if (still) {
+    const isOne = columns.some(({ data }) => data.live);
+    return tell(`${isOne ? `${still.data.model.name}: ` : ""}${still.data.live_reason ?? ""}`);
+  }
   try {
     for (const column of columns) column.engine = new Engine(column.data.live);
   } catch {
