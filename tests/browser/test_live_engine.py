@@ -102,7 +102,7 @@ class Engine:
 
     def load(self, model: TrainedModel) -> None:
         """Give a model to the worker."""
-        assert why_not_live(model) == ""
+        assert why_not_live(model, model.recipe.decode) == ""
         self.ask({"kind": "load", "live": live_data(model, model.recipe.decode)})
 
     def translate(self, text: str, *, tensors: bool = False, **options: Any) -> dict[str, Any]:

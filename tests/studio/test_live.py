@@ -11,18 +11,20 @@ from nmt.studio.explain.live import Message, why_not_live
 from nmt.text.tokenizer import SubwordModel, Tokenizer
 
 
-def test_large_models_and_subwords_of_other_programs_are_not_live(
+def test_what_a_page_cannot_compute_is_not_live(
     skilled_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = load_model(skilled_run, "cpu")
-    assert why_not_live(model) == ""
+    decode = model.recipe.decode
+    assert why_not_live(model, decode) == ""
+    assert "not in bf16" in why_not_live(model, replace(decode, precision="bf16"))
     own = model.tokenizer.source
     pieces = [own.piece(each) for each in range(4, len(own))]
     listed = SubwordModel.with_pieces(own.sentencepiece, pieces)
     other = replace(model, tokenizer=Tokenizer(listed.model))
-    assert "those of another program" in why_not_live(other)
+    assert "those of another program" in why_not_live(other, decode)
     monkeypatch.setattr(live, "MOST_PARAMETERS", 20_000)
-    assert "at most 20,000" in why_not_live(model)
+    assert "at most 20,000" in why_not_live(model, decode)
 
 
 def test_a_message_is_read_by_hand() -> None:

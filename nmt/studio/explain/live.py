@@ -77,7 +77,7 @@ def pack_finely(weight: Tensor) -> dict[str, Any]:
     }
 
 
-def why_not_live(model: TrainedModel) -> str:
+def why_not_live(model: TrainedModel, settings: DecodeSettings) -> str:
     """Return why the page cannot run a model, as a sentence; "" if it can."""
     parameters = sum(weight.numel() for weight in model.network.parameters())
     if parameters > MOST_PARAMETERS:
@@ -87,6 +87,8 @@ def why_not_live(model: TrainedModel) -> str:
         )
     if not all(map(has_own_rules, model.tokenizer.sides)):
         return "The model's subwords are those of another program, so nothing can be typed here."
+    if settings.precision == "bf16":
+        return "A page computes in float32, not in bf16, so nothing can be typed here."
     return ""
 
 

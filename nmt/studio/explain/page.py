@@ -66,7 +66,7 @@ def render_explanation(
 def live_part(explanation: Explanation, live: bool, notify: Notify) -> dict[str, Any]:
     """Return what the page needs to run the model, or why it cannot."""
     model = explanation.model
-    reason = why_not_live(model) if live else NOT_WANTED
+    reason = why_not_live(model, explanation.settings) if live else NOT_WANTED
     if not reason:
         return {"live": live_data(model, explanation.settings), "live_reason": None}
     if live:
