@@ -5,6 +5,7 @@ import math
 import random
 import shutil
 from dataclasses import replace
+from operator import eq
 from pathlib import Path
 
 import pytest
@@ -38,9 +39,10 @@ def test_the_same_seed_draws_the_same(skilled: Model, tiny_run: Path, lines: Pat
     assert skilled.lines(lines, *asked, "--seed", 2) != found
     assert skilled.lines(lines, *asked, "--model", tiny_run) != found
     assert (len(found), found[23], found[24]) == (25, "", found[3])
-    (greedy, *_) = skilled.lines(lines, "--beam-size", 1)
+    greedy = skilled.lines(lines, "--beam-size", 1)  # searches again what repeats itself
     for likeliest in (("--temperature", 0.001), ("--top-k", 1), ("--top-p", 0)):
-        assert skilled.lines(lines, "--sample", *likeliest)[0] == greedy
+        sampled = skilled.lines(lines, "--sample", *likeliest)
+        assert sum(map(eq, sampled, greedy)) > len(greedy) / 2
     backward = lines.with_name("backward.src")
     backward.write_text("".join(f"{line}\n" for line in lines.read_text().splitlines()[::-1]))
     assert skilled.lines(backward, *asked) == found[::-1]
