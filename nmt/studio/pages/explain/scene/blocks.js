@@ -16,10 +16,12 @@ import {
 } from "./sums.js";
 
 const NO_WEIGHTS = "The weights are not in this page.";
+const OFF = "Switched off, so that it is 0.";
 const LEARNED = "A learned number: training moved it until the translations were good.";
 
 /**
- * Return the blocks in the order of the data. A block has
+ * Return the blocks in the order of the data; `isOff(name)` tells which parts of the model are
+ * switched off, by the names of live/model.js. A block has
  * - `id`, which is its `group` ("source", "encoder.0", "target", "decoder.0", "softmax", "beam"),
  *   `part` and `role`;
  * - `label`, `formula`, `section`, `text`, `shapes`, `codeKey`: what the panel says;
@@ -32,12 +34,13 @@ const LEARNED = "A learned number: training moved it until the translations were
  * - `made(slab, row, column)`: {lines, lights}: the sum, and the parts of the inputs in it. A light
  *   {id, slab, row, column} is a row, a column, or a cell if it has both.
  */
-export function buildBlocks(data) {
-  return new Builder(data).build();
+export function buildBlocks(data, isOff = () => false) {
+  return new Builder(data, isOff).build();
 }
 
 class Builder {
-  constructor(data) {
+  constructor(data, isOff) {
+    this.isOff = isOff;
     this.weights = data.live?.weights ?? {};
     const shares = "embeddings.weight" in this.weights && data.model.tied &&
       !("embeddings.own_source_weight" in this.weights);
@@ -136,12 +139,13 @@ class Builder {
       }),
     });
     if (model.positions === "rotary") return scaled;
+    const isOff = this.isOff("positions");
     const position = this.add({
       ...at,
       role: "position",
       tensor: parts.position,
       made: (_, r, c) => ({
-        lines: positionLines(model, r, c, parts.position.at(r, c)),
+        lines: isOff ? [OFF] : positionLines(model, r, c, parts.position.at(r, c)),
         lights: [],
       }),
     });
@@ -228,6 +232,7 @@ class Builder {
   added(at, name, tensor, x, y) {
     const isPost = this.model.norm === "post";
     const norm = this.norm(`${name}_norm.norm`);
+    const isOff = this.isOff(name);
     return this.add({
       ...at,
       role: "added",
@@ -236,8 +241,10 @@ class Builder {
       joins: "+",
       made: (_, r, c) => {
         const [one, other] = [x.tensor.row(r), y.tensor.row(r)];
-        const total = one.map((each, index) => each + other[index]);
-        const sum = `x + y = ${short(one[c])} + ${factor(other[c])} = ${short(total[c])}`;
+        const total = isOff ? other : one.map((each, index) => each + other[index]);
+        const sum = isOff
+          ? `x is switched off, so that y = ${short(other[c])} goes on alone`
+          : `x + y = ${short(one[c])} + ${factor(other[c])} = ${short(total[c])}`;
         const rows = [x, y].map(({ id }) => ({ id, slab: 0, row: r }));
         return isPost
           ? { lines: [sum, ...normLines(total, c, norm)], lights: rows }
@@ -308,7 +315,8 @@ class Builder {
     const size = model.heads * model.d_k;
     const offsets = memory ? [0, 0, size] : [0, size, 2 * size];
     const [q, k, v] = ["query", "key", "value"].map((role, index) => {
-      const turns = model.positions === "rotary" && !memory && role !== "value";
+      const turns = model.positions === "rotary" && !memory && role !== "value" &&
+        !this.isOff("positions");
       const x = index && memory ? memory : input;
       const side = index ? across : at.side;
       return this.linear({ ...at, side }, role, `${module}.${names[index]}`, x, seen[role], {
@@ -321,7 +329,7 @@ class Builder {
       });
     });
     const weights = this.scores({ ...at, across, kind: "attention" }, seen, q, k);
-    const joined = this.heads(at, seen, weights, v);
+    const joined = this.heads(at, seen, weights, v, module);
     const projected = this.linear(at, "projected", `${module}.out`, joined, seen.projected);
     return this.added(at, module, seen.added, stream, projected);
   }
@@ -374,8 +382,9 @@ class Builder {
   }
 
   /** Add the outputs of the heads, and the block that joins them. */
-  heads(at, { weights, value, joined }, shares, v) {
+  heads(at, { weights, value, joined }, shares, v, module) {
     const [heads, rows, columns] = weights.shape;
+    const isOff = [...Array(heads).keys()].map((head) => this.isOff(`${module}.${head}`));
     const width = value.shape[2];
     const outputs = this.add({
       ...at,
@@ -388,7 +397,7 @@ class Builder {
         const taken = Array.from({ length: columns }, (_, index) => value.at(s, index, c));
         const { text, total } = products(weights.row(s, r), taken);
         return {
-          lines: [`weights · v = ${text} = ${short(total)}`],
+          lines: [isOff[s] ? OFF : `weights · v = ${text} = ${short(total)}`],
           lights: [{ id: shares.id, slab: s, row: r }, { id: v.id, slab: s, column: c }],
         };
       },
@@ -527,8 +536,10 @@ class Builder {
         formula: "score = log p ÷ ((5 + length) ÷ 6)^α",
         section: "§6.1",
         codeKey: "beam",
-        text: `Every kept text is continued by one token; the best ${beam.size} are kept. Grey: ` +
-          "kept; pale: dropped; green: finished; strong: the translation.",
+        text: beam.method === "sample"
+          ? "The next token is drawn at random, with the probabilities of softmax."
+          : `Every kept text is continued by one token; the best ${beam.size} are kept. Grey: ` +
+            "kept; pale: dropped; green: finished; strong: the translation.",
         shape: [1, column.length, 1],
         from,
         nodes: column,
@@ -554,7 +565,8 @@ function beamLines(node, nodes, alpha, share) {
   if (node.parent === null) return { lines: ["The start token."], lights: [] };
   const above = nodes[node.parent];
   const penalty = ((5 + node.step) / 6) ** alpha;
-  const state = node.wins ? "part of the translation" : node.status;
+  const dropped = node.status === "pruned" ? "dropped" : node.status;
+  const state = node.wins ? "part of the translation" : dropped;
   return {
     lines: [
       `log p = ${short(above.logProb)} + ln(${short(share)}) = ${short(node.logProb)}`,

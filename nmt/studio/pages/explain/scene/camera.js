@@ -21,10 +21,11 @@ export class Camera {
   /** Return the view that shows a box. */
   towards({ left, right, bottom, top }, kind) {
     const { width, height } = this.size();
-    const tall = Math.max(top - bottom, (right - left) * height / width);
+    const map = width > MAP.from ? MAP.room : 0;
+    const tall = Math.max(top - bottom, (right - left) * height / (width - map));
     const [yaw, pitch] = ANGLES[kind];
     const seen = Math.max(LEAST_HEIGHT, tall * ROOM[kind]);
-    const aside = kind === "overview" && width > MAP.from ? MAP.room / 2 * seen / height : 0;
+    const aside = map / 2 * seen / height;
     const middle = { x: (left + right) / 2 + aside, y: (bottom + top) / 2 };
     return { ...middle, height: seen, yaw, pitch };
   }

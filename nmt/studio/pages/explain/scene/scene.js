@@ -17,6 +17,7 @@ import { chaptersOf } from "./tour.js";
 import { Space } from "./webgl.js";
 
 const FAINT = { later: 0.1, weight: 0.3 };
+const PAINT_MS = { moving: 16, still: 120 }; // time for painting blocks before a frame is shown
 const BEAM_STEPS = 6; // that are shown with the last one
 const scenes = new WeakMap(); // by view
 
@@ -35,7 +36,7 @@ export function showScene(view, data, selection) {
 class SceneView {
   constructor(view, data, selection, before) {
     Object.assign(this, { data, selection });
-    this.blocks = buildBlocks(data);
+    this.blocks = buildBlocks(data, selection.live?.isOff);
     this.byId = new Map(this.blocks.map((block) => [block.id, block]));
     this.arrangement = arrange(this.blocks);
     this.frontOf = (block) => this.slabOf(block);
@@ -247,8 +248,7 @@ class SceneView {
   open({ block, ...cell }) {
     const [stack, layer] = block.group.split(".");
     if (block.shape[0] > 1 && block.part !== "feed_forward") {
-      const kind = stack === "decoder" ? { kind: block.part } : {};
-      this.selection.set({ [stack]: { layer: Number(layer), head: cell.slab, ...kind } });
+      this.selection.set({ [stack]: { kind: block.part, layer: Number(layer), head: cell.slab } });
     }
     openMatrix(this.element, block, cell, (other) => this.read({ block, ...other }));
   }
@@ -308,7 +308,7 @@ class SceneView {
     const moves = this.camera.advance();
     const block = this.current();
     const wanted = block ? [block.id, ...block.inputs] : [];
-    const unpainted = this.drawing.paintSome(wanted);
+    const unpainted = this.drawing.paintSome(wanted, moves ? PAINT_MS.moving : PAINT_MS.still);
     const { width, height } = this.size();
     this.drawing.render(this.camera.view, width, height, (each) => this.opacityOf(each));
     this.overlay.draw(this, width, height);

@@ -19,7 +19,7 @@ export function chaptersOf(data, selection) {
     ...throughLayer(data),
     ...decoding(data, selection),
   ];
-  return chapters.map((each) => ({ ...each, text: each.text.replace(/\s+/g, " ").trim() }));
+  return chapters.map((each) => ({ ...each, text: each.text.replace(/[ \n]+/g, " ").trim() }));
 }
 
 function sourceToken(data, position) {
@@ -58,7 +58,7 @@ function beginning(data) {
     {
       title: "Positions",
       id: rotary ? "encoder.0.self.query" : "source.embedding.position",
-      text: `“The dog bites the man” and “the man bites the dog” have the same tokens. ${
+      text: `“the dog bites the man” and “the man bites the dog” have the same tokens. ${
         rotary
           ? `This model adds no position to them. Instead, attention turns pairs of numbers of its
         queries and keys: the later a token stands, the further. So a query and a key feel how far
@@ -161,6 +161,9 @@ function throughLayer(data) {
     {
       title: "Add & norm",
       id: "encoder.0.self.added",
+      frame: ["joined", "projected", "projected_weight", "added"].map((role) =>
+        `encoder.0.self.${role}`
+      ),
       text:
         `The heads are joined to one row again, and the matrix W^O mixes them. The result is added to
         the row that went in, so nothing is lost. ${norm} All positions of the encoder are computed at
@@ -225,8 +228,10 @@ function decoding(data, selection) {
       cell: { slab: heads[0], row: step, column: read },
       text:
         `Here the two towers meet. The queries come from the translation, the keys and values from
-        the encoder. When the model writes ${written}, it looks most at ${sourceToken(data, read)}
-        (${percent(shares[read])}, ${where}).`,
+        the encoder. A row is that of the token which was written last: before the model writes
+        ${written}, it looks most at ${sourceToken(data, read)} (${
+          percent(shares[read])
+        }, ${where}).`,
     },
     {
       title: "Beam",
@@ -234,9 +239,12 @@ function decoding(data, selection) {
       frame: Array.from({ length: last + 1 }, (_, each) => `beam.beam.${each}`),
       text:
         `Softmax compares the decoder's last row with every token that the model knows, and gives
-        each a probability: here ${written} gets ${share}. The best next token does not always lead to
-        the best sentence. So the search keeps up to ${data.beam.size} beginnings, continues each, and
-        drops the weakest: one column is one step. The strong path is the translation.`,
+        each a probability: here ${written} gets ${share}. ${
+          data.beam.method === "sample"
+            ? "Here the next token is drawn at random, with these probabilities."
+            : `The best next token does not always lead to the best sentence. So the search keeps up
+        to ${data.beam.size} beginnings, continues each, and drops the weakest.`
+        } One column is one step. The strong path is the translation.`,
     },
   ];
 }

@@ -5,7 +5,6 @@ import { paintWaiting, pixels } from "./colours.js";
 import { cellAt, depthOf, PLATE_DEPTH } from "./layout.js";
 
 const FIELD = 26; // degrees from the lower to the upper edge of the picture
-const PAINT_MS = 24; // time for painting textures before a frame is shown
 const FACES = [ // [corners of a box, brightness]; a corner: right, top, front
   [[[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]], 1],
   [[[1, 0, 0], [0, 0, 0], [0, 1, 0], [1, 1, 0]], 0.86],
@@ -151,8 +150,9 @@ export class Space {
   }
 
   /** Paint textures of blocks, `first` before the others; return whether some are left. */
-  paintSome(first) {
-    return paintWaiting([...this.meshes.values()].map(({ userData }) => userData), first, PAINT_MS);
+  paintSome(first, milliseconds) {
+    const all = [...this.meshes.values()].map(({ userData }) => userData);
+    return paintWaiting(all, first, milliseconds);
   }
 
   /** Draw the blocks, each with `opacityOf(block)`, as they are seen from `view`. */
