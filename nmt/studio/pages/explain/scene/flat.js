@@ -1,8 +1,8 @@
 /** Draw the blocks as flat pictures in SVG, for browsers without WebGL. */
 
-import { svg } from "../../dom.js";
-import { bitmap, paintWaiting } from "./colours.js";
-import { cellAt, depthOf } from "./layout.js";
+import { el, svg } from "../../dom.js";
+import { paintWaiting, pixels } from "./colours.js";
+import { depthOf } from "./layout.js";
 
 const ASIDE = [0.5, 0.45]; // how far right and up a unit of depth is drawn
 const PAINT_MS = 400; // each time, the browser draws the whole picture again
@@ -11,7 +11,7 @@ const PAINT_MS = 400; // each time, the browser draws the whole picture again
 export class Flat {
   constructor(blocks, { places, plates }, frontOf) {
     Object.assign(this, { blocks, places, frontOf });
-    this.world = svg("g");
+    this.world = svg("g", { "image-rendering": "pixelated" });
     this.element = svg("svg.flat", { "aria-hidden": "true" }, this.world);
     this.world.append(...plates.map((plate) =>
       svg("rect", {
@@ -66,25 +66,19 @@ export class Flat {
     return paintWaiting([...this.groups.values()], first, PAINT_MS);
   }
 
-  paint(each) {
-    const { width, height } = this.places.get(each.block.id);
-    const canvas = bitmap(each.block);
-    const [count, rows] = [each.slabs.length, canvas.height / each.slabs.length];
-    const part = document.createElement("canvas");
-    Object.assign(part, { width: canvas.width, height: rows });
-    const context = part.getContext("2d");
-    each.slabs.forEach((slab, index) => {
-      context.drawImage(canvas, 0, -index * rows);
+  paint({ block, slabs }) {
+    const { width, height } = this.places.get(block.id);
+    slabs.forEach((slab, index) => {
       const box = { width, height };
+      const frame = {
+        fill: "none",
+        "vector-effect": "non-scaling-stroke",
+        stroke: "var(--card)",
+        "stroke-width": slabs.length > 1 ? 1 : 0,
+      };
       slab.replaceChildren(
-        svg("image", { ...box, href: part.toDataURL(), preserveAspectRatio: "none" }),
-        svg("rect", {
-          ...box,
-          fill: "none",
-          "vector-effect": "non-scaling-stroke",
-          stroke: "var(--card)",
-          "stroke-width": count > 1 ? 1 : 0,
-        }),
+        svg("image", { ...box, href: imageOf(block, index), preserveAspectRatio: "none" }),
+        svg("rect", { ...box, ...frame }),
       );
     });
   }
@@ -99,8 +93,18 @@ export class Flat {
       const opacity = opacityOf(each.block);
       if (opacity !== each.opacity) each.group.setAttribute("opacity", String(opacity));
       each.opacity = opacity;
+      each.group.setAttribute("display", this.isSeen(each) ? "inline" : "none");
       this.stand(each);
     }
+  }
+
+  /** Return whether a part of a block is in the picture. */
+  isSeen({ block }) {
+    const { x, y, width, height } = this.places.get(block.id);
+    const back = -depthOf(block, block.shape[0] - 1, 0);
+    const [left, bottom] = this.project(x, y, 0);
+    const [right, top] = this.project(x + width, y + height, back);
+    return right > 0 && left < this.width && bottom > 0 && top < this.height;
   }
 
   project(x, y, z) {
@@ -111,32 +115,21 @@ export class Flat {
     ];
   }
 
-  pick(left, top) {
+  behind(left, top) {
     const { view, scale, width, height } = this;
     const [x, y] = [view.x + (left - width / 2) / scale, view.y - (top - height / 2) / scale];
-    let best = null;
-    for (const { block, opacity } of this.groups.values()) {
-      if (opacity < 0.1) continue;
-      const place = this.places.get(block.id);
-      for (let slab = 0; slab < block.shape[0]; slab++) {
-        const depth = depthOf(block, slab, this.frontOf(block));
-        const cell = cellAt(place, slab, x - ASIDE[0] * depth, y - ASIDE[1] * depth);
-        if (cell && depth < (best?.depth ?? Infinity)) best = { ...cell, block, depth };
-      }
-    }
-    return best;
-  }
-
-  /** Mark the blocks outside of a box of the window, which a saved picture leaves out. */
-  markUnseen({ left, right, top, bottom }) {
-    for (const { group } of this.groups.values()) {
-      const box = group.getBoundingClientRect();
-      const isSeen = box.right > left && box.left < right && box.bottom > top && box.top < bottom;
-      group.toggleAttribute("data-unseen", !isSeen);
-    }
+    return (z) => [x + ASIDE[0] * z, y + ASIDE[1] * z];
   }
 
   dispose() {
     this.element.remove();
   }
+}
+
+/** Return the address of a picture of a slab, a pixel for each cell. */
+function imageOf(block, slab) {
+  const { width, height, content } = pixels(block, [slab]);
+  const canvas = el("canvas", { width, height });
+  canvas.getContext("2d").putImageData(new ImageData(content, width, height), 0, 0);
+  return canvas.toDataURL();
 }

@@ -208,11 +208,24 @@ export function partOf(block, place, front, { slab = 0, row = null, column = nul
   };
 }
 
-/** Return the cell of a block at a point of the plane of a slab; null if the point is outside. */
-export function cellAt(place, slab, x, y) {
-  const column = Math.floor((x - place.x) / place.cell[0]);
-  const row = Math.floor((place.y + place.height - y) / place.cell[1]);
-  const inside = x >= place.x && x < place.x + place.width && y > place.y &&
-    y <= place.y + place.height;
-  return inside ? { slab, row, column } : null;
+/**
+ * Return the first cell of a block behind a point of the picture: {block, slab, row, column}, or null.
+ * `drawing.behind(left, top)` returns a function from z to the point [x, y] that is seen there.
+ */
+export function cellBehind(drawing, blocks, places, frontOf, [left, top]) {
+  const at = drawing.behind(left, top);
+  let best = null;
+  for (const block of blocks) {
+    const place = places.get(block.id);
+    for (let slab = 0; slab < block.shape[0]; slab++) {
+      const depth = depthOf(block, slab, frontOf(block));
+      if (best && depth >= best.depth) continue;
+      const [x, y] = at(-depth);
+      const column = Math.floor((x - place.x) / place.cell[0]);
+      const row = Math.floor((place.y + place.height - y) / place.cell[1]);
+      const isInside = row >= 0 && row < block.shape[1] && column >= 0 && column < block.shape[2];
+      if (isInside) best = { block, slab, row, column, depth };
+    }
+  }
+  return best;
 }

@@ -42,7 +42,7 @@ export class Overlay {
   draw(scene, width, height) {
     Object.assign(this, { scene, drawing: scene.drawing, width, height, taken: [] });
     this.marks = svg("g");
-    this.texts = svg("g");
+    this.texts = svg("g", { "paint-order": "stroke" });
     this.element.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.visible = scene.blocks.filter((block) => scene.opacityOf(block) > 0.2);
     for (const wire of this.wires) this.wire(wire);

@@ -5,11 +5,7 @@ import { legend } from "../strips.js";
 import { fullOf, isShare, painterOf } from "./colours.js";
 import { short } from "./sums.js";
 
-const KINDS = [["weight", "weights"], ["activation", "activations"], [
-  "attention",
-  "attention",
-  "weights",
-]];
+const KINDS = [["weight"], ["activation"], ["attention", "weights"]];
 
 /** Return what a cell is: its value, row, column and head. */
 export function describeCell(block, { slab, row, column }) {
@@ -22,26 +18,31 @@ export function describeCell(block, { slab, row, column }) {
   return `${block.rowName(row)}, ${block.columnName(column)}${head}: ${value}`;
 }
 
-/** Return the legend of a block's colours. */
+/** Return the legend of a block's colours, between the names of its ends. */
+function ramp(low, high, block) {
+  return legend(low, high, () => {
+    const full = fullOf(block);
+    const paint = painterOf(block, full);
+    return (share) => paint(isShare(block) ? share : (2 * share - 1) * full);
+  });
+}
+
+/** Return the legend of a block's numbers. */
 export function blockLegend(block) {
   if (block.showsText || !block.value) return null;
-  if (isShare(block)) return legend("0", "1", () => painterOf(block));
   const full = fullOf(block);
-  return legend(short(-full), short(full), () => {
-    const paint = painterOf(block, full);
-    return (share) => paint((2 * share - 1) * full);
-  });
+  return isShare(block) ? ramp("0", "1", block) : ramp(short(-full), short(full), block);
 }
 
 /** Return the legends of the three kinds of numbers. */
 export function kindLegends() {
-  return KINDS.map(([kind, name, role]) => {
-    const block = { kind, role, value: () => 0 };
-    const shares = isShare(block);
-    return legend(name, shares ? "0 to 1" : "− to +", () => {
-      const paint = painterOf(block, 1);
-      return (share) => paint(shares ? share : 2 * share - 1);
-    });
+  return KINDS.map(([kind, role]) => {
+    const block = { kind, role, shape: [1, 1, 1], value: () => 1 };
+    return ramp(
+      kind === "attention" ? kind : `${kind}s`,
+      isShare(block) ? "0 to 1" : "− to +",
+      block,
+    );
   });
 }
 

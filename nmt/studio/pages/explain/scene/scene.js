@@ -3,16 +3,16 @@
 import { button, el, press, roving, signButton } from "../../dom.js";
 import { speak } from "../../reading.js";
 import { onScheme } from "../../scheme.js";
+import { saveControl } from "../save.js";
 import { buildBlocks } from "./blocks.js";
 import { around, Camera, surroundings } from "./camera.js";
-import { openMatrix } from "./cell.js";
+import { movedCell, openMatrix } from "./cell.js";
 import { Flat } from "./flat.js";
 import { BlockMap, Flow, nameOf } from "./flow.js";
 import { KEYS, listeners } from "./input.js";
-import { arrange } from "./layout.js";
+import { arrange, cellBehind } from "./layout.js";
 import { Overlay } from "./overlay.js";
 import { describeCell, fillPanel, kindLegends } from "./panel.js";
-import { savePicture } from "./picture.js";
 import { chaptersOf } from "./tour.js";
 import { Space } from "./webgl.js";
 
@@ -92,7 +92,7 @@ class SceneView {
           button("", { on: { click: () => this.go(0) } }, "Overview"),
           signButton("Show the keys", "?", () => this.showKeys()),
         ),
-        button(".save", { on: { click: () => savePicture(this) } }, "Save picture"),
+        saveControl(this.data.model.name, () => this.picture(), () => nameOf(this.current())),
         ...kindLegends(),
       ),
       this.help,
@@ -233,15 +233,8 @@ class SceneView {
   moveCell(down, right) {
     const block = this.current();
     if (!block) return;
-    const from = this.cell?.block === block ? this.cell : null;
-    const inside = (place, count) => Math.max(0, Math.min(count - 1, place));
-    const [, rows, columns] = block.shape;
-    const moved = from && {
-      ...from,
-      row: inside(from.row + down, rows),
-      column: inside(from.column + right, columns),
-    };
-    this.read(moved ?? this.firstCell(), true);
+    const isRead = this.cell?.block === block;
+    this.read(isRead ? movedCell(block, this.cell, down, right) : this.firstCell(), true);
   }
 
   /** Open the matrix of a cell, and choose its head for the whole page. */
@@ -302,6 +295,17 @@ class SceneView {
       this.waiting = false;
       if (this.isSeen && this.stage.clientWidth) this.draw();
     });
+  }
+
+  /** Return the stage, drawn at once: WebGL forgets its picture. */
+  picture() {
+    this.draw();
+    return this.stage;
+  }
+
+  /** Return the cell at a point of the picture; null if there is none. */
+  cellAt(point) {
+    return cellBehind(this.drawing, this.blocks, this.arrangement.places, this.frontOf, point);
   }
 
   draw() {

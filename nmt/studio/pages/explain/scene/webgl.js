@@ -2,7 +2,7 @@
 
 import { colour, mix } from "../../scheme.js";
 import { paintWaiting, pixels } from "./colours.js";
-import { cellAt, depthOf, PLATE_DEPTH } from "./layout.js";
+import { depthOf, PLATE_DEPTH } from "./layout.js";
 
 const FIELD = 26; // degrees from the lower to the upper edge of the picture
 const FACES = [ // [corners of a box, brightness]; a corner: right, top, front
@@ -47,6 +47,8 @@ export class Space {
     this.element.addEventListener("webglcontextlost", this.onLost);
     this.scene = new Scene();
     this.camera = new PerspectiveCamera(FIELD, 1, 1, 1e5);
+    const content = Uint8ClampedArray.from([...colour("wash"), 255]);
+    this.blank = textureOf({ width: 1, height: 1, content }); // of blocks that are not painted yet
     this.plates = plates.map((plate) => this.addPlate(plate));
     this.meshes = new Map(blocks.map((block) => [block.id, this.addBlock(block)]));
     this.repaint();
@@ -84,9 +86,16 @@ export class Space {
     geometry.setAttribute("color", new BufferAttribute(colours, 3));
     geometry.setAttribute("uv", new BufferAttribute(texels, 2));
     geometry.setIndex(order);
-    const material = new MeshBasicMaterial({ vertexColors: true, transparent: true });
+    const material = new MeshBasicMaterial({
+      vertexColors: true,
+      transparent: true,
+      map: this.blank,
+    });
     const mesh = new Mesh(geometry, material);
-    const paint = () => this.fill(mesh, pixels(block));
+    const paint = () => {
+      if (material.map !== this.blank) material.map.dispose();
+      material.map = textureOf(pixels(block));
+    };
     mesh.userData = { block, paint, isPainted: false };
     this.scene.add(mesh);
     this.stand(mesh);
@@ -127,26 +136,7 @@ export class Space {
       const rgb = mix(colour("card"), colour(userData.side), 0.07).map((each) => each / 255);
       material.color.setRGB(...rgb, SRGBColorSpace);
     }
-    for (const mesh of this.meshes.values()) {
-      mesh.userData.isPainted = false;
-      if (!mesh.material.map) this.fill(mesh, { width: 1, height: 1, content: this.blank() });
-    }
-  }
-
-  blank() {
-    return Uint8ClampedArray.from([...colour("wash"), 255]);
-  }
-
-  fill(mesh, { width, height, content }) {
-    const THREE = globalThis.THREE;
-    const texture = new THREE.DataTexture(new Uint8Array(content.buffer), width, height);
-    texture.colorSpace = THREE.SRGBColorSpace;
-    texture.magFilter = THREE.NearestFilter;
-    texture.minFilter = THREE.LinearMipmapLinearFilter;
-    texture.generateMipmaps = true;
-    texture.needsUpdate = true;
-    mesh.material.map?.dispose();
-    mesh.material.map = texture;
+    for (const { userData } of this.meshes.values()) userData.isPainted = false;
   }
 
   /** Paint textures of blocks, `first` before the others; return whether some are left. */
@@ -194,31 +184,16 @@ export class Space {
     return [(point.x + 1) / 2 * this.width, (1 - point.y) / 2 * this.height];
   }
 
-  /** Return the first cell behind a point of the picture: {block, slab, row, column}, or null. */
-  pick(left, top) {
+  /** Return a function from z to the point [x, y] of the scene behind a point of the picture. */
+  behind(left, top) {
     const { Vector3 } = globalThis.THREE;
     const from = this.camera.position;
     const at = [2 * left / this.width - 1, 1 - 2 * top / this.height, 0.5];
     const ray = new Vector3(...at).unproject(this.camera).sub(from);
-    let best = null;
-    for (const block of this.blocks) {
-      const mesh = this.meshes.get(block.id);
-      if (mesh.material.opacity < 0.1) continue;
-      const place = this.places.get(block.id);
-      for (let slab = 0; slab < block.shape[0]; slab++) {
-        const share = (-depthOf(block, slab, this.frontOf(block)) - from.z) / ray.z;
-        if (share <= 0 || share >= (best?.share ?? Infinity)) continue;
-        const cell = cellAt(place, slab, from.x + share * ray.x, from.y + share * ray.y);
-        if (cell) best = { ...cell, block, share };
-      }
-    }
-    return best;
-  }
-
-  /** Return a canvas with the picture; it must be used at once. */
-  picture() {
-    this.renderer.render(this.scene, this.camera);
-    return this.element;
+    return (z) => {
+      const share = (z - from.z) / ray.z;
+      return share > 0 ? [from.x + share * ray.x, from.y + share * ray.y] : [NaN, NaN];
+    };
   }
 
   dispose() {
@@ -230,4 +205,15 @@ export class Space {
     }
     this.element.remove();
   }
+}
+
+function textureOf({ width, height, content }) {
+  const THREE = globalThis.THREE;
+  const texture = new THREE.DataTexture(new Uint8Array(content.buffer), width, height);
+  texture.colorSpace = THREE.SRGBColorSpace;
+  texture.magFilter = THREE.NearestFilter;
+  texture.minFilter = THREE.LinearMipmapLinearFilter;
+  texture.generateMipmaps = true;
+  texture.needsUpdate = true;
+  return texture;
 }
