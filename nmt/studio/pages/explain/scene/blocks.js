@@ -537,7 +537,7 @@ class Builder {
         section: "§6.1",
         codeKey: "beam",
         text: beam.method === "sample"
-          ? "The next token is drawn at random, with the probabilities of softmax."
+          ? "The next token is drawn at random, a probable one more often."
           : `Every kept text is continued by one token; the best ${beam.size} are kept. Grey: ` +
             "kept; pale: dropped; green: finished; strong: the translation.",
         shape: [1, column.length, 1],

@@ -65,9 +65,10 @@ export class Camera {
     this.view.y += down * unit;
   }
 
+  /** Zoom; on the way, where the view goes to. */
   zoom(factor) {
-    this.target = null;
-    this.view.height = Math.max(20, Math.min(2e4, this.view.height * factor));
+    const view = this.target ?? this.view;
+    view.height = Math.max(20, Math.min(2e4, view.height * factor));
   }
 }
 

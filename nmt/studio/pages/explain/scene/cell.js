@@ -76,13 +76,13 @@ class Matrix {
       for (let at = 0; at < count; at += every) spans.push(el("span", name(at)));
       return el(`div.${kind}`, { "aria-hidden": "true" }, ...spans);
     };
-    return el(
-      "div.scroll.matrix",
-      { style: { "--cell": `${every * this.size}px` } },
+    const parts = [
       names("columns", columns, this.block.columnName),
       names("rows", rows, this.block.rowName),
       el("div.body", this.canvas, this.mark),
-    );
+    ];
+    const style = { "--cell": `${every * this.size}px` };
+    return el("div.scroll", el("div.matrix", { style }, ...parts));
   }
 
   open(host) {

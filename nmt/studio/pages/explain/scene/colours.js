@@ -4,7 +4,7 @@ import { colour, mix, shade } from "../../scheme.js";
 
 const STATUS = { kept: "soft", open: "soft", finished: "good", pruned: "line" };
 const SHADES = 200; // on each side of zero
-const SAMPLE = 4000; // numbers that are read to find the greatest usual magnitude
+const SAMPLE = 1000; // numbers that are read to find the greatest usual magnitude
 const MOST = 4096; // pixels of a side of a picture
 
 /** Return the magnitude of a block's full colour: the 99th percentile of its magnitudes. */

@@ -241,7 +241,7 @@ function decoding(data, selection) {
         `Softmax compares the decoder's last row with every token that the model knows, and gives
         each a probability: here ${written} gets ${share}. ${
           data.beam.method === "sample"
-            ? "Here the next token is drawn at random, with these probabilities."
+            ? "Here the next token is drawn at random, a probable one more often."
             : `The best next token does not always lead to the best sentence. So the search keeps up
         to ${data.beam.size} beginnings, continues each, and drops the weakest.`
         } One column is one step. The strong path is the translation.`,
