@@ -108,11 +108,8 @@ class Builder {
       showsText: true,
       shape: [1, this.ids[side].length, 1],
       columnName: () => "token",
-      value: (_, position) => row(position),
-      made: (_, position) => ({
-        lines: [`“${this.token(side, position)}” is row ${row(position)} of the embedding matrix.`],
-        lights: [],
-      }),
+      value: (_, r) => row(r),
+      made: (_, r) => made([`“${this.token(side, r)}” is row ${row(r)} of the embedding matrix.`]),
     });
     const own = side === "source" && "embeddings.own_source_weight" in this.weights;
     const shares = side === "target" && model.joint &&
@@ -129,14 +126,12 @@ class Builder {
       tensor: parts.scaled,
       from: [tokens, matrix],
       joins: "in",
-      made: (_, r, c) => ({
-        lines: [
-          `E[${row(r)}, ${c}] × √${model.d_model} = ${short(parts.scaled.at(r, c) / root)} × ${
-            short(root)
-          } = ${short(parts.scaled.at(r, c))}`,
-        ],
-        lights: [{ id: tokens.id, slab: 0, row: r }, { id: matrix.id, slab: 0, row: row(r) }],
-      }),
+      made: (_, r, c) => {
+        const value = parts.scaled.at(r, c);
+        const product = `${short(value / root)} × ${short(root)} = ${short(value)}`;
+        const line = `E[${row(r)}, ${c}] × √${model.d_model} = ${product}`;
+        return made([line], rowOf(tokens, r), rowOf(matrix, row(r)));
+      },
     });
     if (model.positions === "rotary") return scaled;
     const isOff = this.isOff("positions");
@@ -144,10 +139,7 @@ class Builder {
       ...at,
       role: "position",
       tensor: parts.position,
-      made: (_, r, c) => ({
-        lines: isOff ? [OFF] : positionLines(model, r, c, parts.position.at(r, c)),
-        lights: [],
-      }),
+      made: (_, r, c) => made(isOff ? [OFF] : positionLines(model, r, c, parts.position.at(r, c))),
     });
     return this.add({
       ...at,
@@ -155,14 +147,13 @@ class Builder {
       tensor: parts.sum,
       from: [scaled, position],
       joins: "+",
-      made: (_, r, c) => ({
-        lines: [
-          `${short(parts.scaled.at(r, c))} + ${factor(parts.position.at(r, c))} = ${
-            short(parts.sum.at(r, c))
-          }`,
-        ],
-        lights: cells([scaled, position], r, c),
-      }),
+      made: (_, r, c) => {
+        const [meaning, place, total] = [parts.scaled, parts.position, parts.sum].map((each) =>
+          each.at(r, c)
+        );
+        const line = `${short(meaning)} + ${factor(place)} = ${short(total)}`;
+        return made([line], cellOf(scaled, r, c), cellOf(position, r, c));
+      },
     });
   }
 
@@ -179,7 +170,7 @@ class Builder {
       shape: [1, rows, this.model.d_model],
       looked: rowOf ? this.ids[group].map((_, position) => rowOf(position)) : [],
       rowName: (row) => this.vocabularyName(row),
-      made: () => ({ lines: [tensor ? LEARNED : NO_WEIGHTS], lights: [] }),
+      made: () => made([tensor ? LEARNED : NO_WEIGHTS]),
     });
   }
 
@@ -209,10 +200,7 @@ class Builder {
       tensor,
       shape: x.shape,
       from: [x],
-      made: (_, r, c) => ({
-        lines: normLines(x.tensor.row(r), c, norm),
-        lights: [{ id: x.id, slab: 0, row: r }],
-      }),
+      made: (_, r, c) => made(normLines(x.tensor.row(r), c, norm), rowOf(x, r)),
     });
   }
 
@@ -245,10 +233,9 @@ class Builder {
         const sum = isOff
           ? `x is switched off, so that y = ${short(other[c])} goes on alone`
           : `x + y = ${short(one[c])} + ${factor(other[c])} = ${short(total[c])}`;
-        const rows = [x, y].map(({ id }) => ({ id, slab: 0, row: r }));
         return isPost
-          ? { lines: [sum, ...normLines(total, c, norm)], lights: rows }
-          : { lines: [sum], lights: cells([x, y], r, c) };
+          ? made([sum, ...normLines(total, c, norm)], rowOf(x, r), rowOf(y, r))
+          : made([sum], cellOf(x, r, c), cellOf(y, r, c));
       },
     });
   }
@@ -262,19 +249,19 @@ class Builder {
     const weights = this.weights[`${name}.weight`] ?? null;
     const bias = this.weights[`${name}.bias`] ?? null;
     const [inner, columns] = [x.shape[2], tensor.shape.at(-1)];
-    const rowOf = (s, c) => offset + s * columns + c;
+    const rowFor = (s, c) => offset + s * columns + c;
     const weight = this.add({
       ...at,
       side: null,
       role: `${role}_weight`,
       kind: "weight",
       tensor: weights &&
-        { ...weights, at: (s, r, c) => weights.at(rowOf(s, c), r), shape: [1, 1, 1] },
+        { ...weights, at: (s, r, c) => weights.at(rowFor(s, c), r), shape: [1, 1, 1] },
       shape: [slabs, inner, columns],
       rowName: (row) => `input ${row}`,
       columnName: (column) => `output ${column}`,
       above: `${at.group}.${at.part}.${role}`,
-      made: () => ({ lines: [weights ? LEARNED : NO_WEIGHTS], lights: [] }),
+      made: () => made([weights ? LEARNED : NO_WEIGHTS]),
     });
     const isGated = slabs > 1 && tensor.shape.length === 2;
     return this.add({
@@ -285,23 +272,20 @@ class Builder {
       joins: "·",
       ...more,
       made: (s, r, c) => {
-        const columnsUsed = isGated ? [...Array(slabs).keys()] : [s];
-        const lights = [
-          { id: x.id, slab: 0, row: r },
-          ...columnsUsed.map((slab) => ({ id: weight.id, slab, column: c })),
-        ];
-        if (!weights || !x.tensor) return { lines: [NO_WEIGHTS], lights };
+        const used = isGated ? [0, 1] : [s];
+        const lights = [rowOf(x, r), ...used.map((slab) => columnOf(weight, c, slab))];
+        if (!weights) return made([NO_WEIGHTS], ...lights);
+        const row = x.tensor.row(r);
+        const shift = (slab, column) => bias?.at(rowFor(slab, column)) ?? 0;
         const z = (slab, column) =>
-          dot(x.tensor.row(r), weights.row(rowOf(slab, column))) +
-          (bias?.at(rowOf(slab, column)) ?? 0);
-        const lines = columnsUsed.map((slab) => {
-          const { text } = products(x.tensor.row(r), weights.row(rowOf(slab, c)));
-          const shift = bias ? ` + ${factor(bias.at(rowOf(slab, c)))} (bias)` : "";
-          return `${isGated && slab ? "u = x · v" : "z = x · w"} = ${text}${shift} = ${
-            short(z(slab, c))
-          }`;
+          dot(row, weights.row(rowFor(slab, column))) + shift(slab, column);
+        const lines = used.map((slab) => {
+          const name = isGated && slab ? "u = x · v" : "z = x · w";
+          const { text } = products(row, weights.row(rowFor(slab, c)));
+          const more = bias ? ` + ${factor(shift(slab, c))} (bias)` : "";
+          return `${name} = ${text}${more} = ${short(z(slab, c))}`;
         });
-        return { lines: [...lines, ...finish(s, r, c, z)], lights };
+        return made([...lines, ...finish(s, r, c, z)], ...lights);
       },
     });
   }
@@ -352,16 +336,11 @@ class Builder {
       joins: "·",
       value,
       made: (s, r, c) => {
-        const lights = [{ id: q.id, slab: s, row: r }, { id: k.id, slab: s, row: c }];
-        if (hidden(r, c)) return { lines: ["A later position: the mask hides it (−∞)."], lights };
+        const lights = [rowOf(q, r, s), rowOf(k, c, s)];
+        if (hidden(r, c)) return made(["A later position: the mask hides it (−∞)."], ...lights);
         const { text, total } = products(queryOf(s, r), keyOf(s, c));
-        return {
-          lines: [
-            `q · k = ${text} = ${short(total)}`,
-            `q · k ÷ √dₖ = ${short(total)} ÷ √${width} = ${short(total / root)}`,
-          ],
-          lights,
-        };
+        const line = `q · k ÷ √dₖ = ${short(total)} ÷ √${width} = ${short(total / root)}`;
+        return made([`q · k = ${text} = ${short(total)}`, line], ...lights);
       },
     });
     return this.add({
@@ -373,10 +352,7 @@ class Builder {
       made: (s, r, c) => {
         const row = Array.from({ length: columns }, (_, index) => value(s, r, index));
         const names = (index) => this.token(at.across, index);
-        return {
-          lines: softmaxLines(row, c, names),
-          lights: [{ id: scores.id, slab: s, row: r }],
-        };
+        return made(softmaxLines(row, c, names), rowOf(scores, r, s));
       },
     });
   }
@@ -396,10 +372,8 @@ class Builder {
       made: (s, r, c) => {
         const taken = Array.from({ length: columns }, (_, index) => value.at(s, index, c));
         const { text, total } = products(weights.row(s, r), taken);
-        return {
-          lines: [isOff[s] ? OFF : `weights · v = ${text} = ${short(total)}`],
-          lights: [{ id: shares.id, slab: s, row: r }, { id: v.id, slab: s, column: c }],
-        };
+        const line = isOff[s] ? OFF : `weights · v = ${text} = ${short(total)}`;
+        return made([line], rowOf(shares, r, s), columnOf(v, c, s));
       },
     });
     return this.add({
@@ -409,10 +383,8 @@ class Builder {
       from: [outputs],
       made: (_, r, c) => {
         const [slab, column] = [Math.floor(c / width), c % width];
-        return {
-          lines: [`number ${column} of head ${slab + 1}, copied: ${short(joined.at(r, c))}`],
-          lights: [{ id: outputs.id, slab, row: r, column }],
-        };
+        const line = `number ${column} of head ${slab + 1}, copied: ${short(joined.at(r, c))}`;
+        return made([line], cellOf(outputs, r, column, slab));
       },
     });
   }
@@ -424,9 +396,8 @@ class Builder {
     const finish = (_, __, c, z) => {
       const passed = of(z(0, c));
       if (!gates) return [`${name} = ${short(passed)}`];
-      return [
-        `${name} × u = ${short(passed)} × ${factor(z(1, c))} = ${short(passed * z(1, c))}`,
-      ];
+      const u = z(1, c);
+      return [`${name} × u = ${short(passed)} × ${factor(u)} = ${short(passed * u)}`];
     };
     const hidden = this.linear(at, "hidden", `${module}.inner`, input, layer.hidden, {
       slabs: gates ? 2 : 1,
@@ -464,10 +435,8 @@ class Builder {
       made: (_, r, c) => {
         const { text } = products(output.tensor.row(c), weights.row(r));
         const shift = bias ? ` + ${factor(bias.at(r))} (bias)` : "";
-        return {
-          lines: [`x · e = ${text}${shift} = ${short(logits(c)[r])}`],
-          lights: [{ id: output.id, slab: 0, row: c }, { id: matrix.id, slab: 0, row: r }],
-        };
+        const line = `x · e = ${text}${shift} = ${short(logits(c)[r])}`;
+        return made([line], rowOf(output, c), rowOf(matrix, r));
       },
     });
     this.add({
@@ -475,10 +444,7 @@ class Builder {
       role: "probabilities",
       from: [scores],
       value: (_, r, c) => Math.exp(logits(c)[r] - sum(c)),
-      made: (_, r, c) => ({
-        lines: shareLines(logits(c)[r], sum(c)),
-        lights: [{ id: scores.id, slab: 0, column: c }],
-      }),
+      made: (_, r, c) => made([shareLine(logits(c)[r], sum(c))], columnOf(scores, c)),
     });
   }
 
@@ -511,10 +477,9 @@ class Builder {
       },
       made: (_, rank, step) => {
         const { tokens, logits } = steps[step];
-        const lights = [{ id: output.id, slab: 0, row: step }];
-        if (tokens[rank] === undefined) return { lines: ["No token."], lights };
+        if (tokens[rank] === undefined) return made(["No token."]);
         const name = tokenText(this.data.tokens[tokens[rank]]);
-        return { lines: [name, ...shareLines(logits[rank], sum(step))], lights };
+        return made([name, shareLine(logits[rank], sum(step))], rowOf(output, step));
       },
     });
   }
@@ -553,27 +518,39 @@ class Builder {
   }
 }
 
-function shareLines(logit, sum) {
-  return [
-    `exp(logit − log of the sum of all) = exp(${short(logit)} − ${factor(sum)}) = ${
-      short(Math.exp(logit - sum))
-    }`,
-  ];
+/** Return a function's result `made`: lines of text, and the parts of inputs that they are about. */
+function made(lines, ...lights) {
+  return { lines, lights };
+}
+
+function rowOf({ id }, row, slab = 0) {
+  return { id, slab, row };
+}
+
+function columnOf({ id }, column, slab = 0) {
+  return { id, slab, column };
+}
+
+function cellOf({ id }, row, column, slab = 0) {
+  return { id, slab, row, column };
+}
+
+function shareLine(logit, sum) {
+  const share = short(Math.exp(logit - sum));
+  return `exp(logit − log of the sum of all) = exp(${short(logit)} − ${factor(sum)}) = ${share}`;
 }
 
 function beamLines(node, nodes, alpha, share) {
-  if (node.parent === null) return { lines: ["The start token."], lights: [] };
+  if (node.parent === null) return made(["The start token."]);
   const above = nodes[node.parent];
   const penalty = ((5 + node.step) / 6) ** alpha;
   const dropped = node.status === "pruned" ? "dropped" : node.status;
   const state = node.wins ? "part of the translation" : dropped;
-  return {
-    lines: [
-      `log p = ${short(above.logProb)} + ln(${short(share)}) = ${short(node.logProb)}`,
-      `score = ${short(node.logProb)} ÷ ${short(penalty)} = ${short(node.score)}; ${state}`,
-    ],
-    lights: [{ id: `beam.beam.${above.step}`, slab: 0, row: above.row, column: 0 }],
-  };
+  const log = `log p = ${short(above.logProb)} + ln(${short(share)}) = ${short(node.logProb)}`;
+  const score = `score = ${short(node.logProb)} ÷ ${short(penalty)} = ${
+    short(node.score)
+  }; ${state}`;
+  return made([log, score], cellOf({ id: `beam.beam.${above.step}` }, above.row, 0));
 }
 
 function size({ shape: [slabs, ...shape] }) {
@@ -584,10 +561,6 @@ function size({ shape: [slabs, ...shape] }) {
 function kept(tensor) {
   const rows = [];
   return (s, r) => rows[s * tensor.shape[1] + r] ??= tensor.row(s, r);
-}
-
-function cells(streams, row, column) {
-  return streams.map(({ id }) => ({ id, slab: 0, row, column }));
 }
 
 /** Return the logits of each step, for all tokens of the vocabulary. */
