@@ -7,9 +7,14 @@ const SHADES = 200; // on each side of zero
 const SAMPLE = 1000; // numbers that are read to find the greatest usual magnitude
 const MOST = 4096; // pixels of a side of a picture
 
-/** Return the magnitude of a block's full colour: the 99th percentile of its magnitudes. */
+/** Return the magnitude of a block's full colour. */
 export function fullOf(block) {
   if (!block.value || isShare(block)) return 1;
+  return block.full ??= usualMost(block);
+}
+
+/** Return the 99th percentile of the magnitudes of a block. */
+function usualMost(block) {
   const [slabs, rows, columns] = block.shape;
   const count = slabs * rows * columns;
   const step = Math.max(1, Math.floor(count / SAMPLE));
@@ -60,42 +65,19 @@ function candidateColour(node) {
   return mix(colour("card"), colour(strong), node.wins ? 0.5 : 0.25);
 }
 
-/**
- * Return the pixels of slabs of a block, one above the other; of all if none are given. A block that
- * is too great for a picture is drawn with every nth row or column.
- */
-export function pixels(block, slabs = [...Array(block.shape[0]).keys()]) {
+/** Return the pixels of a slab; one that is too great is drawn with every nth row or column. */
+export function pixels(block, slab) {
   const [, rows, columns] = block.shape;
-  const [down, along] = [Math.ceil(slabs.length * rows / MOST), Math.ceil(columns / MOST)];
+  const [down, along] = [Math.ceil(rows / MOST), Math.ceil(columns / MOST)];
   const [height, width] = [Math.ceil(rows / down), Math.ceil(columns / along)];
-  const content = new Uint8ClampedArray(4 * width * height * slabs.length).fill(255);
+  const content = new Uint8ClampedArray(4 * width * height).fill(255);
   const colourAt = colourOf(block);
-  let offset = 0;
-  for (const slab of slabs) {
-    for (let row = 0; row < height; row++) {
-      for (let column = 0; column < width; column++) {
-        const rgb = colourAt(slab, row * down, column * along);
-        for (let part = 0; part < 3; part++) content[offset + part] = rgb[part];
-        offset += 4;
-      }
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      const rgb = colourAt(slab, row * down, column * along);
+      const offset = 4 * (row * width + column);
+      for (let part = 0; part < 3; part++) content[offset + part] = rgb[part];
     }
   }
-  return { width, height: height * slabs.length, content };
-}
-
-/**
- * Call `paint` of those {block, isPainted, paint} that are not painted, those of blocks in `first`
- * before the others, for some milliseconds; return whether some are left.
- */
-export function paintWaiting(all, first, milliseconds) {
-  const until = performance.now() + milliseconds;
-  const waiting = all.filter(({ isPainted }) => !isPainted);
-  const wanted = ({ block }) => Number(first.includes(block.id));
-  waiting.sort((one, other) => wanted(other) - wanted(one));
-  for (const each of waiting) {
-    if (performance.now() > until) return true;
-    each.paint();
-    each.isPainted = true;
-  }
-  return false;
+  return { width, height, content };
 }

@@ -1,11 +1,10 @@
 /** Draw the blocks as flat pictures in SVG, for browsers without WebGL. */
 
 import { el, svg } from "../../dom.js";
-import { paintWaiting, pixels } from "./colours.js";
+import { pixels } from "./colours.js";
 import { depthOf } from "./layout.js";
 
 const ASIDE = [0.5, 0.45]; // how far right and up a unit of depth is drawn
-const PAINT_MS = 400; // each time, the browser draws the whole picture again
 
 /** A drawing in two dimensions, with the methods of `Space`; it shows no yaw and no pitch. */
 export class Flat {
@@ -31,15 +30,7 @@ export class Flat {
     const slabs = Array.from({ length: block.shape[0] }, () => svg("g"));
     const group = svg("g", ...slabs);
     this.world.append(group);
-    const each = {
-      block,
-      group,
-      slabs,
-      isPainted: false,
-      opacity: 1,
-      paint: () => this.paint(each),
-    };
-    return each;
+    return { block, group, slabs, opacity: 1 };
   }
 
   /** Put the slabs of a block in order: the one that is furthest behind is drawn first. */
@@ -58,30 +49,26 @@ export class Flat {
     }
   }
 
-  repaint() {
-    for (const each of this.groups.values()) each.isPainted = false;
-  }
-
-  paintSome(first) {
-    return paintWaiting([...this.groups.values()], first, PAINT_MS);
-  }
-
-  paint({ block, slabs }) {
+  /** Draw the cells of a block in the colours of the scheme. */
+  paint(block) {
     const { width, height } = this.places.get(block.id);
-    slabs.forEach((slab, index) => {
-      const box = { width, height };
-      const frame = {
-        fill: "none",
-        "vector-effect": "non-scaling-stroke",
-        stroke: "var(--card)",
-        "stroke-width": slabs.length > 1 ? 1 : 0,
-      };
+    const box = { width, height };
+    const { slabs } = this.groups.get(block.id);
+    const frame = {
+      fill: "none",
+      "vector-effect": "non-scaling-stroke",
+      stroke: "var(--card)",
+      "stroke-width": slabs.length > 1 ? 1 : 0,
+    };
+    slabs.forEach((slab, index) =>
       slab.replaceChildren(
         svg("image", { ...box, href: imageOf(block, index), preserveAspectRatio: "none" }),
         svg("rect", { ...box, ...frame }),
-      );
-    });
+      )
+    );
   }
+
+  repaint() {} // the plates have colours of the style sheet
 
   render(view, width, height, opacityOf) {
     Object.assign(this, { view, width, height, scale: height / view.height });
@@ -128,7 +115,7 @@ export class Flat {
 
 /** Return the address of a picture of a slab, a pixel for each cell. */
 function imageOf(block, slab) {
-  const { width, height, content } = pixels(block, [slab]);
+  const { width, height, content } = pixels(block, slab);
   const canvas = el("canvas", { width, height });
   canvas.getContext("2d").putImageData(new ImageData(content, width, height), 0, 0);
   return canvas.toDataURL();

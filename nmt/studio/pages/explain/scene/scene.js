@@ -17,7 +17,7 @@ import { chaptersOf } from "./tour.js";
 import { Space } from "./webgl.js";
 
 const FAINT = { later: 0.1, weight: 0.3 };
-const PAINT_MS = { moving: 16, still: 120 }; // time for painting blocks before a frame is shown
+const PAINT_MS = { moving: 16, still: 120, flat: 400 }; // for blocks, before a frame is shown
 const BEAM_STEPS = 6; // that are shown with the last one
 const scenes = new WeakMap(); // by view
 
@@ -110,6 +110,7 @@ class SceneView {
     const space = flat ? null : Space.make(this.blocks, this.arrangement, this.frontOf, lost);
     this.isFlat = !space;
     this.drawing = space ?? new Flat(this.blocks, this.arrangement, this.frontOf);
+    this.painted = new Set();
     this.stage.replaceChildren(this.drawing.element, this.overlay.element);
     this.invalidate();
   }
@@ -135,6 +136,7 @@ class SceneView {
 
   repaint() {
     this.drawing.repaint();
+    this.painted.clear();
     this.invalidate();
   }
 
@@ -310,13 +312,25 @@ class SceneView {
 
   draw() {
     const moves = this.camera.advance();
-    const block = this.current();
-    const wanted = block ? [block.id, ...block.inputs] : [];
-    const unpainted = this.drawing.paintSome(wanted, moves ? PAINT_MS.moving : PAINT_MS.still);
+    const isUnpainted = this.paintSome(PAINT_MS[this.isFlat ? "flat" : moves ? "moving" : "still"]);
     const { width, height } = this.size();
     this.drawing.render(this.camera.view, width, height, (each) => this.opacityOf(each));
     this.overlay.draw(this, width, height);
-    if (moves || unpainted) this.invalidate();
+    if (moves || isUnpainted) this.invalidate();
+  }
+
+  /** Paint blocks, first the current one and its inputs; return whether some are left. */
+  paintSome(milliseconds) {
+    const until = performance.now() + milliseconds;
+    const current = this.current();
+    const first = current ? [current, ...current.inputs.map((id) => this.byId.get(id))] : [];
+    for (const block of [...first, ...this.blocks]) {
+      if (this.painted.has(block)) continue;
+      if (performance.now() > until) return true;
+      this.drawing.paint(block);
+      this.painted.add(block);
+    }
+    return false;
   }
 
   opacityOf(block) {

@@ -1,18 +1,11 @@
-/** Draw the blocks with three.js: one mesh and one texture for each tensor. */
+/** Draw the blocks with three.js: a mesh and a texture for each slab. */
 
 import { colour, mix } from "../../scheme.js";
-import { paintWaiting, pixels } from "./colours.js";
+import { pixels } from "./colours.js";
 import { depthOf, PLATE_DEPTH } from "./layout.js";
 
 const FIELD = 26; // degrees from the lower to the upper edge of the picture
-const FACES = [ // [corners of a box, brightness]; a corner: right, top, front
-  [[[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]], 1],
-  [[[1, 0, 0], [0, 0, 0], [0, 1, 0], [1, 1, 0]], 0.86],
-  [[[0, 1, 1], [1, 1, 1], [1, 1, 0], [0, 1, 0]], 0.94],
-  [[[0, 0, 0], [1, 0, 0], [1, 0, 1], [0, 0, 1]], 0.8],
-  [[[1, 0, 1], [1, 0, 0], [1, 1, 0], [1, 1, 1]], 0.8],
-  [[[0, 0, 0], [0, 0, 1], [0, 1, 1], [0, 1, 0]], 0.88],
-];
+const SIDES = [0.8, 0.8, 0.94, 0.88, 1, 0.86]; // light: right, left, top, bottom, front, back
 
 let shared = null; // a browser allows few contexts, so that all scenes of the page use one
 
@@ -50,7 +43,8 @@ export class Space {
     const content = Uint8ClampedArray.from([...colour("wash"), 255]);
     this.blank = textureOf({ width: 1, height: 1, content }); // of blocks that are not painted yet
     this.plates = plates.map((plate) => this.addPlate(plate));
-    this.meshes = new Map(blocks.map((block) => [block.id, this.addBlock(block)]));
+    this.box = unitBox();
+    this.slabs = new Map(blocks.map((block) => [block.id, this.addSlabs(block)]));
     this.repaint();
   }
 
@@ -64,85 +58,34 @@ export class Space {
     return mesh;
   }
 
-  addBlock(block) {
-    const { BufferAttribute, BufferGeometry, Mesh, MeshBasicMaterial } = globalThis.THREE;
-    const geometry = new BufferGeometry();
-    const [slabs] = block.shape;
-    const corners = slabs * 24;
-    const colours = new Float32Array(3 * corners);
-    const texels = new Float32Array(2 * corners);
-    const order = [];
-    for (let slab = 0; slab < slabs; slab++) {
-      FACES.forEach(([face, light], side) => {
-        const start = slab * 24 + side * 4;
-        face.forEach(([right, top], corner) => {
-          colours.fill(light, 3 * (start + corner), 3 * (start + corner) + 3);
-          texels.set([right, (slab + 1 - top) / slabs], 2 * (start + corner));
-        });
-        order.push(...[0, 1, 2, 0, 2, 3].map((corner) => start + corner));
-      });
-    }
-    geometry.setAttribute("position", new BufferAttribute(new Float32Array(3 * corners), 3));
-    geometry.setAttribute("color", new BufferAttribute(colours, 3));
-    geometry.setAttribute("uv", new BufferAttribute(texels, 2));
-    geometry.setIndex(order);
-    const material = new MeshBasicMaterial({
-      vertexColors: true,
-      transparent: true,
-      map: this.blank,
+  addSlabs(block) {
+    const { Mesh, MeshBasicMaterial } = globalThis.THREE;
+    const { x, y, width, height, cell } = this.places.get(block.id);
+    const settings = { vertexColors: true, transparent: true, map: this.blank };
+    return Array.from({ length: block.shape[0] }, () => {
+      const mesh = new Mesh(this.box, new MeshBasicMaterial(settings));
+      mesh.position.set(x, y, 0);
+      mesh.scale.set(width - (block.showsText ? 1 : 0), height, Math.min(1, cell[0]));
+      this.scene.add(mesh);
+      return mesh;
     });
-    const mesh = new Mesh(geometry, material);
-    const paint = () => {
+  }
+
+  /** Draw the cells of a block in the colours of the scheme. */
+  paint(block) {
+    this.slabs.get(block.id).forEach(({ material }, slab) => {
       if (material.map !== this.blank) material.map.dispose();
-      material.map = textureOf(pixels(block));
-    };
-    mesh.userData = { block, paint, isPainted: false };
-    this.scene.add(mesh);
-    this.stand(mesh);
-    return mesh;
+      material.map = textureOf(pixels(block, slab));
+    });
   }
 
-  /** Move the slabs of a block to their places; the chosen head stands in front. */
-  stand(mesh) {
-    const { block } = mesh.userData;
-    const place = this.places.get(block.id);
-    const front = this.frontOf(block);
-    if (mesh.userData.front === front) return;
-    mesh.userData.front = front;
-    const position = mesh.geometry.getAttribute("position");
-    const thickness = Math.min(1, place.cell[0]);
-    const gap = block.showsText ? 1 : 0;
-    for (let slab = 0; slab < block.shape[0]; slab++) {
-      const z = -depthOf(block, slab, front);
-      FACES.forEach(([face], side) =>
-        face.forEach(([right, top, near], corner) => {
-          position.setXYZ(
-            slab * 24 + side * 4 + corner,
-            place.x + right * (place.width - gap),
-            place.y + top * place.height,
-            z - (1 - near) * thickness,
-          );
-        })
-      );
-    }
-    position.needsUpdate = true;
-    mesh.geometry.computeBoundingSphere();
-  }
-
-  /** Paint all blocks again, in the colours of the current scheme. */
+  /** Draw the plates in the colours of the scheme. */
   repaint() {
     const { SRGBColorSpace } = globalThis.THREE;
     for (const { material, userData } of this.plates) {
       const rgb = mix(colour("card"), colour(userData.side), 0.07).map((each) => each / 255);
       material.color.setRGB(...rgb, SRGBColorSpace);
     }
-    for (const { userData } of this.meshes.values()) userData.isPainted = false;
-  }
-
-  /** Paint textures of blocks, `first` before the others; return whether some are left. */
-  paintSome(first, milliseconds) {
-    const all = [...this.meshes.values()].map(({ userData }) => userData);
-    return paintWaiting(all, first, milliseconds);
   }
 
   /** Draw the blocks, each with `opacityOf(block)`, as they are seen from `view`. */
@@ -162,11 +105,12 @@ export class Space {
     camera.aspect = width / height;
     camera.updateProjectionMatrix();
     camera.updateMatrixWorld();
-    for (const mesh of this.meshes.values()) {
-      mesh.material.opacity = opacityOf(mesh.userData.block);
-      mesh.visible = mesh.material.opacity > 0;
-      mesh.material.depthWrite = mesh.material.opacity > 0.5;
-      this.stand(mesh);
+    for (const block of this.blocks) {
+      const opacity = opacityOf(block);
+      this.slabs.get(block.id).forEach(({ material, position }, slab) => {
+        Object.assign(material, { opacity, depthWrite: opacity > 0.5 });
+        position.z = -depthOf(block, slab, this.frontOf(block)); // the chosen head stands in front
+      });
     }
     this.renderer.render(this.scene, camera);
   }
@@ -198,13 +142,25 @@ export class Space {
 
   dispose() {
     this.element.removeEventListener("webglcontextlost", this.onLost);
-    for (const mesh of [...this.plates, ...this.meshes.values()]) {
-      mesh.geometry.dispose();
-      mesh.material.map?.dispose();
-      mesh.material.dispose();
+    for (const { geometry, material } of [...this.plates, ...[...this.slabs.values()].flat()]) {
+      geometry.dispose();
+      material.map?.dispose();
+      material.dispose();
     }
     this.element.remove();
   }
+}
+
+/** Return a box from (0, 0, -1) to (1, 1, 0), whose sides show the edges of the picture in front. */
+function unitBox() {
+  const { BoxGeometry, Float32BufferAttribute } = globalThis.THREE;
+  const box = new BoxGeometry(1, 1, 1).translate(0.5, 0.5, -0.5);
+  const { array, count } = box.getAttribute("position");
+  const texels = Array.from({ length: count }, (_, at) => [array[3 * at], 1 - array[3 * at + 1]]);
+  box.setAttribute("uv", new Float32BufferAttribute(texels.flat(), 2));
+  const light = SIDES.flatMap((side) => Array(12).fill(side)); // four corners of three colours
+  box.setAttribute("color", new Float32BufferAttribute(light, 3));
+  return box;
 }
 
 function textureOf({ width, height, content }) {
