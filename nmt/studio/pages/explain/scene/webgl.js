@@ -7,23 +7,21 @@ import { depthOf, PLATE_DEPTH } from "./layout.js";
 const FIELD = 26; // degrees from the lower to the upper edge of the picture
 const SIDES = [0.8, 0.8, 0.94, 0.88, 1, 0.86]; // light: right, left, top, bottom, front, back
 
-let shared = null; // a browser allows few contexts, so that all scenes of the page use one
+const free = []; // renderers of drawings that were replaced: a browser allows few of them
 
-/** Return the renderer of the page; null if the browser has no WebGL. */
-function rendererOf(THREE) {
-  if (shared || !THREE) return shared;
+/** Return a renderer; null if the browser has no WebGL. */
+function makeRenderer(THREE) {
   // three.js writes an error to the console if there is no WebGL, so ask first.
   const canvas = document.createElement("canvas");
   const context = canvas.getContext("webgl2", { antialias: true, alpha: true });
-  if (context) shared = new THREE.WebGLRenderer({ canvas, context });
-  return shared;
+  return context && THREE ? new THREE.WebGLRenderer({ canvas, context }) : null;
 }
 
 /** A drawing in three dimensions. `view`: {x, y, height, yaw, pitch}; height is what the picture shows. */
 export class Space {
   /** Return a drawing of blocks; null without WebGL. `lost` is called if the context is lost. */
   static make(blocks, arrangement, frontOf, lost) {
-    const renderer = rendererOf(globalThis.THREE);
+    const renderer = free.pop() ?? makeRenderer(globalThis.THREE);
     return renderer && new Space(renderer, blocks, arrangement, frontOf, lost);
   }
 
@@ -34,7 +32,6 @@ export class Space {
     this.element.setAttribute("aria-hidden", "true");
     this.onLost = (event) => {
       event.preventDefault();
-      shared = null;
       lost();
     };
     this.element.addEventListener("webglcontextlost", this.onLost);
@@ -148,6 +145,7 @@ export class Space {
       material.dispose();
     }
     this.element.remove();
+    if (!this.renderer.getContext().isContextLost()) free.push(this.renderer);
   }
 }
 
