@@ -26,7 +26,7 @@ const LEARNED = "A learned number: training moved it until the translations were
  *   `part` and `role`;
  * - `label`, `formula`, `section`, `text`, `shapes`, `codeKey`: what the panel says;
  * - `kind`: "weight", "activation", "attention", "token" or "beam"; `showsText`: its cells are texts;
- * - `shape`: [slabs, rows, columns]; a slab is a head;
+ * - `shape`: [slabs, rows, columns]; a slab is a head; `front`: the slab that stands in front;
  * - `value(slab, row, column)`: a number, null for what a mask hides; null without weights;
  * - `side` and `across`: "source" or "target" if its rows or columns are tokens of that text;
  * - `rowName(row)`, `columnName(column)`; `inputs`: ids of the blocks that it is computed from;
@@ -75,6 +75,7 @@ class Builder {
       id: `${group}.${part}.${role}`,
       kind: "activation",
       shape,
+      front: 0,
       across,
       inputs: from.map(({ id }) => id),
       value: tensor &&

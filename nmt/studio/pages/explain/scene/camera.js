@@ -73,34 +73,26 @@ export class Camera {
 }
 
 /** Return the box around a block and those of its inputs that are near; `row` is in its middle. */
-export function surroundings(block, inputs, places, row) {
-  const place = places.get(block.id);
-  const first = { ...place };
-  if (place.height > TALL) {
-    const middle = place.y + place.height - row * place.cell[1];
-    Object.assign(first, { x: place.x - 20, width: place.width + 40 });
-    Object.assign(first, { y: middle - ROWS / 2, height: ROWS });
+export function surroundings({ place }, inputs, row) {
+  let box = place;
+  if (place.top - place.bottom > TALL) {
+    const middle = place.top - row * place.cell[1];
+    const [left, right] = [place.left - 20, place.right + 20];
+    box = { left, right, bottom: middle - ROWS / 2, top: middle + ROWS / 2 };
   }
-  let box = around([first]);
-  for (const id of inputs) {
-    const { x, y, width, height } = places.get(id);
-    const both = {
-      left: Math.min(box.left, x),
-      right: Math.max(box.right, x + width),
-      bottom: Math.min(box.bottom, y),
-      top: Math.max(box.top, y + height),
-    };
+  for (const input of inputs) {
+    const both = around([box, input.place]);
     if (both.right - both.left < NEAR[0] && both.top - both.bottom < NEAR[1]) box = both;
   }
   return box;
 }
 
-/** Return the box around places. */
-export function around(places) {
+/** Return the box around boxes. */
+export function around(boxes) {
   return {
-    left: Math.min(...places.map((place) => place.x)),
-    right: Math.max(...places.map((place) => place.x + place.width)),
-    bottom: Math.min(...places.map((place) => place.y)),
-    top: Math.max(...places.map((place) => place.y + place.height)),
+    left: Math.min(...boxes.map(({ left }) => left)),
+    right: Math.max(...boxes.map(({ right }) => right)),
+    bottom: Math.min(...boxes.map(({ bottom }) => bottom)),
+    top: Math.max(...boxes.map(({ top }) => top)),
   };
 }

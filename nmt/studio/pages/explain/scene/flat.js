@@ -8,8 +8,8 @@ const ASIDE = [0.5, 0.45]; // how far right and up a unit of depth is drawn
 
 /** A drawing in two dimensions, with the methods of `Space`; it shows no yaw and no pitch. */
 export class Flat {
-  constructor(blocks, { places, plates }, frontOf) {
-    Object.assign(this, { blocks, places, frontOf });
+  constructor(blocks, { plates }) {
+    this.blocks = blocks;
     this.world = svg("g", { "image-rendering": "pixelated" });
     this.element = svg("svg.flat", { "aria-hidden": "true" }, this.world);
     this.world.append(...plates.map((plate) =>
@@ -35,15 +35,14 @@ export class Flat {
 
   /** Put the slabs of a block in order: the one that is furthest behind is drawn first. */
   stand(each) {
-    const front = this.frontOf(each.block);
+    const { front, place } = each.block;
     if (each.front === front) return;
     each.front = front;
-    const place = this.places.get(each.block.id);
-    const depth = (slab) => depthOf(each.block, slab, front);
+    const depth = (slab) => depthOf(each.block, slab);
     const order = [...each.slabs.keys()].sort((one, other) => depth(other) - depth(one));
     for (const slab of order) {
       const [right, up] = ASIDE.map((share) => share * depth(slab));
-      const move = `translate(${place.x + right} ${-place.y - place.height - up})`;
+      const move = `translate(${place.left + right} ${-place.top - up})`;
       each.slabs[slab].setAttribute("transform", move);
       each.group.append(each.slabs[slab]);
     }
@@ -51,8 +50,8 @@ export class Flat {
 
   /** Draw the cells of a block in the colours of the scheme. */
   paint(block) {
-    const { width, height } = this.places.get(block.id);
-    const box = { width, height };
+    const { left, right, bottom, top } = block.place;
+    const box = { width: right - left, height: top - bottom };
     const { slabs } = this.groups.get(block.id);
     const frame = {
       fill: "none",
@@ -87,10 +86,10 @@ export class Flat {
 
   /** Return whether a part of a block is in the picture. */
   isSeen({ block }) {
-    const { x, y, width, height } = this.places.get(block.id);
-    const back = -depthOf(block, block.shape[0] - 1, 0);
-    const [left, bottom] = this.project(x, y, 0);
-    const [right, top] = this.project(x + width, y + height, back);
+    const { place, front, shape: [slabs] } = block;
+    const back = -depthOf(block, (front + slabs - 1) % slabs);
+    const [left, bottom] = this.project(place.left, place.bottom, 0);
+    const [right, top] = this.project(place.right, place.top, back);
     return right > 0 && left < this.width && bottom > 0 && top < this.height;
   }
 

@@ -31,10 +31,10 @@ export function clipped(text, most = 22) {
   return letters.length > most ? `${letters.slice(0, most - 1).join("")}…` : text;
 }
 
-/** The layer above a drawing, which has `project(x, y, z)` and places in `arrangement`. */
+/** The layer above a drawing, which has `project(x, y, z)`. */
 export class Overlay {
-  constructor(arrangement, frontOf) {
-    Object.assign(this, { ...arrangement, frontOf });
+  constructor({ plates, wires }) {
+    Object.assign(this, { plates, wires });
     this.element = svg("svg.overlay", { "aria-hidden": "true" });
   }
 
@@ -65,7 +65,7 @@ export class Overlay {
   drawMarks() {
     const { selection, byId, cell, links } = this.scene;
     for (const block of this.visible) {
-      const slab = this.frontOf(block);
+      const slab = block.front;
       const row = block.side === null ? null : selection[block.side];
       if (Number.isInteger(row) && row < block.shape[1]) {
         this.frame(`mark.${block.side}`, block, { slab, row });
@@ -117,12 +117,7 @@ export class Overlay {
 
   /** Return the corners of a part of a block on the picture. */
   corners(block, part = {}) {
-    const { left, right, bottom, top, z } = partOf(
-      block,
-      this.places.get(block.id),
-      this.frontOf(block),
-      part,
-    );
+    const { left, right, bottom, top, z } = partOf(block, part);
     return [[left, top], [right, top], [right, bottom], [left, bottom]].map(([x, y]) =>
       this.drawing.project(x, y, z)
     );
@@ -180,7 +175,7 @@ export class Overlay {
 
   /** Write the label of a block below it, or above a matrix of weights, if there is room. */
   label(block, kind, force) {
-    const [topLeft, topRight, , bottomLeft] = this.corners(block, { slab: this.frontOf(block) });
+    const [topLeft, topRight, , bottomLeft] = this.corners(block, { slab: block.front });
     const wide = Math.hypot(topRight[0] - topLeft[0], topRight[1] - topLeft[1]);
     if (!force && wide / block.shape[2] < LEAST_CELL) return;
     if (!force && wide < (SMALLEST_LABEL[block.kind] ?? 46)) return;
@@ -217,7 +212,7 @@ export class Overlay {
   /** Write the names of a block's rows and columns, if they are tokens and there is room. */
   names(block) {
     const [, rows, columns] = block.shape;
-    const slab = this.frontOf(block);
+    const slab = block.front;
     const whole = this.corners(block, { slab });
     const high = (whole[3][1] - whole[0][1]) / rows;
     const wide = (whole[1][0] - whole[0][0]) / columns;

@@ -19,17 +19,14 @@ import { Space } from "./webgl.js";
 const FAINT = { later: 0.1, weight: 0.3 };
 const PAINT_MS = { moving: 16, still: 120, flat: 400 }; // for blocks, before a frame is shown
 const BEAM_STEPS = 6; // that are shown with the last one
-const scenes = new WeakMap(); // by view
+const scenes = new Map(); // by view
 
-onScheme(() => {
-  for (const view of document.querySelectorAll("[data-scene]")) scenes.get(view)?.repaint();
-});
+onScheme(() => scenes.forEach((scene) => scene.repaint()));
 
 /** Draw the section into a view. A scene that is there already is replaced; what it shows is kept. */
 export function showScene(view, data, selection) {
   const before = scenes.get(view);
   before?.dispose();
-  view.dataset.scene = "";
   scenes.set(view, new SceneView(view, data, selection, before));
 }
 
@@ -39,7 +36,6 @@ class SceneView {
     this.blocks = buildBlocks(data, selection.live?.isOff);
     this.byId = new Map(this.blocks.map((block) => [block.id, block]));
     this.arrangement = arrange(this.blocks);
-    this.frontOf = (block) => this.slabOf(block);
     this.fronts = new Map(); // slabs that a chapter brought to the front, by group and part
     this.chapters = chaptersOf(data, selection);
     this.makeElements(view);
@@ -55,7 +51,7 @@ class SceneView {
   makeElements(view) {
     this.flow = new Flow(this.blocks, (step, plays) => this.go(step, plays));
     this.map = new BlockMap(this.blocks, (block) => this.go(this.flow.stepOf(block)));
-    this.overlay = new Overlay(this.arrangement, this.frontOf);
+    this.overlay = new Overlay(this.arrangement);
     this.stage = el("div.stage", {
       tabindex: "0",
       role: "application",
@@ -107,9 +103,9 @@ class SceneView {
   makeDrawing(flat) {
     this.drawing?.dispose();
     const lost = () => this.makeDrawing(true);
-    const space = flat ? null : Space.make(this.blocks, this.arrangement, this.frontOf, lost);
+    const space = flat ? null : Space.make(this.blocks, this.arrangement, lost);
     this.isFlat = !space;
-    this.drawing = space ?? new Flat(this.blocks, this.arrangement, this.frontOf);
+    this.drawing = space ?? new Flat(this.blocks, this.arrangement);
     this.painted = new Set();
     this.stage.replaceChildren(this.drawing.element, this.overlay.element);
     this.invalidate();
@@ -228,7 +224,7 @@ class SceneView {
 
   firstCell() {
     const block = this.current();
-    return { block, slab: this.slabOf(block), row: 0, column: 0 };
+    return { block, slab: block.front, row: 0, column: 0 };
   }
 
   /** Move the cell that is read; the first move reads the first cell of the block. */
@@ -265,22 +261,17 @@ class SceneView {
   }
 
   boxOf(block) {
-    const { places } = this.arrangement;
-    if (this.frame) return around(this.frame.map((id) => places.get(id)));
+    const placesOf = (blocks) => blocks.map(({ place }) => place);
+    if (this.frame) return around(placesOf(this.frame.map((id) => this.byId.get(id))));
     if (block.kind === "beam") {
       const steps = this.blocks.filter(({ kind }) => kind === "beam");
       const at = steps.indexOf(block) + 1;
       const first = Math.max(0, at - BEAM_STEPS);
-      return around(steps.slice(first, Math.max(at, BEAM_STEPS)).map(({ id }) => places.get(id)));
+      return around(placesOf(steps.slice(first, Math.max(at, BEAM_STEPS))));
     }
-    const weight = this.blocks.find(({ above }) => above === block.id);
-    const inputs = [...block.inputs, weight?.id].filter(Boolean);
-    return surroundings(
-      block,
-      inputs,
-      places,
-      block.chosen?.(Math.min(this.selection.target, block.shape[2] - 1)) ?? 0,
-    );
+    const inputs = block.inputs.map((id) => this.byId.get(id));
+    const step = Math.min(this.selection.target, block.shape[2] - 1);
+    return surroundings(block, inputs, block.chosen?.(step) ?? 0);
   }
 
   zoom(factor) {
@@ -307,11 +298,12 @@ class SceneView {
 
   /** Return the cell at a point of the picture; null if there is none. */
   cellAt(point) {
-    return cellBehind(this.drawing, this.blocks, this.arrangement.places, this.frontOf, point);
+    return cellBehind(this.drawing, this.blocks, point);
   }
 
   draw() {
     const moves = this.camera.advance();
+    for (const block of this.blocks) block.front = this.slabOf(block);
     const isUnpainted = this.paintSome(PAINT_MS[this.isFlat ? "flat" : moves ? "moving" : "still"]);
     const { width, height } = this.size();
     this.drawing.render(this.camera.view, width, height, (each) => this.opacityOf(each));

@@ -20,14 +20,14 @@ function makeRenderer(THREE) {
 /** A drawing in three dimensions. `view`: {x, y, height, yaw, pitch}; height is what the picture shows. */
 export class Space {
   /** Return a drawing of blocks; null without WebGL. `lost` is called if the context is lost. */
-  static make(blocks, arrangement, frontOf, lost) {
+  static make(blocks, arrangement, lost) {
     const renderer = free.pop() ?? makeRenderer(globalThis.THREE);
-    return renderer && new Space(renderer, blocks, arrangement, frontOf, lost);
+    return renderer && new Space(renderer, blocks, arrangement, lost);
   }
 
-  constructor(renderer, blocks, { places, plates }, frontOf, lost) {
+  constructor(renderer, blocks, { plates }, lost) {
     const { Scene, PerspectiveCamera } = globalThis.THREE;
-    Object.assign(this, { renderer, blocks, places, frontOf });
+    Object.assign(this, { renderer, blocks });
     this.element = renderer.domElement;
     this.element.setAttribute("aria-hidden", "true");
     this.onLost = (event) => {
@@ -57,12 +57,12 @@ export class Space {
 
   addSlabs(block) {
     const { Mesh, MeshBasicMaterial } = globalThis.THREE;
-    const { x, y, width, height, cell } = this.places.get(block.id);
+    const { left, right, bottom, top, cell } = block.place;
     const settings = { vertexColors: true, transparent: true, map: this.blank };
     return Array.from({ length: block.shape[0] }, () => {
       const mesh = new Mesh(this.box, new MeshBasicMaterial(settings));
-      mesh.position.set(x, y, 0);
-      mesh.scale.set(width - (block.showsText ? 1 : 0), height, Math.min(1, cell[0]));
+      mesh.position.set(left, bottom, 0);
+      mesh.scale.set(right - left - (block.showsText ? 1 : 0), top - bottom, Math.min(1, cell[0]));
       this.scene.add(mesh);
       return mesh;
     });
@@ -106,7 +106,7 @@ export class Space {
       const opacity = opacityOf(block);
       this.slabs.get(block.id).forEach(({ material, position }, slab) => {
         Object.assign(material, { opacity, depthWrite: opacity > 0.5 });
-        position.z = -depthOf(block, slab, this.frontOf(block)); // the chosen head stands in front
+        position.z = -depthOf(block, slab); // the chosen head stands in front
       });
     }
     this.renderer.render(this.scene, camera);
