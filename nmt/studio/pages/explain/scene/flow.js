@@ -18,6 +18,7 @@ const PARTS = {
 export class Flow {
   constructor(blocks, go) {
     this.steps = [null, ...blocks.filter(({ kind }) => kind !== "weight")];
+    this.numbers = new Map(this.steps.map((block, step) => [block?.id, step]));
     this.go = go;
     this.step = 0;
     this.speed = 1;
@@ -49,7 +50,7 @@ export class Flow {
 
   /** Return the step of a block; that of a weight matrix is the step of its product. */
   stepOf(block) {
-    return this.steps.findIndex((each) => each && (each === block || each.id === block.above));
+    return this.numbers.get(block.above ?? block.id);
   }
 
   toggle() {

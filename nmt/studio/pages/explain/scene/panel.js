@@ -55,13 +55,18 @@ export function fillPanel(panel, block, cell, data, again) {
   if (again) return panel.querySelector(".sum").replaceChildren(...sum(block, cell));
   panel.replaceChildren(
     el("h3", block.label, " ", el("span.ref", block.section)),
-    el("p.formula", block.formula),
+    el("p.formula", ...raised(block.formula)),
     el("p.shapes", block.shapes),
     el("p", block.text),
     el("p", blockLegend(block)),
     el("div.sum", ...sum(block, cell)),
     ...source(data.code?.[block.codeKey]),
   );
+}
+
+/** Return a formula with what follows each ^ raised. */
+function raised(formula) {
+  return formula.split(/\^(.)/u).map((part, at) => at % 2 ? el("sup", part) : part);
 }
 
 function overview(model) {

@@ -41,10 +41,10 @@ class SceneView {
     this.makeElements(view);
     this.camera = new Camera(this.arrangement.bounds, () => this.size());
     this.makeDrawing(location.hash.includes("flat"));
-    this.undo = [selection.watch(() => this.invalidate())];
+    selection.watch(() => this.invalidate());
     this.observe();
     if (before) this.camera.view = before.camera.view;
-    if (before?.chapter) this.visit(before.chapter);
+    if (Number.isInteger(before?.chapter)) this.visit(before.chapter);
     else this.go(before?.flow.step ?? 0);
   }
 
@@ -59,20 +59,8 @@ class SceneView {
       on: listeners(this),
     });
     this.panel = el("aside.panel");
-    this.buttons = this.chapters.map(({ title }, index) =>
-      button(
-        ".chapter",
-        { "data-rove": "", on: { click: () => this.visit(index) } },
-        el("span.soft", `${index + 1} `),
-        title,
-      )
-    );
-    this.back = signButton("Chapter before", "←", () => this.visit(this.chapter - 1));
-    this.on = button(".next", { on: { click: () => this.goOn() } });
-    const group = { role: "group", "aria-label": "Tour" };
-    this.tour = el("div.tour", group, this.on, this.back, ...this.buttons);
-    this.story = el("div.story", { "aria-live": "polite" });
     this.help = el("p.note", { hidden: true }, KEYS);
+    this.makeTour();
     this.element = el(
       "div.scene",
       this.tour,
@@ -94,6 +82,22 @@ class SceneView {
       this.help,
     );
     view.replaceChildren(this.element);
+  }
+
+  makeTour() {
+    this.buttons = this.chapters.map(({ title }, index) =>
+      button(
+        ".chapter",
+        { "data-rove": "", on: { click: () => this.visit(index) } },
+        el("span.soft", `${index + 1} `),
+        title,
+      )
+    );
+    this.back = signButton("Chapter before", "←", () => this.visit(this.chapter - 1));
+    this.on = button(".next", { on: { click: () => this.goOn() } });
+    const group = { role: "group", "aria-label": "Tour" };
+    this.tour = el("div.tour", group, this.on, this.back, ...this.buttons);
+    this.story = el("div.story", { "aria-live": "polite" });
   }
 
   showKeys() {
@@ -119,14 +123,14 @@ class SceneView {
       else this.flow.stop();
     }, { rootMargin: "200px" });
     const sized = new ResizeObserver(() => this.fly(false));
-    for (const observer of [seen, sized]) observer.observe(this.stage);
-    this.undo.push(() => seen.disconnect(), () => sized.disconnect());
+    this.observers = [seen, sized];
+    for (const observer of this.observers) observer.observe(this.stage);
   }
 
   dispose() {
     this.isSeen = false;
     this.flow.stop();
-    for (const act of this.undo) act?.();
+    for (const observer of this.observers) observer.disconnect();
     this.drawing.dispose();
   }
 

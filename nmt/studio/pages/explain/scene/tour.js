@@ -4,6 +4,7 @@ import { percent } from "../../numbers.js";
 import { normName } from "../layersteps.js";
 import { tokenText, words, wordText } from "../tokens.js";
 import { dot } from "../unpack.js";
+import { clipped } from "./overlay.js";
 import { short, spread } from "./sums.js";
 
 const FAR = 3; // positions between two tokens whose link is called long
@@ -51,7 +52,7 @@ function beginning(data) {
         { id: matrix, slab: 0, row: tokens[id].row },
         { id: scaled, slab: 0, row },
       ]),
-      text: `The tall block on the left is a table of learned numbers, one row for each token that
+      text: `The violet block on the left is a table of learned numbers, one row for each token that
         the model knows. Each token of the sentence takes its row: ${model.d_model} numbers that stand
         for its meaning. From here on, a token is one row of a block.`,
     },
@@ -114,7 +115,8 @@ function insideHead(data) {
 /** Return the word in which a token stands, or the token if it stands in none. */
 function word(data, ids, position) {
   const own = words(ids, data.tokens).find((positions) => positions.includes(position));
-  return `“${own ? wordText(own, ids, data.tokens) : tokenText(data.tokens[ids[position]])}”`;
+  const text = own ? wordText(own, ids, data.tokens) : tokenText(data.tokens[ids[position]]);
+  return `“${clipped(text)}”`;
 }
 
 /**
@@ -195,7 +197,11 @@ function decoding(data, selection) {
   const { tokens, logits, log_sums: sums } = data.next_tokens.steps[step];
   const sum = sums[data.next_tokens.temperatures.indexOf(1)];
   const share = percent(Math.exp(logits[tokens.indexOf(chosen)] - sum));
-  const where = head === null ? `the mean of layer ${layer + 1}'s heads` : `head ${head + 1}`;
+  const seen = heads.map((each) => weights.at(each, step, read));
+  const best = heads[seen.indexOf(Math.max(...seen))];
+  const where = head === null
+    ? `the mean of layer ${layer + 1}'s heads; head ${best + 1} is in front`
+    : `head ${head + 1}`;
   const last = Math.max(...data.beam.nodes.step);
   const far = strongestLink(data, "target", FAR);
   return [
@@ -224,8 +230,8 @@ function decoding(data, selection) {
     {
       title: "Cross",
       id: `decoder.${layer}.cross.weights`,
-      slab: heads[0],
-      cell: { slab: heads[0], row: step, column: read },
+      slab: best,
+      cell: { slab: best, row: step, column: read },
       text:
         `Here the two towers meet. The queries come from the translation, the keys and values from
         the encoder. A row is that of the token which was written last: before the model writes
