@@ -87,8 +87,12 @@ function insideHead(data) {
       id: "encoder.0.self.query",
       text:
         `Every token makes three short rows of numbers. Its query says what it looks for, its key
-        what it offers, and its value what it hands over. ${data.model.heads} heads do this side by
-        side, each with its own weights and ${width} numbers: they stand one behind the other.`,
+        what it offers, and its value what it hands over. ${
+          data.model.heads === 1
+            ? `In this model, a row has ${width} numbers.`
+            : `${data.model.heads} heads do this side by side, each with its own weights and ${width}
+        numbers: they stand one behind the other.`
+        }`,
     },
     {
       title: "Scores",
