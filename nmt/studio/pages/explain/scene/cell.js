@@ -68,12 +68,14 @@ class Matrix {
     });
   }
 
-  /** Return the canvas with the names of rows and columns; of every nth if cells are small. */
+  /** Return the canvas with names or numbers of rows and columns; of every nth if cells are small. */
   withNames(rows, columns) {
     const every = Math.ceil(CELL.label / this.size);
     const names = (kind, count, name) => {
       const spans = [];
-      for (let at = 0; at < count; at += every) spans.push(el("span", name(at)));
+      for (let at = 0; at < count; at += every) {
+        spans.push(el("span", name(at).replace(/^\w+ (?=\d+$)/, ""))); // "dimension 12": 12
+      }
       return el(`div.${kind}`, { "aria-hidden": "true" }, ...spans);
     };
     const parts = [

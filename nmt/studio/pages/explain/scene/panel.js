@@ -51,7 +51,7 @@ export function kindLegends() {
  * one. `again`: the panel shows the block already, so that only the cell is new.
  */
 export function fillPanel(panel, block, cell, data, again) {
-  if (!block) return panel.replaceChildren(...overview(data.model));
+  if (!block) return panel.replaceChildren(...overview(data));
   if (again) return panel.querySelector(".sum").replaceChildren(...sum(block, cell));
   panel.replaceChildren(
     el("h3", block.label, " ", el("span.ref", block.section)),
@@ -69,7 +69,7 @@ function raised(formula) {
   return formula.split(/\^(.)/u).map((part, at) => at % 2 ? el("sup", part) : part);
 }
 
-function overview(model) {
+function overview({ model, live }) {
   return [
     el("h3", "The whole model"),
     el(
@@ -86,6 +86,7 @@ function overview(model) {
       "p",
       "Blocks one behind the other are heads. A matrix of weights stands above what it makes.",
     ),
+    live ? "" : el("p", "The weights are not in this page, so their blocks have no numbers."),
   ];
 }
 

@@ -266,7 +266,10 @@ class SceneView {
 
   boxOf(block) {
     const placesOf = (blocks) => blocks.map(({ place }) => place);
-    if (this.frame) return around(placesOf(this.frame.map((id) => this.byId.get(id))));
+    if (this.frame) {
+      const { top, ...box } = around(placesOf(this.frame.map((id) => this.byId.get(id))));
+      return { ...box, top: Math.min(top, this.arrangement.bounds.top) }; // not a whole vocabulary
+    }
     if (block.kind === "beam") {
       const steps = this.blocks.filter(({ kind }) => kind === "beam");
       const at = steps.indexOf(block) + 1;
