@@ -3,7 +3,7 @@
 const FLY_MS = 900;
 const ANGLES = { overview: [-0.3, 0.16], near: [0.22, 0.14] }; // yaw and pitch
 const ROOM = { overview: 1.17, near: 1.3 }; // of a picture around its box
-const MAP = { room: 160, from: 700 }; // pixels beside the map, if the picture is so wide
+const MAP = { room: 190, from: 700 }; // pixels that the map takes, if the picture is so wide
 const LEAST_HEIGHT = 56;
 const NEAR = [460, 260]; // width and height of a box that takes in the inputs of a block
 const TALL = 400; // of a block that is not shown as a whole

@@ -91,17 +91,15 @@ class Layout {
       for (const block of row) {
         const [, rows, columns] = block.shape;
         const weight = weights.get(block.id);
-        if (block === last) x = Math.max(x, reach + GAP);
+        const hangs = block === last;
+        if (hangs) x = Math.max(x, reach + GAP);
         this.put(block, x, y);
-        if (block === last) this.put(weight, x, y - GAP / 2 - weight.shape[1]);
-        else if (weight) this.put(weight, x, y + rows + GAP / 2);
-        height = Math.max(
-          height,
-          rows + (weight && block !== last ? weight.shape[1] + GAP / 2 : 0),
-        );
+        if (weight) this.put(weight, x, hangs ? y - GAP / 2 - weight.shape[1] : y + rows + GAP / 2);
+        const highest = hangs || !weight ? block : weight;
+        height = Math.max(height, highest.place.top - y);
         x += columns + GAP;
         right = Math.max(right, x - GAP);
-        if (block !== last) reach = Math.max(reach, x - GAP);
+        if (!hangs) reach = Math.max(reach, x - GAP);
       }
       y += height + ROW_GAP;
     }

@@ -171,16 +171,14 @@ export class Overlay {
   label(block, kind, force) {
     const [topLeft, topRight, , bottomLeft] = this.corners(block, { slab: block.front });
     const wide = Math.hypot(topRight[0] - topLeft[0], topRight[1] - topLeft[1]);
-    if (!force && wide / block.shape[2] < LEAST_CELL) return;
-    if (!force && wide < (SMALLEST_LABEL[block.kind] ?? 46)) return;
     const high = Math.hypot(bottomLeft[0] - topLeft[0], bottomLeft[1] - topLeft[1]);
-    const text = block.label;
-    if (!force && textWidth(text, FONT) > 1.6 * Math.max(wide, high / 2)) return;
+    const hasRoom = wide / block.shape[2] >= LEAST_CELL &&
+      wide >= (SMALLEST_LABEL[block.kind] ?? 46) &&
+      textWidth(block.label, FONT) <= 1.6 * Math.max(wide, high / 2);
+    if (!force && !hasRoom) return;
     const isAbove = block.kind === "weight" || block.showsText;
-    const point = isAbove
-      ? [topLeft[0], topLeft[1] - 5]
-      : [bottomLeft[0], bottomLeft[1] + FONT + 2];
-    this.write(kind, text, point, { force });
+    const [x, y] = isAbove ? topLeft : bottomLeft;
+    this.write(kind, block.label, [x, isAbove ? y - 5 : y + FONT + 2], { force });
   }
 
   /** Write the texts of the cells of tokens and candidates, if they can be read. */
