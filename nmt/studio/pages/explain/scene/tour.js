@@ -72,8 +72,11 @@ function beginning(data) {
 }
 
 function insideHead(data) {
-  const { query, key } = data.encoder[0].self;
-  const width = query.shape[2];
+  const { query, key, value } = data.encoder[0].self;
+  const [width, ofValue] = [query, value].map(({ shape }) => shape[2]);
+  const numbers = width === ofValue
+    ? `${width} numbers`
+    : `${width} numbers in a query or a key and ${ofValue} in a value`;
   const [q, k] = [query, key].map((tensor) =>
     Array.from({ length: tensor.shape[1] }, (_, position) => tensor.row(0, position))
   );
@@ -89,9 +92,9 @@ function insideHead(data) {
         `Every token makes three short rows of numbers. Its query says what it looks for, its key
         what it offers, and its value what it hands over. ${
           data.model.heads === 1
-            ? `In this model, a row has ${width} numbers.`
-            : `${data.model.heads} heads do this side by side, each with its own weights and ${width}
-        numbers: they stand one behind the other.`
+            ? `Here they have ${numbers}.`
+            : `${data.model.heads} heads do this side by side, each with its own weights and
+        ${numbers}: they stand one behind the other.`
         }`,
     },
     {
@@ -208,6 +211,10 @@ function decoding(data, selection) {
     : `head ${head + 1}`;
   const last = Math.max(...data.beam.nodes.step);
   const far = strongestLink(data, "target", FAR);
+  const [reader, seenWord] = [
+    word(data, data.target.outputs, far.from),
+    word(data, data.target.inputs, far.to),
+  ];
   return [
     {
       title: "Mask",
@@ -223,13 +230,13 @@ function decoding(data, selection) {
       id: `decoder.${far.layer}.self.weights`,
       slab: far.head,
       cell: { slab: far.head, row: far.from, column: far.to },
-      text: `Distance costs nothing: a token looks at any other as easily as at its neighbour. The
-        strongest long link here: before it writes ${
-        word(data, data.target.outputs, far.from)
-      }, head
-        ${far.head + 1} of layer ${far.layer + 1} gives ${percent(far.weight)} of its attention to
-        ${word(data, data.target.inputs, far.to)}, ${far.from - far.to + 1} tokens back. A network
-        that reads token by token would have to remember it over all of them.`,
+      text: `Distance costs nothing: a token looks at any other as easily as at its neighbour. ${
+        far.from - far.to < FAR
+          ? "This translation is too short for an example."
+          : `The strongest long link here: before it writes ${reader}, head ${far.head + 1} of layer
+        ${far.layer + 1} gives ${percent(far.weight)} of its attention to ${seenWord},
+        ${far.from - far.to + 1} tokens back.`
+      } A network that reads token by token would have to remember a word over all those between.`,
     },
     {
       title: "Cross",
