@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from nmt.studio.explain.explanation import Explanation
+from nmt.studio.explain.page import render_explanation
 from tests.browser.conftest import Browser
 
 ENTER, ESCAPE, SPACE = "\ue007", "\ue00c", " "
@@ -100,11 +101,24 @@ def test_a_cell_is_the_sum_that_python_computes(
     product = float(query @ seen.key[head, 2])
     assert number(browser.texts("dialog .line")[0]) == pytest.approx(product, abs=2e-3)
     browser.press(ESCAPE)
+    browser.run("document.querySelector('#encoder').scrollIntoView({behavior: 'instant'})")
+    chosen = f"#encoder [aria-label='Layer 1, head {head + 1}'][aria-pressed=true]"
+    browser.until(lambda: bool(browser.all(chosen)))
     go(browser, "Encoder layer 1: Attention weights")
     browser.focus(".stage")
     browser.press(SHIFT + ARROW_RIGHT)
     weight = torch.tensor(number(browser.texts(".sum .line")[-1]))
     assert float(weight) == pytest.approx(float(seen.weights[head, 0, 0]), abs=2e-3)
+
+
+def test_each_model_of_a_comparison_is_drawn(
+    webgl_browser: Browser, explanation: Explanation, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    text = render_explanation(explanation, explanation, names=["one", "two"])
+    page.write_text(text, encoding="utf-8")
+    show(webgl_browser, page)
+    assert len(webgl_browser.all(".stage > canvas")) == 2
 
 
 def test_the_scene_fits_a_narrow_screen(browser: Browser, explain_page: Path) -> None:

@@ -52,7 +52,7 @@ function attention(part, side, model) {
   const section = part === "cross" ? "§3.2.3" : "§3.2.2";
   const turned = turns ? ", then rotated by the position" : "";
   const key = turns ? "positions" : "heads";
-  const heads = "Each head has its own, one slab behind the other.";
+  const heads = model.heads > 1 ? "Each head has its own, one slab behind the other." : "";
   const turning = turns ? "Rotating pairs of numbers puts the position in." : "";
   const bias = model.attention_bias ? " + b" : "";
   const mask = masked

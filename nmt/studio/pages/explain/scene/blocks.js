@@ -16,15 +16,17 @@ import {
 } from "./sums.js";
 
 const NO_WEIGHTS = "The weights are not in this page.";
+const OFF = "Switched off, so that it is 0.";
 const LEARNED = "A learned number: training moved it until the translations were good.";
 
 /**
- * Return the blocks in the order of the data. A block has
+ * Return the blocks in the order of the data; `isOff(name)` tells which parts of the model are
+ * switched off, by the names of live/model.js. A block has
  * - `id`, which is its `group` ("source", "encoder.0", "target", "decoder.0", "softmax", "beam"),
  *   `part` and `role`;
  * - `label`, `formula`, `section`, `text`, `shapes`, `codeKey`: what the panel says;
  * - `kind`: "weight", "activation", "attention", "token" or "beam"; `showsText`: its cells are texts;
- * - `shape`: [slabs, rows, columns]; a slab is a head;
+ * - `shape`: [slabs, rows, columns]; a slab is a head; `front`: the slab that stands in front;
  * - `value(slab, row, column)`: a number, null for what a mask hides; null without weights;
  * - `side` and `across`: "source" or "target" if its rows or columns are tokens of that text;
  * - `rowName(row)`, `columnName(column)`; `inputs`: ids of the blocks that it is computed from;
@@ -32,12 +34,13 @@ const LEARNED = "A learned number: training moved it until the translations were
  * - `made(slab, row, column)`: {lines, lights}: the sum, and the parts of the inputs in it. A light
  *   {id, slab, row, column} is a row, a column, or a cell if it has both.
  */
-export function buildBlocks(data) {
-  return new Builder(data).build();
+export function buildBlocks(data, isOff = () => false) {
+  return new Builder(data, isOff).build();
 }
 
 class Builder {
-  constructor(data) {
+  constructor(data, isOff) {
+    this.isOff = isOff;
     this.weights = data.live?.weights ?? {};
     const shares = "embeddings.weight" in this.weights && data.model.tied &&
       !("embeddings.own_source_weight" in this.weights);
@@ -72,6 +75,7 @@ class Builder {
       id: `${group}.${part}.${role}`,
       kind: "activation",
       shape,
+      front: 0,
       across,
       inputs: from.map(({ id }) => id),
       value: tensor &&
@@ -105,11 +109,8 @@ class Builder {
       showsText: true,
       shape: [1, this.ids[side].length, 1],
       columnName: () => "token",
-      value: (_, position) => row(position),
-      made: (_, position) => ({
-        lines: [`“${this.token(side, position)}” is row ${row(position)} of the embedding matrix.`],
-        lights: [],
-      }),
+      value: (_, r) => row(r),
+      made: (_, r) => made([`“${this.token(side, r)}” is row ${row(r)} of the embedding matrix.`]),
     });
     const own = side === "source" && "embeddings.own_source_weight" in this.weights;
     const shares = side === "target" && model.joint &&
@@ -126,24 +127,20 @@ class Builder {
       tensor: parts.scaled,
       from: [tokens, matrix],
       joins: "in",
-      made: (_, r, c) => ({
-        lines: [
-          `E[${row(r)}, ${c}] × √${model.d_model} = ${short(parts.scaled.at(r, c) / root)} × ${
-            short(root)
-          } = ${short(parts.scaled.at(r, c))}`,
-        ],
-        lights: [{ id: tokens.id, slab: 0, row: r }, { id: matrix.id, slab: 0, row: row(r) }],
-      }),
+      made: (_, r, c) => {
+        const value = parts.scaled.at(r, c);
+        const product = `${short(value / root)} × ${short(root)} = ${short(value)}`;
+        const line = `E[${row(r)}, ${c}] × √${model.d_model} = ${product}`;
+        return made([line], rowOf(tokens, r), rowOf(matrix, row(r)));
+      },
     });
     if (model.positions === "rotary") return scaled;
+    const isOff = this.isOff("positions");
     const position = this.add({
       ...at,
       role: "position",
       tensor: parts.position,
-      made: (_, r, c) => ({
-        lines: positionLines(model, r, c, parts.position.at(r, c)),
-        lights: [],
-      }),
+      made: (_, r, c) => made(isOff ? [OFF] : positionLines(model, r, c, parts.position.at(r, c))),
     });
     return this.add({
       ...at,
@@ -151,14 +148,13 @@ class Builder {
       tensor: parts.sum,
       from: [scaled, position],
       joins: "+",
-      made: (_, r, c) => ({
-        lines: [
-          `${short(parts.scaled.at(r, c))} + ${factor(parts.position.at(r, c))} = ${
-            short(parts.sum.at(r, c))
-          }`,
-        ],
-        lights: cells([scaled, position], r, c),
-      }),
+      made: (_, r, c) => {
+        const [meaning, place, total] = [parts.scaled, parts.position, parts.sum].map((each) =>
+          each.at(r, c)
+        );
+        const line = `${short(meaning)} + ${factor(place)} = ${short(total)}`;
+        return made([line], cellOf(scaled, r, c), cellOf(position, r, c));
+      },
     });
   }
 
@@ -175,7 +171,7 @@ class Builder {
       shape: [1, rows, this.model.d_model],
       looked: rowOf ? this.ids[group].map((_, position) => rowOf(position)) : [],
       rowName: (row) => this.vocabularyName(row),
-      made: () => ({ lines: [tensor ? LEARNED : NO_WEIGHTS], lights: [] }),
+      made: () => made([tensor ? LEARNED : NO_WEIGHTS]),
     });
   }
 
@@ -205,10 +201,7 @@ class Builder {
       tensor,
       shape: x.shape,
       from: [x],
-      made: (_, r, c) => ({
-        lines: normLines(x.tensor.row(r), c, norm),
-        lights: [{ id: x.id, slab: 0, row: r }],
-      }),
+      made: (_, r, c) => made(normLines(x.tensor.row(r), c, norm), rowOf(x, r)),
     });
   }
 
@@ -228,6 +221,7 @@ class Builder {
   added(at, name, tensor, x, y) {
     const isPost = this.model.norm === "post";
     const norm = this.norm(`${name}_norm.norm`);
+    const isOff = this.isOff(name);
     return this.add({
       ...at,
       role: "added",
@@ -236,12 +230,13 @@ class Builder {
       joins: "+",
       made: (_, r, c) => {
         const [one, other] = [x.tensor.row(r), y.tensor.row(r)];
-        const total = one.map((each, index) => each + other[index]);
-        const sum = `x + y = ${short(one[c])} + ${factor(other[c])} = ${short(total[c])}`;
-        const rows = [x, y].map(({ id }) => ({ id, slab: 0, row: r }));
+        const total = isOff ? other : one.map((each, index) => each + other[index]);
+        const sum = isOff
+          ? `x is switched off, so that y = ${short(other[c])} goes on alone`
+          : `x + y = ${short(one[c])} + ${factor(other[c])} = ${short(total[c])}`;
         return isPost
-          ? { lines: [sum, ...normLines(total, c, norm)], lights: rows }
-          : { lines: [sum], lights: cells([x, y], r, c) };
+          ? made([sum, ...normLines(total, c, norm)], rowOf(x, r), rowOf(y, r))
+          : made([sum], cellOf(x, r, c), cellOf(y, r, c));
       },
     });
   }
@@ -255,19 +250,19 @@ class Builder {
     const weights = this.weights[`${name}.weight`] ?? null;
     const bias = this.weights[`${name}.bias`] ?? null;
     const [inner, columns] = [x.shape[2], tensor.shape.at(-1)];
-    const rowOf = (s, c) => offset + s * columns + c;
+    const rowFor = (s, c) => offset + s * columns + c;
     const weight = this.add({
       ...at,
       side: null,
       role: `${role}_weight`,
       kind: "weight",
       tensor: weights &&
-        { ...weights, at: (s, r, c) => weights.at(rowOf(s, c), r), shape: [1, 1, 1] },
+        { ...weights, at: (s, r, c) => weights.at(rowFor(s, c), r), shape: [1, 1, 1] },
       shape: [slabs, inner, columns],
       rowName: (row) => `input ${row}`,
       columnName: (column) => `output ${column}`,
       above: `${at.group}.${at.part}.${role}`,
-      made: () => ({ lines: [weights ? LEARNED : NO_WEIGHTS], lights: [] }),
+      made: () => made([weights ? LEARNED : NO_WEIGHTS]),
     });
     const isGated = slabs > 1 && tensor.shape.length === 2;
     return this.add({
@@ -278,23 +273,20 @@ class Builder {
       joins: "·",
       ...more,
       made: (s, r, c) => {
-        const columnsUsed = isGated ? [...Array(slabs).keys()] : [s];
-        const lights = [
-          { id: x.id, slab: 0, row: r },
-          ...columnsUsed.map((slab) => ({ id: weight.id, slab, column: c })),
-        ];
-        if (!weights || !x.tensor) return { lines: [NO_WEIGHTS], lights };
+        const used = isGated ? [0, 1] : [s];
+        const lights = [rowOf(x, r), ...used.map((slab) => columnOf(weight, c, slab))];
+        if (!weights) return made([NO_WEIGHTS], ...lights);
+        const row = x.tensor.row(r);
+        const shift = (slab, column) => bias?.at(rowFor(slab, column)) ?? 0;
         const z = (slab, column) =>
-          dot(x.tensor.row(r), weights.row(rowOf(slab, column))) +
-          (bias?.at(rowOf(slab, column)) ?? 0);
-        const lines = columnsUsed.map((slab) => {
-          const { text } = products(x.tensor.row(r), weights.row(rowOf(slab, c)));
-          const shift = bias ? ` + ${factor(bias.at(rowOf(slab, c)))} (bias)` : "";
-          return `${isGated && slab ? "u = x · v" : "z = x · w"} = ${text}${shift} = ${
-            short(z(slab, c))
-          }`;
+          dot(row, weights.row(rowFor(slab, column))) + shift(slab, column);
+        const lines = used.map((slab) => {
+          const name = isGated && slab ? "u = x · v" : "z = x · w";
+          const { text } = products(row, weights.row(rowFor(slab, c)));
+          const more = bias ? ` + ${factor(shift(slab, c))} (bias)` : "";
+          return `${name} = ${text}${more} = ${short(z(slab, c))}`;
         });
-        return { lines: [...lines, ...finish(s, r, c, z)], lights };
+        return made([...lines, ...finish(s, r, c, z)], ...lights);
       },
     });
   }
@@ -308,7 +300,8 @@ class Builder {
     const size = model.heads * model.d_k;
     const offsets = memory ? [0, 0, size] : [0, size, 2 * size];
     const [q, k, v] = ["query", "key", "value"].map((role, index) => {
-      const turns = model.positions === "rotary" && !memory && role !== "value";
+      const turns = model.positions === "rotary" && !memory && role !== "value" &&
+        !this.isOff("positions");
       const x = index && memory ? memory : input;
       const side = index ? across : at.side;
       return this.linear({ ...at, side }, role, `${module}.${names[index]}`, x, seen[role], {
@@ -321,7 +314,7 @@ class Builder {
       });
     });
     const weights = this.scores({ ...at, across, kind: "attention" }, seen, q, k);
-    const joined = this.heads(at, seen, weights, v);
+    const joined = this.heads(at, seen, weights, v, module);
     const projected = this.linear(at, "projected", `${module}.out`, joined, seen.projected);
     return this.added(at, module, seen.added, stream, projected);
   }
@@ -344,16 +337,11 @@ class Builder {
       joins: "·",
       value,
       made: (s, r, c) => {
-        const lights = [{ id: q.id, slab: s, row: r }, { id: k.id, slab: s, row: c }];
-        if (hidden(r, c)) return { lines: ["A later position: the mask hides it (−∞)."], lights };
+        const lights = [rowOf(q, r, s), rowOf(k, c, s)];
+        if (hidden(r, c)) return made(["A later position: the mask hides it (−∞)."], ...lights);
         const { text, total } = products(queryOf(s, r), keyOf(s, c));
-        return {
-          lines: [
-            `q · k = ${text} = ${short(total)}`,
-            `q · k ÷ √dₖ = ${short(total)} ÷ √${width} = ${short(total / root)}`,
-          ],
-          lights,
-        };
+        const line = `q · k ÷ √dₖ = ${short(total)} ÷ √${width} = ${short(total / root)}`;
+        return made([`q · k = ${text} = ${short(total)}`, line], ...lights);
       },
     });
     return this.add({
@@ -365,17 +353,15 @@ class Builder {
       made: (s, r, c) => {
         const row = Array.from({ length: columns }, (_, index) => value(s, r, index));
         const names = (index) => this.token(at.across, index);
-        return {
-          lines: softmaxLines(row, c, names),
-          lights: [{ id: scores.id, slab: s, row: r }],
-        };
+        return made(softmaxLines(row, c, names), rowOf(scores, r, s));
       },
     });
   }
 
   /** Add the outputs of the heads, and the block that joins them. */
-  heads(at, { weights, value, joined }, shares, v) {
+  heads(at, { weights, value, joined }, shares, v, module) {
     const [heads, rows, columns] = weights.shape;
+    const isOff = [...Array(heads).keys()].map((head) => this.isOff(`${module}.${head}`));
     const width = value.shape[2];
     const outputs = this.add({
       ...at,
@@ -387,10 +373,8 @@ class Builder {
       made: (s, r, c) => {
         const taken = Array.from({ length: columns }, (_, index) => value.at(s, index, c));
         const { text, total } = products(weights.row(s, r), taken);
-        return {
-          lines: [`weights · v = ${text} = ${short(total)}`],
-          lights: [{ id: shares.id, slab: s, row: r }, { id: v.id, slab: s, column: c }],
-        };
+        const line = isOff[s] ? OFF : `weights · v = ${text} = ${short(total)}`;
+        return made([line], rowOf(shares, r, s), columnOf(v, c, s));
       },
     });
     return this.add({
@@ -400,10 +384,8 @@ class Builder {
       from: [outputs],
       made: (_, r, c) => {
         const [slab, column] = [Math.floor(c / width), c % width];
-        return {
-          lines: [`number ${column} of head ${slab + 1}, copied: ${short(joined.at(r, c))}`],
-          lights: [{ id: outputs.id, slab, row: r, column }],
-        };
+        const line = `number ${column} of head ${slab + 1}, copied: ${short(joined.at(r, c))}`;
+        return made([line], cellOf(outputs, r, column, slab));
       },
     });
   }
@@ -415,9 +397,8 @@ class Builder {
     const finish = (_, __, c, z) => {
       const passed = of(z(0, c));
       if (!gates) return [`${name} = ${short(passed)}`];
-      return [
-        `${name} × u = ${short(passed)} × ${factor(z(1, c))} = ${short(passed * z(1, c))}`,
-      ];
+      const u = z(1, c);
+      return [`${name} × u = ${short(passed)} × ${factor(u)} = ${short(passed * u)}`];
     };
     const hidden = this.linear(at, "hidden", `${module}.inner`, input, layer.hidden, {
       slabs: gates ? 2 : 1,
@@ -455,10 +436,8 @@ class Builder {
       made: (_, r, c) => {
         const { text } = products(output.tensor.row(c), weights.row(r));
         const shift = bias ? ` + ${factor(bias.at(r))} (bias)` : "";
-        return {
-          lines: [`x · e = ${text}${shift} = ${short(logits(c)[r])}`],
-          lights: [{ id: output.id, slab: 0, row: c }, { id: matrix.id, slab: 0, row: r }],
-        };
+        const line = `x · e = ${text}${shift} = ${short(logits(c)[r])}`;
+        return made([line], rowOf(output, c), rowOf(matrix, r));
       },
     });
     this.add({
@@ -466,10 +445,7 @@ class Builder {
       role: "probabilities",
       from: [scores],
       value: (_, r, c) => Math.exp(logits(c)[r] - sum(c)),
-      made: (_, r, c) => ({
-        lines: shareLines(logits(c)[r], sum(c)),
-        lights: [{ id: scores.id, slab: 0, column: c }],
-      }),
+      made: (_, r, c) => made([shareLine(logits(c)[r], sum(c))], columnOf(scores, c)),
     });
   }
 
@@ -502,10 +478,9 @@ class Builder {
       },
       made: (_, rank, step) => {
         const { tokens, logits } = steps[step];
-        const lights = [{ id: output.id, slab: 0, row: step }];
-        if (tokens[rank] === undefined) return { lines: ["No token."], lights };
+        if (tokens[rank] === undefined) return made(["No token."]);
         const name = tokenText(this.data.tokens[tokens[rank]]);
-        return { lines: [name, ...shareLines(logits[rank], sum(step))], lights };
+        return made([name, shareLine(logits[rank], sum(step))], rowOf(output, step));
       },
     });
   }
@@ -527,8 +502,10 @@ class Builder {
         formula: "score = log p ÷ ((5 + length) ÷ 6)^α",
         section: "§6.1",
         codeKey: "beam",
-        text: `Every kept text is continued by one token; the best ${beam.size} are kept. Grey: ` +
-          "kept; pale: dropped; green: finished; strong: the translation.",
+        text: beam.method === "sample"
+          ? "The next token is drawn at random, a probable one more often."
+          : `Every kept text is continued by one token; the best ${beam.size} are kept. Grey: ` +
+            "kept; pale: dropped; green: finished; strong: the translation.",
         shape: [1, column.length, 1],
         from,
         nodes: column,
@@ -542,26 +519,39 @@ class Builder {
   }
 }
 
-function shareLines(logit, sum) {
-  return [
-    `exp(logit − log of the sum of all) = exp(${short(logit)} − ${factor(sum)}) = ${
-      short(Math.exp(logit - sum))
-    }`,
-  ];
+/** Return a function's result `made`: lines of text, and the parts of inputs that they are about. */
+function made(lines, ...lights) {
+  return { lines, lights };
+}
+
+function rowOf({ id }, row, slab = 0) {
+  return { id, slab, row };
+}
+
+function columnOf({ id }, column, slab = 0) {
+  return { id, slab, column };
+}
+
+function cellOf({ id }, row, column, slab = 0) {
+  return { id, slab, row, column };
+}
+
+function shareLine(logit, sum) {
+  const share = short(Math.exp(logit - sum));
+  return `exp(logit − log of the sum of all) = exp(${short(logit)} − ${factor(sum)}) = ${share}`;
 }
 
 function beamLines(node, nodes, alpha, share) {
-  if (node.parent === null) return { lines: ["The start token."], lights: [] };
+  if (node.parent === null) return made(["The start token."]);
   const above = nodes[node.parent];
   const penalty = ((5 + node.step) / 6) ** alpha;
-  const state = node.wins ? "part of the translation" : node.status;
-  return {
-    lines: [
-      `log p = ${short(above.logProb)} + ln(${short(share)}) = ${short(node.logProb)}`,
-      `score = ${short(node.logProb)} ÷ ${short(penalty)} = ${short(node.score)}; ${state}`,
-    ],
-    lights: [{ id: `beam.beam.${above.step}`, slab: 0, row: above.row, column: 0 }],
-  };
+  const dropped = node.status === "pruned" ? "dropped" : node.status;
+  const state = node.wins ? "part of the translation" : dropped;
+  const log = `log p = ${short(above.logProb)} + ln(${short(share)}) = ${short(node.logProb)}`;
+  const score = `score = ${short(node.logProb)} ÷ ${short(penalty)} = ${
+    short(node.score)
+  }; ${state}`;
+  return made([log, score], cellOf({ id: `beam.beam.${above.step}` }, above.row, 0));
 }
 
 function size({ shape: [slabs, ...shape] }) {
@@ -572,10 +562,6 @@ function size({ shape: [slabs, ...shape] }) {
 function kept(tensor) {
   const rows = [];
   return (s, r) => rows[s * tensor.shape[1] + r] ??= tensor.row(s, r);
-}
-
-function cells(streams, row, column) {
-  return streams.map(({ id }) => ({ id, slab: 0, row, column }));
 }
 
 /** Return the logits of each step, for all tokens of the vocabulary. */

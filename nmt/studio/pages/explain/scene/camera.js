@@ -3,7 +3,7 @@
 const FLY_MS = 900;
 const ANGLES = { overview: [-0.3, 0.16], near: [0.22, 0.14] }; // yaw and pitch
 const ROOM = { overview: 1.17, near: 1.3 }; // of a picture around its box
-const MAP = { room: 160, from: 700 }; // pixels beside the map, if the picture is so wide
+const MAP = { room: 190, from: 700 }; // pixels that the map takes, if the picture is so wide
 const LEAST_HEIGHT = 56;
 const NEAR = [460, 260]; // width and height of a box that takes in the inputs of a block
 const TALL = 400; // of a block that is not shown as a whole
@@ -21,10 +21,11 @@ export class Camera {
   /** Return the view that shows a box. */
   towards({ left, right, bottom, top }, kind) {
     const { width, height } = this.size();
-    const tall = Math.max(top - bottom, (right - left) * height / width);
+    const map = width > MAP.from ? MAP.room : 0;
+    const tall = Math.max(top - bottom, (right - left) * height / (width - map));
     const [yaw, pitch] = ANGLES[kind];
     const seen = Math.max(LEAST_HEIGHT, tall * ROOM[kind]);
-    const aside = kind === "overview" && width > MAP.from ? MAP.room / 2 * seen / height : 0;
+    const aside = map / 2 * seen / height;
     const middle = { x: (left + right) / 2 + aside, y: (bottom + top) / 2 };
     return { ...middle, height: seen, yaw, pitch };
   }
@@ -64,41 +65,34 @@ export class Camera {
     this.view.y += down * unit;
   }
 
+  /** Zoom; on the way, where the view goes to. */
   zoom(factor) {
-    this.target = null;
-    this.view.height = Math.max(20, Math.min(2e4, this.view.height * factor));
+    const view = this.target ?? this.view;
+    view.height = Math.max(20, Math.min(2e4, view.height * factor));
   }
 }
 
 /** Return the box around a block and those of its inputs that are near; `row` is in its middle. */
-export function surroundings(block, inputs, places, row) {
-  const place = places.get(block.id);
-  const first = { ...place };
-  if (place.height > TALL) {
-    const middle = place.y + place.height - row * place.cell[1];
-    Object.assign(first, { x: place.x - 20, width: place.width + 40 });
-    Object.assign(first, { y: middle - ROWS / 2, height: ROWS });
+export function surroundings({ place }, inputs, row) {
+  let box = place;
+  if (place.top - place.bottom > TALL) {
+    const middle = place.top - row * place.cell[1];
+    const [left, right] = [place.left - 20, place.right + 20];
+    box = { left, right, bottom: middle - ROWS / 2, top: middle + ROWS / 2 };
   }
-  let box = around([first]);
-  for (const id of inputs) {
-    const { x, y, width, height } = places.get(id);
-    const both = {
-      left: Math.min(box.left, x),
-      right: Math.max(box.right, x + width),
-      bottom: Math.min(box.bottom, y),
-      top: Math.max(box.top, y + height),
-    };
+  for (const input of inputs) {
+    const both = around([box, input.place]);
     if (both.right - both.left < NEAR[0] && both.top - both.bottom < NEAR[1]) box = both;
   }
   return box;
 }
 
-/** Return the box around places. */
-export function around(places) {
+/** Return the box around boxes. */
+export function around(boxes) {
   return {
-    left: Math.min(...places.map((place) => place.x)),
-    right: Math.max(...places.map((place) => place.x + place.width)),
-    bottom: Math.min(...places.map((place) => place.y)),
-    top: Math.max(...places.map((place) => place.y + place.height)),
+    left: Math.min(...boxes.map(({ left }) => left)),
+    right: Math.max(...boxes.map(({ right }) => right)),
+    bottom: Math.min(...boxes.map(({ bottom }) => bottom)),
+    top: Math.max(...boxes.map(({ top }) => top)),
   };
 }

@@ -4,20 +4,24 @@ import { colour, mix, shade } from "../../scheme.js";
 
 const STATUS = { kept: "soft", open: "soft", finished: "good", pruned: "line" };
 const SHADES = 200; // on each side of zero
-const SAMPLE = 4000; // numbers that are read to find the greatest usual magnitude
+const SAMPLE = 1000; // numbers that are read to find the greatest usual magnitude
+const MOST = 4096; // pixels of a side of a picture
 
-/** Return the magnitude of a block's full colour: the 99th percentile of its magnitudes. */
+/** Return the magnitude of a block's full colour. */
 export function fullOf(block) {
+  if (!block.value || isShare(block)) return 1;
+  return block.full ??= usualMost(block);
+}
+
+/** Return the 99th percentile of the magnitudes of a block. */
+function usualMost(block) {
   const [slabs, rows, columns] = block.shape;
   const count = slabs * rows * columns;
   const step = Math.max(1, Math.floor(count / SAMPLE));
   const sizes = [];
   for (let at = 0; at < count; at += step) {
-    const value = block.value(
-      Math.floor(at / (rows * columns)),
-      Math.floor(at / columns) % rows,
-      at % columns,
-    );
+    const [line, column] = [Math.floor(at / columns), at % columns];
+    const value = block.value(Math.floor(line / rows), line % rows, column);
     if (value !== null) sizes.push(Math.abs(value));
   }
   sizes.sort((one, other) => one - other);
@@ -29,93 +33,51 @@ export function isShare(block) {
   return block.kind === "attention" && block.role !== "scores";
 }
 
-/** Return a function from a number to its colour; null has the colour of what is hidden. */
-export function painterOf(block, full = block.value && !isShare(block) ? fullOf(block) : 1) {
+/**
+ * Return a function from a number to its colour, which is full at `full`; null has the colour of what
+ * is hidden. Zero is empty, below it is grey, above it has the hue.
+ */
+export function painterOf(block, full = fullOf(block)) {
   const [card, hidden, ink] = ["card", "wash", "ink"].map(colour);
   if (block.kind === "token") return () => mix(card, colour(block.side), 0.2);
   const hue = colour(`scene-${block.kind}`);
   if (!block.value) return () => mix(card, hue, 0.25);
-  if (isShare(block)) {
-    return (value) => value === null ? hidden : mix(card, hue, 0.06 + 0.94 * shade(value));
-  }
-  return signed(card, hue, ink, hidden, full);
-}
-
-/** Return the painter of signed numbers: zero is empty, below it is grey, above it has the hue. */
-function signed(card, hue, ink, hidden, full) {
   const [none, below] = [mix(card, hue, 0.06), mix(mix(card, ink, 0.55), hue, 0.2)];
+  const colours = Array.from({ length: 2 * SHADES + 1 }, (_, at) => {
+    const share = at / SHADES - 1;
+    return mix(none, share < 0 ? below : hue, shade(Math.abs(share)));
+  }); // mixed once: a block has up to a million cells
   return (value) => {
     if (value === null) return hidden;
-    const share = Math.max(-1, Math.min(1, value / full));
-    return mix(none, share < 0 ? below : hue, shade(Math.abs(share)));
+    return colours[Math.round(SHADES * (1 + Math.max(-1, Math.min(1, value / full))))];
   };
 }
 
-/** Return the colour of a candidate of the beam. */
-export function candidateColour(node) {
+/** Return a function from slab, row and column to the colour of a block's cell. */
+export function colourOf(block) {
+  if (block.nodes) return (_, row) => candidateColour(block.nodes[row]);
+  const paint = painterOf(block);
+  return (slab, row, column) => paint(block.value?.(slab, row, column) ?? null);
+}
+
+function candidateColour(node) {
   const strong = node.wins ? "target" : STATUS[node.status];
   return mix(colour("card"), colour(strong), node.wins ? 0.5 : 0.25);
 }
 
-/**
- * Return the pixels of all slabs of a block, one above the other, for a picture of at most `most`
- * pixels a side. A greater block is drawn with every nth row or column.
- */
-export function pixels(block, most = 4096) {
-  const [slabs, rows, columns] = block.shape;
-  const [down, along] = [Math.ceil(slabs * rows / most), Math.ceil(columns / most)];
+/** Return the pixels of a slab; one that is too great is drawn with every nth row or column. */
+export function pixels(block, slab) {
+  const [, rows, columns] = block.shape;
+  const [down, along] = [Math.ceil(rows / MOST), Math.ceil(columns / MOST)];
   const [height, width] = [Math.ceil(rows / down), Math.ceil(columns / along)];
-  const content = new Uint8ClampedArray(4 * width * height * slabs);
-  const paint = quick(block);
-  let offset = 0;
-  for (let slab = 0; slab < slabs; slab++) {
-    for (let row = 0; row < height; row++) {
-      for (let column = 0; column < width; column++) {
-        const value = block.value?.(slab, row * down, column * along) ?? null;
-        const rgb = block.nodes ? candidateColour(block.nodes[row]) : paint(value);
-        for (let at = 0; at < 3; at++) content[offset + at] = rgb[at];
-        content[offset + 3] = 255;
-        offset += 4;
-      }
+  const content = new Uint8ClampedArray(4 * width * height).fill(255);
+  const colourAt = colourOf(block);
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      const rgb = colourAt(slab, row * down, column * along);
+      const offset = 4 * (row * width + column);
+      for (let part = 0; part < 3; part++) content[offset + part] = rgb[part];
     }
   }
-  return { width, height: height * slabs, content };
-}
-
-/** Return the painter of a block from a table of colours: it is called a million times. */
-function quick(block) {
-  const full = block.value && !isShare(block) ? fullOf(block) : 1;
-  const paint = painterOf(block, full);
-  const table = Array.from({ length: 2 * SHADES + 1 }, (_, at) => paint((at / SHADES - 1) * full));
-  const hidden = paint(null);
-  return (value) => {
-    if (value === null) return hidden;
-    return table[Math.round(SHADES * (1 + Math.max(-1, Math.min(1, value / full))))];
-  };
-}
-
-/** Return a canvas with one pixel for each cell; slabs are one above the other. */
-export function bitmap(block) {
-  const { width, height, content } = pixels(block);
-  const canvas = document.createElement("canvas");
-  Object.assign(canvas, { width, height });
-  canvas.getContext("2d").putImageData(new ImageData(content, width, height), 0, 0);
-  return canvas;
-}
-
-/**
- * Call `paint` of those {block, isPainted, paint} that are not painted, those of blocks in `first`
- * before the others, for some milliseconds; return whether some are left.
- */
-export function paintWaiting(all, first, milliseconds) {
-  const until = performance.now() + milliseconds;
-  const waiting = all.filter(({ isPainted }) => !isPainted);
-  const wanted = ({ block }) => Number(first.includes(block.id));
-  waiting.sort((one, other) => wanted(other) - wanted(one));
-  for (const each of waiting) {
-    if (performance.now() > until) return true;
-    each.paint();
-    each.isPainted = true;
-  }
-  return false;
+  return { width, height, content };
 }

@@ -1,17 +1,16 @@
 /** Draw the blocks as flat pictures in SVG, for browsers without WebGL. */
 
-import { svg } from "../../dom.js";
-import { bitmap, paintWaiting } from "./colours.js";
-import { cellAt, depthOf } from "./layout.js";
+import { el, svg } from "../../dom.js";
+import { pixels } from "./colours.js";
+import { depthOf } from "./layout.js";
 
 const ASIDE = [0.5, 0.45]; // how far right and up a unit of depth is drawn
-const PAINT_MS = 400; // each time, the browser draws the whole picture again
 
 /** A drawing in two dimensions, with the methods of `Space`; it shows no yaw and no pitch. */
 export class Flat {
-  constructor(blocks, { places, plates }, frontOf) {
-    Object.assign(this, { blocks, places, frontOf });
-    this.world = svg("g");
+  constructor(blocks, { plates }) {
+    this.blocks = blocks;
+    this.world = svg("g", { "image-rendering": "pixelated" });
     this.element = svg("svg.flat", { "aria-hidden": "true" }, this.world);
     this.world.append(...plates.map((plate) =>
       svg("rect", {
@@ -31,63 +30,44 @@ export class Flat {
     const slabs = Array.from({ length: block.shape[0] }, () => svg("g"));
     const group = svg("g", ...slabs);
     this.world.append(group);
-    const each = {
-      block,
-      group,
-      slabs,
-      isPainted: false,
-      opacity: 1,
-      paint: () => this.paint(each),
-    };
-    return each;
+    return { block, group, slabs, opacity: 1 };
   }
 
   /** Put the slabs of a block in order: the one that is furthest behind is drawn first. */
   stand(each) {
-    const front = this.frontOf(each.block);
+    const { front, place } = each.block;
     if (each.front === front) return;
     each.front = front;
-    const place = this.places.get(each.block.id);
-    const depth = (slab) => depthOf(each.block, slab, front);
+    const depth = (slab) => depthOf(each.block, slab);
     const order = [...each.slabs.keys()].sort((one, other) => depth(other) - depth(one));
     for (const slab of order) {
       const [right, up] = ASIDE.map((share) => share * depth(slab));
-      const move = `translate(${place.x + right} ${-place.y - place.height - up})`;
+      const move = `translate(${place.left + right} ${-place.top - up})`;
       each.slabs[slab].setAttribute("transform", move);
       each.group.append(each.slabs[slab]);
     }
   }
 
-  repaint() {
-    for (const each of this.groups.values()) each.isPainted = false;
-  }
-
-  paintSome(first) {
-    return paintWaiting([...this.groups.values()], first, PAINT_MS);
-  }
-
-  paint(each) {
-    const { width, height } = this.places.get(each.block.id);
-    const canvas = bitmap(each.block);
-    const [count, rows] = [each.slabs.length, canvas.height / each.slabs.length];
-    const part = document.createElement("canvas");
-    Object.assign(part, { width: canvas.width, height: rows });
-    const context = part.getContext("2d");
-    each.slabs.forEach((slab, index) => {
-      context.drawImage(canvas, 0, -index * rows);
-      const box = { width, height };
+  /** Draw the cells of a block in the colours of the scheme. */
+  paint(block) {
+    const { left, right, bottom, top } = block.place;
+    const box = { width: right - left, height: top - bottom };
+    const { slabs } = this.groups.get(block.id);
+    const frame = {
+      fill: "none",
+      "vector-effect": "non-scaling-stroke",
+      stroke: "var(--card)",
+      "stroke-width": slabs.length > 1 ? 1 : 0,
+    };
+    slabs.forEach((slab, index) =>
       slab.replaceChildren(
-        svg("image", { ...box, href: part.toDataURL(), preserveAspectRatio: "none" }),
-        svg("rect", {
-          ...box,
-          fill: "none",
-          "vector-effect": "non-scaling-stroke",
-          stroke: "var(--card)",
-          "stroke-width": count > 1 ? 1 : 0,
-        }),
-      );
-    });
+        svg("image", { ...box, href: imageOf(block, index), preserveAspectRatio: "none" }),
+        svg("rect", { ...box, ...frame }),
+      )
+    );
   }
+
+  repaint() {} // the plates have colours of the style sheet
 
   render(view, width, height, opacityOf) {
     Object.assign(this, { view, width, height, scale: height / view.height });
@@ -99,8 +79,18 @@ export class Flat {
       const opacity = opacityOf(each.block);
       if (opacity !== each.opacity) each.group.setAttribute("opacity", String(opacity));
       each.opacity = opacity;
+      each.group.setAttribute("display", this.isSeen(each) ? "inline" : "none");
       this.stand(each);
     }
+  }
+
+  /** Return whether a part of a block is in the picture. */
+  isSeen({ block }) {
+    const { place, front, shape: [slabs] } = block;
+    const back = -depthOf(block, (front + slabs - 1) % slabs);
+    const [left, bottom] = this.project(place.left, place.bottom, 0);
+    const [right, top] = this.project(place.right, place.top, back);
+    return right > 0 && left < this.width && bottom > 0 && top < this.height;
   }
 
   project(x, y, z) {
@@ -111,32 +101,21 @@ export class Flat {
     ];
   }
 
-  pick(left, top) {
+  behind(left, top) {
     const { view, scale, width, height } = this;
     const [x, y] = [view.x + (left - width / 2) / scale, view.y - (top - height / 2) / scale];
-    let best = null;
-    for (const { block, opacity } of this.groups.values()) {
-      if (opacity < 0.1) continue;
-      const place = this.places.get(block.id);
-      for (let slab = 0; slab < block.shape[0]; slab++) {
-        const depth = depthOf(block, slab, this.frontOf(block));
-        const cell = cellAt(place, slab, x - ASIDE[0] * depth, y - ASIDE[1] * depth);
-        if (cell && depth < (best?.depth ?? Infinity)) best = { ...cell, block, depth };
-      }
-    }
-    return best;
-  }
-
-  /** Mark the blocks outside of a box of the window, which a saved picture leaves out. */
-  markUnseen({ left, right, top, bottom }) {
-    for (const { group } of this.groups.values()) {
-      const box = group.getBoundingClientRect();
-      const isSeen = box.right > left && box.left < right && box.bottom > top && box.top < bottom;
-      group.toggleAttribute("data-unseen", !isSeen);
-    }
+    return (z) => [x + ASIDE[0] * z, y + ASIDE[1] * z];
   }
 
   dispose() {
     this.element.remove();
   }
+}
+
+/** Return the address of a picture of a slab, a pixel for each cell. */
+function imageOf(block, slab) {
+  const { width, height, content } = pixels(block, slab);
+  const canvas = el("canvas", { width, height });
+  canvas.getContext("2d").putImageData(new ImageData(content, width, height), 0, 0);
+  return canvas.toDataURL();
 }

@@ -1,10 +1,9 @@
 /** The flow of data through the blocks: play, step, speed, a timeline and a map. */
 
-import { choice, el, signButton, svg } from "../../dom.js";
+import { button, choice, el, signButton } from "../../dom.js";
 
 const STEP_MS = 1400;
 const SPEEDS = [0.5, 1, 4, 16];
-const BOX = { width: 92, height: 17, gap: 3, group: 9 };
 const PARTS = {
   embedding: "Embedding",
   self: "Self-attention",
@@ -19,6 +18,7 @@ const PARTS = {
 export class Flow {
   constructor(blocks, go) {
     this.steps = [null, ...blocks.filter(({ kind }) => kind !== "weight")];
+    this.numbers = new Map(this.steps.map((block, step) => [block?.id, step]));
     this.go = go;
     this.step = 0;
     this.speed = 1;
@@ -50,7 +50,7 @@ export class Flow {
 
   /** Return the step of a block; that of a weight matrix is the step of its product. */
   stepOf(block) {
-    return this.steps.findIndex((each) => each && (each === block || each.id === block.above));
+    return this.numbers.get(block.above ?? block.id);
   }
 
   toggle() {
@@ -78,7 +78,7 @@ export class Flow {
   show(wanted) {
     const step = Math.max(0, Math.min(wanted, this.steps.length - 1));
     this.step = step;
-    const name = step === 0 ? "Overview" : nameOf(this.steps[step]);
+    const name = nameOf(this.steps[step]);
     this.range.value = String(step);
     this.range.setAttribute("aria-valuetext", name);
     this.shown.textContent = `${name} (${step} of ${this.steps.length - 1})`;
@@ -87,8 +87,9 @@ export class Flow {
   }
 }
 
-/** Return the name of a block with its layer. */
+/** Return the name of a block with its layer, or of the overview if there is none. */
 export function nameOf(block) {
+  if (!block) return "Overview";
   const [stack, layer] = block.group.split(".");
   if (layer === undefined) return block.label;
   return `${stack === "encoder" ? "Encoder" : "Decoder"} layer ${
@@ -96,82 +97,35 @@ export function nameOf(block) {
   }: ${block.label}`;
 }
 
-/** A map of the blocks, arranged as figure 1 of the paper; a click calls `go(block)`. */
+/** A map of the parts of the model, each tower from below; a click calls `go(block)`. */
 export class BlockMap {
   constructor(blocks, go) {
     const steps = blocks.filter(({ kind }) => kind !== "weight");
-    const columns = [["source", "encoder"], ["target", "decoder", "softmax", "beam"]].map((names) =>
-      partsOf(steps.filter(({ group }) => names.includes(group.split(".")[0])))
-    );
-    const heights = columns.map(heightOf);
-    const height = Math.max(...heights) + 14;
-    this.boxes = [];
-    this.element = svg("svg.block-map", {
-      viewBox: `0 0 ${2 * BOX.width + 26} ${height}`,
-      role: "group",
-      "aria-label": "Map of the blocks",
+    const firsts = steps.filter((block, at) => !at || !isSamePart(block, steps[at - 1]));
+    this.boxes = firsts.map((block, at) => {
+      const begins = at && block.group !== firsts[at - 1].group ? ".begins" : "";
+      const properties = { tabindex: "-1", title: nameOf(block), on: { click: () => go(block) } };
+      return { block, element: button(`.map-box${begins}`, properties, PARTS[block.part]) };
     });
-    columns.forEach((parts, column) =>
-      this.stack(parts, column * (BOX.width + 22) + 2, height, go)
+    const isEncoder = ({ block }) => /^(source|encoder)/.test(block.group);
+    const tower = (kind, name, boxes) =>
+      el(`div.${kind}`, el("small", name), ...boxes.map(({ element }) => element));
+    this.element = el(
+      "div.block-map",
+      { role: "group", "aria-label": "Map of the blocks" },
+      tower("source", "Encoder", this.boxes.filter(isEncoder)),
+      tower("target", "Decoder", this.boxes.filter((box) => !isEncoder(box))),
     );
-    const [encoder] = this.boxes.findLast(({ part }) => part.group.startsWith("encoder")).at;
-    this.join(encoder, height);
-  }
-
-  /** Draw the parts of a column from below. */
-  stack(parts, x, height, go) {
-    let y = height - 13;
-    parts.forEach((part, index) => {
-      if (index && parts[index - 1].group !== part.group) y -= BOX.group;
-      y -= BOX.height + BOX.gap;
-      const box = svg(
-        `g.map-box.${x < BOX.width ? "source" : "target"}`,
-        {
-          role: "button",
-          tabindex: "-1",
-          "aria-label": `Go to ${nameOf(part.blocks[0])}`,
-          on: { click: () => go(part.blocks[0]) },
-        },
-        svg("rect", { x, y, width: BOX.width, height: BOX.height, rx: 4 }),
-        svg("text", { x: x + BOX.width / 2, y: y + 12 }, part.name),
-      );
-      this.boxes.push({ part, element: box, at: [[x, y]] });
-      this.element.append(box);
-    });
-    const name = x < BOX.width ? "Encoder" : "Decoder";
-    this.element.append(svg("text.map-title", { x: x + BOX.width / 2, y: height - 2 }, name));
-  }
-
-  /** Draw the line from the encoder to each cross-attention. */
-  join([x, y]) {
-    for (const { part, at: [[left, top]] } of this.boxes) {
-      if (part.blocks[0].part !== "cross") continue;
-      const middle = x + BOX.width + 11;
-      const path = `M${x + BOX.width / 2} ${y}V${y - 6}H${middle}V${top + BOX.height / 2}H${left}`;
-      this.element.prepend(svg("path.wire", { d: path }));
-    }
   }
 
   /** Mark the part of a block. */
-  show(block) {
-    for (const { part, element } of this.boxes) {
-      element.classList.toggle("here", part.blocks.includes(block));
+  show(current) {
+    for (const { block, element } of this.boxes) {
+      element.classList.toggle("here", current !== null && isSamePart(block, current));
     }
   }
 }
 
-/** Return the parts of a stack in order: {group, name, blocks}. */
-function partsOf(blocks) {
-  const parts = [];
-  for (const block of blocks) {
-    const last = parts.at(-1);
-    if (last?.group === block.group && last.blocks[0].part === block.part) last.blocks.push(block);
-    else parts.push({ group: block.group, name: PARTS[block.part], blocks: [block] });
-  }
-  return parts;
-}
-
-function heightOf(parts) {
-  const groups = new Set(parts.map(({ group }) => group)).size;
-  return parts.length * (BOX.height + BOX.gap) + (groups - 1) * BOX.group + 6;
+function isSamePart(one, other) {
+  return one.group === other.group && one.part === other.part;
 }

@@ -20,7 +20,7 @@ export function listeners(scene) {
     return [event.clientX - box.left, event.clientY - box.top];
   };
   const read = (event) => {
-    const cell = scene.drawing.pick(...at(event));
+    const cell = scene.cellAt(at(event));
     scene.read(cell);
     if (!cell) return hideTip();
     const text = `${nameOf(cell.block)} · ${describeCell(cell.block, cell)}`;
@@ -44,7 +44,7 @@ export function listeners(scene) {
     pointerup: (event) => {
       const isClick = drag && drag.moved < CLICK;
       drag = null;
-      const cell = isClick ? scene.drawing.pick(...at(event)) : null;
+      const cell = isClick ? scene.cellAt(at(event)) : null;
       if (cell) scene.open(cell);
     },
     pointercancel: () => drag = null,

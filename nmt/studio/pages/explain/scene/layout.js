@@ -17,9 +17,9 @@ const NAMES = { source: "Source", target: "Translation", encoder: "Encoder", dec
 export const PLATE_DEPTH = -60;
 
 /**
- * Return {places, plates, wires, bounds}. A place {x, y, width, height, cell} has the left lower corner
- * of a block's front, and the size of a cell. A plate is a rectangle behind the blocks of a group. A
- * wire is a list of points: data that skips blocks.
+ * Give each block its `place`, {left, right, bottom, top, cell}: the edges of its front and the size of
+ * a cell. Return {plates, wires, bounds}. A plate is a rectangle behind the blocks of a group. A wire
+ * is a list of points: data that skips blocks.
  */
 export function arrange(blocks) {
   const layout = new Layout(blocks);
@@ -39,14 +39,11 @@ export function arrange(blocks) {
   const above = Math.max(encoder.top, decoder.top) + TOWER_GAP;
   layout.beam(encoder.left + TOWER_GAP, decoder.right, above);
   layout.wire(encoder, decoder);
-  const { places } = layout;
-  const ids = blocks.filter(({ id }) => !tall(id)).map(({ id }) => id);
-  const bounds = around(ids.map((id) => places.get(id)));
-  const { x: first, y, height } = places.get(own.id);
-  bounds.left = Math.min(bounds.left, first);
-  bounds.top = Math.max(bounds.top, Math.min(y + height, TALLEST * bounds.top));
+  const bounds = around(blocks.filter(({ id }) => !tall(id)).map(({ place }) => place));
+  bounds.left = Math.min(bounds.left, own.place.left);
+  bounds.top = Math.max(bounds.top, Math.min(own.place.top, TALLEST * bounds.top));
   bounds.right = Math.max(bounds.right, x);
-  return { places, plates: layout.plates, wires: layout.wires, bounds };
+  return { plates: layout.plates, wires: layout.wires, bounds };
 }
 
 /** Return whether a block may be much taller than the towers: it has a row for each token known. */
@@ -57,15 +54,14 @@ function tall(id) {
 class Layout {
   constructor(blocks) {
     this.blocks = blocks;
-    this.places = new Map();
     this.plates = [];
     this.wires = [];
   }
 
-  put(block, x, y, cell = [1, 1]) {
+  put(block, left, bottom, cell = [1, 1]) {
     const [, rows, columns] = block.shape;
-    const [width, height] = [columns * cell[0], rows * cell[1]];
-    this.places.set(block.id, { x, y, width, height, cell });
+    const [right, top] = [left + columns * cell[0], bottom + rows * cell[1]];
+    block.place = { left, right, bottom, top, cell };
   }
 
   /**
@@ -95,17 +91,15 @@ class Layout {
       for (const block of row) {
         const [, rows, columns] = block.shape;
         const weight = weights.get(block.id);
-        if (block === last) x = Math.max(x, reach + GAP);
+        const hangs = block === last;
+        if (hangs) x = Math.max(x, reach + GAP);
         this.put(block, x, y);
-        if (block === last) this.put(weight, x, y - GAP / 2 - weight.shape[1]);
-        else if (weight) this.put(weight, x, y + rows + GAP / 2);
-        height = Math.max(
-          height,
-          rows + (weight && block !== last ? weight.shape[1] + GAP / 2 : 0),
-        );
+        if (weight) this.put(weight, x, hangs ? y - GAP / 2 - weight.shape[1] : y + rows + GAP / 2);
+        const highest = hangs || !weight ? block : weight;
+        height = Math.max(height, highest.place.top - y);
         x += columns + GAP;
         right = Math.max(right, x - GAP);
-        if (block !== last) reach = Math.max(reach, x - GAP);
+        if (!hangs) reach = Math.max(reach, x - GAP);
       }
       y += height + ROW_GAP;
     }
@@ -118,7 +112,7 @@ class Layout {
 
   /** Add the plate behind the blocks of a group. */
   plate(group, blocks, left, right) {
-    const { bottom, top } = around(blocks.map(({ id }) => this.places.get(id)));
+    const { bottom, top } = around(blocks.map(({ place }) => place));
     const [stack, layer] = group.split(".");
     this.plates.push({
       side: ["source", "encoder"].includes(stack) ? "source" : "target",
@@ -148,25 +142,23 @@ class Layout {
       const stops = blocks.filter(({ role }) => role === begins || role === "added");
       const x = left + width / 2;
       stops.slice(1).forEach((block, index) => {
-        const from = this.places.get(stops[index].id);
-        this.wires.push([[x, from.y + from.height], [x, this.places.get(block.id).y]]);
+        this.wires.push([[x, stops[index].place.top], [x, block.place.bottom]]);
       });
     };
     spine(encoder);
     spine(decoder);
     const memory = encoder.blocks.findLast(({ role }) => ["added", "final"].includes(role));
-    const from = this.places.get(memory.id);
+    const { right, bottom, top } = memory.place;
+    const middle = (bottom + top) / 2;
     const x = decoder.left - TOWER_GAP / 2;
     for (const block of decoder.blocks) {
       if (block.role !== "key" || block.part !== "cross") continue;
-      const place = this.places.get(block.id);
-      this.wires.push([
-        [from.x + from.width, from.y + from.height / 2],
-        [x, from.y + from.height / 2],
-        [x, place.y - GAP / 2],
-        [place.x + place.width / 2, place.y - GAP / 2],
-        [place.x + place.width / 2, place.y],
-      ]);
+      const { place } = block;
+      const [end, below] = [(place.left + place.right) / 2, place.bottom - GAP / 2];
+      this.wires.push([[right, middle], [x, middle], [x, below], [end, below], [
+        end,
+        place.bottom,
+      ]]);
     }
   }
 }
@@ -189,30 +181,41 @@ function rowsOf(blocks) {
   return rows;
 }
 
-/** Return how far behind its block's front a slab stands, if the slab `front` is the first. */
-export function depthOf(block, slab, front) {
-  const [slabs] = block.shape;
+/** Return how far behind its block's front a slab stands: the slab `front` of the block is the first. */
+export function depthOf({ front, shape: [slabs] }, slab) {
   return SLAB_STEP * ((slab - front + slabs) % slabs);
 }
 
 /** Return the corners of a part of a slab, {left, right, bottom, top, z}; null row or column: all. */
-export function partOf(block, place, front, { slab = 0, row = null, column = null }) {
-  const [width, height] = place.cell;
-  const above = place.y + place.height;
+export function partOf(block, { slab = 0, row = null, column = null }) {
+  const { left, right, bottom, top, cell: [width, height] } = block.place;
   return {
-    left: column === null ? place.x : place.x + column * width,
-    right: column === null ? place.x + place.width : place.x + (column + 1) * width,
-    top: row === null ? above : above - row * height,
-    bottom: row === null ? place.y : above - (row + 1) * height,
-    z: -depthOf(block, slab, front),
+    left: column === null ? left : left + column * width,
+    right: column === null ? right : left + (column + 1) * width,
+    top: row === null ? top : top - row * height,
+    bottom: row === null ? bottom : top - (row + 1) * height,
+    z: -depthOf(block, slab),
   };
 }
 
-/** Return the cell of a block at a point of the plane of a slab; null if the point is outside. */
-export function cellAt(place, slab, x, y) {
-  const column = Math.floor((x - place.x) / place.cell[0]);
-  const row = Math.floor((place.y + place.height - y) / place.cell[1]);
-  const inside = x >= place.x && x < place.x + place.width && y > place.y &&
-    y <= place.y + place.height;
-  return inside ? { slab, row, column } : null;
+/**
+ * Return the first cell of a block behind a point of the picture: {block, slab, row, column}, or null.
+ * `drawing.behind(left, top)` returns a function from z to the point [x, y] that is seen there.
+ */
+export function cellBehind(drawing, blocks, [left, top]) {
+  const at = drawing.behind(left, top);
+  let best = null;
+  for (const block of blocks) {
+    const { place, shape: [slabs, rows, columns] } = block;
+    for (let slab = 0; slab < slabs; slab++) {
+      const depth = depthOf(block, slab);
+      if (best && depth >= best.depth) continue;
+      const [x, y] = at(-depth);
+      const column = Math.floor((x - place.left) / place.cell[0]);
+      const row = Math.floor((place.top - y) / place.cell[1]);
+      const isInside = row >= 0 && row < rows && column >= 0 && column < columns;
+      if (isInside) best = { block, slab, row, column, depth };
+    }
+  }
+  return best;
 }

@@ -31,10 +31,10 @@ export function clipped(text, most = 22) {
   return letters.length > most ? `${letters.slice(0, most - 1).join("")}…` : text;
 }
 
-/** The layer above a drawing, which has `project(x, y, z)` and places in `arrangement`. */
+/** The layer above a drawing, which has `project(x, y, z)`. */
 export class Overlay {
-  constructor(arrangement, frontOf) {
-    Object.assign(this, { ...arrangement, frontOf });
+  constructor({ plates, wires }) {
+    Object.assign(this, { plates, wires });
     this.element = svg("svg.overlay", { "aria-hidden": "true" });
   }
 
@@ -42,7 +42,7 @@ export class Overlay {
   draw(scene, width, height) {
     Object.assign(this, { scene, drawing: scene.drawing, width, height, taken: [] });
     this.marks = svg("g");
-    this.texts = svg("g");
+    this.texts = svg("g", { "paint-order": "stroke" });
     this.element.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.visible = scene.blocks.filter((block) => scene.opacityOf(block) > 0.2);
     for (const wire of this.wires) this.wire(wire);
@@ -57,7 +57,7 @@ export class Overlay {
       this.names(block);
       this.label(block, "label.current", true);
     }
-    for (const block of this.visible) this.label(block, "label", false);
+    for (const block of this.visible) this.label(block, "label.soft", false);
     this.element.replaceChildren(this.marks, this.texts);
   }
 
@@ -65,7 +65,7 @@ export class Overlay {
   drawMarks() {
     const { selection, byId, cell, links } = this.scene;
     for (const block of this.visible) {
-      const slab = this.frontOf(block);
+      const slab = block.front;
       const row = block.side === null ? null : selection[block.side];
       if (Number.isInteger(row) && row < block.shape[1]) {
         this.frame(`mark.${block.side}`, block, { slab, row });
@@ -96,7 +96,7 @@ export class Overlay {
     }
     if (flow.step > 0) return;
     const [, , , [x, y]] = this.corners(byId.get("source.embedding.tokens"));
-    this.write("title.start", "▲ start here", [x, y + 18], { size: 14, force: true });
+    this.write("title.start.source", "▲ start here", [x, y + 18], { size: 14, force: true });
   }
 
   /** Draw the lines from the candidates of the step before to those of a step. */
@@ -109,7 +109,7 @@ export class Overlay {
       const [[x2, y2], , , [, y3]] = this.corners(block, { row });
       const [start, end] = [(y0 + y1) / 2, (y2 + y3) / 2];
       const middle = (x0 + x2) / 2;
-      const kind = node.wins ? "path.edge.won" : "path.edge";
+      const kind = node.wins ? "path.edge.won.target" : "path.edge.soft";
       const d = `M${x0} ${start}C${middle} ${start} ${middle} ${end} ${x2} ${end}`;
       this.marks.append(svg(kind, { d }));
     });
@@ -117,12 +117,7 @@ export class Overlay {
 
   /** Return the corners of a part of a block on the picture. */
   corners(block, part = {}) {
-    const { left, right, bottom, top, z } = partOf(
-      block,
-      this.places.get(block.id),
-      this.frontOf(block),
-      part,
-    );
+    const { left, right, bottom, top, z } = partOf(block, part);
     return [[left, top], [right, top], [right, bottom], [left, bottom]].map(([x, y]) =>
       this.drawing.project(x, y, z)
     );
@@ -131,15 +126,10 @@ export class Overlay {
   /** Draw a frame around a part of a block: {slab, row, column}. */
   frame(kind, block, part) {
     const points = this.corners(block, part);
-    const [across, down] = [0, 1].map((axis) => points.map((point) => point[axis]));
-    const isOutside = Math.max(...across) < 0 || Math.min(...across) > this.width ||
-      Math.max(...down) < 0 || Math.min(...down) > this.height;
-    if (isOutside) return;
-    this.marks.append(svg(`polygon.${kind}`, { points: points.join(" ") }));
-  }
-
-  isVisible([x, y]) {
-    return x > 0 && x < this.width && y > 0 && y < this.height;
+    const isSeen = [this.width, this.height].every((size, axis) =>
+      points.some((point) => point[axis] > 0) && points.some((point) => point[axis] < size)
+    );
+    if (isSeen) this.marks.append(svg(`polygon.${kind}`, { points: points.join(" ") }));
   }
 
   /** Draw a line from the middle of a part of a block to that of another one. */
@@ -156,42 +146,39 @@ export class Overlay {
   /** Draw the ways of data that skips blocks. */
   wire(points) {
     const line = points.map(([x, y]) => this.drawing.project(x, y, 0)).join("L");
-    this.marks.append(svg("path.wire", { d: `M${line}` }));
+    this.marks.append(svg("path.wire.soft", { d: `M${line}` }));
   }
 
-  /** Write a text at a point unless it would cover another; return whether it is written. */
+  /** Write a text at a point unless it would cover another. */
   write(kind, text, [x, wanted], { size = FONT, anchor = "start", force = false } = {}) {
     const y = force ? Math.max(size + 2, Math.min(this.height - ROOM, wanted)) : wanted;
-    if (y < size || y > this.height + size) return false;
+    if (y < size || y > this.height + size) return;
     const width = textWidth(text, size);
-    const left = anchor === "middle" ? x - width / 2 : anchor === "end" ? x - width : x;
+    const left = anchor === "end" ? x - width : x;
     // A label that would be cut at the edge of the picture moves inwards.
     const shift = Math.max(0, 4 - left) - Math.max(0, left + width - this.width + 4);
-    if (!force && Math.abs(shift) > width) return false;
+    if (!force && Math.abs(shift) > width) return;
     const box = [left + shift - ROOM, y - 0.8 * size, left + shift + width + ROOM, y + 1];
     const hits = ([l, t, r, b]) => box[0] < r && l < box[2] && box[1] < b && t < box[3];
-    if (!force && this.taken.some(hits)) return false;
+    if (!force && this.taken.some(hits)) return;
     this.taken.push(box);
     this.texts.append(
       svg(`text.${kind}`, { x: left + shift, y, "font-size": size, direction: "ltr" }, text),
     );
-    return true;
   }
 
   /** Write the label of a block below it, or above a matrix of weights, if there is room. */
   label(block, kind, force) {
-    const [topLeft, topRight, , bottomLeft] = this.corners(block, { slab: this.frontOf(block) });
+    const [topLeft, topRight, , bottomLeft] = this.corners(block, { slab: block.front });
     const wide = Math.hypot(topRight[0] - topLeft[0], topRight[1] - topLeft[1]);
-    if (!force && wide / block.shape[2] < LEAST_CELL) return;
-    if (!force && wide < (SMALLEST_LABEL[block.kind] ?? 46)) return;
     const high = Math.hypot(bottomLeft[0] - topLeft[0], bottomLeft[1] - topLeft[1]);
-    const text = block.label;
-    if (!force && textWidth(text, FONT) > 1.6 * Math.max(wide, high / 2)) return;
+    const hasRoom = wide / block.shape[2] >= LEAST_CELL &&
+      wide >= (SMALLEST_LABEL[block.kind] ?? 46) &&
+      textWidth(block.label, FONT) <= 1.6 * Math.max(wide, high / 2);
+    if (!force && !hasRoom) return;
     const isAbove = block.kind === "weight" || block.showsText;
-    const point = isAbove
-      ? [topLeft[0], topLeft[1] - 5]
-      : [bottomLeft[0], bottomLeft[1] + FONT + 2];
-    this.write(kind, text, point, { force });
+    const [x, y] = isAbove ? topLeft : bottomLeft;
+    this.write(kind, block.label, [x, isAbove ? y - 5 : y + FONT + 2], { force });
   }
 
   /** Write the texts of the cells of tokens and candidates, if they can be read. */
@@ -205,7 +192,7 @@ export class Overlay {
     for (let row = 0; row < rows; row++) {
       const box = this.corners(block, { row });
       const at = middle(box);
-      if (!this.isVisible(at)) continue;
+      if (at[1] < 0 || at[1] > this.height) continue;
       const kind = block.nodes?.[row].wins ? "cell.won" : "cell";
       const text = clipped(block.rowName(row), Math.max(2, Math.floor(wide / size / 0.56)));
       this.texts.append(
@@ -217,35 +204,27 @@ export class Overlay {
   /** Write the names of a block's rows and columns, if they are tokens and there is room. */
   names(block) {
     const [, rows, columns] = block.shape;
-    const slab = this.frontOf(block);
-    const whole = this.corners(block, { slab });
-    const high = (whole[3][1] - whole[0][1]) / rows;
-    const wide = (whole[1][0] - whole[0][0]) / columns;
+    const [topLeft, topRight, , bottomLeft] = this.corners(block, { slab: block.front });
+    const [high, wide] = [
+      (bottomLeft[1] - topLeft[1]) / rows,
+      (topRight[0] - topLeft[0]) / columns,
+    ];
+    const edges = (part) => this.corners(block, { slab: block.front, ...part });
     const [first, last] = block.chosen ? around(block, this.scene.selection.target) : [0, rows];
-    if ((block.side || block.chosen) && !block.showsText && high > 8) {
-      for (let row = first; row < last; row++) {
-        if (block.isNamed?.(row) === false) continue;
-        const [x, y] = middle(this.corners(block, { slab, row, column: 0 }));
-        const point = [x - wide / 2 - 5, y + 4];
-        const text = clipped(block.rowName(row), 14);
-        this.write(`row-name.${block.side}`, text, point, { size: 10, anchor: "end" });
-      }
+    const hasRows = (block.side || block.chosen) && !block.showsText && high > 8;
+    for (let row = first; hasRows && row < last; row++) {
+      if (block.isNamed?.(row) === false) continue;
+      const [x, y] = middle(edges({ row, column: 0 }));
+      const options = { size: 10, anchor: "end" };
+      const name = clipped(block.rowName(row), 14);
+      this.write(`row-name.${block.side}`, name, [x - wide / 2 - 5, y + 4], options);
     }
-    if (block.across && wide > 8) this.columnNames(block, slab, columns);
-  }
-
-  columnNames(block, slab, columns) {
-    for (let column = 0; column < columns; column++) {
-      const [x, y] = middle(this.corners(block, { slab, row: 0, column }));
-      const high = this.corners(block, { slab, row: 0, column });
-      const at = [x + 3, y - (high[3][1] - high[0][1]) / 2 - 5];
-      const text = clipped(block.columnName(column), 12);
-      this.texts.append(svg(`text.row-name.${block.across}`, {
-        x: at[0],
-        y: at[1],
-        "font-size": 11,
-        transform: `rotate(-60 ${at.join(" ")})`,
-      }, text));
+    for (let column = 0; block.across && wide > 8 && column < columns; column++) {
+      const [x, y] = middle(edges({ row: 0, column }).slice(0, 2));
+      const transform = `translate(${x + 3} ${y - 5}) rotate(-60)`;
+      const name = clipped(block.columnName(column), 12);
+      const kind = `text.row-name.${block.across}`;
+      this.texts.append(svg(kind, { "font-size": 11, transform }, name));
     }
   }
 }

@@ -5,11 +5,7 @@ import { legend } from "../strips.js";
 import { fullOf, isShare, painterOf } from "./colours.js";
 import { short } from "./sums.js";
 
-const KINDS = [["weight", "weights"], ["activation", "activations"], [
-  "attention",
-  "attention",
-  "weights",
-]];
+const KINDS = [["weight"], ["activation"], ["attention", "weights"]];
 
 /** Return what a cell is: its value, row, column and head. */
 export function describeCell(block, { slab, row, column }) {
@@ -22,26 +18,31 @@ export function describeCell(block, { slab, row, column }) {
   return `${block.rowName(row)}, ${block.columnName(column)}${head}: ${value}`;
 }
 
-/** Return the legend of a block's colours. */
+/** Return the legend of a block's colours, between the names of its ends. */
+function ramp(low, high, block) {
+  return legend(low, high, () => {
+    const full = fullOf(block);
+    const paint = painterOf(block, full);
+    return (share) => paint(isShare(block) ? share : (2 * share - 1) * full);
+  });
+}
+
+/** Return the legend of a block's numbers. */
 export function blockLegend(block) {
   if (block.showsText || !block.value) return null;
-  if (isShare(block)) return legend("0", "1", () => painterOf(block));
   const full = fullOf(block);
-  return legend(short(-full), short(full), () => {
-    const paint = painterOf(block, full);
-    return (share) => paint((2 * share - 1) * full);
-  });
+  return isShare(block) ? ramp("0", "1", block) : ramp(short(-full), short(full), block);
 }
 
 /** Return the legends of the three kinds of numbers. */
 export function kindLegends() {
-  return KINDS.map(([kind, name, role]) => {
-    const block = { kind, role, value: () => 0 };
-    const shares = isShare(block);
-    return legend(name, shares ? "0 to 1" : "− to +", () => {
-      const paint = painterOf(block, 1);
-      return (share) => paint(shares ? share : 2 * share - 1);
-    });
+  return KINDS.map(([kind, role]) => {
+    const block = { kind, role, shape: [1, 1, 1], value: () => 1 };
+    return ramp(
+      kind === "attention" ? kind : `${kind}s`,
+      isShare(block) ? "0 to 1" : "− to +",
+      block,
+    );
   });
 }
 
@@ -50,11 +51,11 @@ export function kindLegends() {
  * one. `again`: the panel shows the block already, so that only the cell is new.
  */
 export function fillPanel(panel, block, cell, data, again) {
-  if (!block) return panel.replaceChildren(...overview(data.model));
+  if (!block) return panel.replaceChildren(...overview(data));
   if (again) return panel.querySelector(".sum").replaceChildren(...sum(block, cell));
   panel.replaceChildren(
     el("h3", block.label, " ", el("span.ref", block.section)),
-    el("p.formula", block.formula),
+    el("p.formula", ...raised(block.formula)),
     el("p.shapes", block.shapes),
     el("p", block.text),
     el("p", blockLegend(block)),
@@ -63,7 +64,12 @@ export function fillPanel(panel, block, cell, data, again) {
   );
 }
 
-function overview(model) {
+/** Return a formula with what follows each ^ raised. */
+function raised(formula) {
+  return formula.split(/\^(.)/u).map((part, at) => at % 2 ? el("sup", part) : part);
+}
+
+function overview({ model, live }) {
   return [
     el("h3", "The whole model"),
     el(
@@ -80,6 +86,7 @@ function overview(model) {
       "p",
       "Blocks one behind the other are heads. A matrix of weights stands above what it makes.",
     ),
+    live ? "" : el("p", "The weights are not in this page, so their blocks have no numbers."),
   ];
 }
 

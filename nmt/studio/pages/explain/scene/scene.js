@@ -3,58 +3,55 @@
 import { button, el, press, roving, signButton } from "../../dom.js";
 import { speak } from "../../reading.js";
 import { onScheme } from "../../scheme.js";
+import { saveControl } from "../save.js";
 import { buildBlocks } from "./blocks.js";
 import { around, Camera, surroundings } from "./camera.js";
-import { openMatrix } from "./cell.js";
+import { movedCell, openMatrix } from "./cell.js";
 import { Flat } from "./flat.js";
 import { BlockMap, Flow, nameOf } from "./flow.js";
 import { KEYS, listeners } from "./input.js";
-import { arrange } from "./layout.js";
+import { arrange, cellBehind } from "./layout.js";
 import { Overlay } from "./overlay.js";
 import { describeCell, fillPanel, kindLegends } from "./panel.js";
-import { savePicture } from "./picture.js";
 import { chaptersOf } from "./tour.js";
 import { Space } from "./webgl.js";
 
 const FAINT = { later: 0.1, weight: 0.3 };
+const PAINT_MS = { moving: 16, still: 120, flat: 400 }; // for blocks, before a frame is shown
 const BEAM_STEPS = 6; // that are shown with the last one
-const scenes = new WeakMap(); // by view
+const scenes = new Map(); // by view
 
-onScheme(() => {
-  for (const view of document.querySelectorAll("[data-scene]")) scenes.get(view)?.repaint();
-});
+onScheme(() => scenes.forEach((scene) => scene.repaint()));
 
 /** Draw the section into a view. A scene that is there already is replaced; what it shows is kept. */
 export function showScene(view, data, selection) {
   const before = scenes.get(view);
   before?.dispose();
-  view.dataset.scene = "";
   scenes.set(view, new SceneView(view, data, selection, before));
 }
 
 class SceneView {
   constructor(view, data, selection, before) {
     Object.assign(this, { data, selection });
-    this.blocks = buildBlocks(data);
+    this.blocks = buildBlocks(data, selection.live?.isOff);
     this.byId = new Map(this.blocks.map((block) => [block.id, block]));
     this.arrangement = arrange(this.blocks);
-    this.frontOf = (block) => this.slabOf(block);
     this.fronts = new Map(); // slabs that a chapter brought to the front, by group and part
     this.chapters = chaptersOf(data, selection);
     this.makeElements(view);
     this.camera = new Camera(this.arrangement.bounds, () => this.size());
     this.makeDrawing(location.hash.includes("flat"));
-    this.undo = [selection.watch(() => this.invalidate())];
+    selection.watch(() => this.invalidate());
     this.observe();
     if (before) this.camera.view = before.camera.view;
-    if (before?.chapter) this.visit(before.chapter);
+    if (Number.isInteger(before?.chapter)) this.visit(before.chapter);
     else this.go(before?.flow.step ?? 0);
   }
 
   makeElements(view) {
     this.flow = new Flow(this.blocks, (step, plays) => this.go(step, plays));
     this.map = new BlockMap(this.blocks, (block) => this.go(this.flow.stepOf(block)));
-    this.overlay = new Overlay(this.arrangement, this.frontOf);
+    this.overlay = new Overlay(this.arrangement);
     this.stage = el("div.stage", {
       tabindex: "0",
       role: "application",
@@ -62,20 +59,8 @@ class SceneView {
       on: listeners(this),
     });
     this.panel = el("aside.panel");
-    this.buttons = this.chapters.map(({ title }, index) =>
-      button(
-        ".chapter",
-        { "data-rove": "", on: { click: () => this.visit(index) } },
-        el("span.soft", `${index + 1} `),
-        title,
-      )
-    );
-    this.back = signButton("Chapter before", "←", () => this.visit(this.chapter - 1));
-    this.on = button(".next", { on: { click: () => this.goOn() } });
-    const group = { role: "group", "aria-label": "Tour" };
-    this.tour = el("div.tour", group, this.on, this.back, ...this.buttons);
-    this.story = el("div.story", { "aria-live": "polite" });
     this.help = el("p.note", { hidden: true }, KEYS);
+    this.makeTour();
     this.element = el(
       "div.scene",
       this.tour,
@@ -91,12 +76,28 @@ class SceneView {
           button("", { on: { click: () => this.go(0) } }, "Overview"),
           signButton("Show the keys", "?", () => this.showKeys()),
         ),
-        button(".save", { on: { click: () => savePicture(this) } }, "Save picture"),
+        saveControl(this.data.model.name, () => this.picture(), () => nameOf(this.current())),
         ...kindLegends(),
       ),
       this.help,
     );
     view.replaceChildren(this.element);
+  }
+
+  makeTour() {
+    this.buttons = this.chapters.map(({ title }, index) =>
+      button(
+        ".chapter",
+        { "data-rove": "", on: { click: () => this.visit(index) } },
+        el("span.soft", `${index + 1} `),
+        title,
+      )
+    );
+    this.back = signButton("Chapter before", "←", () => this.visit(this.chapter - 1));
+    this.on = button(".next", { on: { click: () => this.goOn() } });
+    const group = { role: "group", "aria-label": "Tour" };
+    this.tour = el("div.tour", group, this.on, this.back, ...this.buttons);
+    this.story = el("div.story", { "aria-live": "polite" });
   }
 
   showKeys() {
@@ -106,9 +107,10 @@ class SceneView {
   makeDrawing(flat) {
     this.drawing?.dispose();
     const lost = () => this.makeDrawing(true);
-    const space = flat ? null : Space.make(this.blocks, this.arrangement, this.frontOf, lost);
+    const space = flat ? null : Space.make(this.blocks, this.arrangement, lost);
     this.isFlat = !space;
-    this.drawing = space ?? new Flat(this.blocks, this.arrangement, this.frontOf);
+    this.drawing = space ?? new Flat(this.blocks, this.arrangement);
+    this.painted = new Set();
     this.stage.replaceChildren(this.drawing.element, this.overlay.element);
     this.invalidate();
   }
@@ -121,19 +123,20 @@ class SceneView {
       else this.flow.stop();
     }, { rootMargin: "200px" });
     const sized = new ResizeObserver(() => this.fly(false));
-    for (const observer of [seen, sized]) observer.observe(this.stage);
-    this.undo.push(() => seen.disconnect(), () => sized.disconnect());
+    this.observers = [seen, sized];
+    for (const observer of this.observers) observer.observe(this.stage);
   }
 
   dispose() {
     this.isSeen = false;
     this.flow.stop();
-    for (const act of this.undo) act?.();
+    for (const observer of this.observers) observer.disconnect();
     this.drawing.dispose();
   }
 
   repaint() {
     this.drawing.repaint();
+    this.painted.clear();
     this.invalidate();
   }
 
@@ -225,30 +228,22 @@ class SceneView {
 
   firstCell() {
     const block = this.current();
-    return { block, slab: this.slabOf(block), row: 0, column: 0 };
+    return { block, slab: block.front, row: 0, column: 0 };
   }
 
   /** Move the cell that is read; the first move reads the first cell of the block. */
   moveCell(down, right) {
     const block = this.current();
     if (!block) return;
-    const from = this.cell?.block === block ? this.cell : null;
-    const inside = (place, count) => Math.max(0, Math.min(count - 1, place));
-    const [, rows, columns] = block.shape;
-    const moved = from && {
-      ...from,
-      row: inside(from.row + down, rows),
-      column: inside(from.column + right, columns),
-    };
-    this.read(moved ?? this.firstCell(), true);
+    const isRead = this.cell?.block === block;
+    this.read(isRead ? movedCell(block, this.cell, down, right) : this.firstCell(), true);
   }
 
   /** Open the matrix of a cell, and choose its head for the whole page. */
   open({ block, ...cell }) {
     const [stack, layer] = block.group.split(".");
     if (block.shape[0] > 1 && block.part !== "feed_forward") {
-      const kind = stack === "decoder" ? { kind: block.part } : {};
-      this.selection.set({ [stack]: { layer: Number(layer), head: cell.slab, ...kind } });
+      this.selection.set({ [stack]: { kind: block.part, layer: Number(layer), head: cell.slab } });
     }
     openMatrix(this.element, block, cell, (other) => this.read({ block, ...other }));
   }
@@ -270,22 +265,20 @@ class SceneView {
   }
 
   boxOf(block) {
-    const { places } = this.arrangement;
-    if (this.frame) return around(this.frame.map((id) => places.get(id)));
+    const placesOf = (blocks) => blocks.map(({ place }) => place);
+    if (this.frame) {
+      const { top, ...box } = around(placesOf(this.frame.map((id) => this.byId.get(id))));
+      return { ...box, top: Math.min(top, this.arrangement.bounds.top) }; // not a whole vocabulary
+    }
     if (block.kind === "beam") {
       const steps = this.blocks.filter(({ kind }) => kind === "beam");
       const at = steps.indexOf(block) + 1;
       const first = Math.max(0, at - BEAM_STEPS);
-      return around(steps.slice(first, Math.max(at, BEAM_STEPS)).map(({ id }) => places.get(id)));
+      return around(placesOf(steps.slice(first, Math.max(at, BEAM_STEPS))));
     }
-    const weight = this.blocks.find(({ above }) => above === block.id);
-    const inputs = [...block.inputs, weight?.id].filter(Boolean);
-    return surroundings(
-      block,
-      inputs,
-      places,
-      block.chosen?.(Math.min(this.selection.target, block.shape[2] - 1)) ?? 0,
-    );
+    const inputs = block.inputs.map((id) => this.byId.get(id));
+    const step = Math.min(this.selection.target, block.shape[2] - 1);
+    return surroundings(block, inputs, block.chosen?.(step) ?? 0);
   }
 
   zoom(factor) {
@@ -304,15 +297,39 @@ class SceneView {
     });
   }
 
+  /** Return the stage, drawn at once: WebGL forgets its picture. */
+  picture() {
+    this.draw();
+    return this.stage;
+  }
+
+  /** Return the cell at a point of the picture; null if there is none. */
+  cellAt(point) {
+    return cellBehind(this.drawing, this.blocks, point);
+  }
+
   draw() {
     const moves = this.camera.advance();
-    const block = this.current();
-    const wanted = block ? [block.id, ...block.inputs] : [];
-    const unpainted = this.drawing.paintSome(wanted);
+    for (const block of this.blocks) block.front = this.slabOf(block);
+    const isUnpainted = this.paintSome(PAINT_MS[this.isFlat ? "flat" : moves ? "moving" : "still"]);
     const { width, height } = this.size();
     this.drawing.render(this.camera.view, width, height, (each) => this.opacityOf(each));
     this.overlay.draw(this, width, height);
-    if (moves || unpainted) this.invalidate();
+    if (moves || isUnpainted) this.invalidate();
+  }
+
+  /** Paint blocks, first the current one and its inputs; return whether some are left. */
+  paintSome(milliseconds) {
+    const until = performance.now() + milliseconds;
+    const current = this.current();
+    const first = current ? [current, ...current.inputs.map((id) => this.byId.get(id))] : [];
+    for (const block of [...first, ...this.blocks]) {
+      if (this.painted.has(block)) continue;
+      if (performance.now() > until) return true;
+      this.drawing.paint(block);
+      this.painted.add(block);
+    }
+    return false;
   }
 
   opacityOf(block) {

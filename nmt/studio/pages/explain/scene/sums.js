@@ -55,7 +55,8 @@ export function normLines(row, column, { kind, gain, bias, epsilon }) {
     ? `root of the mean square of the row = ${short(size)}`
     : `the row's mean = ${short(mean)}, its standard deviation = ${short(size)}`;
   const scaled = isRms ? `${z} ÷ ${short(size)}` : `(${z} − ${factor(mean)}) ÷ ${short(size)}`;
-  if (!gain) return [about, `${scaled}, then times a learned gain (not in this page)`];
+  const learned = isRms ? "a learned gain" : "a learned gain, plus a learned shift";
+  if (!gain) return [about, `${scaled}, then times ${learned} (not in this page)`];
   const value = (row[column] - mean) / size * gain[column] + (bias?.[column] ?? 0);
   const shift = bias ? ` + ${factor(bias[column])}` : "";
   return [about, `${scaled} × ${factor(gain[column])}${shift} = ${short(value)}`];

@@ -4,6 +4,7 @@ import { percent } from "../../numbers.js";
 import { normName } from "../layersteps.js";
 import { tokenText, words, wordText } from "../tokens.js";
 import { dot } from "../unpack.js";
+import { clipped } from "./overlay.js";
 import { short, spread } from "./sums.js";
 
 const FAR = 3; // positions between two tokens whose link is called long
@@ -19,7 +20,7 @@ export function chaptersOf(data, selection) {
     ...throughLayer(data),
     ...decoding(data, selection),
   ];
-  return chapters.map((each) => ({ ...each, text: each.text.replace(/\s+/g, " ").trim() }));
+  return chapters.map((each) => ({ ...each, text: each.text.replace(/[ \n]+/g, " ").trim() }));
 }
 
 function sourceToken(data, position) {
@@ -51,14 +52,14 @@ function beginning(data) {
         { id: matrix, slab: 0, row: tokens[id].row },
         { id: scaled, slab: 0, row },
       ]),
-      text: `The tall block on the left is a table of learned numbers, one row for each token that
+      text: `The violet block on the left is a table of learned numbers, one row for each token that
         the model knows. Each token of the sentence takes its row: ${model.d_model} numbers that stand
         for its meaning. From here on, a token is one row of a block.`,
     },
     {
       title: "Positions",
       id: rotary ? "encoder.0.self.query" : "source.embedding.position",
-      text: `“The dog bites the man” and “the man bites the dog” have the same tokens. ${
+      text: `“the dog bites the man” and “the man bites the dog” have the same tokens. ${
         rotary
           ? `This model adds no position to them. Instead, attention turns pairs of numbers of its
         queries and keys: the later a token stands, the further. So a query and a key feel how far
@@ -71,8 +72,11 @@ function beginning(data) {
 }
 
 function insideHead(data) {
-  const { query, key } = data.encoder[0].self;
-  const width = query.shape[2];
+  const { query, key, value } = data.encoder[0].self;
+  const [width, ofValue] = [query, value].map(({ shape }) => shape[2]);
+  const numbers = width === ofValue
+    ? `${width} numbers`
+    : `${width} numbers in a query or a key and ${ofValue} in a value`;
   const [q, k] = [query, key].map((tensor) =>
     Array.from({ length: tensor.shape[1] }, (_, position) => tensor.row(0, position))
   );
@@ -86,8 +90,12 @@ function insideHead(data) {
       id: "encoder.0.self.query",
       text:
         `Every token makes three short rows of numbers. Its query says what it looks for, its key
-        what it offers, and its value what it hands over. ${data.model.heads} heads do this side by
-        side, each with its own weights and ${width} numbers: they stand one behind the other.`,
+        what it offers, and its value what it hands over. ${
+          data.model.heads === 1
+            ? `Here they have ${numbers}.`
+            : `${data.model.heads} heads do this side by side, each with its own weights and
+        ${numbers}: they stand one behind the other.`
+        }`,
     },
     {
       title: "Scores",
@@ -114,7 +122,8 @@ function insideHead(data) {
 /** Return the word in which a token stands, or the token if it stands in none. */
 function word(data, ids, position) {
   const own = words(ids, data.tokens).find((positions) => positions.includes(position));
-  return `“${own ? wordText(own, ids, data.tokens) : tokenText(data.tokens[ids[position]])}”`;
+  const text = own ? wordText(own, ids, data.tokens) : tokenText(data.tokens[ids[position]]);
+  return `“${clipped(text)}”`;
 }
 
 /**
@@ -161,6 +170,9 @@ function throughLayer(data) {
     {
       title: "Add & norm",
       id: "encoder.0.self.added",
+      frame: ["joined", "projected", "projected_weight", "added"].map((role) =>
+        `encoder.0.self.${role}`
+      ),
       text:
         `The heads are joined to one row again, and the matrix W^O mixes them. The result is added to
         the row that went in, so nothing is lost. ${norm} All positions of the encoder are computed at
@@ -192,9 +204,17 @@ function decoding(data, selection) {
   const { tokens, logits, log_sums: sums } = data.next_tokens.steps[step];
   const sum = sums[data.next_tokens.temperatures.indexOf(1)];
   const share = percent(Math.exp(logits[tokens.indexOf(chosen)] - sum));
-  const where = head === null ? `the mean of layer ${layer + 1}'s heads` : `head ${head + 1}`;
+  const seen = heads.map((each) => weights.at(each, step, read));
+  const best = heads[seen.indexOf(Math.max(...seen))];
+  const where = head === null
+    ? `the mean of layer ${layer + 1}'s heads; head ${best + 1} is in front`
+    : `head ${head + 1}`;
   const last = Math.max(...data.beam.nodes.step);
   const far = strongestLink(data, "target", FAR);
+  const [reader, seenWord] = [
+    word(data, data.target.outputs, far.from),
+    word(data, data.target.inputs, far.to),
+  ];
   return [
     {
       title: "Mask",
@@ -210,23 +230,25 @@ function decoding(data, selection) {
       id: `decoder.${far.layer}.self.weights`,
       slab: far.head,
       cell: { slab: far.head, row: far.from, column: far.to },
-      text: `Distance costs nothing: a token looks at any other as easily as at its neighbour. The
-        strongest long link here: before it writes ${
-        word(data, data.target.outputs, far.from)
-      }, head
-        ${far.head + 1} of layer ${far.layer + 1} gives ${percent(far.weight)} of its attention to
-        ${word(data, data.target.inputs, far.to)}, ${far.from - far.to + 1} tokens back. A network
-        that reads token by token would have to remember it over all of them.`,
+      text: `Distance costs nothing: a token looks at any other as easily as at its neighbour. ${
+        far.from - far.to < FAR
+          ? "This translation is too short for an example."
+          : `The strongest long link here: before it writes ${reader}, head ${far.head + 1} of layer
+        ${far.layer + 1} gives ${percent(far.weight)} of its attention to ${seenWord},
+        ${far.from - far.to + 1} tokens back.`
+      } A network that reads token by token would have to remember a word over all those between.`,
     },
     {
       title: "Cross",
       id: `decoder.${layer}.cross.weights`,
-      slab: heads[0],
-      cell: { slab: heads[0], row: step, column: read },
+      slab: best,
+      cell: { slab: best, row: step, column: read },
       text:
         `Here the two towers meet. The queries come from the translation, the keys and values from
-        the encoder. When the model writes ${written}, it looks most at ${sourceToken(data, read)}
-        (${percent(shares[read])}, ${where}).`,
+        the encoder. A row is that of the token which was written last: before the model writes
+        ${written}, it looks most at ${sourceToken(data, read)} (${
+          percent(shares[read])
+        }, ${where}).`,
     },
     {
       title: "Beam",
@@ -234,9 +256,12 @@ function decoding(data, selection) {
       frame: Array.from({ length: last + 1 }, (_, each) => `beam.beam.${each}`),
       text:
         `Softmax compares the decoder's last row with every token that the model knows, and gives
-        each a probability: here ${written} gets ${share}. The best next token does not always lead to
-        the best sentence. So the search keeps up to ${data.beam.size} beginnings, continues each, and
-        drops the weakest: one column is one step. The strong path is the translation.`,
+        each a probability: here ${written} gets ${share}. ${
+          data.beam.method === "sample"
+            ? "Here the next token is drawn at random, a probable one more often."
+            : `The best next token does not always lead to the best sentence. So the search keeps up
+        to ${data.beam.size} beginnings, continues each, and drops the weakest.`
+        } One column is one step. The strong path is the translation.`,
     },
   ];
 }

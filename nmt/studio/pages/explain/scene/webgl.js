@@ -1,55 +1,47 @@
-/** Draw the blocks with three.js: one mesh and one texture for each tensor. */
+/** Draw the blocks with three.js: a mesh and a texture for each slab. */
 
 import { colour, mix } from "../../scheme.js";
-import { paintWaiting, pixels } from "./colours.js";
-import { cellAt, depthOf, PLATE_DEPTH } from "./layout.js";
+import { pixels } from "./colours.js";
+import { depthOf, PLATE_DEPTH } from "./layout.js";
 
 const FIELD = 26; // degrees from the lower to the upper edge of the picture
-const PAINT_MS = 24; // time for painting textures before a frame is shown
-const FACES = [ // [corners of a box, brightness]; a corner: right, top, front
-  [[[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]], 1],
-  [[[1, 0, 0], [0, 0, 0], [0, 1, 0], [1, 1, 0]], 0.86],
-  [[[0, 1, 1], [1, 1, 1], [1, 1, 0], [0, 1, 0]], 0.94],
-  [[[0, 0, 0], [1, 0, 0], [1, 0, 1], [0, 0, 1]], 0.8],
-  [[[1, 0, 1], [1, 0, 0], [1, 1, 0], [1, 1, 1]], 0.8],
-  [[[0, 0, 0], [0, 0, 1], [0, 1, 1], [0, 1, 0]], 0.88],
-];
+const SIDES = [0.8, 0.8, 0.94, 0.88, 1, 0.86]; // light: right, left, top, bottom, front, back
 
-let shared = null; // a browser allows few contexts, so that all scenes of the page use one
+const free = []; // renderers of drawings that were replaced: a browser allows few of them
 
-/** Return the renderer of the page; null if the browser has no WebGL. */
-function rendererOf(THREE) {
-  if (shared || !THREE) return shared;
+/** Return a renderer; null if the browser has no WebGL. */
+function makeRenderer(THREE) {
   // three.js writes an error to the console if there is no WebGL, so ask first.
   const canvas = document.createElement("canvas");
   const context = canvas.getContext("webgl2", { antialias: true, alpha: true });
-  if (context) shared = new THREE.WebGLRenderer({ canvas, context });
-  return shared;
+  return context && THREE ? new THREE.WebGLRenderer({ canvas, context }) : null;
 }
 
 /** A drawing in three dimensions. `view`: {x, y, height, yaw, pitch}; height is what the picture shows. */
 export class Space {
   /** Return a drawing of blocks; null without WebGL. `lost` is called if the context is lost. */
-  static make(blocks, arrangement, frontOf, lost) {
-    const renderer = rendererOf(globalThis.THREE);
-    return renderer && new Space(renderer, blocks, arrangement, frontOf, lost);
+  static make(blocks, arrangement, lost) {
+    const renderer = free.pop() ?? makeRenderer(globalThis.THREE);
+    return renderer && new Space(renderer, blocks, arrangement, lost);
   }
 
-  constructor(renderer, blocks, { places, plates }, frontOf, lost) {
+  constructor(renderer, blocks, { plates }, lost) {
     const { Scene, PerspectiveCamera } = globalThis.THREE;
-    Object.assign(this, { renderer, blocks, places, frontOf });
+    Object.assign(this, { renderer, blocks });
     this.element = renderer.domElement;
     this.element.setAttribute("aria-hidden", "true");
     this.onLost = (event) => {
       event.preventDefault();
-      shared = null;
       lost();
     };
     this.element.addEventListener("webglcontextlost", this.onLost);
     this.scene = new Scene();
     this.camera = new PerspectiveCamera(FIELD, 1, 1, 1e5);
+    const content = Uint8ClampedArray.from([...colour("wash"), 255]);
+    this.blank = textureOf({ width: 1, height: 1, content }); // of blocks that are not painted yet
     this.plates = plates.map((plate) => this.addPlate(plate));
-    this.meshes = new Map(blocks.map((block) => [block.id, this.addBlock(block)]));
+    this.box = unitBox();
+    this.slabs = new Map(blocks.map((block) => [block.id, this.addSlabs(block)]));
     this.repaint();
   }
 
@@ -63,96 +55,34 @@ export class Space {
     return mesh;
   }
 
-  addBlock(block) {
-    const { BufferAttribute, BufferGeometry, Mesh, MeshBasicMaterial } = globalThis.THREE;
-    const geometry = new BufferGeometry();
-    const [slabs] = block.shape;
-    const corners = slabs * 24;
-    const colours = new Float32Array(3 * corners);
-    const texels = new Float32Array(2 * corners);
-    const order = [];
-    for (let slab = 0; slab < slabs; slab++) {
-      FACES.forEach(([face, light], side) => {
-        const start = slab * 24 + side * 4;
-        face.forEach(([right, top], corner) => {
-          colours.fill(light, 3 * (start + corner), 3 * (start + corner) + 3);
-          texels.set([right, (slab + 1 - top) / slabs], 2 * (start + corner));
-        });
-        order.push(...[0, 1, 2, 0, 2, 3].map((corner) => start + corner));
-      });
-    }
-    geometry.setAttribute("position", new BufferAttribute(new Float32Array(3 * corners), 3));
-    geometry.setAttribute("color", new BufferAttribute(colours, 3));
-    geometry.setAttribute("uv", new BufferAttribute(texels, 2));
-    geometry.setIndex(order);
-    const material = new MeshBasicMaterial({ vertexColors: true, transparent: true });
-    const mesh = new Mesh(geometry, material);
-    const paint = () => this.fill(mesh, pixels(block));
-    mesh.userData = { block, paint, isPainted: false };
-    this.scene.add(mesh);
-    this.stand(mesh);
-    return mesh;
+  addSlabs(block) {
+    const { Mesh, MeshBasicMaterial } = globalThis.THREE;
+    const { left, right, bottom, top, cell } = block.place;
+    const settings = { vertexColors: true, transparent: true, map: this.blank };
+    return Array.from({ length: block.shape[0] }, () => {
+      const mesh = new Mesh(this.box, new MeshBasicMaterial(settings));
+      mesh.position.set(left, bottom, 0);
+      mesh.scale.set(right - left - (block.showsText ? 1 : 0), top - bottom, Math.min(1, cell[0]));
+      this.scene.add(mesh);
+      return mesh;
+    });
   }
 
-  /** Move the slabs of a block to their places; the chosen head stands in front. */
-  stand(mesh) {
-    const { block } = mesh.userData;
-    const place = this.places.get(block.id);
-    const front = this.frontOf(block);
-    if (mesh.userData.front === front) return;
-    mesh.userData.front = front;
-    const position = mesh.geometry.getAttribute("position");
-    const thickness = Math.min(1, place.cell[0]);
-    const gap = block.showsText ? 1 : 0;
-    for (let slab = 0; slab < block.shape[0]; slab++) {
-      const z = -depthOf(block, slab, front);
-      FACES.forEach(([face], side) =>
-        face.forEach(([right, top, near], corner) => {
-          position.setXYZ(
-            slab * 24 + side * 4 + corner,
-            place.x + right * (place.width - gap),
-            place.y + top * place.height,
-            z - (1 - near) * thickness,
-          );
-        })
-      );
-    }
-    position.needsUpdate = true;
-    mesh.geometry.computeBoundingSphere();
+  /** Draw the cells of a block in the colours of the scheme. */
+  paint(block) {
+    this.slabs.get(block.id).forEach(({ material }, slab) => {
+      if (material.map !== this.blank) material.map.dispose();
+      material.map = textureOf(pixels(block, slab));
+    });
   }
 
-  /** Paint all blocks again, in the colours of the current scheme. */
+  /** Draw the plates in the colours of the scheme. */
   repaint() {
     const { SRGBColorSpace } = globalThis.THREE;
     for (const { material, userData } of this.plates) {
       const rgb = mix(colour("card"), colour(userData.side), 0.07).map((each) => each / 255);
       material.color.setRGB(...rgb, SRGBColorSpace);
     }
-    for (const mesh of this.meshes.values()) {
-      mesh.userData.isPainted = false;
-      if (!mesh.material.map) this.fill(mesh, { width: 1, height: 1, content: this.blank() });
-    }
-  }
-
-  blank() {
-    return Uint8ClampedArray.from([...colour("wash"), 255]);
-  }
-
-  fill(mesh, { width, height, content }) {
-    const THREE = globalThis.THREE;
-    const texture = new THREE.DataTexture(new Uint8Array(content.buffer), width, height);
-    texture.colorSpace = THREE.SRGBColorSpace;
-    texture.magFilter = THREE.NearestFilter;
-    texture.minFilter = THREE.LinearMipmapLinearFilter;
-    texture.generateMipmaps = true;
-    texture.needsUpdate = true;
-    mesh.material.map?.dispose();
-    mesh.material.map = texture;
-  }
-
-  /** Paint textures of blocks, `first` before the others; return whether some are left. */
-  paintSome(first) {
-    return paintWaiting([...this.meshes.values()].map(({ userData }) => userData), first, PAINT_MS);
   }
 
   /** Draw the blocks, each with `opacityOf(block)`, as they are seen from `view`. */
@@ -172,11 +102,12 @@ export class Space {
     camera.aspect = width / height;
     camera.updateProjectionMatrix();
     camera.updateMatrixWorld();
-    for (const mesh of this.meshes.values()) {
-      mesh.material.opacity = opacityOf(mesh.userData.block);
-      mesh.visible = mesh.material.opacity > 0;
-      mesh.material.depthWrite = mesh.material.opacity > 0.5;
-      this.stand(mesh);
+    for (const block of this.blocks) {
+      const opacity = opacityOf(block);
+      this.slabs.get(block.id).forEach(({ material, position }, slab) => {
+        Object.assign(material, { opacity, depthWrite: opacity > 0.5 });
+        position.z = -depthOf(block, slab); // the chosen head stands in front
+      });
     }
     this.renderer.render(this.scene, camera);
   }
@@ -194,40 +125,49 @@ export class Space {
     return [(point.x + 1) / 2 * this.width, (1 - point.y) / 2 * this.height];
   }
 
-  /** Return the first cell behind a point of the picture: {block, slab, row, column}, or null. */
-  pick(left, top) {
+  /** Return a function from z to the point [x, y] of the scene behind a point of the picture. */
+  behind(left, top) {
     const { Vector3 } = globalThis.THREE;
     const from = this.camera.position;
     const at = [2 * left / this.width - 1, 1 - 2 * top / this.height, 0.5];
     const ray = new Vector3(...at).unproject(this.camera).sub(from);
-    let best = null;
-    for (const block of this.blocks) {
-      const mesh = this.meshes.get(block.id);
-      if (mesh.material.opacity < 0.1) continue;
-      const place = this.places.get(block.id);
-      for (let slab = 0; slab < block.shape[0]; slab++) {
-        const share = (-depthOf(block, slab, this.frontOf(block)) - from.z) / ray.z;
-        if (share <= 0 || share >= (best?.share ?? Infinity)) continue;
-        const cell = cellAt(place, slab, from.x + share * ray.x, from.y + share * ray.y);
-        if (cell) best = { ...cell, block, share };
-      }
-    }
-    return best;
-  }
-
-  /** Return a canvas with the picture; it must be used at once. */
-  picture() {
-    this.renderer.render(this.scene, this.camera);
-    return this.element;
+    return (z) => {
+      const share = (z - from.z) / ray.z;
+      return share > 0 ? [from.x + share * ray.x, from.y + share * ray.y] : [NaN, NaN];
+    };
   }
 
   dispose() {
     this.element.removeEventListener("webglcontextlost", this.onLost);
-    for (const mesh of [...this.plates, ...this.meshes.values()]) {
-      mesh.geometry.dispose();
-      mesh.material.map?.dispose();
-      mesh.material.dispose();
+    for (const { geometry, material } of [...this.plates, ...[...this.slabs.values()].flat()]) {
+      geometry.dispose();
+      material.map?.dispose();
+      material.dispose();
     }
     this.element.remove();
+    if (!this.renderer.getContext().isContextLost()) free.push(this.renderer);
   }
+}
+
+/** Return a box from (0, 0, -1) to (1, 1, 0), whose sides show the edges of the picture in front. */
+function unitBox() {
+  const { BoxGeometry, Float32BufferAttribute } = globalThis.THREE;
+  const box = new BoxGeometry(1, 1, 1).translate(0.5, 0.5, -0.5);
+  const { array, count } = box.getAttribute("position");
+  const texels = Array.from({ length: count }, (_, at) => [array[3 * at], 1 - array[3 * at + 1]]);
+  box.setAttribute("uv", new Float32BufferAttribute(texels.flat(), 2));
+  const light = SIDES.flatMap((side) => Array(12).fill(side)); // four corners of three colours
+  box.setAttribute("color", new Float32BufferAttribute(light, 3));
+  return box;
+}
+
+function textureOf({ width, height, content }) {
+  const THREE = globalThis.THREE;
+  const texture = new THREE.DataTexture(new Uint8Array(content.buffer), width, height);
+  texture.colorSpace = THREE.SRGBColorSpace;
+  texture.magFilter = THREE.NearestFilter;
+  texture.minFilter = THREE.LinearMipmapLinearFilter;
+  texture.generateMipmaps = true;
+  texture.needsUpdate = true;
+  return texture;
 }
