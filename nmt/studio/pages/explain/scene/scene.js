@@ -162,7 +162,10 @@ class SceneView {
     this.chapter = null;
     const block = this.current();
     const story = block ? [el("h3", nameOf(block)), el("p", block.text)] : [
-      el("p", "Twelve chapters lead from the words to the translation. Or play all steps below."),
+      el(
+        "p",
+        "Twelve chapters lead from the words to the translation. Or press ▶ below to play all steps.",
+      ),
     ];
     this.tell(story, null);
   }
