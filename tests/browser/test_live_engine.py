@@ -213,7 +213,9 @@ def agreement(engine: Engine, run: Path, texts: Sequence[str]) -> float:
         equal += data["target"]["outputs"] == find(model, text, decoder=decoder)
         logits = zip(shown_logits(data["next_tokens"]), logits_of(model, data), strict=True)
         for found, expected in logits:
-            assert found == pytest.approx(expected, abs=CLOSE)
+            both = found.keys() & expected.keys()
+            assert len(both) >= len(expected) - 1  # the last one shown may be another of a near tie
+            assert [*map(found.get, both)] == pytest.approx([*map(expected.get, both)], abs=CLOSE)
     return equal / len(texts)
 
 
