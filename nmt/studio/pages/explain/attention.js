@@ -13,10 +13,7 @@ import { saveControl } from "./save.js";
 import { named, tokenLabel, tokenText } from "./tokens.js";
 import { stripLegend } from "./strips.js";
 
-const SHOWN = [
-  { value: "weights", label: "weights" },
-  { value: "scores", label: "scores" },
-];
+const SHOWN = ["weights", "scores"].map((value) => ({ value, label: value }));
 const KINDS = {
   encoder: [{ value: "self", label: "Self-attention" }],
   decoder: [
@@ -148,19 +145,20 @@ class Explorer {
     const attention = this.attention();
     const values = this.values(attention);
     const change = (query) => this.selection.choose(this.side, query);
+    const isAll = drawn.head === ALL;
     this.map.select(drawn.layer, drawn.head);
-    const name = this.headName(drawn.head);
-    this.switch.replaceChildren(drawn.head === ALL ? "" : headSwitch(this.selection, name));
+    if (!isAll) this.oneHead = drawn.head;
+    this.switch.replaceChildren(
+      isAll ? "" : headSwitch(this.selection, this.headName(drawn.head)),
+    );
     this.lines = attentionLines(attention, data.tokens, change);
     this.matrix = attentionMatrix(attention, data.tokens, values, change);
-    if (drawn.head !== ALL) this.oneHead = drawn.head;
     this.arithmetic = arithmetic(attention, this.attended(), this.oneHead, data.tokens);
     this.inside.body.replaceChildren(this.arithmetic.element);
     this.picture.replaceChildren(
       el("div.scroll", this.lines.element),
       el("div.scroll", this.matrix.element),
     );
-    const isAll = drawn.head === ALL;
     const pressed = [[this.kinds, drawn.kind], [this.quantities, isAll ? "weights" : drawn.shown]];
     for (const [group, value] of pressed) {
       press([...group.querySelectorAll("button")], ({ dataset }) => dataset.value === value);
@@ -207,10 +205,8 @@ class Explorer {
       ...this.names(query),
       ": softmax(QKᵀ ÷ √dₖ) V",
     );
-    steps.title.replaceChildren(
-      ...this.names(query),
-      ` through layer ${drawn.layer + 1} of ${data[stack].length}`,
-    );
+    const place = `layer ${drawn.layer + 1} of ${data[stack].length}`;
+    steps.title.replaceChildren(...this.names(query), ` through ${place}`);
     steps.body.replaceChildren(layerSteps(data, stack, drawn.layer, query, isOff));
   }
 

@@ -245,9 +245,8 @@ class Beam {
 
   describe(node) {
     if (node.parent === null) return ["The search begins with the start token."];
-    const status = node.wins && node.status === "finished"
-      ? "finished, and it wins"
-      : STATUSES[node.status];
+    const wins = node.wins && node.status === "finished";
+    const status = wins ? "finished, and it wins" : STATUSES[node.status];
     return [
       named(this.text(node), "target"),
       el(
@@ -278,9 +277,7 @@ class Beam {
 
   /** Show the hypotheses after the step, and the reason why the search continues or ends. */
   drawHypotheses() {
-    const live = (this.steps[this.step] ?? []).filter((node) =>
-      ["kept", "open"].includes(node.status)
-    );
+    const live = this.steps[this.step].filter(({ status }) => ["kept", "open"].includes(status));
     const finished = this.nodes
       .filter((node) => node.status === "finished" && node.step <= this.step)
       .sort((one, other) => other.score - one.score);
@@ -288,32 +285,26 @@ class Beam {
     const rows = [...finished.slice(0, size), ...live].map((node) => this.row(node));
     const more = finished.length - size;
     const names = ["", "hypothesis", "log p", "length penalty", "score"];
+    const others = more > 0 ? `${more} more finished with a lower score. ` : "";
     this.hypotheses.replaceChildren(
       plainTable(names, rows, [0, 1], "hypotheses"),
-      el(
-        "p.note",
-        more > 0 ? `${more} more finished with a lower score. ` : "",
-        this.reason(finished),
-      ),
+      el("p.note", others, this.reason(finished)),
     );
   }
 
   row(node) {
     const wins = this.step === this.last && node.wins && node.status === "finished";
     const state = wins ? "wins" : node.status === "finished" ? "finished" : "unfinished";
+    const penalty = ((5 + node.step) / 6) ** this.data.beam.alpha;
     return el(
       "tr",
       { class: wins ? "chosen" : null },
       el("td.soft", state),
       el("td.hypothesis", this.text(node)),
       el("td.n", fixed(node.logProb, 3)),
-      el("td.n.soft", fixed(this.penalty(node.step), 3)),
+      el("td.n.soft", fixed(penalty, 3)),
       el("td.n", fixed(node.score, 3)),
     );
-  }
-
-  penalty(length) {
-    return ((5 + length) / 6) ** this.data.beam.alpha;
   }
 
   reason(finished) {
@@ -324,14 +315,11 @@ class Beam {
     if (this.step === 0) return rule;
     const bound = bounds[this.step - 1];
     if (!best) return `${rule}No hypothesis is finished yet.`;
-    const could = `An unfinished hypothesis can reach ${
-      fixed(bound, 3)
-    } at most, at length ${most}`;
-    if (this.step < this.last) {
-      return `${rule}${could}: more than ${fixed(best.score, 3)}, so the search continues.`;
-    }
+    const [reached, score] = [bound, best.score].map((each) => fixed(each, 3));
+    const could = `${rule}An unfinished hypothesis can reach ${reached} at most, at length ${most}`;
+    if (this.step < this.last) return `${could}: more than ${score}, so the search continues.`;
     if (bound !== null && bound <= best.score) {
-      return `${rule}${could}: no more than ${fixed(best.score, 3)}, so the search ends.`;
+      return `${could}: no more than ${score}, so the search ends.`;
     }
     const ends = (reason) => `${rule}${reason}, so the search ends.`;
     if (size === 1 && this.step < most) return ends("A beam of 1 stops at its first output");

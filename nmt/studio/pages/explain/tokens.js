@@ -132,7 +132,7 @@ function chips(data, selection, side) {
     const token = data.tokens[ids[position]];
     const choose = () => selection.choose(side, position);
     const properties = { "data-rove": "", "data-position": position, choose };
-    return button(".chip", properties, written(token), el("small", String(token.row)));
+    return button(".chip", properties, written(token), el("small.soft", String(token.row)));
   };
   const ends = [...ids.keys()].filter((position) => data.tokens[ids[position]].special === "end");
   const groups = [...words(ids, data.tokens, isBackwards), ...ends.map((position) => [position])];
