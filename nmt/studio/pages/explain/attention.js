@@ -30,14 +30,12 @@ export function showStack(view, data, selection, stack) {
   return follow(selection, view, () => explorer.update());
 }
 
-/** A part of a section that folds. A sentence says what it shows. */
-class Part {
-  constructor(section, lead) {
-    this.title = el("h3");
-    this.body = el("div.scroll");
-    const summary = el("summary", this.title, el("span.ref", section));
-    this.element = el("details.part", { open: true }, summary, el("p.lead", lead), this.body);
-  }
+/** Return a part of a section that folds; `lead` says what it shows. */
+function foldingPart(section, lead) {
+  const [title, body] = [el("h3"), el("div.scroll")];
+  const summary = el("summary", title, el("span.ref", section));
+  const element = el("details.part", { open: true }, summary, el("p.lead", lead), body);
+  return { title, body, element };
 }
 
 class Explorer {
@@ -54,13 +52,13 @@ class Explorer {
     this.switch = el("div");
     this.picture = el("div.picture");
     this.reading = el("div.reading", { "aria-live": "polite" });
-    this.inside = new Part(
+    this.inside = foldingPart(
       "§3.2.1",
       "Softmax turns the products of the query with all keys into weights, and the output is the" +
         " weighted sum of the values. Without the division by √dₖ, softmax could give nearly all" +
         " weight to one key.",
     );
-    this.steps = new Part(
+    this.steps = foldingPart(
       "§3.1",
       data.model.norm === "pre"
         ? `Each sub-layer reads its input through ${normName(data.model)} and adds its output to` +
@@ -148,17 +146,14 @@ class Explorer {
     const isAll = drawn.head === ALL;
     this.map.select(drawn.layer, drawn.head);
     if (!isAll) this.oneHead = drawn.head;
-    this.switch.replaceChildren(
-      isAll ? "" : headSwitch(this.selection, this.headName(drawn.head)),
-    );
+    const off = isAll ? "" : headSwitch(this.selection, this.headName(drawn.head));
+    this.switch.replaceChildren(off);
     this.lines = attentionLines(attention, data.tokens, change);
     this.matrix = attentionMatrix(attention, data.tokens, values, change);
     this.arithmetic = arithmetic(attention, this.attended(), this.oneHead, data.tokens);
     this.inside.body.replaceChildren(this.arithmetic.element);
-    this.picture.replaceChildren(
-      el("div.scroll", this.lines.element),
-      el("div.scroll", this.matrix.element),
-    );
+    const pictures = [this.lines, this.matrix].map(({ element }) => el("div.scroll", element));
+    this.picture.replaceChildren(...pictures);
     const pressed = [[this.kinds, drawn.kind], [this.quantities, isAll ? "weights" : drawn.shown]];
     for (const [group, value] of pressed) {
       press([...group.querySelectorAll("button")], ({ dataset }) => dataset.value === value);

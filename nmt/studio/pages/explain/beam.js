@@ -96,13 +96,11 @@ class Beam {
     const marks = this.columns.map(({ x, width }, step) =>
       svg("text.step-number", { x: x + width / 2, y: 12 }, step ? String(step) : "")
     );
-    this.tree = svg(
-      "svg",
-      { role: "group", "aria-label": "The search tree; arrow keys follow its branches" },
-      ...edges,
-      ...this.boxes,
-      ...marks,
-    );
+    const group = {
+      role: "group",
+      "aria-label": "The search tree; arrow keys follow its branches",
+    };
+    this.tree = svg("svg", group, ...edges, ...this.boxes, ...marks);
     this.tree.addEventListener("keydown", (event) => this.move(event));
     return this.tree;
   }
@@ -254,7 +252,7 @@ class Beam {
         ` · ${status} · p(`,
         named(tokenLabel(this.data.tokens[node.token]), "target"),
         `) = ${percent(this.share(node))} · log p = ${fixed(node.logProb, 3)}` +
-          ` · score ${fixed(node.score, 3)}`,
+          ` · score ${fixed(node.score, 3)} `,
       ),
       this.goOn(node) ?? "",
     ];

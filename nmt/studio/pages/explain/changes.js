@@ -64,21 +64,14 @@ export function partsGrid(model, toggle) {
     return cells;
   };
   const stack = (name, kinds, layers) => {
-    const rows = Array.from(
-      { length: layers },
-      (_, layer) => kinds.map((kind) => row(name, layer, kind)),
-    );
+    const ofLayer = (_, layer) => kinds.map((kind) => row(name, layer, kind));
+    const rows = Array.from({ length: layers }, ofLayer);
     return plainTable([`${name} layer`, "heads", "residual"], rows.flat(), [0, 1, 2]);
   };
-  const element = el(
-    "div.scroll.part-switches",
-    el(
-      "div",
-      stack("encoder", ["self_attention", "feed_forward"], model.encoder_layers),
-      part(POSITIONS, "positions"),
-    ),
-    stack("decoder", [...SUB_LAYERS.keys()], model.decoder_layers),
-  );
+  const encoder = stack("encoder", ["self_attention", "feed_forward"], model.encoder_layers);
+  const decoder = stack("decoder", [...SUB_LAYERS.keys()], model.decoder_layers);
+  const left = el("div", encoder, part(POSITIONS, "positions"));
+  const element = el("div.scroll.part-switches", left, decoder);
   const mark = (names) => press(buttons, (each) => names.has(each.dataset.part));
   mark(new Set());
   return { element, mark };

@@ -123,7 +123,7 @@ function showTop(columns) {
       ...translation(data),
     )
   ));
-  byId("facts").replaceChildren(...columns.map(({ data }) => el("span.line", facts(data))));
+  byId("facts").replaceChildren(...columns.map(({ data }) => el("p", facts(data))));
   const selections = columns.map((column) => column.selection);
   selections.forEach((own, place) => own.linked = selections[1 - place] ?? null);
 }

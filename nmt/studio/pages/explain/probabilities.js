@@ -150,7 +150,7 @@ function logit(data, position, index) {
   const name = "the decoder's output at this step";
   if (!matrix) {
     const drawn = strip(numbers, { scale: fullScale([numbers]), name, takesKeys: true });
-    return el("div.last-vector", el("span.soft", "The decoder's output: "), drawn);
+    return el("div.note", "The decoder's output:", drawn);
   }
   const row = matrix.row(token.row);
   const bias = weights["embeddings.softmax_bias"]?.at(token.row);

@@ -22,12 +22,8 @@ export function tokenLabel(token) {
   if (token.special) return el("span.token-text.special", token.special);
   const text = tokenText(token);
   const dotted = text !== token.text && text.startsWith("·");
-  return el(
-    "span.token-text",
-    { dir: "auto", title: token.text },
-    dotted ? el("span.mark.soft", "·") : null,
-    dotted ? text.slice(1) : text,
-  );
+  const parts = dotted ? [el("span.mark.soft", "·"), text.slice(1)] : [text];
+  return el("span.token-text", { dir: "auto", title: token.text }, ...parts);
 }
 
 /** Return a token or a word in a frame, so that a sentence or a title can name it. */
@@ -46,12 +42,8 @@ export function joined(ids, tokens) {
   const text = ids.filter((id) => !isEnd(id)).map((id) =>
     tokens[id].special ? ` ${tokenText(tokens[id])}` : tokens[id].text
   );
-  return el(
-    "span",
-    { dir: "auto" },
-    text.join("").replaceAll(SPACE, " ").trim(),
-    ids.some(isEnd) ? el("span.token-text.special", " end") : null,
-  );
+  const end = ids.some(isEnd) ? el("span.token-text.special", " end") : null;
+  return el("span", { dir: "auto" }, text.join("").replaceAll(SPACE, " ").trim(), end);
 }
 
 function isPunctuation(token) {
