@@ -47,11 +47,11 @@ export function showAlignment(view, data, selection) {
   const every = [...data.decoder.keys()];
   const heads = [...Array(data.model.heads).keys()];
   const { layer, head } = data.model.alignment;
-  const ofHead = `${layer + 1}, head ${head + 1}`;
+  const aligning = head === null ? `${layer + 1}` : `${layer + 1}, head ${head + 1}`;
   const options = [
     { value: "all", label: "all" },
     ...every.map((number) => ({ value: String(number), label: String(number + 1) })),
-    ...(head === null ? [] : [{ value: "head", label: ofHead }]),
+    ...(head === null ? [] : [{ value: "head", label: aligning }]),
   ];
   const body = el("div");
   let picture;
@@ -68,19 +68,14 @@ export function showAlignment(view, data, selection) {
   const resized = new ResizeObserver(() => picture.drawLines());
   const first = head === null ? String(layer) : "head";
   const fileName = () => `alignment ${picture.chosen?.text ?? ""}`;
+  const save = saveControl(data.model.name, () => picture.element, fileName);
   view.append(
-    el(
-      "div.controls",
-      choice("Layers", options, first, draw),
-      saveControl(data.model.name, () => picture.element, fileName),
-    ),
+    el("div.controls", choice("Layers", options, first, draw), save),
     body,
     el(
       "p.note",
-      `\`nmt translate --alignments\` uses layer ${
-        head === null ? layer + 1 : ofHead
-      } of this model.`,
-      ` Weights below ${100 * FAINTEST} % have no line. The end token is left out.`,
+      `\`nmt translate --alignments\` uses layer ${aligning} of this model. Weights below `,
+      `${100 * FAINTEST} % have no line. The end token is left out.`,
     ),
   );
   draw(first);

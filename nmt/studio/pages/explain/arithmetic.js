@@ -45,15 +45,9 @@ export function arithmetic(attention, attended, head, tokens) {
   const names = headRow(["key", "k", "q · k", "÷ √dₖ", "softmax", "v"]);
   const top = el("thead");
   const body = el("tbody", ...rows.map((row) => row.element));
-  const element = el(
-    "table.strips.arithmetic",
-    top,
-    body,
-    el(
-      "tfoot",
-      el("tr", el("th", { scope: "row", colspan: 5 }, "Sum of values, each times its weight"), sum),
-    ),
-  );
+  const title = el("th", { scope: "row", colspan: 5 }, "Sum of values, each times its weight");
+  const foot = el("tfoot", el("tr", title, sum));
+  const element = el("table.strips.arithmetic", top, body, foot);
 
   /** Show the products of a query and a key, dimension by dimension. */
   function multiply(query, key) {
@@ -63,11 +57,11 @@ export function arithmetic(attention, attended, head, tokens) {
     press(rows.map((row) => row.pick), (_, index) => index === key);
     roving(body);
     const [q, k] = [attended.query.row(head, query), keys[key]];
-    const ids = [attention.queries[query], attention.keys[key]];
-    const heads = ids.map((id, index) =>
-      el("span", { class: attention.sides[index] }, tokenLabel(tokens[id]))
+    const both = [attention.queries[query], attention.keys[key]].map((id) => tokens[id]);
+    const [of, by] = both.map(tokenText);
+    const heads = both.map(tokenLabel).map((label, index) =>
+      el("span", { class: attention.sides[index] }, label)
     );
-    const [of, by] = ids.map((id) => tokenText(tokens[id]));
     const note = `q, its query: ${q.length} numbers`;
     top.replaceChildren(
       ...productRows(
@@ -91,9 +85,8 @@ export function arithmetic(attention, attended, head, tokens) {
     multiply(query, weights.indexOf(Math.max(...weights)));
     const width = values[0].length;
     const gathered = attended.joined.row(query).slice(head * width, (head + 1) * width);
-    sum.replaceChildren(
-      strip(gathered, { scale: valueScale, name: `sum of head ${head + 1} for ${name}` }),
-    );
+    const drawn = { scale: valueScale, name: `sum of head ${head + 1} for ${name}` };
+    sum.replaceChildren(strip(gathered, drawn));
   };
   return { element, select };
 }

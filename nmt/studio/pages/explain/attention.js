@@ -13,10 +13,7 @@ import { saveControl } from "./save.js";
 import { named, tokenLabel, tokenText } from "./tokens.js";
 import { stripLegend } from "./strips.js";
 
-const SHOWN = [
-  { value: "weights", label: "weights" },
-  { value: "scores", label: "scores" },
-];
+const SHOWN = ["weights", "scores"].map((value) => ({ value, label: value }));
 const KINDS = {
   encoder: [{ value: "self", label: "Self-attention" }],
   decoder: [
@@ -33,14 +30,12 @@ export function showStack(view, data, selection, stack) {
   return follow(selection, view, () => explorer.update());
 }
 
-/** A part of a section that folds. A sentence says what it shows. */
-class Part {
-  constructor(section, lead) {
-    this.title = el("h3");
-    this.body = el("div.scroll");
-    const summary = el("summary", this.title, el("span.ref", section));
-    this.element = el("details.part", { open: true }, summary, el("p.lead", lead), this.body);
-  }
+/** Return a part of a section that folds; `lead` says what it shows. */
+function foldingPart(section, lead) {
+  const [title, body] = [el("h3"), el("div.scroll")];
+  const summary = el("summary", title, el("span.ref", section));
+  const element = el("details.part", { open: true }, summary, el("p.lead", lead), body);
+  return { title, body, element };
 }
 
 class Explorer {
@@ -57,13 +52,13 @@ class Explorer {
     this.switch = el("div");
     this.picture = el("div.picture");
     this.reading = el("div.reading", { "aria-live": "polite" });
-    this.inside = new Part(
+    this.inside = foldingPart(
       "§3.2.1",
       "Softmax turns the products of the query with all keys into weights, and the output is the" +
         " weighted sum of the values. Without the division by √dₖ, softmax could give nearly all" +
         " weight to one key.",
     );
-    this.steps = new Part(
+    this.steps = foldingPart(
       "§3.1",
       data.model.norm === "pre"
         ? `Each sub-layer reads its input through ${normName(data.model)} and adds its output to` +
@@ -148,19 +143,17 @@ class Explorer {
     const attention = this.attention();
     const values = this.values(attention);
     const change = (query) => this.selection.choose(this.side, query);
+    const isAll = drawn.head === ALL;
     this.map.select(drawn.layer, drawn.head);
-    const name = this.headName(drawn.head);
-    this.switch.replaceChildren(drawn.head === ALL ? "" : headSwitch(this.selection, name));
+    if (!isAll) this.oneHead = drawn.head;
+    const off = isAll ? "" : headSwitch(this.selection, this.headName(drawn.head));
+    this.switch.replaceChildren(off);
     this.lines = attentionLines(attention, data.tokens, change);
     this.matrix = attentionMatrix(attention, data.tokens, values, change);
-    if (drawn.head !== ALL) this.oneHead = drawn.head;
     this.arithmetic = arithmetic(attention, this.attended(), this.oneHead, data.tokens);
     this.inside.body.replaceChildren(this.arithmetic.element);
-    this.picture.replaceChildren(
-      el("div.scroll", this.lines.element),
-      el("div.scroll", this.matrix.element),
-    );
-    const isAll = drawn.head === ALL;
+    const pictures = [this.lines, this.matrix].map(({ element }) => el("div.scroll", element));
+    this.picture.replaceChildren(...pictures);
     const pressed = [[this.kinds, drawn.kind], [this.quantities, isAll ? "weights" : drawn.shown]];
     for (const [group, value] of pressed) {
       press([...group.querySelectorAll("button")], ({ dataset }) => dataset.value === value);
@@ -207,10 +200,8 @@ class Explorer {
       ...this.names(query),
       ": softmax(QKᵀ ÷ √dₖ) V",
     );
-    steps.title.replaceChildren(
-      ...this.names(query),
-      ` through layer ${drawn.layer + 1} of ${data[stack].length}`,
-    );
+    const place = `layer ${drawn.layer + 1} of ${data[stack].length}`;
+    steps.title.replaceChildren(...this.names(query), ` through ${place}`);
     steps.body.replaceChildren(layerSteps(data, stack, drawn.layer, query, isOff));
   }
 

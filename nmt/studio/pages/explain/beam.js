@@ -96,13 +96,11 @@ class Beam {
     const marks = this.columns.map(({ x, width }, step) =>
       svg("text.step-number", { x: x + width / 2, y: 12 }, step ? String(step) : "")
     );
-    this.tree = svg(
-      "svg",
-      { role: "group", "aria-label": "The search tree; arrow keys follow its branches" },
-      ...edges,
-      ...this.boxes,
-      ...marks,
-    );
+    const group = {
+      role: "group",
+      "aria-label": "The search tree; arrow keys follow its branches",
+    };
+    this.tree = svg("svg", group, ...edges, ...this.boxes, ...marks);
     this.tree.addEventListener("keydown", (event) => this.move(event));
     return this.tree;
   }
@@ -245,9 +243,8 @@ class Beam {
 
   describe(node) {
     if (node.parent === null) return ["The search begins with the start token."];
-    const status = node.wins && node.status === "finished"
-      ? "finished, and it wins"
-      : STATUSES[node.status];
+    const wins = node.wins && node.status === "finished";
+    const status = wins ? "finished, and it wins" : STATUSES[node.status];
     return [
       named(this.text(node), "target"),
       el(
@@ -255,7 +252,7 @@ class Beam {
         ` · ${status} · p(`,
         named(tokenLabel(this.data.tokens[node.token]), "target"),
         `) = ${percent(this.share(node))} · log p = ${fixed(node.logProb, 3)}` +
-          ` · score ${fixed(node.score, 3)}`,
+          ` · score ${fixed(node.score, 3)} `,
       ),
       this.goOn(node) ?? "",
     ];
@@ -278,9 +275,7 @@ class Beam {
 
   /** Show the hypotheses after the step, and the reason why the search continues or ends. */
   drawHypotheses() {
-    const live = (this.steps[this.step] ?? []).filter((node) =>
-      ["kept", "open"].includes(node.status)
-    );
+    const live = this.steps[this.step].filter(({ status }) => ["kept", "open"].includes(status));
     const finished = this.nodes
       .filter((node) => node.status === "finished" && node.step <= this.step)
       .sort((one, other) => other.score - one.score);
@@ -288,32 +283,26 @@ class Beam {
     const rows = [...finished.slice(0, size), ...live].map((node) => this.row(node));
     const more = finished.length - size;
     const names = ["", "hypothesis", "log p", "length penalty", "score"];
+    const others = more > 0 ? `${more} more finished with a lower score. ` : "";
     this.hypotheses.replaceChildren(
       plainTable(names, rows, [0, 1], "hypotheses"),
-      el(
-        "p.note",
-        more > 0 ? `${more} more finished with a lower score. ` : "",
-        this.reason(finished),
-      ),
+      el("p.note", others, this.reason(finished)),
     );
   }
 
   row(node) {
     const wins = this.step === this.last && node.wins && node.status === "finished";
     const state = wins ? "wins" : node.status === "finished" ? "finished" : "unfinished";
+    const penalty = ((5 + node.step) / 6) ** this.data.beam.alpha;
     return el(
       "tr",
       { class: wins ? "chosen" : null },
       el("td.soft", state),
       el("td.hypothesis", this.text(node)),
       el("td.n", fixed(node.logProb, 3)),
-      el("td.n.soft", fixed(this.penalty(node.step), 3)),
+      el("td.n.soft", fixed(penalty, 3)),
       el("td.n", fixed(node.score, 3)),
     );
-  }
-
-  penalty(length) {
-    return ((5 + length) / 6) ** this.data.beam.alpha;
   }
 
   reason(finished) {
@@ -324,14 +313,11 @@ class Beam {
     if (this.step === 0) return rule;
     const bound = bounds[this.step - 1];
     if (!best) return `${rule}No hypothesis is finished yet.`;
-    const could = `An unfinished hypothesis can reach ${
-      fixed(bound, 3)
-    } at most, at length ${most}`;
-    if (this.step < this.last) {
-      return `${rule}${could}: more than ${fixed(best.score, 3)}, so the search continues.`;
-    }
+    const [reached, score] = [bound, best.score].map((each) => fixed(each, 3));
+    const could = `${rule}An unfinished hypothesis can reach ${reached} at most, at length ${most}`;
+    if (this.step < this.last) return `${could}: more than ${score}, so the search continues.`;
     if (bound !== null && bound <= best.score) {
-      return `${rule}${could}: no more than ${fixed(best.score, 3)}, so the search ends.`;
+      return `${could}: no more than ${score}, so the search ends.`;
     }
     const ends = (reason) => `${rule}${reason}, so the search ends.`;
     if (size === 1 && this.step < most) return ends("A beam of 1 stops at its first output");

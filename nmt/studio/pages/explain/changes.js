@@ -58,30 +58,20 @@ export function partsGrid(model, toggle) {
     const heads = kind === "feed_forward"
       ? []
       : Array.from({ length: model.heads }, (_, head) => part(`${name}.${head}`, String(head + 1)));
-    const cells = el("tr", rowHead(`${layer + 1}  ${SUB_LAYERS.get(kind)}`), el("td", ...heads));
-    cells.append(el("td", part(name, "x +")));
+    const title = rowHead(`${layer + 1}  ${SUB_LAYERS.get(kind)}`);
+    const cells = el("tr", title, el("td", ...heads), el("td", part(name, "x +")));
     roving(cells);
     return cells;
   };
   const stack = (name, kinds, layers) => {
-    const rows = Array.from(
-      { length: layers },
-      (_, layer) => kinds.map((kind) => row(name, layer, kind)),
-    );
-    const heads = [`${name} layer`, "heads", "residual"].map((text) =>
-      el("th", { scope: "col" }, text)
-    );
-    return plainTable(heads, rows.flat(), [], "switches");
+    const ofLayer = (_, layer) => kinds.map((kind) => row(name, layer, kind));
+    const rows = Array.from({ length: layers }, ofLayer);
+    return plainTable([`${name} layer`, "heads", "residual"], rows.flat(), [0, 1, 2]);
   };
-  const element = el(
-    "div.scroll.part-switches",
-    el(
-      "div",
-      stack("encoder", ["self_attention", "feed_forward"], model.encoder_layers),
-      part(POSITIONS, "positions"),
-    ),
-    stack("decoder", [...SUB_LAYERS.keys()], model.decoder_layers),
-  );
+  const encoder = stack("encoder", ["self_attention", "feed_forward"], model.encoder_layers);
+  const decoder = stack("decoder", [...SUB_LAYERS.keys()], model.decoder_layers);
+  const left = el("div", encoder, part(POSITIONS, "positions"));
+  const element = el("div.scroll.part-switches", left, decoder);
   const mark = (names) => press(buttons, (each) => names.has(each.dataset.part));
   mark(new Set());
   return { element, mark };
@@ -104,34 +94,11 @@ export function comparison(whole, data) {
 
 /** Return the text of a translation, with marks at the tokens that another one lacks. */
 function marked(data, other) {
-  const common = commonPositions(data.target.outputs, other.target.outputs);
-  const parts = data.target.outputs.map((token, position) => {
+  const parts = data.target.outputs.map((token) => {
     const label = tokenLabel(data.tokens[token]);
-    return common.has(position) ? label : el("mark", label);
+    return other.target.outputs.includes(token) ? label : el("mark", label);
   });
   return el("span.compared-tokens", { dir: "auto" }, ...parts);
-}
-
-/** Return the positions in `one` of a longest common subsequence of two lists. */
-function commonPositions(one, other) {
-  const length = Array.from({ length: one.length + 1 }, () => new Array(other.length + 1).fill(0));
-  for (let i = one.length - 1; i >= 0; i--) {
-    for (let j = other.length - 1; j >= 0; j--) {
-      length[i][j] = one[i] === other[j]
-        ? length[i + 1][j + 1] + 1
-        : Math.max(length[i + 1][j], length[i][j + 1]);
-    }
-  }
-  const found = new Set();
-  let [i, j] = [0, 0];
-  while (i < one.length && j < other.length) {
-    const isCommon = one[i] === other[j];
-    if (isCommon) found.add(i);
-    const isNext = isCommon || length[i + 1][j] >= length[i][j + 1];
-    if (isCommon || !isNext) j++;
-    if (isNext) i++;
-  }
-  return found;
 }
 
 /** Return the probability of each token of the whole model's translation, before and after. */

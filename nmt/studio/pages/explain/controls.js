@@ -5,7 +5,6 @@ import { tokenText } from "./tokens.js";
 
 const WIDEST_BEAM = 16; // of nmt/studio/explain/explanation.py
 const LONGEST = 500; // tokens
-const WARMTHS = { min: 0.1, max: 3, step: 0.1 };
 
 /** Return the controls' element, and `options()`, which returns what the worker needs of them. */
 export function searchControls(data, change) {
@@ -27,9 +26,7 @@ export function searchControls(data, change) {
       now.method,
       (value) => {
         now.method = value;
-        draw();
-        element.querySelector(`[data-value=${value}]`).focus();
-        change();
+        drawAgain(`[data-value=${value}]`);
       },
     );
     const own = now.method === "beam"
@@ -38,21 +35,22 @@ export function searchControls(data, change) {
         range("alpha", "Length penalty", { min: 0, max: 2, step: 0.1 }, oneDigit),
       ]
       : [
-        range("temperature", "Temperature", WARMTHS, oneDigit),
+        range("temperature", "Temperature", { min: 0.1, max: 3, step: 0.1 }, oneDigit),
         range("topK", "Top k", { min: 1, max: 50, step: 1 }),
         button(".again", { on: { click: () => set("seed")(now.seed + 1) } }, "Draw again"),
       ];
-    element.replaceChildren(method, ...own, lengthField(now, set("maxLength")), reset());
-  }
-
-  function reset() {
     const click = () => {
       Object.assign(now, start);
-      draw();
-      element.querySelector(".reset").focus();
-      change();
+      drawAgain(".reset");
     };
-    return button(".reset", { on: { click } }, "Reset");
+    const reset = button(".reset", { on: { click } }, "Reset");
+    element.replaceChildren(method, ...own, lengthField(now, set("maxLength")), reset);
+  }
+
+  function drawAgain(focused) {
+    draw();
+    element.querySelector(focused).focus();
+    change();
   }
 
   draw();
@@ -109,9 +107,6 @@ export function headSwitch(selection, name) {
   const { isOff, toggle } = selection.live ?? {};
   if (!toggle) return "";
   const properties = { "aria-pressed": String(isOff(name)), on: { click: () => toggle(name) } };
-  return button(
-    ".head-switch",
-    properties,
-    isOff(name) ? "This head is off" : "Switch this head off",
-  );
+  const label = isOff(name) ? "This head is off" : "Switch this head off";
+  return button(".head-switch", properties, label);
 }

@@ -72,9 +72,9 @@ function vectors(data, side, selection) {
       ),
       cell("scaled", position, `embedding of ${name}`),
       ...added(
-        el("td.operator", "+"),
+        el("td.operator.soft", "+"),
         cell("position", position, `position ${position}`),
-        el("td.operator", "="),
+        el("td.operator.soft", "="),
         cell("sum", position, `input of ${name}`),
       ),
     );

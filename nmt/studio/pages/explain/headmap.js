@@ -12,7 +12,7 @@ export const ALL = "all";
  * be ALL.
  */
 export function headMap({ layers, heads, rows, columns, masked, weights }, pick) {
-  const axis = (text) => el("span.axis", String(text));
+  const axis = (text) => el("span.axis.soft", String(text));
   const all = [...Array(heads).keys()];
   const small = (layer, which, value) =>
     button(

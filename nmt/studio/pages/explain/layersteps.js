@@ -76,31 +76,19 @@ function summed(model, isOff) {
 
 /** Return the line of the norm before a sub-layer; a model with post-norm has none. */
 function preNorm(part, position, model) {
-  if (!part.normed) return [];
-  return [
-    line(`${normName(model)}(x)`, "normalized input of the sub-layer", part.normed, position),
-  ];
+  const meaning = "normalized input of the sub-layer";
+  return part.normed ? [line(`${normName(model)}(x)`, meaning, part.normed, position)] : [];
 }
 
 function attentionSteps(part, position, model, out, sum) {
   const normed = model.norm === "pre" ? "" : ", then normalized";
   const added = sum.includes("x +") ? "added to the input" : "not added to the input";
+  const heads = "outputs of all heads, concatenated";
+  const product = model.attention_bias ? "× Wᴼ + bᴼ" : "× Wᴼ";
   return [
     ...preNorm(part, position, model),
-    line(
-      "heads joined",
-      "outputs of all heads, concatenated",
-      part.joined,
-      position,
-      { heads: model.heads },
-    ),
-    line(
-      model.attention_bias ? "× Wᴼ + bᴼ" : "× Wᴼ",
-      "projected to d_model",
-      part.projected,
-      position,
-      { made: out },
-    ),
+    line("heads joined", heads, part.joined, position, { heads: model.heads }),
+    line(product, "projected to d_model", part.projected, position, { made: out }),
     line(sum, `${added}${normed}`, part.added, position),
   ];
 }
@@ -129,20 +117,15 @@ function feedForward(layer, position, model, weights, input, total) {
 function hiddenWords(hidden, model) {
   const gate = GATES[model.activation];
   if (gate) return [`${gate} ⊙ (xV + c)`, `${hidden.length} units, each with its gate`];
+  const formula = ACTIVATIONS[model.activation];
+  if (model.activation !== "relu") return [formula, `${hidden.length} units`];
   const active = hidden.filter((each) => each > 0).length;
-  return [
-    ACTIVATIONS[model.activation],
-    model.activation === "relu"
-      ? `${active} of ${hidden.length} units are active for this token`
-      : `${hidden.length} units`,
-  ];
+  return [formula, `${active} of ${hidden.length} units are active for this token`];
 }
 
 function title(name, section) {
-  return el(
-    "tr.sub-layer",
-    el("th", { colspan: 3, scope: "rowgroup" }, name, " ", el("span.soft", section)),
-  );
+  const properties = { colspan: 3, scope: "rowgroup" };
+  return el("tr.sub-layer", el("th", properties, `${name} `, el("span.soft", section)));
 }
 
 function line(formula, meaning, tensor, position, { heads = 0, made = null } = {}) {
@@ -162,9 +145,7 @@ function line(formula, meaning, tensor, position, { heads = 0, made = null } = {
 
 /** Return a band whose colours show which numbers belong to which head. */
 function headBand(heads) {
-  const parts = Array.from(
-    { length: heads },
-    (_, head) => el("span", { style: { background: nthColour(head) } }),
-  );
+  const part = (_, head) => el("span", { style: { background: nthColour(head) } });
+  const parts = Array.from({ length: heads }, part);
   return el("span.head-band", { "aria-hidden": "true" }, ...parts);
 }

@@ -31,13 +31,12 @@ const isComparison = page.models.length > 1;
 
 /** A model's part of each section, for the sentence that the page shows. */
 class Column {
-  /** Make the views of a model; `name` is the heading of the column beside that of another model. */
-  constructor(data, name) {
+  constructor(data) {
     this.data = data;
     this.live = null; // what sections can ask of a model in the page; see typing.js
     this.views = Object.keys(SECTIONS).map((section) => {
       const view = el("div.column");
-      const own = isComparison ? el("div.of-model", el("h3", name), view) : view;
+      const own = isComparison ? el("div.of-model", el("h3", data.model.name), view) : view;
       byId(`${section}-view`).append(own);
       return view;
     });
@@ -124,7 +123,7 @@ function showTop(columns) {
       ...translation(data),
     )
   ));
-  byId("facts").replaceChildren(...columns.map(({ data }) => el("span.line", facts(data))));
+  byId("facts").replaceChildren(...columns.map(({ data }) => el("p", facts(data))));
   const selections = columns.map((column) => column.selection);
   selections.forEach((own, place) => own.linked = selections[1 - place] ?? null);
 }
@@ -140,7 +139,7 @@ for (const text of document.querySelectorAll(".lead, .lead span")) {
   else if (such.length < page.models.length) text.append(` (${such.join(", ")})`);
 }
 byId("made").textContent = `Made by nmt ${page.nmt}.`;
-const columns = page.models.map((data) => new Column(data, data.model.name));
+const columns = page.models.map((data) => new Column(data));
 startTyping(columns, () => showTop(columns));
 for (const column of columns) column.show(column.data);
 showTop(columns);

@@ -22,33 +22,27 @@ function cellSize(count) {
 export function attentionMatrix(attention, tokens, { value, full, signed, name }, change) {
   const { queries, keys } = attention;
   const cell = cellSize(Math.max(queries.length, keys.length));
-  const canvas = drawn(
-    "canvas.cells",
-    {
-      role: "img",
-      tabindex: "0",
-      "aria-label":
-        `${name}: ${queries.length} rows, ${keys.length} columns; arrow keys read cells`,
-      "data-read": "",
-      style: { width: `${cell * keys.length}px`, height: `${cell * queries.length}px` },
-    },
-    queries.length,
-    keys.length,
-    value,
-    shades(full, signed),
-  );
+  const [rows, columns] = [queries.length, keys.length];
+  const properties = {
+    role: "img",
+    tabindex: "0",
+    "aria-label": `${name}: ${rows} rows, ${columns} columns; arrow keys read cells`,
+    "data-read": "",
+    style: { width: `${cell * columns}px`, height: `${cell * rows}px` },
+  };
+  const canvas = drawn("canvas.cells", properties, rows, columns, value, shades(full, signed));
   const describe = (query, key) => {
     const number = value(query, key);
     const shown = number === null ? "hidden, a later position" : fixed(number, 4);
     return `${tokenText(tokens[queries[query]])} → ${tokenText(tokens[keys[key]])}: ${shown}`;
   };
   const inside = (share, count) => Math.max(0, Math.min(count - 1, Math.floor(share * count)));
-  canvas.read = (x, y) => describe(inside(y, queries.length), inside(x, keys.length));
+  canvas.read = (x, y) => describe(inside(y, rows), inside(x, columns));
   canvas.addEventListener("pointermove", (event) => {
-    change(inside(event.offsetY / canvas.clientHeight, queries.length));
+    change(inside(event.offsetY / canvas.clientHeight, rows));
   });
   const mark = el("div.row-mark", { "aria-hidden": "true" });
-  readByKeys(canvas, queries.length, keys.length, describe, change);
+  readByKeys(canvas, rows, columns, describe, change);
   const element = el(
     "div.matrix",
     { style: { "--cell": `${cell}px` } },
@@ -90,12 +84,6 @@ export function weightLegend() {
 
 /** Return a small matrix without labels. */
 export function thumbnail(rows, columns, value) {
-  return drawn(
-    "canvas.thumbnail",
-    { "aria-hidden": "true" },
-    rows,
-    columns,
-    value,
-    shades(1, false),
-  );
+  const properties = { "aria-hidden": "true" };
+  return drawn("canvas.thumbnail", properties, rows, columns, value, shades(1, false));
 }

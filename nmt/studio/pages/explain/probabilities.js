@@ -1,7 +1,7 @@
 /** The fifth section: the probabilities of the next token, step by step, at any temperature. */
 
 import { button, el, press, roving, signButton, slider } from "../dom.js";
-import { fixed, percent } from "../numbers.js";
+import { fixed, grouped, percent } from "../numbers.js";
 import { rowHead, table } from "../tables.js";
 import { goOnButton, onSecondClick } from "./controls.js";
 import { follow } from "./follow.js";
@@ -34,8 +34,11 @@ export function showProbabilities(view, data, selection) {
       draw();
     },
   });
-  const why = "Reset to temperature 1";
-  const reset = signButton(why, "reset", () => resetTemperature());
+  const reset = signButton("Reset to temperature 1", "reset", () => {
+    const input = heat.querySelector("input");
+    input.value = String(temperatures.indexOf(1));
+    input.dispatchEvent(new Event("input"));
+  });
   const body = el("div.next-tokens");
   view.append(
     el("div.controls", el("div.choice", back, on), heat, reset),
@@ -44,12 +47,6 @@ export function showProbabilities(view, data, selection) {
   );
   if (data.model.softmax_bias) {
     view.append(el("p.note", "Each logit contains a bias of its token."));
-  }
-
-  function resetTemperature() {
-    const input = heat.querySelector("input");
-    input.value = String(temperatures.indexOf(1));
-    input.dispatchEvent(new Event("input"));
   }
 
   function draw() {
@@ -84,23 +81,21 @@ function nextTokens(data, selection, temperature) {
     made.replaceChildren(logit(data, position, index));
   };
   const written = data.target.outputs.slice(0, position);
+  const { tokens } = data;
+  const before = position ? joined(written, tokens) : tokenLabel(tokens[data.target.inputs[0]]);
   const picks = [];
   const rows = step.tokens.map((id, index) => {
     const isPicked = () => picks[index].ariaPressed === "true";
     const choose = () => isPicked() || show(index);
     const goOn = goOnButton(selection, data, [...written, id], "choose");
     const on = onSecondClick(isPicked, () => id === step.chosen || goOn?.click());
-    picks.push(button(".pick", { "data-rove": "", choose, on }, tokenLabel(data.tokens[id])));
+    picks.push(button(".pick", { "data-rove": "", choose, on }, tokenLabel(tokens[id])));
     const element = row(step, index, shares[index], picks[index], goOn);
     element.addEventListener("pointermove", choose);
     return element;
   });
-  const candidates = table(
-    ["token", "logit", at === 1 ? "probability" : `at ${at.toFixed(1)}`, el("td")],
-    rows,
-    [0],
-    "next-tokens-table",
-  );
+  const heads = ["token", "logit", at === 1 ? "probability" : `at ${at.toFixed(1)}`, el("td")];
+  const candidates = table(heads, rows, [0], "next-tokens-table");
   show(step.tokens.indexOf(step.chosen));
   roving(candidates);
   return [
@@ -108,18 +103,13 @@ function nextTokens(data, selection, temperature) {
       "p.so-far",
       { "aria-live": "polite" },
       el("span.soft", "After "),
-      named(
-        written.length
-          ? joined(written, data.tokens)
-          : tokenLabel(data.tokens[data.target.inputs[0]]),
-        "target",
-      ),
+      named(before, "target"),
       el("span.soft", " the model gives these probabilities"),
     ),
     candidates,
     el(
       "p.note",
-      `The other ${(data.model.vocabulary - step.tokens.length).toLocaleString("en")} tokens `,
+      `The other ${grouped(data.model.vocabulary - step.tokens.length)} tokens `,
       `share ${percent(rest)}. Entropy at temperature 1: ${fixed(step.entropy, 2)} bits. `,
       rankNote(data, position),
     ),
@@ -160,7 +150,7 @@ function logit(data, position, index) {
   const name = "the decoder's output at this step";
   if (!matrix) {
     const drawn = strip(numbers, { scale: fullScale([numbers]), name, takesKeys: true });
-    return el("div.last-vector", el("span.soft", "The decoder's output: "), drawn);
+    return el("div.note", "The decoder's output:", drawn);
   }
   const row = matrix.row(token.row);
   const bias = weights["embeddings.softmax_bias"]?.at(token.row);

@@ -48,7 +48,7 @@ export function signed(number, digits) {
  * index)` says what the layer's total becomes.
  */
 export function madeOf(input, rows, biases, finish = () => "") {
-  const element = el("small.made");
+  const element = el("small.made.soft");
   const show = (index) => {
     const row = rows.row(index);
     const sum = dot(input, row);

@@ -16,9 +16,8 @@ const STYLES = (
  */
 export function saveControl(model, source, fileName, kinds = ["PNG", "SVG"]) {
   const save = async (kind) => {
-    const type = "image/svg+xml";
     const content = kind === "SVG"
-      ? new Blob([drawn(source()).text], { type })
+      ? new Blob([drawn(source()).text], { type: "image/svg+xml" })
       : await pixels(source());
     const name = `${model} ${fileName()}`.replace(/[^\p{L}\p{M}\p{N}]+/gu, "-").slice(0, 120);
     const href = URL.createObjectURL(content);
@@ -49,16 +48,11 @@ function drawn(element) {
   const size = (side, first) => Math.max(...parts.map(({ box }) => box[side])) - first + 2 * MARGIN;
   const [width, height] = [size("right", left), size("bottom", top)].map(Math.ceil);
   const fill = getComputedStyle(document.documentElement).getPropertyValue("--card");
-  const picture = svg(
-    "svg",
-    { width, height, viewBox: `0 0 ${width} ${height}` },
-    svg("rect", { width, height, fill }),
-    svg(
-      "g",
-      { transform: `translate(${MARGIN - left} ${MARGIN - top})` },
-      ...parts.map(({ part }) => part),
-    ),
-  );
+  const ground = svg("rect", { width, height, fill });
+  const transform = `translate(${MARGIN - left} ${MARGIN - top})`;
+  const content = svg("g", { transform }, ...parts.map(({ part }) => part));
+  const viewBox = `0 0 ${width} ${height}`;
+  const picture = svg("svg", { width, height, viewBox }, ground, content);
   return { width, height, text: new XMLSerializer().serializeToString(picture) };
 }
 

@@ -44,7 +44,7 @@ export function legend(low, high, painter) {
     const shade = painter();
     return (_, column) => shade(column / 60);
   });
-  return el("span.legend", low, ramp, high);
+  return el("span.legend.soft", low, ramp, high);
 }
 
 /** Return the legend of the colours of strips. */

@@ -8,11 +8,10 @@ const SPACE = "\u2581"; // SentencePiece's mark of the beginning of a word
 // Scripts without spaces between words: each token is shown as a word.
 const SPACELESS =
   /^[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]/u;
-const NAMES = { start: "start", end: "end", unknown: "unknown", padding: "padding" };
 
 /** Return the label of a token: its text, or the name of a special token. */
 export function tokenText(token) {
-  if (token.special) return `⟨${NAMES[token.special]}⟩`;
+  if (token.special) return `⟨${token.special}⟩`;
   if (token.text === SPACE) return SPACE;
   if (token.text.startsWith(SPACE)) return token.text.slice(1);
   return isPunctuation(token) ? token.text : `·${token.text}`;
@@ -20,15 +19,11 @@ export function tokenText(token) {
 
 /** Return the label as an element; a dot marks a token that continues a word. */
 export function tokenLabel(token) {
-  if (token.special) return el("span.token-text.special", NAMES[token.special]);
+  if (token.special) return el("span.token-text.special", token.special);
   const text = tokenText(token);
   const dotted = text !== token.text && text.startsWith("·");
-  return el(
-    "span.token-text",
-    { dir: "auto", title: token.text },
-    dotted ? el("span.mark.soft", "·") : null,
-    dotted ? text.slice(1) : text,
-  );
+  const parts = dotted ? [el("span.mark.soft", "·"), text.slice(1)] : [text];
+  return el("span.token-text", { dir: "auto", title: token.text }, ...parts);
 }
 
 /** Return a token or a word in a frame, so that a sentence or a title can name it. */
@@ -43,20 +38,12 @@ export function nextToken(token) {
 
 /** Return the text of tokens, with a mark if it ends. */
 export function joined(ids, tokens) {
-  const text = ids.filter((id) => tokens[id].special !== "end").map((id) => {
-    return tokens[id].special ? ` ⟨${NAMES[tokens[id].special]}⟩` : tokens[id].text;
-  });
-  const ends = ids.some((id) => tokens[id].special === "end");
-  return el(
-    "span",
-    { dir: "auto" },
-    text.join("").replaceAll(SPACE, " ").trim(),
-    ends ? el("span.token-text.special", " end") : null,
+  const isEnd = (id) => tokens[id].special === "end";
+  const text = ids.filter((id) => !isEnd(id)).map((id) =>
+    tokens[id].special ? ` ${tokenText(tokens[id])}` : tokens[id].text
   );
-}
-
-function beginsWord(token) {
-  return Boolean(token.special) || token.text.startsWith(SPACE);
+  const end = ids.some(isEnd) ? el("span.token-text.special", " end") : null;
+  return el("span", { dir: "auto" }, text.join("").replaceAll(SPACE, " ").trim(), end);
 }
 
 function isPunctuation(token) {
@@ -75,10 +62,11 @@ export function words(ids, tokens, isBackwards = false) {
   for (const position of isBackwards ? positions.reverse() : positions) {
     const token = tokens[ids[position]];
     if (token.special && token.special !== "unknown") continue;
-    const begins = beginsWord(token) || isPunctuation(token) || SPACELESS.test(token.text);
-    if (!bare && (apart || begins)) found.push([]);
+    const isAlone = isPunctuation(token);
+    const begins = token.special || token.text.startsWith(SPACE) || SPACELESS.test(token.text);
+    if (!bare && (apart || isAlone || begins)) found.push([]);
     found.at(-1).push(position);
-    apart = isPunctuation(token);
+    apart = isAlone;
     bare = token.text === SPACE;
   }
   return found;
@@ -102,10 +90,9 @@ export function showTokens(view, data, selection) {
     groups[1].list,
     el(
       "p.note",
-      `The number is the token's row in ${
-        vocabularyName(data.model)
-      }. Both sides end with an end ` +
-        "token. Below, ▁ is left out, and a dot marks a token that continues a word. ",
+      `The number is the token's row in ${vocabularyName(data.model)}. `,
+      "Both sides end with an end token. Below, ▁ is left out, and a dot marks a token that " +
+        "continues a word. ",
       "A token that you choose is chosen in all parts of the page, and so is the token of the " +
         "other side that is aligned with it.",
     ),
@@ -124,11 +111,9 @@ function vocabularyName(model) {
 
 /** Return a token as SentencePiece writes it. */
 function written(token) {
-  if (token.special || !token.text.startsWith(SPACE)) {
-    return el("span.token-text", token.special ? tokenLabel(token) : token.text);
-  }
-  const mark = el("span.mark.soft", SPACE);
-  return el("span.token-text", mark, token.text.slice(1));
+  if (token.special) return el("span.token-text", tokenLabel(token));
+  if (!token.text.startsWith(SPACE)) return el("span.token-text", token.text);
+  return el("span.token-text", el("span.mark.soft", SPACE), token.text.slice(1));
 }
 
 /** Return the list of a side's tokens, which can be chosen, and a function that marks the chosen one. */
@@ -139,17 +124,15 @@ function chips(data, selection, side) {
     const token = data.tokens[ids[position]];
     const choose = () => selection.choose(side, position);
     const properties = { "data-rove": "", "data-position": position, choose };
-    return button(".chip", properties, written(token), el("small", String(token.row)));
+    return button(".chip", properties, written(token), el("small.soft", String(token.row)));
   };
   const ends = [...ids.keys()].filter((position) => data.tokens[ids[position]].special === "end");
   const groups = [...words(ids, data.tokens, isBackwards), ...ends.map((position) => [position])];
   const list = el("ol", { class: `chips ${side}`, dir: "auto" });
   list.append(...groups.map((positions) => el("li.word", ...positions.map(chip))));
+  const isChosen = ({ dataset }) => Number(dataset.position) === selection[side];
   const mark = () => {
-    press(
-      [...list.querySelectorAll(".chip")],
-      ({ dataset }) => Number(dataset.position) === selection[side],
-    );
+    press([...list.querySelectorAll(".chip")], isChosen);
     roving(list);
   };
   return { list, mark };

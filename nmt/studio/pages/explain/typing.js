@@ -105,12 +105,12 @@ class Typing {
     addEventListener("resize", () => this.grow());
     byId("from").textContent = ` in ${language(model.source_language)}`;
     if (!examples?.length) return;
-    const example = (text) =>
-      button(".example", { dir: "auto", on: { click: () => put(text) } }, text);
-    const put = (text) => {
-      this.field.value = text;
-      this.grow();
-      this.begin();
+    const example = (text) => {
+      const click = () => {
+        this.put(text);
+        this.begin();
+      };
+      return button(".example", { dir: "auto", on: { click } }, text);
     };
     byId("examples").append(el("span.soft", "or try"), ...examples.map(example));
   }
@@ -120,6 +120,11 @@ class Typing {
     this.compared = el("div.compared");
     byId("parts").append(el("div.parts", this.grid.element, this.compared));
     byId("parts").hidden = false;
+  }
+
+  put(text) {
+    this.field.value = text;
+    this.grow();
   }
 
   /** Make the field as high as its text. */
@@ -158,8 +163,7 @@ class Typing {
 
   /** Force the first tokens of the translation that the page shows. */
   force(column, tokens) {
-    this.field.value = column.data.source.text;
-    this.grow();
+    this.put(column.data.source.text);
     column.forced.push(tokens.map((token) => column.data.tokens[token].row));
     Object.assign(column.selection, { side: "target", target: tokens.length }); // the next token
     this.translate();
@@ -185,18 +189,12 @@ class Typing {
 
   /** Ask for a translation, first for that of the whole model. */
   async answer(column, text) {
-    const options = {
-      ...this.controls.options(),
-      prefix: column.forced.at(-1) ?? [],
-      against: null,
-    };
+    const prefix = column.forced.at(-1) ?? [];
+    const options = { ...this.controls.options(), prefix, against: null };
     const key = JSON.stringify([text, options]);
+    const progress = (at) => this.progress(at);
     const ask = async (more) => {
-      const reply = await column.engine.ask(
-        text,
-        { ...options, ...more },
-        (at) => this.progress(at),
-      );
+      const reply = await column.engine.ask(text, { ...options, ...more }, progress);
       return reply?.kind === "result" ? { ...reply, data: unpackAll(reply.data) } : reply;
     };
     if (column.key !== key) {
@@ -228,9 +226,8 @@ class Typing {
 
   /** Show what is forced and what is off, and what that changes. */
   showState() {
-    const notes = this.columns.filter(({ data }) => data.forced?.length).map((column) =>
-      this.forcedNote(column)
-    );
+    const forced = this.columns.filter(({ data }) => data.forced?.length);
+    const notes = forced.map((column) => this.forcedNote(column));
     if (this.off.size) notes.push(this.offNote());
     const state = byId("live-state");
     const hadFocus = state.contains(document.activeElement);
@@ -262,11 +259,8 @@ class Typing {
   offNote() {
     const names = [...this.off];
     const text = names.length > 2 ? `${names.length} parts are off` : off(names);
-    return el(
-      "p",
-      text,
-      button("", { on: { click: () => this.toggle(...names) } }, "Switch all on"),
-    );
+    const click = () => this.toggle(...names);
+    return el("p", text, button("", { on: { click } }, "Switch all on"));
   }
 
   /** Show how far the search is; null: it has ended. */
