@@ -94,9 +94,13 @@ export function comparison(whole, data) {
 
 /** Return the text of a translation, with marks at the tokens that another one lacks. */
 function marked(data, other) {
+  const left = [...other.target.outputs];
   const parts = data.target.outputs.map((token) => {
     const label = tokenLabel(data.tokens[token]);
-    return other.target.outputs.includes(token) ? label : el("mark", label);
+    const place = left.indexOf(token);
+    if (place < 0) return el("mark", label);
+    left.splice(place, 1); // so that a repeated token is marked
+    return label;
   });
   return el("span.compared-tokens", { dir: "auto" }, ...parts);
 }
