@@ -1,4 +1,4 @@
-"""What the page needs to run the model itself: weights, subwords, and the settings of both.
+"""Pack what the page needs to run the model itself: weights, subwords, and their settings.
 
 `nmt/studio/pages/explain/live/` computes with it what the program computes.
 """
