@@ -19,6 +19,11 @@ class TextFiles:
     file: str = setting("", "instead of source and target: one bilingual file, such as memory.tmx")
     labels: str = setting("", "labels, one per line; `nmt evaluate` counts exact matches by label")
     references: tuple[str, ...] = setting((), "files of further references of a test set")
+    contrast: str = setting(
+        "",
+        "wrong targets of a test set, aligned line by line; `nmt evaluate` counts how often the"
+        " model gives the target a higher probability (Sennrich, 2017)",
+    )
     tag: str = setting(
         "",
         "token before each source of a training corpus, such as <BT> for synthetic sources (Caswell"
