@@ -6,7 +6,7 @@ All cells have 4 sequences: equally many tokens would hide one power of n. Heads
 the directions of the LSTM d together. Exponents are fitted to the three largest sizes, with 95 %
 intervals by bootstrap over the passes. Attention computes 2 n² d products and 4 n d² for its
 projections, an encoder layer 2 n² d and 12 n d²: the exponent of d depends on n. MB are kept for
-the backward pass, without parameters and input. "Sequential" is the longest chain of products.
+the backward pass, without parameters and input; "sequential" is the longest chain. (1): 1 thread.
 """
 
 import time
@@ -63,14 +63,14 @@ def apply(layer: nn.Module, x: Tensor) -> Tensor:
     return cast(Tensor, layer(x)[0] if isinstance(layer, nn.LSTM) else layer(x, None))
 
 
-def measure_seconds(layer: nn.Module, x: Tensor) -> list[float]:
-    """Return the seconds of several forward and backward passes, after one that is not timed."""
+def measure_milliseconds(layer: nn.Module, x: Tensor) -> list[float]:
+    """Return the times of several forward and backward passes, after one that is not timed."""
     ends: list[float] = []
     while len(ends) <= FEWEST or ends[-1] - ends[0] < SECONDS:
         apply(layer, x).sum().backward()
         synchronize(x.device)
         ends.append(time.perf_counter())
-    return np.diff(ends).tolist()
+    return [1e3 * float(each) for each in np.diff(ends)]
 
 
 def kept_megabytes(layer: nn.Module, x: Tensor) -> float:
@@ -83,23 +83,21 @@ def kept_megabytes(layer: nn.Module, x: Tensor) -> float:
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         apply(layer, x)
-    for given in (x, *layer.parameters()):
-        kept.pop(given.untyped_storage().data_ptr(), None)
-    return sum(storage.nbytes() for storage in kept.values()) / 1e6
+    given = {each.untyped_storage().data_ptr() for each in (x, *layer.parameters())}
+    return sum(kept[place].nbytes() for place in kept.keys() - given) / 1e6
 
 
 def count_sequential(layer: nn.Module, n: int) -> int:
     """Return the most products on a path of the graph; oneDNN's LSTM, of float32, has no steps."""
-    out = apply(layer.double(), torch.randn(1, n, WIDTHS[0]).double())
-    stack, depth = list[Any]([out.grad_fn]), dict[Any, int]()
+    x = torch.randn(1, n, WIDTHS[0]).double()
+    stack, depth = list[Any]([apply(layer.double(), x).grad_fn]), dict[Any, int]()
     while stack:
         inputs = [node for node, _ in stack[-1].next_functions if node]
-        if missing := [node for node in inputs if node not in depth]:
-            stack += missing
-        else:
+        stack += (missing := [node for node in inputs if node not in depth])
+        if not missing:
             node = stack.pop()
-            deepest = max((depth[each] for each in inputs), default=0)
-            depth[node] = deepest + ("mmbackward" in node.name().lower())
+            own = "mmbackward" in node.name().lower()  # of addmm, bmm and mm
+            depth[node] = own + max((depth[each] for each in inputs), default=0)
     return max(depth.values())
 
 
@@ -127,23 +125,25 @@ def measure(device: str, largest: int, save: Path | None) -> None:
             x = torch.randn(SEQUENCES, n, d, device=device, requires_grad=True)
             for threads in (1, 2) if device == "cpu" else (1,):
                 torch.set_num_threads(threads)
-                measured[f"ms ({threads})"][n, d] = [1e3 * s for s in measure_seconds(layer, x)]
-            measured["MB"][n, d] = [kept_megabytes(layer, x)]
-        fits.append(Figure(name, "table 1", paper, "operations"))
-        for unit, size in product(measured, FITS):
-            exponent, interval = fit_exponent(measured[unit], *FITS[size])
-            fits.append(Figure(name, f"{unit}: {size}", exponent, "exponent", range=interval))
+                measured[f"time ({threads})"][n, d] = measure_milliseconds(layer, x)
+            measured["memory"][n, d] = [kept_megabytes(layer, x)]
+        fits.append(Figure("operations in table 1", name, paper, "operations"))
+        for cost, size in product(measured, FITS):
+            slope, limits = fit_exponent(measured[cost], *FITS[size])
+            row = f"{cost}: exponent of {size}"
+            fits.append(Figure(row, name, slope, "exponent", range=limits))
         chains = [count_sequential(make(WIDTHS[0]), n) for n in (16, 2048)]
-        fits.append(Figure(name, "sequential, n = 16 and 2,048", chains, "products"))
-        for unit, cells in measured.items():
+        fits.append(Figure("sequential products, n = 16 and 2,048", name, chains, "products"))
+        for cost, cells in measured.items():
             for (n, d), seen in cells.items():
-                row, value = f"{name}, n = {n}, d = {d}", float(f"{np.median(seen):.3g}")
-                raw.append(Figure(row, unit, value, unit[:2]))
+                value, unit = float(f"{np.median(seen):.3g}"), "MB" if cost == "memory" else "ms"
+                raw.append(Figure(f"n = {n}, d = {d}: {cost}", name, value, unit))
     click.echo("\n".join(figure.text() for figure in fits))
     if save:
         by, note = (part.strip() for part in (__doc__ or "").split("\n\n")[1:])
-        made = describe(what="Cost of a layer", command=by, peer="none", note=note, rows="layer")
-        write(save, {**made, "shown_rows": [*LAYERS]}, [*fits, *raw])
+        made = describe(what="Cost of a layer", command=by, peer="none", note=note, rows="cost")
+        shown = [*dict.fromkeys(fit.row for fit in fits)]
+        write(save, {**made, "shown_rows": shown}, [*fits, *raw])
 
 
 if __name__ == "__main__":
