@@ -133,7 +133,7 @@ def measure(device: str, largest: int, save: Path | None) -> None:
             row = f"{cost}: exponent of {size}"
             fits.append(Figure(row, name, slope, "exponent", range=limits))
         chains = [count_sequential(make(WIDTHS[0]), n) for n in (16, 2048)]
-        fits.append(Figure("sequential products, n = 16 and 2,048", name, chains, "products"))
+        fits.append(Figure("products in sequence (n = 16 and 2,048)", name, chains, "products"))
         for cost, cells in measured.items():
             for (n, d), seen in cells.items():
                 value, unit = float(f"{np.median(seen):.3g}"), "MB" if cost == "memory" else "ms"

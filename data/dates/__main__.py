@@ -65,7 +65,9 @@ def lines(days: Sequence[int], chance: random.Random) -> str:
 
 def main() -> None:
     """Write the three files; they are always the same."""
-    parser = argparse.ArgumentParser(prog="python -m data.dates", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m data.dates", description="Write the dates and their ISO 8601 forms."
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder to write into")
     folder: Path = parser.parse_args().output
     folder.mkdir(parents=True, exist_ok=True)
