@@ -6,7 +6,6 @@ from collections import Counter
 from data.pocket.__main__ import SEED
 from data.pocket.distance import DEV, LONGEST, TEST, TRAIN, build_distant
 from data.pocket.german import present_form
-from data.pocket.german_syntax import PRETERITE
 from data.pocket.lexicon import FOLDER, load_lexicon
 
 LEXICON = load_lexicon()
@@ -22,7 +21,7 @@ PERSONS = ((1, "sg"), (2, "sg"), (3, "sg"), (1, "pl"), (3, "pl"))
 
 
 def words(line: str) -> list[str]:
-    """Return the words of a line without punctuation, the first in lower case unless a noun."""
+    """Return the words of a line without punctuation."""
     return [word.strip(",.") for word in line.split()]
 
 
@@ -36,7 +35,7 @@ def depends(phenomenon: str, near: str, far: str) -> bool:
     if phenomenon == "agreement":
         return near in NOUNS and far.startswith((*AUXILIARIES, *MODALS))
     if phenomenon == "verb-form":
-        return near.lower().startswith((*AUXILIARIES, *MODALS)) and near.lower() not in PRETERITE
+        return near.lower().startswith((*AUXILIARIES, *MODALS))
     verbs = [verb for verb in LEXICON.verbs.values() if verb.particle == far]
     return any(near == present_form(verb, *person) for verb in verbs for person in PERSONS)
 
