@@ -1,0 +1,785 @@
+"""Train a ladder of sizes and shares of the corpus, fit a law to it, and test its prediction.
+
+A rung is a size of one architecture with a share of the training pairs. The law of each
+architecture predicts the loss of the next larger size; the prediction is written before that run
+is trained, and the run is never used for the fit.
+"""
+
+import json
+import math
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+from nmt import __version__
+from nmt.config import ModelSettings, Recipe
+from nmt.errors import UsageError
+from nmt.evaluation.markdown import code, table
+from nmt.evaluation.metrics import score_measure
+from nmt.recipe.files import load_recipe, shipped_recipes
+from nmt.recipe.rules import check_together
+from nmt.recipe.settings import with_settings
+from nmt.recipe.size import count_parameters, weight_shapes
+from nmt.runs.history import History, read_history, read_metrics
+from nmt.runs.run_folder import RunFolder
+from nmt.studio.experiments.ablation import MISSING, number, with_range
+from nmt.studio.experiments.fit import CONSTANTS, Estimate, Law, Point, fit, refusal
+from nmt.studio.experiments.results import FINISHED, run_result, spread
+from nmt.studio.experiments.runs import (
+    Outcome,
+    PlannedRun,
+    check_runs,
+    error_context,
+    plan_runs,
+    prepare_runs,
+    train_runs,
+    with_one_precision,
+)
+from nmt.studio.experiments.variants import Variant, with_seed
+from nmt.studio.inspection import count_flops, scientific
+from nmt.studio.pages.page import CHART_STYLES, FOLDER, render, vendored
+from nmt.system.atomic import write_text
+from nmt.system.files import in_utf_8, is_present, read_text
+from nmt.system.json_data import parse_object
+from nmt.text.corpus import DataFolder
+from nmt.text.prepare import open_prepared
+
+FORMAT = 1
+DATA, TABLE, PAGE = "scale.json", "scale.md", "scale.html"  # files of results
+OTHER_SECTIONS = "sections/*.json"  # further sections of the page, such as other measurements
+TRANSFORMER = "transformer"
+COLOURS = ("source", "target", "good")  # of the architectures on the page
+SMALLEST, LARGEST, SIZES = 1e5, 1e7, 5  # parameters and number of the default sizes
+LENGTH = 30  # tokens of a segment, assumed for the operations of an update
+PATIENCE = 5  # validations, unless the recipe has its own
+MOVING_AVERAGE = 0.999  # likewise
+FEWEST_UPDATES = 10  # between validations
+CURVE_POINTS = 40
+
+
+@dataclass(frozen=True)
+class Rung(Variant):
+    """A recipe of the ladder; its place is named by the Transformer of equal parameters."""
+
+    size: int = 0  # d_model of that Transformer
+
+    @property
+    def architecture(self) -> str:
+        """Return the kind of network."""
+        return self.recipe.model.architecture
+
+    @property
+    def share(self) -> Fraction:
+        """Return the share of the training pairs, as it is usually written."""
+        return Fraction(self.recipe.train.share).limit_denominator(1000)
+
+    @property
+    def name(self) -> str:
+        """Return what the rung is called in notes."""
+        return f"{self.architecture} {self.size}, share {self.share}"
+
+    @property
+    def folder(self) -> str:
+        """Return the name of the folder of its runs."""
+        share = f"-share-{self.recipe.train.share:g}" if self.share != 1 else ""
+        return f"{self.architecture}-{self.size}{share}"
+
+
+# --- the ladder -----------------------------------------------------------------------------------
+
+
+def base_recipes(name: str, architectures: Sequence[str], overrides: Sequence[str]) -> list[Recipe]:
+    """Return the Transformer's recipe, then that of each architecture.
+
+    An architecture has the shipped recipe NAME_ARCHITECTURE if there is one, with the Transformer's
+    text and tokenizer. Raises UsageError for a recipe of another architecture than the Transformer.
+    """
+    base = load_recipe(name, overrides)
+    if base.model.architecture != TRANSFORMER:
+        raise UsageError(f"{name} is not a Transformer; name the recipe of the Transformer")
+    found = [base]
+    for architecture in architectures:
+        own = f"{name}_{architecture}"
+        recipe = load_recipe(own, overrides) if own in shipped_recipes() else base
+        recipe = with_settings(recipe, {"model.architecture": architecture})
+        found.append(replace(recipe, name=base.name, data=base.data, tokenizer=base.tokenizer))
+    return found
+
+
+def default_sizes(base: Recipe) -> list[int]:
+    """Return sizes of about 0.1 to 10 million parameters in equal ratios; one is the recipe's."""
+    step, vocab_size = 2 * base.model.heads, base.tokenizer.vocab_size
+    counts = {
+        size: count_parameters(transformer(base, size).model, vocab_size)
+        for size in range(step, 2048, step)
+    }
+    wanted = [float(count) for count in numpy.geomspace(SMALLEST, LARGEST, SIZES)]
+    sizes = {min(counts, key=lambda size: abs(math.log(counts[size] / n))) for n in wanted}
+    own = base.model.d_model
+    replaced = min(sizes, key=lambda size: abs(math.log(size / own)))
+    return sorted(sizes - {replaced} | {own})
+
+
+def transformer(base: Recipe, size: int) -> Recipe:
+    """Return the Transformer of a size; d_ff / d_model is the recipe's, d_k = d_v = size / heads.
+
+    Raises UsageError if heads of an even width cannot divide the size.
+    """
+    model = base.model
+    if size < 1 or size % (2 * model.heads):
+        raise UsageError(
+            f"--sizes takes multiples of {2 * model.heads}, twice model.heads, not {size}"
+        )
+    width = size // model.heads
+    d_ff = round(model.d_ff * size / model.d_model)
+    widths = {"d_model": size, "d_ff": d_ff, "d_k": width, "d_v": width}
+    return with_settings(base, {f"model.{name}": value for name, value in widths.items()})
+
+
+def layer_parameters(model: ModelSettings) -> int:
+    """Return the number of parameters N, without embeddings."""
+    shapes = weight_shapes(model, 1).items()
+    return sum(math.prod(shape) for name, shape in shapes if not name.startswith("embeddings."))
+
+
+def update_operations(recipe: Recipe, vocab_size: int) -> float:
+    """Return the operations of an update with a full batch of segments of `LENGTH` tokens."""
+    return count_flops(recipe, vocab_size, LENGTH).training_per_update
+
+
+def rung(base: Recipe, recipe: Recipe, size: int, share: float, budget: float | None) -> Rung:
+    """Return the rung of a size and a share.
+
+    base: the Transformer's recipe. recipe: that of the architecture; another one than a Transformer
+    is as wide as gives it the nearest number of parameters. budget: the most operations, if any.
+    """
+    sized = transformer(base, size)
+    if recipe.model.architecture != TRANSFORMER:
+        wanted = layer_parameters(sized.model)
+        models = (replace(recipe.model, d_model=width) for width in range(2, 4 * size, 2))
+        nearest = min(models, key=lambda model: abs(layer_parameters(model) - wanted))
+        sized = replace(recipe, model=nearest)
+    train = recipe.train
+    every = max(FEWEST_UPDATES, round(train.validate_updates * share))
+    most = train.max_updates
+    if budget is not None:
+        operations = update_operations(sized, sized.tokenizer.vocab_size)
+        most = max(1, min(most, int(budget / operations)))
+    rules = {
+        "share": share,
+        "label_smoothing": 0.0,
+        "early_stopping_metric": "loss",
+        "patience": train.patience or PATIENCE,
+        "cooldown_updates": 0,
+        "moving_average": train.moving_average or MOVING_AVERAGE,
+        "validate_updates": every,
+        "checkpoint_updates": every,
+        "max_updates": most,
+    }
+    sized = with_settings(sized, {f"train.{name}": value for name, value in rules.items()})
+    check_together(sized)
+    return Rung(sized, size=size)
+
+
+def plan(
+    recipes: Sequence[Recipe],
+    sizes: Sequence[int],
+    shares: Sequence[float],
+    seeds: Sequence[int],
+    budget: float | None,
+    check: int | None,
+    output: Path,
+    command: Sequence[str],
+) -> "Scale":
+    """Return the experiment of some options of `nmt scale`; an empty one has its default.
+
+    recipes: the result of `base_recipes`. Raises UsageError for a value that is not possible.
+    """
+    base, *architectures = recipes
+    own = base.model.d_model
+    sizes = sorted({*(sizes or default_sizes(base)), own})
+    if not check:  # a step as the last one, to a size that heads divide
+        ratio = sizes[-1] / sizes[-2] if len(sizes) > 1 else 2
+        step = 2 * base.model.heads
+        check = max(sizes[-1] + step, round(sizes[-1] * ratio / step) * step)
+    if check in sizes:
+        raise UsageError(f"--check {check} is a size of the ladder; name another one")
+    seeds = seeds or [base.train.seed]
+    for seed in seeds:
+        with_seed(base, seed)  # raises UsageError for a bad seed
+    middle = len(sizes) // 2
+    places = [(size, 1.0) for size in sizes]
+    places += [(size, share) for share in shares if share < 1 for size in sizes[middle:][:2]]
+    rungs, checks = (
+        [rung(base, recipe, *place, budget) for place in each for recipe in architectures]
+        for each in (places, [(check, 1.0)])
+    )
+    pair = [each for each in rungs if each.size == own and each.share == 1]
+    return Scale(base, rungs, pair, checks, seeds, budget, output, command)
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A ladder to train, and the folder for its runs and results."""
+
+    recipe: Recipe  # the Transformer's
+    rungs: Sequence[Rung]
+    pair: Sequence[Rung]  # those of the recipe's own size, which are trained with every seed
+    checks: Sequence[Rung]  # those that the laws predict
+    seeds: Sequence[int]
+    budget: float | None  # operations of a run, at most
+    output: Path
+    command: Sequence[str]  # words of the command line, for the results
+
+    def fitted(self) -> list[PlannedRun]:
+        """Return the runs that laws are fitted to."""
+        first, *others = self.seeds
+        return [
+            *plan_runs(self.rungs, [first], self.output),
+            *plan_runs(self.pair, others, self.output),
+        ]
+
+    def predicted(self) -> list[PlannedRun]:
+        """Return the runs that laws predict."""
+        return plan_runs(self.checks, self.seeds[:1], self.output)
+
+    def check(self, data: DataFolder, device: torch.device) -> list[PlannedRun]:
+        """Check what can be checked before the corpus is prepared, and return all runs.
+
+        Nothing is written. Raises NmtError.
+        """
+        runs = with_one_precision([*self.fitted(), *self.predicted()], device)
+        check_runs(runs, data, device)
+        return runs
+
+    def run(self, data: DataFolder, device: torch.device) -> Outcome:
+        """Train the runs that are not finished, predict the larger size, and train that.
+
+        Results are written after each run. Raises NmtError as `Ablation.run` does.
+        """
+        runs = self.check(data, device)
+        with ExitStack() as held:
+            with error_context("scale"):
+                held.enter_context(RunFolder(self.output).lock())
+            prepare_runs(runs, data, device)
+            ladder_runs = runs[: len(self.fitted())]
+            outcome = train_runs(ladder_runs, data, device, self.write)
+            if outcome.stopped_by is None:
+                failures = outcome.failures
+                predicted = {each["folder"] for each in self.predict(failures)}
+                checks = [
+                    run for run in runs if f"{run.variant.folder}/seed-{run.seed}" in predicted
+                ]
+                outcome = train_runs(
+                    checks, data, device, lambda others: self.write(failures | others)
+                )
+                outcome = replace(outcome, failures=failures | outcome.failures)
+            self.write(outcome.failures)
+        return outcome
+
+    def cost(self, runs: Sequence[PlannedRun]) -> str:
+        """Return lines on runs: folder, parameters, operations of an update, and most updates."""
+        lines, total = [], 0.0
+        for planned in runs:
+            recipe, V = planned.recipe, planned.recipe.tokenizer.vocab_size
+            update, most = update_operations(recipe, V), recipe.train.max_updates
+            total += most * update
+            N, embedded = layer_parameters(recipe.model), count_parameters(recipe.model, V)
+            lines.append(
+                f"{planned.run.path}\tN {N:,}, with embeddings {embedded:,}"
+                f"\t{scientific(update)} operations an update, at most {most:,} updates\n"
+            )
+        return "".join(lines) + f"total\tat most {scientific(total)} operations\n"
+
+    @cached_property
+    def corpus(self) -> tuple[int, int]:
+        """Return the vocabulary size and the number of training pairs, once they are prepared."""
+        planned = self.fitted()[0]
+        prepared = open_prepared(planned.recipe, planned.run.prepared_folder())
+        return len(prepared.tokenizer), sum(map(len, prepared.shards))
+
+    def predictions(self) -> list[dict[str, Any]]:
+        """Return the predictions that were written."""
+        path = self.output / DATA
+        if not is_present(path):
+            return []
+        return list(parse_object(read_text(path, "the results"), str(path))["predictions"])
+
+    def predict(self, failures: Mapping[Path, str]) -> list[dict[str, Any]]:
+        """Write and return a prediction for each check whose architecture has a law.
+
+        A prediction stays as it was once its run has begun; without one, such a run has none.
+        """
+        rows = [self.row(planned, failures) for planned in self.fitted()]
+        known = {each["folder"]: each for each in self.predictions()}
+        found = []
+        for planned in self.predicted():
+            row = self.row(planned, failures)
+            law = law_of(rows, row["architecture"])
+            if row["began"]:
+                found += [known[row["folder"]]] if row["folder"] in known else []
+            elif isinstance(law, Law):
+                names = ("architecture", "size", "folder", "N", "D")
+                found.append(
+                    {
+                        **{name: row[name] for name in names},
+                        "loss": asdict(law.run(row["N"], row["D"])),
+                        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+                        "points": len(points_of(rows, row["architecture"])),
+                    }
+                )
+        self.write(failures, found)
+        return found
+
+    def row(self, planned: PlannedRun, failures: Mapping[Path, str]) -> dict[str, Any]:
+        """Return what is known of a run."""
+        vocab_size, pairs = self.corpus
+        recipe, result = planned.recipe, run_result(planned, failures)
+        history = read_history(planned.run.metrics, recipe)
+        sizes = {each.folder: each.size for each in (*self.rungs, *self.pair, *self.checks)}
+        best, most = result.best, recipe.train.max_updates
+        lines = read_metrics(planned.run.metrics)
+        return {
+            "architecture": recipe.model.architecture,
+            "size": sizes[planned.variant.folder],
+            "d_model": recipe.model.d_model,
+            "share": recipe.train.share,
+            "seed": planned.seed,
+            "folder": result.folder,
+            "state": result.state,
+            "ended_by": "updates" if result.updates >= most else "patience",
+            "N": layer_parameters(recipe.model),
+            "parameters": count_parameters(recipe.model, vocab_size),
+            "D": max(1, round(recipe.train.share * pairs)),
+            "updates": result.updates,
+            "operations": operations_spent(history, vocab_size),
+            "loss": best.loss if best else None,
+            "score": best.score if best else None,
+            "best_update": best.update if best else None,
+            "minutes": result.minutes,
+            "began": lines[0].get("time") if lines else None,
+        }
+
+    def write(
+        self, failures: Mapping[Path, str], predictions: list[dict[str, Any]] | None = None
+    ) -> None:
+        """Write the three result files, with these predictions or those that were written before.
+
+        failures: why runs failed, by folder. Raises NmtError if the disk refuses.
+        """
+        rows, checks = (
+            [self.row(planned, failures) for planned in plan]
+            for plan in (self.fitted(), self.predicted())
+        )
+        measure = score_measure(self.recipe).name
+        laws = {
+            name: law_of(rows, name) for name in dict.fromkeys(row["architecture"] for row in rows)
+        }
+        results = Results(
+            self.recipe.model.d_model,
+            rows,
+            checks,
+            laws,
+            predictions or self.predictions(),
+            measure,
+        )
+        sections = results.sections(rules(self, self.corpus[1]))
+        sections += [
+            parse_object(read_text(path, "the section"), str(path))
+            for path in sorted(self.output.glob(OTHER_SECTIONS))
+        ]
+        command = shlex.join(self.command)
+        data = {
+            "scale": FORMAT,
+            "nmt": __version__,
+            "command": command,
+            "recipe": self.recipe.name,
+            "measure": measure,
+            "budget": self.budget,
+            "runs": rows,
+            "checks": checks,
+            "laws": {
+                name: law
+                if isinstance(law, str)
+                else {key: asdict(value) for key, value in law.constants().items()}
+                for name, law in laws.items()
+            },
+            "predictions": results.predictions,
+            "sections": sections,
+        }
+        title = f"Scale of {self.recipe.name}"
+        shown = {key: data[key] for key in ("nmt", "command", "sections")}
+        page = render(
+            FOLDER / "scale",
+            shown,
+            title,
+            {"title": self.recipe.name},
+            *CHART_STYLES,
+            library=vendored("uPlot.iife.min.js"),
+        )
+        texts = {
+            DATA: json.dumps(data, indent=1) + "\n",
+            TABLE: render_markdown(self.recipe.name, command, sections),
+            PAGE: page,
+        }
+        for name, text in texts.items():
+            write_text(self.output / name, in_utf_8(text))
+
+
+def rules(scale: Scale, pairs: int) -> list[str]:
+    """Return the sentences on how runs are made comparable, and on what is not fair."""
+    base, train = scale.recipe, scale.rungs[0].recipe.train
+    seeds = ", ".join(map(str, scale.seeds))
+    budget = f", or after {scientific(scale.budget)} operations" if scale.budget else ""
+    return [
+        f"Base: recipe {base.name}, {pairs:,} training pairs. All runs share its text and its"
+        " tokenizer, so that losses per token can be compared.",
+        "A size is d_model of the Transformer; its d_ff / d_model and its layers are the recipe's,"
+        " and d_k = d_v = d_model / heads. Another architecture is as wide as gives it the nearest"
+        " N. N counts parameters without embeddings.",
+        "The learning rate is equation 3 at the model's width, times the scale that the recipe of"
+        " each architecture has, with its warm-up. Dropout does not depend on the size.",
+        "Losses are trained and measured without label smoothing. The result of a run is the lowest"
+        " dev loss of its moving average"
+        f" (decay {train.moving_average:g}), and the score of the same weights.",
+        f"A run ends after {train.patience} validations without a lower dev loss, or with the"
+        f" recipe's updates{budget}. With a share of the corpus, validations are as many times as"
+        " frequent. Runs that did not end by patience may not have reached their lowest loss: they"
+        " are marked.",
+        "Operations are those of matrix products, forward and backward, of the tokens that were"
+        " read. Minutes are those of updates, without validations; processors do not need the same"
+        " time for the same operations.",
+        "The law is log-Huber least squares (Hoffmann et al., 2022) over one point for each size"
+        " and share, the mean over seeds. Intervals hold 95 % of 400 resamples of the points; that"
+        " of a prediction includes how much runs deviate from the law.",
+        f"Seeds of the pair: {seeds}. All other runs have seed {scale.seeds[0]}: small differences"
+        " between them may be due to chance.",
+    ]
+
+
+def operations_spent(history: History, vocab_size: int) -> float:
+    """Return the operations of a run's updates, by the tokens that its reports count."""
+    recipe, reports = history.recipe, history.train_records
+    update = update_operations(recipe, vocab_size)
+    tokens, before = 0.0, 0.0
+    for report in reports:
+        seconds = report.seconds or before
+        tokens += (report.tokens_per_second or 0) * (seconds - before)
+        before = seconds
+    full = recipe.train.batch_source_tokens + recipe.train.batch_target_tokens
+    filled = tokens / (reports[-1].update * full) if reports else 1.0
+    return update * filled * history.update
+
+
+# --- results --------------------------------------------------------------------------------------
+
+Row = Mapping[str, Any]
+
+
+def points_of(rows: Iterable[Row], architecture: str) -> list[Point]:
+    """Return a point for each finished size and share of an architecture, the mean over seeds."""
+    losses: dict[tuple[float, float], list[float]] = {}
+    for row in rows:
+        if is_result(row) and row["architecture"] == architecture:
+            losses.setdefault((row["N"], row["D"]), []).append(row["loss"])
+    return [Point(N, D, sum(each) / len(each)) for (N, D), each in losses.items()]
+
+
+def is_result(row: Row) -> bool:
+    """Return whether a run is finished and has a loss."""
+    return row["state"] == FINISHED and row["loss"] is not None
+
+
+def law_of(rows: Sequence[Row], architecture: str) -> Law | str:
+    """Return the law of an architecture, or the sentence on why there is none."""
+    points = points_of(rows, architecture)
+    return refusal(points) or fit(points)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the page shows: sections with paragraphs, charts and tables of texts."""
+
+    base: int  # the recipe's own size
+    rows: Sequence[Row]
+    checks: Sequence[Row]
+    laws: Mapping[str, Law | str]  # by architecture, or why there is none
+    predictions: Sequence[Row]
+    measure: str
+
+    def sections(self, rules: Sequence[str]) -> list[dict[str, Any]]:
+        """Return all sections in order."""
+        return [
+            section(
+                "pair",
+                "Equal sizes",
+                "Two architectures with equal parameters",
+                "Models with the recipe's own size: means over the finished seeds, with the"
+                " lowest and the highest value.",
+                tables=[self.pair_table()],
+            ),
+            section(
+                "scaling",
+                "Scaling",
+                "Loss against parameters, pairs and operations",
+                "Dev loss per token of each run; lines are the fitted laws with their 95 %"
+                " intervals. Hollow points are runs that ended before the dev loss stopped"
+                " to fall. The largest point is the run that was predicted and not fitted.",
+                charts=self.charts(),
+            ),
+            section(
+                "law",
+                "Law",
+                "Loss = E + A / N^a + B / D^b",
+                "Each value with its 95 % interval. Prediction: the loss of a larger size,"
+                " written before its run began.",
+                tables=[self.law_table(), self.check_table()],
+                texts=[law for law in self.laws.values() if isinstance(law, str)],
+            ),
+            section("runs", "Runs", "Each run", "", tables=[self.runs_table()]),
+            section(
+                "rules",
+                "Rules",
+                "What makes the comparison fair, and what does not",
+                "",
+                texts=rules,
+            ),
+        ]
+
+    def charts(self) -> list[dict[str, Any]]:
+        """Return the loss over parameters, pairs and operations."""
+        parameters, pairs, operations = [], [], []
+        for architecture, colour in zip(self.laws, COLOURS, strict=False):
+            own = [row for row in self.rows if row["architecture"] == architecture]
+            checks = [row for row in self.checks if row["architecture"] == architecture]
+            whole = [row for row in own if row["share"] == 1]
+            parameters += self.curves(architecture, colour, whole, "N", checks)
+            for size in dict.fromkeys(row["size"] for row in own if row["share"] < 1):
+                shares = [row for row in own if row["size"] == size]
+                pairs += self.curves(f"{architecture} {size}", colour, shares, "D", [])
+            operations += self.curves(architecture, colour, own, "operations", checks)
+        return [
+            {
+                "title": "Parameters without embeddings, whole corpus",
+                "over": "N",
+                "series": parameters,
+            },
+            {"title": "Training pairs", "over": "D", "series": pairs},
+            {"title": "Operations", "over": "operations", "series": operations},
+        ]
+
+    def curves(
+        self, label: str, colour: str, rows: Sequence[Row], over: str, checks: Sequence[Row]
+    ) -> list[dict[str, Any]]:
+        """Return the series of runs over N, D or operations, with the law of N or D."""
+        rows, checks = ([row for row in each if is_result(row)] for each in (rows, checks))
+        kinds = {
+            "run": [row for row in rows if row["ended_by"] == "patience"],
+            "short": [row for row in rows if row["ended_by"] == "updates"],
+            "check": checks,
+        }
+        names = {"run": "", "short": ", ended by updates", "check": ", predicted"}
+        found = [
+            {
+                "label": f"{label}{names[kind]}",
+                "kind": kind,
+                "colour": colour,
+                "x": [row[over] for row in kept],
+                "y": [row["loss"] for row in kept],
+            }
+            for kind, each in kinds.items()
+            if (kept := sorted(each, key=lambda row: row[over]))
+        ]
+        law = self.laws[rows[0]["architecture"]] if rows else ""
+        if isinstance(law, Law) and over in ("N", "D"):
+            at = [row[over] for row in (*rows, *checks)]
+            x = numpy.geomspace(min(at), max(at), CURVE_POINTS)
+            fixed = {"N": rows[0]["N"], "D": rows[0]["D"]}
+            y = law.loss(**{**fixed, over: x})
+            found.append(
+                {
+                    "label": f"{label}, law",
+                    "kind": "law",
+                    "colour": colour,
+                    "x": x.tolist(),
+                    "y": [each.value for each in y],
+                    "low": [each.lowest for each in y],
+                    "high": [each.highest for each in y],
+                }
+            )
+        return found
+
+    def pair_table(self) -> dict[str, Any]:
+        """Return the table of the recipe's own size, a row for each architecture."""
+        rows = []
+        for architecture in self.laws:
+            own = [
+                row
+                for row in self.rows
+                if (row["architecture"], row["size"], row["share"]) == (architecture, self.base, 1)
+            ]
+            ended = [row for row in own if is_result(row)]
+            rows.append(
+                [
+                    architecture,
+                    *(f"{own[0][name]:,}" for name in ("d_model", "N", "parameters")),
+                    f"{len(ended)} of {len(own)}",
+                    *(
+                        with_range(spread([row[name] for row in ended]), digits)
+                        for name, digits in (
+                            ("loss", 3),
+                            ("score", 2),
+                            ("updates", 0),
+                            ("minutes", 1),
+                        )
+                    ),
+                    mean_operations(ended),
+                ]
+            )
+        heads = [
+            "architecture",
+            "d_model",
+            "N",
+            "with embeddings",
+            "runs",
+            "dev loss",
+            f"dev {self.measure}",
+            "updates",
+            "minutes",
+            "operations",
+        ]
+        return {"heads": heads, "rows": rows, "texts": [0]}
+
+    def law_table(self) -> dict[str, Any]:
+        """Return the table of the fitted constants."""
+        rows = [
+            [name, str(len(points_of(self.rows, name))), *map(estimated, law.constants().values())]
+            for name, law in self.laws.items()
+            if isinstance(law, Law)
+        ]
+        return {"heads": ["architecture", "points", *CONSTANTS], "rows": rows, "texts": [0]}
+
+    def check_table(self) -> dict[str, Any]:
+        """Return the table of predictions and results."""
+        checks = {row["folder"]: row for row in self.checks}
+        rows = []
+        for each in self.predictions:
+            row, loss = checks.get(each["folder"]), Estimate(**each["loss"])
+            result = row["loss"] if row and is_result(row) else None
+            inside = (
+                ""
+                if result is None
+                else ("inside" if loss.lowest <= result <= loss.highest else "outside")
+            )
+            rows.append(
+                [
+                    each["architecture"],
+                    str(each["size"]),
+                    f"{each['N']:,}",
+                    estimated(loss),
+                    number(result, 3),
+                    inside,
+                    each["written"],
+                    (row and row["began"]) or MISSING,
+                    row["state"] if row else MISSING,
+                ]
+            )
+        heads = [
+            "architecture",
+            "size",
+            "N",
+            "predicted dev loss",
+            "dev loss",
+            "in the interval",
+            "prediction written",
+            "run began",
+            "state",
+        ]
+        return {"heads": heads, "rows": rows, "texts": [0, 5, 6, 7, 8]}
+
+    def runs_table(self) -> dict[str, Any]:
+        """Return the table with a row for each run."""
+        rows = [
+            [
+                row["architecture"],
+                *(f"{row[name]:,}" for name in ("size", "d_model", "N", "parameters", "D")),
+                str(row["seed"]),
+                row["state"],
+                row["ended_by"] if row["state"] == FINISHED else "",
+                f"{row['updates']:,}",
+                scientific(row["operations"]),
+                number(row["loss"], 3),
+                number(row["score"], 2),
+                number(row["minutes"], 1),
+                row["folder"],
+            ]
+            for row in (*self.rows, *self.checks)
+        ]
+        heads = [
+            "architecture",
+            "size",
+            "d_model",
+            "N",
+            "with embeddings",
+            "pairs D",
+            "seed",
+            "state",
+            "ended by",
+            "updates",
+            "operations",
+            "dev loss",
+            f"dev {self.measure}",
+            "minutes",
+            "folder",
+        ]
+        return {"heads": heads, "rows": rows, "texts": [0, 7, 8, 14]}
+
+
+def section(
+    name: str,
+    short: str,
+    title: str,
+    lead: str,
+    *,
+    charts: Sequence[Any] = (),
+    tables: Sequence[Any] = (),
+    texts: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return a section of the page: its id, its name in the bar, its title and its parts."""
+    parts = {"lead": lead, "charts": [*charts], "tables": [*tables], "texts": [*texts]}
+    return {"id": name, "name": short, "title": title, **parts}
+
+
+def mean_operations(rows: Sequence[Row]) -> str:
+    """Return the mean of the operations of runs."""
+    found = spread([row["operations"] for row in rows])
+    return scientific(found.mean) if found else MISSING
+
+
+def estimated(estimate: Estimate) -> str:
+    """Return a value with its interval."""
+    value, low, high = (
+        f"{each:,.4g}" for each in (estimate.value, estimate.lowest, estimate.highest)
+    )
+    return f"{value} ({low} to {high})"
+
+
+def render_markdown(recipe: str, command: str, sections: Iterable[Mapping[str, Any]]) -> str:
+    """Return the text of scale.md, which `nmt scale` also prints: the sections without charts."""
+    parts = [f"# Scale of {code(recipe)}", f"Created by {code(command)}."]
+    for each in sections:
+        parts += [f"## {each['title']}", each["lead"], *each["texts"]]
+        parts += [table(part["heads"], part["rows"]) for part in each["tables"] if part["rows"]]
+    return "\n\n".join(filter(None, parts)) + "\n"
