@@ -18,8 +18,8 @@ LEAST_POINTS = len(CONSTANTS) + 2
 LEAST_VALUES = 3  # different N, and different D
 RESAMPLES = 400
 HUBER = 0.01  # errors of the loss above 1 % count less than their squares
-STEPS = 100
-STARTS = ((0.3, 0.7, 0.95), (0.2, 0.6, 1.2), (0.2, 0.6, 1.2))  # E / least loss, a, b
+STEPS = 60
+STARTS = ((0.4, 0.9), (0.3, 1.0), (0.3, 1.0))  # E / least loss, a, b
 LARGEST_EXPONENT = 3.0
 LEAST_SHARE = 1e-4  # of E, A / N^a or B / D^b in the loss: logarithms end somewhere
 

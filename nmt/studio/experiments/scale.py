@@ -29,9 +29,9 @@ from nmt.recipe.files import load_recipe, shipped_recipes
 from nmt.recipe.rules import check_together
 from nmt.recipe.settings import with_settings
 from nmt.recipe.size import count_parameters, weight_shapes
-from nmt.runs.history import History, read_history, read_metrics
+from nmt.runs.history import History, parse_history, read_metrics
 from nmt.runs.run_folder import RunFolder
-from nmt.studio.experiments.ablation import MISSING, number, with_range
+from nmt.studio.experiments.ablation import MISSING, with_range
 from nmt.studio.experiments.fit import CONSTANTS, Estimate, Law, Point, fit, refusal
 from nmt.studio.experiments.results import FINISHED, run_result, spread
 from nmt.studio.experiments.runs import (
@@ -45,7 +45,7 @@ from nmt.studio.experiments.runs import (
     with_one_precision,
 )
 from nmt.studio.experiments.variants import Variant, with_seed
-from nmt.studio.inspection import count_flops, scientific
+from nmt.studio.inspection import count_flops
 from nmt.studio.pages.page import CHART_STYLES, FOLDER, render, vendored
 from nmt.system.atomic import write_text
 from nmt.system.files import in_utf_8, is_present, read_text
@@ -57,13 +57,32 @@ FORMAT = 1
 DATA, TABLE, PAGE = "scale.json", "scale.md", "scale.html"  # files of results
 OTHER_SECTIONS = "sections/*.json"  # further sections of the page, such as other measurements
 TRANSFORMER = "transformer"
-COLOURS = ("source", "target", "good")  # of the architectures on the page
 SMALLEST, LARGEST, SIZES = 1e5, 1e7, 5  # parameters and number of the default sizes
 LENGTH = 30  # tokens of a segment, assumed for the operations of an update
 PATIENCE = 5  # validations, unless the recipe has its own
 MOVING_AVERAGE = 0.999  # likewise
 FEWEST_UPDATES = 10  # between validations
 CURVE_POINTS = 40
+
+Row = Mapping[str, Any]  # what is known of a run
+# The columns of the tables: their keys, then the heads and the formats that some have.
+MEASURED = ("loss", "score", "updates", "minutes", "operations")
+PAIR = ("architecture", "d_model", "N", "parameters", "ended", *MEASURED)
+LAW = ("architecture", "points", *CONSTANTS)
+CHECK = ("architecture", "size", "N", "predicted", "loss", "inside", "written", "began")
+RUN = ("folder", "d_model", "N", "parameters", "D", "state", "ended_by", *MEASURED)
+HEADS = {
+    "parameters": "with embeddings",
+    "D": "pairs D",
+    "loss": "dev loss",
+    "ended_by": "ended by",
+    "ended": "runs",
+    "predicted": "predicted dev loss",
+    "inside": "in the interval",
+    "written": "prediction written",
+    "began": "run began",
+}
+FORMATS = {"loss": ".3f", "score": ".2f", "minutes": ".1f", "operations": ".2e"}
 
 
 @dataclass(frozen=True)
@@ -299,9 +318,9 @@ class Scale:
             N, embedded = layer_parameters(recipe.model), count_parameters(recipe.model, V)
             lines.append(
                 f"{planned.run.path}\tN {N:,}, with embeddings {embedded:,}"
-                f"\t{scientific(update)} operations an update, at most {most:,} updates\n"
+                f"\t{update:.2e} operations an update, at most {most:,} updates\n"
             )
-        return "".join(lines) + f"total\tat most {scientific(total)} operations\n"
+        return "".join(lines) + f"total\tat most {total:.2e} operations\n"
 
     @cached_property
     def corpus(self) -> tuple[int, int]:
@@ -310,14 +329,14 @@ class Scale:
         prepared = open_prepared(planned.recipe, planned.run.prepared_folder())
         return len(prepared.tokenizer), sum(map(len, prepared.shards))
 
-    def predictions(self) -> list[dict[str, Any]]:
+    def predictions(self) -> list[Row]:
         """Return the predictions that were written."""
         path = self.output / DATA
         if not is_present(path):
             return []
         return list(parse_object(read_text(path, "the results"), str(path))["predictions"])
 
-    def predict(self, failures: Mapping[Path, str]) -> list[dict[str, Any]]:
+    def predict(self, failures: Mapping[Path, str]) -> list[Row]:
         """Write and return a prediction for each check whose architecture has a law.
 
         A prediction stays as it was once its run has begun; without one, such a run has none.
@@ -347,10 +366,9 @@ class Scale:
         """Return what is known of a run."""
         vocab_size, pairs = self.corpus
         recipe, result = planned.recipe, run_result(planned, failures)
-        history = read_history(planned.run.metrics, recipe)
-        sizes = {each.folder: each.size for each in (*self.rungs, *self.pair, *self.checks)}
-        best, most = result.best, recipe.train.max_updates
-        lines = read_metrics(planned.run.metrics)
+        sizes = {each.folder: each.size for each in (*self.rungs, *self.checks)}
+        lines, best = read_metrics(planned.run.metrics), result.best
+        is_patient = result.updates < recipe.train.max_updates
         return {
             "architecture": recipe.model.architecture,
             "size": sizes[planned.variant.folder],
@@ -359,22 +377,19 @@ class Scale:
             "seed": planned.seed,
             "folder": result.folder,
             "state": result.state,
-            "ended_by": "updates" if result.updates >= most else "patience",
+            "ended_by": ("patience" if is_patient else "updates") * (result.state == FINISHED),
             "N": layer_parameters(recipe.model),
             "parameters": count_parameters(recipe.model, vocab_size),
             "D": max(1, round(recipe.train.share * pairs)),
             "updates": result.updates,
-            "operations": operations_spent(history, vocab_size),
+            "operations": operations_spent(parse_history(lines, recipe), vocab_size),
             "loss": best.loss if best else None,
             "score": best.score if best else None,
-            "best_update": best.update if best else None,
             "minutes": result.minutes,
             "began": lines[0].get("time") if lines else None,
         }
 
-    def write(
-        self, failures: Mapping[Path, str], predictions: list[dict[str, Any]] | None = None
-    ) -> None:
+    def write(self, failures: Mapping[Path, str], predictions: list[Row] | None = None) -> None:
         """Write the three result files, with these predictions or those that were written before.
 
         failures: why runs failed, by folder. Raises NmtError if the disk refuses.
@@ -387,92 +402,36 @@ class Scale:
         laws = {
             name: law_of(rows, name) for name in dict.fromkeys(row["architecture"] for row in rows)
         }
-        results = Results(
-            self.recipe.model.d_model,
-            rows,
-            checks,
-            laws,
-            predictions or self.predictions(),
-            measure,
-        )
-        sections = results.sections(rules(self, self.corpus[1]))
-        sections += [
-            parse_object(read_text(path, "the section"), str(path))
-            for path in sorted(self.output.glob(OTHER_SECTIONS))
-        ]
+        found = self.predictions() if predictions is None else predictions
+        sections = make_sections(self.recipe.model.d_model, measure, rows, checks, laws, found)
+        for path in sorted(self.output.glob(OTHER_SECTIONS)):
+            sections.append(parse_object(read_text(path, "the section"), str(path)))
         command = shlex.join(self.command)
         data = {
             "scale": FORMAT,
             "nmt": __version__,
             "command": command,
             "recipe": self.recipe.name,
-            "measure": measure,
             "budget": self.budget,
             "runs": rows,
             "checks": checks,
-            "laws": {
-                name: law
-                if isinstance(law, str)
-                else {key: asdict(value) for key, value in law.constants().items()}
-                for name, law in laws.items()
-            },
-            "predictions": results.predictions,
+            "laws": {name: law_data(law, [*rows, *checks], name) for name, law in laws.items()},
+            "predictions": found,
             "sections": sections,
         }
-        title = f"Scale of {self.recipe.name}"
-        shown = {key: data[key] for key in ("nmt", "command", "sections")}
-        page = render(
-            FOLDER / "scale",
-            shown,
-            title,
-            {"title": self.recipe.name},
-            *CHART_STYLES,
-            library=vendored("uPlot.iife.min.js"),
-        )
-        texts = {
-            DATA: json.dumps(data, indent=1) + "\n",
-            TABLE: render_markdown(self.recipe.name, command, sections),
-            PAGE: page,
-        }
-        for name, text in texts.items():
-            write_text(self.output / name, in_utf_8(text))
-
-
-def rules(scale: Scale, pairs: int) -> list[str]:
-    """Return the sentences on how runs are made comparable, and on what is not fair."""
-    base, train = scale.recipe, scale.rungs[0].recipe.train
-    seeds = ", ".join(map(str, scale.seeds))
-    budget = f", or after {scientific(scale.budget)} operations" if scale.budget else ""
-    return [
-        f"Base: recipe {base.name}, {pairs:,} training pairs. All runs share its text and its"
-        " tokenizer, so that losses per token can be compared.",
-        "A size is d_model of the Transformer; its d_ff / d_model and its layers are the recipe's,"
-        " and d_k = d_v = d_model / heads. Another architecture is as wide as gives it the nearest"
-        " N. N counts parameters without embeddings.",
-        "The learning rate is equation 3 at the model's width, times the scale that the recipe of"
-        " each architecture has, with its warm-up. Dropout does not depend on the size.",
-        "Losses are trained and measured without label smoothing. The result of a run is the lowest"
-        " dev loss of its moving average"
-        f" (decay {train.moving_average:g}), and the score of the same weights.",
-        f"A run ends after {train.patience} validations without a lower dev loss, or with the"
-        f" recipe's updates{budget}. With a share of the corpus, validations are as many times as"
-        " frequent. Runs that did not end by patience may not have reached their lowest loss: they"
-        " are marked.",
-        "Operations are those of matrix products, forward and backward, of the tokens that were"
-        " read. Minutes are those of updates, without validations; processors do not need the same"
-        " time for the same operations.",
-        "The law is log-Huber least squares (Hoffmann et al., 2022) over one point for each size"
-        " and share, the mean over seeds. Intervals hold 95 % of 400 resamples of the points; that"
-        " of a prediction includes how much runs deviate from the law.",
-        f"Seeds of the pair: {seeds}. All other runs have seed {scale.seeds[0]}: small differences"
-        " between them may be due to chance.",
-    ]
+        name = self.recipe.name
+        styles, library = CHART_STYLES, vendored("uPlot.iife.min.js")
+        title = f"Scale of {name}"
+        page = render(FOLDER / "scale", data, title, {"title": name}, *styles, library=library)
+        markdown = render_markdown(name, command, sections)
+        texts = {DATA: json.dumps(data, indent=1) + "\n", TABLE: markdown, PAGE: page}
+        for file, text in texts.items():
+            write_text(self.output / file, in_utf_8(text))
 
 
 def operations_spent(history: History, vocab_size: int) -> float:
     """Return the operations of a run's updates, by the tokens that its reports count."""
     recipe, reports = history.recipe, history.train_records
-    update = update_operations(recipe, vocab_size)
     tokens, before = 0.0, 0.0
     for report in reports:
         seconds = report.seconds or before
@@ -480,12 +439,15 @@ def operations_spent(history: History, vocab_size: int) -> float:
         before = seconds
     full = recipe.train.batch_source_tokens + recipe.train.batch_target_tokens
     filled = tokens / (reports[-1].update * full) if reports else 1.0
-    return update * filled * history.update
+    return update_operations(recipe, vocab_size) * filled * history.update
 
 
 # --- results --------------------------------------------------------------------------------------
 
-Row = Mapping[str, Any]
+
+def is_result(row: Row) -> bool:
+    """Return whether a run is finished and has a loss."""
+    return row["state"] == FINISHED and row["loss"] is not None
 
 
 def points_of(rows: Iterable[Row], architecture: str) -> list[Point]:
@@ -497,289 +459,135 @@ def points_of(rows: Iterable[Row], architecture: str) -> list[Point]:
     return [Point(N, D, sum(each) / len(each)) for (N, D), each in losses.items()]
 
 
-def is_result(row: Row) -> bool:
-    """Return whether a run is finished and has a loss."""
-    return row["state"] == FINISHED and row["loss"] is not None
-
-
 def law_of(rows: Sequence[Row], architecture: str) -> Law | str:
     """Return the law of an architecture, or the sentence on why there is none."""
     points = points_of(rows, architecture)
     return refusal(points) or fit(points)
 
 
-@dataclass(frozen=True)
-class Results:
-    """What the page shows: sections with paragraphs, charts and tables of texts."""
-
-    base: int  # the recipe's own size
-    rows: Sequence[Row]
-    checks: Sequence[Row]
-    laws: Mapping[str, Law | str]  # by architecture, or why there is none
-    predictions: Sequence[Row]
-    measure: str
-
-    def sections(self, rules: Sequence[str]) -> list[dict[str, Any]]:
-        """Return all sections in order."""
-        return [
-            section(
-                "pair",
-                "Equal sizes",
-                "Two architectures with equal parameters",
-                "Models with the recipe's own size: means over the finished seeds, with the"
-                " lowest and the highest value.",
-                tables=[self.pair_table()],
-            ),
-            section(
-                "scaling",
-                "Scaling",
-                "Loss against parameters, pairs and operations",
-                "Dev loss per token of each run; lines are the fitted laws with their 95 %"
-                " intervals. Hollow points are runs that ended before the dev loss stopped"
-                " to fall. The largest point is the run that was predicted and not fitted.",
-                charts=self.charts(),
-            ),
-            section(
-                "law",
-                "Law",
-                "Loss = E + A / N^a + B / D^b",
-                "Each value with its 95 % interval. Prediction: the loss of a larger size,"
-                " written before its run began.",
-                tables=[self.law_table(), self.check_table()],
-                texts=[law for law in self.laws.values() if isinstance(law, str)],
-            ),
-            section("runs", "Runs", "Each run", "", tables=[self.runs_table()]),
-            section(
-                "rules",
-                "Rules",
-                "What makes the comparison fair, and what does not",
-                "",
-                texts=rules,
-            ),
-        ]
-
-    def charts(self) -> list[dict[str, Any]]:
-        """Return the loss over parameters, pairs and operations."""
-        parameters, pairs, operations = [], [], []
-        for architecture, colour in zip(self.laws, COLOURS, strict=False):
-            own = [row for row in self.rows if row["architecture"] == architecture]
-            checks = [row for row in self.checks if row["architecture"] == architecture]
-            whole = [row for row in own if row["share"] == 1]
-            parameters += self.curves(architecture, colour, whole, "N", checks)
-            for size in dict.fromkeys(row["size"] for row in own if row["share"] < 1):
-                shares = [row for row in own if row["size"] == size]
-                pairs += self.curves(f"{architecture} {size}", colour, shares, "D", [])
-            operations += self.curves(architecture, colour, own, "operations", checks)
-        return [
-            {
-                "title": "Parameters without embeddings, whole corpus",
-                "over": "N",
-                "series": parameters,
-            },
-            {"title": "Training pairs", "over": "D", "series": pairs},
-            {"title": "Operations", "over": "operations", "series": operations},
-        ]
-
-    def curves(
-        self, label: str, colour: str, rows: Sequence[Row], over: str, checks: Sequence[Row]
-    ) -> list[dict[str, Any]]:
-        """Return the series of runs over N, D or operations, with the law of N or D."""
-        rows, checks = ([row for row in each if is_result(row)] for each in (rows, checks))
-        kinds = {
-            "run": [row for row in rows if row["ended_by"] == "patience"],
-            "short": [row for row in rows if row["ended_by"] == "updates"],
-            "check": checks,
+def law_data(law: Law | str, rows: Sequence[Row], architecture: str) -> dict[str, Any]:
+    """Return what scale.json has of a law: its constants and its curves over N and D."""
+    if isinstance(law, str):
+        return {"refusal": law, "curves": []}
+    own = [row for row in rows if row["architecture"] == architecture]
+    groups = [("N", [row for row in own if row["share"] == 1])]
+    for size in dict.fromkeys(row["size"] for row in own if row["share"] < 1):
+        groups.append(("D", [row for row in own if row["size"] == size]))
+    curves = []
+    for over, group in groups:
+        at = [row[over] for row in group]
+        x = numpy.geomspace(min(at), max(at), CURVE_POINTS)
+        y = law.loss(**{"N": group[0]["N"], "D": group[0]["D"], over: x})
+        ends = {
+            name: [getattr(each, name) for each in y] for name in ("value", "lowest", "highest")
         }
-        names = {"run": "", "short": ", ended by updates", "check": ", predicted"}
-        found = [
-            {
-                "label": f"{label}{names[kind]}",
-                "kind": kind,
-                "colour": colour,
-                "x": [row[over] for row in kept],
-                "y": [row["loss"] for row in kept],
-            }
-            for kind, each in kinds.items()
-            if (kept := sorted(each, key=lambda row: row[over]))
-        ]
-        law = self.laws[rows[0]["architecture"]] if rows else ""
-        if isinstance(law, Law) and over in ("N", "D"):
-            at = [row[over] for row in (*rows, *checks)]
-            x = numpy.geomspace(min(at), max(at), CURVE_POINTS)
-            fixed = {"N": rows[0]["N"], "D": rows[0]["D"]}
-            y = law.loss(**{**fixed, over: x})
-            found.append(
-                {
-                    "label": f"{label}, law",
-                    "kind": "law",
-                    "colour": colour,
-                    "x": x.tolist(),
-                    "y": [each.value for each in y],
-                    "low": [each.lowest for each in y],
-                    "high": [each.highest for each in y],
-                }
-            )
-        return found
-
-    def pair_table(self) -> dict[str, Any]:
-        """Return the table of the recipe's own size, a row for each architecture."""
-        rows = []
-        for architecture in self.laws:
-            own = [
-                row
-                for row in self.rows
-                if (row["architecture"], row["size"], row["share"]) == (architecture, self.base, 1)
-            ]
-            ended = [row for row in own if is_result(row)]
-            rows.append(
-                [
-                    architecture,
-                    *(f"{own[0][name]:,}" for name in ("d_model", "N", "parameters")),
-                    f"{len(ended)} of {len(own)}",
-                    *(
-                        with_range(spread([row[name] for row in ended]), digits)
-                        for name, digits in (
-                            ("loss", 3),
-                            ("score", 2),
-                            ("updates", 0),
-                            ("minutes", 1),
-                        )
-                    ),
-                    mean_operations(ended),
-                ]
-            )
-        heads = [
-            "architecture",
-            "d_model",
-            "N",
-            "with embeddings",
-            "runs",
-            "dev loss",
-            f"dev {self.measure}",
-            "updates",
-            "minutes",
-            "operations",
-        ]
-        return {"heads": heads, "rows": rows, "texts": [0]}
-
-    def law_table(self) -> dict[str, Any]:
-        """Return the table of the fitted constants."""
-        rows = [
-            [name, str(len(points_of(self.rows, name))), *map(estimated, law.constants().values())]
-            for name, law in self.laws.items()
-            if isinstance(law, Law)
-        ]
-        return {"heads": ["architecture", "points", *CONSTANTS], "rows": rows, "texts": [0]}
-
-    def check_table(self) -> dict[str, Any]:
-        """Return the table of predictions and results."""
-        checks = {row["folder"]: row for row in self.checks}
-        rows = []
-        for each in self.predictions:
-            row, loss = checks.get(each["folder"]), Estimate(**each["loss"])
-            result = row["loss"] if row and is_result(row) else None
-            inside = (
-                ""
-                if result is None
-                else ("inside" if loss.lowest <= result <= loss.highest else "outside")
-            )
-            rows.append(
-                [
-                    each["architecture"],
-                    str(each["size"]),
-                    f"{each['N']:,}",
-                    estimated(loss),
-                    number(result, 3),
-                    inside,
-                    each["written"],
-                    (row and row["began"]) or MISSING,
-                    row["state"] if row else MISSING,
-                ]
-            )
-        heads = [
-            "architecture",
-            "size",
-            "N",
-            "predicted dev loss",
-            "dev loss",
-            "in the interval",
-            "prediction written",
-            "run began",
-            "state",
-        ]
-        return {"heads": heads, "rows": rows, "texts": [0, 5, 6, 7, 8]}
-
-    def runs_table(self) -> dict[str, Any]:
-        """Return the table with a row for each run."""
-        rows = [
-            [
-                row["architecture"],
-                *(f"{row[name]:,}" for name in ("size", "d_model", "N", "parameters", "D")),
-                str(row["seed"]),
-                row["state"],
-                row["ended_by"] if row["state"] == FINISHED else "",
-                f"{row['updates']:,}",
-                scientific(row["operations"]),
-                number(row["loss"], 3),
-                number(row["score"], 2),
-                number(row["minutes"], 1),
-                row["folder"],
-            ]
-            for row in (*self.rows, *self.checks)
-        ]
-        heads = [
-            "architecture",
-            "size",
-            "d_model",
-            "N",
-            "with embeddings",
-            "pairs D",
-            "seed",
-            "state",
-            "ended by",
-            "updates",
-            "operations",
-            "dev loss",
-            f"dev {self.measure}",
-            "minutes",
-            "folder",
-        ]
-        return {"heads": heads, "rows": rows, "texts": [0, 7, 8, 14]}
+        curves.append({"over": over, "size": group[0]["size"], "x": x.tolist(), **ends})
+    return {
+        "constants": {name: asdict(value) for name, value in law.constants().items()},
+        "curves": curves,
+    }
 
 
-def section(
-    name: str,
-    short: str,
-    title: str,
-    lead: str,
-    *,
-    charts: Sequence[Any] = (),
-    tables: Sequence[Any] = (),
-    texts: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Return a section of the page: its id, its name in the bar, its title and its parts."""
-    parts = {"lead": lead, "charts": [*charts], "tables": [*tables], "texts": [*texts]}
-    return {"id": name, "name": short, "title": title, **parts}
+def make_sections(
+    base: int,
+    measure: str,
+    rows: Sequence[Row],
+    checks: Sequence[Row],
+    laws: Mapping[str, Law | str],
+    predictions: Sequence[Row],
+) -> list[dict[str, Any]]:
+    """Return the sections of the page: tables of texts under a title.
+
+    base: the recipe's own size. measure: the name of the score.
+    """
+    pair = [pair_row([row for row in rows if is_pair(row, base, name)]) for name in laws]
+    constants = [
+        {
+            "architecture": name,
+            "points": len(points_of(rows, name)),
+            **{key: estimated(value) for key, value in law.constants().items()},
+        }
+        for name, law in laws.items()
+        if isinstance(law, Law)
+    ]
+    refusals = [f"{name}: {law}." for name, law in laws.items() if isinstance(law, str)]
+    ended = {row["folder"]: row for row in checks}
+    tested = [
+        check_row(each, ended[each["folder"]]) for each in predictions if each["folder"] in ended
+    ]
+    return [
+        section(
+            "pair", "The recipe's own size, with equal parameters", tabled(PAIR, pair, measure)
+        ),
+        section(
+            "law",
+            "Loss = E + A / N^a + B / D^b",
+            tabled(LAW, constants, measure),
+            tabled(CHECK, tested, measure),
+            texts=refusals,
+        ),
+        section("runs", "Each run", tabled(RUN, [*rows, *checks], measure)),
+    ]
 
 
-def mean_operations(rows: Sequence[Row]) -> str:
-    """Return the mean of the operations of runs."""
-    found = spread([row["operations"] for row in rows])
-    return scientific(found.mean) if found else MISSING
+def section(name: str, title: str, *tables: Row, texts: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a section of the page: its id, its title, its paragraphs and its tables."""
+    return {"id": name, "title": title, "texts": [*texts], "tables": [*tables]}
+
+
+def is_pair(row: Row, base: int, architecture: str) -> bool:
+    """Return whether a run is one of an architecture in the recipe's own size."""
+    return bool((row["architecture"], row["size"], row["share"]) == (architecture, base, 1))
+
+
+def pair_row(rows: Sequence[Row]) -> Row:
+    """Return the means over the finished seeds of one architecture, with their ranges."""
+    ended = [row for row in rows if is_result(row)]
+    digits = {"loss": 3, "score": 2, "updates": 0, "minutes": 1}
+    spreads = {name: spread([row[name] for row in ended]) for name in (*digits, "operations")}
+    operations = spreads["operations"]
+    return {
+        **rows[0],
+        "ended": f"{len(ended)} of {len(rows)}",
+        **{name: with_range(spreads[name], number) for name, number in digits.items()},
+        "operations": operations.mean if operations else None,
+    }
+
+
+def check_row(prediction: Row, row: Row) -> Row:
+    """Return a prediction with its result."""
+    loss = Estimate(**prediction["loss"])
+    inside = None
+    if is_result(row):
+        inside = "yes" if loss.lowest <= row["loss"] <= loss.highest else "no"
+    return {**prediction, **row, "predicted": estimated(loss), "inside": inside}
 
 
 def estimated(estimate: Estimate) -> str:
     """Return a value with its interval."""
-    value, low, high = (
-        f"{each:,.4g}" for each in (estimate.value, estimate.lowest, estimate.highest)
-    )
-    return f"{value} ({low} to {high})"
+    value, low, high = (f"{each:,.4g}" for each in asdict(estimate).values())
+    return f"{value} ({low} to {high})".replace("e+", "e")
+
+
+def tabled(keys: Sequence[str], rows: Iterable[Row], measure: str) -> dict[str, Any]:
+    """Return a table of texts with these columns; measure: the name of the score."""
+
+    def shown(key: str, value: Any) -> str:
+        if value is None or isinstance(value, str):
+            return value or MISSING
+        return format(value, FORMATS.get(key, ",")).replace("e+", "e")
+
+    heads = HEADS | {"score": f"dev {measure}"}
+    return {
+        "heads": [heads.get(key, key) for key in keys],
+        "rows": [[shown(key, row[key]) for key in keys] for row in rows],
+    }
 
 
 def render_markdown(recipe: str, command: str, sections: Iterable[Mapping[str, Any]]) -> str:
-    """Return the text of scale.md, which `nmt scale` also prints: the sections without charts."""
+    """Return the text of scale.md, which `nmt scale` also prints."""
     parts = [f"# Scale of {code(recipe)}", f"Created by {code(command)}."]
     for each in sections:
-        parts += [f"## {each['title']}", each["lead"], *each["texts"]]
+        parts += [f"## {each['title']}", *each.get("texts", ())]
         parts += [table(part["heads"], part["rows"]) for part in each["tables"] if part["rows"]]
-    return "\n\n".join(filter(None, parts)) + "\n"
+    return "\n\n".join(parts) + "\n"
