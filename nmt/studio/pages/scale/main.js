@@ -14,6 +14,7 @@ for (const { id, title } of data.sections) {
   byId("rules").before(el("details", { open: true, id, "data-name": title }, el("h2", title)));
 }
 startPage();
+byId("rules-view").append(document.querySelector("#rules ul"));
 byId("command").append(el("code", data.command));
 byId("made").textContent = `Created by nmt ${data.nmt}. Curves are drawn by uPlot (MIT).`;
 for (const section of [{ id: "scaling", charts: chartsOf(data) }, ...data.sections]) {
