@@ -89,7 +89,7 @@ def test_a_dry_run_lists_the_runs_and_their_operations(nmt: Run, tiny: Path) -> 
     ("options", "fact"),
     [
         (("--sizes", "a"), "--sizes takes numbers"),
-        (("--sizes", "9"), "--sizes takes multiples of 4"),
+        (("--sizes", "9"), "a size is a multiple of 4"),
         (("--shares", "1/0"), "--shares takes numbers"),
         (("--shares", "0"), "train.share"),
         (("--architectures", "perceptron"), "model.architecture"),

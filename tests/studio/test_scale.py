@@ -91,7 +91,7 @@ def test_a_budget_limits_the_updates_of_large_rungs() -> None:
     train = large.recipe.train
     assert 0 < budget - train.max_updates * update_operations(large.recipe, V) < budget / 100
     assert train.label_smoothing == train.cooldown_updates == 0
-    with pytest.raises(UsageError, match="multiples of 8"):
+    with pytest.raises(UsageError, match="multiple of 8"):
         planned("pocket", sizes=[60])
     with pytest.raises(UsageError, match="--check 64"):
         planned("pocket", sizes=[64], check=64)

@@ -127,7 +127,7 @@ def base_recipes(name: str, architectures: Sequence[str], overrides: Sequence[st
         raise UsageError(f"{name} is not a Transformer; name the recipe of the Transformer")
     found = [base]
     for architecture in architectures:
-        own = f"{name}_{architecture}"
+        own = f"{base.name}_{architecture}"
         recipe = load_recipe(own, overrides) if own in shipped_recipes() else base
         recipe = with_settings(recipe, {"model.architecture": architecture})
         found.append(replace(recipe, name=base.name, data=base.data, tokenizer=base.tokenizer))
@@ -156,7 +156,7 @@ def transformer(base: Recipe, size: int) -> Recipe:
     model = base.model
     if size < 1 or size % (2 * model.heads):
         raise UsageError(
-            f"--sizes takes multiples of {2 * model.heads}, twice model.heads, not {size}"
+            f"a size is a multiple of {2 * model.heads}, twice model.heads, not {size}"
         )
     width = size // model.heads
     d_ff = round(model.d_ff * size / model.d_model)
@@ -236,8 +236,8 @@ def plan(
     for seed in seeds:
         with_seed(base, seed)  # raises UsageError for a bad seed
     middle = len(sizes) // 2
-    places = [(size, 1.0) for size in sizes]
-    places += [(size, share) for share in shares if share < 1 for size in sizes[middle:][:2]]
+    parts = [(size, share) for share in shares for size in sizes[middle:][:2]]
+    places = dict.fromkeys([*((size, 1.0) for size in sizes), *parts])
     rungs, checks = (
         [rung(base, recipe, *place, budget) for place in each for recipe in architectures]
         for each in (places, [(check, 1.0)])
