@@ -20,11 +20,12 @@ from nmt.studio.experiments.scale import (
 )
 
 TRUTH = {"E": 1.2, "A": 60.0, "a": 0.4, "B": 300.0, "b": 0.6}
-SIZES, PAIRS = (2e4, 8e4, 3e5, 1.2e6, 4e6), 29_000
+SIZES, PAIRS = (2e4, 8e4, 3e5, 1.2e6, 4e6), 29e3
 
 
 def loss(N: float, D: float) -> float:
-    return TRUTH["E"] + TRUTH["A"] / N ** TRUTH["a"] + TRUTH["B"] / D ** TRUTH["b"]
+    E, A, a, B, b = TRUTH.values()
+    return float(E + A / N**a + B / D**b)
 
 
 def points(noise: float) -> list[Point]:
