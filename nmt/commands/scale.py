@@ -108,18 +108,18 @@ def command(
         raise UsageError(f"--output {folder} is a run folder; name another folder")
 
     from nmt.documents.registry import bilingual_reader
-    from nmt.studio.experiments import scale
+    from nmt.studio.experiments import ladder, scale
 
-    recipes = scale.base_recipes(recipe, architectures.split(","), overrides)
-    words = ["nmt", *arguments]
-    planned = scale.plan(recipes, widths, parts, numbers, budget, check, folder, words)
+    recipes = ladder.base_recipes(recipe, architectures.split(","), overrides)
+    planned = ladder.plan(recipes, widths, parts, numbers, budget, check)
+    experiment = scale.Scale(planned, folder, ["nmt", *arguments])
     for name in (scale.DATA, scale.TABLE, scale.PAGE):
         check_output(folder / name)
     data, chosen = DataFolder(data_dir, bilingual_reader), pick_device(device)
     if dry_run:
-        click.echo(planned.cost(planned.check(data, chosen)), nl=False)
+        click.echo(ladder.describe_cost(experiment.check(data, chosen)), nl=False)
         return
-    finish(planned.run(data, chosen), folder / scale.TABLE, folder / scale.PAGE)
+    finish(experiment.run(data, chosen), folder / scale.TABLE, folder / scale.PAGE)
 
 
 def parse(text: str, kind: Callable[[str], Number], option: str) -> list[Number]:

@@ -10,14 +10,14 @@ from nmt.errors import UsageError
 from nmt.recipe.files import load_recipe
 from nmt.runs.history import parse_history
 from nmt.studio.experiments.fit import Point, fit, refusal
-from nmt.studio.experiments.scale import (
-    Scale,
+from nmt.studio.experiments.ladder import (
+    Ladder,
     base_recipes,
     layer_parameters,
-    operations_spent,
     plan,
     update_operations,
 )
+from nmt.studio.experiments.scale import operations_spent
 
 TRUTH = {"E": 1.2, "A": 60.0, "a": 0.4, "B": 300.0, "b": 0.6}
 SIZES, PAIRS = (2e4, 8e4, 3e5, 1.2e6, 4e6), 29e3
@@ -54,10 +54,10 @@ def test_too_few_points_or_sizes_fix_no_law() -> None:
     assert "needs 3 values of D, and there are 1" in refusal(points(0)[:5] * 2)
 
 
-def planned(recipe: str, **options: object) -> Scale:
+def planned(recipe: str, **options: object) -> Ladder:
     defaults = {"sizes": [], "shares": [0.25], "seeds": [], "budget": None, "check": None}
     recipes = base_recipes(recipe, ["transformer", "recurrent"], [])
-    return plan(recipes, **defaults | options, output=Path("out"), command=[])  # type: ignore[arg-type]
+    return plan(recipes, **defaults | options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("recipe", ["pocket", "multi30k_en_de"])
@@ -76,9 +76,9 @@ def test_rungs_of_one_size_have_equal_parameters(recipe: str) -> None:
     assert transformer == own
     assert recurrent.architecture == "recurrent"
     assert layer_parameters(recurrent) == pytest.approx(layer_parameters(own), rel=0.02)
-    names = [str(run.run.path) for run in ladder.fitted()]
+    names = [str(run.run.path) for run in ladder.fitted(Path())]
     assert len({*names}) == len(names) == 2 * (5 + 2 + 2)
-    assert [run.run.path.parts[1] for run in ladder.predicted()] == [
+    assert [run.run.path.parts[0] for run in ladder.predicted(Path())] == [
         f"{name}-{ladder.checks[0].size}" for name in ("transformer", "recurrent")
     ]
 

@@ -1,18 +1,15 @@
-"""Train a ladder of sizes and shares of the corpus, fit a law to it, and test its prediction.
+"""Train a ladder, fit a law to it, and test its prediction: scale.json, scale.md and scale.html.
 
-A rung is a size of one architecture with a share of the training pairs. The law of each
-architecture predicts the loss of the next larger size; the prediction is written before that run
-is trained, and the run is never used for the fit.
+The law of each architecture predicts the loss of the next larger size. The prediction is written
+before that run is trained, and the run is never used for the fit.
 """
 
 import json
-import math
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,31 +18,24 @@ import numpy
 import torch
 
 from nmt import __version__
-from nmt.config import ModelSettings, Recipe
-from nmt.errors import UsageError
 from nmt.evaluation.markdown import code, table
 from nmt.evaluation.metrics import score_measure
-from nmt.recipe.files import load_recipe, shipped_recipes
-from nmt.recipe.rules import check_together
-from nmt.recipe.settings import with_settings
-from nmt.recipe.size import count_parameters, weight_shapes
+from nmt.recipe.size import count_parameters
 from nmt.runs.history import History, parse_history, read_metrics
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.experiments.ablation import MISSING, with_range
 from nmt.studio.experiments.fit import CONSTANTS, Estimate, Law, Point, fit, refusal
+from nmt.studio.experiments.ladder import Ladder, layer_parameters, update_operations
 from nmt.studio.experiments.results import FINISHED, run_result, spread
 from nmt.studio.experiments.runs import (
     Outcome,
     PlannedRun,
     check_runs,
     error_context,
-    plan_runs,
     prepare_runs,
     train_runs,
     with_one_precision,
 )
-from nmt.studio.experiments.variants import Variant, with_seed
-from nmt.studio.inspection import count_flops
 from nmt.studio.pages.page import CHART_STYLES, FOLDER, render, vendored
 from nmt.system.atomic import write_text
 from nmt.system.files import in_utf_8, is_present, read_text
@@ -56,12 +46,6 @@ from nmt.text.prepare import open_prepared
 FORMAT = 1
 DATA, TABLE, PAGE = "scale.json", "scale.md", "scale.html"  # files of results
 OTHER_SECTIONS = "sections/*.json"  # further sections of the page, such as other measurements
-TRANSFORMER = "transformer"
-SMALLEST, LARGEST, SIZES = 1e5, 1e7, 5  # parameters and number of the default sizes
-LENGTH = 30  # tokens of a segment, assumed for the operations of an update
-PATIENCE = 5  # validations, unless the recipe has its own
-MOVING_AVERAGE = 0.999  # likewise
-FEWEST_UPDATES = 10  # between validations
 CURVE_POINTS = 40
 
 Row = Mapping[str, Any]  # what is known of a run
@@ -86,200 +70,21 @@ FORMATS = {"loss": ".3f", "score": ".2f", "minutes": ".1f", "operations": ".2e"}
 
 
 @dataclass(frozen=True)
-class Rung(Variant):
-    """A recipe of the ladder; its place is named by the Transformer of equal parameters."""
-
-    size: int = 0  # d_model of that Transformer
-
-    @property
-    def architecture(self) -> str:
-        """Return the kind of network."""
-        return self.recipe.model.architecture
-
-    @property
-    def share(self) -> Fraction:
-        """Return the share of the training pairs, as it is usually written."""
-        return Fraction(self.recipe.train.share).limit_denominator(1000)
-
-    @property
-    def name(self) -> str:
-        """Return what the rung is called in notes."""
-        return f"{self.architecture} {self.size}, share {self.share}"
-
-    @property
-    def folder(self) -> str:
-        """Return the name of the folder of its runs."""
-        share = f"-share-{self.recipe.train.share:g}" if self.share != 1 else ""
-        return f"{self.architecture}-{self.size}{share}"
-
-
-# --- the ladder -----------------------------------------------------------------------------------
-
-
-def base_recipes(name: str, architectures: Sequence[str], overrides: Sequence[str]) -> list[Recipe]:
-    """Return the Transformer's recipe, then that of each architecture.
-
-    An architecture has the shipped recipe NAME_ARCHITECTURE if there is one, with the Transformer's
-    text and tokenizer. Raises UsageError for a recipe of another architecture than the Transformer.
-    """
-    base = load_recipe(name, overrides)
-    if base.model.architecture != TRANSFORMER:
-        raise UsageError(f"{name} is not a Transformer; name the recipe of the Transformer")
-    found = [base]
-    for architecture in architectures:
-        own = f"{base.name}_{architecture}"
-        recipe = load_recipe(own, overrides) if own in shipped_recipes() else base
-        recipe = with_settings(recipe, {"model.architecture": architecture})
-        found.append(replace(recipe, name=base.name, data=base.data, tokenizer=base.tokenizer))
-    return found
-
-
-def default_sizes(base: Recipe) -> list[int]:
-    """Return sizes of about 0.1 to 10 million parameters in equal ratios; one is the recipe's."""
-    step, vocab_size = 2 * base.model.heads, base.tokenizer.vocab_size
-    counts = {
-        size: count_parameters(transformer(base, size).model, vocab_size)
-        for size in range(step, 2048, step)
-    }
-    wanted = [float(count) for count in numpy.geomspace(SMALLEST, LARGEST, SIZES)]
-    sizes = {min(counts, key=lambda size: abs(math.log(counts[size] / n))) for n in wanted}
-    own = base.model.d_model
-    replaced = min(sizes, key=lambda size: abs(math.log(size / own)))
-    return sorted(sizes - {replaced} | {own})
-
-
-def transformer(base: Recipe, size: int) -> Recipe:
-    """Return the Transformer of a size; d_ff / d_model is the recipe's, d_k = d_v = size / heads.
-
-    Raises UsageError if heads of an even width cannot divide the size.
-    """
-    model = base.model
-    if size < 1 or size % (2 * model.heads):
-        raise UsageError(
-            f"a size is a multiple of {2 * model.heads}, twice model.heads, not {size}"
-        )
-    width = size // model.heads
-    d_ff = round(model.d_ff * size / model.d_model)
-    widths = {"d_model": size, "d_ff": d_ff, "d_k": width, "d_v": width}
-    return with_settings(base, {f"model.{name}": value for name, value in widths.items()})
-
-
-def layer_parameters(model: ModelSettings) -> int:
-    """Return the number of parameters N, without embeddings."""
-    shapes = weight_shapes(model, 1).items()
-    return sum(math.prod(shape) for name, shape in shapes if not name.startswith("embeddings."))
-
-
-def update_operations(recipe: Recipe, vocab_size: int) -> float:
-    """Return the operations of an update with a full batch of segments of `LENGTH` tokens."""
-    return count_flops(recipe, vocab_size, LENGTH).training_per_update
-
-
-def rung(base: Recipe, recipe: Recipe, size: int, share: float, budget: float | None) -> Rung:
-    """Return the rung of a size and a share.
-
-    base: the Transformer's recipe. recipe: that of the architecture; another one than a Transformer
-    is as wide as gives it the nearest number of parameters. budget: the most operations, if any.
-    """
-    sized = transformer(base, size)
-    if recipe.model.architecture != TRANSFORMER:
-        wanted = layer_parameters(sized.model)
-        models = (replace(recipe.model, d_model=width) for width in range(2, 4 * size, 2))
-        nearest = min(models, key=lambda model: abs(layer_parameters(model) - wanted))
-        sized = replace(recipe, model=nearest)
-    train = recipe.train
-    every = max(FEWEST_UPDATES, round(train.validate_updates * share))
-    most = train.max_updates
-    if budget is not None:
-        operations = update_operations(sized, sized.tokenizer.vocab_size)
-        most = max(1, min(most, int(budget / operations)))
-    rules = {
-        "share": share,
-        "label_smoothing": 0.0,
-        "early_stopping_metric": "loss",
-        "patience": train.patience or PATIENCE,
-        "cooldown_updates": 0,
-        "moving_average": train.moving_average or MOVING_AVERAGE,
-        "validate_updates": every,
-        "checkpoint_updates": every,
-        "max_updates": most,
-    }
-    sized = with_settings(sized, {f"train.{name}": value for name, value in rules.items()})
-    check_together(sized)
-    return Rung(sized, size=size)
-
-
-def plan(
-    recipes: Sequence[Recipe],
-    sizes: Sequence[int],
-    shares: Sequence[float],
-    seeds: Sequence[int],
-    budget: float | None,
-    check: int | None,
-    output: Path,
-    command: Sequence[str],
-) -> "Scale":
-    """Return the experiment of some options of `nmt scale`; an empty one has its default.
-
-    recipes: the result of `base_recipes`. Raises UsageError for a value that is not possible.
-    """
-    base, *architectures = recipes
-    own = base.model.d_model
-    sizes = sorted({*(sizes or default_sizes(base)), own})
-    if not check:  # a step as the last one, to a size that heads divide
-        ratio = sizes[-1] / sizes[-2] if len(sizes) > 1 else 2
-        step = 2 * base.model.heads
-        check = max(sizes[-1] + step, round(sizes[-1] * ratio / step) * step)
-    if check in sizes:
-        raise UsageError(f"--check {check} is a size of the ladder; name another one")
-    seeds = seeds or [base.train.seed]
-    for seed in seeds:
-        with_seed(base, seed)  # raises UsageError for a bad seed
-    middle = len(sizes) // 2
-    parts = [(size, share) for share in shares for size in sizes[middle:][:2]]
-    places = dict.fromkeys([*((size, 1.0) for size in sizes), *parts])
-    rungs, checks = (
-        [rung(base, recipe, *place, budget) for place in each for recipe in architectures]
-        for each in (places, [(check, 1.0)])
-    )
-    pair = [each for each in rungs if each.size == own and each.share == 1]
-    return Scale(base, rungs, pair, checks, seeds, budget, output, command)
-
-
-# --- training -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
 class Scale:
     """A ladder to train, and the folder for its runs and results."""
 
-    recipe: Recipe  # the Transformer's
-    rungs: Sequence[Rung]
-    pair: Sequence[Rung]  # those of the recipe's own size, which are trained with every seed
-    checks: Sequence[Rung]  # those that the laws predict
-    seeds: Sequence[int]
-    budget: float | None  # operations of a run, at most
+    ladder: Ladder
     output: Path
     command: Sequence[str]  # words of the command line, for the results
-
-    def fitted(self) -> list[PlannedRun]:
-        """Return the runs that laws are fitted to."""
-        first, *others = self.seeds
-        return [
-            *plan_runs(self.rungs, [first], self.output),
-            *plan_runs(self.pair, others, self.output),
-        ]
-
-    def predicted(self) -> list[PlannedRun]:
-        """Return the runs that laws predict."""
-        return plan_runs(self.checks, self.seeds[:1], self.output)
 
     def check(self, data: DataFolder, device: torch.device) -> list[PlannedRun]:
         """Check what can be checked before the corpus is prepared, and return all runs.
 
         Nothing is written. Raises NmtError.
         """
-        runs = with_one_precision([*self.fitted(), *self.predicted()], device)
+        runs = with_one_precision(
+            [*self.ladder.fitted(self.output), *self.ladder.predicted(self.output)], device
+        )
         check_runs(runs, data, device)
         return runs
 
@@ -293,7 +98,7 @@ class Scale:
             with error_context("scale"):
                 held.enter_context(RunFolder(self.output).lock())
             prepare_runs(runs, data, device)
-            ladder_runs = runs[: len(self.fitted())]
+            ladder_runs = runs[: len(self.ladder.fitted(self.output))]
             outcome = train_runs(ladder_runs, data, device, self.write)
             if outcome.stopped_by is None:
                 failures = outcome.failures
@@ -308,24 +113,10 @@ class Scale:
             self.write(outcome.failures)
         return outcome
 
-    def cost(self, runs: Sequence[PlannedRun]) -> str:
-        """Return lines on runs: folder, parameters, operations of an update, and most updates."""
-        lines, total = [], 0.0
-        for planned in runs:
-            recipe, V = planned.recipe, planned.recipe.tokenizer.vocab_size
-            update, most = update_operations(recipe, V), recipe.train.max_updates
-            total += most * update
-            N, embedded = layer_parameters(recipe.model), count_parameters(recipe.model, V)
-            lines.append(
-                f"{planned.run.path}\tN {N:,}, with embeddings {embedded:,}"
-                f"\t{update:.2e} operations an update, at most {most:,} updates\n"
-            )
-        return "".join(lines) + f"total\tat most {total:.2e} operations\n"
-
     @cached_property
     def corpus(self) -> tuple[int, int]:
         """Return the vocabulary size and the number of training pairs, once they are prepared."""
-        planned = self.fitted()[0]
+        planned = self.ladder.fitted(self.output)[0]
         prepared = open_prepared(planned.recipe, planned.run.prepared_folder())
         return len(prepared.tokenizer), sum(map(len, prepared.shards))
 
@@ -341,10 +132,10 @@ class Scale:
 
         A prediction stays as it was once its run has begun; without one, such a run has none.
         """
-        rows = [self.row(planned, failures) for planned in self.fitted()]
+        rows = [self.row(planned, failures) for planned in self.ladder.fitted(self.output)]
         known = {each["folder"]: each for each in self.predictions()}
         found = []
-        for planned in self.predicted():
+        for planned in self.ladder.predicted(self.output):
             row = self.row(planned, failures)
             law = law_of(rows, row["architecture"])
             if row["began"]:
@@ -366,7 +157,7 @@ class Scale:
         """Return what is known of a run."""
         vocab_size, pairs = self.corpus
         recipe, result = planned.recipe, run_result(planned, failures)
-        sizes = {each.folder: each.size for each in (*self.rungs, *self.checks)}
+        sizes = {each.folder: each.size for each in (*self.ladder.rungs, *self.ladder.checks)}
         lines, best = read_metrics(planned.run.metrics), result.best
         is_patient = result.updates < recipe.train.max_updates
         return {
@@ -396,14 +187,16 @@ class Scale:
         """
         rows, checks = (
             [self.row(planned, failures) for planned in plan]
-            for plan in (self.fitted(), self.predicted())
+            for plan in (self.ladder.fitted(self.output), self.ladder.predicted(self.output))
         )
-        measure = score_measure(self.recipe).name
+        measure = score_measure(self.ladder.recipe).name
         laws = {
             name: law_of(rows, name) for name in dict.fromkeys(row["architecture"] for row in rows)
         }
         found = self.predictions() if predictions is None else predictions
-        sections = make_sections(self.recipe.model.d_model, measure, rows, checks, laws, found)
+        sections = make_sections(
+            self.ladder.recipe.model.d_model, measure, rows, checks, laws, found
+        )
         for path in sorted(self.output.glob(OTHER_SECTIONS)):
             sections.append(parse_object(read_text(path, "the section"), str(path)))
         command = shlex.join(self.command)
@@ -411,15 +204,15 @@ class Scale:
             "scale": FORMAT,
             "nmt": __version__,
             "command": command,
-            "recipe": self.recipe.name,
-            "budget": self.budget,
+            "recipe": self.ladder.recipe.name,
+            "budget": self.ladder.budget,
             "runs": rows,
             "checks": checks,
             "laws": {name: law_data(law, [*rows, *checks], name) for name, law in laws.items()},
             "predictions": found,
             "sections": sections,
         }
-        name = self.recipe.name
+        name = self.ladder.recipe.name
         styles, library = CHART_STYLES, vendored("uPlot.iife.min.js")
         title = f"Scale of {name}"
         page = render(FOLDER / "scale", data, title, {"title": name}, *styles, library=library)

@@ -32,7 +32,14 @@ function seriesOf({ label, colour: name, kind, dashed, x, value, lowest, highest
   const hue = (alpha) => css(colour(name), alpha);
   const common = { label, stroke: hue(1), updates: x, values: value };
   if (kind === "law") {
-    const end = { label, stroke: hue(0), width: 0, points: false, quiet: true, updates: x };
+    const end = (name, values) => ({
+      ...common,
+      label: `${label}, ${name}`,
+      width: 0,
+      points: false,
+      quiet: true,
+      values,
+    });
     const law = {
       ...common,
       width: 1.6,
@@ -40,7 +47,7 @@ function seriesOf({ label, colour: name, kind, dashed, x, value, lowest, highest
       points: false,
       band: hue(0.14),
     };
-    return [law, { ...end, values: lowest }, { ...end, values: highest }];
+    return [law, end("lowest", lowest), end("highest", highest)];
   }
   const fill = kind === "short" ? css(colour("card")) : hue(1);
   return [{ ...common, width: 0, points: true, size: kind === "check" ? 13 : 8, fill }];
