@@ -28,7 +28,7 @@ Number = TypeVar("Number", int, Fraction)
 @click.option(
     "--sizes",
     metavar="N,N,...",
-    help="Widths d_model of the Transformers.  [default: 0.1 to 10 million parameters]",
+    help="Widths d_model of the Transformers.  [default: 1/4 to 3 times the recipe's]",
 )
 @click.option(
     "--shares",

@@ -58,7 +58,7 @@ def test_figures_are_those_of_the_runs(scaled: Path) -> None:
         ]
         dev = [line for line in lines if line["kind"] == "dev"]
         assert row["loss"] == min(line["loss"] for line in dev)
-        assert row["ended_by"] == ("patience" if row["updates"] < 12 else "updates")
+        assert row["end"] == ("patience" if row["updates"] < 12 else "updates")
         losses[row["size"], row["D"], row["seed"]] = row["loss"]
     assert {D for _, D, _ in losses} == {120, 60, 30}
     assert {seed for size, _, seed in losses if size == 16} == {1, 2}

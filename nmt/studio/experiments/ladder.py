@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-import numpy
-
 from nmt.config import ModelSettings, Recipe
 from nmt.errors import UsageError
 from nmt.recipe.files import load_recipe, shipped_recipes
@@ -23,7 +21,7 @@ from nmt.studio.experiments.variants import Variant, with_seed
 from nmt.studio.inspection import count_flops
 
 TRANSFORMER = "transformer"
-SMALLEST, LARGEST, SIZES = 1e5, 1e7, 5  # parameters and number of the default sizes
+SIZES = (1 / 4, 1 / 2, 1, 2, 3)  # default sizes, in the recipe's own
 LENGTH = 30  # tokens of a segment, assumed for the operations of an update
 PATIENCE = 5  # validations, unless the recipe has its own
 MOVING_AVERAGE = 0.999  # likewise
@@ -102,20 +100,6 @@ def base_recipes(name: str, architectures: Sequence[str], overrides: Sequence[st
     return found
 
 
-def default_sizes(base: Recipe) -> list[int]:
-    """Return sizes of about 0.1 to 10 million parameters in equal ratios; one is the recipe's."""
-    step, vocab_size = 2 * base.model.heads, base.tokenizer.vocab_size
-    counts = {
-        size: count_parameters(transformer(base, size).model, vocab_size)
-        for size in range(step, 2048, step)
-    }
-    wanted = [float(count) for count in numpy.geomspace(SMALLEST, LARGEST, SIZES)]
-    sizes = {min(counts, key=lambda size: abs(math.log(counts[size] / n))) for n in wanted}
-    own = base.model.d_model
-    replaced = min(sizes, key=lambda size: abs(math.log(size / own)))
-    return sorted(sizes - {replaced} | {own})
-
-
 def transformer(base: Recipe, size: int) -> Recipe:
     """Return the Transformer of a size; d_ff / d_model is the recipe's, d_k = d_v = size / heads.
 
@@ -190,11 +174,11 @@ def plan(
     recipes: the result of `base_recipes`. Raises UsageError for a value that is not possible.
     """
     base, *architectures = recipes
-    own = base.model.d_model
-    sizes = sorted({*(sizes or default_sizes(base)), own})
+    own, step = base.model.d_model, 2 * base.model.heads
+    defaults = [max(step, round(own * factor / step) * step) for factor in SIZES]
+    sizes = sorted({*(sizes or defaults), own})
     if not check:  # a step as the last one, to a size that heads divide
         ratio = sizes[-1] / sizes[-2] if len(sizes) > 1 else 2
-        step = 2 * base.model.heads
         check = max(sizes[-1] + step, round(sizes[-1] * ratio / step) * step)
     if check in sizes:
         raise UsageError(f"--check {check} is a size of the ladder; name another one")

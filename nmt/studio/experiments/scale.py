@@ -49,23 +49,12 @@ OTHER_SECTIONS = "sections/*.json"  # further sections of the page, such as othe
 CURVE_POINTS = 40
 
 Row = Mapping[str, Any]  # what is known of a run
-# The columns of the tables: their keys, then the heads and the formats that some have.
+# The columns of the tables, and the formats of some.
 MEASURED = ("loss", "score", "updates", "minutes", "operations")
-PAIR = ("architecture", "d_model", "N", "parameters", "ended", *MEASURED)
+PAIR = ("architecture", "d_model", "N", "parameters", "seeds", *MEASURED)
 LAW = ("architecture", "points", *CONSTANTS)
 CHECK = ("architecture", "size", "N", "predicted", "loss", "inside", "written", "began")
-RUN = ("folder", "d_model", "N", "parameters", "D", "state", "ended_by", *MEASURED)
-HEADS = {
-    "parameters": "with embeddings",
-    "D": "pairs D",
-    "loss": "dev loss",
-    "ended_by": "ended by",
-    "ended": "runs",
-    "predicted": "predicted dev loss",
-    "inside": "in the interval",
-    "written": "prediction written",
-    "began": "run began",
-}
+RUN = ("folder", "d_model", "N", "parameters", "D", "state", "end", *MEASURED)
 FORMATS = {"loss": ".3f", "score": ".2f", "minutes": ".1f", "operations": ".2e"}
 
 
@@ -102,10 +91,8 @@ class Scale:
             outcome = train_runs(ladder_runs, data, device, self.write)
             if outcome.stopped_by is None:
                 failures = outcome.failures
-                predicted = {each["folder"] for each in self.predict(failures)}
-                checks = [
-                    run for run in runs if f"{run.variant.folder}/seed-{run.seed}" in predicted
-                ]
+                predicted = {self.output / each["folder"] for each in self.predict(failures)}
+                checks = [run for run in runs if run.run.path in predicted]
                 outcome = train_runs(
                     checks, data, device, lambda others: self.write(failures | others)
                 )
@@ -168,7 +155,7 @@ class Scale:
             "seed": planned.seed,
             "folder": result.folder,
             "state": result.state,
-            "ended_by": ("patience" if is_patient else "updates") * (result.state == FINISHED),
+            "end": ("patience" if is_patient else "updates") * (result.state == FINISHED),
             "N": layer_parameters(recipe.model),
             "parameters": count_parameters(recipe.model, vocab_size),
             "D": max(1, round(recipe.train.share * pairs)),
@@ -193,12 +180,15 @@ class Scale:
         laws = {
             name: law_of(rows, name) for name in dict.fromkeys(row["architecture"] for row in rows)
         }
+        folders = {row["folder"] for row in checks}
         found = self.predictions() if predictions is None else predictions
+        found = [each for each in found if each["folder"] in folders]
         sections = make_sections(
             self.ladder.recipe.model.d_model, measure, rows, checks, laws, found
         )
         for path in sorted(self.output.glob(OTHER_SECTIONS)):
-            sections.append(parse_object(read_text(path, "the section"), str(path)))
+            given = parse_object(read_text(path, "the section"), str(path))
+            sections.append({"id": path.stem, "title": path.stem, "tables": [], **given})
         command = shlex.join(self.command)
         data = {
             "scale": FORMAT,
@@ -293,44 +283,31 @@ def make_sections(
 
     base: the recipe's own size. measure: the name of the score.
     """
-    pair = [pair_row([row for row in rows if is_pair(row, base, name)]) for name in laws]
-    constants = [
-        {
-            "architecture": name,
-            "points": len(points_of(rows, name)),
-            **{key: estimated(value) for key, value in law.constants().items()},
-        }
-        for name, law in laws.items()
-        if isinstance(law, Law)
-    ]
-    refusals = [f"{name}: {law}." for name, law in laws.items() if isinstance(law, str)]
+    own = [row for row in rows if (row["size"], row["share"]) == (base, 1)]
+    pair = [pair_row([row for row in own if row["architecture"] == name]) for name in laws]
+    constants, refusals = [], []
+    for name, law in laws.items():
+        if isinstance(law, str):
+            refusals.append(f"{name}: {law}.")
+            continue
+        values = {key: estimated(value) for key, value in law.constants().items()}
+        constants.append({"architecture": name, "points": len(points_of(rows, name)), **values})
     ended = {row["folder"]: row for row in checks}
-    tested = [
-        check_row(each, ended[each["folder"]]) for each in predictions if each["folder"] in ended
-    ]
+    tested = [check_row(each, ended[each["folder"]]) for each in predictions]
+    tables: dict[tuple[str, str], list[tuple[Sequence[str], Sequence[Row]]]] = {
+        ("pair", "The recipe's own size, with equal parameters"): [(PAIR, pair)],
+        ("law", "Loss = E + A / N^a + B / D^b"): [(LAW, constants), (CHECK, tested)],
+        ("runs", "Each run"): [(RUN, [*rows, *checks])],
+    }
     return [
-        section(
-            "pair", "The recipe's own size, with equal parameters", tabled(PAIR, pair, measure)
-        ),
-        section(
-            "law",
-            "Loss = E + A / N^a + B / D^b",
-            tabled(LAW, constants, measure),
-            tabled(CHECK, tested, measure),
-            texts=refusals,
-        ),
-        section("runs", "Each run", tabled(RUN, [*rows, *checks], measure)),
+        {
+            "id": name,
+            "title": title,
+            "texts": refusals if name == "law" else [],
+            "tables": [tabled(keys, each, measure) for keys, each in parts],
+        }
+        for (name, title), parts in tables.items()
     ]
-
-
-def section(name: str, title: str, *tables: Row, texts: Sequence[str] = ()) -> dict[str, Any]:
-    """Return a section of the page: its id, its title, its paragraphs and its tables."""
-    return {"id": name, "title": title, "texts": [*texts], "tables": [*tables]}
-
-
-def is_pair(row: Row, base: int, architecture: str) -> bool:
-    """Return whether a run is one of an architecture in the recipe's own size."""
-    return bool((row["architecture"], row["size"], row["share"]) == (architecture, base, 1))
 
 
 def pair_row(rows: Sequence[Row]) -> Row:
@@ -341,7 +318,7 @@ def pair_row(rows: Sequence[Row]) -> Row:
     operations = spreads["operations"]
     return {
         **rows[0],
-        "ended": f"{len(ended)} of {len(rows)}",
+        "seeds": f"{len(ended)} of {len(rows)}",
         **{name: with_range(spreads[name], number) for name, number in digits.items()},
         "operations": operations.mean if operations else None,
     }
@@ -370,9 +347,8 @@ def tabled(keys: Sequence[str], rows: Iterable[Row], measure: str) -> dict[str, 
             return value or MISSING
         return format(value, FORMATS.get(key, ",")).replace("e+", "e")
 
-    heads = HEADS | {"score": f"dev {measure}"}
     return {
-        "heads": [heads.get(key, key) for key in keys],
+        "heads": [measure if key == "score" else key for key in keys],
         "rows": [[shown(key, row[key]) for key in keys] for row in rows],
     }
 

@@ -46,7 +46,7 @@ function pointsOf(rows, checks, over, colour, groupOf) {
     groups.get(label).rows.push(row);
   };
   for (const row of rows) {
-    if (row.ended_by === "patience") add(row, "run", "");
+    if (row.end === "patience") add(row, "run", "");
     else add(row, "short", ", ended by updates");
   }
   for (const row of checks) add(row, "check", ", predicted");
