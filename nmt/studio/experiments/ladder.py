@@ -1,0 +1,210 @@
+"""Plan the ladder of `nmt scale`: sizes of several architectures, with shares of the corpus.
+
+A rung is a size of one architecture with a share of the training pairs. It is named by the
+Transformer of equal parameters.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from nmt.config import ModelSettings, Recipe
+from nmt.errors import UsageError
+from nmt.recipe.files import load_recipe, shipped_recipes
+from nmt.recipe.rules import check_together
+from nmt.recipe.settings import with_settings
+from nmt.recipe.size import count_parameters, weight_shapes
+from nmt.studio.experiments.runs import PlannedRun, plan_runs
+from nmt.studio.experiments.variants import Variant, with_seed
+from nmt.studio.inspection import count_flops
+
+TRANSFORMER = "transformer"
+SIZES = (1 / 4, 1 / 2, 1, 2, 3)  # default sizes, in the recipe's own
+LENGTH = 30  # tokens of a segment, assumed for the operations of an update
+PATIENCE = 5  # validations, unless the recipe has its own
+MOVING_AVERAGE = 0.999  # likewise
+FEWEST_UPDATES = 10  # between validations
+
+
+@dataclass(frozen=True)
+class Rung(Variant):
+    """A recipe of the ladder; its place is named by the Transformer of equal parameters."""
+
+    size: int = 0  # d_model of that Transformer
+
+    @property
+    def architecture(self) -> str:
+        """Return the kind of network."""
+        return self.recipe.model.architecture
+
+    @property
+    def share(self) -> Fraction:
+        """Return the share of the training pairs, as it is usually written."""
+        return Fraction(self.recipe.train.share).limit_denominator(1000)
+
+    @property
+    def name(self) -> str:
+        """Return what the rung is called in notes."""
+        return f"{self.architecture} {self.size}, share {self.share}"
+
+    @property
+    def folder(self) -> str:
+        """Return the name of the folder of its runs."""
+        share = f"-share-{self.recipe.train.share:g}" if self.share != 1 else ""
+        return f"{self.architecture}-{self.size}{share}"
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The rungs to train, and with which seeds."""
+
+    recipe: Recipe  # the Transformer's
+    rungs: Sequence[Rung]
+    checks: Sequence[Rung]  # those that the laws predict
+    seeds: Sequence[int]
+    budget: float | None  # operations of a run, at most
+
+    @property
+    def pair(self) -> list[Rung]:
+        """Return the rungs of the recipe's own size, which are trained with every seed."""
+        own = self.recipe.model.d_model
+        return [rung for rung in self.rungs if rung.size == own and rung.share == 1]
+
+    def fitted(self, output: Path) -> list[PlannedRun]:
+        """Return the runs that laws are fitted to."""
+        first, *others = self.seeds
+        return [*plan_runs(self.rungs, [first], output), *plan_runs(self.pair, others, output)]
+
+    def predicted(self, output: Path) -> list[PlannedRun]:
+        """Return the runs that laws predict."""
+        return plan_runs(self.checks, self.seeds[:1], output)
+
+
+def base_recipes(name: str, architectures: Sequence[str], overrides: Sequence[str]) -> list[Recipe]:
+    """Return the Transformer's recipe, then that of each architecture.
+
+    An architecture has the shipped recipe NAME_ARCHITECTURE if there is one, with the Transformer's
+    text and tokenizer. Raises UsageError for a recipe of another architecture than the Transformer.
+    """
+    base = load_recipe(name, overrides)
+    if base.model.architecture != TRANSFORMER:
+        raise UsageError(f"{name} is not a Transformer; name the recipe of the Transformer")
+    found = [base]
+    for architecture in architectures:
+        own = f"{base.name}_{architecture}"
+        recipe = load_recipe(own, overrides) if own in shipped_recipes() else base
+        recipe = with_settings(recipe, {"model.architecture": architecture})
+        found.append(replace(recipe, name=base.name, data=base.data, tokenizer=base.tokenizer))
+    return found
+
+
+def transformer(base: Recipe, size: int) -> Recipe:
+    """Return the Transformer of a size; d_ff / d_model is the recipe's, d_k = d_v = size / heads.
+
+    Raises UsageError if heads of an even width cannot divide the size.
+    """
+    model = base.model
+    if size < 1 or size % (2 * model.heads):
+        raise UsageError(
+            f"a size is a multiple of {2 * model.heads}, twice model.heads, not {size}"
+        )
+    width = size // model.heads
+    d_ff = round(model.d_ff * size / model.d_model)
+    widths = {"d_model": size, "d_ff": d_ff, "d_k": width, "d_v": width}
+    return with_settings(base, {f"model.{name}": value for name, value in widths.items()})
+
+
+def layer_parameters(model: ModelSettings) -> int:
+    """Return the number of parameters N, without embeddings."""
+    shapes = weight_shapes(model, 1).items()
+    return sum(math.prod(shape) for name, shape in shapes if not name.startswith("embeddings."))
+
+
+def update_operations(recipe: Recipe, vocab_size: int) -> float:
+    """Return the operations of an update with a full batch of segments of `LENGTH` tokens."""
+    return count_flops(recipe, vocab_size, LENGTH).training_per_update
+
+
+def rung(base: Recipe, recipe: Recipe, size: int, share: float, budget: float | None) -> Rung:
+    """Return the rung of a size and a share.
+
+    base: the Transformer's recipe. recipe: that of the architecture; another one than a Transformer
+    is as wide as gives it the nearest number of parameters. budget: the most operations, if any.
+    """
+    sized = transformer(base, size)
+    if recipe.model.architecture != TRANSFORMER:
+        wanted = layer_parameters(sized.model)
+        models = (replace(recipe.model, d_model=width) for width in range(2, 4 * size, 2))
+        nearest = min(models, key=lambda model: abs(layer_parameters(model) - wanted))
+        sized = replace(recipe, model=nearest)
+    train = recipe.train
+    every = max(FEWEST_UPDATES, round(train.validate_updates * share))
+    most = train.max_updates
+    if budget is not None:
+        operations = update_operations(sized, sized.tokenizer.vocab_size)
+        most = max(1, min(most, int(budget / operations)))
+    rules = {
+        "share": share,
+        "label_smoothing": 0.0,
+        "early_stopping_metric": "loss",
+        "patience": train.patience or PATIENCE,
+        "cooldown_updates": 0,
+        "moving_average": train.moving_average or MOVING_AVERAGE,
+        "validate_updates": every,
+        "checkpoint_updates": every,
+        "max_updates": most,
+    }
+    sized = with_settings(sized, {f"train.{name}": value for name, value in rules.items()})
+    check_together(sized)
+    return Rung(sized, size=size)
+
+
+def plan(
+    recipes: Sequence[Recipe],
+    sizes: Sequence[int],
+    shares: Sequence[float],
+    seeds: Sequence[int],
+    budget: float | None,
+    check: int | None,
+) -> Ladder:
+    """Return the ladder of some options of `nmt scale`; an empty one has its default.
+
+    recipes: the result of `base_recipes`. Raises UsageError for a value that is not possible.
+    """
+    base, *architectures = recipes
+    own, step = base.model.d_model, 2 * base.model.heads
+    defaults = [max(step, round(own * factor / step) * step) for factor in SIZES]
+    sizes = sorted({*(sizes or defaults), own})
+    if not check:  # a step as the last one, to a size that heads divide
+        ratio = sizes[-1] / sizes[-2] if len(sizes) > 1 else 2
+        check = max(sizes[-1] + step, round(sizes[-1] * ratio / step) * step)
+    if check in sizes:
+        raise UsageError(f"--check {check} is a size of the ladder; name another one")
+    seeds = seeds or [base.train.seed]
+    for seed in seeds:
+        with_seed(base, seed)  # raises UsageError for a bad seed
+    middle = len(sizes) // 2
+    parts = [(size, share) for share in shares for size in sizes[middle:][:2]]
+    places = dict.fromkeys([*((size, 1.0) for size in sizes), *parts])
+    rungs, checks = (
+        [rung(base, recipe, *place, budget) for place in each for recipe in architectures]
+        for each in (places, [(check, 1.0)])
+    )
+    return Ladder(base, rungs, checks, seeds, budget)
+
+
+def describe_cost(runs: Sequence[PlannedRun]) -> str:
+    """Return lines on runs: folder, parameters, operations of an update, and most updates."""
+    lines, total = [], 0.0
+    for planned in runs:
+        recipe, V = planned.recipe, planned.recipe.tokenizer.vocab_size
+        update, most = update_operations(recipe, V), recipe.train.max_updates
+        total += most * update
+        N, embedded = layer_parameters(recipe.model), count_parameters(recipe.model, V)
+        lines.append(
+            f"{planned.run.path}\tN {N:,}, with embeddings {embedded:,}"
+            f"\t{update:.2e} operations an update, at most {most:,} updates\n"
+        )
+    return "".join(lines) + f"total\tat most {total:.2e} operations\n"
