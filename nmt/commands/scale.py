@@ -38,11 +38,10 @@ Number = TypeVar("Number", int, Fraction)
     help="Shares of the corpus, for two sizes.",
 )
 @click.option(
-    "--architectures",
-    default="transformer,recurrent",
-    show_default=True,
-    metavar="NAME,NAME",
-    help="Kinds of network.",
+    "--against",
+    multiple=True,
+    metavar="RECIPE | SECTION.KEY=VALUE",
+    help="Recipe or setting to compare with. May be repeated.  [default: RECIPE_recurrent]",
 )
 @click.option(
     "--seeds", metavar="N,N,...", help="Seeds of the recipe's own size.  [default: train.seed]"
@@ -70,7 +69,7 @@ def command(
     recipe: str,
     sizes: str | None,
     shares: str,
-    architectures: str,
+    against: tuple[str, ...],
     seeds: str | None,
     budget: float | None,
     check: int | None,
@@ -83,8 +82,8 @@ def command(
     """Train RECIPE in several sizes, predict the next larger one, and train that.
 
     All sizes are trained on the whole corpus, and two of them on shares of it. The recipe's own
-    size is trained with each seed. For each architecture, the law E + A / N^a + B / D^b of the dev
-    loss by parameters and training pairs is fitted, and predicts the size --check, which is trained
+    size is trained with each seed. For each recipe, the law E + A / N^a + B / D^b of the dev loss
+    by parameters and training pairs is fitted, and predicts the size --check, which is trained
     last. docs/howto/scale.md says how runs are made comparable.
 
     Each run is a run folder in OUTPUT. If the command is stopped, the same command resumes it. It
@@ -95,6 +94,7 @@ def command(
     Examples:
       nmt scale pocket --dry-run
       nmt scale pocket --seeds 1,2,3
+      nmt scale pocket --against model.positions=none --sizes 128 --shares 1
       nmt scale multi30k_en_de --sizes 32,64,128,256 --budget 2e15
     """
     if worker_count() > 1:
@@ -102,15 +102,14 @@ def command(
     numbers = parse_seeds(seeds) if seeds else []
     widths = parse(sizes, int, "--sizes") if sizes else []
     parts = [float(share) for share in parse(shares, Fraction, "--shares")]
-    base = load_recipe(recipe, overrides)
-    folder = output or RUNS / "scale" / base.name
+    folder = output or RUNS / "scale" / load_recipe(recipe, overrides).name
     if is_present(RunFolder(folder).recipe):
         raise UsageError(f"--output {folder} is a run folder; name another folder")
 
     from nmt.documents.registry import bilingual_reader
     from nmt.studio.experiments import ladder, scale
 
-    recipes = ladder.base_recipes(recipe, architectures.split(","), overrides)
+    recipes = ladder.compared_recipes(recipe, against, overrides)
     planned = ladder.plan(recipes, widths, parts, numbers, budget, check)
     experiment = scale.Scale(planned, folder, ["nmt", *arguments])
     for name in (scale.DATA, scale.TABLE, scale.PAGE):

@@ -1,26 +1,26 @@
-"""Plan the ladder of `nmt scale`: sizes of several architectures, with shares of the corpus.
+"""Plan the ladder of `nmt scale`: sizes of several recipes, with shares of the corpus.
 
-A rung is a size of one architecture with a share of the training pairs. It is named by the
-Transformer of equal parameters.
+A rung is a size of one recipe with a share of the training pairs. It is named by the width of the
+Transformer that has as many parameters.
 """
 
-import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from nmt.config import ModelSettings, Recipe
+from nmt.config import Recipe
 from nmt.errors import UsageError
 from nmt.recipe.files import load_recipe, shipped_recipes
 from nmt.recipe.rules import check_together
-from nmt.recipe.settings import with_settings
-from nmt.recipe.size import count_parameters, weight_shapes
+from nmt.recipe.settings import parse_overrides, with_settings
+from nmt.recipe.size import count_parameters
 from nmt.studio.experiments.runs import PlannedRun, plan_runs
 from nmt.studio.experiments.variants import Variant, with_seed
 from nmt.studio.inspection import count_flops
 
-TRANSFORMER = "transformer"
+RECURRENT = "recurrent"
 SIZES = (1 / 4, 1 / 2, 1, 2, 3)  # default sizes, in the recipe's own
 LENGTH = 30  # tokens of a segment, assumed for the operations of an update
 PATIENCE = 5  # validations, unless the recipe has its own
@@ -30,30 +30,23 @@ FEWEST_UPDATES = 10  # between validations
 
 @dataclass(frozen=True)
 class Rung(Variant):
-    """A recipe of the ladder; its place is named by the Transformer of equal parameters."""
+    """A recipe of the ladder, in one size and with one share of the corpus."""
 
-    size: int = 0  # d_model of that Transformer
-
-    @property
-    def architecture(self) -> str:
-        """Return the kind of network."""
-        return self.recipe.model.architecture
-
-    @property
-    def share(self) -> Fraction:
-        """Return the share of the training pairs, as it is usually written."""
-        return Fraction(self.recipe.train.share).limit_denominator(1000)
+    kind: str = ""  # name of the recipe that is compared
+    size: int = 0  # d_model of the Transformer of as many parameters
 
     @property
     def name(self) -> str:
         """Return what the rung is called in notes."""
-        return f"{self.architecture} {self.size}, share {self.share}"
+        share = Fraction(self.recipe.train.share).limit_denominator(1000)
+        return f"{self.kind} {self.size}, share {share}"
 
     @property
     def folder(self) -> str:
         """Return the name of the folder of its runs."""
-        share = f"-share-{self.recipe.train.share:g}" if self.share != 1 else ""
-        return f"{self.architecture}-{self.size}{share}"
+        share = f"-share-{self.recipe.train.share:g}" if self.recipe.train.share != 1 else ""
+        kind = re.sub(r"[^\w.=-]", "-", self.kind)
+        return f"{kind}-{self.size}{share}"
 
 
 @dataclass(frozen=True)
@@ -70,7 +63,7 @@ class Ladder:
     def pair(self) -> list[Rung]:
         """Return the rungs of the recipe's own size, which are trained with every seed."""
         own = self.recipe.model.d_model
-        return [rung for rung in self.rungs if rung.size == own and rung.share == 1]
+        return [rung for rung in self.rungs if rung.size == own and rung.recipe.train.share == 1]
 
     def fitted(self, output: Path) -> list[PlannedRun]:
         """Return the runs that laws are fitted to."""
@@ -82,21 +75,28 @@ class Ladder:
         return plan_runs(self.checks, self.seeds[:1], output)
 
 
-def base_recipes(name: str, architectures: Sequence[str], overrides: Sequence[str]) -> list[Recipe]:
-    """Return the Transformer's recipe, then that of each architecture.
+def compared_recipes(
+    name: str, against: Sequence[str], overrides: Sequence[str]
+) -> dict[str, Recipe]:
+    """Return the Transformer's recipe and those that it is compared with, by their names.
 
-    An architecture has the shipped recipe NAME_ARCHITECTURE if there is one, with the Transformer's
-    text and tokenizer. Raises UsageError for a recipe of another architecture than the Transformer.
+    against: recipes, which take the text and the tokenizer of the first one, or settings
+    (`section.key=value`) that change it; by default the shipped recipe NAME_recurrent, or the
+    setting of that architecture. Raises UsageError if the first recipe is no Transformer.
     """
     base = load_recipe(name, overrides)
-    if base.model.architecture != TRANSFORMER:
+    if base.model.is_recurrent:
         raise UsageError(f"{name} is not a Transformer; name the recipe of the Transformer")
-    found = [base]
-    for architecture in architectures:
-        own = f"{base.name}_{architecture}"
-        recipe = load_recipe(own, overrides) if own in shipped_recipes() else base
-        recipe = with_settings(recipe, {"model.architecture": architecture})
-        found.append(replace(recipe, name=base.name, data=base.data, tokenizer=base.tokenizer))
+    if not against:
+        own = f"{base.name}_{RECURRENT}"
+        against = [own if own in shipped_recipes() else f"model.architecture={RECURRENT}"]
+    found = {base.name: base}
+    for other in against:
+        if "=" in other:
+            found[other] = with_settings(base, parse_overrides([other]))
+        else:
+            recipe = load_recipe(other, overrides)
+            found[recipe.name] = replace(recipe, data=base.data, tokenizer=base.tokenizer)
     return found
 
 
@@ -116,28 +116,25 @@ def transformer(base: Recipe, size: int) -> Recipe:
     return with_settings(base, {f"model.{name}": value for name, value in widths.items()})
 
 
-def layer_parameters(model: ModelSettings) -> int:
-    """Return the number of parameters N, without embeddings."""
-    shapes = weight_shapes(model, 1).items()
-    return sum(math.prod(shape) for name, shape in shapes if not name.startswith("embeddings."))
-
-
 def update_operations(recipe: Recipe, vocab_size: int) -> float:
     """Return the operations of an update with a full batch of segments of `LENGTH` tokens."""
     return count_flops(recipe, vocab_size, LENGTH).training_per_update
 
 
-def rung(base: Recipe, recipe: Recipe, size: int, share: float, budget: float | None) -> Rung:
-    """Return the rung of a size and a share.
+def rung(
+    base: Recipe, kind: str, recipe: Recipe, size: int, share: float, budget: float | None
+) -> Rung:
+    """Return the rung of a recipe with a size and a share.
 
-    base: the Transformer's recipe. recipe: that of the architecture; another one than a Transformer
-    is as wide as gives it the nearest number of parameters. budget: the most operations, if any.
+    base: the Transformer's recipe. kind: the name of the compared recipe; a recurrent one is as
+    wide as gives it the nearest number of parameters. budget: the most operations, if any.
     """
-    sized = transformer(base, size)
-    if recipe.model.architecture != TRANSFORMER:
-        wanted = layer_parameters(sized.model)
+    sized = transformer(recipe, size)
+    if recipe.model.is_recurrent:
+        V = base.tokenizer.vocab_size
+        wanted = count_parameters(transformer(base, size).model, V)
         models = (replace(recipe.model, d_model=width) for width in range(2, 4 * size, 2))
-        nearest = min(models, key=lambda model: abs(layer_parameters(model) - wanted))
+        nearest = min(models, key=lambda model: abs(count_parameters(model, V) - wanted))
         sized = replace(recipe, model=nearest)
     train = recipe.train
     every = max(FEWEST_UPDATES, round(train.validate_updates * share))
@@ -158,11 +155,11 @@ def rung(base: Recipe, recipe: Recipe, size: int, share: float, budget: float | 
     }
     sized = with_settings(sized, {f"train.{name}": value for name, value in rules.items()})
     check_together(sized)
-    return Rung(sized, size=size)
+    return Rung(sized, kind=kind, size=size)
 
 
 def plan(
-    recipes: Sequence[Recipe],
+    recipes: Mapping[str, Recipe],
     sizes: Sequence[int],
     shares: Sequence[float],
     seeds: Sequence[int],
@@ -171,9 +168,9 @@ def plan(
 ) -> Ladder:
     """Return the ladder of some options of `nmt scale`; an empty one has its default.
 
-    recipes: the result of `base_recipes`. Raises UsageError for a value that is not possible.
+    recipes: the result of `compared_recipes`. Raises UsageError for a value that is not possible.
     """
-    base, *architectures = recipes
+    base = next(iter(recipes.values()))
     own, step = base.model.d_model, 2 * base.model.heads
     defaults = [max(step, round(own * factor / step) * step) for factor in SIZES]
     sizes = sorted({*(sizes or defaults), own})
@@ -189,7 +186,7 @@ def plan(
     parts = [(size, share) for share in shares for size in sizes[middle:][:2]]
     places = dict.fromkeys([*((size, 1.0) for size in sizes), *parts])
     rungs, checks = (
-        [rung(base, recipe, *place, budget) for place in each for recipe in architectures]
+        [rung(base, *named, *place, budget) for place in each for named in recipes.items()]
         for each in (places, [(check, 1.0)])
     )
     return Ladder(base, rungs, checks, seeds, budget)
@@ -202,9 +199,8 @@ def describe_cost(runs: Sequence[PlannedRun]) -> str:
         recipe, V = planned.recipe, planned.recipe.tokenizer.vocab_size
         update, most = update_operations(recipe, V), recipe.train.max_updates
         total += most * update
-        N, embedded = layer_parameters(recipe.model), count_parameters(recipe.model, V)
         lines.append(
-            f"{planned.run.path}\tN {N:,}, with embeddings {embedded:,}"
+            f"{planned.run.path}\t{count_parameters(recipe.model, V):,} parameters"
             f"\t{update:.2e} operations an update, at most {most:,} updates\n"
         )
     return "".join(lines) + f"total\tat most {total:.2e} operations\n"

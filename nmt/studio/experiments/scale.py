@@ -1,6 +1,6 @@
 """Train a ladder, fit a law to it, and test its prediction: scale.json, scale.md and scale.html.
 
-The law of each architecture predicts the loss of the next larger size. The prediction is written
+The law of each recipe predicts the loss of the next larger size. The prediction is written
 before that run is trained, and the run is never used for the fit.
 """
 
@@ -25,7 +25,7 @@ from nmt.runs.history import History, parse_history, read_metrics
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.experiments.ablation import MISSING, with_range
 from nmt.studio.experiments.fit import CONSTANTS, Estimate, Law, Point, fit, refusal
-from nmt.studio.experiments.ladder import Ladder, layer_parameters, update_operations
+from nmt.studio.experiments.ladder import Ladder, update_operations
 from nmt.studio.experiments.results import FINISHED, run_result, spread
 from nmt.studio.experiments.runs import (
     Outcome,
@@ -51,10 +51,10 @@ CURVE_POINTS = 40
 Row = Mapping[str, Any]  # what is known of a run
 # The columns of the tables, and the formats of some.
 MEASURED = ("loss", "score", "updates", "minutes", "operations")
-PAIR = ("architecture", "d_model", "N", "parameters", "seeds", *MEASURED)
-LAW = ("architecture", "points", *CONSTANTS)
-CHECK = ("architecture", "size", "N", "predicted", "loss", "inside", "written", "began")
-RUN = ("folder", "d_model", "N", "parameters", "D", "state", "end", *MEASURED)
+PAIR = ("recipe", "d_model", "N", "seeds", *MEASURED)
+LAW = ("recipe", "points", *CONSTANTS)
+CHECK = ("recipe", "size", "N", "predicted", "loss", "inside", "written", "began")
+RUN = ("folder", "d_model", "N", "D", "state", "end", *MEASURED)
 FORMATS = {"loss": ".3f", "score": ".2f", "minutes": ".1f", "operations": ".2e"}
 
 
@@ -115,7 +115,7 @@ class Scale:
         return list(parse_object(read_text(path, "the results"), str(path))["predictions"])
 
     def predict(self, failures: Mapping[Path, str]) -> list[Row]:
-        """Write and return a prediction for each check whose architecture has a law.
+        """Write and return a prediction for each check whose recipe has a law.
 
         A prediction stays as it was once its run has begun; without one, such a run has none.
         """
@@ -124,17 +124,17 @@ class Scale:
         found = []
         for planned in self.ladder.predicted(self.output):
             row = self.row(planned, failures)
-            law = law_of(rows, row["architecture"])
+            law = law_of(rows, row["recipe"])
             if row["began"]:
                 found += [known[row["folder"]]] if row["folder"] in known else []
             elif isinstance(law, Law):
-                names = ("architecture", "size", "folder", "N", "D")
+                names = ("recipe", "size", "folder", "N", "D")
                 found.append(
                     {
                         **{name: row[name] for name in names},
                         "loss": asdict(law.run(row["N"], row["D"])),
                         "written": datetime.now(UTC).isoformat(timespec="seconds"),
-                        "points": len(points_of(rows, row["architecture"])),
+                        "points": len(points_of(rows, row["recipe"])),
                     }
                 )
         self.write(failures, found)
@@ -144,20 +144,20 @@ class Scale:
         """Return what is known of a run."""
         vocab_size, pairs = self.corpus
         recipe, result = planned.recipe, run_result(planned, failures)
-        sizes = {each.folder: each.size for each in (*self.ladder.rungs, *self.ladder.checks)}
+        rungs = {each.folder: each for each in (*self.ladder.rungs, *self.ladder.checks)}
+        rung = rungs[planned.variant.folder]
         lines, best = read_metrics(planned.run.metrics), result.best
         is_patient = result.updates < recipe.train.max_updates
         return {
-            "architecture": recipe.model.architecture,
-            "size": sizes[planned.variant.folder],
+            "recipe": rung.kind,
+            "size": rung.size,
             "d_model": recipe.model.d_model,
             "share": recipe.train.share,
             "seed": planned.seed,
             "folder": result.folder,
             "state": result.state,
             "end": ("patience" if is_patient else "updates") * (result.state == FINISHED),
-            "N": layer_parameters(recipe.model),
-            "parameters": count_parameters(recipe.model, vocab_size),
+            "N": count_parameters(recipe.model, vocab_size),
             "D": max(1, round(recipe.train.share * pairs)),
             "updates": result.updates,
             "operations": operations_spent(parse_history(lines, recipe), vocab_size),
@@ -177,9 +177,7 @@ class Scale:
             for plan in (self.ladder.fitted(self.output), self.ladder.predicted(self.output))
         )
         measure = score_measure(self.ladder.recipe).name
-        laws = {
-            name: law_of(rows, name) for name in dict.fromkeys(row["architecture"] for row in rows)
-        }
+        laws = {name: law_of(rows, name) for name in dict.fromkeys(row["recipe"] for row in rows)}
         folders = {row["folder"] for row in checks}
         found = self.predictions() if predictions is None else predictions
         found = [each for each in found if each["folder"] in folders]
@@ -233,26 +231,26 @@ def is_result(row: Row) -> bool:
     return row["state"] == FINISHED and row["loss"] is not None
 
 
-def points_of(rows: Iterable[Row], architecture: str) -> list[Point]:
-    """Return a point for each finished size and share of an architecture, the mean over seeds."""
+def points_of(rows: Iterable[Row], kind: str) -> list[Point]:
+    """Return a point for each finished size and share of a recipe, the mean over seeds."""
     losses: dict[tuple[float, float], list[float]] = {}
     for row in rows:
-        if is_result(row) and row["architecture"] == architecture:
+        if is_result(row) and row["recipe"] == kind:
             losses.setdefault((row["N"], row["D"]), []).append(row["loss"])
     return [Point(N, D, sum(each) / len(each)) for (N, D), each in losses.items()]
 
 
-def law_of(rows: Sequence[Row], architecture: str) -> Law | str:
-    """Return the law of an architecture, or the sentence on why there is none."""
-    points = points_of(rows, architecture)
+def law_of(rows: Sequence[Row], kind: str) -> Law | str:
+    """Return the law of a recipe, or the sentence on why there is none."""
+    points = points_of(rows, kind)
     return refusal(points) or fit(points)
 
 
-def law_data(law: Law | str, rows: Sequence[Row], architecture: str) -> dict[str, Any]:
+def law_data(law: Law | str, rows: Sequence[Row], kind: str) -> dict[str, Any]:
     """Return what scale.json has of a law: its constants and its curves over N and D."""
     if isinstance(law, str):
         return {"refusal": law, "curves": []}
-    own = [row for row in rows if row["architecture"] == architecture]
+    own = [row for row in rows if row["recipe"] == kind]
     groups = [("N", [row for row in own if row["share"] == 1])]
     for size in dict.fromkeys(row["size"] for row in own if row["share"] < 1):
         groups.append(("D", [row for row in own if row["size"] == size]))
@@ -284,14 +282,14 @@ def make_sections(
     base: the recipe's own size. measure: the name of the score.
     """
     own = [row for row in rows if (row["size"], row["share"]) == (base, 1)]
-    pair = [pair_row([row for row in own if row["architecture"] == name]) for name in laws]
+    pair = [pair_row([row for row in own if row["recipe"] == name]) for name in laws]
     constants, refusals = [], []
     for name, law in laws.items():
         if isinstance(law, str):
             refusals.append(f"{name}: {law}.")
             continue
         values = {key: estimated(value) for key, value in law.constants().items()}
-        constants.append({"architecture": name, "points": len(points_of(rows, name)), **values})
+        constants.append({"recipe": name, "points": len(points_of(rows, name)), **values})
     ended = {row["folder"]: row for row in checks}
     tested = [check_row(each, ended[each["folder"]]) for each in predictions]
     tables: dict[tuple[str, str], list[tuple[Sequence[str], Sequence[Row]]]] = {
@@ -311,7 +309,7 @@ def make_sections(
 
 
 def pair_row(rows: Sequence[Row]) -> Row:
-    """Return the means over the finished seeds of one architecture, with their ranges."""
+    """Return the means over the finished seeds of one recipe, with their ranges."""
     ended = [row for row in rows if is_result(row)]
     digits = {"loss": 3, "score": 2, "updates": 0, "minutes": 1}
     spreads = {name: spread([row[name] for row in ended]) for name in (*digits, "operations")}

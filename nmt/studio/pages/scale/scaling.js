@@ -1,6 +1,6 @@
 /** The charts of all runs: loss by parameters, training pairs and operations. */
 
-const COLOURS = ["source", "target", "good"]; // of the architectures, in their order
+const COLOURS = ["source", "target", "good"]; // of the recipes, in their order
 
 /** Return the charts, as `showChart` takes them. */
 export function chartsOf({ runs, checks, laws }) {
@@ -11,14 +11,14 @@ export function chartsOf({ runs, checks, laws }) {
   const chart = (title, over, rows, predicted, groupOf) => ({
     title,
     over,
-    series: Object.keys(laws).flatMap((architecture, place) => {
-      const own = (all) => all.filter((row) => row.architecture === architecture);
-      const curves = laws[architecture].curves.filter((curve) => curve.over === over);
+    series: Object.keys(laws).flatMap((recipe, place) => {
+      const own = (all) => all.filter((row) => row.recipe === recipe);
+      const curves = laws[recipe].curves.filter((curve) => curve.over === over);
       const colour = COLOURS[place % COLOURS.length];
       return [
         ...curves.map((curve, number) => ({
           ...curve,
-          label: `${groupOf(architecture, curve.size)}, law`,
+          label: `${groupOf(recipe, curve.size)}, law`,
           colour,
           kind: "law",
           dashed: number > 0,
@@ -28,8 +28,8 @@ export function chartsOf({ runs, checks, laws }) {
     }),
   });
   const check = ended(checks);
-  const byName = (architecture) => architecture;
-  const bySize = (architecture, size) => `${architecture} ${size}`;
+  const byName = (recipe) => recipe;
+  const bySize = (recipe, size) => `${recipe} ${size}`;
   return [
     chart("Loss by parameters N, whole corpus", "N", whole, check, byName),
     chart("Loss by training pairs D, by size", "D", ofShares, [], bySize),
@@ -41,7 +41,7 @@ export function chartsOf({ runs, checks, laws }) {
 function pointsOf(rows, checks, over, colour, groupOf) {
   const groups = new Map();
   const add = (row, kind, note) => {
-    const label = `${groupOf(row.architecture, row.size)}${note}`;
+    const label = `${groupOf(row.recipe, row.size)}${note}`;
     if (!groups.has(label)) groups.set(label, { label, kind, colour, rows: [] });
     groups.get(label).rows.push(row);
   };
