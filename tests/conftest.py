@@ -207,7 +207,7 @@ def ablation(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 # A ladder of ten runs, which has a law, and the options of a tiny training.
 SCALE = (
-    *("--architectures", "transformer", "--sizes", "8,12,16,20,24", "--shares", "1/4,1/2"),
+    *("--alone", "--sizes", "8,12,16,20,24", "--shares", "1/4,1/2"),
     *("--check", "28", "--set", "train.validate_updates=4", "--set", "decode.beam_size=1"),
 )
 

@@ -43,6 +43,7 @@ Number = TypeVar("Number", int, Fraction)
     metavar="RECIPE | SECTION.KEY=VALUE",
     help="Recipe or setting to compare with. May be repeated.  [default: RECIPE_recurrent]",
 )
+@click.option("--alone", is_flag=True, help="Compare with nothing.")
 @click.option(
     "--seeds", metavar="N,N,...", help="Seeds of the recipe's own size.  [default: train.seed]"
 )
@@ -70,6 +71,7 @@ def command(
     sizes: str | None,
     shares: str,
     against: tuple[str, ...],
+    alone: bool,
     seeds: str | None,
     budget: float | None,
     check: int | None,
@@ -109,7 +111,9 @@ def command(
     from nmt.documents.registry import bilingual_reader
     from nmt.studio.experiments import ladder, scale
 
-    recipes = ladder.compared_recipes(recipe, against, overrides)
+    if alone and against:
+        raise UsageError("--alone compares with nothing; leave out --against or --alone")
+    recipes = ladder.compared_recipes(recipe, () if alone else against or None, overrides)
     planned = ladder.plan(recipes, widths, parts, numbers, budget, check)
     experiment = scale.Scale(planned, folder, ["nmt", *arguments])
     for name in (scale.DATA, scale.TABLE, scale.PAGE):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import SCALE, Run
 
-CHECK = Path("out/transformer-28/seed-1")
+CHECK = Path("out/tiny-28/seed-1")
 
 
 def figures(output: Path) -> dict[str, Any]:
@@ -66,20 +66,20 @@ def test_figures_are_those_of_the_runs(scaled: Path) -> None:
 
 
 def test_without_enough_runs_nothing_is_predicted(nmt: Run, tiny: Path) -> None:
-    options = ("--architectures", "transformer", "--sizes", "8", "--output", "out")
+    options = ("--alone", "--sizes", "8", "--output", "out")
     done = nmt("scale", tiny, *options, "--shares", "1/2", "--set", "train.max_updates=2")
     assert done.code == 0, done.err
-    assert "transformer: no law is fitted: it needs 7 finished points, and there are 3" in done.out
+    assert "tiny: no law is fitted: it needs 7 finished points, and there are 3" in done.out
     assert figures(Path("out"))["predictions"] == []
-    assert not CHECK.parent.parent.joinpath("transformer-32/seed-1/metrics.jsonl").exists()
+    assert not CHECK.parent.parent.joinpath("tiny-32/seed-1/metrics.jsonl").exists()
 
 
 def test_a_dry_run_lists_the_runs_and_their_operations(nmt: Run, tiny: Path) -> None:
-    listed = nmt("scale", tiny, "--sizes", "8,12", "--architectures", "transformer", "--dry-run")
+    listed = nmt("scale", tiny, "--sizes", "8,12", "--alone", "--dry-run")
     assert listed.code == 0, listed.err
     lines = listed.out.splitlines()
     assert [line.partition("/seed")[0] for line in lines[:3]] == [
-        f"runs/scale/tiny/transformer-{size}" for size in (8, 12, 16)
+        f"runs/scale/tiny/tiny-{size}" for size in (8, 12, 16)
     ]
     assert lines[-1].startswith("total\tat most ")
     assert not Path("runs").exists()
@@ -92,7 +92,7 @@ def test_a_dry_run_lists_the_runs_and_their_operations(nmt: Run, tiny: Path) -> 
         (("--sizes", "9"), "a size is a multiple of 4"),
         (("--shares", "1/0"), "--shares takes numbers"),
         (("--shares", "0"), "train.share"),
-        (("--architectures", "perceptron"), "model.architecture"),
+        (("--against", "model.architecture=perceptron"), "model.architecture"),
         (("--seeds", "1,1"), "names a seed twice"),
     ],
 )

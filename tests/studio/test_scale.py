@@ -1,5 +1,6 @@
 """The law that is fitted to a ladder, the widths of its rungs, and the operations of a run."""
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -8,12 +9,12 @@ import pytest
 
 from nmt.errors import UsageError
 from nmt.recipe.files import load_recipe
+from nmt.recipe.size import count_parameters
 from nmt.runs.history import parse_history
 from nmt.studio.experiments.fit import Point, fit, refusal
 from nmt.studio.experiments.ladder import (
     Ladder,
-    base_recipes,
-    layer_parameters,
+    compared_recipes,
     plan,
     update_operations,
 )
@@ -56,31 +57,43 @@ def test_too_few_points_or_sizes_fix_no_law() -> None:
 
 def planned(recipe: str, **options: object) -> Ladder:
     defaults = {"sizes": [], "shares": [0.25], "seeds": [], "budget": None, "check": None}
-    recipes = base_recipes(recipe, ["transformer", "recurrent"], [])
+    recipes = compared_recipes(recipe, None, [])
     return plan(recipes, **defaults | options)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("recipe", ["pocket", "multi30k_en_de"])
+@pytest.mark.parametrize("recipe", ["pocket", "multi30k_en_de_paper"])
 def test_rungs_of_one_size_have_equal_parameters(recipe: str) -> None:
     """Widths are even, so that small recurrent networks come less near."""
     ladder = planned(recipe, seeds=[1, 2, 3])
-    own = load_recipe(recipe).model
+    own, V = load_recipe(recipe).model, load_recipe(recipe).tokenizer.vocab_size
     assert ladder.rungs[0].size < own.d_model / 2
     counts: dict[int, list[int]] = {}
     for rung in ladder.rungs:
         assert rung.recipe.data == ladder.recipe.data
-        counts.setdefault(rung.size, []).append(layer_parameters(rung.recipe.model))
+        counts.setdefault(rung.size, []).append(count_parameters(rung.recipe.model, V))
     for size, (first, *others) in counts.items():
         assert others == pytest.approx([first] * len(others), rel=max(0.02, 3 / size))
     transformer, recurrent = (rung.recipe.model for rung in ladder.pair)
     assert transformer == own
     assert recurrent.architecture == "recurrent"
-    assert layer_parameters(recurrent) == pytest.approx(layer_parameters(own), rel=0.02)
+    if recipe == "pocket":
+        assert recurrent == load_recipe("pocket_recurrent").model
     names = [str(run.run.path) for run in ladder.fitted(Path())]
     assert len({*names}) == len(names) == 2 * (5 + 2 + 2)
     assert [run.run.path.parts[0] for run in ladder.predicted(Path())] == [
-        f"{name}-{ladder.checks[0].size}" for name in ("transformer", "recurrent")
+        f"{rung.kind}-{rung.size}" for rung in ladder.checks
     ]
+
+
+def test_recipes_and_settings_are_compared_on_one_text() -> None:
+    recipes = compared_recipes("pocket_distance", ["pocket_recurrent", "model.positions=none"], [])
+    assert [*recipes] == ["pocket_distance", "pocket_recurrent", "model.positions=none"]
+    base, recurrent, blind = recipes.values()
+    assert recurrent.data == base.data
+    assert recurrent.model.is_recurrent
+    assert blind == replace(base, model=replace(base.model, positions="none"))
+    with pytest.raises(UsageError, match="not a Transformer"):
+        compared_recipes("pocket_recurrent", (), [])
 
 
 def test_a_budget_limits_the_updates_of_large_rungs() -> None:

@@ -1,48 +1,67 @@
 """Measure what distance does to trained models: scores by length, agreement, and gradients."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from nmt.evaluation.evaluate import Model
-from nmt.evaluation.metrics import MetricSet
+from nmt.evaluation.metrics import task_metrics
 from nmt.evaluation.results import LabelCount
-from nmt.evaluation.scores import corpus_scores, scores_by_length
+from nmt.evaluation.scores import scores_by_length
 from nmt.evaluation.test_sets import TestSet
 from nmt.model.encoder_decoder import EncoderDecoder
+from nmt.runs.trained_model import load_model
+from nmt.system.log import note
 from nmt.text.batches import make_batch
 from nmt.text.plan import batches_by_length
 
 DISTANCE = re.compile(r"(.+)-(\d+)")  # a label that names a distance, such as agreement-07
+REACH_PAIRS = 100
 REACH_TOKENS = 600  # of a side, in a batch
+REACH_PLACES = 6  # target positions of a batch whose losses are followed
 FEWEST = 30  # pairs of positions that a mean needs
-BIN = 5  # distances in a row of a table
+COLUMNS, BIN = 8, 5  # a table with more distances has a column for each five
+COLOURS = ("source", "target", "good")  # of the recipes, as in the other charts
 
 Curve = list[tuple[float, float]]  # places and values
-Measures = dict[str, dict[str, Curve]]  # curves by the title of their chart
+Curves = dict[str, Curve]  # by the title of their chart
 
 
-def measure(model: Model, tests: Iterable[TestSet], metrics: MetricSet) -> Measures:
-    """Return the scores of a model by length, and its choices against wrong targets by distance."""
-    found: Measures = {}
+def measure(path: Path, tests: Iterable[TestSet], device: str) -> Curves:
+    """Return the curves of a model file over lengths and distances, on test sets.
+
+    They are its score by length, found by greedy search; how often it prefers targets to wrong ones
+    whose labels name a distance; and how far its gradients reach.
+    """
+    trained = load_model(path, device)
+    data = trained.recipe.data
+    model = Model(trained, replace(trained.recipe.decode, beam_size=1), note)
+    metrics = task_metrics(data.metric, data.target_language)
+    found: Curves = {}
     for test in tests:
-        outputs = model.outputs(test)
-        lengths = scores_by_length(test, outputs, metrics)
-        (name, *_) = (score.name for score in corpus_scores(metrics, outputs, test.references))
-        found[f"{name} by {lengths.unit} of the reference, {test.name}"] = {
-            "": [(bucket.shortest, bucket.scores[0].value) for bucket in lengths.buckets]
-        }
-        for phenomenon, curve in by_distance(model.contrasts(test)).items():
-            found[f"{phenomenon}: right by words between, {test.name}"] = {"": curve}
+        lengths = scores_by_length(test, model.outputs(test), metrics)
+        title = f"{test.name}: {lengths.buckets[0].scores[0].name} by {lengths.unit}"
+        found[title] = [(bucket.shortest, bucket.scores[0].value) for bucket in lengths.buckets]
+        for name, curve in by_distance(model.contrasts(test)).items():
+            found[f"{test.name}: % of {name} that are right by words between"] = curve
+        sample = range(0, len(test.sources), max(1, len(test.sources) // REACH_PAIRS))
+        sources = trained.tokenizer.source.encode([test.sources[line] for line in sample])
+        targets = trained.tokenizer.target.encode([test.references[line][0] for line in sample])
+        for side, curve in reach(trained.network, [*zip(sources, targets, strict=True)]).items():
+            found[f"{test.name}: gradient of the loss by tokens back in the {side}"] = curve
     return found
 
 
-def by_distance(counts: Sequence[LabelCount]) -> dict[str, Curve]:
+def by_distance(counts: Sequence[LabelCount]) -> Curves:
     """Return the percentage of each distance, by the name before it in the labels."""
-    found: dict[str, Curve] = {}
+    found: Curves = {}
     for count in counts:
         if match := DISTANCE.fullmatch(count.label):
             found.setdefault(match[1], []).append((float(match[2]), count.percent))
@@ -54,38 +73,32 @@ def reach(
 ) -> dict[str, Curve]:
     """Return how strongly the loss at position t depends on the embedding at position s.
 
-    It is the mean norm of the gradient by t - s in the target, and by |t - s| between target and
-    source, as a share of that at the distance 0. pairs: encoded, without EOS.
+    It is the mean norm of the gradient by t - s, in the source and in the target, as a share of
+    that at the distance 0. pairs: encoded, without EOS.
     """
     captured: list[Tensor] = []
     hook = network.embeddings.dropout.register_forward_hook(
         lambda _module, _inputs, output: captured.append(output)
     )
-    totals = {side: torch.zeros(2, 1000) for side in ("source", "target")}  # sums and counts
+    longest = max(max(map(len, pair)) for pair in pairs) + 1
+    totals = {side: torch.zeros(2, longest) for side in ("source", "target")}  # sums and counts
     with network.evaluating():
         for indices in batches_by_length([max(map(len, pair)) for pair in pairs], REACH_TOKENS):
-            batch = make_batch([pairs[index] for index in indices])
+            batch = make_batch([pairs[index] for index in indices]).to(network.device)
             captured.clear()
-            logits = network(batch.source, batch.target_input)
-            losses = cross_entropy(
-                logits.transpose(1, 2), batch.labels, ignore_index=network.pad_id, reduction="none"
-            )  # (B, T)
-            for t in range(losses.shape[1]):
+            logits = network(batch.source, batch.target_input).transpose(1, 2)
+            losses = cross_entropy(logits, batch.labels, reduction="none")  # (B, T)
+            length = losses.shape[1]
+            for t in range(length - 1, -1, -max(1, length // REACH_PLACES)):
                 gradients = torch.autograd.grad(losses[:, t].sum(), captured, retain_graph=True)
-                counts = batch.labels[:, t] != network.pad_id
-                for (side, ids), gradient in zip(
-                    (("source", batch.source), ("target", batch.target_input)),
-                    gradients,
-                    strict=True,
-                ):
-                    norms = gradient.norm(dim=-1)[counts]  # (B', S) or (B', T)
-                    distance = (t - torch.arange(norms.shape[1])).expand_as(norms)
-                    real = ids[counts] != network.pad_id
-                    if side == "target":
-                        real &= distance >= 0
-                    at = distance.abs()[real].clamp(max=totals[side].shape[1] - 1)
-                    totals[side][0].index_add_(0, at, norms[real])
-                    totals[side][1].index_add_(0, at, torch.ones(len(at)))
+                counted = batch.labels[:, t] != network.pad_id
+                inputs = (batch.source, batch.target_input)
+                for total, ids, gradient in zip(totals.values(), inputs, gradients, strict=True):
+                    norms = gradient.norm(dim=-1)[counted].cpu()  # (B', S) or (B', T)
+                    distances = (t - torch.arange(norms.shape[1])).expand_as(norms)
+                    real = (ids[counted] != network.pad_id).cpu() & (distances >= 0)
+                    total[0].index_add_(0, distances[real], norms[real])
+                    total[1].index_add_(0, distances[real], torch.ones(int(real.sum())))
     hook.remove()
     return {side: share_of_first(*total) for side, total in totals.items()}
 
@@ -93,7 +106,61 @@ def reach(
 def share_of_first(sums: Tensor, counts: Tensor) -> Curve:
     """Return the means of the distances with enough counts, divided by the first one."""
     means = (sums / counts).tolist()
-    return [
-        (float(distance), means[distance] / means[0])
-        for distance in (counts >= FEWEST).nonzero()[:, 0].tolist()
-    ]
+    enough = (counts >= FEWEST).nonzero()[:, 0].tolist()
+    return [(float(distance), means[distance] / means[0]) for distance in enough]
+
+
+def section(measured: Mapping[str, Sequence[Curves]]) -> dict[str, Any]:
+    """Return the section of the page: charts with means and ranges over seeds, and their tables.
+
+    measured: the curves of each run, by the names of the recipes.
+    """
+    titles = dict.fromkeys(title for runs in measured.values() for run in runs for title in run)
+    charts, tables = [], []
+    for title in titles:
+        series, rows = [], []
+        for (name, runs), colour in zip(measured.items(), COLOURS, strict=False):
+            values: dict[float, list[float]] = {}
+            for place, value in (point for run in runs for point in run.get(title, ())):
+                values.setdefault(place, []).append(value)
+            means = {place: fmean(each) for place, each in values.items()}
+            series.append(
+                {
+                    "label": name,
+                    "colour": colour,
+                    "kind": "law",  # a curve with its interval
+                    "x": [*values],
+                    "value": [*means.values()],
+                    "lowest": [*map(min, values.values())],
+                    "highest": [*map(max, values.values())],
+                }
+            )
+            rows.append((name, binned(means)))
+        _, _, over = title.rpartition(" by ")
+        charts.append({"title": title, "over": over, "linear": True, "series": series})
+        columns = [*dict.fromkeys(column for _, row in rows for column in row)]
+        tables.append(
+            {
+                "heads": [title, *columns],
+                "rows": [
+                    [name, *(row.get(column, "") for column in columns)] for name, row in rows
+                ],
+            }
+        )
+    return {
+        "id": "distance",
+        "title": "What distance does",
+        "texts": [],
+        "charts": charts,
+        "tables": tables,
+    }
+
+
+def binned(means: Mapping[float, float]) -> dict[str, str]:
+    """Return the cells of a row of a table by their columns: each place, or means of five."""
+    groups: dict[str, list[float]] = {}
+    for place, value in means.items():
+        first = int(place) // BIN * BIN
+        column = f"{place:g}" if len(means) <= COLUMNS else f"{first} to {first + BIN - 1}"
+        groups.setdefault(column, []).append(value)
+    return {column: f"{fmean(values):.3g}" for column, values in groups.items()}

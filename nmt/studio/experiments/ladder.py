@@ -76,18 +76,18 @@ class Ladder:
 
 
 def compared_recipes(
-    name: str, against: Sequence[str], overrides: Sequence[str]
+    name: str, against: Sequence[str] | None, overrides: Sequence[str]
 ) -> dict[str, Recipe]:
     """Return the Transformer's recipe and those that it is compared with, by their names.
 
     against: recipes, which take the text and the tokenizer of the first one, or settings
-    (`section.key=value`) that change it; by default the shipped recipe NAME_recurrent, or the
-    setting of that architecture. Raises UsageError if the first recipe is no Transformer.
+    (`section.key=value`) that change it; None is the shipped recipe NAME_recurrent, or the setting
+    of that architecture. Raises UsageError if the first recipe is no Transformer.
     """
     base = load_recipe(name, overrides)
     if base.model.is_recurrent:
         raise UsageError(f"{name} is not a Transformer; name the recipe of the Transformer")
-    if not against:
+    if against is None:
         own = f"{base.name}_{RECURRENT}"
         against = [own if own in shipped_recipes() else f"model.architecture={RECURRENT}"]
     found = {base.name: base}

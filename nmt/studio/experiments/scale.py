@@ -18,11 +18,14 @@ import numpy
 import torch
 
 from nmt import __version__
+from nmt.errors import NmtError
 from nmt.evaluation.markdown import code, table
 from nmt.evaluation.metrics import score_measure
+from nmt.evaluation.test_sets import recipe_tests
 from nmt.recipe.size import count_parameters
 from nmt.runs.history import History, parse_history, read_metrics
 from nmt.runs.run_folder import RunFolder
+from nmt.studio.experiments import distance
 from nmt.studio.experiments.ablation import MISSING, with_range
 from nmt.studio.experiments.fit import CONSTANTS, Estimate, Law, Point, fit, refusal
 from nmt.studio.experiments.ladder import Ladder, update_operations
@@ -32,6 +35,7 @@ from nmt.studio.experiments.runs import (
     PlannedRun,
     check_runs,
     error_context,
+    plan_runs,
     prepare_runs,
     train_runs,
     with_one_precision,
@@ -40,12 +44,13 @@ from nmt.studio.pages.page import CHART_STYLES, FOLDER, render, vendored
 from nmt.system.atomic import write_text
 from nmt.system.files import in_utf_8, is_present, read_text
 from nmt.system.json_data import parse_object
+from nmt.system.log import note
 from nmt.text.corpus import DataFolder
 from nmt.text.prepare import open_prepared
 
 FORMAT = 1
 DATA, TABLE, PAGE = "scale.json", "scale.md", "scale.html"  # files of results
-OTHER_SECTIONS = "sections/*.json"  # further sections of the page, such as other measurements
+DISTANCE = "distance.json"  # what was measured of the pair, by run
 CURVE_POINTS = 40
 
 Row = Mapping[str, Any]  # what is known of a run
@@ -91,6 +96,7 @@ class Scale:
             outcome = train_runs(ladder_runs, data, device, self.write)
             if outcome.stopped_by is None:
                 failures = outcome.failures
+                self.measure(failures, data, device)
                 predicted = {self.output / each["folder"] for each in self.predict(failures)}
                 checks = [run for run in runs if run.run.path in predicted]
                 outcome = train_runs(
@@ -107,12 +113,31 @@ class Scale:
         prepared = open_prepared(planned.recipe, planned.run.prepared_folder())
         return len(prepared.tokenizer), sum(map(len, prepared.shards))
 
-    def predictions(self) -> list[Row]:
-        """Return the predictions that were written."""
-        path = self.output / DATA
-        if not is_present(path):
-            return []
-        return list(parse_object(read_text(path, "the results"), str(path))["predictions"])
+    def written(self, name: str) -> dict[str, Any]:
+        """Return the content of a file of results, empty if there is none."""
+        path = self.output / name
+        return parse_object(read_text(path, "the results"), str(path)) if is_present(path) else {}
+
+    def measure(self, failures: Mapping[Path, str], data: DataFolder, device: torch.device) -> None:
+        """Measure the finished runs of the pair on the test sets, each once, and write the curves.
+
+        If a test set is missing, a note says so.
+        """
+        found = self.written(DISTANCE)
+        try:
+            tests = recipe_tests(self.ladder.recipe, data)
+        except NmtError as error:
+            note(f"nothing is measured by distance: {error}")
+            return
+        for planned in plan_runs(self.ladder.pair, self.ladder.seeds, self.output):
+            row = self.row(planned, failures)
+            known = found.get(row["folder"], {})
+            if is_result(row) and known.get("updates") != row["updates"]:
+                note(f"measure {planned} by distance")
+                names = ("recipe", "seed", "updates")
+                curves = distance.measure(planned.run.best, tests, str(device))
+                found[row["folder"]] = {**{name: row[name] for name in names}, "curves": curves}
+                write_text(self.output / DISTANCE, in_utf_8(json.dumps(found, indent=1) + "\n"))
 
     def predict(self, failures: Mapping[Path, str]) -> list[Row]:
         """Write and return a prediction for each check whose recipe has a law.
@@ -120,7 +145,7 @@ class Scale:
         A prediction stays as it was once its run has begun; without one, such a run has none.
         """
         rows = [self.row(planned, failures) for planned in self.ladder.fitted(self.output)]
-        known = {each["folder"]: each for each in self.predictions()}
+        known = {each["folder"]: each for each in self.written(DATA).get("predictions", [])}
         found = []
         for planned in self.ladder.predicted(self.output):
             row = self.row(planned, failures)
@@ -179,14 +204,16 @@ class Scale:
         measure = score_measure(self.ladder.recipe).name
         laws = {name: law_of(rows, name) for name in dict.fromkeys(row["recipe"] for row in rows)}
         folders = {row["folder"] for row in checks}
-        found = self.predictions() if predictions is None else predictions
+        found = self.written(DATA).get("predictions", []) if predictions is None else predictions
         found = [each for each in found if each["folder"] in folders]
         sections = make_sections(
             self.ladder.recipe.model.d_model, measure, rows, checks, laws, found
         )
-        for path in sorted(self.output.glob(OTHER_SECTIONS)):
-            given = parse_object(read_text(path, "the section"), str(path))
-            sections.append({"id": path.stem, "title": path.stem, "tables": [], **given})
+        measured: dict[str, list[distance.Curves]] = {}
+        for run in self.written(DISTANCE).values():
+            measured.setdefault(run["recipe"], []).append(run["curves"])
+        if measured:
+            sections.insert(-1, distance.section(measured))
         command = shlex.join(self.command)
         data = {
             "scale": FORMAT,
