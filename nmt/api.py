@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from nmt.config import DecodeSettings, Recipe
-from nmt.config.settings import SCORE_SETTINGS
+from nmt.config.decode import SCORE_SETTINGS
 from nmt.errors import NmtError, UsageError
 from nmt.recipe.rules import check_decode, check_recipe, check_used
 from nmt.recipe.settings import get_setting, with_settings

@@ -6,7 +6,7 @@ import click
 
 from nmt.commands import options
 from nmt.commands.options import FILE, PATH
-from nmt.config.settings import RERANK_SETTINGS
+from nmt.config.decode import RERANK_SETTINGS
 from nmt.errors import UsageError
 from nmt.runs.outputs import check_output
 from nmt.runs.runs import check_named_once

@@ -7,7 +7,7 @@ import click
 
 from nmt.commands import options
 from nmt.commands.options import FILE
-from nmt.config.settings import SCORE_SETTINGS
+from nmt.config.decode import SCORE_SETTINGS
 from nmt.system.log import note
 
 

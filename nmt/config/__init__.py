@@ -7,9 +7,9 @@ Each section of a recipe's TOML file is a class; `nmt.recipe` reads and writes r
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
+from nmt.config.decode import DecodeSettings
 from nmt.config.settings import (
     DataSettings,
-    DecodeSettings,
     Download,
     ModelSettings,
     TextFiles,

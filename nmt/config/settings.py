@@ -1,4 +1,4 @@
-"""The sections of a recipe: [data], [tokenizer], [model], [train] and [decode]."""
+"""The sections of a recipe that training reads: [data], [tokenizer], [model] and [train]."""
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -139,6 +139,13 @@ GATED = ("glu", "reglu", "geglu", "swiglu")  # activations with a gate (Shazeer,
 class ModelSettings:
     """The architecture (section 3)."""
 
+    architecture: str = setting(
+        "transformer",
+        "transformer; recurrent: LSTMs with attention, as before the paper (Bahdanau et al., 2015;"
+        " Wu et al., 2016), to compare with; of this section it uses the layers, d_model (even),"
+        " dropout, softmax_bias, tied and target_order",
+        choices=("transformer", "recurrent"),
+    )
     encoder_layers: int = setting(6, "encoder layers N (section 3.1)", LAYERS)
     decoder_layers: int = setting(6, "decoder layers N (section 3.1)", LAYERS)
     d_model: int = setting(512, "width of every sub-layer's output (section 3.1)", (2, 16_384))
@@ -158,8 +165,9 @@ class ModelSettings:
         "sinusoidal",
         "positional encoding: sinusoidal (section 3.5); sinusoidal_halves, all sines before all"
         " cosines, as in Marian; learned, as in row E of table 3; rotary, which rotates queries and"
-        " keys of self-attention by their position (Su et al., 2021)",
-        choices=("sinusoidal", "sinusoidal_halves", "learned", "rotary"),
+        " keys of self-attention by their position (Su et al., 2021); none, to see what positions"
+        " give",
+        choices=("sinusoidal", "sinusoidal_halves", "learned", "rotary", "none"),
     )
     max_positions: int = setting(
         256,
@@ -207,9 +215,20 @@ class ModelSettings:
     )
 
     @property
+    def is_recurrent(self) -> bool:
+        """True if the model is recurrent instead of a Transformer."""
+        return self.architecture == "recurrent"
+
+    @property
     def position_limit(self) -> int | None:
         """The most positions that the model can read; None if there is no limit."""
-        return self.max_positions if self.positions == "learned" else None
+        is_limited = self.positions == "learned" and not self.is_recurrent
+        return self.max_positions if is_limited else None
+
+    @property
+    def cross_attentions(self) -> tuple[int, int]:
+        """The layers of the decoder that attend to the source, and the heads of each."""
+        return (1, 1) if self.is_recurrent else (self.decoder_layers, self.heads)
 
     @property
     def is_right_to_left(self) -> bool:
@@ -263,6 +282,12 @@ class TrainSettings:
     adam_beta1: float = setting(0.9, "Adam's beta 1 (section 5.3)", (0, 0.9999))
     adam_beta2: float = setting(0.98, "Adam's beta 2 (section 5.3)", (0, 0.99999))
     adam_epsilon: float = setting(1e-9, "Adam's epsilon (section 5.3)", (0, 1))
+    max_gradient_norm: float = setting(
+        0.0,
+        "longest gradient of the mean loss per token; a longer one is scaled down to it"
+        " (Pascanu et al., 2013); 0: none is, as in the paper",
+        (0, 1_000_000),
+    )
     precision: str = setting(
         "float32",
         "precision of matrix products (footnote 5); bf16 keeps weights and sums in float32; tf32"
@@ -323,6 +348,12 @@ class TrainSettings:
         (0, 1_000_000),
         may_change=True,
     )
+    share: float = setting(
+        1.0,
+        "share of the training pairs that are used, the same ones in every epoch and with every"
+        " seed; the tokenizer is that of all pairs",
+        (1e-6, 1),
+    )
     bpe_dropout: float = setting(
         0.0,
         "probability to drop a BPE merge, drawn again each epoch (Provilkov et al., 2020); 0: none",
@@ -377,119 +408,3 @@ class TrainSettings:
         They are Adam's two moments and, with `moving_average`, the average.
         """
         return 3 if self.moving_average else 2
-
-
-CPU_BATCH_TOKENS = 1024  # where decode.batch_tokens is 0
-GPU_BATCH_TOKENS = 32_768
-BATCH_SAMPLES = 4  # of a segment, for which these numbers are meant
-BATCH_BEAM = 8  # likewise; wider beams get smaller batches
-MBR_SAMPLES = 100  # where decode.candidates is 0
-MOST_SAMPLES = 1000
-
-# The settings that matter when a given translation is scored; the others are the search's.
-SCORE_SETTINGS = (
-    "decode.length_penalty",
-    "decode.target_token",
-    "decode.batch_tokens",
-    "decode.precision",
-    "decode.max_segment_tokens",
-)
-RERANK_SETTINGS = (*SCORE_SETTINGS, "decode.odd_input")
-
-
-@dataclass(frozen=True)
-class DecodeSettings:
-    """The search for a translation (section 6.1)."""
-
-    beam_size: int = setting(4, "hypotheses kept; 1 is greedy search (section 6.1)", (1, 1000))
-    length_penalty: float = setting(
-        0.6, "alpha of ((5 + |Y|) / 6)^alpha, where |Y| counts the end token (section 6.1)", (0, 10)
-    )
-    max_extra_tokens: int = setting(
-        50, "output tokens allowed beyond the number of input tokens (section 6.1)", (1, 10_000)
-    )
-    min_length: int = setting(
-        0, "fewest tokens of an output, the end token not counted", (0, 10_000)
-    )
-    max_length: int = setting(
-        0,
-        "most tokens of an output, the end token not counted; 0: limited by max_extra_tokens only",
-        (0, 100_000),
-    )
-    no_repeat_ngram: int = setting(
-        0, "an output never repeats this many tokens in a row; 0: it may", (0, 1000)
-    )
-    method: str = setting(
-        "beam",
-        "beam: search for the most probable outputs (section 6.1); sample: draw them at random from"
-        " the model's distribution, token by token",
-        choices=("beam", "sample"),
-    )
-    temperature: float = setting(
-        1.0,
-        "for samples: probabilities are raised to the power of 1 / temperature; lower: more"
-        " probable outputs, less variety",
-        (0.001, 1000),
-    )
-    top_k: int = setting(
-        0,
-        "for samples: each token is one of the k most probable (Fan et al., 2018); 0: any",
-        (0, 1_000_000),
-    )
-    top_p: float = setting(
-        1.0,
-        "for samples: each token is one of the most probable that together have this probability"
-        " (Holtzman et al., 2020); 1: any",
-        (0, 1),
-    )
-    seed: int = setting(1, "for samples: another seed draws other outputs", (0, 2**31 - 1))
-    mbr: str = setting(
-        "none",
-        "minimum Bayes risk: choose the candidate that is most like all candidates, by sacreBLEU's"
-        " chrF or BLEU of sentences (Eikema and Aziz, 2020)",
-        choices=("none", "chrf", "bleu"),
-    )
-    candidates: int = setting(
-        0, f"number of candidates of mbr; 0: beam_size, or {MBR_SAMPLES} samples", (0, MOST_SAMPLES)
-    )
-    odd_input: str = setting(
-        "repair",
-        "repair: copy numbers, signs, addresses and unknown characters, translate capitals in lower"
-        " case, and translate a line again, with limits, if its output repeats itself or is far too"
-        " long; as_is: translate all input as it is",
-        choices=("repair", "as_is"),
-    )
-    target_token: str = setting(
-        "",
-        "language token that a multilingual model reads first, such as deu or >>deu<<; a text that"
-        " begins with one keeps its own; empty: none",
-    )
-    search_again: bool = setting(
-        False,
-        "true: with odd_input=as_is, translate a line again, with limits, if its output repeats"
-        " itself or is far too long",
-    )
-    stopping: str = setting(
-        "safe",
-        "safe: search until no unfinished hypothesis can enter the n best (section 6.1);"
-        " beam_finished: also stop when beam_size outputs are finished; takes fewer steps, but the"
-        " score is sometimes lower",
-        choices=("safe", "beam_finished"),
-    )
-    batch_tokens: int = setting(
-        0,
-        "source tokens in a batch, padding included; 0: automatic"
-        f" (CPU {CPU_BATCH_TOKENS:,}; CUDA GPU {GPU_BATCH_TOKENS:,}, or what fits)",
-        (0, BATCH[1]),
-        may_change=True,
-    )
-    precision: str = setting(
-        "auto",
-        "auto, float32, bf16 or int8: precision of the network while it translates; bf16 is faster"
-        " on devices that support it, int8 (large weights in 8 bits, x86 CPUs) for large models;"
-        " auto: bf16 on CUDA GPUs that have it, else float32",
-        choices=("auto", "float32", "bf16", "int8"),
-    )
-    max_segment_tokens: int = setting(
-        250, "most tokens in a segment; longer ones are split, and a note says so", (2, 100_000)
-    )

@@ -18,7 +18,7 @@ from nmt.config import DataSettings, Recipe
 from nmt.corpora.pairs import learn_from
 from nmt.corpora.report import Forecast
 from nmt.errors import NmtError
-from nmt.model.transformer import Transformer
+from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.recipe.settings import with_settings
 from nmt.system.threads import thread_count, thread_pool_for
 from nmt.text.corpus import Pair
@@ -156,7 +156,7 @@ def measure_updates(
 
 
 def validation_seconds(
-    setup: Setup, text: TrialText, network: Transformer, target_tokens: int
+    setup: Setup, text: TrialText, network: EncoderDecoder, target_tokens: int
 ) -> float:
     """Return about how long a validation takes, from one on a part of the dev set.
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
-from nmt.config.settings import RERANK_SETTINGS
+from nmt.config.decode import RERANK_SETTINGS
 from nmt.decoding.files.output_formats import ESCAPED_MARK, MOSES_MARK
 from nmt.decoding.files.score import BLANK_PAIR, Scorer, TextPair
 from nmt.decoding.files.text_files import BadLines, open_output, open_source

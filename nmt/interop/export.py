@@ -67,6 +67,11 @@ def export_model(
     else:
         check_output_folder(output, COMMAND, "OUTPUT")
     loaded = load_model_file(find_model(model, ""), "cpu")
+    if loaded.recipe.model.is_recurrent:
+        raise NmtError(
+            f"{loaded.path} has model.architecture=recurrent, which no other program runs;"
+            " translate with nmt"
+        )
     check_finite(loaded)
     loaded = replace(loaded, recipe=without_folders(loaded.recipe))
     details = {"format": to, "quantization": quantization}

@@ -170,8 +170,11 @@ def complex_pairs(x: Tensor) -> Tensor:
 def make_positions(settings: ModelSettings) -> tuple[Positions | None, Positions | None]:
     """Return the encodings that are added to the embeddings of the source and of the target.
 
-    Computed tables are shared; learned ones are separate. Rotary positions add nothing: None.
+    Computed tables are shared; learned ones are separate. Rotary positions add nothing, and a
+    recurrent model has its positions from its order: None.
     """
+    if settings.is_recurrent or settings.positions in ("rotary", "none"):
+        return None, None
     if settings.positions in FORMULAS:
         shared = PositionTable(FORMULAS[settings.positions], settings.d_model)
         return shared, shared
@@ -179,8 +182,6 @@ def make_positions(settings: ModelSettings) -> tuple[Positions | None, Positions
         learned = (LearnedPositions(settings.max_positions, settings.d_model) for _ in range(2))
         source, target = learned
         return source, target
-    if settings.positions == "rotary":
-        return None, None
     raise ValueError(f"model.positions={settings.positions} has no encoding in this function")
 
 

@@ -1,28 +1,23 @@
 """The Transformer: encoder and decoder stacks between embeddings and softmax (section 3)."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from nmt.config import ModelSettings
 from nmt.model.attention import MultiHeadAttention, causal_mask, padding_mask
-from nmt.model.embedding import Embeddings
+from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.model.feed_forward import FeedForward
 from nmt.model.layers import DecoderLayer, EncoderLayer, LayerCache, make_final_norm
 from nmt.model.positions import Positions
 
 
-class Transformer(nn.Module):
-    """An encoder-decoder over a vocabulary of V subwords; it trains and it decodes."""
+class Transformer(EncoderDecoder):
+    """Stacks of attention and feed-forward layers; no position waits for another one."""
 
     def __init__(self, settings: ModelSettings, vocab_size: int, pad_id: int) -> None:
         """Make a model with random weights; `pad_id` is the id of padding in its inputs."""
-        super().__init__()
-        self.settings = settings
-        self.pad_id = pad_id
-        self.embeddings = Embeddings(settings, vocab_size)
+        super().__init__(settings, vocab_size, pad_id)
         self.encoder = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.encoder_layers))
         self.decoder = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.decoder_layers))
         self.encoder_norm, self.decoder_norm = make_final_norm(settings), make_final_norm(settings)
@@ -36,33 +31,8 @@ class Transformer(nn.Module):
             if isinstance(module, MultiHeadAttention | FeedForward | Positions):
                 module.reset_parameters()
 
-    def forward(self, source: Tensor, target_input: Tensor, *kept: Tensor) -> Tensor:
-        """Return the logits (B, T, V) of the token after each target position.
-
-        Args:
-            source: ids (B, S) ending in EOS.
-            target_input: ids (B, T) beginning with BOS.
-            kept: 0 where the embedding of a source token and of a target token is cut, else 1,
-                (B, S) and (B, T); by default none is cut.
-        """
-        return self.embeddings.project(self.hidden(source, target_input, *kept))
-
-    def hidden(
-        self,
-        source: Tensor,
-        target_input: Tensor,
-        kept_source: Tensor | None = None,
-        kept_target: Tensor | None = None,
-    ) -> Tensor:
-        """Return what `forward` projects to logits: the decoder's output (B, T, d_model)."""
-        memory, memory_mask = self.encode(source, kept_source)
-        return self.decode(target_input, memory, memory_mask, kept=kept_target)
-
     def encode(self, source: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Encode ids (B, S): the encoder's output (B, S, d_model) and the mask of its padding.
-
-        kept: 0 where the embedding of a token is cut, else 1, (B, S); None cuts none.
-        """
+        """Encode ids (B, S); arguments and result are those of `EncoderDecoder.encode`."""
         x = self.embeddings.embed_source(source, kept)
         mask = padding_mask(source == self.pad_id, x.dtype)
         for layer in self.encoder:
@@ -75,6 +45,7 @@ class Transformer(nn.Module):
         memory: Tensor | None,
         memory_mask: Tensor | None,
         caches: Sequence[LayerCache] | None = None,
+        *,
         kept: Tensor | None = None,
     ) -> Tensor:
         """Run the decoder's layers; `Embeddings.project` maps the result to logits.
@@ -105,29 +76,3 @@ class Transformer(nn.Module):
                 x = layer(x, mask, memory, memory_mask, cache)
         out: Tensor = self.decoder_norm(x)
         return out
-
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """Put the model into evaluation mode within a `with` block; restore the mode afterwards."""
-        was_training = self.training
-        self.eval()
-        try:
-            yield
-        finally:
-            self.train(was_training)
-
-    def grow_positions(self, length: int) -> None:
-        """Make room for `length` positions now, so that no table grows later."""
-        for module in self.modules():
-            if isinstance(module, Positions):
-                module.grow(length)
-
-    @property
-    def device(self) -> torch.device:
-        """Device of the weights."""
-        return self.embeddings.weight.device
-
-    @property
-    def vocab_size(self) -> int:
-        """Number of subwords V."""
-        return len(self.embeddings.weight)

@@ -64,7 +64,12 @@ def model_faults(recipe: Recipe) -> Iterator[str]:
             f"{model.positions} has positions; set train.bpe_dropout to 0 or choose other"
             " model.positions"
         )
-    if model.positions == "rotary" and model.d_k % 2:
+    if model.is_recurrent and model.d_model % 2:
+        yield (
+            "model.architecture=recurrent has two directions of half the width, but"
+            f" model.d_model={model.d_model} is odd; set an even model.d_model"
+        )
+    if model.positions == "rotary" and model.d_k % 2 and not model.is_recurrent:
         yield (
             f"model.positions=rotary rotates pairs of numbers, but model.d_k={model.d_k} is odd;"
             " set an even model.d_k"
@@ -112,6 +117,16 @@ def training_faults(recipe: Recipe) -> Iterator[str]:
         yield (
             "train.patience may end the training before the cooldown of train.cooldown_updates;"
             " set one of them to 0"
+        )
+    if train.guided_alignment and recipe.model.is_recurrent:
+        yield (
+            "train.guided_alignment trains an attention head, which model.architecture=recurrent"
+            " does not have; set train.guided_alignment to 0"
+        )
+    if train.compile and recipe.model.is_recurrent:
+        yield (
+            "train.compile unrolls no loop over positions, which model.architecture=recurrent has;"
+            " set train.compile to false"
         )
     if train.guided_alignment and train.bpe_dropout:
         yield (

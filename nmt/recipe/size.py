@@ -11,7 +11,7 @@ FLOAT_BYTES = 4
 
 
 def weight_shapes(settings: ModelSettings, vocab_size: int) -> Shapes:
-    """Return the shape of each weight of a model by its name in `Transformer.state_dict`."""
+    """Return the shape of each weight of a model by its name in `EncoderDecoder.state_dict`."""
     s = settings
     matrix = vocab_size, s.d_model
     shapes: Shapes = {"embeddings.weight": matrix}
@@ -21,6 +21,8 @@ def weight_shapes(settings: ModelSettings, vocab_size: int) -> Shapes:
         shapes["embeddings.own_softmax_weight"] = matrix
     if s.softmax_bias:
         shapes["embeddings.softmax_bias"] = (vocab_size,)
+    if s.is_recurrent:
+        return shapes | recurrent_shapes(s)
     if s.positions == "learned":
         for side in ("source", "target"):
             shapes[f"embeddings.{side}_positions.table"] = s.max_positions, s.d_model
@@ -31,6 +33,25 @@ def weight_shapes(settings: ModelSettings, vocab_size: int) -> Shapes:
     if s.norm == "pre":
         shapes |= norm_shapes(s, "encoder_norm") | norm_shapes(s, "decoder_norm")
     return shapes
+
+
+def recurrent_shapes(settings: ModelSettings) -> Shapes:
+    """Return the shapes of a recurrent model's weights outside the embeddings."""
+    d = settings.d_model
+    shapes: Shapes = {}
+    half = d // 2  # each direction of the encoder
+    sizes: list[tuple[str, int, int, tuple[str, ...]]]
+    sizes = [(f"encoder.{n}", d, half, ("", "_reverse")) for n in range(settings.encoder_layers)]
+    sizes += [(f"decoder.{n}", 2 * d, d, ("",)) for n in range(settings.decoder_layers)]
+    for layer, inputs, width, directions in sizes:
+        for end in directions:
+            for kind, columns in (("ih", inputs), ("hh", width)):
+                shapes[f"{layer}.weight_{kind}_l0{end}"] = 4 * width, columns
+                shapes[f"{layer}.bias_{kind}_l0{end}"] = (4 * width,)
+    linear = {"first_hidden": (d, d), "attention.query": (d, d), "out": (d, 2 * d)}
+    for name, shape in linear.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": (d,)}
+    return shapes | {"attention.key.weight": (d, d), "attention.energy.weight": (1, d)}
 
 
 def layer_shapes(settings: ModelSettings, layer: str, attentions: Sequence[str]) -> Shapes:

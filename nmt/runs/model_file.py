@@ -54,7 +54,7 @@ AGAIN = "create it again with `nmt train`"
 
 Updates = tuple[Annotated[int, Meta(ge=0, le=2**53)], ...]
 Shapes = Mapping[str, tuple[int, ...]]  # of tensors, by name
-Weights = Mapping[str, NDArray[numpy.float32]]  # by their names in `Transformer.state_dict`
+Weights = Mapping[str, NDArray[numpy.float32]]  # by their names in `EncoderDecoder.state_dict`
 
 
 @dataclass(frozen=True)
@@ -255,7 +255,8 @@ def read_alignment(
     if ALIGNMENT not in metadata:
         return None
     found = parse_json(metadata[ALIGNMENT], AligningAttention, f"the alignment inside {file}")
-    if found.layer >= recipe.model.decoder_layers or (found.head or 0) >= recipe.model.heads:
+    layers, heads = recipe.model.cross_attentions
+    if found.layer >= layers or (found.head or 0) >= heads:
         raise DamagedError(
             f"the alignment inside {file} names a layer or a head that the model lacks; {AGAIN}"
         )

@@ -27,7 +27,7 @@ from nmt.text.tokenizer import PAD, Tokenizer
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nmt.model.transformer import Transformer
+    from nmt.model.encoder_decoder import EncoderDecoder
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class TrainedModel:
 
     @classmethod
     def from_network(
-        cls, network: "Transformer", tokenizer: Tokenizer, recipe: Recipe, path: Path = Path()
+        cls, network: "EncoderDecoder", tokenizer: Tokenizer, recipe: Recipe, path: Path = Path()
     ) -> "TrainedModel":
         """Return a network in evaluation mode as a model, without weights of its own."""
         model = cls({}, tokenizer, recipe, path, str(network.device))
@@ -58,7 +58,7 @@ class TrainedModel:
         return (self, *self.ensemble)
 
     @cached_property
-    def network(self) -> "Transformer":
+    def network(self) -> "EncoderDecoder":
         """The network, in evaluation mode, on its device; on a CPU it shares the weights' memory.
 
         The first use imports PyTorch, which takes longer than to translate a sentence.
@@ -126,16 +126,16 @@ def task(recipe: Recipe) -> str:
     return f"{recipe.data.source_language}-{recipe.data.target_language} ({recipe.data.metric})"
 
 
-def network_of(settings: ModelSettings, weights: Weights) -> "Transformer":
+def network_of(settings: ModelSettings, weights: Weights) -> "EncoderDecoder":
     """Return a network that shares the memory of weights that fit its settings."""
-    from nmt.model.transformer import Transformer
+    from nmt.model import make_network
 
-    network = Transformer(settings, len(weights[EMBEDDINGS]), PAD)
+    network = make_network(settings, len(weights[EMBEDDINGS]), PAD)
     network.load_state_dict(tensors_of(weights), assign=True)
     return network
 
 
-def load_file(network: "Transformer", path: Path) -> ModelFile:
+def load_file(network: "EncoderDecoder", path: Path) -> ModelFile:
     """Copy the weights of a model file into a network and return the file's content.
 
     Raises NmtError as `read_model_file` does, or if the weights are not those of the network.
@@ -145,7 +145,7 @@ def load_file(network: "Transformer", path: Path) -> ModelFile:
     return content
 
 
-def load_weights(network: "Transformer", weights: Weights, path: Path) -> None:
+def load_weights(network: "EncoderDecoder", weights: Weights, path: Path) -> None:
     """Copy a file's weights into a network; raises DamagedError unless names and shapes agree."""
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     check_shapes({name: array.shape for name, array in weights.items()}, expected, path)

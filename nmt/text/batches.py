@@ -148,12 +148,14 @@ class PairDataset:
         *,
         right_to_left: bool = False,
         alignments: Sequence[Shard] = (),
+        share: float = 1.0,
     ) -> None:
         """Read the lengths of all pairs.
 
         names: of each shard's text files, for messages. dropouts: BPE-dropout of source and target,
         or None. right_to_left: whether targets have their last token first. alignments: those of
-        the shards; batches then have alignments too.
+        the shards; batches then have alignments too. share: of the pairs, which is used; a smaller
+        share is part of a larger one.
         """
         self._shards = shards
         self._names = names
@@ -161,9 +163,10 @@ class PairDataset:
         self._right_to_left = right_to_left
         self._alignments = alignments
         self._starts = numpy.cumsum([0, *map(len, shards)])
+        count = int(self._starts[-1])
         # Lengths as the model sees them: with EOS. 16 bits hold the maximum of data.max_length.
-        self.source_lengths = numpy.empty(len(self), numpy.uint16)
-        self.target_lengths = numpy.empty(len(self), numpy.uint16)
+        self.source_lengths = numpy.empty(count, numpy.uint16)
+        self.target_lengths = numpy.empty(count, numpy.uint16)
         start = 0
         for shard in shards:
             for source, target in shard.lengths():
@@ -171,9 +174,15 @@ class PairDataset:
                 self.source_lengths[start:end] = source + 1
                 self.target_lengths[start:end] = target + 1
                 start = end
+        self._used: Integers | None = None  # indices of the share; None: all
+        if share < 1:
+            kept = max(1, round(count * share))
+            self._used = numpy.sort(numpy.random.default_rng(0).permutation(count)[:kept])
+            self.source_lengths = self.source_lengths[self._used]
+            self.target_lengths = self.target_lengths[self._used]
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return len(self.source_lengths)
 
     def rebatched(self, plan: EpochPlan, seed: int, epoch: int) -> EpochPlan | RebatchedPlan:
         """Return an epoch's plan, regrouped if the lengths of its pairs change."""
@@ -215,6 +224,8 @@ class PairDataset:
 
     def _read(self, shards: Sequence[Shard], indices: Integers) -> tuple[Integers, Integers]:
         """Return the ids of pairs end to end, and the lengths of source 0, target 0, and so on."""
+        if self._used is not None:
+            indices = self._used[indices]
         if len(shards) == 1:
             shards[0].check_files()
             found, lengths = shards[0].pairs(indices)
@@ -231,6 +242,8 @@ class PairDataset:
     def lines(self, indices: Integers) -> dict[str, list[int]]:
         """Return the sorted line numbers of pairs in their text files, by the files' names."""
         lines: dict[str, list[int]] = {}
+        if self._used is not None:
+            indices = self._used[indices]
         which = numpy.searchsorted(self._starts, indices, side="right") - 1
         for number in numpy.unique(which).tolist():
             found = self._shards[number].lines[indices[which == number] - self._starts[number]]

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from nmt.config import Recipe, TrainSettings
 from nmt.errors import DamagedError, NmtError, is_out_of_memory, write_advice
-from nmt.model.transformer import Transformer
+from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.runs.model_file import save_model
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
 from nmt.runs.trained_model import arrays_of, load_file
@@ -96,7 +96,7 @@ class CheckpointWriter:
 
     def save(
         self,
-        network: Transformer,
+        network: EncoderDecoder,
         optimizer: torch.optim.Optimizer,
         progress: Progress,
         tokenizer: bytes,
@@ -350,7 +350,7 @@ def newest_checkpoint(run: RunFolder, fingerprint: str) -> int:
 
 
 def resume(
-    run: RunFolder, update: int, network: Transformer, optimizer: torch.optim.Optimizer
+    run: RunFolder, update: int, network: EncoderDecoder, optimizer: torch.optim.Optimizer
 ) -> Progress:
     """Load the checkpoint of an update and return its progress; a new Progress for update 0.
 

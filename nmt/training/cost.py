@@ -56,6 +56,8 @@ def forward_flops(model: ModelSettings, vocab_size: int, work: Workload) -> floa
     Counted are projections, attention over the keys that a query may see, feed-forward networks and
     the output projection, all over real tokens without padding. Everything else is left out.
     """
+    if model.is_recurrent:
+        return 2 * recurrent_multiply_adds(model, vocab_size, work)
     queries = keys = model.d_model * model.heads * model.d_k
     values = out = model.d_model * model.heads * model.d_v
     feed_forward = model.d_model * (model.inner_rows + model.inner_width)
@@ -72,6 +74,18 @@ def forward_flops(model: ModelSettings, vocab_size: int, work: Workload) -> floa
     return 2 * multiply_adds
 
 
+def recurrent_multiply_adds(model: ModelSettings, vocab_size: int, work: Workload) -> float:
+    """Return the multiplications, each with an addition, of a recurrent model's forward pass.
+
+    Each position passes each weight once. Attention compares it with each source position, and adds
+    those up.
+    """
+    d = model.d_model
+    source = model.encoder_layers * 6 * d * d + d * d
+    target = model.decoder_layers * 12 * d * d + 3 * d * d + d * vocab_size
+    return work.source * source + work.target * target + work.cross_scores * 2 * d
+
+
 def activation_bytes(
     model: ModelSettings, vocab_size: int, pairs: Count, S: Count, T: Count, *, bf16: bool = False
 ) -> Count:
@@ -85,6 +99,11 @@ def activation_bytes(
     """
     d, heads = model.d_model, model.heads
     mask = d if model.dropout else 0
+    if model.is_recurrent:
+        # Gates and cells of each LSTM with their inputs, then the energies of attention.
+        source = model.encoder_layers * S * (8 * d + mask)
+        target = T * (model.decoder_layers * (14 * d + mask) + 6 * d + mask + vocab_size)
+        return pairs * 4 * (source + target + T * S * (2 * d + 2))
     queries, values = heads * model.d_k, heads * model.d_v  # keys are as wide as queries
     # Its input, the queries, the merged values and the output's dropout mask.
     attention = d + queries + values + mask

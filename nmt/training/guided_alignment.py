@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.models.alignment import GUIDED_HEAD, guided_layer
-from nmt.model.layers import DecoderLayer
-from nmt.model.transformer import Transformer
+from nmt.model.attention import MultiHeadAttention
+from nmt.model.encoder_decoder import EncoderDecoder
 
 
 def guided_loss(weights: Tensor, aligned: Tensor) -> Tensor:
@@ -34,11 +34,12 @@ def guided_loss(weights: Tensor, aligned: Tensor) -> Tensor:
 class GuidedAlignment:
     """Adds the loss of guided alignment to that of a network."""
 
-    def __init__(self, network: Transformer, weight: float) -> None:
+    def __init__(self, network: EncoderDecoder, weight: float) -> None:
         """`weight` is lambda, at a sum over target tokens of both losses."""
-        layer = network.decoder[guided_layer(network.settings)]
-        assert isinstance(layer, DecoderLayer)  # noqa: S101 (for the type checker)
-        self._attention = layer.cross_attention
+        name = f"decoder.{guided_layer(network.settings)}.cross_attention"
+        attention = network.get_submodule(name)
+        assert isinstance(attention, MultiHeadAttention)  # noqa: S101 (for the type checker)
+        self._attention = attention
         self._weight = weight
         self._recorded = threading.local()  # each thread computes a part of the batch
 

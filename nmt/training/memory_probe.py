@@ -10,7 +10,7 @@ import torch
 
 from nmt.config import ModelSettings, Recipe
 from nmt.errors import NmtError, is_out_of_memory
-from nmt.model.transformer import Transformer
+from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.recipe.size import least_parameters, training_bytes
 from nmt.system.log import note
 from nmt.system.processes import worker_count
@@ -80,7 +80,7 @@ def check_memory(
     epoch: int,
     dev: DevSet,
     updater: Updater,
-    network: Transformer,
+    network: EncoderDecoder,
     workers: Workers,
     length_multiple: int,
 ) -> int:

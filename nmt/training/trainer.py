@@ -15,7 +15,8 @@ from nmt.config import Recipe
 from nmt.decoding.models.alignment import choose_attention
 from nmt.decoding.translator.segments import output_limit
 from nmt.errors import DivergenceError
-from nmt.model.transformer import Transformer
+from nmt.model import make_network
+from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.recipe.settings import with_settings
 from nmt.runs.history import read_history
 from nmt.runs.model_file import save_model, write_alignment
@@ -400,14 +401,15 @@ def training_pairs(setup: Setup) -> PairDataset:
         dropouts,
         right_to_left=setup.recipe.model.is_right_to_left,
         alignments=prepared.alignments,
+        share=settings.share,
     )
 
 
-def initial_network(setup: Setup, dataset: PairDataset) -> Transformer:
+def initial_network(setup: Setup, dataset: PairDataset) -> EncoderDecoder:
     """Return the network with the setup's initial model, or with random weights by the seed."""
     recipe = setup.recipe
     torch.manual_seed(recipe.train.seed)
-    network = Transformer(recipe.model, len(setup.prepared.tokenizer), PAD)
+    network = make_network(recipe.model, len(setup.prepared.tokenizer), PAD)
     if setup.inputs.initial is not None:
         load_weights(network, setup.inputs.initial.weights, Path(recipe.train.init_from))
     # The table of positions gets its final size now: growing it later would compile again.

@@ -29,7 +29,7 @@ from nmt.kernels.loss import (
     smoothed_loss,
     sum_type,
 )
-from nmt.model.transformer import Transformer
+from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.system.threads import torch_threads
 from nmt.text.batches import Batch
 from nmt.text.tokenizer import PAD
@@ -45,7 +45,7 @@ class Updater:
     """Applies updates to a network; owns the optimiser and the threads."""
 
     def __init__(
-        self, recipe: Recipe, network: Transformer, workers: Workers, device: torch.device
+        self, recipe: Recipe, network: EncoderDecoder, workers: Workers, device: torch.device
     ) -> None:
         self._recipe = recipe
         self._settings = recipe.train
@@ -121,6 +121,8 @@ class Updater:
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         torch._foreach_div_(gradients, totals[3].float())  # target tokens
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        if self._settings.max_gradient_norm:
+            torch._foreach_mul_(gradients, (self._settings.max_gradient_norm / norm).clamp(max=1))
         figures = torch.cat([totals, norm.to(totals.dtype)[None]])
         # If this is 1, Adam's fused form changes no weights and moments; the CPU reads nothing.
         skip = 1 - (figures[0] + figures[-1]).isfinite().float()
@@ -213,7 +215,7 @@ class Updater:
         return smoothed_loss(logits, labels, smoothing, PAD)
 
     def _inputs(self, batch: Batch) -> list[Tensor]:
-        """Return the arguments of `Transformer.forward`, each pair once for each pass.
+        """Return the arguments of `EncoderDecoder.forward`, each pair once for each pass.
 
         SimCut cuts embeddings in the second pass only.
         """

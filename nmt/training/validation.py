@@ -20,7 +20,7 @@ from nmt.evaluation.metrics import Measure, task_metrics
 from nmt.evaluation.scores import main_score
 from nmt.evaluation.test_sets import TestSet
 from nmt.kernels.loss import reference_loss
-from nmt.model.transformer import Transformer
+from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.runs.history import Sample
 from nmt.system.devices import run_or_halve
 from nmt.system.log import note
@@ -99,7 +99,7 @@ class DevSet:
         """The measure that scores the translations."""
         return self._metrics.measures[0]
 
-    def validate(self, network: Transformer) -> Validation:
+    def validate(self, network: EncoderDecoder) -> Validation:
         """Return the loss, and the score of the translations by beam search.
 
         If the loss is NaN or infinite, nothing is translated and the score is the worst possible.
@@ -125,14 +125,14 @@ class DevSet:
 
     def _translate(
         self,
-        network: Transformer,
+        network: EncoderDecoder,
         sources: Sequence[str],
         pool: Pool,
         notify: Callable[[str], None],
     ) -> list[str]:
         return translate_texts(network, self._tokenizer, self._recipe, sources, notify, pool)
 
-    def loss(self, network: Transformer) -> tuple[float, float]:
+    def loss(self, network: EncoderDecoder) -> tuple[float, float]:
         """Return the smoothed and the plain loss per target token."""
         with network.evaluating():
             batches = self._batches(network)
@@ -141,15 +141,15 @@ class DevSet:
         tokens = max(1, sum(len(target) + 1 for _, target in self.encoded))
         return sum(sum_[0] for sum_ in sums) / tokens, sum(sum_[1] for sum_ in sums) / tokens
 
-    def _batches(self, network: Transformer) -> list[list[int]]:
+    def _batches(self, network: EncoderDecoder) -> list[list[int]]:
         """Return batches of indices of the encoded pairs, the longest pairs first."""
         lengths = [max(map(len, pair)) + 1 for pair in self.encoded]
         return list(batches_by_length(lengths, self._batch_tokens(network)))
 
-    def _batch_tokens(self, network: Transformer) -> int:
+    def _batch_tokens(self, network: EncoderDecoder) -> int:
         return device_settings(self._recipe.decode, str(network.device)).batch_tokens
 
-    def _sums(self, network: Transformer, indices: Sequence[int]) -> list[tuple[float, float]]:
+    def _sums(self, network: EncoderDecoder, indices: Sequence[int]) -> list[tuple[float, float]]:
         """Return the sums of a batch, of parts of it if it does not fit into a GPU."""
 
         def of_part(part: Sequence[int]) -> list[tuple[float, float]]:
@@ -158,7 +158,7 @@ class DevSet:
         return run_or_halve(of_part, indices) if network.device.type == "cuda" else of_part(indices)
 
     @torch.inference_mode()
-    def _part_sums(self, network: Transformer, indices: Sequence[int]) -> tuple[float, float]:
+    def _part_sums(self, network: EncoderDecoder, indices: Sequence[int]) -> tuple[float, float]:
         """Return the smoothed and the plain loss, summed over some pairs."""
         batch = make_batch([self.encoded[index] for index in indices])
         batch = batch.to(network.device)
@@ -167,7 +167,7 @@ class DevSet:
         sums = reference_loss(logits, batch.labels.flatten(), smoothing, PAD)
         return float(sums.smoothed), float(sums.plain)
 
-    def try_longest(self, network: Transformer, threads: ThreadPool) -> None:
+    def try_longest(self, network: EncoderDecoder, threads: ThreadPool) -> None:
         """Run the batches that need the most memory, one per thread, and discard the results."""
         longest = self._batches(network)[: threads.count]
         with network.evaluating():

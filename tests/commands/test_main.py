@@ -16,7 +16,7 @@ import pytest
 from nmt import __version__
 from nmt.commands import COMMANDS, cli
 from nmt.config import DECLARED
-from nmt.config.settings import RERANK_SETTINGS, SCORE_SETTINGS
+from nmt.config.decode import RERANK_SETTINGS, SCORE_SETTINGS
 from nmt.errors import is_out_of_memory
 from tests.conftest import Run
 

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 from nmt.config import ModelSettings
+from nmt.model import make_network
+from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.model.transformer import Transformer
 
 PAD = 0
@@ -33,7 +35,14 @@ def _double() -> Iterator[None]:
 
 def small_model(settings: ModelSettings) -> Transformer:
     """Return a Transformer with random weights and biases, in evaluation mode."""
-    model = Transformer(settings, vocab_size=17, pad_id=PAD).eval()
+    model = small_network(settings)
+    assert isinstance(model, Transformer)
+    return model
+
+
+def small_network(settings: ModelSettings) -> EncoderDecoder:
+    """Return a network with random weights and biases, in evaluation mode."""
+    model = make_network(settings, vocab_size=17, pad_id=PAD).eval()
     for name, parameter in model.named_parameters():
         if name.endswith("bias") and "norm" not in name:  # zeros would hide mistakes
             nn.init.normal_(parameter, std=0.5)
@@ -47,6 +56,7 @@ VARIANTS: dict[str, ModelSettings] = {
     "pre-norm": replace(SMALL, norm="pre"),
     "pre-rms": replace(SMALL, norm="pre", norm_kind="rms"),
     "swiglu": replace(SMALL, activation="swiglu"),
+    "no positions": replace(SMALL, positions="none"),
     "untied": replace(SMALL, tied="none"),
     "Marian": replace(
         SMALL,
@@ -82,3 +92,18 @@ VARIANTS: dict[str, ModelSettings] = {
 def model(request: pytest.FixtureRequest) -> Transformer:
     """Return a small model of the paper's architecture, then one of each alternative."""
     return small_model(VARIANTS[request.param])
+
+
+NETWORKS = {
+    **VARIANTS,
+    "recurrent": replace(SMALL, architecture="recurrent"),
+    "recurrent, deep, untied": replace(
+        SMALL, architecture="recurrent", encoder_layers=1, decoder_layers=3, tied="none"
+    ),
+}
+
+
+@pytest.fixture(params=NETWORKS)
+def network(request: pytest.FixtureRequest) -> EncoderDecoder:
+    """A small network of each kind."""
+    return small_network(NETWORKS[request.param])

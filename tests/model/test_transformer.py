@@ -1,13 +1,15 @@
-"""Guarantees of the masks, the tied matrix and the cached keys and values."""
+"""Guarantees of masks, of the tied matrix and of what decoding keeps between steps."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
-from nmt.decoding.models.pytorch import IncrementalDecoder
+from nmt.decoding.models.pytorch import make_decoder
 from nmt.kernels.dropout import Dropout
 from nmt.model.attention import KeyValueCache
+from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.model.layers import DecoderLayer, LayerCache
 from nmt.model.transformer import Transformer
 from tests.model.conftest import PAD, SMALL
@@ -17,52 +19,52 @@ TARGET = torch.tensor([[2, 6, 8, 11, 4], [2, 12, 5, PAD, PAD]])
 
 
 @pytest.mark.parametrize("position", range(5))
-def test_a_future_token_changes_no_earlier_output(model: Transformer, position: int) -> None:
+def test_a_future_token_changes_no_earlier_output(network: EncoderDecoder, position: int) -> None:
     changed = TARGET.clone()
     changed[:, position] = 13
-    before, after = model(SOURCE, TARGET), model(SOURCE, changed)
+    before, after = network(SOURCE, TARGET), network(SOURCE, changed)
     assert torch.equal(before[:, :position], after[:, :position])
     assert not torch.equal(before[:, position], after[:, position])
 
 
-def test_padding_changes_nothing(model: Transformer) -> None:
+def test_padding_changes_nothing(network: EncoderDecoder) -> None:
     """A pair has the same logits alone, batched with a longer pair, and with a much longer one."""
-    together = model(SOURCE, TARGET)[1, :3]
-    alone = model(SOURCE[1:, :2], TARGET[1:, :3])[0]
+    together = network(SOURCE, TARGET)[1, :3]
+    alone = network(SOURCE[1:, :2], TARGET[1:, :3])[0]
     wide_source = torch.nn.functional.pad(SOURCE, (0, 40), value=PAD)
     wide_target = torch.nn.functional.pad(TARGET, (0, 40), value=PAD)
-    wide = model(wide_source, wide_target)[1, :3]
+    wide = network(wide_source, wide_target)[1, :3]
     torch.testing.assert_close(together, alone, atol=1e-12, rtol=0)
     torch.testing.assert_close(wide, alone, atol=1e-12, rtol=0)
 
 
-def test_every_source_token_reaches_every_output(model: Transformer) -> None:
-    base = model(SOURCE, TARGET)[0]
+def test_every_source_token_reaches_every_output(network: EncoderDecoder) -> None:
+    base = network(SOURCE, TARGET)[0]
     for position in range(4):
         changed = SOURCE.clone()
         changed[0, position] = 14
-        assert (model(changed, TARGET)[0] != base).any(dim=-1).all()
+        assert (network(changed, TARGET)[0] != base).any(dim=-1).all()
 
 
-def test_cached_steps_equal_the_full_decoder(model: Transformer) -> None:
+def test_cached_steps_equal_the_full_decoder(network: EncoderDecoder) -> None:
     """Step by step, with rows repeated, reordered and a sentence dropped on the way."""
-    decoder = IncrementalDecoder(model)
+    decoder: Any = make_decoder(network)
     state = decoder.encode(SOURCE)
     logits, state = decoder.step(torch.tensor([[2], [2]]), state)
-    full = model(SOURCE, torch.tensor([[2], [2]]))
+    full = network(SOURCE, torch.tensor([[2], [2]]))
     torch.testing.assert_close(logits[:, 0], full[:, -1], atol=1e-12, rtol=0)
 
     state = state.select(torch.tensor([[0, 0, 0], [1, 1, 1]]))
     logits, state = decoder.step(torch.tensor([[6, 7, 8], [9, 10, 11]]), state)
     for sentence, pieces in enumerate([[6, 7, 8], [9, 10, 11]]):
         for row, piece in enumerate(pieces):
-            full = model(SOURCE[sentence : sentence + 1], torch.tensor([[2, piece]]))
+            full = network(SOURCE[sentence : sentence + 1], torch.tensor([[2, piece]]))
             torch.testing.assert_close(logits[sentence, row], full[0, -1], atol=1e-12, rtol=0)
 
     state = state.select(torch.tensor([[5, 3]]))  # the second sentence's third and first rows
     logits, _ = decoder.step(torch.tensor([[4, 5]]), state)
     for row, prefix in enumerate([[2, 11, 4], [2, 9, 5]]):
-        full = model(SOURCE[1:], torch.tensor([prefix]))
+        full = network(SOURCE[1:], torch.tensor([prefix]))
         torch.testing.assert_close(logits[0, row], full[0, -1], atol=1e-12, rtol=0)
 
 

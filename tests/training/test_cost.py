@@ -1,5 +1,6 @@
 """The cost formulas agree with what PyTorch counts for the real network."""
 
+import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -14,8 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nmt.config import DECLARED, ModelSettings
 from nmt.kernels.loss import smoothed_loss
-from nmt.model.transformer import Transformer
-from nmt.recipe.size import count_parameters
+from nmt.model import make_network
+from nmt.recipe.size import count_parameters, weight_shapes
 from nmt.training.cost import (
     TRAINING_PASSES,
     Workload,
@@ -37,7 +38,8 @@ def variants() -> Iterator[ModelSettings]:
             if section == "model":
                 flag = [True] if isinstance(declared.default, bool) else []
                 for choice in [*declared.metadata["choices"], *flag]:
-                    yield replace(shape, **{key: choice})
+                    if choice != "recurrent":
+                        yield replace(shape, **{key: choice})
 
 
 def ids(rows: int, length: int) -> Tensor:
@@ -48,7 +50,7 @@ def ids(rows: int, length: int) -> Tensor:
 @pytest.mark.parametrize(("model", "S"), [*zip(variants(), cycle((1, 5)), strict=False)])
 def test_flops_are_those_that_pytorch_counts(model: ModelSettings, S: int) -> None:
     """With one target position no score is masked, so that PyTorch counts the same products."""
-    network = Transformer(model, V, PAD)
+    network = make_network(model, V, PAD)
     forward, training = (FlopCounterMode(display=False) for _ in range(2))
     with forward:
         network(ids(3, S), ids(3, 1))
@@ -59,12 +61,29 @@ def test_flops_are_those_that_pytorch_counts(model: ModelSettings, S: int) -> No
     assert training.get_total_flops() == TRAINING_PASSES * expected
 
 
+def test_flops_of_a_recurrent_model_are_one_pass_of_each_matrix() -> None:
+    """PyTorch does not count what is inside its LSTM."""
+    model = replace(SMALL, architecture="recurrent")
+    sizes = {name: math.prod(shape) for name, shape in weight_shapes(model, V).items()}
+    matrices = {
+        name: size for name, size in sizes.items() if len(weight_shapes(model, V)[name]) == 2
+    }
+    of_source = {name for name in matrices if name.startswith(("encoder.", "attention.key"))}
+    once = {"first_hidden.weight"}  # for each sentence: left out
+    source = sum(matrices[name] for name in of_source)
+    target = sum(size for name, size in matrices.items() if name not in of_source | once)
+    work = Workload.from_lengths([(3, 2)])
+    # The energy vector is part of `target` once; attention takes it for each source position.
+    attention = 2 * model.d_model * 3 * 2 - model.d_model * 2
+    assert forward_flops(model, V, work) == 2 * (3 * source + 2 * target + attention)
+
+
 def test_masked_scores_are_not_counted() -> None:
     """T (T + 1) / 2 of the decoder's T^2 self-attention scores count; PyTorch computes all."""
     T = 6
     counter = FlopCounterMode(display=False)
     with counter:
-        Transformer(SMALL, V, PAD)(ids(2, 4), ids(2, T))
+        make_network(SMALL, V, PAD)(ids(2, 4), ids(2, T))
     score = 2 * SMALL.heads * (SMALL.d_k + SMALL.d_v)
     masked = 2 * (T * T - T * (T + 1) // 2) * score * SMALL.decoder_layers
     work = Workload.from_lengths([(4, T)] * 2)
@@ -74,7 +93,7 @@ def test_masked_scores_are_not_counted() -> None:
 
 def kept_bytes(model: ModelSettings, source: Tensor, target: Tensor, *, bf16: bool) -> int:
     """Return the bytes that a training's forward pass keeps, without the weights."""
-    network = Transformer(model, V, PAD).train()
+    network = make_network(model, V, PAD).train()
     weights = {each.untyped_storage().data_ptr() for each in network.parameters()}
     kept: dict[int, Tensor] = {}  # by storage address; a kept tensor keeps its address in use
 

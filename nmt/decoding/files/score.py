@@ -120,7 +120,7 @@ class Scorer:
             pieces: targets are tokens with spaces between them, not texts.
             pool: scores batches in parallel; by default `decoding_pool`.
         """
-        from nmt.decoding.models.pytorch import IncrementalDecoder
+        from nmt.decoding.models.pytorch import make_decoder
 
         networks = [member.network for member in model.members]
         device = networks[0].device
@@ -132,7 +132,7 @@ class Scorer:
         self._token = target_token(settings.target_token, model.tokenizer.source)
         self._batch_tokens = chosen.batch_tokens
         self._is_gpu = device.type == "cuda"
-        self._models = [IncrementalDecoder(network, chosen.precision) for network in networks]
+        self._models = [make_decoder(network, chosen.precision) for network in networks]
         self._positions = min(network.settings.position_limit or math.inf for network in networks)
         self._scheduler = BatchScheduler(
             self._score_batch, chosen.batch_tokens, pool or decoding_pool(str(device))

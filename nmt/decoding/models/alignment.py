@@ -31,8 +31,8 @@ from nmt.text.words import UNIT, WORD, find_output_words
 if TYPE_CHECKING:  # a search over arrays runs without PyTorch
     from torch import Tensor
 
-    from nmt.decoding.models.pytorch import IncrementalDecoder
-    from nmt.model.transformer import Transformer
+    from nmt.decoding.models.pytorch import Decoder
+    from nmt.model.encoder_decoder import EncoderDecoder
 
 SMALLEST = 1e-30  # divides instead of 0
 # Weight of the evidence of a word, compared with that of a single token. Of 0 to 100, this had the
@@ -65,7 +65,7 @@ def usual_attention(settings: ModelSettings) -> AligningAttention:
 
     It is the last layer of two, and the last but one of more.
     """
-    layers = settings.decoder_layers
+    layers, _ = settings.cross_attentions
     return AligningAttention(layers - 1 if layers <= 2 else layers - 2, None)
 
 
@@ -140,7 +140,7 @@ def pharaoh_line(translation: Translation) -> str:
 
 
 def aligned_places(
-    models: "Sequence[IncrementalDecoder]",
+    models: "Sequence[Decoder]",
     attentions: Sequence[AligningAttention],
     sources: Sequence[Sequence[int]],
     outputs: Sequence[Sequence[int]],
@@ -172,7 +172,7 @@ def aligned_places(
 
 
 def choose_attention(
-    network: "Transformer",
+    network: "EncoderDecoder",
     sources: Sequence[Sequence[int]],
     outputs: Sequence[Sequence[int]],
     links: Sequence[Sequence[int]],
@@ -187,23 +187,24 @@ def choose_attention(
     """
     import torch
 
-    from nmt.decoding.models.pytorch import IncrementalDecoder
+    from nmt.decoding.models.pytorch import make_decoder
     from nmt.text.batches import pad_with_eos, source_batch
 
     settings = network.settings
     step = -1 if settings.is_right_to_left else 1
-    layers = range(settings.decoder_layers)
+    count, head_count = settings.cross_attentions
+    layers = range(count)
     # Of equally good ones the mean wins, then the later layer.
     candidates = [
         AligningAttention(layer, head)
-        for head in (None, *range(settings.heads))
+        for head in (None, *range(head_count))
         for layer in reversed(layers)
     ]
     words = [words_of_output(output, subwords) for output in outputs]
     agreed = dict.fromkeys(candidates, 0)
     lengths = [max(map(len, pair)) + 1 for pair in zip(sources, outputs, strict=True)]
     with torch.inference_mode(), network.evaluating():
-        decoder = IncrementalDecoder(network)
+        decoder = make_decoder(network)
     for indices in batches_by_length(lengths, CHOICE_TOKENS):
         source = source_batch([sources[index] for index in indices]).to(network.device)
         labels = pad_with_eos(flatten([outputs[index][::step] for index in indices]))
@@ -221,7 +222,7 @@ def choose_attention(
 
 
 def attention_to_source(
-    model: "IncrementalDecoder", source: "Tensor", labels: "Tensor", layers: Sequence[int]
+    model: "Decoder", source: "Tensor", labels: "Tensor", layers: Sequence[int]
 ) -> "list[Tensor]":
     """Return the weights (B, h, T, S) with which layers attend to the source as they read outputs.
 
@@ -230,6 +231,7 @@ def attention_to_source(
     import torch
 
     from nmt.model.attention import MultiHeadAttention
+    from nmt.model.recurrent import AdditiveAttention
     from nmt.text.batches import target_input_of
 
     network = model.model
@@ -240,7 +242,8 @@ def attention_to_source(
 
     with torch.inference_mode(), ExitStack() as stack:
         # Children of packed modules are found as plain functions, but not by `modules`.
-        modules = [part for part in network.modules() if isinstance(part, MultiHeadAttention)]
+        kinds = MultiHeadAttention, AdditiveAttention
+        modules = [part for part in network.modules() if isinstance(part, kinds)]
         cross = [module for module in modules if module.is_cross]
         for layer in layers:
             cross[layer].recorder = record

@@ -44,7 +44,8 @@ quiet = numpy.errstate(all="ignore")
 def has_array_form(settings: ModelSettings) -> bool:
     """Return whether `ArrayDecoder` has all parts of a model; PyTorch decodes the others."""
     has_activation = settings.activation in (*ARRAY_ACTIVATIONS, *ARRAY_GATES)
-    return has_activation and settings.positions in ARRAY_POSITIONS
+    has_positions = settings.positions in ARRAY_POSITIONS
+    return has_activation and has_positions and not settings.is_recurrent
 
 
 def array_linear(weights: Weights, name: str) -> ArrayLinear:

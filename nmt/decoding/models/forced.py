@@ -14,7 +14,7 @@ from itertools import islice, pairwise
 import torch
 from torch import Tensor
 
-from nmt.decoding.models.pytorch import IncrementalDecoder
+from nmt.decoding.models.pytorch import Decoder
 from nmt.kernels.loss import at_least_float32
 from nmt.text.batches import pad_with_eos, source_batch, target_input_of
 from nmt.text.plan import batches_by_length
@@ -31,7 +31,7 @@ GPU_BLOCK_BYTES = 1 << 28
 
 @torch.inference_mode()
 def forced_log_probs(
-    models: Sequence[IncrementalDecoder],
+    models: Sequence[Decoder],
     sources: Sequence[Sequence[int]],
     outputs: Sequence[Sequence[Sequence[int]]],
     max_tokens: int,
@@ -71,7 +71,7 @@ def forced_log_probs(
 
 
 def batch_log_probs(
-    model: IncrementalDecoder, memory: Tensor, memory_mask: Tensor | None, labels: Tensor
+    model: Decoder, memory: Tensor, memory_mask: Tensor | None, labels: Tensor
 ) -> Tensor:
     """Return the log-probabilities (N,) of the tokens of outputs, one output after another.
 

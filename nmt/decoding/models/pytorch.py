@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Generic
+from typing import Generic, TypeVar
 
 import numpy
 import torch
@@ -23,8 +23,10 @@ from nmt.decoding.search.search import AnyIds, SearchModel, StateT
 from nmt.kernels.linear import PackedLinear, int8_if_large
 from nmt.kernels.rule import IdArray
 from nmt.model.attention import KeyValueCache, MultiHeadAttention
+from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.model.feed_forward import FeedForward
 from nmt.model.layers import DecoderLayer, LayerCache
+from nmt.model.recurrent import Recurrent, RecurrentState
 from nmt.model.transformer import Transformer
 
 # Caches hold multiples of this many positions, the unused ones hidden by a mask: torch's softmax of
@@ -32,9 +34,10 @@ from nmt.model.transformer import Transformer
 BLOCK = 16
 # Makes a linear layer from a weight, a bias and whether ReLU follows.
 MakeLinear = Callable[..., nn.Module]
+NetworkT = TypeVar("NetworkT", bound=EncoderDecoder)
 
 
-def packed_copy(model: Transformer, precision: str) -> tuple[Transformer, nn.Module]:
+def packed_copy(model: NetworkT, precision: str) -> tuple[NetworkT, nn.Module]:
     """Copy a model with its linear layers packed for the processor.
 
     The copy shares the memory of everything else with the model, except in bf16. It does not see
@@ -304,6 +307,40 @@ class IncrementalDecoder:
         x = self.model.decode(ids.view(B * K, 1), None, state.memory_mask, caches)
         logits: Tensor = self.project(x)
         return logits.view(B, K, -1), replace(state, length=state.length + 1)
+
+
+class RecurrentDecoder:
+    """The seam between the search and a recurrent network."""
+
+    def __init__(self, model: Recurrent, precision: str = "float32") -> None:
+        """Pack a model in a precision of `decode.precision`; int8 needs `has_int8`."""
+        self.model, self.project = packed_copy(model, precision)
+
+    @torch.inference_mode()
+    def encode(self, source: AnyIds) -> RecurrentState:
+        """Return the state before the first target token; source: ids (B, S) ending in EOS."""
+        ids = torch.as_tensor(source, device=self.model.device)
+        return self.model.first_state(*self.model.encode(ids))
+
+    @torch.inference_mode()
+    def step(self, last_ids: AnyIds, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
+        """Return the logits (B, K, V) of the token after last_ids (B, K), and the next state."""
+        B, K = last_ids.shape
+        ids = torch.as_tensor(last_ids, device=state.context.device)
+        x, state = self.model.advance(ids.reshape(B * K, 1), state)
+        logits: Tensor = self.project(x)
+        return logits.view(B, K, -1), state
+
+
+Decoder = IncrementalDecoder | RecurrentDecoder
+
+
+def make_decoder(model: EncoderDecoder, precision: str = "float32") -> Decoder:
+    """Return a decoder of a network, packed in a precision of `decode.precision`."""
+    if isinstance(model, Recurrent):
+        return RecurrentDecoder(model, precision)
+    assert isinstance(model, Transformer)  # noqa: S101 (for the type checker)
+    return IncrementalDecoder(model, precision)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.config import DecodeSettings
-from nmt.config.settings import MBR_SAMPLES, MOST_SAMPLES
+from nmt.config.decode import MBR_SAMPLES, MOST_SAMPLES
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.errors import UsageError
 from nmt.text.languages import bleu_tokenizer

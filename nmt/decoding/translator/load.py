@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.config import DecodeSettings, Recipe
-from nmt.config.settings import BATCH_BEAM, BATCH_SAMPLES, CPU_BATCH_TOKENS, GPU_BATCH_TOKENS
+from nmt.config.decode import BATCH_BEAM, BATCH_SAMPLES, CPU_BATCH_TOKENS, GPU_BATCH_TOKENS
 from nmt.errors import NmtError, UsageError
 from nmt.recipe.rules import check_decode, check_used
 from nmt.recipe.settings import parse_overrides, with_settings

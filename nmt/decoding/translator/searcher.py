@@ -34,8 +34,8 @@ from nmt.text.tokenizer import PAD
 
 if TYPE_CHECKING:  # a search over arrays runs without PyTorch
     from nmt.decoding.models.forced import TokenLogProbs
-    from nmt.decoding.models.pytorch import IncrementalDecoder
-    from nmt.model.transformer import Transformer
+    from nmt.decoding.models.pytorch import Decoder
+    from nmt.model.encoder_decoder import EncoderDecoder
 
 Found = list[list[Hypothesis]]  # of each part, best first
 Item = TypeVar("Item", bound=Sized)  # a part of a segment, or a pair; its length in tokens
@@ -103,7 +103,7 @@ class EngineModel(TrainedModel, ABC):
     """A model that an engine has loaded; it has no weights here, and `engine` is not empty."""
 
     @cached_property
-    def network(self) -> "Transformer":
+    def network(self) -> "EncoderDecoder":
         """Raise NmtError: only the engine has the network."""
         raise NmtError(
             f"{self.path} is loaded by {self.engine}, which only translates; leave out the"
@@ -200,13 +200,11 @@ class ModelSearcher(Searcher):
         return decoding_pool(self._device)
 
     @cached_property
-    def decoders(self) -> "list[IncrementalDecoder]":
+    def decoders(self) -> "list[Decoder]":
         """The decoders in PyTorch, one for each model, made at the first use."""
-        from nmt.decoding.models.pytorch import IncrementalDecoder
+        from nmt.decoding.models.pytorch import make_decoder
 
-        made = [
-            IncrementalDecoder(member.network, self.settings.precision) for member in self._members
-        ]
+        made = [make_decoder(member.network, self.settings.precision) for member in self._members]
         self._members = ()  # the decoders are packed copies: nothing is kept twice
         return made
 

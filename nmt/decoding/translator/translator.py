@@ -46,7 +46,7 @@ from nmt.text.tokenizer import Tokenizer
 from nmt.text.words import UNIT
 
 if TYPE_CHECKING:
-    from nmt.model.transformer import Transformer
+    from nmt.model.encoder_decoder import EncoderDecoder
 
 ONE_TEXT = OutputOptions()
 ALIGNED_AT_ONCE = 32  # outputs
@@ -267,7 +267,7 @@ def check_prefixes(
 
 
 def translate_texts(
-    network: "Transformer",
+    network: "EncoderDecoder",
     tokenizer: Tokenizer,
     recipe: Recipe,
     segments: Sequence[str],

@@ -89,6 +89,11 @@ def explain(
     text = as_read(model, text, settings, notify)
     ids = encode(model, text, settings, notify)
     network = model.network
+    if not isinstance(network, Transformer):
+        raise NmtError(
+            f"{model.path} has model.architecture={model.recipe.model.architecture}, but the page"
+            " explains a Transformer; name another model with --model"
+        )
     if settings.precision == "bf16":
         network = copy.deepcopy(network).bfloat16()  # as for translating
     source = source_batch([ids]).to(network.device)
