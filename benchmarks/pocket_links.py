@@ -15,8 +15,7 @@ from data.pocket.corpus import build_splits
 from data.pocket.phrases import RELATIVE, Sentence
 
 SUBJECT, NOUN, VERB = "a verb's subject", "a relative pronoun's noun", "a particle's verb"
-ARTICLE, CLOSING = "an article's noun", "a participle's or infinitive's finite verb"
-LAST = "the last finite verb"  # of all words: what is special in the others must exceed this
+ARTICLE, CLOSING = "an article's noun", "a closing verb's finite verb"
 
 
 class Word(str):
@@ -93,7 +92,6 @@ def numbered(words: list[str]) -> Iterator[tuple[int, str]]:
 def links(sentence: Sentence, words: list[str], side: str) -> Iterator[str]:
     """Yield the links of one side of a pair."""
     at = {word.key: place for place, word in numbered(words) if isinstance(word, Word)}
-    finite = [at[key] for clause in sentence.clauses if (key := (id(clause), "")) in at]
     wanted = []  # numbers of words, None for one that is not in the text
     for clause in sentence.clauses:
         verb, phrases = at.get((id(clause), "")), clause.noun_phrases
@@ -109,8 +107,6 @@ def links(sentence: Sentence, words: list[str], side: str) -> Iterator[str]:
             # A split particle is the verb's own text, and nothing else is.
             split = [place for place, word in numbered(words) if word is clause.verb.particle]
             wanted.append((min((each for each in split if each > verb), default=None), verb, VERB))
-    for place, _ in numbered(words):
-        wanted.append((place, max((each for each in finite if each < place), default=None), LAST))
     for word, other, what in wanted:
         if word is not None and other is not None:
             yield f"{side} {word} {other} {what}"

@@ -9,7 +9,8 @@ at least 85 % of the greatest possible one (`EVEN`), otherwise "mixed".
 
 A file of links, `dev.links` beside `dev.en`, names more words to look for. It has a line for each
 pair, with tabs between items: "target 5 1 a particle's verb" leads from word 5 of the target to
-word 1. Words and punctuation marks are counted from 0.
+word 1. Words and punctuation marks are counted from 0. The row that looks for a word has read the
+last token of the first one; in the decoder, a row "(next)" is about to write its first token.
 
 Dimensions: B pairs, h heads, Q queries, K keys, D distances.
 """
@@ -18,18 +19,17 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
+from torch.nn.utils.rnn import pad_sequence
 
 from nmt.documents.registry import bilingual_reader
 from nmt.errors import NmtError
@@ -54,12 +54,13 @@ PAIRS = 500  # at most, of the dev set
 PLACES = "the token before", "the same token", "the token after", "the start", "the end"
 BEFORE, SAME, AFTER, START, END = PLACES
 REST, TRANSLATED = "the rest of its word", "the translated word"
-NEXT = " (next)"  # a word of the token that the row writes, not of the one that it reads
+NEXT = " (next)"  # before a word is written; other rows have read its last token
 SEEN, MEASURED, ORDINARY = "seen", "measured", "ordinary"  # keys of all rows; of those that count
 FAR = 64  # tokens; greater distances count as this one
 WORD = re.compile(r"\w+(?:[-'’]\w+)*|[^\w\s]")
 LINK = re.compile(r"(source|target) (\d+) (\d+) ([^\t]+)")
 BATCH_TOKENS = 1000
+Masks = dict[str, Tensor]  # (B, Q, K)
 CELLS = 1 << 17  # to align words; with 8 times as many, the shares rise by 1 or 2 points
 
 
@@ -92,17 +93,19 @@ class Head:
         ):
             if share.weight >= max(CLEAR, share.baseline + MARGIN) and share.rows >= ROWS:
                 group = "" if what in PLACES else what.removesuffix(NEXT)
-                best.setdefault(group, f"{what} {share.weight:.0%}")
+                best.setdefault(group, f"{what} {100 * share.weight:.0f} %")
         is_even = self.entropy >= EVEN * self.most_entropy
         return ", ".join(best.values()) or ("spread" if is_even else "mixed")
 
 
 class DevPair(NamedTuple):
-    """A pair of the dev set as ids, in the order of the model, and what its rows may look for."""
+    """A pair of the dev set, in the order of the model; an end has the word -1."""
 
     source: list[int]
     target: list[int]
-    masks: dict[str, dict[str, Any]]  # by "stack.kind" of attention
+    source_words: list[int]  # of each token, with the end
+    target_words: list[int]
+    links: list[tuple[str, int, int, str]]  # side, word, the word that it leads to, what that is
 
 
 def read_dev(model: TrainedModel, data_dir: Path | None) -> tuple[list[Pair], list[DevPair]]:
@@ -111,7 +114,7 @@ def read_dev(model: TrainedModel, data_dir: Path | None) -> tuple[list[Pair], li
     Their words are aligned as the run's corpus teaches, if it is still there.
     """
     recipe, run, both = model.recipe, run_of(model.path), list[tuple[Pair, str]]()
-    data = DataFolder(run.data_dir(data_dir), bilingual_reader)
+    data, folder = DataFolder(run.data_dir(data_dir), bilingual_reader), run.prepared_folder()
     for files in recipe.data.dev:
         texts = [*read_pairs(files, data, recipe)]
         name = str(Path(files.names[0]).with_suffix(".links"))
@@ -124,13 +127,10 @@ def read_dev(model: TrainedModel, data_dir: Path | None) -> tuple[list[Pair], li
         raise NmtError(f"recipe {recipe.name} has no dev set, on which heads are measured")
     sources = model.tokenizer.source.encode([pair.source for pair, _ in both])
     targets = model.tokenizer.target.encode([pair.target for pair, _ in both])
-    folder = run.prepared_folder()
-    shards = open_prepared(recipe, folder).shards if folder.manifest.is_file() else ()
-    places = (
-        align_pairs(shards, model.tokenizer, sources, targets, CELLS)
-        if shards
-        else [[]] * len(both)
-    )
+    places: list[list[int]] = [[]] * len(both)
+    if folder.manifest.is_file():
+        shards = open_prepared(recipe, folder).shards
+        places = align_pairs(shards, model.tokenizer, sources, targets, CELLS)
     step = -1 if recipe.model.is_right_to_left else 1
     found = []
     for source, target, own, (_, line) in zip(sources, targets, places, both, strict=True):
@@ -139,45 +139,51 @@ def read_dev(model: TrainedModel, data_dir: Path | None) -> tuple[list[Pair], li
             for each, subwords in zip((source, target), model.tokenizer.sides, strict=True)
         )
         links = [("both", written[t], words[s], TRANSLATED) for t, s in enumerate(own) if s >= 0]
-        for side, word, other, what in LINK.findall(line):
-            links.append((side, int(word), int(other), what))
-        found.append(DevPair(source, target[::step], masks_of(words, written[::step], links)))
+        links += [(side, int(a), int(b), what) for side, a, b, what in LINK.findall(line)]
+        words, written = [*words, -1], [*written[::step], -1]
+        found.append(DevPair(source, target[::step], words, written, links))
     return [pair for pair, _ in both], found
 
 
-def masks_of(
-    source: list[int], target: list[int], links: Sequence[tuple[str, int, int, str]]
-) -> dict[str, dict[str, Any]]:
-    """Return which keys (Q, K) the rows of each kind of attention may look for.
-
-    source, target: the word of each token. links: side, word, the word it leads to, what that is.
-    """
-    keys_of_source, written = numpy.array([*source, -1]), numpy.array([*target, -1])
-    read = numpy.array([-1, *target])  # -1: the start or the end
+def masks_of(pairs: Sequence[DevPair]) -> dict[str, Masks]:
+    """Return which keys the rows of a batch may look for, by stack and kind of attention."""
+    source = [pair.source_words for pair in pairs]
+    read = [[-1, *pair.target_words[:-1]] for pair in pairs]
     found = {}
-    for kind, side, rows, keys in (
-        ("encoder.self_attention", "source", keys_of_source, keys_of_source),
+    for kind, side, row_words, key_words in (
+        ("encoder.self_attention", "source", source, source),
         ("decoder.self_attention", "target", read, read),
-        ("decoder.cross_attention", "both", read, keys_of_source),
+        ("decoder.cross_attention", "both", read, source),
     ):
-        offset = numpy.arange(len(keys)) - numpy.arange(len(rows))[:, None]
-        seen = (offset <= 0) | (side != "target")
-        measured = seen & ((rows >= 0)[:, None] | (side == "both"))
-        masks: dict[str, Any] = defaultdict(partial(numpy.zeros, offset.shape, bool))
+        rows, keys = padded(row_words)[:, :, None], padded(key_words)[:, None]
+        offset = torch.arange(keys.shape[2]) - torch.arange(rows.shape[1])[:, None]
+        seen = (rows > -2) & (keys > -2) & ((offset <= 0) | (side != "target"))
+        measured = seen & ((rows >= 0) | (side == "both"))
+        ordinary = measured & (keys >= 0)
+        masks: Masks = defaultdict(partial(torch.zeros_like, seen))
         if side != "both":
             masks |= {BEFORE: offset == -1, SAME: offset == 0, AFTER: offset == 1}
-            masks[REST] = (rows[:, None] == keys) & (offset != 0)
-        for _, word, other, what in (link for link in links if link[0] == side):
-            masks[what] |= (rows == word)[:, None] & (keys == other)
-            if side != "source":
-                masks[what + NEXT] |= (written == word)[:, None] & (keys == other)
-        found[kind] = {what: mask & measured & (keys >= 0) for what, mask in masks.items()}
-        ends = {START if side == "target" else END: measured & (keys < 0)}
-        found[kind] |= {SEEN: seen, MEASURED: measured, ORDINARY: measured & (keys >= 0)} | ends
+            masks[REST] = (rows == keys) & (offset != 0)
+        for index, pair in enumerate(pairs):
+            own, written = row_words[index], pair.target_words
+            for _, word, other, what in (link for link in pair.links if link[0] == side):
+                at = [key for key, each in enumerate(key_words[index]) if each == other]
+                if at and word in own:  # else the file of links is of other text
+                    masks[what][index, len(own) - 1 - own[::-1].index(word), at] = True
+                    if side != "source":
+                        masks[what + NEXT][index, written.index(word), at] = True
+        found[kind] = {what: (mask & ordinary).float() for what, mask in masks.items()}
+        found[kind][START if side == "target" else END] = (measured & ~ordinary).float()
+        found[kind] |= {SEEN: seen.float(), MEASURED: measured.float(), ORDINARY: ordinary.float()}
     return found
 
 
-def add_batch(sums: dict[str, Any], masks: dict[str, Tensor], weights: Tensor) -> None:
+def padded(words: Sequence[Sequence[int]]) -> Tensor:
+    """Return the words of tokens as one tensor, -2 where there is no token."""
+    return pad_sequence([*map(torch.tensor, words)], batch_first=True, padding_value=-2)
+
+
+def add_batch(sums: dict[str, Any], masks: Masks, weights: Tensor) -> None:
     """Add what the heads of an attention give in a batch: masks (B, Q, K), weights (B, h, Q, K)."""
     seen, keys = masks[SEEN], masks[MEASURED].sum(2, keepdim=True).clamp(min=1)
     weights = weights.float().cpu() * seen[:, None]
@@ -219,7 +225,7 @@ def measure(network: Transformer, pairs: Sequence[DevPair]) -> list[Head]:
     """Return what each head attends to when a network reads pairs."""
     lengths = [max(len(pair.source), len(pair.target)) + 1 for pair in pairs]
     sums: dict[str, dict[str, Any]] = defaultdict(lambda: defaultdict(int))
-    masks: dict[str, dict[str, Tensor]] = {}
+    masks: dict[str, Masks] = {}
 
     def record(name: str, *tensors: Tensor) -> None:
         stack, _, kind = name.split(".")
@@ -232,35 +238,18 @@ def measure(network: Transformer, pairs: Sequence[DevPair]) -> list[Head]:
                 module.recorder = partial(record, name)
         for indices in batches_by_length(lengths, BATCH_TOKENS):
             chosen = [pairs[index] for index in indices]
-            for kind in chosen[0].masks:
-                masks[kind] = pad_masks([pair.masks[kind] for pair in chosen])
+            masks.update(masks_of(chosen))
             batch = make_batch([pair[:2] for pair in chosen]).to(network.device)
             network.hidden(batch.source, batch.target_input)
     return [head for name in sums for head in heads_of(name, sums[name])]
 
 
-def pad_masks(masks: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-    """Return the masks of a batch, padded with zeros."""
-    shape = numpy.max([own[SEEN].shape for own in masks], 0)
-    kinds = dict.fromkeys(chain.from_iterable(masks))
-    padded = {what: torch.zeros(len(masks), *shape) for what in kinds}
-    for index, own in enumerate(masks):
-        for what, mask in own.items():
-            padded[what][index, : mask.shape[0], : mask.shape[1]] = torch.from_numpy(mask)
-    return padded
-
-
-@contextmanager
-def cut(network: Transformer, attention: str, head: int) -> Iterator[None]:
-    """Take a head out of a network within a `with` block: its columns of W^O are zeros."""
-    weight = network.get_parameter(f"{attention}.out.weight").detach()
-    columns = weight.chunk(network.settings.heads, 1)[head]
-    kept = columns.clone()
-    columns.zero_()
-    try:
-        yield
-    finally:
-        columns.copy_(kept)
+def without(network: Transformer, attention: str, head: int) -> Transformer:
+    """Return a copy of a network in which a head is cut: its columns of W^O are zeros."""
+    copied = deepcopy(network)
+    weight = copied.get_parameter(f"{attention}.out.weight").detach()
+    weight.chunk(network.settings.heads, 1)[head].zero_()
+    return copied
 
 
 def inspect_heads(model: TrainedModel, data_dir: Path | None) -> dict[str, Any]:
@@ -269,18 +258,13 @@ def inspect_heads(model: TrainedModel, data_dir: Path | None) -> dict[str, Any]:
     The score is that of greedy search. Raises NmtError if there is no dev set.
     """
     texts, pairs = read_dev(model, data_dir)
-    network = deepcopy(model.network)  # the weights may be those of the file
     recipe = replace(model.recipe, decode=replace(model.recipe.decode, beam_size=1))
-    dev = DevSet(recipe, texts, model.tokenizer, thread_pool_for(network.device))
-    whole, heads = dev.validate(network), []
-    for head in progress_bar(iterable=measure(network, pairs), unit="head", leave=False):
-        with cut(network, head.attention, head.head):
-            found = dev.validate(network)
-        changes = {
-            "loss": found.plain_loss - whole.plain_loss,
-            "score": found.score - whole.score,
-        }
-        heads.append({**asdict(head), "name": head.name, **changes})
+    dev = DevSet(recipe, texts, model.tokenizer, thread_pool_for(model.network.device))
+    whole, heads = dev.validate(model.network), []
+    for head in progress_bar(iterable=measure(model.network, pairs), unit="head", leave=False):
+        found = dev.validate(without(model.network, head.attention, head.head))
+        row = {"name": head.name, **asdict(head), "score": found.score - whole.score}
+        heads.append({**row, "loss": found.plain_loss - whole.plain_loss})
     facts = {"model": str(model.path), "pairs": len(pairs), "measure": whole.measure.name}
     return {**facts, "score": whole.score, "loss": whole.plain_loss, "heads": heads}
 
