@@ -36,6 +36,7 @@ from nmt.errors import NmtError
 from nmt.evaluation.markdown import table
 from nmt.evaluation.test_sets import aligned_lines
 from nmt.model.attention import MultiHeadAttention
+from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.model.transformer import Transformer
 from nmt.runs.run_folder import run_of
 from nmt.runs.trained_model import TrainedModel
@@ -221,8 +222,14 @@ def heads_of(attention: str, sums: dict[str, Any]) -> Iterator[Head]:
 
 
 @torch.inference_mode()
-def measure(network: Transformer, pairs: Sequence[DevPair]) -> list[Head]:
-    """Return what each head attends to when a network reads pairs."""
+def measure(model: TrainedModel, pairs: Sequence[DevPair]) -> list[Head]:
+    """Return what each head attends to when a model reads pairs.
+
+    Raises NmtError for a model without heads.
+    """
+    network = model.network
+    if not isinstance(network, Transformer):
+        raise NmtError(f"{model.path} is recurrent, and only a Transformer has heads; name one")
     lengths = [max(len(pair.source), len(pair.target)) + 1 for pair in pairs]
     sums: dict[str, dict[str, Any]] = defaultdict(lambda: defaultdict(int))
     masks: dict[str, Masks] = {}
@@ -244,7 +251,7 @@ def measure(network: Transformer, pairs: Sequence[DevPair]) -> list[Head]:
     return [head for name in sums for head in heads_of(name, sums[name])]
 
 
-def without(network: Transformer, attention: str, head: int) -> Transformer:
+def without(network: EncoderDecoder, attention: str, head: int) -> EncoderDecoder:
     """Return a copy of a network in which a head is cut: its columns of W^O are zeros."""
     copied = deepcopy(network)
     weight = copied.get_parameter(f"{attention}.out.weight").detach()
@@ -255,13 +262,14 @@ def without(network: Transformer, attention: str, head: int) -> Transformer:
 def inspect_heads(model: TrainedModel, data_dir: Path | None) -> dict[str, Any]:
     """Return what each head attends to on the dev set, and what its cut changes there.
 
-    The score is that of greedy search. Raises NmtError if there is no dev set.
+    The score is that of greedy search. Raises NmtError if there is no dev set, or no head.
     """
     texts, pairs = read_dev(model, data_dir)
     recipe = replace(model.recipe, decode=replace(model.recipe.decode, beam_size=1))
     dev = DevSet(recipe, texts, model.tokenizer, thread_pool_for(model.network.device))
-    whole, heads = dev.validate(model.network), []
-    for head in progress_bar(iterable=measure(model.network, pairs), unit="head", leave=False):
+    measured, heads = measure(model, pairs), []
+    whole = dev.validate(model.network)
+    for head in progress_bar(iterable=measured, unit="head", leave=False):
         found = dev.validate(without(model.network, head.attention, head.head))
         row = {"name": head.name, **asdict(head), "score": found.score - whole.score}
         heads.append({**row, "loss": found.plain_loss - whole.plain_loss})
@@ -273,7 +281,7 @@ def head_names(model: TrainedModel, data_dir: Path | None) -> dict[str, list[str
     """Return the names of the heads of each attention; none if the dev set cannot be read."""
     names: dict[str, list[str]] = defaultdict(list)
     with suppress(NmtError):
-        for head in measure(model.network, read_dev(model, data_dir)[1]):
+        for head in measure(model, read_dev(model, data_dir)[1]):
             names[head.attention].append(head.name)
     return names
 

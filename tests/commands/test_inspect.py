@@ -142,6 +142,13 @@ def test_each_head_of_a_model_is_measured_and_cut(nmt: Run, skilled_run: Path) -
     assert text.count("\n") == 4 + 6
 
 
+def test_a_recurrent_model_has_no_heads(nmt: Run, tiny: Path) -> None:
+    assert nmt("train", tiny, "--set", "model.architecture=recurrent", "--max-updates", 4).code == 0
+    result = nmt("inspect", "runs/tiny", "--heads")
+    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+    assert "is recurrent, and only a Transformer has heads" in result.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "fact"),
     [
