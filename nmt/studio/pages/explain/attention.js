@@ -133,7 +133,7 @@ class Explorer {
       columns: attention.keys.length,
       masked: attention.masked,
       weights: (layer) => data[stack][layer][drawn.kind].weights,
-      habit: (layer, head, before) => habit(data.model, this.headName(head, layer), before),
+      habit: (layer, head) => habit(data.model, this.headName(head, layer)),
     }, (layer, head) => this.pick({ layer, head }));
     this.pickHead.replaceChildren(el("h3", "Layers × heads"), this.map.element, this.switch);
   }
