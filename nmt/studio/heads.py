@@ -52,6 +52,7 @@ from nmt.training.validation import DevSet
 
 CLEAR, MARGIN, ROWS, EVEN = 0.5, 0.2, 30, 0.85
 PAIRS = 500  # at most, of the dev set
+SMALL = 2_000_000_000  # pairs times parameters that a page reads: a second
 PLACES = "the token before", "the same token", "the token after", "the start", "the end"
 BEFORE, SAME, AFTER, START, END = PLACES
 REST, TRANSLATED = "the rest of its word", "the translated word"
@@ -109,8 +110,10 @@ class DevPair(NamedTuple):
     links: list[tuple[str, int, int, str]]  # side, word, the word that it leads to, what that is
 
 
-def read_dev(model: TrainedModel, data_dir: Path | None) -> tuple[list[Pair], list[DevPair]]:
-    """Return pairs of a model's dev set, spread evenly, as text and encoded.
+def read_dev(
+    model: TrainedModel, data_dir: Path | None, most: int = PAIRS
+) -> tuple[list[Pair], list[DevPair]]:
+    """Return at most `most` pairs of a model's dev set, spread evenly, as text and encoded.
 
     Their words are aligned as the run's corpus teaches, if it is still there.
     """
@@ -123,7 +126,7 @@ def read_dev(model: TrainedModel, data_dir: Path | None) -> tuple[list[Pair], li
         lines = aligned_lines(name, len(texts), recipe, data) if has_links else [""] * len(texts)
         both += zip(texts, lines, strict=True)
     both = [each for each in both if all(map(str.strip, each[0]))]
-    both = both[:: max(1, -(-len(both) // PAIRS))]
+    both = both[:: max(1, -(-len(both) // most))]
     if not both:
         raise NmtError(f"recipe {recipe.name} has no dev set, on which heads are measured")
     sources = model.tokenizer.source.encode([pair.source for pair, _ in both])
@@ -280,8 +283,10 @@ def inspect_heads(model: TrainedModel, data_dir: Path | None) -> dict[str, Any]:
 def head_names(model: TrainedModel, data_dir: Path | None) -> dict[str, list[str]]:
     """Return the names of the heads of each attention; none if the dev set cannot be read."""
     names: dict[str, list[str]] = defaultdict(list)
+    parameters = sum(weight.numel() for weight in model.network.parameters())
+    most = min(PAIRS, 1 + SMALL // parameters)
     with suppress(NmtError):
-        for head in measure(model, read_dev(model, data_dir)[1]):
+        for head in measure(model, read_dev(model, data_dir, most)[1]):
             names[head.attention].append(head.name)
     return names
 
