@@ -132,7 +132,7 @@ def describe(*, what: str, command: str, peer: str, note: str, rows: str) -> dic
     }
 
 
-def write(path: Path, provenance: Mapping[str, str], figures: Iterable[Figure]) -> None:
+def write(path: Path, provenance: Mapping[str, object], figures: Iterable[Figure]) -> None:
     """Write a data file."""
     lines = [
         f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in provenance.items()

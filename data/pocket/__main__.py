@@ -1,4 +1,4 @@
-"""Command line: python -m data.pocket --output DIR [--pairs N] [--seed S] [--duplicates]."""
+"""Command line: python -m data.pocket --output DIR [--seed S] [--distances] and further options."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from data.pocket.corpus import (
     label_line,
     train_examples,
 )
+from data.pocket.distance import Distant, build_distant
 from data.pocket.held_out import held_out_pairs
 
 SEED = 1
 EXAMPLE = """example:
   python -m data.pocket --output corpus --pairs 32000 --seed 1
-  python -m data.pocket --output big --pairs 10000000 --duplicates   # train files only"""
+  python -m data.pocket --output big --pairs 10000000 --duplicates   # train files only
+  python -m data.pocket --output data/pocket/distance --distances    # for recipe pocket_distance"""
 
 
 @contextmanager
@@ -66,6 +68,15 @@ def write_splits(folder: Path, splits: Splits) -> None:
     write_lines(folder / "test.labels", (label_line(example) for example in splits.test))
 
 
+def write_distances(folder: Path, splits: dict[str, list[Distant]]) -> None:
+    write_train(folder, (found.example for found in splits["train"]))
+    for name in ("dev", "test"):
+        write_lines(folder / f"{name}.en", (found.example.english for found in splits[name]))
+        write_lines(folder / f"{name}.de", (found.example.german for found in splits[name]))
+    write_lines(folder / "test.contrast.de", (found.contrast for found in splits["test"]))
+    write_lines(folder / "test.labels", (found.labels for found in splits["test"]))
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m data.pocket",
@@ -78,10 +89,16 @@ def parse_arguments() -> argparse.Namespace:
         "--pairs", type=int, default=TRAIN_PAIRS, help="training pairs (%(default)s)"
     )
     parser.add_argument("--seed", type=int, default=SEED, help="seed of the corpus (%(default)s)")
-    parser.add_argument(
+    others = parser.add_mutually_exclusive_group()
+    others.add_argument(
         "--duplicates",
         action="store_true",
         help="stream train files only, repetitions included, in constant memory",
+    )
+    others.add_argument(
+        "--distances",
+        action="store_true",
+        help="write another corpus: 0 to 30 words between two words that depend on each other",
     )
     return parser.parse_args()
 
@@ -90,6 +107,9 @@ def main() -> None:
     arguments = parse_arguments()
     folder: Path = arguments.output
     folder.mkdir(parents=True, exist_ok=True)
+    if arguments.distances:
+        write_distances(folder, build_distant(arguments.seed))
+        return
     write_held_out(folder, arguments.seed)
     if arguments.duplicates:
         held_out = held_out_pairs(arguments.seed)

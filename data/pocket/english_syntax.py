@@ -58,7 +58,17 @@ def relative_pronoun(phrase: NounPhrase, role: str) -> str:
 
 
 def noun_phrase(phrase: NounPhrase, role: str) -> Words:
-    """Render a phrase with its relative clause; role: subject, object or preposition."""
+    """Render a phrase with its relative clause and those joined to it.
+
+    role: subject, object or preposition.
+    """
+    words = single_phrase(phrase, role)
+    for other in phrase.others:
+        words += ["and" if other is phrase.others[-1] else ",", *noun_phrase(other, role)]
+    return words
+
+
+def single_phrase(phrase: NounPhrase, role: str) -> Words:
     if phrase.kind == PERSONAL:
         return [pronoun_word(phrase, role == "subject")]
     if phrase.kind == RELATIVE:

@@ -22,7 +22,14 @@ PRETERITE = {"haben", "mögen", "sein"}
 
 
 def core_phrase(phrase: NounPhrase, case: str) -> Words:
-    """Render a noun phrase without its relative clause."""
+    """Render a noun phrase with those that are joined to it, without its relative clause."""
+    words = single_phrase(phrase, case)
+    for other in phrase.others:
+        words += ["und" if other is phrase.others[-1] else ",", *core_phrase(other, case)]
+    return words
+
+
+def single_phrase(phrase: NounPhrase, case: str) -> Words:
     gender, number = phrase.german_gender, phrase.number
     if phrase.kind == PERSONAL:
         return [german.personal_pronoun(phrase.person, number, gender, case)]
@@ -128,18 +135,24 @@ def middle_field(clause: Clause, with_subject: bool) -> Words:
     late = [item for item in others if item not in early]
     words = full_phrase(clause.subject, "nominative") if with_subject else []
     for phrase, case in pronouns + early:
-        words += core_phrase(phrase, case)
+        words += core_phrase(phrase, case) + enclosed_words(clause, phrase)
     if not clause.time_first:
         words += time_words(clause.time)
     for phrase, case in late:
-        words += core_phrase(phrase, case)
+        words += core_phrase(phrase, case) + enclosed_words(clause, phrase)
     words += ["nicht"] if negated else []
-    words += prepositional_words(clause.with_whom) if clause.with_whom else []
+    if clause.with_whom:
+        words += prepositional_words(clause.with_whom)
+        words += enclosed_words(clause, clause.with_whom.phrase)
     words += [clause.manner.german] if clause.manner else []
     for adjunct in (clause.place, clause.complement):
         if adjunct and not adjunct.phrase.fronted:
-            words += prepositional_words(adjunct)
+            words += prepositional_words(adjunct) + enclosed_words(clause, adjunct.phrase)
     return words + predicate_words(clause.predicate)
+
+
+def enclosed_words(clause: Clause, phrase: NounPhrase) -> Words:
+    return relative_words(phrase) if clause.enclosed else []
 
 
 def object_cases(clause: Clause) -> list[tuple[NounPhrase, str]]:
@@ -164,6 +177,8 @@ def fronted_words(clause: Clause) -> Words:
 
 def extraposed_words(clause: Clause) -> Words:
     """Render the relative clauses of objects and adjuncts, which follow the verbal bracket."""
+    if clause.enclosed:
+        return []
     phrases = [phrase for phrase in clause.noun_phrases if phrase is not clause.subject]
     return [word for phrase in phrases for word in relative_words(phrase)]
 

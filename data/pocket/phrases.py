@@ -23,6 +23,7 @@ class NounPhrase:
     gender: str = "m"
     adjective: Adjective | None = None
     relative: Clause | None = None
+    others: tuple[NounPhrase, ...] = ()  # phrases joined to it by commas and "and"
 
     @property
     def lexeme(self) -> Noun:
@@ -101,6 +102,7 @@ class Clause:
     question: Adverb | None = None  # where, when, why
     time_first: bool = False
     existential: bool = False  # there is, es gibt
+    enclosed: bool = False  # German relative clauses stand inside the verbal bracket, not after it
 
     @property
     def lexical_verb(self) -> Verb:
@@ -170,8 +172,9 @@ def clause_pairs(clause: Clause) -> Iterator[Pair]:
     """Yield verb-object and preposition-noun pairs; a pronoun counts as its noun."""
     if clause.verb:
         for phrase in clause.objects:
-            if phrase.noun:
-                yield "verb-object", clause.verb.lemma, phrase.noun.german
+            for item in (phrase, *phrase.others):
+                if item.noun:
+                    yield "verb-object", clause.verb.lemma, item.noun.german
     for adjunct in clause.adjuncts:
         if adjunct.phrase.noun:
             yield "preposition-noun", adjunct.preposition.german, adjunct.phrase.noun.german

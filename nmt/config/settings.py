@@ -19,6 +19,11 @@ class TextFiles:
     file: str = setting("", "instead of source and target: one bilingual file, such as memory.tmx")
     labels: str = setting("", "labels, one per line; `nmt evaluate` counts exact matches by label")
     references: tuple[str, ...] = setting((), "files of further references of a test set")
+    contrast: str = setting(
+        "",
+        "wrong targets of a test set, aligned line by line; `nmt evaluate` counts how often the"
+        " model gives the target a higher probability (Sennrich, 2017)",
+    )
     tag: str = setting(
         "",
         "token before each source of a training corpus, such as <BT> for synthetic sources (Caswell"
@@ -282,12 +287,6 @@ class TrainSettings:
     adam_beta1: float = setting(0.9, "Adam's beta 1 (section 5.3)", (0, 0.9999))
     adam_beta2: float = setting(0.98, "Adam's beta 2 (section 5.3)", (0, 0.99999))
     adam_epsilon: float = setting(1e-9, "Adam's epsilon (section 5.3)", (0, 1))
-    max_gradient_norm: float = setting(
-        0.0,
-        "longest gradient of the mean loss per token; a longer one is scaled down to it"
-        " (Pascanu et al., 2013); 0: none is, as in the paper",
-        (0, 1_000_000),
-    )
     precision: str = setting(
         "float32",
         "precision of matrix products (footnote 5); bf16 keeps weights and sums in float32; tf32"

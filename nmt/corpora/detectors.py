@@ -192,8 +192,13 @@ def learn_norms(
 
 
 def word_odds(pairs: Sequence[Segments]) -> dict[str, float]:
-    """Return, for words that tell the sides apart, the log of the ratio of their frequencies."""
+    """Return, for words that tell the sides apart, the log of the ratio of their frequencies.
+
+    If a side has no words, such as one of numbers, no word is of the wrong side.
+    """
     counts = [Counter(chain.from_iterable(pair[side].words for pair in pairs)) for side in (0, 1)]
+    if not all(counts):
+        return {}
     totals = [count.total() + 1 for count in counts]
     odds = {}
     for word in counts[0].keys() | counts[1].keys():

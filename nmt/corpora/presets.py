@@ -33,6 +33,7 @@ class CorpusFacts:
     distinct_words: int  # of 2 to 15 letters; a text with very many may have more
     most_tokens: int | None = None  # that the text allows, if that is known exactly
     long_pairs: int = 0  # with a side of more characters than data.max_length allows tokens
+    rewritten: int = 0  # pairs whose source has no words, such as a number, and is not the target
 
     @property
     def tokens(self) -> float:
@@ -158,12 +159,21 @@ class ChosenSettings:
         return self.values.get(name, DECLARED[name].metadata["default"])
 
 
+MOST_REWRITTEN = 0.05  # of the pairs; a corpus of translations has far fewer
+
+
 def choose_settings(facts: CorpusFacts, *, has_gpu: bool) -> ChosenSettings:
     """Return the settings that suit a corpus and the machine that will train on it."""
     preset = preset_for(facts, has_gpu=has_gpu)
     values = preset.values()
     reasons = explain(facts, values) | {"model.d_model": f"{facts.pairs:,} pairs: {preset.reason}"}
     fit_vocabulary(facts, values, reasons)
+    if facts.rewritten > MOST_REWRITTEN * facts.pairs:
+        values["decode.odd_input"] = "as_is"
+        reasons["decode.odd_input"] = (
+            f"{facts.rewritten:,} sources have no words, such as numbers, and other targets: they"
+            " must not be copied"
+        )
     changed = {
         name: values[name]
         for name, setting in DECLARED.items()

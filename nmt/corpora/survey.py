@@ -13,6 +13,7 @@ from nmt.config import DECLARED, TokenizerSettings
 from nmt.corpora.held_out import HashedPairs, Plan, Sides, placed
 from nmt.corpora.pairs import has_text, learn_from, sample_evenly
 from nmt.corpora.presets import RARE_SHARE, ChosenSettings, CorpusFacts, choose_settings
+from nmt.decoding.translator.odd_input import has_words
 from nmt.errors import NmtError
 from nmt.text.corpus import Pair
 from nmt.text.learning import most_tokens
@@ -32,7 +33,7 @@ def survey(
     name: of the corpus. given: the segments of dev and test sets that exist already; pairs with
     such a segment, or with an empty side, do not count. Raises NmtError if no pair is left.
     """
-    count = long_pairs = 0
+    count = long_pairs = rewritten = 0
     words, characters = [0, 0], [0, 0]
     alphabet: Counter[int] = Counter()
     distinct: set[str] = set()
@@ -41,6 +42,10 @@ def survey(
     while block := list(islice(usable, BLOCK_PAIRS)):
         count += len(block)
         long_pairs += sum(max(map(len, pair)) > MOST_TOKENS for pair in block)
+        rewritten += sum(
+            not has_words(pair.source) and pair.source.split() != pair.target.split()
+            for pair in block
+        )
         for side, segments in enumerate(zip(*block, strict=True)):
             # As SentencePiece normalises it; a line feed combines with no other character.
             text = unicodedata.normalize("NFKC", "\n".join(segments))
@@ -63,6 +68,7 @@ def survey(
         frequent,
         len(distinct),
         long_pairs=long_pairs,
+        rewritten=rewritten,
     )
     return facts, hasher
 

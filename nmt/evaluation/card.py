@@ -24,6 +24,7 @@ from nmt.evaluation.metrics import PAPER, BleuVariant
 from nmt.evaluation.results import (
     Evaluation,
     Examples,
+    LabelCount,
     LengthBucket,
     LengthScores,
     Score,
@@ -207,11 +208,18 @@ def result_lines(result: TestSetResult) -> list[str]:
             value, _ = value_and_interval(score)
             difference, p_value = difference_and_p(score)
             lines.append(f"    {score.name:{width}} {value:>6}  {difference}, p = {p_value}")
-    lines += ["  exact match by phenomenon"] if result.exact_matches else []
-    for match in result.exact_matches:
-        counts = f"({match.right} of {match.segments})"
-        lines.append(f"    {match.label:20} {match.percent:5.1f} %  {counts}")
+    for title, counts in label_counts(result):
+        lines.append(f"  {title} by phenomenon")
+        for count in counts:
+            shown = f"({count.right} of {count.segments})"
+            lines.append(f"    {count.label:20} {count.percent:5.1f} %  {shown}")
     return lines
+
+
+def label_counts(result: TestSetResult) -> list[tuple[str, tuple[LabelCount, ...]]]:
+    """Return what was counted by label, with a title."""
+    found = (("exact match", result.exact_matches), ("reference preferred", result.contrasts))
+    return [(title, counts) for title, counts in found if counts]
 
 
 def evaluation_json(evaluation: Evaluation) -> str:
@@ -271,10 +279,8 @@ def test_set_data(result: TestSetResult) -> Data:
             {"system": system_data(other.system), "scores": scores_data(other.scores)}
             for other in others
         ],
-        "exact_match": {
-            match.label: {"right": match.right, "segments": match.segments}
-            for match in result.exact_matches
-        },
+        "exact_match": counts_data(result.exact_matches),
+        "contrast": counts_data(result.contrasts),
         "by_length": lengths
         and {"length": lengths.unit, "buckets": [*map(bucket_data, lengths.buckets)]},
         "examples": examples
@@ -282,6 +288,11 @@ def test_set_data(result: TestSetResult) -> Data:
         "warnings": result.warnings,
     }
     return without_empty(data)
+
+
+def counts_data(counts: Sequence[LabelCount]) -> Data:
+    """Return counts by label."""
+    return {count.label: {"right": count.right, "segments": count.segments} for count in counts}
 
 
 def scores_data(scores: Sequence[Score]) -> Data:
@@ -377,12 +388,11 @@ def result_parts(result: TestSetResult) -> list[str]:
         " ".join(notes),
         *(f"Warning: {code(warning)}" for warning in result.warnings),
     ]
-    if result.exact_matches:
+    for title, counts in label_counts(result):
         rows = [
-            (code(match.label), f"{match.percent:.1f} %", str(match.segments))
-            for match in result.exact_matches
+            (code(count.label), f"{count.percent:.1f} %", str(count.segments)) for count in counts
         ]
-        parts.append(table(("phenomenon", "exact match", "segments"), rows))
+        parts.append(table(("phenomenon", title, "segments"), rows))
     for other in others:
         parts += comparison_parts(other)
     if result.by_length:

@@ -13,11 +13,18 @@ from nmt.evaluation.metrics import NO_VARIANT, BleuVariant, MetricSet, choose_me
 from nmt.evaluation.results import (
     EnsembleMember,
     Evaluation,
+    LabelCount,
     SystemDescription,
     SystemResult,
     TestSetResult,
 )
-from nmt.evaluation.scores import corpus_scores, exact_matches, scores_by_length, worst_and_best
+from nmt.evaluation.scores import (
+    corpus_scores,
+    count_by_label,
+    exact_matches,
+    scores_by_length,
+    worst_and_best,
+)
 from nmt.evaluation.significance import compared_scores, seed, size_warnings
 from nmt.evaluation.test_sets import (
     TestSet,
@@ -120,6 +127,23 @@ class Model:
 
             translator.scheduler.on_batch = advance
             return [found.text for found in translator.translate(test.sources)]
+
+    def contrasts(self, test: TestSet) -> tuple[LabelCount, ...]:
+        """Return by label how often the first reference is more probable than the wrong target.
+
+        A tie is wrong. Nothing is counted if another program searches, which cannot score.
+        """
+        if not test.contrasts or self.trained.engine:
+            return ()
+        from nmt.decoding.files.score import Scorer, TextPair
+
+        scorer = Scorer(self.trained, self.settings, self.notify)
+        right, wrong = (
+            [found.log_prob for found in scorer.score(map(TextPair, test.sources, targets))]
+            for targets in ([known[0] for known in test.references], test.contrasts)
+        )
+        preferred = [ours > other for ours, other in zip(right, wrong, strict=True)]
+        return count_by_label(preferred, test.labels or [""] * len(preferred))
 
     def describe(self) -> SystemDescription:
         """Return the model files, their SHA-256, the device and the search settings."""
@@ -322,7 +346,9 @@ def evaluate(
         for warning in chain(*found):
             notify(f"warning: {warning}")
         result = test_set_result(test, outputs, described, metrics, in_full=scoring.in_full)
-        results.append(replace(result, warnings=(*before, *chain(*found))))
+        contrasts = evaluated.contrasts(test) if isinstance(evaluated, Model) else ()
+        warnings = (*before, *chain(*found))
+        results.append(replace(result, contrasts=contrasts, warnings=warnings))
     return Evaluation(described[0], tuple(results), metrics.left_out)
 
 

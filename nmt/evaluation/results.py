@@ -28,8 +28,8 @@ class Score:
 
 
 @dataclass(frozen=True)
-class ExactMatch:
-    """Count of the segments of a label that equal a reference."""
+class LabelCount:
+    """Count of the segments of a label that are right."""
 
     label: str
     right: int
@@ -139,7 +139,8 @@ class TestSetResult:
     source_sha256: str  # of the lines; "" if only references are known
     reference_sha256s: tuple[str, ...]
     systems: tuple[SystemResult, ...]  # the evaluated system, then those it is compared with
-    exact_matches: tuple[ExactMatch, ...] = ()  # of the evaluated system, by label
+    exact_matches: tuple[LabelCount, ...] = ()  # of the evaluated system, by label
+    contrasts: tuple[LabelCount, ...] = ()  # references it prefers to wrong targets, by label
     by_length: LengthScores | None = None  # of the evaluated system
     examples: Examples | None = None  # of the evaluated system
     warnings: tuple[str, ...] = ()  # what is odd about the texts, or says too little

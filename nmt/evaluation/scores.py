@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from nmt.evaluation.metrics import MetricSet
-from nmt.evaluation.results import ExactMatch, Example, Examples, LengthBucket, LengthScores, Score
+from nmt.evaluation.results import (
+    Example,
+    Examples,
+    LabelCount,
+    LengthBucket,
+    LengthScores,
+    Score,
+)
 from nmt.evaluation.test_sets import TestSet
 
 ALL = "all"  # the label of every segment
@@ -44,20 +51,30 @@ def main_score(metrics: MetricSet, hypotheses: Sequence[str], references: Refere
 
 def exact_matches(
     hypotheses: Sequence[str], references: References, labels: Sequence[str]
-) -> tuple[ExactMatch, ...]:
+) -> tuple[LabelCount, ...]:
     """Return for each label how many of its segments equal a reference, apart from spaces.
+
+    labels: as in `count_by_label`.
+    """
+    pairs = zip(hypotheses, references, strict=True)
+    equal = [output.split() in [text.split() for text in known] for output, known in pairs]
+    return count_by_label(equal, labels)
+
+
+def count_by_label(is_right: Sequence[bool], labels: Sequence[str]) -> tuple[LabelCount, ...]:
+    """Return for each label how many of its segments are right.
 
     labels: for each segment, its labels separated by spaces. The label "all", which comes first,
     counts every segment.
     """
     right, segments = Counter[str](), Counter[str]()
-    for hypothesis, known, line in zip(hypotheses, references, labels, strict=True):
+    for right_here, line in zip(is_right, labels, strict=True):
         names = {ALL, *line.split()}
         segments.update(names)
-        if hypothesis.split() in [reference.split() for reference in known]:
+        if right_here:
             right.update(names)
     ordered = sorted(segments, key=lambda label: (label != ALL, label))
-    return tuple(ExactMatch(label, right[label], segments[label]) for label in ordered)
+    return tuple(LabelCount(label, right[label], segments[label]) for label in ordered)
 
 
 def scores_by_length(test: TestSet, outputs: Sequence[str], metrics: MetricSet) -> LengthScores:

@@ -19,12 +19,13 @@ from nmt.text.lines import read_segments, read_text_file
 
 @dataclass(frozen=True)
 class TestSet:
-    """Segments to translate, their references, and labels for exact match if there are any."""
+    """Segments to translate, their references, and labels and wrong targets if there are any."""
 
     name: str
     sources: list[str]  # empty if only references are known
     references: list[tuple[str, ...]]  # for each segment, one or more
     labels: list[str]  # for each segment, separated by spaces; empty if there are none
+    contrasts: list[str]  # for each segment, a wrong target; empty if there are none
     source_sha256: str  # of the lines; "" without sources
     reference_sha256s: tuple[str, ...]
     lines: list[int]  # where each segment first stands in the files, counted from 0
@@ -37,6 +38,7 @@ class TestSet:
         sources: Sequence[str],
         references: Sequence[tuple[str, ...]],
         labels: Sequence[str] = (),
+        contrasts: Sequence[str] = (),
     ) -> "TestSet":
         """Return the test set of these segments; raises NmtError if there are none."""
         if not references:
@@ -44,7 +46,8 @@ class TestSet:
         digests = tuple(map(sha256_of_lines, zip(*references, strict=True)))
         source = sha256_of_lines(sources) if sources else ""
         lines = [*range(len(references))]
-        return cls(name, [*sources], [*references], [*labels], source, digests, lines, len(lines))
+        texts = [*sources], [*references], [*labels], [*contrasts]
+        return cls(name, *texts, source, digests, lines, len(lines))
 
     def grouped(self, metrics: MetricSet) -> "TestSet":
         """Return the test set with the segments that these metrics score.
@@ -70,6 +73,7 @@ class TestSet:
             sources=[*groups] if self.sources else [],
             references=references,
             labels=labels,
+            contrasts=[self.contrasts[lines[0]] for lines in groups.values() if self.contrasts],
             lines=[lines[0] for lines in groups.values()],
         )
 
@@ -96,7 +100,7 @@ def files_test(source: Path | None, references: Sequence[Path]) -> TestSet:
 
 
 def recipe_tests(recipe: Recipe, data: DataFolder) -> list[TestSet]:
-    """Read all test sets of a recipe, with their further references and their labels.
+    """Read all test sets of a recipe, with their further references, labels and wrong targets.
 
     Raises NmtError if the recipe names none, or if a file is missing.
     """
@@ -107,9 +111,12 @@ def recipe_tests(recipe: Recipe, data: DataFolder) -> list[TestSet]:
         pairs = list(read_pairs(files, data, recipe))
         columns = [[pair.target for pair in pairs]]
         columns += (aligned_lines(file, len(pairs), recipe, data) for file in files.references)
-        labels = aligned_lines(files.labels, len(pairs), recipe, data) if files.labels else []
+        labels, contrasts = (
+            aligned_lines(file, len(pairs), recipe, data) if file else []
+            for file in (files.labels, files.contrast)
+        )
         sources, references = [pair.source for pair in pairs], [*zip(*columns, strict=True)]
-        tests.append(TestSet.of(name, sources, references, labels))
+        tests.append(TestSet.of(name, sources, references, labels, contrasts))
     return tests
 
 

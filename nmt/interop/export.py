@@ -24,7 +24,7 @@ from nmt.runs.trained_model import TrainedModel, load_model_file
 from nmt.system.atomic import atomic_path
 
 COMMAND = "export"  # that may replace what is written here
-FILE_FIELDS = ("source", "target", "tsv", "file", "labels")  # of texts in a recipe
+FILE_FIELDS = ("source", "target", "tsv", "file", "labels", "contrast")  # of texts in a recipe
 CARD = "README.md"  # as the Hugging Face Hub names it
 
 

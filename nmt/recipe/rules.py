@@ -153,7 +153,7 @@ def training_faults(recipe: Recipe) -> Iterator[str]:
 
 
 def check_files(recipe: Recipe) -> None:
-    """Raise NmtError for an impossible SHA-256, and for references or labels outside test sets.
+    """Raise NmtError for an impossible SHA-256, and for what only test sets use elsewhere.
 
     The recipe of a run or a model is not checked: it needs no download, and nobody can change it.
     """
@@ -166,11 +166,11 @@ def check_files(recipe: Recipe) -> None:
             )
     for name, corpora in (("train", recipe.data.train), ("dev", recipe.data.dev)):
         for files in corpora:
-            if files.references or files.labels:
-                key = "references" if files.references else "labels"
+            keys = ("references", "labels", "contrast")
+            for key in (key for key in keys if getattr(files, key)):
                 raise NmtError(
                     f"recipe {recipe.name}: {shown(files.names[0])} in data.{name} has {key}, which"
-                    " only test sets use; leave them out, or name it in data.test"
+                    " only test sets use; leave it out, or name the text in data.test"
                 )
 
 

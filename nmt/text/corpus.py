@@ -17,7 +17,7 @@ from nmt.system.files import check_file, is_present, shipped
 from nmt.text.languages import BILINGUAL, unpacked_name
 from nmt.text.lines import STDIN, TEXT, OnBadLine, name_of, read_segments
 
-EMBEDDED = {"pocket", "sample.en"}  # a checkout has fetched corpora beside them
+EMBEDDED = {"pocket", "dates", "sample.en"}  # a checkout has fetched corpora beside them
 
 
 class Pair(NamedTuple):

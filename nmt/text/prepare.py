@@ -138,7 +138,8 @@ def check_test_sets(recipe: Recipe, data: DataFolder, notify: Notify) -> None:
     """Print a note for each test set that has a missing file; training does not need them."""
     for name, files in recipe.data.test.items():
         try:
-            for file in (*files.names, *filter(None, [files.labels]), *files.references):
+            further = filter(None, (files.labels, files.contrast))
+            for file in (*files.names, *further, *files.references):
                 data.find(file, recipe)
         except NmtError as error:
             notify(f"test set {name}, which `nmt evaluate` will need: {error}")

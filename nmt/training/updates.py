@@ -121,8 +121,6 @@ class Updater:
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         torch._foreach_div_(gradients, totals[3].float())  # target tokens
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        if self._settings.max_gradient_norm:
-            torch._foreach_mul_(gradients, (self._settings.max_gradient_norm / norm).clamp(max=1))
         figures = torch.cat([totals, norm.to(totals.dtype)[None]])
         # If this is 1, Adam's fused form changes no weights and moments; the CPU reads nothing.
         skip = 1 - (figures[0] + figures[-1]).isfinite().float()

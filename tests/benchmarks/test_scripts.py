@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.corpora.corpora import corpus, write
 
@@ -71,3 +72,31 @@ def test_what_is_volatile_is_masked_in_what_two_checkouts_write() -> None:
     assert checkout.mask(text) == masked
     for kept in (b"00:00:01,000 --> 00:00:03,500", b"\xff 12 s"):
         assert checkout.mask(kept) == kept
+
+
+def test_the_cost_of_layers() -> None:
+    """Steps are counted, exponents fitted, and blocks see what a mask of blocks lets them see."""
+    script = import_module("layers")
+    steps = {
+        name: [script.count_sequential(make(64), n) for n in (16, 64)]
+        for name, (_, make) in script.LAYERS.items()
+    }
+    assert steps == {
+        "self-attention": [4, 4],  # projections, scores, weighted sums, projection
+        "encoder layer": [6, 6],
+        "LSTM": [16, 64],
+        "restricted, r = 16": [4, 4],
+    }
+    cells = {(n, d): [3e-9 * n**2 * d] * 3 for n in script.LENGTHS for d in script.WIDTHS}
+    found = [script.fit_exponent(cells, *place)[0] for place in script.FITS.values()]
+    assert found == [2, 1, 1]
+    restricted, x = script.RestrictedAttention(script.settings(64)), torch.randn(2, 80, 64)
+    restricted.reset_parameters()
+    block = torch.arange(80) // script.WINDOW
+    apart = (block[:, None] - block) % 5
+    mask = torch.zeros(80, 80).masked_fill((apart == 2) | (apart == 3), -torch.inf)
+    expected = script.MultiHeadAttention.forward(restricted, x, mask)
+    torch.testing.assert_close(restricted(x), expected)
+    # Queries, keys, values, scaled queries, what the heads give; and weights (B, h, n, n).
+    kept = script.kept_megabytes(script.MultiHeadAttention(script.settings(64)), x.requires_grad_())
+    assert kept == 4 * (5 * 2 * 80 * 64 + 2 * 80 * 80) / 1e6

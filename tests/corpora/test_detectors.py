@@ -50,6 +50,11 @@ def test_clean_pairs_have_no_fault() -> None:
     assert not [pair for pair in PAIRS if found(*pair)]
 
 
+def test_words_on_one_side_only_are_in_no_wrong_language() -> None:
+    numbers = norms([(source, "2017") for source, _ in PAIRS])
+    assert not found("the old man walks under water", "12", numbers)
+
+
 @pytest.mark.parametrize(
     ("kind", "source", "target"),
     [

@@ -26,6 +26,14 @@ def test_the_facts_of_a_small_text() -> None:
     assert hasher.usable.tolist() == [True, False, True]
 
 
+@pytest.mark.parametrize(("target", "odd_input"), [("31", "as_is"), ("13", "repair")])
+def test_numbers_are_not_copied_if_the_corpus_rewrites_them(target: str, odd_input: str) -> None:
+    facts, _ = survey(as_pairs([*corpus(90), *[("13", target)] * 10]), "a text")
+    assert facts.rewritten == (10 if target == "31" else 0)
+    chosen = choose_settings(facts, has_gpu=False)
+    assert chosen.value("decode.odd_input") == odd_input
+
+
 ALPHABETS = ["abcdefghijklmnopqrstuvwxyz", "абвгдежзийклмнопрстуфхцчшщ"]
 ALPHABETS += ["".join(map(chr, range(0x4E00, 0x5E00))), "0123456789", "नमस्तेदुनियाकखगघचछज"]
 ALPHABETS += ["aàáâäåãbcçdeéèêë\u0300\u0301", ".,!?;:'\"-()", "ﬁ①½Å\u00a0\u3000ｱｲｳ"]

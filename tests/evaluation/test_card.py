@@ -7,7 +7,7 @@ from typing import Any
 from nmt.config import DecodeSettings, Recipe
 from nmt.evaluation import results  # pytest would collect an imported TestSetResult
 from nmt.evaluation.card import Card, card_json, evaluation_json
-from nmt.evaluation.results import ExactMatch, Interval, Score
+from nmt.evaluation.results import Interval, LabelCount, Score
 
 MODEL = results.SystemDescription("model.safetensors", "aa", DecodeSettings(), "cpu")
 FILE = results.SystemDescription("out.de", "bb")
@@ -43,7 +43,7 @@ def full_result() -> results.TestSetResult:
     return replace(
         brief_result(MODEL),
         systems=(results.SystemResult(MODEL, (ours,)), results.SystemResult(FILE, (theirs,))),
-        exact_matches=(ExactMatch("all", 1, 2),),
+        exact_matches=(LabelCount("all", 1, 2),),
         by_length=results.LengthScores("tokens", (results.LengthBucket(0, 10, 1, (BLEU,)),)),
         examples=results.Examples("chrF2", (example,), (replace(example, source=None),)),
     )

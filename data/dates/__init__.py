@@ -1,0 +1,1 @@
+"""The corpus of the recipe `dates`; `python -m data.dates` writes it."""
