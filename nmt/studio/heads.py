@@ -41,7 +41,7 @@ from nmt.model.transformer import Transformer
 from nmt.runs.run_folder import run_of
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.log import progress_bar
-from nmt.system.threads import thread_pool_for
+from nmt.system.threads import same_core_count, thread_pool_for
 from nmt.text.alignment import align_pairs
 from nmt.text.batches import make_batch
 from nmt.text.corpus import DataFolder, Pair, read_pairs
@@ -52,7 +52,7 @@ from nmt.training.validation import DevSet
 
 CLEAR, MARGIN, ROWS, EVEN = 0.5, 0.2, 30, 0.85
 PAIRS = 500  # at most, of the dev set
-SMALL = 2_000_000_000  # pairs times parameters that a page reads: a second
+SMALL = 1_000_000_000  # pairs times parameters that a page reads: a second
 PLACES = "the token before", "the same token", "the token after", "the start", "the end"
 BEFORE, SAME, AFTER, START, END = PLACES
 REST, TRANSLATED = "the rest of its word", "the translated word"
@@ -241,7 +241,8 @@ def measure(model: TrainedModel, pairs: Sequence[DevPair]) -> list[Head]:
         stack, _, kind = name.split(".")
         add_batch(sums[name], masks[f"{stack}.{kind}"], tensors[-1])
 
-    with network.evaluating(), ExitStack() as undo:
+    with network.evaluating(), same_core_count(), ExitStack() as undo:
+        torch.set_num_threads(1)  # with more, small operations wait for busy cores
         for name, module in network.named_modules():
             if isinstance(module, MultiHeadAttention):
                 undo.callback(setattr, module, "recorder", module.recorder)
