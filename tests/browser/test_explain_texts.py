@@ -79,7 +79,8 @@ def test_names_of_heads_are_text_beside_the_heads(
     assert f"On the dev set: {name}" in browser.text("#encoder")
     assert browser.one("#encoder [aria-label='Layer 1, head 2']").get_attribute("title") == name
     part = browser.one("[data-part='encoder.0.self_attention.1']")
-    assert part.get_attribute("title").endswith(f"encoder layer 1: {name}")
+    title = f"head 2 of self-attention in encoder layer 1: {name}"
+    assert part.get_attribute("title") == title
     assert "On the dev set" not in browser.text("#decoder")
 
 
