@@ -205,6 +205,23 @@ def ablation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+# A ladder of ten runs, which has a law, and the options of a tiny training.
+SCALE = (
+    *("--architectures", "transformer", "--sizes", "8,12,16,20,24", "--shares", "1/4,1/2"),
+    *("--check", "28", "--set", "train.validate_updates=4", "--set", "decode.beam_size=1"),
+)
+
+
+@pytest.fixture(scope="session")
+def scaled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a tiny `nmt scale`, with two seeds; do not write into it."""
+    folder = tmp_path_factory.mktemp("scale")
+    recipe = write_tiny_corpus(folder)
+    output = folder / "out"
+    succeed("scale", recipe, "--data-dir", folder, "--output", output, *SCALE, "--seeds", "1,2")
+    return output
+
+
 # Settings of a model that trains and searches in no time, and learns nothing.
 SMALLEST = {
     "model.encoder_layers": 1,

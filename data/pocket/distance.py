@@ -42,6 +42,8 @@ MOST_OTHERS = 8  # phrases in a list, after its first
 SLOTS = ("place", "with_whom", "complement", "accusative", "dative")  # the last in English first
 # "ist schwimmen" and "ist laufen" are right too, in another sense.
 ABSENTIVE = frozenset({"schwimmen", "laufen"})
+# "bereitet das Essen zu" is right too, and "fährt weg".
+ALSO_RIGHT = {"vorbereiten": {"zu"}, "abfahren": {"weg", "aus"}, "anprobieren": {"aus"}}
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,8 @@ class DistanceSampler(LinkedSampler):
         progressive = verb.aspect in {"dynamic", "single"} and self.chance(0.7)
         time = self.pick(self.lexicon.adverbs_of("now" if progressive else "habitual"))
         clause = replace(clause, progressive=progressive, time=time)
-        rivals = [other for other in self.particles if other.particle != verb.particle]
+        right = {verb.particle, *ALSO_RIGHT.get(verb.lemma, ())}
+        rivals = [other for other in self.particles if other.particle not in right]
         same_stem = [other for other in rivals if other.german == verb.german]
         kind = "source decides" if same_stem else "verb decides"
         wrong = self.pick(same_stem or rivals).particle
@@ -330,7 +333,7 @@ def draw_exactly(
             yield found
 
 
-def build_distant(seed: int) -> dict[str, list[Distant]]:
+def build_distant(seed: int, longest: int = LONGEST) -> dict[str, list[Distant]]:
     """Build train, dev and test, each with as many sentences of every phenomenon and distance."""
     sampler = DistanceSampler(load_lexicon(), seed)
     splits: dict[str, list[Distant]] = {"train": [], "dev": [], "test": []}
@@ -341,7 +344,7 @@ def build_distant(seed: int) -> dict[str, list[Distant]]:
         )
     size = TRAIN + DEV + TEST
     for draw in (sampler.agreement, sampler.particle, sampler.verb_form):
-        for distance in range(LONGEST + 1):
+        for distance in range(longest + 1):
             kinds: dict[str, list[Distant]] = {}
             for found in draw_exactly(draw, distance, sampler.held_out):
                 kind = kinds.setdefault(found.kind, [])

@@ -49,6 +49,7 @@ GROUPS = {
         "runs": "List runs with score, updates, size and age.",
         "report": "Write a page with the curves and samples of a run.",
         "ablate": "Train variants of a recipe and compare them.",
+        "scale": "Train sizes of a recipe and predict a larger one.",
     },
     "Other programs and servers": {
         "serve": "Translate over HTTP, like LibreTranslate.",

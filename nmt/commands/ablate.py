@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,6 +27,9 @@ from nmt.system.files import is_present
 from nmt.system.log import note
 from nmt.system.processes import worker_count
 from nmt.text.corpus import DataFolder
+
+if TYPE_CHECKING:
+    from nmt.studio.experiments.runs import Outcome
 
 
 @click.command("ablate")
@@ -122,12 +126,16 @@ def command(
         for run in ablation.check(data, chosen):
             click.echo(f"{run.run.path}\t{run.variant.name}")
         return
-    outcome = ablation.run(data, chosen)
-    note(f"table: {folder / TABLE}, curves: {folder / PAGE}")
+    finish(ablation.run(data, chosen), folder / TABLE, folder / PAGE)
+
+
+def finish(outcome: "Outcome", table: Path, page: Path) -> None:
+    """Print the table of an experiment; exit with an error if it was stopped, or if runs failed."""
+    note(f"table: {table}, curves: {page}")
     if outcome.stopped_by is not None:
         note("stopped, checkpoint saved; the same command resumes it")
         sys.exit(128 + outcome.stopped_by)
-    click.echo((folder / TABLE).read_text(encoding="utf-8"), nl=False)
+    click.echo(table.read_text(encoding="utf-8"), nl=False)
     if outcome.failures:
         note(f"failed runs: {len(outcome.failures)}; the same command tries them again")
         sys.exit(1)

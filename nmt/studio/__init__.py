@@ -1,1 +1,1 @@
-"""Pages and tables that show a run or a model: explain, report, inspect, ablate."""
+"""Pages and tables that show a run or a model: explain, report, inspect, ablate, scale."""

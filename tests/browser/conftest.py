@@ -279,6 +279,12 @@ def ablation_page(ablation: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def scale_page(scaled: Path) -> Path:
+    """Return the page of a tiny ladder."""
+    return scaled / "scale.html"
+
+
+@pytest.fixture(scope="session")
 def check_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write the page of a corpus with some faults."""
     folder = tmp_path_factory.mktemp("check")

@@ -26,6 +26,12 @@ DRAWN = {
         "scores": ".evaluation tbody tr",
     },
     "ablation": {"variants": "tbody tr", "curves": ".chart canvas", "runs": "tbody tr"},
+    "scale": {
+        "pair": "tbody tr",
+        "scaling": ".chart canvas",
+        "law": "tbody tr",
+        "runs": "tbody tr",
+    },
     "check": {"texts": ".finding, .lengths tr"},
 }
 

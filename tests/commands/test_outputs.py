@@ -21,6 +21,7 @@ COMMANDS = {
     "report": "report run --output {output}",
     "ablate.json": "ablate tiny.toml --vary model.d_ff=64 --output {output}",
     "ablate.html": "ablate tiny.toml --vary model.d_ff=64 --output {output}",
+    "scale.html": "scale tiny.toml --output {output}",
     "init.toml": "init train.src train.tgt --output {output}.toml",
 }
 
@@ -43,11 +44,12 @@ def test_no_command_replaces_models_and_files_of_runs(nmt: Run, place: Path, nam
     """The output is a link to them."""
     command, _, ending = name.partition(".")
     output = place / "output"
-    if command == "ablate":
+    folders = {"ablate": "ablation", "scale": "scale"}  # with the names of their files
+    if command in folders:
         output.mkdir()
     link = (
-        output / f"ablation.{ending}"
-        if command == "ablate"
+        output / f"{folders[command]}.{ending}"
+        if command in folders
         else output.with_suffix(f".{ending}" if ending else "")
     )
     for target, reason in PROTECTED.items():

@@ -44,6 +44,7 @@ def full_result() -> results.TestSetResult:
         brief_result(MODEL),
         systems=(results.SystemResult(MODEL, (ours,)), results.SystemResult(FILE, (theirs,))),
         exact_matches=(LabelCount("all", 1, 2),),
+        contrasts=(LabelCount("all", 2, 2),),
         by_length=results.LengthScores("tokens", (results.LengthBucket(0, 10, 1, (BLEU,)),)),
         examples=results.Examples("chrF2", (example,), (replace(example, source=None),)),
     )
@@ -79,6 +80,7 @@ def test_comparisons_lengths_and_examples() -> None:
     system = {"hypotheses": "out.de", "sha256": "bb"}
     assert found["compared"] == [{"system": system, "scores": {"BLEU": other}}]
     assert found["exact_match"] == {"all": {"right": 1, "segments": 2}}
+    assert found["contrast"] == {"all": {"right": 2, "segments": 2}}
     bucket = {"from": 0, "to": 10, "segments": 1, "scores": {"BLEU": 31.5}}
     assert found["by_length"] == {"length": "tokens", "buckets": [bucket]}
     pair = {"source": "a", "hypothesis": "b", "references": ["c", "d"]}

@@ -9,8 +9,15 @@ import pytest
 from nmt.config import DecodeSettings
 from nmt.decoding.translator.load import device_settings
 from nmt.errors import NmtError, UsageError
-from nmt.evaluation.evaluate import Scoring, Translations, evaluate_model, evaluate_translations
+from nmt.evaluation.evaluate import (
+    Model,
+    Scoring,
+    Translations,
+    evaluate_model,
+    evaluate_translations,
+)
 from nmt.evaluation.metrics import BleuVariant, choose_metrics
+from nmt.evaluation.test_sets import TestSet
 from nmt.runs.trained_model import load_model
 from nmt.text.corpus import DataFolder
 from tests.conftest import Run
@@ -44,6 +51,25 @@ def test_a_model_is_scored_on_the_test_sets_of_its_recipe(nmt: Run, skilled_run:
     result = evaluate_model(model, greedy, data, lambda text: None, files=files)
     assert result.test_sets[0].name == str(files[0])
     assert result.system.decode == device_settings(greedy, "cpu")
+
+
+def test_a_model_prefers_references_to_wrong_targets(skilled_run: Path) -> None:
+    """If the two are exchanged, it prefers the others; equal targets are a tie, which is wrong."""
+    folder = skilled_run.parent.parent
+    model = load_model(skilled_run, "cpu")
+    sources = (folder / "dev.src").read_text().splitlines()
+    right = (folder / "dev.tgt").read_text().splitlines()
+    wrong = [*right[:2], *(f"{text} {text}" for text in right[2:])]
+    labels = ["tie"] * 2 + ["twice"] * 8
+
+    def preferred(references: list[str], contrasts: list[str]) -> dict[str, tuple[int, int]]:
+        known = [(text,) for text in references]
+        test = TestSet.of("test", sources, known, labels, contrasts)
+        counts = Model(model, model.recipe.decode, lambda note: None).contrasts(test)
+        return {count.label: (count.right, count.segments) for count in counts}
+
+    assert preferred(right, wrong) == {"all": (8, 10), "tie": (0, 2), "twice": (8, 8)}
+    assert preferred(wrong, right) == {"all": (0, 10), "tie": (0, 2), "twice": (0, 8)}
 
 
 def test_the_first_system_is_the_evaluated_one(tmp_path: Path) -> None:

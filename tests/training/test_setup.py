@@ -75,6 +75,7 @@ def refused(train: Train, *settings: str) -> str:
             for name, key, value in (
                 ("dev", "references", "['dev.tgt']"),
                 ("train", "labels", "'dev.tgt'"),
+                ("dev", "contrast", "'dev.tgt'"),
             )
             for message in [f"dev.src' in data.{name} has {key}, which only test sets use"]
         ),

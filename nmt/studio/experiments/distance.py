@@ -1,9 +1,7 @@
 """Measure what distance does to trained models: scores by length, agreement, and gradients."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from statistics import fmean
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor

@@ -1,1 +1,1 @@
-"""Self-contained HTML pages: the parts that `nmt explain`, `report` and `ablate` share."""
+"""Self-contained HTML pages: the parts that `nmt explain`, `report`, `ablate` and `scale` share."""

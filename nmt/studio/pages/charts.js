@@ -1,4 +1,4 @@
-/** Draw curves over updates with uPlot; all curves zoom together and share the cursor. */
+/** Draw curves over updates, or something else, with uPlot; they zoom together and share the cursor. */
 
 import { el } from "./dom.js";
 import { speak } from "./reading.js";
@@ -7,6 +7,9 @@ import { colour, css, onScheme } from "./scheme.js";
 const { uPlot } = globalThis;
 const HEIGHT = 230;
 const FONT = "12px system-ui, sans-serif";
+// A logarithmic scale, with a margin and not up to powers of ten.
+const LOG_X = { time: false, distr: 3, range: (_, low, high) => [low / 1.1, high * 1.1] };
+const UPDATES = { name: "update", show: (value) => value.toLocaleString("en"), log: false };
 
 /**
  * Draw charts into an element, and again whenever the colour scheme changes; `draw()` adds to the
@@ -52,37 +55,46 @@ class Charts {
   }
 
   /**
-   * Add a chart to a figure. `series` is a list of {label, stroke, width, dash, points, size,
-   * updates, values}; `show` formats a value; `log` makes the scale logarithmic.
+   * Add a chart to a figure. `series` is a list of {label, stroke, width, dash, points, size, fill,
+   * quiet, updates, values}, of which quiet ones are only drawn; `show` formats a value; `log` makes
+   * the scale logarithmic; `over` says what stands in the place of updates; `bands` are pairs of the
+   * series between which a `fill` is drawn.
    */
-  add(figure, { title, series, show, log = false }) {
+  add(figure, { title, series, show, log = false, over = UPDATES, bands = [] }) {
     const drawn = series.filter((each) => each.values.some((value) => value !== null));
     if (drawn.length === 0) return;
+    const named = drawn.filter(({ quiet }) => !quiet);
     const box = el("div.chart", {
       role: "group",
       tabindex: "0",
-      "aria-label": `${title} over updates. ${drawn.map((each) => lastOf(each, show)).join("; ")}`,
+      "aria-label": `${title} by ${over.name}. ${
+        named.map((each) => lastOf(each, show, over)).join("; ")
+      }`,
     });
     figure.append(el("h3", title), box);
-    const options = this.options(box, drawn, show, log);
+    const options = { ...this.options(box, drawn, show, log, over), bands };
     const data = uPlot.join(drawn.map((each) => [each.updates, each.values]));
     const chart = new uPlot(options, data, box);
     this.all.push(chart);
     nameLegend(chart);
-    box.addEventListener("keydown", (event) => this.press(event, chart, drawn, show));
+    box.addEventListener("keydown", (event) => this.press(event, chart, drawn, show, over));
     follow(chart, box);
   }
 
-  options(box, series, show, log) {
+  options(box, series, show, log, over) {
     const axis = axisLook();
     return {
       width: Math.max(280, box.clientWidth),
       height: HEIGHT,
-      cursor: { sync: { key: "updates" }, drag: { x: true, y: false }, focus: { prox: 24 } },
+      cursor: { sync: { key: over.name }, drag: { x: true, y: false }, focus: { prox: 24 } },
       focus: { alpha: 0.35 },
-      scales: { x: { time: false }, y: { distr: log ? 3 : 1 } },
+      scales: { x: over.log ? LOG_X : { time: false }, y: { distr: log ? 3 : 1 } },
       axes: [
-        { ...axis, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en")) },
+        {
+          ...axis,
+          ...(over.log ? { splits: marks, filter: (_, ticks) => ticks } : {}),
+          values: (_, ticks) => ticks.map((tick) => tick === null ? null : over.show(tick)),
+        },
         {
           ...axis,
           size: 58,
@@ -91,14 +103,16 @@ class Charts {
         },
       ],
       series: [
-        { label: "update", value: (_, value) => value === null ? "–" : value.toLocaleString("en") },
+        { label: over.name, value: (_, value) => value === null ? "–" : over.show(value) },
         ...series.map((each) => ({
           label: each.label,
+          class: each.quiet ? "quiet" : null,
+          auto: !each.quiet,
           stroke: each.stroke,
           width: each.width,
           dash: each.dash,
           spanGaps: true,
-          points: { show: each.points, size: each.size ?? 5, fill: each.stroke },
+          points: { show: each.points, size: each.size ?? 5, fill: each.fill ?? each.stroke },
           value: (_, value) => value === null || value === undefined ? "–" : show(value),
         })),
       ],
@@ -117,7 +131,7 @@ class Charts {
     this.zooming = false;
   }
 
-  press(event, chart, series, show) {
+  press(event, chart, series, show, over) {
     const updates = chart.data[0];
     const { min, max } = chart.scales.x;
     const visible = updates.map((_, place) => place)
@@ -126,7 +140,7 @@ class Charts {
     const moves = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: visible[0], End: visible.at(-1) };
     if (event.key in moves) {
       const to = Math.max(visible[0], Math.min(visible.at(-1), moves[event.key]));
-      this.read(chart, to, series, show);
+      this.read(chart, to, series, show, over);
     } else if (event.key === "0") {
       chart.setScale("x", { min: updates[0], max: updates.at(-1) });
     } else if (["+", "=", "-"].includes(event.key)) {
@@ -142,15 +156,15 @@ class Charts {
     event.preventDefault();
   }
 
-  read(chart, index, series, show) {
+  read(chart, index, series, show, over) {
     const update = chart.data[0][index];
     for (const each of this.all) {
       each.setCursor({ left: each.valToPos(update, "x"), top: each.over.clientHeight / 2 });
     }
-    const values = series.map((each, number) => [each.label, chart.data[number + 1][index]])
-      .filter(([, value]) => value !== null && value !== undefined)
-      .map(([label, value]) => `${label} ${show(value)}`);
-    speak(`update ${update.toLocaleString("en")}: ${values.join(", ")}`);
+    const values = series.map((each, number) => [each, chart.data[number + 1][index]])
+      .filter(([each, value]) => !each.quiet && value !== null && value !== undefined)
+      .map(([each, value]) => `${each.label} ${show(value)}`);
+    speak(`${over.name} ${over.show(update)}: ${values.join(", ")}`);
   }
 }
 
@@ -179,6 +193,16 @@ function follow(chart, box) {
   (chart.hooks.destroy ??= []).push(() => follower.disconnect());
 }
 
+/** Return 1, 2 and 5 times powers of ten from `low` to `high`; only the powers if there are many. */
+function marks(_, __, low, high) {
+  const exponents = Array.from({ length: 40 }, (_, place) => place - 20);
+  const inside = (digits) =>
+    exponents.flatMap((exponent) => digits.map((digit) => Number(`${digit}e${exponent}`)))
+      .filter((mark) => low <= mark && mark <= high);
+  const all = inside([1, 2, 5]);
+  return all.length > 6 ? inside([1]) : all;
+}
+
 /** Keep the ticks of a logarithmic scale that are powers of ten. */
 function powersOfTen(_, marks) {
   return marks.map((mark) =>
@@ -186,9 +210,11 @@ function powersOfTen(_, marks) {
   );
 }
 
-function lastOf(each, show) {
+function lastOf(each, show, over) {
   const place = each.values.findLastIndex((value) => value !== null);
-  return `${each.label} ${show(each.values[place])} at update ${each.updates[place]}`;
+  return `${each.label} ${show(each.values[place])} at ${over.name} ${
+    over.show(each.updates[place])
+  }`;
 }
 
 function short(number) {

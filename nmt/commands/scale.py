@@ -1,0 +1,129 @@
+"""`nmt scale`: train a ladder of sizes and shares of a corpus, and fit a law to it."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from nmt.commands import options
+from nmt.commands.ablate import finish
+from nmt.commands.options import FOLDER, number
+from nmt.errors import UsageError
+from nmt.recipe.files import load_recipe
+from nmt.runs.outputs import check_output
+from nmt.runs.run_folder import RUNS, RunFolder
+from nmt.studio.experiments.variants import parse_seeds
+from nmt.system.devices import pick_device
+from nmt.system.files import is_present
+from nmt.system.processes import worker_count
+from nmt.text.corpus import DataFolder
+
+Number = TypeVar("Number", int, Fraction)
+
+
+@click.command("scale")
+@options.recipe
+@click.option(
+    "--sizes",
+    metavar="N,N,...",
+    help="Widths d_model of the Transformers.  [default: 1/4 to 3 times the recipe's]",
+)
+@click.option(
+    "--shares",
+    default="1/8,1/4,1/2",
+    show_default=True,
+    metavar="X,X,...",
+    help="Shares of the corpus, for two sizes.",
+)
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="RECIPE | SECTION.KEY=VALUE",
+    help="Recipe or setting to compare with. May be repeated.  [default: RECIPE_recurrent]",
+)
+@click.option(
+    "--seeds", metavar="N,N,...", help="Seeds of the recipe's own size.  [default: train.seed]"
+)
+@number(
+    "--budget",
+    options.Range(min=1),
+    "Most operations of a run.  [default: those of the recipe's updates]",
+    metavar="OPERATIONS",
+)
+@number("--check", int, "Size to predict.  [default: one step above the others]")
+@click.option(
+    "--output",
+    type=FOLDER,
+    metavar="FOLDER",
+    help="Folder to write to.  [default: runs/scale/RECIPE]",
+)
+@click.option("--dry-run", is_flag=True, help="List the runs and their cost, and write nothing.")
+@options.data_dir()
+@options.device
+@options.set_any
+@click.pass_obj
+def command(
+    arguments: list[str],
+    recipe: str,
+    sizes: str | None,
+    shares: str,
+    against: tuple[str, ...],
+    seeds: str | None,
+    budget: float | None,
+    check: int | None,
+    output: Path | None,
+    dry_run: bool,
+    data_dir: Path,
+    device: str,
+    overrides: tuple[str, ...],
+) -> None:
+    """Train RECIPE in several sizes, predict the next larger one, and train that.
+
+    All sizes are trained on the whole corpus, and two of them on shares of it. The recipe's own
+    size is trained with each seed. For each recipe, the law E + A / N^a + B / D^b of the dev loss
+    by parameters and training pairs is fitted, and predicts the size --check, which is trained
+    last. docs/howto/scale.md says how runs are made comparable.
+
+    Each run is a run folder in OUTPUT. If the command is stopped, the same command resumes it. It
+    prints tables, and writes them (scale.md), all figures (scale.json) and a page with curves
+    (scale.html) into OUTPUT.
+
+    \b
+    Examples:
+      nmt scale pocket --dry-run
+      nmt scale pocket --seeds 1,2,3
+      nmt scale pocket --against model.positions=none --sizes 128 --shares 1
+      nmt scale multi30k_en_de --sizes 32,64,128,256 --budget 2e15
+    """
+    if worker_count() > 1:
+        raise UsageError("nmt scale trains its runs one after another; start it without torchrun")
+    numbers = parse_seeds(seeds) if seeds else []
+    widths = parse(sizes, int, "--sizes") if sizes else []
+    parts = [float(share) for share in parse(shares, Fraction, "--shares")]
+    folder = output or RUNS / "scale" / load_recipe(recipe, overrides).name
+    if is_present(RunFolder(folder).recipe):
+        raise UsageError(f"--output {folder} is a run folder; name another folder")
+
+    from nmt.documents.registry import bilingual_reader
+    from nmt.studio.experiments import ladder, scale
+
+    recipes = ladder.compared_recipes(recipe, against, overrides)
+    planned = ladder.plan(recipes, widths, parts, numbers, budget, check)
+    experiment = scale.Scale(planned, folder, ["nmt", *arguments])
+    for name in (scale.DATA, scale.TABLE, scale.PAGE):
+        check_output(folder / name)
+    data, chosen = DataFolder(data_dir, bilingual_reader), pick_device(device)
+    if dry_run:
+        click.echo(ladder.describe_cost(experiment.check(data, chosen)), nl=False)
+        return
+    finish(experiment.run(data, chosen), folder / scale.TABLE, folder / scale.PAGE)
+
+
+def parse(text: str, kind: Callable[[str], Number], option: str) -> list[Number]:
+    """Return the numbers in a text such as "1,2"; raises UsageError for anything else."""
+    try:
+        return [kind(part) for part in text.split(",")]
+    except (ValueError, ZeroDivisionError) as error:
+        raise UsageError(f"{option} takes numbers, as in 1,2, not '{text}'") from error

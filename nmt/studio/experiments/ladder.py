@@ -1,0 +1,206 @@
+"""Plan the ladder of `nmt scale`: sizes of several recipes, with shares of the corpus.
+
+A rung is a size of one recipe with a share of the training pairs. It is named by the width of the
+Transformer that has as many parameters.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from nmt.config import Recipe
+from nmt.errors import UsageError
+from nmt.recipe.files import load_recipe, shipped_recipes
+from nmt.recipe.rules import check_together
+from nmt.recipe.settings import parse_overrides, with_settings
+from nmt.recipe.size import count_parameters
+from nmt.studio.experiments.runs import PlannedRun, plan_runs
+from nmt.studio.experiments.variants import Variant, with_seed
+from nmt.studio.inspection import count_flops
+
+RECURRENT = "recurrent"
+SIZES = (1 / 4, 1 / 2, 1, 2, 3)  # default sizes, in the recipe's own
+LENGTH = 30  # tokens of a segment, assumed for the operations of an update
+PATIENCE = 5  # validations, unless the recipe has its own
+MOVING_AVERAGE = 0.999  # likewise
+FEWEST_UPDATES = 10  # between validations
+
+
+@dataclass(frozen=True)
+class Rung(Variant):
+    """A recipe of the ladder, in one size and with one share of the corpus."""
+
+    kind: str = ""  # name of the recipe that is compared
+    size: int = 0  # d_model of the Transformer of as many parameters
+
+    @property
+    def name(self) -> str:
+        """Return what the rung is called in notes."""
+        share = Fraction(self.recipe.train.share).limit_denominator(1000)
+        return f"{self.kind} {self.size}, share {share}"
+
+    @property
+    def folder(self) -> str:
+        """Return the name of the folder of its runs."""
+        share = f"-share-{self.recipe.train.share:g}" if self.recipe.train.share != 1 else ""
+        kind = re.sub(r"[^\w.=-]", "-", self.kind)
+        return f"{kind}-{self.size}{share}"
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The rungs to train, and with which seeds."""
+
+    recipe: Recipe  # the Transformer's
+    rungs: Sequence[Rung]
+    checks: Sequence[Rung]  # those that the laws predict
+    seeds: Sequence[int]
+    budget: float | None  # operations of a run, at most
+
+    @property
+    def pair(self) -> list[Rung]:
+        """Return the rungs of the recipe's own size, which are trained with every seed."""
+        own = self.recipe.model.d_model
+        return [rung for rung in self.rungs if rung.size == own and rung.recipe.train.share == 1]
+
+    def fitted(self, output: Path) -> list[PlannedRun]:
+        """Return the runs that laws are fitted to."""
+        first, *others = self.seeds
+        return [*plan_runs(self.rungs, [first], output), *plan_runs(self.pair, others, output)]
+
+    def predicted(self, output: Path) -> list[PlannedRun]:
+        """Return the runs that laws predict."""
+        return plan_runs(self.checks, self.seeds[:1], output)
+
+
+def compared_recipes(
+    name: str, against: Sequence[str], overrides: Sequence[str]
+) -> dict[str, Recipe]:
+    """Return the Transformer's recipe and those that it is compared with, by their names.
+
+    against: recipes, which take the text and the tokenizer of the first one, or settings
+    (`section.key=value`) that change it; by default the shipped recipe NAME_recurrent, or the
+    setting of that architecture. Raises UsageError if the first recipe is no Transformer.
+    """
+    base = load_recipe(name, overrides)
+    if base.model.is_recurrent:
+        raise UsageError(f"{name} is not a Transformer; name the recipe of the Transformer")
+    if not against:
+        own = f"{base.name}_{RECURRENT}"
+        against = [own if own in shipped_recipes() else f"model.architecture={RECURRENT}"]
+    found = {base.name: base}
+    for other in against:
+        if "=" in other:
+            found[other] = with_settings(base, parse_overrides([other]))
+        else:
+            recipe = load_recipe(other, overrides)
+            found[recipe.name] = replace(recipe, data=base.data, tokenizer=base.tokenizer)
+    return found
+
+
+def transformer(base: Recipe, size: int) -> Recipe:
+    """Return the Transformer of a size; d_ff / d_model is the recipe's, d_k = d_v = size / heads.
+
+    Raises UsageError if heads of an even width cannot divide the size.
+    """
+    model = base.model
+    if size < 1 or size % (2 * model.heads):
+        raise UsageError(
+            f"a size is a multiple of {2 * model.heads}, twice model.heads, not {size}"
+        )
+    width = size // model.heads
+    d_ff = round(model.d_ff * size / model.d_model)
+    widths = {"d_model": size, "d_ff": d_ff, "d_k": width, "d_v": width}
+    return with_settings(base, {f"model.{name}": value for name, value in widths.items()})
+
+
+def update_operations(recipe: Recipe, vocab_size: int) -> float:
+    """Return the operations of an update with a full batch of segments of `LENGTH` tokens."""
+    return count_flops(recipe, vocab_size, LENGTH).training_per_update
+
+
+def rung(
+    base: Recipe, kind: str, recipe: Recipe, size: int, share: float, budget: float | None
+) -> Rung:
+    """Return the rung of a recipe with a size and a share.
+
+    base: the Transformer's recipe. kind: the name of the compared recipe; a recurrent one is as
+    wide as gives it the nearest number of parameters. budget: the most operations, if any.
+    """
+    sized = transformer(recipe, size)
+    if recipe.model.is_recurrent:
+        V = base.tokenizer.vocab_size
+        wanted = count_parameters(transformer(base, size).model, V)
+        models = (replace(recipe.model, d_model=width) for width in range(2, 4 * size, 2))
+        nearest = min(models, key=lambda model: abs(count_parameters(model, V) - wanted))
+        sized = replace(recipe, model=nearest)
+    train = recipe.train
+    every = max(FEWEST_UPDATES, round(train.validate_updates * share))
+    most = train.max_updates
+    if budget is not None:
+        operations = update_operations(sized, sized.tokenizer.vocab_size)
+        most = max(1, min(most, int(budget / operations)))
+    rules = {
+        "share": share,
+        "label_smoothing": 0.0,
+        "early_stopping_metric": "loss",
+        "patience": train.patience or PATIENCE,
+        "cooldown_updates": 0,
+        "moving_average": train.moving_average or MOVING_AVERAGE,
+        "validate_updates": every,
+        "checkpoint_updates": every,
+        "max_updates": most,
+    }
+    sized = with_settings(sized, {f"train.{name}": value for name, value in rules.items()})
+    check_together(sized)
+    return Rung(sized, kind=kind, size=size)
+
+
+def plan(
+    recipes: Mapping[str, Recipe],
+    sizes: Sequence[int],
+    shares: Sequence[float],
+    seeds: Sequence[int],
+    budget: float | None,
+    check: int | None,
+) -> Ladder:
+    """Return the ladder of some options of `nmt scale`; an empty one has its default.
+
+    recipes: the result of `compared_recipes`. Raises UsageError for a value that is not possible.
+    """
+    base = next(iter(recipes.values()))
+    own, step = base.model.d_model, 2 * base.model.heads
+    defaults = [max(step, round(own * factor / step) * step) for factor in SIZES]
+    sizes = sorted({*(sizes or defaults), own})
+    if not check:  # a step as the last one, to a size that heads divide
+        ratio = sizes[-1] / sizes[-2] if len(sizes) > 1 else 2
+        check = max(sizes[-1] + step, round(sizes[-1] * ratio / step) * step)
+    if check in sizes:
+        raise UsageError(f"--check {check} is a size of the ladder; name another one")
+    seeds = seeds or [base.train.seed]
+    for seed in seeds:
+        with_seed(base, seed)  # raises UsageError for a bad seed
+    middle = len(sizes) // 2
+    parts = [(size, share) for share in shares for size in sizes[middle:][:2]]
+    places = dict.fromkeys([*((size, 1.0) for size in sizes), *parts])
+    rungs, checks = (
+        [rung(base, *named, *place, budget) for place in each for named in recipes.items()]
+        for each in (places, [(check, 1.0)])
+    )
+    return Ladder(base, rungs, checks, seeds, budget)
+
+
+def describe_cost(runs: Sequence[PlannedRun]) -> str:
+    """Return lines on runs: folder, parameters, operations of an update, and most updates."""
+    lines, total = [], 0.0
+    for planned in runs:
+        recipe, V = planned.recipe, planned.recipe.tokenizer.vocab_size
+        update, most = update_operations(recipe, V), recipe.train.max_updates
+        total += most * update
+        lines.append(
+            f"{planned.run.path}\t{count_parameters(recipe.model, V):,} parameters"
+            f"\t{update:.2e} operations an update, at most {most:,} updates\n"
+        )
+    return "".join(lines) + f"total\tat most {total:.2e} operations\n"
