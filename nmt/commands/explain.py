@@ -112,7 +112,9 @@ def command(
         note(f"example of the dev set: {text}")
     explanations = [explain(model, text, settings, note) for model, settings in loaded]
     names = [name.removesuffix(".safetensors") for name in distinct_names(compared or ())]
-    page = render_explanation(*explanations, names=names, examples=others, live=live)
+    page = render_explanation(
+        *explanations, names=names, examples=others, live=live, data_dir=data_dir
+    )
     write_text(output, page)
     for explanation in explanations:
         note(f"translation: {explanation.translation}")

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from nmt.commands import options
 from nmt.commands.completion import complete_recipe_or_run
+from nmt.errors import UsageError
 from nmt.recipe.files import DEFAULT_RECIPE, load_recipe, shipped_recipes
 from nmt.recipe.paper import SENTENCE_TOKENS
 from nmt.runs.run_folder import RunFolder, is_folder
@@ -28,9 +29,18 @@ if TYPE_CHECKING:
     "Tokens per sentence, on each side, for the cost of attention.",
     SENTENCE_TOKENS,
 )
+@click.option("--heads", is_flag=True, help="Measure each attention head of MODEL instead.")
+@options.run_data_dir
 @options.as_json
 @options.set_any
-def command(subject: str | None, length: int, as_json: bool, overrides: tuple[str, ...]) -> None:
+def command(
+    subject: str | None,
+    length: int,
+    heads: bool,
+    data_dir: Path | None,
+    as_json: bool,
+    overrides: tuple[str, ...],
+) -> None:
     """Show what RECIPE or MODEL consists of.
 
     RECIPE is the name of a shipped recipe or the path of a TOML file. MODEL is a .safetensors file
@@ -40,12 +50,24 @@ def command(subject: str | None, length: int, as_json: bool, overrides: tuple[st
     The command lists the weights of each layer, the floating-point operations, the memory that
     training needs, and every deviation from "Attention Is All You Need".
 
+    With --heads, it lists what each attention head attends to, measured on the dev set, and what
+    the model loses without the head. This takes a translation of the dev set for each head.
+
     \b
     Examples:
       nmt inspect wmt14_en_de_base
       nmt inspect paper/c-d256 --set model.dropout=0.2
       nmt inspect runs/multi30k_en_de/model.safetensors --json
+      nmt inspect runs/pocket --heads
     """
+    if heads:
+        options.refuse(("--length", "--set"), "says nothing about heads; leave it out")
+        data = measure_heads(subject, data_dir)
+        from nmt.studio.heads import render_heads
+
+        options.print_json(data) if as_json else click.echo(render_heads(data))
+        return
+    options.refuse(["--data-dir"], "is read with --heads only; leave it out")
     inspection = inspect_subject(subject, length, overrides)
 
     from nmt.studio.inspection import inspection_data, render_text
@@ -72,6 +94,18 @@ def inspect_subject(subject: str | None, length: int, overrides: tuple[str, ...]
     decode = decode_settings(content.recipe, overrides)
     content = replace(content, recipe=replace(content.recipe, decode=decode))
     return inspect_model(model, content, length)
+
+
+def measure_heads(subject: str | None, data_dir: Path | None) -> dict[str, Any]:
+    """Return what the heads of a model attend to; raises UsageError if it is not one with heads."""
+    path, name = find_subject(subject)
+    if path is None:
+        raise UsageError(f"--heads measures a trained model, and {name} is a recipe; name a model")
+    from nmt.runs.trained_model import load_model
+    from nmt.studio.heads import inspect_heads
+    from nmt.system.devices import choose_device
+
+    return inspect_heads(load_model(path, choose_device("auto")), data_dir)
 
 
 def find_subject(subject: str | None) -> tuple[Path | None, str]:

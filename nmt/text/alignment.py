@@ -278,14 +278,15 @@ def align_pairs(
     tokenizer: Tokenizer,
     sources: Sequence[Sequence[int]],
     targets: Sequence[Sequence[int]],
+    cells: int = FEW_CELLS,
 ) -> list[list[int]]:
     """Return the position of the source token that each token is aligned to, or `NONE`.
 
-    The aligner learns from a few of the pairs of shards, and from these pairs, none of which has an
-    empty side.
+    The aligner learns from a few of the pairs of shards, with about this number of cells, and from
+    these pairs, none of which has an empty side.
     """
     source, target = flatten(sources), flatten(targets)
-    some_source, some_target = sample(shards, FEW_CELLS)
+    some_source, some_target = sample(shards, cells)
     aligner = Aligner.learn(
         joined([some_source, source]),
         joined([some_target, target]),

@@ -65,6 +65,25 @@ def test_the_page_names_the_model_that_a_text_is_about(
     assert [word.text for word in words] == other.translation.split()
 
 
+def test_names_of_heads_are_text_beside_the_heads(
+    browser: Browser,
+    explanation: Explanation,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = '<b title="x">its noun</b> & more 90 %'
+    names = {"encoder.0.self_attention": ["mixed", name]}
+    monkeypatch.setattr("nmt.studio.explain.page.head_names", lambda *_: names)
+    browser.open(write(explanation, tmp_path))
+    browser.click("#encoder [aria-label='Layer 1, head 2']")
+    assert f"On the dev set: {name}" in browser.text("#encoder")
+    assert browser.one("#encoder [aria-label='Layer 1, head 2']").get_attribute("title") == name
+    part = browser.one("[data-part='encoder.0.self_attention.1']")
+    title = f"head 2 of self-attention in encoder layer 1: {name}"
+    assert part.get_attribute("title") == title
+    assert "On the dev set" not in browser.text("#decoder")
+
+
 def test_the_page_describes_the_choices_of_marian(
     browser: Browser, skilled_run: Path, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from shutil import copytree, ignore_patterns
 from typing import Any
 
 import pytest
@@ -119,9 +120,40 @@ def test_what_cannot_be_read_is_not_taken_for_a_recipe(nmt: Run, tiny: Path) -> 
     assert "(--model)" in result.err
 
 
+def test_each_head_of_a_model_is_measured_and_cut(nmt: Run, skilled_run: Path) -> None:
+    """Links beside the dev set are followed; a line that holds none is passed over."""
+    data_dir = Path("data")
+    copytree(skilled_run.parents[1], data_dir, ignore=ignore_patterns("runs"))
+    links = "\n" + "target 1 0 the first word\ttarget 2\n" * 9
+    (data_dir / "dev.links").write_text(links, "utf-8")
+    found = data(nmt, skilled_run, "--heads", "--data-dir", data_dir)
+    assert (found["pairs"], found["measure"]) == (10, "BLEU")
+    assert [(head["attention"], head["head"]) for head in found["heads"]] == [
+        (f"{stack}.0.{kind}_attention", head)
+        for stack, kind in (("encoder", "self"), ("decoder", "self"), ("decoder", "cross"))
+        for head in range(2)
+    ]
+    cross = found["heads"][-1]
+    assert {"the translated word (next)", "the end"} <= {*cross["shares"]}
+    assert "the first word (next)" in found["heads"][2]["shares"]
+    assert any(head["score"] < 0 < head["loss"] for head in found["heads"])
+    text = nmt("inspect", skilled_run, "--heads", "--data-dir", data_dir).out
+    assert "| decoder 1 cross 2 |" in text
+    assert text.count("\n") == 4 + 6
+
+
+def test_a_recurrent_model_has_no_heads(nmt: Run, tiny: Path) -> None:
+    assert nmt("train", tiny, "--set", "model.architecture=recurrent", "--max-updates", 4).code == 0
+    result = nmt("inspect", "runs/tiny", "--heads")
+    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+    assert "is recurrent, and only a Transformer has heads" in result.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "fact"),
     [
+        (["pocket", "--heads"], 2, "pocket is a recipe; name a model"),
+        (["pocket", "--data-dir", "."], 2, "--data-dir is read with --heads only"),
         (["paper/bas"], 2, "no recipe 'paper/bas'; did you mean 'paper/base'?"),
         (["none.safetensors"], 1, "the model none.safetensors does not exist"),
         (["none.toml"], 1, "the recipe none.toml does not exist"),

@@ -5,6 +5,7 @@ Vectors and matrices are packed, and other numbers are rounded to what the page 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -16,6 +17,7 @@ from nmt.studio.explain.explanation import TEMPERATURES, Explanation
 from nmt.studio.explain.live import live_data, why_not_live
 from nmt.studio.explain.packing import pack
 from nmt.studio.explain.recording import Recording
+from nmt.studio.heads import head_names
 from nmt.studio.pages.page import FOLDER, render, vendored
 from nmt.system.log import Notify, note
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK
@@ -29,19 +31,20 @@ def render_explanation(
     names: Sequence[str] = (),
     examples: Sequence[str] = (),
     live: bool = True,
+    data_dir: Path | None = None,
     notify: Notify = note,
 ) -> str:
     """Return the page as one HTML file: of one model, or of several side by side.
 
     names: what the page calls the models; by default as their recipes. examples: other sentences to
-    try. live: whether the page holds the models, so that it can translate what is typed. notify:
-    receives why it does not hold a model.
+    try. live: whether the page holds the models, so that it can translate what is typed. data_dir:
+    of the dev set, on which heads are measured. notify: receives why it does not hold a model.
     """
     names = names or [explanation.model.recipe.name for explanation in explanations]
     models = []
     for explanation, name in zip(explanations, names, strict=True):
         data = page_data(explanation)
-        data["model"]["name"] = name
+        data["model"] |= {"name": name, "head_names": head_names(explanation.model, data_dir)}
         data["code"] = code_data(explanation.model.recipe.model)
         data |= live_part(explanation, live, notify)
         models.append({**data, "examples": examples if data["live"] else []})

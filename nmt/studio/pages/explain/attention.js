@@ -3,7 +3,7 @@
 import { choice, el, press } from "../dom.js";
 import { percent } from "../numbers.js";
 import { arithmetic, score } from "./arithmetic.js";
-import { headSwitch } from "./controls.js";
+import { habit, headSwitch } from "./controls.js";
 import { follow } from "./follow.js";
 import { ALL, headMap } from "./headmap.js";
 import { layerSteps, normName } from "./layersteps.js";
@@ -115,8 +115,8 @@ class Explorer {
   }
 
   /** Return the name by which a head is switched off. */
-  headName(head) {
-    return `${this.stack}.${this.drawn.layer}.${this.drawn.kind}_attention.${head}`;
+  headName(head, layer = this.drawn.layer) {
+    return `${this.stack}.${layer}.${this.drawn.kind}_attention.${head}`;
   }
 
   attended() {
@@ -133,6 +133,7 @@ class Explorer {
       columns: attention.keys.length,
       masked: attention.masked,
       weights: (layer) => data[stack][layer][drawn.kind].weights,
+      habit: (layer, head) => habit(data.model, this.headName(head, layer)),
     }, (layer, head) => this.pick({ layer, head }));
     this.pickHead.replaceChildren(el("h3", "Layers × heads"), this.map.element, this.switch);
   }
@@ -147,7 +148,8 @@ class Explorer {
     this.map.select(drawn.layer, drawn.head);
     if (!isAll) this.oneHead = drawn.head;
     const off = isAll ? "" : headSwitch(this.selection, this.headName(drawn.head));
-    this.switch.replaceChildren(off);
+    const usual = isAll ? "" : habit(data.model, this.headName(drawn.head), "On the dev set: ");
+    this.switch.replaceChildren(el("p.soft", usual), off);
     this.lines = attentionLines(attention, data.tokens, change);
     this.matrix = attentionMatrix(attention, data.tokens, values, change);
     this.arithmetic = arithmetic(attention, this.attended(), this.oneHead, data.tokens);

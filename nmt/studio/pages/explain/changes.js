@@ -3,6 +3,7 @@
 import { button, el, press, roving } from "../dom.js";
 import { percent } from "../numbers.js";
 import { plainTable, rowHead, table } from "../tables.js";
+import { habit } from "./controls.js";
 import { probability } from "./probabilities.js";
 import { tokenLabel, tokenText } from "./tokens.js";
 
@@ -43,9 +44,10 @@ export function off(names) {
 export function partsGrid(model, toggle) {
   const buttons = [];
   const part = (name, label) => {
+    const text = `${describe(name)}${habit(model, name, ": ")}`;
     const properties = {
-      "aria-label": `switch off ${describe(name)}`,
-      title: describe(name),
+      "aria-label": `switch off ${text}`,
+      title: text,
       "data-part": name,
       "data-rove": "",
       on: { click: () => toggle(name) },

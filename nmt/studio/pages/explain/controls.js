@@ -102,6 +102,13 @@ export function onSecondClick(isChosen, act) {
   };
 }
 
+/** Return a text and what a head, such as "encoder.0.self_attention.2", attends to on the dev set. */
+export function habit(model, name, before = "") {
+  const place = name.lastIndexOf(".");
+  const found = model.head_names[name.slice(0, place)]?.[name.slice(place + 1)];
+  return found ? `${before}${found}` : "";
+}
+
 /** Return a button that switches a head off or on again; "" if the page does not hold the model. */
 export function headSwitch(selection, name) {
   const { isOff, toggle } = selection.live ?? {};

@@ -8,10 +8,10 @@ export const ALL = "all";
 
 /**
  * Return a grid: a row for each layer, a column for each head and one for the mean of all heads.
- * `weights(layer)` returns the weights of a layer. `pick(layer, head)` is called on a click; head may
- * be ALL.
+ * `weights(layer)` returns the weights of a layer; `habit(layer, head)` names what a head
+ * attends to. `pick(layer, head)` is called on a click; head may be ALL.
  */
-export function headMap({ layers, heads, rows, columns, masked, weights }, pick) {
+export function headMap({ layers, heads, rows, columns, masked, weights, habit }, pick) {
   const axis = (text) => el("span.axis.soft", String(text));
   const all = [...Array(heads).keys()];
   const small = (layer, which, value) =>
@@ -22,6 +22,7 @@ export function headMap({ layers, heads, rows, columns, masked, weights }, pick)
         "data-layer": layer,
         "data-head": which,
         "aria-label": `Layer ${layer + 1}, ${which === ALL ? "all heads" : `head ${which + 1}`}`,
+        title: which === ALL ? "" : habit(layer, which),
         style: which === ALL ? {} : { "--head": nthColour(which) },
         on: { click: () => pick(layer, which) },
       },

@@ -1,6 +1,7 @@
 /** The tour: twelve chapters, from tokens to the beam, in the numbers of this model and sentence. */
 
 import { percent } from "../../numbers.js";
+import { habit } from "../controls.js";
 import { normName } from "../layersteps.js";
 import { tokenText, words, wordText } from "../tokens.js";
 import { dot } from "../unpack.js";
@@ -235,7 +236,13 @@ function decoding(data, selection) {
           ? "This translation is too short for an example."
           : `The strongest long link here: before it writes ${reader}, head ${far.head + 1} of layer
         ${far.layer + 1} gives ${percent(far.weight)} of its attention to ${seenWord},
-        ${far.from - far.to + 1} tokens back.`
+        ${far.from - far.to + 1} tokens back.${
+            habit(
+              data.model,
+              `decoder.${far.layer}.self_attention.${far.head}`,
+              " On the dev set: ",
+            )
+          }`
       } A network that reads token by token would have to remember a word over all those between.`,
     },
     {
