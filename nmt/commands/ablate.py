@@ -11,25 +11,15 @@ from nmt.commands.completion import complete_varied
 from nmt.commands.options import FOLDER
 from nmt.errors import UsageError
 from nmt.recipe.files import load_recipe
-from nmt.runs.outputs import check_output
-from nmt.runs.run_folder import RUNS, RunFolder
-from nmt.studio.experiments.variants import (
-    DATA,
-    PAGE,
-    TABLE,
-    parse_axis,
-    parse_seeds,
-    plan_variants,
-    with_seed,
-)
+from nmt.runs.run_folder import RUNS
+from nmt.studio.experiments.variants import parse_axis, parse_seeds, plan_variants, with_seed
 from nmt.system.devices import pick_device
-from nmt.system.files import is_present
 from nmt.system.log import note
 from nmt.system.processes import worker_count
 from nmt.text.corpus import DataFolder
 
 if TYPE_CHECKING:
-    from nmt.studio.experiments.runs import Outcome
+    from nmt.studio.experiments.runs import Experiment
 
 
 @click.command("ablate")
@@ -92,8 +82,6 @@ def command(
       nmt ablate pocket --vary 'model.encoder_layers=6 model.decoder_layers=1'
       nmt ablate pocket --grid --vary model.dropout=0,0.1 --vary model.heads=2,8
     """
-    if worker_count() > 1:
-        raise UsageError("nmt ablate trains its runs one after another; start it without torchrun")
     axes = [parse_axis(text) for text in varied]
     numbers = parse_seeds(seeds) if seeds is not None else None
     if not axes and len(numbers or []) < 2:
@@ -104,11 +92,6 @@ def command(
     variants = plan_variants(with_seed(base, numbers[0]), axes, grid=grid)
     for seed in numbers:
         with_seed(base, seed)  # raises UsageError for a bad seed
-    folder = output or RUNS / "ablation" / base.name
-    if is_present(RunFolder(folder).recipe):
-        raise UsageError(f"--output {folder} is a run folder; name another folder")
-    for name in (DATA, TABLE, PAGE):
-        check_output(folder / name)
     varied_names = [name for axis in axes for name in axis.settings if name.startswith("decode.")]
     if varied_names:
         note(
@@ -117,21 +100,30 @@ def command(
             f" {varied_names[0]}=VALUE"
         )
 
-    from nmt.documents.registry import bilingual_reader
     from nmt.studio.experiments.ablation import Ablation
 
-    ablation = Ablation(variants, axes, numbers, folder, ["nmt", *arguments])
+    folder = output or RUNS / "ablation" / base.name
+    ablation = Ablation(folder, ["nmt", *arguments], variants, axes, numbers)
+    run_experiment(ablation, data_dir, device, dry_run=dry_run)
+
+
+def run_experiment(experiment: "Experiment", data_dir: Path, device: str, *, dry_run: bool) -> None:
+    """Run an experiment, or list its runs, and print its tables.
+
+    It ends with an exit code if it was stopped, or if runs failed.
+    """
+    if worker_count() > 1:
+        name = f"nmt {experiment.page}"
+        raise UsageError(f"{name} trains its runs one after another; start it without torchrun")
+    from nmt.documents.registry import bilingual_reader
+
     data, chosen = DataFolder(data_dir, bilingual_reader), pick_device(device)
     if dry_run:
-        for run in ablation.check(data, chosen):
-            click.echo(f"{run.run.path}\t{run.variant.name}")
+        click.echo(experiment.describe(experiment.check(data, chosen)), nl=False)
         return
-    finish(ablation.run(data, chosen), folder / TABLE, folder / PAGE)
-
-
-def finish(outcome: "Outcome", table: Path, page: Path) -> None:
-    """Print the table of an experiment; exit with an error if it was stopped, or if runs failed."""
-    note(f"table: {table}, curves: {page}")
+    outcome = experiment.run(data, chosen)
+    table = experiment.file("md")
+    note(f"table: {table}, curves: {experiment.file('html')}")
     if outcome.stopped_by is not None:
         note("stopped, checkpoint saved; the same command resumes it")
         sys.exit(128 + outcome.stopped_by)

@@ -8,17 +8,11 @@ from typing import TypeVar
 import click
 
 from nmt.commands import options
-from nmt.commands.ablate import finish
+from nmt.commands.ablate import run_experiment
 from nmt.commands.options import FOLDER, number
 from nmt.errors import UsageError
-from nmt.recipe.files import load_recipe
-from nmt.runs.outputs import check_output
-from nmt.runs.run_folder import RUNS, RunFolder
+from nmt.runs.run_folder import RUNS
 from nmt.studio.experiments.variants import parse_seeds
-from nmt.system.devices import pick_device
-from nmt.system.files import is_present
-from nmt.system.processes import worker_count
-from nmt.text.corpus import DataFolder
 
 Number = TypeVar("Number", int, Fraction)
 
@@ -99,30 +93,20 @@ def command(
       nmt scale pocket --against model.positions=none --sizes 128 --shares 1
       nmt scale multi30k_en_de --sizes 32,64,128,256 --budget 2e15
     """
-    if worker_count() > 1:
-        raise UsageError("nmt scale trains its runs one after another; start it without torchrun")
+    if alone and against:
+        raise UsageError("--alone compares with nothing; leave out --against or --alone")
     numbers = parse_seeds(seeds) if seeds else []
     widths = parse(sizes, int, "--sizes") if sizes else []
     parts = [float(share) for share in parse(shares, Fraction, "--shares")]
-    folder = output or RUNS / "scale" / load_recipe(recipe, overrides).name
-    if is_present(RunFolder(folder).recipe):
-        raise UsageError(f"--output {folder} is a run folder; name another folder")
 
-    from nmt.documents.registry import bilingual_reader
-    from nmt.studio.experiments import ladder, scale
+    from nmt.studio.experiments.ladder import compared_recipes, plan
+    from nmt.studio.experiments.scale import Scale
 
-    if alone and against:
-        raise UsageError("--alone compares with nothing; leave out --against or --alone")
-    recipes = ladder.compared_recipes(recipe, () if alone else against or None, overrides)
-    planned = ladder.plan(recipes, widths, parts, numbers, budget, check)
-    experiment = scale.Scale(planned, folder, ["nmt", *arguments])
-    for name in (scale.DATA, scale.TABLE, scale.PAGE):
-        check_output(folder / name)
-    data, chosen = DataFolder(data_dir, bilingual_reader), pick_device(device)
-    if dry_run:
-        click.echo(ladder.describe_cost(experiment.check(data, chosen)), nl=False)
-        return
-    finish(experiment.run(data, chosen), folder / scale.TABLE, folder / scale.PAGE)
+    recipes = compared_recipes(recipe, () if alone else against or None, overrides)
+    ladder = plan(recipes, widths, parts, numbers, budget, check)
+    folder = output or RUNS / "scale" / ladder.recipe.name
+    scale = Scale(folder, ["nmt", *arguments], ladder)
+    run_experiment(scale, data_dir, device, dry_run=dry_run)
 
 
 def parse(text: str, kind: Callable[[str], Number], option: str) -> list[Number]:

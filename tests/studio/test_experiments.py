@@ -12,7 +12,7 @@ from nmt.config import ModelSettings, Recipe
 from nmt.errors import UsageError
 from nmt.evaluation.metrics import score_measure
 from nmt.runs.history import Figures
-from nmt.studio.experiments.ablation import Ablation, render_markdown
+from nmt.studio.experiments.ablation import Ablation
 from nmt.studio.experiments.results import (
     ExperimentResult,
     FigureDifference,
@@ -238,11 +238,18 @@ def result() -> ExperimentResult:
     return ExperimentResult("tiny", score_measure(BASE), (1, 2), ("a warning",), variants)
 
 
-def test_ablation_json_has_the_documented_form(result: ExperimentResult) -> None:
-    """Programs read this file, so that names and types must stay."""
+@pytest.fixture
+def output(result: ExperimentResult, tmp_path: Path) -> Path:
+    """Return a folder with these results."""
     axes = [parse_axis("model.d_ff=64")]
-    ablation = Ablation((), axes, (1, 2), Path("out"), ("nmt", "ablate", "my recipe"))
-    data = json.loads(json.dumps(ablation.data(result)))
+    command = ("nmt", "ablate", "my recipe")
+    Ablation(tmp_path, command, (), axes, (1, 2)).write_result(result)
+    return tmp_path
+
+
+def test_ablation_json_has_the_documented_form(output: Path) -> None:
+    """Programs read this file, so that names and types must stay."""
+    data = json.loads((output / "ablation.json").read_text(encoding="utf-8"))
     base, other = data.pop("variants")
     assert data == {
         "ablation": 1,
@@ -286,8 +293,8 @@ def rows(markdown: str, first_cell: str) -> list[list[str]]:
     return [line.strip("| ").split(" | ") for line in lines]
 
 
-def test_the_tables_have_the_figures_and_their_ranges(result: ExperimentResult) -> None:
-    markdown = render_markdown(result, ("nmt", "ablate", "my recipe"))
+def test_the_tables_have_the_figures_and_their_ranges(output: Path) -> None:
+    markdown = (output / "ablation.md").read_text(encoding="utf-8")
     base, *runs = rows(markdown, "base")
     assert base[:6] == [
         *("base", "6,016", "12", "3.000 (2.000 to 4.000)", "30.00 (20.00 to 40.00)"),

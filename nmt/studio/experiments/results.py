@@ -5,20 +5,27 @@ Loss and perplexity are per token. Means are over the seeds whose runs are finis
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from statistics import fmean
 
 from nmt.evaluation.metrics import Measure, score_measure
 from nmt.recipe.size import count_parameters
 from nmt.runs.history import Figures, History, read_history
+from nmt.studio.experiments.fit import CONSTANTS, Estimate
 from nmt.studio.experiments.runs import PlannedRun, is_diverged
 from nmt.studio.experiments.variants import Change, Variant
 from nmt.studio.report import DEV_FIGURES, Data, curves
 from nmt.system.log import note
 from nmt.text.tokenizer import load_tokenizer
 
-FINISHED = "finished"
+FINISHED, MISSING = "finished", "–"
+# How tables show figures.
+FORMATS = {
+    **{"loss": ",.3f", "perplexity": ",.2f", "score": ",.2f"},
+    **{"updates": ",.0f", "minutes": ",.1f", "operations": ".2e"},
+    **dict.fromkeys((*CONSTANTS, "predicted"), ",.4g"),
+}
 # Settings that change the tokens, in addition to those of the tokenizer.
 TOKEN_SETTINGS = {"data.train", "train.init_from"}
 
@@ -242,3 +249,16 @@ def comparison_warnings(variants: Sequence[Variant], seeds: int) -> tuple[str, .
             " vary."
         )
     return tuple(found)
+
+
+def cell(name: str, value: str | float | Spread | Estimate | None) -> str:
+    """Return the text of a figure in a table, with its range if it has one.
+
+    name: of the figure, for its format.
+    """
+    if isinstance(value, Spread | Estimate):
+        middle, lowest, highest = (cell(name, number) for number in astuple(value))
+        return middle if lowest == highest else f"{middle} ({lowest} to {highest})"
+    if value is None or isinstance(value, str):
+        return value or MISSING
+    return format(value, FORMATS.get(name, ",")).replace("e+", "e")

@@ -1,31 +1,39 @@
-"""Plan, prepare and train the runs of an experiment, one after another.
+"""Plan, prepare and train the runs of an experiment, one after another, and write its results.
 
 Each run is a run folder like that of `nmt train`. Its state is read from there alone, so that a
 stopped experiment resumes.
 """
 
 import gc
+import json
 import os
 import re
+import shlex
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 
+from nmt import __version__
 from nmt.config import Recipe
-from nmt.errors import DivergenceError, NmtError, is_out_of_memory
+from nmt.errors import DivergenceError, NmtError, UsageError, is_out_of_memory
+from nmt.evaluation.markdown import code
 from nmt.recipe.settings import FIXED_SETTINGS, recipe_differences
 from nmt.runs.history import History, read_history
-from nmt.runs.outputs import check_run_folder
+from nmt.runs.outputs import check_output, check_run_folder
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.diagnosis.live import live_diagnosis
 from nmt.studio.experiments.variants import Variant, with_seed
+from nmt.studio.pages.page import CHART_STYLES, FOLDER, render, vendored
 from nmt.studio.report import try_write_report
-from nmt.system.atomic import write_bytes
+from nmt.system.atomic import write_bytes, write_text
+from nmt.system.files import in_utf_8, is_present
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
 from nmt.training.setup import (
@@ -37,6 +45,8 @@ from nmt.training.setup import (
 )
 from nmt.training.trainer import MAX_SKIPS_IN_ROW, train
 from nmt.training.workers import Workers
+
+FORMAT = 1  # of the results
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,100 @@ class Outcome:
     stopped_by: int | None  # number of the signal that stopped it, None if it reached its end
     # The reason why each failed run failed, by its folder; a run that diverges does not fail.
     failures: dict[Path, str]
+
+
+@dataclass(frozen=True)
+class Experiment(ABC):
+    """Runs to train, and the folder for them and for the results.
+
+    The results are three files: KIND.json (all figures), KIND.md (tables) and KIND.html (a page).
+    """
+
+    kind: ClassVar[str]
+    page: ClassVar[str]  # folder of the page, named after the command
+    output: Path
+    command: Sequence[str]  # words of the command line, for the results
+
+    @abstractmethod
+    def plan(self) -> list[PlannedRun]:
+        """Return all runs."""
+
+    @abstractmethod
+    def write(self, failures: Mapping[Path, str]) -> None:
+        """Write the results that there are so far; failures: why runs failed, by folder."""
+
+    def check(self, data: DataFolder, device: torch.device) -> list[PlannedRun]:
+        """Check all that can be checked before the corpus is prepared, and return the runs.
+
+        Nothing is written. Raises NmtError.
+        """
+        if is_present(RunFolder(self.output).recipe):
+            raise UsageError(f"--output {self.output} is a run folder; name another folder")
+        for ending in ("json", "md", "html"):
+            check_output(self.file(ending))
+        runs = with_one_precision(self.plan(), device)
+        check_runs(runs, data, device)
+        return runs
+
+    def run(self, data: DataFolder, device: torch.device) -> Outcome:
+        """Train the runs that are not finished, and write the results after each of them.
+
+        Raises NmtError if another process uses the folder, if a recipe or a corpus is wrong, or if
+        the disk refuses.
+        """
+        runs = self.check(data, device)
+        with ExitStack() as held:
+            with error_context(self.kind):
+                held.enter_context(RunFolder(self.output).lock())
+            prepare_runs(runs, data, device)
+            known = {planned.run.path for planned in runs}
+            found = sorted(path.parent for path in self.output.glob("*/seed-*/recipe.toml"))
+            if others := [
+                str(path.relative_to(self.output)) for path in found if path not in known
+            ]:
+                names = ", ".join(others)
+                note(f"{self.output} also holds runs that these results leave out: {names}")
+            outcome = self.train(runs, data, device)
+            self.write(outcome.failures)
+        return outcome
+
+    def train(self, runs: Sequence[PlannedRun], data: DataFolder, device: torch.device) -> Outcome:
+        """Train the runs, whose corpora are prepared."""
+        return train_runs(runs, data, device, self.write)
+
+    def describe(self, runs: Sequence[PlannedRun]) -> str:
+        """Return the lines of a dry run."""
+        return "".join(f"{planned.run.path}\t{planned.variant.name}\n" for planned in runs)
+
+    def file(self, ending: str) -> Path:
+        """Return the path of a file of results."""
+        return self.output / f"{self.kind}.{ending}"
+
+    def write_files(
+        self, recipe: str, data: Mapping[str, Any], parts: Iterable[str], **shown: Any
+    ) -> None:
+        """Write the three files of results.
+
+        parts: paragraphs and tables of KIND.md. shown: what only the page has, besides the data.
+        Raises NmtError if the disk refuses.
+        """
+        command, title = shlex.join(self.command), f"{self.kind.title()} of"
+        data = {
+            **{self.kind: FORMAT, "nmt": __version__, "command": command, "recipe": recipe},
+            **data,
+        }
+        markdown = [f"# {title} {code(recipe)}", f"Created by {code(command)}.", *parts]
+        page = render(
+            FOLDER / self.page,
+            {**data, **shown},
+            f"{title} {recipe}",
+            {"title": recipe},
+            *CHART_STYLES,
+            library=vendored("uPlot.iife.min.js"),
+        )
+        texts = {"json": json.dumps(data, indent=1), "md": "\n\n".join(markdown), "html": page}
+        for ending, text in texts.items():
+            write_text(self.file(ending), in_utf_8(f"{text.rstrip()}\n"))
 
 
 def plan_runs(variants: Sequence[Variant], seeds: Sequence[int], output: Path) -> list[PlannedRun]:

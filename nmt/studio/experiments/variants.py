@@ -15,7 +15,6 @@ from nmt.recipe.rules import check_together
 from nmt.recipe.settings import parse_overrides, recipe_differences, with_settings
 from nmt.recipe.toml import format_value
 
-DATA, TABLE, PAGE = "ablation.json", "ablation.md", "ablation.html"  # files of results
 BASE = "base"
 LONGEST_NAME = 120  # characters of a folder's name
 # Settings that --vary refuses, and why.
