@@ -73,8 +73,9 @@ def reach(
 ) -> dict[str, Curve]:
     """Return how strongly the loss at position t depends on the embedding at position s.
 
-    It is the mean norm of the gradient by t - s, in the source and in the target, as a share of
-    that at the distance 0. pairs: encoded, without EOS.
+    It is the geometric mean of the gradient's norm by t - s, in the source and in the target, as a
+    share of that at the distance 0: a few tokens of high loss do not decide it. pairs: encoded,
+    without EOS.
     """
     captured: list[Tensor] = []
     hook = network.embeddings.dropout.register_forward_hook(
@@ -95,19 +96,20 @@ def reach(
                 inputs = (batch.source, batch.target_input)
                 for total, ids, gradient in zip(totals.values(), inputs, gradients, strict=True):
                     norms = gradient.norm(dim=-1)[counted].cpu()  # (B', S) or (B', T)
+                    logs = norms.clamp(min=torch.finfo(norms.dtype).tiny).log()
                     distances = (t - torch.arange(norms.shape[1])).expand_as(norms)
                     real = (ids[counted] != network.pad_id).cpu() & (distances >= 0)
-                    total[0].index_add_(0, distances[real], norms[real])
+                    total[0].index_add_(0, distances[real], logs[real])
                     total[1].index_add_(0, distances[real], torch.ones(int(real.sum())))
     hook.remove()
     return {side: share_of_first(*total) for side, total in totals.items()}
 
 
 def share_of_first(sums: Tensor, counts: Tensor) -> Curve:
-    """Return the means of the distances with enough counts, divided by the first one."""
-    means = (sums / counts).tolist()
+    """Return e to the mean of each distance with enough counts, divided by that of the first."""
+    means = (sums / counts - sums[0] / counts[0]).exp().tolist()
     enough = (counts >= FEWEST).nonzero()[:, 0].tolist()
-    return [(float(distance), means[distance] / means[0]) for distance in enough]
+    return [(float(distance), means[distance]) for distance in enough]
 
 
 def section(measured: Mapping[str, Sequence[Curves]]) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def compared_recipes(
 ) -> dict[str, Recipe]:
     """Return the Transformer's recipe and those that it is compared with, by their names.
 
-    against: recipes, which take the text and the tokenizer of the first one, or settings
+    against: recipes, which take text, tokenizer and search of the first one, or settings
     (`section.key=value`) that change it; None is the shipped recipe NAME_recurrent, or the setting
     of that architecture. Raises UsageError if the first recipe is no Transformer.
     """
@@ -96,7 +96,9 @@ def compared_recipes(
             found[other] = with_settings(base, parse_overrides([other]))
         else:
             recipe = load_recipe(other, overrides)
-            found[recipe.name] = replace(recipe, data=base.data, tokenizer=base.tokenizer)
+            found[recipe.name] = replace(
+                recipe, data=base.data, tokenizer=base.tokenizer, decode=base.decode
+            )
     return found
 
 
