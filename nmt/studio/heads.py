@@ -12,7 +12,7 @@ pair, with tabs between items: "target 5 1 a particle's verb" leads from word 5 
 word 1. Words and punctuation marks are counted from 0. The row that looks for a word has read the
 last token of the first one; in the decoder, a row "(next)" is about to write its first token.
 
-Dimensions: B pairs, h heads, Q queries, K keys, D distances.
+Dimensions: B pairs, h heads, Q queries, K keys.
 """
 
 import math
@@ -28,7 +28,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 from torch.nn.utils.rnn import pad_sequence
 
 from nmt.documents.registry import bilingual_reader
@@ -57,12 +56,9 @@ PLACES = "the token before", "the same token", "the token after", "the start", "
 BEFORE, SAME, AFTER, START, END = PLACES
 REST, TRANSLATED = "the rest of its word", "the translated word"
 NEXT = " (next)"  # before a word is written; other rows have read its last token
-SEEN, MEASURED, ORDINARY = "seen", "measured", "ordinary"  # keys of all rows; of those that count
-FAR = 64  # tokens; greater distances count as this one
 WORD = re.compile(r"\w+(?:[-'’]\w+)*|[^\w\s]")
 LINK = re.compile(r"(source|target) (\d+) (\d+) ([^\t]+)")
 BATCH_TOKENS = 1000
-Masks = dict[str, Tensor]  # (B, Q, K)
 CELLS = 1 << 17  # to align words; with 8 times as many, the shares rise by 1 or 2 points
 
 
@@ -84,7 +80,6 @@ class Head:
     shares: dict[str, Share]
     entropy: float  # bits, the mean of the rows
     most_entropy: float  # the mean of log2(keys)
-    distance: float  # mean |query - key| in tokens, without what the start and the end get
 
     @property
     def name(self) -> str:
@@ -149,6 +144,14 @@ def read_dev(
     return [pair for pair, _ in both], found
 
 
+class Masks(NamedTuple):
+    """Pairs of a row and a key of a batch, as ones and zeros (B, Q, K)."""
+
+    measured: Tensor  # by a row that counts, which sees the key
+    ordinary: Tensor  # of these, those whose key is not the start or the end
+    named: dict[str, Tensor]  # of these, those whose key is what the row may look for
+
+
 def masks_of(pairs: Sequence[DevPair]) -> dict[str, Masks]:
     """Return which keys the rows of a batch may look for, by stack and kind of attention."""
     source = [pair.source_words for pair in pairs]
@@ -161,10 +164,10 @@ def masks_of(pairs: Sequence[DevPair]) -> dict[str, Masks]:
     ):
         rows, keys = padded(row_words)[:, :, None], padded(key_words)[:, None]
         offset = torch.arange(keys.shape[2]) - torch.arange(rows.shape[1])[:, None]
-        seen = (rows > -2) & (keys > -2) & ((offset <= 0) | (side != "target"))
-        measured = seen & ((rows >= 0) | (side == "both"))
+        measured = (keys > -2) & ((offset <= 0) | (side != "target"))
+        measured = measured & (rows >= (-1 if side == "both" else 0))
         ordinary = measured & (keys >= 0)
-        masks: Masks = defaultdict(partial(torch.zeros_like, seen))
+        masks: dict[str, Tensor] = defaultdict(partial(torch.zeros_like, measured))
         if side != "both":
             masks |= {BEFORE: offset == -1, SAME: offset == 0, AFTER: offset == 1}
             masks[REST] = (rows == keys) & (offset != 0)
@@ -176,9 +179,9 @@ def masks_of(pairs: Sequence[DevPair]) -> dict[str, Masks]:
                     masks[what][index, len(own) - 1 - own[::-1].index(word), at] = True
                     if side != "source":
                         masks[what + NEXT][index, written.index(word), at] = True
-        found[kind] = {what: (mask & ordinary).float() for what, mask in masks.items()}
-        found[kind][START if side == "target" else END] = (measured & ~ordinary).float()
-        found[kind] |= {SEEN: seen.float(), MEASURED: measured.float(), ORDINARY: ordinary.float()}
+        named = {what: (mask & ordinary).float() for what, mask in masks.items()}
+        named[START if side == "target" else END] = (measured & ~ordinary).float()
+        found[kind] = Masks(measured.float(), ordinary.float(), named)
     return found
 
 
@@ -188,40 +191,40 @@ def padded(words: Sequence[Sequence[int]]) -> Tensor:
 
 
 def add_batch(sums: dict[str, Any], masks: Masks, weights: Tensor) -> None:
-    """Add what the heads of an attention give in a batch: masks (B, Q, K), weights (B, h, Q, K)."""
-    seen, keys = masks[SEEN], masks[MEASURED].sum(2, keepdim=True).clamp(min=1)
-    weights = weights.float().cpu() * seen[:, None]
-    queries = seen.sum(1, keepdim=True)[:, None]
+    """Add what the heads of an attention give in a batch, weights (B, h, Q, K), to sums (h, 7).
+
+    A sum is over the pairs of a mask: their rows, the weights, three baselines, the entropy, and
+    the greatest possible one. The sums "" are those of all measured pairs.
+    """
+    weights = weights.float().cpu() * masks.measured[:, None]
+    queries = masks.measured.sum(1, keepdim=True)[:, None]
     others = (weights.sum(2, keepdim=True) - weights) / (queries - 1).clamp(min=1)
-    query, key = (torch.arange(length) for length in seen.shape[1:])
-    at = one_hot((key - query[:, None]).clamp(-FAR, FAR) + FAR, 2 * FAR + 1)
-    at = at.flatten(0, 1).float()  # (QK, D)
-    sums["at"] += (weights * masks[ORDINARY][:, None]).sum(0).flatten(1) @ at
-    values = weights, others, -torch.xlogy(weights, weights) / math.log(2)
-    for what, mask in masks.items():
-        of_head = torch.stack([torch.einsum("bhqk,bqk->h", each, mask) for each in values], 1)
-        counts = torch.stack(
-            [mask.any(2).sum(), (mask / keys).sum(), (mask / keys * keys.log2()).sum()]
-        )
-        of_all = torch.cat([counts, mask.sum(0).flatten() @ at]).expand(len(of_head), -1)
-        sums[what] += torch.cat([of_head, of_all], 1)
+    query, key = map(torch.arange, weights.shape[2:])
+    offset = key - query[:, None] + len(query)
+    both = torch.cat([weights, masks.ordinary[:, None]], 1) * masks.ordinary[:, None]
+    by_offset = torch.zeros(both.shape[1], len(query) + len(key))
+    by_offset.index_add_(1, offset.flatten(), both.sum(0).flatten(1))
+    usual = (by_offset[:-1] / by_offset[-1].clamp(min=1))[:, offset]  # (h, Q, K)
+    even = 1 / masks.measured.sum(2, keepdim=True).clamp(min=1)[:, None]
+    bits = (-torch.xlogy(each, each) / math.log(2) for each in (weights, even))
+    values = torch.stack(torch.broadcast_tensors(weights, others, usual, even, *bits))
+    for what, mask in {"": masks.measured, **masks.named}.items():
+        rows = mask.any(2).sum().expand(len(usual), 1)
+        sums[what] += torch.cat([rows, torch.einsum("vbhqk,bqk->hv", values, mask)], 1)
 
 
-def heads_of(attention: str, sums: dict[str, Any]) -> Iterator[Head]:
+def heads_of(attention: str, sums: dict[str, Tensor]) -> Iterator[Head]:
     """Yield the heads of an attention from the sums of all batches."""
-    at = sums.pop("at")  # (h, D)
-    usual = at / sums[ORDINARY][:, 6:].clamp(min=1)
-    distance = at @ abs(torch.arange(-FAR, FAR + 1)).float() / at.sum(1).clamp(min=1e-9)
-    for head in range(len(at)):
+    means = {what: each / each[:, :1].clamp(min=1) for what, each in sums.items()}
+    entropies = means.pop("")[:, 5:].tolist()
+    for head, entropy in enumerate(entropies):
         shares = {}
-        for what, each in sums.items():
-            weight, others, bits, rows, uniform, possible, *_ = each[head].tolist()
-            if what == MEASURED:
-                entropy = bits / rows, possible / rows
-            elif rows and what not in (SEEN, ORDINARY):
-                words = [] if what in PLACES else [others, float(usual[head] @ each[head, 6:])]
-                shares[what] = Share(weight / rows, max([uniform, *words]) / rows, int(rows))
-        yield Head(attention, head, shares, *entropy, float(distance[head]))
+        for what, of_heads in means.items():
+            _, weight, *baselines, even, _, _ = of_heads[head].tolist()
+            if rows := int(sums[what][head, 0]):
+                baseline = even if what in PLACES else max(even, *baselines)
+                shares[what] = Share(weight, baseline, rows)
+        yield Head(attention, head, shares, *entropy)
 
 
 @torch.inference_mode()
@@ -300,12 +303,12 @@ def render_heads(data: dict[str, Any]) -> str:
     for head in data["heads"]:
         shares = [head["shares"].get(what) for what in columns]
         figures = [f"{100 * share['weight']:.0f}" if share else "" for share in shares]
-        figures += [f"{head[key]:.1f}" for key in ("entropy", "most_entropy", "distance")]
-        changes = [f"{head['loss']:+.3f}", f"{head['score']:+.1f}"]
+        figures += [f"{head[key]:.1f}" for key in ("entropy", "most_entropy")]
+        figures += [f"{head['loss']:+.3f}", f"{head['score']:+.1f}"]
         stack, layer, kind = head["attention"].split(".")
         place = f"{stack} {int(layer) + 1} {kind.partition('_')[0]} {head['head'] + 1}"
-        rows.append([place, *figures, *changes, head["name"]])
-    titles = ["head", *columns.values(), "bits", "of", "distance", "loss", data["measure"], "name"]
+        rows.append([place, *figures, head["name"]])
+    titles = ["head", *columns.values(), "bits", "of", "loss", data["measure"], "name"]
     whole = f"{data['measure']} {data['score']:.2f} by greedy search, loss {data['loss']:.3f}"
     title = f"{data['model']}, {data['pairs']} pairs of the dev set: {whole}"
     return f"{title}\n\n{table(titles, rows)}"

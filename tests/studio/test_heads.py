@@ -38,7 +38,7 @@ def test_a_head_has_the_name_of_what_it_attends_to() -> None:
     even = torch.full((6, 6), 1 / 6)
     one, other = measured(torch.stack([before, even]), "encoder.self_attention", [])
     assert one.name == "the token before 100 %"
-    assert (one.entropy, one.distance) == (0, 1)
+    assert one.entropy == 0
     assert astuple(one.shares["the token before"]) == pytest.approx((1, 1 / 6, 120))
     assert other.name == "spread"
     assert other.entropy == pytest.approx(other.most_entropy, rel=1e-5)
@@ -60,7 +60,7 @@ def test_a_word_gives_a_name_only_to_what_its_rows_do_more_than_others() -> None
 
 def test_few_rows_or_a_high_baseline_give_no_name() -> None:
     shares = {"few": Share(0.9, 0.1, 29), "usual": Share(0.9, 0.75, 99), "half": Share(0.49, 0, 99)}
-    assert Head("encoder.0.self_attention", 0, shares, 1, 3, 2).name == "mixed"
+    assert Head("encoder.0.self_attention", 0, shares, 1, 3).name == "mixed"
 
 
 def test_a_cut_makes_the_columns_of_a_head_zero_in_a_copy(model: TrainedModel) -> None:
