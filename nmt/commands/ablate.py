@@ -1,8 +1,9 @@
 """`nmt ablate`: train variants of a recipe and compare them."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,7 +13,7 @@ from nmt.commands.options import FOLDER
 from nmt.errors import UsageError
 from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RUNS
-from nmt.studio.experiments.variants import parse_axis, parse_seeds, plan_variants, with_seed
+from nmt.studio.experiments.variants import parse_axis, parse_numbers, plan_variants, with_seed
 from nmt.system.devices import pick_device
 from nmt.system.log import note
 from nmt.system.processes import worker_count
@@ -20,6 +21,25 @@ from nmt.text.corpus import DataFolder
 
 if TYPE_CHECKING:
     from nmt.studio.experiments.runs import Experiment
+
+
+def experiment_options(kind: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the options that experiments share; kind: the folder of their results in runs/."""
+    output = click.option(
+        "--output",
+        type=FOLDER,
+        metavar="FOLDER",
+        help=f"Folder to write to.  [default: runs/{kind}/RECIPE]",
+    )
+    dry_run = click.option(
+        "--dry-run", is_flag=True, help="Check and list the runs, and write nothing."
+    )
+
+    def add(function: Callable[..., Any]) -> Callable[..., Any]:
+        device = options.device(options.set_any(click.pass_obj(function)))
+        return output(dry_run(options.data_dir()(device)))
+
+    return add
 
 
 @click.command("ablate")
@@ -37,17 +57,7 @@ if TYPE_CHECKING:
     "--seeds", metavar="N,N,...", help="Train each variant with each seed.  [default: train.seed]"
 )
 @options.max_updates
-@click.option(
-    "--output",
-    type=FOLDER,
-    metavar="FOLDER",
-    help="Folder to write to.  [default: runs/ablation/RECIPE]",
-)
-@click.option("--dry-run", is_flag=True, help="Check and list the runs, and write nothing.")
-@options.data_dir()
-@options.device
-@options.set_any
-@click.pass_obj
+@experiment_options("ablation")
 def command(
     arguments: list[str],
     recipe: str,
@@ -83,7 +93,7 @@ def command(
       nmt ablate pocket --grid --vary model.dropout=0,0.1 --vary model.heads=2,8
     """
     axes = [parse_axis(text) for text in varied]
-    numbers = parse_seeds(seeds) if seeds is not None else None
+    numbers = parse_numbers(seeds, "--seeds", int) if seeds is not None else None
     if not axes and len(numbers or []) < 2:
         raise UsageError("nothing varies: name settings with --vary, or several --seeds")
     flags = options.flags_as_overrides("train", max_updates=max_updates)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -62,9 +62,12 @@ def command(
     """
     if heads:
         options.refuse(("--length", "--set"), "says nothing about heads; leave it out")
-        data = measure_heads(subject, data_dir)
-        from nmt.studio.heads import render_heads
+        path, name = find_subject(subject)
+        if path is None:
+            raise UsageError(f"--heads reads a trained model, and {name} is a recipe; name a model")
+        from nmt.studio.heads import inspect_heads, render_heads
 
+        data = inspect_heads(path, data_dir)
         options.print_json(data) if as_json else click.echo(render_heads(data))
         return
     options.refuse(["--data-dir"], "is read with --heads only; leave it out")
@@ -94,18 +97,6 @@ def inspect_subject(subject: str | None, length: int, overrides: tuple[str, ...]
     decode = decode_settings(content.recipe, overrides)
     content = replace(content, recipe=replace(content.recipe, decode=decode))
     return inspect_model(model, content, length)
-
-
-def measure_heads(subject: str | None, data_dir: Path | None) -> dict[str, Any]:
-    """Return what the heads of a model attend to; raises UsageError if it is not one with heads."""
-    path, name = find_subject(subject)
-    if path is None:
-        raise UsageError(f"--heads measures a trained model, and {name} is a recipe; name a model")
-    from nmt.runs.trained_model import load_model
-    from nmt.studio.heads import inspect_heads
-    from nmt.system.devices import choose_device
-
-    return inspect_heads(load_model(path, choose_device("auto")), data_dir)
 
 
 def find_subject(subject: str | None) -> tuple[Path | None, str]:

@@ -1,20 +1,16 @@
 """`nmt scale`: train a ladder of sizes and shares of a corpus, and fit a law to it."""
 
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
 from nmt.commands import options
-from nmt.commands.ablate import run_experiment
-from nmt.commands.options import FOLDER, number
+from nmt.commands.ablate import experiment_options, run_experiment
+from nmt.commands.options import number
 from nmt.errors import UsageError
 from nmt.runs.run_folder import RUNS
-from nmt.studio.experiments.variants import parse_seeds
-
-Number = TypeVar("Number", int, Fraction)
+from nmt.studio.experiments.variants import parse_numbers
 
 
 @click.command("scale")
@@ -48,17 +44,7 @@ Number = TypeVar("Number", int, Fraction)
     metavar="OPERATIONS",
 )
 @number("--check", int, "Size to predict.  [default: one step above the others]")
-@click.option(
-    "--output",
-    type=FOLDER,
-    metavar="FOLDER",
-    help="Folder to write to.  [default: runs/scale/RECIPE]",
-)
-@click.option("--dry-run", is_flag=True, help="List the runs and their cost, and write nothing.")
-@options.data_dir()
-@options.device
-@options.set_any
-@click.pass_obj
+@experiment_options("scale")
 def command(
     arguments: list[str],
     recipe: str,
@@ -95,9 +81,9 @@ def command(
     """
     if alone and against:
         raise UsageError("--alone compares with nothing; leave out --against or --alone")
-    numbers = parse_seeds(seeds) if seeds else []
-    widths = parse(sizes, int, "--sizes") if sizes else []
-    parts = [float(share) for share in parse(shares, Fraction, "--shares")]
+    numbers = parse_numbers(seeds, "--seeds", int) if seeds else []
+    widths = parse_numbers(sizes, "--sizes", int) if sizes else []
+    parts = [float(share) for share in parse_numbers(shares, "--shares", Fraction)]
 
     from nmt.studio.experiments.ladder import compared_recipes, plan
     from nmt.studio.experiments.scale import Scale
@@ -107,11 +93,3 @@ def command(
     folder = output or RUNS / "scale" / ladder.recipe.name
     scale = Scale(folder, ["nmt", *arguments], ladder)
     run_experiment(scale, data_dir, device, dry_run=dry_run)
-
-
-def parse(text: str, kind: Callable[[str], Number], option: str) -> list[Number]:
-    """Return the numbers in a text such as "1,2"; raises UsageError for anything else."""
-    try:
-        return [kind(part) for part in text.split(",")]
-    except (ValueError, ZeroDivisionError) as error:
-        raise UsageError(f"{option} takes numbers, as in 1,2, not '{text}'") from error

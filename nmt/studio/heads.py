@@ -38,7 +38,8 @@ from nmt.model.attention import MultiHeadAttention
 from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.model.transformer import Transformer
 from nmt.runs.run_folder import run_of
-from nmt.runs.trained_model import TrainedModel
+from nmt.runs.trained_model import TrainedModel, load_model
+from nmt.system.devices import choose_device
 from nmt.system.log import progress_bar
 from nmt.system.threads import same_core_count, thread_pool_for
 from nmt.text.alignment import align_pairs
@@ -266,11 +267,12 @@ def without(network: EncoderDecoder, attention: str, head: int) -> EncoderDecode
     return copied
 
 
-def inspect_heads(model: TrainedModel, data_dir: Path | None) -> dict[str, Any]:
+def inspect_heads(path: Path, data_dir: Path | None) -> dict[str, Any]:
     """Return what each head attends to on the dev set, and what its cut changes there.
 
     The score is that of greedy search. Raises NmtError if there is no dev set, or no head.
     """
+    model = load_model(path, choose_device("auto"))
     texts, pairs = read_dev(model, data_dir)
     recipe = replace(model.recipe, decode=replace(model.recipe.decode, beam_size=1))
     dev = DevSet(recipe, texts, model.tokenizer, thread_pool_for(model.network.device))

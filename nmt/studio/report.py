@@ -26,7 +26,7 @@ from nmt.runs.run_folder import RunFolder
 from nmt.runs.runs import distinct_names
 from nmt.studio.diagnosis.checks import diagnose
 from nmt.studio.diagnosis.training import Finding, Training
-from nmt.studio.pages.page import CHART_STYLES, FOLDER, render, vendored
+from nmt.studio.pages.page import render_charts
 from nmt.system.atomic import write_text
 from nmt.system.files import is_present
 from nmt.system.log import note
@@ -76,14 +76,8 @@ def render_report(runs: Sequence[RunFolder]) -> str:
     data = [run_data(run, name) for run, name in zip(runs, names, strict=True)]
     title = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
     kicker = "Report of the run" if len(runs) == 1 else f"Report of {len(runs)} runs"
-    return render(
-        FOLDER / "report",
-        {"nmt": __version__, "runs": data},
-        f"Report of {title}",
-        {"title": title, "kicker": kicker},
-        *CHART_STYLES,
-        library=vendored("uPlot.iife.min.js"),
-    )
+    texts = {"title": title, "kicker": kicker}
+    return render_charts("report", {"nmt": __version__, "runs": data}, f"Report of {title}", texts)
 
 
 def read_run(run: RunFolder, notify: Callable[[str], None] = note) -> History:

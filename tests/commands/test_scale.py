@@ -93,7 +93,7 @@ def test_a_dry_run_lists_the_runs_and_their_operations(nmt: Run, tiny: Path) -> 
         (("--shares", "1/0"), "--shares takes numbers"),
         (("--shares", "0"), "train.share"),
         (("--against", "model.architecture=perceptron"), "model.architecture"),
-        (("--seeds", "1,1"), "names a seed twice"),
+        (("--seeds", "1,1"), "names a number twice"),
     ],
 )
 def test_impossible_options_are_usage_errors(

@@ -20,7 +20,7 @@ from nmt.commands import cli
 from nmt.commands.train import find_files
 from nmt.interop.opus_hub import model_name
 from nmt.recipe.files import DEFAULT_RECIPE, load_recipe
-from nmt.studio.experiments.variants import parse_axis, parse_seeds, plan_variants
+from nmt.studio.experiments.variants import parse_axis, parse_numbers, plan_variants
 from tests.conftest import Run, write_tiny_corpus
 from tests.docs.markdown import ROOT, blocks, code_spans, pages, parts
 from tests.docs.sandbox import create, provide
@@ -67,7 +67,7 @@ def test_our_commands_parse(command: Command, tmp_path: Path, tiny_run: Path) ->
     axes = [parse_axis(text) for text in values.get("varied", ())]
     assert plan_variants(recipe, axes, grid=bool(values.get("grid")))
     if values.get("seeds"):
-        assert parse_seeds(values["seeds"])
+        assert parse_numbers(values["seeds"], "--seeds", int)
 
 
 def write_recipes(page: Path, folder: Path, run: Path) -> list[Path]:

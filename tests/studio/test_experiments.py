@@ -28,7 +28,7 @@ from nmt.studio.experiments.variants import (
     Change,
     Variant,
     parse_axis,
-    parse_seeds,
+    parse_numbers,
     plan_variants,
     split,
     with_seed,
@@ -128,11 +128,11 @@ def test_what_cannot_vary_is_refused(text: str, fact: str) -> None:
 
 
 def test_seeds_are_whole_numbers_each_once() -> None:
-    assert parse_seeds("3, 1") == [3, 1]
+    assert parse_numbers("3, 1", "--seeds", int) == [3, 1]
     assert with_seed(BASE, 7).train.seed == 7
     for wrong in ("", "1,", "1,1", "1.5"):
         with pytest.raises(UsageError, match="--seeds"):
-            parse_seeds(wrong)
+            parse_numbers(wrong, "--seeds", int)
     with pytest.raises(UsageError, match="at least 0"):
         with_seed(BASE, -1)
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -32,6 +33,7 @@ COLOURS = ("source", "target", "good")  # of the recipes, as in the other charts
 
 Curve = list[tuple[float, float]]  # places and values
 Curves = dict[str, Curve]  # by the title of their chart
+Data = dict[str, Any]
 
 
 def measure(path: Path, tests: Iterable[TestSet], device: str) -> Curves:
@@ -112,50 +114,31 @@ def share_of_first(sums: Tensor, counts: Tensor) -> Curve:
     return [(float(distance), means[distance]) for distance in enough]
 
 
-def section(measured: Mapping[str, Sequence[Curves]]) -> dict[str, Any]:
+def section(measured: Mapping[str, Sequence[Curves]]) -> Data:
     """Return the section of the page: charts with means and ranges over seeds, and their tables.
 
     measured: the curves of each run, by the names of the recipes.
     """
-    titles = dict.fromkeys(title for runs in measured.values() for run in runs for title in run)
     charts, tables = [], []
-    for title in titles:
-        series, rows = [], []
-        for (name, runs), colour in zip(measured.items(), COLOURS, strict=False):
+    every_run = [run for runs in measured.values() for run in runs]
+    for title in dict.fromkeys(title for run in every_run for title in run):
+        series, rows = [], {}
+        for (name, runs), colour in zip(measured.items(), cycle(COLOURS), strict=False):
             values: dict[float, list[float]] = {}
             for place, value in (point for run in runs for point in run.get(title, ())):
                 values.setdefault(place, []).append(value)
-            means = {place: fmean(each) for place, each in values.items()}
-            series.append(
-                {
-                    "label": name,
-                    "colour": colour,
-                    "kind": "law",  # a curve with its interval
-                    "x": [*values],
-                    "value": [*means.values()],
-                    "lowest": [*map(min, values.values())],
-                    "highest": [*map(max, values.values())],
-                }
-            )
-            rows.append((name, binned(means)))
+            means = {place: fmean(found) for place, found in values.items()}
+            ends = {"lowest": [*map(min, values.values())], "highest": [*map(max, values.values())]}
+            # A chart shows means and ranges as it shows laws and their intervals.
+            facts: Data = {"label": name, "colour": colour, "kind": "law"}
+            series.append({**facts, "x": [*values], "value": [*means.values()], **ends})
+            rows[name] = binned(means)
         _, _, over = title.rpartition(" by ")
         charts.append({"title": title, "over": over, "linear": True, "series": series})
-        columns = [*dict.fromkeys(column for _, row in rows for column in row)]
-        tables.append(
-            {
-                "heads": [title, *columns],
-                "rows": [
-                    [name, *(row.get(column, "") for column in columns)] for name, row in rows
-                ],
-            }
-        )
-    return {
-        "id": "distance",
-        "title": "What distance does",
-        "texts": [],
-        "charts": charts,
-        "tables": tables,
-    }
+        columns = [*dict.fromkeys(column for row in rows.values() for column in row)]
+        cells = [[name, *(row.get(each, "") for each in columns)] for name, row in rows.items()]
+        tables.append({"heads": [title, *columns], "rows": cells})
+    return {"id": "distance", "title": "What distance does", "charts": charts, "tables": tables}
 
 
 def binned(means: Mapping[float, float]) -> dict[str, str]:

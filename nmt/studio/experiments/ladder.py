@@ -7,7 +7,6 @@ Transformer that has as many parameters.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 
 from nmt.config import Recipe
@@ -38,8 +37,7 @@ class Rung(Variant):
     @property
     def name(self) -> str:
         """Return what the rung is called in notes."""
-        share = Fraction(self.recipe.train.share).limit_denominator(1000)
-        return f"{self.kind} {self.size}, share {share}"
+        return self.folder
 
     @property
     def folder(self) -> str:
@@ -88,17 +86,19 @@ def compared_recipes(
     if base.model.is_recurrent:
         raise UsageError(f"{name} is not a Transformer; name the recipe of the Transformer")
     if against is None:
-        own = f"{base.name}_{RECURRENT}"
-        against = [own if own in shipped_recipes() else f"model.architecture={RECURRENT}"]
+        shipped = f"{base.name}_{RECURRENT}"
+        against = [shipped if shipped in shipped_recipes() else f"model.architecture={RECURRENT}"]
     found = {base.name: base}
     for other in against:
         if "=" in other:
-            found[other] = with_settings(base, parse_overrides([other]))
+            compared, recipe = other, with_settings(base, parse_overrides([other]))
         else:
-            recipe = load_recipe(other, overrides)
-            found[recipe.name] = replace(
-                recipe, data=base.data, tokenizer=base.tokenizer, decode=base.decode
-            )
+            own = load_recipe(other, overrides)
+            compared = own.name
+            recipe = replace(own, data=base.data, tokenizer=base.tokenizer, decode=base.decode)
+        if compared in found:
+            raise UsageError(f"{compared} is compared with itself; name another recipe or setting")
+        found[compared] = recipe
     return found
 
 
@@ -109,13 +109,10 @@ def transformer(base: Recipe, size: int) -> Recipe:
     """
     model = base.model
     if size < 1 or size % (2 * model.heads):
-        raise UsageError(
-            f"a size is a multiple of {2 * model.heads}, twice model.heads, not {size}"
-        )
-    width = size // model.heads
-    d_ff = round(model.d_ff * size / model.d_model)
-    widths = {"d_model": size, "d_ff": d_ff, "d_k": width, "d_v": width}
-    return with_settings(base, {f"model.{name}": value for name, value in widths.items()})
+        step = 2 * model.heads
+        raise UsageError(f"a size is a multiple of {step}, twice model.heads, not {size}")
+    width, d_ff = size // model.heads, round(model.d_ff * size / model.d_model)
+    return replace(base, model=replace(model, d_model=size, d_ff=d_ff, d_k=width, d_v=width))
 
 
 def update_operations(recipe: Recipe, vocab_size: int) -> float:
@@ -145,17 +142,17 @@ def rung(
         operations = update_operations(sized, sized.tokenizer.vocab_size)
         most = max(1, min(most, int(budget / operations)))
     rules = {
-        "share": share,
-        "label_smoothing": 0.0,
-        "early_stopping_metric": "loss",
-        "patience": train.patience or PATIENCE,
-        "cooldown_updates": 0,
-        "moving_average": train.moving_average or MOVING_AVERAGE,
-        "validate_updates": every,
-        "checkpoint_updates": every,
-        "max_updates": most,
+        "train.share": share,
+        "train.label_smoothing": 0.0,
+        "train.early_stopping_metric": "loss",
+        "train.patience": train.patience or PATIENCE,
+        "train.cooldown_updates": 0,
+        "train.moving_average": train.moving_average or MOVING_AVERAGE,
+        "train.validate_updates": every,
+        "train.checkpoint_updates": every,
+        "train.max_updates": most,
     }
-    sized = with_settings(sized, {f"train.{name}": value for name, value in rules.items()})
+    sized = with_settings(sized, rules)
     check_together(sized)
     return Rung(sized, kind=kind, size=size)
 
@@ -192,17 +189,3 @@ def plan(
         for each in (places, [(check, 1.0)])
     )
     return Ladder(base, rungs, checks, seeds, budget)
-
-
-def describe_cost(runs: Sequence[PlannedRun]) -> str:
-    """Return lines on runs: folder, parameters, operations of an update, and most updates."""
-    lines, total = [], 0.0
-    for planned in runs:
-        recipe, V = planned.recipe, planned.recipe.tokenizer.vocab_size
-        update, most = update_operations(recipe, V), recipe.train.max_updates
-        total += most * update
-        lines.append(
-            f"{planned.run.path}\t{count_parameters(recipe.model, V):,} parameters"
-            f"\t{update:.2e} operations an update, at most {most:,} updates\n"
-        )
-    return "".join(lines) + f"total\tat most {total:.2e} operations\n"

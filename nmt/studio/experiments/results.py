@@ -108,19 +108,27 @@ def collect(runs: Sequence[PlannedRun], failures: Mapping[Path, str]) -> Experim
     for run in runs:
         groups.setdefault(run.variant.name, []).append(run)
     variants = [group[0].variant for group in groups.values()]
-    results = [[run_result(run, failures) for run in group] for group in groups.values()]
-    base = variants[0].recipe
-    seeds = tuple(dict.fromkeys(run.seed for run in runs))
-    return ExperimentResult(
-        base.name,
-        score_measure(base),
-        seeds,
-        comparison_warnings(variants, len(seeds)),
-        tuple(
-            variant_result(group, found, results[0])
-            for group, found in zip(groups.values(), results, strict=True)
-        ),
-    )
+    found: list[VariantResult] = []
+    for variant, group in zip(variants, groups.values(), strict=True):
+        results = tuple(run_result(run, failures) for run in group)
+        finished = [run for run in results if run.state == FINISHED]
+        vocab_size = len(load_tokenizer(group[0].run.tokenizer))
+        found.append(
+            VariantResult(
+                name=variant.name,
+                folder=variant.folder,
+                axis=variant.axis,
+                changes=variant.changes,
+                parameters=count_parameters(variant.recipe.model, vocab_size),
+                finished=len(finished),
+                summary=summarise(finished),
+                runs=results,
+                difference=difference(results, found[0].runs) if variant.changes else None,
+            )
+        )
+    base, seeds = variants[0].recipe, tuple(dict.fromkeys(run.seed for run in runs))
+    warnings = comparison_warnings(variants, len(seeds))
+    return ExperimentResult(base.name, score_measure(base), seeds, warnings, tuple(found))
 
 
 def run_result(planned: PlannedRun, failures: Mapping[Path, str]) -> RunResult:
@@ -149,29 +157,6 @@ def run_state(history: History, failure: str | None) -> str:
     if history.is_ended:
         return FINISHED
     return "diverged" if is_diverged(history) else "stopped"
-
-
-def variant_result(
-    group: Sequence[PlannedRun], results: Sequence[RunResult], base: Sequence[RunResult]
-) -> VariantResult:
-    """Return the results of a variant.
-
-    group: its runs. results: those of its runs. base: those of the base's runs.
-    """
-    variant = group[0].variant
-    finished = [run for run in results if run.state == FINISHED]
-    vocab_size = len(load_tokenizer(group[0].run.tokenizer))
-    return VariantResult(
-        name=variant.name,
-        folder=variant.folder,
-        axis=variant.axis,
-        changes=variant.changes,
-        parameters=count_parameters(variant.recipe.model, vocab_size),
-        finished=len(finished),
-        summary=summarise(finished),
-        runs=tuple(results),
-        difference=difference(results, base) if variant.changes else None,
-    )
 
 
 def summarise(finished: Sequence[RunResult]) -> dict[str, Spread | None]:
@@ -227,28 +212,17 @@ def comparison_warnings(variants: Sequence[Variant], seeds: int) -> tuple[str, .
     seeds: number of seeds.
     """
     changed = {change.setting for variant in variants for change in variant.changes}
-    found = []
-    if "train.label_smoothing" in changed:
-        found.append(
-            "Dev loss is smoothed by each variant's own train.label_smoothing: compare perplexity,"
-            " which is not smoothed."
-        )
-    if any(name in TOKEN_SETTINGS or name.startswith("tokenizer.") for name in changed):
-        found.append(
-            "Loss and perplexity are per token, and the variants have different tokens: compare the"
-            " score."
-        )
-    if changed & {"data.dev", "data.source_language", "data.target_language"}:
-        found.append(
-            "The variants are scored on different text or in a different way: their figures cannot"
-            " be compared."
-        )
-    if seeds == 1:
-        found.append(
-            "With one seed, a difference may be due to chance: --seeds 1,2,3 shows how much seeds"
-            " vary."
-        )
-    return tuple(found)
+    reasons = {
+        "Dev loss is smoothed by each variant's own train.label_smoothing: compare perplexity,"
+        " which is not smoothed.": "train.label_smoothing" in changed,
+        "Loss and perplexity are per token, and the variants have different tokens: compare the"
+        " score.": any(name in TOKEN_SETTINGS or name.startswith("tokenizer.") for name in changed),
+        "The variants are scored on different text or in a different way: their figures cannot"
+        " be compared.": changed & {"data.dev", "data.source_language", "data.target_language"},
+        "With one seed, a difference may be due to chance: --seeds 1,2,3 shows how much seeds"
+        " vary.": seeds == 1,
+    }
+    return tuple(reason for reason, holds in reasons.items() if holds)
 
 
 def cell(name: str, value: str | float | Spread | Estimate | None) -> str:

@@ -30,7 +30,7 @@ from nmt.runs.outputs import check_output, check_run_folder
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.diagnosis.live import live_diagnosis
 from nmt.studio.experiments.variants import Variant, with_seed
-from nmt.studio.pages.page import CHART_STYLES, FOLDER, render, vendored
+from nmt.studio.pages.page import render_charts
 from nmt.studio.report import try_write_report
 from nmt.system.atomic import write_bytes, write_text
 from nmt.system.files import in_utf_8, is_present
@@ -117,11 +117,10 @@ class Experiment(ABC):
             prepare_runs(runs, data, device)
             known = {planned.run.path for planned in runs}
             found = sorted(path.parent for path in self.output.glob("*/seed-*/recipe.toml"))
-            if others := [
-                str(path.relative_to(self.output)) for path in found if path not in known
-            ]:
-                names = ", ".join(others)
-                note(f"{self.output} also holds runs that these results leave out: {names}")
+            others = [f"{path.parent.name}/{path.name}" for path in found if path not in known]
+            if others:
+                left_out = ", ".join(others)
+                note(f"{self.output} also holds runs that these results leave out: {left_out}")
             outcome = self.train(runs, data, device)
             self.write(outcome.failures)
         return outcome
@@ -147,21 +146,12 @@ class Experiment(ABC):
         Raises NmtError if the disk refuses.
         """
         command, title = shlex.join(self.command), f"{self.kind.title()} of"
-        data = {
-            **{self.kind: FORMAT, "nmt": __version__, "command": command, "recipe": recipe},
-            **data,
-        }
+        head = {self.kind: FORMAT, "nmt": __version__, "command": command, "recipe": recipe}
+        data, texts = {**head, **data}, {"title": recipe}
+        page = render_charts(self.page, {**data, **shown}, f"{title} {recipe}", texts)
         markdown = [f"# {title} {code(recipe)}", f"Created by {code(command)}.", *parts]
-        page = render(
-            FOLDER / self.page,
-            {**data, **shown},
-            f"{title} {recipe}",
-            {"title": recipe},
-            *CHART_STYLES,
-            library=vendored("uPlot.iife.min.js"),
-        )
-        texts = {"json": json.dumps(data, indent=1), "md": "\n\n".join(markdown), "html": page}
-        for ending, text in texts.items():
+        files = {"json": json.dumps(data, indent=1), "md": "\n\n".join(markdown), "html": page}
+        for ending, text in files.items():
             write_text(self.file(ending), in_utf_8(f"{text.rstrip()}\n"))
 
 

@@ -24,7 +24,7 @@ from nmt.recipe.size import count_parameters
 from nmt.runs.history import History, parse_history, read_metrics
 from nmt.studio.experiments import distance
 from nmt.studio.experiments.fit import CONSTANTS, Estimate, Law, Point, fit, refusal
-from nmt.studio.experiments.ladder import Ladder, Rung, describe_cost, update_operations
+from nmt.studio.experiments.ladder import Ladder, Rung, update_operations
 from nmt.studio.experiments.results import FINISHED, cell, run_result, spread
 from nmt.studio.experiments.runs import Experiment, Outcome, PlannedRun, plan_runs, train_runs
 from nmt.system.atomic import write_text
@@ -58,8 +58,17 @@ class Scale(Experiment):
         return [*self.ladder.fitted(self.output), *self.ladder.predicted(self.output)]
 
     def describe(self, runs: Sequence[PlannedRun]) -> str:
-        """Return the lines of a dry run."""
-        return describe_cost(runs)
+        """Return the lines of a dry run: parameters, operations of an update, and most updates."""
+        lines, total = [], 0.0
+        for planned in runs:
+            recipe, V = planned.recipe, planned.recipe.tokenizer.vocab_size
+            update, most = update_operations(recipe, V), recipe.train.max_updates
+            total += most * update
+            lines.append(
+                f"{planned.run.path}\t{count_parameters(recipe.model, V):,} parameters"
+                f"\t{update:.2e} operations an update, at most {most:,} updates\n"
+            )
+        return "".join(lines) + f"total\tat most {total:.2e} operations\n"
 
     def train(self, runs: Sequence[PlannedRun], data: DataFolder, device: torch.device) -> Outcome:
         """Train the ladder, predict the larger size, and train what has a prediction."""
@@ -102,11 +111,10 @@ class Scale(Experiment):
             return
         for planned in plan_runs(self.ladder.pair, self.ladder.seeds, self.output):
             row = self.row(failures, planned)
-            known = found.get(row["folder"], {})
-            if is_result(row) and known.get("updates") != row["updates"]:
+            facts = {name: row[name] for name in ("recipe", "seed", "updates")}
+            if is_result(row) and not facts.items() <= found.get(row["folder"], {}).items():
                 note(f"measure {planned} by distance")
                 curves = distance.measure(planned.run.best, tests, str(device))
-                facts = {name: row[name] for name in ("recipe", "seed", "updates")}
                 found[row["folder"]] = {**facts, "curves": curves}
                 write_text(self.output / DISTANCE, in_utf_8(json.dumps(found, indent=1) + "\n"))
 
@@ -219,9 +227,9 @@ def law_data(law: Law | str, rows: Sequence[Row], kind: str) -> Row:
     if isinstance(law, str):
         return {"refusal": law, "curves": []}
     own = [row for row in rows if row["recipe"] == kind]
+    sizes = dict.fromkeys(row["size"] for row in own if row["share"] < 1)
     groups = [("N", [row for row in own if row["share"] == 1])]
-    for size in dict.fromkeys(row["size"] for row in own if row["share"] < 1):
-        groups.append(("D", [row for row in own if row["size"] == size]))
+    groups += [("D", [row for row in own if row["size"] == size]) for size in sizes]
     curves = []
     for over, group in groups:
         at = [row[over] for row in group]

@@ -5,9 +5,10 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, product
+from typing import TypeVar
 
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
@@ -15,6 +16,7 @@ from nmt.recipe.rules import check_together
 from nmt.recipe.settings import parse_overrides, recipe_differences, with_settings
 from nmt.recipe.toml import format_value
 
+Number = TypeVar("Number")
 BASE = "base"
 LONGEST_NAME = 120  # characters of a folder's name
 # Settings that --vary refuses, and why.
@@ -176,12 +178,12 @@ def with_seed(recipe: Recipe, seed: int) -> Recipe:
     return with_settings(recipe, {"train.seed": seed})
 
 
-def parse_seeds(text: str) -> list[int]:
-    """Return the seeds in a text such as "1,2,3"; raises UsageError for anything else."""
+def parse_numbers(text: str, option: str, kind: Callable[[str], Number]) -> list[Number]:
+    """Return the numbers of an option, such as "1,2,3"; raises UsageError for anything else."""
     try:
-        seeds = [int(part) for part in text.split(",")]
-    except ValueError as error:
-        raise UsageError(f"--seeds takes whole numbers, as in 1,2,3, not '{text}'") from error
-    if len({*seeds}) < len(seeds):
-        raise UsageError(f"--seeds {text} names a seed twice")
-    return seeds
+        numbers = [kind(part) for part in text.split(",")]
+    except (ValueError, ZeroDivisionError) as error:
+        raise UsageError(f"{option} takes numbers, as in 1,2,3, not '{text}'") from error
+    if len({*numbers}) < len(numbers):
+        raise UsageError(f"{option} {text} names a number twice")
+    return numbers

@@ -24,7 +24,6 @@ from nmt.system.files import in_utf_8
 from nmt.system.log import note
 
 FOLDER = Path(__file__).resolve().parent
-CHART_STYLES = ("vendor/uPlot.min.css", "charts.css")
 IMPORT = re.compile(r'^import (\{[^}]*\}) from "(\.[^"]+)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export ((?:async )?function|class|const) (\w+)", re.MULTILINE)
 LEFT_OVER = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
@@ -66,6 +65,14 @@ def render(
         scripts="\n".join(f"<script>{text}</script>" for text in script_texts),
     )
     return in_utf_8(page)
+
+
+def render_charts(
+    command: str, data: Mapping[str, Any], title: str, texts: Mapping[str, str]
+) -> str:
+    """Return the page of a command, with charts; see `render`."""
+    styles, library = ("vendor/uPlot.min.css", "charts.css"), vendored("uPlot.iife.min.js")
+    return render(FOLDER / command, data, title, texts, *styles, library=library)
 
 
 def read(path: Path) -> str:
