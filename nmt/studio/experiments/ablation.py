@@ -81,10 +81,8 @@ def explanation(seeds: Sequence[int]) -> str:
 def variants_table(result: ExperimentResult) -> str:
     """Return the table with a row for each variant."""
     measure = result.measure.name
-    heads = (
-        *("variant", "parameters", "updates", "dev loss", "dev perplexity", f"dev {measure}"),
-        *(f"{measure} − base", "perplexity − base", "minutes"),
-    )
+    heads = ["variant", "parameters", "updates", "dev loss", "dev perplexity", f"dev {measure}"]
+    heads += [f"{measure} − base", "perplexity − base", "minutes"]
     return table(heads, [variant_row(variant, len(result.seeds)) for variant in result.variants])
 
 
@@ -115,13 +113,10 @@ def signed(difference: FigureDifference | None) -> str:
 def runs_table(result: ExperimentResult) -> str:
     """Return the table with a row for each run."""
     measure = result.measure.name
-    heads = (
-        *("variant", "seed", "state", "updates", "dev loss", "dev perplexity", f"dev {measure}"),
-        *(f"best {measure} (at update)", "minutes", "folder"),
-    )
-    return table(
-        heads, [run_row(variant, run) for variant in result.variants for run in variant.runs]
-    )
+    heads = ["variant", "seed", "state", "updates", "dev loss", "dev perplexity", f"dev {measure}"]
+    heads += [f"best {measure} (at update)", "minutes", "folder"]
+    rows = [run_row(variant, run) for variant in result.variants for run in variant.runs]
+    return table(heads, rows)
 
 
 def run_row(variant: VariantResult, run: RunResult) -> list[str]:

@@ -104,14 +104,12 @@ def reach(
                     total[0].index_add_(0, distances[real], logs[real])
                     total[1].index_add_(0, distances[real], torch.ones(int(real.sum())))
     hook.remove()
-    return {side: share_of_first(*total) for side, total in totals.items()}
-
-
-def share_of_first(sums: Tensor, counts: Tensor) -> Curve:
-    """Return e to the mean of each distance with enough counts, divided by that of the first."""
-    means = (sums / counts - sums[0] / counts[0]).exp().tolist()
-    enough = (counts >= FEWEST).nonzero()[:, 0].tolist()
-    return [(float(distance), means[distance]) for distance in enough]
+    found = {}
+    for side, (sums, counts) in totals.items():
+        shares = (sums / counts - sums[0] / counts[0]).exp().tolist()
+        enough = (counts >= FEWEST).nonzero()[:, 0].tolist()
+        found[side] = [(float(distance), shares[distance]) for distance in enough]
+    return found
 
 
 def section(measured: Mapping[str, Sequence[Curves]]) -> Data:

@@ -76,12 +76,11 @@ def estimates(values: Floats) -> list[Estimate]:
 
 def refusal(points: Sequence[Point]) -> str:
     """Return the sentence on why points cannot be fitted; empty if they can."""
-    needed = {
-        "finished points": (len(points), LEAST_POINTS),
-        "values of N": (len({point.N for point in points}), LEAST_VALUES),
-        "values of D": (len({point.D for point in points}), LEAST_VALUES),
-    }
-    for name, (found, least) in needed.items():
+    for name, found, least in (
+        ("finished points", len(points), LEAST_POINTS),
+        ("values of N", len({point.N for point in points}), LEAST_VALUES),
+        ("values of D", len({point.D for point in points}), LEAST_VALUES),
+    ):
         if found < least:
             return f"no law is fitted: it needs {least} {name}, and there are {found}"
     return ""

@@ -16,7 +16,7 @@ from nmt.recipe.rules import check_together
 from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.recipe.size import count_parameters
 from nmt.studio.experiments.runs import PlannedRun, plan_runs
-from nmt.studio.experiments.variants import Variant, with_seed
+from nmt.studio.experiments.variants import Variant
 from nmt.studio.inspection import count_flops
 
 RECURRENT = "recurrent"
@@ -178,9 +178,6 @@ def plan(
         check = max(sizes[-1] + step, round(sizes[-1] * ratio / step) * step)
     if check in sizes:
         raise UsageError(f"--check {check} is a size of the ladder; name another one")
-    seeds = seeds or [base.train.seed]
-    for seed in seeds:
-        with_seed(base, seed)  # raises UsageError for a bad seed
     middle = len(sizes) // 2
     parts = [(size, share) for share in shares for size in sizes[middle:][:2]]
     places = dict.fromkeys([*((size, 1.0) for size in sizes), *parts])
@@ -188,4 +185,4 @@ def plan(
         [rung(base, *named, *place, budget) for place in each for named in recipes.items()]
         for each in (places, [(check, 1.0)])
     )
-    return Ladder(base, rungs, checks, seeds, budget)
+    return Ladder(base, rungs, checks, seeds or [base.train.seed], budget)

@@ -180,12 +180,10 @@ class Scale(Experiment):
 
 def operations_spent(history: History, vocab_size: int) -> float:
     """Return the operations of a run's updates, by the tokens that its reports count."""
-    recipe, reports = history.recipe, history.train_records
-    tokens, before = 0.0, 0.0
-    for report in reports:
-        seconds = report.seconds or before
-        tokens += (report.tokens_per_second or 0) * (seconds - before)
-        before = seconds
+    recipe = history.recipe
+    reports = [report for report in history.train_records if report.seconds]
+    seconds = numpy.diff([report.seconds or 0 for report in reports], prepend=0)
+    tokens = float(seconds @ [report.tokens_per_second or 0 for report in reports])
     full = recipe.train.batch_source_tokens + recipe.train.batch_target_tokens
     filled = tokens / (reports[-1].update * full) if reports else 1.0
     return update_operations(recipe, vocab_size) * filled * history.update
