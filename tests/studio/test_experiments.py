@@ -10,11 +10,9 @@ import pytest
 from nmt import __version__
 from nmt.config import ModelSettings, Recipe
 from nmt.errors import UsageError
-from nmt.evaluation.metrics import score_measure
 from nmt.runs.history import Figures
 from nmt.studio.experiments.ablation import Ablation
 from nmt.studio.experiments.results import (
-    ExperimentResult,
     FigureDifference,
     RunResult,
     Spread,
@@ -227,23 +225,19 @@ def variant_of_runs(
 
 
 @pytest.fixture
-def result() -> ExperimentResult:
-    """Return a base with two finished runs and a variant with a finished and a stopped one."""
+def output(tmp_path: Path) -> Path:
+    """Return the results of a base with two finished runs, and a variant with one of two."""
     base = [finished_run(1, 2.0), finished_run(2, 4.0)]
     other = [finished_run(1, 5.0, "model.d_ff=64"), stopped_run(2, "model.d_ff=64")]
-    variants = (
+    change, smoothed = Change("model.d_ff", "64", "32"), Change("train.label_smoothing", "0", "0.1")
+    variants = [Variant(BASE), Variant(BASE, (change, smoothed), 0)]
+    results = [
         variant_of_runs("base", base, base),
-        variant_of_runs("model.d_ff=64", other, base, Change("model.d_ff", "64", "32")),
-    )
-    return ExperimentResult("tiny", score_measure(BASE), (1, 2), ("a warning",), variants)
-
-
-@pytest.fixture
-def output(result: ExperimentResult, tmp_path: Path) -> Path:
-    """Return a folder with these results."""
-    axes = [parse_axis("model.d_ff=64")]
+        variant_of_runs("model.d_ff=64", other, base, change),
+    ]
     command = ("nmt", "ablate", "my recipe")
-    Ablation(tmp_path, command, (), axes, (1, 2)).write_result(result)
+    axes = [parse_axis("model.d_ff=64")]
+    Ablation(tmp_path, command, variants, axes, (1, 2)).write_result(results)
     return tmp_path
 
 
@@ -251,15 +245,15 @@ def test_ablation_json_has_the_documented_form(output: Path) -> None:
     """Programs read this file, so that names and types must stay."""
     data = json.loads((output / "ablation.json").read_text(encoding="utf-8"))
     base, other = data.pop("variants")
+    assert "compare perplexity" in data.pop("cautions")[0]
     assert data == {
         "ablation": 1,
         "nmt": __version__,
         "command": "nmt ablate 'my recipe'",
-        "recipe": "tiny",
+        "recipe": "small",
         "measure": {"name": "BLEU", "lower_is_better": False},
         "axes": ["model.d_ff=64"],
         "seeds": [1, 2],
-        "cautions": ["a warning"],
     }
     assert (base["changes"], base["axis"], base["difference"]) == ([], None, None)
     assert base["summary"]["loss"] == {"mean": 3.0, "lowest": 2.0, "highest": 4.0}
@@ -306,5 +300,5 @@ def test_the_tables_have_the_figures_and_their_ranges(output: Path) -> None:
     finished, stopped = rows(markdown, "`model.d_ff=64`")
     assert finished[4:9] == ["5.000", "50.00", "25.00", "25.00 (12)", "0.5"]
     assert stopped[1:8] == ["2", "stopped", "3", "–", "–", "–", "–"]
-    assert "a warning" in markdown
+    assert "compare perplexity" in markdown
     assert "`nmt ablate 'my recipe'`" in markdown

@@ -1,19 +1,20 @@
 """Run an ablation and write its results: ablation.json, ablation.md and ablation.html."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from nmt.evaluation.markdown import code, table
+from nmt.evaluation.metrics import score_measure
 from nmt.studio.experiments.results import (
     MISSING,
-    ExperimentResult,
     FigureDifference,
     RunResult,
     VariantResult,
     cell,
     collect,
+    comparison_warnings,
 )
 from nmt.studio.experiments.runs import Experiment, PlannedRun, plan_runs
 from nmt.studio.experiments.variants import Axis, Variant
@@ -37,29 +38,29 @@ class Ablation(Experiment):
         """Write the results that there are so far; failures: why runs failed, by folder."""
         self.write_result(collect(self.plan(), failures))
 
-    def write_result(self, result: ExperimentResult) -> None:
+    def write_result(self, results: Sequence[VariantResult]) -> None:
         """Write the three files; the page also shows the settings of each variant."""
+        base = self.variants[0].recipe
+        measure = score_measure(base)
+        warnings = comparison_warnings(self.variants, len(self.seeds))
         data: dict[str, Any] = {
-            "measure": {
-                "name": result.measure.name,
-                "lower_is_better": result.measure.lower_is_better,
-            },
+            "measure": {"name": measure.name, "lower_is_better": measure.lower_is_better},
             "axes": [axis.text for axis in self.axes],
-            "seeds": list(result.seeds),
-            "cautions": list(result.warnings),
-            "variants": [asdict(variant) for variant in result.variants],
+            "seeds": list(self.seeds),
+            "cautions": warnings,
+            "variants": [asdict(result) for result in results],
         }
         recipes = [
             {"name": variant.name, **recipe_data(variant.recipe)} for variant in self.variants
         ]
         parts = [
-            explanation(result.seeds),
-            variants_table(result),
-            *result.warnings,
+            explanation(self.seeds),
+            variants_table(results, measure.name, len(self.seeds)),
+            *warnings,
             "## Each run",
-            runs_table(result),
+            runs_table(results, measure.name),
         ]
-        self.write_files(result.recipe, data, parts, recipes=recipes)
+        self.write_files(base.name, data, parts, recipes=recipes)
 
 
 def explanation(seeds: Sequence[int]) -> str:
@@ -78,12 +79,11 @@ def explanation(seeds: Sequence[int]) -> str:
     )
 
 
-def variants_table(result: ExperimentResult) -> str:
-    """Return the table with a row for each variant."""
-    measure = result.measure.name
+def variants_table(results: Iterable[VariantResult], measure: str, seeds: int) -> str:
+    """Return the table with a row for each variant; measure: the name of the score."""
     heads = ["variant", "parameters", "updates", "dev loss", "dev perplexity", f"dev {measure}"]
     heads += [f"{measure} − base", "perplexity − base", "minutes"]
-    return table(heads, [variant_row(variant, len(result.seeds)) for variant in result.variants])
+    return table(heads, [variant_row(result, seeds) for result in results])
 
 
 def variant_row(variant: VariantResult, seeds: int) -> list[str]:
@@ -110,12 +110,11 @@ def signed(difference: FigureDifference | None) -> str:
     return f"{difference.mean:+.2f}{' ≈' if difference.overlaps else ''}"
 
 
-def runs_table(result: ExperimentResult) -> str:
-    """Return the table with a row for each run."""
-    measure = result.measure.name
+def runs_table(results: Iterable[VariantResult], measure: str) -> str:
+    """Return the table with a row for each run; measure: the name of the score."""
     heads = ["variant", "seed", "state", "updates", "dev loss", "dev perplexity", f"dev {measure}"]
     heads += [f"best {measure} (at update)", "minutes", "folder"]
-    rows = [run_row(variant, run) for variant in result.variants for run in variant.runs]
+    rows = [run_row(result, run) for result in results for run in result.runs]
     return table(heads, rows)
 
 

@@ -9,7 +9,6 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from statistics import fmean
 
-from nmt.evaluation.metrics import Measure, score_measure
 from nmt.recipe.size import count_parameters
 from nmt.runs.history import Figures, History, read_history
 from nmt.studio.experiments.fit import CONSTANTS, Estimate
@@ -88,28 +87,17 @@ class VariantResult:
     difference: Difference | None  # None for the base, and without a seed to compare by
 
 
-@dataclass(frozen=True)
-class ExperimentResult:
-    """Results of an experiment: the base, then its variants."""
-
-    recipe: str
-    measure: Measure  # of the score
-    seeds: tuple[int, ...]
-    warnings: tuple[str, ...]  # sentences on which figures cannot be compared
-    variants: tuple[VariantResult, ...]
-
-
-def collect(runs: Sequence[PlannedRun], failures: Mapping[Path, str]) -> ExperimentResult:
-    """Return the results of all runs that there are so far.
+def collect(runs: Sequence[PlannedRun], failures: Mapping[Path, str]) -> list[VariantResult]:
+    """Return the results that there are so far: of the base, then of its variants.
 
     runs: in the order of `plan_runs`. failures: why runs failed, by folder.
     """
     groups: dict[str, list[PlannedRun]] = {}
     for run in runs:
         groups.setdefault(run.variant.name, []).append(run)
-    variants = [group[0].variant for group in groups.values()]
     found: list[VariantResult] = []
-    for variant, group in zip(variants, groups.values(), strict=True):
+    for group in groups.values():
+        variant = group[0].variant
         results = tuple(run_result(run, failures) for run in group)
         finished = [run for run in results if run.state == FINISHED]
         vocab_size = len(load_tokenizer(group[0].run.tokenizer))
@@ -126,9 +114,7 @@ def collect(runs: Sequence[PlannedRun], failures: Mapping[Path, str]) -> Experim
                 difference=difference(results, found[0].runs) if variant.changes else None,
             )
         )
-    base, seeds = variants[0].recipe, tuple(dict.fromkeys(run.seed for run in runs))
-    warnings = comparison_warnings(variants, len(seeds))
-    return ExperimentResult(base.name, score_measure(base), seeds, warnings, tuple(found))
+    return found
 
 
 def run_result(planned: PlannedRun, failures: Mapping[Path, str]) -> RunResult:
