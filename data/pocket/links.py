@@ -6,10 +6,11 @@ that have links, so that none is looked up in a list of forms.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from data.pocket.phrases import RELATIVE, Clause, NounPhrase, Sentence
 
+Key = tuple[int, str]  # the identity of a phrase or a clause, and the name of a link
 ARTICLE, PARTICLE = "an article's noun", "a particle's verb"
 CLOSING = "a closing verb's finite verb"  # of a participle or an infinitive
 SUBJECT, RELATED = "a verb's subject", "a relative pronoun's noun"
@@ -18,7 +19,7 @@ SUBJECT, RELATED = "a verb's subject", "a relative pronoun's noun"
 class Word(str):
     """The noun of a phrase, the finite verb of a clause, or a word with a link to it."""
 
-    key: tuple[int, str]  # the identity of the phrase or clause, and the name of the link
+    key: Key
 
     def __new__(cls, text: str, owner: NounPhrase | Clause, link: str = "") -> Word:
         word = super().__new__(cls, text)
@@ -34,6 +35,11 @@ def mark_phrase(phrase: NounPhrase, words: list[str]) -> list[str]:
     return [*before, Word(noun, phrase)]
 
 
+def places(words: Sequence[str]) -> dict[Key, int]:
+    """Return where the marked words are."""
+    return {word.key: place for place, word in enumerate(words) if isinstance(word, Word)}
+
+
 def word_links(sentence: Sentence, words: list[str], side: str) -> Iterator[str]:
     """Yield the links of one side of a pair: side, word, the word that it leads to, the name.
 
@@ -41,7 +47,7 @@ def word_links(sentence: Sentence, words: list[str], side: str) -> Iterator[str]
     """
     after = [*words[1:], ","]  # double and final commas are not in the text
     text = [word for word, other in zip(words, after, strict=True) if {word, other} != {","}]
-    at = {word.key: number for number, word in enumerate(text) if isinstance(word, Word)}
+    at = places(text)
     links = [((owner, link), (owner, ""), link) for owner, link in at if link]
     for clause in sentence.clauses:
         links.append(((id(clause), ""), (id(clause.subject), ""), SUBJECT))
