@@ -70,5 +70,5 @@ def test_many_distances_are_binned() -> None:
     assert distance.binned({float(k): float(k) for k in range(12)}) == {
         "0 to 4": "2",
         "5 to 9": "7",
-        "10 to 14": "10.5",
+        "10 to 11": "10.5",
     }

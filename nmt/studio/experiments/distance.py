@@ -141,9 +141,13 @@ def section(measured: Mapping[str, Sequence[Curves]]) -> Data:
 
 def binned(means: Mapping[float, float]) -> dict[str, str]:
     """Return the cells of a row of a table by their columns: each place, or means of five."""
-    groups: dict[str, list[float]] = {}
+    width = 1 if len(means) <= COLUMNS else BIN
+    groups: dict[int, dict[float, float]] = {}
     for place, value in means.items():
-        first = int(place) // BIN * BIN
-        column = f"{place:g}" if len(means) <= COLUMNS else f"{first} to {first + BIN - 1}"
-        groups.setdefault(column, []).append(value)
-    return {column: f"{fmean(values):.3g}" for column, values in groups.items()}
+        groups.setdefault(int(place) // width, {})[place] = value
+    return {
+        f"{min(group):g}" if len(group) == 1 else f"{min(group):g} to {max(group):g}": (
+            f"{fmean(group.values()):.3g}"
+        )
+        for group in groups.values()
+    }
