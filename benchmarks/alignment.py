@@ -24,7 +24,7 @@ from nmt.decoding.models.alignment import (
     best_places,
     words_of_output,
 )
-from nmt.decoding.models.pytorch import IncrementalDecoder
+from nmt.decoding.models.pytorch import make_decoder
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.alignment import MOST_CELLS, NONE, Aligner, sample
@@ -167,7 +167,7 @@ def attention_links(model: TrainedModel, sentences: Sentences) -> dict[str, Link
     The layers show two steps of the decoder. What aligns is shown as `nmt translate --alignments`
     uses it if it wrote the target, and with the largest weight of each token alone.
     """
-    decoder = IncrementalDecoder(model.network)
+    decoder = make_decoder(model.network)
     source = source_batch(sentences.source)
     labels = pad_with_eos(flatten(sentences.target))
     layers = range(model.recipe.model.decoder_layers)
@@ -202,7 +202,7 @@ def chosen_links(model: TrainedModel, sentences: Sentences) -> Links:
     """Return the links of `nmt translate --alignments` if it wrote the target."""
     return sentences.links(
         aligned_places(
-            [IncrementalDecoder(model.network)],
+            [make_decoder(model.network)],
             [aligning_attention(model)],
             sentences.source,
             sentences.target,

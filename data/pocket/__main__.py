@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
+from data.pocket import english_syntax, german_syntax
 from data.pocket.corpus import (
     TRAIN_PAIRS,
     Example,
@@ -21,6 +22,7 @@ from data.pocket.corpus import (
 )
 from data.pocket.distance import Distant, build_distant
 from data.pocket.held_out import held_out_pairs
+from data.pocket.links import word_links
 
 SEED = 1
 EXAMPLE = """example:
@@ -66,6 +68,11 @@ def write_splits(folder: Path, splits: Splits) -> None:
         write_lines(folder / f"{name}.en", (example.english for example in part))
         write_lines(folder / f"{name}.de", (example.german for example in part))
     write_lines(folder / "test.labels", (label_line(example) for example in splits.test))
+    with gzip_text(folder / "dev.links.gz") as links:
+        for sentence in (example.sentence for example in splits.dev):
+            source = word_links(sentence, english_syntax.sentence_words(sentence), "source")
+            target = word_links(sentence, german_syntax.sentence_words(sentence), "target")
+            links.write("\t".join((*source, *target)) + "\n")
 
 
 def write_distances(folder: Path, splits: dict[str, list[Distant]]) -> None:

@@ -10,6 +10,8 @@ import gzip
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 from data.pocket import english, english_syntax, german_syntax
 from data.pocket.corpus import Example, Uniqueness
@@ -18,6 +20,7 @@ from data.pocket.german_syntax import punctuate, verb_parts
 from data.pocket.held_out import has_held_out, held_out_pairs
 from data.pocket.lexicon import FOLDER, Frame, Lexicon, load_lexicon
 from data.pocket.linked import LinkedSampler
+from data.pocket.links import CLOSING, PARTICLE, Key, places
 from data.pocket.noun_phrases import definite
 from data.pocket.phrases import (
     FULL,
@@ -25,7 +28,6 @@ from data.pocket.phrases import (
     Clause,
     Link,
     NounPhrase,
-    Pair,
     PrepositionalPhrase,
     Sentence,
     clause_pairs,
@@ -48,29 +50,35 @@ ALSO_RIGHT = {"vorbereiten": {"zu"}, "abfahren": {"weg", "aus"}, "anprobieren": 
 
 @dataclass(frozen=True)
 class Distant:
-    """A sentence and the places of the two words among its German words and commas."""
+    """A sentence and the two words of its German that depend on each other."""
 
     phenomenon: str
     kind: str  # of the two kinds of a phenomenon, which are equally frequent
     sentence: Sentence
-    german_words: tuple[str, ...]
-    near: int
-    far: int
-    wrong: str  # what stands at `far` in the wrong sentence
+    near: Key
+    far: Key
+    wrong: str  # what stands for the far word in the wrong sentence
+
+    @cached_property
+    def between(self) -> list[str]:
+        words = german_syntax.sentence_words(self.sentence)
+        at = places(words)
+        return words[at[self.near] + 1 : at[self.far]]
 
     @property
     def distance(self) -> int:
-        return length(self.german_words[self.near + 1 : self.far])
+        return length(self.between)
 
     @property
     def example(self) -> Example:
-        english_text = english_syntax.render(self.sentence)
-        return Example(self.sentence, english_text, punctuate([*self.german_words], "."))
+        texts = english_syntax.render(self.sentence), german_syntax.render(self.sentence)
+        return Example(self.sentence, *texts)
 
     @property
     def contrast(self) -> str:
-        before, after = self.german_words[: self.far], self.german_words[self.far + 1 :]
-        return punctuate([*before, self.wrong, *after], ".")
+        words = german_syntax.sentence_words(self.sentence)
+        words[places(words)[self.far]] = self.wrong
+        return punctuate(words, ".")
 
     @property
     def labels(self) -> str:
@@ -94,6 +102,15 @@ class DistanceSampler(LinkedSampler):
             for role, table in (("subject", self.by_subject), ("object", self.by_object))
             for noun, frames in table.items()
         }
+
+    def exactly(self, draw: Callable[[int], Distant | None], distance: int) -> Iterator[Distant]:
+        """Yield sentences with a distance without end; no noun or verb stands in one twice."""
+        while True:
+            found = draw(distance)
+            if found is None or found.distance != distance or repeats(found.sentence):
+                continue
+            if not has_held_out(found.sentence, self.held_out):
+                yield found
 
     def agreement(self, words: int) -> Distant | None:
         """Draw a finite verb far from its subject; between them is a noun of the other number."""
@@ -119,18 +136,13 @@ class DistanceSampler(LinkedSampler):
 
     def agreeing(self, sentence: Sentence, clause: Clause, other: str) -> Distant | None:
         """Return a sentence with a clause whose verb may have the other, wrong number."""
-        subject, words = clause.subject, german_syntax.sentence_words(sentence)
-        if sentence.link:
-            start = len(words) - len(german_syntax.clause_words(clause, "last"))
-            far, between = len(words) - 1, [*nested_clauses(clause)]
-        else:
-            start, far = 0, len(german_syntax.full_phrase(subject, "nominative"))
-            between = [*nested_clauses(subject.relative)] if subject.relative else []
-        near = start + len(german_syntax.core_phrase(subject, "nominative")) - 1
+        subject = clause.subject
         wrong = verb_parts(replace(clause, subject=replace(subject, number=other)))[0]
-        found = Distant("agreement", subject.number, sentence, tuple(words), near, far, wrong)
-        phrases = [phrase for part in between for phrase in part.noun_phrases]
-        numbers = {p.number for p in phrases if p.kind == FULL and p is not subject}
+        ends = (id(subject), ""), (id(clause), "")
+        found = Distant("agreement", subject.number, sentence, *ends, wrong)
+        between = places(found.between)
+        phrases = [phrase for part in nested_clauses(clause) for phrase in part.noun_phrases]
+        numbers = {p.number for p in phrases if p.kind == FULL and (id(p), "") in between}
         fits = other in numbers or found.distance < DISTRACTED
         return None if not fits or could_be_subject(clause, other) else found
 
@@ -147,7 +159,9 @@ class DistanceSampler(LinkedSampler):
         same_stem = [other for other in rivals if other.german == verb.german]
         kind = "source decides" if same_stem else "verb decides"
         wrong = self.pick(same_stem or rivals).particle
-        return self.in_bracket("particle", kind, self.stretched(clause, frame, words), wrong)
+        clause = self.stretched(clause, frame, words)
+        ends = (id(clause), ""), (id(clause), PARTICLE)
+        return Distant("particle", kind, Sentence("distance", clause), *ends, wrong)
 
     def verb_form(self, words: int) -> Distant:
         """Draw a participle after haben or sein, or an infinitive after a modal or werden."""
@@ -158,14 +172,8 @@ class DistanceSampler(LinkedSampler):
             kind, tense, wrong = "infinitive", self.pick(TENSES[1:]), verb.german_participle
         clause = self.adjuncts(self.fill(frame, self.subject(frame.subjects)), frame)
         clause = self.stretched(self.with_tense(clause, tense), frame, words)
-        return self.in_bracket("verb-form", kind, clause, wrong)
-
-    def in_bracket(self, phenomenon: str, kind: str, clause: Clause, wrong: str) -> Distant:
-        """Return a clause whose finite verb and last word make a bracket around the others."""
-        sentence = Sentence("distance", clause)
-        words = german_syntax.sentence_words(sentence)
-        near = len(words) - len(german_syntax.middle_field(clause, clause.time_first)) - 2
-        return Distant(phenomenon, kind, sentence, tuple(words), near, len(words) - 1, wrong)
+        ends = (id(clause), ""), (id(clause), CLOSING)
+        return Distant("verb-form", kind, Sentence("distance", clause), *ends, wrong)
 
     def with_tense(self, clause: Clause, tense: str) -> Clause:
         if tense in self.modals:
@@ -228,12 +236,15 @@ class DistanceSampler(LinkedSampler):
             # It would follow the relative clauses in English.
             clause, words = replace(clause, manner=None), words + 1
         found = getattr(clause, slot)
-        if not isinstance(found, PrepositionalPhrase):
-            return with_slot(clause, slot, self.chain(self.singled_out(found), words))
-        head = self.singled_out(found.phrase)
-        apart = 1 + length(german_syntax.core_phrase(head, found.preposition.case))  # "in dem"
-        words -= apart - length(german_syntax.prepositional_words(found))
-        return with_slot(clause, slot, replace(found, phrase=self.chain(head, words)))
+        if isinstance(found, PrepositionalPhrase):
+            head = self.singled_out(found.phrase)
+            apart = 1 + length(german_syntax.core_phrase(head, found.preposition.case))  # "in dem"
+            words -= apart - length(german_syntax.prepositional_words(found))
+            found = replace(found, phrase=self.chain(head, words))
+        else:
+            found = self.chain(self.singled_out(found), words)
+        changes: dict[str, Any] = {slot: found}
+        return replace(clause, **changes)
 
     def chain(self, head: NounPhrase, words: int, *, is_subject: bool = False) -> NounPhrase:
         """Return a phrase with a relative clause about it, whose last phrase has one, and so on.
@@ -263,18 +274,12 @@ class DistanceSampler(LinkedSampler):
         """Draw a relative clause without a time, which would follow a chain in English."""
         frame = self.pick(self.usable[head.lexeme.german, role])
         gap = NounPhrase(head.noun, RELATIVE, number=head.number)
-        if role == "subject":
-            clause = self.fill(frame, gap)
-        else:
-            clause = self.fill(frame, self.other_subject(frame, head.lexeme), gap)
-        clause = self.tense(self.adjuncts(clause, frame), ("past", "progressive", "present"))
+        roles = [gap] if role == "subject" else [self.other_subject(frame, head.lexeme), gap]
+        clause = self.adjuncts(self.fill(frame, *roles), frame)
+        clause = self.tense(clause, ("past", "progressive", "present"))
         if english.past_is_hidden(frame.verb) and clause.tense == "past":
             clause = replace(clause, tense="future")
         return replace(clause, time=None)
-
-
-def with_slot(clause: Clause, slot: str, found: NounPhrase | PrepositionalPhrase) -> Clause:
-    return replace(clause, **{slot: found})  # type: ignore[arg-type] # one of SLOTS
 
 
 def is_chainable(frame: Frame) -> bool:
@@ -321,18 +326,6 @@ def repeats(sentence: Sentence) -> bool:
     return len({*verbs}) < len(verbs) or len({*nouns}) < len(nouns)
 
 
-def draw_exactly(
-    draw: Callable[[int], Distant | None], distance: int, held_out: frozenset[Pair]
-) -> Iterator[Distant]:
-    """Yield sentences with a distance without end; no noun or verb stands in one twice."""
-    while True:
-        found = draw(distance)
-        if found is None or found.distance != distance or repeats(found.sentence):
-            continue
-        if not has_held_out(found.sentence, held_out):
-            yield found
-
-
 def build_distant(seed: int, longest: int = LONGEST) -> dict[str, list[Distant]]:
     """Build train, dev and test, each with as many sentences of every phenomenon and distance."""
     sampler = DistanceSampler(load_lexicon(), seed)
@@ -346,7 +339,7 @@ def build_distant(seed: int, longest: int = LONGEST) -> dict[str, list[Distant]]
     for draw in (sampler.agreement, sampler.particle, sampler.verb_form):
         for distance in range(longest + 1):
             kinds: dict[str, list[Distant]] = {}
-            for found in draw_exactly(draw, distance, sampler.held_out):
+            for found in sampler.exactly(draw, distance):
                 kind = kinds.setdefault(found.kind, [])
                 if len(kind) < size and unique.admit(found.example):
                     kind.append(found)

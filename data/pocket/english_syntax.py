@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from data.pocket import english
 from data.pocket.german_syntax import Words, punctuate
 from data.pocket.lexicon import Adjective, Adverb
+from data.pocket.links import Word, mark_phrase
 from data.pocket.phrases import (
     PERSONAL,
     RELATIVE,
@@ -62,7 +63,9 @@ def noun_phrase(phrase: NounPhrase, role: str) -> Words:
 
     role: subject, object or preposition.
     """
-    words = single_phrase(phrase, role)
+    words = mark_phrase(phrase, single_phrase(phrase, role))
+    if phrase.relative:
+        words += clause_words(phrase.relative, asks=False)
     for other in phrase.others:
         words += ["and" if other is phrase.others[-1] else ",", *noun_phrase(other, role)]
     return words
@@ -90,8 +93,6 @@ def single_phrase(phrase: NounPhrase, role: str) -> Words:
         determiner = "these"
     if determiner and not zero_article(phrase):
         words = [*determiner.split(), *words]
-    if phrase.relative:
-        words += clause_words(phrase.relative, asks=False)
     return words
 
 
@@ -193,7 +194,7 @@ def predicate_words(predicate: Adjective | Comparison | NounPhrase | None) -> Wo
     if predicate is None:
         return []
     if isinstance(predicate, Adjective):
-        return [predicate.english]
+        return predicate.english.split()
     if isinstance(predicate, Comparison):
         standard = noun_phrase(predicate.standard, "object")
         return [predicate.adjective.english_comparative, "than", *standard]
@@ -235,9 +236,10 @@ def clause_words(clause: Clause, asks: bool) -> Words:
     early = isinstance(time, Adverb) and time.kind in PRE_VERBAL
     adverb = time_words(time) if early and not clause.time_first else []
     negation = ["not"] if clause.negated else []
-    auxiliary = [group.auxiliary] if group.auxiliary else []
+    auxiliary = [Word(group.auxiliary, clause)] if group.auxiliary else []
+    rest = group.rest if auxiliary else (Word(group.rest[0], clause), *group.rest[1:])
     if group.auxiliary == "can" and negation and not inverted:
-        auxiliary, negation = ["cannot"], []
+        auxiliary, negation = [Word("cannot", clause)], []
     front = fronted_words(clause)
     if clause.time_first:
         front = time_words(time)
@@ -245,7 +247,7 @@ def clause_words(clause: Clause, asks: bool) -> Words:
         words = [*front, *auxiliary, *subject, *negation, *adverb]
     else:
         words = [*front, *subject, *auxiliary, *negation, *adverb]
-    return [*words, *group.rest, *after_verb(clause)]
+    return [*words, *rest, *after_verb(clause)]
 
 
 def infinitive_words(clause: Clause) -> Words:

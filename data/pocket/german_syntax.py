@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from data.pocket import german
 from data.pocket.lexicon import Adjective, Adverb
+from data.pocket.links import CLOSING, PARTICLE, Word, mark_phrase
 from data.pocket.phrases import (
     PERSONAL,
     RELATIVE,
@@ -23,7 +24,7 @@ PRETERITE = {"haben", "mögen", "sein"}
 
 def core_phrase(phrase: NounPhrase, case: str) -> Words:
     """Render a noun phrase with those that are joined to it, without its relative clause."""
-    words = single_phrase(phrase, case)
+    words = mark_phrase(phrase, single_phrase(phrase, case))
     for other in phrase.others:
         words += ["und" if other is phrase.others[-1] else ",", *core_phrase(other, case)]
     return words
@@ -86,7 +87,7 @@ def predicate_words(predicate: Adjective | Comparison | NounPhrase | None) -> Wo
     if predicate is None:
         return []
     if isinstance(predicate, Adjective):
-        return [predicate.german]
+        return predicate.german.split()
     if isinstance(predicate, Comparison):
         standard = core_phrase(predicate.standard, "nominative")
         return [predicate.adjective.german_comparative, "als", *standard]
@@ -185,18 +186,20 @@ def extraposed_words(clause: Clause) -> Words:
 
 def clause_words(clause: Clause, order: str) -> Words:
     """Render a clause with its finite verb first, second or last, or as a zu-infinitive."""
-    finite, closing = verb_parts(clause)
+    finite, parts = verb_parts(clause)
+    closing: Words = [Word(part, clause, CLOSING) for part in parts]
     particle = clause.verb.particle if clause.verb else ""
     after = extraposed_words(clause)
     if order == "zu":
-        infinitive = german.zu_infinitive(clause.lexical_verb)
-        return [*middle_field(clause, False), infinitive, *after]
+        infinitive = german.zu_infinitive(clause.lexical_verb).split()
+        return [*middle_field(clause, False), *infinitive, *after]
     front = fronted_words(clause)
     subject_inside = not clause.subject.fronted
     if order == "last":
-        finite = finite if closing else particle + finite
+        finite = Word(finite if closing else particle + finite, clause)
         return [*front, *middle_field(clause, subject_inside), *closing, finite, *after]
-    closing = closing or ([particle] if particle else [])
+    finite = Word(finite, clause)
+    closing = closing or ([Word(particle, clause, PARTICLE)] if particle else [])
     if order == "first":
         return [finite, *middle_field(clause, True), *closing, *after]
     if not front and clause.time_first:

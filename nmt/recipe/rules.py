@@ -37,7 +37,8 @@ def check_recipe(recipe: Recipe) -> None:
 
 def check_together(recipe: Recipe) -> None:
     """Raise NmtError if settings contradict each other; the message says which to change."""
-    faults = (*model_faults(recipe), *length_faults(recipe.decode), *training_faults(recipe))
+    faults = [*model_faults(recipe), *recurrent_faults(recipe), *length_faults(recipe.decode)]
+    faults += training_faults(recipe)
     for fault in faults:
         raise NmtError(f"recipe {recipe.name}: {fault}")
 
@@ -64,11 +65,6 @@ def model_faults(recipe: Recipe) -> Iterator[str]:
             f"{model.positions} has positions; set train.bpe_dropout to 0 or choose other"
             " model.positions"
         )
-    if model.is_recurrent and model.d_model % 2:
-        yield (
-            "model.architecture=recurrent has two directions of half the width, but"
-            f" model.d_model={model.d_model} is odd; set an even model.d_model"
-        )
     if model.positions == "rotary" and model.d_k % 2 and not model.is_recurrent:
         yield (
             f"model.positions=rotary rotates pairs of numbers, but model.d_k={model.d_k} is odd;"
@@ -83,6 +79,28 @@ def model_faults(recipe: Recipe) -> Iterator[str]:
         yield (
             f"train.early_stopping_metric is {train.early_stopping_metric} but data.metric is"
             f" {data.metric}; set train.early_stopping_metric to {data.metric} or loss"
+        )
+
+
+def recurrent_faults(recipe: Recipe) -> Iterator[str]:
+    """Yield what a recurrent model cannot have."""
+    model, train = recipe.model, recipe.train
+    if not model.is_recurrent:
+        return
+    if model.d_model % 2:
+        yield (
+            "model.architecture=recurrent has two directions of half the width, but"
+            f" model.d_model={model.d_model} is odd; set an even model.d_model"
+        )
+    if train.guided_alignment:
+        yield (
+            "train.guided_alignment trains an attention head, which model.architecture=recurrent"
+            " does not have; set train.guided_alignment to 0"
+        )
+    if train.compile:
+        yield (
+            "train.compile unrolls no loop over positions, which model.architecture=recurrent has;"
+            " set train.compile to false"
         )
 
 
@@ -117,16 +135,6 @@ def training_faults(recipe: Recipe) -> Iterator[str]:
         yield (
             "train.patience may end the training before the cooldown of train.cooldown_updates;"
             " set one of them to 0"
-        )
-    if train.guided_alignment and recipe.model.is_recurrent:
-        yield (
-            "train.guided_alignment trains an attention head, which model.architecture=recurrent"
-            " does not have; set train.guided_alignment to 0"
-        )
-    if train.compile and recipe.model.is_recurrent:
-        yield (
-            "train.compile unrolls no loop over positions, which model.architecture=recurrent has;"
-            " set train.compile to false"
         )
     if train.guided_alignment and train.bpe_dropout:
         yield (

@@ -7,10 +7,10 @@ greatest of three: equal weights, the head's mean weight at the same distance, a
 rows of the sentence give to the same word. A head without a name is "spread" if its entropy is
 at least 85 % of the greatest possible one (`EVEN`), otherwise "mixed".
 
-A file of links, `dev.links` beside `dev.en`, names more words to look for. It has a line for each
-pair, with tabs between items: "target 5 1 a particle's verb" leads from word 5 of the target to
-word 1. Words and punctuation marks are counted from 0. The row that looks for a word has read the
-last token of the first one; in the decoder, a row "(next)" is about to write its first token.
+A file of links, `dev.links.gz` beside `dev.en`, names more words to look for. It has a line for
+each pair, with tabs between items: "target 5 1 a particle's verb" leads from word 5 of the target
+to word 1. Words and punctuation marks are counted from 0. The row that looks for a word has read
+the last token of the first one; in the decoder, a row "(next)" is about to write its first token.
 
 Dimensions: B pairs, h heads, Q queries, K keys.
 """
@@ -117,8 +117,8 @@ def read_dev(
     data, folder = DataFolder(run.data_dir(data_dir), bilingual_reader), run.prepared_folder()
     for files in recipe.data.dev:
         texts = [*read_pairs(files, data, recipe)]
-        name = str(Path(files.names[0]).with_suffix(".links"))
-        has_links = data.find(files.names[0], recipe).with_suffix(".links").is_file()
+        name = str(Path(files.names[0]).with_suffix(".links.gz"))
+        has_links = data.find(files.names[0], recipe).with_suffix(".links.gz").is_file()
         lines = aligned_lines(name, len(texts), recipe, data) if has_links else [""] * len(texts)
         both += zip(texts, lines, strict=True)
     both = [each for each in both if all(map(str.strip, each[0]))]

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from nmt.config import TokenizerSettings
-from nmt.decoding.models.pytorch import IncrementalDecoder
+from nmt.decoding.models.pytorch import make_decoder
 from nmt.decoding.search.beam import BeamSearch
 from nmt.decoding.search.prefix import NO_PREFIX, TargetPrefix
 from nmt.decoding.search.rules import make_constraints, special_ids
-from nmt.decoding.search.search import search
+from nmt.decoding.search.search import SearchModel, search
 from nmt.decoding.translator.segments import output_limit
+from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.model.layers import AddAndNorm
 from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel, load_model
@@ -146,7 +147,7 @@ def find(
     model: TrainedModel,
     text: str,
     prefix: TargetPrefix = NO_PREFIX,
-    decoder: IncrementalDecoder | None = None,
+    decoder: SearchModel[Any] | None = None,
 ) -> list[int]:
     """Return the program's output for a text, EOS the last."""
     settings, special = model.recipe.decode, special_ids(model.tokenizer)
@@ -154,9 +155,9 @@ def find(
     limits = [output_limit(len(ids), settings)]
     strategy = BeamSearch(settings.beam_size, settings.length_penalty, stopping=settings.stopping)
     constraints = make_constraints([prefix], limits, settings, EOS)
-    decoder = decoder or IncrementalDecoder(model.network)
+    network: SearchModel[Any] = decoder or make_decoder(model.network)
     source = source_batch([ids])
-    ((best,),) = search(decoder, source, limits, special, strategy, constraints=constraints)
+    ((best,),) = search(network, source, limits, special, strategy, constraints=constraints)
     return [*best.ids, EOS]
 
 
@@ -165,6 +166,7 @@ def logits_of(model: TrainedModel, data: dict[str, Any]) -> list[dict[int, float
     source = torch.tensor([data["source"]["ids"]])
     offset = 0 if model.tokenizer.is_joint else len(model.tokenizer)
     outputs = [token - offset for token in data["target"]["outputs"]]
+    assert isinstance(model.network, Transformer)
     _, logits = replay(model.network, source, outputs[:-1])
     steps = next_tokens(logits, outputs, special_ids(model.tokenizer).never)
     return [dict(zip(step.ids, step.logits, strict=True)) for step in steps]
@@ -204,7 +206,7 @@ def agreement(engine: Engine, run: Path, texts: Sequence[str]) -> float:
     """Return the share of texts with the program's output; subwords and logits must agree."""
     model = load_model(run, "cpu")
     engine.load(model)
-    decoder = IncrementalDecoder(model.network)
+    decoder = make_decoder(model.network)
     equal = 0
     for text in texts:
         data = engine.translate(text)
@@ -320,7 +322,7 @@ def test_parts_of_the_model_are_switched_off(engine: Engine, skilled_run: Path) 
     plain = engine.translate(SENTENCE)
     width = model.recipe.model.d_v
 
-    def check(off: dict[str, Any], network: Transformer) -> None:
+    def check(off: dict[str, Any], network: EncoderDecoder) -> None:
         changed = TrainedModel.from_network(network, model.tokenizer, model.recipe)
         ids = plain["target"]["outputs"]
         data = engine.translate(SENTENCE, off=off, against=ids)

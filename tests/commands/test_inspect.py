@@ -1,5 +1,6 @@
 """`nmt inspect` for recipes, models and run folders, and its errors."""
 
+import gzip
 import json
 from pathlib import Path
 from shutil import copytree, ignore_patterns
@@ -125,7 +126,7 @@ def test_each_head_of_a_model_is_measured_and_cut(nmt: Run, skilled_run: Path) -
     data_dir = Path("data")
     copytree(skilled_run.parents[1], data_dir, ignore=ignore_patterns("runs"))
     links = "\n" + "target 1 0 the first word\ttarget 2\n" * 9
-    (data_dir / "dev.links").write_text(links, "utf-8")
+    (data_dir / "dev.links.gz").write_bytes(gzip.compress(links.encode()))
     found = data(nmt, skilled_run, "--heads", "--data-dir", data_dir)
     assert (found["pairs"], found["measure"]) == (10, "BLEU")
     assert [(head["attention"], head["head"]) for head in found["heads"]] == [

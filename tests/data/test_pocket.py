@@ -43,7 +43,7 @@ def test_regeneration_gives_the_committed_files(splits: Splits, tmp_path: Path) 
     command.write_held_out(tmp_path, command.SEED)
     for name in TEXT_FILES:
         assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes(), name
-    for name in ("train.en.gz", "train.de.gz"):
+    for name in ("train.en.gz", "train.de.gz", "dev.links.gz"):
         fresh = gzip.decompress((tmp_path / name).read_bytes())
         assert fresh == gzip.decompress((FOLDER / name).read_bytes()), name
 

@@ -15,7 +15,7 @@ from nmt.decoding.models.alignment import (
     link_words,
     pharaoh_line,
 )
-from nmt.decoding.models.pytorch import IncrementalDecoder
+from nmt.decoding.models.pytorch import make_decoder
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.translator.segments import SubSegment
 from nmt.decoding.translator.translation import BLANK, Translation
@@ -84,7 +84,7 @@ def test_tokens_of_a_word_are_aligned_together_unless_they_clearly_differ() -> N
 
 def test_attention_is_that_of_the_step_that_predicts_a_token(model: TrainedModel) -> None:
     """Cut after a token, an output has the same weights up to it: no step sees later ones."""
-    decoder = IncrementalDecoder(model.network)
+    decoder = make_decoder(model.network)
     source = source_batch(model.tokenizer.source.encode(["sun moon star"]))
     ids = model.tokenizer.target.encode(["STAR MOON SUN"])[0]
     whole = attention_to_source(decoder, source, pad_with_eos(flatten([ids])), [0])[0]
@@ -95,7 +95,7 @@ def test_attention_is_that_of_the_step_that_predicts_a_token(model: TrainedModel
 
 
 def test_batches_and_ensembles_align_as_each_output_alone(model: TrainedModel) -> None:
-    decoder = IncrementalDecoder(model.network)
+    decoder = make_decoder(model.network)
     sources = model.tokenizer.source.encode(["sun moon star", "tree", "wind root"])
     outputs = model.tokenizer.target.encode(["STAR MOON SUN", "", "ROOT"])
     subwords = model.tokenizer.target
@@ -109,7 +109,7 @@ def test_batches_and_ensembles_align_as_each_output_alone(model: TrainedModel) -
 
 def test_the_attention_is_chosen_that_agrees_most_with_given_links(model: TrainedModel) -> None:
     """Its own links choose an attention, whatever it is."""
-    decoder, settings = IncrementalDecoder(model.network), model.recipe.model
+    decoder, settings = make_decoder(model.network), model.recipe.model
     subwords = model.tokenizer.target
     sources = model.tokenizer.source.encode(["sun moon star", "tree wind root", "rain sun wind"])
     outputs = subwords.encode(["STAR MOON SUN", "ROOT WIND TREE", "WIND SUN RAIN"])

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nmt.decoding.models.forced import TokenLogProbs, forced_log_probs
-from nmt.decoding.models.pytorch import IncrementalDecoder
+from nmt.decoding.models.pytorch import make_decoder
 from nmt.decoding.translator.translation import OutputOptions
 from nmt.decoding.translator.translator import Translator
 from nmt.kernels.linear import has_int8
@@ -41,7 +41,7 @@ def forced(
     outputs: list[list[list[int]]],
     max_tokens: int = 1000,
 ) -> list[list[TokenLogProbs]]:
-    decoders = [IncrementalDecoder(each.network) for each in (model, *model.ensemble)]
+    decoders = [make_decoder(each.network) for each in (model, *model.ensemble)]
     return forced_log_probs(decoders, sources, outputs, max_tokens)
 
 
@@ -72,7 +72,7 @@ def test_the_sum_is_the_log_probability_of_the_search(model: TrainedModel, preci
     sources = sources_of(model)
     found = translator.search(sources)
     outputs = [[each.ids for each in hypotheses] for hypotheses in found]
-    decoders = [IncrementalDecoder(model.network, precision)]
+    decoders = [make_decoder(model.network, precision)]
     scored = forced_log_probs(decoders, sources, outputs, 100)
     for hypotheses, log_probs in zip(found, scored, strict=True):
         sums = [math.fsum(each) for each in log_probs]

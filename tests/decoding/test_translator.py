@@ -20,6 +20,7 @@ from nmt.decoding.translator.segments import SubSegment
 from nmt.decoding.translator.translation import OutputOptions, Translation
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import UsageError
+from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel, load_ensemble, load_model
 from nmt.system.pools import ProcessPool
 from nmt.text.batches import source_batch
@@ -49,6 +50,7 @@ def test_weights_are_not_kept_twice(tiny_run: Path) -> None:
     model = load_model(tiny_run, "cpu")
     settings = replace(model.recipe.decode, method="sample")
     translator = Translator(model, settings, lambda _: None)
+    assert isinstance(model.network, Transformer)
     layers = [ref(layer) for layer in (*model.network.encoder, *model.network.decoder)]
     del model
     gc.collect()

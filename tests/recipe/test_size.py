@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from nmt.config import ModelSettings
-from nmt.model.transformer import Transformer
+from nmt.model import make_network
 from nmt.recipe.files import load_recipe, shipped_recipes
 from nmt.recipe.size import count_parameters, weight_shapes
 
 V = 17
-SMALL = ModelSettings(2, 3, d_model=10, d_ff=7, heads=3, d_k=4, d_v=2, max_positions=9)
+SMALL = ModelSettings(
+    "transformer", 2, 3, d_model=10, d_ff=7, heads=3, d_k=4, d_v=2, max_positions=9
+)
 VARIANTS = {
     "positions": ("sinusoidal", "learned", "rotary"),  # halves have no weights either
     "norm": ("post", "pre"),
@@ -32,7 +34,7 @@ BIASES = {
 def assert_weights_are_those_of_the_network(settings: ModelSettings) -> None:
     """Compare names and shapes in order, and their number."""
     with torch.device("meta"):
-        network = Transformer(settings, V, pad_id=0)
+        network = make_network(settings, V, pad_id=0)
     state = {name: tuple(weight.shape) for name, weight in network.state_dict().items()}
     assert [*weight_shapes(settings, V).items()] == [*state.items()]
     assert count_parameters(settings, V) == sum(each.numel() for each in network.parameters())

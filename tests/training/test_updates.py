@@ -169,7 +169,9 @@ def test_simcut_that_cuts_nothing_has_the_loss_of_one_pass(train: Train) -> None
 def test_a_cut_embedding_no_longer_depends_on_its_token() -> None:
     """Two sources that differ in one token have the same logits where that token is cut."""
     torch.manual_seed(1)
-    settings = ModelSettings(1, 1, d_model=8, d_ff=8, heads=2, d_k=4, d_v=4, dropout=0.0)
+    settings = ModelSettings(
+        "transformer", 1, 1, d_model=8, d_ff=8, heads=2, d_k=4, d_v=4, dropout=0.0
+    )
     network = Transformer(settings, 20, PAD)
     source, target = torch.tensor([[5, 6, 3], [5, 7, 3]]), torch.tensor([[2, 8], [2, 9]])
     kept_source, kept_target = torch.ones(2, 3), torch.ones(2, 2)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from nmt.decoding.models.forced import forced_log_probs
-from nmt.decoding.models.pytorch import IncrementalDecoder
+from nmt.decoding.models.pytorch import make_decoder
 from nmt.decoding.translator.translation import OutputOptions
 from nmt.decoding.translator.translator import Translator
 from nmt.runs.model_file import read_model
@@ -124,7 +124,7 @@ def test_outputs_are_in_natural_order(model: TrainedModel) -> None:
     found = translator.search(ids)
     assert model.tokenizer.target.decode(found[0][0].ids) == texts[0]
     outputs = [[hypothesis.ids for hypothesis in hypotheses] for hypotheses in found]
-    scored = forced_log_probs([IncrementalDecoder(model.network)], ids, outputs, 100)
+    scored = forced_log_probs([make_decoder(model.network)], ids, outputs, 100)
     for source, hypotheses, scores in zip(ids, found, scored, strict=True):
         for hypothesis, log_probs in zip(hypotheses, scores, strict=True):
             assert sum(log_probs) == pytest.approx(hypothesis.log_prob, abs=1e-4)
