@@ -13,7 +13,7 @@ def test_charts_and_tables_show_the_runs_and_the_law(
     content = json.loads((scaled / "scale.json").read_text(encoding="utf-8"))
     browser.open(scale_page)
     assert len(browser.all("#runs tbody tr")) == len(content["runs"]) + 1
-    assert browser.texts("#pair tbody td:nth-child(5)") == ["2 of 2"]
+    assert browser.texts("#pair tbody td:nth-child(4)") == ["2 of 2"]
     [check], [law] = content["checks"], content["laws"].values()
     assert browser.texts("#law thead th")[2:7] == [*"EAaBb"]
     assert f"{check['loss']:.3f}" in browser.texts("#law td")
@@ -21,17 +21,17 @@ def test_charts_and_tables_show_the_runs_and_the_law(
     browser.press(END)
     shown = legend(browser, "[data-figure=N]")
     predicted = next(curve for curve in law["curves"] if curve["over"] == "N")["value"][-1]
-    assert shown["transformer, predicted"] == f"{check['loss']:.3f}"
-    assert shown["transformer, law"] == f"{predicted:.3f}"
+    assert shown["tiny, predicted"] == f"{check['loss']:.3f}"
+    assert shown["tiny, law"] == f"{predicted:.3f}"
 
 
-def test_a_file_adds_a_section_and_its_text_is_no_markup(
+def test_the_text_of_a_section_is_no_markup(
     browser: Browser, scale_page: Path, tmp_path: Path
 ) -> None:
     """The page is made again from what is there; so the section is put into its data here."""
     title, chart = "<i>Distance</i>", {"label": "<b>far</b>", "kind": "run", "colour": "target"}
     section = {
-        "id": "distance",
+        "id": "other",
         "title": title,
         "texts": ["one"],
         "tables": [{"heads": ["words", "right"], "rows": [["<b>1</b>", "0.9"]]}],
@@ -43,6 +43,6 @@ def test_a_file_adds_a_section_and_its_text_is_no_markup(
     text = scale_page.read_text(encoding="utf-8").replace('"sections":[', f'"sections":[{added},')
     (tmp_path / "more.html").write_text(text, encoding="utf-8")
     browser.open(tmp_path / "more.html")
-    assert browser.texts("#distance h2") == [title]
-    assert browser.texts("#distance .figures tbody th") == ["<b>1</b>"]
-    assert "<b>far</b>" in legend(browser, "#distance")
+    assert browser.texts("#other h2") == [title]
+    assert browser.texts("#other .figures tbody th") == ["<b>1</b>"]
+    assert "<b>far</b>" in legend(browser, "#other")

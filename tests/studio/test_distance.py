@@ -56,7 +56,7 @@ def test_labels_that_end_in_numbers_are_distances() -> None:
 
 
 def test_a_section_has_means_and_ranges_over_seeds() -> None:
-    title = "t: % of agreement that are right by words between"
+    title = "t: agreement, % right by words between"
     runs = [{title: [(0.0, 90.0), (1.0, 70.0)]}, {title: [(0.0, 100.0), (1.0, 60.0)]}]
     section = distance.section({"<b>": runs})
     (series,) = section["charts"][0]["series"]
@@ -70,5 +70,5 @@ def test_many_distances_are_binned() -> None:
     assert distance.binned({float(k): float(k) for k in range(12)}) == {
         "0 to 4": "2",
         "5 to 9": "7",
-        "10 to 14": "10.5",
+        "10 to 11": "10.5",
     }

@@ -29,6 +29,12 @@ REACH_TOKENS = 600  # of a side, in a batch
 REACH_PLACES = 6  # target positions of a batch whose losses are followed
 FEWEST = 30  # pairs of positions that a mean needs
 COLUMNS, BIN = 8, 5  # a table with more distances has a column for each five
+GRADIENT = "gradient of the loss"
+TEXT = (
+    "Each curve is the mean over the seeds, within the lowest and the highest value. “% right”: how"
+    " often a model prefers the right target to one with one wrong word; chance is 50 %. Gradients"
+    " are shares of that of the nearest token."
+)
 COLOURS = ("source", "target", "good")  # of the recipes, as in the other charts
 
 Curve = list[tuple[float, float]]  # places and values
@@ -52,12 +58,12 @@ def measure(path: Path, tests: Iterable[TestSet], device: str) -> Curves:
         title = f"{test.name}: {lengths.buckets[0].scores[0].name} by {lengths.unit}"
         found[title] = [(bucket.shortest, bucket.scores[0].value) for bucket in lengths.buckets]
         for name, curve in by_distance(model.contrasts(test)).items():
-            found[f"{test.name}: % of {name} that are right by words between"] = curve
+            found[f"{test.name}: {name}, % right by words between"] = curve
         sample = range(0, len(test.sources), max(1, len(test.sources) // REACH_PAIRS))
         sources = trained.tokenizer.source.encode([test.sources[line] for line in sample])
         targets = trained.tokenizer.target.encode([test.references[line][0] for line in sample])
         for side, curve in reach(trained.network, [*zip(sources, targets, strict=True)]).items():
-            found[f"{test.name}: gradient of the loss by tokens back in the {side}"] = curve
+            found[f"{test.name}: {GRADIENT} by tokens back in the {side}"] = curve
     return found
 
 
@@ -132,18 +138,24 @@ def section(measured: Mapping[str, Sequence[Curves]]) -> Data:
             series.append({**facts, "x": [*values], "value": [*means.values()], **ends})
             rows[name] = binned(means)
         _, _, over = title.rpartition(" by ")
-        charts.append({"title": title, "over": over, "linear": True, "series": series})
+        log = "y" if GRADIENT in title else ""
+        charts.append({"title": title, "over": over, "log": log, "series": series})
         columns = [*dict.fromkeys(column for row in rows.values() for column in row)]
         cells = [[name, *(row.get(each, "") for each in columns)] for name, row in rows.items()]
         tables.append({"heads": [title, *columns], "rows": cells})
-    return {"id": "distance", "title": "What distance does", "charts": charts, "tables": tables}
+    facts = {"id": "distance", "title": "What distance does", "texts": [TEXT]}
+    return {**facts, "charts": charts, "tables": tables}
 
 
 def binned(means: Mapping[float, float]) -> dict[str, str]:
     """Return the cells of a row of a table by their columns: each place, or means of five."""
-    groups: dict[str, list[float]] = {}
+    width = 1 if len(means) <= COLUMNS else BIN
+    groups: dict[int, dict[float, float]] = {}
     for place, value in means.items():
-        first = int(place) // BIN * BIN
-        column = f"{place:g}" if len(means) <= COLUMNS else f"{first} to {first + BIN - 1}"
-        groups.setdefault(column, []).append(value)
-    return {column: f"{fmean(values):.3g}" for column, values in groups.items()}
+        groups.setdefault(int(place) // width, {})[place] = value
+    return {
+        f"{min(group):g}" if len(group) == 1 else f"{min(group):g} to {max(group):g}": (
+            f"{fmean(group.values()):.3g}"
+        )
+        for group in groups.values()
+    }

@@ -81,19 +81,14 @@ def explain(
     """Translate one sentence and keep everything that the model computes.
 
     notify: receives a note if the text has unknown characters, or is read in another form. Raises
-    NmtError if the text is blank or so long that it would be split, and if the model's outputs are
-    NaN. Raises UsageError for settings that a page cannot show.
+    NmtError if the text is blank or so long that it would be split, if the model is no Transformer,
+    and if its outputs are NaN. Raises UsageError for settings that a page cannot show.
     """
     check_settings(settings)
     settings = device_settings(settings, model.device)
     text = as_read(model, text, settings, notify)
     ids = encode(model, text, settings, notify)
-    network = model.network
-    if not isinstance(network, Transformer):
-        raise NmtError(
-            f"{model.path} has model.architecture={model.recipe.model.architecture}, but the page"
-            " explains a Transformer; name another model with --model"
-        )
+    network = transformer_of(model)
     if settings.precision == "bf16":
         network = copy.deepcopy(network).bfloat16()  # as for translating
     source = source_batch([ids]).to(network.device)
@@ -137,6 +132,17 @@ def explain(
         tree=tree,
         max_length=max_length,
     )
+
+
+def transformer_of(model: TrainedModel) -> Transformer:
+    """Return the network of a model; raises NmtError if it is no Transformer."""
+    network = model.network
+    if not isinstance(network, Transformer):
+        raise NmtError(
+            f"{model.path} has model.architecture={model.recipe.model.architecture}, but the page"
+            " explains a Transformer; name another model with --model"
+        )
+    return network
 
 
 def check_settings(settings: DecodeSettings) -> None:

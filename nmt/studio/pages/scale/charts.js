@@ -4,22 +4,25 @@ import { drawFigures } from "../charts.js";
 import { fixed } from "../numbers.js";
 import { colour, css } from "../scheme.js";
 
-const AXES = { log: true, show: (value) => value < 1e4 ? String(value) : short(value) };
+const LINEAR = { log: false, show: String };
+const LOG = { log: true, show: (value) => value < 1e4 ? String(value) : short(value) };
 
 /**
- * Draw a chart {title, over, linear, series}; both axes are logarithmic unless `linear`. A series has a `label`, a `colour` of the style sheet, a `kind`,
- * and values at `x`: a "law" is a curve with its interval from `lowest` to `highest`; points are a "run",
- * a "short" one, which patience did not end, or a "check", which was predicted.
+ * Draw a chart {title, over, log, series}; `log` names the logarithmic axes. A series has a `label`, a
+ * `colour` of the style sheet, a `kind`, and values at `x`: a "law" is a curve with its interval from
+ * `lowest` to `highest`; points are a "run", a "short" one, which patience did not end, or a "check",
+ * which was predicted.
  */
-export function showChart(box, { title, over, linear, series }) {
+export function showChart(box, { title, over, log = "x", series }) {
   drawFigures(box, () => {
     const drawn = series.flatMap(seriesOf);
     const figure = {
       name: over,
       title,
       series: drawn,
-      show: (value) => fixed(value, linear ? 2 : 3),
-      over: { ...(linear ? {} : AXES), name: over },
+      show: (value) => fixed(value, 3),
+      log: log.includes("y"),
+      over: { ...(log.includes("x") ? LOG : LINEAR), name: over },
       bands: drawn.flatMap((each, place) =>
         each.band ? [{ series: [place + 3, place + 2], fill: each.band }] : []
       ),
