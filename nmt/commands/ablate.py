@@ -31,9 +31,7 @@ def experiment_options(kind: str) -> Callable[[Callable[..., Any]], Callable[...
         metavar="FOLDER",
         help=f"Folder to write to.  [default: runs/{kind}/RECIPE]",
     )
-    dry_run = click.option(
-        "--dry-run", is_flag=True, help="Check and list the runs, and write nothing."
-    )
+    dry_run = click.option("--dry-run", is_flag=True, help="List the runs, and write nothing.")
 
     def add(function: Callable[..., Any]) -> Callable[..., Any]:
         device = options.device(options.set_any(click.pass_obj(function)))

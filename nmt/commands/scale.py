@@ -91,5 +91,4 @@ def command(
     recipes = compared_recipes(recipe, () if alone else against or None, overrides)
     ladder = plan(recipes, widths, parts, numbers, budget, check)
     folder = output or RUNS / "scale" / ladder.recipe.name
-    scale = Scale(folder, ["nmt", *arguments], ladder)
-    run_experiment(scale, data_dir, device, dry_run=dry_run)
+    run_experiment(Scale(folder, ["nmt", *arguments], ladder), data_dir, device, dry_run=dry_run)

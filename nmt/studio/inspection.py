@@ -122,16 +122,9 @@ class Inspection:
 def inspect_recipe(recipe: Recipe, length: int) -> Inspection:
     """Return the summary of a recipe; costs are for sentences of `length` tokens."""
     V = recipe.tokenizer.vocab_size
-    return Inspection(
-        recipe,
-        V,
-        None,
-        (),
-        weight_shapes(recipe.model, V),
-        count_flops(recipe, V, length),
-        training_memory(recipe, V, length),
-        compare(recipe),
-    )
+    weights, flops = weight_shapes(recipe.model, V), count_flops(recipe, V, length)
+    memory = training_memory(recipe, V, length)
+    return Inspection(recipe, V, None, (), weights, flops, memory, compare(recipe))
 
 
 def inspect_model(path: Path, content: ModelFile, length: int) -> Inspection:

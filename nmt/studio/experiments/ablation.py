@@ -50,9 +50,7 @@ class Ablation(Experiment):
             "cautions": warnings,
             "variants": [asdict(result) for result in results],
         }
-        recipes = [
-            {"name": variant.name, **recipe_data(variant.recipe)} for variant in self.variants
-        ]
+        recipes = [{"name": each.name, **recipe_data(each.recipe)} for each in self.variants]
         parts = [
             explanation(self.seeds),
             variants_table(results, measure.name, len(self.seeds)),

@@ -1,8 +1,8 @@
 """Fit the loss E + A / N^a + B / D^b to runs with N parameters and D training pairs.
 
-For given exponents a and b, the law is linear in E, A and B, whose least squares of relative errors
-are solved exactly. The exponents are found on a grid that becomes finer. Resampled points (the
-bootstrap) give the intervals, of 95 %.
+The law is that of Hoffmann et al. (2022), section 3.3. For given exponents a and b, it is linear in
+E, A and B, whose least squares of relative errors are solved exactly. The exponents are found on a
+grid that becomes finer. Resampled points (the bootstrap) give the intervals, of 95 %.
 """
 
 from collections.abc import Sequence
