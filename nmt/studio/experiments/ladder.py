@@ -27,9 +27,11 @@ PATIENCE = 5  # validations, unless the recipe has its own
 MOVING_AVERAGE = 0.999  # likewise
 FEWEST_UPDATES = 10  # between validations
 # Settings that the ladder chooses; those of text and tokenizer are the same in all runs.
-CHOSEN = ("data.", "tokenizer.", "model.d_model", "model.d_k", "model.d_v", "train.seed")
-CHOSEN += ("train.share", "train.label_smoothing", "train.early_stopping_metric")
-CHOSEN += ("train.cooldown_updates", "train.checkpoint_updates")
+CHOSEN = (
+    *("data.", "tokenizer.", "model.d_model", "model.d_k", "model.d_v", "train.seed"),
+    *("train.share", "train.label_smoothing", "train.early_stopping_metric"),
+    *("train.cooldown_updates", "train.checkpoint_updates"),
+)
 
 
 @dataclass(frozen=True)
