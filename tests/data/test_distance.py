@@ -15,8 +15,21 @@ NOUNS = {
     for form in (noun.german, noun.german_plural, noun.oblique)
     if form
 }
-AUXILIARIES = tuple("habe hast hat haben bin bist ist sind werde wirst wird werden".split())
-MODALS = tuple("kann kannst können muss musst müssen soll möchte".split())
+AUXILIARIES = (
+    "habe",
+    "hast",
+    "hat",
+    "haben",
+    "bin",
+    "bist",
+    "ist",
+    "sind",
+    "werde",
+    "wirst",
+    "wird",
+    "werden",
+)
+MODALS = ("kann", "kannst", "können", "muss", "musst", "müssen", "soll", "möchte")
 PERSONS = ((1, "sg"), (2, "sg"), (3, "sg"), (1, "pl"), (3, "pl"))
 
 
