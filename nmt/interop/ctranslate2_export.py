@@ -1,8 +1,8 @@
 """Export a model to a folder that CTranslate2 loads, with its tokenizer and its recipe.
 
 Weights are really copied into CTranslate2's specification of a Transformer, because CTranslate2
-quantizes them in place. It has all that `model` settings can ask for, except for positional
-encodings that `check_positions` refuses. The order of an output's tokens (`model.target_order`)
+quantizes them in place. It has all that `model` settings can ask for, except for what
+`check_network` refuses. The order of an output's tokens (`model.target_order`)
 does not affect the weights.
 """
 
@@ -15,7 +15,7 @@ import numpy
 from nmt.config import DecodeSettings, ModelSettings
 from nmt.decoding.models.alignment import aligning_attention
 from nmt.errors import NmtError
-from nmt.interop.network import GATES, matrix_name, position_table
+from nmt.interop.network import GATES, check_network, matrix_name, position_table
 from nmt.interop.opus_mt import SENTENCEPIECE_FILES, pieces_by_id
 from nmt.kernels.array_functions import Floats
 from nmt.recipe.toml import to_toml
@@ -94,6 +94,7 @@ def make_spec(model: TrainedModel) -> Any:
     from ctranslate2.specs.model_spec import index_spec
 
     settings = model.recipe.model
+    check_network(settings)
     aligning = aligning_attention(model)
     spec = empty_spec(settings, aligning)
     fill_embeddings(spec, model)

@@ -18,6 +18,7 @@ from nmt.config import Recipe, TextFiles
 from nmt.errors import NmtError, UsageError
 from nmt.interop.ctranslate2_export import POSITIONS, position_count
 from nmt.interop.model_card import model_card
+from nmt.interop.network import check_network
 from nmt.runs.model_file import find_model
 from nmt.runs.outputs import check_output, check_output_folder, output_folder
 from nmt.runs.trained_model import TrainedModel, load_model_file
@@ -67,11 +68,7 @@ def export_model(
     else:
         check_output_folder(output, COMMAND, "OUTPUT")
     loaded = load_model_file(find_model(model, ""), "cpu")
-    if loaded.recipe.model.is_recurrent:
-        raise NmtError(
-            f"{loaded.path} has model.architecture=recurrent, which no other program runs;"
-            " translate with nmt"
-        )
+    check_network(loaded.recipe.model)
     check_finite(loaded)
     loaded = replace(loaded, recipe=without_folders(loaded.recipe))
     details = {"format": to, "quantization": quantization}

@@ -73,9 +73,9 @@ def choose_type(settings: ModelSettings) -> str:
 
     Marian is the paper's architecture, Pegasus that with pre-norm, and Blenderbot has learned
     positions in addition. Raises NmtError, naming the setting, if none computes the same, or
-    as `check_positions` does.
+    as `check_network` does.
     """
-    network.check_positions(settings)
+    network.check_network(settings)
     s = settings
     is_pre_norm = s.norm == "pre"
     reasons = {

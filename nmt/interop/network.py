@@ -68,13 +68,15 @@ def matrix_name(weights: Mapping[str, object], use: str) -> str:
     return own if own in weights else "embeddings.weight"
 
 
-def check_positions(settings: ModelSettings) -> None:
-    """Raise NmtError for a positional encoding that no export has."""
-    if settings.positions not in (*SINUSOIDS, "learned", "rotary"):
-        raise NmtError(
-            f"no format of nmt export has model.positions={settings.positions}; translate with nmt"
-            " itself"
-        )
+def check_network(settings: ModelSettings) -> None:
+    """Raise NmtError for an architecture or a positional encoding that no export has."""
+    missing = ""
+    if settings.is_recurrent:
+        missing = "architecture=recurrent"
+    elif settings.positions not in (*SINUSOIDS, "learned", "rotary"):
+        missing = f"positions={settings.positions}"
+    if missing:
+        raise NmtError(f"no format of nmt export has model.{missing}; translate with nmt itself")
 
 
 def position_table(
@@ -82,9 +84,8 @@ def position_table(
 ) -> Floats | None:
     """Return the positions (length, d_model) that are added to embeddings; None if they rotate.
 
-    side: "source" or "target". Raises NmtError as `check_positions` does.
+    side: "source" or "target".
     """
-    check_positions(settings)
     if settings.positions == "rotary":
         return None
     if settings.positions == "learned":

@@ -137,6 +137,11 @@ def reordered(
     return ids[places], lengths[order].reshape(-1)
 
 
+def count_used(pairs: int, share: float) -> int:
+    """Return how many of the pairs a share (`train.share`) is."""
+    return max(1, round(pairs * share))
+
+
 class PairDataset:
     """The pairs of several shards under one index."""
 
@@ -176,7 +181,7 @@ class PairDataset:
                 start = end
         self._used: Integers | None = None  # indices of the share; None: all
         if share < 1:
-            kept = max(1, round(count * share))
+            kept = count_used(count, share)
             self._used = numpy.sort(numpy.random.default_rng(0).permutation(count)[:kept])
             self.source_lengths = self.source_lengths[self._used]
             self.target_lengths = self.target_lengths[self._used]

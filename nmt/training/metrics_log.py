@@ -19,6 +19,7 @@ from nmt.runs.run_folder import RunFolder
 from nmt.system.atomic import write_text
 from nmt.system.log import note, progress_bar
 from nmt.system.threads import thread_count
+from nmt.text.batches import count_used
 from nmt.text.prepare import Prepared
 from nmt.training.progress import Progress, Window
 from nmt.training.updates import UpdateResult
@@ -47,9 +48,11 @@ def announce(
     # "auto": a measurement before the first update chooses one of them.
     precision = "float32 or bf16" if settings.precision == "auto" else settings.precision
     others = f", {workers.count} workers" if workers.count > 1 else ""
+    pairs = sum(map(len, prepared.shards))
+    used = f"{count_used(pairs, settings.share):,} of " if settings.share < 1 else ""
     note(
         f"{recipe.name} ({data.source_language}-{data.target_language}):"
-        f" {sum(map(len, prepared.shards)):,} pairs, {parameters:,} parameters,"
+        f" {used}{pairs:,} pairs, {parameters:,} parameters,"
         f" {precision} on {device.type}{threads}{others}; run folder {run.path}"
     )
     if progress.update:

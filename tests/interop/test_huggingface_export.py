@@ -12,7 +12,7 @@ import torch
 from nmt.config import ModelSettings
 from nmt.errors import NmtError
 from nmt.interop.huggingface_export import choose_type, write
-from nmt.interop.network import position_table
+from nmt.interop.network import check_network
 from nmt.runs.model_file import read_model
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.tokenizer import PAD, Tokenizer
@@ -131,12 +131,14 @@ def test_a_search_uses_the_recipe_and_forbids_what_is_no_output(
     assert found["suppress_tokens"] == [0, 1, 2]
 
 
-def test_an_unknown_encoding_of_positions_has_no_export() -> None:
+@pytest.mark.parametrize("setting", ["positions=none", "architecture=recurrent"])
+def test_what_no_export_has(setting: str) -> None:
     """The reason comes before others, because no other format helps."""
-    new = replace(ModelSettings(), positions="not_written_yet", norm_kind="rms")
-    for export in (choose_type, lambda settings: position_table({}, settings, "source", 8)):
-        with pytest.raises(NmtError, match=r"^no format of nmt export has model\.positions=not_wr"):
-            export(new)
+    name, _, value = setting.partition("=")
+    new = replace(ModelSettings(), norm_kind="rms", **{name: value})  # type: ignore[arg-type]
+    for check in (choose_type, check_network):
+        with pytest.raises(NmtError, match=f"^no format of nmt export has model.{setting}"):
+            check(new)
 
 
 def test_out_and_back_and_out_again(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:

@@ -1,45 +1,89 @@
-"""The recurrent network's own loop is torch's LSTM, and its shapes are those of the formula."""
+"""The recurrent network computes what its papers say, and its shapes are those of the formula."""
+
+from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor
 
-from nmt.model.recurrent import Recurrent
 from nmt.recipe.size import weight_shapes
-from tests.model.conftest import NETWORKS, small_network
+from tests.model.conftest import NETWORKS, PAD, small_network
 
-SETTINGS = NETWORKS["recurrent"]
-
-
-def test_without_a_memory_the_bottom_layer_is_an_lstm() -> None:
-    """A memory of zeros has contexts of zeros: what is left is the LSTM over the target."""
-    model = small_network(SETTINGS)
-    assert isinstance(model, Recurrent)
-    memory, x = torch.zeros(2, 4, 12), torch.randn(2, 5, 12)
-    state = model.first_state(memory, None)
-    found, contexts, hidden, cell = model.bottom(x, state)
-    layer = model.decoder[0]
-    assert isinstance(layer, nn.LSTM)
-    start = state.hidden[0][None], state.cells[0][None]
-    expected, after = layer(torch.cat([x, torch.zeros_like(x)], -1), start)
-    torch.testing.assert_close((found, hidden, cell), (expected, after[0][0], after[1][0]))
-    assert not contexts.any()
+SETTINGS = replace(NETWORKS["recurrent"], encoder_layers=3, decoder_layers=3, tied="none")
+D = SETTINGS.d_model
 
 
-def test_attention_by_hand() -> None:
-    """With W = 0 and U = 1, the energy of m is v . tanh(m)."""
-    model = small_network(SETTINGS)
-    assert isinstance(model, Recurrent)
-    attention = model.attention
-    with torch.no_grad():
-        attention.query.weight.zero_()
-        attention.query.bias.zero_()
-        attention.key.weight.copy_(torch.eye(12))
-        attention.energy.weight.fill_(0.5)
-    memory = torch.stack([torch.zeros(12), torch.full((12,), 2.0)])[None]  # (1, 2, 12)
-    context, weights = attention(torch.randn(1, 12), attention.key(memory), memory, None)
-    energy = torch.tensor([0.0, 6 * torch.tanh(torch.tensor(2.0, dtype=torch.float64))])
-    torch.testing.assert_close(weights[0, 0], energy.softmax(0))
-    torch.testing.assert_close(context[0], weights[0, 0, 1].expand(12) * 2)
+def lstm(
+    weights: dict[str, Tensor], layer: str, x: Tensor, hidden: Tensor, cell: Tensor, end: str = ""
+) -> tuple[Tensor, Tensor]:
+    """Return the hidden state (d,) and the cell (d,) after an input (d,)."""
+    gates = sum(
+        weights[f"{layer}.weight_{kind}_l0{end}"] @ part + weights[f"{layer}.bias_{kind}_l0{end}"]
+        for kind, part in (("ih", x), ("hh", hidden))
+    )
+    assert isinstance(gates, Tensor)
+    read, forget, new, write = gates.chunk(4)
+    cell = forget.sigmoid() * cell + read.sigmoid() * new.tanh()
+    return write.sigmoid() * cell.tanh(), cell
+
+
+def encode(weights: dict[str, Tensor], source: list[int]) -> list[Tensor]:
+    """Return the memory (d,) of each source token."""
+    x = [weights["embeddings.own_source_weight"][token] * D**0.5 for token in source]
+    for layer in range(SETTINGS.encoder_layers):
+        directions = []
+        places: Iterable[int]
+        for end, places in (("", range(len(x))), ("_reverse", reversed(range(len(x))))):
+            hidden = cell = torch.zeros(D // 2)
+            found = {}
+            for place in places:
+                hidden, cell = lstm(weights, f"encoder.{layer}", x[place], hidden, cell, end)
+                found[place] = hidden
+            directions.append([found[place] for place in range(len(x))])
+        above = [torch.cat(pair) for pair in zip(*directions, strict=True)]
+        x = above if layer == 0 else [low + high for low, high in zip(x, above, strict=True)]
+    return x
+
+
+def reference(weights: dict[str, Tensor], source: list[int], target: list[int]) -> Tensor:
+    """Return the logits (T, V) of one pair, computed token by token."""
+
+    def linear(name: str, x: Tensor) -> Tensor:
+        return weights[f"{name}.weight"] @ x + weights[f"{name}.bias"]
+
+    memory = torch.stack(encode(weights, source))  # (S, d)
+    zeros, layers = torch.zeros(D), range(SETTINGS.decoder_layers)
+    hidden = [torch.tanh(linear("first_hidden", memory.mean(0))), *[zeros for _ in layers[1:]]]
+    cells, context, logits = [zeros for _ in layers], zeros, []
+    for token in target:
+        x = weights["embeddings.weight"][token] * D**0.5
+        for layer in layers:
+            read = torch.cat([x, context])
+            hidden[layer], cells[layer] = lstm(
+                weights, f"decoder.{layer}", read, hidden[layer], cells[layer]
+            )
+            x = hidden[layer] if layer == 0 else x + hidden[layer]
+            if layer == 0:
+                sums = linear("attention.query", x) + memory @ weights["attention.key.weight"].T
+                energies = torch.tanh(sums) @ weights["attention.energy.weight"][0]
+                context = energies.softmax(0) @ memory
+        out = torch.tanh(linear("out", torch.cat([x, context])))
+        logits.append(weights["embeddings.own_softmax_weight"] @ out)
+    return torch.stack(logits)
+
+
+def test_a_padded_batch_equals_the_formulas_token_by_token() -> None:
+    model = small_network(replace(SETTINGS, dropout=0.5))  # evaluation drops nothing
+    weights = {name: weight.detach() for name, weight in model.named_parameters()}
+    pairs = [([5, 6, 7, 8, 3], [2, 6, 8, 11]), ([9, 3], [2, 12, 5]), ([3], [2])]
+    source, target = (
+        torch.nn.utils.rnn.pad_sequence([*map(torch.tensor, side)], True, PAD)
+        for side in zip(*pairs, strict=True)
+    )
+    logits = model(source, target)
+    for found, (own_source, own_target) in zip(logits, pairs, strict=True):
+        expected = reference(weights, own_source, own_target)
+        torch.testing.assert_close(found[: len(own_target)], expected, atol=1e-12, rtol=0)
 
 
 def test_the_formula_names_every_weight() -> None:

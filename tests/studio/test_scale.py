@@ -94,6 +94,9 @@ def test_recipes_and_settings_are_compared_on_one_text() -> None:
     assert blind == replace(base, model=replace(base.model, positions="none"))
     with pytest.raises(UsageError, match="not a Transformer"):
         compared_recipes("pocket_recurrent", (), [])
+    for setting in ("tokenizer.vocab_size=500", "model.d_model=64", "train.share=0.5"):
+        with pytest.raises(UsageError, match=f"itself; leave out --against {setting}"):
+            compared_recipes("pocket", [setting], [])
 
 
 def test_a_budget_limits_the_updates_of_large_rungs() -> None:
@@ -105,8 +108,9 @@ def test_a_budget_limits_the_updates_of_large_rungs() -> None:
     train = large.recipe.train
     assert 0 < budget - train.max_updates * update_operations(large.recipe, V) < budget / 100
     assert train.label_smoothing == train.cooldown_updates == 0
-    with pytest.raises(UsageError, match="multiple of 8"):
-        planned("pocket", sizes=[60])
+    for size in (0, 60):
+        with pytest.raises(UsageError, match="multiple of 8"):
+            planned("pocket", sizes=[size])
     with pytest.raises(UsageError, match="--check 64"):
         planned("pocket", sizes=[64], check=64)
 

@@ -25,6 +25,12 @@ LENGTH = 30  # tokens of a segment, assumed for the operations of an update
 PATIENCE = 5  # validations, unless the recipe has its own
 MOVING_AVERAGE = 0.999  # likewise
 FEWEST_UPDATES = 10  # between validations
+# Settings that the ladder chooses; those of text and tokenizer are the same in all runs.
+CHOSEN = (
+    *("data.", "tokenizer.", "model.d_model", "model.d_k", "model.d_v", "train.seed"),
+    *("train.share", "train.label_smoothing", "train.early_stopping_metric"),
+    *("train.cooldown_updates", "train.checkpoint_updates"),
+)
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,10 @@ def compared_recipes(
     found = {base.name: base}
     for other in against:
         if "=" in other:
-            compared, recipe = other, with_settings(base, parse_overrides([other]))
+            changed = parse_overrides([other])
+            for setting in filter(lambda name: name.startswith(CHOSEN), changed):
+                raise UsageError(f"nmt scale chooses {setting} itself; leave out --against {other}")
+            compared, recipe = other, with_settings(base, changed)
         else:
             own = load_recipe(other, overrides)
             compared = own.name
@@ -102,15 +111,20 @@ def compared_recipes(
     return found
 
 
+def check_size(base: Recipe, size: int) -> None:
+    """Raise UsageError if heads of an even width cannot divide a size."""
+    step = 2 * base.model.heads
+    if size < 1 or size % step:
+        raise UsageError(f"a size is a multiple of {step}, twice model.heads, not {size}")
+
+
 def transformer(base: Recipe, size: int) -> Recipe:
     """Return the Transformer of a size; d_ff / d_model is the recipe's, d_k = d_v = size / heads.
 
-    Raises UsageError if heads of an even width cannot divide the size.
+    Raises UsageError as `check_size` does.
     """
     model = base.model
-    if size < 1 or size % (2 * model.heads):
-        step = 2 * model.heads
-        raise UsageError(f"a size is a multiple of {step}, twice model.heads, not {size}")
+    check_size(base, size)
     width, d_ff = size // model.heads, round(model.d_ff * size / model.d_model)
     return replace(base, model=replace(model, d_model=size, d_ff=d_ff, d_k=width, d_v=width))
 
@@ -173,6 +187,8 @@ def plan(
     own, step = base.model.d_model, 2 * base.model.heads
     defaults = [max(step, round(own * factor / step) * step) for factor in SIZES]
     sizes = sorted({*(sizes or defaults), own})
+    for size in sizes:
+        check_size(base, size)
     if not check:  # a step as the last one, to a size that heads divide
         ratio = sizes[-1] / sizes[-2] if len(sizes) > 1 else 2
         check = max(sizes[-1] + step, round(sizes[-1] * ratio / step) * step)

@@ -31,6 +31,7 @@ from nmt.system.atomic import write_text
 from nmt.system.files import in_utf_8, is_present, read_text
 from nmt.system.json_data import parse_object
 from nmt.system.log import note
+from nmt.text.batches import count_used
 from nmt.text.corpus import DataFolder
 from nmt.text.prepare import open_prepared
 
@@ -134,7 +135,7 @@ class Scale(Experiment):
             "state": result.state,
             "end": ("patience" if is_patient else "updates") * (result.state == FINISHED),
             "N": count_parameters(recipe.model, vocab_size),
-            "D": max(1, round(recipe.train.share * pairs)),
+            "D": count_used(pairs, recipe.train.share),
             "updates": result.updates,
             "operations": operations_spent(parse_history(lines, recipe), vocab_size),
             "loss": result.best.loss if result.best else None,
