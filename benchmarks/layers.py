@@ -143,6 +143,7 @@ def measure(device: str, largest: int, save: Path | None) -> None:
         by, note = (part.strip() for part in (__doc__ or "").split("\n\n")[1:])
         made = describe(what="Cost of a layer", command=by, peer="none", note=note, rows="cost")
         shown = [*dict.fromkeys(fit.row for fit in fits)]
+        shown += [f"n = {n}, d = 256: {cost}" for cost in measured for n in (64, 512, 2048)]
         write(save, {**made, "shown_rows": shown}, [*fits, *raw])
 
 
