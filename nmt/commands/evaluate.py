@@ -105,6 +105,9 @@ def command(arguments: list[str], /, **given: Any) -> None:
     files, SOURCE is translated and compared with the references. With --hypotheses, no model is
     needed, and every file is a reference. One text may be -, which is stdin.
 
+    If a test set of the recipe has wrong targets (contrast), the command also counts how often the
+    model prefers the reference to them.
+
     \b
     Examples:
       nmt evaluate

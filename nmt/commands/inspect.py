@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "Tokens per sentence, on each side, for the cost of attention.",
     SENTENCE_TOKENS,
 )
-@click.option("--heads", is_flag=True, help="Measure each attention head of MODEL instead.")
+@click.option("--heads", is_flag=True, help="Show what each attention head of MODEL attends to.")
 @options.run_data_dir
 @options.as_json
 @options.set_any
@@ -50,8 +50,8 @@ def command(
     The command lists the weights of each layer, the floating-point operations, the memory that
     training needs, and every deviation from "Attention Is All You Need".
 
-    With --heads, it lists what each attention head attends to, measured on the dev set, and what
-    the model loses without the head. This takes a translation of the dev set for each head.
+    With --heads, it lists instead what each attention head attends to on the dev set, and what the
+    model loses without the head. It translates up to 500 pairs of the dev set once for each head.
 
     \b
     Examples:

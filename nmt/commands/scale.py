@@ -18,14 +18,14 @@ from nmt.studio.experiments.variants import parse_numbers
 @click.option(
     "--sizes",
     metavar="N,N,...",
-    help="Widths d_model of the Transformers.  [default: 1/4 to 3 times the recipe's]",
+    help="Values of d_model of the Transformers.  [default: 1/4 to 3 times the recipe's]",
 )
 @click.option(
     "--shares",
     default="1/8,1/4,1/2",
     show_default=True,
     metavar="X,X,...",
-    help="Shares of the corpus, for two sizes.",
+    help="Shares of the corpus to train two sizes on; 1: all of it.",
 )
 @click.option(
     "--against",
@@ -35,12 +35,12 @@ from nmt.studio.experiments.variants import parse_numbers
 )
 @click.option("--alone", is_flag=True, help="Compare with nothing.")
 @click.option(
-    "--seeds", metavar="N,N,...", help="Seeds of the recipe's own size.  [default: train.seed]"
+    "--seeds", metavar="N,N,...", help="Seeds for the recipe's own size.  [default: train.seed]"
 )
 @number(
     "--budget",
     options.Range(min=1),
-    "Most operations of a run.  [default: those of the recipe's updates]",
+    "Upper limit of a run's operations.  [default: those of the recipe's updates]",
     metavar="OPERATIONS",
 )
 @number("--check", int, "Size to predict.  [default: one step above the others]")
@@ -61,16 +61,17 @@ def command(
     device: str,
     overrides: tuple[str, ...],
 ) -> None:
-    """Train RECIPE in several sizes, predict the next larger one, and train that.
+    """Train RECIPE in several sizes, predict a larger one, and train that.
 
-    All sizes are trained on the whole corpus, and two of them on shares of it. The recipe's own
-    size is trained with each seed. For each recipe, the law E + A / N^a + B / D^b of the dev loss
-    by parameters and training pairs is fitted, and predicts the size --check, which is trained
-    last. docs/howto/scale.md says how runs are made comparable.
+    All sizes are trained on the whole corpus, and two of them also on shares of it. The recipe's
+    own size is trained with each seed. For each recipe, the law E + A / N^a + B / D^b is fitted to
+    the dev losses; N is the number of parameters, D that of training pairs. It predicts the loss
+    of the size --check, which is trained last. docs/howto/scale.md says how runs are made
+    comparable.
 
-    Each run is a run folder in OUTPUT. If the command is stopped, the same command resumes it. It
-    prints tables, and writes them (scale.md), all figures (scale.json) and a page with curves
-    (scale.html) into OUTPUT.
+    The folder of --output has a run folder for each run, the tables that the command prints
+    (scale.md), all figures (scale.json) and a page with charts (scale.html). If the command is
+    stopped, the same command continues.
 
     \b
     Examples:

@@ -146,9 +146,10 @@ class ModelSettings:
 
     architecture: str = setting(
         "transformer",
-        "transformer; recurrent: LSTMs with attention, as before the paper (Bahdanau et al., 2015;"
-        " Wu et al., 2016), to compare with; of this section it uses the layers, d_model (even),"
-        " dropout, softmax_bias, tied and target_order",
+        "transformer, or recurrent, to compare with: LSTMs with attention, as before the paper"
+        " (Bahdanau et al., 2015; Wu et al., 2016); recurrent uses only these settings of this"
+        " section: encoder_layers, decoder_layers, d_model (even), dropout, softmax_bias, tied,"
+        " target_order",
         choices=("transformer", "recurrent"),
     )
     encoder_layers: int = setting(6, "encoder layers N (section 3.1)", LAYERS)
@@ -349,8 +350,8 @@ class TrainSettings:
     )
     share: float = setting(
         1.0,
-        "share of the training pairs that are used, the same ones in every epoch and with every"
-        " seed; the tokenizer is that of all pairs",
+        "share of the training pairs to train on, the same pairs in every epoch and with every"
+        " seed; the tokenizer is learned from all pairs",
         (1e-6, 1),
     )
     bpe_dropout: float = setting(
