@@ -264,7 +264,8 @@ class ProgressReport:
 def loss_terms(settings: TrainSettings) -> str:
     """Return what the loss of the training consists of."""
     terms = ("r_drop", "simcut", "guided_alignment")
-    return " + ".join(["label-smoothed", *(term for term in terms if getattr(settings, term))])
+    first = "label-smoothed" if settings.label_smoothing else "cross-entropy"
+    return " + ".join([first, *(term for term in terms if getattr(settings, term))])
 
 
 def clock(seconds: float) -> str:
@@ -302,8 +303,9 @@ def describe(validation: Validation) -> dict[str, Any]:
 
 def figures(validation: Validation) -> str:
     """Return the figures of a validation as a phrase."""
+    is_smoothed = not math.isclose(validation.loss, validation.plain_loss, rel_tol=1e-4)
     return (
-        f"dev loss {validation.loss:.3f} (label-smoothed), perplexity"
+        f"dev loss {validation.loss:.3f}{' (label-smoothed)' * is_smoothed}, perplexity"
         f" {perplexity(validation.plain_loss):.2f}, {validation.measure.name}"
         f" {validation.score:.2f}"
     )

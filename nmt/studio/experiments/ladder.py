@@ -15,6 +15,7 @@ from nmt.recipe.files import load_recipe, shipped_recipes
 from nmt.recipe.rules import check_together
 from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.recipe.size import count_parameters
+from nmt.studio.experiments.fit import Point, refusal
 from nmt.studio.experiments.runs import PlannedRun, plan_runs
 from nmt.studio.experiments.variants import Variant
 from nmt.studio.inspection import count_flops
@@ -181,7 +182,8 @@ def plan(
 ) -> Ladder:
     """Return the ladder of some options of `nmt scale`; an empty one has its default.
 
-    recipes: the result of `compared_recipes`. Raises UsageError for a value that is not possible.
+    recipes: the result of `compared_recipes`. Nothing is checked if there will be no law. Raises
+    UsageError for a value that is not possible.
     """
     base = next(iter(recipes.values()))
     own, step = base.model.d_model, 2 * base.model.heads
@@ -197,8 +199,9 @@ def plan(
     middle = len(sizes) // 2
     parts = [(size, share) for share in shares for size in sizes[middle:][:2]]
     places = dict.fromkeys([*((size, 1.0) for size in sizes), *parts])
+    has_law = not refusal([Point(size, share, 0.0) for size, share in places])
     rungs, checks = (
         [rung(base, *named, *place, budget) for place in each for named in recipes.items()]
-        for each in (places, [(check, 1.0)])
+        for each in (places, [(check, 1.0)] * has_law)
     )
     return Ladder(base, rungs, checks, seeds or [base.train.seed], budget)
