@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nmt.studio.pages.page import CHART_STYLES, FOLDER, bundle, render, vendored
+from nmt.studio.pages.page import FOLDER, bundle, render, vendored
 
+CHART_STYLES = ("vendor/uPlot.min.css", "charts.css")
 HOSTILE = "</script><script>alert('&')</script><!-- \u2028 \"$x\" ${y}"
 PUBLISHED = {  # of the npm packages uplot 1.6.32 and three 0.170.0
     "uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
