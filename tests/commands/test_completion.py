@@ -35,7 +35,7 @@ def offered(
 def test_commands_recipes_and_files_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     assert offered(monkeypatch, "nmt ") == (list(COMMANDS), set())
     assert offered(monkeypatch, "nmt tra") == (["train", "translate"], set())
-    assert offered(monkeypatch, "nmt inspect poc") == (["pocket"], {"file"})
+    assert offered(monkeypatch, "nmt inspect cmu") == (["cmudict"], {"file"})
     assert offered(monkeypatch, "nmt fetch ") == (shipped_recipes(), {"file"})
     assert "opus-mt-en-de" in offered(monkeypatch, "nmt fetch opus-mt-en-d")[0]
     assert offered(monkeypatch, "nmt train --dev") == (["--device"], set())
@@ -102,7 +102,7 @@ def test_a_real_bash_inserts_what_was_meant(bash: Terminal) -> None:
         ("nmt train --set=model.positions=l", "positions=learned |"),
         ("A=1 nmt train --device=cu", "--device=cuda |"),
         ("nmt ablate --vary 'model.norm=post,pre model.norm_kind=r", "norm_kind=rms' |"),
-        ("nmt prepare poc", "pocket |"),
+        ("nmt prepare cmu", "cmudict |"),
         ("nmt prepare mi", "mine.toml |"),
     ):
         bash.press(f"{typed}\t|")
