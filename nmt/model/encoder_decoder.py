@@ -1,4 +1,4 @@
-"""What every network of this program is: an encoder and a decoder between shared embeddings.
+"""Define what every network is: an encoder and a decoder between shared embeddings.
 
 Training and search know a network by this class alone; `nmt.model.make_network` makes one.
 """

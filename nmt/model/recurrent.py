@@ -24,7 +24,7 @@ from nmt.model.encoder_decoder import EncoderDecoder
 
 @dataclass(frozen=True)
 class RecurrentState:
-    """What the decoder remembers between two target positions.
+    """Hold what the decoder remembers between two target positions.
 
     The memory exists once for each sentence; `hidden`, `cells` and `context` have R rows, those of
     a sentence next to each other.

@@ -1,4 +1,4 @@
-"""What each attention head attends to on a dev set, and what the model loses without it.
+"""Measure what each attention head attends to on a dev set, and what a model loses without it.
 
 A head is named after what gets at least half of its weight (`CLEAR`), and 20 points more than a
 baseline (`MARGIN`), in at least 30 rows (`ROWS`). The baseline of a place, such as the token
@@ -74,7 +74,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Head:
-    """What one head attends to."""
+    """Describe what one head attends to."""
 
     attention: str  # the module, such as "encoder.0.self_attention"
     head: int  # counted from 0

@@ -163,9 +163,11 @@ class Scale(Experiment):
             elif isinstance(law, Law):
                 predictions.append(predict(row, law))
         sections = make_sections(self.ladder, rows, checks, laws, predictions)
-        measured: dict[str, list[distance.Curves]] = {}
-        for run in self.written(DISTANCE).values():
-            measured.setdefault(run["recipe"], []).append(run["curves"])
+        curves, measured = self.written(DISTANCE), dict[str, list[distance.Curves]]()
+        for row in rows:  # the file may also have runs of another command
+            if row["folder"] in curves:
+                found = curves[row["folder"]]["curves"]
+                measured.setdefault(row["recipe"], []).append(found)
         if measured:
             sections.insert(-1, distance.section(measured))
         data = {
