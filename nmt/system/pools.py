@@ -1,5 +1,6 @@
 """Pools that apply a function to many items at the same time: in threads, or in processes."""
 
+import gc
 import sys
 import weakref
 from collections import deque
@@ -157,6 +158,9 @@ def start_copy(function: Callable[..., Any]) -> None:
     """Initialise a forked copy; the function is in its memory already and is never pickled."""
     global _function  # noqa: PLW0603 (one function a process, set once)
     _function = function
+    # The parent's garbage is not ours to destroy: CTranslate2's destructor waits for its threads,
+    # which exist only in the parent.
+    gc.freeze()
     torch = sys.modules.get("torch")
     # Without the function, another thread of the parent was importing PyTorch.
     if torch is not None and hasattr(torch, "set_num_threads"):

@@ -1,5 +1,6 @@
 """Results of pools come in order; what kills a process or its parent is noticed."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -38,6 +39,27 @@ def test_results_come_in_order_from_other_processes(tmp_path: Path) -> None:
     again = list(pool.map(work, range(3)))
     assert [item for item, _, _ in again] == [0, 1, 2]
     assert {process for _, process, _ in again} <= processes
+
+
+def test_copies_leave_the_garbage_of_their_parent_alone() -> None:
+    """A destructor could wait for threads that exist only in the parent."""
+    destroyed = []
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.own = self
+
+        def __del__(self) -> None:
+            destroyed.append(os.getpid())
+
+    def work(item: int) -> int:
+        gc.collect()
+        return len(destroyed)
+
+    Cycle()
+    assert [*ProcessPool(2).map(work, range(4))] == [0] * 4
+    gc.collect()
+    assert destroyed == [os.getpid()]
 
 
 @pytest.mark.parametrize(("count", "items"), [(1, [1, 2, 3]), (2, [1]), (2, [])])
