@@ -73,6 +73,12 @@ def primary(code: str) -> str:
     return SHORTER.get(first, first)
 
 
+def is_same(first: str, second: str) -> bool:
+    """Return whether two codes name one language: de, deu and de-DE do, zh-Hans and zh-Hant not."""
+    regions = {SEPARATOR.sub("-", code.lower()).partition("-")[2] for code in (first, second)}
+    return primary(first) == primary(second) and (len(regions) == 1 or "" in regions)
+
+
 def english_name(code: str) -> str:
     """Return the English name of a language; its code if the name is not known."""
     return BY_CODE.get(code, code)
