@@ -123,6 +123,11 @@ class DataSettings:
         return tuple(dict.fromkeys(map(self.languages_of, self.train)))
 
     @property
+    def known_directions(self) -> tuple[tuple[str, str], ...]:
+        """The directions; those of this section for a model without training corpora."""
+        return self.directions or ((self.source_language, self.target_language),)
+
+    @property
     def language_tokens(self) -> dict[str, str]:
         """The tokens that name target languages, by code; none for a single target language.
 
