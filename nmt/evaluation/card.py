@@ -148,7 +148,7 @@ def size(result: TestSetResult) -> str:
     """Return how many segments, lines and references a test set has."""
     merged = f" on {result.lines:,} lines" if result.lines > result.segments else ""
     several = f", up to {result.references} references" if result.references > 1 else ""
-    direction = f", {result.direction}" if result.direction else ""
+    direction = f", {result.direction.title}" if result.direction else ""
     return f"{result.segments:,} segments{merged}{several}{direction}"
 
 
@@ -228,7 +228,8 @@ def direction_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
     for result in evaluation.test_sets:
         values = {score.name: score.value for score in result.systems[0].scores}
         shown = [f"{values[name]:.2f}" for name in names]
-        rows.append((str(result.direction), result.name, *shown))
+        title = result.direction.title if result.direction else ""
+        rows.append((title, result.name, *shown))
     for average in averages:
         shown = [f"{average.scores[name]:.2f}" for name in names]
         title = "mean, zero-shot" if average.is_zero_shot else "mean"

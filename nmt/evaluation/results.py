@@ -138,7 +138,12 @@ class Direction:
     is_zero_shot: bool = False  # not among the directions that the model was trained in
 
     def __str__(self) -> str:
-        return f"{self.source}-{self.target}{', zero-shot' if self.is_zero_shot else ''}"
+        return f"{self.source}-{self.target}"
+
+    @property
+    def title(self) -> str:
+        """Return the languages, and "zero-shot" if the model was not trained in the direction."""
+        return f"{self}, zero-shot" if self.is_zero_shot else str(self)
 
 
 @dataclass(frozen=True)
