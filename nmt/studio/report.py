@@ -6,6 +6,7 @@ A run folder is read without torch. Parts that are missing or damaged are left o
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from nmt.studio.pages.page import render_charts
 from nmt.system.atomic import write_text
 from nmt.system.files import is_present
 from nmt.system.log import note
-from nmt.text.corpus import DataFolder, Pair
+from nmt.text.corpus import DataFolder, DevPairs
 from nmt.text.facts import token_facts
 from nmt.text.manifest import Manifest
 from nmt.text.prepare import open_prepared, read_dev_pairs, shard_name
@@ -157,13 +158,14 @@ def find_faults(run: RunFolder, history: History) -> tuple[Finding, ...]:
     Without the prepared text or the dev set, what follows from them is left out.
     """
     recipe, facts = history.recipe, None
-    dev_pairs: list[Pair] = []
+    dev_pairs: DevPairs = {}
     with suppress(NmtError):
         if is_present(run.memory):
             dev_pairs = read_dev_pairs(recipe, DataFolder(run.data_dir(), bilingual_reader))
     with suppress(NmtError, ValueError):  # ValueError: numbers that no intact shard has
         prepared = open_prepared(recipe, run.prepared_folder())
-        facts = token_facts(prepared.shards, prepared.tokenizer, dev_pairs)
+        texts = [*chain.from_iterable(dev_pairs.values())]
+        facts = token_facts(prepared.shards, prepared.tokenizer, texts)
     return diagnose(Training.of(recipe, history.records, facts, str(run.path)))
 
 

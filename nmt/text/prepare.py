@@ -16,7 +16,7 @@ from nmt.system.atomic import write_bytes
 from nmt.system.files import is_present, read_bytes
 from nmt.system.log import Notify, progress_bar
 from nmt.text.alignment import ALIGNMENT, align_corpus, open_alignments
-from nmt.text.corpus import DataFolder, Pair, read_pairs, reader_for
+from nmt.text.corpus import DataFolder, DevPairs, Pair, read_pairs, reader_for
 from nmt.text.encode import VERDICTS, encode_pairs
 from nmt.text.learning import learn_tokenizer
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of, sha256
@@ -126,12 +126,16 @@ def training_files(recipe: Recipe, data: DataFolder) -> list[list[Path]]:
     return [[data.find(name, recipe) for name in files.names] for files in recipe.data.train]
 
 
-def read_dev_pairs(recipe: Recipe, data: DataFolder) -> list[Pair]:
-    """Return the pairs of all dev sets, in order.
+def read_dev_pairs(recipe: Recipe, data: DataFolder) -> DevPairs:
+    """Return the pairs of all dev sets by direction, in order.
 
     Raises NmtError for a missing, unreadable or misaligned file.
     """
-    return [*chain.from_iterable(read_pairs(files, data, recipe) for files in recipe.data.dev)]
+    found: dict[tuple[str, str], list[Pair]] = {}
+    for files in recipe.data.dev:
+        own = found.setdefault(recipe.data.languages_of(files), [])
+        own += read_pairs(files, data, recipe)
+    return found
 
 
 def check_test_sets(recipe: Recipe, data: DataFolder, notify: Notify) -> None:
