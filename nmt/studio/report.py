@@ -117,11 +117,13 @@ def run_data(run: RunFolder, name: str, notify: Callable[[str], None] = note) ->
     for problem in problems:
         notify(problem)
     last, best, average = history.records[-1], history.best, history.average
+    pairs = recipe.data.known_directions
     return {
         "name": name,
         "recipe": recipe.name,
         "measure": score_measure(recipe).name,
-        "languages": [recipe.data.source_language, recipe.data.target_language],
+        "directions": [*map(" → ".join, pairs)],
+        "languages": pairs[0] if len(pairs) == 1 else ["", ""],  # of the samples
         "updates": last.update,
         "epochs": last.epoch,
         "seconds": last.seconds,
@@ -135,6 +137,7 @@ def run_data(run: RunFolder, name: str, notify: Callable[[str], None] = note) ->
         "curves": {
             "train": curves(history.train_records, TRAIN_FIGURES),
             "dev": curves(history.validations, DEV_FIGURES),
+            "directions": direction_curves(history),
         },
         "samples": [
             {
@@ -184,6 +187,17 @@ def curves(records: Sequence[Record], figures: Sequence[str]) -> dict[str, Data]
     }
 
 
+def direction_curves(history: History) -> dict[str, Data]:
+    """Return the curve of the dev score of each direction; none if there is one direction."""
+    found: dict[str, Data] = {}
+    for record in history.validations:
+        for direction, score in (record.by_direction or {}).items():
+            curve = found.setdefault(direction, {"updates": [], "values": []})
+            curve["updates"].append(record.update)
+            curve["values"].append(rounded(score))
+    return found
+
+
 def rounded(value: float | None) -> float | None:
     """Return a value with 6 significant digits, which is more than a curve can show."""
     return None if value is None else float(f"{value:.6g}")
@@ -226,7 +240,9 @@ def read_corpora(recipe: Recipe, run: RunFolder) -> tuple[list[Data], list[str]]
         counts = manifest.steps[name].counts if name in manifest.steps else {}
         try:
             shard = open_shard(run.prepared, name, vocab_size)
-            corpora.append({"files": files.title, **count_corpus(counts, shard)})
+            languages = recipe.data.languages_of(files)
+            found = count_corpus(counts, shard)
+            corpora.append({"files": files.title, "languages": languages, **found})
         except NmtError as error:
             problems.append(f"no statistics of {files.title}: {error}")
         except ValueError:

@@ -9,7 +9,8 @@ const LONGEST = 500; // tokens
 /** Return the controls' element, and `options()`, which returns what the worker needs of them. */
 export function searchControls(data, change) {
   const { beam_size: beam, length_penalty: alpha, languages, to } = data.live.decode;
-  const start = { to, beam, alpha, maxLength: null, method: "beam", temperature: 1, topK: 10, seed: 1 };
+  const others = { maxLength: null, method: "beam", temperature: 1, topK: 10, seed: 1 };
+  const start = { beam, alpha, to, ...others };
   const now = { ...start };
   const set = (name) => (value) => {
     now[name] = value;
