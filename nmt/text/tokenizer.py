@@ -146,8 +146,11 @@ class SubwordModel:
 
     def language_token(self, text: str) -> str:
         """Return the language token that a text begins with, known or not; "" if there is none."""
-        found = LANGUAGE.match(text) if self.language_tokens else None
-        return found[0] if found else ""
+        return ""
+
+    def language_id(self, token: str) -> int:
+        """Return the id of a language token."""
+        return self._piece_id(token)
 
     def tag_id(self, tag: str) -> int | None:
         """Return the id of a tag of training corpora; None if the vocabulary does not have it."""
