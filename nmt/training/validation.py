@@ -78,8 +78,9 @@ class DevSet:
         tests = [test for test, _ in self._tests]
         self.sources = [source for test in tests for source in test.sources]
         self.references = [known for test in tests for known in test.references]
-        # The language to write for each source.
-        self._languages = [test.languages[1] for test in tests for _ in test.sources]
+        # The language to write for each source, if the model has several.
+        has_tokens = tokenizer.source.language_tokens
+        self._languages = [test.languages[1] for test in tests for _ in test.sources if has_tokens]
         self._notify = cache(lambda message: note(f"dev set: {message}"))  # each note once
         self._recipe = recipe
         self._tokenizer = tokenizer
@@ -169,7 +170,7 @@ class DevSet:
     ) -> list[str]:
         """Return the translations of the sources at some places."""
         sources = [self.sources[place] for place in places]
-        languages = [self._languages[place] for place in places]
+        languages = [self._languages[place] for place in places if self._languages]
         return translate_texts(
             network, self._tokenizer, self._recipe, sources, notify, pool, languages
         )

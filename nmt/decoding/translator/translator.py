@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
 from nmt.config import DecodeSettings, Recipe
@@ -274,14 +274,19 @@ def translate_texts(
     segments: Sequence[str],
     notify: Notify,
     pool: Pool | None = None,
+    languages: Sequence[str] = (),
 ) -> list[str]:
     """Return the best translation of each segment, with the network as it is now.
 
     Odd input is not repaired, so that a validation shows what the model does. The network's mode is
-    restored. Arguments are those of `Translator`.
+    restored. languages: the one to write for each segment, if there are several. Other arguments
+    are those of `Translator`.
     """
     with network.evaluating():
         model = TrainedModel.from_network(network, tokenizer, recipe)
         as_is = replace(recipe.decode, odd_input="as_is")
         translator = Translator(model, as_is, notify, pool=pool)
-        return [found.text for found in translator.translate(segments)]
+        asked = zip(segments, languages or repeat(""), strict=False)
+        requests = (Request(text, language=language) for text, language in asked)
+        chunks = translator.chunks(chunks_of(Source(requests), CHUNK_SEGMENTS))
+        return [found.text for chunk in chunks for found in chunk]
