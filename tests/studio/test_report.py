@@ -56,6 +56,7 @@ def test_data_has_the_documented_form(run: RunFolder) -> None:
     assert {kind: [*figures] for kind, figures in data["curves"].items()} == {
         "train": ["loss", "perplexity", "learning_rate", "tokens_per_second", "gradient_norm"],
         "dev": ["loss", "perplexity", "score"],
+            "directions": [],
     }
     for kind, found in data["curves"].items():
         for figure, curve in found.items():
