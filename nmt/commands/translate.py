@@ -48,7 +48,7 @@ OF_FOLDERS = ("--exclude", "--include", "--others")
 # Options that only change how a line is translated.
 SEARCH_OPTIONS = {
     *(field.name for field in fields(DecodeSettings)),
-    *("models", "glossary", "n_best", "engine", "device", "overrides", "interactive"),
+    *("models", "glossary", "n_best", "engine", "device", "overrides", "interactive", "to"),
 }
 
 # Options on which an output does not depend, and those that are compared by themselves.
@@ -173,7 +173,7 @@ class TranslateRequest:
     "--part", metavar="I/N", callback=parse_part, help="Translate part I of N parts of FILE."
 )
 @options.decode_flags("beam_size", "length_penalty", "batch_tokens")
-@options.decode_flags("min_length", "max_length", "no_repeat_ngram", "target_token")
+@options.decode_flags("min_length", "max_length", "no_repeat_ngram", "to")
 @click.option("--prefix", type=FILE, help="File with the beginning of each translation.")
 @click.option("--prefix-column", is_flag=True, help="The beginning is in FILE, after a tab.")
 @options.sample

@@ -300,6 +300,7 @@ def describe(validation: Validation) -> dict[str, Any]:
         "loss": validation.loss,
         "perplexity": perplexity(validation.plain_loss),
         validation.measure.key: validation.score,
+        **({"by_direction": validation.by_direction} if validation.by_direction else {}),
         "samples": [asdict(sample) for sample in validation.samples],
     }
 

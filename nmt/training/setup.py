@@ -25,7 +25,7 @@ from nmt.system.arguments import argument
 from nmt.system.devices import has_bf16
 from nmt.system.files import is_present
 from nmt.system.log import Notify
-from nmt.text.corpus import DataFolder, Pair
+from nmt.text.corpus import DataFolder, DevPairs
 from nmt.text.languages import bleu_tokenizer, is_language, is_same, primary
 from nmt.text.learning import check_learnable
 from nmt.text.prepare import Prepared, open_prepared, prepare, read_dev_pairs, training_files
@@ -60,7 +60,7 @@ class Resolved:
 class Inputs:
     """The dev set and the initial model of a training."""
 
-    dev_pairs: tuple[Pair, ...]
+    dev_pairs: DevPairs
     initial: "ModelFile | None"  # the model of train.init_from; None if random or resumed
 
 
@@ -162,7 +162,7 @@ def check_inputs(
     if device is not None:
         check_requirements(recipe, run, device)
     inputs = read_inputs(recipe, data, run)
-    if not inputs.dev_pairs:
+    if not any(inputs.dev_pairs.values()):
         raise NmtError(f"the dev set of recipe {recipe.name} is empty; set data.dev")
     return inputs
 
@@ -170,7 +170,7 @@ def check_inputs(
 def read_inputs(recipe: Recipe, data: DataFolder, run: RunFolder) -> Inputs:
     """Return the dev set and the initial model."""
     initial = initial_model(recipe, run)
-    return Inputs(tuple(read_dev_pairs(recipe, data)), initial)
+    return Inputs(read_dev_pairs(recipe, data), initial)
 
 
 @contextmanager
