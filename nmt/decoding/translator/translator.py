@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
 from nmt.config import DecodeSettings, Recipe
@@ -114,17 +114,21 @@ class Translator:
         self._prefixes = PrefixEncoder(tokenizer.target, special.never, special.eos)
 
     def translate(
-        self, segments: Iterable[str], prefixes: Iterable[str] | None = None
+        self,
+        segments: Iterable[str],
+        prefixes: Iterable[str] | None = None,
+        languages: Iterable[str] | None = None,
     ) -> Iterator[Translation]:
         """Translate segments, in order; the translation of a blank segment is blank.
 
-        prefixes: for each segment a text that its translation begins with. Raises NmtError if a
-        model's outputs are not numbers.
+        prefixes: for each segment a text that its translation begins with. languages: for each
+        segment the language to write, if they differ; "" is that of the settings. Raises NmtError
+        if a model's outputs are not numbers, UsageError for a language that it does not write.
         """
+        asked = zip(segments, prefixes or repeat(""), languages or repeat(""), strict=False)
         requests = (
-            map(Request, segments)
-            if prefixes is None
-            else map(Request, segments, map(strip_prefix, prefixes))
+            Request(text, strip_prefix(prefix), language=language)
+            for text, prefix, language in asked
         )
         for chunk in self.chunks(chunks_of(Source(requests), CHUNK_SEGMENTS)):
             yield from chunk
@@ -274,6 +278,7 @@ def translate_texts(
     segments: Sequence[str],
     notify: Notify,
     pool: Pool | None = None,
+    languages: Sequence[str] = (),
 ) -> list[str]:
     """Return the best translation of each segment, with the network as it is now.
 
@@ -284,4 +289,4 @@ def translate_texts(
         model = TrainedModel.from_network(network, tokenizer, recipe)
         as_is = replace(recipe.decode, odd_input="as_is")
         translator = Translator(model, as_is, notify, pool=pool)
-        return [found.text for found in translator.translate(segments)]
+        return [found.text for found in translator.translate(segments, None, languages)]
