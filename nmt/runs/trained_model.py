@@ -20,7 +20,6 @@ from nmt.runs.model_file import (
     Weights,
     check_shapes,
     find_model,
-    languages,
     read_model_file,
 )
 from nmt.text.tokenizer import PAD, Tokenizer
@@ -124,8 +123,8 @@ def load_ensemble(paths: Sequence[Path], device: str) -> TrainedModel:
 
 def task(recipe: Recipe) -> str:
     """Return the directions of translation and the metric, such as "en-de (bleu)"."""
-    directions = recipe.data.directions or [languages(recipe)]
-    return f"{', '.join(sorted(map('-'.join, directions)))} ({recipe.data.metric})"
+    pairs = sorted(recipe.data.known_directions)
+    return f"{', '.join(map('-'.join, pairs))} ({recipe.data.metric})"
 
 
 def network_of(settings: ModelSettings, weights: Weights) -> "EncoderDecoder":

@@ -205,10 +205,11 @@ class LineTranslator:
 
 def find_directions(model: TrainedModel) -> tuple[Pair, ...]:
     """Return the directions of a model's corpora; of an imported model, one for each token."""
-    data = model.recipe.data
-    codes = [token[2:-2] for token in model.tokenizer.source.language_tokens]
-    targets = [SHORTER.get(code, code) for code in codes] or [data.target_language]
-    return data.directions or tuple((data.source_language, target) for target in targets)
+    data, tokens = model.recipe.data, model.tokenizer.source.language_tokens
+    if data.directions or not tokens:
+        return data.known_directions
+    codes = [token[2:-2] for token in tokens]
+    return tuple((data.source_language, SHORTER.get(code, code)) for code in codes)
 
 
 def one_process_translator(

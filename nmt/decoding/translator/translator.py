@@ -97,7 +97,7 @@ class Translator:
             # Alignments are those of what the model reads and writes.
             repairs=settings.odd_input == "repair" and not options.alignments,
             language=settings.target_language,
-            own=model.recipe.data.target_language,
+            own=model.recipe.data.known_directions[0][1],
         )
         self.searcher: Searcher
         if isinstance(model, EngineModel):
@@ -283,7 +283,8 @@ def translate_texts(
     """Return the best translation of each segment, with the network as it is now.
 
     Odd input is not repaired, so that a validation shows what the model does. The network's mode is
-    restored. Arguments are those of `Translator`.
+    restored. languages: the one to write for each segment, if there are several. Other arguments
+    are those of `Translator`.
     """
     with network.evaluating():
         model = TrainedModel.from_network(network, tokenizer, recipe)
