@@ -175,5 +175,6 @@ class DevSet:
         lengths = [len(ids) + 1 for ids in self._tokenizer.source.encode(self.sources)]
         batches = batches_by_length(lengths, self._batch_tokens(network))
         indices = chain.from_iterable(islice(batches, threads.count))
-        sources = [self.sources[index] for index in indices]
+        # A blank line ends a document, so that all are searched at once.
+        sources = [text for index in indices for text in (self.sources[index], "")]
         self._translate(network, sources, threads, lambda _: None)
