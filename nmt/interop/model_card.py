@@ -207,12 +207,17 @@ def introduction(model: TrainedModel, usage: Usage, quantization: str) -> list[s
 
 
 def use_parts(recipe: Recipe, usage: Usage) -> list[str]:
-    """Return the section of use, with a note if the output's order is not that of the text."""
+    """Return the section of use, with notes on the order of outputs and on context."""
     parts = [f"## Use\n\n{usage.text}"]
     if recipe.model.is_right_to_left:
         parts.append(
             "The model writes each translation from its last token to its first. Reverse the tokens"
             " of an output before you join them; `nmt translate` does so."
+        )
+    if recipe.data.context:
+        parts.append(
+            f"It was trained in context (`data.context={recipe.data.context}`): with the segments"
+            " before each one. Other programs translate each line alone; `nmt translate` does not."
         )
     return parts
 

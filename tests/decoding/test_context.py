@@ -3,20 +3,27 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 
 from nmt.config import SEPARATOR
+from nmt.decoding.files.output_formats import choose_format
+from nmt.decoding.files.resumable import Resumption, Task
+from nmt.decoding.files.translate_file import translate_file
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.translator.segments import SubSegment
 from nmt.decoding.translator.translation import OutputOptions, Request, Translation
 from nmt.decoding.translator.translator import ONE_TEXT, Translator
-from nmt.errors import NmtError
+from nmt.errors import NmtError, UsageError
 from nmt.runs.trained_model import TrainedModel, load_model
+from nmt.text.lines import STDIN
+from tests.commands.conftest import give_stdin
 from tests.conftest import train_recipe, write_tiny_corpus
 from tests.decoding.conftest import assert_alike
 
+Capture: TypeAlias = pytest.CaptureFixture[str]
 SIZE = 2
 TEXTS = ["sun moon", "star", "", "moon", "rain 12", "12", "wind tree leaf", "sun", " ", "", "root"]
 DOCUMENTS = [[0, 1], [3, 4, 5, 6, 7], [10]]  # their lines
@@ -116,3 +123,19 @@ def test_models_of_an_ensemble_have_the_same_context(model: TrainedModel) -> Non
         translator_of(both)
     pair = replace(model, ensemble=(model,))
     assert_alike([*translator_of(pair).translate(TEXTS)], [*translator_of(model).translate(TEXTS)])
+
+
+def test_a_file_is_translated_in_context_and_stdin_line_by_line(
+    model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    source, output = tmp_path / "in", tmp_path / "out"
+    source.write_text("".join(f"{text}\n" for text in TEXTS))
+    lines_of = choose_format(None, None, token_scores=False)
+    for name, context in ((source, SIZE), (STDIN, 0)):
+        give_stdin(monkeypatch, source)
+        translate_file(translator_of(model), name, Task(output), lines_of)
+        expected = translator_of(in_context(model, context)).translate(TEXTS)
+        assert output.read_text() == "".join(f"{found.text}\n" for found in expected)
+        assert capfd.readouterr().err.count("each line was translated alone") == (name == STDIN)
+    with pytest.raises(UsageError, match="--resume cannot go on within a document"):
+        translate_file(translator_of(model), source, Resumption(output, "job"), lines_of)
