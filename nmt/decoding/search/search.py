@@ -180,10 +180,7 @@ def search(
     sentences = list(range(len(results)))  # of each row of the batch
     state = model.encode(source)
     beam = first_beam(len(sentences), ids.bos)
-    for given in zip(*contexts, strict=False):  # as long as all have some
-        _, state = model.step(beam.last_ids, state)
-        rows = numpy.arange(len(sentences))[:, None]
-        beam = beam.extend(rows, numpy.array(given)[:, None], beam.log_probs)
+    beam, state = read_contexts(model, state, beam, contexts)
     while sentences:
         length = beam.prefixes.shape[2] + 1
         finished = [results[sentence] for sentence in sentences]
@@ -226,6 +223,17 @@ def search(
             if strategy.reorders or rows.shape != (len(at_limit), K):
                 state = state.select(rows)
     return [outputs.best for outputs in results]
+
+
+def read_contexts(
+    model: SearchModel[StateT], state: StateT, beam: Beam, contexts: Sequence[Sequence[int]]
+) -> tuple[Beam, StateT]:
+    """Return the beam and the state after the first tokens of contexts, as many as all have."""
+    rows = numpy.arange(len(contexts))[:, None]
+    for given in zip(*contexts, strict=False):
+        _, state = model.step(beam.last_ids, state)
+        beam = beam.extend(rows, numpy.array(given)[:, None], beam.log_probs)
+    return beam, state
 
 
 def add_finished(
