@@ -100,22 +100,23 @@ class Context:
     ) -> list[Found]:
         """Return the hypotheses of each part of each segment.
 
-        A blank text ends a document. The parts of a segment that was split have no context.
+        The parts of a segment that was split have no context.
 
         Args:
-            texts: of the segments.
+            texts: of the segments; they tell where documents end (`document_numbers`).
             segments: encoded, without context.
             search: returns the hypotheses of parts.
             before: the last turns of the document that goes on; becomes those of the last one.
             notes: receives the lines whose context does not fit.
             first_line: the line number of the first segment.
         """
-        documents: list[list[int]] = [[]]  # the indices of their segments
-        for index, text in enumerate(texts):
-            if text.strip():
-                documents[-1].append(index)
-            else:
-                documents.append([])
+        from nmt.text.encode import document_numbers  # few translations need it
+
+        numbers = document_numbers(texts)
+        documents: list[list[int]] = [[] for _ in range(numbers[-1] + 1)]
+        for index, number in enumerate(numbers):
+            if texts[index].strip():
+                documents[number].append(index)
         self._tell_if_slow([*map(len, filter(None, documents))])
         turns = [before, *(Before() for _ in documents[1:])]
         found: list[Found] = [[] for _ in segments]
