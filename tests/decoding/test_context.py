@@ -11,6 +11,7 @@ import pytest
 from nmt.config import SEPARATOR
 from nmt.decoding.files.output_formats import choose_format
 from nmt.decoding.files.resumable import Resumption, Task
+from nmt.decoding.files.score import Scorer, TextPair
 from nmt.decoding.files.translate_file import translate_file
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.translator.segments import SubSegment
@@ -139,3 +140,17 @@ def test_a_file_is_translated_in_context_and_stdin_line_by_line(
         assert capfd.readouterr().err.count("each line was translated alone") == (name == STDIN)
     with pytest.raises(UsageError, match="--resume cannot go on within a document"):
         translate_file(translator_of(model), source, Resumption(output, "job"), lines_of)
+
+
+def test_a_translation_is_scored_as_it_was_found(model: TrainedModel) -> None:
+    """The targets before, of the same document, are given; chunks do not matter."""
+    texts = [text.replace(" 12", "") for text in TEXTS if text != "12"]
+    found = [*translator_of(model, OutputOptions(token_scores=True)).translate(texts)]
+    scorer = Scorer(model, model.recipe.decode, told.append, token_scores=True, pieces=True)
+    best = [translation.candidates[0] for translation in found]
+    pieces = [" ".join(token.piece for token in own.tokens) for own in best]
+    pairs = [*map(TextPair, texts, pieces)]
+    for chunks in ([pairs], [[pair] for pair in pairs]):
+        for score, own in zip(chain.from_iterable(scorer.chunks(chunks)), best, strict=True):
+            assert score.log_prob == pytest.approx(own.log_prob, abs=2e-4)
+            assert [token.piece for token in score.tokens] == [token.piece for token in own.tokens]

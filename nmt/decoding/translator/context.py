@@ -7,9 +7,10 @@ chunk are searched together, then all second ones. Outputs stay token ids: nothi
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
+from operator import add
 from typing import NamedTuple, TypeAlias
 
 from nmt.config import SEPARATOR
@@ -149,27 +150,42 @@ class Context:
     def _with_context(
         self, segment: EncodedSegment, before: Before, notes: LineNotes, line: int
     ) -> EncodedSegment:
-        """Return a segment with as much of its context as fits, the latest first."""
+        """Return a segment with its context."""
         if len(segment.parts) != 1 or not before:
             return segment
         (part,) = segment.parts
-        source, target = Ids(), Ids()
-        for turn in reversed(before):
-            if turn.opening == opening_of(part):
-                longer = turn.source + source, turn.target + target
-                if max(map(len, longer)) + len(part) > self.limit.tokens:
-                    notes.add(LEFT_OUT.format(self.limit.reason), line)
-                    break
-                source, target = longer
+        source, target = self.fit(before, opening_of(part), (len(part), len(part)), notes, line)
         return replace(segment, parts=[replace(part, context=source, target_context=target)])
 
     def _add_turn(self, before: Before, segment: EncodedSegment, found: Found) -> None:
-        """Add a segment and its best output to the turns of its document, if a model read it."""
-        if not segment.parts:
-            return
-        source = chain.from_iterable(part.ids[part.opening :] for part in segment.parts)
-        target = chain.from_iterable(best.ids for best, *_ in found)
+        """Add a segment and its best output, if a model read it."""
+        if segment.parts:
+            source = chain.from_iterable(part.ids[part.opening :] for part in segment.parts)
+            target = chain.from_iterable(best.ids for best, *_ in found)
+            self.add(before, opening_of(segment.parts[0]), source, target)
+
+    def fit(
+        self, before: Before, opening: Ids, lengths: tuple[int, int], notes: LineNotes, line: int
+    ) -> tuple[Ids, Ids]:
+        """Return the ids of source and target before a segment; the oldest are left out first.
+
+        lengths: of its source and its target. notes: receives the line if some are left out.
+        """
+        source, target = Ids(), Ids()
+        for turn in reversed(before):
+            if turn.opening == opening:
+                longer = turn.source + source, turn.target + target
+                if max(map(add, map(len, longer), lengths)) > self.limit.tokens:
+                    notes.add(LEFT_OUT.format(self.limit.reason), line)
+                    break
+                source, target = longer
+        return source, target
+
+    def add(
+        self, before: Before, opening: Ids, source: Iterable[int], target: Iterable[int]
+    ) -> None:
+        """Add a segment and its target to the turns of its document."""
         own = (*source, self.source_separator), (*target, self.target_separator)
-        before.append(Turn(opening_of(segment.parts[0]), *own))
+        before.append(Turn(opening, *own))
         if len(before) > self.size:
             before.popleft()
