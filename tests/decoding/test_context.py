@@ -14,20 +14,22 @@ from nmt.decoding.files.resumable import Resumption, Task
 from nmt.decoding.files.score import Scorer, TextPair
 from nmt.decoding.files.translate_file import translate_file
 from nmt.decoding.search.hypothesis import Hypothesis
-from nmt.decoding.translator.segments import SubSegment
+from nmt.decoding.translator.context import Before, Context, choose_context
+from nmt.decoding.translator.segments import LineNotes, SegmentLimit, SubSegment
 from nmt.decoding.translator.translation import OutputOptions, Request, Translation
 from nmt.decoding.translator.translator import ONE_TEXT, Translator
 from nmt.errors import NmtError, UsageError
 from nmt.runs.trained_model import TrainedModel, load_model
-from nmt.text.lines import STDIN
+from nmt.text.lines import STDIN, FirstSegment
 from tests.commands.conftest import give_stdin
 from tests.conftest import train_recipe, write_tiny_corpus
 from tests.decoding.conftest import assert_alike
 
 Capture: TypeAlias = pytest.CaptureFixture[str]
 SIZE = 2
-TEXTS = ["sun moon", "star", "", "moon", "rain 12", "12", "wind tree leaf", "sun", " ", "", "root"]
-DOCUMENTS = [[0, 1], [3, 4, 5, 6, 7], [10]]  # their lines
+TEXTS = ["sun moon", "star", " ", "moon", "rain 12", "12", "wind tree leaf", "sun", "", ""]
+TEXTS += ["root", FirstSegment("leaf")]  # whose file has ids of documents
+DOCUMENTS = [[0, 1], [3, 4, 5, 6, 7], [10], [11]]  # their lines
 
 
 @pytest.fixture(scope="module")
@@ -130,12 +132,12 @@ def test_a_file_is_translated_in_context_and_stdin_line_by_line(
     model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
 ) -> None:
     source, output = tmp_path / "in", tmp_path / "out"
-    source.write_text("".join(f"{text}\n" for text in TEXTS))
+    source.write_text("".join(f"{text}\n" for text in TEXTS[:11]))
     lines_of = choose_format(None, None, token_scores=False)
     for name, context in ((source, SIZE), (STDIN, 0)):
         give_stdin(monkeypatch, source)
         translate_file(translator_of(model), name, Task(output), lines_of)
-        expected = translator_of(in_context(model, context)).translate(TEXTS)
+        expected = translator_of(in_context(model, context)).translate(TEXTS[:11])
         assert output.read_text() == "".join(f"{found.text}\n" for found in expected)
         assert capfd.readouterr().err.count("each line was translated alone") == (name == STDIN)
     with pytest.raises(UsageError, match="--resume cannot go on within a document"):
@@ -154,3 +156,34 @@ def test_a_translation_is_scored_as_it_was_found(model: TrainedModel) -> None:
         for score, own in zip(chain.from_iterable(scorer.chunks(chunks)), best, strict=True):
             assert score.log_prob == pytest.approx(own.log_prob, abs=2e-4)
             assert [token.piece for token in score.tokens] == [token.piece for token in own.tokens]
+
+
+def test_what_a_context_holds() -> None:
+    """It has lines of the same target language; both sides must have room. By hand."""
+    context = Context(2, 8, 9, SegmentLimit(10, "the limit"), told.append)
+    before, notes = Before(), LineNotes()
+    for opening, ids in (((1,), [3]), ((1,), [4, 4]), ((2,), [5])):
+        context.add(before, opening, ids, ids)
+    assert context.fit(before, (1,), (7, 7), notes, 1) == ((4, 4, 8), (4, 4, 9))
+    assert context.fit(before, (2,), (8, 8), notes, 2) == ((5, 8), (5, 9))
+    told.clear()
+    notes.tell(told.append)
+    assert told == []
+    assert context.fit(before, (1,), (7, 8), notes, 3) == ((), ())
+    notes.tell(told.append)
+    (note,) = told
+    assert note.startswith("context left out in line 3: ")
+
+
+def test_what_a_user_should_know(model: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.decoding.translator.context.SLOW_STEPS", 2)
+    told.clear()
+    assert len([*translator_of(model).translate(["sun", "moon", "sun"])]) == 3
+    assert told == [
+        "in context, the 3 lines of a document are translated one after another, which is slow;"
+        " blank lines end documents"
+    ]
+    told.clear()
+    monkeypatch.setattr(TrainedModel, "engine", "Other")
+    assert choose_context(model, SegmentLimit(9, ""), told.append) is None
+    assert told[0].startswith("Other translates each line alone, without the data.context=2")
