@@ -233,11 +233,6 @@ def use_parts(model: TrainedModel, usage: Usage) -> list[str]:
             "The model writes each translation from its last token to its first. Reverse the tokens"
             " of an output before you join them; `nmt translate` does so."
         )
-    if recipe.data.context:
-        parts.append(
-            f"It was trained in context (`data.context={recipe.data.context}`): with the segments"
-            " before each one. Other programs translate each line alone; `nmt translate` does not."
-        )
     return parts
 
 
