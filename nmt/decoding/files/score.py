@@ -18,7 +18,7 @@ from nmt.config import DecodeSettings
 from nmt.decoding.files.text_files import BadLines, open_output, open_source
 from nmt.decoding.search.hypothesis import length_penalty
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
-from nmt.decoding.translator.context import Before, Context, choose_context
+from nmt.decoding.translator.context import Before, choose_context
 from nmt.decoding.translator.load import check_precision, device_settings
 from nmt.decoding.translator.searcher import BatchScheduler, decoding_pool, diverged
 from nmt.decoding.translator.segments import (
@@ -164,8 +164,7 @@ class Scorer:
         first_line, notes, before = 1, LineNotes(), Before()
         for chunk in chunks:
             encoded = self._encode(chunk, first_line, notes)
-            if self.context is not None:
-                encoded = self._in_context(self.context, chunk, encoded, before, notes, first_line)
+            encoded = self._in_context(chunk, encoded, before, notes, first_line)
             for index, pair in enumerate(encoded):
                 if len(pair) + 1 > self._positions:
                     on_bad(first_line + index, self._too_long(first_line + index, pair))
@@ -210,30 +209,30 @@ class Scorer:
 
     def _in_context(
         self,
-        context: Context,
         chunk: Sequence[TextPair],
-        pairs: Sequence[EncodedPair],
+        pairs: list[EncodedPair],
         before: Before,
         notes: LineNotes,
         first_line: int,
     ) -> list[EncodedPair]:
         """Return pairs after those before them of their documents; see `Context.search`."""
+        if self.context is None:
+            return pairs
         from nmt.text.encode import document_numbers  # few scores need it
 
-        found, document, opening = [], 0, len(self._opening)
+        found, document = [], 0
         texts = [pair.source for pair in chunk], [pair.target for pair in chunk]
-        for index, (number, pair) in enumerate(zip(document_numbers(*texts), pairs, strict=True)):
+        numbers = document_numbers(*texts)
+        for line, (number, pair) in enumerate(zip(numbers, pairs, strict=True), first_line):
             if number > document:
                 before.clear()
-            document, own = number, pair.source[opening:]
+            document, own = number, pair.source[len(self._opening) :]
             lengths = len(pair.source), len(pair.target)
-            source, target = context.fit(before, (), lengths, notes, first_line + index)
+            source, target = self.context.fit(before, (), lengths, notes, line)
             if len(pair):
-                context.add(before, (), own, pair.target)
-                ids = [*self._opening, *source, *own], [*target, *pair.target]
-                found.append(EncodedPair(*ids, len(target)))
-            else:
-                found.append(pair)
+                self.context.add(before, (), own, pair.target)
+            ids = [*self._opening, *source, *own], [*target, *pair.target]
+            found.append(EncodedPair(*ids, len(target)) if len(pair) else pair)
         return found
 
     def _score_batch(self, pairs: Sequence[EncodedPair]) -> "list[TokenLogProbs]":

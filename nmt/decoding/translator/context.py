@@ -6,7 +6,6 @@ Scherrer, 2017). A segment waits for the one before it. So the first segments of
 chunk are searched together, then all second ones. Outputs stay token ids: nothing is encoded again.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -36,7 +35,7 @@ class Turn(NamedTuple):
     target: Ids  # likewise
 
 
-Before = deque[Turn]  # the last turns of a document
+Before = list[Turn]  # the last turns of a document
 
 
 def opening_of(part: SubSegment) -> Ids:
@@ -133,10 +132,11 @@ class Context:
             ]
             for (index, known), own in zip(now, search_segments(asked, search), strict=True):
                 found[index] = own
-                self._add_turn(known, segments[index], own)
-        last = [*turns[-1]]
-        before.clear()
-        before.extend(last)
+                if parts := segments[index].parts:  # else no model read it
+                    source = chain.from_iterable(part.ids[part.opening :] for part in parts)
+                    target = chain.from_iterable(best.ids for best, *_ in own)
+                    self.add(known, opening_of(parts[0]), source, target)
+        before[:] = turns[-1]
         return found
 
     def _tell_if_slow(self, lengths: Sequence[int]) -> None:
@@ -156,13 +156,6 @@ class Context:
         (part,) = segment.parts
         source, target = self.fit(before, opening_of(part), (len(part), len(part)), notes, line)
         return replace(segment, parts=[replace(part, context=source, target_context=target)])
-
-    def _add_turn(self, before: Before, segment: EncodedSegment, found: Found) -> None:
-        """Add a segment and its best output, if a model read it."""
-        if segment.parts:
-            source = chain.from_iterable(part.ids[part.opening :] for part in segment.parts)
-            target = chain.from_iterable(best.ids for best, *_ in found)
-            self.add(before, opening_of(segment.parts[0]), source, target)
 
     def fit(
         self, before: Before, opening: Ids, lengths: tuple[int, int], notes: LineNotes, line: int
@@ -187,5 +180,4 @@ class Context:
         """Add a segment and its target to the turns of its document."""
         own = (*source, self.source_separator), (*target, self.target_separator)
         before.append(Turn(opening, *own))
-        if len(before) > self.size:
-            before.popleft()
+        del before[: -self.size]
