@@ -131,7 +131,7 @@ class Scorer:
         self.settings, self.token_scores, self.pieces = settings, token_scores, pieces
         self._notify = notify
         self._tokenizer = model.tokenizer
-        own = model.recipe.data.target_language
+        _, own = model.recipe.data.known_directions[0]
         self._opening = opening_ids(settings.target_language, model.tokenizer.source, own)
         # None: each pair is scored alone. Callers may set this.
         limit = SegmentLimit(settings.max_segment_tokens, "decode.max_segment_tokens")
