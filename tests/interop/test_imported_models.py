@@ -10,6 +10,7 @@ from string import ascii_lowercase
 import numpy
 import pytest
 
+from nmt import api as nmt_api
 from nmt.config import DecodeSettings
 from nmt.decoding.translator.segments import (
     EncodedSegment,
@@ -187,6 +188,48 @@ def test_a_language_is_named_by_any_of_its_codes(wanted: str, token: str) -> Non
 def test_another_language_is_refused(wanted: str, tokens: Sequence[str], reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
         target_token(wanted, Vocabulary(*tokens), "de")
+
+
+def test_each_text_may_have_its_own_language(model: TrainedModel, nmt: Run) -> None:
+    texts = [TEXT, LONG, TEXT, "", "The garden."]
+    codes = ["de", "nl", "nld", "", ">>deu<<"]
+    alone = {
+        code: translated(nmt, model, "\n".join(texts) + "\n", "--to", code).out.splitlines()
+        for code in ("deu", "nld")
+    }
+    expected = [alone["nld" if "nl" in code else "deu"][i] for i, code in enumerate(codes)]
+    Path("mixed.tsv").write_text("".join(f"{t}\t{c}\n" for t, c in zip(texts, codes, strict=True)))
+    found = nmt("translate", "mixed.tsv", "--model", model.path, "--to-column", 2)
+    assert found.out.splitlines() == expected
+    loaded = nmt_api.load(model.path, device="cpu", notify=lambda _: None)
+    assert [each.text for each in loaded.translate(texts, to=codes)] == expected
+    assert [each.text for each in loaded.translate(texts, to="de")] == alone["deu"]
+    with pytest.raises(UsageError, match=r"several languages; choose one with to: deu, nld$"):
+        loaded.translate(texts)
+
+
+def test_a_line_with_a_wrong_language_is_a_bad_line(model: TrainedModel, nmt: Run) -> None:
+    Path("mixed.tsv").write_text(f"de\t{TEXT}\n{TEXT}\n\nnl\t{TEXT}\n")
+    given = ("translate", "mixed.tsv", "--model", model.path, "--to-column", 1)
+    assert "mixed.tsv, line 2: the model does not write 'The old" in nmt(*given).err
+    lines = nmt(*given, "--on-bad-line", "blank").out.split("\n")
+    assert [bool(line) for line in lines] == [True, False, False, True, False]
+
+
+def test_a_file_may_state_its_language(model: TrainedModel, nmt: Run) -> None:
+    unit = "<trans-unit id='1'><source>The garden.</source></trans-unit>"
+    for language in ("nl", "fr"):
+        Path(f"{language}.xlf").write_text(
+            "<xliff version='1.2'><file original='a' datatype='plaintext' source-language='en'"
+            f" target-language='{language}'><body>{unit}</body></file></xliff>"
+        )
+    found = [
+        nmt("translate", f"{name}.xlf", "--model", model.path, *options)
+        for name, options in (("nl", ()), ("nl", ("--to", "nl")), ("fr", ()), ("fr", ("--to=de",)))
+    ]
+    assert [each.code for each in found] == [0, 0, 2, 0]
+    assert found[0].out == found[1].out != found[3].out
+    assert "the model does not write 'fr'" in found[2].err
 
 
 def test_tokens_have_no_links(model: TrainedModel, nmt: Run) -> None:

@@ -114,17 +114,21 @@ class Translator:
         self._prefixes = PrefixEncoder(tokenizer.target, special.never, special.eos)
 
     def translate(
-        self, segments: Iterable[str], prefixes: Iterable[str] | None = None
+        self,
+        segments: Iterable[str],
+        prefixes: Iterable[str] | None = None,
+        languages: Iterable[str] | None = None,
     ) -> Iterator[Translation]:
         """Translate segments, in order; the translation of a blank segment is blank.
 
-        prefixes: for each segment a text that its translation begins with. Raises NmtError if a
-        model's outputs are not numbers.
+        prefixes: for each segment a text that its translation begins with. languages: for each
+        segment the language to write, if they differ; "" is that of the settings. Raises NmtError
+        if a model's outputs are not numbers, UsageError for a language that it does not write.
         """
+        asked = zip(segments, prefixes or repeat(""), languages or repeat(""), strict=False)
         requests = (
-            map(Request, segments)
-            if prefixes is None
-            else map(Request, segments, map(strip_prefix, prefixes))
+            Request(text, strip_prefix(prefix), language=language)
+            for text, prefix, language in asked
         )
         for chunk in self.chunks(chunks_of(Source(requests), CHUNK_SEGMENTS)):
             yield from chunk
@@ -279,14 +283,10 @@ def translate_texts(
     """Return the best translation of each segment, with the network as it is now.
 
     Odd input is not repaired, so that a validation shows what the model does. The network's mode is
-    restored. languages: the one to write for each segment, if there are several. Other arguments
-    are those of `Translator`.
+    restored. Arguments are those of `Translator`.
     """
     with network.evaluating():
         model = TrainedModel.from_network(network, tokenizer, recipe)
         as_is = replace(recipe.decode, odd_input="as_is")
         translator = Translator(model, as_is, notify, pool=pool)
-        asked = zip(segments, languages or repeat(""), strict=False)
-        requests = (Request(text, language=language) for text, language in asked)
-        chunks = translator.chunks(chunks_of(Source(requests), CHUNK_SEGMENTS))
-        return [found.text for chunk in chunks for found in chunk]
+        return [found.text for found in translator.translate(segments, None, languages)]
