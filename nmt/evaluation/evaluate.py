@@ -38,7 +38,7 @@ from nmt.evaluation.test_sets import (
 from nmt.system.files import sha256_of
 from nmt.system.log import Notify, note, progress_bar, show_progress
 from nmt.text.corpus import DataFolder
-from nmt.text.languages import is_language, language_in_name, primary
+from nmt.text.languages import is_language, is_same, language_in_name, primary
 from nmt.text.lines import TextFile, read_text_file
 
 if TYPE_CHECKING:  # files of translations are scored without PyTorch
@@ -142,7 +142,7 @@ class Model:
         """Raise UsageError if a model without language tokens writes another language."""
         _, own = self.trained.recipe.data.known_directions[0]
         has_tokens = self.trained.tokenizer.source.language_tokens
-        if not has_tokens and primary(own) != primary(direction.target):
+        if not has_tokens and not is_same(own, direction.target):
             raise UsageError(
                 f"{self.trained.path} translates to {own}, but a test set is in"
                 f" {direction.target}; name the files of one that both models translate"
@@ -320,7 +320,7 @@ def languages_of_files(
         return known[0]
     source, target = map(language_in_name, files[:2])
     target = wanted or target
-    likely = (pair[0] for pair in known if primary(pair[1]) == primary(target))
+    likely = (pair[0] for pair in known if is_same(pair[1], target))
     return source or next(likely, known[0][0]), target
 
 
@@ -410,14 +410,14 @@ def directions_of(
     tests: Sequence[TestSet], trained: Sequence[tuple[str, str]]
 ) -> list[Direction | None]:
     """Return the direction of each test set; None for all if there is one direction."""
-    known = {(primary(source), primary(target)) for source, target in trained}
-    pairs = [(primary(test.languages[0]), primary(test.languages[1])) for test in tests]
-    if max(len(known), len({*pairs})) < 2:
+
+    def is_trained(pair: tuple[str, str]) -> bool:
+        return any(all(map(is_same, pair, known)) for known in trained)
+
+    pairs = [test.languages for test in tests]
+    if max(len({*trained}), len({*pairs})) < 2:
         return [None] * len(tests)
-    return [
-        Direction(*test.languages, is_zero_shot=bool(known) and pair not in known)
-        for test, pair in zip(tests, pairs, strict=True)
-    ]
+    return [Direction(*pair, is_zero_shot=bool(trained) and not is_trained(pair)) for pair in pairs]
 
 
 def metrics_by_language(metric: str, scoring: Scoring) -> Callable[[str], MetricSet]:

@@ -7,11 +7,11 @@ With `data.context`, a pair follows the pairs before it of its document, each si
 after each of them (Tiedemann and Scherrer, 2017).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, count, islice
+from itertools import chain, count, islice, takewhile
 
 import numpy
 from numpy.typing import NDArray
@@ -243,6 +243,34 @@ def in_context(
         for ids, starts, ends in spaced
     )
     return source, target, taken < is_near.sum(1) - 1
+
+
+def encode_whole(
+    pairs: Sequence[Pair], tokenizer: Tokenizer, data: DataSettings, opening: Sequence[str] = ()
+) -> list[tuple[list[int], list[int]]]:
+    """Return the ids of all pairs as a training reads them: with their context and opening."""
+    sources, targets = [pair.source for pair in pairs], [pair.target for pair in pairs]
+    found = tokenizer.source.encode(sources), tokenizer.target.encode(targets)
+    if data.context:
+        documents = numpy.array(document_numbers(sources, targets))
+        source, target, _ = in_context(
+            (flatten(found[0]), flatten(found[1])),
+            separators(tokenizer),
+            documents,
+            numpy.arange(len(pairs)),
+            data,
+            len(opening),
+        )
+        found = source.split(), target.split()
+    first = opening_ids(opening, tokenizer)
+    return [([*first, *source], target) for source, target in zip(*found, strict=True)]
+
+
+def alone(ids: Sequence[int], controls: Collection[int]) -> list[int]:
+    """Return the ids of a segment without its context: the opening, and what no control follows."""
+    opening = [*takewhile(controls.__contains__, ids)]
+    own = [*takewhile(lambda token: token not in controls, reversed(ids))]
+    return opening + own[::-1]
 
 
 def judge(

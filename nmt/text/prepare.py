@@ -17,7 +17,7 @@ from nmt.system.log import Notify, progress_bar
 from nmt.text.alignment import ALIGNMENT, align_corpus, open_alignments
 from nmt.text.corpus import DataFolder, DevPairs, Pair, read_pairs
 from nmt.text.encode import SHORTENED, VERDICTS, encode_pairs
-from nmt.text.learning import learn_tokenizer
+from nmt.text.learning import learn_tokenizer, sampling_of
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of, sha256
 from nmt.text.shards import ENDINGS, Shard, checked, new_shard, open_shard, stamps
 from nmt.text.tokenizer import Tokenizer, load_tokenizer
@@ -37,6 +37,14 @@ class Prepared:
     names: tuple[str, ...]  # the text files of each shard, for messages
     fingerprint: str  # changes if the tokenizer, any shard or the dev set changes
     alignments: tuple[Shard, ...] = ()  # of each shard, if the training needs them
+    directions: tuple[tuple[str, str], ...] = ()  # source and target language of each shard
+
+    def direction_sizes(self) -> Counter[tuple[str, str]]:
+        """Return the number of pairs of each direction."""
+        sizes = Counter[tuple[str, str]]()
+        for direction, shard in zip(self.directions, self.shards, strict=True):
+            sizes[direction] += len(shard)
+        return sizes
 
 
 def prepare(
@@ -105,6 +113,7 @@ def open_shards(recipe: Recipe, folder: PreparedFolder, manifest: Manifest) -> P
         shards=tuple(open_shard(folder.shards, name, len(tokenizer)) for name in steps),
         names=tuple(" + ".join(files.names) for files in recipe.data.train),
         fingerprint=hash_of(*map(manifest.key, [*steps, DEV])),
+        directions=tuple(map(recipe.data.languages_of, recipe.data.train)),
     )
 
 
@@ -186,7 +195,8 @@ def own_tokenizer(
     the keys of its shards depend on it, so that the fingerprint shows whether it still fits.
     """
     # Without control tokens, the key is that of versions that had none, so that old runs resume.
-    key = hash_of(text, asdict(recipe.tokenizer), *filter(None, [recipe.data.control_tokens]))
+    more = filter(None, [recipe.data.control_tokens, sampling_of(recipe)])
+    key = hash_of(text, asdict(recipe.tokenizer), *more)
     if folder.in_use and TOKENIZER not in manifest.steps and is_present(folder.tokenizer):
         tokenizer = load_tokenizer(folder.tokenizer)
         manifest.steps[TOKENIZER] = Step(key, {MODEL: sha256(tokenizer.model)})
