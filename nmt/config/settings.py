@@ -136,11 +136,6 @@ class DataSettings:
         codes = dict.fromkeys(target for _, target in self.directions)
         return {code: f">>{code}<<" for code in codes} if len(codes) > 1 else {}
 
-    def opening(self, files: TextFiles) -> tuple[str, ...]:
-        """Return the tokens before each source of a training corpus: of its language, its tag."""
-        token = self.language_tokens.get(self.languages_of(files)[1], "")
-        return tuple(filter(None, (token, files.tag)))
-
     @property
     def control_tokens(self) -> tuple[str, ...]:
         """Tokens of the vocabulary that no text contains: tags, languages and the separator."""

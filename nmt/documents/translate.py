@@ -33,8 +33,12 @@ class Placed(NamedTuple):
     candidates: tuple[Candidate, ...] = ()  # those of the search; none if texts were put together
 
 
-def translate_marked(sentences: Sequence[Marked], translate: Translate) -> list[Placed]:
+def translate_marked(
+    sentences: Sequence[Marked], translate: Translate, languages: Sequence[str] = ()
+) -> list[Placed]:
     """Return the translation of each sentence with its marks.
+
+    languages: the one to write for each sentence, if they differ.
 
     The search places the marks. If no candidate has them as they should be, they stay where they
     are, and the texts between them are translated. Each way takes one call for all sentences.
@@ -44,7 +48,11 @@ def translate_marked(sentences: Sequence[Marked], translate: Translate) -> list[
     for number, sentence in enumerate(sentences):
         if not has_words(sentence.without_marks()):
             found[number] = Placed(left.pop(number))
-    requests = [Request(sentence.text, marks=sentence.marks) for sentence in left.values()]
+    languages = languages or [""] * len(sentences)
+    requests = [
+        Request(sentence.text, marks=sentence.marks, language=languages[number])
+        for number, sentence in left.items()
+    ]
     translations = translate(requests) if requests else []
     for (number, sentence), translation in zip([*left.items()], translations, strict=True):
         best = choose(sentence, translation)
@@ -52,12 +60,12 @@ def translate_marked(sentences: Sequence[Marked], translate: Translate) -> list[
             found[number] = best
             del left[number]
     texts = [
-        part.strip()
-        for sentence in left.values()
+        Request(part.strip(), language=languages[number])
+        for number, sentence in left.items()
         for part, is_mark in sentence.parts()
         if not is_mark and has_words(part)
     ]
-    between = iter(translate([*map(Request, texts)]) if texts else [])
+    between = iter(translate(texts) if texts else [])
     found.update((number, fill(sentence, between)) for number, sentence in left.items())
     return [found[number] for number in range(len(sentences))]
 

@@ -17,9 +17,11 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.config import SEPARATOR, DataSettings
+from nmt.errors import NmtError
 from nmt.system.pools import ProcessPool
 from nmt.system.threads import processor_count
 from nmt.text.corpus import Pair
+from nmt.text.languages import find_language
 from nmt.text.lines import FirstSegment
 from nmt.text.shards import EncodedPairs, FlatSegments, flatten, id_type, stretches
 from nmt.text.tokenizer import SubwordModel, Tokenizer
@@ -191,6 +193,22 @@ class Encoder:
         return EncodedChunk(
             EncodedPairs(ids.astype(id_type(self.vocab_size)), sizes, lines), counts
         )
+
+
+def opening_of(language: str, subwords: SubwordModel, tag: str = "") -> tuple[str, ...]:
+    """Return the control tokens before sources: of the language to write, of the corpus.
+
+    The vocabulary decides whether there is one of a language: that of an initial model may have
+    some. Raises NmtError if it has none of this language.
+    """
+    codes = [token[2:-2] for token in subwords.language_tokens]
+    found = find_language(language, codes)
+    if codes and len(found) != 1:
+        raise NmtError(
+            f"the vocabulary of the model has no token for the language {language}; use one of its"
+            f" codes: {', '.join(codes)}"
+        )
+    return tuple(filter(None, (*(f">>{code}<<" for code in found), tag)))
 
 
 def opening_ids(opening: Sequence[str], tokenizer: Tokenizer) -> list[int]:

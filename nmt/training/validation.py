@@ -5,18 +5,16 @@ The score is the one that `nmt evaluate` prints for the same model and text with
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import chain, islice
 from statistics import fmean
 
-import numpy
 import torch
 
 from nmt.config import Recipe
 from nmt.decoding.translator.load import device_settings
-from nmt.decoding.translator.segments import target_token
 from nmt.decoding.translator.translator import translate_texts
 from nmt.errors import NmtError
 from nmt.evaluation.metrics import Measure, MetricSet, task_metrics
@@ -31,7 +29,7 @@ from nmt.system.pools import Pool, ThreadPool
 from nmt.system.threads import torch_threads
 from nmt.text.batches import make_batch
 from nmt.text.corpus import DevPairs, Pair
-from nmt.text.encode import encode_pairs
+from nmt.text.encode import encode_whole, opening_of
 from nmt.text.plan import batches_by_length
 from nmt.text.tokenizer import PAD, Tokenizer
 
@@ -92,23 +90,10 @@ class DevSet:
             pair for languages, own in pairs.items() for pair in self._encode(own, languages[1])
         )
 
-    def _encode(self, pairs: Sequence[Pair], language: str) -> Iterator[EncodedPair]:
-        """Yield the ids of pairs, whose sources begin with the token of the target language."""
-        source, target = self._tokenizer.sides
-        token = target_token(language, source, language)
-        opening = [token] if token else []
-        if self._recipe.data.context:
-            limits = replace(self._recipe.data, max_ratio=math.inf)
-            for chunk in encode_pairs(pairs, self._tokenizer, limits, opening):
-                rows = numpy.split(chunk.pairs.ids, chunk.pairs.lengths.cumsum()[:-1])
-                sides = (row.tolist() for row in rows)
-                yield from zip(sides, sides, strict=True)
-            return
-        first = [source.language_id(token) for token in opening]
-        sources = source.encode([pair.source for pair in pairs])
-        targets = target.encode([pair.target for pair in pairs])
-        for ids, written in zip(sources, targets, strict=True):
-            yield [*first, *ids] if first else ids, written
+    def _encode(self, pairs: Sequence[Pair], language: str) -> list[EncodedPair]:
+        """Return the ids of pairs as a training reads them; language: of the targets."""
+        opening = opening_of(language, self._tokenizer.source)
+        return encode_whole(pairs, self._tokenizer, self._recipe.data, opening)
 
     def _within_limit(self, pairs: Iterable[EncodedPair]) -> list[EncodedPair]:
         """Return the pairs that count for the loss, in the order of the model."""

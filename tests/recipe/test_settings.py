@@ -259,6 +259,18 @@ def test_mistakes_in_a_recipe(tmp_path: Path, text: str, facts: str) -> None:
         ("model.dropout=nan", "must be a finite number"),
         ("train.compile=True", "train.compile is 'True' but must be true or false"),
         ("data.train=[{}]", "needs either source and target, or tsv or file alone"),
+        *(
+            (
+                f"data.train=[{{{files}, columns={columns}}}]",
+                "columns must be two numbers from 1 on",
+            )
+            for files, columns in (
+                ("tsv='a'", "[1]"),
+                ("tsv='a'", "[0, 2]"),
+                ("source='a', target='b'", "[1, 2]"),
+            )
+        ),
+        ("data.train=[{tsv='a', columns=['1', '2']}]", "columns must be a list of whole numbers"),
         # Further lines were TOML too, and were dropped.
         *(
             (f"model.heads=3{more}", "must be a whole number")

@@ -80,6 +80,15 @@ def refused(train: Train, *settings: str) -> str:
             for message in [f"dev.src' in data.{name} has {key}, which only test sets use"]
         ),
         ("data.dev=[]", "set data.dev"),
+        (
+            "data.train=[{source='train.src', target='train.tgt'},"
+            " {source='train.src', target='train.tgt', target_language='deu'}]",
+            "recipe tiny: de and deu name the same language; use one code in all corpora",
+        ),
+        (
+            "data.context=1 train.guided_alignment=0.5",
+            "earlier segments before a target, which train.guided_alignment does not know",
+        ),
         ("train.r_drop=5 train.simcut=3", "two ways to make two passes agree; set one of them"),
         (
             "train.guided_alignment=0.5 train.bpe_dropout=0.1",

@@ -128,7 +128,7 @@ class Scorer:
         self.settings, self.token_scores, self.pieces = settings, token_scores, pieces
         self._notify = notify
         self._tokenizer = model.tokenizer
-        own = model.recipe.data.target_language
+        _, own = model.recipe.data.known_directions[0]
         self._opening = opening_ids(settings.target_language, model.tokenizer.source, own)
         self._batch_tokens = chosen.batch_tokens
         self._is_gpu = device.type == "cuda"

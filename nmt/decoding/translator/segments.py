@@ -264,6 +264,8 @@ class SegmentEncoder:
             UsageError: if a segment has half of a surrogate pair, or for a wrong language.
         """
         encoded = []
+        for language in filter(None, dict.fromkeys(languages)):
+            self.opening(language)  # raises the error for a wrong one, also beside a blank segment
         bodies = [*segments]
         marked = self._cut_marks(bodies, marks, first_line) if marks else {}
         # SentencePiece drops some of the separators and does not know others.
@@ -440,7 +442,7 @@ def target_token(wanted: str, subwords: SubwordModel, own: str = "") -> str:
         problem = f"{shown(wanted)} may be several languages of the model"
     elif wanted:
         problem = f"the model does not write {shown(wanted)}"
-    raise UsageError(f"{problem}; choose one with --to: {first_of(found or codes or [own])}")
+    raise UsageError(f"{problem}; choose one (--to): {first_of(found or codes or [own])}")
 
 
 def split_long(ids: list[int], max_tokens: int, subwords: SubwordModel) -> list[list[int]]:

@@ -97,7 +97,7 @@ class Translator:
             # Alignments are those of what the model reads and writes.
             repairs=settings.odd_input == "repair" and not options.alignments,
             language=settings.target_language,
-            own=model.recipe.data.target_language,
+            own=model.recipe.data.known_directions[0][1],
         )
         self.searcher: Searcher
         if isinstance(model, EngineModel):
