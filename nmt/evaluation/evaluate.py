@@ -114,7 +114,9 @@ class Model:
                 f"{self.trained.path} needs sources to translate, but {test.name} has none: give"
                 " sources or a test set of sacreBLEU, or compare files of translations"
             )
-        target_token(self.settings_for(test).target_language, self.trained.tokenizer.source)
+        _, own = self.trained.recipe.data.known_directions[0]
+        wanted = self.settings_for(test).target_language
+        target_token(wanted, self.trained.tokenizer.source, own)
 
     def settings_for(self, test: TestSet) -> DecodeSettings:
         """Return the search settings, into the language of the test set if a model has several."""
@@ -315,9 +317,10 @@ def languages_of_files(
     wanted: that of the translations; "" if the reference's name tells. A model of one direction
     decides alone.
     """
-    known = model.recipe.data.known_directions
-    if len(known) == 1 and not model.tokenizer.source.language_tokens:
-        return known[0]
+    data = model.recipe.data
+    known = data.known_directions
+    if len(data.directions) == 1 or not (data.directions or model.tokenizer.source.language_tokens):
+        return known[0][0], wanted or known[0][1]
     source, target = map(language_in_name, files[:2])
     target = wanted or target
     likely = (pair[0] for pair in known if is_same(pair[1], target))

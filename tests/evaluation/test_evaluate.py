@@ -217,7 +217,7 @@ def test_a_model_of_several_languages_needs_one(tmp_path: Path) -> None:
     """Another model that does not write it is not compared."""
     model, data = two_languages(), DataFolder(tmp_path)
     files = [write(tmp_path / "a", "sun"), write(tmp_path / "b", "moon")]
-    with pytest.raises(UsageError, match="choose one with --to: de, en"):
+    with pytest.raises(UsageError, match="the model writes several languages"):
         evaluate_model(model, model.recipe.decode, data, print, files=files)
     other = replace(model, tokenizer=two_vocabularies(), recipe=Recipe("one"))
     scoring = Scoring(others=(Model(other, other.recipe.decode, print),))
