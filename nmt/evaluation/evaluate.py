@@ -38,7 +38,7 @@ from nmt.evaluation.test_sets import (
 from nmt.system.files import sha256_of
 from nmt.system.log import Notify, note, progress_bar, show_progress
 from nmt.text.corpus import DataFolder
-from nmt.text.languages import is_language, language_in_name, primary
+from nmt.text.languages import is_language, is_same, language_in_name, primary
 from nmt.text.lines import TextFile, read_text_file
 
 if TYPE_CHECKING:  # files of translations are scored without PyTorch
@@ -114,7 +114,9 @@ class Model:
                 f"{self.trained.path} needs sources to translate, but {test.name} has none: give"
                 " sources or a test set of sacreBLEU, or compare files of translations"
             )
-        target_token(self.settings_for(test).target_language, self.trained.tokenizer.source)
+        _, own = self.trained.recipe.data.known_directions[0]
+        wanted = self.settings_for(test).target_language
+        target_token(wanted, self.trained.tokenizer.source, own)
 
     def settings_for(self, test: TestSet) -> DecodeSettings:
         """Return the search settings, into the language of the test set if a model has several."""
@@ -142,7 +144,7 @@ class Model:
         """Raise UsageError if a model without language tokens writes another language."""
         _, own = self.trained.recipe.data.known_directions[0]
         has_tokens = self.trained.tokenizer.source.language_tokens
-        if not has_tokens and primary(own) != primary(direction.target):
+        if not has_tokens and not is_same(own, direction.target):
             raise UsageError(
                 f"{self.trained.path} translates to {own}, but a test set is in"
                 f" {direction.target}; name the files of one that both models translate"
@@ -315,12 +317,13 @@ def languages_of_files(
     wanted: that of the translations; "" if the reference's name tells. A model of one direction
     decides alone.
     """
-    known = model.recipe.data.known_directions
-    if len(known) == 1 and not model.tokenizer.source.language_tokens:
-        return known[0]
+    data = model.recipe.data
+    known = data.known_directions
+    if len(data.directions) == 1 or not (data.directions or model.tokenizer.source.language_tokens):
+        return known[0][0], wanted or known[0][1]
     source, target = map(language_in_name, files[:2])
     target = wanted or target
-    likely = (pair[0] for pair in known if primary(pair[1]) == primary(target))
+    likely = (pair[0] for pair in known if is_same(pair[1], target))
     return source or next(likely, known[0][0]), target
 
 
@@ -410,14 +413,14 @@ def directions_of(
     tests: Sequence[TestSet], trained: Sequence[tuple[str, str]]
 ) -> list[Direction | None]:
     """Return the direction of each test set; None for all if there is one direction."""
-    known = {(primary(source), primary(target)) for source, target in trained}
-    pairs = [(primary(test.languages[0]), primary(test.languages[1])) for test in tests]
-    if max(len(known), len({*pairs})) < 2:
+
+    def is_trained(pair: tuple[str, str]) -> bool:
+        return any(all(map(is_same, pair, known)) for known in trained)
+
+    pairs = [test.languages for test in tests]
+    if max(len({*trained}), len({*pairs})) < 2:
         return [None] * len(tests)
-    return [
-        Direction(*test.languages, is_zero_shot=bool(known) and pair not in known)
-        for test, pair in zip(tests, pairs, strict=True)
-    ]
+    return [Direction(*pair, is_zero_shot=bool(trained) and not is_trained(pair)) for pair in pairs]
 
 
 def metrics_by_language(metric: str, scoring: Scoring) -> Callable[[str], MetricSet]:

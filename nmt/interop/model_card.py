@@ -220,7 +220,7 @@ def use_parts(model: TrainedModel, usage: Usage) -> list[str]:
         listed = ", ".join(map(code, tokens))
         parts.append(
             "The first token of each source names the language to write. It is no part of the text:"
-            f" {usage.language}\n\nThe model has {listed}."
+            f" {usage.language.replace('CODE', tokens[0][2:-2])}\n\nThe model has {listed}."
         )
     if data.context:
         parts.append(

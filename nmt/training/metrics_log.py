@@ -308,10 +308,12 @@ def describe(validation: Validation) -> dict[str, Any]:
 def figures(validation: Validation) -> str:
     """Return the figures of a validation as a phrase."""
     is_smoothed = not math.isclose(validation.loss, validation.plain_loss, rel_tol=1e-4)
+    scores = (f"{pair} {score:.2f}" for pair, score in validation.by_direction.items())
+    each = f" ({', '.join(scores)})" if validation.by_direction else ""
     return (
         f"dev loss {validation.loss:.3f}{' (label-smoothed)' * is_smoothed}, perplexity"
         f" {perplexity(validation.plain_loss):.2f}, {validation.measure.name}"
-        f" {validation.score:.2f}"
+        f" {validation.score:.2f}{each}"
     )
 
 

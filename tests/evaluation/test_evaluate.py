@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.config import DecodeSettings
+from nmt.config import DecodeSettings, Recipe
 from nmt.decoding.translator.load import device_settings
 from nmt.errors import NmtError, UsageError
 from nmt.evaluation.card import as_text, evaluation_json
@@ -18,6 +18,7 @@ from nmt.evaluation.evaluate import (
     evaluate,
     evaluate_model,
     evaluate_translations,
+    languages_of_files,
 )
 from nmt.evaluation.metrics import BleuVariant, MetricSet, choose_metrics
 from nmt.evaluation.results import SystemDescription
@@ -25,6 +26,7 @@ from nmt.evaluation.test_sets import TestSet
 from nmt.runs.trained_model import load_model
 from nmt.text.corpus import DataFolder
 from tests.conftest import Run
+from tests.interop.models import two_languages, two_vocabularies
 
 
 def write(path: Path, *lines: str) -> Path:
@@ -193,3 +195,32 @@ def test_directions_have_a_table_with_their_means_and_their_own_tokenizers() -> 
     alone = evaluate(tests[:1], Echo(), metrics, Scoring(), print, trained[:1])
     assert "en-de" not in as_text(alone)
     assert not {"averages", "direction"} & {*json.loads(evaluation_json(alone))["results"][0]}
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted", "expected"),
+    [
+        ("test.en test.de", "", ("en", "de")),
+        ("test.txt test.en", "", ("de", "en")),
+        ("test.de ref.txt", "eng", ("de", "eng")),
+        ("test.fr test.de", "", ("fr", "de")),
+        ("a b", "", ("en", "")),
+    ],
+)
+def test_names_of_files_tell_the_direction(
+    files: str, wanted: str, expected: tuple[str, str]
+) -> None:
+    assert languages_of_files([*map(Path, files.split())], two_languages(), wanted) == expected
+
+
+def test_a_model_of_several_languages_needs_one(tmp_path: Path) -> None:
+    """Another model that does not write it is not compared."""
+    model, data = two_languages(), DataFolder(tmp_path)
+    files = [write(tmp_path / "a", "sun"), write(tmp_path / "b", "moon")]
+    with pytest.raises(UsageError, match="the model writes several languages"):
+        evaluate_model(model, model.recipe.decode, data, print, files=files)
+    other = replace(model, tokenizer=two_vocabularies(), recipe=Recipe("one"))
+    scoring = Scoring(others=(Model(other, other.recipe.decode, print),))
+    into_english = replace(model.recipe.decode, target_language="en")
+    with pytest.raises(UsageError, match="translates to de, but a test set is in en"):
+        evaluate_model(model, into_english, data, print, files=files, scoring=scoring)

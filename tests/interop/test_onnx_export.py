@@ -13,7 +13,14 @@ from nmt.errors import NmtError
 from nmt.interop.onnx_export import write
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import Tokenizer
-from tests.interop.models import MARIAN, batch, logits_of, random_model, two_vocabularies
+from tests.interop.models import (
+    MARIAN,
+    batch,
+    logits_of,
+    random_model,
+    two_languages,
+    two_vocabularies,
+)
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -143,3 +150,8 @@ def test_the_package_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "nmt.interop.onnx_export")
     with pytest.raises(NmtError, match=r"pip install 'attention-nmt\[onnx\]'"):
         importlib.import_module("nmt.interop.onnx_export")
+
+
+def test_the_settings_have_the_ids_of_languages(tmp_path: Path) -> None:
+    write(two_languages(), tmp_path, "")
+    assert Exported(tmp_path).settings["language_ids"] == {">>de<<": 4, ">>en<<": 5}
