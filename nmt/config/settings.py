@@ -139,8 +139,12 @@ class DataSettings:
     @property
     def control_tokens(self) -> tuple[str, ...]:
         """Tokens of the vocabulary that no text contains: tags, languages and the separator."""
-        separator = (SEPARATOR,) if self.context else ()
-        return (*self.tags, *self.language_tokens.values(), *separator)
+        return (*self.tags, *self.language_tokens.values(), *self.target_control_tokens)
+
+    @property
+    def target_control_tokens(self) -> tuple[str, ...]:
+        """Those of them that targets have, too."""
+        return (SEPARATOR,) if self.context else ()
 
     @property
     def file_names(self) -> tuple[str, ...]:
@@ -402,8 +406,8 @@ class TrainSettings:
     language_sampling: float = setting(
         1.0,
         "temperature T of the sampling of directions: one with n pairs gets a share of n^(1/T) in"
-        " each epoch and in the vocabulary's text; 1: by size; 5: nearly the same for all (Arivazhagan"
-        " et al., 2019)",
+        " each epoch and in the vocabulary's text; 1: by size; 5: nearly the same for all"
+        " (Arivazhagan et al., 2019)",
         (1, 100),
     )
     bpe_dropout: float = setting(

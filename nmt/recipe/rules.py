@@ -14,6 +14,7 @@ MOST_PARAMETERS = 10**11
 SHA256 = re.compile("[0-9A-Fa-f]{64}")
 TAG = re.compile(rf"<[^\s<>{UNWRITABLE}]{{1,40}}>")
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")
+LANGUAGE_TOKEN = re.compile(rf">>[^\s<>{UNWRITABLE}]{{1,40}}<<")  # as those of OPUS-MT's models
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 
 

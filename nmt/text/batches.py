@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nmt.text.bpe_dropout import BpeDropout, RebatchedPlan
 from nmt.text.plan import EpochPlan, Integers, rows_with_eos, source_rows
-from nmt.text.shards import FlatSegments, Shard, flatten, split_sides
+from nmt.text.shards import FlatSegments, Shard, flatten, split_sides, stretches
 from nmt.text.tokenizer import BOS, EOS, PAD
 
 
@@ -131,10 +131,7 @@ def reordered(
     lengths (m, 2): of the source and the target of each pair. order (m,): the pair at each place.
     """
     totals = lengths.sum(1)
-    ends = totals.cumsum()
-    wanted = totals[order]
-    places = numpy.arange(len(ids)) + numpy.repeat(ends[order] - wanted.cumsum(), wanted)
-    return ids[places], lengths[order].reshape(-1)
+    return stretches(ids, totals.cumsum()[order], totals[order]), lengths[order].reshape(-1)
 
 
 def count_used(pairs: int, share: float) -> int:

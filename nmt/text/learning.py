@@ -43,16 +43,21 @@ def learn_tokenizer(recipe: Recipe, data: DataFolder, notify: Notify) -> Tokeniz
     )
     if recipe.tokenizer.joint:
         segments = sample(training_segments(recipe, data), shares[0])
-        subwords = learn_subwords(segments, recipe.tokenizer, tags=recipe.data.tags)
+        subwords = learn_subwords(segments, recipe.tokenizer, tags=recipe.data.control_tokens)
         return Tokenizer(subwords.model)
     source, target = (
         learn_subwords(
             sample(training_segments(recipe, data, sides[side]), shares[side]),
             recipe.tokenizer,
             f"the {name} side of this corpus",
-            recipe.data.tags if name == "source" else (),
+            controls,
         )
-        for side, name in enumerate(("source", "target"))
+        for side, (name, controls) in enumerate(
+            (
+                ("source", recipe.data.control_tokens),
+                ("target", recipe.data.target_control_tokens),
+            )
+        )
     )
     return Tokenizer.from_two(source, target)
 

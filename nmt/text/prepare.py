@@ -5,7 +5,6 @@ changed.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -16,8 +15,8 @@ from nmt.system.atomic import write_bytes
 from nmt.system.files import is_present, read_bytes
 from nmt.system.log import Notify, progress_bar
 from nmt.text.alignment import ALIGNMENT, align_corpus, open_alignments
-from nmt.text.corpus import DataFolder, Pair, read_pairs, reader_for
-from nmt.text.encode import VERDICTS, encode_pairs
+from nmt.text.corpus import DataFolder, Pair, read_pairs
+from nmt.text.encode import SHORTENED, VERDICTS, encode_pairs
 from nmt.text.learning import learn_tokenizer
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of, sha256
 from nmt.text.shards import ENDINGS, Shard, checked, new_shard, open_shard, stamps
@@ -52,23 +51,24 @@ def prepare(
     given_tokenizer: the bytes of a tokenizer to use instead of learning one. Raises NmtError for a
     corpus that is missing, misaligned, empty or too small.
     """
-    paths = training_files(recipe, data)
+    training_files(recipe, data)
     check_test_sets(recipe, data, notify)
     manifest = Manifest(folder.manifest)
     if manifest.damage:
         notify(f"{manifest.damage}; the corpus is prepared again")
     dev_changed = record_dev_set(recipe, data, folder, manifest)
-    hashes = [hash_text_files(files, recipe, data, manifest) for files in paths]
+    hashes = [hash_text_files(files, recipe, data, manifest) for files in recipe.data.train]
     if given_tokenizer is None:
         tokenizer = own_tokenizer(recipe, data, folder, manifest, hash_of(hashes), notify)
     else:
         tokenizer = store_tokenizer(given_tokenizer, folder, manifest)
     check_tags(recipe, tokenizer)
     for index, files in enumerate(recipe.data.train):
+        # Without an opening and context, the key is that of older versions: old runs resume.
         limits = [recipe.data.max_length, recipe.data.max_ratio]
-        # Without a tag the key is as it was before there were tags, so that old runs go on.
-        tag = filter(None, [files.tag])
-        key = hash_of(sha256(tokenizer.model), hashes[index], limits, *tag)
+        limits += filter(None, [recipe.data.context])
+        opening = recipe.data.opening(files)
+        key = hash_of(sha256(tokenizer.model), hashes[index], limits, *opening)
         name = shard_name(index)
         if needs_encoding(folder, manifest, name, key, notify):
             manifest.forget(name)
@@ -78,7 +78,7 @@ def prepare(
             notify(describe(files, step.counts, recipe.data))
     if dev_changed:
         manifest.save()
-    names = [*map(shard_name, range(len(paths)))]
+    names = [*map(shard_name, range(len(hashes)))]
     remove_unused(folder.shards, manifest, names)
     prepared = open_shards(recipe, folder, manifest)
     if not any(map(len, prepared.shards)):
@@ -146,13 +146,12 @@ def check_test_sets(recipe: Recipe, data: DataFolder, notify: Notify) -> None:
 
 
 def hash_text_files(
-    paths: Sequence[Path], recipe: Recipe, data: DataFolder, manifest: Manifest
+    files: TextFiles, recipe: Recipe, data: DataFolder, manifest: Manifest
 ) -> list[str]:
-    """Return the hashes of a text's files, and the languages that are read of a bilingual one."""
-    hashes = [manifest.hash_file(path) for path in paths]
-    if reader_for(paths, data.find_reader):
-        hashes += [recipe.data.source_language, recipe.data.target_language]
-    return hashes
+    """Return the hashes of a text's files, and which columns or languages are read of one."""
+    text = data.text(files, recipe)
+    hashes = [*map(manifest.hash_file, text.paths), *map(str, text.columns)]
+    return [*hashes, *text.languages] if text.reader else hashes
 
 
 def record_dev_set(
@@ -162,10 +161,8 @@ def record_dev_set(
 
     Raises NmtError for a missing file, or if the run already trains with another dev set.
     """
-    sets = ([data.find(name, recipe) for name in files.names] for files in recipe.data.dev)
-    key = hash_of(
-        [*chain.from_iterable(hash_text_files(each, recipe, data, manifest) for each in sets)]
-    )
+    hashes = (hash_text_files(files, recipe, data, manifest) for files in recipe.data.dev)
+    key = hash_of([*chain.from_iterable(hashes)])
     changed = manifest.needs(DEV, key, folder)
     manifest.steps[DEV] = Step(key)
     return changed
@@ -184,8 +181,8 @@ def own_tokenizer(
     text: the hash of the corpora. If a started run has lost its manifest, its tokenizer is kept:
     the keys of its shards depend on it, so that the fingerprint shows whether it still fits.
     """
-    # Without tags, the key is that of versions that had no tags, so that old runs resume.
-    key = hash_of(text, asdict(recipe.tokenizer), *filter(None, [recipe.data.tags]))
+    # Without control tokens, the key is that of versions that had none, so that old runs resume.
+    key = hash_of(text, asdict(recipe.tokenizer), *filter(None, [recipe.data.control_tokens]))
     if folder.in_use and TOKENIZER not in manifest.steps and is_present(folder.tokenizer):
         tokenizer = load_tokenizer(folder.tokenizer)
         manifest.steps[TOKENIZER] = Step(key, {MODEL: sha256(tokenizer.model)})
@@ -226,13 +223,15 @@ def write_tokenizer(model: bytes, folder: PreparedFolder, manifest: Manifest, ke
 
 
 def check_tags(recipe: Recipe, tokenizer: Tokenizer) -> None:
-    """Raise NmtError unless the vocabulary of sources has the tags of the training corpora."""
-    for tag in recipe.data.tags:
-        if tokenizer.source.tag_id(tag) is None:
+    """Raise NmtError unless the vocabulary has all control tokens of the training corpora."""
+    needed = [(token, tokenizer.source) for token in recipe.data.control_tokens]
+    needed += [(token, tokenizer.target) for token in recipe.data.target_control_tokens]
+    for token, subwords in needed:
+        if subwords.tag_id(token) is None:
             raise NmtError(
-                f"recipe {recipe.name}: data.train has the tag {tag}, which the vocabulary of the"
-                " initial model lacks; leave the tag out, or train without train.init_from, so that"
-                " a vocabulary with this tag is learned"
+                f"recipe {recipe.name}: the training text has the token {token}, which the"
+                " vocabulary of the initial model lacks; start from another model, or train without"
+                " train.init_from, so that a vocabulary with this token is learned"
             )
 
 
@@ -275,10 +274,10 @@ def encode_corpus(
         progress_bar(unit="pair", unit_scale=True, desc="encode") as bar,
     ):
         pairs = read_pairs(files, data, recipe)
-        for chunk in encode_pairs(pairs, tokenizer, recipe.data, files.tag):
+        for chunk in encode_pairs(pairs, tokenizer, recipe.data, recipe.data.opening(files)):
             writer.add(chunk.pairs)
             counts.update(chunk.counts)
-            bar.update(sum(chunk.counts.values()))
+            bar.update(sum(map(chunk.counts.__getitem__, VERDICTS)))
     return Step("", writer.digests(), dict(counts), stamps(shards, name))
 
 
@@ -290,7 +289,10 @@ def describe(files: TextFiles, counts: dict[str, int], limits: DataSettings) -> 
         (counts["ratio"], f"beyond a length ratio of {limits.max_ratio:g}"),
     )
     lost = ", ".join(f"{count:,} {why}" for count, why in dropped if count)
-    return f"{files.title}: {counts['kept']:,} pairs kept{lost and f'; dropped {lost}'}"
+    shortened = counts.get(SHORTENED, 0)
+    return f"{files.title}: {counts['kept']:,} pairs kept{lost and f'; dropped {lost}'}" + (
+        f"; {shortened:,} with less context, which would be longer" if shortened else ""
+    )
 
 
 def describe_dropped(manifest: Manifest, limits: DataSettings) -> str:

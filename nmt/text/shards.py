@@ -56,11 +56,25 @@ class FlatSegments:
     ids: NDArray[numpy.signedinteger[Any]]
     lengths: NDArray[numpy.int64]  # (n,) tokens
 
+    def rows(self, indices: NDArray[numpy.int64]) -> "FlatSegments":
+        """Return some of the segments."""
+        lengths = self.lengths[indices]
+        return FlatSegments(stretches(self.ids, self.lengths.cumsum()[indices], lengths), lengths)
+
     def backwards(self) -> "FlatSegments":
         """Return the segments in the same order, each with its last token first."""
         ends = self.lengths.cumsum()
         mirrors = numpy.repeat(2 * ends - self.lengths - 1, self.lengths)  # first + last place
         return FlatSegments(self.ids[mirrors - numpy.arange(len(self.ids))], self.lengths)
+
+
+def stretches(
+    ids: NDArray[Number], ends: NDArray[numpy.int64], lengths: NDArray[numpy.int64]
+) -> NDArray[Number]:
+    """Return stretches of ids end to end; ends, lengths: of each stretch."""
+    places = numpy.arange(lengths.sum()) + numpy.repeat(ends - lengths.cumsum(), lengths)
+    found: NDArray[Number] = ids[places]
+    return found
 
 
 def flatten(
@@ -134,8 +148,8 @@ class Shard:
         starts, ends = self.offsets[2 * indices], self.offsets[2 * indices + 2]
         sources = self.offsets[2 * indices + 1] - starts
         totals = ends - starts
-        places = numpy.arange(totals.sum()) + numpy.repeat(ends - totals.cumsum(), totals)
-        return self.ids[places], numpy.stack([sources, totals - sources], 1).reshape(-1)
+        ids = stretches(self.ids, ends, totals)
+        return ids, numpy.stack([sources, totals - sources], 1).reshape(-1)
 
     def sides(self, indices: NDArray[numpy.int64]) -> tuple[FlatSegments, FlatSegments]:
         """Return the sources and the targets of pairs; raises DamagedError for a cut file."""

@@ -84,7 +84,7 @@ def test_another_tag_prepares_again(corpus: TinyCorpus) -> None:
 def test_a_given_vocabulary_needs_the_tag(corpus: TinyCorpus) -> None:
     without = Tokenizer(learn_subwords(WORDS, TokenizerSettings(30)).model)
     tagged = Tokenizer(learn_subwords(WORDS, TokenizerSettings(30), tags=(TAG,)).model)
-    with pytest.raises(NmtError, match=r"has the tag <BT>, which the vocabulary of the initial"):
+    with pytest.raises(NmtError, match=r"has the token <BT>, which the vocabulary of the in"):
         corpus.prepare(without.model, train=with_tag(corpus))
     prepared = corpus.prepare(tagged.model, train=with_tag(corpus))
     assert pairs_of(prepared.shards[1])[0][0][0] == tagged.source.tag_id(TAG)
