@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,16 +74,7 @@ def given_texts(
     without a partner, another number of codes, a text that is given twice, or a language with two
     codes.
     """
-    groups, rest = list[list[Path]](), iter(paths)
-    for path in rest:
-        is_whole = len(paths) == 1 or unpacked_name(path)[1] in (*TABLES, *BILINGUAL)
-        group = [path] if is_whole else [path, *islice(rest, 1)]
-        if not is_whole and len(group) == 1:
-            raise UsageError(
-                f"{path} has no partner: text is given as SOURCE TARGET SOURCE TARGET and so on, or"
-                f" as files with both sides ({', '.join((*TABLES, *BILINGUAL))})"
-            )
-        groups.append(group)
+    groups = [[*paths]] if len(paths) == 1 else group_files(paths)
     codes = []
     for side, given in (("source", source_language), ("target", target_language)):
         named = given.split(",") if given else [""]
@@ -99,6 +89,26 @@ def given_texts(
         return texts
     check_different(texts)
     return tuple(replace(text, name=f"text {number}") for number, text in enumerate(texts, start=1))
+
+
+def group_files(paths: Sequence[Path]) -> list[list[Path]]:
+    """Return the files of each text; raises UsageError for a file without a partner."""
+    groups = list[list[Path]]()
+    single: list[Path] = []
+    for path in paths:
+        is_whole = unpacked_name(path)[1] in (*TABLES, *BILINGUAL)
+        if is_whole and single:
+            break
+        single.append(path)
+        if is_whole or len(single) == 2:
+            groups.append(single)
+            single = []
+    if single:
+        raise UsageError(
+            f"{single[0]} has no partner: give text as SOURCE TARGET SOURCE TARGET and so on, or as"
+            f" files with both sides ({', '.join((*TABLES, *BILINGUAL))})"
+        )
+    return groups
 
 
 def check_different(texts: Sequence[ParallelText]) -> None:

@@ -63,6 +63,7 @@ class Checker:
         self._task, self._limits = task, limits
         self.skipped: list[Skipped] = []
         self._tokenizer = self._load_tokenizer()  # for files: learned from the first sample
+        self._learned = ("", "")  # its languages
         self._identify = self._load_identifier()
         self._training: dict[str, tuple[Facts, tuple[str, str]]] = {}  # with languages, by name
 
@@ -138,9 +139,11 @@ class Checker:
         if not rows:
             return coverage, findings
         is_learned = self._task.tokenizer is None
-        if is_learned and self._tokenizer is None:
+        if is_learned and (
+            self._tokenizer is None or (all(languages) and languages != self._learned)
+        ):
             try:
-                self._tokenizer = learn_tokenizer(rows)
+                self._tokenizer, self._learned = learn_tokenizer(rows), languages
             except NmtError as error:
                 self.skipped.append(Skipped("pieces for each word", str(error)))
         if self._tokenizer:

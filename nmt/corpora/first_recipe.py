@@ -321,11 +321,12 @@ def heading(
     """Return the first comments of the recipe."""
     files = " and ".join(toml_value(path.name) for path in request.paths)
     words = round(facts.words / facts.pairs)
+    both = ", trained in both directions" if request.both_directions else ""
     rest = "the model's value" if request.start else "its default"
     left_out = f" {blank:,} pairs with an empty side do not count." if blank else ""
     return [
         f"Recipe for {files}, written by `{request.command}`.",
-        f"{facts.pairs:,} pairs of about {words:,} words each.{left_out}",
+        f"{facts.pairs:,} pairs of about {words:,} words each{both}.{left_out}",
         *settings.notes,
         f"A setting that is not here has {rest}; `nmt settings` lists them all.",
     ]
