@@ -74,7 +74,7 @@ class EvaluateRequest:
 )
 @click.option("--language-pair", metavar="PAIR", help="Languages of --test-set, such as en-de.")
 @options.run_data_dir
-@options.decode_flags("beam_size", "length_penalty", "batch_tokens", "target_token")
+@options.decode_flags("beam_size", "length_penalty", "batch_tokens", "to")
 @click.option(
     "--tokenize",
     type=click.Choice(TOKENIZERS),

@@ -287,7 +287,7 @@ def document_translator(
     Args:
         model: a model, or an ensemble.
         settings: how to search.
-        options: what the user says about the files; the languages are set to the model's.
+        options: what the user says about the files, and the languages.
         glossary: terms that translations must contain.
         memory: what was translated before.
         on_progress: called with the numbers of sentences that are translated and that there are.
@@ -303,6 +303,7 @@ def document_translator(
     is_beam = settings.method == "beam" and settings.mbr == "none"
     asked = OutputOptions(min(CANDIDATES, settings.beam_size) if is_beam else 1)
     translator = Translator(model, settings, ignore, asked, glossary=glossary)
+    translator.encoder.opening("")  # raises the error for a wrong language before any work
 
     def translate(requests: Sequence[Request]) -> list[Translation]:
         return [translation for chunk in translator.chunks([requests]) for translation in chunk]

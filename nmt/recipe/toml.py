@@ -31,6 +31,7 @@ REMOVED = {
     "train.augment_typos": AUGMENT,
     "train.augment_placeholders": AUGMENT,
     "train.augment_tags": AUGMENT,
+    "decode.target_token": Removed("", "decode.target_language (--to) names the language"),
 }
 
 

@@ -1,7 +1,7 @@
 """Languages by their ISO 639 codes: names, kinds of writing, and what a file's name states."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 # English names by codes of two letters (ISO 639-1). Three-letter codes are accepted too, but not
@@ -71,6 +71,12 @@ def primary(code: str) -> str:
     """
     first = SEPARATOR.split(code, maxsplit=1)[0].lower()
     return SHORTER.get(first, first)
+
+
+def find_language(wanted: str, codes: Iterable[str]) -> list[str]:
+    """Return the code that is wanted if it is among these, else those of the same language."""
+    known = [*codes]
+    return [wanted] if wanted in known else [x for x in known if primary(x) == primary(wanted)]
 
 
 def english_name(code: str) -> str:

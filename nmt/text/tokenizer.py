@@ -141,10 +141,6 @@ class SubwordModel:
             and all(float(score).is_integer() for score in scores)
         )
 
-    def language_token(self, _text: str) -> str:
-        """Return "": no text has a language token (until the last caller is gone)."""
-        return ""
-
     def language_id(self, token: str) -> int:
         """Return the id of one of `language_tokens`."""
         return self._piece_id(token)

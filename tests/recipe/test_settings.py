@@ -30,12 +30,12 @@ def test_set_takes_toml_and_plain_words() -> None:
         "train.precision=bf16",
         'data.source_language="fr"',
         'data.test={ a = { tsv = "b" } }',
-        "decode.target_token=nan",
+        "decode.target_language=nan",
         "train.init_from=2026-11-28",
     ]
     recipe = with_settings(Recipe("x"), parse_overrides(overrides))
     language = "nan"
-    assert recipe.decode.target_token == language
+    assert recipe.decode.target_language == language
     assert recipe.train.init_from == "2026-11-28"
     assert recipe.train.compile is True
     assert recipe.model.dropout == 0.0

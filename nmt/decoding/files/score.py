@@ -24,8 +24,7 @@ from nmt.decoding.translator.segments import (
     RETURNS_AS_SPACES,
     SCORED_AS_UNKNOWN,
     LineNotes,
-    target_token,
-    with_token,
+    opening_ids,
 )
 from nmt.decoding.translator.translation import Token
 from nmt.errors import NmtError, UsageError
@@ -129,7 +128,8 @@ class Scorer:
         self.settings, self.token_scores, self.pieces = settings, token_scores, pieces
         self._notify = notify
         self._tokenizer = model.tokenizer
-        self._token = target_token(settings.target_token, model.tokenizer.source)
+        own = model.recipe.data.target_language
+        self._opening = opening_ids(settings.target_language, model.tokenizer.source, own)
         self._batch_tokens = chosen.batch_tokens
         self._is_gpu = device.type == "cuda"
         self._models = [make_decoder(network, chosen.precision) for network in networks]
@@ -178,15 +178,13 @@ class Scorer:
     ) -> list[EncodedPair]:
         """Return the ids of pairs, and note what a user should know about their lines."""
         model = self._tokenizer
-        source_lines = [
-            with_token(" ".join(pair.source.splitlines()), self._token, model.source)
-            for pair in pairs
-        ]
+        source_lines = [" ".join(pair.source.splitlines()) for pair in pairs]
         target_lines = [" ".join(pair.target.splitlines()) for pair in pairs]
         for line, texts in enumerate(zip(source_lines, target_lines, strict=True), first_line):
             for text in texts:
                 check_surrogates(text, f"segment {line}")
-        sources = model.source.encode(source_lines)
+        encoded = model.source.encode(source_lines)
+        sources = [[*self._opening, *ids] if ids else ids for ids in encoded]
         if self.pieces:
             targets = [*map(model.target.encode_pieces, target_lines)]
         else:

@@ -90,6 +90,11 @@ def decode_settings(
     return recipe.decode
 
 
+def written_language(settings: DecodeSettings, recipe: Recipe) -> str:
+    """Return the code of the language to write: the one that is chosen, else the recipe's."""
+    return settings.target_language.strip("<>") or recipe.data.target_language
+
+
 def device_settings(
     settings: DecodeSettings, device: str, candidates: int | None = None
 ) -> DecodeSettings:

@@ -20,7 +20,7 @@ from nmt.decoding.search.mbr import make_chooser
 from nmt.decoding.search.rules import make_constraints, special_ids
 from nmt.decoding.search.search import SearchModel, Strategy, search
 from nmt.decoding.terms.placement import TermPlacer
-from nmt.decoding.translator.load import check_precision, device_settings
+from nmt.decoding.translator.load import check_precision, device_settings, written_language
 from nmt.decoding.translator.repetition import is_degenerate, limited
 from nmt.decoding.translator.segments import SubSegment, output_limit
 from nmt.decoding.translator.translation import OutputOptions
@@ -185,7 +185,7 @@ class ModelSearcher(Searcher):
         self._aligns = False  # what aligns outputs is made
         self._subwords, self._special = target, special_ids(model.tokenizer)
         self._placer = TermPlacer(self, target, self.settings)
-        language = model.recipe.data.target_language
+        language = written_language(settings, model.recipe)
         self._chooser = make_chooser(self.settings, target, language, options.n_best)
         self.search_model: SearchModel[Any] | ArrayDecoder  # the latter takes no tensors
         if uses_arrays(model, self.settings):

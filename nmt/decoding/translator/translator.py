@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
 from nmt.config import DecodeSettings, Recipe
@@ -28,7 +28,6 @@ from nmt.decoding.translator.segments import (
     SubSegment,
     output_limit,
     segment_limit,
-    target_token,
 )
 from nmt.decoding.translator.translation import (
     Link,
@@ -97,7 +96,8 @@ class Translator:
             Glossary(glossary, tokenizer.target) if glossary else None,
             # Alignments are those of what the model reads and writes.
             repairs=settings.odd_input == "repair" and not options.alignments,
-            token=target_token(settings.target_token, tokenizer.source),
+            language=settings.target_language,
+            own=model.recipe.data.target_language,
         )
         self.searcher: Searcher
         if isinstance(model, EngineModel):
@@ -114,17 +114,21 @@ class Translator:
         self._prefixes = PrefixEncoder(tokenizer.target, special.never, special.eos)
 
     def translate(
-        self, segments: Iterable[str], prefixes: Iterable[str] | None = None
+        self,
+        segments: Iterable[str],
+        prefixes: Iterable[str] | None = None,
+        languages: Iterable[str] | None = None,
     ) -> Iterator[Translation]:
         """Translate segments, in order; the translation of a blank segment is blank.
 
-        prefixes: for each segment a text that its translation begins with. Raises NmtError if a
-        model's outputs are not numbers.
+        prefixes: for each segment a text that its translation begins with. languages: for each
+        segment the language to write, if they differ; "" is that of the settings. Raises NmtError
+        if a model's outputs are not numbers, UsageError for a language that it does not write.
         """
+        asked = zip(segments, prefixes or repeat(""), languages or repeat(""), strict=False)
         requests = (
-            map(Request, segments)
-            if prefixes is None
-            else map(Request, segments, map(strip_prefix, prefixes))
+            Request(text, strip_prefix(prefix), language=language)
+            for text, prefix, language in asked
         )
         for chunk in self.chunks(chunks_of(Source(requests), CHUNK_SEGMENTS)):
             yield from chunk
@@ -153,13 +157,14 @@ class Translator:
                 " writes the last token first; use no prefixes, or another model (--model)"
             )
         texts = [request.text for request in chunk]
+        languages = [request.language for request in chunk]
         marks = {index: request.marks for index, request in enumerate(chunk) if request.marks}
         if marks and self.options.alignments:
             raise UsageError(
                 "segments with marks, such as tags, have no alignments, because the model does"
                 " not read the marks; leave out the alignments (--alignment) or the marks"
             )
-        encoded = self.encoder.encode(texts, first_line, notes, prefixes, marks)
+        encoded = self.encoder.encode(texts, first_line, notes, prefixes, marks, languages)
         check_prefixes(chunk, prefixes, encoded, self.settings, first_line)
         parts = [part for segment in encoded for part in segment.parts]
         if self.searcher.changes_backend(parts):
@@ -273,6 +278,7 @@ def translate_texts(
     segments: Sequence[str],
     notify: Notify,
     pool: Pool | None = None,
+    languages: Sequence[str] = (),
 ) -> list[str]:
     """Return the best translation of each segment, with the network as it is now.
 
@@ -283,4 +289,4 @@ def translate_texts(
         model = TrainedModel.from_network(network, tokenizer, recipe)
         as_is = replace(recipe.decode, odd_input="as_is")
         translator = Translator(model, as_is, notify, pool=pool)
-        return [found.text for found in translator.translate(segments)]
+        return [found.text for found in translator.translate(segments, None, languages)]
