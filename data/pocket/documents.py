@@ -23,7 +23,7 @@ from data.pocket.phrases import PERSONAL, Clause, NounPhrase, Sentence
 GENDERS = {"m": "masculine", "f": "feminine", "n": "neuter"}
 ROLES = ("subject", "object")  # of the pronoun: er, sie, es or ihn, sie, es
 PLACES = (1, 2)  # of the sentence with the pronoun, counted from 0
-TRAIN, DEV, TEST = 300, 6, 50  # sentences with a pronoun, by role and place
+TRAIN, DEV, TEST = 200, 6, 40  # sentences with a pronoun, by role and place
 LONGEST = 9  # English words of a sentence
 
 

@@ -38,6 +38,7 @@ from nmt.decoding.files.quality import Checked, checked_pairs, find_flags
 from nmt.decoding.files.resumable import Resumption, digest_job, forget, record_path
 from nmt.decoding.files.text_files import Output, kept_path
 from nmt.decoding.stream import Source, chunks_of
+from nmt.decoding.translator.segments import target_token
 from nmt.decoding.translator.translation import Request
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import DamagedError, NmtError, UsageError
@@ -137,12 +138,18 @@ class Pass:
     model: TrainedModel
     settings: DecodeSettings
     side: int  # that it reads
+    named: str  # language of this side, by the name of its file; "": not known
 
     @property
     def direction(self) -> tuple[str, str]:
-        """Return the languages that the model reads and writes."""
-        data = self.model.recipe.data
-        return data.source_language, data.target_language
+        """Return the languages that the model reads and writes; one of several is chosen (--to)."""
+        data, subwords = self.model.recipe.data, self.model.tokenizer.source
+        token = target_token(self.settings.target_language, subwords, data.target_language)
+        written = token[2:-2] or data.target_language
+        sources = [source for source, target in data.directions if target == written]
+        if self.named in sources:
+            return self.named, written
+        return (*sources, data.source_language)[0], written
 
     @property
     def languages(self) -> tuple[str, str]:
@@ -194,21 +201,22 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     sides = [SOURCE if task.side is None else task.side for _ in task.models]
     sides += [TARGET for _ in task.reverse_models]
     models = zip((*task.models, *task.reverse_models), sides, strict=True)
-    passes = [Pass(*load(path), side) for path, side in models]
+    names = languages_in_names(task.text.paths if task.side is None else task.text.paths * 2)
+    passes = [Pass(*load(path), side, names[side]) for path, side in models]
     check_languages(task, passes, notify)
     languages = passes[0].languages
-    names = Names.of(task.prefix, task.text, languages)
-    files = {"pairs": names.sides(), REJECTED: (names.path(f"{REJECTED}.tsv"),)}
+    outputs = Names.of(task.prefix, task.text, languages)
+    files = {"pairs": outputs.sides(), REJECTED: (outputs.path(f"{REJECTED}.tsv"),)}
     check_paths(files, task.text.paths)
     recipe, held_out = "", frozenset[int]()
     if wish := task.recipe:
         given = task.text.paths if task.side is None else ()
         writer = f"nmt augment {task.method}"
-        recipe, held_out = next_recipe(wish, names.sides(), languages, given, writer, notify)
+        recipe, held_out = next_recipe(wish, outputs.sides(), languages, given, writer, notify)
         files["recipe"] = (wish.path,)
     before = {path: last_change(path) for path in task.text.paths}
     lines = task.count()
-    output = names.path("translations.jsonl")
+    output = outputs.path("translations.jsonl")
     output.parent.mkdir(parents=True, exist_ok=True)
     jobs = [digest_job(one.model, one.settings, {"side": one.side}) for one in passes]
     resumption = Resumption(output, hash_of(VERSION, task.method, task.options, jobs), option="")
@@ -248,7 +256,6 @@ def check_languages(task: AugmentTask, passes: Sequence[Pass], notify: Notify) -
     notify: receives what seems odd.
     """
     first = passes[0]
-    named = languages_in_names(task.text.paths if task.side is None else task.text.paths * 2)
     for one in passes:
         if one.languages != first.languages:
             raise UsageError(
@@ -256,7 +263,7 @@ def check_languages(task: AugmentTask, passes: Sequence[Pass], notify: Notify) -
                 f" {' to '.join(first.languages)}, the other {' to '.join(one.languages)}"
             )
         read, written = one.direction
-        found = named[one.side]
+        found = one.named
         if found and found == written and read != written:
             raise UsageError(
                 f"{task.text.title} is {found} by its name, so {task.method} needs a model"
