@@ -123,6 +123,11 @@ class DataSettings:
         return tuple(dict.fromkeys(map(self.languages_of, self.train)))
 
     @property
+    def known_directions(self) -> tuple[tuple[str, str], ...]:
+        """The directions; those of this section for a model without training corpora."""
+        return self.directions or ((self.source_language, self.target_language),)
+
+    @property
     def language_tokens(self) -> dict[str, str]:
         """The tokens that name target languages, by code; none for a single target language.
 
@@ -130,11 +135,6 @@ class DataSettings:
         """
         codes = dict.fromkeys(target for _, target in self.directions)
         return {code: f">>{code}<<" for code in codes} if len(codes) > 1 else {}
-
-    def opening(self, files: TextFiles) -> tuple[str, ...]:
-        """Return the tokens before each source of a training corpus: of its language, its tag."""
-        token = self.language_tokens.get(self.languages_of(files)[1], "")
-        return tuple(filter(None, (token, files.tag)))
 
     @property
     def control_tokens(self) -> tuple[str, ...]:

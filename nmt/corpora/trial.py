@@ -67,13 +67,14 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
         shard = encoded(text.pairs, tokenizer, recipe.data)
         if not len(shard):
             raise NmtError("no pair of the sample is left after cleaning")
-        setup = Setup(recipe, Prepared(tokenizer, (shard,), ("the sample",), ""), Inputs((), None))
+        setup = Setup(recipe, Prepared(tokenizer, (shard,), ("the sample",), ""), Inputs({}, None))
         dataset = training_pairs(setup)
         network = initial_network(setup, dataset).to(device)
         updater = Updater(recipe, network, workers, device)
         # An untrained model writes all that it may: in this check, as much as its sources.
         brief = with_settings(recipe, {"decode.max_extra_tokens": 1})
-        dev = DevSet(brief, [*text.dev], tokenizer, thread_pool_for(device))
+        languages = recipe.data.known_directions[0]  # the sample's tokenizer has no other
+        dev = DevSet(brief, {languages: text.dev}, tokenizer, thread_pool_for(device))
 
         def feed() -> Feed:
             return training_feed(recipe.train, dataset, pace, device, workers, epoch=0, batch=0)
@@ -168,7 +169,8 @@ def validation_seconds(
     size = FIRST_SEGMENTS
     while True:
         part = [*text.dev[:size]]
-        dev = DevSet(recipe, part, setup.prepared.tokenizer, pool)
+        languages = recipe.data.known_directions[0]
+        dev = DevSet(recipe, {languages: part}, setup.prepared.tokenizer, pool)
         started = perf_counter()
         dev.validate(network)
         seconds = perf_counter() - started

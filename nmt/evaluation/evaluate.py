@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property, partial
 from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +11,7 @@ from nmt.config import DataSettings, DecodeSettings
 from nmt.errors import NmtError, UsageError
 from nmt.evaluation.metrics import NO_VARIANT, BleuVariant, MetricSet, choose_metrics
 from nmt.evaluation.results import (
+    Direction,
     EnsembleMember,
     Evaluation,
     LabelCount,
@@ -105,18 +106,27 @@ class Model:
     notify: Notify  # receives notes such as that a long segment is split
 
     def check(self, test: TestSet) -> None:
-        """Raise UsageError if the test set has no sources."""
+        """Raise UsageError if the test set has no sources, or an unknown target language."""
+        from nmt.decoding.translator.segments import target_token
+
         if not test.sources:
             raise UsageError(
                 f"{self.trained.path} needs sources to translate, but {test.name} has none: give"
                 " sources or a test set of sacreBLEU, or compare files of translations"
             )
+        target_token(self.settings_for(test).target_language, self.trained.tokenizer.source)
+
+    def settings_for(self, test: TestSet) -> DecodeSettings:
+        """Return the search settings, into the language of the test set if a model has several."""
+        if not self.trained.tokenizer.source.language_tokens:
+            return self.settings
+        return replace(self.settings, target_language=test.languages[1])
 
     def outputs(self, test: TestSet) -> list[str]:
         """Return the best translation of each segment."""
         from nmt.decoding.translator.translator import Translator
 
-        translator = Translator(self.trained, self.settings, self.notify)
+        translator = Translator(self.trained, self.settings_for(test), self.notify)
         total, done = len(test.sources), 0
         with progress_bar(total=total, unit="segment", desc=f"translate {test.name}") as bar:
 
@@ -128,6 +138,16 @@ class Model:
             translator.scheduler.on_batch = advance
             return [found.text for found in translator.translate(test.sources)]
 
+    def check_direction(self, direction: Direction) -> None:
+        """Raise UsageError if a model without language tokens writes another language."""
+        _, own = self.trained.recipe.data.known_directions[0]
+        has_tokens = self.trained.tokenizer.source.language_tokens
+        if not has_tokens and primary(own) != primary(direction.target):
+            raise UsageError(
+                f"{self.trained.path} translates to {own}, but a test set is in"
+                f" {direction.target}; name the files of one that both models translate"
+            )
+
     def contrasts(self, test: TestSet) -> tuple[LabelCount, ...]:
         """Return by label how often the first reference is more probable than the wrong target.
 
@@ -137,7 +157,7 @@ class Model:
             return ()
         from nmt.decoding.files.score import Scorer, TextPair
 
-        scorer = Scorer(self.trained, self.settings, self.notify)
+        scorer = Scorer(self.trained, self.settings_for(test), self.notify)
         right, wrong = (
             [found.log_prob for found in scorer.score(map(TextPair, test.sources, targets))]
             for targets in ([known[0] for known in test.references], test.contrasts)
@@ -228,22 +248,23 @@ def evaluate_model(
 
     Raises NmtError before anything is translated if a test set cannot be read or does not fit.
     """
-    recipe = model.recipe
-    source_language, target_language = recipe.data.source_language, recipe.data.target_language
-    if test_sets and language_pair:
-        source_language, _, target_language = language_pair.partition("-")
-    metrics = choose_metrics(
-        recipe.data.metric, target_language, scoring.variant, in_full=scoring.in_full
-    )
+    recipe, wanted = model.recipe, settings.target_language.strip("<>")
     if test_sets:
-        pair = f"{source_language}-{target_language}"
+        pair = language_pair or f"{recipe.data.source_language}-{recipe.data.target_language}"
         tests = [sacrebleu_test(name, pair) for name in test_sets]
+        if wanted:  # such as one of several scripts
+            tests = [replace(test, languages=(test.languages[0], wanted)) for test in tests]
     elif files:
-        check_order(files[0], files[1:], source_language, target_language)
-        tests = [files_test(files[0], files[1:])]
+        languages = languages_of_files(files, model, wanted)
+        check_order(files[0], files[1:], *languages)
+        tests = [replace(files_test(files[0], files[1:]), languages=languages)]
     else:
         tests = recipe_tests(recipe, data)
-    return evaluate(tests, Model(model, settings, notify), metrics, scoring, notify)
+    system, metrics = (
+        Model(model, settings, notify),
+        metrics_by_language(recipe.data.metric, scoring),
+    )
+    return evaluate(tests, system, metrics, scoring, notify, recipe.data.directions)
 
 
 def evaluate_translations(
@@ -280,9 +301,27 @@ def evaluate_translations(
     target_language = target_language or language_pair.partition("-")[2]
     endings = map(language_in_name, (*references[:1], path))
     target_language = target_language or next(filter(None, endings), DEFAULTS.target_language)
-    metrics = choose_metrics(metric, target_language, scoring.variant, in_full=scoring.in_full)
     test = sacrebleu_test(test_set, language_pair) if test_set else files_test(None, references)
+    test = replace(test, languages=("", target_language))
+    metrics = metrics_by_language(metric, scoring)
     return evaluate([test], Translations(path), metrics, scoring, note)
+
+
+def languages_of_files(
+    files: Sequence[Path], model: "TrainedModel", wanted: str
+) -> tuple[str, str]:
+    """Return the languages of a file of sources and one of references.
+
+    wanted: that of the translations; "" if the reference's name tells. A model of one direction
+    decides alone.
+    """
+    known = model.recipe.data.known_directions
+    if len(known) == 1 and not model.tokenizer.source.language_tokens:
+        return known[0]
+    source, target = map(language_in_name, files[:2])
+    target = wanted or target
+    likely = (pair[0] for pair in known if primary(pair[1]) == primary(target))
+    return source or next(likely, known[0][0]), target
 
 
 def check_order(source: Path, references: Sequence[Path], *languages: str) -> None:
@@ -315,41 +354,76 @@ def check_references(language: str, references: Sequence[Path]) -> None:
 def evaluate(
     tests: Sequence[TestSet],
     evaluated: System,
-    metrics: MetricSet,
+    metrics: Callable[[str], MetricSet],
     scoring: Scoring,
     notify: Notify,
+    trained: Sequence[tuple[str, str]] = (),
 ) -> Evaluation:
     """Score a system on test sets, and compare it with others.
 
     Warnings about a test set are printed before it is translated, and are part of its result.
+
+    Args:
+        tests: the test sets.
+        evaluated: the system.
+        metrics: gives those of a target language.
+        scoring: further options.
+        notify: receives the warnings.
+        trained: the directions that the system was trained in, if they are known.
 
     Raises NmtError before anything is translated if a test set does not fit a system.
     """
     is_resampled = scoring.in_full or bool(scoring.others)
     if is_resampled:
         seed()  # a bad one is reported before the work
-    tests = [test.grouped(metrics) for test in tests]
+    directions = directions_of(tests, trained)
+    chosen = [metrics(test.languages[1]) for test in tests]
+    tests = [test.grouped(own) for test, own in zip(tests, chosen, strict=True)]
     systems = [evaluated, *scoring.others]
-    for system, test in product(systems, tests):
+    for system, (test, direction) in product(systems, [*zip(tests, directions, strict=True)]):
         system.check(test)
+        if direction and isinstance(system, Model):
+            system.check_direction(direction)
     described = [system.describe() for system in systems]
     names = [description.name for description in described]
     odd = [reference_warnings(test) for test in tests]
     for warning in chain(*odd):
         notify(f"warning: {warning}")
     results = []
-    for test, before in zip(tests, odd, strict=True):
+    for test, own, direction, before in zip(tests, chosen, directions, odd, strict=True):
         outputs = [system.outputs(test) for system in systems]
         found = [output_warnings(test, *named) for named in zip(names, outputs, strict=True)]
         if is_resampled:
             found.append(size_warnings(test, names, outputs))
         for warning in chain(*found):
             notify(f"warning: {warning}")
-        result = test_set_result(test, outputs, described, metrics, in_full=scoring.in_full)
+        result = test_set_result(test, outputs, described, own, in_full=scoring.in_full)
+        result = replace(result, direction=direction)
         contrasts = evaluated.contrasts(test) if isinstance(evaluated, Model) else ()
         warnings = (*before, *chain(*found))
         results.append(replace(result, contrasts=contrasts, warnings=warnings))
-    return Evaluation(described[0], tuple(results), metrics.left_out)
+    left_out = dict.fromkeys(chain(*(own.left_out for own in chosen)))
+    return Evaluation(described[0], tuple(results), tuple(left_out))
+
+
+def directions_of(
+    tests: Sequence[TestSet], trained: Sequence[tuple[str, str]]
+) -> list[Direction | None]:
+    """Return the direction of each test set; None for all if there is one direction."""
+    known = {(primary(source), primary(target)) for source, target in trained}
+    pairs = [(primary(test.languages[0]), primary(test.languages[1])) for test in tests]
+    if max(len(known), len({*pairs})) < 2:
+        return [None] * len(tests)
+    return [
+        Direction(*test.languages, is_zero_shot=bool(known) and pair not in known)
+        for test, pair in zip(tests, pairs, strict=True)
+    ]
+
+
+def metrics_by_language(metric: str, scoring: Scoring) -> Callable[[str], MetricSet]:
+    """Return a function that gives the metrics of a task by the target language."""
+    choose = partial(choose_metrics, metric, variant=scoring.variant, in_full=scoring.in_full)
+    return cache(choose)
 
 
 def test_set_result(

@@ -122,8 +122,9 @@ def load_ensemble(paths: Sequence[Path], device: str) -> TrainedModel:
 
 
 def task(recipe: Recipe) -> str:
-    """Return the direction of translation and the metric, such as "en-de (bleu)"."""
-    return f"{recipe.data.source_language}-{recipe.data.target_language} ({recipe.data.metric})"
+    """Return the directions of translation and the metric, such as "en-de (bleu)"."""
+    pairs = sorted(recipe.data.known_directions)
+    return f"{', '.join(map('-'.join, pairs))} ({recipe.data.metric})"
 
 
 def network_of(settings: ModelSettings, weights: Weights) -> "EncoderDecoder":

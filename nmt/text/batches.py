@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nmt.text.bpe_dropout import BpeDropout, RebatchedPlan
 from nmt.text.plan import EpochPlan, Integers, rows_with_eos, source_rows
+from nmt.text.sampling import draw_epoch
 from nmt.text.shards import FlatSegments, Shard, flatten, split_sides, stretches
 from nmt.text.tokenizer import BOS, EOS, PAD
 
@@ -151,19 +152,21 @@ class PairDataset:
         right_to_left: bool = False,
         alignments: Sequence[Shard] = (),
         share: float = 1.0,
+        directions: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Read the lengths of all pairs.
 
         names: of each shard's text files, for messages. dropouts: BPE-dropout of source and target,
         or None. right_to_left: whether targets have their last token first. alignments: those of
         the shards; batches then have alignments too. share: of the pairs, which is used; a smaller
-        share is part of a larger one.
+        share is part of a larger one. directions: source and target language of each shard.
         """
         self._shards = shards
         self._names = names
         self._dropouts = dropouts
         self._right_to_left = right_to_left
         self._alignments = alignments
+        self._directions = directions
         self._starts = numpy.cumsum([0, *map(len, shards)])
         count = int(self._starts[-1])
         # Lengths as the model sees them: with EOS. 16 bits hold the maximum of data.max_length.
@@ -185,6 +188,20 @@ class PairDataset:
 
     def __len__(self) -> int:
         return len(self.source_lengths)
+
+    def draw(self, temperature: float, seed: int, epoch: int) -> NDArray[numpy.uint32] | None:
+        """Return the indices of an epoch's pairs; None if it has each pair once.
+
+        temperature: see `train.language_sampling`.
+        """
+        names = [*dict.fromkeys(self._directions)]
+        if temperature == 1 or len(names) < 2:
+            return None
+        numbers = numpy.array([*map(names.index, self._directions)])
+        directions = numbers.repeat([*map(len, self._shards)])
+        if self._used is not None:
+            directions = directions[self._used]
+        return draw_epoch(directions, temperature, seed, epoch)
 
     def rebatched(self, plan: EpochPlan, seed: int, epoch: int) -> EpochPlan | RebatchedPlan:
         """Return an epoch's plan, regrouped if the lengths of its pairs change."""

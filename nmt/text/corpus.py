@@ -4,7 +4,7 @@ A reader of parallel text yields a `Pair` for each pair of segments.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path, PurePosixPath
@@ -25,6 +25,9 @@ class Pair(NamedTuple):
 
     source: str
     target: str
+
+
+DevPairs = Mapping[tuple[str, str], Sequence[Pair]]  # by source and target language
 
 
 class Reader(Protocol):

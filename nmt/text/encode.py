@@ -7,19 +7,21 @@ With `data.context`, a pair follows the pairs before it of its document, each si
 after each of them (Tiedemann and Scherrer, 2017).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, count, islice
+from itertools import chain, count, islice, takewhile
 
 import numpy
 from numpy.typing import NDArray
 
 from nmt.config import SEPARATOR, DataSettings
+from nmt.errors import NmtError
 from nmt.system.pools import ProcessPool
 from nmt.system.threads import processor_count
 from nmt.text.corpus import Pair
+from nmt.text.languages import find_language
 from nmt.text.lines import FirstSegment
 from nmt.text.shards import EncodedPairs, FlatSegments, flatten, id_type, stretches
 from nmt.text.tokenizer import SubwordModel, Tokenizer
@@ -193,6 +195,22 @@ class Encoder:
         )
 
 
+def opening_of(language: str, subwords: SubwordModel, tag: str = "") -> tuple[str, ...]:
+    """Return the control tokens before sources: of the language to write, of the corpus.
+
+    The vocabulary decides whether there is one of a language: that of an initial model may have
+    some. Raises NmtError if it has none of this language.
+    """
+    codes = [token[2:-2] for token in subwords.language_tokens]
+    found = find_language(language, codes)
+    if codes and len(found) != 1:
+        raise NmtError(
+            f"the vocabulary of the model has no token for the language {language}; use one of its"
+            f" codes: {', '.join(codes)}"
+        )
+    return tuple(filter(None, (*(f">>{code}<<" for code in found), tag)))
+
+
 def opening_ids(opening: Sequence[str], tokenizer: Tokenizer) -> list[int]:
     """Return the ids of control tokens, which `nmt.text.prepare.check_tags` has found."""
     return [*filter(None, map(tokenizer.source.tag_id, opening))]
@@ -243,6 +261,34 @@ def in_context(
         for ids, starts, ends in spaced
     )
     return source, target, taken < is_near.sum(1) - 1
+
+
+def encode_whole(
+    pairs: Sequence[Pair], tokenizer: Tokenizer, data: DataSettings, opening: Sequence[str] = ()
+) -> list[tuple[list[int], list[int]]]:
+    """Return the ids of all pairs as a training reads them: with their context and opening."""
+    sources, targets = [pair.source for pair in pairs], [pair.target for pair in pairs]
+    found = tokenizer.source.encode(sources), tokenizer.target.encode(targets)
+    if data.context:
+        documents = numpy.array(document_numbers(sources, targets))
+        source, target, _ = in_context(
+            (flatten(found[0]), flatten(found[1])),
+            separators(tokenizer),
+            documents,
+            numpy.arange(len(pairs)),
+            data,
+            len(opening),
+        )
+        found = source.split(), target.split()
+    first = opening_ids(opening, tokenizer)
+    return [([*first, *source], target) for source, target in zip(*found, strict=True)]
+
+
+def alone(ids: Sequence[int], controls: Collection[int]) -> list[int]:
+    """Return the ids of a segment without its context: the opening, and what no control follows."""
+    opening = [*takewhile(controls.__contains__, ids)]
+    own = [*takewhile(lambda token: token not in controls, reversed(ids))]
+    return opening + own[::-1]
 
 
 def judge(

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import numpy
 from numpy.typing import NDArray
 
 from nmt.text.corpus import Pair
-from nmt.text.shards import Ids, Shard, damaged
+from nmt.text.shards import FlatSegments, Ids, Shard, damaged, without_controls
 from nmt.text.tokenizer import EOS, UNK, SubwordModel, Tokenizer
 
 HASHED_PAIRS = 1 << 11  # at once: their arrays fit into a core's cache
@@ -133,14 +133,10 @@ def quick_look(
 def hash_sides(ids: Ids, lengths: Integers, vocab_size: int, tags: Sequence[int]) -> Hashes:
     """Return the hashes of the sides of pairs (2, n); ids and lengths are those of `read_block`.
 
-    tags: ids that a source may begin with; dev sources have none, so they are left out.
+    tags: ids of control tokens; dev sources have none, so they and what is before are left out.
     """
-    hashes = hash_segments(ids, lengths, vocab_size).reshape(-1, 2).T
-    if tags:
-        firsts = ids[(lengths.cumsum() - lengths)[::2]]
-        tagged = numpy.isin(firsts, tags)
-        hashes[0, tagged] -= token_weights(vocab_size)[firsts[tagged]]
-        hashes[0, tagged] *= numpy.uint64(INVERSE)
+    own, _ = without_controls(FlatSegments(cast(Any, ids), lengths), tags)
+    hashes: Hashes = hash_segments(own.ids, own.lengths, vocab_size).reshape(-1, 2).T
     return hashes
 
 
@@ -150,7 +146,7 @@ def pair_hashes(sides: Hashes) -> Hashes:
     return hashes
 
 
-def hash_segments(ids: Ids, lengths: Integers, vocab_size: int) -> Hashes:
+def hash_segments(ids: NDArray[numpy.integer[Any]], lengths: Integers, vocab_size: int) -> Hashes:
     """Return the hash of each segment: the sum over its tokens i of the token's weight times B^i.
 
     ids: of all segments, end to end. All numbers are modulo 2^64, where the odd B has an inverse: a

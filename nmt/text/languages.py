@@ -73,6 +73,12 @@ def primary(code: str) -> str:
     return SHORTER.get(first, first)
 
 
+def is_same(first: str, second: str) -> bool:
+    """Return whether two codes name one language: de, deu and de-DE do, zh-Hans and zh-Hant not."""
+    regions = {SEPARATOR.sub("-", code.lower()).partition("-")[2] for code in (first, second)}
+    return primary(first) == primary(second) and (len(regions) == 1 or "" in regions)
+
+
 def find_language(wanted: str, codes: Iterable[str]) -> list[str]:
     """Return the code that is wanted if it is among these, else those of the same language."""
     known = [*codes]

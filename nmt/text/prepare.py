@@ -5,6 +5,7 @@ changed.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -15,9 +16,9 @@ from nmt.system.atomic import write_bytes
 from nmt.system.files import is_present, read_bytes
 from nmt.system.log import Notify, progress_bar
 from nmt.text.alignment import ALIGNMENT, align_corpus, open_alignments
-from nmt.text.corpus import DataFolder, Pair, read_pairs
-from nmt.text.encode import SHORTENED, VERDICTS, encode_pairs
-from nmt.text.learning import learn_tokenizer
+from nmt.text.corpus import DataFolder, DevPairs, Pair, read_pairs
+from nmt.text.encode import SHORTENED, VERDICTS, EncodedChunk, encode_pairs, opening_of
+from nmt.text.learning import learn_tokenizer, sampling_of
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of, sha256
 from nmt.text.shards import ENDINGS, Shard, checked, new_shard, open_shard, stamps
 from nmt.text.tokenizer import Tokenizer, load_tokenizer
@@ -37,6 +38,14 @@ class Prepared:
     names: tuple[str, ...]  # the text files of each shard, for messages
     fingerprint: str  # changes if the tokenizer, any shard or the dev set changes
     alignments: tuple[Shard, ...] = ()  # of each shard, if the training needs them
+    directions: tuple[tuple[str, str], ...] = ()  # source and target language of each shard
+
+    def direction_sizes(self) -> Counter[tuple[str, str]]:
+        """Return the number of pairs of each direction."""
+        sizes = Counter[tuple[str, str]]()
+        for direction, shard in zip(self.directions, self.shards, strict=True):
+            sizes[direction] += len(shard)
+        return sizes
 
 
 def prepare(
@@ -62,17 +71,19 @@ def prepare(
         tokenizer = own_tokenizer(recipe, data, folder, manifest, hash_of(hashes), notify)
     else:
         tokenizer = store_tokenizer(given_tokenizer, folder, manifest)
-    check_tags(recipe, tokenizer)
+    openings = check_tags(recipe, tokenizer)
     for index, files in enumerate(recipe.data.train):
         # Without an opening and context, the key is that of older versions: old runs resume.
         limits = [recipe.data.max_length, recipe.data.max_ratio]
         limits += filter(None, [recipe.data.context])
-        opening = recipe.data.opening(files)
+        opening = openings[index]
         key = hash_of(sha256(tokenizer.model), hashes[index], limits, *opening)
         name = shard_name(index)
         if needs_encoding(folder, manifest, name, key, notify):
             manifest.forget(name)
-            step = encode_corpus(recipe, files, data, folder.shards, name, tokenizer)
+            pairs = read_pairs(files, data, recipe)
+            encoded = encode_pairs(pairs, tokenizer, recipe.data, opening)
+            step = encode_corpus(encoded, folder.shards, name, tokenizer)
             manifest.steps[name] = replace(step, key=key)
             manifest.save()
             notify(describe(files, step.counts, recipe.data))
@@ -105,6 +116,7 @@ def open_shards(recipe: Recipe, folder: PreparedFolder, manifest: Manifest) -> P
         shards=tuple(open_shard(folder.shards, name, len(tokenizer)) for name in steps),
         names=tuple(" + ".join(files.names) for files in recipe.data.train),
         fingerprint=hash_of(*map(manifest.key, [*steps, DEV])),
+        directions=tuple(map(recipe.data.languages_of, recipe.data.train)),
     )
 
 
@@ -126,12 +138,16 @@ def training_files(recipe: Recipe, data: DataFolder) -> list[list[Path]]:
     return [[data.find(name, recipe) for name in files.names] for files in recipe.data.train]
 
 
-def read_dev_pairs(recipe: Recipe, data: DataFolder) -> list[Pair]:
-    """Return the pairs of all dev sets, in order.
+def read_dev_pairs(recipe: Recipe, data: DataFolder) -> DevPairs:
+    """Return the pairs of all dev sets by direction, in order.
 
     Raises NmtError for a missing, unreadable or misaligned file.
     """
-    return [*chain.from_iterable(read_pairs(files, data, recipe) for files in recipe.data.dev)]
+    found: dict[tuple[str, str], list[Pair]] = {}
+    for files in recipe.data.dev:
+        own = found.setdefault(recipe.data.languages_of(files), [])
+        own += read_pairs(files, data, recipe)
+    return found
 
 
 def check_test_sets(recipe: Recipe, data: DataFolder, notify: Notify) -> None:
@@ -182,7 +198,8 @@ def own_tokenizer(
     the keys of its shards depend on it, so that the fingerprint shows whether it still fits.
     """
     # Without control tokens, the key is that of versions that had none, so that old runs resume.
-    key = hash_of(text, asdict(recipe.tokenizer), *filter(None, [recipe.data.control_tokens]))
+    more = filter(None, [recipe.data.control_tokens, sampling_of(recipe)])
+    key = hash_of(text, asdict(recipe.tokenizer), *more)
     if folder.in_use and TOKENIZER not in manifest.steps and is_present(folder.tokenizer):
         tokenizer = load_tokenizer(folder.tokenizer)
         manifest.steps[TOKENIZER] = Step(key, {MODEL: sha256(tokenizer.model)})
@@ -222,10 +239,16 @@ def write_tokenizer(model: bytes, folder: PreparedFolder, manifest: Manifest, ke
     manifest.save()
 
 
-def check_tags(recipe: Recipe, tokenizer: Tokenizer) -> None:
-    """Raise NmtError unless the vocabulary has all control tokens of the training corpora."""
-    needed = [(token, tokenizer.source) for token in recipe.data.control_tokens]
-    needed += [(token, tokenizer.target) for token in recipe.data.target_control_tokens]
+def check_tags(recipe: Recipe, tokenizer: Tokenizer) -> list[tuple[str, ...]]:
+    """Return the control tokens before the sources of each training corpus.
+
+    Raises NmtError unless the vocabulary has all that the training corpora need.
+    """
+    data, source = recipe.data, tokenizer.source
+    needed = [(token, source) for token in data.control_tokens]
+    if source.language_tokens:  # they may have other codes
+        needed = [each for each in needed if each[0] not in data.language_tokens.values()]
+    needed += [(token, tokenizer.target) for token in data.target_control_tokens]
     for token, subwords in needed:
         if subwords.tag_id(token) is None:
             raise NmtError(
@@ -233,6 +256,7 @@ def check_tags(recipe: Recipe, tokenizer: Tokenizer) -> None:
                 " vocabulary of the initial model lacks; start from another model, or train without"
                 " train.init_from, so that a vocabulary with this token is learned"
             )
+    return [opening_of(data.languages_of(each)[1], source, each.tag) for each in data.train]
 
 
 def shard_name(index: int) -> str:
@@ -260,12 +284,7 @@ def needs_encoding(
 
 
 def encode_corpus(
-    recipe: Recipe,
-    files: TextFiles,
-    data: DataFolder,
-    shards: Path,
-    name: str,
-    tokenizer: Tokenizer,
+    chunks: Iterable[EncodedChunk], shards: Path, name: str, tokenizer: Tokenizer
 ) -> Step:
     """Encode and clean a training corpus into a shard, and return its step, without a key."""
     counts = Counter(dict.fromkeys(VERDICTS, 0))
@@ -273,8 +292,7 @@ def encode_corpus(
         new_shard(shards, name, len(tokenizer)) as writer,
         progress_bar(unit="pair", unit_scale=True, desc="encode") as bar,
     ):
-        pairs = read_pairs(files, data, recipe)
-        for chunk in encode_pairs(pairs, tokenizer, recipe.data, recipe.data.opening(files)):
+        for chunk in chunks:
             writer.add(chunk.pairs)
             counts.update(chunk.counts)
             bar.update(sum(map(chunk.counts.__getitem__, VERDICTS)))

@@ -61,11 +61,35 @@ class FlatSegments:
         lengths = self.lengths[indices]
         return FlatSegments(stretches(self.ids, self.lengths.cumsum()[indices], lengths), lengths)
 
+    def split(self) -> list[list[int]]:
+        """Return the ids of each segment."""
+        parts = numpy.split(self.ids, self.lengths.cumsum()[:-1]) if len(self.lengths) else []
+        return [part.tolist() for part in parts]
+
     def backwards(self) -> "FlatSegments":
         """Return the segments in the same order, each with its last token first."""
         ends = self.lengths.cumsum()
         mirrors = numpy.repeat(2 * ends - self.lengths - 1, self.lengths)  # first + last place
         return FlatSegments(self.ids[mirrors - numpy.arange(len(self.ids))], self.lengths)
+
+
+def without_controls(
+    segments: FlatSegments, controls: Sequence[int]
+) -> tuple[FlatSegments, NDArray[numpy.int64]]:
+    """Return what follows the last control token of each segment, and the tokens before it (n,).
+
+    controls: ids of tags, languages and the separator. The rest of a segment is its own text,
+    without the opening and the context.
+    """
+    if not len(controls):
+        return segments, numpy.zeros_like(segments.lengths)
+    ends = segments.lengths.cumsum()
+    near = numpy.flatnonzero(segments.ids <= max(controls))  # a learned vocabulary has them first
+    places = numpy.append(near[numpy.isin(segments.ids[near], controls)], -1)
+    last = places[numpy.searchsorted(places[:-1], ends) - 1]  # before each end; -1: none
+    before = numpy.maximum(last + 1 - ends + segments.lengths, 0)
+    lengths = segments.lengths - before
+    return FlatSegments(stretches(segments.ids, ends, lengths), lengths), before
 
 
 def stretches(

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,17 @@ import pytest
 from nmt.config import DecodeSettings
 from nmt.decoding.translator.load import device_settings
 from nmt.errors import NmtError, UsageError
+from nmt.evaluation.card import as_text, evaluation_json
 from nmt.evaluation.evaluate import (
     Model,
     Scoring,
     Translations,
+    evaluate,
     evaluate_model,
     evaluate_translations,
 )
-from nmt.evaluation.metrics import BleuVariant, choose_metrics
+from nmt.evaluation.metrics import BleuVariant, MetricSet, choose_metrics
+from nmt.evaluation.results import SystemDescription
 from nmt.evaluation.test_sets import TestSet
 from nmt.runs.trained_model import load_model
 from nmt.text.corpus import DataFolder
@@ -140,3 +144,52 @@ def test_what_cannot_be_scored_is_refused(tmp_path: Path) -> None:
     short = write(tmp_path / "short", "a")
     with pytest.raises(NmtError, match=r"short has 1 lines .* has 2"):
         evaluate_translations(short, [reference])
+
+
+@dataclass(frozen=True)
+class Echo:
+    """A system that translates nothing."""
+
+    def check(self, test: TestSet) -> None:
+        """Accept every test set."""
+
+    def outputs(self, test: TestSet) -> list[str]:
+        """Return the sources."""
+        return test.sources
+
+    def describe(self) -> SystemDescription:
+        """Return a name alone."""
+        return SystemDescription("echo", "")
+
+
+def test_directions_have_a_table_with_their_means_and_their_own_tokenizers() -> None:
+    """A direction that was not trained is apart; one direction has no table."""
+    texts = {("en", "de"): "a b c d e", ("de", "zho"): "a b", ("fr", "de"): "a b c d x"}
+    tests = [
+        replace(TestSet.of(f"to {pair[1]}", [text], [("a b c d e",)]), languages=pair)
+        for pair, text in texts.items()
+    ]
+
+    def metrics(language: str) -> MetricSet:
+        return choose_metrics("bleu", language)
+
+    trained = [("en", "de"), ("de", "zh")]
+    found = evaluate(tests, Echo(), metrics, Scoring(), print, trained)
+    scores = [result.systems[0].scores for result in found.test_sets]
+    tokenizers = ["tok:zh" in own[0].signature for own in scores]
+    assert tokenizers == [False, True, False]
+    directions = [result.direction for result in found.test_sets if result.direction]
+    assert [each.title for each in directions] == ["en-de", "de-zho", "fr-de, zero-shot"]
+    seen, unseen = found.averages()
+    ter = [own[2].value for own in scores]
+    assert (ter, seen.scores["TER"], unseen.scores["TER"]) == ([0, 60, 20], 30, 20)
+    assert (seen.test_sets, unseen.is_zero_shot) == (2, True)
+    text = as_text(found)
+    assert "to de (1 segments, fr-de, zero-shot)" in text
+    assert "mean              2 test sets" in text
+    data = json.loads(evaluation_json(found))
+    assert data["averages"][1]["scores"]["TER"] == 20
+    assert data["results"][2]["direction"] == {"source": "fr", "target": "de", "is_zero_shot": True}
+    alone = evaluate(tests[:1], Echo(), metrics, Scoring(), print, trained[:1])
+    assert "en-de" not in as_text(alone)
+    assert not {"averages", "direction"} & {*json.loads(evaluation_json(alone))["results"][0]}

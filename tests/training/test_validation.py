@@ -92,7 +92,7 @@ def test_batches_have_targets_backwards(prepared: Prepared, dropout: float) -> N
 
 def test_the_dev_loss_is_that_of_targets_backwards(model: TrainedModel) -> None:
     """The loss equals the loss of a left-to-right reading of hand-turned ids."""
-    dev = DevSet(model.recipe, [*starmap(Pair, PAIRS)], model.tokenizer)
+    dev = DevSet(model.recipe, {("en", "de"): [*starmap(Pair, PAIRS)]}, model.tokenizer)
     total = count = 0.0
     for source, target in PAIRS:
         ids = [*model.tokenizer.target.encode([target])[0][::-1], EOS]
@@ -103,7 +103,11 @@ def test_the_dev_loss_is_that_of_targets_backwards(model: TrainedModel) -> None:
         count += len(ids)
     assert dev.loss(model.network)[1] == pytest.approx(total / count, rel=1e-5)
     straight = replace(model.recipe.model, target_order="left_to_right")
-    other = DevSet(replace(model.recipe, model=straight), [*starmap(Pair, PAIRS)], model.tokenizer)
+    other = DevSet(
+        replace(model.recipe, model=straight),
+        {("en", "de"): [*starmap(Pair, PAIRS)]},
+        model.tokenizer,
+    )
     assert other.loss(model.network)[1] > 2 * total / count
 
 

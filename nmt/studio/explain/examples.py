@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from nmt.config import DecodeSettings
+from nmt.decoding.translator.segments import target_token
 from nmt.decoding.translator.translation import Link, OutputOptions
 from nmt.decoding.translator.translator import Translator
 from nmt.documents.registry import bilingual_reader
@@ -38,11 +39,15 @@ def choose_texts(
     """
     paths: list[Path] = []
     pairs: list[Pair] = []
+    subwords = model.tokenizer.source
+    token = target_token(settings.target_language, subwords, settings.target_language)
     try:
         data = DataFolder(run_of(model.path).data_dir(data_dir), bilingual_reader)
         for files in model.recipe.data.dev:
             paths += data.text(files, model.recipe).paths
-        pairs = [pair for pair in read_dev_pairs(model.recipe, data) if pair.source.strip()]
+        for (_, language), own in read_dev_pairs(model.recipe, data).items():
+            if target_token(language, subwords, language) == token:
+                pairs += (pair for pair in own if pair.source.strip())
         if not text and not pairs:
             raise NmtError("the model has no dev set")
     except NmtError as error:
