@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from nmt.text.languages import (
     BILINGUAL,
     TABLES,
     is_language,
+    is_same,
     languages_in_names,
     primary,
     unpacked_name,
@@ -113,14 +115,15 @@ def group_files(paths: Sequence[Path]) -> list[list[Path]]:
 
 def check_different(texts: Sequence[ParallelText]) -> None:
     """Raise UsageError for a text that is given twice, or a language that has two codes."""
-    known, codes = dict[object, str](), dict[str, str]()
+    codes = filter(None, {code for text in texts for code in text.languages})
+    for first, second in combinations(sorted(codes), 2):
+        if is_same(first, second):
+            raise UsageError(
+                f"{first} and {second} are one language; name it by one code, with"
+                " --source-language and --target-language"
+            )
+    known = dict[object, str]()
     for text in texts:
-        for code in filter(None, text.languages):
-            if (other := codes.setdefault(primary(code), code)) != code:
-                raise UsageError(
-                    f"{other} and {code} are one language; name it by one code, with"
-                    " --source-language and --target-language"
-                )
         same = frozenset((*map(os.path.realpath, text.paths), *text.languages))
         if same in known:
             raise UsageError(
