@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,15 @@ def parse_part(
 
 # Options that are for plain lines only, for files with a format, and for folders.
 OF_LINES = (
-    *("--on-bad-line", "--keep-partial", "--resume", "--part", "--prefix", "--prefix-column"),
+    *(
+        "--on-bad-line",
+        "--keep-partial",
+        "--resume",
+        "--part",
+        "--prefix",
+        "--prefix-column",
+        "--to-column",
+    ),
     *("--sample", "--n-best", "--output-format", "--token-scores", "--interactive", "--alignments"),
 )
 OF_DOCUMENTS = ("--all", "--columns", "--memory", "--memory-threshold", "--write-memory")
@@ -81,6 +89,7 @@ class TranslateRequest:
     part: tuple[int, int] | None
     prefix: Path | None
     prefix_column: bool
+    to_column: int | None
     glossary: Path | None
     n_best: int | None
     output_format: str | None
@@ -176,6 +185,9 @@ class TranslateRequest:
 @options.decode_flags("min_length", "max_length", "no_repeat_ngram", "to")
 @click.option("--prefix", type=FILE, help="File with the beginning of each translation.")
 @click.option("--prefix-column", is_flag=True, help="The beginning is in FILE, after a tab.")
+@options.number(
+    "--to-column", click.IntRange(1), "Column of FILE that names the language of each line."
+)
 @options.sample
 @options.decode_flags(*SAMPLING)
 @click.option("--glossary", type=FILE, help="File of terms: on each line term, tab, translation.")
@@ -209,6 +221,7 @@ def command(**given: Any) -> None:
       echo "The old woman reads a letter." | nmt translate
       nmt translate in.en --model runs/one --model runs/two --output out.de
       nmt translate in.en --n-best 4 --output-format moses
+      nmt translate in.en --model runs/multilingual --to fr
       nmt translate page.html --output seite.html
       nmt translate docs --output-dir docs_de --exclude "*.csv"
     """
@@ -243,8 +256,9 @@ def find_jobs(request: TranslateRequest) -> "list[Job]":
     if file.is_dir():
         raise UsageError(f"{file} is a folder; add --output-dir, the folder for its translations")
     form = find_format(file, name)
-    is_table = form is None or form.has_columns  # whose second column may have the prefixes
-    if name is None and (request.interactive or (request.prefix_column and is_table)):
+    is_table = form is None or form.has_columns  # whose columns may have prefixes and languages
+    has_columns = request.prefix_column or request.to_column is not None
+    if name is None and (request.interactive or (has_columns and is_table)):
         form = FORMATS[LINES]
     if form not in (None, FORMATS[LINES]):
         refuse_options_of_lines(file)
@@ -357,6 +371,8 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
     else:
         task = Task(output, span, keep_partial=request.keep_partial)
     del model  # it is freed if the translator has packed copies of its weights
+    if request.to_column is None:
+        translator.encoder.opening("")  # raises the error for a wrong language before any work
     if request.interactive:
         interact(translator, show_candidates=n_best is not None)
         return
@@ -364,6 +380,7 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
         *(translator, request.file, task, lines_of),
         prefix=request.prefix,
         prefix_column=request.prefix_column,
+        to_column=request.to_column,
         on_bad_line=request.on_bad_line,
         quality=quality,
         alignments=request.alignments,
@@ -377,15 +394,23 @@ def translate_documents(
     from nmt.decoding.files.resumable import digest_job
     from nmt.decoding.files.text_files import open_text
     from nmt.decoding.terms.glossary import digest_text
+    from nmt.decoding.translator.load import written_language
     from nmt.documents.document import Options
     from nmt.documents.memory import Memory
     from nmt.documents.translate import document_translator
-    from nmt.documents.translate_files import Report, translate_job, translate_to_folder
+    from nmt.documents.translate_files import (
+        Report,
+        stated_language,
+        translate_job,
+        translate_to_folder,
+    )
 
     memory, threshold, written = None, request.memory_threshold, request.write_memory
     with progress_bar(unit="sentence", desc="translate") as bar:
         model, settings = load(request)
-        languages = model.recipe.data.source_language, model.recipe.data.target_language
+        if not settings.target_language and model.tokenizer.source.language_tokens:
+            settings = replace(settings, target_language=stated_language(jobs))
+        languages = model.recipe.data.source_language, written_language(settings, model.recipe)
         chosen = Options(*languages, request.columns, request.translates_all)
         if request.memory or written:
             keeps_new = written is not None

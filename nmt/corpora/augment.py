@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice, tee
 from pathlib import Path
@@ -38,6 +38,7 @@ from nmt.decoding.files.quality import Checked, checked_pairs, find_flags
 from nmt.decoding.files.resumable import Resumption, digest_job, forget, record_path
 from nmt.decoding.files.text_files import Output, kept_path
 from nmt.decoding.stream import Source, chunks_of
+from nmt.decoding.translator.load import direction_of
 from nmt.decoding.translator.translation import Request
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import DamagedError, NmtError, UsageError
@@ -137,12 +138,12 @@ class Pass:
     model: TrainedModel
     settings: DecodeSettings
     side: int  # that it reads
+    named: str  # the language of this side by the name of its file
 
     @property
     def direction(self) -> tuple[str, str]:
         """Return the languages that the model reads and writes."""
-        data = self.model.recipe.data
-        return data.source_language, data.target_language
+        return direction_of(self.model.recipe, self.settings, self.named)
 
     @property
     def languages(self) -> tuple[str, str]:
@@ -194,7 +195,13 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     sides = [SOURCE if task.side is None else task.side for _ in task.models]
     sides += [TARGET for _ in task.reverse_models]
     models = zip((*task.models, *task.reverse_models), sides, strict=True)
-    passes = [Pass(*load(path), side) for path, side in models]
+    named = languages_in_names(task.text.paths if task.side is None else task.text.paths * 2)
+    passes = list[Pass]()
+    for path, side in models:
+        model, settings = load(path)
+        if passes and side != sides[0] and model.tokenizer.source.language_tokens:
+            settings = replace(settings, target_language=passes[0].direction[0])
+        passes.append(Pass(model, settings, side, named[side]))
     check_languages(task, passes, notify)
     languages = passes[0].languages
     names = Names.of(task.prefix, task.text, languages)
@@ -248,7 +255,6 @@ def check_languages(task: AugmentTask, passes: Sequence[Pass], notify: Notify) -
     notify: receives what seems odd.
     """
     first = passes[0]
-    named = languages_in_names(task.text.paths if task.side is None else task.text.paths * 2)
     for one in passes:
         if one.languages != first.languages:
             raise UsageError(
@@ -256,7 +262,7 @@ def check_languages(task: AugmentTask, passes: Sequence[Pass], notify: Notify) -
                 f" {' to '.join(first.languages)}, the other {' to '.join(one.languages)}"
             )
         read, written = one.direction
-        found = named[one.side]
+        found = one.named
         if found and found == written and read != written:
             raise UsageError(
                 f"{task.text.title} is {found} by its name, so {task.method} needs a model"
@@ -286,6 +292,7 @@ def translate(
         for one, following in zip(passes[begun:], chunks[begun:], strict=True):
             translator = Translator(one.model, one.settings, notify)
             translator.searcher.keep_one_backend()
+            translator.context = None  # a job goes on at any line
             subwords = translator.tokenizer.source
             sent, asked = tee(chain(filter(None, [rest]), following))
             for translations, chunk in zip(translator.chunks(sent, line + 1), asked, strict=True):

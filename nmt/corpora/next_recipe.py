@@ -63,14 +63,18 @@ def next_recipe(
     for path in pairs:
         check_output(path, set_files, "-o")
     own = base.data.source_language, base.data.target_language
-    if own != languages:
+    if languages not in (known := base.data.known_directions):
+        trained = " and ".join(map(" to ".join, known))
         raise UsageError(
-            f"recipe {base.name} trains a model {' to '.join(own)}, but the new pairs are"
+            f"recipe {base.name} trains a model {trained}, but the new pairs are"
             f" {' to '.join(languages)}; give models of the other direction, or another --recipe"
         )
     source, target = (name_below(path, data_dir) for path in pairs)
     train = [files for files in base.data.train if not is_given(files, given, wish.data, base)]
-    train.append(TextFiles(source, target, tag=wish.tag))
+    new = TextFiles(source, target, tag=wish.tag)
+    if languages != own:
+        new = replace(new, source_language=languages[0], target_language=languages[1])
+    train.append(new)
     recipe = replace(base, name=wish.path.stem, data=replace(base.data, train=tuple(train)))
     check_together(recipe)
     if recipe.train.init_from and recipe.data.tags:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from nmt.documents.bitext import READERS
 from nmt.documents.document import Document, Finding, Joined, Options
 from nmt.documents.folders import FolderRecord, Row, open_record
 from nmt.documents.registry import FORMATS, Job, check_job, check_supported, find_format
@@ -127,6 +128,17 @@ class Report:
             raise NmtError(f"{flagged}; all translations are written")
         if flagged:
             self._notify(flagged)
+
+
+def stated_language(jobs: Sequence[Job]) -> str:
+    """Return the target language that all files state: XLIFF, TMX or PO; "" if there is none."""
+    found = set[str]()
+    for job in jobs:
+        if job.format is not None:
+            reader = READERS.get(job.source.suffix.lower())
+            languages = reader.languages(job.source) if reader else ()
+            found.add(languages[1] if len(languages) == 2 else "")
+    return found.pop() if len(found) == 1 else ""
 
 
 def translate_to_folder(

@@ -14,7 +14,9 @@ from typing import Any, cast
 import numpy
 from numpy.typing import NDArray
 
+from nmt.config import DataSettings
 from nmt.text.corpus import Pair
+from nmt.text.encode import encode_whole
 from nmt.text.shards import Ids, Shard, damaged, split_sides, without_controls
 from nmt.text.tokenizer import EOS, UNK, SubwordModel, Tokenizer
 
@@ -36,6 +38,7 @@ LEAST_CORRELATION = 0.4
 LEAST_SPREAD = 0.5
 # The first two are thresholds of `nmt check`, too.
 REPEATED_SHARE = 0.1  # of the pairs
+ALONE = DataSettings()  # pairs without context
 OVERLAP_SHARE = 0.5  # of the dev set
 COPIED_SHARE = 0.05  # of the pairs
 UNKNOWN_SHARE = 0.001  # of the tokens
@@ -272,15 +275,20 @@ class TokenFacts:
 
 
 def token_facts(
-    shards: Sequence[Shard], tokenizer: Tokenizer, dev_pairs: Sequence[Pair] = ()
+    shards: Sequence[Shard],
+    tokenizer: Tokenizer,
+    dev_pairs: Sequence[Pair] = (),
+    data: DataSettings = ALONE,
 ) -> TokenFacts:
-    """Return the facts of a prepared corpus; of a large one, about a million pairs are read."""
+    """Return the facts of a prepared corpus; of a large one, about a million pairs are read.
+
+    data: the settings of the corpus, which tell the context of the pairs.
+    """
     counts = count_tokens(shards, len(tokenizer))
     source, target = (side_facts(side, side) for side in counts)
     dev = None
     if dev_pairs:
-        sources = tokenizer.source.encode([pair.source for pair in dev_pairs])
-        targets = tokenizer.target.encode([pair.target for pair in dev_pairs])
+        sources, targets = zip(*encode_whole(dev_pairs, tokenizer, data), strict=True)
         dev = dev_facts(sources, counts[0]), dev_facts(targets, counts[1])
     return TokenFacts((source, target), vocabularies(counts, tokenizer), dev)
 

@@ -10,7 +10,9 @@ from string import ascii_lowercase
 import numpy
 import pytest
 
-from nmt.config import DecodeSettings
+from nmt import api as nmt_api
+from nmt.config import DataSettings, DecodeSettings, Recipe, TextFiles
+from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.decoding.translator.segments import (
     EncodedSegment,
     LineNotes,
@@ -21,7 +23,8 @@ from nmt.decoding.translator.segments import (
 )
 from nmt.errors import UsageError
 from nmt.runs.model_file import read_model
-from nmt.runs.trained_model import TrainedModel
+from nmt.runs.trained_model import TrainedModel, task
+from nmt.serving.worker import LineTranslator
 from nmt.text.tokenizer import SubwordModel
 from tests.conftest import CommandResult, Run
 from tests.interop.conftest import imported
@@ -29,6 +32,7 @@ from tests.interop.marian_models import TEXTS, Shape, write_folder
 
 DEU, NLD = 4, 5  # the ids of both language tokens
 TEXT = "The old woman reads a letter in the garden."
+SHORT = "The old woman reads a letter."
 LONG = "The old woman reads a letter. A young man waits for the train. Children play football."
 
 
@@ -177,16 +181,70 @@ def test_a_language_is_named_by_any_of_its_codes(wanted: str, token: str) -> Non
 @pytest.mark.parametrize(
     ("wanted", "tokens", "reason"),
     [
-        ("", TOKENS, r"writes several languages; choose one with --to: de, fra, .*x5 and 14 more"),
-        ("xx", TOKENS, r"does not write 'xx'; choose one with --to: de, fra, .*x5 and 14 more"),
-        ("zh", TOKENS, r"'zh' may be several .* choose one with --to: zh-Hans, zh-Hant$"),
-        ("fr", (), r"the model does not write 'fr'; choose one with --to: de$"),
+        ("", TOKENS, r"writes several languages; choose one \(--to\): de, fra, .*x5 and 14 more"),
+        ("xx", TOKENS, r"does not write 'xx'; choose one \(--to\): de, fra, .*x5 and 14 more"),
+        ("zh", TOKENS, r"'zh' may be several .* choose one \(--to\): zh-Hans, zh-Hant$"),
+        ("fr", (), r"the model does not write 'fr'; choose one \(--to\): de$"),
     ],
     ids=["missing", "unknown", "ambiguous", "bilingual"],
 )
 def test_another_language_is_refused(wanted: str, tokens: Sequence[str], reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
         target_token(wanted, Vocabulary(*tokens), "de")
+
+
+def test_each_text_may_have_its_own_language(model: TrainedModel, nmt: Run) -> None:
+    texts = [SHORT, LONG, SHORT, "", "The garden."]
+    codes = ["de", "nl", "nld", "", ">>deu<<"]
+    alone = {
+        code: translated(nmt, model, "\n".join(texts) + "\n", "--to", code).out.splitlines()
+        for code in ("deu", "nld")
+    }
+    assert alone["deu"][0] != alone["nld"][0]
+    expected = [alone["nld" if "nl" in code else "deu"][i] for i, code in enumerate(codes)]
+    Path("mixed.tsv").write_text("".join(f"{t}\t{c}\n" for t, c in zip(texts, codes, strict=True)))
+    found = nmt("translate", "mixed.tsv", "--model", model.path, "--to-column", 2)
+    assert found.out.splitlines() == expected
+    loaded = nmt_api.load(model.path, device="cpu", notify=lambda _: None)
+    assert [each.text for each in loaded.translate(texts, to=codes)] == expected
+    assert [each.text for each in loaded.translate(texts, to="de")] == alone["deu"]
+    with pytest.raises(UsageError, match=r"several languages; choose one \(to\): deu, nld$"):
+        loaded.translate(texts)
+
+
+def test_a_line_with_a_wrong_language_is_a_bad_line(model: TrainedModel, nmt: Run) -> None:
+    Path("mixed.tsv").write_text(f"de\t{TEXT}\n{TEXT}\n\nnl\t{TEXT}\n")
+    given = ("translate", "mixed.tsv", "--model", model.path, "--to-column", 1)
+    assert "mixed.tsv, line 2: the model does not write 'The old" in nmt(*given).err
+    lines = nmt(*given, "--on-bad-line", "blank").out.split("\n")
+    assert [bool(line) for line in lines] == [True, False, False, True, False]
+
+
+def test_a_file_may_state_its_language(model: TrainedModel, nmt: Run) -> None:
+    unit = "<trans-unit id='1'><source>The garden.</source></trans-unit>"
+    for language in ("nl", "fr"):
+        Path(f"{language}.xlf").write_text(
+            "<xliff version='1.2'><file original='a' datatype='plaintext' source-language='en'"
+            f" target-language='{language}'><body>{unit}</body></file></xliff>"
+        )
+    found = [
+        nmt("translate", f"{name}.xlf", "--model", model.path, *options)
+        for name, options in (("nl", ()), ("nl", ("--to", "nl")), ("fr", ()), ("fr", ("--to=de",)))
+    ]
+    assert [each.code for each in found] == [0, 0, 2, 0]
+    assert found[0].out == found[1].out != found[3].out
+    assert "the model does not write 'fr'" in found[2].err
+
+
+def test_a_server_has_a_direction_for_each_language(model: TrainedModel) -> None:
+    translator = LineTranslator(model, model.recipe.decode)
+    assert translator.ready.directions == (("en", "de"), ("en", "nl"))
+    lines = [SHORT, Marked("The <b>garden</b>.", (Mark(4, 7, Kind.OPEN), Mark(13, 17, Kind.CLOSE)))]
+    mixed = translator.translate(lines * 2, 1, ["de", "de", "nl", "nl"])
+    assert mixed == [
+        found for code in ("de", "nl") for found in translator.translate(lines, 1, [code] * 2)
+    ]
+    assert mixed[0] != mixed[2]
 
 
 def test_tokens_have_no_links(model: TrainedModel, nmt: Run) -> None:
@@ -211,3 +269,11 @@ def test_scores_and_pages_are_those_of_the_language(model: TrainedModel, nmt: Ru
     assert found[0] != pytest.approx(found[1], abs=1e-3)
     assert nmt("explain", TEXT, "--output", "page.html", *options).code == 0
     assert re.search(r'"[^"]*nld[^"]*"', Path("page.html").read_text())
+
+
+def test_an_ensemble_has_one_set_of_directions() -> None:
+    """Models may have one vocabulary and still write other languages."""
+    pairs = ("en", "de"), ("de", "en")
+    train = [TextFiles("a", "b", source_language=s, target_language=t) for s, t in pairs]
+    names = [task(Recipe("x", DataSettings(train=(*files,)))) for files in (train, train[:1], [])]
+    assert names == ["de-en, en-de (bleu)", "en-de (bleu)", "en-de (bleu)"]

@@ -198,9 +198,19 @@ class SubSegment:
     prefix: TargetPrefix = NO_PREFIX  # what the output must begin with
     terms: tuple[TermPlace, ...] = ()  # that the output must contain, from left to right
     opening: int = 0  # how many of the first ids are a language token
+    # Token ids of the segments before and of their outputs, each with the separator: see `context`.
+    context: tuple[int, ...] = ()
+    target_context: tuple[int, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.context) + len(self.ids)
+
+    @property
+    def source(self) -> list[int]:
+        """What the model reads: the context stands after the language token."""
+        if not self.context:
+            return self.ids
+        return [*self.ids[: self.opening], *self.context, *self.ids[self.opening :]]
 
 
 @dataclass(frozen=True)
@@ -264,6 +274,8 @@ class SegmentEncoder:
             UsageError: if a segment has half of a surrogate pair, or for a wrong language.
         """
         encoded = []
+        for language in filter(None, dict.fromkeys(languages)):
+            self.opening(language)  # raises the error for a wrong one, also beside a blank segment
         bodies = [*segments]
         marked = self._cut_marks(bodies, marks, first_line) if marks else {}
         # SentencePiece drops some of the separators and does not know others.
@@ -440,7 +452,7 @@ def target_token(wanted: str, subwords: SubwordModel, own: str = "") -> str:
         problem = f"{shown(wanted)} may be several languages of the model"
     elif wanted:
         problem = f"the model does not write {shown(wanted)}"
-    raise UsageError(f"{problem}; choose one with --to: {first_of(found or codes or [own])}")
+    raise UsageError(f"{problem}; choose one (--to): {first_of(found or codes or [own])}")
 
 
 def split_long(ids: list[int], max_tokens: int, subwords: SubwordModel) -> list[list[int]]:

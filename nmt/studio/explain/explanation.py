@@ -190,7 +190,7 @@ def encode(
     (ids,) = subwords.encode([text])
     if not ids:
         raise NmtError("there is nothing to explain: the text is blank")
-    own = model.recipe.data.target_language
+    _, own = model.recipe.data.known_directions[0]
     ids = [*opening_ids(settings.target_language, subwords, own), *ids]
     longest = segment_limit(settings, model.recipe.model).tokens
     if len(ids) > longest:
