@@ -222,5 +222,5 @@ def test_a_model_of_several_languages_needs_one(tmp_path: Path) -> None:
     other = replace(model, tokenizer=two_vocabularies(), recipe=Recipe("one"))
     scoring = Scoring(others=(Model(other, other.recipe.decode, print),))
     into_english = replace(model.recipe.decode, target_language="en")
-    with pytest.raises(UsageError, match="translates to de, but a test set is in en"):
+    with pytest.raises(UsageError, match="does not write en"):
         evaluate_model(model, into_english, data, print, files=files, scoring=scoring)
