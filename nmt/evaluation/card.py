@@ -224,29 +224,22 @@ def direction_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
     if not averages:
         return []
     names = [*averages[0].scores]
-    rows = [("direction", "test set", *names)]
+    rows = [("direction", "test set", *(f"{name:>6}" for name in names))]
     for result in evaluation.test_sets:
         values = {score.name: score.value for score in result.systems[0].scores}
-        shown = [f"{values[name]:.2f}" for name in names]
         title = result.direction.title if result.direction else ""
-        rows.append((title, result.name, *shown))
+        rows.append((title, result.name, *(f"{values[name]:6.2f}" for name in names)))
     for average in averages:
-        shown = [f"{average.scores[name]:.2f}" for name in names]
         title = "mean, zero-shot" if average.is_zero_shot else "mean"
+        shown = (f"{average.scores[name]:6.2f}" for name in names)
         rows.append((title, f"{average.test_sets} test sets", *shown))
     return rows
 
 
 def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return the lines of a table: two columns of text, then numbers."""
+    """Return the lines of a table."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            f"{cell:{'<' if column < 2 else '>'}{width}}"
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def label_counts(result: TestSetResult) -> list[tuple[str, tuple[LabelCount, ...]]]:

@@ -106,7 +106,7 @@ class Model:
     notify: Notify  # receives notes such as that a long segment is split
 
     def check(self, test: TestSet) -> None:
-        """Raise UsageError if the test set has no sources, or an unknown target language."""
+        """Raise UsageError for a test set without sources or in a language it does not write."""
         from nmt.decoding.translator.segments import target_token
 
         if not test.sources:
@@ -115,13 +115,13 @@ class Model:
                 " sources or a test set of sacreBLEU, or compare files of translations"
             )
         _, own = self.trained.recipe.data.known_directions[0]
-        wanted = self.settings_for(test).target_language
-        target_token(wanted, self.trained.tokenizer.source, own)
+        try:
+            target_token(test.languages[1], self.trained.tokenizer.source, own)
+        except UsageError as error:
+            raise UsageError(f"{self.trained.path}: {error}") from error
 
     def settings_for(self, test: TestSet) -> DecodeSettings:
-        """Return the search settings, into the language of the test set if a model has several."""
-        if not self.trained.tokenizer.source.language_tokens:
-            return self.settings
+        """Return the search settings, into the language of a test set."""
         return replace(self.settings, target_language=test.languages[1])
 
     def outputs(self, test: TestSet) -> list[str]:
@@ -139,16 +139,6 @@ class Model:
 
             translator.scheduler.on_batch = advance
             return [found.text for found in translator.translate(test.sources)]
-
-    def check_direction(self, direction: Direction) -> None:
-        """Raise UsageError if a model without language tokens writes another language."""
-        _, own = self.trained.recipe.data.known_directions[0]
-        has_tokens = self.trained.tokenizer.source.language_tokens
-        if not has_tokens and not is_same(own, direction.target):
-            raise UsageError(
-                f"{self.trained.path} translates to {own}, but a test set is in"
-                f" {direction.target}; name the files of one that both models translate"
-            )
 
     def contrasts(self, test: TestSet) -> tuple[LabelCount, ...]:
         """Return by label how often the first reference is more probable than the wrong target.
@@ -383,10 +373,8 @@ def evaluate(
     chosen = [metrics(test.languages[1]) for test in tests]
     tests = [test.grouped(own) for test, own in zip(tests, chosen, strict=True)]
     systems = [evaluated, *scoring.others]
-    for system, (test, direction) in product(systems, [*zip(tests, directions, strict=True)]):
+    for system, test in product(systems, tests):
         system.check(test)
-        if direction and isinstance(system, Model):
-            system.check_direction(direction)
     described = [system.describe() for system in systems]
     names = [description.name for description in described]
     odd = [reference_warnings(test) for test in tests]

@@ -21,7 +21,6 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
-from nmt.config import DecodeSettings
 from nmt.config.decode import RERANK_SETTINGS
 from nmt.decoding.files.output_formats import ESCAPED_MARK, MOSES_MARK
 from nmt.decoding.files.score import BLANK_PAIR, Scorer, TextPair
@@ -31,7 +30,6 @@ from nmt.decoding.translator.load import load_models
 from nmt.decoding.translator.odd_input import OddSegment, odd_segment
 from nmt.errors import NmtError, shown
 from nmt.runs.model_file import languages
-from nmt.runs.trained_model import TrainedModel
 from nmt.system.atomic import write_text
 from nmt.system.files import read_bytes
 from nmt.system.json_data import convert, json_text, parse_json
@@ -286,7 +284,11 @@ def load_judges(
     for reverse, paths in ((False, models), (True, reverse_models)):
         for path in paths:
             model, settings = load_models([path], device, notify, overrides, used=RERANK_SETTINGS)
-            settings, direction = directed(model, settings, text, reverse=reverse)
+            direction = languages(model.recipe)
+            if model.tokenizer.source.language_tokens:
+                pair = text[0] or direction[0], settings.target_language or text[1]
+                direction = pair[::-1] if reverse else pair
+                settings = replace(settings, target_language=direction[1])
             # No notes about pairs: their numbers are not those of a user's lines.
             scorer = Scorer(model, settings, lambda note: None)
             scorer.context = None  # many candidates are of one line
@@ -314,22 +316,6 @@ def load_judges(
                     )
             judges.append(judge)
     return judges
-
-
-def directed(
-    model: TrainedModel, settings: DecodeSettings, text: tuple[str, str], *, reverse: bool
-) -> tuple[DecodeSettings, tuple[str, str]]:
-    """Return settings that name the language to write, and the direction of a model.
-
-    Arguments are those of `load_judges`. A model of several languages scores the candidates'
-    language, `decode.target_language` or that of the references, or the sources' if it is reverse.
-    """
-    if not model.tokenizer.source.language_tokens:
-        return settings, languages(model.recipe)
-    source = text[0] or model.recipe.data.known_directions[0][0]
-    pair = source, settings.target_language or text[1]
-    pair = pair[::-1] if reverse else pair
-    return replace(settings, target_language=pair[1]), pair
 
 
 def feature_names(judges: Sequence[Judge]) -> list[str]:

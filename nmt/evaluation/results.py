@@ -183,26 +183,15 @@ class Evaluation:
     left_out: tuple[str, ...] = ()  # scores that could not be computed, each with the reason
 
     def averages(self) -> list[Average]:
-        """Return the mean scores of the test sets in trained directions, and in the others.
-
-        There is none of a single test set, or of test sets in one direction.
-        """
-        if len({result.direction for result in self.test_sets}) < 2:
-            return []
-        kinds: dict[bool, list[dict[str, float]]] = {}
-        for result in self.test_sets:
-            values = {score.name: score.value for score in result.systems[0].scores}
-            is_zero_shot = result.direction is not None and result.direction.is_zero_shot
-            kinds.setdefault(is_zero_shot, []).append(values)
-        return [
-            Average(
-                is_zero_shot,
-                len(rows),
-                {
-                    name: fmean(row[name] for row in rows)
-                    for name in rows[0]
-                    if all(name in row for row in rows)
-                },
-            )
-            for is_zero_shot, rows in sorted(kinds.items())
-        ]
+        """Return the mean scores of trained directions, and of others; none of one direction."""
+        found = []
+        for is_zero_shot in (False, True):
+            rows = [
+                {score.name: score.value for score in result.systems[0].scores}
+                for result in self.test_sets
+                if result.direction and result.direction.is_zero_shot == is_zero_shot
+            ]
+            names = [name for name in rows[0] if all(name in row for row in rows)] if rows else []
+            means = {name: fmean(row[name] for row in rows) for name in names}
+            found += [Average(is_zero_shot, len(rows), means)] if rows else []
+        return found if len(self.test_sets) > 1 else []

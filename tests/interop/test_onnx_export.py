@@ -10,17 +10,11 @@ import numpy
 import pytest
 
 from nmt.errors import NmtError
-from nmt.interop.onnx_export import write
+from nmt.interop.onnx_export import settings_of, write
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import Tokenizer
-from tests.interop.models import (
-    MARIAN,
-    batch,
-    logits_of,
-    random_model,
-    two_languages,
-    two_vocabularies,
-)
+from tests.interop import models
+from tests.interop.models import MARIAN, batch, logits_of, random_model, two_vocabularies
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -152,6 +146,5 @@ def test_the_package_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
         importlib.import_module("nmt.interop.onnx_export")
 
 
-def test_the_settings_have_the_ids_of_languages(tmp_path: Path) -> None:
-    write(two_languages(), tmp_path, "")
-    assert Exported(tmp_path).settings["language_ids"] == {">>de<<": 4, ">>en<<": 5}
+def test_the_settings_have_the_ids_of_languages() -> None:
+    assert settings_of(models.two_languages(), 9)["language_ids"] == {">>de<<": 4, ">>en<<": 5}
