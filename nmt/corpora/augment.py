@@ -241,7 +241,7 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
 
 
 def load_passes(task: AugmentTask, load: Load) -> list[Pass]:
-    """Return the models with what they translate; one of the other direction writes its language."""
+    """Return the models with the sides that they translate; reverse models translate back."""
     sides = [SOURCE if task.side is None else task.side for _ in task.models]
     sides += [TARGET for _ in task.reverse_models]
     named = languages_in_names(task.text.paths if task.side is None else task.text.paths * 2)
