@@ -63,13 +63,8 @@ def serve(sources: Sequence[ModelSource], options: Options) -> int:
     with ExitStack() as stack:
         sockets = open_sockets(options.host, options.port, stack)
         models = [start_workers(source, processes, stack) for source in sources]
-        check_pairs(
-            [
-                (pair, str(source.path))
-                for source, (_, ready) in zip(sources, models, strict=True)
-                for pair in ready.directions
-            ]
-        )
+        served = [ready.directions for _, ready in models]
+        check_pairs(zip([str(source.path) for source in sources], served, strict=True))
 
         async def run() -> int:
             return await Server(models, options).run_until_signal(sockets)

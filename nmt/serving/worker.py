@@ -12,7 +12,7 @@ import re
 import signal
 import stat
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -115,10 +115,10 @@ def model_source(
     return ModelSource(Path(path), (source, target), device, tuple(overrides), engine)
 
 
-def check_pairs(named: Sequence[tuple[Pair, str]]) -> None:
-    """Raise UsageError if two models are for one pair of languages; named: with their names."""
+def check_pairs(served: Iterable[tuple[str, Sequence[Pair]]]) -> None:
+    """Raise UsageError if two models are for one direction; served: names of models, and theirs."""
     seen: dict[Pair, str] = {}
-    for pair, name in ((lower_case(pair), name) for pair, name in named):
+    for name, pair in ((name, lower_case(pair)) for name, pairs in served for pair in pairs):
         if pair in seen:
             raise UsageError(
                 f"{seen[pair]} and {name} are both for {'-'.join(pair)}; serve one of them, or name"
@@ -167,15 +167,10 @@ class LineTranslator:
         translator = self._best if candidates == 1 else self._several
         chosen = languages if languages and self._has_tokens else [""] * len(lines)
         asked = [*zip(lines, chosen, strict=True)]
-        texts = [(line, language) for line, language in asked if isinstance(line, str)]
-        plain = translator.translate(
-            (text for text, _ in texts), None, (language for _, language in texts)
-        )
-        marked = iter(
-            self._translate_marked(
-                [(line, language) for line, language in asked if isinstance(line, Marked)]
-            )
-        )
+        texts = [Request(line, language=to) for line, to in asked if isinstance(line, str)]
+        plain = (found for chunk in translator.chunks([texts]) for found in chunk)
+        others = [(line, to) for line, to in asked if isinstance(line, Marked)]
+        marked = iter(self._translate_marked(others))
         return [
             [found.text for found in next(plain).candidates[:candidates]]
             if isinstance(line, str)

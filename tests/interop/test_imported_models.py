@@ -24,7 +24,7 @@ from nmt.decoding.translator.segments import (
 from nmt.errors import UsageError
 from nmt.runs.model_file import read_model
 from nmt.runs.trained_model import TrainedModel, task
-from nmt.serving.worker import LineTranslator
+from nmt.serving.worker import Line, LineTranslator
 from nmt.text.tokenizer import SubwordModel
 from tests.conftest import CommandResult, Run
 from tests.interop.conftest import imported
@@ -239,7 +239,10 @@ def test_a_file_may_state_its_language(model: TrainedModel, nmt: Run) -> None:
 def test_a_server_has_a_direction_for_each_language(model: TrainedModel) -> None:
     translator = LineTranslator(model, model.recipe.decode)
     assert translator.ready.directions == (("en", "de"), ("en", "nl"))
-    lines = [SHORT, Marked("The <b>garden</b>.", (Mark(4, 7, Kind.OPEN), Mark(13, 17, Kind.CLOSE)))]
+    lines: list[Line] = [
+        SHORT,
+        Marked("The <b>garden</b>.", (Mark(4, 7, Kind.OPEN), Mark(13, 17, Kind.CLOSE))),
+    ]
     mixed = translator.translate(lines * 2, 1, ["de", "de", "nl", "nl"])
     assert mixed == [
         found for code in ("de", "nl") for found in translator.translate(lines, 1, [code] * 2)

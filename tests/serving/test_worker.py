@@ -57,9 +57,9 @@ def test_a_pair_of_other_codes_is_refused(given: str, reason: str) -> None:
 
 
 def test_each_pair_has_one_model() -> None:
-    check_pairs([(("en", "de"), "a"), (("de", "en"), "b")])
+    check_pairs([("a", [("en", "de")]), ("b", [("de", "en")])])
     with pytest.raises(UsageError, match="a and b are both for en-zh-hans"):
-        check_pairs([(("en", "zh-Hans"), "a"), (("en", "zh-hans"), "b")])
+        check_pairs([("a", [("en", "de"), ("en", "zh-Hans")]), ("b", [("en", "zh-hans")])])
 
 
 @pytest.mark.parametrize(
