@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nmt.config import DataSettings
 from nmt.text.corpus import Pair
 from nmt.text.encode import encode_whole
-from nmt.text.shards import FlatSegments, Ids, Shard, damaged, without_controls
+from nmt.text.shards import Ids, Shard, damaged, split_sides, without_controls
 from nmt.text.tokenizer import EOS, UNK, SubwordModel, Tokenizer
 
 HASHED_PAIRS = 1 << 11  # at once: their arrays fit into a core's cache
@@ -109,7 +109,7 @@ def quick_look(
 
     names: of the text of each shard. dev_sources: the token ids of the dev set's sources.
     """
-    size, tags = len(tokenizer), tokenizer.source.tag_ids()
+    size, tags = len(tokenizer), [side.tag_ids() for side in tokenizer.sides]
     blocks, unknown, tokens = [], 0, 0
     for shard in shards:
         for first in range(0, len(shard), HASHED_PAIRS):
@@ -133,14 +133,19 @@ def quick_look(
     )
 
 
-def hash_sides(ids: Ids, lengths: Integers, vocab_size: int, tags: Sequence[int]) -> Hashes:
+def hash_sides(
+    ids: Ids, lengths: Integers, vocab_size: int, tags: Sequence[Sequence[int]]
+) -> Hashes:
     """Return the hashes of the sides of pairs (2, n); ids and lengths are those of `read_block`.
 
-    tags: ids of control tokens; dev sources have none, so they and what is before are left out.
+    tags: ids of control tokens of each side; dev sources have none, so they and what is before
+    are left out.
     """
-    own, _ = without_controls(FlatSegments(cast(Any, ids), lengths), tags)
-    hashes: Hashes = hash_segments(own.ids, own.lengths, vocab_size).reshape(-1, 2).T
-    return hashes
+    if not any(tags):
+        return hash_segments(ids, lengths, vocab_size).reshape(-1, 2).T
+    sides = zip(split_sides(cast(Any, ids), lengths), tags, strict=True)
+    own = [without_controls(side, controls)[0] for side, controls in sides]
+    return numpy.stack([hash_segments(side.ids, side.lengths, vocab_size) for side in own])
 
 
 def pair_hashes(sides: Hashes) -> Hashes:
