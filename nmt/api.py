@@ -173,7 +173,7 @@ class Model:
             format_name: the name of the format, such as "html"; by default by the suffix.
             columns: columns of a table to translate: names, or numbers from "1".
             translates_all: also translate messages that are translated already.
-            to: the code of the language to write.
+            to: the code of the language to write; by default the one that the file states.
             glossary, settings: as in `translate`.
 
         Returns:
@@ -191,13 +191,14 @@ class Model:
         paths = check_path("source", source), check_path("output", output)
 
         from nmt.decoding.terms.glossary import read_glossary
-        from nmt.decoding.translator.load import written_language
+        from nmt.decoding.translator.load import direction_of
         from nmt.documents.document import Options
         from nmt.documents.translate import document_translator
-        from nmt.documents.translate_files import translate_one
+        from nmt.documents.translate_files import translate_one, with_stated_language
 
         chosen = self.decode_settings(settings, to=to)
-        languages = self.recipe.data.source_language, written_language(chosen, self.recipe)
+        chosen = with_stated_language(chosen, self._trained, paths[:1])
+        languages = direction_of(self.recipe, chosen)
         options = Options(*languages, tuple(names), translates_all)
         terms = read_glossary(glossary)
         translator = document_translator(self._trained, chosen, options, glossary=terms)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -394,23 +394,22 @@ def translate_documents(
     from nmt.decoding.files.resumable import digest_job
     from nmt.decoding.files.text_files import open_text
     from nmt.decoding.terms.glossary import digest_text
-    from nmt.decoding.translator.load import written_language
+    from nmt.decoding.translator.load import direction_of
     from nmt.documents.document import Options
     from nmt.documents.memory import Memory
     from nmt.documents.translate import document_translator
     from nmt.documents.translate_files import (
         Report,
-        stated_language,
         translate_job,
         translate_to_folder,
+        with_stated_language,
     )
 
     memory, threshold, written = None, request.memory_threshold, request.write_memory
     with progress_bar(unit="sentence", desc="translate") as bar:
         model, settings = load(request)
-        if not settings.target_language and model.tokenizer.source.language_tokens:
-            settings = replace(settings, target_language=stated_language(jobs))
-        languages = model.recipe.data.source_language, written_language(settings, model.recipe)
+        settings = with_stated_language(settings, model, [x.source for x in jobs if x.format])
+        languages = direction_of(model.recipe, settings)
         chosen = Options(*languages, request.columns, request.translates_all)
         if request.memory or written:
             keeps_new = written is not None

@@ -192,16 +192,7 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     and for an output that was begun with other models, text or settings.
     """
     task.text.check_files()
-    sides = [SOURCE if task.side is None else task.side for _ in task.models]
-    sides += [TARGET for _ in task.reverse_models]
-    models = zip((*task.models, *task.reverse_models), sides, strict=True)
-    named = languages_in_names(task.text.paths if task.side is None else task.text.paths * 2)
-    passes = list[Pass]()
-    for path, side in models:
-        model, settings = load(path)
-        if passes and side != sides[0] and model.tokenizer.source.language_tokens:
-            settings = replace(settings, target_language=passes[0].direction[0])
-        passes.append(Pass(model, settings, side, named[side]))
+    passes = load_passes(task, load)
     check_languages(task, passes, notify)
     languages = passes[0].languages
     names = Names.of(task.prefix, task.text, languages)
@@ -223,7 +214,7 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     notify(f"{lines:,} lines{times}")
     with resumption.open_kept() as written:
         translate(task, passes, lines, resumption, written, notify)
-        made = made_pairs(task, sides, kept_path(output), held_out)
+        made = made_pairs(task, [one.side for one in passes], kept_path(output), held_out)
         kept, removed = write_pairs(made, files, recipe, partial(check_unchanged, before, output))
     forget(output)
     if not any(kept[number] for number in range(1, len(passes) + 1)):
@@ -247,6 +238,20 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
         {name: removed[name] for name in REASONS if removed[name]},
         wish.tag if wish else "",
     )
+
+
+def load_passes(task: AugmentTask, load: Load) -> list[Pass]:
+    """Return the models with the sides that they translate; reverse models translate back."""
+    sides = [SOURCE if task.side is None else task.side for _ in task.models]
+    sides += [TARGET for _ in task.reverse_models]
+    named = languages_in_names(task.text.paths if task.side is None else task.text.paths * 2)
+    passes = list[Pass]()
+    for path, side in zip((*task.models, *task.reverse_models), sides, strict=True):
+        model, settings = load(path)
+        if passes and side != sides[0] and model.tokenizer.source.language_tokens:
+            settings = replace(settings, target_language=passes[0].direction[0])
+        passes.append(Pass(model, settings, side, named[side]))
+    return passes
 
 
 def check_languages(task: AugmentTask, passes: Sequence[Pass], notify: Notify) -> None:

@@ -287,8 +287,8 @@ def token_facts(
     counts = count_tokens(shards, len(tokenizer))
     source, target = (side_facts(side, side) for side in counts)
     dev = None
-    if dev_pairs:
-        sources, targets = zip(*encode_whole(dev_pairs, tokenizer, data), strict=True)
+    if pairs := [pair for pair in encode_whole(dev_pairs, tokenizer, data) if all(pair)]:
+        sources, targets = zip(*pairs, strict=True)
         dev = dev_facts(sources, counts[0]), dev_facts(targets, counts[1])
     return TokenFacts((source, target), vocabularies(counts, tokenizer), dev)
 

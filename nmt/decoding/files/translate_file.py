@@ -100,8 +100,7 @@ def translate_file(
             if prefixes is not None and task.span.stop is None:
                 prefixes.check_end()
             if is_alone and written.lines > 1:
-                name = name_of(source)
-                note(f"{name}: each line was translated alone; name a file for lines in context")
+                note(f"{name_of(source)}: each line was translated alone; name a file for context")
     finally:
         bad_lines.tell(note)
 
