@@ -283,8 +283,7 @@ def translate_texts(
     """Return the best translation of each segment, with the network as it is now.
 
     Odd input is not repaired, so that a validation shows what the model does. The network's mode is
-    restored. languages: the one to write for each segment, if there are several. Other arguments
-    are those of `Translator`.
+    restored. Arguments are those of `Translator`.
     """
     with network.evaluating():
         model = TrainedModel.from_network(network, tokenizer, recipe)
