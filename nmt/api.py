@@ -108,7 +108,7 @@ class Model:
 
         Args:
             segments: the source segments; all are read before the first is translated. A blank one
-                has a blank translation.
+                has a blank translation, and ends a document if the model translates in context.
             n_best: candidates of each translation, best first; at most the beam size, unless they
                 are samples.
             token_scores: set `tokens` of the candidates.

@@ -303,6 +303,7 @@ def translate(
         for one, following in zip(passes[begun:], chunks[begun:], strict=True):
             translator = Translator(one.model, one.settings, notify)
             translator.searcher.keep_one_backend()
+            translator.context = None  # a job goes on at any line
             subwords = translator.tokenizer.source
             sent, asked = tee(chain(filter(None, [rest]), following))
             for translations, chunk in zip(translator.chunks(sent, line + 1), asked, strict=True):

@@ -119,19 +119,21 @@ def has_text(pair: Pair) -> bool:
     return bool(pair.source.strip() and pair.target.strip())
 
 
-def learn_from(pairs: Iterable[Pair], settings: TokenizerSettings) -> Tokenizer:
+def learn_from(
+    pairs: Iterable[Pair], settings: TokenizerSettings, tags: Sequence[str] = ()
+) -> Tokenizer:
     """Learn a joint tokenizer from a sample; it is smaller if the sample has too little text.
 
     Raises NmtError if no vocabulary can be learned.
     """
     segments = [*chain.from_iterable(pairs)]
     try:
-        subwords = learn_subwords(segments, settings)
+        subwords = learn_subwords(segments, settings, tags=tags)
     except NmtError:
         most = most_tokens(segments, settings.character_coverage)
         if most >= settings.vocab_size:
             raise  # the text has more distinct characters than that
-        subwords = learn_subwords(segments, replace(settings, vocab_size=most))
+        subwords = learn_subwords(segments, replace(settings, vocab_size=most), tags=tags)
     return Tokenizer(subwords.model)
 
 

@@ -23,6 +23,7 @@ from nmt.runs.trained_model import TrainedModel
 from nmt.system.json_data import json_text
 
 Translate = Callable[[Sequence[Request]], Sequence[Translation]]
+END = Marked("")  # between the sentences of two documents, for a model that translates in context
 
 
 class Placed(NamedTuple):
@@ -46,7 +47,7 @@ def translate_marked(
     found: dict[int, Placed] = {}
     left = dict(enumerate(sentences))
     for number, sentence in enumerate(sentences):
-        if not has_words(sentence.without_marks()):
+        if sentence != END and not has_words(sentence.without_marks()):
             found[number] = Placed(left.pop(number))
     languages = languages or [""] * len(sentences)
     requests = [
@@ -65,7 +66,9 @@ def translate_marked(
         for part, is_mark in sentence.parts()
         if not is_mark and has_words(part)
     ]
-    between = iter(translate(texts) if texts else [])
+    # Each is a document: none has a context.
+    alone = [request for text in texts for request in (text, Request(END.text))]
+    between = iter(translate(alone)[::2] if texts else [])
     found.update((number, fill(sentence, between)) for number, sentence in left.items())
     return [found[number] for number in range(len(sentences))]
 
@@ -215,6 +218,8 @@ class DocumentTranslator:
         options: Options,
         memory: Memory | None = None,
         on_progress: Callable[[int, int], object] = lambda done, total: None,
+        *,
+        in_context: bool = False,
     ) -> None:
         """Prepare to translate.
 
@@ -224,7 +229,9 @@ class DocumentTranslator:
             memory: what was translated before.
             on_progress: called with the number of sentences that are translated, and of those that
                 there are, which is estimated from the documents that were read.
+            in_context: equal sentences may differ by those before them, so that each is translated.
         """
+        self._in_context = in_context
         self.options, self.memory = options, memory
         self._place, self._on_progress = place, on_progress
         self._kept: dict[Marked, Placed] = {}
@@ -263,19 +270,32 @@ class DocumentTranslator:
         if len(self._kept) > MOST_KEPT:
             self._kept.clear()
         sentences = (sentence for _, plan in waiting for sentence in plan.sentences)
-        needed = dict.fromkeys(text for text in sentences if text not in self._kept)
+        needed = [*dict.fromkeys(text for text in sentences if text not in self._kept)]
+        size = CHUNK
+        if self._in_context:
+            needed = [text for _, plan in waiting for text in (*plan.sentences, END)]
+            size = len(needed)
         self._read += len(waiting)
         self._needed += len(needed)
+        found: list[Placed] = []
         remaining = iter(needed)
-        while chunk := [*islice(remaining, CHUNK)]:
+        while chunk := [*islice(remaining, size)]:
             self._chunk, self._tried = len(chunk), 0
             self.advance(0)
-            self._kept.update(zip(chunk, self._place(chunk), strict=True))
+            found += self._place(chunk)
             self._done += len(chunk)
         self._chunk = 0
         self.advance(0)
+        if not self._in_context:
+            self._kept.update(zip(needed, found, strict=True))
+        in_order = iter(found)
         for item, plan in waiting:
-            yield Translated(item, plan.document, plan.results(self._kept.__getitem__))
+            if self._in_context:
+                results = plan.results(lambda _: next(in_order))
+                next(in_order)  # that of END
+            else:
+                results = plan.results(self._kept.__getitem__)
+            yield Translated(item, plan.document, results)
 
 
 CANDIDATES = 4  # of a sentence with marks: the first that keeps them all is taken
@@ -330,7 +350,8 @@ def document_translator(
             for placed, pair in zip(found, pairs, strict=True)
         ]
 
-    documents = DocumentTranslator(place, options, memory, on_progress)
+    in_context = translator.context is not None
+    documents = DocumentTranslator(place, options, memory, on_progress, in_context=in_context)
     translator.scheduler.on_batch = documents.advance
     return documents
 

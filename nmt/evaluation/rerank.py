@@ -287,12 +287,14 @@ def load_judges(
         for path in paths:
             model, settings = load_models([path], device, notify, overrides, used=RERANK_SETTINGS)
             settings, direction = directed(model, settings, text, reverse=reverse)
+            # No notes about pairs: their numbers are not those of a user's lines.
+            scorer = Scorer(model, settings, lambda note: None)
+            scorer.context = None  # many candidates are of one line
             judge = Judge(
                 str(model.path),
                 TARGET_TO_SOURCE if reverse else model.recipe.model.target_order,
                 direction[::-1] if reverse else direction,
-                # No notes about pairs: their numbers are not those of a user's lines.
-                Scorer(model, settings, lambda note: None),
+                scorer,
                 model.tokenizer.target if reverse else model.tokenizer.source,
             )
             wanted = (judges or [judge])[0].languages

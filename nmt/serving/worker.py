@@ -220,6 +220,7 @@ def one_process_translator(
     translator = Translator(model, settings, lambda _: None, OutputOptions(n_best), pool=pool)
     # A server's batches are small: the form that starts at once is the faster one.
     translator.searcher.keep_first_backend()
+    translator.context = None  # lines of several clients are translated together
     for _ in translator.translate(FIRST_LINES):
         pass
     return translator

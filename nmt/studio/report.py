@@ -168,7 +168,7 @@ def find_faults(run: RunFolder, history: History) -> tuple[Finding, ...]:
     with suppress(NmtError, ValueError):  # ValueError: numbers that no intact shard has
         prepared = open_prepared(recipe, run.prepared_folder())
         texts = [*chain.from_iterable(dev_pairs.values())]
-        facts = token_facts(prepared.shards, prepared.tokenizer, texts)
+        facts = token_facts(prepared.shards, prepared.tokenizer, texts, recipe.data)
     return diagnose(Training.of(recipe, history.records, facts, str(run.path)))
 
 

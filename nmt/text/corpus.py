@@ -155,7 +155,7 @@ def pair_in(line: str, columns: Sequence[int]) -> Pair | None:
         return Pair("", "")
     if not columns:
         source, tab, rest = line.partition("\t")
-        return Pair(source, rest.partition("\t")[0]) if tab else None
+        return tuple.__new__(Pair, (source, rest.partition("\t")[0])) if tab else None
     cells = line.split("\t")
     if max(columns) > len(cells):
         return None

@@ -271,6 +271,9 @@ def encode_whole(
     found = tokenizer.source.encode(sources), tokenizer.target.encode(targets)
     if data.context:
         documents = numpy.array(document_numbers(sources, targets))
+        is_empty = numpy.array([not all(pair) for pair in zip(*found, strict=True)])
+        # As a training drops them, they are no context and have none.
+        documents[is_empty] = -1 - numpy.flatnonzero(is_empty)
         source, target, _ = in_context(
             (flatten(found[0]), flatten(found[1])),
             separators(tokenizer),

@@ -299,18 +299,18 @@ def encode_corpus(
     return Step("", writer.digests(), dict(counts), stamps(shards, name))
 
 
-def describe(files: TextFiles, counts: dict[str, int], limits: DataSettings) -> str:
+def describe(files: TextFiles, counts: dict[str, int], data: DataSettings) -> str:
     """Return one line about what cleaning kept and dropped."""
     dropped = (
         (counts["empty"], "with an empty side"),
-        (counts["too_long"], f"longer than {limits.max_length} tokens"),
-        (counts["ratio"], f"beyond a length ratio of {limits.max_ratio:g}"),
+        (counts["too_long"], f"longer than {data.max_length} tokens"),
+        (counts["ratio"], f"beyond a length ratio of {data.max_ratio:g}"),
     )
     lost = ", ".join(f"{count:,} {why}" for count, why in dropped if count)
     shortened = counts.get(SHORTENED, 0)
-    return f"{files.title}: {counts['kept']:,} pairs kept{lost and f'; dropped {lost}'}" + (
-        f"; {shortened:,} with less context, which would be longer" if shortened else ""
-    )
+    several = f" ({'-'.join(data.languages_of(files))})" if len(data.directions) > 1 else ""
+    text = f"{files.title}{several}: {counts['kept']:,} pairs kept{lost and f'; dropped {lost}'}"
+    return text + (f"; {shortened:,} with less context to fit" if shortened else "")
 
 
 def describe_dropped(manifest: Manifest, limits: DataSettings) -> str:

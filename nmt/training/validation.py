@@ -30,6 +30,7 @@ from nmt.system.threads import torch_threads
 from nmt.text.batches import make_batch
 from nmt.text.corpus import DevPairs, Pair
 from nmt.text.encode import encode_whole, opening_of
+from nmt.text.lines import FirstSegment
 from nmt.text.plan import batches_by_length
 from nmt.text.tokenizer import PAD, Tokenizer
 
@@ -163,9 +164,13 @@ class DevSet:
         places: Sequence[int],
         pool: Pool,
         notify: Callable[[str], None],
+        *,
+        at_once: bool = False,
     ) -> list[str]:
-        """Return the translations of the sources at some places."""
+        """Return the translations of the sources at some places; at_once: without context."""
         sources = [self.sources[place] for place in places]
+        if at_once:
+            sources = [*map(FirstSegment, sources)]
         languages = [self._languages[place] for place in places if self._languages]
         return translate_texts(
             network, self._tokenizer, self._recipe, sources, notify, pool, languages
@@ -214,4 +219,4 @@ class DevSet:
         lengths = [len(ids) + 1 for ids in self._tokenizer.source.encode(self.sources)]
         batches = batches_by_length(lengths, self._batch_tokens(network))
         places = [*chain.from_iterable(islice(batches, threads.count))]
-        self._translate(network, places, threads, lambda _: None)
+        self._translate(network, places, threads, lambda _: None, at_once=True)

@@ -29,6 +29,7 @@ from nmt.text.encode import (
     WordCache,
     chunks_of,
     encode_pairs,
+    encode_whole,
     judge,
 )
 from nmt.text.learning import learn_subwords
@@ -137,6 +138,11 @@ def test_a_pair_follows_the_pairs_before_it_in_its_document(controlled: Tokenize
         *(token for side in (0, 1) for token in (*sun[side], SEP, *moon[side])),
         *(token for side in (0, 1) for token in (*sun[side], SEP, *moon[side], SEP, *star[side])),
     ]
+    two = [*document[:2], Pair("", ""), *document[1:], Pair("sun", "")]
+    limits = replace(IN_CONTEXT, max_length=99)
+    (chunk,) = encode_pairs(two, controlled, limits)
+    whole = [pair for pair in encode_whole(two, controlled, limits) if all(pair)]
+    assert chunk.pairs.ids.tolist() == [token for pair in whole for token in chain(*pair)]
     pairs = random_pairs(300)
     pairs[50::40] = [Pair(FirstSegment(pair.source), pair.target) for pair in pairs[50::40]]
     chunks = [*encode_pairs(pairs, controlled, IN_CONTEXT, (">>fr<<",))]

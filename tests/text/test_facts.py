@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 from nmt.errors import DamagedError
@@ -14,6 +15,7 @@ from nmt.runs.run_folder import RunFolder
 from nmt.text.corpus import DataFolder, Pair
 from nmt.text.facts import (
     QuickLook,
+    hash_sides,
     quick_look,
     token_facts,
 )
@@ -59,6 +61,14 @@ def test_repetition_copies_and_overlap_are_counted(tmp_path: Path, data: str) ->
     assert (found.pairs, found.repeated, found.copied) == (1212, 7, 5)
     assert (found.overlap, found.dev_pairs) == (2, 3)
     assert "dev scores will be too high" in found.lines()[1]
+
+
+def test_each_side_has_control_tokens_of_its_own() -> None:
+    """An id may be that of a tag in one of two vocabularies alone."""
+    ids, lengths = numpy.array([4, 9, 8, 4, 9, 9, 7, 4, 9], numpy.uint16), numpy.array([2, 3, 1, 3])
+    sources, targets = hash_sides(ids, lengths, 20, [[4], []])
+    assert sources[0] == sources[1]
+    assert targets[0] != targets[1]
 
 
 @pytest.mark.parametrize("line", [100, 600])

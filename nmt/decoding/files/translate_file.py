@@ -16,7 +16,7 @@ from nmt.decoding.translator.translation import Request, strip_prefix
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError, UsageError
 from nmt.system.log import note, progress_bar
-from nmt.text.lines import name_of, read_lines
+from nmt.text.lines import STDIN, name_of, read_lines
 
 
 def translate_file(
@@ -52,8 +52,17 @@ def translate_file(
     Raises:
         UsageError: if the file of prefixes has fewer or more lines than the source.
     """
+    # Lines that arrive may have nothing to do with each other.
+    is_alone = translator.context is not None and not (source != STDIN and source.is_file())
+    if is_alone:
+        translator.context = None
     if isinstance(task, Resumption):
         translator.searcher.keep_one_backend()
+        if translator.context is not None:
+            raise UsageError(
+                "--resume cannot go on within a document that is translated in context; leave it"
+                " out, or use --keep-partial"
+            )
     shares_screen = task.output is None and sys.stdout is not None and sys.stdout.isatty()
     bad_lines = BadLines(on_bad_line, task.first_line)
     prefixes = None if prefix is None else PrefixLines(prefix)
@@ -90,6 +99,9 @@ def translate_file(
                 bar.update(len(chunk))
             if prefixes is not None and task.span.stop is None:
                 prefixes.check_end()
+            if is_alone and written.lines > 1:
+                name = name_of(source)
+                note(f"{name}: each line was translated alone; name a file for lines in context")
     finally:
         bad_lines.tell(note)
 

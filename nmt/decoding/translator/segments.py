@@ -198,9 +198,19 @@ class SubSegment:
     prefix: TargetPrefix = NO_PREFIX  # what the output must begin with
     terms: tuple[TermPlace, ...] = ()  # that the output must contain, from left to right
     opening: int = 0  # how many of the first ids are a language token
+    # Token ids of the segments before and of their outputs, each with the separator: see `context`.
+    context: tuple[int, ...] = ()
+    target_context: tuple[int, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.context) + len(self.ids)
+
+    @property
+    def source(self) -> list[int]:
+        """What the model reads: the context stands after the language token."""
+        if not self.context:
+            return self.ids
+        return [*self.ids[: self.opening], *self.context, *self.ids[self.opening :]]
 
 
 @dataclass(frozen=True)

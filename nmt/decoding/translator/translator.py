@@ -14,6 +14,7 @@ from nmt.decoding.search.rules import special_ids
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
 from nmt.decoding.terms.glossary import Glossary, Term
 from nmt.decoding.terms.placement import check_glossary, note_missing_terms
+from nmt.decoding.translator.context import Before, choose_context, search_segments
 from nmt.decoding.translator.searcher import (
     BatchScheduler,
     EngineModel,
@@ -78,8 +79,8 @@ class Translator:
             pool: searches batches in parallel; by default that of the searcher.
 
         Raises:
-            NmtError: if the device lacks the precision, the settings do not fit a model, or the
-                vocabulary cannot write a term.
+            NmtError: if the device lacks the precision, the settings do not fit a model, the
+                vocabulary cannot write a term, or models differ in their context.
             UsageError: if there are not so many candidates, too few for `decode.mbr`, no way to
                 place terms, or if an engine cannot do what is asked for.
         """
@@ -99,6 +100,8 @@ class Translator:
             language=settings.target_language,
             own=model.recipe.data.known_directions[0][1],
         )
+        # None: each segment is translated alone. Callers may set this.
+        self.context = choose_context(model, self.encoder.limit, notify)
         self.searcher: Searcher
         if isinstance(model, EngineModel):
             self.searcher = model.searcher(settings, options, candidates, has_terms=bool(glossary))
@@ -121,6 +124,8 @@ class Translator:
     ) -> Iterator[Translation]:
         """Translate segments, in order; the translation of a blank segment is blank.
 
+        In context, they are one document, which a blank segment ends.
+
         prefixes: for each segment a text that its translation begins with. languages: for each
         segment the language to write, if they differ; "" is that of the settings. Raises NmtError
         if a model's outputs are not numbers, UsageError for a language that it does not write.
@@ -141,14 +146,14 @@ class Translator:
         first_line: the line number of the first segment. At the end, notes tell which lines had
         unknown characters or carriage returns, and which translations lack a term of the glossary.
         """
-        notes = LineNotes()
+        notes, before = LineNotes(), Before()
         for chunk in chunks:
-            yield self._translate_chunk(chunk, first_line, notes)
+            yield self._translate_chunk(chunk, first_line, notes, before)
             first_line += len(chunk)
         notes.tell(self.encoder.notify)
 
     def _translate_chunk(
-        self, chunk: Sequence[Request], first_line: int, notes: LineNotes
+        self, chunk: Sequence[Request], first_line: int, notes: LineNotes, before: Before
     ) -> list[Translation]:
         prefixes = self._prefixes.encode([request.prefix for request in chunk], first_line)
         if prefixes and self._is_right_to_left:
@@ -169,8 +174,11 @@ class Translator:
         parts = [part for segment in encoded for part in segment.parts]
         if self.searcher.changes_backend(parts):
             self.scheduler.copy_again()
-        hypotheses = iter(self.scheduler.map(parts))
-        found = [[*islice(hypotheses, len(segment.parts))] for segment in encoded]
+        if self.context is None:
+            found = search_segments(encoded, self.scheduler.map)
+        else:
+            find = self.scheduler.map
+            found = self.context.search(texts, encoded, find, before, notes, first_line)
         target = self.tokenizer.target
         translations = [
             assemble(own, target, segment.separators)

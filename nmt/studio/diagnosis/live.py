@@ -30,7 +30,7 @@ def live_diagnosis(run: RunFolder, setup: Setup, dev: DevSet) -> "LiveDiagnosis"
         for line in quick_look(shards, prepared.names, tokenizer, dev_sources).lines():
             note(line)
     dev_pairs = chain.from_iterable(setup.inputs.dev_pairs.values())
-    facts = token_facts(shards, tokenizer, [*dev_pairs])
+    facts = token_facts(shards, tokenizer, [*dev_pairs], setup.recipe.data)
     return LiveDiagnosis(setup.recipe, facts, str(run.path))
 
 

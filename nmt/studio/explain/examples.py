@@ -73,6 +73,7 @@ def find_example(model: TrainedModel, settings: DecodeSettings, pairs: Sequence[
     tried = [*islice(short, CANDIDATES)] or pairs[:CANDIDATES]
     options = OutputOptions(alignments=True)
     translator = Translator(model, settings, lambda _: None, options)
+    translator.context = None
 
     def merit(found: tuple[Pair, str, Sequence[Link]]) -> tuple[bool, int]:
         pair, text, links = found
