@@ -39,6 +39,7 @@ from nmt.decoding.files.resumable import Resumption, digest_job, forget, record_
 from nmt.decoding.files.text_files import Output, kept_path
 from nmt.decoding.stream import Source, chunks_of
 from nmt.decoding.translator.load import direction_of
+from nmt.decoding.translator.segments import target_token
 from nmt.decoding.translator.translation import Request
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import DamagedError, NmtError, UsageError
@@ -195,18 +196,18 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     passes = load_passes(task, load)
     check_languages(task, passes, notify)
     languages = passes[0].languages
-    names = Names.of(task.prefix, task.text, languages)
-    files = {"pairs": names.sides(), REJECTED: (names.path(f"{REJECTED}.tsv"),)}
+    outputs = Names.of(task.prefix, task.text, languages)
+    files = {"pairs": outputs.sides(), REJECTED: (outputs.path(f"{REJECTED}.tsv"),)}
     check_paths(files, task.text.paths)
     recipe, held_out = "", frozenset[int]()
     if wish := task.recipe:
         given = task.text.paths if task.side is None else ()
         writer = f"nmt augment {task.method}"
-        recipe, held_out = next_recipe(wish, names.sides(), languages, given, writer, notify)
+        recipe, held_out = next_recipe(wish, outputs.sides(), languages, given, writer, notify)
         files["recipe"] = (wish.path,)
     before = {path: last_change(path) for path in task.text.paths}
     lines = task.count()
-    output = names.path("translations.jsonl")
+    output = outputs.path("translations.jsonl")
     output.parent.mkdir(parents=True, exist_ok=True)
     jobs = [digest_job(one.model, one.settings, {"side": one.side}) for one in passes]
     resumption = Resumption(output, hash_of(VERSION, task.method, task.options, jobs), option="")
@@ -241,15 +242,20 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
 
 
 def load_passes(task: AugmentTask, load: Load) -> list[Pass]:
-    """Return the models with the sides that they translate; reverse models translate back."""
+    """Return the models with the sides that they translate; reverse models translate back.
+
+    Raises UsageError unless the language to write is known (--to).
+    """
     sides = [SOURCE if task.side is None else task.side for _ in task.models]
     sides += [TARGET for _ in task.reverse_models]
     named = languages_in_names(task.text.paths if task.side is None else task.text.paths * 2)
     passes = list[Pass]()
     for path, side in zip((*task.models, *task.reverse_models), sides, strict=True):
         model, settings = load(path)
-        if passes and side != sides[0] and model.tokenizer.source.language_tokens:
+        subwords = model.tokenizer.source
+        if passes and side != sides[0] and subwords.language_tokens:
             settings = replace(settings, target_language=passes[0].direction[0])
+        target_token(settings.target_language, subwords, model.recipe.data.known_directions[0][1])
         passes.append(Pass(model, settings, side, named[side]))
     return passes
 

@@ -62,19 +62,19 @@ def next_recipe(
     set_files = [data_dir / name for files in sets for name in (*files.names, *files.references)]
     for path in pairs:
         check_output(path, set_files, "-o")
-    own = base.data.source_language, base.data.target_language
-    if languages not in (known := base.data.known_directions):
-        trained = " and ".join(map(" to ".join, known))
+    own = base.data.known_directions
+    if languages not in own:
         raise UsageError(
-            f"recipe {base.name} trains a model {trained}, but the new pairs are"
-            f" {' to '.join(languages)}; give models of the other direction, or another --recipe"
+            f"recipe {base.name} trains a model {', '.join(map(' to '.join, own))}, but the new"
+            f" pairs are {' to '.join(languages)}; give models of the other direction, or another"
+            " --recipe"
         )
     source, target = (name_below(path, data_dir) for path in pairs)
     train = [files for files in base.data.train if not is_given(files, given, wish.data, base)]
-    new = TextFiles(source, target, tag=wish.tag)
-    if languages != own:
-        new = replace(new, source_language=languages[0], target_language=languages[1])
-    train.append(new)
+    codes = languages if len(own) > 1 else ("", "")
+    train.append(
+        TextFiles(source, target, source_language=codes[0], target_language=codes[1], tag=wish.tag)
+    )
     recipe = replace(base, name=wish.path.stem, data=replace(base.data, train=tuple(train)))
     check_together(recipe)
     if recipe.train.init_from and recipe.data.tags:

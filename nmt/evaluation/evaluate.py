@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
-from itertools import chain, product
+from itertools import chain, compress, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -143,7 +143,8 @@ class Model:
     def contrasts(self, test: TestSet) -> tuple[LabelCount, ...]:
         """Return by label how often the first reference is more probable than the wrong target.
 
-        A tie is wrong. Nothing is counted if another program searches, which cannot score.
+        A tie is wrong. A segment whose wrong target is its reference does not count: it is context
+        of others. Nothing is counted if another program searches, which cannot score.
         """
         if not test.contrasts or self.trained.engine:
             return ()
@@ -155,7 +156,10 @@ class Model:
             for targets in ([known[0] for known in test.references], test.contrasts)
         )
         preferred = [ours > other for ours, other in zip(right, wrong, strict=True)]
-        return count_by_label(preferred, test.labels or [""] * len(preferred))
+        labels = test.labels or [""] * len(preferred)
+        texts = zip(test.references, test.contrasts, strict=True)
+        is_wrong = [known[0] != text for known, text in texts]
+        return count_by_label([*compress(preferred, is_wrong)], [*compress(labels, is_wrong)])
 
     def describe(self) -> SystemDescription:
         """Return the model files, their SHA-256, the device and the search settings."""

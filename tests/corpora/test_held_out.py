@@ -131,10 +131,9 @@ def test_several_corpora_hold_out_the_same_sentences_once_in_each() -> None:
     assert all(
         len(one["dev"]) >= len(pairs) // 20 for one, (_, pairs) in zip(sets, corpora, strict=True)
     )
-    train = set.union(*(one["train"] for one in sets))
-    held_out = [set.union(*(one[name] for one in sets)) for name in ("dev", "test")]
-    assert train.isdisjoint(set.union(*held_out))
-    assert held_out[0].isdisjoint(held_out[1])
+    train, dev, test = ({text for one in sets for text in one[kind]} for kind in sets[0])
+    assert train.isdisjoint(dev | test)
+    assert dev.isdisjoint(test)
     shared = {*english[100:300]}
-    assert sets[0]["dev"] & shared == sets[1]["dev"] & shared  # and no pair is lost
-    assert train | set.union(*held_out) == {*english}
+    assert sets[0]["dev"] & shared == sets[1]["dev"] & shared
+    assert train | dev | test == {*english}  # no pair is lost

@@ -14,7 +14,7 @@ from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.runs.runs import choose_model
 from nmt.system.devices import choose_device, has_bf16
 from nmt.system.log import Notify
-from nmt.text.languages import primary
+from nmt.text.languages import find_language
 
 if TYPE_CHECKING:
     from nmt.runs.trained_model import TrainedModel
@@ -99,8 +99,9 @@ def written_language(settings: DecodeSettings, recipe: Recipe) -> str:
 def direction_of(recipe: Recipe, settings: DecodeSettings, read: str = "") -> tuple[str, str]:
     """Return the languages that a model reads and writes; read: that of a text, "" if unknown."""
     known, written = recipe.data.known_directions, written_language(settings, recipe)
-    sources = [source for source, target in known if primary(target) == primary(written)]
-    return read if read in sources else [*sources, known[0][0]][0], written
+    found = find_language(written, dict.fromkeys(target for _, target in known))
+    pairs = [pair for pair in known if pair[1] in found] or [(known[0][0], written)]
+    return next((pair for pair in pairs if pair[0] == read), pairs[0])
 
 
 def device_settings(
