@@ -60,7 +60,7 @@ def test_a_model_is_scored_on_the_test_sets_of_its_recipe(nmt: Run, skilled_run:
 
 
 def test_a_model_prefers_references_to_wrong_targets(skilled_run: Path) -> None:
-    """If the two are exchanged, it prefers the others; equal targets are a tie, which is wrong."""
+    """If the two are exchanged, it prefers the others; equal targets do not count."""
     folder = skilled_run.parent.parent
     model = load_model(skilled_run, "cpu")
     sources = (folder / "dev.src").read_text().splitlines()
