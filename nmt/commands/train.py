@@ -118,12 +118,9 @@ def command(
         path = recipe_path(texts, both_directions=both_directions)
         name = str(path)
         data_dir = run_folder(Recipe(path.stem), run).data_dir(data_dir)
-        gpu = choose_device(device).startswith("cuda")
         request = RecipeRequest(
-            texts,
-            path,
-            data_dir,
-            has_gpu=gpu,
+            *(texts, path, data_dir),
+            has_gpu=choose_device(device).startswith("cuda"),
             start=start,
             command="nmt train",
             both_directions=both_directions,

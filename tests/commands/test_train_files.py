@@ -231,7 +231,7 @@ def test_several_workers_need_a_recipe_first(
 @pytest.mark.parametrize(
     ("step", "left"),
     [
-        ("nmt.corpora.first_recipe.check_corpus", False),
+        ("nmt.corpora.train_files.check_corpus", False),
         ("nmt.corpora.first_recipe.write_text", False),
         ("nmt.training.trainer.set_up_workers", True),
     ],
