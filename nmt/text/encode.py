@@ -269,7 +269,7 @@ def encode_whole(
     """Return the ids of all pairs as a training reads them: with their context and opening."""
     sources, targets = [pair.source for pair in pairs], [pair.target for pair in pairs]
     found = tokenizer.source.encode(sources), tokenizer.target.encode(targets)
-    if data.context:
+    if data.context and pairs:
         documents = numpy.array(document_numbers(sources, targets))
         is_empty = numpy.array([not all(pair) for pair in zip(*found, strict=True)])
         # As a training drops them, they are no context and have none.

@@ -142,6 +142,7 @@ def test_a_pair_follows_the_pairs_before_it_in_its_document(controlled: Tokenize
     limits = replace(IN_CONTEXT, max_length=99)
     (chunk,) = encode_pairs(two, controlled, limits)
     whole = [pair for pair in encode_whole(two, controlled, limits) if all(pair)]
+    assert encode_whole([], controlled, limits) == []
     assert chunk.pairs.ids.tolist() == [token for pair in whole for token in chain(*pair)]
     pairs = random_pairs(300)
     pairs[50::40] = [Pair(FirstSegment(pair.source), pair.target) for pair in pairs[50::40]]
