@@ -79,7 +79,7 @@ def command(
     RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket". The
     command checks its training text, dev and test sets, and whether they overlap. SOURCE and TARGET
     are two aligned files. One file with both may be a table (.tsv), a translation memory (.tmx),
-    .xlf, .xliff or .po. Files may end in .gz or .xz.
+    .xlf, .xliff or .po. Several corpora may follow each other. Files may end in .gz or .xz.
 
     The report shows the lengths of the segments and, for each fault, its count and examples. The
     exit code is 1 if there is an error: a fault that stops the training or makes it useless. With

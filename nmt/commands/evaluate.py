@@ -105,9 +105,9 @@ def command(arguments: list[str], /, **given: Any) -> None:
     files, SOURCE is translated and compared with the references. With --hypotheses, no model is
     needed, and every file is a reference. One text may be -, which is stdin.
 
-    A model of several languages writes the language of each test set. That of REFERENCE is --to, or
-    the end of its name. The command then prints a table of directions and their mean scores; a
-    direction that the model was not trained in is called zero-shot.
+    A model of several languages translates each test set into the language of its targets. For
+    files, --to or the ending of REFERENCE names this language. A table shows the scores of all test
+    sets and their means. Directions that the model was not trained in are marked zero-shot.
 
     If a test set of the recipe has wrong targets (contrast), the command also counts how often the
     model prefers the reference to them.

@@ -63,7 +63,7 @@ def languages(function: Function) -> Function:
 both_directions = click.option(
     "--both-directions",
     is_flag=True,
-    help="Train a model that translates every pair backwards, too.",
+    help="Also train on each pair backwards.",
 )
 
 
@@ -246,8 +246,8 @@ def command(
 ) -> None:
     """Write a recipe for your own corpus: SOURCE and TARGET, or one file with both.
 
-    Several corpora of any languages make one model: SOURCE TARGET SOURCE TARGET and so on. Give a
-    language option one code for all of them, or one for each with commas between.
+    Several corpora, in any languages, make one model: SOURCE TARGET SOURCE TARGET and so on. Then
+    --target-language de is for all of them, and --target-language de,fr has a code for each.
 
     Line N of TARGET is the translation of line N of SOURCE. A file with both may be a table (.tsv:
     source, tab, target), a translation memory (.tmx), .xlf, .xliff or .po.

@@ -197,7 +197,7 @@ on_bad_line = click.option(
     default="error",
     show_default=True,
     metavar="ACTION",
-    help="For an unreadable line: error, skip or blank.",
+    help="Bad lines: error, skip or blank.",
 )
 
 # --- [decode] settings ----------------------------------------------------------------------------

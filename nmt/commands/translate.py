@@ -185,9 +185,7 @@ class TranslateRequest:
 @options.decode_flags("min_length", "max_length", "no_repeat_ngram", "to")
 @click.option("--prefix", type=FILE, help="File with the beginning of each translation.")
 @click.option("--prefix-column", is_flag=True, help="The beginning is in FILE, after a tab.")
-@options.number(
-    "--to-column", click.IntRange(1), "Column of FILE that names the language of each line."
-)
+@options.number("--to-column", click.IntRange(1), "Column with the language of each line.")
 @options.sample
 @options.decode_flags(*SAMPLING)
 @click.option("--glossary", type=FILE, help="File of terms: on each line term, tab, translation.")
@@ -211,9 +209,9 @@ class TranslateRequest:
 def command(**given: Any) -> None:
     """Translate FILE, or stdin if FILE is - or missing.
 
-    The suffix of FILE selects its format. In pages, documents, subtitles, catalogues of messages
-    and other formats, only the text changes. Plain text is translated line by line. Several files,
-    and folders, are translated into --output-dir.
+    The suffix of FILE selects its format. In pages, documents, subtitles and other formats, only
+    the text changes. Plain text is translated line by line. Several files, and folders, are
+    translated into --output-dir.
 
     \b
     Examples:

@@ -94,7 +94,7 @@ class DataSettings:
     )
     context: int = setting(
         0,
-        "segments before, of the same document, that stand in front of each source and each target"
+        "how many earlier segments of the same document are put before each source and each target"
         " (Tiedemann and Scherrer, 2017); a blank line ends a document",
         (0, 100),
     )
