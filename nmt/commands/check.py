@@ -266,4 +266,5 @@ def write_advised_recipe(request: "RecipeRequest", report: "Report") -> None:
         if time.topic == "time"
     ]
     make_recipe(request, note, remarks)
-    print_next(run_folder(Recipe(request.name)), request.training)
+    targets = [target for _, target in request.directions]
+    print_next(run_folder(Recipe(request.name)), targets, request.training)

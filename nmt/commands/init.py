@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -287,7 +287,8 @@ def command(
     if request.held_out:
         check_new(request.files[0]["train"][0], "--data-dir")
     make_recipe(request, note)
-    print_next(run_folder(Recipe(request.name)), request.training)
+    targets = [target for _, target in request.directions]
+    print_next(run_folder(Recipe(request.name)), targets, request.training)
 
 
 def check_recipe_path(path: Path, option: str = "--output") -> None:
@@ -341,9 +342,12 @@ def with_languages(
     return tuple(found)
 
 
-def print_next(run: RunFolder, *first: str) -> None:
-    """Print on stderr what to run next: some commands, and those for the model of a run."""
+def print_next(run: RunFolder, targets: Iterable[str], *first: str) -> None:
+    """Print on stderr what to run next: some commands, and those for the model of a run.
 
-    folder = argument(run.path)
-    last = f"nmt evaluate --model {folder}", f"nmt translate FILE --model {folder}"
+    targets: the languages that the model writes.
+    """
+    folder, (one, *others) = argument(run.path), dict.fromkeys(targets)
+    to = f" --to {one}" if others else ""
+    last = f"nmt evaluate --model {folder}", f"nmt translate FILE{to} --model {folder}"
     note("\n  ".join(("next:", *first, *last)))

@@ -143,7 +143,7 @@ def command(
     if outcome.stopped_by is not None:
         sys.exit(128 + outcome.stopped_by)
     if paths:
-        print_next(folder)
+        print_next(folder, [target for _, target in resolved.data.directions])
 
 
 def find_files(names: Sequence[str]) -> list[Path]:
