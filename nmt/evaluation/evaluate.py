@@ -247,9 +247,12 @@ def evaluate_model(
     recipe, wanted = model.recipe, settings.target_language.strip("<>")
     if test_sets:
         pair = language_pair or f"{recipe.data.source_language}-{recipe.data.target_language}"
-        tests = [sacrebleu_test(name, pair) for name in test_sets]
-        if wanted:  # such as one of several scripts
-            tests = [replace(test, languages=(test.languages[0], wanted)) for test in tests]
+        source, _, target = pair.partition("-")
+        if is_same(wanted, target):  # such as one of several scripts
+            target = wanted
+        tests = [
+            replace(sacrebleu_test(name, pair), languages=(source, target)) for name in test_sets
+        ]
     elif files:
         languages = languages_of_files(files, model, wanted)
         check_order(files[0], files[1:], *languages)
@@ -316,7 +319,8 @@ def languages_of_files(
     if len(data.directions) == 1 or not (data.directions or model.tokenizer.source.language_tokens):
         return known[0][0], wanted or known[0][1]
     source, target = map(language_in_name, files[:2])
-    target = wanted or target
+    own = model.recipe.decode.target_language.strip("<>")  # a name goes before it
+    target = (target if wanted == own else wanted) or own
     likely = (pair[0] for pair in known if is_same(pair[1], target))
     return source or next(likely, known[0][0]), target
 

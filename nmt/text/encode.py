@@ -212,7 +212,7 @@ def opening_of(language: str, subwords: SubwordModel, tag: str = "") -> tuple[st
 
 
 def opening_ids(opening: Sequence[str], tokenizer: Tokenizer) -> list[int]:
-    """Return the ids of control tokens, which `nmt.text.prepare.check_tags` has found."""
+    """Return the ids of control tokens, which `nmt.text.prepare.find_openings` has found."""
     return [*filter(None, map(tokenizer.source.tag_id, opening))]
 
 

@@ -185,8 +185,9 @@ def test_a_language_is_named_by_any_of_its_codes(wanted: str, token: str) -> Non
         ("xx", TOKENS, r"does not write 'xx'; choose one \(--to\): de, fra, .*x5 and 14 more"),
         ("zh", TOKENS, r"'zh' may be several .* choose one \(--to\): zh-Hans, zh-Hant$"),
         ("fr", (), r"the model does not write 'fr'; choose one \(--to\): de$"),
+        ("zh-Hant", (">>zh-Hans<<", ">>de<<"), "the model does not write 'zh-Hant'"),
     ],
-    ids=["missing", "unknown", "ambiguous", "bilingual"],
+    ids=["missing", "unknown", "ambiguous", "bilingual", "script"],
 )
 def test_another_language_is_refused(wanted: str, tokens: Sequence[str], reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
