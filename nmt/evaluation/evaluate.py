@@ -107,7 +107,7 @@ class Model:
 
     def check(self, test: TestSet) -> None:
         """Raise UsageError for a test set without sources or in a language it does not write."""
-        from nmt.decoding.translator.segments import target_token
+        from nmt.text.tokenizer import target_token
 
         if not test.sources:
             raise UsageError(
