@@ -259,10 +259,8 @@ def evaluate_model(
         tests = [replace(files_test(files[0], files[1:]), languages=languages)]
     else:
         tests = recipe_tests(recipe, data)
-    system, metrics = (
-        Model(model, settings, notify),
-        metrics_by_language(recipe.data.metric, scoring),
-    )
+    system = Model(model, settings, notify)
+    metrics = metrics_by_language(recipe.data.metric, scoring)
     return evaluate(tests, system, metrics, scoring, notify, recipe.data.directions)
 
 

@@ -11,7 +11,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from nmt.config import DataSettings, Recipe, TextFiles
-from nmt.errors import DamagedError, NmtError
+from nmt.errors import DamagedError, NmtError, UsageError
 from nmt.system.atomic import write_bytes
 from nmt.system.files import is_present, read_bytes
 from nmt.system.log import Notify, progress_bar
@@ -259,7 +259,10 @@ def find_openings(recipe: Recipe, tokenizer: Tokenizer) -> list[tuple[str, ...]]
                 " vocabulary of the initial model lacks; start from another model, or train without"
                 " train.init_from, so that a vocabulary with this token is learned"
             )
-    return [opening_of(data.languages_of(each)[1], source, each.tag) for each in data.train]
+    try:
+        return [opening_of(data.languages_of(each)[1], source, each.tag) for each in data.train]
+    except UsageError as error:
+        raise NmtError(f"recipe {recipe.name}: train.init_from does not fit: {error}") from error
 
 
 def shard_name(index: int) -> str:
