@@ -120,12 +120,7 @@ def command(
         data_dir = run_folder(Recipe(path.stem), run).data_dir(data_dir)
         gpu = choose_device(device).startswith("cuda")
         request = RecipeRequest(
-            texts,
-            path,
-            data_dir,
-            has_gpu=gpu,
-            start=start,
-            command="nmt train",
+            *(texts, path, data_dir, None, None, gpu, start, "nmt train"),
             both_directions=both_directions,
         )
         recipe = with_settings(Recipe(request.name), parse_overrides(given))
