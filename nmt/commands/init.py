@@ -323,15 +323,14 @@ def with_languages(
         if len(texts) == 1:
             sides = {side: sides[side] or code for side, code in zip(sides, known, strict=True)}
         missing = [side for side, language in sides.items() if not language]
+        of = f" of {text.title}" if texts[1:] else ""
         if missing and not is_terminal():
             raise UsageError(
-                f"the file names have no code for the {' and the '.join(missing)} language"
-                f"{f' of {text.title}' if texts[1:] else ''}; give"
-                f" {' and '.join(f'--{side}-language' for side in missing)}, such as"
+                f"the file names have no code for the {' and the '.join(missing)} language{of};"
+                f" give {' and '.join(f'--{side}-language' for side in missing)}, such as"
                 f" --{missing[0]}-language fr{',de for two corpora' if texts[1:] else ''}"
             )
         for side in missing:
-            of = f" of {text.title}" if texts[1:] else ""
             question = f"{side.title()} language{of} (a code such as fr)"
             sides[side] = click.prompt(question, value_proc=language_code, err=True)
         found.append(replace(text, languages=(sides["source"], sides["target"])))

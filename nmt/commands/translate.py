@@ -39,16 +39,9 @@ def parse_part(
 
 # Options that are for plain lines only, for files with a format, and for folders.
 OF_LINES = (
-    *(
-        "--on-bad-line",
-        "--keep-partial",
-        "--resume",
-        "--part",
-        "--prefix",
-        "--prefix-column",
-        "--to-column",
-    ),
-    *("--sample", "--n-best", "--output-format", "--token-scores", "--interactive", "--alignments"),
+    *("--on-bad-line", "--keep-partial", "--resume", "--part", "--prefix", "--prefix-column"),
+    *("--to-column", "--sample", "--n-best", "--output-format", "--token-scores", "--interactive"),
+    "--alignments",
 )
 OF_DOCUMENTS = ("--all", "--columns", "--memory", "--memory-threshold", "--write-memory")
 OF_FOLDERS = ("--exclude", "--include", "--others")

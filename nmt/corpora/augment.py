@@ -39,7 +39,6 @@ from nmt.decoding.files.resumable import Resumption, digest_job, forget, record_
 from nmt.decoding.files.text_files import Output, kept_path
 from nmt.decoding.stream import Source, chunks_of
 from nmt.decoding.translator.load import direction_of
-from nmt.decoding.translator.segments import target_token
 from nmt.decoding.translator.translation import Request
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import DamagedError, NmtError, UsageError
@@ -51,6 +50,7 @@ from nmt.text.facts import pair_hashes
 from nmt.text.languages import languages_in_names
 from nmt.text.lines import read_lines
 from nmt.text.manifest import hash_of
+from nmt.text.tokenizer import target_token
 
 FORMAT = 1  # of the report
 VERSION = 1  # of the kept translations; those of another version are not continued

@@ -16,7 +16,7 @@ from nmt.runs.outputs import check_output
 from nmt.system.log import Notify
 from nmt.text.corpus import DataFolder, name_below
 from nmt.text.lines import STDIN
-from nmt.text.prepare import check_tags
+from nmt.text.prepare import find_openings
 from nmt.text.tokenizer import Tokenizer
 
 
@@ -79,7 +79,7 @@ def next_recipe(
     check_together(recipe)
     if recipe.train.init_from and recipe.data.tags:
         start = read_model(Path(recipe.train.init_from))
-        check_tags(recipe, Tokenizer(start.tokenizer, "the tokenizer of the initial model"))
+        find_openings(recipe, Tokenizer(start.tokenizer, "the tokenizer of the initial model"))
     entries = "".join(f"    {toml_value(changed_keys(files))},\n" for files in train)
     text = f"# Recipe {base.name} with pairs of `{writer}`.\nextends = {toml_value(link(wish))}\n"
     return f"{text}\n[data]\ntrain = [\n{entries}]\n", read_held_out(base, wish.data, notify)

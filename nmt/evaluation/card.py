@@ -232,7 +232,8 @@ def direction_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
     for average in averages:
         title = "mean, zero-shot" if average.is_zero_shot else "mean"
         shown = (f"{average.scores[name]:6.2f}" for name in names)
-        rows.append((title, f"{average.test_sets} test sets", *shown))
+        sets = f"{average.test_sets} test set{'s' * (average.test_sets > 1)}"
+        rows.append((title, sets, *shown))
     return rows
 
 

@@ -107,7 +107,7 @@ class Model:
 
     def check(self, test: TestSet) -> None:
         """Raise UsageError for a test set without sources or in a language it does not write."""
-        from nmt.decoding.translator.segments import target_token
+        from nmt.text.tokenizer import target_token
 
         if not test.sources:
             raise UsageError(
@@ -247,19 +247,20 @@ def evaluate_model(
     recipe, wanted = model.recipe, settings.target_language.strip("<>")
     if test_sets:
         pair = language_pair or f"{recipe.data.source_language}-{recipe.data.target_language}"
-        tests = [sacrebleu_test(name, pair) for name in test_sets]
-        if wanted:  # such as one of several scripts
-            tests = [replace(test, languages=(test.languages[0], wanted)) for test in tests]
+        source, _, target = pair.partition("-")
+        if is_same(wanted, target):  # such as one of several scripts
+            target = wanted
+        tests = [
+            replace(sacrebleu_test(name, pair), languages=(source, target)) for name in test_sets
+        ]
     elif files:
         languages = languages_of_files(files, model, wanted)
         check_order(files[0], files[1:], *languages)
         tests = [replace(files_test(files[0], files[1:]), languages=languages)]
     else:
         tests = recipe_tests(recipe, data)
-    system, metrics = (
-        Model(model, settings, notify),
-        metrics_by_language(recipe.data.metric, scoring),
-    )
+    system = Model(model, settings, notify)
+    metrics = metrics_by_language(recipe.data.metric, scoring)
     return evaluate(tests, system, metrics, scoring, notify, recipe.data.directions)
 
 
@@ -316,7 +317,8 @@ def languages_of_files(
     if len(data.directions) == 1 or not (data.directions or model.tokenizer.source.language_tokens):
         return known[0][0], wanted or known[0][1]
     source, target = map(language_in_name, files[:2])
-    target = wanted or target
+    own = model.recipe.decode.target_language.strip("<>")  # a name goes before it
+    target = (target if wanted == own else wanted) or own
     likely = (pair[0] for pair in known if is_same(pair[1], target))
     return source or next(likely, known[0][0]), target
 

@@ -166,9 +166,7 @@ def sacrebleu_test(name: str, language_pair: str) -> TestSet:
         raise NmtError(
             f"cannot read sacreBLEU's {name} ({error}); remove {folder} to download it again"
         ) from error
-    from_language, _, to_language = language_pair.partition("-")
-    test, languages = files_test(source, references), (from_language, to_language)
-    return replace(test, name=f"{name} {language_pair}", languages=languages)
+    return replace(files_test(source, references), name=f"{name} {language_pair}")
 
 
 def reference_warnings(test: TestSet) -> list[str]:

@@ -25,8 +25,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from nmt.decoding.translator.segments import first_of
-from nmt.errors import NmtError, shown
+from nmt.errors import NmtError, first_of, shown
 from nmt.serving.app import Interface, Options
 from nmt.serving.batcher import Batcher, Direction
 from nmt.serving.metrics import Metrics

@@ -17,14 +17,12 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.config import SEPARATOR, DataSettings
-from nmt.errors import NmtError
 from nmt.system.pools import ProcessPool
 from nmt.system.threads import processor_count
 from nmt.text.corpus import Pair
-from nmt.text.languages import find_language
 from nmt.text.lines import FirstSegment
 from nmt.text.shards import EncodedPairs, FlatSegments, flatten, id_type, stretches
-from nmt.text.tokenizer import SubwordModel, Tokenizer
+from nmt.text.tokenizer import SubwordModel, Tokenizer, target_token
 
 CHUNK_PAIRS = 20_000  # pairs encoded at once: bounds memory, keeps all cores busy
 CHUNK_CHARACTERS = 20_000_000  # likewise, because lines may be long; 60 bytes of memory for each
@@ -183,7 +181,7 @@ class Encoder:
             counts[SHORTENED] = int(shortened[own].sum())
             lines, kept = lines[own], numpy.flatnonzero(own)
         if opening:
-            source = with_opening(source, opening_ids(opening, self._tokenizer))
+            source = with_opening(source, control_ids(opening, self._tokenizer))
         if limits.context or opening:
             lengths = numpy.stack([source.lengths, target.lengths])
         # Where each segment ends if all targets follow all sources; then source 0, target 0, ...
@@ -199,20 +197,13 @@ def opening_of(language: str, subwords: SubwordModel, tag: str = "") -> tuple[st
     """Return the control tokens before sources: of the language to write, of the corpus.
 
     The vocabulary decides whether there is one of a language: that of an initial model may have
-    some. Raises NmtError if it has none of this language.
+    some. Errors are those of `target_token`.
     """
-    codes = [token[2:-2] for token in subwords.language_tokens]
-    found = find_language(language, codes)
-    if codes and len(found) != 1:
-        raise NmtError(
-            f"the vocabulary of the model has no token for the language {language}; use one of its"
-            f" codes: {', '.join(codes)}"
-        )
-    return tuple(filter(None, (*(f">>{code}<<" for code in found), tag)))
+    return tuple(filter(None, (target_token(language, subwords, language), tag)))
 
 
-def opening_ids(opening: Sequence[str], tokenizer: Tokenizer) -> list[int]:
-    """Return the ids of control tokens, which `nmt.text.prepare.check_tags` has found."""
+def control_ids(opening: Sequence[str], tokenizer: Tokenizer) -> list[int]:
+    """Return the ids of control tokens, which `nmt.text.prepare.find_openings` has found."""
     return [*filter(None, map(tokenizer.source.tag_id, opening))]
 
 
@@ -283,7 +274,7 @@ def encode_whole(
             len(opening),
         )
         found = source.split(), target.split()
-    first = opening_ids(opening, tokenizer)
+    first = control_ids(opening, tokenizer)
     return [([*first, *source], target) for source, target in zip(*found, strict=True)]
 
 

@@ -82,7 +82,7 @@ def is_same(first: str, second: str) -> bool:
 def find_language(wanted: str, codes: Iterable[str]) -> list[str]:
     """Return the code that is wanted if it is among these, else those of the same language."""
     known = [*codes]
-    return [wanted] if wanted in known else [x for x in known if primary(x) == primary(wanted)]
+    return [wanted] if wanted in known else [code for code in known if is_same(code, wanted)]
 
 
 def english_name(code: str) -> str:

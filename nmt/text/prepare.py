@@ -7,11 +7,11 @@ changed.
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from nmt.config import DataSettings, Recipe, TextFiles
-from nmt.errors import DamagedError, NmtError
+from nmt.errors import DamagedError, NmtError, UsageError
 from nmt.system.atomic import write_bytes
 from nmt.system.files import is_present, read_bytes
 from nmt.system.log import Notify, progress_bar
@@ -19,6 +19,7 @@ from nmt.text.alignment import ALIGNMENT, align_corpus, open_alignments
 from nmt.text.corpus import DataFolder, DevPairs, Pair, read_pairs
 from nmt.text.encode import SHORTENED, VERDICTS, EncodedChunk, encode_pairs, opening_of
 from nmt.text.learning import learn_tokenizer, sampling_of
+from nmt.text.lines import FirstSegment
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of, sha256
 from nmt.text.shards import ENDINGS, Shard, checked, new_shard, open_shard, stamps
 from nmt.text.tokenizer import Tokenizer, load_tokenizer
@@ -71,7 +72,7 @@ def prepare(
         tokenizer = own_tokenizer(recipe, data, folder, manifest, hash_of(hashes), notify)
     else:
         tokenizer = store_tokenizer(given_tokenizer, folder, manifest)
-    openings = check_tags(recipe, tokenizer)
+    openings = find_openings(recipe, tokenizer)
     for index, files in enumerate(recipe.data.train):
         # Without an opening and context, the key is that of older versions: old runs resume.
         limits = [recipe.data.max_length, recipe.data.max_ratio]
@@ -139,14 +140,16 @@ def training_files(recipe: Recipe, data: DataFolder) -> list[list[Path]]:
 
 
 def read_dev_pairs(recipe: Recipe, data: DataFolder) -> DevPairs:
-    """Return the pairs of all dev sets by direction, in order.
+    """Return the pairs of all dev sets by direction, in order; a dev set begins a document.
 
     Raises NmtError for a missing, unreadable or misaligned file.
     """
     found: dict[tuple[str, str], list[Pair]] = {}
     for files in recipe.data.dev:
         own = found.setdefault(recipe.data.languages_of(files), [])
-        own += read_pairs(files, data, recipe)
+        pairs = read_pairs(files, data, recipe)
+        own += (Pair(FirstSegment(source), target) for source, target in islice(pairs, 1))
+        own += pairs
     return found
 
 
@@ -239,7 +242,7 @@ def write_tokenizer(model: bytes, folder: PreparedFolder, manifest: Manifest, ke
     manifest.save()
 
 
-def check_tags(recipe: Recipe, tokenizer: Tokenizer) -> list[tuple[str, ...]]:
+def find_openings(recipe: Recipe, tokenizer: Tokenizer) -> list[tuple[str, ...]]:
     """Return the control tokens before the sources of each training corpus.
 
     Raises NmtError unless the vocabulary has all that the training corpora need.
@@ -256,7 +259,10 @@ def check_tags(recipe: Recipe, tokenizer: Tokenizer) -> list[tuple[str, ...]]:
                 " vocabulary of the initial model lacks; start from another model, or train without"
                 " train.init_from, so that a vocabulary with this token is learned"
             )
-    return [opening_of(data.languages_of(each)[1], source, each.tag) for each in data.train]
+    try:
+        return [opening_of(data.languages_of(each)[1], source, each.tag) for each in data.train]
+    except UsageError as error:
+        raise NmtError(f"recipe {recipe.name}: train.init_from does not fit: {error}") from error
 
 
 def shard_name(index: int) -> str:

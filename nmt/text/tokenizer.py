@@ -13,10 +13,11 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
-from nmt.errors import DamagedError, NmtError
+from nmt.errors import DamagedError, NmtError, UsageError, first_of, shown
 from nmt.recipe.rules import LANGUAGE_TOKEN, SPECIAL_TOKENS
 from nmt.system.files import kind_of, read_bytes
 from nmt.system.json_data import parse_json
+from nmt.text.languages import find_language
 
 PAD, UNK, BOS, EOS = range(len(SPECIAL_TOKENS))
 SPACE = "\u2581"  # marks the start of a word in SentencePiece
@@ -321,3 +322,24 @@ class Tokenizer:
 def load_tokenizer(path: Path) -> Tokenizer:
     """Return the tokenizer in a file; raises NmtError if the file is not usable."""
     return Tokenizer(read_bytes(path, "the tokenizer", "`nmt prepare` creates it"), str(path))
+
+
+def target_token(wanted: str, subwords: SubwordModel, own: str = "") -> str:
+    """Return the token that makes a model write a language; "" if the model has no tokens.
+
+    wanted: the code in a token, the token, or another code of the language. own: the language that
+    a model without tokens writes. Raises UsageError, with the model's languages, unless one of them
+    is wanted.
+    """
+    codes = [token[2:-2] for token in subwords.language_tokens]
+    if not wanted and not codes:
+        return ""
+    found = find_language(wanted.removeprefix(">>").removesuffix("<<"), codes or [own])
+    if len(found) == 1:
+        return f">>{found[0]}<<" if codes else ""
+    problem = f"the model does not write {shown(wanted)}; it writes"
+    if found:
+        problem = f"{shown(wanted)} may be several languages of the model; choose one"
+    elif not wanted:
+        problem = "the model writes several languages; choose one (--to)"
+    raise UsageError(f"{problem}: {first_of(found or codes or [own])}")

@@ -23,6 +23,7 @@ from nmt.evaluation.evaluate import (
 from nmt.evaluation.metrics import BleuVariant, MetricSet, choose_metrics
 from nmt.evaluation.results import SystemDescription
 from nmt.evaluation.test_sets import TestSet
+from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import load_model
 from nmt.text.corpus import DataFolder
 from tests.conftest import Run
@@ -207,7 +208,13 @@ def test_directions_have_a_table_with_their_means_and_their_own_tokenizers() -> 
 def test_names_of_files_tell_the_direction(
     files: str, wanted: str, expected: tuple[str, str]
 ) -> None:
-    assert languages_of_files([*map(Path, files.split())], two_languages(), wanted) == expected
+    model = two_languages()
+    paths = [*map(Path, files.split())]
+    assert languages_of_files(paths, model, wanted) == expected
+    recipe = with_settings(model.recipe, {"decode.target_language": "de"})
+    usual = replace(model, recipe=recipe)
+    assert languages_of_files(paths, usual, wanted or "de") == expected
+    assert languages_of_files([Path("test.en"), Path("ref.txt")], usual, "de") == ("en", "de")
 
 
 def test_a_model_of_several_languages_needs_one(tmp_path: Path) -> None:

@@ -19,13 +19,12 @@ from nmt.decoding.translator.segments import (
     SegmentEncoder,
     SubSegment,
     segment_limit,
-    target_token,
 )
 from nmt.errors import UsageError
 from nmt.runs.model_file import read_model
 from nmt.runs.trained_model import TrainedModel, task
 from nmt.serving.worker import Line, LineTranslator
-from nmt.text.tokenizer import SubwordModel
+from nmt.text.tokenizer import SubwordModel, target_token
 from tests.conftest import CommandResult, Run
 from tests.interop.conftest import imported
 from tests.interop.marian_models import TEXTS, Shape, write_folder
@@ -182,11 +181,12 @@ def test_a_language_is_named_by_any_of_its_codes(wanted: str, token: str) -> Non
     ("wanted", "tokens", "reason"),
     [
         ("", TOKENS, r"writes several languages; choose one \(--to\): de, fra, .*x5 and 14 more"),
-        ("xx", TOKENS, r"does not write 'xx'; choose one \(--to\): de, fra, .*x5 and 14 more"),
-        ("zh", TOKENS, r"'zh' may be several .* choose one \(--to\): zh-Hans, zh-Hant$"),
-        ("fr", (), r"the model does not write 'fr'; choose one \(--to\): de$"),
+        ("xx", TOKENS, r"does not write 'xx'; it writes: de, fra, .*x5 and 14 more"),
+        ("zh", TOKENS, r"'zh' may be several .* choose one: zh-Hans, zh-Hant$"),
+        ("fr", (), r"the model does not write 'fr'; it writes: de$"),
+        ("zh-Hant", (">>zh-Hans<<", ">>de<<"), "the model does not write 'zh-Hant'"),
     ],
-    ids=["missing", "unknown", "ambiguous", "bilingual"],
+    ids=["missing", "unknown", "ambiguous", "bilingual", "script"],
 )
 def test_another_language_is_refused(wanted: str, tokens: Sequence[str], reason: str) -> None:
     with pytest.raises(UsageError, match=reason):

@@ -12,11 +12,14 @@ import pytest
 import torch
 
 from nmt.config import Recipe, TokenizerSettings
+from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe, read_recipe
 from nmt.recipe.settings import with_settings
 from nmt.runs.run_folder import RunFolder
 from nmt.text.corpus import DataFolder
+from nmt.text.prepare import find_openings
 from nmt.training.setup import check_requirements, disk_bytes, note_large_model, resolve, set_up
+from tests.interop.models import two_languages
 from tests.training.conftest import TINY, Train, losses, weights
 
 CPU = torch.device("cpu")
@@ -207,6 +210,14 @@ def test_an_initial_model_that_does_not_fit_is_refused(train: Train, tiny_run: P
     message = refused(train, "train.init_from=nothing.safetensors")
     assert "nothing.safetensors, the initial model, does not exist" in message
     assert "--init-from" in message
+
+
+def test_an_initial_model_without_a_language_is_refused() -> None:
+    model = two_languages()
+    (files, _) = model.recipe.data.train
+    data = replace(model.recipe.data, train=(replace(files, target_language="fr"),))
+    with pytest.raises(NmtError, match="init_from does not fit: the model does not write 'fr'; it"):
+        find_openings(replace(model.recipe, data=data), model.tokenizer)
 
 
 def test_tensorboard_shows_the_figures_of_metrics(train: Train) -> None:

@@ -201,7 +201,7 @@ class Resumption(Task):
     def add(self, requests: Sequence[Request]) -> None:
         """Take notice of requests whose translations follow."""
         for request in requests:
-            asked = request.text, request.prefix, *filter(None, (request.language, "")), ""
+            asked = request.text, request.prefix, *filter(None, [request.language]), ""
             self._digest.update("\n".join(asked).encode(errors="surrogatepass"))
 
     def save(self, written: Output) -> None:

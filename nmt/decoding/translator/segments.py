@@ -18,12 +18,11 @@ from nmt.decoding.search.prefix import NO_PREFIX, TargetPrefix
 from nmt.decoding.terms.glossary import Glossary, Term, TermPlace
 from nmt.decoding.translator.marked import Mark, Marked
 from nmt.decoding.translator.odd_input import OddSegment, cut_segment, odd_segment
-from nmt.errors import NmtError, UsageError, shown
+from nmt.errors import NmtError, first_of
 from nmt.system.arguments import check_surrogates
 from nmt.system.log import Notify
-from nmt.text.languages import find_language
 from nmt.text.lines import LineNumbers
-from nmt.text.tokenizer import SPACE, UNK, SubwordModel
+from nmt.text.tokenizer import SPACE, UNK, SubwordModel, target_token
 from nmt.text.words import WORD, find_words, locate_tokens
 
 SHOWN_SYMBOLS = 10
@@ -116,12 +115,6 @@ class LineNotes:
         if self._missing:
             terms = [f"{term} ({lines})" for term, lines in self._missing.items()]
             notify(f"terms of the glossary that are missing in the translation: {first_of(terms)}")
-
-
-def first_of(names: Sequence[str]) -> str:
-    """Return the first names, and how many more there are."""
-    more = len(names) - SHOWN_SYMBOLS
-    return ", ".join(names[:SHOWN_SYMBOLS]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def visible(symbol: str) -> str:
@@ -432,27 +425,6 @@ def opening_ids(wanted: str, subwords: SubwordModel, own: str = "") -> list[int]
     """Return the id of the token of `target_token`, if there is one."""
     token = target_token(wanted, subwords, own)
     return [subwords.language_id(token)] if token else []
-
-
-def target_token(wanted: str, subwords: SubwordModel, own: str = "") -> str:
-    """Return the token that makes a model write a language; "" if the model has no tokens.
-
-    wanted: the code in a token, the token, or another code of the language. own: the language that
-    a model without tokens writes. Raises UsageError, with the model's languages, unless one of them
-    is wanted.
-    """
-    codes = [token[2:-2] for token in subwords.language_tokens]
-    if not wanted and not codes:
-        return ""
-    found = find_language(wanted.removeprefix(">>").removesuffix("<<"), codes or [own])
-    if len(found) == 1:
-        return f">>{found[0]}<<" if codes else ""
-    problem = "the model writes several languages"
-    if found:
-        problem = f"{shown(wanted)} may be several languages of the model"
-    elif wanted:
-        problem = f"the model does not write {shown(wanted)}"
-    raise UsageError(f"{problem}; choose one (--to): {first_of(found or codes or [own])}")
 
 
 def split_long(ids: list[int], max_tokens: int, subwords: SubwordModel) -> list[list[int]]:

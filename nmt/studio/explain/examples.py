@@ -10,7 +10,6 @@ from itertools import islice
 from pathlib import Path
 
 from nmt.config import DecodeSettings
-from nmt.decoding.translator.segments import target_token
 from nmt.decoding.translator.translation import Link, OutputOptions
 from nmt.decoding.translator.translator import Translator
 from nmt.documents.registry import bilingual_reader
@@ -21,6 +20,7 @@ from nmt.runs.trained_model import TrainedModel
 from nmt.studio.explain.explanation import check_settings
 from nmt.text.corpus import DataFolder, Pair
 from nmt.text.prepare import read_dev_pairs
+from nmt.text.tokenizer import target_token
 
 TOKENS = range(8, 15)  # of the example: enough to have an order, and seen at once
 CANDIDATES = 24  # that are translated to find it; 60 milliseconds with a small model

@@ -13,10 +13,10 @@ from torch.nn.functional import pad
 
 from nmt.config import DecodeSettings
 from nmt.decoding.search.rules import special_ids
-from nmt.decoding.translator.segments import segment_limit, target_token
+from nmt.decoding.translator.segments import segment_limit
 from nmt.runs.trained_model import TrainedModel
 from nmt.studio.explain.packing import LARGEST
-from nmt.text.tokenizer import LISTED_HEADER, SubwordModel
+from nmt.text.tokenizer import LISTED_HEADER, SubwordModel, target_token
 
 MOST_PARAMETERS = 10_000_000
 GROUP = 64  # numbers of a weight that share a scale, as in unpack.js

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from nmt import __version__
 from nmt.decoding.models.alignment import aligning_attention
-from nmt.decoding.translator.segments import target_token
 from nmt.studio.explain.code import code_data
 from nmt.studio.explain.explanation import TEMPERATURES, Explanation
 from nmt.studio.explain.live import live_data, why_not_live
@@ -21,7 +20,7 @@ from nmt.studio.explain.recording import Recording
 from nmt.studio.heads import head_names
 from nmt.studio.pages.page import FOLDER, render, vendored
 from nmt.system.log import Notify, note
-from nmt.text.tokenizer import BOS, EOS, PAD, UNK
+from nmt.text.tokenizer import BOS, EOS, PAD, UNK, target_token
 
 NOT_WANTED = "This page was written with --no-live, so nothing can be typed here."
 SPECIAL_NAMES = {PAD: "padding", UNK: "unknown", BOS: "start", EOS: "end"}
