@@ -243,7 +243,7 @@ def overlap_recall(
             text = write_pairs(Path(folder), content)
             context = learn_context([(0, *pair) for pair in content], LIMITS)
             held_out = examine_text(text, context, Refused())
-            findings = overlaps(held_out, {"train": train}, LIMITS)
+            findings = overlaps(held_out, {"train": (train, 0)}, LIMITS)
             found = {finding.kind: finding.count for finding in findings}
             counts.append([found.get(kind, 0) for kind in ("overlap", "near_overlap")])
     exact, near = (100 * (after - before) / size for before, after in zip(*counts, strict=True))

@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from functools import wraps
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -99,6 +100,7 @@ class Model:
         token_scores: bool = False,
         alignments: bool = False,
         prefixes: Iterable[str] | None = None,
+        to: str | Iterable[str] | None = None,
         glossary: Mapping[str, str | Iterable[str]] | AnyPath | None = None,
         settings: Settings | None = None,
     ) -> "list[Translation]":
@@ -106,7 +108,7 @@ class Model:
 
         Args:
             segments: the source segments; all are read before the first is translated. A blank one
-                has a blank translation.
+                has a blank translation, and ends a document if the model translates in context.
             n_best: candidates of each translation, best first; at most the beam size, unless they
                 are samples.
             token_scores: set `tokens` of the candidates.
@@ -114,6 +116,7 @@ class Model:
                 are: nothing is copied (decode.odd_input).
             prefixes: a text for each segment that its translation begins with; "" asks for nothing.
                 It may end inside a word, unless a space is at its end.
+            to: the code of the language to write, or a list with one for each segment.
             glossary: a dict from each source term to its target term, or to a list of alternative
                 target terms; or the path of a glossary file.
             settings: [decode] settings that replace those of the recipe, such as {"beam_size": 8}.
@@ -124,12 +127,18 @@ class Model:
         Raises:
             TypeError: for an argument of a wrong type, such as a single text as `segments`.
             UsageError: for an unknown setting, a value out of range, half of a surrogate pair, a
-                prefix that no translation can begin with, or another number of prefixes.
+                prefix that no translation can begin with, another number of prefixes, or a
+                language that the model does not write.
             NmtError: for a glossary that cannot be read, a term that the vocabulary cannot write,
                 or if the model's outputs are not numbers.
         """
-        asked = {"segments": segments} | ({} if prefixes is None else {"prefixes": prefixes})
-        given = check_segments("translate", **asked)
+        asked = {"segments": segments, "prefixes": prefixes, "to": to}
+        listed = {
+            name: texts
+            for name, texts in asked.items()
+            if texts is not None and not (name == "to" and isinstance(texts, str))
+        }
+        given = dict(zip(listed, check_segments("translate", **listed), strict=True))
         check_type("n_best", n_best, int)
         check_type("token_scores", token_scores, bool)
         check_type("alignments", alignments, bool)
@@ -140,7 +149,8 @@ class Model:
         options = OutputOptions(n_best, token_scores, alignments)
         chosen = self.decode_settings(settings)
         translator = self._translator_for(chosen, options, read_glossary(glossary))
-        return list(translator.translate(*given))
+        languages = repeat(to) if isinstance(to, str) else given.get("to")
+        return list(translator.translate(given["segments"], given.get("prefixes"), languages))
 
     @names_arguments
     def translate_file(
@@ -151,6 +161,7 @@ class Model:
         format_name: str | None = None,
         columns: Iterable[str] = (),
         translates_all: bool = False,
+        to: str | None = None,
         glossary: Mapping[str, str | Iterable[str]] | AnyPath | None = None,
         settings: Settings | None = None,
     ) -> "list[TranslatedSegment]":
@@ -162,6 +173,7 @@ class Model:
             format_name: the name of the format, such as "html"; by default by the suffix.
             columns: columns of a table to translate: names, or numbers from "1".
             translates_all: also translate messages that are translated already.
+            to: the code of the language to write; by default the one that the file states.
             glossary, settings: as in `translate`.
 
         Returns:
@@ -179,13 +191,15 @@ class Model:
         paths = check_path("source", source), check_path("output", output)
 
         from nmt.decoding.terms.glossary import read_glossary
+        from nmt.decoding.translator.load import direction_of
         from nmt.documents.document import Options
         from nmt.documents.translate import document_translator
-        from nmt.documents.translate_files import translate_one
+        from nmt.documents.translate_files import translate_one, with_stated_language
 
-        data = self.recipe.data
-        options = Options(data.source_language, data.target_language, tuple(names), translates_all)
-        chosen = self.decode_settings(settings)
+        chosen = self.decode_settings(settings, to=to)
+        chosen = with_stated_language(chosen, self._trained, paths[:1])
+        languages = direction_of(self.recipe, chosen)
+        options = Options(*languages, tuple(names), translates_all)
         terms = read_glossary(glossary)
         translator = document_translator(self._trained, chosen, options, glossary=terms)
         return translate_one(*paths, format_name, translator)
@@ -198,6 +212,7 @@ class Model:
         *,
         token_scores: bool = False,
         pieces: bool = False,
+        to: str | None = None,
         settings: Settings | None = None,
     ) -> "list[PairScore]":
         """Score targets as translations of sources.
@@ -207,6 +222,7 @@ class Model:
             targets: a target segment for each source.
             token_scores: set `tokens` of the scores.
             pieces: the targets are tokens of the vocabulary with spaces between them, not texts.
+            to: the code of the targets' language.
             settings: as in `translate`, but only those that matter when translations are given,
                 such as `length_penalty`, `precision` and `batch_tokens`.
 
@@ -224,18 +240,26 @@ class Model:
 
         from nmt.decoding.files.score import TextPair
 
-        chosen = self.decode_settings(settings, used=SCORE_SETTINGS)
+        chosen = self.decode_settings(settings, used=SCORE_SETTINGS, to=to)
         scorer = self._scorer_for(chosen, token_scores, pieces)
         return list(scorer.score(map(TextPair, *given)))
 
     def decode_settings(
-        self, settings: Settings | None = None, *, used: Container[str] | None = None
+        self,
+        settings: Settings | None = None,
+        *,
+        used: Container[str] | None = None,
+        to: str | None = None,
     ) -> DecodeSettings:
         """Return the recipe's [decode] settings with some replaced.
 
-        used: those that have an effect, such as "decode.precision"; by default all. Raises
-        UsageError for a bad value, for one without effect, and for a contradiction.
+        used: those that have an effect, such as "decode.precision"; by default all. to: the code of
+        the language to write. Raises UsageError for a bad value, for one without effect, and for a
+        contradiction.
         """
+        check_type("to", to, str, type(None))
+        if to is not None:
+            settings = {**(settings or {}), "target_language": to}
         if settings is None:
             return self.recipe.decode
         check_type("settings", settings, Mapping)

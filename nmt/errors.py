@@ -3,7 +3,7 @@
 import difflib
 import errno
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class NmtError(Exception):
@@ -48,6 +48,15 @@ def suggestion(word: object, known: Iterable[str]) -> str:
     if near:
         return f"; did you mean '{near[0]}'?"
     return f"; known: {textwrap.shorten(', '.join(known), LONGEST_LIST, placeholder=' ...')}"
+
+
+MOST_NAMES = 10
+
+
+def first_of(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
 
 
 LONGEST_REASON = 150  # characters

@@ -15,12 +15,14 @@ from data.pocket import english_syntax, german_syntax
 from data.pocket.corpus import (
     TRAIN_PAIRS,
     Example,
+    Row,
     Splits,
     build_splits,
     label_line,
     train_examples,
 )
-from data.pocket.distance import Distant, build_distant
+from data.pocket.distance import build_distant
+from data.pocket.documents import build_documents
 from data.pocket.held_out import held_out_pairs
 from data.pocket.links import word_links
 
@@ -28,7 +30,8 @@ SEED = 1
 EXAMPLE = """example:
   python -m data.pocket --output corpus --pairs 32000 --seed 1
   python -m data.pocket --output big --pairs 10000000 --duplicates   # train files only
-  python -m data.pocket --output data/pocket/distance --distances    # for recipe pocket_distance"""
+  python -m data.pocket --output data/pocket/distance --distances    # for recipe pocket_distance
+  python -m data.pocket --output data/pocket/documents --documents   # for recipe pocket_context"""
 
 
 @contextmanager
@@ -42,7 +45,7 @@ def gzip_text(path: Path) -> Iterator[TextIO]:
         yield text
 
 
-def write_train(folder: Path, train: Iterable[Example]) -> None:
+def write_train(folder: Path, train: Iterable[Example | Row]) -> None:
     with (
         gzip_text(folder / "train.en.gz") as english,
         gzip_text(folder / "train.de.gz") as german,
@@ -75,13 +78,13 @@ def write_splits(folder: Path, splits: Splits) -> None:
             links.write("\t".join((*source, *target)) + "\n")
 
 
-def write_distances(folder: Path, splits: dict[str, list[Distant]]) -> None:
-    write_train(folder, (found.example for found in splits["train"]))
+def write_contrastive(folder: Path, splits: dict[str, list[Row]]) -> None:
+    write_train(folder, splits["train"])
     for name in ("dev", "test"):
-        write_lines(folder / f"{name}.en", (found.example.english for found in splits[name]))
-        write_lines(folder / f"{name}.de", (found.example.german for found in splits[name]))
-    write_lines(folder / "test.contrast.de", (found.contrast for found in splits["test"]))
-    write_lines(folder / "test.labels", (found.labels for found in splits["test"]))
+        write_lines(folder / f"{name}.en", (row.english for row in splits[name]))
+        write_lines(folder / f"{name}.de", (row.german for row in splits[name]))
+    write_lines(folder / "test.contrast.de", (row.contrast for row in splits["test"]))
+    write_lines(folder / "test.labels", (row.labels for row in splits["test"]))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -107,6 +110,11 @@ def parse_arguments() -> argparse.Namespace:
         action="store_true",
         help="write another corpus: 0 to 30 words between two words that depend on each other",
     )
+    others.add_argument(
+        "--documents",
+        action="store_true",
+        help="write another corpus: a pronoun takes up a noun of the sentence before",
+    )
     return parser.parse_args()
 
 
@@ -114,8 +122,13 @@ def main() -> None:
     arguments = parse_arguments()
     folder: Path = arguments.output
     folder.mkdir(parents=True, exist_ok=True)
-    if arguments.distances:
-        write_distances(folder, build_distant(arguments.seed))
+    if arguments.distances or arguments.documents:
+        build = build_distant if arguments.distances else build_documents
+        splits = build(arguments.seed)
+        write_contrastive(
+            folder,
+            {name: [row for each in part for row in each.rows] for name, part in splits.items()},
+        )
         return
     write_held_out(folder, arguments.seed)
     if arguments.duplicates:

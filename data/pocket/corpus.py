@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from data.pocket import english_syntax, german_syntax
 from data.pocket.grammar import MAXIMUM_WORDS, sentences
@@ -26,6 +27,15 @@ class Example:
     sentence: Sentence
     english: str
     german: str
+
+
+class Row(NamedTuple):
+    """A line of a corpus whose test set has labels and wrong targets."""
+
+    english: str
+    german: str
+    contrast: str
+    labels: str
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from data.pocket import english, english_syntax, german_syntax
-from data.pocket.corpus import Example, Uniqueness
+from data.pocket.corpus import Example, Row, Uniqueness
 from data.pocket.events import MODALS
 from data.pocket.german_syntax import punctuate, verb_parts
 from data.pocket.held_out import has_held_out, held_out_pairs
@@ -83,6 +83,10 @@ class Distant:
     @property
     def labels(self) -> str:
         return f"{self.phenomenon} {self.phenomenon}-{self.distance:02}"
+
+    @property
+    def rows(self) -> list[Row]:
+        return [Row(self.example.english, self.example.german, self.contrast, self.labels)]
 
 
 class DistanceSampler(LinkedSampler):

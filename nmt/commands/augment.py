@@ -43,7 +43,7 @@ METHODS = ("back-translation", "self-training", "diversification")
 @options.data_dir()
 @options.decode_flags("beam_size", "length_penalty", "batch_tokens")
 @options.sample
-@options.decode_flags(*SAMPLING, "target_token")
+@options.decode_flags(*SAMPLING, "to")
 @options.engine
 @options.device
 @options.set_decode()

@@ -10,7 +10,14 @@ import click
 
 from nmt.commands import options
 from nmt.commands.completion import complete_recipe
-from nmt.commands.init import check_recipe_path, given_text, languages, print_next, with_languages
+from nmt.commands.init import (
+    check_recipe_path,
+    given_text,
+    given_texts,
+    languages,
+    print_next,
+    with_languages,
+)
 from nmt.commands.options import PATH
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
@@ -36,7 +43,7 @@ LEFT_OUT = ("overlap", "near_overlap")  # errors of given sets: the recipe leave
 
 @click.command("check")
 @click.argument(
-    "names", nargs=-1, metavar="[RECIPE | SOURCE TARGET]", shell_complete=complete_recipe
+    "names", nargs=-1, metavar="[RECIPE | SOURCE TARGET ...]", shell_complete=complete_recipe
 )
 @options.data_dir()
 @options.held_out("none, or RECIPE's")
@@ -72,7 +79,7 @@ def command(
     RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket". The
     command checks its training text, dev and test sets, and whether they overlap. SOURCE and TARGET
     are two aligned files. One file with both may be a table (.tsv), a translation memory (.tmx),
-    .xlf, .xliff or .po. Files may end in .gz or .xz.
+    .xlf, .xliff or .po. Several corpora may follow each other. Files may end in .gz or .xz.
 
     The report shows the lengths of the segments and, for each fault, its count and examples. The
     exit code is 1 if there is an error: a fault that stops the training or makes it useless. With
@@ -128,21 +135,18 @@ def find_task(
     given: Mapping[str, tuple[Path, Path]],
     languages: tuple[str | None, str | None],
 ) -> "tuple[Task, Recipe | None]":
-    """Return what the arguments name: a recipe, which is read once, or two files or a TSV file.
+    """Return what the arguments name: a recipe, which is read once, or files of text.
 
     given: dev and test sets, which only files may have. languages: of the files, as given.
     """
     from nmt.corpora.check import Task
 
-    if len(names) > 2:
-        raise UsageError(f"check takes a recipe or two files, but {len(names)} names were given")
     paths = tuple(map(Path, names))
-    if len(paths) == 2 or (paths and paths[0].suffix.lower() in TEXT_ENDINGS):
+    if len(paths) > 1 or (paths and paths[0].suffix.lower() in TEXT_ENDINGS):
         for text_paths in (paths, *given.values()):
             check_paths(text_paths)
-        text = given_text(paths, *languages)
         held_out = tuple(replace(given_text(pair), name=name) for name, pair in given.items())
-        return Task((text,), held_out), None
+        return Task(given_texts(paths, *languages), held_out), None
     if given:
         raise UsageError(f"a recipe has its own sets; leave out --{next(iter(given))}")
     if any(languages):
@@ -214,14 +218,14 @@ def request_for(task: "Task", output: Path, data_dir: Path) -> "RecipeRequest":
         )
     check_recipe_path(output, OPTION)
     try:
-        text = with_languages(task.training[0], None)
+        texts = with_languages(task.training, None)
     except UsageError as error:
         raise UsageError(
             f"{OPTION} needs files whose names end in the codes of two languages, such as"
             " corpus.en and corpus.de, or --source-language and --target-language"
         ) from error
     given = {text.name: text for text in task.held_out}
-    request = RecipeRequest(text, output, data_dir, given.get("dev"), given.get("test"))
+    request = RecipeRequest(texts, output, data_dir, given.get("dev"), given.get("test"))
     if request.held_out:
         check_folder(request.folder)
     return request
@@ -242,11 +246,15 @@ def write_advised_recipe(request: "RecipeRequest", report: "Report") -> None:
 
     Raises NmtError if the corpus has errors, because training would be useless.
     """
-    from nmt.corpora.first_recipe import make_recipe, suggest_fix
+    from nmt.corpora.first_recipe import make_recipe
+    from nmt.corpora.train_files import suggest_fix
 
     if errors := find_errors(report):
-        own = find_errors(replace(report, texts=report.texts[:1]))  # of the training text
-        fix = suggest_fix(request, errors) if own == errors else "correct the files of every text"
+        own = find_errors(replace(report, texts=report.texts[:1]))  # of the first text
+        several = own != errors
+        fix = (
+            "correct the files of every text" if several else suggest_fix(request.texts[0], errors)
+        )
         raise NmtError(
             f"{request.output} is not written, because the corpus has errors; {fix}, and repeat the"
             " command"
@@ -258,4 +266,5 @@ def write_advised_recipe(request: "RecipeRequest", report: "Report") -> None:
         if time.topic == "time"
     ]
     make_recipe(request, note, remarks)
-    print_next(run_folder(Recipe(request.name)), request.training)
+    targets = [target for _, target in request.directions]
+    print_next(run_folder(Recipe(request.name)), targets, request.training)

@@ -74,7 +74,7 @@ class EvaluateRequest:
 )
 @click.option("--language-pair", metavar="PAIR", help="Languages of --test-set, such as en-de.")
 @options.run_data_dir
-@options.decode_flags("beam_size", "length_penalty", "batch_tokens", "target_token")
+@options.decode_flags("beam_size", "length_penalty", "batch_tokens", "to")
 @click.option(
     "--tokenize",
     type=click.Choice(TOKENIZERS),
@@ -105,6 +105,10 @@ def command(arguments: list[str], /, **given: Any) -> None:
     files, SOURCE is translated and compared with the references. With --hypotheses, no model is
     needed, and every file is a reference. One text may be -, which is stdin.
 
+    A model of several languages translates each test set into the language of its targets. For
+    files, --to or the ending of REFERENCE names this language. A table shows the scores of all test
+    sets and their means. Directions that the model was not trained in are marked zero-shot.
+
     If a test set of the recipe has wrong targets (contrast), the command also counts how often the
     model prefers the reference to them.
 
@@ -112,6 +116,7 @@ def command(arguments: list[str], /, **given: Any) -> None:
     Examples:
       nmt evaluate
       nmt evaluate test.en test.de --model runs/multi30k_en_de
+      nmt evaluate test.en reference.txt --to fr
       nmt translate test.en | nmt evaluate --hypotheses - test.de
       nmt evaluate --tokenize moses --lowercase
       nmt evaluate --card card.md --card card.json --compare runs/other
@@ -226,3 +231,5 @@ def check_request(request: EvaluateRequest) -> None:
     if texts or test_sets:
         why = "is the folder of the recipe's test sets, which are not scored here; leave it out"
         options.refuse(["--data-dir"], why)
+    else:
+        options.refuse(["--to"], "is for SOURCE and REFERENCE: each test set has its own language")

@@ -49,7 +49,7 @@ LARGE_PAGE = 20_000_000  # characters
     help="Put the model into the page, which then translates what is typed.  [default: live]",
 )
 @options.run_data_dir
-@options.decode_flags("beam_size", "length_penalty", "target_token")
+@options.decode_flags("beam_size", "length_penalty", "to")
 @options.device
 @options.set_decode()
 def command(

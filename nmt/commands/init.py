@@ -1,8 +1,10 @@
 """`nmt init`: write a recipe for a corpus of one's own, as `nmt train` and `nmt check` also do."""
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,15 @@ from nmt.system.arguments import argument
 from nmt.system.files import is_present
 from nmt.system.log import note
 from nmt.text.corpus import ParallelText, Reader, reader_for
-from nmt.text.languages import is_language, languages_in_names, primary
+from nmt.text.languages import (
+    BILINGUAL,
+    TABLES,
+    is_language,
+    is_same,
+    languages_in_names,
+    primary,
+    unpacked_name,
+)
 
 if TYPE_CHECKING:
     from nmt.corpora.presets import StartModel
@@ -33,16 +43,94 @@ def language_code(text: str) -> str:
     return text
 
 
+def language_codes(text: str) -> str:
+    """Return codes that were typed with commas between them; errors are as above."""
+    return ",".join(map(language_code, text.split(",")))
+
+
 def languages(function: Function) -> Function:
     """Add the options --source-language and --target-language."""
     for side in ("target", "source"):
         function = click.option(
             f"--{side}-language",
-            type=language_code,
+            type=language_codes,
             metavar="CODE",
             help=f"ISO 639 code of the {side} language.  [default: by the file or its name]",
         )(function)
     return function
+
+
+both_directions = click.option(
+    "--both-directions",
+    is_flag=True,
+    help="Also train on each pair backwards.",
+)
+
+
+def given_texts(
+    paths: Sequence[Path], source_language: str | None = None, target_language: str | None = None
+) -> tuple[ParallelText, ...]:
+    """Return the texts in pairs of files, TSV files and bilingual files, with their languages.
+
+    A code, or codes with commas between them, are those of each text. Raises UsageError for a file
+    without a partner, another number of codes, a text that is given twice, or a language with two
+    codes.
+    """
+    groups = [[*paths]] if len(paths) == 1 else group_files(paths)
+    codes = []
+    for side, given in (("source", source_language), ("target", target_language)):
+        named = given.split(",") if given else [""]
+        if len(named) not in (1, len(groups)):
+            raise UsageError(
+                f"--{side}-language has {len(named)} codes, but there are {len(groups)} texts; give"
+                " one code for all, or one for each"
+            )
+        codes.append(named * len(groups) if len(named) == 1 else named)
+    texts = tuple(map(given_text, groups, *codes))
+    if len(texts) < 2:
+        return texts
+    check_different(texts)
+    return tuple(replace(text, name=f"text {number}") for number, text in enumerate(texts, start=1))
+
+
+def group_files(paths: Sequence[Path]) -> list[list[Path]]:
+    """Return the files of each text; raises UsageError for a file without a partner."""
+    groups = list[list[Path]]()
+    single: list[Path] = []
+    for path in paths:
+        is_whole = unpacked_name(path)[1] in (*TABLES, *BILINGUAL)
+        if is_whole and single:
+            break
+        single.append(path)
+        if is_whole or len(single) == 2:
+            groups.append(single)
+            single = []
+    if single:
+        raise UsageError(
+            f"{single[0]} has no partner: give text as SOURCE TARGET SOURCE TARGET and so on, or as"
+            f" files with both sides ({', '.join((*TABLES, *BILINGUAL))})"
+        )
+    return groups
+
+
+def check_different(texts: Sequence[ParallelText]) -> None:
+    """Raise UsageError for a text that is given twice, or a language that has two codes."""
+    codes = filter(None, {code for text in texts for code in text.languages})
+    for first, second in combinations(sorted(codes), 2):
+        if is_same(first, second):
+            raise UsageError(
+                f"{first} and {second} are one language; name it by one code, with"
+                " --source-language and --target-language"
+            )
+    known = dict[object, str]()
+    for text in texts:
+        same = frozenset((*map(os.path.realpath, text.paths), *text.languages))
+        if same in known:
+            raise UsageError(
+                f"{text.title} is given twice, as {known[same]} before; leave one out;"
+                " --both-directions adds the other direction"
+            )
+        known[same] = text.title
 
 
 def given_text(
@@ -118,8 +206,7 @@ def is_terminal() -> bool:
 
 
 @click.command("init")
-@click.argument("source", type=FILE)
-@click.argument("target", type=FILE, required=False)
+@click.argument("files", type=FILE, nargs=-1, required=True, metavar="SOURCE TARGET [...]")
 @click.option(
     "-o",
     "--output",
@@ -129,6 +216,7 @@ def is_terminal() -> bool:
     help="Recipe to write: NAME.toml.",
 )
 @languages
+@both_directions
 @options.held_out("pairs held out")
 @click.option(
     "--init-from",
@@ -145,11 +233,11 @@ def is_terminal() -> bool:
     help="Whether you will train on a GPU.  [default: whether there is one]",
 )
 def command(
-    source: Path,
-    target: Path | None,
+    files: tuple[Path, ...],
     output: Path,
     source_language: str | None,
     target_language: str | None,
+    both_directions: bool,
     dev: tuple[Path, Path] | None,
     test: tuple[Path, Path] | None,
     model: Path | None,
@@ -157,6 +245,9 @@ def command(
     has_gpu: bool | None,
 ) -> None:
     """Write a recipe for your own corpus: SOURCE and TARGET, or one file with both.
+
+    Several corpora, in any languages, make one model: SOURCE TARGET SOURCE TARGET and so on. Then
+    --target-language de is for all of them, and --target-language de,fr has a code for each.
 
     Line N of TARGET is the translation of line N of SOURCE. A file with both may be a table (.tsv:
     source, tab, target), a translation memory (.tmx), .xlf, .xliff or .po.
@@ -173,23 +264,31 @@ def command(
       nmt init train.src.gz train.tgt.gz --source-language nl --target-language fr
       nmt init train.en train.de --dev dev.en dev.de --test test.en test.de
       nmt init corpus.en corpus.de --init-from opus.safetensors
+      nmt init a.en a.de b.en b.fr --both-directions
     """
     from nmt.corpora.first_recipe import RecipeRequest, make_recipe
     from nmt.corpora.presets import read_start_model
 
-    paths = list(filter(None, (source, target)))
-    text = given_text(paths, source_language, target_language)
+    texts = given_texts(files, source_language, target_language)
+    if len(texts) > 1 and (dev or test):
+        raise UsageError(
+            "--dev and --test are for one corpus; of several, sets are held out, and you can change"
+            " data.dev and data.test in the recipe"
+        )
     dev_set, test_set = (None if pair is None else given_text(pair) for pair in (dev, test))
     check_recipe_path(output)
-    for given in filter(None, [text, dev_set, test_set]):
+    for given in filter(None, [*texts, dev_set, test_set]):
         given.check()
     start = None if model is None else read_start_model(model)
-    text = with_languages(text, start)
-    request = RecipeRequest(text, output, data_dir, dev_set, test_set, has_gpu, start)
+    texts = with_languages(texts, start)
+    request = RecipeRequest(
+        texts, output, data_dir, dev_set, test_set, has_gpu, start, both_directions=both_directions
+    )
     if request.held_out:
-        check_new(request.files["train"][0], "--data-dir")
+        check_new(request.files[0]["train"][0], "--data-dir")
     make_recipe(request, note)
-    print_next(run_folder(Recipe(request.name)), request.training)
+    targets = [target for _, target in request.directions]
+    print_next(run_folder(Recipe(request.name)), targets, request.training)
 
 
 def check_recipe_path(path: Path, option: str = "--output") -> None:
@@ -206,37 +305,48 @@ def check_recipe_path(path: Path, option: str = "--output") -> None:
     check_output(path, option=option)
 
 
-def with_languages(text: ParallelText, start: "StartModel | None") -> ParallelText:
-    """Return a text with its languages; those that are not known are asked for on a terminal.
+def with_languages(
+    texts: Sequence[ParallelText], start: "StartModel | None"
+) -> tuple[ParallelText, ...]:
+    """Return texts with their languages; those that are not known are asked for on a terminal.
 
     start: the model to start from, whose languages are taken before anyone is asked; a note says so
-    if the text has others. Raises UsageError, without a terminal, for a language that nothing
-    states.
+    if the texts have others. Raises UsageError, without a terminal, for a language that nothing
+    states, and for text in one language that belongs to a model of several.
     """
     known = ("", "")
     if start is not None:
         known = start.recipe.data.source_language, start.recipe.data.target_language
-    sides = [own or other for own, other in zip(text.languages, known, strict=True)]
-    found = dict(zip(("source", "target"), sides, strict=True))
-    missing = [side for side, language in found.items() if not language]
-    if missing and not is_terminal():
-        raise UsageError(
-            f"the file names have no code for the {' and the '.join(missing)} language; give"
-            f" {' and '.join(f'--{side}-language' for side in missing)}, such as"
-            f" --{missing[0]}-language fr"
-        )
-    for side in missing:
-        question = f"{side.title()} language (a code such as fr)"
-        found[side] = click.prompt(question, value_proc=language_code, err=True)
-    languages = found["source"], found["target"]
-    if start and languages != known:
-        note(f"the model translates {' to '.join(known)}, but the text is {' to '.join(languages)}")
-    return replace(text, languages=languages)
+    found = []
+    for text in texts:
+        sides = dict(zip(("source", "target"), text.languages, strict=True))
+        if len(texts) == 1:
+            sides = {side: sides[side] or code for side, code in zip(sides, known, strict=True)}
+        missing = [side for side, language in sides.items() if not language]
+        of = f" of {text.title}" if texts[1:] else ""
+        if missing and not is_terminal():
+            raise UsageError(
+                f"the file names have no code for the {' and the '.join(missing)} language{of};"
+                f" give {' and '.join(f'--{side}-language' for side in missing)}, such as"
+                f" --{missing[0]}-language fr{',de for two corpora' if texts[1:] else ''}"
+            )
+        for side in missing:
+            question = f"{side.title()} language{of} (a code such as fr)"
+            sides[side] = click.prompt(question, value_proc=language_code, err=True)
+        found.append(replace(text, languages=(sides["source"], sides["target"])))
+    directions = {text.languages for text in found}
+    if start and not directions <= {known, *start.recipe.data.directions}:
+        others = ", ".join(map(" to ".join, directions))
+        note(f"the model translates {' to '.join(known)}, but the text is {others}")
+    return tuple(found)
 
 
-def print_next(run: RunFolder, *first: str) -> None:
-    """Print on stderr what to run next: some commands, and those for the model of a run."""
+def print_next(run: RunFolder, targets: Iterable[str], *first: str) -> None:
+    """Print on stderr what to run next: some commands, and those for the model of a run.
 
-    folder = argument(run.path)
-    last = f"nmt evaluate --model {folder}", f"nmt translate FILE --model {folder}"
+    targets: the languages that the model writes.
+    """
+    folder, (one, *others) = argument(run.path), dict.fromkeys(targets)
+    to = f" --to {one}" if others else ""
+    last = f"nmt evaluate --model {folder}", f"nmt translate FILE{to} --model {folder}"
     note("\n  ".join(("next:", *first, *last)))

@@ -197,7 +197,7 @@ on_bad_line = click.option(
     default="error",
     show_default=True,
     metavar="ACTION",
-    help="For an unreadable line: error, skip or blank.",
+    help="Bad lines: error, skip or blank.",
 )
 
 # --- [decode] settings ----------------------------------------------------------------------------
@@ -207,10 +207,11 @@ WIDTH = 52  # of the help of --set, in 80 columns
 # The flags of [decode] settings that `--help` describes; --set names the others.
 DESCRIBED = {
     "beam_size": "Hypotheses kept; 1: greedy.  [default: the model's]",
-    "target_token": "Language token, for a model of several languages.",
+    "to": "Language to write, for a model of several languages.",
     "mbr": "Minimum Bayes risk: choose by mean chrF or BLEU.",
     "method": "Draw translations at random.",
 }
+NAMES = {"to": "target_language"}  # of settings, where a flag has another
 SAMPLING = ("temperature", "top_k", "top_p", "seed", "mbr", "candidates")
 
 
@@ -242,14 +243,14 @@ def decode_flags(*names: str) -> Callable[[Function], Function]:
 
     def add(function: Function) -> Function:
         for name in reversed(names):
-            declared = DECLARED[f"decode.{name}"]
+            declared = DECLARED[f"decode.{NAMES.get(name, name)}"]
             kind, choices = type(declared.default), declared.metadata["choices"]
             meaning = declared.metadata["meaning"]
             function = click.option(
                 f"--{name.replace('_', '-')}",
                 cls=DecodeFlag,
                 type=click.Choice(choices) if choices else kind,
-                metavar=None if choices else {int: "N", float: "X", str: "TOKEN"}[kind],
+                metavar=None if choices else {int: "N", float: "X", str: "LANGUAGE"}[kind],
                 help=DESCRIBED.get(name) or f"{meaning[0].upper()}{meaning[1:]}.",
             )(function)
         return function
@@ -303,7 +304,9 @@ def print_json(value: object) -> None:
 def flags_as_overrides(section: str, **flags: object) -> list[str]:
     """Return the options that were given as `section.key=value` texts."""
     return [
-        f"{section}.{key}={toml_value(value)}" for key, value in flags.items() if value is not None
+        f"{section}.{NAMES.get(key, key)}={toml_value(value)}"
+        for key, value in flags.items()
+        if value is not None
     ]
 
 

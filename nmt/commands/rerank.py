@@ -46,6 +46,7 @@ SEED = 1
 @options.output
 @options.number("--n-best", click.IntRange(1), "Write the N best translations, as JSON.")
 @options.device
+@options.decode_flags("to")
 @options.set_decode(*RERANK_SETTINGS)
 def command(
     nbest: Path,

@@ -44,7 +44,7 @@ def parse_columns(
 @click.option("--tokens", is_flag=True, help="Add the log-probability of each token, in JSON.")
 @click.option("--pieces", is_flag=True, help="The targets are tokens with spaces between them.")
 @options.on_bad_line
-@options.decode_flags("length_penalty", "target_token", "batch_tokens")
+@options.decode_flags("length_penalty", "to", "batch_tokens")
 @options.device
 @options.set_decode(*SCORE_SETTINGS)
 def command(

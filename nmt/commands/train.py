@@ -11,7 +11,13 @@ import click
 
 from nmt.commands import options
 from nmt.commands.completion import complete_recipe_or_run
-from nmt.commands.init import given_text, languages, print_next, with_languages
+from nmt.commands.init import (
+    both_directions,
+    given_texts,
+    languages,
+    print_next,
+    with_languages,
+)
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
 from nmt.recipe.files import DEFAULT_RECIPE
@@ -32,7 +38,7 @@ if TYPE_CHECKING:
 @click.argument(
     "names",
     nargs=-1,
-    metavar="[RECIPE | RUN | SOURCE TARGET]",
+    metavar="[RECIPE | RUN | SOURCE TARGET ...]",
     shell_complete=complete_recipe_or_run,
 )
 @options.run
@@ -45,6 +51,7 @@ if TYPE_CHECKING:
 )
 @options.set_any
 @languages
+@both_directions
 def command(
     names: tuple[str, ...],
     run: Path | None,
@@ -56,6 +63,7 @@ def command(
     overrides: tuple[str, ...],
     source_language: str | None,
     target_language: str | None,
+    both_directions: bool,
 ) -> None:
     """Train a model by RECIPE or on SOURCE and TARGET, or resume RUN.
 
@@ -68,7 +76,8 @@ def command(
     memory (.tmx), .xlf, .xliff or .po. First, the text is checked as by `nmt check`; an error ends
     the command. Then dev and test sets are held out and a recipe is written, as by `nmt init`. For
     corpus.en and corpus.de, the recipe is corpus_en_de.toml in the current folder, and the sets are
-    in corpus_en_de in the data folder. Then the training starts.
+    in corpus_en_de in the data folder. Then the training starts. Several corpora, in any
+    languages, make one model: SOURCE TARGET SOURCE TARGET and so on.
 
     If the training was stopped, the same command resumes it. `nmt train RUN`, where RUN is the run
     folder, also resumes it. No other option is needed, because the run folder holds the settings
@@ -79,6 +88,7 @@ def command(
       nmt train
       nmt train corpus.en corpus.de
       nmt train memory.tmx
+      nmt train a.en a.de b.en b.fr --both-directions
       nmt train multi30k_en_de --data-dir corpora
       nmt train my.toml --max-updates 2000 --set model.dropout=0.3
       nmt train mine.toml --init-from runs/wmt14_en_de_base/model.safetensors
@@ -88,30 +98,33 @@ def command(
     given = [*overrides, *options.flags_as_overrides("train", seed=seed, max_updates=max_updates)]
     if not paths:
         name = names[0] if names else DEFAULT_RECIPE
-        if source_language or target_language:
+        if source_language or target_language or both_directions:
             raise UsageError(
-                "--source-language and --target-language are for SOURCE and TARGET; a recipe has"
-                " its own languages, which --set data.source_language=CODE corrects"
+                "--source-language, --target-language and --both-directions are for SOURCE and"
+                " TARGET; a recipe has its own languages, which --set data.source_language=CODE"
+                " corrects"
             )
         given += options.flags_as_overrides("train", init_from=init_from)
     else:
-        from nmt.corpora.first_recipe import (
-            RecipeRequest,
-            make_recipe,
-            needs_recipe,
-            recipe_path,
-        )
+        from nmt.corpora.first_recipe import RecipeRequest, make_recipe
         from nmt.corpora.presets import read_start_model
+        from nmt.corpora.train_files import needs_recipe, recipe_path
 
-        text = given_text(paths, source_language, target_language)
-        text.check_files()
+        texts = given_texts(paths, source_language, target_language)
+        for text in texts:
+            text.check_files()
         start = read_start_model(Path(init_from)) if init_from else None
-        text = with_languages(text, start)
-        path = recipe_path(text)
+        texts = with_languages(texts, start)
+        path = recipe_path(texts, both_directions=both_directions)
         name = str(path)
         data_dir = run_folder(Recipe(path.stem), run).data_dir(data_dir)
-        gpu = choose_device(device).startswith("cuda")
-        request = RecipeRequest(text, path, data_dir, has_gpu=gpu, start=start, command="nmt train")
+        request = RecipeRequest(
+            *(texts, path, data_dir),
+            has_gpu=choose_device(device).startswith("cuda"),
+            start=start,
+            command="nmt train",
+            both_directions=both_directions,
+        )
         recipe = with_settings(Recipe(request.name), parse_overrides(given))
         if needs_recipe(request, run_folder(recipe, run), note):
             make_recipe(request, note)
@@ -130,29 +143,29 @@ def command(
     if outcome.stopped_by is not None:
         sys.exit(128 + outcome.stopped_by)
     if paths:
-        print_next(folder)
+        print_next(folder, [target for _, target in resolved.data.directions])
 
 
 def find_files(names: Sequence[str]) -> list[Path]:
     """Return the files of text that the arguments name; none if they name a recipe or a run.
 
-    Raises UsageError for more names, or for two that are not files, or one of which is a recipe.
+    Raises UsageError for several names that are not files, or one of which is a recipe.
     """
 
     paths = [Path(name) for name in names]
     are_files = any(path.suffix or is_present(path) for path in paths)
-    if len(paths) > 2 or (len(paths) == 2 and not are_files):
+    if len(paths) > 1 and not are_files:
         raise UsageError(
             f"train takes one recipe, or the files SOURCE and TARGET, but {len(names)} names were"
-            f" given{'' if are_files else f', and there are no files {names[0]} and {names[1]}'}"
+            f" given, and there are no files {names[0]} and {names[1]}"
         )
     recipes = [str(path) for path in paths if path.suffix == ".toml"]
-    if len(paths) == 2 and recipes:
+    if len(paths) > 1 and recipes:
         raise UsageError(
             f"{recipes[0]} is a recipe by its name, which is given alone; SOURCE and TARGET are two"
             " texts"
         )
-    if len(paths) == 2 or (paths and paths[0].suffix.lower() in TEXT_ENDINGS):
+    if len(paths) > 1 or (paths and paths[0].suffix.lower() in TEXT_ENDINGS):
         return paths
     return []
 

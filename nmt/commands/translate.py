@@ -40,7 +40,8 @@ def parse_part(
 # Options that are for plain lines only, for files with a format, and for folders.
 OF_LINES = (
     *("--on-bad-line", "--keep-partial", "--resume", "--part", "--prefix", "--prefix-column"),
-    *("--sample", "--n-best", "--output-format", "--token-scores", "--interactive", "--alignments"),
+    *("--to-column", "--sample", "--n-best", "--output-format", "--token-scores", "--interactive"),
+    "--alignments",
 )
 OF_DOCUMENTS = ("--all", "--columns", "--memory", "--memory-threshold", "--write-memory")
 OF_FOLDERS = ("--exclude", "--include", "--others")
@@ -48,7 +49,7 @@ OF_FOLDERS = ("--exclude", "--include", "--others")
 # Options that only change how a line is translated.
 SEARCH_OPTIONS = {
     *(field.name for field in fields(DecodeSettings)),
-    *("models", "glossary", "n_best", "engine", "device", "overrides", "interactive"),
+    *("models", "glossary", "n_best", "engine", "device", "overrides", "interactive", "to"),
 }
 
 # Options on which an output does not depend, and those that are compared by themselves.
@@ -81,6 +82,7 @@ class TranslateRequest:
     part: tuple[int, int] | None
     prefix: Path | None
     prefix_column: bool
+    to_column: int | None
     glossary: Path | None
     n_best: int | None
     output_format: str | None
@@ -173,9 +175,10 @@ class TranslateRequest:
     "--part", metavar="I/N", callback=parse_part, help="Translate part I of N parts of FILE."
 )
 @options.decode_flags("beam_size", "length_penalty", "batch_tokens")
-@options.decode_flags("min_length", "max_length", "no_repeat_ngram", "target_token")
+@options.decode_flags("min_length", "max_length", "no_repeat_ngram", "to")
 @click.option("--prefix", type=FILE, help="File with the beginning of each translation.")
 @click.option("--prefix-column", is_flag=True, help="The beginning is in FILE, after a tab.")
+@options.number("--to-column", click.IntRange(1), "Column with the language of each line.")
 @options.sample
 @options.decode_flags(*SAMPLING)
 @click.option("--glossary", type=FILE, help="File of terms: on each line term, tab, translation.")
@@ -199,9 +202,9 @@ class TranslateRequest:
 def command(**given: Any) -> None:
     """Translate FILE, or stdin if FILE is - or missing.
 
-    The suffix of FILE selects its format. In pages, documents, subtitles, catalogues of messages
-    and other formats, only the text changes. Plain text is translated line by line. Several files,
-    and folders, are translated into --output-dir.
+    The suffix of FILE selects its format. In pages, documents, subtitles and other formats, only
+    the text changes. Plain text is translated line by line. Several files, and folders, are
+    translated into --output-dir.
 
     \b
     Examples:
@@ -209,6 +212,7 @@ def command(**given: Any) -> None:
       echo "The old woman reads a letter." | nmt translate
       nmt translate in.en --model runs/one --model runs/two --output out.de
       nmt translate in.en --n-best 4 --output-format moses
+      nmt translate in.en --model runs/multilingual --to fr
       nmt translate page.html --output seite.html
       nmt translate docs --output-dir docs_de --exclude "*.csv"
     """
@@ -243,8 +247,9 @@ def find_jobs(request: TranslateRequest) -> "list[Job]":
     if file.is_dir():
         raise UsageError(f"{file} is a folder; add --output-dir, the folder for its translations")
     form = find_format(file, name)
-    is_table = form is None or form.has_columns  # whose second column may have the prefixes
-    if name is None and (request.interactive or (request.prefix_column and is_table)):
+    is_table = form is None or form.has_columns  # whose columns may have prefixes and languages
+    has_columns = request.prefix_column or request.to_column is not None
+    if name is None and (request.interactive or (has_columns and is_table)):
         form = FORMATS[LINES]
     if form not in (None, FORMATS[LINES]):
         refuse_options_of_lines(file)
@@ -357,6 +362,8 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
     else:
         task = Task(output, span, keep_partial=request.keep_partial)
     del model  # it is freed if the translator has packed copies of its weights
+    if request.to_column is None:
+        translator.encoder.opening("")  # raises the error for a wrong language before any work
     if request.interactive:
         interact(translator, show_candidates=n_best is not None)
         return
@@ -364,6 +371,7 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
         *(translator, request.file, task, lines_of),
         prefix=request.prefix,
         prefix_column=request.prefix_column,
+        to_column=request.to_column,
         on_bad_line=request.on_bad_line,
         quality=quality,
         alignments=request.alignments,
@@ -377,15 +385,22 @@ def translate_documents(
     from nmt.decoding.files.resumable import digest_job
     from nmt.decoding.files.text_files import open_text
     from nmt.decoding.terms.glossary import digest_text
+    from nmt.decoding.translator.load import direction_of
     from nmt.documents.document import Options
     from nmt.documents.memory import Memory
     from nmt.documents.translate import document_translator
-    from nmt.documents.translate_files import Report, translate_job, translate_to_folder
+    from nmt.documents.translate_files import (
+        Report,
+        translate_job,
+        translate_to_folder,
+        with_stated_language,
+    )
 
     memory, threshold, written = None, request.memory_threshold, request.write_memory
     with progress_bar(unit="sentence", desc="translate") as bar:
         model, settings = load(request)
-        languages = model.recipe.data.source_language, model.recipe.data.target_language
+        settings = with_stated_language(settings, model, [x.source for x in jobs if x.format])
+        languages = direction_of(model.recipe, settings)
         chosen = Options(*languages, request.columns, request.translates_all)
         if request.memory or written:
             keeps_new = written is not None

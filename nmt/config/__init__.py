@@ -9,6 +9,7 @@ from typing import Any
 
 from nmt.config.decode import DecodeSettings
 from nmt.config.settings import (
+    SEPARATOR,
     DataSettings,
     Download,
     ModelSettings,
@@ -20,6 +21,7 @@ from nmt.config.settings import (
 __all__ = [
     "DECLARED",
     "SECTIONS",
+    "SEPARATOR",
     "DataSettings",
     "DecodeSettings",
     "Download",

@@ -14,7 +14,7 @@ MOST_SAMPLES = 1000
 # The settings that matter when a given translation is scored; the others are the search's.
 SCORE_SETTINGS = (
     "decode.length_penalty",
-    "decode.target_token",
+    "decode.target_language",
     "decode.batch_tokens",
     "decode.precision",
     "decode.max_segment_tokens",
@@ -84,10 +84,8 @@ class DecodeSettings:
         " long; as_is: translate all input as it is",
         choices=("repair", "as_is"),
     )
-    target_token: str = setting(
-        "",
-        "language token that a multilingual model reads first, such as deu or >>deu<<; a text that"
-        " begins with one keeps its own; empty: none",
+    target_language: str = setting(
+        "", "code of the language to write, for a model of several languages"
     )
     search_again: bool = setting(
         False,

@@ -5,6 +5,8 @@ from pathlib import PurePosixPath
 
 from nmt.config.setting import BATCH, LAYERS, RATE, UPDATES, WIDTH, setting
 
+SEPARATOR = "<sep>"  # token between the segments of `data.context`
+
 
 @dataclass(frozen=True)
 class TextFiles:
@@ -17,6 +19,11 @@ class TextFiles:
     target: str = setting("", "file of target segments, aligned line by line")
     tsv: str = setting("", "instead of source and target: one file with a tab between them")
     file: str = setting("", "instead of source and target: one bilingual file, such as memory.tmx")
+    columns: tuple[int, ...] = setting(
+        (), "columns of source and target in a TSV file, counted from 1; empty: the first two"
+    )
+    source_language: str = setting("", "language of the sources; empty: data.source_language")
+    target_language: str = setting("", "language of the targets; empty: data.target_language")
     labels: str = setting("", "labels, one per line; `nmt evaluate` counts exact matches by label")
     references: tuple[str, ...] = setting((), "files of further references of a test set")
     contrast: str = setting(
@@ -85,6 +92,12 @@ class DataSettings:
         " targets counts once",
         choices=("bleu", "error_rate"),
     )
+    context: int = setting(
+        0,
+        "how many earlier segments of the same document are put before each source and each target"
+        " (Tiedemann and Scherrer, 2017); a blank line ends a document",
+        (0, 100),
+    )
     max_length: int = setting(
         250, "most tokens per side; longer training pairs are dropped and counted", (1, 65_000)
     )
@@ -96,6 +109,42 @@ class DataSettings:
     def tags(self) -> tuple[str, ...]:
         """Tags of the training corpora, each once, in the order of their first corpus."""
         return tuple(dict.fromkeys(files.tag for files in self.train if files.tag))
+
+    def languages_of(self, files: TextFiles) -> tuple[str, str]:
+        """Return the codes of a corpus's languages: its own, else those of this section."""
+        return (
+            files.source_language or self.source_language,
+            files.target_language or self.target_language,
+        )
+
+    @property
+    def directions(self) -> tuple[tuple[str, str], ...]:
+        """Source and target languages of the training corpora, each pair once, in their order."""
+        return tuple(dict.fromkeys(map(self.languages_of, self.train)))
+
+    @property
+    def known_directions(self) -> tuple[tuple[str, str], ...]:
+        """The directions; those of this section for a model without training corpora."""
+        return self.directions or ((self.source_language, self.target_language),)
+
+    @property
+    def language_tokens(self) -> dict[str, str]:
+        """The tokens that name target languages, by code; none for a single target language.
+
+        As in OPUS-MT's models, a source begins with the token of the language to write.
+        """
+        codes = dict.fromkeys(target for _, target in self.directions)
+        return {code: f">>{code}<<" for code in codes} if len(codes) > 1 else {}
+
+    @property
+    def control_tokens(self) -> tuple[str, ...]:
+        """Tokens of the vocabulary that no text contains: tags, languages and the separator."""
+        return (*self.tags, *self.language_tokens.values(), *self.target_control_tokens)
+
+    @property
+    def target_control_tokens(self) -> tuple[str, ...]:
+        """Those of them that targets have, too."""
+        return (SEPARATOR,) if self.context else ()
 
     @property
     def file_names(self) -> tuple[str, ...]:
@@ -353,6 +402,13 @@ class TrainSettings:
         "share of the training pairs to train on, the same pairs in every epoch and with every"
         " seed; the tokenizer is learned from all pairs",
         (1e-6, 1),
+    )
+    language_sampling: float = setting(
+        1.0,
+        "temperature T of the sampling of directions: one with n pairs gets a share of n^(1/T) in"
+        " each epoch and in the vocabulary's text; 1: by size; 5: nearly the same for all"
+        " (Arivazhagan et al., 2019)",
+        (1, 100),
     )
     bpe_dropout: float = setting(
         0.0,

@@ -11,6 +11,7 @@ from nmt.corpora.pairs import Refused, has_text, read_leniently, sample_evenly
 from nmt.corpora.presets import ChosenSettings, CorpusFacts
 from nmt.corpora.report import Advice, Advised, Difference, Forecast
 from nmt.corpora.survey import (
+    Corpus,
     few_pairs_notes,
     fitting_settings,
     survey,
@@ -119,9 +120,14 @@ GROWING = (
 CLOSE = 0.15
 
 
+def read_each(texts: Iterable[ParallelText]) -> Iterator[Corpus]:
+    """Yield languages and pairs of texts; lines that cannot be read are blank."""
+    return ((text.languages, read_leniently(text, Refused())) for text in texts)
+
+
 def read_all(texts: Iterable[ParallelText]) -> Iterator[Pair]:
     """Yield the pairs of texts; lines that cannot be read are blank."""
-    return chain.from_iterable(read_leniently(text, Refused()) for text in texts)
+    return chain.from_iterable(pairs for _, pairs in read_each(texts))
 
 
 def advise(task: Task, recipe: Recipe | None, notify: Notify) -> Advice:
@@ -165,11 +171,11 @@ def choose(
     """Return the facts of a corpus, its settings, and how many pairs to hold out as a dev set."""
     name = ", ".join(text.title for text in task.training)
     if recipe:  # its text is trained on as it is
-        facts, _ = survey(read_all(task.training), name)
+        facts, _ = survey(read_each(task.training), name)
         settings = fitting_settings(facts, lambda: read_all(task.training), has_gpu=has_gpu)
         return facts, settings, 0
     given = HashedPairs(read_all(task.held_out)).segments()
-    facts, hasher = survey(read_all(task.training), name, given)
+    facts, hasher = survey(read_each(task.training), name, given)
     known = {text.name for text in task.held_out}
     sizes = Sizes(dev=0 if "dev" in known else None, test=0 if "test" in known else None)
     plan = hold_out(hasher, sizes, name=name, fix="give more text")

@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice, tee
 from pathlib import Path
@@ -38,6 +38,7 @@ from nmt.decoding.files.quality import Checked, checked_pairs, find_flags
 from nmt.decoding.files.resumable import Resumption, digest_job, forget, record_path
 from nmt.decoding.files.text_files import Output, kept_path
 from nmt.decoding.stream import Source, chunks_of
+from nmt.decoding.translator.load import direction_of
 from nmt.decoding.translator.translation import Request
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import DamagedError, NmtError, UsageError
@@ -49,6 +50,7 @@ from nmt.text.facts import pair_hashes
 from nmt.text.languages import languages_in_names
 from nmt.text.lines import read_lines
 from nmt.text.manifest import hash_of
+from nmt.text.tokenizer import target_token
 
 FORMAT = 1  # of the report
 VERSION = 1  # of the kept translations; those of another version are not continued
@@ -137,12 +139,12 @@ class Pass:
     model: TrainedModel
     settings: DecodeSettings
     side: int  # that it reads
+    named: str  # the language of this side by the name of its file
 
     @property
     def direction(self) -> tuple[str, str]:
         """Return the languages that the model reads and writes."""
-        data = self.model.recipe.data
-        return data.source_language, data.target_language
+        return direction_of(self.model.recipe, self.settings, self.named)
 
     @property
     def languages(self) -> tuple[str, str]:
@@ -191,24 +193,21 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     and for an output that was begun with other models, text or settings.
     """
     task.text.check_files()
-    sides = [SOURCE if task.side is None else task.side for _ in task.models]
-    sides += [TARGET for _ in task.reverse_models]
-    models = zip((*task.models, *task.reverse_models), sides, strict=True)
-    passes = [Pass(*load(path), side) for path, side in models]
+    passes = load_passes(task, load)
     check_languages(task, passes, notify)
     languages = passes[0].languages
-    names = Names.of(task.prefix, task.text, languages)
-    files = {"pairs": names.sides(), REJECTED: (names.path(f"{REJECTED}.tsv"),)}
+    outputs = Names.of(task.prefix, task.text, languages)
+    files = {"pairs": outputs.sides(), REJECTED: (outputs.path(f"{REJECTED}.tsv"),)}
     check_paths(files, task.text.paths)
     recipe, held_out = "", frozenset[int]()
     if wish := task.recipe:
         given = task.text.paths if task.side is None else ()
         writer = f"nmt augment {task.method}"
-        recipe, held_out = next_recipe(wish, names.sides(), languages, given, writer, notify)
+        recipe, held_out = next_recipe(wish, outputs.sides(), languages, given, writer, notify)
         files["recipe"] = (wish.path,)
     before = {path: last_change(path) for path in task.text.paths}
     lines = task.count()
-    output = names.path("translations.jsonl")
+    output = outputs.path("translations.jsonl")
     output.parent.mkdir(parents=True, exist_ok=True)
     jobs = [digest_job(one.model, one.settings, {"side": one.side}) for one in passes]
     resumption = Resumption(output, hash_of(VERSION, task.method, task.options, jobs), option="")
@@ -216,7 +215,7 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     notify(f"{lines:,} lines{times}")
     with resumption.open_kept() as written:
         translate(task, passes, lines, resumption, written, notify)
-        made = made_pairs(task, sides, kept_path(output), held_out)
+        made = made_pairs(task, [one.side for one in passes], kept_path(output), held_out)
         kept, removed = write_pairs(made, files, recipe, partial(check_unchanged, before, output))
     forget(output)
     if not any(kept[number] for number in range(1, len(passes) + 1)):
@@ -242,13 +241,31 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     )
 
 
+def load_passes(task: AugmentTask, load: Load) -> list[Pass]:
+    """Return the models with the sides that they translate; reverse models translate back.
+
+    Raises UsageError unless the language to write is known (--to).
+    """
+    sides = [SOURCE if task.side is None else task.side for _ in task.models]
+    sides += [TARGET for _ in task.reverse_models]
+    named = languages_in_names(task.text.paths if task.side is None else task.text.paths * 2)
+    passes = list[Pass]()
+    for path, side in zip((*task.models, *task.reverse_models), sides, strict=True):
+        model, settings = load(path)
+        subwords = model.tokenizer.source
+        if passes and side != sides[0] and subwords.language_tokens:
+            settings = replace(settings, target_language=passes[0].direction[0])
+        target_token(settings.target_language, subwords, model.recipe.data.known_directions[0][1])
+        passes.append(Pass(model, settings, side, named[side]))
+    return passes
+
+
 def check_languages(task: AugmentTask, passes: Sequence[Pass], notify: Notify) -> None:
     """Raise UsageError for a model of the wrong direction, by the names of files and by the others.
 
     notify: receives what seems odd.
     """
     first = passes[0]
-    named = languages_in_names(task.text.paths if task.side is None else task.text.paths * 2)
     for one in passes:
         if one.languages != first.languages:
             raise UsageError(
@@ -256,7 +273,7 @@ def check_languages(task: AugmentTask, passes: Sequence[Pass], notify: Notify) -
                 f" {' to '.join(first.languages)}, the other {' to '.join(one.languages)}"
             )
         read, written = one.direction
-        found = named[one.side]
+        found = one.named
         if found and found == written and read != written:
             raise UsageError(
                 f"{task.text.title} is {found} by its name, so {task.method} needs a model"
@@ -286,6 +303,7 @@ def translate(
         for one, following in zip(passes[begun:], chunks[begun:], strict=True):
             translator = Translator(one.model, one.settings, notify)
             translator.searcher.keep_one_backend()
+            translator.context = None  # a job goes on at any line
             subwords = translator.tokenizer.source
             sent, asked = tee(chain(filter(None, [rest]), following))
             for translations, chunk in zip(translator.chunks(sent, line + 1), asked, strict=True):

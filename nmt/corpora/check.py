@@ -63,8 +63,9 @@ class Checker:
         self._task, self._limits = task, limits
         self.skipped: list[Skipped] = []
         self._tokenizer = self._load_tokenizer()  # for files: learned from the first sample
+        self._learned = ("", "")  # its languages
         self._identify = self._load_identifier()
-        self._training: dict[str, Facts] = {}  # by name
+        self._training: dict[str, tuple[Facts, tuple[str, str]]] = {}  # with languages, by name
 
     def _load_tokenizer(self) -> Tokenizer | None:
         """Return the tokenizer of a recipe's run; None for files, and if it is missing."""
@@ -95,7 +96,7 @@ class Checker:
         rows = sample_rows(text, limits.sample_pairs, seen)
         context = learn_context(rows, limits)
         facts = examine_text(text, context, refused, min(seen.lines))
-        coverage, findings = self._check_sample(rows, context.by_character)
+        coverage, findings = self._check_sample(rows, context.by_character, text.languages)
         if is_training and self._task.tokenizer is None:
             findings += rare_characters(rows)
         findings += refused_lines(refused, text)
@@ -105,9 +106,14 @@ class Checker:
             findings += found(kind, count, facts.pairs, facts.examples[kind])
         findings += repeated(facts, limits)
         if is_training:
-            self._training[text.name] = replace(facts, features=())
+            self._training[text.name] = replace(facts, features=()), text.languages
         else:
-            findings += overlaps(facts, self._training, limits)
+            language = text.languages[0]
+            training = {
+                name: (known, int(known_languages[1] == language != known_languages[0]))
+                for name, (known, known_languages) in self._training.items()
+            }
+            findings += overlaps(facts, training, limits)
         findings = with_segments(text, findings)
         findings.sort(key=lambda finding: (SEVERITIES.index(finding.severity), -finding.percent))
         return TextReport(
@@ -122,19 +128,22 @@ class Checker:
             coverage,
             tuple(findings),
             text.unit,
+            text.languages,
         )
 
     def _check_sample(
-        self, rows: Sequence[Row], by_character: tuple[bool, bool]
+        self, rows: Sequence[Row], by_character: tuple[bool, bool], languages: tuple[str, str]
     ) -> tuple[Coverage | None, list[Finding]]:
         """Return the coverage by the vocabulary, and findings that need a library or a model."""
         coverage, findings = None, list[Finding]()
         if not rows:
             return coverage, findings
         is_learned = self._task.tokenizer is None
-        if is_learned and self._tokenizer is None:
+        if is_learned and (
+            self._tokenizer is None or (all(languages) and languages != self._learned)
+        ):
             try:
-                self._tokenizer = learn_tokenizer(rows)
+                self._tokenizer, self._learned = learn_tokenizer(rows), languages
             except NmtError as error:
                 self.skipped.append(Skipped("pieces for each word", str(error)))
         if self._tokenizer:
@@ -149,7 +158,7 @@ class Checker:
                 coverage, findings = replace(coverage, learned_tokens=len(self._tokenizer)), []
         if self._identify:
             few = rows[:: -(-len(rows) // self._limits.language_sample)]
-            languages = self._task.training[0].languages
+            languages = languages if all(languages) else self._task.training[0].languages
             findings += other_languages(few, languages, self._identify, self._limits)
         return coverage, findings
 

@@ -319,4 +319,5 @@ def load_scorers(models: Models, languages: tuple[str, str]) -> "tuple[Scorer, S
         wanted = found
         # Without notes about pairs: their numbers are not those of a user's lines.
         scorers.append(Scorer(model, settings, lambda _: None))
+        scorers[-1].context = None
     return scorers[0], scorers[1]

@@ -239,14 +239,19 @@ def show_repeats(repeats: Repeats, lines: Places, unit: str) -> list[Example]:
     ]
 
 
-def overlaps(held_out: Facts, training: Mapping[str, Facts], limits: CheckLimits) -> list[Finding]:
-    """Return the findings about sources of a dev or test set that training texts, by name, have."""
+def overlaps(
+    held_out: Facts, training: Mapping[str, tuple[Facts, int]], limits: CheckLimits
+) -> list[Finding]:
+    """Return the findings about sources of a dev or test set that training texts have.
+
+    training: by name, each with its side that is in the language of the sources.
+    """
     size = len(held_out.lines)
     exact, near = dict[int, str](), dict[int, str]()  # by place
-    for name, text in training.items():
+    for name, (text, side) in training.items():
         for known, ours, theirs in (
-            (exact, held_out.exact[0], text.exact[0]),
-            (near, held_out.folded[0], text.folded[0]),
+            (exact, held_out.exact[0], text.exact[side]),
+            (near, held_out.folded[0], text.folded[side]),
         ):
             for place, line in find_lines(ours, theirs, text.lines).items():
                 known.setdefault(place, f"its source is in {text.unit} {line:,} of {name}")

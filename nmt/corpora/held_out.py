@@ -6,7 +6,7 @@
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import chain, pairwise, zip_longest
 from pathlib import Path
 from typing import IO
 
@@ -29,12 +29,13 @@ Labels = NDArray[numpy.intp]
 def find_groups(sides: Hashes) -> Labels:
     """Return the place of the first pair of each pair's group (n,).
 
-    sides (2, n): hashes of the segments of source and target. Two pairs are in one group if their
-    sources or their targets have equal hashes, or if a chain of such pairs connects them.
+    sides (2, n): hashes of the segments of source and target, or one row for each language. Two
+    pairs are in one group if they have an equal hash in one row, or if a chain of such pairs
+    connects them.
     """
     labels = numpy.arange(sides.shape[1])
     # The other pairs, most of a usual corpus, are groups of their own.
-    members = numpy.flatnonzero(is_repeated(sides[0]) | is_repeated(sides[1]))
+    members = numpy.flatnonzero(numpy.any([*map(is_repeated, sides)], axis=0))
     if not len(members):
         return labels
     indexes = [numpy.unique(side[members], return_inverse=True)[1] for side in sides]
@@ -99,15 +100,21 @@ class Plan:
     firsts: Labels  # (n,) of each pair's group, from 0; -1: an unusable pair
     name: str  # of the corpus
 
+    def part(self, pairs: slice) -> "Plan":
+        """Return the plan of one of several corpora."""
+        return Plan(self.places[pairs], self.firsts[pairs], self.name)
+
 
 class HashedPairs:
-    """Hold the pairs of a corpus as hashes that near duplicates share, in 16 bytes for each."""
+    """Hold the pairs of corpora as hashes that near duplicates share, in 16 bytes for each."""
 
     def __init__(self, pairs: Iterable[Pair] = (), given: Sides | None = None) -> None:
         """Hash pairs; given: segments whose near duplicates are left out of the corpus."""
         self._given = given or Sides()
         self._hashes = array("Q")  # source, target, source, target, ...
         self._usable = bytearray()
+        self._languages: list[tuple[str, str]] = []  # of corpora that were read
+        self._stops: list[int] = []  # their numbers of pairs, added up
         self.blank = 0  # pairs with an empty side
         self.overlap = 0  # other pairs with a side that is nearly in a given set
         for pair in pairs:
@@ -125,6 +132,34 @@ class HashedPairs:
         self._hashes.append(second)
         self._usable.append(not (is_blank or is_given))
         return bool(self._usable[-1])
+
+    def read(self, languages: tuple[str, str], pairs: Iterable[Pair]) -> Iterator[Pair]:
+        """Hash the pairs of the next of several corpora; yield the usable ones."""
+        yield from filter(self.add, pairs)
+        self._languages.append(languages)
+        self._stops.append(len(self._usable))
+
+    @property
+    def corpora(self) -> list[slice]:
+        """Return which pairs belong to each corpus."""
+        stops = self._stops or [len(self._usable)]
+        return [slice(*ends) for ends in pairwise([0, *stops])]
+
+    @property
+    def columns(self) -> Hashes:
+        """Return the hashes by language (languages, n); for a single corpus, those of `sides`.
+
+        Where a pair has no segment in a language, a number stands that no other pair has.
+        """
+        if len(self._languages) < 2:
+            return self.sides
+        codes = [*dict.fromkeys(chain.from_iterable(self._languages))]
+        numbers = numpy.arange(len(self._usable), dtype=numpy.uint64)
+        columns: Hashes = numpy.tile(numbers, (len(codes), 1))
+        for languages, pairs in zip(self._languages, self.corpora, strict=True):
+            for code, side in zip(languages, self.sides, strict=True):
+                columns[codes.index(code), pairs] = side[pairs]
+        return columns
 
     @property
     def sides(self) -> Hashes:
@@ -147,11 +182,12 @@ def hold_out(corpus: HashedPairs, sizes: Sizes, *, name: str, fix: str) -> Plan:
 
     Groups of pairs are drawn with a chance that grows with the number of their different pairs. The
     first pair of a drawn group is held out, and the others are removed, as are unusable pairs. The
-    groups that are drawn do not depend on the order of the corpus.
+    groups that are drawn do not depend on the order of the corpus. Each of several corpora gets its
+    sets. A group that several have is in the same set of all, with its first pair of each.
 
     Raises NmtError if there are too few groups; name: of the corpus; fix: what the user can do.
     """
-    usable, sides = corpus.usable, corpus.sides
+    usable, sides, columns = corpus.usable, corpus.sides, corpus.columns
     chosen = numpy.flatnonzero(usable)
     if not len(chosen):
         raise NmtError(f"{name} has no pair with text on both sides")
@@ -159,8 +195,8 @@ def hold_out(corpus: HashedPairs, sizes: Sizes, *, name: str, fix: str) -> Plan:
         sets = numpy.where(usable, numpy.int8(0), numpy.int8(-1))
         return Plan(sets, numpy.where(usable, numpy.arange(len(sets)), -1), name)
     if len(chosen) < len(usable):
-        sides = sides[:, chosen]
-    groups = find_groups(sides)
+        sides, columns = sides[:, chosen], columns[:, chosen]
+    groups = find_groups(columns)
     keys = mixed(pair_hashes(sides), sizes.seed)
     firsts = numpy.full(len(usable), -1)
     firsts[chosen] = chosen[groups]
@@ -168,23 +204,37 @@ def hold_out(corpus: HashedPairs, sizes: Sizes, *, name: str, fix: str) -> Plan:
     numpy.minimum.at(least, groups, keys)  # by the place of a group's first pair
     del keys
     members = numpy.bincount(groups, minlength=len(groups))  # pairs of each group
-    count = numpy.count_nonzero(members)
-    small = numpy.flatnonzero((members > 0) & (members <= LARGEST_GROUP))
+    largest = LARGEST_GROUP * len(corpus.corpora)
+    small = numpy.flatnonzero((members > 0) & (members <= largest))
     drawn = chosen[small[least[small].argsort(kind="stable")]]
-    share = min(MOST_HELD_OUT, max(1, int(count * HELD_OUT_SHARE)))
-    dev, test = (share if size is None else size for size in (sizes.dev, sizes.test))
-    if dev + test > len(drawn) or dev + test >= count:
-        raise NmtError(
-            f"{name} has {len(drawn):,} pair{'s' * (len(drawn) != 1)} that can be held out, too few"
-            f" for {dev + test:,} and a training text: near duplicates count as one pair, and more"
-            f" than {LARGEST_GROUP} of them are never held out; {fix}"
-        )
-    sets = numpy.zeros(len(usable), numpy.int8)
-    sets[drawn[:dev]] = SETS.index("dev")
-    sets[drawn[dev : dev + test]] = SETS.index("test")
-    is_first = firsts == numpy.arange(len(firsts))
+    sets = numpy.zeros(len(usable), numpy.int8)  # of groups, at their first pairs
+    is_first = numpy.zeros(len(usable), numpy.bool_)  # of its group in its corpus
+    for pairs in corpus.corpora:
+        own = firsts_of(firsts, pairs)
+        is_first[own[own >= 0]] = True
+        here, count = drawn[own[drawn] >= 0], numpy.count_nonzero(own >= 0)
+        share = min(MOST_HELD_OUT, max(1, int(count * HELD_OUT_SHARE)))
+        dev, test = (share if size is None else size for size in (sizes.dev, sizes.test))
+        if dev + test > len(here) or dev + test >= count:
+            raise NmtError(
+                f"{name} has {len(here):,} pair{'s' * (len(here) != 1)} that can be held out, too"
+                f" few for {dev + test:,} and a training text: near duplicates count as one pair,"
+                f" and more than {largest} of them are never held out; {fix}"
+            )
+        for kind, size in ((SETS.index("dev"), dev), (SETS.index("test"), test)):
+            missing = size - numpy.count_nonzero(sets[here] == kind)  # others drew the rest
+            sets[here[sets[here] == 0][: max(0, missing)]] = kind
     removed = ~usable | (~is_first & (sets[firsts] > 0))
-    return Plan(numpy.where(removed, numpy.int8(-1), sets), firsts, name)
+    return Plan(numpy.where(removed, numpy.int8(-1), sets[firsts]), firsts, name)
+
+
+def firsts_of(firsts: Labels, pairs: slice) -> Labels:
+    """Return, at the place of a group's first pair, that of its first pair in a corpus; else -1."""
+    own = firsts[pairs]
+    places = numpy.flatnonzero(own >= 0)[::-1]  # the last of several values stays
+    found = numpy.full(len(firsts), -1)
+    found[own[places]] = places + pairs.start
+    return found
 
 
 def placed(pairs: Iterable[Pair], plan: Plan) -> Iterator[tuple[str, Pair]]:

@@ -16,7 +16,7 @@ from nmt.runs.outputs import check_output
 from nmt.system.log import Notify
 from nmt.text.corpus import DataFolder, name_below
 from nmt.text.lines import STDIN
-from nmt.text.prepare import check_tags
+from nmt.text.prepare import find_openings
 from nmt.text.tokenizer import Tokenizer
 
 
@@ -62,20 +62,24 @@ def next_recipe(
     set_files = [data_dir / name for files in sets for name in (*files.names, *files.references)]
     for path in pairs:
         check_output(path, set_files, "-o")
-    own = base.data.source_language, base.data.target_language
-    if own != languages:
+    own = base.data.known_directions
+    if languages not in own:
         raise UsageError(
-            f"recipe {base.name} trains a model {' to '.join(own)}, but the new pairs are"
-            f" {' to '.join(languages)}; give models of the other direction, or another --recipe"
+            f"recipe {base.name} trains a model {', '.join(map(' to '.join, own))}, but the new"
+            f" pairs are {' to '.join(languages)}; give models of the other direction, or another"
+            " --recipe"
         )
     source, target = (name_below(path, data_dir) for path in pairs)
     train = [files for files in base.data.train if not is_given(files, given, wish.data, base)]
-    train.append(TextFiles(source, target, tag=wish.tag))
+    codes = languages if len(own) > 1 else ("", "")
+    train.append(
+        TextFiles(source, target, source_language=codes[0], target_language=codes[1], tag=wish.tag)
+    )
     recipe = replace(base, name=wish.path.stem, data=replace(base.data, train=tuple(train)))
     check_together(recipe)
     if recipe.train.init_from and recipe.data.tags:
         start = read_model(Path(recipe.train.init_from))
-        check_tags(recipe, Tokenizer(start.tokenizer, "the tokenizer of the initial model"))
+        find_openings(recipe, Tokenizer(start.tokenizer, "the tokenizer of the initial model"))
     entries = "".join(f"    {toml_value(changed_keys(files))},\n" for files in train)
     text = f"# Recipe {base.name} with pairs of `{writer}`.\nextends = {toml_value(link(wish))}\n"
     return f"{text}\n[data]\ntrain = [\n{entries}]\n", read_held_out(base, wish.data, notify)

@@ -14,7 +14,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
 from nmt.system.atomic import atomic_paths
 from nmt.system.log import progress_bar
-from nmt.text.corpus import Pair, ParallelText
+from nmt.text.corpus import Pair, ParallelText, pair_in
 from nmt.text.learning import learn_subwords, most_tokens
 from nmt.text.lines import MAGIC, read_lines, text_file
 from nmt.text.tokenizer import Tokenizer
@@ -60,7 +60,7 @@ def read_leniently(text: ParallelText, refused: Refused) -> Iterator[Pair]:
             yield pair
         return
     if len(text.paths) == 1:
-        yield from read_columns(text.paths[0], refused)
+        yield from read_columns(text, refused)
         return
     sides = [read_lines(path, refused.add) for path in text.paths]
     for source, target in zip_longest(*sides):
@@ -70,14 +70,14 @@ def read_leniently(text: ParallelText, refused: Refused) -> Iterator[Pair]:
             yield Pair(source, target)
 
 
-def read_columns(path: Path, refused: Refused) -> Iterator[Pair]:
-    """Yield the first two columns of the lines of a TSV file; a line without a tab is a source."""
-    for number, line in enumerate(read_lines(path, refused.add), start=1):
+def read_columns(text: ParallelText, refused: Refused) -> Iterator[Pair]:
+    """Yield the pairs in the lines of a TSV file; a line without one is a source."""
+    for number, line in enumerate(read_lines(text.paths[0], refused.add), start=1):
         refused.lines = [number, number]
-        source, tab, rest = line.partition("\t")
-        if not tab and line.strip():
+        pair = pair_in(line, text.columns)
+        if pair is None:
             refused.without_tab.add(number)
-        yield Pair(source, rest.partition("\t")[0])
+        yield pair or Pair(line, "")
 
 
 def shown(pairs: Iterable[Item], what: str) -> Iterator[Item]:
@@ -119,19 +119,21 @@ def has_text(pair: Pair) -> bool:
     return bool(pair.source.strip() and pair.target.strip())
 
 
-def learn_from(pairs: Iterable[Pair], settings: TokenizerSettings) -> Tokenizer:
+def learn_from(
+    pairs: Iterable[Pair], settings: TokenizerSettings, tags: Sequence[str] = ()
+) -> Tokenizer:
     """Learn a joint tokenizer from a sample; it is smaller if the sample has too little text.
 
     Raises NmtError if no vocabulary can be learned.
     """
     segments = [*chain.from_iterable(pairs)]
     try:
-        subwords = learn_subwords(segments, settings)
+        subwords = learn_subwords(segments, settings, tags=tags)
     except NmtError:
         most = most_tokens(segments, settings.character_coverage)
         if most >= settings.vocab_size:
             raise  # the text has more distinct characters than that
-        subwords = learn_subwords(segments, replace(settings, vocab_size=most))
+        subwords = learn_subwords(segments, replace(settings, vocab_size=most), tags=tags)
     return Tokenizer(subwords.model)
 
 

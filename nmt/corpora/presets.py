@@ -8,7 +8,7 @@ import math
 import os
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,11 @@ class CorpusFacts:
     def tokens(self) -> float:
         """Return about how many tokens the longer side has, in a vocabulary of some thousands."""
         return max(1.4 * self.words, self.characters / 4) + self.pairs
+
+    def times(self, number: int) -> "CorpusFacts":
+        """Return the facts of a text that has as much several times."""
+        names = ("pairs", "words", "characters", "long_pairs", "rewritten")
+        return replace(self, **{name: number * getattr(self, name) for name in names})
 
 
 SMALL, MEDIUM, LARGE = "multi30k_en_de", "tatoeba_en_de", "wmt14_en_de_base"
@@ -368,8 +373,11 @@ def commented_recipe(heading: Sequence[str], settings: ChosenSettings, extends: 
             last = section
         line, reason = f"{key} = {toml_value(value)}", settings.reasons.get(name, "")
         if name == "data.test":
-            ((test, files),) = value.items()
-            line = f"{key}.{toml_key(test)} = {toml_value(files)}"
+            line = "\n".join(
+                f"{key}.{toml_key(test)} = {toml_value(value[test])}" for test in value
+            )
+        elif name in ("data.train", "data.dev") and len(value) > 1:
+            line = "\n".join((f"{key} = [", *(f"  {toml_value(each)}," for each in value), "]"))
         beside = f"{line} # {reason}" if reason else line
         if len(beside) <= LONGEST_LINE:
             lines.append(beside)

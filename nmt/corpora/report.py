@@ -99,6 +99,7 @@ class TextReport:
     coverage: Coverage | None  # of the vocabulary; None if there is none
     findings: tuple[Finding, ...]  # the worst first
     unit: str = "line"  # what the numbers of examples count; "pair" in a bilingual file
+    languages: tuple[str, str] = ("", "")  # codes; "": not known
 
 
 @dataclass(frozen=True)
@@ -136,8 +137,10 @@ LABELS = {"error": "ERROR", "warning": "warning", "note": "note"}
 def check_text(report: Report) -> str:
     """Return a report as lines of text."""
     lines = []
+    several = len({text.languages for text in report.texts}) > 1
     for text in report.texts:
-        lines += [f"{text.name}: {' + '.join(text.files)}", f"  {facts_line(text)}"]
+        direction = f" ({' to '.join(text.languages)})" if several and all(text.languages) else ""
+        lines += [f"{text.name}{direction}: {' + '.join(text.files)}", f"  {facts_line(text)}"]
         if text.pairs:
             lines += histogram_lines(text.histogram)
         for finding in text.findings:
@@ -155,7 +158,8 @@ def brief_lines(report: Report) -> list[str]:
     """Return the errors and warnings as lines, each with its first example and what to do."""
     lines = []
     for text in report.texts:
-        lines.append(f"checked {' and '.join(text.files)}: {text.pairs:,} pairs, {summary(report)}")
+        counts = summary(replace(report, texts=(text,)))
+        lines.append(f"checked {' and '.join(text.files)}: {text.pairs:,} pairs, {counts}")
         for finding in text.findings:
             if finding.severity != "note":
                 one = replace(finding, examples=finding.examples[:1])

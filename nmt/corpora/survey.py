@@ -22,15 +22,16 @@ MOST_WORDS = 200_000  # distinct ones to count; no vocabulary needs to know of m
 BLOCK_PAIRS = 1000  # that are counted at once
 # Of a side; longer pairs are dropped.
 MOST_TOKENS: int = DECLARED["data.max_length"].metadata["default"]
+Corpus = tuple[tuple[str, str], Iterable[Pair]]  # its languages and its pairs
 WORD = re.compile(r"[^\W\d_]{2,15}")  # letters; SentencePiece keeps no longer piece
 
 
 def survey(
-    pairs: Iterable[Pair], name: str, given: Sides | None = None
+    corpora: Iterable[Corpus], name: str, given: Sides | None = None
 ) -> tuple[CorpusFacts, HashedPairs]:
-    """Read a corpus once; return its facts, and the hashes of its pairs.
+    """Read corpora once; return the facts about all of them, and the hashes of their pairs.
 
-    name: of the corpus. given: the segments of dev and test sets that exist already; pairs with
+    name: of the corpora. given: the segments of dev and test sets that exist already; pairs with
     such a segment, or with an empty side, do not count. Raises NmtError if no pair is left.
     """
     count = long_pairs = rewritten = 0
@@ -38,7 +39,7 @@ def survey(
     alphabet: Counter[int] = Counter()
     distinct: set[str] = set()
     hasher = HashedPairs(given=given)
-    usable = (pair for pair in pairs if hasher.add(pair))
+    usable = chain.from_iterable(hasher.read(*corpus) for corpus in corpora)
     while block := list(islice(usable, BLOCK_PAIRS)):
         count += len(block)
         long_pairs += sum(max(map(len, pair)) > MOST_TOKENS for pair in block)

@@ -7,7 +7,7 @@ and validation. It writes no file, and a later training does not depend on it.
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, starmap
 from statistics import median
 from time import perf_counter, process_time
 
@@ -22,7 +22,7 @@ from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.recipe.settings import with_settings
 from nmt.system.threads import thread_count, thread_pool_for
 from nmt.text.corpus import Pair
-from nmt.text.encode import Encoder, chunks_of
+from nmt.text.encode import encode_pairs
 from nmt.text.prepare import Prepared
 from nmt.text.shards import LINE, OFFSET, Shard
 from nmt.text.tokenizer import Tokenizer
@@ -63,17 +63,18 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
     recipe = unless_measured(recipe, device)
     workers, pace = Workers(), pace_of(device)
     with torch.random.fork_rng(devices=[]):
-        tokenizer = learn_from(text.pairs, recipe.tokenizer)
+        tokenizer = learn_from(text.pairs, recipe.tokenizer, recipe.data.target_control_tokens)
         shard = encoded(text.pairs, tokenizer, recipe.data)
         if not len(shard):
             raise NmtError("no pair of the sample is left after cleaning")
-        setup = Setup(recipe, Prepared(tokenizer, (shard,), ("the sample",), ""), Inputs((), None))
+        setup = Setup(recipe, Prepared(tokenizer, (shard,), ("the sample",), ""), Inputs({}, None))
         dataset = training_pairs(setup)
         network = initial_network(setup, dataset).to(device)
         updater = Updater(recipe, network, workers, device)
         # An untrained model writes all that it may: in this check, as much as its sources.
         brief = with_settings(recipe, {"decode.max_extra_tokens": 1})
-        dev = DevSet(brief, [*text.dev], tokenizer, thread_pool_for(device))
+        languages = recipe.data.known_directions[0]  # the sample's tokenizer has no other
+        dev = DevSet(brief, {languages: text.dev}, tokenizer, thread_pool_for(device))
 
         def feed() -> Feed:
             return training_feed(recipe.train, dataset, pace, device, workers, epoch=0, batch=0)
@@ -109,10 +110,7 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
 
 def encoded(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer, limits: DataSettings) -> Shard:
     """Return the pairs that cleaning keeps, encoded in memory."""
-    encoder = Encoder(tokenizer)
-    chunks = [
-        encoder.encode(chunk, limits, "", threads=1).pairs for chunk in chunks_of(iter(pairs))
-    ]
+    chunks = [chunk.pairs for chunk in encode_pairs(starmap(Pair, pairs), tokenizer, limits)]
     lengths = numpy.concatenate([chunk.lengths for chunk in chunks])
     offsets = numpy.zeros(len(lengths) + 1, OFFSET)
     lengths.cumsum(out=offsets[1:])
@@ -168,7 +166,8 @@ def validation_seconds(
     size = FIRST_SEGMENTS
     while True:
         part = [*text.dev[:size]]
-        dev = DevSet(recipe, part, setup.prepared.tokenizer, pool)
+        languages = recipe.data.known_directions[0]
+        dev = DevSet(recipe, {languages: part}, setup.prepared.tokenizer, pool)
         started = perf_counter()
         dev.validate(network)
         seconds = perf_counter() - started

@@ -34,7 +34,14 @@ from nmt.errors import DamagedError, NmtError
 from nmt.system.files import unreadable
 from nmt.text.corpus import Pair
 from nmt.text.languages import language_in_name, primary
-from nmt.text.lines import DAMAGE, OnBadLine, note_once, open_bytes, stop_at_bad_line
+from nmt.text.lines import (
+    DAMAGE,
+    FirstSegment,
+    OnBadLine,
+    note_once,
+    open_bytes,
+    stop_at_bad_line,
+)
 from nmt.text.lines import TEXT as TEXT_FILE
 
 WRAPPING = {*PAIRS, "hi"}  # elements whose content is text; of others, nothing is
@@ -42,6 +49,8 @@ WITHIN_WORDS = {"bpt", "ept", "bx", "ex", "sc", "ec", "sm", "em", "it"}  # as bo
 SPACE = "xml:space"
 UNITS_OF_XLIFF = ("trans-unit", "unit")  # of version 1 and 2
 PARAGRAPH = re.compile(r"\n[ \t\r]*\n\s*")  # between two paragraphs
+# Types of properties that name the document of a unit: memoQ's, OmegaT's, Bitextor's and others.
+DOCUMENT_TYPES = {"x-document", "document", "x-file", "file", "source-document", "x-docid", "docid"}
 PO_LANGUAGE = "en"  # of messages, as gettext's manual asks
 
 
@@ -55,6 +64,7 @@ class Unit(NamedTuple):
     is_interface: bool = False  # texts may have accelerators
     keeps_lines: bool = True  # a line break is part of the text
     problem: str = ""  # why the unit cannot be read
+    document: str = ""  # that the unit is from; "": not stated
 
 
 @dataclass
@@ -94,6 +104,7 @@ class Bitext:
         that cannot be read.
         """
         tally, count = Tally(), 0
+        document, is_first = "", False
         with opened(path) as stream:
             for unit in self.units(stream, path):
                 if unit.problem:
@@ -101,9 +112,11 @@ class Bitext:
                     on_bad(count, NmtError(f"{path}, line {unit.line}: {unit.problem}"))
                     yield Pair("", "")
                     continue
+                document, is_first = unit.document, is_first or unit.document != document
                 for source, target in texts_of(unit, languages, tally):
                     count += 1
-                    yield Pair(source, target)
+                    yield Pair(FirstSegment(source) if is_first else source, target)
+                    is_first = False
         if told := str(tally):
             note_once(f"{path}: {told}")
 
@@ -230,7 +243,16 @@ def tmx_units(stream: IO[bytes], _path: Path) -> Iterator[Unit]:
                 problem = f"a <tuv> of the unit has no {missing}, or remove the <tuv>"
                 break
             texts.append(seg)
-        yield Unit(node.line, tuple(languages), tuple(texts), problem=problem)
+        document = next(documents_in(node), "")
+        yield Unit(node.line, tuple(languages), tuple(texts), problem=problem, document=document)
+
+
+def documents_in(node: Node) -> Iterator[str]:
+    """Yield the documents that the properties of a unit, or of one of its texts, name."""
+    for parent in (node, *node.named("tuv")):
+        for prop in parent.named("prop"):
+            if prop.attributes.get("type", "").lower() in DOCUMENT_TYPES:
+                yield prop.text()
 
 
 def xliff_units(stream: IO[bytes], _path: Path) -> Iterator[Unit]:
@@ -260,7 +282,8 @@ def xliff_segments(unit: Node, parent: Node) -> Iterator[Unit]:
     keeps_lines = source.attributes.get(SPACE, attributes.get(SPACE, "")) == "preserve"
     segments = segments_of(next(parent.named("seg-source"), source), target)
     for texts in segments or [(source, target)]:
-        yield Unit(unit.line, languages, texts, is_finished, True, keeps_lines)
+        document = attributes.get("original", "")
+        yield Unit(unit.line, languages, texts, is_finished, True, keeps_lines, "", document)
 
 
 def segments_of(source: Node, target: Node) -> list[tuple[Node, Node]]:

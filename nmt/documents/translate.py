@@ -23,6 +23,7 @@ from nmt.runs.trained_model import TrainedModel
 from nmt.system.json_data import json_text
 
 Translate = Callable[[Sequence[Request]], Sequence[Translation]]
+END = Marked("")  # between the sentences of two documents, for a model that translates in context
 
 
 class Placed(NamedTuple):
@@ -33,8 +34,12 @@ class Placed(NamedTuple):
     candidates: tuple[Candidate, ...] = ()  # those of the search; none if texts were put together
 
 
-def translate_marked(sentences: Sequence[Marked], translate: Translate) -> list[Placed]:
+def translate_marked(
+    sentences: Sequence[Marked], translate: Translate, languages: Sequence[str] = ()
+) -> list[Placed]:
     """Return the translation of each sentence with its marks.
+
+    languages: the one to write for each sentence, if they differ.
 
     The search places the marks. If no candidate has them as they should be, they stay where they
     are, and the texts between them are translated. Each way takes one call for all sentences.
@@ -42,9 +47,13 @@ def translate_marked(sentences: Sequence[Marked], translate: Translate) -> list[
     found: dict[int, Placed] = {}
     left = dict(enumerate(sentences))
     for number, sentence in enumerate(sentences):
-        if not has_words(sentence.without_marks()):
+        if sentence != END and not has_words(sentence.without_marks()):
             found[number] = Placed(left.pop(number))
-    requests = [Request(sentence.text, marks=sentence.marks) for sentence in left.values()]
+    languages = languages or [""] * len(sentences)
+    requests = [
+        Request(sentence.text, marks=sentence.marks, language=languages[number])
+        for number, sentence in left.items()
+    ]
     translations = translate(requests) if requests else []
     for (number, sentence), translation in zip([*left.items()], translations, strict=True):
         best = choose(sentence, translation)
@@ -52,12 +61,14 @@ def translate_marked(sentences: Sequence[Marked], translate: Translate) -> list[
             found[number] = best
             del left[number]
     texts = [
-        part.strip()
-        for sentence in left.values()
+        Request(part.strip(), language=languages[number])
+        for number, sentence in left.items()
         for part, is_mark in sentence.parts()
         if not is_mark and has_words(part)
     ]
-    between = iter(translate([*map(Request, texts)]) if texts else [])
+    # Each is a document: none has a context.
+    alone = [request for text in texts for request in (text, Request(END.text))]
+    between = iter(translate(alone)[::2] if texts else [])
     found.update((number, fill(sentence, between)) for number, sentence in left.items())
     return [found[number] for number in range(len(sentences))]
 
@@ -207,6 +218,8 @@ class DocumentTranslator:
         options: Options,
         memory: Memory | None = None,
         on_progress: Callable[[int, int], object] = lambda done, total: None,
+        *,
+        in_context: bool = False,
     ) -> None:
         """Prepare to translate.
 
@@ -216,7 +229,9 @@ class DocumentTranslator:
             memory: what was translated before.
             on_progress: called with the number of sentences that are translated, and of those that
                 there are, which is estimated from the documents that were read.
+            in_context: equal sentences may differ by those before them, so that each is translated.
         """
+        self._in_context = in_context
         self.options, self.memory = options, memory
         self._place, self._on_progress = place, on_progress
         self._kept: dict[Marked, Placed] = {}
@@ -255,19 +270,32 @@ class DocumentTranslator:
         if len(self._kept) > MOST_KEPT:
             self._kept.clear()
         sentences = (sentence for _, plan in waiting for sentence in plan.sentences)
-        needed = dict.fromkeys(text for text in sentences if text not in self._kept)
+        needed = [*dict.fromkeys(text for text in sentences if text not in self._kept)]
+        size = CHUNK
+        if self._in_context:
+            needed = [text for _, plan in waiting for text in (*plan.sentences, END)]
+            size = len(needed)
         self._read += len(waiting)
         self._needed += len(needed)
+        found: list[Placed] = []
         remaining = iter(needed)
-        while chunk := [*islice(remaining, CHUNK)]:
+        while chunk := [*islice(remaining, size)]:
             self._chunk, self._tried = len(chunk), 0
             self.advance(0)
-            self._kept.update(zip(chunk, self._place(chunk), strict=True))
+            found += self._place(chunk)
             self._done += len(chunk)
         self._chunk = 0
         self.advance(0)
+        if not self._in_context:
+            self._kept.update(zip(needed, found, strict=True))
+        in_order = iter(found)
         for item, plan in waiting:
-            yield Translated(item, plan.document, plan.results(self._kept.__getitem__))
+            if self._in_context:
+                results = plan.results(lambda _: next(in_order))
+                next(in_order)  # that of END
+            else:
+                results = plan.results(self._kept.__getitem__)
+            yield Translated(item, plan.document, results)
 
 
 CANDIDATES = 4  # of a sentence with marks: the first that keeps them all is taken
@@ -287,7 +315,7 @@ def document_translator(
     Args:
         model: a model, or an ensemble.
         settings: how to search.
-        options: what the user says about the files; the languages are set to the model's.
+        options: what the user says about the files, and the languages.
         glossary: terms that translations must contain.
         memory: what was translated before.
         on_progress: called with the numbers of sentences that are translated and that there are.
@@ -303,6 +331,7 @@ def document_translator(
     is_beam = settings.method == "beam" and settings.mbr == "none"
     asked = OutputOptions(min(CANDIDATES, settings.beam_size) if is_beam else 1)
     translator = Translator(model, settings, ignore, asked, glossary=glossary)
+    translator.encoder.opening("")  # raises the error for a wrong language before any work
 
     def translate(requests: Sequence[Request]) -> list[Translation]:
         return [translation for chunk in translator.chunks([requests]) for translation in chunk]
@@ -321,7 +350,8 @@ def document_translator(
             for placed, pair in zip(found, pairs, strict=True)
         ]
 
-    documents = DocumentTranslator(place, options, memory, on_progress)
+    in_context = translator.context is not None
+    documents = DocumentTranslator(place, options, memory, on_progress, in_context=in_context)
     translator.scheduler.on_batch = documents.advance
     return documents
 

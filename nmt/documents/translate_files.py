@@ -5,15 +5,19 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from nmt.config import DecodeSettings
+from nmt.documents.bitext import READERS
 from nmt.documents.document import Document, Finding, Joined, Options
 from nmt.documents.folders import FolderRecord, Row, open_record
 from nmt.documents.registry import FORMATS, Job, check_job, check_supported, find_format
 from nmt.documents.translate import DocumentTranslator, Translated, TranslatedSegment
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
+from nmt.runs.trained_model import TrainedModel
 from nmt.system import processes
 from nmt.system.atomic import atomic_path, write_bytes
 from nmt.system.files import check_regular, in_utf_8, read_bytes
@@ -127,6 +131,23 @@ class Report:
             raise NmtError(f"{flagged}; all translations are written")
         if flagged:
             self._notify(flagged)
+
+
+def with_stated_language(
+    settings: DecodeSettings, model: TrainedModel, paths: Sequence[Path]
+) -> DecodeSettings:
+    """Return settings with the target language that all files state, if one has to be chosen.
+
+    XLIFF, TMX and PO files state one.
+    """
+    if settings.target_language or not model.tokenizer.source.language_tokens:
+        return settings
+    found = set[str]()
+    for path in paths:
+        reader = READERS.get(path.suffix.lower())
+        languages = reader.languages(path) if reader else ()
+        found.add(languages[1] if len(languages) == 2 else "")
+    return replace(settings, target_language=found.pop()) if len(found) == 1 else settings
 
 
 def translate_to_folder(

@@ -148,7 +148,8 @@ def size(result: TestSetResult) -> str:
     """Return how many segments, lines and references a test set has."""
     merged = f" on {result.lines:,} lines" if result.lines > result.segments else ""
     several = f", up to {result.references} references" if result.references > 1 else ""
-    return f"{result.segments:,} segments{merged}{several}"
+    direction = f", {result.direction.title}" if result.direction else ""
+    return f"{result.segments:,} segments{merged}{several}{direction}"
 
 
 def as_text(evaluation: Evaluation) -> str:
@@ -160,6 +161,7 @@ def as_text(evaluation: Evaluation) -> str:
         lines.append(search_line(system.decode) + engine)
     for result in evaluation.test_sets:
         lines += result_lines(result)
+    lines += aligned(direction_rows(evaluation))
     scores = [score for result in evaluation.test_sets for score in result.systems[0].scores]
     if lower := dict.fromkeys(score.name for score in scores if score.lower_is_better):
         lines.append(f"lower is better: {', '.join(lower)}")
@@ -216,6 +218,31 @@ def result_lines(result: TestSetResult) -> list[str]:
     return lines
 
 
+def direction_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
+    """Return a table of test sets and averages, with its head; none for one direction."""
+    averages = evaluation.averages()
+    if not averages:
+        return []
+    names = [*averages[0].scores]
+    rows = [("direction", "test set", *(f"{name:>6}" for name in names))]
+    for result in evaluation.test_sets:
+        values = {score.name: score.value for score in result.systems[0].scores}
+        title = result.direction.title if result.direction else ""
+        rows.append((title, result.name, *(f"{values[name]:6.2f}" for name in names)))
+    for average in averages:
+        title = "mean, zero-shot" if average.is_zero_shot else "mean"
+        shown = (f"{average.scores[name]:6.2f}" for name in names)
+        sets = f"{average.test_sets} test set{'s' * (average.test_sets > 1)}"
+        rows.append((title, sets, *shown))
+    return rows
+
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return the lines of a table."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
 def label_counts(result: TestSetResult) -> list[tuple[str, tuple[LabelCount, ...]]]:
     """Return what was counted by label, with a title."""
     found = (("exact match", result.exact_matches), ("reference preferred", result.contrasts))
@@ -244,7 +271,9 @@ def card_json(card: Card) -> str:
 def evaluation_data(evaluation: Evaluation) -> Data:
     """Return an evaluation: the keys of its system, and a result for each test set."""
     results = [test_set_data(result) for result in evaluation.test_sets]
-    return {**system_data(evaluation.system), "results": results}
+    data = {**system_data(evaluation.system), "results": results}
+    averages = evaluation.averages()
+    return {**data, "averages": averages} if averages else data
 
 
 def system_data(system: SystemDescription) -> Data:
@@ -272,6 +301,7 @@ def test_set_data(result: TestSetResult) -> Data:
         "test_set": result.name,
         "segments": result.segments,
         "lines": result.lines,
+        "direction": result.direction,
         "references": result.references,
         "sha256": {"source": result.source_sha256, "references": result.reference_sha256s},
         "scores": scores_data(evaluated.scores),
@@ -335,6 +365,11 @@ def card_markdown(card: Card) -> str:
         f"# Evaluation of {'the ensemble ' if ensemble else ''}{title}",
         table(("", ""), circumstances(card)),
     ]
+    if rows := direction_rows(evaluation):
+        parts += [
+            "## Directions",
+            table(rows[0], [(code(a), code(b), *c) for a, b, *c in rows[1:]]),
+        ]
     for result in evaluation.test_sets:
         parts += result_parts(result)
     scores = [score for result in evaluation.test_sets for score in result.systems[0].scores]

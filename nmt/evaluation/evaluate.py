@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import chain, product
+from functools import cache, cached_property, partial
+from itertools import chain, compress, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,6 +11,7 @@ from nmt.config import DataSettings, DecodeSettings
 from nmt.errors import NmtError, UsageError
 from nmt.evaluation.metrics import NO_VARIANT, BleuVariant, MetricSet, choose_metrics
 from nmt.evaluation.results import (
+    Direction,
     EnsembleMember,
     Evaluation,
     LabelCount,
@@ -37,7 +38,7 @@ from nmt.evaluation.test_sets import (
 from nmt.system.files import sha256_of
 from nmt.system.log import Notify, note, progress_bar, show_progress
 from nmt.text.corpus import DataFolder
-from nmt.text.languages import is_language, language_in_name, primary
+from nmt.text.languages import is_language, is_same, language_in_name, primary
 from nmt.text.lines import TextFile, read_text_file
 
 if TYPE_CHECKING:  # files of translations are scored without PyTorch
@@ -105,18 +106,29 @@ class Model:
     notify: Notify  # receives notes such as that a long segment is split
 
     def check(self, test: TestSet) -> None:
-        """Raise UsageError if the test set has no sources."""
+        """Raise UsageError for a test set without sources or in a language it does not write."""
+        from nmt.text.tokenizer import target_token
+
         if not test.sources:
             raise UsageError(
                 f"{self.trained.path} needs sources to translate, but {test.name} has none: give"
                 " sources or a test set of sacreBLEU, or compare files of translations"
             )
+        _, own = self.trained.recipe.data.known_directions[0]
+        try:
+            target_token(test.languages[1], self.trained.tokenizer.source, own)
+        except UsageError as error:
+            raise UsageError(f"{self.trained.path}: {error}") from error
+
+    def settings_for(self, test: TestSet) -> DecodeSettings:
+        """Return the search settings, into the language of a test set."""
+        return replace(self.settings, target_language=test.languages[1])
 
     def outputs(self, test: TestSet) -> list[str]:
         """Return the best translation of each segment."""
         from nmt.decoding.translator.translator import Translator
 
-        translator = Translator(self.trained, self.settings, self.notify)
+        translator = Translator(self.trained, self.settings_for(test), self.notify)
         total, done = len(test.sources), 0
         with progress_bar(total=total, unit="segment", desc=f"translate {test.name}") as bar:
 
@@ -131,19 +143,23 @@ class Model:
     def contrasts(self, test: TestSet) -> tuple[LabelCount, ...]:
         """Return by label how often the first reference is more probable than the wrong target.
 
-        A tie is wrong. Nothing is counted if another program searches, which cannot score.
+        A tie is wrong. A segment whose wrong target is its reference does not count: it is context
+        of others. Nothing is counted if another program searches, which cannot score.
         """
         if not test.contrasts or self.trained.engine:
             return ()
         from nmt.decoding.files.score import Scorer, TextPair
 
-        scorer = Scorer(self.trained, self.settings, self.notify)
+        scorer = Scorer(self.trained, self.settings_for(test), self.notify)
         right, wrong = (
             [found.log_prob for found in scorer.score(map(TextPair, test.sources, targets))]
             for targets in ([known[0] for known in test.references], test.contrasts)
         )
         preferred = [ours > other for ours, other in zip(right, wrong, strict=True)]
-        return count_by_label(preferred, test.labels or [""] * len(preferred))
+        labels = test.labels or [""] * len(preferred)
+        texts = zip(test.references, test.contrasts, strict=True)
+        is_wrong = [known[0] != text for known, text in texts]
+        return count_by_label([*compress(preferred, is_wrong)], [*compress(labels, is_wrong)])
 
     def describe(self) -> SystemDescription:
         """Return the model files, their SHA-256, the device and the search settings."""
@@ -228,22 +244,24 @@ def evaluate_model(
 
     Raises NmtError before anything is translated if a test set cannot be read or does not fit.
     """
-    recipe = model.recipe
-    source_language, target_language = recipe.data.source_language, recipe.data.target_language
-    if test_sets and language_pair:
-        source_language, _, target_language = language_pair.partition("-")
-    metrics = choose_metrics(
-        recipe.data.metric, target_language, scoring.variant, in_full=scoring.in_full
-    )
+    recipe, wanted = model.recipe, settings.target_language.strip("<>")
     if test_sets:
-        pair = f"{source_language}-{target_language}"
-        tests = [sacrebleu_test(name, pair) for name in test_sets]
+        pair = language_pair or f"{recipe.data.source_language}-{recipe.data.target_language}"
+        source, _, target = pair.partition("-")
+        if is_same(wanted, target):  # such as one of several scripts
+            target = wanted
+        tests = [
+            replace(sacrebleu_test(name, pair), languages=(source, target)) for name in test_sets
+        ]
     elif files:
-        check_order(files[0], files[1:], source_language, target_language)
-        tests = [files_test(files[0], files[1:])]
+        languages = languages_of_files(files, model, wanted)
+        check_order(files[0], files[1:], *languages)
+        tests = [replace(files_test(files[0], files[1:]), languages=languages)]
     else:
         tests = recipe_tests(recipe, data)
-    return evaluate(tests, Model(model, settings, notify), metrics, scoring, notify)
+    system = Model(model, settings, notify)
+    metrics = metrics_by_language(recipe.data.metric, scoring)
+    return evaluate(tests, system, metrics, scoring, notify, recipe.data.directions)
 
 
 def evaluate_translations(
@@ -280,9 +298,29 @@ def evaluate_translations(
     target_language = target_language or language_pair.partition("-")[2]
     endings = map(language_in_name, (*references[:1], path))
     target_language = target_language or next(filter(None, endings), DEFAULTS.target_language)
-    metrics = choose_metrics(metric, target_language, scoring.variant, in_full=scoring.in_full)
     test = sacrebleu_test(test_set, language_pair) if test_set else files_test(None, references)
+    test = replace(test, languages=("", target_language))
+    metrics = metrics_by_language(metric, scoring)
     return evaluate([test], Translations(path), metrics, scoring, note)
+
+
+def languages_of_files(
+    files: Sequence[Path], model: "TrainedModel", wanted: str
+) -> tuple[str, str]:
+    """Return the languages of a file of sources and one of references.
+
+    wanted: that of the translations; "" if the reference's name tells. A model of one direction
+    decides alone.
+    """
+    data = model.recipe.data
+    known = data.known_directions
+    if len(data.directions) == 1 or not (data.directions or model.tokenizer.source.language_tokens):
+        return known[0][0], wanted or known[0][1]
+    source, target = map(language_in_name, files[:2])
+    own = model.recipe.decode.target_language.strip("<>")  # a name goes before it
+    target = (target if wanted == own else wanted) or own
+    likely = (pair[0] for pair in known if is_same(pair[1], target))
+    return source or next(likely, known[0][0]), target
 
 
 def check_order(source: Path, references: Sequence[Path], *languages: str) -> None:
@@ -315,20 +353,31 @@ def check_references(language: str, references: Sequence[Path]) -> None:
 def evaluate(
     tests: Sequence[TestSet],
     evaluated: System,
-    metrics: MetricSet,
+    metrics: Callable[[str], MetricSet],
     scoring: Scoring,
     notify: Notify,
+    trained: Sequence[tuple[str, str]] = (),
 ) -> Evaluation:
     """Score a system on test sets, and compare it with others.
 
     Warnings about a test set are printed before it is translated, and are part of its result.
+
+    Args:
+        tests: the test sets.
+        evaluated: the system.
+        metrics: gives those of a target language.
+        scoring: further options.
+        notify: receives the warnings.
+        trained: the directions that the system was trained in, if they are known.
 
     Raises NmtError before anything is translated if a test set does not fit a system.
     """
     is_resampled = scoring.in_full or bool(scoring.others)
     if is_resampled:
         seed()  # a bad one is reported before the work
-    tests = [test.grouped(metrics) for test in tests]
+    directions = directions_of(tests, trained)
+    chosen = [metrics(test.languages[1]) for test in tests]
+    tests = [test.grouped(own) for test, own in zip(tests, chosen, strict=True)]
     systems = [evaluated, *scoring.others]
     for system, test in product(systems, tests):
         system.check(test)
@@ -338,18 +387,40 @@ def evaluate(
     for warning in chain(*odd):
         notify(f"warning: {warning}")
     results = []
-    for test, before in zip(tests, odd, strict=True):
+    for test, own, direction, before in zip(tests, chosen, directions, odd, strict=True):
         outputs = [system.outputs(test) for system in systems]
         found = [output_warnings(test, *named) for named in zip(names, outputs, strict=True)]
         if is_resampled:
             found.append(size_warnings(test, names, outputs))
         for warning in chain(*found):
             notify(f"warning: {warning}")
-        result = test_set_result(test, outputs, described, metrics, in_full=scoring.in_full)
+        result = test_set_result(test, outputs, described, own, in_full=scoring.in_full)
+        result = replace(result, direction=direction)
         contrasts = evaluated.contrasts(test) if isinstance(evaluated, Model) else ()
         warnings = (*before, *chain(*found))
         results.append(replace(result, contrasts=contrasts, warnings=warnings))
-    return Evaluation(described[0], tuple(results), metrics.left_out)
+    left_out = dict.fromkeys(chain(*(own.left_out for own in chosen)))
+    return Evaluation(described[0], tuple(results), tuple(left_out))
+
+
+def directions_of(
+    tests: Sequence[TestSet], trained: Sequence[tuple[str, str]]
+) -> list[Direction | None]:
+    """Return the direction of each test set; None for all if there is one direction."""
+
+    def is_trained(pair: tuple[str, str]) -> bool:
+        return any(all(map(is_same, pair, known)) for known in trained)
+
+    pairs = [test.languages for test in tests]
+    if max(len({*trained}), len({*pairs})) < 2:
+        return [None] * len(tests)
+    return [Direction(*pair, is_zero_shot=bool(trained) and not is_trained(pair)) for pair in pairs]
+
+
+def metrics_by_language(metric: str, scoring: Scoring) -> Callable[[str], MetricSet]:
+    """Return a function that gives the metrics of a task by the target language."""
+    choose = partial(choose_metrics, metric, variant=scoring.variant, in_full=scoring.in_full)
+    return cache(choose)
 
 
 def test_set_result(

@@ -13,7 +13,7 @@ import math
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -285,12 +285,18 @@ def load_judges(
         for path in paths:
             model, settings = load_models([path], device, notify, overrides, used=RERANK_SETTINGS)
             direction = languages(model.recipe)
+            if model.tokenizer.source.language_tokens:
+                pair = text[0] or direction[0], settings.target_language or text[1]
+                direction = pair[::-1] if reverse else pair
+                settings = replace(settings, target_language=direction[1])
+            # No notes about pairs: their numbers are not those of a user's lines.
+            scorer = Scorer(model, settings, lambda note: None)
+            scorer.context = None  # many candidates are of one line
             judge = Judge(
                 str(model.path),
                 TARGET_TO_SOURCE if reverse else model.recipe.model.target_order,
                 direction[::-1] if reverse else direction,
-                # No notes about pairs: their numbers are not those of a user's lines.
-                Scorer(model, settings, lambda note: None),
+                scorer,
                 model.tokenizer.target if reverse else model.tokenizer.source,
             )
             wanted = (judges or [judge])[0].languages

@@ -1,6 +1,7 @@
 """Results of an evaluation: what was scored, on which test sets, and with which scores."""
 
 from dataclasses import dataclass
+from statistics import fmean
 
 from nmt.config import DecodeSettings
 
@@ -129,6 +130,23 @@ class Examples:
 
 
 @dataclass(frozen=True)
+class Direction:
+    """The languages of a test set, where a system has several directions."""
+
+    source: str
+    target: str
+    is_zero_shot: bool = False  # not among the directions that the model was trained in
+
+    def __str__(self) -> str:
+        return f"{self.source}-{self.target}"
+
+    @property
+    def title(self) -> str:
+        """Return the languages, and "zero-shot" if the model was not trained in the direction."""
+        return f"{self}, zero-shot" if self.is_zero_shot else str(self)
+
+
+@dataclass(frozen=True)
 class TestSetResult:
     """Scores of one or more systems on a test set."""
 
@@ -144,6 +162,16 @@ class TestSetResult:
     by_length: LengthScores | None = None  # of the evaluated system
     examples: Examples | None = None  # of the evaluated system
     warnings: tuple[str, ...] = ()  # what is odd about the texts, or says too little
+    direction: Direction | None = None  # None: the system has one
+
+
+@dataclass(frozen=True)
+class Average:
+    """The mean scores of several test sets, each of which counts once."""
+
+    is_zero_shot: bool  # of directions that the model was not trained in
+    test_sets: int
+    scores: dict[str, float]  # those that all test sets have
 
 
 @dataclass(frozen=True)
@@ -153,3 +181,17 @@ class Evaluation:
     system: SystemDescription
     test_sets: tuple[TestSetResult, ...]
     left_out: tuple[str, ...] = ()  # scores that could not be computed, each with the reason
+
+    def averages(self) -> list[Average]:
+        """Return the mean scores of trained directions, and of others; none of one direction."""
+        found = []
+        for is_zero_shot in (False, True):
+            rows = [
+                {score.name: score.value for score in result.systems[0].scores}
+                for result in self.test_sets
+                if result.direction and result.direction.is_zero_shot == is_zero_shot
+            ]
+            names = [name for name in rows[0] if all(name in row for row in rows)] if rows else []
+            means = {name: fmean(row[name] for row in rows) for name in names}
+            found += [Average(is_zero_shot, len(rows), means)] if rows else []
+        return found if len(self.test_sets) > 1 else []

@@ -30,6 +30,7 @@ class TestSet:
     reference_sha256s: tuple[str, ...]
     lines: list[int]  # where each segment first stands in the files, counted from 0
     line_count: int  # of the files
+    languages: tuple[str, str] = ("", "")  # codes of source and target; "": not known
 
     @classmethod
     def of(
@@ -116,7 +117,8 @@ def recipe_tests(recipe: Recipe, data: DataFolder) -> list[TestSet]:
             for file in (files.labels, files.contrast)
         )
         sources, references = [pair.source for pair in pairs], [*zip(*columns, strict=True)]
-        tests.append(TestSet.of(name, sources, references, labels, contrasts))
+        test = TestSet.of(name, sources, references, labels, contrasts)
+        tests.append(replace(test, languages=recipe.data.languages_of(files)))
     return tests
 
 

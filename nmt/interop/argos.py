@@ -80,6 +80,11 @@ def check_model(model: TrainedModel) -> None:
             "Argos Translate needs one SentencePiece model for both languages, but this model has"
             " two (tokenizer.joint=false, or an imported model); export a model with a joint one"
         )
+    if tokenizer.source.language_tokens:
+        raise NmtError(
+            "Argos Translate cannot tell this model which of its languages to write; export a model"
+            " of one target language, or use --to ctranslate2"
+        )
     for name in ("source_language", "target_language"):
         code = getattr(model.recipe.data, name)
         if not is_language(code):

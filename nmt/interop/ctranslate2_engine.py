@@ -32,7 +32,7 @@ from nmt.decoding.models.alignment import best_places, words_of_output
 from nmt.decoding.search.hypothesis import Hypothesis, length_penalty
 from nmt.decoding.search.mbr import make_chooser
 from nmt.decoding.search.rules import special_ids
-from nmt.decoding.translator.load import device_settings
+from nmt.decoding.translator.load import device_settings, written_language
 from nmt.decoding.translator.searcher import EngineModel, Found, Searcher, diverged, with_places
 from nmt.decoding.translator.segments import SubSegment, output_limit
 from nmt.decoding.translator.translation import OutputOptions
@@ -249,7 +249,7 @@ class CTranslate2Search(Searcher):
         self._options = options
         self._candidates = candidates
         self._step = -1 if model.recipe.model.is_right_to_left else 1
-        language = model.recipe.data.target_language
+        language = written_language(settings, model.recipe)
         self._chooser = make_chooser(self.settings, self._subwords, language, options.n_best)
 
     def make_pool(self) -> ThreadPool:

@@ -11,6 +11,7 @@ import importlib
 from dataclasses import replace
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy
 
@@ -112,7 +113,7 @@ def without_folders(recipe: Recipe) -> Recipe:
         return path.name if path.is_absolute() or ".." in path.parts else name
 
     def text(files: TextFiles) -> TextFiles:
-        names = {field: file(getattr(files, field)) for field in FILE_FIELDS}
+        names: dict[str, Any] = {field: file(getattr(files, field)) for field in FILE_FIELDS}
         return replace(files, **names, references=tuple(map(file, files.references)))
 
     data = replace(

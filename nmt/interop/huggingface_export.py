@@ -153,12 +153,12 @@ def generation(model: TrainedModel, positions: int) -> dict[str, Any]:
 
 def tokenization(model: TrainedModel, positions: int) -> dict[str, Any]:
     """Return the content of tokenizer_config.json."""
-    recipe = model.recipe
+    source_language, target_language = model.recipe.data.known_directions[0]
     special = {"pad_token": PAD, "unk_token": UNK, "bos_token": BOS, "eos_token": EOS}
     return {
         "tokenizer_class": "MarianTokenizer",
-        "source_lang": recipe.data.source_language,
-        "target_lang": recipe.data.target_language,
+        "source_lang": source_language,
+        "target_lang": target_language,
         "separate_vocabs": not model.tokenizer.is_joint,
         "model_max_length": positions,
         **{name: model.tokenizer.source.piece(number) for name, number in special.items()},

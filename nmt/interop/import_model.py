@@ -103,6 +103,6 @@ def tell(recipe: Recipe, tokenizer: Tokenizer, notify: Notify) -> None:
     if tokens:
         listed = ", ".join(tokens[:MOST_TOKENS]) + (", ..." if len(tokens) > MOST_TOKENS else "")
         notify(
-            "the model writes several languages: begin each source line with one of its"
-            f" {len(tokens):,} language tokens, such as {listed}"
+            "the model writes several languages: choose one of its"
+            f" {len(tokens):,} language tokens with --to, such as {listed}"
         )

@@ -14,11 +14,12 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, TypeAlias
 
 from nmt import __version__
-from nmt.config import DecodeSettings, Recipe
+from nmt.config import SEPARATOR, DecodeSettings, Recipe
 from nmt.errors import DamagedError
 from nmt.evaluation.card import read_cards
 from nmt.evaluation.markdown import code, printable, recipe_block, table
 from nmt.evaluation.metrics import ERROR_RATE, score_measure
+from nmt.evaluation.results import Direction
 from nmt.recipe.paper import compare
 from nmt.recipe.size import count_parameters
 from nmt.runs.history import read_history
@@ -43,6 +44,7 @@ class Usage:
     program: str
     text: str  # Markdown
     library: str = ""  # the Hub's name of the program
+    language: str = ""  # Markdown: how to name the language to write
 
 
 TEXTS: dict[str, Any] = tomllib.loads(
@@ -67,7 +69,7 @@ def model_card(model: TrainedModel, to: str, licence: str = "", quantization: st
     parts = [
         front_matter(card_fields(model.recipe, usage, scores, licence)),
         *introduction(model, usage, quantization),
-        *use_parts(model.recipe, usage),
+        *use_parts(model, usage),
         *score_parts(scores, dev_score),
         *corpus_parts(model.recipe),
         licence_part(licence),
@@ -87,6 +89,7 @@ class KnownScore:
     value: float
     signature: str
     search: str  # such as "beam 4, α 0.6"; "": the card does not say
+    direction: str = ""  # such as en-de; "": the model has one
 
 
 def card_fields(
@@ -95,8 +98,8 @@ def card_fields(
     """Return the fields that the Hub searches by."""
     shown = [score for score in scores if score.metric in HUB_METRICS]
     is_translation = recipe.data.metric != ERROR_RATE
-    languages = [recipe.data.source_language, recipe.data.target_language]
-    fields: dict[str, Yaml] = {"language": [*dict.fromkeys(languages)], **licence_fields(licence)}
+    languages = dict.fromkeys(chain(*recipe.data.known_directions))
+    fields: dict[str, Yaml] = {"language": [*languages], **licence_fields(licence)}
     if usage.library:
         fields["library_name"] = usage.library
     if is_translation:
@@ -110,7 +113,8 @@ def card_fields(
 
 def hub_results(recipe: Recipe, scores: Sequence[KnownScore]) -> list[Yaml]:
     """Return the scores of each test set as the Hub shows them; it knows all the metrics."""
-    pair = f"{recipe.data.source_language}-{recipe.data.target_language}"
+    own = "-".join(recipe.data.known_directions[0])
+    pairs = {score.test_set: score.direction or own for score in scores}
     return [
         {
             "task": {"type": "translation", "name": f"Translation {pair}"},
@@ -126,7 +130,7 @@ def hub_results(recipe: Recipe, scores: Sequence[KnownScore]) -> list[Yaml]:
                 if score.test_set == name
             ],
         }
-        for name in dict.fromkeys(score.test_set for score in scores)
+        for name, pair in pairs.items()
     ]
 
 
@@ -188,7 +192,10 @@ def escaped(character: str) -> str:
 def introduction(model: TrainedModel, usage: Usage, quantization: str) -> list[str]:
     """Return the heading and what the model is."""
     recipe = model.recipe
-    source, target = code(recipe.data.source_language), code(recipe.data.target_language)
+    pairs = [f"{code(source)} to {code(target)}" for source, target in recipe.data.known_directions]
+    maps = f"translates {', '.join(pairs)}"
+    if len(pairs) == 1:
+        maps = f"maps text in {pairs[0].replace(' to ', ' to text in ')}"
     made_by = model_metadata(model.path).get("nmt_version")
     made = f" The model was made with nmt {code(made_by)}." if made_by else ""
     number = count_parameters(recipe.model, len(model.tokenizer))
@@ -200,16 +207,28 @@ def introduction(model: TrainedModel, usage: Usage, quantization: str) -> list[s
         )
     return [
         f"# {code(recipe.name)}",
-        f"A Transformer with {number:,} parameters that maps text in {source} to text in {target}."
+        f"A Transformer with {number:,} parameters that {maps}."
         f" This copy is for {usage.program}.{made} nmt {code(__version__)} exported it."
         f"{quantised}",
     ]
 
 
-def use_parts(recipe: Recipe, usage: Usage) -> list[str]:
-    """Return the section of use, with a note if the output's order is not that of the text."""
-    parts = [f"## Use\n\n{usage.text}"]
-    if recipe.model.is_right_to_left:
+def use_parts(model: TrainedModel, usage: Usage) -> list[str]:
+    """Return the section of use, with notes on language tokens, context and the output's order."""
+    parts, data = [f"## Use\n\n{usage.text}"], model.recipe.data
+    if tokens := model.tokenizer.source.language_tokens:
+        listed = ", ".join(map(code, tokens))
+        parts.append(
+            "The first token of each source names the language to write. It is no part of the text:"
+            f" {usage.language.replace('CODE', tokens[0][2:-2])}\n\nThe model has {listed}."
+        )
+    if data.context:
+        parts.append(
+            f"In a document, `nmt translate` puts up to {data.context} sentences before each"
+            f" sentence, on both sides, and a token {code(SEPARATOR)} after each of them. Other"
+            " programs translate sentences alone."
+        )
+    if model.recipe.model.is_right_to_left:
         parts.append(
             "The model writes each translation from its last token to its first. Reverse the tokens"
             " of an output before you join them; `nmt translate` does so."
@@ -294,6 +313,7 @@ class CardResult:
     segments: int
     scores: dict[str, CardScore]
     sha256: dict[str, Any] = field(default_factory=dict)  # of its texts
+    direction: Direction | None = None
 
 
 @dataclass(frozen=True)
@@ -343,10 +363,11 @@ def card_scores(folder: Path, sha256: str) -> list[KnownScore]:
         for result in content.results:
             texts = json_text(result.sha256) if result.sha256 else result.test_set
             name = names.setdefault(texts, new_name(result.test_set, names.values()))
+            pair = str(result.direction or "")
             for metric, score in result.scores.items():
                 if score.value is not None:
                     found[name, metric] = KnownScore(
-                        name, result.segments, metric, score.value, score.signature, search
+                        name, result.segments, metric, score.value, score.signature, search, pair
                     )
     return [*found.values()]
 

@@ -80,11 +80,14 @@ def write(model: TrainedModel, path: Path, quantization: str) -> None:
 
 def settings_of(model: TrainedModel, length: int) -> dict[str, Any]:
     """Return what a program must know to translate with the graphs; `length`: most positions."""
-    recipe, s = model.recipe, model.recipe.model
+    recipe, s, source = model.recipe, model.recipe.model, model.tokenizer.source
+    language_ids = {token: source.language_id(token) for token in source.language_tokens}
+    source_language, target_language = recipe.data.known_directions[0]
     return {
         "format_version": FORMAT_VERSION,
-        "source_language": recipe.data.source_language,
-        "target_language": recipe.data.target_language,
+        "source_language": source_language,
+        "target_language": target_language,
+        **({"language_ids": language_ids} if language_ids else {}),
         "source_model": SENTENCEPIECE_FILES[0],
         "target_model": SENTENCEPIECE_FILES[1],
         "source_vocabulary": VOCABULARY_FILES[0],

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Container, Iterable, Iterator
 
-from nmt.config import DECLARED, SECTIONS, DecodeSettings, Recipe
+from nmt.config import DECLARED, SECTIONS, SEPARATOR, DecodeSettings, Recipe
 from nmt.config.setting import UNWRITABLE
 from nmt.errors import NmtError, UsageError, shown
 from nmt.recipe.settings import checked_value, get_setting
@@ -14,6 +14,7 @@ MOST_PARAMETERS = 10**11
 SHA256 = re.compile("[0-9A-Fa-f]{64}")
 TAG = re.compile(rf"<[^\s<>{UNWRITABLE}]{{1,40}}>")
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")
+LANGUAGE_TOKEN = re.compile(rf">>[^\s<>{UNWRITABLE}]{{1,40}}<<")  # as those of OPUS-MT's models
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 
 
@@ -38,7 +39,7 @@ def check_recipe(recipe: Recipe) -> None:
 def check_together(recipe: Recipe) -> None:
     """Raise NmtError if settings contradict each other; the message says which to change."""
     faults = [*model_faults(recipe), *recurrent_faults(recipe), *length_faults(recipe.decode)]
-    faults += training_faults(recipe)
+    faults += [*training_faults(recipe), *language_faults(recipe)]
     for fault in faults:
         raise NmtError(f"recipe {recipe.name}: {fault}")
 
@@ -157,6 +158,36 @@ def training_faults(recipe: Recipe) -> Iterator[str]:
             yield (
                 f"{shown(files.names[0])} has the tag {shown(files.tag)}, but it is no training"
                 " text; leave the tag out"
+            )
+
+
+def language_faults(recipe: Recipe) -> Iterator[str]:
+    """Yield what is wrong with the languages of corpora, and what excludes context."""
+    data, train = recipe.data, recipe.train
+    for code, token in data.language_tokens.items():
+        if not LANGUAGE_TOKEN.fullmatch(token):
+            yield (
+                f"data.train has the target language {shown(code)}, but a language is a code such"
+                " as de or deu"
+            )
+    written = {target for _, target in data.directions}
+    for files in (*data.dev, *data.test.values()):
+        target = data.languages_of(files)[1]
+        if written and target not in written:
+            yield (
+                f"{shown(files.names[0])} has the target language {shown(target)}, but the training"
+                f" text has {', '.join(written)}; correct its target_language"
+            )
+    if data.context and SEPARATOR in data.tags:
+        yield f"the tag {SEPARATOR} is the separator of data.context; choose another tag"
+    for name, is_set in (
+        ("model.target_order=right_to_left", recipe.model.is_right_to_left),
+        ("train.guided_alignment", bool(train.guided_alignment)),
+    ):
+        if data.context and is_set:
+            yield (
+                f"data.context puts earlier segments before a target, which {name} does not know;"
+                " set one of them to its default"
             )
 
 

@@ -31,6 +31,7 @@ REMOVED = {
     "train.augment_typos": AUGMENT,
     "train.augment_placeholders": AUGMENT,
     "train.augment_tags": AUGMENT,
+    "decode.target_token": Removed("", "decode.target_language (--to) names the language"),
 }
 
 
@@ -167,6 +168,12 @@ def build_settings(kind: type[Any], prefix: str, values: Mapping[str, Any]) -> A
             raise NmtError(
                 f"{prefix.rstrip('.')} needs either source and target, or tsv or file alone"
             )
+        columns = checked.get("columns", ())
+        if columns and (given != ["tsv"] or len(columns) != 2 or min(columns) < 1):
+            raise NmtError(
+                f"{prefix}columns must be two numbers from 1 on, of the source and of the target in"
+                " a TSV file (tsv)"
+            )
     return kind(**checked)
 
 
@@ -183,8 +190,9 @@ def build_value(name: str, value: Any, declared: "Field[Any]") -> Any:
     elif name == "data.test":
         value = build_test_sets(name, value)
     elif isinstance(value, list) and isinstance(declared.metadata["default"], tuple):
-        if not all(isinstance(text, str) for text in value):
-            raise NmtError(f"{name} must be a list of texts")
+        wanted, what = (int, "whole numbers") if name.endswith(".columns") else (str, "texts")
+        if not all(type(each) is wanted for each in value):
+            raise NmtError(f"{name} must be a list of {what}")
         value = tuple(value)
     return check_value(name, value, declared)
 

@@ -77,6 +77,7 @@ class ValidationRecord(Record):
     score: float | None = None
     samples: tuple[Sample, ...] = ()
     averaged_updates: tuple[Update, ...] | None = None  # those of an average's checkpoints
+    by_direction: dict[str, float | None] | None = None  # scores, if there are several directions
 
     @property
     def figures(self) -> Figures:

@@ -101,16 +101,16 @@ def load_ensemble(paths: Sequence[Path], device: str) -> TrainedModel:
             raise UsageError(f"--model {file} is named twice; name each model of an ensemble once")
     first, *others = [load_model_file(file, device) for file in files]
     for other in others:
+        if task(other.recipe) != task(first.recipe):
+            raise NmtError(
+                f"{other.path} is for {task(other.recipe)} but {first.path} for"
+                f" {task(first.recipe)}; an ensemble needs models of the same task"
+            )
         if not other.tokenizer.matches(first.tokenizer):
             raise NmtError(
                 f"{other.path} has another vocabulary than {first.path}; models of an ensemble must"
                 " share one: train them on one corpus with the same [tokenizer] settings, or train"
                 " one from the other with --init-from"
-            )
-        if task(other.recipe) != task(first.recipe):
-            raise NmtError(
-                f"{other.path} is for {task(other.recipe)} but {first.path} for"
-                f" {task(first.recipe)}; an ensemble needs models of the same task"
             )
         if other.recipe.model.target_order != first.recipe.model.target_order:
             raise NmtError(
@@ -122,8 +122,9 @@ def load_ensemble(paths: Sequence[Path], device: str) -> TrainedModel:
 
 
 def task(recipe: Recipe) -> str:
-    """Return the direction of translation and the metric, such as "en-de (bleu)"."""
-    return f"{recipe.data.source_language}-{recipe.data.target_language} ({recipe.data.metric})"
+    """Return the directions of translation and the metric, such as "en-de (bleu)"."""
+    pairs = sorted(recipe.data.known_directions)
+    return f"{', '.join(map('-'.join, pairs))} ({recipe.data.metric})"
 
 
 def network_of(settings: ModelSettings, weights: Weights) -> "EncoderDecoder":

@@ -21,12 +21,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nmt.errors import NmtError
 from nmt.serving import requests, texts
-from nmt.serving.batcher import Batcher
+from nmt.serving.batcher import Direction
 from nmt.serving.metrics import CONTENT_TYPE, Metrics, measure_memory
 from nmt.serving.worker import Line, lower_case, with_marks
 from nmt.system.files import read_text
 from nmt.system.log import note
-from nmt.text.languages import english_name
+from nmt.text.languages import english_name, find_language
 
 LONG_TEXT = 5_000  # characters that are read and divided in a thread, beside other requests
 MOST_FILES = 4  # that are received or translated at once
@@ -89,9 +89,9 @@ def read_keys(path: Path | None) -> list[str]:
 class Interface:
     """Answers all requests, counts the answers and logs them, never with texts; an ASGI app."""
 
-    def __init__(self, models: Sequence[Batcher], options: Options, metrics: Metrics) -> None:
-        """Take the models, one for each pair of languages."""
-        self.models = {lower_case(model.pair): model for model in models}
+    def __init__(self, directions: Sequence[Direction], options: Options, metrics: Metrics) -> None:
+        """Take the directions, which may share models."""
+        self.directions = {lower_case(one.pair): one for one in directions}
         self.options, self.metrics = options, metrics
         self.is_stopping = False
         self.connections: set[Any] = set()  # that are open
@@ -153,8 +153,8 @@ class Interface:
     def list_languages(self) -> list[dict[str, Any]]:
         """Return all languages: code, name, and codes of the targets."""
         targets: dict[str, list[str]] = {}
-        for model in self.models.values():
-            source, target = model.pair
+        for direction in self.directions.values():
+            source, target = direction.pair
             targets.setdefault(source, []).append(target)
             targets.setdefault(target, [])
         return [
@@ -162,25 +162,32 @@ class Interface:
             for code, into in sorted(targets.items())
         ]
 
-    def find_model(self, source: str, target: str) -> Batcher:
-        """Return the model for a pair in lower case; source may be "auto".
+    def find_direction(self, source: str, target: str) -> Direction:
+        """Return the direction for a pair in lower case; source may be "auto".
 
         That stands for the only language that is translated into the target, or the only source.
-        Raises HTTPException if there is no such model, and for "auto" if there are several sources.
+        Another code of a language does, too: deu for de. Raises HTTPException if there is no such
+        direction, and for "auto" if there are several sources.
         """
         names = {language["code"].lower(): language["name"] for language in self.list_languages()}
-        for code in (target,) if source == "auto" else (source, target):
-            if code not in names:
+
+        def find(code: str) -> str:
+            found = find_language(code, names)
+            if len(found) != 1:
                 raise HTTPException(400, f"{code[:20]} is not supported")
+            return found[0]
+
+        target = find(target)
         if source == "auto":
-            into = [model for model in self.models.values() if model.pair[1].lower() == target]
-            sources = list_sources(into or self.models.values())
+            into = [one for one in self.directions.values() if one.pair[1].lower() == target]
+            sources = list_sources(into or self.directions.values())
             if len(sources) > 1:
                 raise HTTPException(400, f"{NO_DETECTION}: {' or '.join(sources)}")
             source = sources[0]
-        found = self.models.get(lower_case((source, target)))
+        source = find(source.lower())
+        found = self.directions.get((source, target))
         if found is None:
-            source, target = (f"{names[code.lower()]} ({code})" for code in (source, target))
+            source, target = (f"{names[code]} ({code})" for code in (source, target))
             reason = f"{target} is not available as a target language from {source}"
             raise HTTPException(400, reason)
         return found
@@ -197,14 +204,15 @@ class Interface:
 
     async def write_metrics(self, request: Request) -> Response:
         """Answer `GET /metrics`."""
-        numbers = [number for model in self.models.values() for number in model.process_ids]
+        models = {one.model for one in self.directions.values()}
+        numbers = [number for model in models for number in model.process_ids]
         self.metrics["memory_bytes"] = measure_memory([os.getpid(), *numbers])
         self.metrics["connections"] = len(self.connections)
         return PlainTextResponse(self.metrics.text(), media_type=CONTENT_TYPE)
 
     async def settings(self, request: Request) -> Response:
         """Answer `GET /frontend/settings`: what clients and the page ask before they translate."""
-        source, target = next(iter(self.models.values())).pair
+        source, target = next(iter(self.directions.values())).pair
         return JSONResponse(
             {
                 "apiKeys": bool(self.options.keys),
@@ -226,15 +234,15 @@ class Interface:
         fields = await self._fields(request)
         if not fields.q:
             raise requests.missing("q")
-        sources = list_sources(self.models.values())
+        sources = list_sources(self.directions.values())
         raise HTTPException(501, f"{NO_DETECTION}: {' or '.join(sources)}")
 
     async def translate(self, request: Request) -> Response:
         """Answer `POST /translate`."""
         fields = requests.check_texts(await self._fields(request), self.options.characters)
-        model = self.find_model(fields.source, fields.target)
-        found = await self._in_time(request, translate_texts(fields, model))
-        self.metrics[f'characters_total{{pair="{model.name}"}}'] += sum(map(len, fields.texts))
+        direction = self.find_direction(fields.source, fields.target)
+        found = await self._in_time(request, translate_texts(fields, direction))
+        self.metrics[f'characters_total{{pair="{direction.name}"}}'] += sum(map(len, fields.texts))
         best, others = [ways[0] for ways in found], [ways[1:] for ways in found]
         is_list = isinstance(fields.q, list)
         content: dict[str, Any] = {"translatedText": best if is_list else best[0]}
@@ -242,7 +250,7 @@ class Interface:
             content["alternatives"] = others if is_list else others[0]
         if fields.source == "auto":
             # It is the only source language there is.
-            detected = {"confidence": 100.0, "language": model.pair[0]}
+            detected = {"confidence": 100.0, "language": direction.pair[0]}
             content["detectedLanguage"] = [detected] * len(found) if is_list else detected
         return JSONResponse(content)
 
@@ -271,16 +279,16 @@ class Interface:
             raise HTTPException(400, f"{requests.INVALID}empty file")
         if texts.format_by_name(fields.file.name) is None:
             raise HTTPException(400, f"{requests.INVALID}file format not supported")
-        model = self.find_model(*requests.read_pair(fields))
+        direction = self.find_direction(*requests.read_pair(fields))
 
         async def translate(lines: Sequence[Line]) -> list[Line]:
-            found = await model.translate(lines, 1)
+            found = await direction.translate(lines, 1)
             characters = sum(len(with_marks(line)) for line in lines)
-            self.metrics[f'characters_total{{pair="{model.name}"}}'] += characters
+            self.metrics[f'characters_total{{pair="{direction.name}"}}'] += characters
             return [ways[0] for ways in found]
 
         limit = self.options.characters
-        work = texts.translate_file(fields.file, model.pair, limit, translate)
+        work = texts.translate_file(fields.file, direction.pair, limit, translate)
         return self._downloads.add(await self._in_time(request, work))
 
     async def download_file(self, request: Request) -> Response:
@@ -339,9 +347,9 @@ class Interface:
             gone.cancel()
 
 
-def list_sources(models: Iterable[Batcher]) -> list[str]:
-    """Return the source languages of models, each once."""
-    return [*dict.fromkeys(model.pair[0] for model in models)]
+def list_sources(directions: Iterable[Direction]) -> list[str]:
+    """Return the source languages of directions, each once."""
+    return [*dict.fromkeys(direction.pair[0] for direction in directions)]
 
 
 async def refuse(request: Request, error: HTTPException) -> Response:
@@ -379,17 +387,19 @@ async def disconnected(request: Request) -> None:
         pass
 
 
-async def translate_texts(fields: requests.Fields, model: Batcher) -> list[list[str]]:
+async def translate_texts(fields: requests.Fields, direction: Direction) -> list[list[str]]:
     """Return the translations of each text, best first; at least one of each."""
 
     def divide_texts() -> list[Any]:
-        return [texts.divide(x, model.pair, is_html=fields.format == "html") for x in fields.texts]
+        is_html = fields.format == "html"
+        return [texts.divide(text, direction.pair, is_html=is_html) for text in fields.texts]
 
     layouts = await aside(fields.size, divide_texts)
-    most = min(int(fields.alternatives) + 1, model.most_candidates)
+    candidates = direction.model.most_candidates
+    most = min(int(fields.alternatives) + 1, candidates)
     # There is one search for all numbers of alternatives, so that requests share batches.
     lines = [line for layout in layouts for line in layout.lines]
-    rest = iter(await model.translate(lines, 1 if most == 1 else model.most_candidates))
+    rest = iter(await direction.translate(lines, 1 if most == 1 else candidates))
 
     def join_texts() -> list[list[str]]:
         return [texts.candidates(x, [next(rest) for _ in x.lines], most) for x in layouts]

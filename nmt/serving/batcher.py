@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from nmt.errors import NmtError
 from nmt.serving.metrics import Metrics
-from nmt.serving.worker import Line, Process, Ready, Result, with_marks
+from nmt.serving.worker import Line, Pair, Process, Ready, Result, with_marks
 from nmt.system.log import note
 
 # A batch is made when no request has arrived for a moment: clients whose answers were sent together
@@ -40,6 +40,7 @@ class Job:
     done: "asyncio.Future[None]"
     results: dict[int, Result] = field(default_factory=dict)  # by the number of the line
     taken: int = 0  # lines that were given to a process
+    language: str = ""  # to write
 
     def finish(self, number: int, result: Result) -> None:
         """Take the result of a line; the last one ends the job."""
@@ -70,8 +71,7 @@ class Batcher:
 
         on_failure: called if no process can be started any more.
         """
-        self.pair, self.most_candidates, self._batch_characters = ready
-        self.name = "-".join(self.pair)
+        self.directions, self.most_candidates, self._batch_characters = ready
         self._loop = asyncio.get_running_loop()
         self._metrics = metrics
         self._on_failure = on_failure
@@ -87,15 +87,19 @@ class Batcher:
         for worker in workers:
             self._loop.add_reader(worker.connection, self._receive, worker)
 
-    async def translate(self, lines: Sequence[Line], candidates: int) -> list[list[Line]]:
+    async def translate(
+        self, lines: Sequence[Line], candidates: int, language: str = ""
+    ) -> list[list[Line]]:
         """Return up to so many translations of each line; lines must not be blank.
+
+        language: the one to write.
 
         If the caller is cancelled, its lines that wait are dropped. Raises HTTPException if a line
         cannot be translated.
         """
         if not lines:
             return []
-        job = Job(lines, candidates, self._loop.create_future())
+        job = Job(lines, candidates, self._loop.create_future(), language=language)
         self._queues.setdefault(candidates, deque()).append(job)
         is_alone = not self._jobs
         self._jobs.add(job)  # first: a process may die while it gets the lines, which are kept
@@ -138,7 +142,8 @@ class Batcher:
             self._began[worker] = monotonic()
             lines = [item.job.lines[item.number] for item in items]
             try:
-                worker.connection.send((lines, items[0].job.candidates))
+                languages = [item.job.language for item in items]
+                worker.connection.send((lines, items[0].job.candidates, languages))
             except OSError:
                 self._replace(worker)
 
@@ -228,6 +233,23 @@ class Batcher:
             self._on_failure(NmtError(f"no translating process can be started: {error.strerror}"))
             return
         self._loop.add_reader(worker.connection, self._receive, worker)
+
+
+@dataclass(frozen=True)
+class Direction:
+    """A pair of languages that a model is served for."""
+
+    pair: Pair
+    model: Batcher
+
+    @property
+    def name(self) -> str:
+        """Return the codes of both languages, such as en-de."""
+        return "-".join(self.pair)
+
+    async def translate(self, lines: Sequence[Line], candidates: int) -> list[list[Line]]:
+        """Return up to so many translations of each line, as `Batcher.translate` does."""
+        return await self.model.translate(lines, candidates, self.pair[1])
 
 
 def take(queue: deque[Job], most_lines: int, most_characters: int) -> list[Item]:

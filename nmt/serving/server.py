@@ -25,9 +25,9 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from nmt.errors import NmtError, shown
+from nmt.errors import NmtError, first_of, shown
 from nmt.serving.app import Interface, Options
-from nmt.serving.batcher import Batcher
+from nmt.serving.batcher import Batcher, Direction
 from nmt.serving.metrics import Metrics
 from nmt.serving.worker import ModelSource, Process, Ready, check_pairs, start_workers
 from nmt.system.log import note
@@ -62,8 +62,8 @@ def serve(sources: Sequence[ModelSource], options: Options) -> int:
     with ExitStack() as stack:
         sockets = open_sockets(options.host, options.port, stack)
         models = [start_workers(source, processes, stack) for source in sources]
-        pairs = [ready.languages for _, ready in models]
-        check_pairs(pairs, [str(source.path) for source in sources])
+        served = [ready.directions for _, ready in models]
+        check_pairs(zip([str(source.path) for source in sources], served, strict=True))
 
         async def run() -> int:
             return await Server(models, options).run_until_signal(sockets)
@@ -146,7 +146,10 @@ class Server(uvicorn.Server):
         """Take the processes of each model, which are ready."""
         metrics = Metrics()
         self._models = [Batcher(workers, ready, metrics, self.fail) for workers, ready in models]
-        self._app = Interface(self._models, options, metrics)
+        self._directions = [
+            Direction(pair, model) for model in self._models for pair in model.directions
+        ]
+        self._app = Interface(self._directions, options, metrics)
         config = uvicorn.Config(
             self._app,
             http=Connection,
@@ -181,7 +184,7 @@ class Server(uvicorn.Server):
         for number in STOP_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, self._stop, number)
-        pairs = ", ".join(model.name for model in self._models)
+        pairs = first_of([direction.name for direction in self._directions])
         address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
         processes = sum(len(model.process_ids) for model in self._models)
         note(f"serving {pairs} at {address} with {counted(processes, 'process', 'es')}")

@@ -12,9 +12,9 @@ import re
 import signal
 import stat
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,18 +27,16 @@ from nmt.decoding.translator.translator import Translator
 from nmt.documents.marks.checks import mark_problems
 from nmt.documents.translate import translate_marked
 from nmt.errors import NmtError, UsageError, is_out_of_memory, shown
-from nmt.recipe.toml import toml_value
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.devices import choose_device
 from nmt.system.files import is_present
 from nmt.system.log import note
 from nmt.system.pools import ProcessPool
 from nmt.system.processes import deferred_interrupts, watch_parent
-from nmt.text.languages import is_language
+from nmt.text.languages import SHORTER, is_language
 
-# A pair, perhaps with the language token of a model that writes several languages, and a path.
-PAIR = re.compile(r"([a-z]{2,3})-([a-z]{2,3})(?::([^=/]+))?=(.*)", re.DOTALL)
-LIKE_A_PAIR = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z]+)+(:[^=/]*)?=")  # meant as one, perhaps
+PAIR = re.compile(r"([a-z]{2,3})-([a-z]{2,3})=(.*)", re.DOTALL)  # and a path
+LIKE_A_PAIR = re.compile(r"[A-Za-z]{2,3}([-_:][A-Za-z]+)+=")  # meant as one, perhaps
 Pair = tuple[str, str]  # codes of the source and the target language
 Line = str | Marked  # to translate; with its marks if it has some
 Result = list[Line] | NmtError  # of a line: its translations, best first, or why there are none
@@ -97,8 +95,7 @@ def model_source(
 ) -> ModelSource:
     """Return the source of a model that is given as PATH or as PAIR=PATH, such as en-de=runs/a.
 
-    en-de:deu=PATH also sets `decode.target_token`. Raises UsageError for a code that is no
-    language.
+    Raises UsageError for a code that is no language.
     """
     match = PAIR.fullmatch(given)
     if not given or given.endswith("="):
@@ -111,18 +108,17 @@ def model_source(
                 " of the model"
             )
         return ModelSource(Path(given), None, device, tuple(overrides), engine)
-    source, target, token, path = match.groups()
+    source, target, path = match.groups()
     for code in (source, target):
         if not is_language(code):
             raise UsageError(f"--model {shown(given)}: {code} is no ISO 639 code of a language")
-    changes = [*overrides, *([f"decode.target_token={toml_value(token)}"] if token else [])]
-    return ModelSource(Path(path), (source, target), device, tuple(changes), engine)
+    return ModelSource(Path(path), (source, target), device, tuple(overrides), engine)
 
 
-def check_pairs(pairs: Sequence[Pair], names: Sequence[str]) -> None:
-    """Raise UsageError if two models are for one pair of languages; names: those of the models."""
+def check_pairs(served: Iterable[tuple[str, Sequence[Pair]]]) -> None:
+    """Raise UsageError if two models are for one direction; served: names of models, and theirs."""
     seen: dict[Pair, str] = {}
-    for pair, name in zip(map(lower_case, pairs), names, strict=True):
+    for name, pair in ((name, lower_case(pair)) for name, pairs in served for pair in pairs):
         if pair in seen:
             raise UsageError(
                 f"{seen[pair]} and {name} are both for {'-'.join(pair)}; serve one of them, or name"
@@ -134,7 +130,7 @@ def check_pairs(pairs: Sequence[Pair], names: Sequence[str]) -> None:
 class Ready(NamedTuple):
     """Tell the server that a process has loaded its model."""
 
-    languages: Pair
+    directions: tuple[Pair, ...]
     most_candidates: int
     batch_characters: int  # that are translated about as fast together as they can be
 
@@ -146,7 +142,10 @@ class LineTranslator:
         self, model: TrainedModel, settings: DecodeSettings, languages: Pair | None = None
     ) -> None:
         """Take a loaded model; languages: those to serve it for, if not its recipe's."""
-        data = model.recipe.data
+        directions = (languages,) if languages else find_directions(model)
+        first, self._has_tokens = directions[0], bool(model.tokenizer.source.language_tokens)
+        if self._has_tokens:  # for the first translations
+            settings = replace(settings, target_language=first[1])
         self._computes_in_one_thread = not model.engine and model.device == "cpu"
         is_beam = settings.method == "beam" and settings.mbr == "none"
         most = settings.beam_size if is_beam else 1
@@ -155,18 +154,23 @@ class LineTranslator:
         searcher = self._best.searcher
         batches = searcher.make_pool().count if model.engine else 1
         characters = TOKEN_CHARACTERS * searcher.settings.batch_tokens * batches
-        pair = languages or (data.source_language, data.target_language)
-        self.ready = Ready(pair, most, characters)
+        self.ready = Ready(directions, most, characters)
 
-    def translate(self, lines: Sequence[Line], candidates: int) -> list[list[Line]]:
+    def translate(
+        self, lines: Sequence[Line], candidates: int, languages: Sequence[str] = ()
+    ) -> list[list[Line]]:
         """Return up to so many translations of each line, as `nmt translate` writes them.
 
-        Those of a line with marks have these marks.
+        Those of a line with marks have these marks. languages: the one to write for each line; they
+        matter if the model writes several.
         """
         translator = self._best if candidates == 1 else self._several
-        texts = [line for line in lines if isinstance(line, str)]
-        plain = translator.translate(texts)
-        marked = iter(self._translate_marked([x for x in lines if isinstance(x, Marked)]))
+        chosen = languages if languages and self._has_tokens else [""] * len(lines)
+        asked = [*zip(lines, chosen, strict=True)]
+        texts = [Request(line, language=to) for line, to in asked if isinstance(line, str)]
+        plain = (found for chunk in translator.chunks([texts]) for found in chunk)
+        others = [(line, to) for line, to in asked if isinstance(line, Marked)]
+        marked = iter(self._translate_marked(others))
         return [
             [found.text for found in next(plain).candidates[:candidates]]
             if isinstance(line, str)
@@ -174,8 +178,12 @@ class LineTranslator:
             for line in lines
         ]
 
-    def _translate_marked(self, lines: Sequence[Marked]) -> list[list[Marked]]:
-        """Return the chosen translation of each line, then the candidates that keep its marks."""
+    def _translate_marked(self, asked: Sequence[tuple[Marked, str]]) -> list[list[Marked]]:
+        """Return the chosen translation of each line, then the candidates that keep its marks.
+
+        asked: lines and their languages.
+        """
+        lines, languages = [line for line, _ in asked], [language for _, language in asked]
 
         def translate(requests: Sequence[Request]) -> list[Translation]:
             return [found for chunk in self._several.chunks([requests]) for found in chunk]
@@ -183,11 +191,20 @@ class LineTranslator:
         if self._computes_in_one_thread and any(line.marks for line in lines):
             compute_in_one_thread()  # PyTorch finds the places of marks
         ways = []
-        for line, placed in zip(lines, translate_marked(lines, translate), strict=True):
+        for line, placed in zip(lines, translate_marked(lines, translate, languages), strict=True):
             others = (Marked(found.text, found.marks) for found in placed.candidates)
             kept = (other for other in others if not mark_problems(line, other))
             ways.append([*dict.fromkeys([placed.text, *kept])])
         return ways
+
+
+def find_directions(model: TrainedModel) -> tuple[Pair, ...]:
+    """Return the directions of a model's corpora; of an imported model, one for each token."""
+    data, tokens = model.recipe.data, model.tokenizer.source.language_tokens
+    if data.directions or not tokens:
+        return data.known_directions
+    codes = [token[2:-2] for token in tokens]
+    return tuple((data.source_language, SHORTER.get(code, code)) for code in codes)
 
 
 def one_process_translator(
@@ -203,6 +220,7 @@ def one_process_translator(
     translator = Translator(model, settings, lambda _: None, OutputOptions(n_best), pool=pool)
     # A server's batches are small: the form that starts at once is the faster one.
     translator.searcher.keep_first_backend()
+    translator.context = None  # lines of several clients are translated together
     for _ in translator.translate(FIRST_LINES):
         pass
     return translator
@@ -306,15 +324,18 @@ def work(connection: Connection, given: LineTranslator | ModelSource) -> None:
 
 
 def translate_batch(
-    translator: LineTranslator, lines: Sequence[Line], candidates: int
+    translator: LineTranslator, lines: Sequence[Line], candidates: int, languages: Sequence[str]
 ) -> list[Result]:
     """Return the result of each line; if the batch fails, lines are tried one by one."""
     try:
-        return [*translator.translate(lines, candidates)]
+        return [*translator.translate(lines, candidates, languages)]
     except Exception as error:
         if len(lines) == 1:
             return [NmtError(tell_failure(error))]
-        alone = (translate_batch(translator, [line], candidates) for line in lines)
+        alone = (
+            translate_batch(translator, [line], candidates, [language])
+            for line, language in zip(lines, languages, strict=True)
+        )
         return [result for results in alone for result in results]
 
 

@@ -30,6 +30,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from nmt.config import TextFiles
+from nmt.decoding.translator.segments import opening_ids
 from nmt.documents.registry import bilingual_reader
 from nmt.errors import NmtError
 from nmt.evaluation.markdown import table
@@ -44,7 +46,7 @@ from nmt.system.log import progress_bar
 from nmt.system.threads import same_core_count, thread_pool_for
 from nmt.text.alignment import align_pairs
 from nmt.text.batches import make_batch
-from nmt.text.corpus import DataFolder, Pair, read_pairs
+from nmt.text.corpus import DataFolder, DevPairs, Pair, read_pairs
 from nmt.text.plan import batches_by_length
 from nmt.text.prepare import open_prepared
 from nmt.text.words import find_output_words
@@ -53,8 +55,12 @@ from nmt.training.validation import DevSet
 CLEAR, MARGIN, ROWS, EVEN = 0.5, 0.2, 30, 0.85
 PAIRS = 500  # at most, of the dev set
 SMALL = 1_000_000_000  # pairs times parameters that a page reads: a second
-PLACES = "the token before", "the same token", "the token after", "the start", "the end"
-BEFORE, SAME, AFTER, START, END = PLACES
+PLACES = (
+    *("the token before", "the same token", "the token after", "the start", "the end"),
+    "the language token",
+)
+BEFORE, SAME, AFTER, START, END, LANGUAGE = PLACES
+OPENING = 1 << 20  # the word of a language token
 REST, TRANSLATED = "the rest of its word", "the translated word"
 NEXT = " (next)"  # before a word is written; other rows have read its last token
 WORD = re.compile(r"\w+(?:[-'’]\w+)*|[^\w\s]")
@@ -108,41 +114,45 @@ class DevPair(NamedTuple):
 
 def read_dev(
     model: TrainedModel, data_dir: Path | None, most: int = PAIRS
-) -> tuple[list[Pair], list[DevPair]]:
+) -> tuple[DevPairs, list[DevPair]]:
     """Return at most `most` pairs of a model's dev set, spread evenly, as text and encoded.
 
     Their words are aligned as the run's corpus teaches, if it is still there.
     """
-    recipe, run, both = model.recipe, run_of(model.path), list[tuple[Pair, str]]()
+    recipe, run, both = model.recipe, run_of(model.path), list[tuple[Pair, str, TextFiles]]()
     data, folder = DataFolder(run.data_dir(data_dir), bilingual_reader), run.prepared_folder()
     for files in recipe.data.dev:
         texts = [*read_pairs(files, data, recipe)]
         name = str(Path(files.names[0]).with_suffix(".links.gz"))
         has_links = data.find(files.names[0], recipe).with_suffix(".links.gz").is_file()
         lines = aligned_lines(name, len(texts), recipe, data) if has_links else [""] * len(texts)
-        both += zip(texts, lines, strict=True)
+        both += zip(texts, lines, [files] * len(texts), strict=True)
     both = [each for each in both if all(map(str.strip, each[0]))]
     both = both[:: max(1, -(-len(both) // most))]
     if not both:
         raise NmtError(f"recipe {recipe.name} has no dev set, on which heads are measured")
-    sources = model.tokenizer.source.encode([pair.source for pair, _ in both])
-    targets = model.tokenizer.target.encode([pair.target for pair, _ in both])
+    sources = model.tokenizer.source.encode([pair.source for pair, *_ in both])
+    targets = model.tokenizer.target.encode([pair.target for pair, *_ in both])
     places: list[list[int]] = [[]] * len(both)
     if folder.manifest.is_file():
         shards = open_prepared(recipe, folder).shards
         places = align_pairs(shards, model.tokenizer, sources, targets, CELLS)
     step = -1 if recipe.model.is_right_to_left else 1
-    found = []
-    for source, target, own, (_, line) in zip(sources, targets, places, both, strict=True):
+    found, by_direction = [], dict[tuple[str, str], list[Pair]]()
+    for source, target, own, each in zip(sources, targets, places, both, strict=True):
+        pair, line, files = each
+        languages = recipe.data.languages_of(files)
+        by_direction.setdefault(languages, []).append(pair)
         words, written = (
             [span.start for span in find_output_words(each, subwords, WORD).by_token]
             for each, subwords in zip((source, target), model.tokenizer.sides, strict=True)
         )
         links = [("both", written[t], words[s], TRANSLATED) for t, s in enumerate(own) if s >= 0]
         links += [(side, int(a), int(b), what) for side, a, b, what in LINK.findall(line)]
-        words, written = [*words, -1], [*written[::step], -1]
-        found.append(DevPair(source, target[::step], words, written, links))
-    return [pair for pair, _ in both], found
+        opening = opening_ids(languages[1], model.tokenizer.source, languages[1])
+        words, written = [*([OPENING] * len(opening)), *words, -1], [*written[::step], -1]
+        found.append(DevPair([*opening, *source], target[::step], words, written, links))
+    return by_direction, found
 
 
 class Masks(NamedTuple):
@@ -182,6 +192,7 @@ def masks_of(pairs: Sequence[DevPair]) -> dict[str, Masks]:
                         masks[what + NEXT][index, written.index(word), at] = True
         named = {what: (mask & ordinary).float() for what, mask in masks.items()}
         named[START if side == "target" else END] = (measured & ~ordinary).float()
+        named[LANGUAGE] = (measured & (keys == OPENING)).float()
         found[kind] = Masks(measured.float(), ordinary.float(), named)
     return found
 

@@ -3,7 +3,7 @@
 import math
 import re
 from dataclasses import asdict, dataclass, replace
-from itertools import groupby
+from itertools import groupby, product
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,15 @@ class Inspection:
     flops: Flops
     memory: Memory
     comparison: Comparison
+    language_tokens: tuple[str, ...] = ()  # that tell the model which language to write
+
+    @property
+    def zero_shot(self) -> list[tuple[str, str]]:
+        """Return the directions that were not trained, between languages that were."""
+        known = self.recipe.data.directions
+        sources, targets = ({pair[side]: None for pair in known} for side in (0, 1))
+        both = product(sources, targets)
+        return [pair for pair in both if pair not in known and pair[0] != pair[1]]
 
     @property
     def parameters(self) -> int:
@@ -124,7 +133,8 @@ def inspect_recipe(recipe: Recipe, length: int) -> Inspection:
     V = recipe.tokenizer.vocab_size
     weights, flops = weight_shapes(recipe.model, V), count_flops(recipe, V, length)
     memory = training_memory(recipe, V, length)
-    return Inspection(recipe, V, None, (), weights, flops, memory, compare(recipe))
+    tokens = tuple(recipe.data.language_tokens.values())
+    return Inspection(recipe, V, None, (), weights, flops, memory, compare(recipe), tokens)
 
 
 def inspect_model(path: Path, content: ModelFile, length: int) -> Inspection:
@@ -133,13 +143,15 @@ def inspect_model(path: Path, content: ModelFile, length: int) -> Inspection:
     length: tokens of every source and target, for costs. Raises NmtError if the weights do not fit
     the recipe.
     """
-    V = len(Tokenizer(content.tokenizer, f"the tokenizer inside {path}"))
+    tokenizer = Tokenizer(content.tokenizer, f"the tokenizer inside {path}")
+    V, tokens = len(tokenizer), tokenizer.source.language_tokens
     recipe = content.recipe
     recipe = replace(recipe, tokenizer=replace(recipe.tokenizer, vocab_size=V))
     inspection = inspect_recipe(recipe, length)
     if inspection.weights != {name: weight.shape for name, weight in content.weights.items()}:
         raise NmtError(f"the weights in {path} do not fit its recipe")
-    return replace(inspection, model=path, updates=content.updates)
+    updates = content.updates
+    return replace(inspection, model=path, updates=updates, language_tokens=tokens)
 
 
 def inspection_data(inspection: Inspection) -> dict[str, Any]:
@@ -150,6 +162,10 @@ def inspection_data(inspection: Inspection) -> dict[str, Any]:
         "model": str(inspection.model) if inspection.model else None,
         "updates": list(inspection.updates),
         "vocab_size": inspection.vocab_size,
+        "directions": inspection.recipe.data.known_directions,
+        "zero_shot": inspection.zero_shot,
+        "language_tokens": inspection.language_tokens,
+        "context": inspection.recipe.data.context,
         "weights": [
             {"name": name, "shape": list(shape), "parameters": math.prod(shape)}
             for name, shape in inspection.weights.items()
@@ -172,7 +188,7 @@ def inspection_data(inspection: Inspection) -> dict[str, Any]:
 def render_text(inspection: Inspection) -> str:
     """Return the text that `nmt inspect` prints, with equal layers as one."""
     blocks = [
-        [head_line(inspection)],
+        [head_line(inspection), *language_lines(inspection)],
         architecture_lines(inspection),
         flops_lines(inspection.flops, inspection.recipe),
         memory_lines(inspection.memory, inspection.recipe),
@@ -190,6 +206,20 @@ def head_line(inspection: Inspection) -> str:
         f"{recipe.name}{file}: {model.encoder_layers} encoder and {model.decoder_layers} decoder"
         f" layers, vocabulary of {inspection.vocab_size:,} tokens"
     )
+
+
+def language_lines(inspection: Inspection) -> list[str]:
+    """Return the directions of a model that has several, how to choose one, and its context."""
+    data, lines = inspection.recipe.data, list[str]()
+    if len(data.directions) > 1 or inspection.language_tokens:
+        lines.append(f"directions: {', '.join(map('-'.join, data.known_directions))}")
+    if inspection.zero_shot:
+        lines.append(f"zero-shot: {', '.join(map('-'.join, inspection.zero_shot))}")
+    if inspection.language_tokens:
+        lines.append(f"--to chooses the language: {', '.join(inspection.language_tokens)}")
+    if data.context:
+        lines.append(f"context: up to {data.context} segments before, of the same document")
+    return lines
 
 
 def architecture_lines(inspection: Inspection) -> list[str]:

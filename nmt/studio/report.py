@@ -6,6 +6,7 @@ A run folder is read without torch. Parts that are missing or damaged are left o
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from nmt.studio.pages.page import render_charts
 from nmt.system.atomic import write_text
 from nmt.system.files import is_present
 from nmt.system.log import note
-from nmt.text.corpus import DataFolder, Pair
+from nmt.text.corpus import DataFolder, DevPairs
 from nmt.text.facts import token_facts
 from nmt.text.manifest import Manifest
 from nmt.text.prepare import open_prepared, read_dev_pairs, shard_name
@@ -116,11 +117,13 @@ def run_data(run: RunFolder, name: str, notify: Callable[[str], None] = note) ->
     for problem in problems:
         notify(problem)
     last, best, average = history.records[-1], history.best, history.average
+    pairs = recipe.data.known_directions
     return {
         "name": name,
         "recipe": recipe.name,
         "measure": score_measure(recipe).name,
-        "languages": [recipe.data.source_language, recipe.data.target_language],
+        "directions": [*map(" → ".join, pairs)],
+        "languages": pairs[0] if len(pairs) == 1 else ["", ""],  # of the samples
         "updates": last.update,
         "epochs": last.epoch,
         "seconds": last.seconds,
@@ -134,6 +137,7 @@ def run_data(run: RunFolder, name: str, notify: Callable[[str], None] = note) ->
         "curves": {
             "train": curves(history.train_records, TRAIN_FIGURES),
             "dev": curves(history.validations, DEV_FIGURES),
+            "directions": direction_curves(history),
         },
         "samples": [
             {
@@ -157,13 +161,14 @@ def find_faults(run: RunFolder, history: History) -> tuple[Finding, ...]:
     Without the prepared text or the dev set, what follows from them is left out.
     """
     recipe, facts = history.recipe, None
-    dev_pairs: list[Pair] = []
+    dev_pairs: DevPairs = {}
     with suppress(NmtError):
         if is_present(run.memory):
             dev_pairs = read_dev_pairs(recipe, DataFolder(run.data_dir(), bilingual_reader))
     with suppress(NmtError, ValueError):  # ValueError: numbers that no intact shard has
         prepared = open_prepared(recipe, run.prepared_folder())
-        facts = token_facts(prepared.shards, prepared.tokenizer, dev_pairs)
+        texts = [*chain.from_iterable(dev_pairs.values())]
+        facts = token_facts(prepared.shards, prepared.tokenizer, texts, recipe.data)
     return diagnose(Training.of(recipe, history.records, facts, str(run.path)))
 
 
@@ -180,6 +185,17 @@ def curves(records: Sequence[Record], figures: Sequence[str]) -> dict[str, Data]
         }
         for figure in figures
     }
+
+
+def direction_curves(history: History) -> dict[str, Data]:
+    """Return the curve of the dev score of each direction; none if there is one direction."""
+    found: dict[str, Data] = {}
+    for record in history.validations:
+        for direction, score in (record.by_direction or {}).items():
+            curve = found.setdefault(direction, {"updates": [], "values": []})
+            curve["updates"].append(record.update)
+            curve["values"].append(rounded(score))
+    return found
 
 
 def rounded(value: float | None) -> float | None:
@@ -224,7 +240,9 @@ def read_corpora(recipe: Recipe, run: RunFolder) -> tuple[list[Data], list[str]]
         counts = manifest.steps[name].counts if name in manifest.steps else {}
         try:
             shard = open_shard(run.prepared, name, vocab_size)
-            corpora.append({"files": files.title, **count_corpus(counts, shard)})
+            languages = recipe.data.languages_of(files)
+            found = count_corpus(counts, shard)
+            corpora.append({"files": files.title, "languages": languages, **found})
         except NmtError as error:
             problems.append(f"no statistics of {files.title}: {error}")
         except ValueError:

@@ -64,10 +64,18 @@ def json_text(value: Any, indent: int | None = None) -> str:
     text such as \\xe9.
     """
     try:
-        encoded = msgspec.json.encode(value)
+        encoded = msgspec.json.encode(value, enc_hook=plain_text)
     except UnicodeEncodeError:  # such a file name
-        encoded = msgspec.json.encode(map_texts(in_utf_8, msgspec.to_builtins(value)))
+        plain = msgspec.to_builtins(value, enc_hook=plain_text)
+        encoded = msgspec.json.encode(map_texts(in_utf_8, plain))
     return json.dumps(json.loads(encoded), indent=indent, ensure_ascii=False)
+
+
+def plain_text(value: Any) -> str:
+    """Return a text of a subclass of str, which msgspec does not encode, as a str."""
+    if not isinstance(value, str):
+        raise TypeError(f"JSON has no value for {type(value)}")
+    return str(value)
 
 
 def map_texts(change: Callable[[str], str], value: Any) -> Any:

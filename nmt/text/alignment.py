@@ -27,7 +27,16 @@ from nmt.system.atomic import atomic_path
 from nmt.system.files import sha256_of
 from nmt.system.log import Notify, progress_bar
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of
-from nmt.text.shards import WHAT, FlatSegments, Shard, are_targets, damaged, flatten, open_array
+from nmt.text.shards import (
+    WHAT,
+    FlatSegments,
+    Shard,
+    are_targets,
+    damaged,
+    flatten,
+    open_array,
+    without_controls,
+)
 from nmt.text.tokenizer import Tokenizer
 
 # The values of the authors' program, fast_align.
@@ -191,18 +200,18 @@ def digamma(x: Numbers) -> Numbers:
 
 @dataclass(frozen=True)
 class Aligner:
-    """A lexicon for each direction. A tag that a source begins with is aligned to nothing."""
+    """A lexicon for each direction. The opening of a source is aligned to nothing."""
 
     forward: Lexicon
     backward: Lexicon
-    tags: Sequence[int]  # ids of tags; a source begins with one at most
+    tags: Sequence[int]  # ids of control tokens
 
     @classmethod
     def learn(
         cls, source: FlatSegments, target: FlatSegments, vocab_size: int, tags: Sequence[int] = ()
     ) -> "Aligner":
         """Learn both lexicons from pairs; every token id is below `vocab_size`."""
-        source, _ = without_tags(source, tags)
+        source, _ = without_controls(source, tags)
         forward = Lexicon.learn(source, target, vocab_size)
         return cls(forward, Lexicon.learn(target, source, vocab_size), tags)
 
@@ -212,22 +221,13 @@ class Aligner:
         Both directions agree on each of these links. They miss some links, but few of them are
         wrong.
         """
-        source, tagged = without_tags(source, self.tags)
+        source, opening = without_controls(source, self.tags)
         forward = self.forward.best_sources(source, target)
         backward = self.backward.best_sources(target, source)
         first_source = numpy.repeat(first_tokens(source.lengths)[:-1], target.lengths)
         linked = backward[first_source + numpy.maximum(forward, 0)]
         agrees = (linked == positions_within(target.lengths)) & (forward != NONE)
-        return numpy.where(agrees, forward + numpy.repeat(tagged, target.lengths), NONE)
-
-
-def without_tags(
-    source: FlatSegments, tags: Sequence[int]
-) -> tuple[FlatSegments, NDArray[numpy.bool_]]:
-    """Return segments without their tags, and whether each of them began with one (p,)."""
-    starts = first_tokens(source.lengths)[:-1]
-    tagged = numpy.isin(source.ids[starts], tags)
-    return FlatSegments(numpy.delete(source.ids, starts[tagged]), source.lengths - tagged), tagged
+        return numpy.where(agrees, forward + numpy.repeat(opening, target.lengths), NONE)
 
 
 def align_corpus(
@@ -286,7 +286,10 @@ def align_pairs(
     these pairs, none of which has an empty side.
     """
     source, target = flatten(sources), flatten(targets)
-    some_source, some_target = sample(shards, cells)
+    some_source, some_target = (
+        without_controls(side, subwords.tag_ids())[0]
+        for side, subwords in zip(sample(shards, cells), tokenizer.sides, strict=True)
+    )
     aligner = Aligner.learn(
         joined([some_source, source]),
         joined([some_target, target]),

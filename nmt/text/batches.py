@@ -11,7 +11,8 @@ from torch import Tensor
 
 from nmt.text.bpe_dropout import BpeDropout, RebatchedPlan
 from nmt.text.plan import EpochPlan, Integers, rows_with_eos, source_rows
-from nmt.text.shards import FlatSegments, Shard, flatten, split_sides
+from nmt.text.sampling import draw_epoch
+from nmt.text.shards import FlatSegments, Shard, flatten, split_sides, stretches
 from nmt.text.tokenizer import BOS, EOS, PAD
 
 
@@ -131,10 +132,7 @@ def reordered(
     lengths (m, 2): of the source and the target of each pair. order (m,): the pair at each place.
     """
     totals = lengths.sum(1)
-    ends = totals.cumsum()
-    wanted = totals[order]
-    places = numpy.arange(len(ids)) + numpy.repeat(ends[order] - wanted.cumsum(), wanted)
-    return ids[places], lengths[order].reshape(-1)
+    return stretches(ids, totals.cumsum()[order], totals[order]), lengths[order].reshape(-1)
 
 
 def count_used(pairs: int, share: float) -> int:
@@ -154,19 +152,21 @@ class PairDataset:
         right_to_left: bool = False,
         alignments: Sequence[Shard] = (),
         share: float = 1.0,
+        directions: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Read the lengths of all pairs.
 
         names: of each shard's text files, for messages. dropouts: BPE-dropout of source and target,
         or None. right_to_left: whether targets have their last token first. alignments: those of
         the shards; batches then have alignments too. share: of the pairs, which is used; a smaller
-        share is part of a larger one.
+        share is part of a larger one. directions: source and target language of each shard.
         """
         self._shards = shards
         self._names = names
         self._dropouts = dropouts
         self._right_to_left = right_to_left
         self._alignments = alignments
+        self._directions = directions
         self._starts = numpy.cumsum([0, *map(len, shards)])
         count = int(self._starts[-1])
         # Lengths as the model sees them: with EOS. 16 bits hold the maximum of data.max_length.
@@ -188,6 +188,20 @@ class PairDataset:
 
     def __len__(self) -> int:
         return len(self.source_lengths)
+
+    def draw(self, temperature: float, seed: int, epoch: int) -> NDArray[numpy.uint32] | None:
+        """Return the indices of an epoch's pairs; None if it has each pair once.
+
+        temperature: see `train.language_sampling`.
+        """
+        names = [*dict.fromkeys(self._directions)]
+        if temperature == 1 or len(names) < 2:
+            return None
+        numbers = numpy.array([*map(names.index, self._directions)])
+        directions = numbers.repeat([*map(len, self._shards)])
+        if self._used is not None:
+            directions = directions[self._used]
+        return draw_epoch(directions, temperature, seed, epoch)
 
     def rebatched(self, plan: EpochPlan, seed: int, epoch: int) -> EpochPlan | RebatchedPlan:
         """Return an epoch's plan, regrouped if the lengths of its pairs change."""

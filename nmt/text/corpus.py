@@ -4,11 +4,11 @@ A reader of parallel text yields a `Pair` for each pair of segments.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from nmt.config import Recipe, TextFiles
 from nmt.errors import NmtError, UsageError
@@ -25,6 +25,9 @@ class Pair(NamedTuple):
 
     source: str
     target: str
+
+
+DevPairs = Mapping[tuple[str, str], Sequence[Pair]]  # by source and target language
 
 
 class Reader(Protocol):
@@ -83,9 +86,9 @@ class DataFolder:
     def text(self, files: TextFiles, recipe: Recipe, name: str = "text") -> "ParallelText":
         """Return a recipe's corpus as a text with a name; errors are those of `find`."""
         paths = [self.find(file, recipe) for file in files.names]
-        languages = recipe.data.source_language, recipe.data.target_language
+        languages = recipe.data.languages_of(files)
         reader = reader_for(paths, self.find_reader)
-        return ParallelText(tuple(paths), name=name, languages=languages, reader=reader)
+        return ParallelText(tuple(paths), name, languages, reader, files.columns)
 
 
 def read_pairs(files: TextFiles, folder: DataFolder, recipe: Recipe) -> Iterator[Pair]:
@@ -118,11 +121,12 @@ def reader_for(paths: Sequence[Path], find_reader: FindReader | None) -> Reader 
     return find_reader(endings[0])
 
 
-def read_aligned(paths: Sequence[Path]) -> Iterator[Pair]:
+def read_aligned(paths: Sequence[Path], columns: Sequence[int] = ()) -> Iterator[Pair]:
     """Yield the pairs of two files that are aligned line by line, or of one TSV file.
 
-    In a TSV file, they are the first two columns. Raises NmtError for a file that cannot be read,
-    for a line without a tab, and for files of different lengths.
+    columns: of source and target in a TSV file, counted from 1; the first two if empty. Raises
+    NmtError for a file that cannot be read, for a line without these columns, and for files of
+    different lengths.
     """
     if len(paths) > 1:
         names, rows = [*map(name_of, paths)], zip_longest(*map(read_segments, paths))
@@ -132,13 +136,30 @@ def read_aligned(paths: Sequence[Path]) -> Iterator[Pair]:
             yield tuple.__new__(Pair, (source, target))  # 0.4 us less than Pair(...)
         return
     for number, line in enumerate(read_segments(paths[0]), start=1):
-        source, tab, rest = line.partition("\t") if line.strip() else ("", "\t", "")
-        if not tab:
+        pair = pair_in(line, columns)
+        if pair is None and not columns:
             raise NmtError(
                 f"{paths[0]}, line {number}: no tab between source and target; separate them by a"
                 " tab"
             )
-        yield Pair(source, rest.partition("\t")[0])
+        if pair is None:
+            raise NmtError(
+                f"{paths[0]}, line {number}: no column {max(columns)}; add it, or correct `columns`"
+            )
+        yield pair
+
+
+def pair_in(line: str, columns: Sequence[int]) -> Pair | None:
+    """Return the pair in a line of a TSV file, as in `read_aligned`; None if it lacks a column."""
+    if not line.strip():
+        return Pair("", "")
+    if not columns:
+        source, tab, rest = line.partition("\t")
+        return tuple.__new__(Pair, (source, rest.partition("\t")[0])) if tab else None
+    cells = line.split("\t")
+    if max(columns) > len(cells):
+        return None
+    return Pair(*(cells[column - 1] for column in columns))
 
 
 def align_columns(
@@ -185,6 +206,7 @@ class ParallelText:
     name: str = "text"  # in a report, such as "train"
     languages: tuple[str, str] = ("", "")  # codes; "": not known
     reader: Reader | None = None  # of a bilingual file
+    columns: tuple[int, ...] = ()  # of a TSV file, as in `read_aligned`
 
     @property
     def title(self) -> str:
@@ -213,14 +235,15 @@ class ParallelText:
         """Yield the pairs; errors are those of `read_aligned` and `Reader.pairs`."""
         if self.reader:
             return self.reader.pairs(self.paths[0], self.languages)
-        return read_aligned(self.paths)
+        return read_aligned(self.paths, self.columns)
 
-    def entry(self, data_dir: Path) -> dict[str, str]:
-        """Return the table that names the files in a recipe."""
+    def entry(self, data_dir: Path) -> dict[str, Any]:
+        """Return the table that names the files, and the columns, in a recipe."""
         names = [name_below(path, data_dir) for path in self.paths]
         one = "file" if self.reader else "tsv"
         keys = ("source", "target") if len(names) > 1 else (one,)
-        return dict(zip(keys, names, strict=True))
+        columns = {"columns": [*self.columns]} if self.columns else {}
+        return dict(zip(keys, names, strict=True)) | columns
 
 
 def check_lasting(path: Path) -> None:

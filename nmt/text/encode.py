@@ -2,29 +2,36 @@
 
 No token of a BPE vocabulary reaches over a space, so a segment's ids are those of its words. Each
 distinct word is encoded once, which takes a fraction of the time.
+
+With `data.context`, a pair follows the pairs before it of its document, each side with a separator
+after each of them (Tiedemann and Scherrer, 2017).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, count, islice
+from itertools import chain, count, islice, takewhile
 
 import numpy
 from numpy.typing import NDArray
 
-from nmt.config import DataSettings
+from nmt.config import SEPARATOR, DataSettings
 from nmt.system.pools import ProcessPool
 from nmt.system.threads import processor_count
 from nmt.text.corpus import Pair
-from nmt.text.shards import EncodedPairs, FlatSegments, flatten, id_type
-from nmt.text.tokenizer import SubwordModel, Tokenizer
+from nmt.text.lines import FirstSegment
+from nmt.text.shards import EncodedPairs, FlatSegments, flatten, id_type, stretches
+from nmt.text.tokenizer import SubwordModel, Tokenizer, target_token
 
 CHUNK_PAIRS = 20_000  # pairs encoded at once: bounds memory, keeps all cores busy
 CHUNK_CHARACTERS = 20_000_000  # likewise, because lines may be long; 60 bytes of memory for each
 CHUNKS_ALONE = 5  # for up to 5 chunks, starting processes takes longer than they save
 MOST_IDS = 4_000_000  # of known words; with their texts some 200 MB, then all are forgotten
 VERDICTS = ("kept", "empty", "too_long", "ratio")  # of cleaning, on a pair
+SHORTENED = "shortened"  # the count of pairs whose context was too long
+
+Integers = NDArray[numpy.int64]
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,8 @@ class Chunk:
     first_line: int
     sources: Sequence[str]
     targets: Sequence[str]
+    documents: Sequence[int] = ()  # number of the document of each pair; only for context
+    repeated: int = 0  # first pairs that are the context of the others, and of another chunk
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -44,32 +53,37 @@ class EncodedChunk:
     """The pairs of a chunk that cleaning kept."""
 
     pairs: EncodedPairs
-    counts: dict[str, int]  # pairs by verdict
+    counts: dict[str, int]  # pairs by verdict, and those with less context than there is
 
 
 def encode_pairs(
-    pairs: Iterable[Pair], tokenizer: Tokenizer, limits: DataSettings, tag: str = ""
+    pairs: Iterable[Pair],
+    tokenizer: Tokenizer,
+    limits: DataSettings,
+    opening: Sequence[str] = (),
 ) -> Iterator[EncodedChunk]:
     """Encode and clean pairs, and yield them in order.
 
-    limits: the maximum length and length ratio of a pair. tag: a token of the vocabulary to put
-    before each source. A large corpus is encoded by one process a core. Raises NmtError if one of
-    them is killed.
+    limits: the maximum length and length ratio of a pair, and its context. opening: control tokens
+    of the vocabulary to put before each source. A large corpus is encoded by one process a core.
+    Raises NmtError if one of them is killed.
     """
-    chunks = chunks_of(iter(pairs))
+    chunks = chunks_of(pairs)
+    if limits.context:
+        chunks = with_context(chunks, limits.context)
     first = list(islice(chunks, CHUNKS_ALONE + 1))
     workers = processor_count()
     if len(first) <= CHUNKS_ALONE or workers == 1:
         encoder = Encoder(tokenizer)
         for chunk in chain(first, chunks):
-            yield encoder.encode(chunk, limits, tag, threads=workers)
+            yield encoder.encode(chunk, limits, opening, threads=workers)
         return
     work, advice = "process that encodes the corpus", "run the same command again"
     with closing(ProcessPool(workers, are_new=True, work=work, advice=advice)) as pool:
         # The tokenizer's model is sent with each chunk, to which it adds little. Sent to the
         # initializer, it would exceed the buffer of a pipe, and Python would wait forever if the
         # new process were killed.
-        tasks = ((chunk, tokenizer.model, limits, tag) for chunk in chain(first, chunks))
+        tasks = ((chunk, tokenizer.model, limits, opening) for chunk in chain(first, chunks))
         yield from pool.starmap(encode_in_worker, tasks)
 
 
@@ -92,6 +106,43 @@ def chunks_of(pairs: Iterable[tuple[str, ...]]) -> Iterator[Chunk]:
         yield Chunk(line, sources, targets)
 
 
+def with_context(chunks: Iterable[Chunk], context: int) -> Iterator[Chunk]:
+    """Yield chunks that know their documents and begin with the pairs before them, `context` many.
+
+    A blank pair ends a document.
+    """
+    before, document = Chunk(1, (), ()), 0
+    for chunk in chunks:
+        documents = document_numbers(chunk.sources, chunk.targets, document)
+        joined = Chunk(
+            chunk.first_line - len(before),
+            [*before.sources, *chunk.sources],
+            [*before.targets, *chunk.targets],
+            [*before.documents, *documents],
+            len(before),
+        )
+        yield joined
+        last = slice(-context, None)
+        before = Chunk(0, joined.sources[last], joined.targets[last], joined.documents[last])
+        document = documents[-1]
+
+
+def document_numbers(
+    sources: Sequence[str], targets: Sequence[str] = (), last: int = 0
+) -> list[int]:
+    """Return the number of each segment's document, from the number of the last one on.
+
+    A document ends at a blank line (of both sides, if targets are given), and where a file with
+    document ids says so.
+    """
+    numbers = []
+    for source, target in zip(sources, targets or sources, strict=True):
+        if isinstance(source, FirstSegment) or not (source.strip() or target.strip()):
+            last += 1
+        numbers.append(last)
+    return numbers
+
+
 class Encoder:
     """A tokenizer that remembers the words it has encoded."""
 
@@ -99,38 +150,139 @@ class Encoder:
         source, target = tokenizer.sides
         first = WordCache(source)
         self.vocab_size = len(tokenizer)
-        self._tag_id = source.tag_id
+        self._tokenizer = tokenizer
         self._sides = first, first if source is target else WordCache(target)
 
-    def encode(self, chunk: Chunk, limits: DataSettings, tag: str, threads: int) -> EncodedChunk:
-        """Encode a chunk and clean it; tag: as in `encode_pairs`."""
+    def encode(
+        self, chunk: Chunk, limits: DataSettings, opening: Sequence[str], threads: int
+    ) -> EncodedChunk:
+        """Encode a chunk and clean it; opening: as in `encode_pairs`."""
         source, target = (
             model.encode(side, threads)
             for model, side in zip(self._sides, (chunk.sources, chunk.targets), strict=True)
         )
         lengths = numpy.stack([source.lengths, target.lengths])  # (2, n)
-        verdicts = judge(lengths, limits, opening=bool(tag))
-        if tag:
-            source = with_opening(source, self._tag_id(tag))
-            lengths = numpy.stack([source.lengths, target.lengths])
+        verdicts = judge(lengths, limits, len(opening))
         kept = numpy.flatnonzero(verdicts == VERDICTS.index("kept"))
+        numbers = numpy.bincount(verdicts[chunk.repeated :], minlength=len(VERDICTS)).tolist()
+        counts = dict(zip(VERDICTS, numbers, strict=True))
+        lines = chunk.first_line + kept
+        if limits.context:
+            documents = numpy.array(chunk.documents)[kept]
+            source, target, shortened = in_context(
+                (source.rows(kept), target.rows(kept)),
+                separators(self._tokenizer),
+                documents,
+                kept,
+                limits,
+                len(opening),
+            )
+            own = kept >= chunk.repeated
+            counts[SHORTENED] = int(shortened[own].sum())
+            lines, kept = lines[own], numpy.flatnonzero(own)
+        if opening:
+            source = with_opening(source, control_ids(opening, self._tokenizer))
+        if limits.context or opening:
+            lengths = numpy.stack([source.lengths, target.lengths])
         # Where each segment ends if all targets follow all sources; then source 0, target 0, ...
         ends = lengths.reshape(-1).cumsum().reshape(2, -1)[:, kept].T.reshape(-1)
         sizes = lengths[:, kept].T.reshape(-1)
-        places = numpy.arange(sizes.sum()) + numpy.repeat(ends - sizes.cumsum(), sizes)
-        ids = numpy.concatenate([source.ids, target.ids])[places]
-        numbers = numpy.bincount(verdicts, minlength=len(VERDICTS)).tolist()
+        ids = stretches(numpy.concatenate([source.ids, target.ids]), ends, sizes)
         return EncodedChunk(
-            EncodedPairs(ids.astype(id_type(self.vocab_size)), sizes, chunk.first_line + kept),
-            dict(zip(VERDICTS, numbers, strict=True)),
+            EncodedPairs(ids.astype(id_type(self.vocab_size)), sizes, lines), counts
         )
 
 
-def with_opening(side: FlatSegments, token: int | None) -> FlatSegments:
-    """Return segments that each begin with a token more."""
-    assert token is not None  # noqa: S101 (`nmt.text.prepare.check_tags` has found it)
-    starts = side.lengths.cumsum() - side.lengths
-    return FlatSegments(numpy.insert(side.ids, starts, token), side.lengths + 1)
+def opening_of(language: str, subwords: SubwordModel, tag: str = "") -> tuple[str, ...]:
+    """Return the control tokens before sources: of the language to write, of the corpus.
+
+    The vocabulary decides whether there is one of a language: that of an initial model may have
+    some. Errors are those of `target_token`.
+    """
+    return tuple(filter(None, (target_token(language, subwords, language), tag)))
+
+
+def control_ids(opening: Sequence[str], tokenizer: Tokenizer) -> list[int]:
+    """Return the ids of control tokens, which `nmt.text.prepare.find_openings` has found."""
+    return [*filter(None, map(tokenizer.source.tag_id, opening))]
+
+
+def separators(tokenizer: Tokenizer) -> list[int]:
+    """Return the ids of the separator of source and target."""
+    return [*filter(None, (side.tag_id(SEPARATOR) for side in tokenizer.sides))]
+
+
+def with_opening(side: FlatSegments, opening: Sequence[int]) -> FlatSegments:
+    """Return segments that each begin with more tokens."""
+    starts = numpy.repeat(side.lengths.cumsum() - side.lengths, len(opening))
+    tokens = numpy.tile(opening, len(side.lengths))
+    return FlatSegments(numpy.insert(side.ids, starts, tokens), side.lengths + len(opening))
+
+
+def in_context(
+    sides: tuple[FlatSegments, FlatSegments],
+    separators: Sequence[int],
+    documents: Integers,
+    places: Integers,
+    limits: DataSettings,
+    opening: int,
+) -> tuple[FlatSegments, FlatSegments, NDArray[numpy.bool_]]:
+    """Return n pairs after the pairs before them, and whether some of these were left out (n,).
+
+    documents (n,): number of the document of each pair. places (n,): of the pairs in their text,
+    which others may have stood between. opening: tokens that are put before each source. If a side
+    would exceed `data.max_length`, the oldest context is left out.
+    """
+    offsets = numpy.arange(limits.context + 1)
+    own = numpy.arange(len(places))[:, None]
+    first = numpy.maximum(own - offsets, 0)  # (n, N + 1): the pair that a context begins with
+    is_near = (own >= offsets) & (documents[first] == documents[:, None])
+    is_near &= places[:, None] - places[first] <= limits.context
+    fits, spaced = is_near, []
+    for side, separator, extra in zip(sides, separators, (opening, 0), strict=True):
+        starts = (side.lengths + 1).cumsum() - side.lengths - 1
+        ends = starts + side.lengths
+        ids = numpy.insert(side.ids, side.lengths.cumsum(), separator)
+        fits = fits & (extra + ends[:, None] - starts[first] <= limits.max_length)
+        spaced.append((ids, starts, ends))
+    taken = numpy.maximum(fits.sum(1) - 1, 0)
+    begin = own[:, 0] - taken
+    source, target = (
+        FlatSegments(stretches(ids, ends, ends - starts[begin]), ends - starts[begin])
+        for ids, starts, ends in spaced
+    )
+    return source, target, taken < is_near.sum(1) - 1
+
+
+def encode_whole(
+    pairs: Sequence[Pair], tokenizer: Tokenizer, data: DataSettings, opening: Sequence[str] = ()
+) -> list[tuple[list[int], list[int]]]:
+    """Return the ids of all pairs as a training reads them: with their context and opening."""
+    sources, targets = [pair.source for pair in pairs], [pair.target for pair in pairs]
+    found = tokenizer.source.encode(sources), tokenizer.target.encode(targets)
+    if data.context and pairs:
+        documents = numpy.array(document_numbers(sources, targets))
+        is_empty = numpy.array([not all(pair) for pair in zip(*found, strict=True)])
+        # As a training drops them, they are no context and have none.
+        documents[is_empty] = -1 - numpy.flatnonzero(is_empty)
+        source, target, _ = in_context(
+            (flatten(found[0]), flatten(found[1])),
+            separators(tokenizer),
+            documents,
+            numpy.arange(len(pairs)),
+            data,
+            len(opening),
+        )
+        found = source.split(), target.split()
+    first = control_ids(opening, tokenizer)
+    return [([*first, *source], target) for source, target in zip(*found, strict=True)]
+
+
+def alone(ids: Sequence[int], controls: Collection[int]) -> list[int]:
+    """Return the ids of a segment without its context: the opening, and what no control follows."""
+    opening = [*takewhile(controls.__contains__, ids)]
+    own = [*takewhile(lambda token: token not in controls, reversed(ids))]
+    return opening + own[::-1]
 
 
 def judge(
@@ -151,9 +303,11 @@ def judge(
     return numpy.select(conditions, [numpy.int64(1), numpy.int64(2), numpy.int64(3)], 0)
 
 
-def encode_in_worker(chunk: Chunk, model: bytes, limits: DataSettings, tag: str) -> EncodedChunk:
+def encode_in_worker(
+    chunk: Chunk, model: bytes, limits: DataSettings, opening: Sequence[str]
+) -> EncodedChunk:
     """Encode and clean a chunk in a worker process."""
-    return worker_encoder(model).encode(chunk, limits, tag, threads=1)
+    return worker_encoder(model).encode(chunk, limits, opening, threads=1)
 
 
 @lru_cache(maxsize=1)
@@ -187,12 +341,11 @@ class WordCache:
         self._learn(words, threads)
         number_of = self._numbers.__getitem__
         numbers = numpy.fromiter(map(number_of, words), numpy.int64, len(words))
-        starts = self._ends[numbers]
-        lengths = self._ends[numbers + 1] - starts
-        ends = lengths.cumsum()
-        places = numpy.arange(lengths.sum()) + numpy.repeat(starts - ends + lengths, lengths)
+        ends = self._ends[numbers + 1]
+        lengths = ends - self._ends[numbers]
+        ids = stretches(self._ids, ends, lengths)
         last = numpy.fromiter(map(len, lines), numpy.int64, len(lines)).cumsum() - 1
-        return FlatSegments(self._ids[places], numpy.diff(ends[last], prepend=0))
+        return FlatSegments(ids, numpy.diff(lengths.cumsum()[last], prepend=0))
 
     def _learn(self, words: Sequence[str], threads: int) -> None:
         """Encode the words that are not known."""

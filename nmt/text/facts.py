@@ -9,13 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import numpy
 from numpy.typing import NDArray
 
+from nmt.config import DataSettings
 from nmt.text.corpus import Pair
-from nmt.text.shards import Ids, Shard, damaged
+from nmt.text.encode import encode_whole
+from nmt.text.shards import Ids, Shard, damaged, split_sides, without_controls
 from nmt.text.tokenizer import EOS, UNK, SubwordModel, Tokenizer
 
 HASHED_PAIRS = 1 << 11  # at once: their arrays fit into a core's cache
@@ -36,6 +38,7 @@ LEAST_CORRELATION = 0.4
 LEAST_SPREAD = 0.5
 # The first two are thresholds of `nmt check`, too.
 REPEATED_SHARE = 0.1  # of the pairs
+ALONE = DataSettings()  # pairs without context
 OVERLAP_SHARE = 0.5  # of the dev set
 COPIED_SHARE = 0.05  # of the pairs
 UNKNOWN_SHARE = 0.001  # of the tokens
@@ -106,7 +109,7 @@ def quick_look(
 
     names: of the text of each shard. dev_sources: the token ids of the dev set's sources.
     """
-    size, tags = len(tokenizer), tokenizer.source.tag_ids()
+    size, tags = len(tokenizer), [side.tag_ids() for side in tokenizer.sides]
     blocks, unknown, tokens = [], 0, 0
     for shard in shards:
         for first in range(0, len(shard), HASHED_PAIRS):
@@ -130,18 +133,19 @@ def quick_look(
     )
 
 
-def hash_sides(ids: Ids, lengths: Integers, vocab_size: int, tags: Sequence[int]) -> Hashes:
+def hash_sides(
+    ids: Ids, lengths: Integers, vocab_size: int, tags: Sequence[Sequence[int]]
+) -> Hashes:
     """Return the hashes of the sides of pairs (2, n); ids and lengths are those of `read_block`.
 
-    tags: ids that a source may begin with; dev sources have none, so they are left out.
+    tags: ids of control tokens of each side; dev sources have none, so they and what is before
+    are left out.
     """
-    hashes = hash_segments(ids, lengths, vocab_size).reshape(-1, 2).T
-    if tags:
-        firsts = ids[(lengths.cumsum() - lengths)[::2]]
-        tagged = numpy.isin(firsts, tags)
-        hashes[0, tagged] -= token_weights(vocab_size)[firsts[tagged]]
-        hashes[0, tagged] *= numpy.uint64(INVERSE)
-    return hashes
+    if not any(tags):
+        return hash_segments(ids, lengths, vocab_size).reshape(-1, 2).T
+    sides = zip(split_sides(cast(Any, ids), lengths), tags, strict=True)
+    own = [without_controls(side, controls)[0] for side, controls in sides]
+    return numpy.stack([hash_segments(side.ids, side.lengths, vocab_size) for side in own])
 
 
 def pair_hashes(sides: Hashes) -> Hashes:
@@ -150,7 +154,7 @@ def pair_hashes(sides: Hashes) -> Hashes:
     return hashes
 
 
-def hash_segments(ids: Ids, lengths: Integers, vocab_size: int) -> Hashes:
+def hash_segments(ids: NDArray[numpy.integer[Any]], lengths: Integers, vocab_size: int) -> Hashes:
     """Return the hash of each segment: the sum over its tokens i of the token's weight times B^i.
 
     ids: of all segments, end to end. All numbers are modulo 2^64, where the odd B has an inverse: a
@@ -271,15 +275,20 @@ class TokenFacts:
 
 
 def token_facts(
-    shards: Sequence[Shard], tokenizer: Tokenizer, dev_pairs: Sequence[Pair] = ()
+    shards: Sequence[Shard],
+    tokenizer: Tokenizer,
+    dev_pairs: Sequence[Pair] = (),
+    data: DataSettings = ALONE,
 ) -> TokenFacts:
-    """Return the facts of a prepared corpus; of a large one, about a million pairs are read."""
+    """Return the facts of a prepared corpus; of a large one, about a million pairs are read.
+
+    data: the settings of the corpus, which tell the context of the pairs.
+    """
     counts = count_tokens(shards, len(tokenizer))
     source, target = (side_facts(side, side) for side in counts)
     dev = None
-    if dev_pairs:
-        sources = tokenizer.source.encode([pair.source for pair in dev_pairs])
-        targets = tokenizer.target.encode([pair.target for pair in dev_pairs])
+    if pairs := [pair for pair in encode_whole(dev_pairs, tokenizer, data) if all(pair)]:
+        sources, targets = zip(*pairs, strict=True)
         dev = dev_facts(sources, counts[0]), dev_facts(targets, counts[1])
     return TokenFacts((source, target), vocabularies(counts, tokenizer), dev)
 

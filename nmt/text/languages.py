@@ -1,7 +1,7 @@
 """Languages by their ISO 639 codes: names, kinds of writing, and what a file's name states."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 # English names by codes of two letters (ISO 639-1). Three-letter codes are accepted too, but not
@@ -71,6 +71,18 @@ def primary(code: str) -> str:
     """
     first = SEPARATOR.split(code, maxsplit=1)[0].lower()
     return SHORTER.get(first, first)
+
+
+def is_same(first: str, second: str) -> bool:
+    """Return whether two codes name one language: de, deu and de-DE do, zh-Hans and zh-Hant not."""
+    regions = {SEPARATOR.sub("-", code.lower()).partition("-")[2] for code in (first, second)}
+    return primary(first) == primary(second) and (len(regions) == 1 or "" in regions)
+
+
+def find_language(wanted: str, codes: Iterable[str]) -> list[str]:
+    """Return the code that is wanted if it is among these, else those of the same language."""
+    known = [*codes]
+    return [wanted] if wanted in known else [code for code in known if is_same(code, wanted)]
 
 
 def english_name(code: str) -> str:

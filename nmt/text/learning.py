@@ -3,14 +3,16 @@
 import io
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
+from typing import Any, NamedTuple, cast
 
 from nmt.config import Recipe, TokenizerSettings
 from nmt.errors import NmtError
 from nmt.system.log import Notify
 from nmt.system.threads import processor_count
-from nmt.text.corpus import DataFolder, read_pairs
+from nmt.text.corpus import DataFolder, Pair, read_pairs
+from nmt.text.sampling import sampled_sizes
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK, SubwordModel, Tokenizer
 
 LONGEST_LINE = 16_384  # characters; longer segments are split before SentencePiece learns from them
@@ -30,9 +32,10 @@ def learn_tokenizer(recipe: Recipe, data: DataFolder, notify: Notify) -> Tokeniz
     Raises NmtError for a corpus that is missing, misaligned, empty or too small.
     """
     check_learnable(recipe)
+    rates = sampling_rates(recipe, data) if sampling_of(recipe) else None
     # Each of two vocabularies has a sample of its own.
     sides = [BOTH_SIDES] if recipe.tokenizer.joint else [slice(0, 1), slice(1, 2)]
-    sizes = [measure(training_segments(recipe, data, side)) for side in sides]
+    sizes = [measure(training_segments(recipe, data, side, rates)) for side in sides]
     most = recipe.tokenizer.sample_lines
     shares = [min(1, most / size.lines, SAMPLE_CHARACTERS / size.characters) for size in sizes]
     lines = sum(size.lines for size in sizes)
@@ -42,17 +45,22 @@ def learn_tokenizer(recipe: Recipe, data: DataFolder, notify: Notify) -> Tokeniz
         + (f", of which about {sampled:,} are sampled" if sampled < lines else "")
     )
     if recipe.tokenizer.joint:
-        segments = sample(training_segments(recipe, data), shares[0])
-        subwords = learn_subwords(segments, recipe.tokenizer, tags=recipe.data.tags)
+        segments = sample(training_segments(recipe, data, rates=rates), shares[0])
+        subwords = learn_subwords(segments, recipe.tokenizer, tags=recipe.data.control_tokens)
         return Tokenizer(subwords.model)
     source, target = (
         learn_subwords(
-            sample(training_segments(recipe, data, sides[side]), shares[side]),
+            sample(training_segments(recipe, data, sides[side], rates), shares[side]),
             recipe.tokenizer,
             f"the {name} side of this corpus",
-            recipe.data.tags if name == "source" else (),
+            controls,
         )
-        for side, name in enumerate(("source", "target"))
+        for side, (name, controls) in enumerate(
+            (
+                ("source", recipe.data.control_tokens),
+                ("target", recipe.data.target_control_tokens),
+            )
+        )
     )
     return Tokenizer.from_two(source, target)
 
@@ -66,14 +74,47 @@ def check_learnable(recipe: Recipe) -> None:
         )
 
 
-def training_segments(recipe: Recipe, data: DataFolder, sides: slice = BOTH_SIDES) -> Iterator[str]:
+def sampling_of(recipe: Recipe) -> list[Any]:
+    """Return what the sampling of directions depends on; nothing if nothing is sampled."""
+    data, temperature = recipe.data, recipe.train.language_sampling
+    if temperature == 1 or len(data.directions) < 2:
+        return []
+    return [temperature, [*map(data.languages_of, data.train)]]
+
+
+def sampling_rates(recipe: Recipe, data: DataFolder) -> dict[tuple[str, str], float]:
+    """Return how often a pair of each direction is sampled on average."""
+    sizes = dict.fromkeys(recipe.data.directions, 0)
+    for files in recipe.data.train:
+        sizes[recipe.data.languages_of(files)] += sum(1 for _ in read_pairs(files, data, recipe))
+    sampled = sampled_sizes(sizes, recipe.train.language_sampling)
+    return {direction: sampled[direction] / max(1, size) for direction, size in sizes.items()}
+
+
+def sample_pairs(pairs: Iterable[Pair], rate: float) -> Iterator[Pair]:
+    """Yield each pair `rate` times on average, the same ones each time."""
+    draw = random.Random(2)  # noqa: S311 (not for secrets)
+    for pair in pairs:
+        yield from repeat(pair, int(rate + draw.random()))
+
+
+def training_segments(
+    recipe: Recipe,
+    data: DataFolder,
+    sides: slice = BOTH_SIDES,
+    rates: Mapping[tuple[str, str], float] | None = None,
+) -> Iterator[str]:
     """Yield the segments of the training corpora that are not blank.
 
-    sides: the sides of a pair to read. Raises NmtError if there are none.
+    sides: the sides of a pair to read. rates: how often a pair of a direction is read, on average;
+    once if None. Raises NmtError if there are none.
     """
     empty = True
     for files in recipe.data.train:
-        for pair in read_pairs(files, data, recipe):
+        pairs = read_pairs(files, data, recipe)
+        if rates:
+            pairs = sample_pairs(pairs, rates[recipe.data.languages_of(files)])
+        for pair in pairs:
             for side in pair[sides]:
                 if side.strip():
                     empty = False

@@ -134,6 +134,7 @@ ENDLESS_BYTES = 1_000_000_000  # of a line: its end is waited for no longer
 DAMAGE = (gzip.BadGzipFile, EOFError, lzma.LZMAError, zlib.error)
 READ_ERRORS = (OSError, *DAMAGE)
 SGM_BEGIN = re.compile(r"<seg\b", re.IGNORECASE)
+SGM_DOCUMENT = re.compile(r"<doc\b", re.IGNORECASE)
 SGM_END = re.compile(r"</seg>", re.IGNORECASE)
 BYTE_ORDER_MARK = "\ufeff"
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -143,6 +144,12 @@ UNKNOWN_KINDS = ("", "empty", "a text file")  # of `kind_of`
 
 Line = bytes | None  # None stands for a line that is too long, whose bytes are dropped
 OnBadLine = Callable[[int, NmtError], None]  # takes the line's number and what is wrong with it
+
+
+class FirstSegment(str):
+    """The first segment of a document, by the document ids of its file."""
+
+    __slots__ = ()
 
 
 class LineNumbers:
@@ -240,8 +247,12 @@ def sgm_segments(lines: Iterable[str], name: str) -> Iterator[str]:
 
     Raises NmtError for an element that spans lines; `name` names the file in the message.
     """
+    kind: type[str] = str
     for number, line in enumerate(lines, start=1):
-        for element in SGM_BEGIN.split(line)[1:]:
+        before, *elements = SGM_BEGIN.split(line)
+        for element in elements:
+            kind = FirstSegment if SGM_DOCUMENT.search(before) else kind
+            before = element
             _, has_text, text = element.partition(">")
             end = SGM_END.search(text)
             if not has_text or not end:
@@ -250,7 +261,9 @@ def sgm_segments(lines: Iterable[str], name: str) -> Iterator[str]:
                     " line"
                 )
             # A character reference may stand for a line feed.
-            yield html.unescape(text[: end.start()]).replace("\n", " ").strip()
+            yield kind(html.unescape(text[: end.start()]).replace("\n", " ").strip())
+            kind = str
+        kind = FirstSegment if SGM_DOCUMENT.search(before) else kind
 
 
 def split_lines(stream: IO[bytes], name: str) -> Iterator[Line]:

@@ -5,20 +5,21 @@ changed.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from nmt.config import DataSettings, Recipe, TextFiles
-from nmt.errors import DamagedError, NmtError
+from nmt.errors import DamagedError, NmtError, UsageError
 from nmt.system.atomic import write_bytes
 from nmt.system.files import is_present, read_bytes
 from nmt.system.log import Notify, progress_bar
 from nmt.text.alignment import ALIGNMENT, align_corpus, open_alignments
-from nmt.text.corpus import DataFolder, Pair, read_pairs, reader_for
-from nmt.text.encode import VERDICTS, encode_pairs
-from nmt.text.learning import learn_tokenizer
+from nmt.text.corpus import DataFolder, DevPairs, Pair, read_pairs
+from nmt.text.encode import SHORTENED, VERDICTS, EncodedChunk, encode_pairs, opening_of
+from nmt.text.learning import learn_tokenizer, sampling_of
+from nmt.text.lines import FirstSegment
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of, sha256
 from nmt.text.shards import ENDINGS, Shard, checked, new_shard, open_shard, stamps
 from nmt.text.tokenizer import Tokenizer, load_tokenizer
@@ -38,6 +39,14 @@ class Prepared:
     names: tuple[str, ...]  # the text files of each shard, for messages
     fingerprint: str  # changes if the tokenizer, any shard or the dev set changes
     alignments: tuple[Shard, ...] = ()  # of each shard, if the training needs them
+    directions: tuple[tuple[str, str], ...] = ()  # source and target language of each shard
+
+    def direction_sizes(self) -> Counter[tuple[str, str]]:
+        """Return the number of pairs of each direction."""
+        sizes = Counter[tuple[str, str]]()
+        for direction, shard in zip(self.directions, self.shards, strict=True):
+            sizes[direction] += len(shard)
+        return sizes
 
 
 def prepare(
@@ -52,33 +61,36 @@ def prepare(
     given_tokenizer: the bytes of a tokenizer to use instead of learning one. Raises NmtError for a
     corpus that is missing, misaligned, empty or too small.
     """
-    paths = training_files(recipe, data)
+    training_files(recipe, data)
     check_test_sets(recipe, data, notify)
     manifest = Manifest(folder.manifest)
     if manifest.damage:
         notify(f"{manifest.damage}; the corpus is prepared again")
     dev_changed = record_dev_set(recipe, data, folder, manifest)
-    hashes = [hash_text_files(files, recipe, data, manifest) for files in paths]
+    hashes = [hash_text_files(files, recipe, data, manifest) for files in recipe.data.train]
     if given_tokenizer is None:
         tokenizer = own_tokenizer(recipe, data, folder, manifest, hash_of(hashes), notify)
     else:
         tokenizer = store_tokenizer(given_tokenizer, folder, manifest)
-    check_tags(recipe, tokenizer)
+    openings = find_openings(recipe, tokenizer)
     for index, files in enumerate(recipe.data.train):
+        # Without an opening and context, the key is that of older versions: old runs resume.
         limits = [recipe.data.max_length, recipe.data.max_ratio]
-        # Without a tag the key is as it was before there were tags, so that old runs go on.
-        tag = filter(None, [files.tag])
-        key = hash_of(sha256(tokenizer.model), hashes[index], limits, *tag)
+        limits += filter(None, [recipe.data.context])
+        opening = openings[index]
+        key = hash_of(sha256(tokenizer.model), hashes[index], limits, *opening)
         name = shard_name(index)
         if needs_encoding(folder, manifest, name, key, notify):
             manifest.forget(name)
-            step = encode_corpus(recipe, files, data, folder.shards, name, tokenizer)
+            pairs = read_pairs(files, data, recipe)
+            encoded = encode_pairs(pairs, tokenizer, recipe.data, opening)
+            step = encode_corpus(encoded, folder.shards, name, tokenizer)
             manifest.steps[name] = replace(step, key=key)
             manifest.save()
             notify(describe(files, step.counts, recipe.data))
     if dev_changed:
         manifest.save()
-    names = [*map(shard_name, range(len(paths)))]
+    names = [*map(shard_name, range(len(hashes)))]
     remove_unused(folder.shards, manifest, names)
     prepared = open_shards(recipe, folder, manifest)
     if not any(map(len, prepared.shards)):
@@ -105,6 +117,7 @@ def open_shards(recipe: Recipe, folder: PreparedFolder, manifest: Manifest) -> P
         shards=tuple(open_shard(folder.shards, name, len(tokenizer)) for name in steps),
         names=tuple(" + ".join(files.names) for files in recipe.data.train),
         fingerprint=hash_of(*map(manifest.key, [*steps, DEV])),
+        directions=tuple(map(recipe.data.languages_of, recipe.data.train)),
     )
 
 
@@ -126,12 +139,18 @@ def training_files(recipe: Recipe, data: DataFolder) -> list[list[Path]]:
     return [[data.find(name, recipe) for name in files.names] for files in recipe.data.train]
 
 
-def read_dev_pairs(recipe: Recipe, data: DataFolder) -> list[Pair]:
-    """Return the pairs of all dev sets, in order.
+def read_dev_pairs(recipe: Recipe, data: DataFolder) -> DevPairs:
+    """Return the pairs of all dev sets by direction, in order; a dev set begins a document.
 
     Raises NmtError for a missing, unreadable or misaligned file.
     """
-    return [*chain.from_iterable(read_pairs(files, data, recipe) for files in recipe.data.dev)]
+    found: dict[tuple[str, str], list[Pair]] = {}
+    for files in recipe.data.dev:
+        own = found.setdefault(recipe.data.languages_of(files), [])
+        pairs = read_pairs(files, data, recipe)
+        own += (Pair(FirstSegment(source), target) for source, target in islice(pairs, 1))
+        own += pairs
+    return found
 
 
 def check_test_sets(recipe: Recipe, data: DataFolder, notify: Notify) -> None:
@@ -146,13 +165,12 @@ def check_test_sets(recipe: Recipe, data: DataFolder, notify: Notify) -> None:
 
 
 def hash_text_files(
-    paths: Sequence[Path], recipe: Recipe, data: DataFolder, manifest: Manifest
+    files: TextFiles, recipe: Recipe, data: DataFolder, manifest: Manifest
 ) -> list[str]:
-    """Return the hashes of a text's files, and the languages that are read of a bilingual one."""
-    hashes = [manifest.hash_file(path) for path in paths]
-    if reader_for(paths, data.find_reader):
-        hashes += [recipe.data.source_language, recipe.data.target_language]
-    return hashes
+    """Return the hashes of a text's files, and which columns or languages are read of one."""
+    text = data.text(files, recipe)
+    hashes = [*map(manifest.hash_file, text.paths), *map(str, text.columns)]
+    return [*hashes, *text.languages] if text.reader else hashes
 
 
 def record_dev_set(
@@ -162,10 +180,8 @@ def record_dev_set(
 
     Raises NmtError for a missing file, or if the run already trains with another dev set.
     """
-    sets = ([data.find(name, recipe) for name in files.names] for files in recipe.data.dev)
-    key = hash_of(
-        [*chain.from_iterable(hash_text_files(each, recipe, data, manifest) for each in sets)]
-    )
+    hashes = (hash_text_files(files, recipe, data, manifest) for files in recipe.data.dev)
+    key = hash_of([*chain.from_iterable(hashes)])
     changed = manifest.needs(DEV, key, folder)
     manifest.steps[DEV] = Step(key)
     return changed
@@ -184,8 +200,9 @@ def own_tokenizer(
     text: the hash of the corpora. If a started run has lost its manifest, its tokenizer is kept:
     the keys of its shards depend on it, so that the fingerprint shows whether it still fits.
     """
-    # Without tags, the key is that of versions that had no tags, so that old runs resume.
-    key = hash_of(text, asdict(recipe.tokenizer), *filter(None, [recipe.data.tags]))
+    # Without control tokens, the key is that of versions that had none, so that old runs resume.
+    more = filter(None, [recipe.data.control_tokens, sampling_of(recipe)])
+    key = hash_of(text, asdict(recipe.tokenizer), *more)
     if folder.in_use and TOKENIZER not in manifest.steps and is_present(folder.tokenizer):
         tokenizer = load_tokenizer(folder.tokenizer)
         manifest.steps[TOKENIZER] = Step(key, {MODEL: sha256(tokenizer.model)})
@@ -225,15 +242,27 @@ def write_tokenizer(model: bytes, folder: PreparedFolder, manifest: Manifest, ke
     manifest.save()
 
 
-def check_tags(recipe: Recipe, tokenizer: Tokenizer) -> None:
-    """Raise NmtError unless the vocabulary of sources has the tags of the training corpora."""
-    for tag in recipe.data.tags:
-        if tokenizer.source.tag_id(tag) is None:
+def find_openings(recipe: Recipe, tokenizer: Tokenizer) -> list[tuple[str, ...]]:
+    """Return the control tokens before the sources of each training corpus.
+
+    Raises NmtError unless the vocabulary has all that the training corpora need.
+    """
+    data, source = recipe.data, tokenizer.source
+    needed = [(token, source) for token in data.control_tokens]
+    if source.language_tokens:  # they may have other codes
+        needed = [each for each in needed if each[0] not in data.language_tokens.values()]
+    needed += [(token, tokenizer.target) for token in data.target_control_tokens]
+    for token, subwords in needed:
+        if subwords.tag_id(token) is None:
             raise NmtError(
-                f"recipe {recipe.name}: data.train has the tag {tag}, which the vocabulary of the"
-                " initial model lacks; leave the tag out, or train without train.init_from, so that"
-                " a vocabulary with this tag is learned"
+                f"recipe {recipe.name}: the training text has the token {token}, which the"
+                " vocabulary of the initial model lacks; start from another model, or train without"
+                " train.init_from, so that a vocabulary with this token is learned"
             )
+    try:
+        return [opening_of(data.languages_of(each)[1], source, each.tag) for each in data.train]
+    except UsageError as error:
+        raise NmtError(f"recipe {recipe.name}: train.init_from does not fit: {error}") from error
 
 
 def shard_name(index: int) -> str:
@@ -261,12 +290,7 @@ def needs_encoding(
 
 
 def encode_corpus(
-    recipe: Recipe,
-    files: TextFiles,
-    data: DataFolder,
-    shards: Path,
-    name: str,
-    tokenizer: Tokenizer,
+    chunks: Iterable[EncodedChunk], shards: Path, name: str, tokenizer: Tokenizer
 ) -> Step:
     """Encode and clean a training corpus into a shard, and return its step, without a key."""
     counts = Counter(dict.fromkeys(VERDICTS, 0))
@@ -274,23 +298,25 @@ def encode_corpus(
         new_shard(shards, name, len(tokenizer)) as writer,
         progress_bar(unit="pair", unit_scale=True, desc="encode") as bar,
     ):
-        pairs = read_pairs(files, data, recipe)
-        for chunk in encode_pairs(pairs, tokenizer, recipe.data, files.tag):
+        for chunk in chunks:
             writer.add(chunk.pairs)
             counts.update(chunk.counts)
-            bar.update(sum(chunk.counts.values()))
+            bar.update(sum(map(chunk.counts.__getitem__, VERDICTS)))
     return Step("", writer.digests(), dict(counts), stamps(shards, name))
 
 
-def describe(files: TextFiles, counts: dict[str, int], limits: DataSettings) -> str:
+def describe(files: TextFiles, counts: dict[str, int], data: DataSettings) -> str:
     """Return one line about what cleaning kept and dropped."""
     dropped = (
         (counts["empty"], "with an empty side"),
-        (counts["too_long"], f"longer than {limits.max_length} tokens"),
-        (counts["ratio"], f"beyond a length ratio of {limits.max_ratio:g}"),
+        (counts["too_long"], f"longer than {data.max_length} tokens"),
+        (counts["ratio"], f"beyond a length ratio of {data.max_ratio:g}"),
     )
     lost = ", ".join(f"{count:,} {why}" for count, why in dropped if count)
-    return f"{files.title}: {counts['kept']:,} pairs kept{lost and f'; dropped {lost}'}"
+    shortened = counts.get(SHORTENED, 0)
+    several = f" ({'-'.join(data.languages_of(files))})" if len(data.directions) > 1 else ""
+    text = f"{files.title}{several}: {counts['kept']:,} pairs kept{lost and f'; dropped {lost}'}"
+    return text + (f"; {shortened:,} with less context to fit" if shortened else "")
 
 
 def describe_dropped(manifest: Manifest, limits: DataSettings) -> str:

@@ -56,11 +56,49 @@ class FlatSegments:
     ids: NDArray[numpy.signedinteger[Any]]
     lengths: NDArray[numpy.int64]  # (n,) tokens
 
+    def rows(self, indices: NDArray[numpy.int64]) -> "FlatSegments":
+        """Return some of the segments."""
+        lengths = self.lengths[indices]
+        return FlatSegments(stretches(self.ids, self.lengths.cumsum()[indices], lengths), lengths)
+
+    def split(self) -> list[list[int]]:
+        """Return the ids of each segment."""
+        parts = numpy.split(self.ids, self.lengths.cumsum()[:-1]) if len(self.lengths) else []
+        return [part.tolist() for part in parts]
+
     def backwards(self) -> "FlatSegments":
         """Return the segments in the same order, each with its last token first."""
         ends = self.lengths.cumsum()
         mirrors = numpy.repeat(2 * ends - self.lengths - 1, self.lengths)  # first + last place
         return FlatSegments(self.ids[mirrors - numpy.arange(len(self.ids))], self.lengths)
+
+
+def without_controls(
+    segments: FlatSegments, controls: Sequence[int]
+) -> tuple[FlatSegments, NDArray[numpy.int64]]:
+    """Return what follows the last control token of each segment, and the tokens before it (n,).
+
+    controls: ids of tags, languages and the separator. The rest of a segment is its own text,
+    without the opening and the context.
+    """
+    if not len(controls):
+        return segments, numpy.zeros_like(segments.lengths)
+    ends = segments.lengths.cumsum()
+    near = numpy.flatnonzero(segments.ids <= max(controls))  # a learned vocabulary has them first
+    places = numpy.append(near[numpy.isin(segments.ids[near], controls)], -1)
+    last = places[numpy.searchsorted(places[:-1], ends) - 1]  # before each end; -1: none
+    before = numpy.maximum(last + 1 - ends + segments.lengths, 0)
+    lengths = segments.lengths - before
+    return FlatSegments(stretches(segments.ids, ends, lengths), lengths), before
+
+
+def stretches(
+    ids: NDArray[Number], ends: NDArray[numpy.int64], lengths: NDArray[numpy.int64]
+) -> NDArray[Number]:
+    """Return stretches of ids end to end; ends, lengths: of each stretch."""
+    places = numpy.arange(lengths.sum()) + numpy.repeat(ends - lengths.cumsum(), lengths)
+    found: NDArray[Number] = ids[places]
+    return found
 
 
 def flatten(
@@ -134,8 +172,8 @@ class Shard:
         starts, ends = self.offsets[2 * indices], self.offsets[2 * indices + 2]
         sources = self.offsets[2 * indices + 1] - starts
         totals = ends - starts
-        places = numpy.arange(totals.sum()) + numpy.repeat(ends - totals.cumsum(), totals)
-        return self.ids[places], numpy.stack([sources, totals - sources], 1).reshape(-1)
+        ids = stretches(self.ids, ends, totals)
+        return ids, numpy.stack([sources, totals - sources], 1).reshape(-1)
 
     def sides(self, indices: NDArray[numpy.int64]) -> tuple[FlatSegments, FlatSegments]:
         """Return the sources and the targets of pairs; raises DamagedError for a cut file."""

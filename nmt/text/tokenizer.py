@@ -7,21 +7,20 @@ Face's transformers gives it.
 """
 
 import json
-import re
 import unicodedata
 from collections.abc import Sequence
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
-from nmt.errors import DamagedError, NmtError
-from nmt.recipe.rules import SPECIAL_TOKENS
+from nmt.errors import DamagedError, NmtError, UsageError, first_of, shown
+from nmt.recipe.rules import LANGUAGE_TOKEN, SPECIAL_TOKENS
 from nmt.system.files import kind_of, read_bytes
 from nmt.system.json_data import parse_json
+from nmt.text.languages import find_language
 
 PAD, UNK, BOS, EOS = range(len(SPECIAL_TOKENS))
 SPACE = "\u2581"  # marks the start of a word in SentencePiece
-LANGUAGE = re.compile(r">>[^\s<>]{1,40}<<")  # a token such as >>deu<<
 CONTROL_BYTES = [f"<0x{byte:02X}>" for byte in range(32)]  # pieces
 # The first bytes of a subword model with a list of pieces, and of a tokenizer with a model for each
 # language. The length of what comes first follows in 8 bytes.
@@ -64,7 +63,7 @@ class SubwordModel:
     Encoded segments have no BOS and EOS; batches and the search add them. `model` has the bytes of
     the subword model, and `sentencepiece` those of the SentencePiece model in it. With a list of
     pieces, these have the ids from 4 on; otherwise ids are SentencePiece's own. `language_tokens`
-    are the tokens such as `>>deu<<` that tell an imported model which language to write.
+    are the tokens such as `>>deu<<` that tell a model which language to write.
     """
 
     def __init__(self, model: bytes, origin: str = "the tokenizer") -> None:
@@ -72,13 +71,17 @@ class SubwordModel:
         self.model = self.sentencepiece = model
         self._pieces: tuple[str, ...] | None = None  # the list; None: SentencePiece's own
         self._ids: dict[str, int] = {}  # of the list
-        self.language_tokens: tuple[str, ...] = ()
+        self._text_ids: dict[str, int] = {}  # likewise, without tokens that no text contains
         if model.startswith(LISTED_HEADER):
             content, self.sentencepiece = split(model, LISTED_HEADER)
             listed = parse_json(content, list[str], f"the vocabulary of {origin}")
             self._pieces = (*SPECIAL_TOKENS, *listed)
             self._ids = {piece: each for each, piece in enumerate(listed, len(SPECIAL_TOKENS))}
-            self.language_tokens = tuple(filter(LANGUAGE.fullmatch, listed))
+            self._text_ids = {
+                piece: each
+                for piece, each in self._ids.items()
+                if not LANGUAGE_TOKEN.fullmatch(piece)
+            }
         self._processor = load_processor(self.sentencepiece, origin)
         if self._pieces is None:
             special = (self._processor.pad_id(), self._processor.bos_id(), self._processor.eos_id())
@@ -86,6 +89,8 @@ class SubwordModel:
                 raise NmtError(f"{origin} was not made by this program: its special ids differ")
         elif len(self._ids) != len(listed):
             raise DamagedError(f"the vocabulary of {origin} has a piece twice")
+        controls = map(self.piece, self.tag_ids())
+        self.language_tokens = tuple(filter(LANGUAGE_TOKEN.fullmatch, controls))
 
     @classmethod
     def with_pieces(
@@ -104,20 +109,13 @@ class SubwordModel:
     def encode(self, segments: Sequence[str], threads: int = 1) -> list[list[int]]:
         """Return the token ids of each segment; white space alone has none.
 
-        A language token at the beginning of a segment is one of its tokens.
+        No text becomes a tag, a language token or a separator, whatever it spells.
         """
+        texts = [*map(blank_to_empty, segments)]
         if self._pieces is None:
-            return self.encode_words([*map(blank_to_empty, segments)], threads)
-        tokens = [*map(self.language_token, segments)]
-        texts = [
-            blank_to_empty(segment[len(token) :])
-            for segment, token in zip(segments, tokens, strict=True)
-        ]
+            return self.encode_words(texts, threads)
         rows: list[list[str]] = self._processor.encode(texts, out_type=str, num_threads=threads)
-        return [
-            [*map(self._piece_id, [token, *row] if token else row)]
-            for token, row in zip(tokens, rows, strict=True)
-        ]
+        return [[self._text_ids.get(piece, UNK) for piece in row] for row in rows]
 
     def encode_words(self, words: Sequence[str], threads: int = 1) -> list[list[int]]:
         """Return SentencePiece's own ids of each word, a text without spaces."""
@@ -144,26 +142,29 @@ class SubwordModel:
             and all(float(score).is_integer() for score in scores)
         )
 
-    def language_token(self, text: str) -> str:
-        """Return the language token that a text begins with, known or not; "" if there is none."""
-        found = LANGUAGE.match(text) if self.language_tokens else None
-        return found[0] if found else ""
+    def language_id(self, token: str) -> int:
+        """Return the id of one of `language_tokens`."""
+        return self._piece_id(token)
 
     def tag_id(self, tag: str) -> int | None:
-        """Return the id of a tag of training corpora; None if the vocabulary does not have it."""
-        found = int(self._processor.piece_to_id(tag))
+        """Return the id of a control token; None if the vocabulary does not have it."""
+        found = self._piece_id(tag)
         return found if self.is_tag(found) else None
 
     def is_tag(self, piece_id: int) -> bool:
-        """Return whether an id is that of a tag of training corpora, which no text contains.
+        """Return whether an id is that of a control token, which no text contains.
 
-        A list of pieces has none.
+        Control tokens are the tags of training corpora, language tokens and the separator. A list
+        of pieces has language tokens only.
         """
-        is_own = self._pieces is None and piece_id > EOS
-        return is_own and bool(self._processor.is_control(piece_id))
+        if self._pieces is not None:
+            return LANGUAGE_TOKEN.fullmatch(self._pieces[piece_id]) is not None
+        return piece_id > EOS and bool(self._processor.is_control(piece_id))
 
     def tag_ids(self) -> list[int]:
-        """Return the ids of all tags of training corpora."""
+        """Return the ids of all control tokens."""
+        if self._pieces is not None:
+            return [each for piece, each in self._ids.items() if piece not in self._text_ids]
         return [*takewhile(self.is_tag, count(EOS + 1))]  # SentencePiece puts them first
 
     def encode_pieces(self, text: str) -> list[int]:
@@ -188,37 +189,30 @@ class SubwordModel:
         return UNK if found in (PAD, BOS, EOS) else found
 
     def unknown(self, text: str) -> list[str]:
-        """Return the characters of a text, or its words, that are not in the vocabulary.
-
-        Unknown language tokens are among them.
-        """
+        """Return the characters of a text, or its words, that are not in the vocabulary."""
         symbols: list[str] = []
         # The ids tell: unknown characters may spell a piece that no text has, such as a tag.
         for piece, piece_id in zip(self.pieces(text), *self.encode([text]), strict=True):
             if piece_id != UNK:
                 continue
             if self._pieces is not None:
-                whole = [piece] if LANGUAGE.fullmatch(piece) else piece.replace(SPACE, "")
-                symbols += whole
+                symbols += piece.replace(SPACE, "")
             else:  # adjacent ones are one; a vocabulary of words has their spaces in it
                 symbols += filter(None, piece.split(SPACE) if SPACE in piece else piece)
         return symbols
 
     def pieces(self, text: str) -> list[str]:
         """Return the pieces of a text's tokens; those of unknown tokens are its characters."""
-        token = self.language_token(text)
-        rest = blank_to_empty(text[len(token) :])
-        pieces: list[str] = self._processor.encode(rest, out_type=str)
-        return [token, *pieces] if token else pieces
+        pieces: list[str] = self._processor.encode(blank_to_empty(text), out_type=str)
+        return pieces
 
     def origins(self, text: str) -> list[int]:
         """Return the position in the text of each character of its pieces, then the text's end.
 
         Normalisation may add, join and drop characters.
         """
-        length = len(self.language_token(text))
-        places: list[int] = self._processor.normalize(text[length:], with_offsets=True)[1]
-        return [*range(length), *(length + place for place in places)] if length else places
+        places: list[int] = self._processor.normalize(text, with_offsets=True)[1]
+        return places
 
     def is_byte(self, piece: str) -> bool:
         """Return whether a piece stands for a byte of a character."""
@@ -328,3 +322,24 @@ class Tokenizer:
 def load_tokenizer(path: Path) -> Tokenizer:
     """Return the tokenizer in a file; raises NmtError if the file is not usable."""
     return Tokenizer(read_bytes(path, "the tokenizer", "`nmt prepare` creates it"), str(path))
+
+
+def target_token(wanted: str, subwords: SubwordModel, own: str = "") -> str:
+    """Return the token that makes a model write a language; "" if the model has no tokens.
+
+    wanted: the code in a token, the token, or another code of the language. own: the language that
+    a model without tokens writes. Raises UsageError, with the model's languages, unless one of them
+    is wanted.
+    """
+    codes = [token[2:-2] for token in subwords.language_tokens]
+    if not wanted and not codes:
+        return ""
+    found = find_language(wanted.removeprefix(">>").removesuffix("<<"), codes or [own])
+    if len(found) == 1:
+        return f">>{found[0]}<<" if codes else ""
+    problem = f"the model does not write {shown(wanted)}; it writes"
+    if found:
+        problem = f"{shown(wanted)} may be several languages of the model; choose one"
+    elif not wanted:
+        problem = "the model writes several languages; choose one (--to)"
+    raise UsageError(f"{problem}: {first_of(found or codes or [own])}")

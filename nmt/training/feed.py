@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -204,12 +204,17 @@ def training_feed(
 
 
 def plan_batches(settings: TrainSettings, dataset: PairDataset, epoch: int) -> EpochPlan:
-    """Return the batches of an epoch."""
-    return plan_epoch(
-        dataset.source_lengths,
-        dataset.target_lengths,
+    """Return the batches of an epoch, whose directions are sampled if the training asks for it."""
+    source_lengths, target_lengths = dataset.source_lengths, dataset.target_lengths
+    drawn = dataset.draw(settings.language_sampling, settings.seed, epoch)
+    if drawn is not None:
+        source_lengths, target_lengths = source_lengths[drawn], target_lengths[drawn]
+    plan = plan_epoch(
+        source_lengths,
+        target_lengths,
         source_tokens=settings.batch_source_tokens,
         target_tokens=settings.batch_target_tokens,
         seed=settings.seed,
         epoch=epoch,
     )
+    return plan if drawn is None else replace(plan, order=drawn[plan.order])

@@ -21,6 +21,7 @@ from nmt.system.log import note, progress_bar
 from nmt.system.threads import thread_count
 from nmt.text.batches import count_used
 from nmt.text.prepare import Prepared
+from nmt.text.sampling import describe_shares
 from nmt.training.progress import Progress, Window
 from nmt.training.updates import UpdateResult
 from nmt.training.validation import Validation
@@ -51,10 +52,12 @@ def announce(
     pairs = sum(map(len, prepared.shards))
     used = f"{count_used(pairs, settings.share):,} of " if settings.share < 1 else ""
     note(
-        f"{recipe.name} ({data.source_language}-{data.target_language}):"
+        f"{recipe.name} ({', '.join(map('-'.join, data.directions))}):"
         f" {used}{pairs:,} pairs, {parameters:,} parameters,"
         f" {precision} on {device.type}{threads}{others}; run folder {run.path}"
     )
+    if len(data.directions) > 1:
+        note(describe_shares(prepared.direction_sizes(), settings.language_sampling))
     if progress.update:
         note(f"resumed at update {progress.update:,} of {settings.max_updates:,}")
 
@@ -297,6 +300,7 @@ def describe(validation: Validation) -> dict[str, Any]:
         "loss": validation.loss,
         "perplexity": perplexity(validation.plain_loss),
         validation.measure.key: validation.score,
+        **({"by_direction": validation.by_direction} if validation.by_direction else {}),
         "samples": [asdict(sample) for sample in validation.samples],
     }
 
@@ -304,10 +308,12 @@ def describe(validation: Validation) -> dict[str, Any]:
 def figures(validation: Validation) -> str:
     """Return the figures of a validation as a phrase."""
     is_smoothed = not math.isclose(validation.loss, validation.plain_loss, rel_tol=1e-4)
+    scores = (f"{pair} {score:.2f}" for pair, score in validation.by_direction.items())
+    each = f" ({', '.join(scores)})" if validation.by_direction else ""
     return (
         f"dev loss {validation.loss:.3f}{' (label-smoothed)' * is_smoothed}, perplexity"
         f" {perplexity(validation.plain_loss):.2f}, {validation.measure.name}"
-        f" {validation.score:.2f}"
+        f" {validation.score:.2f}{each}"
     )
 
 

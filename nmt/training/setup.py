@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.util import find_spec
+from itertools import chain, combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,8 @@ from nmt.system.arguments import argument
 from nmt.system.devices import has_bf16
 from nmt.system.files import is_present
 from nmt.system.log import Notify
-from nmt.text.corpus import DataFolder, Pair
-from nmt.text.languages import bleu_tokenizer, is_language, primary
+from nmt.text.corpus import DataFolder, DevPairs
+from nmt.text.languages import bleu_tokenizer, is_language, is_same, primary
 from nmt.text.learning import check_learnable
 from nmt.text.prepare import Prepared, open_prepared, prepare, read_dev_pairs, training_files
 from nmt.text.tokenizer import load_tokenizer
@@ -59,7 +60,7 @@ class Resolved:
 class Inputs:
     """The dev set and the initial model of a training."""
 
-    dev_pairs: tuple[Pair, ...]
+    dev_pairs: DevPairs
     initial: "ModelFile | None"  # the model of train.init_from; None if random or resumed
 
 
@@ -161,7 +162,7 @@ def check_inputs(
     if device is not None:
         check_requirements(recipe, run, device)
     inputs = read_inputs(recipe, data, run)
-    if not inputs.dev_pairs:
+    if not any(inputs.dev_pairs.values()):
         raise NmtError(f"the dev set of recipe {recipe.name} is empty; set data.dev")
     return inputs
 
@@ -169,7 +170,7 @@ def check_inputs(
 def read_inputs(recipe: Recipe, data: DataFolder, run: RunFolder) -> Inputs:
     """Return the dev set and the initial model."""
     initial = initial_model(recipe, run)
-    return Inputs(tuple(read_dev_pairs(recipe, data)), initial)
+    return Inputs(read_dev_pairs(recipe, data), initial)
 
 
 @contextmanager
@@ -291,25 +292,41 @@ def check_requirements(recipe: Recipe, run: RunFolder, device: "torch.device") -
 
 
 def check_languages(recipe: Recipe, run: RunFolder) -> None:
-    """Raise NmtError if a new code names no language, or would change a run's dev scores.
+    """Raise NmtError if a new code names no language, or would change a run's dev scores or tokens.
 
     Other codes may change at any time; `correct_languages` writes them into the models.
     """
+    directions = recipe.data.directions
+    codes = dict.fromkeys(chain.from_iterable(directions)) if len(directions) > 1 else ()
+    for first, second in combinations(codes, 2):
+        if is_same(first, second):
+            raise NmtError(
+                f"recipe {recipe.name}: {first} and {second} name the same language; use one code"
+                " in all corpora"
+            )
     if recipe.data.metric != "bleu":
         return
     kept = run.load_recipe() if run.is_in_use() and is_present(run.recipe) else None
-    for name, code in zip(("source", "target"), languages(recipe), strict=True):
+    named = {"source_language": languages(recipe)[0], "target_language": languages(recipe)[1]}
+    for name, code in (*named.items(), *(("train", code) for code in codes)):
         if not is_language(primary(code)) and not (kept and code in languages(kept)):
             raise NmtError(
-                f"recipe {recipe.name}: data.{name}_language is {shown(code)}, which is no ISO 639"
-                " code such as de or deu"
+                f"recipe {recipe.name}: data.{name} has the language {shown(code)}, which is no ISO"
+                " 639 code such as de or deu"
             )
     old, new = (kept or recipe).data.target_language, recipe.data.target_language
+    reason = ""
+    if kept and kept.data.language_tokens != recipe.data.language_tokens:
+        reason = "the vocabulary has a token with the old code"
     if bleu_tokenizer(old) != bleu_tokenizer(new):
+        reason = (
+            "BLEU splits the two into words in other ways, so the scores of the dev set could not"
+            " be compared"
+        )
+    if reason:
         raise NmtError(
-            f"{run.path}: data.target_language cannot change from {old} to {new}, because BLEU"
-            " splits the two into words in other ways, so the scores of the dev set could not be"
-            f" compared; train in a new folder: --run NEW --init-from {argument(run.path)}"
+            f"{run.path}: data.target_language cannot change from {old} to {new}, because {reason};"
+            f" train in a new folder: --run NEW --init-from {argument(run.path)}"
         )
 
 

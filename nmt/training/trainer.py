@@ -30,6 +30,7 @@ from nmt.text.alignment import align_pairs
 from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
 from nmt.text.corpus import DataFolder
+from nmt.text.encode import alone
 from nmt.text.plan import Integers
 from nmt.text.tokenizer import PAD
 from nmt.training.averaging import is_averaged, write_average
@@ -363,7 +364,8 @@ class Trainer:
         """
         step = -1 if self.recipe.model.is_right_to_left else 1
         tags = {*self.prepared.tokenizer.source.tag_ids()}
-        pairs = [pair for pair in self.dev.encoded if pair[1] and not tags.issuperset(pair[0])]
+        pairs = [(alone(pair[0], tags), alone(pair[1], tags)) for pair in self.dev.encoded]
+        pairs = [pair for pair in pairs if pair[1] and not tags.issuperset(pair[0])]
         pairs = pairs[:: max(1, -(-len(pairs) // ALIGNED_PAIRS))]
         sources, targets = [pair[0] for pair in pairs], [pair[1][::step] for pair in pairs]
         links = align_pairs(self.prepared.shards, self.prepared.tokenizer, sources, targets)
@@ -402,6 +404,7 @@ def training_pairs(setup: Setup) -> PairDataset:
         right_to_left=setup.recipe.model.is_right_to_left,
         alignments=prepared.alignments,
         share=settings.share,
+        directions=prepared.directions,
     )
 
 

@@ -5,10 +5,11 @@ The score is the one that `nmt evaluate` prints for the same model and text with
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import chain, islice
+from statistics import fmean
 
 import torch
 
@@ -16,7 +17,7 @@ from nmt.config import Recipe
 from nmt.decoding.translator.load import device_settings
 from nmt.decoding.translator.translator import translate_texts
 from nmt.errors import NmtError
-from nmt.evaluation.metrics import Measure, task_metrics
+from nmt.evaluation.metrics import Measure, MetricSet, task_metrics
 from nmt.evaluation.scores import main_score
 from nmt.evaluation.test_sets import TestSet
 from nmt.kernels.loss import reference_loss
@@ -27,9 +28,13 @@ from nmt.system.log import note
 from nmt.system.pools import Pool, ThreadPool
 from nmt.system.threads import torch_threads
 from nmt.text.batches import make_batch
-from nmt.text.corpus import Pair
+from nmt.text.corpus import DevPairs, Pair
+from nmt.text.encode import encode_whole, opening_of
+from nmt.text.lines import FirstSegment
 from nmt.text.plan import batches_by_length
 from nmt.text.tokenizer import PAD, Tokenizer
+
+EncodedPair = tuple[list[int], list[int]]  # ids of source and target
 
 SAMPLES = 6  # dev segments whose translations each validation records
 
@@ -43,6 +48,7 @@ class Validation:
     score: float  # of the translations, by the first measure of data.metric
     measure: Measure  # name and direction of the score
     samples: tuple[Sample, ...] = ()  # the same segments at every validation
+    by_direction: Mapping[str, float] = field(default_factory=dict)  # scores, if there are several
 
 
 class DevSet:
@@ -51,43 +57,57 @@ class DevSet:
     def __init__(
         self,
         recipe: Recipe,
-        pairs: Sequence[Pair],
+        pairs: DevPairs,
         tokenizer: Tokenizer,
         pool: Pool | None = None,
     ) -> None:
         """Encode the dev set.
 
-        pairs: its source and target segments. pool: computes batches in parallel, by default one
-        after another. Raises NmtError if the dev set has no pairs, or none within
+        pairs: its source and target segments, by direction. pool: computes batches in parallel, by
+        default one after another. Raises NmtError if the dev set has no pairs, or none within
         `data.max_length`.
         """
-        if not pairs:
+        if not any(pairs.values()):
             raise NmtError(f"the dev set of recipe {recipe.name} is empty; set data.dev")
-        self._metrics = task_metrics(recipe.data.metric, recipe.data.target_language)
-        sources, references = [pair.source for pair in pairs], [(pair.target,) for pair in pairs]
-        scored = TestSet.of("the dev set", sources, references).grouped(self._metrics)
-        self.sources, self.references = scored.sources, scored.references
+        self._tests: list[tuple[TestSet, MetricSet]] = []
+        for languages, own in pairs.items():
+            if own:
+                metrics = task_metrics(recipe.data.metric, languages[1])
+                columns = [pair.source for pair in own], [(pair.target,) for pair in own]
+                test = TestSet.of("the dev set", *columns).grouped(metrics)
+                self._tests.append((replace(test, languages=languages), metrics))
+        tests = [test for test, _ in self._tests]
+        self.sources = [source for test in tests for source in test.sources]
+        self.references = [known for test in tests for known in test.references]
+        # The language to write for each source, if the model has several.
+        has_tokens = tokenizer.source.language_tokens
+        self._languages = [test.languages[1] for test in tests for _ in test.sources if has_tokens]
         self._notify = cache(lambda message: note(f"dev set: {message}"))  # each note once
         self._recipe = recipe
         self._tokenizer = tokenizer
         self._pool = pool or torch_threads(1)
         # Ids of the pairs that count for the loss, in the order of the model.
-        self.encoded = self._encode(pairs)
+        self.encoded = self._within_limit(
+            pair for languages, own in pairs.items() for pair in self._encode(own, languages[1])
+        )
 
-    def _encode(self, pairs: Sequence[Pair]) -> list[tuple[list[int], list[int]]]:
-        """Return the ids of the pairs that count for the loss, in the order of the model."""
-        sources = self._tokenizer.source.encode([pair.source for pair in pairs])
-        targets = self._tokenizer.target.encode([pair.target for pair in pairs])
+    def _encode(self, pairs: Sequence[Pair], language: str) -> list[EncodedPair]:
+        """Return the ids of pairs as a training reads them; language: of the targets."""
+        opening = opening_of(language, self._tokenizer.source)
+        return encode_whole(pairs, self._tokenizer, self._recipe.data, opening)
+
+    def _within_limit(self, pairs: Iterable[EncodedPair]) -> list[EncodedPair]:
+        """Return the pairs that count for the loss, in the order of the model."""
         limit = self._recipe.data.max_length
-        both = zip(sources, targets, strict=True)
-        encoded = [pair for pair in both if max(map(len, pair)) <= limit]
+        found = [*pairs]
+        encoded = [pair for pair in found if max(map(len, pair)) <= limit]
         if not encoded:
             raise NmtError(
                 f"every pair of the dev set is longer than data.max_length={limit}; raise it"
             )
-        if len(encoded) < len(pairs):
+        if len(encoded) < len(found):
             self._notify(
-                f"{len(pairs) - len(encoded)} pairs longer than data.max_length={limit}"
+                f"{len(found) - len(encoded)} pairs longer than data.max_length={limit}"
                 " are left out of the loss; the score includes them"
             )
         if self._recipe.model.is_right_to_left:
@@ -97,22 +117,37 @@ class DevSet:
     @property
     def measure(self) -> Measure:
         """The measure that scores the translations."""
-        return self._metrics.measures[0]
+        return self._tests[0][1].measures[0]
 
     def validate(self, network: EncoderDecoder) -> Validation:
         """Return the loss, and the score of the translations by beam search.
 
-        If the loss is NaN or infinite, nothing is translated and the score is the worst possible.
+        With several directions, the score is the mean of theirs: each counts once. If the loss is
+        NaN or infinite, nothing is translated and the score is the worst possible.
         The network's mode (training or evaluation) is restored.
         """
         loss, plain_loss = self.loss(network)
         score = self.measure.worst
         samples: tuple[Sample, ...] = ()
+        scores: dict[str, float] = {}
         if math.isfinite(loss):
-            hypotheses = self._translate(network, self.sources, self._pool, self._notify)
-            score = main_score(self._metrics, hypotheses, self.references)
+            every = range(len(self.sources))
+            hypotheses = self._translate(network, every, self._pool, self._notify)
+            scores = self._scores(hypotheses)
+            score = fmean(scores.values())
             samples = self._samples(hypotheses)
-        return Validation(loss, plain_loss, score, self.measure, samples)
+        several = scores if len(scores) > 1 else {}
+        return Validation(loss, plain_loss, score, self.measure, samples, several)
+
+    def _scores(self, hypotheses: Sequence[str]) -> dict[str, float]:
+        """Return the score of each direction, such as "en-de"."""
+        rest = iter(hypotheses)
+        return {
+            "-".join(test.languages): main_score(
+                metrics, [*islice(rest, len(test.sources))], test.references
+            )
+            for test, metrics in self._tests
+        }
 
     def _samples(self, hypotheses: Sequence[str]) -> tuple[Sample, ...]:
         """Return some segments, spread evenly over the dev set, with their translations."""
@@ -126,11 +161,20 @@ class DevSet:
     def _translate(
         self,
         network: EncoderDecoder,
-        sources: Sequence[str],
+        places: Sequence[int],
         pool: Pool,
         notify: Callable[[str], None],
+        *,
+        at_once: bool = False,
     ) -> list[str]:
-        return translate_texts(network, self._tokenizer, self._recipe, sources, notify, pool)
+        """Return the translations of the sources at some places; at_once: without context."""
+        sources = [self.sources[place] for place in places]
+        if at_once:
+            sources = [*map(FirstSegment, sources)]
+        languages = [self._languages[place] for place in places if self._languages]
+        return translate_texts(
+            network, self._tokenizer, self._recipe, sources, notify, pool, languages
+        )
 
     def loss(self, network: EncoderDecoder) -> tuple[float, float]:
         """Return the smoothed and the plain loss per target token."""
@@ -174,6 +218,5 @@ class DevSet:
             list(threads.map(lambda batch: self._sums(network, batch), longest))
         lengths = [len(ids) + 1 for ids in self._tokenizer.source.encode(self.sources)]
         batches = batches_by_length(lengths, self._batch_tokens(network))
-        indices = chain.from_iterable(islice(batches, threads.count))
-        sources = [self.sources[index] for index in indices]
-        self._translate(network, sources, threads, lambda _: None)
+        places = [*chain.from_iterable(islice(batches, threads.count))]
+        self._translate(network, places, threads, lambda _: None, at_once=True)

@@ -33,6 +33,7 @@ from nmt.text.learning import learn_subwords
 from nmt.text.tokenizer import EOS, PAD, SubwordModel, Tokenizer
 from tests.browser.conftest import SENTENCE, Browser
 from tests.conftest import WORDS, succeed, train_skilled
+from tests.interop.models import two_languages
 from tests.studio.test_explain import unpack
 
 PARTS = FOLDER / "explain"
@@ -388,3 +389,16 @@ def test_a_new_text_ends_the_old_search_and_odd_texts_are_refused(
     assert blank["message"] == "There is nothing to translate yet."
     (long,) = engine.ask(every[3])
     assert long["message"].startswith("The sentence has ")
+
+
+def test_the_reader_chooses_the_language(engine: Engine) -> None:
+    model = two_languages()
+    decode = replace(model.recipe.decode, target_language="de", beam_size=1)
+    model = replace(model, recipe=replace(model.recipe, decode=decode))
+    engine.load(model)
+    for language in ("", "de", "en"):
+        wanted = replace(decode, target_language=language or "de")
+        expected = page_data(explain(model, "sun moon", wanted, print))
+        found = engine.translate("sun moon", to=f">>{language}<<" if language else None)
+        assert found["source"]["ids"] == [*expected["source"]["ids"]]
+        assert found["target"]["text"] == expected["target"]["text"]

@@ -140,6 +140,24 @@ def test_a_recipe_is_checked_with_its_sets(nmt: Run, tmp_path: Path) -> None:
     assert unknown["examples"][-1]["detail"] == "\u00fc in the source"
 
 
+def test_corpora_of_several_directions_are_named_and_compared_by_language(
+    nmt: Run, tmp_path: Path
+) -> None:
+    write(tmp_path, CLEAN, "train")
+    write(tmp_path, [*corpus(50, seed=2)[:20], CLEAN[3]], "dev")
+    Path("mine.toml").write_text(
+        '[data]\ntrain = [{source = "train.en", target = "train.de"}, {source = "train.de",'
+        ' target = "train.en", source_language = "fr", target_language = "en"}]\n'
+        'dev = [{source = "dev.de", target = "dev.en", source_language = "de",'
+        ' target_language = "en"}]\n'
+    )
+    text = nmt("check", "mine.toml", "--data-dir", tmp_path).out
+    assert "train 1 (en to de): " in text
+    assert "train 2 (fr to en): " in text
+    assert "dev (de to en): " in text
+    assert "its source is in line 4 of train 1" in text  # in its targets
+
+
 MEASURED = Forecast(
     seconds=5400.0,
     seconds_per_update=0.5,

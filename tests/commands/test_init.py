@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.config import DECLARED, Recipe
+from nmt.config import DECLARED, Recipe, TextFiles
 from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import get_setting
 from nmt.text.corpus import DataFolder, read_pairs
@@ -119,6 +119,45 @@ def test_given_sets_are_used_and_nothing_is_held_out(nmt: Run, tmp_path: Path) -
     both = nmt("init", *text, "--dev", *dev, "--test", *test, "-o", "both.toml").err
     assert "2 pairs of the given test set have a source or target that is nearly" in both
     assert sorted(chain(*sets(load_recipe("part.toml")))) == sorted(pairs)
+
+
+def test_several_corpora_share_their_held_out_sentences(nmt: Run, tmp_path: Path) -> None:
+    """A sentence of a dev or test set is in no training text, in whichever direction."""
+    Path("b.en-fr.tsv").write_text("".join(f"{source}\tfr {target}\n" for source, target in PAIRS))
+    result = nmt("init", *write(tmp_path, PAIRS), "b.en-fr.tsv", "--both-directions")
+    assert "120 pairs, en to de, en to fr, de to en, fr to en" in result.err
+    recipe = load_recipe("mine.toml")
+    data = recipe.data
+    assert data.directions == (("en", "de"), ("en", "fr"), ("de", "en"), ("fr", "en"))
+    assert [*data.test] == ["en_de", "en_fr", "de_en", "fr_en"]
+
+    def english(*corpora: TextFiles) -> list[list[str]]:
+        folder = DataFolder(Path("data"))
+        return [
+            sorted(
+                pair[data.languages_of(files).index("en")]
+                for pair in read_pairs(files, folder, recipe)
+            )
+            for files in corpora
+        ]
+
+    train, dev, test = english(*data.train), english(*data.dev), english(*data.test.values())
+    assert [len(each) for each in (train, dev, test)] == [4, 4, 4]
+    for texts in (train, dev, test):
+        assert texts == [texts[0]] * 4
+    assert sorted(train[0] + dev[0] + test[0]) == sorted(source for source, _ in PAIRS)
+    assert "240 pairs: " in Path("mine.toml").read_text(encoding="utf-8")  # for the settings
+
+
+def test_a_table_is_read_in_both_directions(nmt: Run, tmp_path: Path) -> None:
+    Path("c.en-de.tsv").write_text("".join(f"{source}\t{target}\n" for source, target in PAIRS))
+    dev, test = write(tmp_path, corpus(10, 2), "dev"), write(tmp_path, corpus(12, 3), "test")
+    given = ["--dev", *dev, "--test", *test, "--data-dir", "."]
+    assert nmt("init", "c.en-de.tsv", *given, "--both-directions").code == 0
+    recipe = load_recipe("mine.toml")
+    forward, backward = (read_pairs(text, DataFolder(Path()), recipe) for text in recipe.data.train)
+    assert [(target, source) for source, target in backward] == [*forward] == PAIRS
+    assert (recipe.data.dev[1].source, recipe.data.dev[1].source_language) == ("dev.de", "de")
 
 
 def test_long_pairs_raise_the_limit(nmt: Run, tmp_path: Path) -> None:
@@ -279,6 +318,11 @@ def test_nothing_is_overwritten(nmt: Run, tmp_path: Path) -> None:
         ("c.en c.de -o a\nb.toml", "cannot name a recipe"),
         ("c.en c.de --data-dir c.en/x", "--data-dir 'c.en/x/mine/train.en' cannot be"),
         ("c.en c.de --target-language german", "is not an ISO 639 code"),
+        ("c.en c.de c.en", "c.en has no partner: give text as SOURCE TARGET SOURCE TARGET"),
+        ("c.en c.de c.de c.en", "is given twice, as c.en + c.de before; leave one out; --both-dir"),
+        ("c.en c.de c.en c.de --source-language en,eng", "en and eng are one language; name it by"),
+        ("c.en c.de c.en c.de --target-language de,fr,it", "has 3 codes, but there are 2 texts"),
+        ("c.en c.de c.en c.de --target-language de,fr --dev c.en c.de", "are for one corpus"),
         ("c.en c.de --init-from c.en", "c.en is not an intact model file"),
         ("c.en c.de --init-from old.bin", "must end in .safetensors"),
     ],

@@ -120,6 +120,23 @@ def test_errors_of_the_text_end_it_with_the_commands_that_help(nmt: Run, tmp_pat
         assert "cannot be trained on; correct the files as the report says" in last
 
 
+def test_several_corpora_are_checked_and_train_one_model(nmt: Run, tmp_path: Path) -> None:
+    files, table = write(tmp_path, PAIRS), Path("b.en-fr.tsv")
+    rows = [f"{source}\tfr {target}\n" for source, target in PAIRS]
+    table.write_text("".join(["no tab\n", *rows]))
+    error = train(nmt, *files, table, "--both-directions").err.splitlines()[-1]
+    cleaned = f"nmt train {files[0]} {files[1]} clean.en clean.fr --both-directions"
+    assert f"b.en-fr.tsv cannot be trained on; leave these lines out: `nmt clean {table}" in error
+    assert f" -o clean`, then `{cleaned}`" in error
+    table.write_text("".join(rows))
+    for updates in (1, 2):  # the second one resumes
+        result = train(nmt, *files, table, "--both-directions", updates=updates)
+        assert result.code == 0, result.err
+    recipe = RunFolder(Path("runs/c_en_de_fr_both")).load_recipe()
+    assert recipe.data == load_recipe("c_en_de_fr_both.toml").data
+    assert recipe.data.language_tokens == {"de": ">>de<<", "fr": ">>fr<<", "en": ">>en<<"}
+
+
 def test_the_options_of_both_commands_work(nmt: Run, tmp_path: Path, tiny_run: Path) -> None:
     path = tmp_path / "pairs.tsv"
     path.write_text("".join("\t".join(pair) + "\n" for pair in PAIRS), encoding="utf-8")
@@ -160,7 +177,7 @@ def test_mistakes_are_found_before_any_work(nmt: Run, tmp_path: Path) -> None:
     for code, arguments, fact in (
         (1, ["no.en", "no.de"], "the file no.en does not exist"),
         (2, [*files, "--set", "model.dropout=7"], "model.dropout is 7"),
-        (2, [*files, files[0]], "but 3 names were given"),
+        (2, [*files, files[0]], "has no partner"),
         (2, ["pocket", "pocket"], "but 2 names were given, and there are no files pocket"),
         (2, [files[0], files[0]], "is given as source and as target"),
         (2, ["mine.toml", files[1]], "mine.toml is a recipe by its name"),
@@ -214,7 +231,7 @@ def test_several_workers_need_a_recipe_first(
 @pytest.mark.parametrize(
     ("step", "left"),
     [
-        ("nmt.corpora.first_recipe.check_corpus", False),
+        ("nmt.corpora.train_files.check_corpus", False),
         ("nmt.corpora.first_recipe.write_text", False),
         ("nmt.training.trainer.set_up_workers", True),
     ],

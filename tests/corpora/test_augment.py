@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from nmt.corpora.augment import REASONS, AugmentTask, judge, made_pairs, read_verdict
+from nmt.corpora.next_recipe import RecipeWish, next_recipe
 from nmt.decoding.files.quality import Checked
-from nmt.errors import DamagedError
-from nmt.text.corpus import ParallelText
+from nmt.errors import DamagedError, UsageError
+from nmt.recipe.files import load_recipe
+from nmt.text.corpus import DataFolder, ParallelText
 
 SOURCE = "the old woman reads a letter"
 
@@ -64,3 +66,19 @@ def test_pairs_are_those_of_the_text_and_then_those_of_each_model(tmp_path: Path
         (2, 2, "unreadable", no_tab, "", ""),
         (3, 2, "empty", empty, "", ""),
     ]
+
+
+def test_a_recipe_of_several_languages_names_those_of_new_pairs(tmp_path: Path) -> None:
+    base, output = tmp_path / "many.toml", tmp_path / "next.toml"
+    base.write_text(
+        '[data]\ntrain = [{source = "a.en", target = "a.de"},'
+        ' {source = "b.en", target = "b.fr", target_language = "fr"}]\n'
+    )
+    wish = RecipeWish(str(base), output, DataFolder(tmp_path), "<BT>")
+    pairs = tmp_path / "bt.en", tmp_path / "bt.fr"
+    text, _ = next_recipe(wish, pairs, ("en", "fr"), (), "nmt augment", pytest.fail)
+    output.write_text(text)
+    data = load_recipe(str(output)).data
+    assert [*map(data.languages_of, data.train)] == [("en", "de"), ("en", "fr"), ("en", "fr")]
+    with pytest.raises(UsageError, match="en to de, en to fr, but the new pairs are fr to en"):
+        next_recipe(wish, pairs, ("fr", "en"), (), "nmt augment", pytest.fail)

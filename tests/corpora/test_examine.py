@@ -83,7 +83,7 @@ def sources(texts: list[str]) -> Facts:
 def test_overlap_is_exact_or_near_and_names_both_lines() -> None:
     train = sources(["A dog.", "A cat.", "A bird.", "A cat."])
     dev = sources(["No.", "A cat.", "a  DOG!", "Yes.", "Perhaps.", "A cow."])
-    exact, near = overlaps(dev, {"other": sources(["x"]), "train": train}, LIMITS)
+    exact, near = overlaps(dev, {"other": (sources(["x"]), 0), "train": (train, 0)}, LIMITS)
     assert (exact.kind, exact.count, exact.severity) == ("overlap", 1, "warning")
     assert [(e.line, e.detail) for e in exact.examples] == [(2, "its source is in line 2 of train")]
     assert (near.kind, [e.line for e in near.examples]) == ("near_overlap", [3])
@@ -91,10 +91,10 @@ def test_overlap_is_exact_or_near_and_names_both_lines() -> None:
 
 def test_a_dev_set_that_is_mostly_in_train_is_an_error() -> None:
     train = sources(["A dog.", "A cat."])
-    (finding,) = overlaps(sources(["A cat.", "A dog.", "No."]), {"train": train}, LIMITS)
+    (finding,) = overlaps(sources(["A cat.", "A dog.", "No."]), {"train": (train, 0)}, LIMITS)
     assert (finding.severity, finding.count, finding.of) == ("error", 2, 3)
     for dev, own in (([], []), (["A"], []), ([], ["A"])):  # nothing overlaps with nothing
-        assert overlaps(sources(dev), {"train": sources(own)}, LIMITS) == []
+        assert overlaps(sources(dev), {"train": (sources(own), 0)}, LIMITS) == []
 
 
 @pytest.fixture(scope="module")

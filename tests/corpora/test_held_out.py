@@ -110,3 +110,30 @@ def test_groups_are_those_that_searching_finds() -> None:
             reached |= new
         expected.append(min(reached))
     assert groups(pairs) == expected
+
+
+def test_several_corpora_hold_out_the_same_sentences_once_in_each() -> None:
+    """As Multi30k's en-de and en-fr: a sentence of a dev set is in no training text."""
+    english = [source for source, _ in unlike(400)]
+    corpora = [
+        (("en", "de"), [Pair(text, f"de {text}") for text in english[:300]]),
+        (("fr", "en"), [Pair(f"fr {text}", text) for text in english[100:]]),
+        (("de", "fr"), [Pair(f"de {text}", f"fr {text}") for text in english[:50]]),
+    ]
+    hasher = HashedPairs()
+    assert all([*hasher.read(*corpus)] == corpus[1] for corpus in corpora)
+    found = plan(hasher)
+    sets = []
+    for (languages, pairs), part in zip(corpora, hasher.corpora, strict=True):
+        sets.append({name: set[str]() for name in ("train", "dev", "test")})
+        for kind, pair in placed(pairs, found.part(part)):
+            sets[-1][kind].add(pair[languages.index("en")] if "en" in languages else pair[0][3:])
+    assert all(
+        len(one["dev"]) >= len(pairs) // 20 for one, (_, pairs) in zip(sets, corpora, strict=True)
+    )
+    train, dev, test = ({text for one in sets for text in one[kind]} for kind in sets[0])
+    assert train.isdisjoint(dev | test)
+    assert dev.isdisjoint(test)
+    shared = {*english[100:300]}
+    assert sets[0]["dev"] & shared == sets[1]["dev"] & shared
+    assert train | dev | test == {*english}  # no pair is lost

@@ -16,10 +16,12 @@ from nmt.text.corpus import Pair
 from nmt.text.learning import learn_subwords
 from tests.corpora.corpora import as_pairs, corpus
 
+LANGUAGES = ("en", "de")
+
 
 def test_the_facts_of_a_small_text() -> None:
     pairs = as_pairs([("ab cd", "ab ½"), ("", "x"), ("ab", "cde fgh i")])
-    facts, hasher = survey(pairs, "a text")
+    facts, hasher = survey([(LANGUAGES, pairs)], "a text")
     # 3 and 5 words; 7 and 13 characters; half is 1, 2 and a fraction slash; ab, cd, cde, fgh.
     assert facts == CorpusFacts(2, 5, 15, 13, 13, 4)
     assert (hasher.blank, hasher.overlap) == (1, 0)
@@ -28,7 +30,7 @@ def test_the_facts_of_a_small_text() -> None:
 
 @pytest.mark.parametrize(("target", "odd_input"), [("31", "as_is"), ("13", "repair")])
 def test_numbers_are_not_copied_if_the_corpus_rewrites_them(target: str, odd_input: str) -> None:
-    facts, _ = survey(as_pairs([*corpus(90), *[("13", target)] * 10]), "a text")
+    facts, _ = survey([(LANGUAGES, as_pairs([*corpus(90), *[("13", target)] * 10]))], "a text")
     assert facts.rewritten == (10 if target == "31" else 0)
     chosen = choose_settings(facts, has_gpu=False)
     assert chosen.value("decode.odd_input") == odd_input
@@ -59,7 +61,7 @@ def test_a_vocabulary_can_be_learned_from_any_text(seed: int) -> None:
 
     pairs = [Pair(line(), line()) for _ in range(draw.choice([3, 20, 200, 500]))]
     try:
-        facts, _ = survey(pairs, "a text")
+        facts, _ = survey([(LANGUAGES, pairs)], "a text")
     except NmtError:
         pytest.skip("all lines are blank")
     chosen = choose_settings(facts, has_gpu=False)

@@ -108,15 +108,15 @@ def beam_search(
     max_lengths: Sequence[int],
     ids: SpecialIds,
     *,
+    contexts: Sequence[tuple[int, ...]] = (),
     constraints: Sequence[Constraint] = (),
     observer: Observer | None = None,
     **settings: Any,
 ) -> list[list[Hypothesis]]:
     """Return what a beam search finds; settings: those of `BeamSearch`."""
     strategy = BeamSearch(**settings)
-    return loop.search(
-        model, source, max_lengths, ids, strategy, constraints=constraints, observer=observer
-    )
+    asked: dict[str, Any] = {"contexts": contexts, "constraints": constraints}
+    return loop.search(model, source, max_lengths, ids, strategy, observer=observer, **asked)
 
 
 def on_device(

@@ -68,23 +68,38 @@ def constraints(
     settings: DecodeSettings = DEFAULTS,
     prefixes: tuple[tuple[int, ...], ...] = FREE,
     begin: Callable[[tuple[int, ...]], TargetPrefix] = TargetPrefix.of_tokens,
+    contexts: tuple[tuple[int, ...], ...] = FREE,
 ) -> list[Constraint]:
     limits = [output_limit(1, settings)] * len(prefixes)
-    return make_constraints([*map(begin, prefixes)], limits, settings, EOS)
+    begins = [begin(own).after(context) for own, context in zip(prefixes, contexts, strict=True)]
+    return make_constraints(begins, limits, settings, EOS)
+
+
+class After(Table):
+    """The fake model in the middle of an output."""
+
+    def __init__(self, seed: int, contexts: tuple[tuple[int, ...], ...]) -> None:
+        super().__init__(seed)
+        self.contexts = contexts
+
+    def logits(self, sentence: int, prefix: tuple[int, ...]) -> list[float]:
+        return super().logits(sentence, (BOS, *self.contexts[sentence], *prefix[1:]))
 
 
 def check(
     given: list[Constraint],
     is_allowed: Callable[[int, tuple[int, ...]], bool],
     lengths: list[int] = LENGTHS,
+    contexts: tuple[tuple[int, ...], ...] = FREE,
 ) -> None:
     """Compare a search of full width with the outputs of exhaustive search that are allowed."""
     source = torch.arange(len(lengths))[:, None]
     settings: dict[str, Any] = {"beam_size": 108, "alpha": 0.6, "n_best": 5}
-    for model in (Table(0), Table(1)):
-        found = beam_search(model, source, lengths, IDS, constraints=given, **settings)
+    settings["contexts"] = contexts
+    for seed in (0, 1):
+        found = beam_search(Table(seed), source, lengths, IDS, constraints=given, **settings)
         for sentence, length in enumerate(lengths):
-            every = exhaustive(model, sentence, length, 0.6)
+            every = exhaustive(After(seed, contexts), sentence, length, 0.6)
             expected = [each for each in every if is_allowed(sentence, each.ids)][:5]
             assert same(found[sentence][: len(expected)], expected)
             assert all(is_allowed(sentence, each.ids) for each in found[sentence])
@@ -113,6 +128,20 @@ def test_a_prefix_may_repeat_itself_and_what_follows_may_not() -> None:
             and ids[: len(prefixes[sentence])] == prefixes[sentence]
             and not has_repeat(ids, 1, first=len(prefixes[sentence]))
         ),
+    )
+
+
+def test_a_context_is_no_part_of_the_output() -> None:
+    """Scores, limits, repeats and prefixes are those of what follows it; it may have any token."""
+    prefixes, contexts = ((2,), (), (3,)), ((2, 3, BOS), (3,), (2, 2))
+    check(
+        constraints(DecodeSettings(no_repeat_ngram=1, min_length=2), prefixes, contexts=contexts),
+        lambda sentence, ids: (
+            len(ids) >= 2
+            and ids[: len(prefixes[sentence])] == prefixes[sentence]
+            and not has_repeat(ids, 1)
+        ),
+        contexts=contexts,
     )
 
 
@@ -191,7 +220,7 @@ def test_rules_see_the_rows_of_their_block(kind: Kind) -> None:
     log_probs = kind(numpy.arange(6, dtype=numpy.float32).reshape(2, 3))
     log_probs[0, ::2] = -math.inf
     allowed = numpy.array([0, 2, 2, 3]), numpy.array([0, 0, 2, 1])
-    Allow(*allowed).apply(log_probs, 1)
+    Allow(*allowed, numpy.zeros(4, bool)).apply(log_probs, 1)
     assert log_probs.tolist() == [[-math.inf, 1.0, -math.inf], [3.0, -math.inf, 5.0]]
     log_probs[1, 1] = 4.0
     tokens = numpy.array([[0, 0], [0, 0], [2, 2]])

@@ -136,7 +136,7 @@ def runnable(command: Command) -> bool:
     """Return whether a command needs no network, no hours and no other machines."""
     name, *options = command.nmt or ("",)
     # A terminal, a good model, or one of several languages.
-    needs_more = {"--test-set", "--interactive", "--strict", "--target-token"} & {*options}
+    needs_more = {"--test-set", "--interactive", "--strict", "--to", "--to-column"} & {*options}
     return (name in RUN and not needs_more) or (name == "ablate" and "--dry-run" in options)
 
 

@@ -10,8 +10,9 @@ import pytest
 from nmt.documents import bitext
 from nmt.documents.bitext import READERS
 from nmt.errors import NmtError
+from nmt.system.json_data import json_text
 from nmt.text.languages import BILINGUAL
-from nmt.text.lines import note_once
+from nmt.text.lines import FirstSegment, note_once
 from tests.documents.samples import SAMPLES
 
 EN_DE = ("en", "de")
@@ -111,6 +112,30 @@ def test_what_is_broken_names_its_line(tmp_path: Path, name: str, text: str, mes
     with pytest.raises(NmtError) as caught:
         read(path)
     assert message in str(caught.value)
+
+
+PARTS = [("a", ""), ("b", "one"), ("c", "one"), ("d", "two"), ("e", "")]
+MEMORY = "".join(
+    f"<tu>{f'<prop type={chr(34)}x-document{chr(34)}>{name}</prop>' if name else ''}"
+    f'<tuv lang="en"><seg>{text}</seg></tuv><tuv lang="de"><seg>{text}</seg></tuv></tu>'
+    for text, name in PARTS
+)
+FILES = "".join(
+    f'<file original="{name}" source-language="en" target-language="de"><body><trans-unit id="1">'
+    f"<source>{text}</source><target>{text}</target></trans-unit></body></file>"
+    for text, name in PARTS
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("m.tmx", f"<tmx>{MEMORY}</tmx>"), ("a.xlf", f'<xliff version="1.2">{FILES}</xliff>')],
+)
+def test_a_document_ends_where_its_id_changes(tmp_path: Path, name: str, text: str) -> None:
+    pairs = [*READERS[name[-4:]].pairs(written(tmp_path, name, text), EN_DE)]
+    firsts = [pair.source for pair in pairs if isinstance(pair.source, FirstSegment)]
+    assert (len(pairs), firsts) == (5, ["b", "d", "e"])
+    assert json_text(pairs) == json_text([(part, part) for part, _ in PARTS])
 
 
 def test_a_broken_unit_may_be_skipped(tmp_path: Path) -> None:

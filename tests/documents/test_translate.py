@@ -68,6 +68,23 @@ def test_equal_sentences_are_translated_once() -> None:
     assert count.seen == ["One two.", "Three four."]
 
 
+def test_in_context_each_sentence_has_a_translation_of_its_own() -> None:
+    count, numbers = Counted(), iter(range(9))
+
+    def place(sentences: Sequence[Marked]) -> list[Placed]:
+        return [placed._replace(text=Marked(f"{next(numbers)}.")) for placed in count(sentences)]
+
+    texts = [Segment(Marked("One two. Three four.")), Segment(Marked("Three four."))]
+    documents = [("a", document(*texts)), ("b", document()), ("c", document(*texts))]
+    found = [*DocumentTranslator(place, OPTIONS, in_context=True).translate(documents)]
+    assert count.seen == ["One two.", "Three four.", "Three four.", "", "", *count.seen[:3], ""]
+    assert [[result.text.text for result in translated.results] for translated in found] == [
+        ["0. 1.", "2."],
+        [],
+        ["5. 6.", "7."],
+    ]
+
+
 def test_progress_has_a_total_and_reaches_it() -> None:
     """The total is estimated from the documents that were read; what is tried twice counts once."""
     seen: list[tuple[int, int]] = []
@@ -162,14 +179,14 @@ def only(answer: Answer, text: str) -> Placed:
 
 def test_what_one_way_loses_the_next_one_places() -> None:
     asked: list[list[str]] = []
-    texts = ["Open %s", "one <b>two", "%s", "Open %s"]
+    texts = ["Open %s", "one <b>two", "%s", "", "Open %s"]
     found = placed(
         lambda request: ["Ouvre %s"] if request.marks else ["Ouvre", "%s %s"], texts, asked
     )
-    assert [len(sentence.candidates) for sentence in found] == [1, 0, 0, 1]
+    assert [len(sentence.candidates) for sentence in found] == [1, 0, 0, 2, 1]
     assert found[2] == Placed(marked("%s"))
-    # One call for each way, with what the ways before failed for.
-    assert asked == [["Open %s", "one <b>two", "Open %s"], ["one", "two"]]
+    # One call for each way, with what the ways before failed for; after each text a document ends.
+    assert asked == [["Open %s", "one <b>two", "", "Open %s"], ["one", "", "two", ""]]
 
 
 def test_the_texts_between_marks_are_translated_apart() -> None:

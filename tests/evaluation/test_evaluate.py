@@ -2,25 +2,32 @@
 
 import gzip
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from nmt.config import DecodeSettings
+from nmt.config import DecodeSettings, Recipe
 from nmt.decoding.translator.load import device_settings
 from nmt.errors import NmtError, UsageError
+from nmt.evaluation.card import as_text, evaluation_json
 from nmt.evaluation.evaluate import (
     Model,
     Scoring,
     Translations,
+    evaluate,
     evaluate_model,
     evaluate_translations,
+    languages_of_files,
 )
-from nmt.evaluation.metrics import BleuVariant, choose_metrics
+from nmt.evaluation.metrics import BleuVariant, MetricSet, choose_metrics
+from nmt.evaluation.results import SystemDescription
 from nmt.evaluation.test_sets import TestSet
+from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import load_model
 from nmt.text.corpus import DataFolder
 from tests.conftest import Run
+from tests.interop.models import two_languages, two_vocabularies
 
 
 def write(path: Path, *lines: str) -> Path:
@@ -54,13 +61,13 @@ def test_a_model_is_scored_on_the_test_sets_of_its_recipe(nmt: Run, skilled_run:
 
 
 def test_a_model_prefers_references_to_wrong_targets(skilled_run: Path) -> None:
-    """If the two are exchanged, it prefers the others; equal targets are a tie, which is wrong."""
+    """If the two are exchanged, it prefers the others; equal targets do not count."""
     folder = skilled_run.parent.parent
     model = load_model(skilled_run, "cpu")
     sources = (folder / "dev.src").read_text().splitlines()
     right = (folder / "dev.tgt").read_text().splitlines()
     wrong = [*right[:2], *(f"{text} {text}" for text in right[2:])]
-    labels = ["tie"] * 2 + ["twice"] * 8
+    labels = ["same"] * 2 + ["twice"] * 8  # as the context of others
 
     def preferred(references: list[str], contrasts: list[str]) -> dict[str, tuple[int, int]]:
         known = [(text,) for text in references]
@@ -68,8 +75,8 @@ def test_a_model_prefers_references_to_wrong_targets(skilled_run: Path) -> None:
         counts = Model(model, model.recipe.decode, lambda note: None).contrasts(test)
         return {count.label: (count.right, count.segments) for count in counts}
 
-    assert preferred(right, wrong) == {"all": (8, 10), "tie": (0, 2), "twice": (8, 8)}
-    assert preferred(wrong, right) == {"all": (0, 10), "tie": (0, 2), "twice": (0, 8)}
+    assert preferred(right, wrong) == {"all": (8, 8), "twice": (8, 8)}
+    assert preferred(wrong, right) == {"all": (0, 8), "twice": (0, 8)}
 
 
 def test_the_first_system_is_the_evaluated_one(tmp_path: Path) -> None:
@@ -140,3 +147,84 @@ def test_what_cannot_be_scored_is_refused(tmp_path: Path) -> None:
     short = write(tmp_path / "short", "a")
     with pytest.raises(NmtError, match=r"short has 1 lines .* has 2"):
         evaluate_translations(short, [reference])
+
+
+@dataclass(frozen=True)
+class Echo:
+    """A system that translates nothing."""
+
+    def check(self, test: TestSet) -> None:
+        """Accept every test set."""
+
+    def outputs(self, test: TestSet) -> list[str]:
+        """Return the sources."""
+        return test.sources
+
+    def describe(self) -> SystemDescription:
+        """Return a name alone."""
+        return SystemDescription("echo", "")
+
+
+def test_directions_have_a_table_with_their_means_and_their_own_tokenizers() -> None:
+    """A direction that was not trained is apart; one direction has no table."""
+    texts = {("en", "de"): "a b c d e", ("de", "zho"): "a b", ("fr", "de"): "a b c d x"}
+    tests = [
+        replace(TestSet.of(f"to {pair[1]}", [text], [("a b c d e",)]), languages=pair)
+        for pair, text in texts.items()
+    ]
+
+    def metrics(language: str) -> MetricSet:
+        return choose_metrics("bleu", language)
+
+    trained = [("en", "de"), ("de", "zh")]
+    found = evaluate(tests, Echo(), metrics, Scoring(), print, trained)
+    scores = [result.systems[0].scores for result in found.test_sets]
+    tokenizers = ["tok:zh" in own[0].signature for own in scores]
+    assert tokenizers == [False, True, False]
+    directions = [result.direction for result in found.test_sets if result.direction]
+    assert [each.title for each in directions] == ["en-de", "de-zho", "fr-de, zero-shot"]
+    seen, unseen = found.averages()
+    ter = [own[2].value for own in scores]
+    assert (ter, seen.scores["TER"], unseen.scores["TER"]) == ([0, 60, 20], 30, 20)
+    assert (seen.test_sets, unseen.is_zero_shot) == (2, True)
+    text = as_text(found)
+    assert "to de (1 segments, fr-de, zero-shot)" in text
+    assert "mean              2 test sets" in text
+    data = json.loads(evaluation_json(found))
+    assert data["averages"][1]["scores"]["TER"] == 20
+    assert data["results"][2]["direction"] == {"source": "fr", "target": "de", "is_zero_shot": True}
+    alone = evaluate(tests[:1], Echo(), metrics, Scoring(), print, trained[:1])
+    assert "en-de" not in as_text(alone)
+    assert not {"averages", "direction"} & {*json.loads(evaluation_json(alone))["results"][0]}
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted", "expected"),
+    [
+        ("test.txt test.en", "", ("de", "en")),
+        ("test.fr ref.txt", "eng", ("fr", "eng")),
+    ],
+)
+def test_names_of_files_tell_the_direction(
+    files: str, wanted: str, expected: tuple[str, str]
+) -> None:
+    model = two_languages()
+    paths = [*map(Path, files.split())]
+    assert languages_of_files(paths, model, wanted) == expected
+    recipe = with_settings(model.recipe, {"decode.target_language": "de"})
+    usual = replace(model, recipe=recipe)
+    assert languages_of_files(paths, usual, wanted or "de") == expected
+    assert languages_of_files([Path("test.en"), Path("ref.txt")], usual, "de") == ("en", "de")
+
+
+def test_a_model_of_several_languages_needs_one(tmp_path: Path) -> None:
+    """Another model that does not write it is not compared."""
+    model, data = two_languages(), DataFolder(tmp_path)
+    files = [write(tmp_path / "a", "sun"), write(tmp_path / "b", "moon")]
+    with pytest.raises(UsageError, match="the model writes several languages"):
+        evaluate_model(model, model.recipe.decode, data, print, files=files)
+    other = replace(model, tokenizer=two_vocabularies(), recipe=Recipe("one"), path=Path("one"))
+    scoring = Scoring(others=(Model(other, other.recipe.decode, print),))
+    into_english = replace(model.recipe.decode, target_language="en")
+    with pytest.raises(UsageError, match="one: the model does not write 'en'"):
+        evaluate_model(model, into_english, data, print, files=files, scoring=scoring)

@@ -90,7 +90,7 @@ def test_any_texts_can_be_scored_and_compared(
     others = (Given("other", other),) if compares else ()
     notes: list[str] = []
     scoring = Scoring(others, in_full=True)
-    found = evaluate([test], Given("first", first), metrics, scoring, notes.append)
+    found = evaluate([test], Given("first", first), lambda _: metrics, scoring, notes.append)
     (result,) = found.test_sets
     assert notes == [f"warning: {each}" for each in result.warnings]
     card = Card(found, "", (), {}, None)

@@ -1,12 +1,13 @@
 """Models with random weights, to compare with other programs."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy
 import torch
 
-from nmt.config import Recipe, TokenizerSettings
+from nmt.config import Recipe, TextFiles, TokenizerSettings
 from nmt.decoding.search.rules import special_ids
 from nmt.model.transformer import Transformer
 from nmt.recipe.settings import with_settings
@@ -50,6 +51,19 @@ def random_model(
                 weight.mul_(scale)
     weights = {name: array.copy() for name, array in arrays_of(network.state_dict()).items()}
     return TrainedModel(weights, tokenizer, recipe, Path("random.safetensors"))
+
+
+def two_languages() -> TrainedModel:
+    """Return a random model that translates from English to German and back."""
+    tokens = ">>de<<", ">>en<<"
+    subwords = learn_subwords(["sun moon star"] * 3, TokenizerSettings(20), tags=tokens)
+    model = random_model(Tokenizer(subwords.model), {"decode.max_length": 6})
+    texts = tuple(
+        TextFiles(f"a.{source}", f"a.{target}", source_language=source, target_language=target)
+        for source, target in (("en", "de"), ("de", "en"))
+    )
+    data = replace(model.recipe.data, train=texts)
+    return replace(model, recipe=replace(model.recipe, data=data))
 
 
 def two_vocabularies() -> Tokenizer:

@@ -13,7 +13,7 @@ from nmt.interop.argos import write
 from nmt.recipe.settings import with_settings
 from nmt.text.tokenizer import Tokenizer
 from tests.conftest import Run
-from tests.interop.models import random_model
+from tests.interop.models import random_model, two_languages
 
 ctranslate2 = pytest.importorskip("ctranslate2")
 
@@ -75,6 +75,7 @@ def test_models_that_it_refuses(tokenizer: Tokenizer, tmp_path: Path) -> None:
     for refused, reason in (
         (random_model(tokenizer, backwards), r"model\.target_order=right_to_left"),
         (random_model(pair, {"model.tied": "target"}), r"tokenizer\.joint=false"),
+        (two_languages(), "which of its languages"),
         (foreign, r"data\.target_language is 'xx'"),
     ):
         with pytest.raises(NmtError, match=reason):

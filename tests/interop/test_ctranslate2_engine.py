@@ -17,11 +17,14 @@ from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.translation import Request
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError
+from nmt.interop.export import export_model
+from nmt.runs.model_file import save_model
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import Tokenizer
 from tests.conftest import CommandResult, Run
 from tests.decoding.marking import marked
 from tests.interop.marian_models import TEXTS
+from tests.interop.models import two_languages
 
 pytest.importorskip("ctranslate2")
 
@@ -283,3 +286,14 @@ def test_other_folders_and_other_engines(nmt: Run, ct2_folder: Path, mixed_lines
         (nmt("score", mixed_lines, mixed_lines, "--model", ct2_folder), "nmt: "),
     ):
         assert (result.code, reason in result.err) == (1, True)
+
+
+def test_a_language_is_chosen_in_both_engines(nmt: Run, tmp_path: Path) -> None:
+    model, path = two_languages(), tmp_path / "two.safetensors"
+    save_model(path, model.weights, model.tokenizer.model, model.recipe, (), "train")
+    source = tmp_path / "in"
+    source.write_text("sun moon\nstar\n>>de<< sun\n")
+    export_model(path, tmp_path / "ct2", "ctranslate2")
+    options = source, "--beam-size", 1, "--to"
+    found = [engines(nmt, path, tmp_path / "ct2", *options, each) for each in ("de", "en")]
+    assert found[0][0] == found[0][1] != found[1][0] == found[1][1]

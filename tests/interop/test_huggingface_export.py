@@ -17,7 +17,16 @@ from nmt.runs.model_file import read_model
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.tokenizer import PAD, Tokenizer
 from tests.conftest import Run
-from tests.interop.models import MARIAN, batch, greedy, logits_of, random_model, two_vocabularies
+from tests.interop.conftest import imported
+from tests.interop.models import (
+    MARIAN,
+    batch,
+    greedy,
+    logits_of,
+    random_model,
+    two_languages,
+    two_vocabularies,
+)
 
 transformers = pytest.importorskip("transformers")
 
@@ -86,6 +95,20 @@ def test_text_has_equal_ids(tokenizer: Tokenizer, tmp_path: Path) -> None:
     assert loaded.batch_decode(outputs, skip_special_tokens=True) == [
         tokenizer.target.decode(row) for row in ids[:3]
     ]
+
+
+def test_a_text_begins_with_the_token_of_its_language(tmp_path: Path) -> None:
+    """Exported, a model has its language tokens; imported again, it has them still."""
+    model, folder = two_languages(), tmp_path / "first"
+    for name in ("first", "again"):
+        (tmp_path / name).mkdir()
+        write(model, tmp_path / name, "")
+        loaded = transformers.AutoTokenizer.from_pretrained(tmp_path / name)
+        source = model.tokenizer.source
+        ids = [source.language_id(">>en<<"), *source.encode(["sun moon"])[0], 3]
+        assert loaded(">>en<< sun moon")["input_ids"] == ids
+        model = imported(folder)
+        assert model.tokenizer.source.language_tokens == (">>de<<", ">>en<<")
 
 
 @pytest.mark.parametrize("tied", ["all", "target"])

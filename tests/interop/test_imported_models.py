@@ -3,13 +3,16 @@
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from string import ascii_lowercase
 
 import numpy
 import pytest
 
-from nmt.config import DecodeSettings
+from nmt import api as nmt_api
+from nmt.config import DataSettings, DecodeSettings, Recipe, TextFiles
+from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.decoding.translator.segments import (
     EncodedSegment,
     LineNotes,
@@ -17,14 +20,18 @@ from nmt.decoding.translator.segments import (
     SubSegment,
     segment_limit,
 )
+from nmt.errors import UsageError
 from nmt.runs.model_file import read_model
-from nmt.runs.trained_model import TrainedModel
+from nmt.runs.trained_model import TrainedModel, task
+from nmt.serving.worker import Line, LineTranslator
+from nmt.text.tokenizer import SubwordModel, target_token
 from tests.conftest import CommandResult, Run
 from tests.interop.conftest import imported
 from tests.interop.marian_models import TEXTS, Shape, write_folder
 
 DEU, NLD = 4, 5  # the ids of both language tokens
 TEXT = "The old woman reads a letter in the garden."
+SHORT = "The old woman reads a letter."
 LONG = "The old woman reads a letter. A young man waits for the train. Children play football."
 
 
@@ -91,11 +98,11 @@ def model(multilingual: Path) -> TrainedModel:
 
 
 def encoded(
-    model: TrainedModel, *texts: str, opening: str = "", most: int = 250
+    model: TrainedModel, *texts: str, to: str = "deu", most: int = 250
 ) -> list[EncodedSegment]:
     limit = segment_limit(DecodeSettings(max_segment_tokens=most), model.recipe.model)
     encoder = SegmentEncoder(
-        model.tokenizer.source, limit, lambda _: None, repairs=True, token=opening
+        model.tokenizer.source, limit, lambda _: None, repairs=True, language=to, own="de"
     )
     return encoder.encode(texts, 1, LineNotes())
 
@@ -113,36 +120,33 @@ def translated(nmt: Run, model: TrainedModel, text: str, *options: object) -> Co
     return nmt("translate", "in.txt", "--model", model.path, *options)
 
 
-def test_a_token_in_the_text_has_precedence(model: TrainedModel, opus_model: TrainedModel) -> None:
-    found = encoded(model, TEXT, f">>nld<< {TEXT}", opening=">>deu<<")
-    assert first_ids(found) == [DEU, NLD]
-    one, two = parts_in(found)
-    assert one.ids[1:] == two.ids[1:]
+def test_a_token_in_the_text_is_text(model: TrainedModel, opus_model: TrainedModel) -> None:
+    one, two = parts_in(encoded(model, TEXT, f">>nld<< {TEXT}"))
+    assert one.ids[0] == two.ids[0] == DEU
     assert (one.opening, two.opening) == (1, 1)
-    assert parts_in(encoded(model, TEXT))[0].opening == 0
-    assert parts_in(encoded(opus_model, f">>deu<< {TEXT}"))[0].opening == 0  # it has no such tokens
+    assert NLD not in two.ids
+    assert two.ids[-len(one.ids) + 1 :] == one.ids[1:]
+    assert parts_in(encoded(opus_model, TEXT))[0].opening == 0  # it has no such tokens
 
 
-@pytest.mark.parametrize("text", ["", "  ", ">>deu<<", ">>deu<<  "])
-def test_a_token_alone_is_a_blank_line(text: str, model: TrainedModel) -> None:
-    assert not parts_in(encoded(model, text, opening=">>nld<<"))
+@pytest.mark.parametrize("text", ["", "  "])
+def test_a_blank_line_has_no_token(text: str, model: TrainedModel) -> None:
+    assert not parts_in(encoded(model, text))
 
 
-def test_each_part_keeps_the_token(model: TrainedModel) -> None:
-    found = encoded(model, f">>nld<< {LONG}", most=20)
+def test_each_part_has_the_token(model: TrainedModel) -> None:
+    found = encoded(model, LONG, to="nl", most=20)
     parts = parts_in(found)
     assert len(parts) > 3
     assert {*first_ids(found)} == {NLD}
     assert max(map(len, parts)) <= 20
-    (whole,) = parts_in(encoded(model, f">>nld<< {LONG}"))
+    (whole,) = parts_in(encoded(model, LONG))
     assert [number for part in parts for number in part.ids[1:]] == [*whole.ids[1:]]
-    returned = encoded(model, f">>nld<< {TEXT}\rA man.", opening=">>deu<<")
-    assert first_ids(returned) == [NLD, NLD]
+    assert first_ids(encoded(model, f"{TEXT}\rA man.", to=">>nld<<")) == [NLD, NLD]
 
 
-def test_odd_input_keeps_the_token(model: TrainedModel) -> None:
-    texts = ("12:45", "A man \u2603 waits at www.example.org now.", "THE GARDEN")
-    found = encoded(model, *(f">>deu<< {text}" for text in texts))
+def test_odd_input_has_the_token(model: TrainedModel) -> None:
+    found = encoded(model, "12:45", "A man \u2603 waits at www.example.org now.", "THE GARDEN")
     odd = [segment.odd for segment in found if segment.odd]
     # The last is copied too: all its letters are unknown.
     assert [each.source.text for each in odd if not each.text] == ["12:45", "THE GARDEN"]
@@ -152,69 +156,127 @@ def test_odd_input_keeps_the_token(model: TrainedModel) -> None:
     assert all(DEU not in part.ids[1:] for part in parts_in(found))
 
 
-def test_the_option_is_a_token_in_each_line(model: TrainedModel, nmt: Run) -> None:
-    text = f">>deu<< {TEXT}\n\n>>nld<< {TEXT}\n"
-    marked = translated(nmt, model, text, "--n-best", 1)
-    assert "language token" not in marked.err
-    german, blank, dutch = map(log_prob, marked.out.splitlines())
-    assert blank == 0
-    assert german != pytest.approx(dutch, abs=1e-3)
-    for token, expected in (("deu", german), (">>nld<<", dutch)):
-        found = translated(nmt, model, f"{TEXT}\n", "--target-token", token, "--n-best", 1)
-        assert log_prob(found.out) == pytest.approx(expected, abs=1e-4)
-        assert "language token" not in found.err
+TOKENS = (">>de<<", ">>fra<<", ">>zh-Hans<<", ">>zh-Hant<<", *(f">>x{i}<<" for i in range(20)))
 
 
-def log_prob(line: str) -> float:
-    return float(json.loads(line)["translations"][0]["log_prob"])
+class Vocabulary(SubwordModel):
+    def __init__(self, *tokens: str) -> None:
+        self.language_tokens = tokens
 
 
-def test_missing_and_unknown_tokens_are_told(
-    model: TrainedModel, opus_model: TrainedModel, nmt: Run
-) -> None:
-    found = translated(nmt, model, f"{TEXT}\n>>deu<< {TEXT}\n")
-    assert "no language token in line 1, so that the model may write any" in found.err
-    found = translated(nmt, model, f">>xyz<< {TEXT}\n")
-    assert (found.code, found.out.count("\n")) == (0, 1)
-    assert "reads as unknown: >>xyz<< (line 1)" in found.err
-    found = translated(nmt, opus_model, f"{TEXT}\n", "--target-token", "deu")
-    assert (found.code, "is for models with language tokens" in found.err) == (2, True)
+@pytest.mark.parametrize(
+    ("wanted", "token"),
+    [
+        *((code, ">>de<<") for code in ("de", "deu", "ger", "de-DE", "de_AT", ">>de<<")),
+        *((code, ">>fra<<") for code in ("fra", "fr", ">>fra<<")),
+        ("zh-Hant", ">>zh-Hant<<"),
+    ],
+)
+def test_a_language_is_named_by_any_of_its_codes(wanted: str, token: str) -> None:
+    assert target_token(wanted, Vocabulary(*TOKENS)) == token
+    assert target_token(wanted, Vocabulary(), token[2:-2]) == ""
 
 
-def test_an_unknown_token_is_refused(model: TrainedModel, nmt: Run) -> None:
-    Path("in.txt").write_text(f"{TEXT}\n")
-    for given in (["translate", "in.txt"], ["evaluate", "in.txt", "in.txt"]):
-        found = nmt(*given, "--model", model.path, "--target-token", "dex")
-        assert found.code == 2
-        assert "the model has no language token >>dex<<; did you mean '>>deu<<'?" in found.err
+@pytest.mark.parametrize(
+    ("wanted", "tokens", "reason"),
+    [
+        ("", TOKENS, r"writes several languages; choose one \(--to\): de, fra, .*x5 and 14 more"),
+        ("xx", TOKENS, r"does not write 'xx'; it writes: de, fra, .*x5 and 14 more"),
+        ("zh", TOKENS, r"'zh' may be several .* choose one: zh-Hans, zh-Hant$"),
+        ("fr", (), r"the model does not write 'fr'; it writes: de$"),
+        ("zh-Hant", (">>zh-Hans<<", ">>de<<"), "the model does not write 'zh-Hant'"),
+    ],
+    ids=["missing", "unknown", "ambiguous", "bilingual", "script"],
+)
+def test_another_language_is_refused(wanted: str, tokens: Sequence[str], reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        target_token(wanted, Vocabulary(*tokens), "de")
+
+
+def test_each_text_may_have_its_own_language(model: TrainedModel, nmt: Run) -> None:
+    texts = [SHORT, LONG, SHORT, "", "The garden."]
+    codes = ["de", "nl", "nld", "", ">>deu<<"]
+    alone = {
+        code: translated(nmt, model, "\n".join(texts) + "\n", "--to", code).out.splitlines()
+        for code in ("deu", "nld")
+    }
+    assert alone["deu"][0] != alone["nld"][0]
+    expected = [alone["nld" if "nl" in code else "deu"][i] for i, code in enumerate(codes)]
+    Path("mixed.tsv").write_text("".join(f"{t}\t{c}\n" for t, c in zip(texts, codes, strict=True)))
+    found = nmt("translate", "mixed.tsv", "--model", model.path, "--to-column", 2)
+    assert found.out.splitlines() == expected
+    loaded = nmt_api.load(model.path, device="cpu", notify=lambda _: None)
+    assert [each.text for each in loaded.translate(texts, to=codes)] == expected
+    assert [each.text for each in loaded.translate(texts, to="de")] == alone["deu"]
+    with pytest.raises(UsageError, match=r"several languages; choose one \(to\): deu, nld$"):
+        loaded.translate(texts)
+
+
+def test_a_line_with_a_wrong_language_is_a_bad_line(model: TrainedModel, nmt: Run) -> None:
+    Path("mixed.tsv").write_text(f"de\t{TEXT}\n{TEXT}\n\nnl\t{TEXT}\n")
+    given = ("translate", "mixed.tsv", "--model", model.path, "--to-column", 1)
+    assert "mixed.tsv, line 2: the model does not write 'The old" in nmt(*given).err
+    lines = nmt(*given, "--on-bad-line", "blank").out.split("\n")
+    assert [bool(line) for line in lines] == [True, False, False, True, False]
+
+
+def test_a_file_may_state_its_language(model: TrainedModel, nmt: Run) -> None:
+    unit = "<trans-unit id='1'><source>The garden.</source></trans-unit>"
+    for language in ("nl", "fr"):
+        Path(f"{language}.xlf").write_text(
+            "<xliff version='1.2'><file original='a' datatype='plaintext' source-language='en'"
+            f" target-language='{language}'><body>{unit}</body></file></xliff>"
+        )
+    found = [
+        nmt("translate", f"{name}.xlf", "--model", model.path, *options)
+        for name, options in (("nl", ()), ("nl", ("--to", "nl")), ("fr", ()), ("fr", ("--to=de",)))
+    ]
+    assert [each.code for each in found] == [0, 0, 2, 0]
+    assert found[0].out == found[1].out != found[3].out
+    assert "the model does not write 'fr'" in found[2].err
+
+
+def test_a_server_has_a_direction_for_each_language(model: TrainedModel) -> None:
+    translator = LineTranslator(model, model.recipe.decode)
+    assert translator.ready.directions == (("en", "de"), ("en", "nl"))
+    lines: list[Line] = [
+        SHORT,
+        Marked("The <b>garden</b>.", (Mark(4, 7, Kind.OPEN), Mark(13, 17, Kind.CLOSE))),
+    ]
+    mixed = translator.translate(lines * 2, 1, ["de", "de", "nl", "nl"])
+    assert mixed == [
+        found for code in ("de", "nl") for found in translator.translate(lines, 1, [code] * 2)
+    ]
+    assert mixed[0] != mixed[2]
 
 
 def test_tokens_have_no_links(model: TrainedModel, nmt: Run) -> None:
+    translated(nmt, model, f"{TEXT}\n", "--alignments", "links", "--to", "deu")
+    places = [int(link.partition("-")[0]) for link in Path("links").read_text().split()]
+    assert places
+    assert max(places) < len(TEXT.split())
+
+
+def test_scores_and_pages_are_those_of_the_language(model: TrainedModel, nmt: Run) -> None:
+    Path("in.txt").write_text(f"{TEXT}\n")
     found = []
-    for text, options in ((f">>deu<< {TEXT}", ()), (TEXT, ("--target-token", "deu"))):
-        Path("links").unlink(missing_ok=True)
-        translated(nmt, model, f"{text}\n", "--alignments", "links", *options)
-        links = Path("links").read_text().split()
-        found.append([int(link.partition("-")[0]) for link in links])
-    marked, plain = found
-    assert plain
-    assert marked == [place + 1 for place in plain]
-    assert max(plain) < len(TEXT.split())
+    for code in ("deu", "nld"):
+        options = ("--model", model.path, "--to", code)
+        written = json.loads(nmt("translate", "in.txt", "--token-scores", *options).out)
+        (best,) = written["translations"]
+        pieces = " ".join(token["piece"] for token in best["tokens"])
+        Path("pairs.tsv").write_text(f"{TEXT}\t{pieces}\n")
+        scored = nmt("score", "pairs.tsv", "--pieces", "--output-format", "json", *options)
+        assert json.loads(scored.out)["log_prob"] == pytest.approx(best["log_prob"], abs=1e-3)
+        found.append(best["log_prob"])
+    assert found[0] != pytest.approx(found[1], abs=1e-3)
+    assert nmt("explain", TEXT, "--output", "page.html", *options).code == 0
+    assert re.search(r'"[^"]*nld[^"]*"', Path("page.html").read_text())
 
 
-def test_scores_and_pages_are_those_of_the_text_with_its_token(
-    model: TrainedModel, nmt: Run
-) -> None:
-    Path("pairs.tsv").write_text(f"{TEXT}\tEin Brief.\n>>nld<< {TEXT}\tEin Brief.\n")
-    given = ("score", "pairs.tsv", "--model", model.path, "--output-format", "json")
-    scores = [
-        [json.loads(line)["log_prob"] for line in nmt(*given, *options).out.splitlines()]
-        for options in (("--target-token", "nld"), ("--target-token", "deu"), ())
-    ]
-    marked = scores[0][1]
-    assert scores[0][0] == pytest.approx(marked, abs=1e-4)
-    assert [row[1] for row in scores[1:]] == pytest.approx([marked] * 2, abs=1e-4)
-    assert len({round(row[0], 2) for row in scores}) == 3
-    options = ("--model", model.path, "--output", "page.html", "--target-token", "deu")
-    assert nmt("explain", TEXT, *options).code == 0
-    assert re.search(r'"[^"]*deu[^"]*"', Path("page.html").read_text())
+def test_an_ensemble_has_one_set_of_directions() -> None:
+    """Models may have one vocabulary and still write other languages."""
+    pairs = ("en", "de"), ("de", "en")
+    train = [TextFiles("a", "b", source_language=s, target_language=t) for s, t in pairs]
+    names = [task(Recipe("x", DataSettings(train=(*files,)))) for files in (train, train[:1], [])]
+    assert names == ["de-en, en-de (bleu)", "en-de (bleu)", "en-de (bleu)"]

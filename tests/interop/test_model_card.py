@@ -15,6 +15,7 @@ from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.system.files import sha256_of
 from tests.conftest import Run
+from tests.interop.models import two_languages
 
 ODD = 'no: "#x" | `y` \\ \u2028 \x07 \x85 𝔸 %'
 
@@ -24,6 +25,16 @@ def fields_of(card: str) -> dict[str, Any]:
     assert match
     found: dict[str, Any] = yaml.safe_load(match[1])
     return found
+
+
+@pytest.mark.parametrize("to", sorted({*USAGES} - {"argos"}))
+def test_a_card_says_how_to_choose_a_language(to: str, tiny_run: Path) -> None:
+    model = replace(two_languages(), path=tiny_run / "model.safetensors")
+    card = model_card(model, to)
+    assert fields_of(card)["language"] == ["en", "de"]
+    assert "translates `en` to `de`, `de` to `en`." in card
+    assert "The model has `>>de<<`, `>>en<<`." in card
+    assert ("language_ids" if to == "onnx" else ">>de<<") in card
 
 
 def card_of(path: Path, to: str = "onnx") -> str:

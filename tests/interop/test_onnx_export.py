@@ -10,9 +10,10 @@ import numpy
 import pytest
 
 from nmt.errors import NmtError
-from nmt.interop.onnx_export import write
+from nmt.interop.onnx_export import settings_of, write
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import Tokenizer
+from tests.interop import models
 from tests.interop.models import MARIAN, batch, logits_of, random_model, two_vocabularies
 
 onnx = pytest.importorskip("onnx")
@@ -143,3 +144,7 @@ def test_the_package_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "nmt.interop.onnx_export")
     with pytest.raises(NmtError, match=r"pip install 'attention-nmt\[onnx\]'"):
         importlib.import_module("nmt.interop.onnx_export")
+
+
+def test_the_settings_have_the_ids_of_languages() -> None:
+    assert settings_of(models.two_languages(), 9)["language_ids"] == {">>de<<": 4, ">>en<<": 5}

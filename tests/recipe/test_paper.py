@@ -105,7 +105,8 @@ def another_value(declared: "Field[Any]") -> Any:
     if isinstance(default, bool):
         return not default
     if isinstance(default, float):
-        return max(default / 2 or 0.5, declared.metadata["minimum"])
+        half = max(default / 2 or 0.5, declared.metadata["minimum"])
+        return half if half != default else 2 * default
     return default + 1 if isinstance(default, int) else f"{default}x"
 
 

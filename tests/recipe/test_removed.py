@@ -1,5 +1,6 @@
 """Settings that were removed: ignored at their defaults and where nothing trains, else refused."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from nmt.runs.model_file import write_metadata
 from nmt.runs.run_folder import RunFolder
 from tests.conftest import Run
 
-DEFAULTS = "".join(f"{name.partition('.')[2]} = 0.0\n" for name in REMOVED)
+DEFAULTS = "".join(f"{name[6:]} = 0.0\n" for name in REMOVED if name.startswith("train."))
 USED = DEFAULTS.replace("typos = 0.0", "typos = 0.1")
 REASON = "it cost 0.6 to 2.0 BLEU, and decoding places tags instead; leave it out"
 
@@ -48,8 +49,9 @@ def test_another_value_is_for_no_training(tmp_path: Path) -> None:
         load_recipe(str(tmp_path / "old.toml"))
     with pytest.raises(NmtError, match=r"a run: train\.augment_typos was removed"):
         parse_recipe(text, "x", "a run", will_train=True)
-    for name in REMOVED:
-        with pytest.raises(UsageError, match=rf"{name} was removed: {REASON}$"):
+    for name, removed in REMOVED.items():
+        fix = re.escape(f"{removed.reason}; leave it out")
+        with pytest.raises(UsageError, match=rf"{name} was removed: {fix}$"):
             load_recipe("pocket", [f"{name}=0"])
 
 

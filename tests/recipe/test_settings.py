@@ -30,12 +30,12 @@ def test_set_takes_toml_and_plain_words() -> None:
         "train.precision=bf16",
         'data.source_language="fr"',
         'data.test={ a = { tsv = "b" } }',
-        "decode.target_token=nan",
+        "decode.target_language=nan",
         "train.init_from=2026-11-28",
     ]
     recipe = with_settings(Recipe("x"), parse_overrides(overrides))
     language = "nan"
-    assert recipe.decode.target_token == language
+    assert recipe.decode.target_language == language
     assert recipe.train.init_from == "2026-11-28"
     assert recipe.train.compile is True
     assert recipe.model.dropout == 0.0
@@ -259,6 +259,18 @@ def test_mistakes_in_a_recipe(tmp_path: Path, text: str, facts: str) -> None:
         ("model.dropout=nan", "must be a finite number"),
         ("train.compile=True", "train.compile is 'True' but must be true or false"),
         ("data.train=[{}]", "needs either source and target, or tsv or file alone"),
+        *(
+            (
+                f"data.train=[{{{files}, columns={columns}}}]",
+                "columns must be two numbers from 1 on",
+            )
+            for files, columns in (
+                ("tsv='a'", "[1]"),
+                ("tsv='a'", "[0, 2]"),
+                ("source='a', target='b'", "[1, 2]"),
+            )
+        ),
+        ("data.train=[{tsv='a', columns=['1', '2']}]", "columns must be a list of whole numbers"),
         # Further lines were TOML too, and were dropped.
         *(
             (f"model.heads=3{more}", "must be a whole number")

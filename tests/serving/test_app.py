@@ -17,7 +17,7 @@ from nmt.documents.marks.tags import with_changed_words
 from nmt.errors import NmtError
 from nmt.serving import requests, texts
 from nmt.serving.app import FILES, LONG_TEXT, Interface, Options, read_keys
-from nmt.serving.batcher import Batcher
+from nmt.serving.batcher import Batcher, Direction
 from nmt.serving.metrics import Metrics
 from nmt.serving.requests import Fields
 from nmt.serving.worker import Line
@@ -32,10 +32,9 @@ class Shouting:
     process_ids: Sequence[int] = ()
     most_candidates = 4
 
-    def __init__(self, pair: tuple[str, str]) -> None:
-        self.pair, self.name = pair, "-".join(pair)
-
-    async def translate(self, lines: Sequence[Line], candidates: int) -> list[list[Line]]:
+    async def translate(
+        self, lines: Sequence[Line], candidates: int, language: str
+    ) -> list[list[Line]]:
         """Return the translations; a line with "slow" takes for ever, one with "fail" fails."""
         if "slow" in lines:
             await asyncio.sleep(100)
@@ -56,8 +55,8 @@ class Shouting:
 
 def client(*pairs: tuple[str, str], is_stopping: bool = False, **options: Any) -> TestClient:
     """Return a client of an application that serves pairs."""
-    models = [cast(Batcher, Shouting(pair)) for pair in pairs or (EN_DE,)]
-    interface = Interface(models, Options(**options), Metrics())
+    directions = [Direction(pair, cast(Batcher, Shouting())) for pair in pairs or (EN_DE,)]
+    interface = Interface(directions, Options(**options), Metrics())
     interface.is_stopping = is_stopping
     return TestClient(interface, raise_server_exceptions=False)
 
@@ -109,9 +108,9 @@ def test_long_texts_are_read_divided_and_joined_in_a_thread(
     assert [name.startswith("asyncio_") for name in names] == [False] * 3 + [True] * 3
 
 
-def test_codes_with_capitals_are_found() -> None:
+def test_codes_with_capitals_and_other_codes_of_a_language_are_found() -> None:
     one = client(("en", "zh-Hans"))
-    for code in ("zh-Hans", "ZH-HANS"):
+    for code in ("zh-Hans", "ZH-HANS", "zh", "zho"):
         assert translate(one, target=code) == {"translatedText": "SUN"}
     assert one.get("/languages").json()[0]["targets"] == ["zh-Hans"]
 

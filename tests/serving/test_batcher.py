@@ -18,7 +18,7 @@ from nmt.serving.batcher import LINE_CHARACTERS, Batcher, Job, take
 from nmt.serving.metrics import Metrics
 from nmt.serving.worker import Line, Process, Ready, with_marks
 
-READY = Ready(("en", "de"), 4, 1000)
+READY = Ready((("en", "de"),), 4, 1000)
 
 
 @dataclass(eq=False)
@@ -50,7 +50,7 @@ class Puppet:
         """Return the lines of the next batch."""
         while not self.others[-1].poll():
             await asyncio.sleep(0.001)
-        lines, self.candidates = self.others[-1].recv()
+        lines, self.candidates, self.languages = self.others[-1].recv()
         return cast("list[Line]", lines)
 
     def say(self, what: object) -> None:
@@ -97,19 +97,22 @@ def play(*failures: str, count: int = 1) -> Callable[[Scene], Test]:
     return make_test
 
 
-def begin(batcher: Batcher, *lines: str, candidates: int = 1) -> "asyncio.Task[list[list[Line]]]":
-    return asyncio.ensure_future(batcher.translate(lines, candidates))
+def begin(
+    batcher: Batcher, *lines: str, candidates: int = 1, language: str = "de"
+) -> "asyncio.Task[list[list[Line]]]":
+    return asyncio.ensure_future(batcher.translate(lines, candidates, language))
 
 
 @play()
 async def test_what_arrives_meanwhile_is_the_next_batch(batcher: Batcher, puppet: Puppet) -> None:
     first = begin(batcher, "a")
     assert await puppet.batch() == ["a"]
-    others = [begin(batcher, text) for text in "bcd"]
+    others = [begin(batcher, text, language=f"to {text}") for text in "bcd"]
     await asyncio.sleep(0.01)
     puppet.say([["A"]])
     assert await first == [["A"]]
     assert await puppet.answer() == ["b", "c", "d"]
+    assert puppet.languages == ["to b", "to c", "to d"]
     assert [(await other)[0] for other in others] == [["B"], ["C"], ["D"]]
 
 

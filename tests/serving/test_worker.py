@@ -42,12 +42,6 @@ def test_a_model_is_named_with_its_pair(
     assert (source.path, source.languages) == (Path(path), languages)
 
 
-def test_a_pair_may_name_a_language_token() -> None:
-    source = model_source("en-de:deu=a", "cpu", ["decode.beam_size=2"])
-    assert source.languages == ("en", "de")
-    assert source.overrides == ("decode.beam_size=2", 'decode.target_token="deu"')
-
-
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
@@ -63,9 +57,9 @@ def test_a_pair_of_other_codes_is_refused(given: str, reason: str) -> None:
 
 
 def test_each_pair_has_one_model() -> None:
-    check_pairs([("en", "de"), ("de", "en")], ["a", "b"])
+    check_pairs([("a", [("en", "de")]), ("b", [("de", "en")])])
     with pytest.raises(UsageError, match="a and b are both for en-zh-hans"):
-        check_pairs([("en", "zh-Hans"), ("en", "zh-hans")], ["a", "b"])
+        check_pairs([("a", [("en", "de"), ("en", "zh-Hans")]), ("b", [("en", "zh-hans")])])
 
 
 @pytest.mark.parametrize(
@@ -78,7 +72,10 @@ def test_there_are_as_many_candidates_as_the_beam_holds(
 ) -> None:
     model, settings = load_models([tiny_run], "cpu", print, changes)
     translator = LineTranslator(model, settings, ("fr", "en"))
-    assert (translator.ready.languages, translator.ready.most_candidates) == (("fr", "en"), most)
+    assert (translator.ready.directions, translator.ready.most_candidates) == (
+        (("fr", "en"),),
+        most,
+    )
     found = translator.translate(["sun moon", "star"], most)
     assert [len(texts) for texts in found] == [most, most]
     assert translator.translate(["sun moon"], 1) == [found[0][:1]]
@@ -109,8 +106,8 @@ def test_a_new_process_loads_the_model(tiny_run: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(ModelSource, "can_share", False)
     with ExitStack() as stack:
         (worker,), ready = start_workers(model_source(str(tiny_run), "cpu", []), 4, stack)
-        assert ready.languages == ("en", "de")
-        worker.connection.send((["sun moon", "star"], 2))
+        assert ready.directions == (("en", "de"),)
+        worker.connection.send((["sun moon", "star"], 2, ["de", "de"]))
         found = worker.connection.recv()
         assert [len(texts) for texts in found] == [2, 2]
     assert not [x for x in multiprocessing.active_children() if x.pid == worker.process_id]

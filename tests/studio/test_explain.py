@@ -26,9 +26,11 @@ from nmt.studio.explain.explanation import (
     explain,
     next_tokens,
 )
+from nmt.studio.explain.live import live_data
 from nmt.studio.explain.packing import LARGEST, pack
 from nmt.studio.explain.page import page_data
 from nmt.text.tokenizer import BOS
+from tests.interop.models import two_languages
 
 
 def unpack(packed: dict[str, Any]) -> Tensor:
@@ -259,3 +261,15 @@ def test_the_code_of_a_block_stands_at_its_line(
 def test_the_example_has_words_that_move_far() -> None:
     assert widest_gap([(0, 0), (1, 1), (1, 6), (2, 2), (2, 4)]) == 5
     assert widest_gap([]) == 0
+
+
+def test_the_token_of_a_language_is_the_first_that_a_page_shows() -> None:
+    """The model in the page knows it, and all others."""
+    model = two_languages()
+    settings = replace(model.recipe.decode, target_language="eng")
+    explanation = explain(model, "sun moon", settings, lambda _: None)
+    data = page_data(explanation)
+    first = data["tokens"][str(data["source"]["ids"][0])]["text"]
+    assert (first, data["model"]["source_language"]) == (">>en<<", "de")
+    decode = live_data(model, settings)["decode"]
+    assert (decode["to"], decode["languages"]) == (">>en<<", {">>de<<": 4, ">>en<<": 5})

@@ -10,6 +10,7 @@ import torch
 
 from nmt.runs.trained_model import TrainedModel
 from nmt.studio.heads import (
+    OPENING,
     DevPair,
     Head,
     Share,
@@ -43,6 +44,16 @@ def test_a_head_has_the_name_of_what_it_attends_to() -> None:
     assert other.name == "spread"
     assert other.entropy == pytest.approx(other.most_entropy, rel=1e-5)
     assert other.shares["the rest of its word"].weight == pytest.approx(1 / 6)
+
+
+def test_a_head_may_look_at_the_language_token() -> None:
+    first = torch.zeros(6, 6)
+    first[:, 0] = 1
+    masks = masks_of([DevPair([], [], [OPENING, *WORDS[1:]], WORDS, [])] * 30)
+    sums: dict[str, Any] = defaultdict(int)
+    add_batch(sums, masks["encoder.self_attention"], first.expand(30, 1, 6, 6))
+    (head,) = heads_of("encoder.self_attention", sums)
+    assert head.name == "the language token 100 %"
 
 
 def test_a_word_gives_a_name_only_to_what_its_rows_do_more_than_others() -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nmt.config import Recipe
+from nmt.config import DataSettings, Recipe, TextFiles
 from nmt.model.transformer import Transformer
 from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import parse_overrides, with_settings
@@ -14,6 +14,8 @@ from nmt.studio.inspection import (
     Part,
     count_flops,
     group_layers,
+    inspect_recipe,
+    language_lines,
     training_memory,
 )
 from nmt.text.batches import make_batch
@@ -32,6 +34,19 @@ def test_a_layer_that_differs_from_its_neighbours_is_a_separate_part() -> None:
         Part("encoder layer", 1, five),
         Part("decoder layer", 1, five),
     ]
+
+
+def test_directions_are_listed_if_there_are_several() -> None:
+    pairs = [("en", "de"), ("de", "en"), ("en", "fr")]
+    texts = (TextFiles(source_language=one, target_language=other) for one, other in pairs)
+    recipe = Recipe("three", DataSettings(train=tuple(texts), context=2))
+    assert language_lines(inspect_recipe(recipe, 30)) == [
+        "directions: en-de, de-en, en-fr",
+        "zero-shot: de-fr",
+        "--to chooses the language: >>de<<, >>en<<, >>fr<<",
+        "context: up to 2 segments before, of the same document",
+    ]
+    assert language_lines(inspect_recipe(Recipe("one"), 30)) == []
 
 
 def costs(*changes: str) -> tuple[Flops, Memory]:

@@ -56,6 +56,7 @@ def test_data_has_the_documented_form(run: RunFolder) -> None:
     assert {kind: [*figures] for kind, figures in data["curves"].items()} == {
         "train": ["loss", "perplexity", "learning_rate", "tokens_per_second", "gradient_norm"],
         "dev": ["loss", "perplexity", "score"],
+        "directions": [],
     }
     for kind, found in data["curves"].items():
         for figure, curve in found.items():
@@ -73,7 +74,7 @@ def test_data_has_the_documented_form(run: RunFolder) -> None:
     (corpus,) = data["corpus"]
     assert corpus.keys() == {
         *("files", "kept", "dropped", "source_tokens", "target_tokens"),
-        *("source_lengths", "target_lengths"),
+        *("source_lengths", "target_lengths", "languages"),
     }
     assert data["cards"] == [{"file": "card.json", "evaluation_card": 1, "date": "2026-11-25"}]
 

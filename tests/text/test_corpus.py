@@ -49,6 +49,16 @@ def test_the_first_two_columns_of_a_tsv_are_read(tmp_path: Path) -> None:
         list(read_pairs(TextFiles(tsv="x.tsv"), DataFolder(tmp_path), RECIPE))
 
 
+def test_columns_of_one_file_make_several_corpora(tmp_path: Path) -> None:
+    write(tmp_path / "x.tsv", b"a\tA\t1\n\nb\tB\t2\nc\tC\n")
+    pairs = read_pairs(TextFiles(tsv="x.tsv", columns=(3, 1)), DataFolder(tmp_path), RECIPE)
+    assert [next(pairs) for _ in range(3)] == [Pair("1", "a"), Pair("", ""), Pair("2", "b")]
+    with pytest.raises(
+        NmtError, match=r"x\.tsv, line 4: no column 3; add it, or correct `columns`"
+    ):
+        next(pairs)
+
+
 def test_the_error_for_a_missing_file_says_how_to_get_it(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path)
     with pytest.raises(NmtError, match=r"none\.de does not exist; .*--data-dir"):

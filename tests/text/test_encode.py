@@ -10,19 +10,30 @@ import time
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import repeat
+from dataclasses import replace
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy
 import pytest
 
-from nmt.config import DataSettings, TokenizerSettings
+from nmt.config import SEPARATOR, DataSettings, TokenizerSettings
 from nmt.errors import NmtError
 from nmt.system.processes import hidden_main
 from nmt.text import encode, prepare
 from nmt.text.corpus import Pair
-from nmt.text.encode import VERDICTS, EncodedChunk, WordCache, chunks_of, encode_pairs, judge
+from nmt.text.encode import (
+    SHORTENED,
+    VERDICTS,
+    EncodedChunk,
+    WordCache,
+    chunks_of,
+    encode_pairs,
+    encode_whole,
+    judge,
+)
 from nmt.text.learning import learn_subwords
+from nmt.text.lines import FirstSegment
 from nmt.text.tokenizer import SubwordModel, Tokenizer
 from tests.conftest import WORDS
 from tests.text.conftest import LIMITS, TinyCorpus, random_pairs
@@ -80,6 +91,71 @@ def test_chunks_hold_the_pairs_that_cleaning_keeps(tokenizer: Tokenizer, count: 
         assert chunk.counts == {verdict: part.count(verdict) for verdict in VERDICTS}
     if count == 300:
         assert set(found_verdicts) == set(VERDICTS)
+
+
+SEP, FRENCH = 4, 5  # ids
+IN_CONTEXT = replace(LIMITS, context=2)
+
+
+@pytest.fixture(scope="module")
+def controlled() -> Tokenizer:
+    text = [" ".join(WORDS), " ".join(WORDS).upper()]
+    tokens = (SEPARATOR, ">>fr<<")
+    return Tokenizer(learn_subwords(text, TokenizerSettings(47), tags=tokens).model)
+
+
+def encoded_in_context(pairs: list[Pair], tokenizer: Tokenizer) -> list[tuple[list[int], ...]]:
+    """Return the ids of pairs that cleaning keeps, one after the other."""
+    found: list[tuple[list[int], ...]] = []
+    before: list[list[list[int]]] = []  # the pairs of the document, without what is dropped
+    for pair in pairs:
+        sides = tokenizer.source.encode(pair)
+        if isinstance(pair.source, FirstSegment) or not any(sides):
+            before = []
+        verdict = plain_verdict(len(sides[0]) + 1, len(sides[1]), replace(LIMITS, max_ratio=99))
+        ratio = plain_verdict(len(sides[0]), len(sides[1]), replace(LIMITS, max_length=99))
+        is_kept = verdict == ratio == "kept"
+        for first in range(-2, 1):
+            used = [each for each in before[first:] if each] if first else []
+            rows = [
+                [*chain(*([*each[side], SEP] for each in used)), *sides[side]] for side in (0, 1)
+            ]
+            rows[0].insert(0, FRENCH)
+            if is_kept and max(map(len, rows)) <= LIMITS.max_length:
+                found.append(tuple(rows))
+                break
+        before.append(sides if is_kept else [])
+    return found
+
+
+def test_a_pair_follows_the_pairs_before_it_in_its_document(controlled: Tokenizer) -> None:
+    """Chunks of 7 pairs on two processes give what one pair after the other does."""
+    document = [Pair("sun", "SUN"), Pair("moon", "MOON"), Pair("star", "STAR")]
+    sun, moon, star = (controlled.source.encode(pair) for pair in document)
+    (chunk,) = encode_pairs(document, controlled, replace(IN_CONTEXT, max_length=99))
+    assert chunk.pairs.ids.tolist() == [
+        *chain(*sun),
+        *(token for side in (0, 1) for token in (*sun[side], SEP, *moon[side])),
+        *(token for side in (0, 1) for token in (*sun[side], SEP, *moon[side], SEP, *star[side])),
+    ]
+    two = [*document[:2], Pair("", ""), *document[1:], Pair("sun", "")]
+    limits = replace(IN_CONTEXT, max_length=99)
+    (chunk,) = encode_pairs(two, controlled, limits)
+    whole = [pair for pair in encode_whole(two, controlled, limits) if all(pair)]
+    assert encode_whole([], controlled, limits) == []
+    assert chunk.pairs.ids.tolist() == [token for pair in whole for token in chain(*pair)]
+    pairs = random_pairs(300)
+    pairs[50::40] = [Pair(FirstSegment(pair.source), pair.target) for pair in pairs[50::40]]
+    chunks = [*encode_pairs(pairs, controlled, IN_CONTEXT, (">>fr<<",))]
+    expected = encoded_in_context(pairs, controlled)
+    assert [*chain.from_iterable(map(chain.from_iterable, expected))] == [
+        token for chunk in chunks for token in chunk.pairs.ids.tolist()
+    ]
+    plain = [*encode_pairs(pairs, controlled, LIMITS, (">>fr<<",))]
+    for alone, chunk in zip(plain, chunks, strict=True):
+        assert alone.pairs.lines.tolist() == chunk.pairs.lines.tolist()
+        assert alone.counts.items() < chunk.counts.items()
+    assert sum(chunk.counts[SHORTENED] for chunk in chunks) > 50
 
 
 def test_long_lines_make_small_chunks() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 from nmt.errors import DamagedError
@@ -14,6 +15,7 @@ from nmt.runs.run_folder import RunFolder
 from nmt.text.corpus import DataFolder, Pair
 from nmt.text.facts import (
     QuickLook,
+    hash_sides,
     quick_look,
     token_facts,
 )
@@ -22,24 +24,22 @@ from tests.corpora.corpora import Pairs, corpus, write
 
 CLEAN = corpus(1200)
 DEV = corpus(8, seed=2)
+FILES = 'train = [{source = "train.en", target = "train.de"}]'
 
 
-def prepared(folder: Path, pairs: Pairs, tag: str = "", **tokenizer: object) -> Prepared:
+def prepared(folder: Path, pairs: Pairs, data: str = "", **tokenizer: object) -> Prepared:
     write(folder, pairs, "train")
     kinds = "".join(f"{name} = {value!r}\n" for name, value in tokenizer.items())
     recipe = folder / "mine.toml"
-    recipe.write_text(
-        f'[data]\ntrain = [{{source = "train.en", target = "train.de", tag = "{tag}"}}]\n'
-        f"[tokenizer]\n{kinds or 'vocab_size = 120'}\n"
-    )
+    recipe.write_text(f"[data]\n{data or FILES}\n[tokenizer]\n{kinds or 'vocab_size = 120'}\n")
     run = RunFolder(folder / "run")
     return prepare(
         load_recipe(str(recipe)), DataFolder(folder), run.prepared_folder(), lambda note: None
     )
 
 
-def look(folder: Path, pairs: Pairs, dev: Pairs = DEV, tag: str = "") -> QuickLook:
-    made = prepared(folder, pairs, tag)
+def look(folder: Path, pairs: Pairs, dev: Pairs = DEV, data: str = "") -> QuickLook:
+    made = prepared(folder, pairs, data)
     sources = made.tokenizer.sides[0].encode([source for source, _ in dev])
     return quick_look(made.shards, made.names, made.tokenizer, sources)
 
@@ -51,14 +51,24 @@ def test_a_clean_corpus_has_nothing_that_stands_out(tmp_path: Path) -> None:
     assert not look(tmp_path, sorted(corpus(2000), key=lambda pair: len(pair[0]))).unrelated
 
 
-@pytest.mark.parametrize("tag", ["", "<BT>"])
-def test_repetition_copies_and_overlap_are_counted(tmp_path: Path, tag: str) -> None:
-    """A tag before the sources of the training text changes nothing."""
+@pytest.mark.parametrize(
+    "data", [FILES, FILES.replace('de"}', 'de", tag = "<BT>"}'), f"context = 3\n{FILES}"]
+)
+def test_repetition_copies_and_overlap_are_counted(tmp_path: Path, data: str) -> None:
+    """A tag before the sources of the training text, and context, change nothing."""
     damaged = [*CLEAN, *CLEAN[:7], *((source, source) for source, _ in CLEAN[20:25])]
-    found = look(tmp_path, damaged, [*DEV[:1], *CLEAN[3:5]], tag)
+    found = look(tmp_path, damaged, [*DEV[:1], *CLEAN[3:5]], data)
     assert (found.pairs, found.repeated, found.copied) == (1212, 7, 5)
     assert (found.overlap, found.dev_pairs) == (2, 3)
     assert "dev scores will be too high" in found.lines()[1]
+
+
+def test_each_side_has_control_tokens_of_its_own() -> None:
+    """An id may be that of a tag in one of two vocabularies alone."""
+    ids, lengths = numpy.array([4, 9, 8, 4, 9, 9, 7, 4, 9], numpy.uint16), numpy.array([2, 3, 1, 3])
+    sources, targets = hash_sides(ids, lengths, 20, [[4], []])
+    assert sources[0] == sources[1]
+    assert targets[0] != targets[1]
 
 
 @pytest.mark.parametrize("line", [100, 600])

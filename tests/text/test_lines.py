@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import DamagedError, NmtError, UsageError
-from nmt.text.lines import check_stdin, decode_lines, note_once, read_segments, read_text_file
+from nmt.text.lines import (
+    FirstSegment,
+    check_stdin,
+    decode_lines,
+    note_once,
+    read_segments,
+    read_text_file,
+)
 from tests.text.conftest import compress, write
 
 
@@ -91,10 +98,12 @@ def test_segments_of_an_sgm_file_are_read(tmp_path: Path, name: str) -> None:
 <p>
 <seg id="1"> Tom &amp; Ann </seg>
 <SEG id="2">a &lt; b</SEG> <seg id="3"></seg>
-</doc></srcset>
+</doc><DOC docid="2"><seg id="1">c</seg></doc></srcset>
 """
     path = write(tmp_path / name, compress(Path(name).suffix, text))
-    assert list(read_segments(path)) == ["Tom & Ann", "a < b", ""]
+    segments = list(read_segments(path))
+    assert segments == ["Tom & Ann", "a < b", "", "c"]
+    assert [isinstance(each, FirstSegment) for each in segments] == [True, False, False, True]
 
 
 def test_an_sgm_segment_over_several_lines_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from nmt.errors import NmtError
 from nmt.runs.run_folder import RunFolder
 from nmt.text import prepare
 from nmt.text.learning import sample
+from nmt.text.lines import FirstSegment
 from nmt.text.manifest import Manifest
 from tests.text.conftest import TinyCorpus, pairs_of
 
@@ -156,6 +158,13 @@ def test_sampling_keeps_about_its_share_in_order() -> None:
     assert kept == sorted(kept, key=int)
     assert kept == list(sample(lines, 0.25))
     assert list(sample(lines, 1.5)) == lines
+
+
+def test_each_dev_set_begins_a_document(corpus: TinyCorpus) -> None:
+    data = replace(corpus.recipe.data, dev=corpus.recipe.data.dev * 2)
+    (pairs,) = prepare.read_dev_pairs(replace(corpus.recipe, data=data), corpus.data).values()
+    firsts = [isinstance(pair.source, FirstSegment) for pair in pairs]
+    assert firsts == ([True] + [False] * (len(pairs) // 2 - 1)) * 2
 
 
 def test_a_missing_test_set_is_only_noted(corpus: TinyCorpus) -> None:

@@ -84,7 +84,7 @@ def test_another_tag_prepares_again(corpus: TinyCorpus) -> None:
 def test_a_given_vocabulary_needs_the_tag(corpus: TinyCorpus) -> None:
     without = Tokenizer(learn_subwords(WORDS, TokenizerSettings(30)).model)
     tagged = Tokenizer(learn_subwords(WORDS, TokenizerSettings(30), tags=(TAG,)).model)
-    with pytest.raises(NmtError, match=r"has the tag <BT>, which the vocabulary of the initial"):
+    with pytest.raises(NmtError, match=r"has the token <BT>, which the vocabulary of the in"):
         corpus.prepare(without.model, train=with_tag(corpus))
     prepared = corpus.prepare(tagged.model, train=with_tag(corpus))
     assert pairs_of(prepared.shards[1])[0][0][0] == tagged.source.tag_id(TAG)
@@ -104,15 +104,19 @@ def test_bpe_dropout_keeps_the_tag_whole() -> None:
     assert len({*map(tuple, drawn)}) > 1
 
 
-def test_a_tag_is_aligned_to_nothing(corpus: TinyCorpus) -> None:
-    """The links of a tagged corpus are those of the corpus without its tag, one place later."""
+def test_an_opening_is_aligned_to_nothing(corpus: TinyCorpus) -> None:
+    """The links of a tagged corpus are those of the corpus without its tag, one place later.
+
+    Both begin with the token of their language, too.
+    """
     corpus.recipe = replace(
         corpus.recipe, train=replace(corpus.recipe.train, guided_alignment=0.05)
     )
     (own,) = corpus.recipe.data.train
-    prepared = corpus.prepare(train=(own, replace(own, tag=TAG)))
-    names = ["train-0", "train-1"]
-    plain, tagged = map(pairs_of, open_alignments(corpus.run.prepared, names, prepared.shards))
+    french = replace(own, target_language="fr")
+    prepared = corpus.prepare(train=(own, replace(own, tag=TAG), french))
+    names = ["train-0", "train-1", "train-2"]
+    plain, tagged, _ = map(pairs_of, open_alignments(corpus.run.prepared, names, prepared.shards))
     assert any(any(places) for _, places in plain)
     for (_, places), (source, shifted) in zip(plain, tagged, strict=True):
         assert not any(source)
@@ -126,11 +130,20 @@ def test_a_tag_is_aligned_to_nothing(corpus: TinyCorpus) -> None:
             ({"train": (replace(SYNTHETIC, tag=tag),)}, "a tag is a name in angle brackets without")
             for tag in ("BT", "<B T>", "<>", "<s>", "<unk>", "<0x0A>", f"<{'x' * 41}>", "<\x1b>")
         ],
+        (
+            {"train": (replace(SYNTHETIC, target_language="d e"), SYNTHETIC)},
+            "the target language 'd e', but a language is a code such as de or deu",
+        ),
+        (
+            {"dev": (replace(SYNTHETIC, tag="", target_language="deu"),)},
+            r"'dev\.src' has the target language 'deu', but the training text has de; correct its",
+        ),
+        ({"train": (replace(SYNTHETIC, tag="<sep>"),), "context": 1}, "the tag <sep> is the sep"),
         ({"dev": (SYNTHETIC,)}, r"'dev\.src' has the tag '<BT>', but it is no training"),
         ({"test": {"tiny": SYNTHETIC}}, r"'dev\.src' has the tag '<BT>', but it is no training"),
     ],
 )
-def test_tags_that_are_refused(tiny: Path, data: dict[str, Any], message: str) -> None:
+def test_tokens_that_are_refused(tiny: Path, data: dict[str, Any], message: str) -> None:
     recipe = load_recipe(str(tiny))
     with pytest.raises(NmtError, match=message):
         check_together(replace(recipe, data=replace(recipe.data, **data)))

@@ -33,7 +33,6 @@ from nmt.text.tokenizer import (
     Tokenizer,
     load_tokenizer,
 )
-from nmt.text.words import find_output_words, find_words
 from tests.interop.marian_models import TEXTS, learned, pieces_of
 from tests.text.conftest import TinyCorpus
 
@@ -297,22 +296,19 @@ def test_special_pieces_of_mapped_models_have_the_first_ids() -> None:
         assert not {PAD, BOS, EOS} & {*row}
 
 
-def test_a_language_token_is_one_token_at_the_beginning() -> None:
-    model = side("source")
-    plain, marked, inside = model.encode(["a letter", ">>deu<< a letter", "a >>deu<< letter"])
-    assert marked == [4, *plain]
-    assert 4 not in inside
-    assert model.language_tokens == LANGUAGES
-    assert model.language_token(">>nld<< a") == ">>nld<<"
-    assert model.language_token("a >>nld<<") == ""
-    assert model.pieces(">>deu<< a")[0] == ">>deu<<"
-    assert model.unknown(">>xyz<< a \u2603") == [">>xyz<<", "\u2603"]
-    # It is a word.
-    words = find_words(">>deu<< The old \u2603\u2603 garden", model)
-    assert words.count == 5
-    assert words.by_token[0] == range(1)
-    assert {*chain.from_iterable(words.by_token)} == {*range(5)}
-    assert find_output_words(model.encode(["The old garden"])[0], model).count == 3
+def test_text_that_looks_like_a_language_token_is_text() -> None:
+    """So it is with a token of unknown characters, which SentencePiece writes as one piece."""
+    source, model = side("source"), learned("source", "unigram", 90)
+    unknown = SubwordModel.with_pieces(model, [">>\u2603<<", *pieces_of(model)])
+    own = learn_subwords([">>deu<< a letter"] * 3, TokenizerSettings(24), tags=LANGUAGES)
+    assert source.language_tokens == own.language_tokens == LANGUAGES
+    for subwords in (source, own, unknown):
+        ids = [*map(subwords.language_id, subwords.language_tokens)]
+        assert ids == subwords.tag_ids() == [*range(4, 4 + len(ids))]
+        for token in subwords.language_tokens:
+            rows = subwords.encode([f"{token} a letter", f"a {token}", token])
+            assert not {*chain.from_iterable(rows)} & {*ids}
+    assert ">" in source.unknown(">>deu<< a")
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,14 @@ import pytest
 import torch
 
 from nmt.config import Recipe, TokenizerSettings
+from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe, read_recipe
 from nmt.recipe.settings import with_settings
 from nmt.runs.run_folder import RunFolder
 from nmt.text.corpus import DataFolder
+from nmt.text.prepare import find_openings
 from nmt.training.setup import check_requirements, disk_bytes, note_large_model, resolve, set_up
+from tests.interop.models import two_languages
 from tests.training.conftest import TINY, Train, losses, weights
 
 CPU = torch.device("cpu")
@@ -80,6 +83,15 @@ def refused(train: Train, *settings: str) -> str:
             for message in [f"dev.src' in data.{name} has {key}, which only test sets use"]
         ),
         ("data.dev=[]", "set data.dev"),
+        (
+            "data.train=[{source='train.src', target='train.tgt'},"
+            " {source='train.src', target='train.tgt', target_language='deu'}]",
+            "recipe tiny: de and deu name the same language; use one code in all corpora",
+        ),
+        (
+            "data.context=1 train.guided_alignment=0.5",
+            "earlier segments before a target, which train.guided_alignment does not know",
+        ),
         ("train.r_drop=5 train.simcut=3", "two ways to make two passes agree; set one of them"),
         (
             "train.guided_alignment=0.5 train.bpe_dropout=0.1",
@@ -198,6 +210,14 @@ def test_an_initial_model_that_does_not_fit_is_refused(train: Train, tiny_run: P
     message = refused(train, "train.init_from=nothing.safetensors")
     assert "nothing.safetensors, the initial model, does not exist" in message
     assert "--init-from" in message
+
+
+def test_an_initial_model_without_a_language_is_refused() -> None:
+    model = two_languages()
+    (files, _) = model.recipe.data.train
+    data = replace(model.recipe.data, train=(replace(files, target_language="fr"),))
+    with pytest.raises(NmtError, match="init_from does not fit: the model does not write 'fr'; it"):
+        find_openings(replace(model.recipe, data=data), model.tokenizer)
 
 
 def test_tensorboard_shows_the_figures_of_metrics(train: Train) -> None:

@@ -16,8 +16,11 @@ from nmt.recipe.files import load_recipe
 from nmt.runs.history import parse_history
 from nmt.runs.model_file import read_model
 from nmt.runs.run_folder import RunFolder
+from nmt.text.prepare import open_prepared
 from nmt.training import trainer
+from nmt.training.feed import plan_batches
 from nmt.training.lost_files import Remains, first_checkpoint
+from nmt.training.setup import Inputs, Setup
 from nmt.training.updates import Updater
 from tests.conftest import Run
 from tests.training.conftest import (
@@ -46,6 +49,34 @@ def test_a_resumed_run_equals_an_uninterrupted_one(train: Train, tiny_run: Path)
         for run in (tiny_run, TINY.path)
     ]
     assert figures[0] == figures[1]
+
+
+def test_sampled_directions_and_context_resume_exactly(train: Train) -> None:
+    """The second direction has a tenth of the pairs, and is half of each epoch."""
+    for name in ("few.src", "few.tgt"):
+        lines = Path(name.replace("few", "train")).read_text().splitlines(keepends=True)
+        Path(name).write_text("".join(lines[:12]))
+    files = "{source='train.src', target='train.tgt'}"
+    few = "{source='few.src', target='few.tgt', target_language='fr'}"
+    settings = [
+        f"data.train=[{files}, {few}]",
+        *("train.language_sampling=100", "train.bpe_dropout=0.1", "train.share=0.9"),
+        *("data.context=1", "train.batch_source_tokens=400", "train.batch_target_tokens=400"),
+    ]
+    told = train(*settings, run="runs/whole")
+    assert "each epoch (train.language_sampling=100): en-de 50" in told
+    train(*settings, updates=7)
+    train(*settings)
+    assert_same(Path("runs/whole/model.safetensors"), TINY.model)
+    run = RunFolder(Path("runs/whole"))
+    recipe, prepared = run.load_recipe(), open_prepared(run.load_recipe(), run.prepared_folder())
+    dataset = trainer.training_pairs(Setup(recipe, prepared, Inputs({}, None)))
+    german, french = map(prepared.tokenizer.source.language_id, (">>de<<", ">>fr<<"))
+    plan = plan_batches(recipe.train, dataset, 3)
+    batches = [dataset.batch(plan[index], 3) for index in range(len(plan))]
+    firsts = [int(row[0]) for batch in batches for row in batch.source]
+    assert len(firsts) == len(dataset) == firsts.count(german) + firsts.count(french)
+    assert abs(firsts.count(german) - firsts.count(french)) <= 2
 
 
 def test_metrics_are_as_documented(tiny_run: Path) -> None:

@@ -24,6 +24,7 @@ from nmt.text.shards import open_shard
 from nmt.text.tokenizer import BOS, EOS, load_tokenizer
 from nmt.training.validation import DevSet
 from tests.conftest import WORDS, Run
+from tests.interop.models import two_languages
 from tests.training.conftest import TINY, Train, lines_of, read_metrics
 
 PAIRS = [("sun moon", "MOON SUN"), ("rain", "RAIN"), ("tree leaf root", "ROOT LEAF TREE")]
@@ -92,7 +93,7 @@ def test_batches_have_targets_backwards(prepared: Prepared, dropout: float) -> N
 
 def test_the_dev_loss_is_that_of_targets_backwards(model: TrainedModel) -> None:
     """The loss equals the loss of a left-to-right reading of hand-turned ids."""
-    dev = DevSet(model.recipe, [*starmap(Pair, PAIRS)], model.tokenizer)
+    dev = DevSet(model.recipe, {("en", "de"): [*starmap(Pair, PAIRS)]}, model.tokenizer)
     total = count = 0.0
     for source, target in PAIRS:
         ids = [*model.tokenizer.target.encode([target])[0][::-1], EOS]
@@ -103,7 +104,11 @@ def test_the_dev_loss_is_that_of_targets_backwards(model: TrainedModel) -> None:
         count += len(ids)
     assert dev.loss(model.network)[1] == pytest.approx(total / count, rel=1e-5)
     straight = replace(model.recipe.model, target_order="left_to_right")
-    other = DevSet(replace(model.recipe, model=straight), [*starmap(Pair, PAIRS)], model.tokenizer)
+    other = DevSet(
+        replace(model.recipe, model=straight),
+        {("en", "de"): [*starmap(Pair, PAIRS)]},
+        model.tokenizer,
+    )
     assert other.loss(model.network)[1] > 2 * total / count
 
 
@@ -134,3 +139,20 @@ def test_outputs_are_in_natural_order(model: TrainedModel) -> None:
                 logits = model.network(torch.tensor([[*source, EOS]]), read)
             expected = logits[0].log_softmax(-1)[range(len(labels)), labels].tolist()
             assert [*log_probs[-2::-1], log_probs[-1]] == pytest.approx(expected, abs=1e-4)
+
+
+def test_each_direction_of_a_dev_set_has_its_token_and_its_score() -> None:
+    """The loss is that of all pairs; the score is the mean of the directions."""
+    model = two_languages()
+    pairs = {("en", "de"): [Pair("sun moon", "star")], ("de", "en"): [Pair("moon", "sun sun")] * 2}
+    dev = DevSet(model.recipe, pairs, model.tokenizer)
+    opened = [source[0] for source, _ in dev.encoded]
+    assert opened == [model.tokenizer.source.language_id(f">>{to}<<") for to in ("de", "en", "en")]
+    alone = [DevSet(model.recipe, {each: pairs[each]}, model.tokenizer) for each in pairs]
+    (found, *parts) = [each.validate(model.network) for each in (dev, *alone)]
+    tokens = [sum(len(target) + 1 for _, target in each.encoded) for each in alone]
+    sums = [part.loss * count for part, count in zip(parts, tokens, strict=True)]
+    assert found.loss == pytest.approx(sum(sums) / sum(tokens))
+    assert found.by_direction == {"en-de": parts[0].score, "de-en": parts[1].score}
+    assert found.score == pytest.approx((parts[0].score + parts[1].score) / 2)
+    assert not parts[0].by_direction

@@ -88,22 +88,22 @@ def checked_pairs(
 
     subwords: those of the source language.
     """
-    bodies = [text.removeprefix(subwords.language_token(text)) for text in segments]
     chosen = [translation.candidates[0] for translation in translations]
     # The tokens of both sides are those of the model: not of what was copied past it.
     read = [
-        body if best.read is None else best.read for body, best in zip(bodies, chosen, strict=True)
+        text if best.read is None else best.read
+        for text, best in zip(segments, chosen, strict=True)
     ]
     return [
         Checked(
-            body,
+            text,
             best.text,
             len(ids) + 1 if ids else 0,
             best.length,
             best.log_prob,
-            subwords.unknown(body) if UNK in ids or best.read is not None else (),
+            subwords.unknown(text) if UNK in ids or best.read is not None else (),
         )
-        for body, ids, best in zip(bodies, subwords.encode(read), chosen, strict=True)
+        for text, ids, best in zip(segments, subwords.encode(read), chosen, strict=True)
     ]
 
 

@@ -201,9 +201,8 @@ class Resumption(Task):
     def add(self, requests: Sequence[Request]) -> None:
         """Take notice of requests whose translations follow."""
         for request in requests:
-            self._digest.update(
-                "\n".join((request.text, request.prefix, "")).encode(errors="surrogatepass")
-            )
+            asked = request.text, request.prefix, *filter(None, [request.language]), ""
+            self._digest.update("\n".join(asked).encode(errors="surrogatepass"))
 
     def save(self, written: Output) -> None:
         """Write the record of what is done, after that has reached the disk."""

@@ -18,14 +18,15 @@ from nmt.config import DecodeSettings
 from nmt.decoding.files.text_files import BadLines, open_output, open_source
 from nmt.decoding.search.hypothesis import length_penalty
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
+from nmt.decoding.translator.context import Before, choose_context
 from nmt.decoding.translator.load import check_precision, device_settings
 from nmt.decoding.translator.searcher import BatchScheduler, decoding_pool, diverged
 from nmt.decoding.translator.segments import (
     RETURNS_AS_SPACES,
     SCORED_AS_UNKNOWN,
     LineNotes,
-    target_token,
-    with_token,
+    SegmentLimit,
+    opening_ids,
 )
 from nmt.decoding.translator.translation import Token
 from nmt.errors import NmtError, UsageError
@@ -88,6 +89,7 @@ class EncodedPair:
 
     source: list[int]
     target: list[int]
+    context: int = 0  # how many of the first target ids are the targets before: not scored
 
     def __len__(self) -> int:
         """Return the length of the longer side."""
@@ -129,7 +131,11 @@ class Scorer:
         self.settings, self.token_scores, self.pieces = settings, token_scores, pieces
         self._notify = notify
         self._tokenizer = model.tokenizer
-        self._token = target_token(settings.target_token, model.tokenizer.source)
+        _, own = model.recipe.data.known_directions[0]
+        self._opening = opening_ids(settings.target_language, model.tokenizer.source, own)
+        # None: each pair is scored alone. Callers may set this.
+        limit = SegmentLimit(settings.max_segment_tokens, "decode.max_segment_tokens")
+        self.context = choose_context(model, limit, notify)
         self._batch_tokens = chosen.batch_tokens
         self._is_gpu = device.type == "cuda"
         self._models = [make_decoder(network, chosen.precision) for network in networks]
@@ -155,9 +161,10 @@ class Scorer:
         Raises UsageError for half of a surrogate pair, NmtError if a model's outputs are not
         numbers.
         """
-        first_line, notes = 1, LineNotes()
+        first_line, notes, before = 1, LineNotes(), Before()
         for chunk in chunks:
             encoded = self._encode(chunk, first_line, notes)
+            encoded = self._in_context(chunk, encoded, before, notes, first_line)
             for index, pair in enumerate(encoded):
                 if len(pair) + 1 > self._positions:
                     on_bad(first_line + index, self._too_long(first_line + index, pair))
@@ -178,15 +185,13 @@ class Scorer:
     ) -> list[EncodedPair]:
         """Return the ids of pairs, and note what a user should know about their lines."""
         model = self._tokenizer
-        source_lines = [
-            with_token(" ".join(pair.source.splitlines()), self._token, model.source)
-            for pair in pairs
-        ]
+        source_lines = [" ".join(pair.source.splitlines()) for pair in pairs]
         target_lines = [" ".join(pair.target.splitlines()) for pair in pairs]
         for line, texts in enumerate(zip(source_lines, target_lines, strict=True), first_line):
             for text in texts:
                 check_surrogates(text, f"segment {line}")
-        sources = model.source.encode(source_lines)
+        encoded = model.source.encode(source_lines)
+        sources = [[*self._opening, *ids] if ids else ids for ids in encoded]
         if self.pieces:
             targets = [*map(model.target.encode_pieces, target_lines)]
         else:
@@ -202,6 +207,34 @@ class Scorer:
                 notes.add(RETURNS_AS_SPACES, line)
         return [*map(EncodedPair, sources, targets)]
 
+    def _in_context(
+        self,
+        chunk: Sequence[TextPair],
+        pairs: list[EncodedPair],
+        before: Before,
+        notes: LineNotes,
+        first_line: int,
+    ) -> list[EncodedPair]:
+        """Return pairs after those before them of their documents; see `Context.search`."""
+        if self.context is None:
+            return pairs
+        from nmt.text.encode import document_numbers  # few scores need it
+
+        found, document = [], 0
+        texts = [pair.source for pair in chunk], [pair.target for pair in chunk]
+        numbers = document_numbers(*texts)
+        for line, (number, pair) in enumerate(zip(numbers, pairs, strict=True), first_line):
+            if number > document:
+                before.clear()
+            document, own = number, pair.source[len(self._opening) :]
+            lengths = len(pair.source), len(pair.target)
+            source, target = self.context.fit(before, (), lengths, notes, line)
+            if len(pair):
+                self.context.add(before, (), own, pair.target)
+            ids = [*self._opening, *source, *own], [*target, *pair.target]
+            found.append(EncodedPair(*ids, len(target)) if len(pair) else pair)
+        return found
+
     def _score_batch(self, pairs: Sequence[EncodedPair]) -> "list[TokenLogProbs]":
         return run_or_halve(self._score, pairs) if self._is_gpu else self._score(pairs)
 
@@ -215,10 +248,11 @@ class Scorer:
         return [log_probs for (log_probs,) in found]
 
     def _pair_score(self, pair: EncodedPair, log_probs: "TokenLogProbs") -> PairScore:
+        log_probs = log_probs[pair.context :]
         total, length = math.fsum(log_probs), len(log_probs)
         tokens: tuple[Token, ...] = ()
         if self.token_scores:
-            pieces = map(self._tokenizer.target.piece, (*pair.target, EOS))
+            pieces = map(self._tokenizer.target.piece, (*pair.target[pair.context :], EOS))
             tokens = tuple(map(Token, pieces, log_probs))
         score = total / length_penalty(length, self.settings.length_penalty)
         return PairScore(total, score, length, tokens)

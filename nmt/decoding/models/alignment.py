@@ -116,8 +116,6 @@ def link_words(
         word: matches a word of either text; by default the words are those of `str.split`.
     """
     source_words = words_of_segment(segment, tokenizer.source, word)
-    if tokenizer.source.language_token(segment):  # it stands before each part, and has no link
-        source_words = source_words[1:]
     links: set[Link] = set()
     first_token = first_word = 0
     for part, output in zip(parts, outputs, strict=True):

@@ -6,7 +6,7 @@ its own tokens would end there too, so one that goes on beyond it may take the p
 
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from unicodedata import normalize
 
@@ -26,11 +26,19 @@ class TargetPrefix:
     # At each place after them, the tokens that may come and the place after each, at most the last.
     ways: tuple[Mapping[int, int], ...] = ()
     fewest: tuple[int, ...] = (0,)  # tokens from each place, and from the last one, on
+    context: int = 0  # how many of the first tokens stand before the output and are no part of it
 
     @classmethod
     def of_tokens(cls, ids: tuple[int, ...]) -> "TargetPrefix":
         """Return a prefix whose tokens are all given."""
         return cls(ids, len(ids))
+
+    def after(self, context: tuple[int, ...]) -> "TargetPrefix":
+        """Return the prefix of an output that the decoder writes after a context."""
+        if not context:
+            return self
+        forced = len(context) + self.forced
+        return replace(self, ids=context + self.ids, forced=forced, context=len(context))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -43,7 +51,7 @@ class TargetPrefix:
     def allowed(self, tokens: Sequence[int], limit: int) -> Sequence[int]:
         """Return the tokens that may follow an output's tokens; none: the prefix is complete.
 
-        limit: the most tokens of the output, EOS counted. A longer rest would not fit.
+        limit: the most tokens after the context, EOS counted. A longer rest would not fit.
         """
         if len(tokens) < self.forced:
             return self.ids[len(tokens) : len(tokens) + 1]
@@ -55,7 +63,7 @@ class TargetPrefix:
             place = self.ways[place].get(token, len(self.ways))
         if place == len(self.ways):
             return ()
-        room = limit - len(tokens) - 2  # EOS and this token are two
+        room = self.context + limit - len(tokens) - 2  # EOS and this token are two
         return [token for token, after in self.ways[place].items() if self.fewest[after] <= room]
 
 

@@ -12,6 +12,7 @@ Dimensions: B sentences, K hypotheses for each sentence, R = B * K rows, V token
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, Union
 
@@ -69,6 +70,7 @@ class Allow:
 
     rows: IdArray  # (n,) of each token
     tokens: IdArray  # (n,)
+    is_given: BoolArray  # (n,) whether it is no choice: its probability becomes 1
 
     def apply(self, log_probs: Logits, first_row: int) -> None:
         """Set log_probs (n, V) to minus infinity, except for the allowed tokens, in their rows."""
@@ -76,6 +78,7 @@ class Allow:
         is_here = (rows >= 0) & (rows < len(log_probs))
         rows, tokens = rows[is_here], self.tokens[is_here]
         kept: Any = log_probs[rows, tokens]
+        kept[self.is_given[is_here]] = 0
         log_probs[numpy.unique(rows)] = -math.inf
         log_probs[rows, tokens] = kept
 
@@ -140,11 +143,15 @@ class MinLength:
 
     length: int
     eos: int
+    prefix: "Prefix | None"
 
     def rule(self, sentences: Sequence[int], prefixes: IdArray) -> Rule | None:
         """Forbid EOS while there are too few tokens."""
-        is_short = prefixes.shape[2] < self.length
-        return Never(numpy.array([self.eos])) if is_short else None
+        B, K, t = prefixes.shape
+        if self.prefix is None:
+            return Never(numpy.array([self.eos])) if t < self.length else None
+        is_short = t < self.length + self.prefix.contexts[sentences]  # (B,)
+        return ForbidSome(numpy.full((B * K, 1), self.eos), is_short.repeat(K)[:, None])
 
 
 @dataclass(frozen=True)
@@ -154,6 +161,11 @@ class Prefix:
     beginnings: Sequence[TargetPrefix]  # of each sentence
     limits: Sequence[int]  # tokens of each output, EOS counted
 
+    @cached_property
+    def contexts(self) -> IdArray:
+        """How many tokens stand before the output of each sentence."""
+        return numpy.array([beginning.context for beginning in self.beginnings])
+
     def rule(self, sentences: Sequence[int], prefixes: IdArray) -> Rule | None:
         """Allow only tokens that go on with the beginning, in rows that have not completed it."""
         allowed = self._allowed(sentences, prefixes)
@@ -161,7 +173,9 @@ class Prefix:
             return None
         counts = [*map(len, allowed)]
         tokens = numpy.array([*chain.from_iterable(allowed)], numpy.int64)
-        return Allow(numpy.arange(len(counts)).repeat(counts), tokens)
+        rows = numpy.arange(len(counts)).repeat(counts)
+        is_context = prefixes.shape[2] < self.contexts[sentences]  # (B,)
+        return Allow(rows, tokens, is_context[rows // prefixes.shape[1]])
 
     def is_complete(self, sentences: Sequence[int], prefixes: IdArray) -> BoolArray:
         """Return which rows (R,) have completed their beginning."""
@@ -197,6 +211,8 @@ class NoRepeat:
         is_forbidden = (grams[:, :, :-1] == last[:, None]).all(-1)
         if self.prefix is not None:
             is_forbidden &= self.prefix.is_complete(sentences, prefixes)[:, None]
+            firsts = self.prefix.contexts[sentences].repeat(K)  # what is before may be repeated
+            is_forbidden &= numpy.arange(grams.shape[1]) >= firsts[:, None]
         return ForbidSome(grams[:, :, -1], is_forbidden)
 
 
@@ -212,7 +228,7 @@ def make_constraints(
     if settings.no_repeat_ngram:
         constraints.append(NoRepeat(settings.no_repeat_ngram, prefix))
     if settings.min_length:
-        constraints.append(MinLength(settings.min_length, eos))
+        constraints.append(MinLength(settings.min_length, eos, prefix))
     if prefix is not None:
         constraints.append(prefix)
     return constraints

@@ -160,6 +160,7 @@ def search(
     ids: SpecialIds,
     strategy: Strategy,
     *,
+    contexts: Sequence[Sequence[int]] = (),
     constraints: Sequence[Constraint] = (),
     observer: "Observer | None" = None,
 ) -> list[list[Hypothesis]]:
@@ -167,20 +168,25 @@ def search(
 
     source: ids (B, S), which only the model reads. max_lengths: for each segment, the most tokens
     of its output, EOS counted. An output that reaches its greatest length ends there with the
-    model's own probability of EOS. constraints: further limits of what an output may be.
+    model's own probability of EOS. contexts: for each segment, tokens that stand before its output
+    and are no part of it; a constraint gives them (`Prefix`). constraints: further limits of what
+    an output may be.
 
     A segment has fewer outputs if the model allows fewer, and none if the model's logits are NaN.
     """
     never = Never(numpy.array(ids.never, numpy.int64))
     results = [FinishedHypotheses(strategy.n_best) for _ in max_lengths]
+    contexts = contexts or [()] * len(results)
     sentences = list(range(len(results)))  # of each row of the batch
     state = model.encode(source)
     beam = first_beam(len(sentences), ids.bos)
+    beam, state = read_contexts(model, state, beam, contexts)
     while sentences:
         length = beam.prefixes.shape[2] + 1
         finished = [results[sentence] for sentence in sentences]
         limits = [max_lengths[sentence] for sentence in sentences]
-        at_limit = [length >= limit for limit in limits]
+        firsts = [len(contexts[sentence]) for sentence in sentences]
+        at_limit = [length - first >= limit for first, limit in zip(firsts, limits, strict=True)]
         logits, state = model.step(beam.last_ids, state)
         K = logits.shape[1]  # 1 in the first step
         rules = rules_for_step(never, ids.eos, at_limit, K)
@@ -189,7 +195,7 @@ def search(
         candidates = strategy.extend(beam, logits, rules, sentences)
         is_eos = candidates.tokens == ids.eos
         is_output = is_eos[:, : strategy.width]
-        add_finished(finished, candidates, is_output, beam.prefixes, strategy.alpha)
+        add_finished(finished, candidates, is_output, beam.prefixes, firsts, strategy.alpha)
 
         live = numpy.where(is_eos, -math.inf, candidates.log_probs)
         order = strategy.place(beam, candidates, live, sentences)
@@ -219,23 +225,35 @@ def search(
     return [outputs.best for outputs in results]
 
 
+def read_contexts(
+    model: SearchModel[StateT], state: StateT, beam: Beam, contexts: Sequence[Sequence[int]]
+) -> tuple[Beam, StateT]:
+    """Return the beam and the state after the first tokens of contexts, as many as all have."""
+    rows = numpy.arange(len(contexts))[:, None]
+    for given in zip(*contexts, strict=False):
+        _, state = model.step(beam.last_ids, state)
+        beam = beam.extend(rows, numpy.array(given)[:, None], beam.log_probs)
+    return beam, state
+
+
 def add_finished(
     finished: Sequence[FinishedHypotheses],
     candidates: ArrayCandidates,
     is_output: BoolArray,
     prefixes: IdArray,
+    firsts: Sequence[int],
     alpha: float,
 ) -> None:
     """Add the candidates that are outputs to the finished hypotheses of their sentences.
 
     finished: of each of B sentences. is_output: (B, C). prefixes: (B, K, t), the tokens of the
-    live hypotheses that the candidates extend.
+    live hypotheses that the candidates extend. firsts: the place of each output's first token.
     """
-    penalty = length_penalty(prefixes.shape[2] + 1, alpha)
     for row, column in numpy.argwhere(is_output).tolist():
         log_prob = float(candidates.log_probs[row, column])
         if log_prob > -math.inf:
-            tokens = prefixes[row, candidates.parents[row, column]].tolist()
+            tokens = prefixes[row, candidates.parents[row, column], firsts[row] :].tolist()
+            penalty = length_penalty(len(tokens) + 1, alpha)
             finished[row].add(Hypothesis(tuple(tokens), log_prob, log_prob / penalty))
 
 

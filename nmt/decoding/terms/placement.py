@@ -230,7 +230,7 @@ class TermPlacer:
                 continue
             # A word that goes on after the term is refused later.
             (begun,) = self._target.encode([(exchange.before + exchange.term).strip()])
-            if len(begun) + 1 < output_limit(len(draft.part), self._settings):
+            if len(begun) + 1 < output_limit(len(draft.part.ids), self._settings):
                 prefix = TargetPrefix.of_tokens((*begun,))
                 part = replace(draft.part, prefix=prefix, terms=())
                 searches.append((draft, exchange, part))
@@ -261,7 +261,9 @@ class TermPlacer:
             exchanges = reading.exchanges(place, spots)
             found = found or [text for text in exchanges if self._keeps(draft, text.text)]
         encoded = self._target.encode([exchange.text for exchange in found])
-        lengths = range(self._settings.min_length, output_limit(len(draft.part), self._settings))
+        lengths = range(
+            self._settings.min_length, output_limit(len(draft.part.ids), self._settings)
+        )
         return [
             (exchange, tuple(ids))
             for exchange, ids in zip(found, encoded, strict=True)

@@ -14,6 +14,7 @@ from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.runs.runs import choose_model
 from nmt.system.devices import choose_device, has_bf16
 from nmt.system.log import Notify
+from nmt.text.languages import find_language
 
 if TYPE_CHECKING:
     from nmt.runs.trained_model import TrainedModel
@@ -88,6 +89,19 @@ def decode_settings(
     recipe = with_settings(recipe, changed)
     check_decode(recipe, changed)
     return recipe.decode
+
+
+def written_language(settings: DecodeSettings, recipe: Recipe) -> str:
+    """Return the code of the language to write: the one that is chosen, else the recipe's."""
+    return settings.target_language.strip("<>") or recipe.data.known_directions[0][1]
+
+
+def direction_of(recipe: Recipe, settings: DecodeSettings, read: str = "") -> tuple[str, str]:
+    """Return the languages that a model reads and writes; read: that of a text, "" if unknown."""
+    known, written = recipe.data.known_directions, written_language(settings, recipe)
+    found = find_language(written, dict.fromkeys(target for _, target in known))
+    pairs = [pair for pair in known if pair[1] in found] or [(known[0][0], written)]
+    return next((pair for pair in pairs if pair[0] == read), pairs[0])
 
 
 def device_settings(

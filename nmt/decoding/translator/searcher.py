@@ -20,7 +20,7 @@ from nmt.decoding.search.mbr import make_chooser
 from nmt.decoding.search.rules import make_constraints, special_ids
 from nmt.decoding.search.search import SearchModel, Strategy, search
 from nmt.decoding.terms.placement import TermPlacer
-from nmt.decoding.translator.load import check_precision, device_settings
+from nmt.decoding.translator.load import check_precision, device_settings, written_language
 from nmt.decoding.translator.repetition import is_degenerate, limited
 from nmt.decoding.translator.segments import SubSegment, output_limit
 from nmt.decoding.translator.translation import OutputOptions
@@ -185,7 +185,7 @@ class ModelSearcher(Searcher):
         self._aligns = False  # what aligns outputs is made
         self._subwords, self._special = target, special_ids(model.tokenizer)
         self._placer = TermPlacer(self, target, self.settings)
-        language = model.recipe.data.target_language
+        language = written_language(settings, model.recipe)
         self._chooser = make_chooser(self.settings, target, language, options.n_best)
         self.search_model: SearchModel[Any] | ArrayDecoder  # the latter takes no tensors
         if uses_arrays(model, self.settings):
@@ -267,8 +267,16 @@ class ModelSearcher(Searcher):
         """Return the log-probabilities of the tokens of each part's outputs, in PyTorch."""
         from nmt.decoding.models.forced import forced_log_probs
 
-        sources = [part.ids for part in parts]
-        return forced_log_probs(self.decoders, sources, outputs, self.settings.batch_tokens)
+        sources = [part.source for part in parts]
+        whole = [
+            [[*part.target_context, *output] for output in own] if part.target_context else own
+            for part, own in zip(parts, outputs, strict=True)
+        ]
+        found = forced_log_probs(self.decoders, sources, whole, self.settings.batch_tokens)
+        return [
+            [values[len(part.target_context) :] for values in own]
+            for part, own in zip(parts, found, strict=True)
+        ]
 
     def search(self, parts: Sequence[SubSegment]) -> Found:
         """Return the hypotheses of each part of a batch, best first; see `Searcher`."""
@@ -294,10 +302,11 @@ class ModelSearcher(Searcher):
 
     def find(self, parts: Sequence[SubSegment], settings: DecodeSettings) -> Found:
         """Return the hypotheses of each part of a batch, best first, without regard to terms."""
-        limits = [output_limit(len(part), settings) for part in parts]
-        prefixes = [part.prefix for part in parts]
+        limits = [output_limit(len(part.ids), settings) for part in parts]
+        prefixes = [part.prefix.after(part.target_context) for part in parts]
+        contexts = [part.target_context for part in parts]
         constraints = make_constraints(prefixes, limits, settings, self._special.eos)
-        source: Any = source_rows([part.ids for part in parts])
+        source: Any = source_rows([part.source for part in parts])
         if self._is_gpu:
             import torch
 
@@ -319,7 +328,11 @@ class ModelSearcher(Searcher):
 
             found = device_beam_search(model, source, limits, self._special, strategy)
         else:
-            found = search(model, source, limits, self._special, strategy, constraints=constraints)
+            found = search(
+                *(model, source, limits, self._special, strategy),
+                contexts=contexts,
+                constraints=constraints,
+            )
         if not all(found):
             raise diverged(self._count)
         if self._is_right_to_left:

@@ -1,8 +1,8 @@
 """Encode segments for the search, and split those that are too long for the model.
 
-The first token of a source may be a language token, which tells a multilingual model which language
-to write. A text may begin with one, such as `>>deu<<`; `decode.target_token` names one for all
-other texts. Notes about lines are collected here, and each is printed once at the end.
+The first token of a source may be a language token such as `>>deu<<`, which tells a model of
+several languages which one to write. No text can spell it. Notes about lines are collected here,
+and each is printed once at the end.
 """
 
 import re
@@ -18,11 +18,11 @@ from nmt.decoding.search.prefix import NO_PREFIX, TargetPrefix
 from nmt.decoding.terms.glossary import Glossary, Term, TermPlace
 from nmt.decoding.translator.marked import Mark, Marked
 from nmt.decoding.translator.odd_input import OddSegment, cut_segment, odd_segment
-from nmt.errors import NmtError, UsageError, suggestion
+from nmt.errors import NmtError, first_of
 from nmt.system.arguments import check_surrogates
 from nmt.system.log import Notify
 from nmt.text.lines import LineNumbers
-from nmt.text.tokenizer import SPACE, UNK, SubwordModel
+from nmt.text.tokenizer import SPACE, UNK, SubwordModel, target_token
 from nmt.text.words import WORD, find_words, locate_tokens
 
 SHOWN_SYMBOLS = 10
@@ -38,10 +38,6 @@ WORDLESS = "copied, because there is nothing to translate in {}"
 CAPITALS = "capitals in {}: translated in lower case"
 RETURNS = (
     "carriage returns in {}: the parts between them were translated one by one and joined again"
-)
-TOKENLESS = (
-    "no language token in {}, so that the model may write any of its languages; choose one with"
-    " --target-token, or begin lines with a token"
 )
 RETURNS_AS_SPACES = "carriage returns in {} count as spaces"
 
@@ -82,7 +78,7 @@ class LineNotes:
         kinds = READ_AS_UNKNOWN, SCORED_AS_UNKNOWN, COPIED
         self._unknown = {kind: UnknownSymbols() for kind in kinds}
         # In the order in which they are printed.
-        notes = WORDLESS, CAPITALS, RETURNS, TOKENLESS, RETURNS_AS_SPACES
+        notes = WORDLESS, CAPITALS, RETURNS, RETURNS_AS_SPACES
         self._lines = {note: LineNumbers() for note in notes}
         self._missing: dict[str, LineNumbers] = {}  # by the term
 
@@ -118,9 +114,7 @@ class LineNotes:
                 notify(note.replace("{}", str(lines)))
         if self._missing:
             terms = [f"{term} ({lines})" for term, lines in self._missing.items()]
-            more = len(terms) - SHOWN_SYMBOLS
-            listed = ", ".join(terms[:SHOWN_SYMBOLS]) + (f" and {more:,} more" if more > 0 else "")
-            notify(f"terms of the glossary that are missing in the translation: {listed}")
+            notify(f"terms of the glossary that are missing in the translation: {first_of(terms)}")
 
 
 def visible(symbol: str) -> str:
@@ -197,9 +191,19 @@ class SubSegment:
     prefix: TargetPrefix = NO_PREFIX  # what the output must begin with
     terms: tuple[TermPlace, ...] = ()  # that the output must contain, from left to right
     opening: int = 0  # how many of the first ids are a language token
+    # Token ids of the segments before and of their outputs, each with the separator: see `context`.
+    context: tuple[int, ...] = ()
+    target_context: tuple[int, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.context) + len(self.ids)
+
+    @property
+    def source(self) -> list[int]:
+        """What the model reads: the context stands after the language token."""
+        if not self.context:
+            return self.ids
+        return [*self.ids[: self.opening], *self.context, *self.ids[self.opening :]]
 
 
 @dataclass(frozen=True)
@@ -223,14 +227,15 @@ class SegmentEncoder:
         glossary: Glossary | None = None,
         *,
         repairs: bool = False,
-        token: str = "",
+        language: str = "",
+        own: str = "",
     ) -> None:
         """`subwords`: of the source language. repairs: look for odd segments.
 
-        token: the language token of texts that begin with none. The parts of a split text all begin
-        with its token.
+        language: the one to write for texts that ask for none. own: as in `target_token`.
         """
-        self.token = token
+        self._language, self._own = language, own
+        self._openings: dict[str, list[int]] = {}  # by the language that is asked for
         self.subwords = subwords
         self.limit = limit
         self.notify = notify
@@ -245,6 +250,7 @@ class SegmentEncoder:
         notes: LineNotes,
         prefixes: Sequence[TargetPrefix] = (),
         marks: Marks = NO_MARKS,
+        languages: Sequence[str] = (),
     ) -> list[EncodedSegment]:
         """Encode segments.
 
@@ -255,14 +261,16 @@ class SegmentEncoder:
             notes: receives the lines that a user should look at.
             prefixes: what the translation of each segment begins with, or nothing at all.
             marks: those of some segments, by their index. They do not reach the model.
+            languages: the one to write for each segment, if they differ; "" as for no segment.
 
         Raises:
-            UsageError: if a segment has half of a surrogate pair.
+            UsageError: if a segment has half of a surrogate pair, or for a wrong language.
         """
         encoded = []
-        pairs = [split_token(segment, self.token, self.subwords) for segment in segments]
-        tokens, bodies = [token for token, _ in pairs], [body for _, body in pairs]
-        marked = self._cut_marks(segments, bodies, marks, first_line) if marks else {}
+        for language in filter(None, dict.fromkeys(languages)):
+            self.opening(language)  # raises the error for a wrong one, also beside a blank segment
+        bodies = [*segments]
+        marked = self._cut_marks(bodies, marks, first_line) if marks else {}
         # SentencePiece drops some of the separators and does not know others.
         texts = [" ".join(body.splitlines()) for body in bodies]
         for index, ids in enumerate(self._encode_whole(texts, first_line)):
@@ -284,24 +292,22 @@ class SegmentEncoder:
                 parts = self._parts_of_odd(odd, text, line, notes)
             else:
                 parts = self._parts(text, ids, line)
-            if parts and self.subwords.language_tokens:
-                parts = self._open(parts, tokens[index], line, notes)
+            if parts and (opening := self.opening(languages[index] if languages else "")):
+                parts = [
+                    replace(part, ids=[*opening, *part.ids], opening=len(opening)) for part in parts
+                ]
             if parts and prefix:
                 parts[0] = replace(parts[0], prefix=prefix)
             encoded.append(EncodedSegment(parts, separators, odd))
         return encoded
 
-    def _open(
-        self, parts: list[SubSegment], token: str, line: int, notes: LineNotes
-    ) -> list[SubSegment]:
-        """Return parts that begin with a language token, and note if there is none."""
-        if not token:
-            notes.add(TOKENLESS, line)
-            return parts
-        (ids,) = self.subwords.encode([token])
-        if UNK in ids:
-            notes.add_unknown(line, token, lambda unknown: [unknown])
-        return [replace(part, ids=[*ids, *part.ids], opening=len(ids)) for part in parts]
+    def opening(self, language: str) -> list[int]:
+        """Return the ids that each part begins with; errors are those of `opening_ids`."""
+        found = self._openings.get(language)
+        if found is None:
+            found = opening_ids(language or self._language, self.subwords, self._own)
+            self._openings[language] = found
+        return found
 
     def _encode_whole(self, texts: Sequence[str], first_line: int) -> list[list[int]]:
         try:
@@ -322,16 +328,12 @@ class SegmentEncoder:
             parts += split
         return parts, separators
 
-    def _cut_marks(
-        self, segments: Sequence[str], bodies: list[str], marks: Marks, first_line: int
-    ) -> dict[int, OddSegment]:
-        """Cut marks out of bodies, the segments without language tokens; return what was cut."""
+    def _cut_marks(self, bodies: list[str], marks: Marks, first_line: int) -> dict[int, OddSegment]:
+        """Cut marks out of the segments `bodies`; return what was cut."""
         marked = {}
         for index, own in marks.items():
-            segment, body = segments[index], bodies[index]
-            check_surrogates(segment, f"segment {first_line + index}")
-            source = Marked(segment, own).slice(len(segment) - len(body), len(segment))
-            marked[index] = cut_segment(source)
+            check_surrogates(bodies[index], f"segment {first_line + index}")
+            marked[index] = cut_segment(Marked(bodies[index], own))
             bodies[index] = marked[index].text
         return marked
 
@@ -419,40 +421,10 @@ def words_of_segment(
     return found
 
 
-def target_token(wanted: str, subwords: SubwordModel) -> str:
-    """Return the language token that `decode.target_token` names; "" if it is empty.
-
-    wanted: a token such as ">>deu<<", or what stands in it. Raises UsageError if the vocabulary of
-    the source has no such token.
-    """
-    if not wanted:
-        return ""
-    known = subwords.language_tokens
-    if not known:
-        raise UsageError(
-            f"decode.target_token={wanted} is for models with language tokens, and this one has"
-            " none; leave it out (--target-token, or :CODE in --model of `nmt serve`)"
-        )
-    token = wanted if wanted.startswith(">>") else f">>{wanted}<<"
-    if token not in known:
-        raise UsageError(
-            f"decode.target_token={wanted}: the model has no language token"
-            f" {token}{suggestion(token, known)}"
-        )
-    return token
-
-
-def with_token(text: str, token: str, subwords: SubwordModel) -> str:
-    """Return a text that begins with a language token: its own, else the one given, if any."""
-    if not token or not text.strip() or subwords.language_token(text):
-        return text
-    return f"{token} {text}"
-
-
-def split_token(text: str, token: str, subwords: SubwordModel) -> tuple[str, str]:
-    """Return the language token of a text, as `with_token` chooses it, and the text without it."""
-    own = subwords.language_token(text)
-    return (own or token), text[len(own) :]
+def opening_ids(wanted: str, subwords: SubwordModel, own: str = "") -> list[int]:
+    """Return the id of the token of `target_token`, if there is one."""
+    token = target_token(wanted, subwords, own)
+    return [subwords.language_id(token)] if token else []
 
 
 def split_long(ids: list[int], max_tokens: int, subwords: SubwordModel) -> list[list[int]]:

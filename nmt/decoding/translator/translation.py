@@ -18,6 +18,7 @@ class Request:
     # The translation begins with it. Its last word may go on, unless a space follows it.
     prefix: str = ""
     marks: tuple[Mark, ...] = ()  # of the text; each candidate has them too, at their places
+    language: str = ""  # to write; "": that of `decode.target_language`
 
     def __len__(self) -> int:
         """Return the length in characters."""

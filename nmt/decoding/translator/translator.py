@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
 from nmt.config import DecodeSettings, Recipe
@@ -14,6 +14,7 @@ from nmt.decoding.search.rules import special_ids
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
 from nmt.decoding.terms.glossary import Glossary, Term
 from nmt.decoding.terms.placement import check_glossary, note_missing_terms
+from nmt.decoding.translator.context import Before, choose_context, search_segments
 from nmt.decoding.translator.searcher import (
     BatchScheduler,
     EngineModel,
@@ -28,7 +29,6 @@ from nmt.decoding.translator.segments import (
     SubSegment,
     output_limit,
     segment_limit,
-    target_token,
 )
 from nmt.decoding.translator.translation import (
     Link,
@@ -79,8 +79,8 @@ class Translator:
             pool: searches batches in parallel; by default that of the searcher.
 
         Raises:
-            NmtError: if the device lacks the precision, the settings do not fit a model, or the
-                vocabulary cannot write a term.
+            NmtError: if the device lacks the precision, the settings do not fit a model, the
+                vocabulary cannot write a term, or models differ in their context.
             UsageError: if there are not so many candidates, too few for `decode.mbr`, no way to
                 place terms, or if an engine cannot do what is asked for.
         """
@@ -97,8 +97,11 @@ class Translator:
             Glossary(glossary, tokenizer.target) if glossary else None,
             # Alignments are those of what the model reads and writes.
             repairs=settings.odd_input == "repair" and not options.alignments,
-            token=target_token(settings.target_token, tokenizer.source),
+            language=settings.target_language,
+            own=model.recipe.data.known_directions[0][1],
         )
+        # None: each segment is translated alone. Callers may set this.
+        self.context = choose_context(model, self.encoder.limit, notify)
         self.searcher: Searcher
         if isinstance(model, EngineModel):
             self.searcher = model.searcher(settings, options, candidates, has_terms=bool(glossary))
@@ -114,17 +117,23 @@ class Translator:
         self._prefixes = PrefixEncoder(tokenizer.target, special.never, special.eos)
 
     def translate(
-        self, segments: Iterable[str], prefixes: Iterable[str] | None = None
+        self,
+        segments: Iterable[str],
+        prefixes: Iterable[str] | None = None,
+        languages: Iterable[str] | None = None,
     ) -> Iterator[Translation]:
         """Translate segments, in order; the translation of a blank segment is blank.
 
-        prefixes: for each segment a text that its translation begins with. Raises NmtError if a
-        model's outputs are not numbers.
+        In context, they are one document, which a blank segment ends.
+
+        prefixes: for each segment a text that its translation begins with. languages: for each
+        segment the language to write, if they differ; "" is that of the settings. Raises NmtError
+        if a model's outputs are not numbers, UsageError for a language that it does not write.
         """
+        asked = zip(segments, prefixes or repeat(""), languages or repeat(""), strict=False)
         requests = (
-            map(Request, segments)
-            if prefixes is None
-            else map(Request, segments, map(strip_prefix, prefixes))
+            Request(text, strip_prefix(prefix), language=language)
+            for text, prefix, language in asked
         )
         for chunk in self.chunks(chunks_of(Source(requests), CHUNK_SEGMENTS)):
             yield from chunk
@@ -137,14 +146,14 @@ class Translator:
         first_line: the line number of the first segment. At the end, notes tell which lines had
         unknown characters or carriage returns, and which translations lack a term of the glossary.
         """
-        notes = LineNotes()
+        notes, before = LineNotes(), Before()
         for chunk in chunks:
-            yield self._translate_chunk(chunk, first_line, notes)
+            yield self._translate_chunk(chunk, first_line, notes, before)
             first_line += len(chunk)
         notes.tell(self.encoder.notify)
 
     def _translate_chunk(
-        self, chunk: Sequence[Request], first_line: int, notes: LineNotes
+        self, chunk: Sequence[Request], first_line: int, notes: LineNotes, before: Before
     ) -> list[Translation]:
         prefixes = self._prefixes.encode([request.prefix for request in chunk], first_line)
         if prefixes and self._is_right_to_left:
@@ -153,19 +162,23 @@ class Translator:
                 " writes the last token first; use no prefixes, or another model (--model)"
             )
         texts = [request.text for request in chunk]
+        languages = [request.language for request in chunk]
         marks = {index: request.marks for index, request in enumerate(chunk) if request.marks}
         if marks and self.options.alignments:
             raise UsageError(
                 "segments with marks, such as tags, have no alignments, because the model does"
                 " not read the marks; leave out the alignments (--alignment) or the marks"
             )
-        encoded = self.encoder.encode(texts, first_line, notes, prefixes, marks)
+        encoded = self.encoder.encode(texts, first_line, notes, prefixes, marks, languages)
         check_prefixes(chunk, prefixes, encoded, self.settings, first_line)
         parts = [part for segment in encoded for part in segment.parts]
         if self.searcher.changes_backend(parts):
             self.scheduler.copy_again()
-        hypotheses = iter(self.scheduler.map(parts))
-        found = [[*islice(hypotheses, len(segment.parts))] for segment in encoded]
+        if self.context is None:
+            found = search_segments(encoded, self.scheduler.map)
+        else:
+            find = self.scheduler.map
+            found = self.context.search(texts, encoded, find, before, notes, first_line)
         target = self.tokenizer.target
         translations = [
             assemble(own, target, segment.separators)
@@ -273,6 +286,7 @@ def translate_texts(
     segments: Sequence[str],
     notify: Notify,
     pool: Pool | None = None,
+    languages: Sequence[str] = (),
 ) -> list[str]:
     """Return the best translation of each segment, with the network as it is now.
 
@@ -283,4 +297,4 @@ def translate_texts(
         model = TrainedModel.from_network(network, tokenizer, recipe)
         as_is = replace(recipe.decode, odd_input="as_is")
         translator = Translator(model, as_is, notify, pool=pool)
-        return [found.text for found in translator.translate(segments)]
+        return [found.text for found in translator.translate(segments, None, languages)]

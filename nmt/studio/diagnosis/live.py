@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import chain
 
 from nmt.config import Recipe
 from nmt.errors import DamagedError, reason_of
@@ -28,7 +29,8 @@ def live_diagnosis(run: RunFolder, setup: Setup, dev: DevSet) -> "LiveDiagnosis"
         dev_sources = [source for source, _ in dev.encoded]
         for line in quick_look(shards, prepared.names, tokenizer, dev_sources).lines():
             note(line)
-    facts = token_facts(shards, tokenizer, setup.inputs.dev_pairs)
+    dev_pairs = chain.from_iterable(setup.inputs.dev_pairs.values())
+    facts = token_facts(shards, tokenizer, [*dev_pairs], setup.recipe.data)
     return LiveDiagnosis(setup.recipe, facts, str(run.path))
 
 

@@ -51,9 +51,9 @@ def measure(path: Path, tests: Iterable[TestSet], device: str) -> Curves:
     trained = load_model(path, device)
     data = trained.recipe.data
     model = Model(trained, replace(trained.recipe.decode, beam_size=1), note)
-    metrics = task_metrics(data.metric, data.target_language)
     found: Curves = {}
     for test in tests:
+        metrics = task_metrics(data.metric, test.languages[1])
         lengths = scores_by_length(test, model.outputs(test), metrics)
         title = f"{test.name}: {lengths.buckets[0].scores[0].name} by {lengths.unit}"
         found[title] = [(bucket.shortest, bucket.scores[0].value) for bucket in lengths.buckets]

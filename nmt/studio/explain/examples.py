@@ -20,6 +20,7 @@ from nmt.runs.trained_model import TrainedModel
 from nmt.studio.explain.explanation import check_settings
 from nmt.text.corpus import DataFolder, Pair
 from nmt.text.prepare import read_dev_pairs
+from nmt.text.tokenizer import target_token
 
 TOKENS = range(8, 15)  # of the example: enough to have an order, and seen at once
 CANDIDATES = 24  # that are translated to find it; 60 milliseconds with a small model
@@ -38,11 +39,15 @@ def choose_texts(
     """
     paths: list[Path] = []
     pairs: list[Pair] = []
+    subwords = model.tokenizer.source
+    token = target_token(settings.target_language, subwords, settings.target_language)
     try:
         data = DataFolder(run_of(model.path).data_dir(data_dir), bilingual_reader)
         for files in model.recipe.data.dev:
             paths += data.text(files, model.recipe).paths
-        pairs = [pair for pair in read_dev_pairs(model.recipe, data) if pair.source.strip()]
+        for (_, language), own in read_dev_pairs(model.recipe, data).items():
+            if target_token(language, subwords, language) == token:
+                pairs += (pair for pair in own if pair.source.strip())
         if not text and not pairs:
             raise NmtError("the model has no dev set")
     except NmtError as error:
@@ -68,6 +73,7 @@ def find_example(model: TrainedModel, settings: DecodeSettings, pairs: Sequence[
     tried = [*islice(short, CANDIDATES)] or pairs[:CANDIDATES]
     options = OutputOptions(alignments=True)
     translator = Translator(model, settings, lambda _: None, options)
+    translator.context = None
 
     def merit(found: tuple[Pair, str, Sequence[Link]]) -> tuple[bool, int]:
         pair, text, links = found

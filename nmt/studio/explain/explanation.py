@@ -22,7 +22,7 @@ from nmt.decoding.search.rules import make_constraints, special_ids
 from nmt.decoding.search.search import SearchStep, search
 from nmt.decoding.translator.load import device_settings
 from nmt.decoding.translator.odd_input import odd_segment
-from nmt.decoding.translator.segments import output_limit, segment_limit, target_token, with_token
+from nmt.decoding.translator.segments import opening_ids, output_limit, segment_limit
 from nmt.errors import NmtError, UsageError
 from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel
@@ -187,10 +187,11 @@ def encode(
 ) -> list[int]:
     """Return the tokens of a text; raises NmtError if it is blank or would be split."""
     subwords = model.tokenizer.source
-    token = target_token(settings.target_token, subwords)
-    (ids,) = subwords.encode([with_token(text, token, subwords)])
+    (ids,) = subwords.encode([text])
     if not ids:
         raise NmtError("there is nothing to explain: the text is blank")
+    _, own = model.recipe.data.known_directions[0]
+    ids = [*opening_ids(settings.target_language, subwords, own), *ids]
     longest = segment_limit(settings, model.recipe.model).tokens
     if len(ids) > longest:
         # A setting cannot raise the limit of learned positions.

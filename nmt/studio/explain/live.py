@@ -16,7 +16,7 @@ from nmt.decoding.search.rules import special_ids
 from nmt.decoding.translator.segments import segment_limit
 from nmt.runs.trained_model import TrainedModel
 from nmt.studio.explain.packing import LARGEST
-from nmt.text.tokenizer import LISTED_HEADER, SubwordModel
+from nmt.text.tokenizer import LISTED_HEADER, SubwordModel, target_token
 
 MOST_PARAMETERS = 10_000_000
 GROUP = 64  # numbers of a weight that share a scale, as in unpack.js
@@ -34,6 +34,7 @@ def live_data(model: TrainedModel, settings: DecodeSettings) -> dict[str, Any]:
     """Return what the page needs to run a model; call it only if `why_not_live` is empty."""
     network = model.network
     source, target = model.tokenizer.sides
+    wanted = settings.target_language
     return {
         "weights": {
             name: pack_finely(weight.float().cpu()) for name, weight in network.state_dict().items()
@@ -56,6 +57,8 @@ def live_data(model: TrainedModel, settings: DecodeSettings) -> dict[str, Any]:
             "longest": segment_limit(settings, model.recipe.model).tokens,
             "position_limit": model.recipe.model.position_limit,
             "offset": 0 if model.tokenizer.is_joint else len(model.tokenizer),
+            "languages": {token: source.language_id(token) for token in source.language_tokens},
+            "to": target_token(wanted, source, wanted),
         },
     }
 

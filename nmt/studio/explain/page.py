@@ -20,7 +20,7 @@ from nmt.studio.explain.recording import Recording
 from nmt.studio.heads import head_names
 from nmt.studio.pages.page import FOLDER, render, vendored
 from nmt.system.log import Notify, note
-from nmt.text.tokenizer import BOS, EOS, PAD, UNK
+from nmt.text.tokenizer import BOS, EOS, PAD, UNK, target_token
 
 NOT_WANTED = "This page was written with --no-live, so nothing can be typed here."
 SPECIAL_NAMES = {PAD: "padding", UNK: "unknown", BOS: "start", EOS: "end"}
@@ -49,12 +49,12 @@ def render_explanation(
         data |= live_part(explanation, live, notify)
         models.append({**data, "examples": examples if data["live"] else []})
     first = explanations[0]
-    recipe = first.model.recipe
+    source_language, target_language = languages_of(first)
     texts = {
         "source": first.text,
         "translation": first.translation,
-        "source_language": recipe.data.source_language,
-        "target_language": recipe.data.target_language,
+        "source_language": source_language,
+        "target_language": target_language,
         "model": " and ".join(names),
         "translate": "translates" if len(names) == 1 else "translate",
     }
@@ -75,6 +75,15 @@ def live_part(explanation: Explanation, live: bool, notify: Notify) -> dict[str,
     if live:
         notify(f"{model.path}: {reason[0].lower()}{reason[1:].rstrip('.')}")
     return {"live": None, "live_reason": reason}
+
+
+def languages_of(explanation: Explanation) -> tuple[str, str]:
+    """Return the languages of a text, "" if it may have several, and of its translation."""
+    known = explanation.model.recipe.data.known_directions
+    wanted = explanation.settings.target_language or known[0][1]
+    target = target_token(wanted, explanation.model.tokenizer.source, wanted)[2:-2] or known[0][1]
+    sources = {source for source, _ in known if len(known) == 1 or source != target}
+    return sources.pop() if len(sources) == 1 else "", target
 
 
 def page_data(explanation: Explanation) -> dict[str, Any]:
@@ -118,14 +127,15 @@ def model_data(explanation: Explanation) -> dict[str, Any]:
     """Return the facts about the model."""
     model = explanation.model
     settings = model.recipe.model
+    source_language, target_language = languages_of(explanation)
     return {
         "name": model.recipe.name,
         "parameters": sum(weight.numel() for weight in model.network.parameters()),
         "joint": model.tokenizer.is_joint,
         "vocabulary": len(model.tokenizer.target),
         "source_vocabulary": len(model.tokenizer.source),
-        "source_language": model.recipe.data.source_language,
-        "target_language": model.recipe.data.target_language,
+        "source_language": source_language,
+        "target_language": target_language,
         "tokenizer": model.recipe.tokenizer.kind,
         "positions": settings.positions,
         "norm": settings.norm,

@@ -8,8 +8,9 @@ const LONGEST = 500; // tokens
 
 /** Return the controls' element, and `options()`, which returns what the worker needs of them. */
 export function searchControls(data, change) {
-  const { beam_size: beam, length_penalty: alpha } = data.live.decode;
-  const start = { beam, alpha, maxLength: null, method: "beam", temperature: 1, topK: 10, seed: 1 };
+  const { beam_size: beam, length_penalty: alpha, languages, to } = data.live.decode;
+  const others = { maxLength: null, method: "beam", temperature: 1, topK: 10, seed: 1 };
+  const start = { beam, alpha, to, ...others };
   const now = { ...start };
   const set = (name) => (value) => {
     now[name] = value;
@@ -39,12 +40,15 @@ export function searchControls(data, change) {
         range("topK", "Top k", { min: 1, max: 50, step: 1 }),
         button(".again", { on: { click: () => set("seed")(now.seed + 1) } }, "Draw again"),
       ];
+    const languageOf = (token) => ({ value: token, label: token.slice(2, -2) });
+    const tokens = Object.keys(languages).map(languageOf);
+    const target = tokens.length ? [choice("Language", tokens, now.to, set("to"))] : [];
     const click = () => {
       Object.assign(now, start);
       drawAgain(".reset");
     };
     const reset = button(".reset", { on: { click } }, "Reset");
-    element.replaceChildren(method, ...own, lengthField(now, set("maxLength")), reset);
+    element.replaceChildren(...target, method, ...own, lengthField(now, set("maxLength")), reset);
   }
 
   function drawAgain(focused) {

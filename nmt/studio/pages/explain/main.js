@@ -88,7 +88,7 @@ function facts(data) {
   const { model } = data;
   return [
     ...isComparison ? [model.name] : [],
-    `${model.source_language} → ${model.target_language}`,
+    `${model.source_language} → ${model.target_language}`.trim(),
     `${grouped(model.parameters)} parameters`,
     `${model.encoder_layers} + ${model.decoder_layers} layers`,
     `${model.heads} ${model.heads === 1 ? "head" : "heads"}`,

@@ -5,6 +5,7 @@ import { grouped } from "../numbers.js";
 import { follow } from "./follow.js";
 
 const SPACE = "\u2581"; // SentencePiece's mark of the beginning of a word
+const LANGUAGE = /^>>.+<<$/; // a token that names the language to write
 // Scripts without spaces between words: each token is shown as a word.
 const SPACELESS =
   /^[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]/u;
@@ -12,7 +13,7 @@ const SPACELESS =
 /** Return the label of a token: its text, or the name of a special token. */
 export function tokenText(token) {
   if (token.special) return `⟨${token.special}⟩`;
-  if (token.text === SPACE) return SPACE;
+  if (token.text === SPACE || LANGUAGE.test(token.text)) return token.text;
   if (token.text.startsWith(SPACE)) return token.text.slice(1);
   return isPunctuation(token) ? token.text : `·${token.text}`;
 }

@@ -103,7 +103,7 @@ class Typing {
       this.begin();
     });
     addEventListener("resize", () => this.grow());
-    byId("from").textContent = ` in ${language(model.source_language)}`;
+    if (model.source_language) byId("from").textContent = ` in ${language(model.source_language)}`;
     if (!examples?.length) return;
     const example = (text) => {
       const click = () => {
@@ -211,9 +211,12 @@ class Typing {
   async show(replies) {
     const main = document.querySelector("main");
     main.ariaBusy = "true"; // until all sections are drawn
-    const drawn = this.columns.map((column, index) =>
-      column.show({ ...column.data, ...replies[index].data })
-    );
+    const to = this.controls.options().to.slice(2, -2);
+    const drawn = this.columns.map((column, index) => {
+      const { data } = column;
+      const model = to ? { ...data.model, target_language: to } : data.model;
+      return column.show({ ...data, model, ...replies[index].data });
+    });
     this.progress(null);
     byId("status").textContent = summary(replies);
     document.body.classList.remove("is-stale");

@@ -61,6 +61,13 @@ function seriesOf(run, place, figure, many) {
       ...curve,
     });
   }
+  // One run has room for the score of each direction, of which the dev score is the mean.
+  if (figure === "score" && !many) {
+    for (const [direction, curve] of Object.entries(run.curves.directions)) {
+      const stroke = nthOnCanvas(found.length);
+      found.push({ label: direction, stroke, width: 1.2, dash: [6, 4], ...curve });
+    }
+  }
   const average = run.average?.[figure];
   if (average !== undefined && average !== null) {
     found.push({

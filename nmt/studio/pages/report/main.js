@@ -41,7 +41,7 @@ function summary(run, place) {
     "b",
     runs.length > 1 ? mark : null,
     run.name,
-    ` (${run.recipe}, ${run.languages.join(" → ")})`,
+    ` (${run.recipe}, ${run.directions.join(", ")})`,
   );
   return el(
     "section.summary",

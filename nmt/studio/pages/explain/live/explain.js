@@ -62,7 +62,7 @@ function splitHeads(vectors, heads) {
  */
 export async function explain(engine, text, options, pause) {
   const { settings, weights, decode } = engine;
-  const { ids, notes } = read(engine, text);
+  const { ids, notes } = read(engine, text, options.to);
   const source = [...ids, EOS];
   const record = new Recording();
   const recorded = new Transformer(settings, weights, options.off, record);
@@ -147,10 +147,15 @@ function makeRules({ decode }, sourceTokens, { maxLength, prefix }) {
   };
 }
 
-/** Return the ids of a text, without EOS, and notes on how the program would read it. */
-function read({ source, decode }, text) {
+/**
+ * Return the ids of a text, without EOS, and notes on how the program would read it.
+ *
+ * to: the token of the language to write, which comes first.
+ */
+function read({ source, decode }, text, to = decode.to) {
   const { ids } = source.encode(text);
   if (!ids.length) throw new Refusal("There is nothing to translate yet.");
+  if (to in decode.languages) ids.unshift(decode.languages[to]);
   if (ids.length > decode.longest) {
     throw new Refusal(
       `The sentence has ${ids.length} tokens; this page takes at most ${decode.longest}.`,
