@@ -11,9 +11,7 @@ const COLUMNS = ["corpus", "pairs", "dropped", ...SIDES];
 
 /** Draw the table and the histograms; redraw the histograms when the colour scheme changes. */
 export function showCorpus(view, runs) {
-  const corpora = runs.flatMap((run) =>
-    run.corpus.map((corpus) => ({ ...corpus, run: run.name }))
-  );
+  const corpora = runs.flatMap((run) => run.corpus.map((corpus) => ({ ...corpus, run: run.name })));
   const problems = runs.flatMap((run) =>
     run.corpus_problems.map((text) => el("p.note", runs.length > 1 ? `${run.name}: ${text}` : text))
   );
