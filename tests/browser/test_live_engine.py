@@ -399,6 +399,7 @@ def test_the_reader_chooses_the_language(engine: Engine) -> None:
     for language in ("", "de", "en"):
         wanted = replace(decode, target_language=language or "de")
         expected = page_data(explain(model, "sun moon", wanted, print))
-        found = engine.translate("sun moon", to=f">>{language}<<" if language else None)
+        options: dict[str, Any] = {"to": f">>{language}<<"} if language else {}
+        found = engine.translate("sun moon", **options)
         assert found["source"]["ids"] == [*expected["source"]["ids"]]
         assert found["target"]["text"] == expected["target"]["text"]
