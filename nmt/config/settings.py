@@ -143,7 +143,7 @@ class DataSettings:
 
     @property
     def target_control_tokens(self) -> tuple[str, ...]:
-        """Those of them that targets have, too."""
+        """Control tokens that targets have, too: the separator."""
         return (SEPARATOR,) if self.context else ()
 
     @property

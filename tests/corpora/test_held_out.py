@@ -113,7 +113,7 @@ def test_groups_are_those_that_searching_finds() -> None:
 
 
 def test_several_corpora_hold_out_the_same_sentences_once_in_each() -> None:
-    """As Multi30k's en-de and en-fr: a sentence of a dev set is in no training text."""
+    """Keep sentences of a dev set out of all training texts, as for Multi30k's en-de and en-fr."""
     english = [source for source, _ in unlike(400)]
     corpora = [
         (("en", "de"), [Pair(text, f"de {text}") for text in english[:300]]),

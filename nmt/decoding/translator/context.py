@@ -87,7 +87,7 @@ class Context:
     target_separator: int
     limit: SegmentLimit  # of the tokens that the model reads, and of those that it goes on after
     notify: Notify
-    is_told: bool = False  # that few documents are slow
+    is_noted: bool = False  # that few documents are slow
 
     def search(
         self,
@@ -140,8 +140,8 @@ class Context:
         return found
 
     def _tell_if_slow(self, lengths: Sequence[int]) -> None:
-        if not self.is_told and max(lengths, default=0) > max(SLOW_STEPS, sum(lengths) / FEW):
-            self.is_told = True
+        if not self.is_noted and max(lengths, default=0) > max(SLOW_STEPS, sum(lengths) / FEW):
+            self.is_noted = True
             self.notify(
                 f"in context, the {max(lengths):,} lines of a document are translated one after"
                 " another, which is slow; blank lines end documents"

@@ -200,7 +200,7 @@ class SubSegment:
 
     @property
     def source(self) -> list[int]:
-        """What the model reads: the context stands after the language token."""
+        """Token ids that the model reads: the context stands after the language token."""
         if not self.context:
             return self.ids
         return [*self.ids[: self.opening], *self.context, *self.ids[self.opening :]]
