@@ -19,6 +19,7 @@ from nmt.studio.experiments.ladder import (
     update_operations,
 )
 from nmt.studio.experiments.scale import operations_spent
+from nmt.training.updates import learning_rate
 
 TRUTH = {"E": 1.2, "A": 60.0, "a": 0.4, "B": 300.0, "b": 0.6}
 SIZES, PAIRS = (2e4, 8e4, 3e5, 1.2e6, 4e6), 29e3
@@ -83,6 +84,14 @@ def test_rungs_of_one_size_have_equal_parameters(recipe: str) -> None:
     assert [run.run.path.parts[0] for run in ladder.predicted(Path())] == [
         f"{rung.kind}-{rung.size}" for rung in ladder.checks
     ]
+
+
+def test_twice_the_width_has_half_the_learning_rate() -> None:
+    rungs = planned("pocket", sizes=[64, 256]).rungs[::2]
+    peaks = [
+        learning_rate(rung.recipe, rung.recipe.train.warmup_updates) * rung.size for rung in rungs
+    ]
+    assert peaks == pytest.approx([peaks[0]] * len(peaks))
 
 
 def test_recipes_and_settings_are_compared_on_one_text() -> None:

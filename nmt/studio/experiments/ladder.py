@@ -140,6 +140,9 @@ def rung(
 ) -> Rung:
     """Return the rung of a recipe with a size and a share.
 
+    Its learning rate is the recipe's, divided by the width as a part of the recipe's own, because
+    the best rate of Adam falls so (Yang et al., 2021); equation 3 has only the root of the width.
+
     base: the Transformer's recipe. kind: the name of the compared recipe; a recurrent one is as
     wide as gives it the nearest number of parameters. budget: the most operations, if any.
     """
@@ -159,6 +162,7 @@ def rung(
     rules = {
         "train.share": share,
         "train.label_smoothing": 0.0,
+        "train.learning_rate_scale": train.learning_rate_scale * (base.model.d_model / size) ** 0.5,
         "train.early_stopping_metric": "loss",
         "train.patience": train.patience or PATIENCE,
         "train.cooldown_updates": 0,
