@@ -334,6 +334,12 @@ class TrainSettings:
         " patience=0",
         (0, UPDATES[1]),
     )
+    optimizer: str = setting(
+        "adam",
+        "adam (section 5.3); muon: steps of orthogonal matrices in the layers, Adam for all other"
+        " weights (Jordan et al., 2024)",
+        choices=("adam", "muon"),
+    )
     adam_beta1: float = setting(0.9, "Adam's beta 1 (section 5.3)", (0, 0.9999))
     adam_beta2: float = setting(0.98, "Adam's beta 2 (section 5.3)", (0, 0.99999))
     adam_epsilon: float = setting(1e-9, "Adam's epsilon (section 5.3)", (0, 1))

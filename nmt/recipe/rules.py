@@ -98,6 +98,11 @@ def recurrent_faults(recipe: Recipe) -> Iterator[str]:
             "train.guided_alignment trains an attention head, which model.architecture=recurrent"
             " does not have; set train.guided_alignment to 0"
         )
+    if train.optimizer == "muon":
+        yield (
+            "train.optimizer=muon steps the matrices of a Transformer's layers, which"
+            " model.architecture=recurrent does not have; set train.optimizer to adam"
+        )
     if train.compile:
         yield (
             "train.compile unrolls no loop over positions, which model.architecture=recurrent has;"

@@ -34,6 +34,7 @@ from nmt.system.threads import torch_threads
 from nmt.text.batches import Batch
 from nmt.text.tokenizer import PAD
 from nmt.training.guided_alignment import GuidedAlignment
+from nmt.training.muon import Muon, layer_matrices
 from nmt.training.workers import Workers, combined_signal, signal_flags
 
 AVERAGE = "average"  # key of a parameter's moving average in the optimiser's state
@@ -54,8 +55,9 @@ class Updater:
         self._workers = workers
         self.device = device
         self._parameters = list(network.parameters())
-        self.optimizer = torch.optim.Adam(
+        self.optimizer = Muon(
             self._parameters,
+            layer_matrices(network) if recipe.train.optimizer == "muon" else {},
             lr=0.0,  # the schedule sets it before every update
             betas=(recipe.train.adam_beta1, recipe.train.adam_beta2),
             eps=recipe.train.adam_epsilon,
@@ -122,13 +124,14 @@ class Updater:
         torch._foreach_div_(gradients, totals[3].float())  # target tokens
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         figures = torch.cat([totals, norm.to(totals.dtype)[None]])
-        # If this is 1, Adam's fused form changes no weights and moments; the CPU reads nothing.
+        # If this is 1, the optimiser changes nothing; the CPU reads nothing.
         skip = 1 - (figures[0] + figures[-1]).isfinite().float()
-        self.optimizer.found_inf = skip  # type: ignore[attr-defined] # its fused form reads it
+        self.optimizer.found_inf = skip
         rate = learning_rate(self._recipe, number)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.optimizer.step()
+        with self.autocast():  # Muon multiplies matrices
+            self.optimizer.step()
         self.average.add(number)
         self.optimizer.zero_grad()
         return StartedUpdate(number, rate, figures)

@@ -20,6 +20,7 @@ VARIATIONS = [
     "model.positions=rotary",
     "model.attention_dropout=0.1",
     "model.encoder_layers=2",
+    "train.optimizer=muon",
 ]
 
 

@@ -17,6 +17,7 @@ from nmt.runs.model_file import read_model
 from nmt.system.threads import torch_threads
 from nmt.text.batches import make_batch
 from nmt.text.tokenizer import PAD
+from nmt.training.muon import Muon, orthogonal
 from nmt.training.updates import MovingAverage, Updater, cooldown, inverse_sqrt, learning_rate
 from nmt.training.workers import Workers
 from tests.conftest import Run
@@ -152,6 +153,36 @@ def test_a_lost_best_model_is_not_replaced_by_other_weights(train: Train) -> Non
     assert not TINY.best.exists()
 
 
+def test_orthogonal_matrices_keep_directions_and_even_out_sizes() -> None:
+    left, _, right = torch.linalg.svd(torch.randn(6, 9), full_matrices=False)
+    matrix = left * torch.tensor([1, 0.5, 0.3, 0.1, 0.03, 0.01]) @ right
+    found = left.T @ orthogonal(matrix[None])[0] @ right.T
+    sizes = found.diag()
+    assert bool(((sizes > 0.68) & (sizes < 1.2)).all())
+    torch.testing.assert_close(found, sizes.diag(), atol=1e-4, rtol=0)
+
+
+def test_muon_steps_all_directions_of_each_matrix_alike() -> None:
+    """A step has 0.2 of the learning rate in its elements, whatever the gradient's size.
+
+    Two matrices share a parameter, and the gradient of one is much smaller. A vector is Adam's,
+    whose first step is the learning rate. An update that is skipped changes nothing.
+    """
+    pair, vector = torch.nn.Parameter(torch.zeros(8, 4)), torch.nn.Parameter(torch.zeros(3))
+    optimizer = Muon([pair, vector], {pair: [4, 4]}, lr=0.5, fused=True)
+    gradient = torch.cat([torch.eye(4), torch.eye(4).flip(0) * 1e-3])
+    for skips, factor in ((True, 0), (False, 1)):
+        pair.grad = torch.full_like(pair, torch.nan) if skips else gradient.clone()
+        vector.grad = torch.ones(3)
+        optimizer.found_inf = torch.tensor(float(skips))
+        optimizer.step()
+        assert vector.tolist() == pytest.approx([-0.5 * factor] * 3)
+        size = pair.detach()[0, 0] / (-0.5 * 0.2 * 4**0.5)
+        assert 0.68 * factor <= size <= 1.2 * factor
+        expected = gradient.sign() * pair.detach()[0, 0]
+        torch.testing.assert_close(pair.detach(), expected, atol=1e-6, rtol=1e-3)
+
+
 def test_simcut_that_cuts_nothing_has_the_loss_of_one_pass(train: Train) -> None:
     """Without dropout, both passes are the same, so nothing is left to agree on."""
     found = {}
@@ -209,7 +240,7 @@ def test_dropout_of_two_threads_repeats_and_resumes(train: Train) -> None:
     """Some batches have one pair, so that one thread has no work; SimCut draws what it cuts."""
     torch.set_num_threads(2)
     settings = ["model.dropout=0.3", "train.batch_target_tokens=20"]
-    settings += ["train.simcut=3", "train.bpe_dropout=0.3"]
+    settings += ["train.simcut=3", "train.bpe_dropout=0.3", "train.optimizer=muon"]
     for run, updates in (("whole", 6), ("parts", 3), ("parts", 6)):
         train(*settings, run=run, updates=updates)
     last = "checkpoints/update-00000006.safetensors"
