@@ -48,6 +48,7 @@ from nmt.system.log import Notify
 FORMAT = "nmt-transformer"
 FORMAT_VERSION = 2
 TOKENIZER = "tokenizer.model"  # name of the tensor that holds the tokenizer's bytes
+KNOWN_TEXT = "known_text"  # likewise those of a `KnownText`; older files lack it
 EMBEDDINGS = "embeddings.weight"  # the tensor (V, d_model) that every model has
 ALIGNMENT = "alignment"  # of the metadata: a chosen `AligningAttention`; older files lack it
 AGAIN = "create it again with `nmt train`"
@@ -74,6 +75,7 @@ class ModelFile:
     recipe: Recipe
     updates: tuple[int, ...]  # of the checkpoint, or of the averaged checkpoints
     alignment: AligningAttention | None = None  # None: nothing was chosen
+    known_text: bytes = b""  # of a `KnownText`; empty: unknown
 
 
 @dataclass(frozen=True)
@@ -95,16 +97,20 @@ def save_model(
     updates: Sequence[int],
     made_by: str = "",
     alignment: AligningAttention | None = None,
+    known_text: bytes = b"",
 ) -> str:
     """Write a model file and return its SHA-256; it appears whole or not at all.
 
     weights: a network's, as `arrays_of` returns them. tokenizer: the bytes of a SentencePiece
     model. updates: those of the checkpoint, or of the averaged checkpoints. made_by: the command
     that may replace the file, if it is not `nmt train`. alignment: the attention that aligns
-    words, if it was chosen. Raises NmtError if the file cannot be written.
+    words, if it was chosen. known_text: the bytes of a `KnownText`, if there is one. Raises
+    NmtError if the file cannot be written.
     """
     tensors = {name: numpy.ascontiguousarray(array) for name, array in weights.items()}
     tensors[TOKENIZER] = numpy.frombuffer(tokenizer, numpy.uint8)
+    if known_text:
+        tensors[KNOWN_TEXT] = numpy.frombuffer(known_text, numpy.uint8)
     metadata = {
         "format": FORMAT,
         "format_version": str(FORMAT_VERSION),
@@ -200,7 +206,8 @@ def read_model_file(file: Path) -> ModelFile:
         names = model.tensors.keys()
         tensors = {name: model.tensors.get_tensor(name) for name in names}
     tokenizer = tensors.pop(TOKENIZER).tobytes()
-    return ModelFile(tensors, tokenizer, model.recipe, model.updates, model.alignment)
+    known = tensors.pop(KNOWN_TEXT).tobytes() if KNOWN_TEXT in tensors else b""
+    return ModelFile(tensors, tokenizer, model.recipe, model.updates, model.alignment, known)
 
 
 @contextmanager
@@ -223,6 +230,7 @@ def read_header(file: Path, tensors: Any) -> OpenModel:
     check_format(file, metadata)
     slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118 (no dict)
     tokenizer = slices.pop(TOKENIZER, None)
+    slices.pop(KNOWN_TEXT, None)
     if tokenizer is None or tokenizer.get_dtype() != "U8" or "recipe" not in metadata:
         raise DamagedError(f"the model {file} contains no tokenizer or no recipe; {AGAIN}")
     recipe = parse_recipe(metadata["recipe"], file.stem, f"the recipe inside {file}")
@@ -322,17 +330,18 @@ def average(paths: Sequence[Path]) -> ModelFile:
     """
     first = read_model(paths[0])
     sums = {name: array.astype(numpy.float64) for name, array in first.weights.items()}
-    updates = [*first.updates]
+    updates, known = [*first.updates], first.known_text
     for path in paths[1:]:
         content = read_model(path)
         same = (content.tokenizer, content.recipe.model) == (first.tokenizer, first.recipe.model)
         if not same:
             raise NmtError(f"{path} and {paths[0]} are of different runs and cannot be averaged")
         updates += content.updates
+        known = content.known_text or known
         for name, array in content.weights.items():
             sums[name] += array
     weights = {name: (total / len(paths)).astype(numpy.float32) for name, total in sums.items()}
-    return ModelFile(weights, first.tokenizer, first.recipe, tuple(updates))
+    return ModelFile(weights, first.tokenizer, first.recipe, tuple(updates), known_text=known)
 
 
 def correct_languages(run: RunFolder, recipe: Recipe, notify: Notify) -> None:

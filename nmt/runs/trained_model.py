@@ -22,6 +22,7 @@ from nmt.runs.model_file import (
     find_model,
     read_model_file,
 )
+from nmt.text.known_text import KnownText
 from nmt.text.tokenizer import PAD, Tokenizer
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class TrainedModel:
     device: str = "cpu"  # that the network is on, such as "cuda:1"
     alignment: AligningAttention | None = None  # that was chosen; see `aligning_attention`
     ensemble: tuple["TrainedModel", ...] = ()  # the other models of an ensemble
+    known_text: KnownText | None = None  # what its training text is like, if that is known
 
     @classmethod
     def from_network(
@@ -84,7 +86,9 @@ def load_model_file(file: Path, device: str) -> TrainedModel:
             f"the weights in {file} do not fit its tokenizer: they embed {rows:,} tokens, but the"
             f" tokenizer has {len(tokenizer):,}; {AGAIN}"
         )
-    return TrainedModel(content.weights, tokenizer, content.recipe, file, device, content.alignment)
+    known = KnownText.from_bytes(content.known_text, f"the known text inside {file}")
+    trained = content.weights, tokenizer, content.recipe
+    return TrainedModel(*trained, file, device, content.alignment, known_text=known)
 
 
 def load_ensemble(paths: Sequence[Path], device: str) -> TrainedModel:
