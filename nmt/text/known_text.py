@@ -49,10 +49,14 @@ class KnownText:
         levels = numpy.rint(HALF_STEPS * numpy.log2(counts / least)).astype(numpy.int64)
         levels = levels.clip(0, (1 << LEVEL_BITS) - 1)
         codes = ordered[starts] << numpy.uint32(LEVEL_BITS) | levels.astype(numpy.uint32)
+        codes = codes[levels > 0]
         longest = numpy.quantile(dev.lengths, 1 - SHARE)
-        found = cls(codes[levels > 0], numpy.array([1, longest], "<f4"))
-        lowest = numpy.quantile(found.likeness(dev), SHARE)
-        return cls(found.codes, numpy.array([lowest, longest], "<f4")) if lowest > 0 else None
+        judged = dev.lengths >= FEWEST_TOKENS
+        if not (len(codes) and judged.any()):
+            return None
+        scores = cls(codes, numpy.array([1, longest], "<f4")).likeness(dev)
+        lowest = numpy.quantile(scores[judged], SHARE)
+        return cls(codes, numpy.array([lowest, longest], "<f4")) if lowest > 0 else None
 
     @classmethod
     def from_bytes(cls, content: bytes, origin: str) -> "KnownText | None":
