@@ -113,6 +113,7 @@ def export_8_bits(model: Path, output: Path) -> None:
         content.updates,
         COMMAND,
         content.alignment,
+        content.known_text,
         in_8_bits=True,
     )
 

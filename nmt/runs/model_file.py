@@ -51,6 +51,7 @@ FORMAT = "nmt-transformer"
 FORMAT_VERSION = "2"
 EIGHT_BITS_VERSION = "3"  # has matrices in 8 bits, which earlier programs cannot read
 TOKENIZER = "tokenizer.model"  # name of the tensor that holds the tokenizer's bytes
+KNOWN_TEXT = "known_text"  # that holds the bytes of a `KnownText`; older files lack it
 SCALES = ".scales"  # ends the name of the tensor (m,) with the scales of a matrix in 8 bits
 LARGEST_SCALE = numpy.finfo(numpy.float32).max / STEPS
 EMBEDDINGS = "embeddings.weight"  # the tensor (V, d_model) that every model has
@@ -79,6 +80,7 @@ class ModelFile:
     recipe: Recipe
     updates: tuple[int, ...]  # of the checkpoint, or of the averaged checkpoints
     alignment: AligningAttention | None = None  # None: nothing was chosen
+    known_text: bytes = b""  # of a `KnownText`; empty: unknown
     eight_bits: Mapping[str, EightBits] = field(default_factory=dict)  # matrices, if the file has
 
 
@@ -101,6 +103,7 @@ def save_model(
     updates: Sequence[int],
     made_by: str = "",
     alignment: AligningAttention | None = None,
+    known_text: bytes = b"",
     *,
     in_8_bits: bool = False,
 ) -> str:
@@ -109,8 +112,8 @@ def save_model(
     weights: a network's, as `arrays_of` returns them. tokenizer: the bytes of a SentencePiece
     model. updates: those of the checkpoint, or of the averaged checkpoints. made_by: the command
     that may replace the file, if it is not `nmt train`. alignment: the attention that aligns
-    words, if it was chosen. in_8_bits: round matrices to 8 bits. Raises NmtError if the file
-    cannot be written.
+    words, if it was chosen. known_text: the bytes of a `KnownText`, if there is one. in_8_bits:
+    round matrices to 8 bits. Raises NmtError if the file cannot be written.
     """
     tensors: dict[str, NDArray[Any]]
     tensors = {name: numpy.ascontiguousarray(array) for name, array in weights.items()}
@@ -118,6 +121,8 @@ def save_model(
         for name in [name for name, array in weights.items() if array.ndim == 2]:
             tensors[name], tensors[name + SCALES] = quantise(weights[name])
     tensors[TOKENIZER] = numpy.frombuffer(tokenizer, numpy.uint8)
+    if known_text:
+        tensors[KNOWN_TEXT] = numpy.frombuffer(known_text, numpy.uint8)
     metadata = {
         "format": FORMAT,
         "format_version": EIGHT_BITS_VERSION if in_8_bits else FORMAT_VERSION,
@@ -213,12 +218,15 @@ def read_model_file(file: Path) -> ModelFile:
         names = model.tensors.keys()
         tensors = {name: model.tensors.get_tensor(name) for name in names}
     tokenizer = tensors.pop(TOKENIZER).tobytes()
+    known = tensors.pop(KNOWN_TEXT).tobytes() if KNOWN_TEXT in tensors else b""
     matrices = [name for name, array in tensors.items() if array.dtype == numpy.int8]
     eight_bits = {name: EightBits(tensors[name], tensors.pop(name + SCALES)) for name in matrices}
     for name, matrix in eight_bits.items():
         check_8_bits(name, matrix, file)
         tensors[name] = matrix.matrix
-    return ModelFile(tensors, tokenizer, model.recipe, model.updates, model.alignment, eight_bits)
+    return ModelFile(
+        tensors, tokenizer, model.recipe, model.updates, model.alignment, known, eight_bits
+    )
 
 
 def check_8_bits(name: str, matrix: EightBits, file: Path) -> None:
@@ -253,6 +261,7 @@ def read_header(file: Path, tensors: Any) -> OpenModel:
     check_format(file, metadata)
     slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118 (no dict)
     tokenizer = slices.pop(TOKENIZER, None)
+    slices.pop(KNOWN_TEXT, None)
     if tokenizer is None or tokenizer.get_dtype() != "U8" or "recipe" not in metadata:
         raise DamagedError(f"the model {file} contains no tokenizer or no recipe; {AGAIN}")
     recipe = parse_recipe(metadata["recipe"], file.stem, f"the recipe inside {file}")
@@ -356,17 +365,18 @@ def average(paths: Sequence[Path]) -> ModelFile:
     """
     first = read_model(paths[0])
     sums = {name: array.astype(numpy.float64) for name, array in first.weights.items()}
-    updates = [*first.updates]
+    updates, known = [*first.updates], first.known_text
     for path in paths[1:]:
         content = read_model(path)
         same = (content.tokenizer, content.recipe.model) == (first.tokenizer, first.recipe.model)
         if not same:
             raise NmtError(f"{path} and {paths[0]} are of different runs and cannot be averaged")
         updates += content.updates
+        known = content.known_text or known
         for name, array in content.weights.items():
             sums[name] += array
     weights = {name: (total / len(paths)).astype(numpy.float32) for name, total in sums.items()}
-    return ModelFile(weights, first.tokenizer, first.recipe, tuple(updates))
+    return ModelFile(weights, first.tokenizer, first.recipe, tuple(updates), known_text=known)
 
 
 def correct_languages(run: RunFolder, recipe: Recipe, notify: Notify) -> None:

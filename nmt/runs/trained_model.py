@@ -23,6 +23,7 @@ from nmt.runs.model_file import (
     find_model,
     read_model_file,
 )
+from nmt.text.known_text import KnownText
 from nmt.text.tokenizer import PAD, Tokenizer
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class TrainedModel:
     device: str = "cpu"  # that the network is on, such as "cuda:1"
     alignment: AligningAttention | None = None  # that was chosen; see `aligning_attention`
     ensemble: tuple["TrainedModel", ...] = ()  # the other models of an ensemble
+    known_text: KnownText | None = None  # what its training text is like, if that is known
     eight_bits: Mapping[str, EightBits] = field(default_factory=dict)  # of the file, if it has them
 
     @classmethod
@@ -87,9 +89,16 @@ def load_model_file(file: Path, device: str) -> TrainedModel:
             f"the weights in {file} do not fit its tokenizer: they embed {rows:,} tokens, but the"
             f" tokenizer has {len(tokenizer):,}; {AGAIN}"
         )
-    weights, recipe, alignment = content.weights, content.recipe, content.alignment
+    known = KnownText.from_bytes(content.known_text, f"the known text inside {file}")
     return TrainedModel(
-        weights, tokenizer, recipe, file, device, alignment, eight_bits=content.eight_bits
+        content.weights,
+        tokenizer,
+        content.recipe,
+        file,
+        device,
+        content.alignment,
+        known_text=known,
+        eight_bits=content.eight_bits,
     )
 
 

@@ -42,10 +42,11 @@ def test_the_content_is_read_back_and_equal_models_have_equal_bytes(tmp_path: Pa
     weights = network_weights()
     one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
     for path in (one, two):
-        save_model(path, weights, b"tokenizer", RECIPE, [4, 8])
+        save_model(path, weights, b"tokenizer", RECIPE, [4, 8], known_text=b"known")
     assert one.read_bytes() == two.read_bytes()
     content = read_model(one)
     assert (content.tokenizer, content.recipe.model) == (b"tokenizer", RECIPE.model)
+    assert content.known_text == b"known"
     assert content.updates == (4, 8)
     assert content.weights.keys() == weights.keys()
     assert all(numpy.array_equal(content.weights[name], each) for name, each in weights.items())
@@ -56,10 +57,12 @@ def test_the_average_is_summed_in_float64(tmp_path: Path) -> None:
     paths = []
     for update, value in enumerate((2.0**24, 1.0, 1.0, 2.0)):
         paths.append(tmp_path / f"{update}.safetensors")
-        save_model(paths[-1], network_weights(value), b"tokenizer", RECIPE, [update])
+        known = b"known" if update else b""  # an older version wrote the first one
+        content = network_weights(value), b"tokenizer", RECIPE, [update]
+        save_model(paths[-1], *content, known_text=known)
     mean = average(paths)
     assert mean.weights["embeddings.weight"][0, 0] == 2.0**22 + 1
-    assert mean.updates == (0, 1, 2, 3)
+    assert (mean.updates, mean.known_text) == ((0, 1, 2, 3), b"known")
 
 
 @pytest.mark.parametrize("change", ["shape", "names"])
