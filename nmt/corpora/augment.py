@@ -304,11 +304,11 @@ def translate(
             translator = Translator(one.model, one.settings, notify)
             translator.searcher.keep_one_backend()
             translator.context = None  # a job goes on at any line
-            subwords = translator.tokenizer.source
             sent, asked = tee(chain(filter(None, [rest]), following))
             for translations, chunk in zip(translator.chunks(sent, line + 1), asked, strict=True):
                 resumption.add(chunk)
-                checked = checked_pairs(subwords, [request.text for request in chunk], translations)
+                texts = [request.text for request in chunk]
+                checked = checked_pairs(translator, texts, translations)
                 verdicts = (json.dumps(judge(pair), ensure_ascii=False) for pair in checked)
                 written.write([f"{verdict}\n" for verdict in verdicts], len(chunk))
                 bar.update(len(chunk))

@@ -342,7 +342,7 @@ def document_translator(
         # with the marks.
         texts = [" ".join(sentence.without_marks().split()) for sentence in sentences]
         chosen = [Translation((find_candidate(placed),)) for placed in found]
-        pairs = checked_pairs(translator.tokenizer.source, texts, chosen)
+        pairs = checked_pairs(translator, texts, chosen)
         return [
             placed._replace(flags=(*placed.flags, *quality_flags(pair)))
             if placed.candidates

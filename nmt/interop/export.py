@@ -1,4 +1,4 @@
-"""Export a model: write it in the format of another program.
+"""Export a model: write it in the format of another program, or as a smaller model file.
 
 Each format is a module with a function `write`, which takes a model, an empty folder and the
 quantization of the weights. It raises NmtError for a model that the other program cannot run,
@@ -20,9 +20,10 @@ from nmt.errors import NmtError, UsageError
 from nmt.interop.ctranslate2_export import POSITIONS, position_count
 from nmt.interop.model_card import model_card
 from nmt.interop.network import check_network
-from nmt.runs.model_file import find_model
+from nmt.recipe.files import ENDING
+from nmt.runs.model_file import Weights, find_model, read_model_file, save_model
 from nmt.runs.outputs import check_output, check_output_folder, output_folder
-from nmt.runs.trained_model import TrainedModel, load_model_file
+from nmt.runs.trained_model import load_model_file
 from nmt.system.atomic import atomic_path
 
 COMMAND = "export"  # that may replace what is written here
@@ -70,7 +71,7 @@ def export_model(
         check_output_folder(output, COMMAND, "OUTPUT")
     loaded = load_model_file(find_model(model, ""), "cpu")
     check_network(loaded.recipe.model)
-    check_finite(loaded)
+    check_finite(loaded.path, loaded.weights)
     loaded = replace(loaded, recipe=without_folders(loaded.recipe))
     details = {"format": to, "quantization": quantization}
     if to == "ctranslate2":
@@ -92,12 +93,37 @@ def export_model(
         module.pack(folder, file, loaded.recipe.data)
 
 
-def check_finite(model: TrainedModel) -> None:
+def export_8_bits(model: Path, output: Path) -> None:
+    """Write a model, of any network, as a model file of this program with matrices in 8 bits.
+
+    Raises UsageError for an output that must not be replaced or has another ending, NmtError for a
+    model that cannot be read or has weights that are not finite.
+    """
+    check_output(output, [model], "OUTPUT", command=COMMAND)
+    if output.suffix != ENDING:
+        raise UsageError(f"OUTPUT {output}: the name of a model ends in {ENDING}; add that")
+    file = find_model(model, "")
+    content = read_model_file(file)
+    check_finite(file, content.weights)
+    save_model(
+        output,
+        content.weights,
+        content.tokenizer,
+        content.recipe,
+        content.updates,
+        COMMAND,
+        content.alignment,
+        content.known_text,
+        in_8_bits=True,
+    )
+
+
+def check_finite(file: Path, weights: Weights) -> None:
     """Raise NmtError if a weight is NaN or infinite: quantised, it would be a plausible number."""
-    for name, weight in model.weights.items():
+    for name, weight in weights.items():
         if not numpy.isfinite(weight).all():
             raise NmtError(
-                f"{model.path} is not exported, because {name} has numbers that are not finite: its"
+                f"{file} is not exported, because {name} has numbers that are not finite: its"
                 " training diverged, or the file is damaged; name another model"
             )
 

@@ -199,7 +199,7 @@ def introduction(model: TrainedModel, usage: Usage, quantization: str) -> list[s
     made_by = model_metadata(model.path).get("nmt_version")
     made = f" The model was made with nmt {code(made_by)}." if made_by else ""
     number = count_parameters(recipe.model, len(model.tokenizer))
-    quantised = ""
+    quantised = " Its matrices were in 8 bits before." if model.eight_bits else ""
     if quantization:
         quantised = (
             f" Its weights are quantised to {code(quantization)}; the scores below, if any, are of"

@@ -6,8 +6,7 @@ into blocks at each call: half of its time for the 4 rows of a single sentence's
 
 In 8 bits there is a quarter of the memory to read (`Int8Linear`); the tests bound the difference.
 Each row of a weight and of an input has its own scale, so a row's result depends on no other row,
-and sums of integers are exact. Of the 255 steps of 8 bits, 181 are used: sums of two products then
-fit into the 16 bits that processors without VNNI have for them.
+and sums of integers are exact.
 """
 
 from platform import machine
@@ -17,15 +16,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from nmt.kernels.eight_bits import SMALLEST, STEPS, EightBits, quantise
+
 # Multiply-adds from which the packed weight pays: a call of oneDNN takes 10 us more.
 WORTHWHILE = 2_000_000
 FEW_ROWS = 4  # of a single sentence's beam
 
 INT8_ELEMENTS = 200_000  # of a weight; smaller ones were not faster in 8 bits
 CHUNK_BYTES = 1 << 21  # of output at once: beyond, fresh memory takes longer than the product
-STEPS = 90  # from 0 to the largest element of a row: 2 * (STEPS + ZERO_POINT) * STEPS < 2^15
-ZERO_POINT = STEPS  # the unsigned number that represents 0 in inputs
-SMALLEST = 1e-30  # stands for the largest element of a row of zeros
+# The unsigned number that represents 0 in inputs: 2 * (STEPS + ZERO_POINT) * STEPS < 2^15.
+ZERO_POINT = STEPS
+IN_8_BITS = "eight_bits"  # attribute of a parameter: its `EightBits`, if they are known
 
 
 class PackedLinear(nn.Module):
@@ -81,13 +82,14 @@ def is_large(weight: Tensor) -> bool:
 class Int8Linear(nn.Module):
     """x W^T + b, then ReLU if wanted: (..., n) to (..., m) for a fixed weight (m, n)."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None = None, *, relu: bool = False) -> None:
-        """Quantise a float32 weight (m, n)."""
+    def __init__(
+        self, weight: EightBits, bias: Tensor | None = None, *, relu: bool = False
+    ) -> None:
+        """Pack a weight (m, n)."""
         super().__init__()
-        self.scales = weight.abs().amax(1).clamp_min_(SMALLEST) / STEPS
-        steps = (weight / self.scales[:, None]).round_().to(torch.int8)
-        self.blocks = torch.ops.onednn.qlinear_prepack(steps, None)
-        self.zero_points = torch.zeros(len(weight), dtype=torch.long)
+        self.scales = torch.from_numpy(weight.scales)
+        self.blocks = torch.ops.onednn.qlinear_prepack(torch.from_numpy(weight.steps), None)
+        self.zero_points = torch.zeros(len(self.scales), dtype=torch.long)
         self.bias = bias
         self.relu = relu
 
@@ -131,13 +133,20 @@ def chunks(rows: int, width: int) -> list[slice]:
     return [slice(begin, begin + step) for begin in range(0, rows, step)]
 
 
-def int8_if_large(
-    weight: Tensor, bias: Tensor | None = None, *, relu: bool = False
-) -> PackedLinear | Int8Linear:
-    """Return an 8-bit layer for a large weight and a float32 one for a small weight."""
+def int8_if_large(weight: Tensor) -> Tensor | EightBits:
+    """Return a large weight in 8 bits, as they are known or by rounding; a small one as it is."""
     if weight.numel() < INT8_ELEMENTS or weight.dtype != torch.float32:
-        return PackedLinear(weight, bias, relu=relu)
-    return Int8Linear(weight, bias, relu=relu)
+        return weight.detach()
+    return vars(weight).get(IN_8_BITS) or quantise(weight.detach().numpy())
+
+
+def pack(
+    weight: Tensor | EightBits, bias: Tensor | None = None, *, relu: bool = False
+) -> PackedLinear | Int8Linear:
+    """Return the layer of a weight (m, n), in 8 bits if the weight is."""
+    if isinstance(weight, EightBits):
+        return Int8Linear(weight, bias, relu=relu)
+    return PackedLinear(weight, bias, relu=relu)
 
 
 def has_int8(device: torch.device | str) -> bool:

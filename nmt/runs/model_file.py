@@ -1,7 +1,8 @@
 """The model file: one .safetensors file with everything that translating needs.
 
 It holds the weights, the tokenizer, the recipe and the version of the format. Loading a file
-executes none of its content, and needs no PyTorch: weights are NumPy arrays.
+executes none of its content, and needs no PyTorch: weights are NumPy arrays. A file may hold its
+matrices in 8 bits; they are read into float32.
 
 The header says how large each tensor is, and the recipe says it too. If they disagree, making the
 network of the recipe could take any amount of memory. So this is checked before a tensor is loaded.
@@ -14,7 +15,7 @@ import shutil
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,7 @@ from safetensors.numpy import save
 from nmt import __version__
 from nmt.config import Recipe
 from nmt.errors import DamagedError, NmtError, reason_of, shown
+from nmt.kernels.eight_bits import STEPS, EightBits, quantise
 from nmt.recipe.files import LONGEST_HEADER, parse_recipe
 from nmt.recipe.size import count_parameters, weight_shapes
 from nmt.recipe.toml import to_toml
@@ -46,8 +48,12 @@ from nmt.system.json_data import parse_json
 from nmt.system.log import Notify
 
 FORMAT = "nmt-transformer"
-FORMAT_VERSION = 2
+FORMAT_VERSION = "2"
+EIGHT_BITS_VERSION = "3"  # has matrices in 8 bits, which earlier programs cannot read
 TOKENIZER = "tokenizer.model"  # name of the tensor that holds the tokenizer's bytes
+KNOWN_TEXT = "known_text"  # that holds the bytes of a `KnownText`; older files lack it
+SCALES = ".scales"  # ends the name of the tensor (m,) with the scales of a matrix in 8 bits
+LARGEST_SCALE = numpy.finfo(numpy.float32).max / STEPS
 EMBEDDINGS = "embeddings.weight"  # the tensor (V, d_model) that every model has
 ALIGNMENT = "alignment"  # of the metadata: a chosen `AligningAttention`; older files lack it
 AGAIN = "create it again with `nmt train`"
@@ -74,6 +80,8 @@ class ModelFile:
     recipe: Recipe
     updates: tuple[int, ...]  # of the checkpoint, or of the averaged checkpoints
     alignment: AligningAttention | None = None  # None: nothing was chosen
+    known_text: bytes = b""  # of a `KnownText`; empty: unknown
+    eight_bits: Mapping[str, EightBits] = field(default_factory=dict)  # matrices, if the file has
 
 
 @dataclass(frozen=True)
@@ -95,19 +103,29 @@ def save_model(
     updates: Sequence[int],
     made_by: str = "",
     alignment: AligningAttention | None = None,
+    known_text: bytes = b"",
+    *,
+    in_8_bits: bool = False,
 ) -> str:
     """Write a model file and return its SHA-256; it appears whole or not at all.
 
     weights: a network's, as `arrays_of` returns them. tokenizer: the bytes of a SentencePiece
     model. updates: those of the checkpoint, or of the averaged checkpoints. made_by: the command
     that may replace the file, if it is not `nmt train`. alignment: the attention that aligns
-    words, if it was chosen. Raises NmtError if the file cannot be written.
+    words, if it was chosen. known_text: the bytes of a `KnownText`, if there is one. in_8_bits:
+    round matrices to 8 bits. Raises NmtError if the file cannot be written.
     """
+    tensors: dict[str, NDArray[Any]]
     tensors = {name: numpy.ascontiguousarray(array) for name, array in weights.items()}
+    if in_8_bits:
+        for name in [name for name, array in weights.items() if array.ndim == 2]:
+            tensors[name], tensors[name + SCALES] = quantise(weights[name])
     tensors[TOKENIZER] = numpy.frombuffer(tokenizer, numpy.uint8)
+    if known_text:
+        tensors[KNOWN_TEXT] = numpy.frombuffer(known_text, numpy.uint8)
     metadata = {
         "format": FORMAT,
-        "format_version": str(FORMAT_VERSION),
+        "format_version": EIGHT_BITS_VERSION if in_8_bits else FORMAT_VERSION,
         "nmt_version": __version__,
         "recipe": to_toml(recipe),
         "updates": json.dumps(list(updates)),
@@ -200,7 +218,27 @@ def read_model_file(file: Path) -> ModelFile:
         names = model.tensors.keys()
         tensors = {name: model.tensors.get_tensor(name) for name in names}
     tokenizer = tensors.pop(TOKENIZER).tobytes()
-    return ModelFile(tensors, tokenizer, model.recipe, model.updates, model.alignment)
+    known = tensors.pop(KNOWN_TEXT).tobytes() if KNOWN_TEXT in tensors else b""
+    matrices = [name for name, array in tensors.items() if array.dtype == numpy.int8]
+    eight_bits = {name: EightBits(tensors[name], tensors.pop(name + SCALES)) for name in matrices}
+    for name, matrix in eight_bits.items():
+        check_8_bits(name, matrix, file)
+        tensors[name] = matrix.matrix
+    return ModelFile(
+        tensors, tokenizer, model.recipe, model.updates, model.alignment, known, eight_bits
+    )
+
+
+def check_8_bits(name: str, matrix: EightBits, file: Path) -> None:
+    """Raise DamagedError unless a matrix has steps and scales as `quantise` makes them."""
+    steps, scales = matrix
+    if steps.min() < -STEPS or steps.max() > STEPS:
+        wrong = f"steps beyond {STEPS}"
+    elif not ((scales > 0) & (scales <= LARGEST_SCALE)).all():
+        wrong = "a scale that is not a positive number"
+    else:
+        return
+    raise DamagedError(f"the model {file} is damaged: {shown(name)} has {wrong}; {AGAIN}")
 
 
 @contextmanager
@@ -223,24 +261,29 @@ def read_header(file: Path, tensors: Any) -> OpenModel:
     check_format(file, metadata)
     slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118 (no dict)
     tokenizer = slices.pop(TOKENIZER, None)
+    slices.pop(KNOWN_TEXT, None)
     if tokenizer is None or tokenizer.get_dtype() != "U8" or "recipe" not in metadata:
         raise DamagedError(f"the model {file} contains no tokenizer or no recipe; {AGAIN}")
     recipe = parse_recipe(metadata["recipe"], file.stem, f"the recipe inside {file}")
     origin = f"the list of updates inside {file}"
     updates = parse_json(metadata.get("updates", ""), Updates, origin)
     alignment = read_alignment(metadata, recipe, file)
-    types = [part.get_dtype() for part in slices.values() if part.get_dtype() != "F32"]
-    misfit = f"the weights in {file} do not fit its recipe:"
-    if types:
-        raise DamagedError(
-            f"{misfit} some have the type {types[0]}, but models of this program have F32"
-            f" (float32); {AGAIN}"
-        )
     found = {name: tuple(part.get_shape()) for name, part in slices.items()}
+    misfit = f"the weights in {file} do not fit its recipe:"
     if len(found.get(EMBEDDINGS, ())) != 2:
         raise DamagedError(f"{misfit} there is no matrix {EMBEDDINGS}; {AGAIN}")
     vocab_size = found[EMBEDDINGS][0]
-    check_shapes(found, weight_shapes(recipe.model, vocab_size), file)
+    expected = weight_shapes(recipe.model, vocab_size)
+    if metadata["format_version"] == EIGHT_BITS_VERSION:
+        matrices = {name: shape for name, shape in expected.items() if len(shape) == 2}
+        expected |= {name + SCALES: shape[:1] for name, shape in matrices.items()}
+    check_shapes(found, expected, file)
+    for name, part in slices.items():
+        has, wanted = part.get_dtype(), "I8" if name + SCALES in expected else "F32"
+        if has != wanted:
+            raise DamagedError(
+                f"{misfit} {shown(name)} has the type {shown(has)} instead of {wanted}; {AGAIN}"
+            )
     parameters = count_parameters(recipe.model, vocab_size)
     return OpenModel(recipe, updates, alignment, parameters, tensors)
 
@@ -271,12 +314,12 @@ def check_format(file: Path, metadata: Mapping[str, str]) -> None:
             " makes one of an OPUS-MT model"
         )
     version = metadata.get("format_version")
-    if version != str(FORMAT_VERSION):
+    if version not in (FORMAT_VERSION, EIGHT_BITS_VERSION):
         writer = metadata.get("nmt_version")
         raise NmtError(
-            f"{file} has model format {shown(version)}, written by nmt {shown(writer)}, but"
-            f" this nmt {__version__} reads only format {FORMAT_VERSION}; train the model again, or"
-            " use the program that wrote it"
+            f"{file} has model format {shown(version)}, written by nmt {shown(writer)}, but this"
+            f" nmt {__version__} reads only formats {FORMAT_VERSION} and {EIGHT_BITS_VERSION};"
+            " train the model again, or use the program that wrote it"
         )
 
 
@@ -322,17 +365,18 @@ def average(paths: Sequence[Path]) -> ModelFile:
     """
     first = read_model(paths[0])
     sums = {name: array.astype(numpy.float64) for name, array in first.weights.items()}
-    updates = [*first.updates]
+    updates, known = [*first.updates], first.known_text
     for path in paths[1:]:
         content = read_model(path)
         same = (content.tokenizer, content.recipe.model) == (first.tokenizer, first.recipe.model)
         if not same:
             raise NmtError(f"{path} and {paths[0]} are of different runs and cannot be averaged")
         updates += content.updates
+        known = content.known_text or known
         for name, array in content.weights.items():
             sums[name] += array
     weights = {name: (total / len(paths)).astype(numpy.float32) for name, total in sums.items()}
-    return ModelFile(weights, first.tokenizer, first.recipe, tuple(updates))
+    return ModelFile(weights, first.tokenizer, first.recipe, tuple(updates), known_text=known)
 
 
 def correct_languages(run: RunFolder, recipe: Recipe, notify: Notify) -> None:

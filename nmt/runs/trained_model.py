@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nmt.config import ModelSettings, Recipe
 from nmt.errors import DamagedError, NmtError, UsageError
+from nmt.kernels.eight_bits import EightBits
 from nmt.runs.model_file import (
     AGAIN,
     EMBEDDINGS,
@@ -22,6 +23,7 @@ from nmt.runs.model_file import (
     find_model,
     read_model_file,
 )
+from nmt.text.known_text import KnownText
 from nmt.text.tokenizer import PAD, Tokenizer
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ class TrainedModel:
     device: str = "cpu"  # that the network is on, such as "cuda:1"
     alignment: AligningAttention | None = None  # that was chosen; see `aligning_attention`
     ensemble: tuple["TrainedModel", ...] = ()  # the other models of an ensemble
+    known_text: KnownText | None = None  # what its training text is like, if that is known
+    eight_bits: Mapping[str, EightBits] = field(default_factory=dict)  # of the file, if it has them
 
     @classmethod
     def from_network(
@@ -63,7 +67,8 @@ class TrainedModel:
 
         The first use imports PyTorch, which takes longer than to translate a sentence.
         """
-        return network_of(self.recipe.model, self.weights).to(self.device).eval()
+        network = network_of(self.recipe.model, self.weights, self.eight_bits)
+        return network.to(self.device).eval()
 
 
 def load_model(path: Path, device: str) -> TrainedModel:
@@ -84,7 +89,17 @@ def load_model_file(file: Path, device: str) -> TrainedModel:
             f"the weights in {file} do not fit its tokenizer: they embed {rows:,} tokens, but the"
             f" tokenizer has {len(tokenizer):,}; {AGAIN}"
         )
-    return TrainedModel(content.weights, tokenizer, content.recipe, file, device, content.alignment)
+    known = KnownText.from_bytes(content.known_text, f"the known text inside {file}")
+    return TrainedModel(
+        content.weights,
+        tokenizer,
+        content.recipe,
+        file,
+        device,
+        content.alignment,
+        known_text=known,
+        eight_bits=content.eight_bits,
+    )
 
 
 def load_ensemble(paths: Sequence[Path], device: str) -> TrainedModel:
@@ -127,12 +142,21 @@ def task(recipe: Recipe) -> str:
     return f"{', '.join(map('-'.join, pairs))} ({recipe.data.metric})"
 
 
-def network_of(settings: ModelSettings, weights: Weights) -> "EncoderDecoder":
-    """Return a network that shares the memory of weights that fit its settings."""
-    from nmt.model import make_network
+def network_of(
+    settings: ModelSettings, weights: Weights, eight_bits: Mapping[str, EightBits]
+) -> "EncoderDecoder":
+    """Return a network that shares the memory of weights that fit its settings.
 
-    network = make_network(settings, len(weights[EMBEDDINGS]), PAD)
+    eight_bits: its matrices that are known in 8 bits, for a search in 8 bits.
+    """
+    from nmt.kernels.linear import IN_8_BITS
+    from nmt.model import WithoutDrawing, make_network
+
+    with WithoutDrawing():
+        network = make_network(settings, len(weights[EMBEDDINGS]), PAD)
     network.load_state_dict(tensors_of(weights), assign=True)
+    for name, matrix in eight_bits.items():
+        vars(network.get_parameter(name))[IN_8_BITS] = matrix
     return network
 
 

@@ -113,6 +113,7 @@ class Inspection:
     memory: Memory
     comparison: Comparison
     language_tokens: tuple[str, ...] = ()  # that tell the model which language to write
+    in_8_bits: bool = False  # the matrices of the file
 
     @property
     def zero_shot(self) -> list[tuple[str, str]]:
@@ -150,8 +151,13 @@ def inspect_model(path: Path, content: ModelFile, length: int) -> Inspection:
     inspection = inspect_recipe(recipe, length)
     if inspection.weights != {name: weight.shape for name, weight in content.weights.items()}:
         raise NmtError(f"the weights in {path} do not fit its recipe")
-    updates = content.updates
-    return replace(inspection, model=path, updates=updates, language_tokens=tokens)
+    return replace(
+        inspection,
+        model=path,
+        updates=content.updates,
+        language_tokens=tokens,
+        in_8_bits=bool(content.eight_bits),
+    )
 
 
 def inspection_data(inspection: Inspection) -> dict[str, Any]:
@@ -171,6 +177,7 @@ def inspection_data(inspection: Inspection) -> dict[str, Any]:
             for name, shape in inspection.weights.items()
         ],
         "parameters": inspection.parameters,
+        "in_8_bits": inspection.in_8_bits,
         "flops": asdict(inspection.flops),
         "memory_bytes": {**asdict(inspection.memory), "total": inspection.memory.total},
         "paper": {
@@ -202,6 +209,7 @@ def head_line(inspection: Inspection) -> str:
     recipe = inspection.recipe
     model = recipe.model
     file = f", {inspection.model}" if inspection.model else ""
+    file += " with 8-bit weights" if inspection.in_8_bits else ""
     return (
         f"{recipe.name}{file}: {model.encoder_layers} encoder and {model.decoder_layers} decoder"
         f" layers, vocabulary of {inspection.vocab_size:,} tokens"

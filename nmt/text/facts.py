@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from nmt.config import DataSettings
 from nmt.text.corpus import Pair
 from nmt.text.encode import encode_whole
-from nmt.text.shards import Ids, Shard, damaged, split_sides, without_controls
+from nmt.text.known_text import KnownText, hash_pairs
+from nmt.text.shards import Ids, Shard, damaged, flatten, split_sides, without_controls
 from nmt.text.tokenizer import EOS, UNK, SubwordModel, Tokenizer
 
 HASHED_PAIRS = 1 << 11  # at once: their arrays fit into a core's cache
@@ -294,18 +295,39 @@ def token_facts(
 
 
 def count_tokens(shards: Sequence[Shard], vocab_size: int) -> Integers:
-    """Return how often each token occurs on each side (2, V); EOS occurs once a segment.
-
-    If the text has more than MOST_BLOCKS blocks of pairs, blocks at equal distances are counted.
-    """
+    """Return how often each token occurs on each side (2, V); EOS occurs once a segment."""
     counts = numpy.zeros(2 * vocab_size, numpy.int64)
-    blocks = [(shard, first) for shard in shards for first in range(0, len(shard), COUNTED_PAIRS)]
-    for shard, first in blocks[:: max(1, -(-len(blocks) // MOST_BLOCKS))]:
-        ids, lengths = read_block(shard, vocab_size, first, COUNTED_PAIRS)
+    for ids, lengths in counted_blocks(shards, vocab_size):
         shifts = numpy.tile([0, vocab_size], len(lengths) // 2)  # the target counts follow
         counts += numpy.bincount(ids + numpy.repeat(shifts, lengths), minlength=2 * vocab_size)
         counts[[EOS, vocab_size + EOS]] += len(lengths) // 2
     return counts.reshape(2, vocab_size)
+
+
+def known_text(
+    shards: Sequence[Shard], tokenizer: Tokenizer, dev_sources: Sequence[Sequence[int]]
+) -> KnownText | None:
+    """Return what tells whether a source is like those of a prepared corpus; see `KnownText`.
+
+    dev_sources: the token ids of the dev set's sources. Languages and context are left out.
+    """
+    tags = tokenizer.source.tag_ids()
+    pairs = [
+        hash_pairs(without_controls(split_sides(cast(Any, ids), lengths)[0], tags)[0])
+        for ids, lengths in counted_blocks(shards, len(tokenizer))
+    ]
+    dev, _ = without_controls(flatten(dev_sources), tags)
+    return KnownText.count(numpy.concatenate(pairs), dev)
+
+
+def counted_blocks(shards: Sequence[Shard], vocab_size: int) -> Iterator[tuple[Ids, Integers]]:
+    """Yield the blocks of pairs that are counted, as `read_block` returns them.
+
+    If the text has more than MOST_BLOCKS, they are at equal distances.
+    """
+    blocks = [(shard, first) for shard in shards for first in range(0, len(shard), COUNTED_PAIRS)]
+    for shard, first in blocks[:: max(1, -(-len(blocks) // MOST_BLOCKS))]:
+        yield read_block(shard, vocab_size, first, COUNTED_PAIRS)
 
 
 def side_facts(counts: Integers, frequencies: NDArray[numpy.number[Any]]) -> SideFacts:

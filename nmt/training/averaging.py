@@ -50,7 +50,8 @@ def write_average(run: RunFolder, recipe: Recipe, last: int) -> None:
             f"all checkpoints in {run.checkpoints} are damaged; train again with another --run"
         )
     mean = average([run.checkpoint(update, WEIGHTS) for update in intact])
-    save_model(run.model, mean.weights, mean.tokenizer, recipe, intact)
+    known = mean.known_text
+    save_model(run.model, mean.weights, mean.tokenizer, recipe, intact, known_text=known)
 
 
 def average_checkpoints(
@@ -88,7 +89,8 @@ def average_checkpoints(
     mean = average([run.checkpoint(update, WEIGHTS) for update in updates])
     recipe = run.load_recipe()  # its languages may have been corrected since the checkpoints
     alignment = chosen_alignment(run)
-    save_model(output, mean.weights, mean.tokenizer, recipe, mean.updates, AVERAGE, alignment)
+    content = mean.weights, mean.tokenizer, recipe, mean.updates
+    save_model(output, *content, AVERAGE, alignment, mean.known_text)
     return mean.updates
 
 

@@ -102,6 +102,7 @@ class CheckpointWriter:
         tokenizer: bytes,
         recipe: Recipe,
         fingerprint: str,
+        known_text: bytes = b"",
     ) -> None:
         """Write a checkpoint as `save_checkpoint` does, after the one before it is written.
 
@@ -119,7 +120,8 @@ class CheckpointWriter:
 
         def write() -> None:
             self.check_folder(progress.update)
-            save_checkpoint(self._run, weights, state, progress, tokenizer, recipe, fingerprint)
+            content = tokenizer, recipe, fingerprint, known_text
+            save_checkpoint(self._run, weights, state, progress, *content)
 
         def write_or_keep_error() -> None:
             try:
@@ -174,6 +176,7 @@ def save_checkpoint(
     tokenizer: bytes,
     recipe: Recipe,
     fingerprint: str,
+    known_text: bytes = b"",
 ) -> None:
     """Write weights and optimiser state, then the manifest, then remove old checkpoints.
 
@@ -191,7 +194,14 @@ def save_checkpoint(
     try:
         if not digests:
             digests = {
-                WEIGHTS: save_model(weights, arrays_of(network), tokenizer, recipe, [update]),
+                WEIGHTS: save_model(
+                    weights,
+                    arrays_of(network),
+                    tokenizer,
+                    recipe,
+                    [update],
+                    known_text=known_text,
+                ),
                 STATE: save_state(state, optimizer),
             }
         write_manifest(manifest, CheckpointManifest(progress, fingerprint, digests))

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from time import monotonic
 
@@ -31,6 +32,7 @@ from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
 from nmt.text.corpus import DataFolder
 from nmt.text.encode import alone
+from nmt.text.facts import known_text
 from nmt.text.plan import Integers
 from nmt.text.tokenizer import PAD
 from nmt.training.averaging import is_averaged, write_average
@@ -342,6 +344,7 @@ class Trainer:
                 self.prepared.tokenizer.model,
                 self.recipe,
                 self.prepared.fingerprint,
+                self.known_text,
             )
 
     def save_now(self) -> None:
@@ -380,7 +383,15 @@ class Trainer:
         self.writer.check_folder(self.progress.update)
         with self.updater.average.in_use():
             weights, tokenizer = arrays_of(self.network.state_dict()), self.prepared.tokenizer.model
-            save_model(path, weights, tokenizer, self.recipe, [self.progress.update])
+            content = weights, tokenizer, self.recipe, [self.progress.update]
+            save_model(path, *content, known_text=self.known_text)
+
+    @cached_property
+    def known_text(self) -> bytes:
+        """What each model file says about the training text."""
+        sources = [source for source, _ in self.dev.encoded]
+        found = known_text(self.prepared.shards, self.prepared.tokenizer, sources)
+        return found.to_bytes() if found else b""
 
     def outcome(
         self, *, averaged_score: float | None = None, stopped_by: int | None = None

@@ -136,7 +136,8 @@ def test_what_is_copied_is_told(skilled: Model) -> None:
     ]
     as_is = translate_lines(skilled, given, *AS_IS)
     assert {*as_is.out.split("\n")[5:]}.isdisjoint(given[5:7])
-    (told,) = as_is.err.splitlines()[1:]
+    told, unlike = as_is.err.splitlines()[1:]
+    assert "lines are unlike the text that this model was trained on" in unlike
     assert told.startswith("characters that are not in the vocabulary, which the model reads as un")
 
 

@@ -3,6 +3,8 @@
 Numbers are compared however they are written.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from nmt.decoding.files.quality import (
@@ -140,8 +142,9 @@ def test_a_very_low_score() -> None:
 def test_every_flag_can_be_raised_together() -> None:
     source = "the dog and 7 cats \u2603"
     translation = "the dog and " * 9
-    flags = names(checked(source, translation, log_prob=-99.0, unknown=("\u2603",)))
-    assert flags == [*CHECKS]
+    pair = checked(source, translation, log_prob=-99.0, unknown=("\u2603",))
+    assert names(pair) == [*CHECKS][:-1]
+    assert names(replace(pair, likeness=0.99)) == [*CHECKS]
 
 
 def test_a_line_of_5_000_words_takes_no_long_time() -> None:

@@ -179,15 +179,16 @@ def test_listing(tmp_path: Path, tiny_run: Path, files: dict[str, bytes], cut: i
 MODEL = ModelSettings(
     encoder_layers=1, decoder_layers=1, d_model=4, d_ff=3, heads=1, d_k=2, d_v=2, norm="pre"
 )
-DTYPES = ["F64", "F32", "F16", "BF16", "I64", "U8", "BOOL", "F8_E4M3", "F4", "[1e999]", "[-1]"]
+DTYPES = ["F64", "F32", "F16", "BF16", "I64", "I8", "U8", "F8_E4M3", "F4", "[1e999]", "[-1]"]
 
 
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+@pytest.fixture(scope="session", params=[False, True], ids=["float32", "8 bits"])
+def model(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> bytes:
     path = tmp_path_factory.mktemp("model") / "m.safetensors"
     tokenizer = learn_subwords(["a b c"] * 9, TokenizerSettings(9, kind="word"))
     weights = Transformer(MODEL, len(tokenizer), PAD).state_dict()
-    save_model(path, arrays_of(weights), tokenizer.model, Recipe("tiny", model=MODEL), [1])
+    recipe, in_8_bits = Recipe("tiny", model=MODEL), bool(request.param)
+    save_model(path, arrays_of(weights), tokenizer.model, recipe, [1], in_8_bits=in_8_bits)
     assert load_model(path, "cpu").tokenizer.model == tokenizer.model
     return path.read_bytes()
 

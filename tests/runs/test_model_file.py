@@ -1,5 +1,6 @@
 """The model file: equal models have equal bytes; it is read back exactly, after its header."""
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,14 +10,17 @@ import numpy
 import pytest
 from numpy.typing import NDArray
 from safetensors import safe_open
+from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
-from nmt.errors import NmtError
+from nmt.decoding.models.pytorch import make_decoder
+from nmt.errors import DamagedError, NmtError
+from nmt.kernels import linear
 from nmt.model.transformer import Transformer
 from nmt.recipe.files import load_recipe
 from nmt.recipe.size import count_parameters
 from nmt.runs.model_file import average, find_model, open_model, read_model, save_model
-from nmt.runs.trained_model import arrays_of, load_ensemble
+from nmt.runs.trained_model import arrays_of, load_ensemble, load_model
 from nmt.text.tokenizer import PAD
 from tests.conftest import Run
 
@@ -38,10 +42,11 @@ def test_the_content_is_read_back_and_equal_models_have_equal_bytes(tmp_path: Pa
     weights = network_weights()
     one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
     for path in (one, two):
-        save_model(path, weights, b"tokenizer", RECIPE, [4, 8])
+        save_model(path, weights, b"tokenizer", RECIPE, [4, 8], known_text=b"known")
     assert one.read_bytes() == two.read_bytes()
     content = read_model(one)
     assert (content.tokenizer, content.recipe.model) == (b"tokenizer", RECIPE.model)
+    assert content.known_text == b"known"
     assert content.updates == (4, 8)
     assert content.weights.keys() == weights.keys()
     assert all(numpy.array_equal(content.weights[name], each) for name, each in weights.items())
@@ -52,10 +57,12 @@ def test_the_average_is_summed_in_float64(tmp_path: Path) -> None:
     paths = []
     for update, value in enumerate((2.0**24, 1.0, 1.0, 2.0)):
         paths.append(tmp_path / f"{update}.safetensors")
-        save_model(paths[-1], network_weights(value), b"tokenizer", RECIPE, [update])
+        known = b"known" if update else b""  # an older version wrote the first one
+        content = network_weights(value), b"tokenizer", RECIPE, [update]
+        save_model(paths[-1], *content, known_text=known)
     mean = average(paths)
     assert mean.weights["embeddings.weight"][0, 0] == 2.0**22 + 1
-    assert mean.updates == (0, 1, 2, 3)
+    assert (mean.updates, mean.known_text) == ((0, 1, 2, 3), b"known")
 
 
 @pytest.mark.parametrize("change", ["shape", "names"])
@@ -141,3 +148,84 @@ def test_no_network_is_made_of_a_recipe_that_the_weights_do_not_fit(
         result.err,
     )
     assert result.err.count("\n") == 1
+
+
+def test_matrices_in_8_bits_are_read_into_float32(tmp_path: Path) -> None:
+    """Whole steps of a row are kept exactly, others are rounded; vectors stay as they are."""
+    weights = network_weights()
+    weights["embeddings.weight"][:] = [[180.0, -91.2], [0.0, 0.0], [-0.25, 0.125]]
+    weights["encoder.0.feed_forward.inner.bias"][:] = 0.3
+    path = tmp_path / "m.safetensors"
+    save_model(path, weights, b"tokenizer", RECIPE, [1], in_8_bits=True)
+    found = read_model(path)
+    assert found.weights["embeddings.weight"].tolist() == [[180, -92], [0, 0], [-0.25, 0.125]]
+    assert found.eight_bits["embeddings.weight"].steps.tolist() == [[90, -46], [0, 0], [-90, 45]]
+    assert found.weights.keys() == weights.keys()
+    for name, array in weights.items():
+        assert found.weights[name].dtype == numpy.float32
+        assert (name in found.eight_bits) == (array.ndim == 2)
+        assert array.ndim == 2 or numpy.array_equal(found.weights[name], array)
+
+
+SMALL = "encoder.0.feed_forward.inner"
+SCALE = f"{SMALL}.weight.scales"
+
+
+@pytest.mark.parametrize(
+    ("changes", "fact"),
+    [
+        ({SCALE: None}, "scales' is missing"),
+        ({SCALE: numpy.ones(2, "f4")}, "scales' is 2 instead of 1"),
+        ({SCALE: numpy.ones(1, "f2")}, "scales' has the type 'F16' instead of F32"),
+        *(
+            ({SCALE: numpy.full(1, scale, "f4")}, "has a scale that is not a positive number")
+            for scale in (math.nan, math.inf, -1, 0, 3e38)
+        ),
+        ({f"{SMALL}.weight": numpy.full((1, 2), -128, "i1")}, "has steps beyond 90"),
+        ({f"{SMALL}.weight": numpy.ones((1, 2), "f4")}, "has the type 'F32' instead of I8"),
+        ({f"{SMALL}.weight": numpy.ones((1, 2), "u1")}, "has the type 'U8' instead of I8"),
+        ({f"{SMALL}.bias": numpy.ones(1, "i1")}, "has the type 'I8' instead of F32"),
+        ({f"{SMALL}.bias.scales": numpy.ones(1, "f4")}, "does not belong to it"),
+        ({"format_version": "2"}, "does not belong to it"),
+    ],
+)
+def test_a_bad_file_in_8_bits_is_refused(
+    tmp_path: Path, changes: dict[str, Any], fact: str
+) -> None:
+    path = tmp_path / "m.safetensors"
+    save_model(path, network_weights(), b"tokenizer", RECIPE, [1], in_8_bits=True)
+    with safe_open(path, "np") as file:
+        metadata = {name: changes.get(name, text) for name, text in file.metadata().items()}
+        tensors = {name: changes.get(name, file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+    tensors |= {name: array for name, array in changes.items() if name not in metadata}
+    save_arrays(
+        {name: tensors[name] for name in tensors if tensors[name] is not None}, path, metadata
+    )
+    with pytest.raises(DamagedError, match=re.escape(fact)):
+        read_model(path)
+
+
+def test_an_export_in_8_bits_is_a_model_of_a_quarter_of_the_size(
+    nmt: Run, tiny_run: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It translates as its weights in float32, and a search in 8 bits rounds nothing again."""
+    small, plain = tmp_path / "small.safetensors", tmp_path / "plain.safetensors"
+    for _ in range(2):  # it replaces what it wrote
+        result = nmt("export", tiny_run, small, "--weights", "int8")
+        assert (result.code, result.err) == (0, f"{small}: {tiny_run} with 8-bit weights\n")
+    content = read_model(small)
+    save_model(plain, content.weights, content.tokenizer, content.recipe, content.updates)
+    found, expected = (nmt("translate", "dev.src", "--model", path) for path in (small, plain))
+    assert (found.code, found.out) == (0, expected.out)
+    assert ", 8-bit weights)" in found.err
+    assert f"{small} with 8-bit weights" in nmt("inspect", small).out
+    result = nmt("export", tiny_run, small)
+    assert (result.code, "either --to NAME or --weights int8" in result.err) == (2, True)
+
+    def refuse(matrix: Any) -> None:
+        raise AssertionError("a matrix is rounded")
+
+    if linear.has_int8("cpu"):
+        monkeypatch.setattr(linear, "INT8_ELEMENTS", 0)
+        monkeypatch.setattr(linear, "quantise", refuse)
+        make_decoder(load_model(small, "cpu").network, "int8")

@@ -16,10 +16,13 @@ from nmt.text.corpus import DataFolder, Pair
 from nmt.text.facts import (
     QuickLook,
     hash_sides,
+    known_text,
     quick_look,
     token_facts,
 )
+from nmt.text.known_text import KnownText, hash_pairs
 from nmt.text.prepare import Prepared, prepare
+from nmt.text.shards import flatten
 from tests.corpora.corpora import Pairs, corpus, write
 
 CLEAN = corpus(1200)
@@ -134,6 +137,48 @@ def test_rare_characters_do_not_make_a_vocabulary_too_large(tmp_path: Path) -> N
     made = prepared(tmp_path, pairs, kind="bpe", vocab_size=70)
     (vocabulary,) = token_facts(made.shards, made.tokenizer).vocabularies
     assert (vocabulary.size, vocabulary.rare <= 70 - 60) == (70, True)
+
+
+def test_likeness_is_the_mean_level_of_pairs_of_tokens() -> None:
+    """A pair that occurs 4 times has the level 4: two for each doubling.
+
+    The six tokens of the usual segment, its end counted, have 20 / 6, which is the limit.
+    """
+    usual = [4, 5, 6, 7, 8]
+    found = KnownText.count(hash_pairs(flatten([usual] * 4 + [[9]])), flatten([usual] * 50))
+    assert found is not None
+    again = KnownText.from_bytes(found.to_bytes(), "it")
+    assert again is not None
+    swapped, long = [4, 5, 6, 8, 7], usual + [9] * 5
+    level = [*again.likeness(flatten([usual, swapped, long, [8, 7, 6, 5], []]))]
+    of_long = 20 / 11 / math.sqrt(2) / (20 / 6)
+    assert level == pytest.approx([1, 0.6, of_long, math.inf, math.inf])
+    with pytest.raises(DamagedError, match="it is damaged"):
+        KnownText.from_bytes(found.to_bytes()[:-1], "it")
+    # Nothing is unlike a text without a frequent pair, and a dev set that is too short, or unlike
+    # the text, says nothing.
+    for pairs, dev in (([usual], [usual]), ([usual] * 2, [usual[:4]]), ([usual] * 2, [[9] * 5])):
+        assert KnownText.count(hash_pairs(flatten(pairs)), flatten(dev)) is None
+
+
+def test_text_like_the_training_text_is_known(tmp_path: Path) -> None:
+    """Neither a tag nor context, which stand before the sources, changes that."""
+    codes = []
+    for number, data in enumerate((FILES, FILES.replace('de"}', 'de", tag = "<BT>"}'))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        made = prepared(folder, CLEAN, data)
+        encode = made.tokenizer.source.encode
+        found = known_text(made.shards, made.tokenizer, encode([text for text, _ in DEV]))
+        assert found is not None
+        texts = [text for text, _ in corpus(100, seed=3)]
+        likeness = [
+            found.likeness(flatten(encode(rows)))
+            for rows in (texts, [" ".join(reversed(text.split())) for text in texts])
+        ]
+        assert (likeness[0] < 1).mean() < 0.1 < (likeness[1] < 1).mean()
+        codes.append(len(found.codes))
+    assert codes[0] == codes[1]
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 from nmt.decoding.files.text_files import Output, Span, check_kept, kept_path, open_output
 from nmt.decoding.translator.repetition import Loop, bare, piece_loop, word_loop
 from nmt.decoding.translator.translation import Request, Translation
+from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError, UsageError
 from nmt.system.log import note
-from nmt.text.tokenizer import UNK, SubwordModel
+from nmt.text.tokenizer import UNK
 from nmt.text.words import UNSPACED
 
 # The limits of lengths, repetitions and copies are beyond all 32,014 human translations of Multi30k
@@ -69,6 +70,7 @@ class Checked:
     tokens: int
     log_prob: float  # natural logarithm of the translation's probability, EOS counted
     unknown: Sequence[str] = ()  # characters, or words, of the source that the vocabulary lacks
+    likeness: float = 1.0  # of the source to the training text, as `Translator.likeness` has it
 
     @property
     def length_ratio(self) -> float:
@@ -82,18 +84,18 @@ class Checked:
 
 
 def checked_pairs(
-    subwords: SubwordModel, segments: Sequence[str], translations: Sequence[Translation]
+    translator: Translator, segments: Sequence[str], translations: Sequence[Translation]
 ) -> list[Checked]:
-    """Return what the checks of quality see of segments and of their best translations.
-
-    subwords: those of the source language.
-    """
+    """Return what the checks of quality see of segments and of their best translations."""
+    subwords = translator.tokenizer.source
     chosen = [translation.candidates[0] for translation in translations]
     # The tokens of both sides are those of the model: not of what was copied past it.
     read = [
         text if best.read is None else best.read
         for text, best in zip(segments, chosen, strict=True)
     ]
+    rows = subwords.encode(read)
+    likeness = translator.likeness(rows)
     return [
         Checked(
             text,
@@ -102,8 +104,9 @@ def checked_pairs(
             best.length,
             best.log_prob,
             subwords.unknown(text) if UNK in ids or best.read is not None else (),
+            like,
         )
-        for text, ids, best in zip(segments, subwords.encode(read), chosen, strict=True)
+        for text, ids, best, like in zip(segments, rows, chosen, likeness, strict=True)
     ]
 
 
@@ -179,6 +182,11 @@ def score(pair: Checked) -> dict[str, Any]:
     return {"token_log_prob": round(pair.token_log_prob, 3)} if is_low else {}
 
 
+def unlike(pair: Checked) -> dict[str, Any]:
+    """Return the likeness of the source to the training text if it is low."""
+    return {"likeness": round(pair.likeness, 3)} if pair.likeness < 1 else {}
+
+
 CHECKS: dict[str, Callable[[Checked], dict[str, Any]]] = {
     "length": length,
     "numbers": numbers,
@@ -186,6 +194,7 @@ CHECKS: dict[str, Callable[[Checked], dict[str, Any]]] = {
     "copy": copy,
     "unknown": unknown,
     "score": score,
+    "unlike": unlike,
 }
 
 
@@ -305,13 +314,13 @@ class QualityCheck:
         self._counts: Counter[str] = Counter()
 
     @contextmanager
-    def open(self, span: Span, subwords: SubwordModel) -> Iterator[None]:
+    def open(self, span: Span, translator: Translator) -> Iterator[None]:
         """Open the file of flags for `check`.
 
         When the block ends, a note tells how many lines are flagged; if any is and the check is
-        strict, NmtError does. span: the lines that are translated. subwords: those of the source.
+        strict, NmtError does. span: the lines that are translated.
         """
-        self._subwords = subwords
+        self._translator = translator
         self._written: Output | None = None
         if self._path is None:
             yield
@@ -329,7 +338,7 @@ class QualityCheck:
         """
         texts = []
         segments, translations = [row[1].text for row in rows], [row[2] for row in rows]
-        checked = checked_pairs(self._subwords, segments, translations)
+        checked = checked_pairs(self._translator, segments, translations)
         for (number, request, translation), pair in zip(rows, checked, strict=True):
             best = translation.candidates[0]
             flags = find_flags(pair)

@@ -66,7 +66,7 @@ def translate_file(
     shares_screen = task.output is None and sys.stdout is not None and sys.stdout.isatty()
     bad_lines = BadLines(on_bad_line, task.first_line)
     prefixes = None if prefix is None else PrefixLines(prefix)
-    checked = quality.open(task.span, translator.tokenizer.source) if quality else nullcontext()
+    checked = quality.open(task.span, translator) if quality else nullcontext()
     try:
         with (
             checked,

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from nmt.decoding.search.search import AnyIds, SearchModel, StateT
-from nmt.kernels.linear import PackedLinear, int8_if_large
+from nmt.kernels.eight_bits import EightBits
+from nmt.kernels.linear import int8_if_large, pack
 from nmt.kernels.rule import IdArray
 from nmt.model.attention import KeyValueCache, MultiHeadAttention
 from nmt.model.encoder_decoder import EncoderDecoder
@@ -32,8 +33,7 @@ from nmt.model.transformer import Transformer
 # Caches hold multiples of this many positions, the unused ones hidden by a mask: torch's softmax of
 # 15 numbers takes ten times as long as that of 16, which fill a vector register.
 BLOCK = 16
-# Makes a linear layer from a weight, a bias and whether ReLU follows.
-MakeLinear = Callable[..., nn.Module]
+ReadWeight = Callable[[Tensor], Tensor | EightBits]  # returns what is packed of a parameter
 NetworkT = TypeVar("NetworkT", bound=EncoderDecoder)
 
 
@@ -56,14 +56,15 @@ def packed_copy(model: NetworkT, precision: str) -> tuple[NetworkT, nn.Module]:
     else:
         shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
         copied = copy.deepcopy(model, shared)
-    make: MakeLinear = int8_if_large if precision == "int8" else PackedLinear
+    read: ReadWeight = int8_if_large if precision == "int8" else Tensor.detach
     for module in copied.modules():
         if isinstance(module, MultiHeadAttention):
-            pack_attention(module, make)
+            pack_attention(module, read)
         elif isinstance(module, FeedForward):
-            pack_feed_forward(module, make)
+            pack_feed_forward(module, read)
     embeddings = copied.embeddings
-    project = make(*detached(embeddings.softmax_weight, embeddings.softmax_bias))
+    bias = embeddings.softmax_bias
+    project = pack(read(embeddings.softmax_weight), None if bias is None else bias.detach())
     embeddings.own_softmax_weight = None  # packed: it does not embed, so one copy is enough
     return copied.eval(), project
 
@@ -92,7 +93,7 @@ def direct_form(module: nn.Module) -> object:
     return module if type(module).forward is nn.Module.forward else module.forward
 
 
-def pack_attention(module: MultiHeadAttention, make: MakeLinear) -> None:
+def pack_attention(module: MultiHeadAttention, read: ReadWeight) -> None:
     """Replace the projections, with the factor 1 / sqrt(d_k) in the weight of the queries."""
     queries, scale = module.widths[0], module.scale
     module.scale = 1.0
@@ -103,32 +104,34 @@ def pack_attention(module: MultiHeadAttention, make: MakeLinear) -> None:
         return copied
 
     projection = "query" if module.is_cross else "query_key_value"
-    weight, bias = read_linear(module, projection)
-    made = make(scaled(weight), None if bias is None else scaled(bias))
+    weight, bias = read_linear(module, projection, read)
+    if isinstance(weight, EightBits):
+        weight = weight._replace(scales=scaled(torch.from_numpy(weight.scales)).numpy())
+    else:
+        weight = scaled(weight)
+    made = pack(weight, None if bias is None else scaled(bias))
     module.set_submodule(projection, made)
     for name in ("key_value", "out") if module.is_cross else ("out",):
-        module.set_submodule(name, make(*read_linear(module, name)))
+        module.set_submodule(name, pack(*read_linear(module, name, read)))
 
 
-def pack_feed_forward(module: FeedForward, make: MakeLinear) -> None:
+def pack_feed_forward(module: FeedForward, read: ReadWeight) -> None:
     """Replace both linear layers; ReLU becomes part of the first one."""
     is_relu = module.activation is torch.relu
-    module.set_submodule("inner", make(*read_linear(module, "inner"), relu=is_relu))
-    module.set_submodule("outer", make(*read_linear(module, "outer")))
+    module.set_submodule("inner", pack(*read_linear(module, "inner", read), relu=is_relu))
+    module.set_submodule("outer", pack(*read_linear(module, "outer", read)))
     if is_relu:
         module.activation = lambda x: x
 
 
-def read_linear(module: nn.Module, name: str) -> tuple[Tensor, Tensor | None]:
+def read_linear(
+    module: nn.Module, name: str, read: ReadWeight
+) -> tuple[Tensor | EightBits, Tensor | None]:
     """Return the weight and the bias of a linear layer of a module, without their gradients."""
     layer = module.get_submodule(name)
     assert isinstance(layer, nn.Linear)  # noqa: S101 (for the type checker)
-    return detached(layer.weight, layer.bias)
-
-
-def detached(weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Return both without their gradients."""
-    return weight.detach(), None if bias is None else bias.detach()
+    bias: Tensor | None = layer.bias
+    return read(layer.weight), None if bias is None else bias.detach()
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,10 @@ def load_models(
     load = getattr(importlib.import_module(module), function)
     model = load(paths, choose_device(device))
     settings = decode_settings(model.recipe, overrides, used)
-    names = [f"{member.path} ({member.recipe.name})" for member in model.members]
+    names = [
+        f"{member.path} ({member.recipe.name}{', 8-bit weights' if member.eight_bits else ''})"
+        for member in model.members
+    ]
     why = f", {chosen.reason}; --model names another" if chosen and chosen.reason else ""
     notify(f"{'ensemble' if model.ensemble else 'model'}: {' + '.join(names)}{why}")
     return model, settings

@@ -27,6 +27,7 @@ from nmt.text.words import WORD, find_words, locate_tokens
 
 SHOWN_SYMBOLS = 10
 SHOWN_CHARACTERS = 20  # of an unknown word
+UNLIKE_SHARE = 0.1  # of the lines; of text like the corpus, 2 % seem unlike it
 INVISIBLE = "CMZ"  # Unicode categories: control and format, combining, space
 
 # What the unknown characters of lines are.
@@ -81,6 +82,7 @@ class LineNotes:
         notes = WORDLESS, CAPITALS, RETURNS, RETURNS_AS_SPACES
         self._lines = {note: LineNumbers() for note in notes}
         self._missing: dict[str, LineNumbers] = {}  # by the term
+        self._lines_read = self._unlike = 0
 
     def add(self, note: str, line: int) -> None:
         """Count a line of which a note tells; {} in the note stands for the lines."""
@@ -104,6 +106,11 @@ class LineNotes:
         """Count a line whose translation lacks a term of the glossary."""
         self._missing.setdefault(term, LineNumbers()).add(line)
 
+    def add_likeness(self, likeness: Sequence[float]) -> None:
+        """Count lines that are not blank; below 1 they are unlike the training text."""
+        self._lines_read += len(likeness)
+        self._unlike += sum(each < 1 for each in likeness)
+
     def tell(self, notify: Notify) -> None:
         """Print the notes, if there are any."""
         for kind, unknown in self._unknown.items():
@@ -115,6 +122,12 @@ class LineNotes:
         if self._missing:
             terms = [f"{term} ({lines})" for term, lines in self._missing.items()]
             notify(f"terms of the glossary that are missing in the translation: {first_of(terms)}")
+        if self._unlike > UNLIKE_SHARE * self._lines_read:
+            verb = "is" if self._unlike == 1 else "are"
+            notify(
+                f"{self._unlike:,} of {self._lines_read:,} lines {verb} unlike the text that this"
+                " model was trained on; expect wrong translations"
+            )
 
 
 def visible(symbol: str) -> str:

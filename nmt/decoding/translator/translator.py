@@ -42,6 +42,7 @@ from nmt.errors import UsageError
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.log import Notify
 from nmt.system.pools import Pool
+from nmt.text.shards import flatten
 from nmt.text.tokenizer import Tokenizer
 from nmt.text.words import UNIT
 
@@ -89,6 +90,7 @@ class Translator:
         candidates = candidate_count(settings, options.n_best)
         limits = [segment_limit(settings, member.recipe.model) for member in model.members]
         self.tokenizer, self.settings = tokenizer, settings
+        self._known_text = model.known_text
         self.options, self.glossary = options, glossary
         self.encoder = SegmentEncoder(
             tokenizer.source,
@@ -171,6 +173,10 @@ class Translator:
             )
         encoded = self.encoder.encode(texts, first_line, notes, prefixes, marks, languages)
         check_prefixes(chunk, prefixes, encoded, self.settings, first_line)
+        own = [
+            [token for part in each.parts for token in part.ids[part.opening :]] for each in encoded
+        ]
+        notes.add_likeness(self.likeness([ids for ids in own if ids]))
         parts = [part for segment in encoded for part in segment.parts]
         if self.searcher.changes_backend(parts):
             self.scheduler.copy_again()
@@ -195,6 +201,16 @@ class Translator:
                 )
             ]
         return translations
+
+    def likeness(self, sources: Sequence[Sequence[int]]) -> list[float]:
+        """Return how much texts are like the training text, from their token ids; 1: unknown.
+
+        Below 1 a text is unlike it; see `KnownText`.
+        """
+        if self._known_text is None or not sources:
+            return [1.0] * len(sources)
+        found: list[float] = self._known_text.likeness(flatten(sources)).tolist()
+        return found
 
     def _link(self, text: str, segment: EncodedSegment, found: Found) -> tuple[Link, ...]:
         """Return the links of a segment's words with those of its best translation."""
