@@ -42,6 +42,7 @@ from nmt.system.files import (
     is_present,
     kind_of,
     read_start,
+    shipped,
     unreadable,
 )
 from nmt.system.json_data import parse_json
@@ -56,6 +57,7 @@ SCALES = ".scales"  # ends the name of the tensor (m,) with the scales of a matr
 LARGEST_SCALE = numpy.finfo(numpy.float32).max / STEPS
 EMBEDDINGS = "embeddings.weight"  # the tensor (V, d_model) that every model has
 ALIGNMENT = "alignment"  # of the metadata: a chosen `AligningAttention`; older files lack it
+EVERYDAY = "everyday"  # the shipped model's name
 AGAIN = "create it again with `nmt train`"
 
 Updates = tuple[Annotated[int, Meta(ge=0, le=2**53)], ...]
@@ -180,10 +182,12 @@ def sorted_header(header: bytes, more: Mapping[str, str]) -> bytes:
 def find_model(path: Path, option: str = "--model") -> Path:
     """Return the model file at a path: the path itself, or the model of a run folder.
 
-    option: with which a user names it; "" if it is an argument. Raises NmtError if there is no file
-    to read.
+    `EVERYDAY` names the shipped model, unless there is such a path. option: with which a user names
+    it; "" if it is an argument. Raises NmtError if there is no file to read.
     """
     what, fix = "the model", f"name another with {option}" if option else "name another"
+    if str(path) == EVERYDAY and not is_present(path):
+        path = shipped(f"data/{EVERYDAY}.safetensors")
     try:
         if stat.S_ISDIR(path.stat().st_mode):
             if is_present(path / FILE_LIST):
