@@ -63,9 +63,11 @@ class KnownText:
         """Return what `to_bytes` wrote, None for nothing; raises DamagedError, naming `origin`."""
         if not content:
             return None
-        if len(content) % 4 or len(content) < 12:
-            raise DamagedError(f"{origin} is damaged; create it again with `nmt train`")
-        return cls(numpy.frombuffer(content[8:], "<u4"), numpy.frombuffer(content[:8], "<f4"))
+        if len(content) % 4 == 0 and len(content) >= 12:
+            limits = numpy.frombuffer(content[:8], "<f4")
+            if ((limits > 0) & (limits < numpy.inf)).all():
+                return cls(numpy.frombuffer(content[8:], "<u4"), limits)
+        raise DamagedError(f"{origin} is damaged; create it again with `nmt train`")
 
     def to_bytes(self) -> bytes:
         """Return the content of the file."""
