@@ -55,7 +55,8 @@ class KnownText:
         if not (len(codes) and judged.any()):
             return None
         scores = cls(codes, numpy.array([1, longest], "<f4")).likeness(dev)
-        lowest = numpy.quantile(scores[judged], SHARE)
+        # Rounded down, so that no source of a uniform dev set is below the limit.
+        lowest = numpy.nextafter(numpy.float32(numpy.quantile(scores[judged], SHARE)), -1)
         return cls(codes, numpy.array([lowest, longest], "<f4")) if lowest > 0 else None
 
     @classmethod
