@@ -265,13 +265,15 @@ def read_header(file: Path, tensors: Any) -> OpenModel:
     check_format(file, metadata)
     slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118 (no dict)
     tokenizer = slices.pop(TOKENIZER, None)
-    slices.pop(KNOWN_TEXT, None)
+    known = slices.pop(KNOWN_TEXT, tokenizer)
     if tokenizer is None or tokenizer.get_dtype() != "U8" or "recipe" not in metadata:
         raise DamagedError(f"the model {file} contains no tokenizer or no recipe; {AGAIN}")
     recipe = parse_recipe(metadata["recipe"], file.stem, f"the recipe inside {file}")
     origin = f"the list of updates inside {file}"
     updates = parse_json(metadata.get("updates", ""), Updates, origin)
     alignment = read_alignment(metadata, recipe, file)
+    if known.get_dtype() != "U8":
+        raise DamagedError(f"the model {file} is damaged: {KNOWN_TEXT!r} is not bytes; {AGAIN}")
     found = {name: tuple(part.get_shape()) for name, part in slices.items()}
     misfit = f"the weights in {file} do not fit its recipe:"
     if len(found.get(EMBEDDINGS, ())) != 2:

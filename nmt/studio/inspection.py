@@ -276,7 +276,7 @@ def memory_lines(memory: Memory, recipe: Recipe) -> list[str]:
         f"memory of training with train.precision = {recipe.train.precision}",
         f"  {si(memory.weights):>6}B  weights",
         f"  {si(memory.gradients):>6}B  gradients",
-        f"  {si(memory.moments):>6}B  Adam's moments{average}",
+        f"  {si(memory.moments):>6}B  the optimiser's moments{average}",
         f"  {si(memory.activations):>6}B  activations of {tokens}, an estimate",
         f"  {si(memory.total):>6}B  total",
     ]

@@ -19,7 +19,7 @@ MOST_PAIRS = 1 << 15  # in a file: 4 bytes each
 SHARE = 0.02  # of the dev set's sources is less like the training text than the limit
 FEWEST_TOKENS = 5  # shorter segments have too few pairs
 LEVEL_BITS = 5
-HALF_STEPS = 2  # of a level, for each doubling of the frequency
+LEVELS_PER_DOUBLING = 2  # of a pair's frequency
 MIX = numpy.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio
 
 Codes = NDArray[numpy.uint32]  # of pairs, ascending: 27 bits of a hash, then the level
@@ -46,7 +46,7 @@ class KnownText:
         counts = numpy.diff(numpy.append(starts, len(ordered)))
         few = len(counts) <= MOST_PAIRS
         least = 1 if few else int(numpy.partition(counts, -MOST_PAIRS)[-MOST_PAIRS])
-        levels = numpy.rint(HALF_STEPS * numpy.log2(counts / least)).astype(numpy.int64)
+        levels = numpy.rint(LEVELS_PER_DOUBLING * numpy.log2(counts / least)).astype(numpy.int64)
         levels = levels.clip(0, (1 << LEVEL_BITS) - 1)
         codes = ordered[starts] << numpy.uint32(LEVEL_BITS) | levels.astype(numpy.uint32)
         codes = codes[levels > 0]
@@ -55,7 +55,8 @@ class KnownText:
         if not (len(codes) and judged.any()):
             return None
         scores = cls(codes, numpy.array([1, longest], "<f4")).likeness(dev)
-        lowest = numpy.quantile(scores[judged], SHARE)
+        # Rounded down, so that no source of a uniform dev set is below the limit.
+        lowest = numpy.nextafter(numpy.float32(numpy.quantile(scores[judged], SHARE)), -1)
         return cls(codes, numpy.array([lowest, longest], "<f4")) if lowest > 0 else None
 
     @classmethod
@@ -63,9 +64,11 @@ class KnownText:
         """Return what `to_bytes` wrote, None for nothing; raises DamagedError, naming `origin`."""
         if not content:
             return None
-        if len(content) % 4 or len(content) < 12:
-            raise DamagedError(f"{origin} is damaged; create it again with `nmt train`")
-        return cls(numpy.frombuffer(content[8:], "<u4"), numpy.frombuffer(content[:8], "<f4"))
+        if len(content) % 4 == 0 and len(content) >= 12:
+            limits = numpy.frombuffer(content[:8], "<f4")
+            if ((limits > 0) & (limits < numpy.inf)).all():
+                return cls(numpy.frombuffer(content[8:], "<u4"), limits)
+        raise DamagedError(f"{origin} is damaged; create it again with `nmt train`")
 
     def to_bytes(self) -> bytes:
         """Return the content of the file."""

@@ -388,7 +388,7 @@ class Trainer:
 
     @cached_property
     def known_text(self) -> bytes:
-        """What each model file says about the training text."""
+        """The bytes of the `KnownText` that each model file gets."""
         sources = [source for source, _ in self.dev.encoded]
         found = known_text(self.prepared.shards, self.prepared.tokenizer, sources)
         return found.to_bytes() if found else b""

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy
 import torch
@@ -55,14 +56,15 @@ class Updater:
         self._workers = workers
         self.device = device
         self._parameters = list(network.parameters())
-        self.optimizer = Muon(
-            self._parameters,
-            layer_matrices(network) if recipe.train.optimizer == "muon" else {},
-            lr=0.0,  # the schedule sets it before every update
-            betas=(recipe.train.adam_beta1, recipe.train.adam_beta2),
-            eps=recipe.train.adam_epsilon,
-            fused=True,
-        )
+        adam: dict[str, Any] = {
+            "lr": 0.0,  # the schedule sets it before every update
+            "betas": (recipe.train.adam_beta1, recipe.train.adam_beta2),
+            "eps": recipe.train.adam_epsilon,
+            "fused": True,
+        }
+        self.optimizer = torch.optim.Adam(self._parameters, **adam)
+        if recipe.train.optimizer == "muon":
+            self.optimizer = Muon(self._parameters, layer_matrices(network), **adam)
         self.average = MovingAverage(self._parameters, self.optimizer, recipe.train.moving_average)
         self._sum_type = sum_type(device)
         # Threads split a batch only on a CPU, without torch.compile and with a single process.
@@ -126,7 +128,7 @@ class Updater:
         figures = torch.cat([totals, norm.to(totals.dtype)[None]])
         # If this is 1, the optimiser changes nothing; the CPU reads nothing.
         skip = 1 - (figures[0] + figures[-1]).isfinite().float()
-        self.optimizer.found_inf = skip
+        self.optimizer.found_inf = skip  # type: ignore[attr-defined] # Adam's fused form reads it
         rate = learning_rate(self._recipe, number)
         for group in self.optimizer.param_groups:
             group["lr"] = rate

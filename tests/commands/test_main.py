@@ -157,7 +157,7 @@ def test_messages_stay_readable(nmt: Run, tmp_path: Path) -> None:
     assert (result.code, result.err.count("\n")) == (1, 1)
     assert r"a\nb\x1b[31m\udcff" in result.err
     assert r"Error: Got unexpected extra argument (b\x07)" in nmt("average", "a", "b\x07").err
-    assert "Choose from:\n  ctranslate2,\n" in nmt("export", "model", "folder").err
+    assert "Choose from:\n  back-translation,\n" in nmt("augment").err
 
 
 def test_out_of_memory_is_one_message_without_a_traceback(

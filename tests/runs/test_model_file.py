@@ -187,6 +187,7 @@ SCALE = f"{SMALL}.weight.scales"
         ({f"{SMALL}.bias": numpy.ones(1, "i1")}, "has the type 'I8' instead of F32"),
         ({f"{SMALL}.bias.scales": numpy.ones(1, "f4")}, "does not belong to it"),
         ({"format_version": "2"}, "does not belong to it"),
+        ({"known_text": numpy.ones(3, "f4")}, "'known_text' is not bytes"),
     ],
 )
 def test_a_bad_file_in_8_bits_is_refused(

@@ -140,8 +140,8 @@ def rung(
 ) -> Rung:
     """Return the rung of a recipe with a size and a share.
 
-    Its learning rate is the recipe's, divided by the width as a part of the recipe's own, because
-    the best rate of Adam falls so (Yang et al., 2021); equation 3 has only the root of the width.
+    At twice the size, the learning rate is half as large, because the best rate of Adam falls so
+    (Yang et al., 2021); equation 3 has only the root of the width.
 
     base: the Transformer's recipe. kind: the name of the compared recipe; a recurrent one is as
     wide as gives it the nearest number of parameters. budget: the most operations, if any.
@@ -154,6 +154,7 @@ def rung(
         nearest = min(models, key=lambda model: abs(count_parameters(model, V) - wanted))
         sized = replace(recipe, model=nearest)
     train = recipe.train
+    own = (base if recipe.model.is_recurrent else recipe).model.d_model  # the size that was tuned
     every = max(FEWEST_UPDATES, round(train.validate_updates * share))
     most = train.max_updates
     if budget is not None:
@@ -162,7 +163,7 @@ def rung(
     rules = {
         "train.share": share,
         "train.label_smoothing": 0.0,
-        "train.learning_rate_scale": train.learning_rate_scale * (base.model.d_model / size) ** 0.5,
+        "train.learning_rate_scale": train.learning_rate_scale * (own / size) ** 0.5,
         "train.early_stopping_metric": "loss",
         "train.patience": train.patience or PATIENCE,
         "train.cooldown_updates": 0,
