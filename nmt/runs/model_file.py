@@ -33,7 +33,7 @@ from nmt.recipe.files import LONGEST_HEADER, parse_recipe
 from nmt.recipe.size import count_parameters, weight_shapes
 from nmt.recipe.toml import to_toml
 from nmt.runs.outputs import FILE_LIST
-from nmt.runs.run_folder import RunFolder, did_you_mean
+from nmt.runs.run_folder import LICENCE, RunFolder, did_you_mean
 from nmt.system.atomic import atomic_path
 from nmt.system.files import (
     START_BYTES,
@@ -104,6 +104,7 @@ def save_model(
     made_by: str = "",
     alignment: AligningAttention | None = None,
     known_text: bytes = b"",
+    licence: str = "",
     *,
     in_8_bits: bool = False,
 ) -> str:
@@ -112,8 +113,9 @@ def save_model(
     weights: a network's, as `arrays_of` returns them. tokenizer: the bytes of a SentencePiece
     model. updates: those of the checkpoint, or of the averaged checkpoints. made_by: the command
     that may replace the file, if it is not `nmt train`. alignment: the attention that aligns
-    words, if it was chosen. known_text: the bytes of a `KnownText`, if there is one. in_8_bits:
-    round matrices to 8 bits. Raises NmtError if the file cannot be written.
+    words, if it was chosen. known_text: the bytes of a `KnownText`, if there is one. licence: of
+    the model; "" is unknown. in_8_bits: round matrices to 8 bits. Raises NmtError if the file
+    cannot be written.
     """
     tensors: dict[str, NDArray[Any]]
     tensors = {name: numpy.ascontiguousarray(array) for name, array in weights.items()}
@@ -130,6 +132,7 @@ def save_model(
         "recipe": to_toml(recipe),
         "updates": json.dumps(list(updates)),
         **({"made_by": made_by} if made_by else {}),
+        **({LICENCE: licence} if licence else {}),
         **({ALIGNMENT: json.dumps(asdict(alignment))} if alignment else {}),
     }
     # safetensors' own `save_file` would create a file that only its owner may read.

@@ -213,7 +213,7 @@ def test_an_export_in_8_bits_is_a_model_of_a_quarter_of_the_size(
     small, plain = tmp_path / "small.safetensors", tmp_path / "plain.safetensors"
     for _ in range(2):  # it replaces what it wrote
         result = nmt("export", tiny_run, small, "--weights", "int8")
-        assert (result.code, result.err) == (0, f"{small}: {tiny_run} with 8-bit weights\n")
+        assert (result.code, result.err) == (0, f"{small}: {tiny_run} with int8 weights\n")
     content = read_model(small)
     save_model(plain, content.weights, content.tokenizer, content.recipe, content.updates)
     found, expected = (nmt("translate", "dev.src", "--model", path) for path in (small, plain))
@@ -221,7 +221,7 @@ def test_an_export_in_8_bits_is_a_model_of_a_quarter_of_the_size(
     assert ", 8-bit weights)" in found.err
     assert f"{small} with 8-bit weights" in nmt("inspect", small).out
     result = nmt("export", tiny_run, small)
-    assert (result.code, "either --to NAME or --weights int8" in result.err) == (2, True)
+    assert (result.code, "either --to NAME or --weights TYPE" in result.err) == (2, True)
 
     def refuse(matrix: Any) -> None:
         raise AssertionError("a matrix is rounded")
