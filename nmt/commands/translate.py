@@ -431,4 +431,5 @@ def translate_documents(
                 translate_to_folder(jobs, request.output_dir, work, translator, report)
             if memory is not None and written is not None:
                 memory.write(written)
+    translator.notes.tell(note)
     report.tell(request.flags_file, is_strict=request.strict)
