@@ -468,11 +468,3 @@ class TrainSettings:
     def averaged(self) -> int:
         """Return how many checkpoints the final model averages at most."""
         return 1 if self.moving_average else self.average_checkpoints
-
-    @property
-    def moments(self) -> int:
-        """Return how many numbers the optimiser keeps of each parameter.
-
-        They are Adam's two moments and, with `moving_average`, the average.
-        """
-        return 3 if self.moving_average else 2

@@ -10,7 +10,7 @@ from typing import Any
 from nmt.config import Recipe
 from nmt.errors import NmtError, shown
 from nmt.recipe.paper import Comparison, compare, silent_settings
-from nmt.recipe.size import FLOAT_BYTES, Shapes, count_parameters, weight_shapes
+from nmt.recipe.size import FLOAT_BYTES, Shapes, count_moments, count_parameters, weight_shapes
 from nmt.runs.model_file import ModelFile
 from nmt.runs.run_folder import known_licence
 from nmt.text.tokenizer import Tokenizer
@@ -76,7 +76,7 @@ class Memory:
 
     weights: float
     gradients: float
-    moments: float  # Adam's, and the moving average
+    moments: float  # the optimiser's, and the moving average
     activations: float  # an estimate: see nmt.training.cost
     tokens: float  # a side, whose activations are held
 
@@ -98,7 +98,8 @@ def training_memory(recipe: Recipe, vocab_size: int, length: int) -> Memory:
     activations = activation_bytes(recipe.model, vocab_size, pairs, length, length, bf16=bf16)
     if bf16:  # a product keeps its bf16 copy of the weights for the backward pass
         activations += weights / 2
-    return Memory(weights, weights, train.moments * weights, activations, tokens)
+    moments = FLOAT_BYTES * count_moments(recipe, vocab_size)
+    return Memory(weights, weights, moments, activations, tokens)
 
 
 @dataclass(frozen=True)
