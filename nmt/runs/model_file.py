@@ -2,7 +2,7 @@
 
 It holds the weights, the tokenizer, the recipe and the version of the format. Loading a file
 executes none of its content, and needs no PyTorch: weights are NumPy arrays. A file may hold its
-matrices in 8 bits; they are read into float32.
+matrices in 8 bits; each becomes float32 when it is first used.
 
 The header says how large each tensor is, and the recipe says it too. If they disagree, making the
 network of the recipe could take any amount of memory. So this is checked before a tensor is loaded.
@@ -69,6 +69,28 @@ class AligningAttention:
 
     layer: Annotated[int, Meta(ge=0)]  # of the decoder, from 0
     head: Annotated[int, Meta(ge=0)] | None  # None: the mean of all heads
+
+
+@dataclass(frozen=True, eq=False)
+class StoredWeights(Weights):
+    """The weights of a file; a matrix in 8 bits becomes float32 when it is first read."""
+
+    arrays: dict[str, NDArray[Any]]  # by name; of a matrix in 8 bits, its steps until it is read
+    eight_bits: Mapping[str, EightBits]
+
+    def __getitem__(self, name: str) -> NDArray[numpy.float32]:
+        """Return a weight in float32."""
+        if self.arrays[name].dtype == numpy.int8:
+            self.arrays[name] = self.eight_bits[name].matrix
+        return self.arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self.arrays)
+
+    def __len__(self) -> int:
+        """Return the number of weights."""
+        return len(self.arrays)
 
 
 @dataclass(frozen=True)
@@ -226,9 +248,9 @@ def read_model_file(file: Path) -> ModelFile:
     eight_bits = {name: EightBits(tensors[name], tensors.pop(name + SCALES)) for name in matrices}
     for name, matrix in eight_bits.items():
         check_8_bits(name, matrix, file)
-        tensors[name] = matrix.matrix
+    weights = StoredWeights(tensors, eight_bits)
     return ModelFile(
-        tensors, tokenizer, model.recipe, model.updates, model.alignment, known, eight_bits
+        weights, tokenizer, model.recipe, model.updates, model.alignment, known, eight_bits
     )
 
 
