@@ -202,7 +202,9 @@ class Model:
         options = Options(*languages, tuple(names), translates_all)
         terms = read_glossary(glossary)
         translator = document_translator(self._trained, chosen, options, glossary=terms)
-        return translate_one(*paths, format_name, translator)
+        results = translate_one(*paths, format_name, translator)
+        translator.notes.tell(self._notify)
+        return results
 
     @names_arguments
     def score(

@@ -403,8 +403,7 @@ def translate_documents(
         languages = direction_of(model.recipe, settings)
         chosen = Options(*languages, request.columns, request.translates_all)
         if request.memory or written:
-            keeps_new = written is not None
-            memory = Memory.read(request.memory, *languages, threshold, keeps_new=keeps_new)
+            memory = Memory.read(request.memory, *languages, threshold, keeps_new=bool(written))
             if request.memory and not len(memory):
                 names = " and ".join(map(str, request.memory))
                 note(f"{names}: no unit has texts in both languages of the model")
@@ -431,4 +430,5 @@ def translate_documents(
                 translate_to_folder(jobs, request.output_dir, work, translator, report)
             if memory is not None and written is not None:
                 memory.write(written)
+    translator.notes.tell(note)
     report.tell(request.flags_file, is_strict=request.strict)

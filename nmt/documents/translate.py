@@ -10,6 +10,7 @@ from nmt.decoding.files.quality import Checked, checked_pairs, find_flags
 from nmt.decoding.terms.glossary import Term
 from nmt.decoding.translator.marked import Edit, Marked
 from nmt.decoding.translator.odd_input import has_words
+from nmt.decoding.translator.segments import LineNotes
 from nmt.decoding.translator.translation import Candidate, OutputOptions, Request, Translation
 from nmt.documents.document import Document, Finding, Joined, Options, Segment
 from nmt.documents.marks.checks import added_placeholders, mark_problems, number_problems
@@ -232,6 +233,7 @@ class DocumentTranslator:
             in_context: equal sentences may differ by those before them, so that each is translated.
         """
         self._in_context = in_context
+        self.notes = LineNotes("sentence")  # tells at the end if sentences are unlike the corpus
         self.options, self.memory = options, memory
         self._place, self._on_progress = place, on_progress
         self._kept: dict[Marked, Placed] = {}
@@ -343,6 +345,7 @@ def document_translator(
         texts = [" ".join(sentence.without_marks().split()) for sentence in sentences]
         chosen = [Translation((find_candidate(placed),)) for placed in found]
         pairs = checked_pairs(translator, texts, chosen)
+        documents.notes.add_likeness([pair.likeness for pair in pairs if pair.source_tokens])
         return [
             placed._replace(flags=(*placed.flags, *quality_flags(pair)))
             if placed.candidates

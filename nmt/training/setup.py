@@ -17,7 +17,7 @@ from nmt.config import ModelSettings, Recipe
 from nmt.errors import NmtError, shown
 from nmt.recipe.files import parse_recipe
 from nmt.recipe.settings import recipe_differences
-from nmt.recipe.size import FLOAT_BYTES, least_parameters
+from nmt.recipe.size import FLOAT_BYTES, count_moments, least_parameters, least_vocabulary
 from nmt.recipe.toml import to_toml, toml_value
 from nmt.runs.model_file import correct_languages, languages
 from nmt.runs.run_folder import RunFolder
@@ -351,7 +351,8 @@ def disk_bytes(recipe: Recipe) -> int:
     checkpoints = -(-settings.max_updates // every)
     weights = min(checkpoints, settings.averaged) + 3
     states = min(checkpoints, KEPT_STATES) + 1
-    return least_parameters(recipe) * FLOAT_BYTES * (weights + states * settings.moments)
+    moments = count_moments(recipe, least_vocabulary(recipe))
+    return FLOAT_BYTES * (weights * least_parameters(recipe) + states * moments)
 
 
 def free_bytes(path: Path) -> int:

@@ -124,7 +124,7 @@ class Scorer:
         """
         from nmt.decoding.models.pytorch import make_decoder
 
-        networks = [member.network for member in model.members]
+        networks = [member.network_for(settings.precision) for member in model.members]
         device = networks[0].device
         check_precision(settings, str(device))
         chosen = device_settings(settings, str(device))
