@@ -45,6 +45,7 @@ from nmt.runs import model_file
 from nmt.system.log import note, progress_bar
 from nmt.text.corpus import Pair, ParallelText
 from nmt.text.encode import chunks_of
+from nmt.text.lines import FirstSegment
 
 if TYPE_CHECKING:
     from nmt.decoding.files.score import Scorer, TextPair
@@ -243,8 +244,8 @@ class CrossEntropy:
         """Return the cross-entropies (n, 2) of pairs; see `dual_scores`."""
         from nmt.decoding.files.score import TextPair
 
-        forward = [TextPair(source, target) for source, target in pairs]
-        reverse = [TextPair(target, source) for source, target in pairs]
+        forward = [TextPair(FirstSegment(source), target) for source, target in pairs]
+        reverse = [TextPair(FirstSegment(target), source) for source, target in pairs]
         first, second = self._scorers
         sides = [per_token(first, forward), per_token(second, reverse)]
         return numpy.array(sides, numpy.float32).reshape(2, -1).T
@@ -319,5 +320,4 @@ def load_scorers(models: Models, languages: tuple[str, str]) -> "tuple[Scorer, S
         wanted = found
         # Without notes about pairs: their numbers are not those of a user's lines.
         scorers.append(Scorer(model, settings, lambda _: None))
-        scorers[-1].context = None
     return scorers[0], scorers[1]
