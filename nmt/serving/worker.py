@@ -82,6 +82,8 @@ class ModelSource:
         model, settings = load_models(
             [self.path], self.device, note, self.overrides, engine=self.engine
         )
+        if model.recipe.data.context:
+            note(f"{self.path}: each line is translated alone; `nmt translate` reads context")
         is_forked = self.engine == OWN and model.device == "cpu"
         if is_forked and settings.odd_input == "repair":
             compute_in_one_thread()  # PyTorch finds the places of symbols that are copied
