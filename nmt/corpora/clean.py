@@ -4,9 +4,10 @@ Two models, one for each direction, can score pairs. The score is that of Junczy
 "Dual Conditional Cross-Entropy Filtering of Noisy Parallel Corpora", equations 1 and 2.
 """
 
+import math
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, starmap
 from pathlib import Path
@@ -26,7 +27,7 @@ from nmt.corpora.filters import (
     with_usual_norms,
     without_repetition,
 )
-from nmt.corpora.findings import ALWAYS, CROSS_ENTROPY, KINDS, OTHER_LANGUAGE
+from nmt.corpora.findings import ALWAYS, CROSS_ENTROPY, KINDS, OTHER_LANGUAGE, UNREADABLE
 from nmt.corpora.pairs import (
     REJECTED,
     Names,
@@ -44,7 +45,7 @@ from nmt.errors import NmtError
 from nmt.runs import model_file
 from nmt.system.log import note, progress_bar
 from nmt.text.corpus import Pair, ParallelText
-from nmt.text.encode import chunks_of
+from nmt.text.encode import begins_document, chunks_of
 from nmt.text.lines import FirstSegment
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def clean(
 ) -> CleanReport:
     """Clean a corpus and write what is left, and what is not.
 
-    prefix: of the files to write. rules: their norms are learned here. models: score pairs.
+    prefix: of the files to write. rules: their norms are learned here. models: score pairs. Where
+    the text has documents, blank lines stand between them.
 
     Raises NmtError for files that cannot be read or have different numbers of lines, and if no pair
     is left; then nothing is written. The pairs are read twice: a sample first shows what is usual.
@@ -93,12 +95,15 @@ def clean(
     removed, repairs, kept = Counter[str](), Counter[str](), 0
     with text_outputs(files) as streams:
         streams[REJECTED][0].write(row("line", "filter", "reason", "source", "target"))
-        for block in cleaning.filtered(streams[SCORES][0] if SCORES in files else None):
+        blocks = cleaning.filtered(streams[SCORES][0] if SCORES in files else None)
+        for block, ends in with_ends(blocks):
             kept += len(block.pairs)
             removed.update(bad.kind for bad in block.rejected)
             repairs.update(name for names in block.repairs for name in names)
             for side, stream in enumerate(streams["kept"]):
-                stream.writelines(f"{pair[side]}\n" for pair in block.pairs)
+                stream.writelines(
+                    f"{end}{pair[side]}\n" for end, pair in zip(ends, block.pairs, strict=True)
+                )
             streams[REJECTED][0].writelines(
                 row(bad.line, bad.kind, bad.reason, *bad.pair) for bad in block.rejected
             )
@@ -163,6 +168,18 @@ class Cleaning:
             for block in without_repetition(blocks, rules.filters):
                 yield block
                 bar.update(len(block.pairs) + len(block.rejected))
+
+
+def with_ends(blocks: Iterable[CleanBlock]) -> Iterator[tuple[CleanBlock, list[str]]]:
+    """Yield blocks, and for each pair the line end to write before it if a new document begins."""
+    document, last = 0, math.inf  # the number of documents, and that of the last pair
+    for block in blocks:
+        pairs = [(bad.line, bad.pair) for bad in block.rejected if bad.kind != UNREADABLE]
+        pairs += zip(block.lines, block.originals, strict=True)
+        begins = numpy.sort([line for line, pair in pairs if begins_document(*pair)])
+        documents = [last, *(document + numpy.searchsorted(begins, block.lines, "right"))]
+        yield block, ["\n" * bool(new) for new in numpy.diff(documents) > 0]
+        document, last = document + len(begins), documents[-1]
 
 
 def check_counts(text: ParallelText, refused: Refused, kept: int, removed: Counter[str]) -> None:
