@@ -58,6 +58,16 @@ class RecipeRequest:
     command: str = "nmt init"  # that writes the recipe
     both_directions: bool = False  # whether the model also translates each text backwards
 
+    def __post_init__(self) -> None:
+        """Raise UsageError for a text in one language that is wanted in both directions."""
+        for text in self.texts:
+            source, target = text.languages
+            if self.both_directions and source == target:
+                raise UsageError(
+                    f"both sides of {text.title} are {source}, so there is one direction; leave out"
+                    " --both-directions, or correct --source-language or --target-language"
+                )
+
     @property
     def name(self) -> str:
         """Return the name of the recipe."""
