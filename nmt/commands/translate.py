@@ -405,8 +405,7 @@ def translate_documents(
         languages = direction_of(model.recipe, settings)
         chosen = Options(*languages, request.columns, request.translates_all)
         if request.memory or written:
-            keeps_new = written is not None
-            memory = Memory.read(request.memory, *languages, threshold, keeps_new=keeps_new)
+            memory = Memory.read(request.memory, *languages, threshold, keeps_new=bool(written))
             if request.memory and not len(memory):
                 names = " and ".join(map(str, request.memory))
                 note(f"{names}: no unit has texts in both languages of the model")
