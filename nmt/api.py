@@ -199,8 +199,7 @@ class Model:
         chosen = self.decode_settings(settings, to=to)
         if to is None and chosen.target_language == self.recipe.decode.target_language:
             chosen = with_stated_language(chosen, self._trained, paths[:1])
-        languages = direction_of(self.recipe, chosen)
-        options = Options(*languages, tuple(names), translates_all)
+        options = Options(*direction_of(self.recipe, chosen), tuple(names), translates_all)
         terms = read_glossary(glossary)
         translator = document_translator(self._trained, chosen, options, glossary=terms)
         return translate_one(*paths, format_name, translator)

@@ -96,14 +96,12 @@ def clean(
     with text_outputs(files) as streams:
         streams[REJECTED][0].write(row("line", "filter", "reason", "source", "target"))
         blocks = cleaning.filtered(streams[SCORES][0] if SCORES in files else None)
-        for block, ends in with_ends(blocks):
+        for block, sides in with_lines(blocks):
             kept += len(block.pairs)
             removed.update(bad.kind for bad in block.rejected)
             repairs.update(name for names in block.repairs for name in names)
-            for side, stream in enumerate(streams["kept"]):
-                stream.writelines(
-                    f"{end}{pair[side]}\n" for end, pair in zip(ends, block.pairs, strict=True)
-                )
+            for side, stream in zip(sides, streams["kept"], strict=True):
+                stream.writelines(side)
             streams[REJECTED][0].writelines(
                 row(bad.line, bad.kind, bad.reason, *bad.pair) for bad in block.rejected
             )
@@ -170,15 +168,17 @@ class Cleaning:
                 bar.update(len(block.pairs) + len(block.rejected))
 
 
-def with_ends(blocks: Iterable[CleanBlock]) -> Iterator[tuple[CleanBlock, list[str]]]:
-    """Yield blocks, and for each pair the line end to write before it if a new document begins."""
+def with_lines(blocks: Iterable[CleanBlock]) -> Iterator[tuple[CleanBlock, list[list[str]]]]:
+    """Yield blocks with the lines of source and target, and blank ones between documents."""
     document, last = 0, math.inf  # the number of documents, and that of the last pair
     for block in blocks:
         pairs = [(bad.line, bad.pair) for bad in block.rejected if bad.kind != UNREADABLE]
         pairs += zip(block.lines, block.originals, strict=True)
         begins = numpy.sort([line for line, pair in pairs if begins_document(*pair)])
         documents = [last, *(document + numpy.searchsorted(begins, block.lines, "right"))]
-        yield block, ["\n" * bool(new) for new in numpy.diff(documents) > 0]
+        ends = ["\n" * new for new in (numpy.diff(documents) > 0).tolist()]
+        texts = [*zip(ends, block.pairs, strict=True)]
+        yield block, [[f"{end}{pair[side]}\n" for end, pair in texts] for side in (0, 1)]
         document, last = document + len(begins), documents[-1]
 
 

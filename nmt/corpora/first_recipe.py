@@ -60,13 +60,9 @@ class RecipeRequest:
 
     def __post_init__(self) -> None:
         """Raise UsageError for a text in one language that is wanted in both directions."""
-        for text in self.texts:
-            source, target = text.languages
-            if self.both_directions and source == target:
-                raise UsageError(
-                    f"both sides of {text.title} are {source}, so there is one direction; leave out"
-                    " --both-directions, or correct --source-language or --target-language"
-                )
+        same = [text.title for text in self.texts if text.languages[0] == text.languages[1]]
+        if same and self.both_directions:
+            raise UsageError(f"{same[0]} has one language; leave out --both-directions")
 
     @property
     def name(self) -> str:
