@@ -13,6 +13,7 @@ from nmt.commands import options
 from nmt.commands.options import FILE, FOLDER, PATH, SAMPLING, Range, refuse
 from nmt.config import DecodeSettings
 from nmt.errors import UsageError
+from nmt.recipe.settings import parse_overrides
 from nmt.runs.outputs import STDIN, check_outputs
 from nmt.system.files import check_regular, sha256_of
 from nmt.system.log import note, progress_bar, show_progress
@@ -399,7 +400,8 @@ def translate_documents(
     memory, threshold, written = None, request.memory_threshold, request.write_memory
     with progress_bar(unit="sentence", desc="translate") as bar:
         model, settings = load(request)
-        settings = with_stated_language(settings, model, [x.source for x in jobs if x.format])
+        if "decode.target_language" not in parse_overrides(request.overrides):
+            settings = with_stated_language(settings, model, [x.source for x in jobs if x.format])
         languages = direction_of(model.recipe, settings)
         chosen = Options(*languages, request.columns, request.translates_all)
         if request.memory or written:

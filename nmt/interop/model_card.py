@@ -224,9 +224,9 @@ def use_parts(model: TrainedModel, usage: Usage) -> list[str]:
         )
     if data.context:
         parts.append(
-            f"In a document, `nmt translate` puts up to {data.context} sentences before each"
-            f" sentence, on both sides, and a token {code(SEPARATOR)} after each of them. Other"
-            " programs translate sentences alone."
+            f"In a document, `nmt translate` puts earlier sentences, up to {data.context}, before"
+            f" each sentence, on both sides, and a token {code(SEPARATOR)} after each of them."
+            " Other programs translate sentences alone."
         )
     if model.recipe.model.is_right_to_left:
         parts.append(

@@ -233,7 +233,7 @@ def language_lines(inspection: Inspection) -> list[str]:
     if inspection.language_tokens:
         lines.append(f"--to chooses the language: {', '.join(inspection.language_tokens)}")
     if data.context:
-        lines.append(f"context: up to {data.context} segments before, of the same document")
+        lines.append(f"context: segments before, of the same document, up to {data.context}")
     return lines
 
 

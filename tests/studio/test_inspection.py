@@ -44,7 +44,7 @@ def test_directions_are_listed_if_there_are_several() -> None:
         "directions: en-de, de-en, en-fr",
         "zero-shot: de-fr",
         "--to chooses the language: >>de<<, >>en<<, >>fr<<",
-        "context: up to 2 segments before, of the same document",
+        "context: segments before, of the same document, up to 2",
     ]
     assert language_lines(inspect_recipe(Recipe("one"), 30)) == []
 

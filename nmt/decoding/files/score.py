@@ -133,7 +133,7 @@ class Scorer:
         self._tokenizer = model.tokenizer
         _, own = model.recipe.data.known_directions[0]
         self._opening = opening_ids(settings.target_language, model.tokenizer.source, own)
-        # None: each pair is scored alone. Callers may set this.
+        # None: each pair is scored alone.
         limit = SegmentLimit(settings.max_segment_tokens, "decode.max_segment_tokens")
         self.context = choose_context(model, limit, notify)
         self._batch_tokens = chosen.batch_tokens

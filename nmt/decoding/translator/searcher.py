@@ -293,7 +293,8 @@ class ModelSearcher(Searcher):
         if any(part.terms for part in parts):
             found = self._placer.place(parts, found)
         if self._chooser is not None:
-            found = [*map(self._chooser.choose, found)]
+            languages = [part.language for part in parts]
+            found = [*map(self._chooser.choose, found, languages)]
         if self._options.token_scores:
             outputs = [[hypothesis.ids for hypothesis in hypotheses] for hypotheses in found]
             found = [

@@ -207,6 +207,7 @@ class SubSegment:
     prefix: TargetPrefix = NO_PREFIX  # what the output must begin with
     terms: tuple[TermPlace, ...] = ()  # that the output must contain, from left to right
     opening: int = 0  # how many of the first ids are a language token
+    language: str = ""  # the code in it
     # Token ids of the segments before and of their outputs, each with the separator: see `context`.
     context: tuple[int, ...] = ()
     target_context: tuple[int, ...] = ()
@@ -309,9 +310,8 @@ class SegmentEncoder:
             else:
                 parts = self._parts(text, ids, line)
             if parts and (opening := self.opening(languages[index] if languages else "")):
-                parts = [
-                    replace(part, ids=[*opening, *part.ids], opening=len(opening)) for part in parts
-                ]
+                to = self.subwords.piece(opening[0])[2:-2]
+                parts = [replace(x, ids=opening + x.ids, opening=1, language=to) for x in parts]
             if parts and prefix:
                 parts[0] = replace(parts[0], prefix=prefix)
             encoded.append(EncodedSegment(parts, separators, odd))
