@@ -73,10 +73,11 @@ class TrainedModel:
     def network_for(self, precision: str) -> "EncoderDecoder":
         """Return the network for a search in a precision of `decode.precision`.
 
-        From a file in 8 bits, a search in 8 bits takes the large matrices as they are. Only such a
-        search can use the network then.
+        From a file in 8 bits, a search in 8 bits takes the large matrices of a Transformer as they
+        are. Only such a search can use the network then. One of a recurrent model multiplies by
+        them in float32.
         """
-        if precision != "int8" or not self.eight_bits:
+        if precision != "int8" or not self.eight_bits or self.recipe.model.is_recurrent:
             return self.network
         return network_of(self.recipe.model, self.weights, self.eight_bits).eval()
 

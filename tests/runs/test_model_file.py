@@ -17,6 +17,7 @@ from nmt.decoding.models.pytorch import make_decoder
 from nmt.errors import DamagedError, NmtError
 from nmt.kernels import linear
 from nmt.kernels.eight_bits import EightBits
+from nmt.model.recurrent import Recurrent
 from nmt.model.transformer import Transformer
 from nmt.recipe.files import load_recipe
 from nmt.recipe.size import count_parameters
@@ -235,3 +236,19 @@ def test_an_export_in_8_bits_is_a_model_of_a_quarter_of_the_size(
         monkeypatch.setattr(linear, "quantise", refuse)
         monkeypatch.setattr(EightBits, "matrix", property(refuse))
         make_decoder(model.network_for("int8"), "int8")
+
+
+def test_a_search_in_8_bits_reads_all_matrices_of_a_recurrent_model(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its layers are not packed in 8 bits: they need their values in float32."""
+    monkeypatch.setattr(linear, "INT8_ELEMENTS", 0)
+    content = read_model(tiny_run)
+    recipe = load_recipe("pocket_recurrent", ["model.d_model=4"])
+    network = Recurrent(recipe.model, len(content.weights["embeddings.weight"]), PAD)
+    path = tmp_path / "recurrent.safetensors"
+    weights = arrays_of(network.state_dict())
+    save_model(path, weights, content.tokenizer, recipe, [1], in_8_bits=True)
+    model = load_model(path, "cpu")
+    for name, array in arrays_of(model.network_for("int8").state_dict()).items():
+        assert numpy.array_equal(array, model.weights[name])

@@ -124,9 +124,9 @@ class Scorer:
         """
         from nmt.decoding.models.pytorch import make_decoder
 
+        check_precision(settings, model.device)
         networks = [member.network_for(settings.precision) for member in model.members]
         device = networks[0].device
-        check_precision(settings, str(device))
         chosen = device_settings(settings, str(device))
         self.settings, self.token_scores, self.pieces = settings, token_scores, pieces
         self._notify = notify
