@@ -409,11 +409,9 @@ def translate_documents(
             if request.memory and not len(memory):
                 names = " and ".join(map(str, request.memory))
                 note(f"{names}: no unit has texts in both languages of the model")
+        on_progress = partial(show_progress, bar)
         translator = document_translator(
-            *(model, settings, chosen),
-            glossary=terms,
-            memory=memory,
-            on_progress=partial(show_progress, bar),
+            model, settings, chosen, glossary=terms, memory=memory, on_progress=on_progress
         )
         used = {
             "options": repr(chosen),
