@@ -55,12 +55,12 @@ def command(
 ) -> None:
     """Write MODEL as OUTPUT in the format of another program, or as a file to publish.
 
-    MODEL is a run folder or a .safetensors file. OUTPUT gets the model, the tokenizer and a model
-    card. A model that the other program cannot run is refused; the message names
+    MODEL is a run folder or a .safetensors file. With --to, OUTPUT gets the model, the tokenizer
+    and a model card. A model that the other program cannot run is refused; the message names
     the setting.
 
-    With --weights, OUTPUT is a .safetensors file for nmt, with int8 of a quarter of the size. Any
-    model can be written so, and every command reads it.
+    With --weights instead of --to, OUTPUT is a .safetensors file for nmt, which every command
+    reads. With int8, it has a quarter of the size.
 
     OUTPUT names no folders of this machine.
 
