@@ -197,12 +197,14 @@ class Model:
         from nmt.documents.translate_files import translate_one, with_stated_language
 
         chosen = self.decode_settings(settings, to=to)
-        chosen = with_stated_language(chosen, self._trained, paths[:1])
-        languages = direction_of(self.recipe, chosen)
-        options = Options(*languages, tuple(names), translates_all)
+        if to is None and chosen.target_language == self.recipe.decode.target_language:
+            chosen = with_stated_language(chosen, self._trained, paths[:1])
+        options = Options(*direction_of(self.recipe, chosen), tuple(names), translates_all)
         terms = read_glossary(glossary)
         translator = document_translator(self._trained, chosen, options, glossary=terms)
-        return translate_one(*paths, format_name, translator)
+        results = translate_one(*paths, format_name, translator)
+        translator.notes.tell(self._notify)
+        return results
 
     @names_arguments
     def score(

@@ -1,4 +1,4 @@
-"""`nmt export`: write a model in the format of another program, or with weights in 8 bits."""
+"""`nmt export`: write a model in the format of another program, or as a file to publish."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from nmt.errors import UsageError
 from nmt.system.log import note
 
 # The names in `nmt.interop.export.FORMATS`, which imports more.
+WEIGHTS = ("int8", "float32")
 FORMATS = ("ctranslate2", "argos", "huggingface", "onnx")
 QUANTIZATIONS = ("int8", "int8_float32", "int16", "float16", "bfloat16")
 
@@ -26,9 +27,9 @@ QUANTIZATIONS = ("int8", "int8_float32", "int16", "float16", "bfloat16")
 )
 @click.option(
     "--weights",
-    type=click.Choice(["int8"]),
-    metavar="int8",
-    help="Write a model file of nmt with matrices in 8 bits, instead of --to.",
+    type=click.Choice(WEIGHTS),
+    metavar="TYPE",
+    help=f"Write a model file of nmt with weights in {' or '.join(WEIGHTS)}, instead of --to.",
 )
 @click.option(
     "--quantization",
@@ -42,7 +43,7 @@ QUANTIZATIONS = ("int8", "int8_float32", "int16", "float16", "bfloat16")
     "licence",
     metavar="NAME",
     default="",
-    help="Licence of the model for its card, such as cc-by-4.0.",
+    help="Licence of the model, such as cc-by-4.0.  [default: that in MODEL, if any]",
 )
 def command(
     model: Path,
@@ -52,14 +53,16 @@ def command(
     quantization: str | None,
     licence: str,
 ) -> None:
-    """Write MODEL as OUTPUT in the format of another program, or smaller.
+    """Write MODEL as OUTPUT in the format of another program, or as a file to publish.
 
-    MODEL is a run folder or a .safetensors file. OUTPUT gets the model, the tokenizer and a model
-    card. A model that the other program cannot run is refused; the message names
+    MODEL is a run folder or a .safetensors file. With --to, OUTPUT gets the model, the tokenizer
+    and a model card. A model that the other program cannot run is refused; the message names
     the setting.
 
-    With --weights int8, OUTPUT is a .safetensors file of a quarter of the size, for nmt. Any model
-    can be written so, and every command reads it.
+    With --weights instead of --to, OUTPUT is a .safetensors file for nmt, which every command
+    reads. With int8, it has a quarter of the size.
+
+    OUTPUT names no folders of this machine.
 
     \b
     --to NAME is one of:
@@ -76,13 +79,13 @@ def command(
       nmt export runs/multi30k_en_de small.safetensors --weights int8
     """
     if (to is None) == (weights is None):
-        raise UsageError("`nmt export` needs either --to NAME or --weights int8; give one of them")
-    from nmt.interop.export import export_8_bits, export_model
+        raise UsageError("`nmt export` needs either --to NAME or --weights TYPE; give one of them")
+    from nmt.interop.export import export_model, export_weights
 
     if to is None:
-        options.refuse(("--quantization", "--license"), "is for --to only; leave it out")
-        export_8_bits(model, output)
-        note(f"{output}: {model} with 8-bit weights")
+        options.refuse(["--quantization"], "is for --to only; leave it out")
+        export_weights(model, output, licence, in_8_bits=weights == "int8")
+        note(f"{output}: {model} with {weights} weights")
         return
     export_model(model, output, to, quantization or "", licence)
     note(f"{output}: {model} for {to}{f', {quantization}' if quantization else ''}")

@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +25,9 @@ from nmt.text.languages import (
     BILINGUAL,
     TABLES,
     is_language,
-    is_same,
     languages_in_names,
     primary,
+    same_codes,
     unpacked_name,
 )
 
@@ -116,12 +115,11 @@ def group_files(paths: Sequence[Path]) -> list[list[Path]]:
 def check_different(texts: Sequence[ParallelText]) -> None:
     """Raise UsageError for a text that is given twice, or a language that has two codes."""
     codes = filter(None, {code for text in texts for code in text.languages})
-    for first, second in combinations(sorted(codes), 2):
-        if is_same(first, second):
-            raise UsageError(
-                f"{first} and {second} are one language; name it by one code, with"
-                " --source-language and --target-language"
-            )
+    if double := same_codes(sorted(codes)):
+        raise UsageError(
+            f"{double} are one language; name it by one code, with --source-language and"
+            " --target-language"
+        )
     known = dict[object, str]()
     for text in texts:
         same = frozenset((*map(os.path.realpath, text.paths), *text.languages))

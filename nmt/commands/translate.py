@@ -13,6 +13,7 @@ from nmt.commands import options
 from nmt.commands.options import FILE, FOLDER, PATH, SAMPLING, Range, refuse
 from nmt.config import DecodeSettings
 from nmt.errors import UsageError
+from nmt.recipe.settings import parse_overrides
 from nmt.runs.outputs import STDIN, check_outputs
 from nmt.system.files import check_regular, sha256_of
 from nmt.system.log import note, progress_bar, show_progress
@@ -399,20 +400,18 @@ def translate_documents(
     memory, threshold, written = None, request.memory_threshold, request.write_memory
     with progress_bar(unit="sentence", desc="translate") as bar:
         model, settings = load(request)
-        settings = with_stated_language(settings, model, [x.source for x in jobs if x.format])
+        if "decode.target_language" not in parse_overrides(request.overrides):
+            settings = with_stated_language(settings, model, [x.source for x in jobs if x.format])
         languages = direction_of(model.recipe, settings)
         chosen = Options(*languages, request.columns, request.translates_all)
         if request.memory or written:
-            keeps_new = written is not None
-            memory = Memory.read(request.memory, *languages, threshold, keeps_new=keeps_new)
+            memory = Memory.read(request.memory, *languages, threshold, keeps_new=bool(written))
             if request.memory and not len(memory):
                 names = " and ".join(map(str, request.memory))
                 note(f"{names}: no unit has texts in both languages of the model")
+        on_progress = partial(show_progress, bar)
         translator = document_translator(
-            *(model, settings, chosen),
-            glossary=terms,
-            memory=memory,
-            on_progress=partial(show_progress, bar),
+            model, settings, chosen, glossary=terms, memory=memory, on_progress=on_progress
         )
         used = {
             "options": repr(chosen),
@@ -431,4 +430,5 @@ def translate_documents(
                 translate_to_folder(jobs, request.output_dir, work, translator, report)
             if memory is not None and written is not None:
                 memory.write(written)
+    translator.notes.tell(note)
     report.tell(request.flags_file, is_strict=request.strict)

@@ -1,5 +1,6 @@
 """The sections of a recipe that training reads: [data], [tokenizer], [model] and [train]."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -145,6 +146,11 @@ class DataSettings:
     def target_control_tokens(self) -> tuple[str, ...]:
         """Control tokens that targets have, too: the separator."""
         return (SEPARATOR,) if self.context else ()
+
+    def downloads_of(self, corpora: Sequence[TextFiles]) -> list[Download]:
+        """Return the downloads that hold files of corpora; a recipe may inherit others."""
+        names = {PurePosixPath(name) for files in corpora for name in files.names}
+        return [download for download in self.downloads if names & {*download.files}]
 
     @property
     def file_names(self) -> tuple[str, ...]:
@@ -462,11 +468,3 @@ class TrainSettings:
     def averaged(self) -> int:
         """Return how many checkpoints the final model averages at most."""
         return 1 if self.moving_average else self.average_checkpoints
-
-    @property
-    def moments(self) -> int:
-        """Return how many numbers the optimiser keeps of each parameter.
-
-        They are Adam's two moments and, with `moving_average`, the average.
-        """
-        return 3 if self.moving_average else 2

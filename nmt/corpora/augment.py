@@ -48,7 +48,7 @@ from nmt.system.log import Notify, progress_bar
 from nmt.text.corpus import Pair, ParallelText
 from nmt.text.facts import pair_hashes
 from nmt.text.languages import languages_in_names
-from nmt.text.lines import read_lines
+from nmt.text.lines import FirstSegment, read_lines
 from nmt.text.manifest import hash_of
 from nmt.text.tokenizer import target_token
 
@@ -303,7 +303,6 @@ def translate(
         for one, following in zip(passes[begun:], chunks[begun:], strict=True):
             translator = Translator(one.model, one.settings, notify)
             translator.searcher.keep_one_backend()
-            translator.context = None  # a job goes on at any line
             sent, asked = tee(chain(filter(None, [rest]), following))
             for translations, chunk in zip(translator.chunks(sent, line + 1), asked, strict=True):
                 resumption.add(chunk)
@@ -317,7 +316,8 @@ def translate(
 
 def requests(task: AugmentTask, side: int) -> Iterator[Request]:
     """Return what is asked for one side of a text; lines that cannot be read are blank."""
-    return (Request(pair[side]) for pair in task.pairs(Refused()))
+    # Alone, because a job goes on at any line.
+    return (Request(FirstSegment(pair[side])) for pair in task.pairs(Refused()))
 
 
 def judge(pair: Checked) -> list[str]:

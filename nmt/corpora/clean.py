@@ -4,9 +4,10 @@ Two models, one for each direction, can score pairs. The score is that of Junczy
 "Dual Conditional Cross-Entropy Filtering of Noisy Parallel Corpora", equations 1 and 2.
 """
 
+import math
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, starmap
 from pathlib import Path
@@ -26,7 +27,7 @@ from nmt.corpora.filters import (
     with_usual_norms,
     without_repetition,
 )
-from nmt.corpora.findings import ALWAYS, CROSS_ENTROPY, KINDS, OTHER_LANGUAGE
+from nmt.corpora.findings import ALWAYS, CROSS_ENTROPY, KINDS, OTHER_LANGUAGE, UNREADABLE
 from nmt.corpora.pairs import (
     REJECTED,
     Names,
@@ -44,7 +45,8 @@ from nmt.errors import NmtError
 from nmt.runs import model_file
 from nmt.system.log import note, progress_bar
 from nmt.text.corpus import Pair, ParallelText
-from nmt.text.encode import chunks_of
+from nmt.text.encode import begins_document, chunks_of
+from nmt.text.lines import FirstSegment
 
 if TYPE_CHECKING:
     from nmt.decoding.files.score import Scorer, TextPair
@@ -74,7 +76,8 @@ def clean(
 ) -> CleanReport:
     """Clean a corpus and write what is left, and what is not.
 
-    prefix: of the files to write. rules: their norms are learned here. models: score pairs.
+    prefix: of the files to write. rules: their norms are learned here. models: score pairs. Where
+    the text has documents, blank lines stand between them.
 
     Raises NmtError for files that cannot be read or have different numbers of lines, and if no pair
     is left; then nothing is written. The pairs are read twice: a sample first shows what is usual.
@@ -92,12 +95,13 @@ def clean(
     removed, repairs, kept = Counter[str](), Counter[str](), 0
     with text_outputs(files) as streams:
         streams[REJECTED][0].write(row("line", "filter", "reason", "source", "target"))
-        for block in cleaning.filtered(streams[SCORES][0] if SCORES in files else None):
+        blocks = cleaning.filtered(streams[SCORES][0] if SCORES in files else None)
+        for block, sides in with_lines(blocks):
             kept += len(block.pairs)
             removed.update(bad.kind for bad in block.rejected)
             repairs.update(name for names in block.repairs for name in names)
-            for side, stream in enumerate(streams["kept"]):
-                stream.writelines(f"{pair[side]}\n" for pair in block.pairs)
+            for side, stream in zip(sides, streams["kept"], strict=True):
+                stream.writelines(side)
             streams[REJECTED][0].writelines(
                 row(bad.line, bad.kind, bad.reason, *bad.pair) for bad in block.rejected
             )
@@ -162,6 +166,20 @@ class Cleaning:
             for block in without_repetition(blocks, rules.filters):
                 yield block
                 bar.update(len(block.pairs) + len(block.rejected))
+
+
+def with_lines(blocks: Iterable[CleanBlock]) -> Iterator[tuple[CleanBlock, list[list[str]]]]:
+    """Yield blocks with the lines of source and target, and blank ones between documents."""
+    document, last = 0, math.inf  # the number of documents, and that of the last pair
+    for block in blocks:
+        pairs = [(bad.line, bad.pair) for bad in block.rejected if bad.kind != UNREADABLE]
+        pairs += zip(block.lines, block.originals, strict=True)
+        begins = numpy.sort([line for line, pair in pairs if begins_document(*pair)])
+        documents = [last, *(document + numpy.searchsorted(begins, block.lines, "right"))]
+        ends = ["\n" * new for new in (numpy.diff(documents) > 0).tolist()]
+        texts = [*zip(ends, block.pairs, strict=True)]
+        yield block, [[f"{end}{pair[side]}\n" for end, pair in texts] for side in (0, 1)]
+        document, last = document + len(begins), documents[-1]
 
 
 def check_counts(text: ParallelText, refused: Refused, kept: int, removed: Counter[str]) -> None:
@@ -243,8 +261,8 @@ class CrossEntropy:
         """Return the cross-entropies (n, 2) of pairs; see `dual_scores`."""
         from nmt.decoding.files.score import TextPair
 
-        forward = [TextPair(source, target) for source, target in pairs]
-        reverse = [TextPair(target, source) for source, target in pairs]
+        forward = [TextPair(FirstSegment(source), target) for source, target in pairs]
+        reverse = [TextPair(FirstSegment(target), source) for source, target in pairs]
         first, second = self._scorers
         sides = [per_token(first, forward), per_token(second, reverse)]
         return numpy.array(sides, numpy.float32).reshape(2, -1).T
@@ -319,5 +337,4 @@ def load_scorers(models: Models, languages: tuple[str, str]) -> "tuple[Scorer, S
         wanted = found
         # Without notes about pairs: their numbers are not those of a user's lines.
         scorers.append(Scorer(model, settings, lambda _: None))
-        scorers[-1].context = None
     return scorers[0], scorers[1]

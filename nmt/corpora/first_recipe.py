@@ -58,6 +58,12 @@ class RecipeRequest:
     command: str = "nmt init"  # that writes the recipe
     both_directions: bool = False  # whether the model also translates each text backwards
 
+    def __post_init__(self) -> None:
+        """Raise UsageError for a text in one language that is wanted in both directions."""
+        same = [text.title for text in self.texts if text.languages[0] == text.languages[1]]
+        if same and self.both_directions:
+            raise UsageError(f"{same[0]} has one language; leave out --both-directions")
+
     @property
     def name(self) -> str:
         """Return the name of the recipe."""

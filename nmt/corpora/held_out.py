@@ -20,6 +20,7 @@ from nmt.corpora.segment import Segment
 from nmt.errors import NmtError, UsageError
 from nmt.system.log import Notify
 from nmt.text.corpus import DataFolder, Pair, ParallelText, read_pairs
+from nmt.text.encode import begins_document
 from nmt.text.facts import Hashes, pair_hashes
 from nmt.text.lines import read_lines
 
@@ -288,11 +289,13 @@ def write_sets(
 ) -> dict[str, int]:
     """Write the pairs of a corpus into its sets; return the numbers of pairs by set.
 
-    streams: of source and target, by set; there may be one of a table of REMOVED pairs.
+    In the training text, a blank line ends each document. The other sets have single pairs, not
+    documents. streams: of source and target, by set; there may be one of a table of REMOVED pairs.
     """
-    counts = dict.fromkeys(streams, 0)
+    counts, is_new = dict.fromkeys(streams, 0), False
     pairs = shown(text.pairs(), "write")
     for line, (kind, pair) in enumerate(placed(pairs, plan), start=1):
+        is_new |= begins_document(*pair)
         if kind not in counts:
             continue
         counts[kind] += 1
@@ -301,8 +304,10 @@ def write_sets(
             reason = "empty side" if first < 0 else f"in a group with line {first + 1}"
             streams[REMOVED][0].write(row(line, reason, *pair))
         else:
+            end = "\n" * (is_new and kind == "train" and counts[kind] > 1)
+            is_new &= kind != "train"
             for stream, segment in zip(streams[kind], pair, strict=True):
-                stream.write(f"{segment}\n")
+                stream.write(f"{end}{segment}\n")
     return counts
 
 

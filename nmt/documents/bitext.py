@@ -27,7 +27,7 @@ from nmt.documents.messages.po_syntax import (
     header_fields,
     read_entries,
 )
-from nmt.documents.messages.tmx import TEXT, find_places, language_of, normal
+from nmt.documents.messages.tmx import TEXT, document_of, find_places, language_of, normal
 from nmt.documents.messages.xliff import BY_MACHINE, INITIAL, PAIRS, TO_TRANSLATE
 from nmt.documents.xml.units import BLOCK, LONGEST_UNIT, Node, Units
 from nmt.errors import DamagedError, NmtError
@@ -49,8 +49,6 @@ WITHIN_WORDS = {"bpt", "ept", "bx", "ex", "sc", "ec", "sm", "em", "it"}  # as bo
 SPACE = "xml:space"
 UNITS_OF_XLIFF = ("trans-unit", "unit")  # of version 1 and 2
 PARAGRAPH = re.compile(r"\n[ \t\r]*\n\s*")  # between two paragraphs
-# Types of properties that name the document of a unit: memoQ's, OmegaT's, Bitextor's and others.
-DOCUMENT_TYPES = {"x-document", "document", "x-file", "file", "source-document", "x-docid", "docid"}
 PO_LANGUAGE = "en"  # of messages, as gettext's manual asks
 
 
@@ -235,37 +233,29 @@ def tmx_units(stream: IO[bytes], _path: Path) -> Iterator[Unit]:
     """Yield the units of a translation memory."""
     for node in Units("tmx", ("tu",)).read(stream):
         languages, texts, problem = [], [], ""
-        for variant in node.named("tuv"):
+        for variant in node.elements("tuv"):
             languages.append(language_of(variant.attributes))
-            seg = next(variant.named("seg"), None)
+            seg = next(variant.elements("seg"), None)
             if seg is None or not languages[-1]:
                 missing = "<seg>; add it" if seg is None else "language; add xml:lang"
                 problem = f"a <tuv> of the unit has no {missing}, or remove the <tuv>"
                 break
             texts.append(seg)
-        document = next(documents_in(node), "")
+        document = document_of(node)
         yield Unit(node.line, tuple(languages), tuple(texts), problem=problem, document=document)
-
-
-def documents_in(node: Node) -> Iterator[str]:
-    """Yield the documents that the properties of a unit, or of one of its texts, name."""
-    for parent in (node, *node.named("tuv")):
-        for prop in parent.named("prop"):
-            if prop.attributes.get("type", "").lower() in DOCUMENT_TYPES:
-                yield prop.text()
 
 
 def xliff_units(stream: IO[bytes], _path: Path) -> Iterator[Unit]:
     """Yield the units of an XLIFF file, each segment as a unit."""
     for node in Units("xliff", UNITS_OF_XLIFF).read(stream):
-        for parent in [node] if node.name == "trans-unit" else node.named("segment"):
+        for parent in [node] if node.name == "trans-unit" else node.elements("segment"):
             yield from xliff_segments(node, parent)
 
 
 def xliff_segments(unit: Node, parent: Node) -> Iterator[Unit]:
     """Yield the segments of an element with a source and a target."""
     attributes = unit.attributes
-    source, target = (next(parent.named(name), None) for name in ("source", "target"))
+    source, target = (next(parent.elements(name), None) for name in ("source", "target"))
     if source is None:
         yield Unit(
             unit.line, (), (), problem="the unit has no <source>; add it, or remove the unit"
@@ -280,7 +270,7 @@ def xliff_segments(unit: Node, parent: Node) -> Iterator[Unit]:
     )
     languages = stated_by(unit)[0], normal(target.attributes.get("xml:lang", stated_by(unit)[1]))
     keeps_lines = source.attributes.get(SPACE, attributes.get(SPACE, "")) == "preserve"
-    segments = segments_of(next(parent.named("seg-source"), source), target)
+    segments = segments_of(next(parent.elements("seg-source"), source), target)
     for texts in segments or [(source, target)]:
         document = attributes.get("original", "")
         yield Unit(unit.line, languages, texts, is_finished, True, keeps_lines, "", document)

@@ -138,6 +138,7 @@ class Segment:
     is_one: bool = False  # never split into sentences, such as a label
     # The placeholders that may stand in it: names of `never_text.SYNTAXES`.
     syntax: frozenset[str] = NO_SYNTAX
+    document: str = ""  # of several in the file, the one that it is from; "": not stated
 
 
 LONGEST_PATH = 200  # characters
@@ -262,14 +263,16 @@ class SourceDocument:
         syntax: frozenset[str] = NO_SYNTAX,
         *,
         accelerator_language: str | None = None,
+        document: str = "",
     ) -> Text:
         """Add the segments of a message: its lines and paragraphs that have words.
 
         accelerator_language: that of the translations, if letters may have signs of accelerators.
+        document: as that of a segment.
         """
         text = Text.of(source, len(self.segments), syntax, accelerator_language)
         for part in text.texts():
-            self.add(Segment(part, place, context, syntax=syntax))
+            self.add(Segment(part, place, context, syntax=syntax, document=document))
         return text
 
     def fill(

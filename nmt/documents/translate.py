@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, groupby, islice
 from typing import Generic, NamedTuple, TypeVar
 
 from nmt.config import DecodeSettings
@@ -10,6 +10,7 @@ from nmt.decoding.files.quality import Checked, checked_pairs, find_flags
 from nmt.decoding.terms.glossary import Term
 from nmt.decoding.translator.marked import Edit, Marked
 from nmt.decoding.translator.odd_input import has_words
+from nmt.decoding.translator.segments import LineNotes
 from nmt.decoding.translator.translation import Candidate, OutputOptions, Request, Translation
 from nmt.documents.document import Document, Finding, Joined, Options, Segment
 from nmt.documents.marks.checks import added_placeholders, mark_problems, number_problems
@@ -21,6 +22,7 @@ from nmt.documents.sentences import Paragraph, split
 from nmt.documents.style import after, find_names, sentence_case
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.json_data import json_text
+from nmt.text.lines import FirstSegment
 
 Translate = Callable[[Sequence[Request]], Sequence[Translation]]
 END = Marked("")  # between the sentences of two documents, for a model that translates in context
@@ -61,14 +63,12 @@ def translate_marked(
             found[number] = best
             del left[number]
     texts = [
-        Request(part.strip(), language=languages[number])
+        Request(FirstSegment(part.strip()), language=languages[number])  # alone, without context
         for number, sentence in left.items()
         for part, is_mark in sentence.parts()
         if not is_mark and has_words(part)
     ]
-    # Each is a document: none has a context.
-    alone = [request for text in texts for request in (text, Request(END.text))]
-    between = iter(translate(alone)[::2] if texts else [])
+    between = iter(translate(texts) if texts else [])
     found.update((number, fill(sentence, between)) for number, sentence in left.items())
     return [found[number] for number in range(len(sentences))]
 
@@ -199,10 +199,12 @@ class Plan:
         self._plans = [
             SegmentPlan(segment, options, memory, names) for segment in document.segments
         ]
-        # Those that a model translates.
-        self.sentences = [
-            sentence for plan in self._plans for sentence, match in plan.matches if match is None
+        # Those that a model translates, by the document that the file says they are from.
+        self.documents = [
+            [sentence for plan in own for sentence, match in plan.matches if match is None]
+            for _, own in groupby(self._plans, lambda plan: plan.segment.document)
         ]
+        self.sentences = [*chain.from_iterable(self.documents)]
 
     def results(self, placed: Callable[[Marked], Placed]) -> list[TranslatedSegment]:
         """Return the translations of the segments; placed: gives those of the sentences."""
@@ -232,6 +234,7 @@ class DocumentTranslator:
             in_context: equal sentences may differ by those before them, so that each is translated.
         """
         self._in_context = in_context
+        self.notes = LineNotes("sentence")  # tells at the end if sentences are unlike the corpus
         self.options, self.memory = options, memory
         self._place, self._on_progress = place, on_progress
         self._kept: dict[Marked, Placed] = {}
@@ -273,7 +276,8 @@ class DocumentTranslator:
         needed = [*dict.fromkeys(text for text in sentences if text not in self._kept)]
         size = CHUNK
         if self._in_context:
-            needed = [text for _, plan in waiting for text in (*plan.sentences, END)]
+            documents = [own for _, plan in waiting for own in plan.documents]
+            needed = [text for own in documents for text in (*own, END)]
             size = len(needed)
         self._read += len(waiting)
         self._needed += len(needed)
@@ -288,14 +292,10 @@ class DocumentTranslator:
         self.advance(0)
         if not self._in_context:
             self._kept.update(zip(needed, found, strict=True))
-        in_order = iter(found)
+        translations = (own for text, own in zip(needed, found, strict=True) if text != END)
         for item, plan in waiting:
-            if self._in_context:
-                results = plan.results(lambda _: next(in_order))
-                next(in_order)  # that of END
-            else:
-                results = plan.results(self._kept.__getitem__)
-            yield Translated(item, plan.document, results)
+            placed = (lambda _: next(translations)) if self._in_context else self._kept.__getitem__
+            yield Translated(item, plan.document, plan.results(placed))
 
 
 CANDIDATES = 4  # of a sentence with marks: the first that keeps them all is taken
@@ -343,6 +343,7 @@ def document_translator(
         texts = [" ".join(sentence.without_marks().split()) for sentence in sentences]
         chosen = [Translation((find_candidate(placed),)) for placed in found]
         pairs = checked_pairs(translator, texts, chosen)
+        documents.notes.add_likeness([pair.likeness for pair in pairs if pair.source_tokens])
         return [
             placed._replace(flags=(*placed.flags, *quality_flags(pair)))
             if placed.candidates

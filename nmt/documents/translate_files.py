@@ -136,18 +136,19 @@ class Report:
 def with_stated_language(
     settings: DecodeSettings, model: TrainedModel, paths: Sequence[Path]
 ) -> DecodeSettings:
-    """Return settings with the target language that all files state, if one has to be chosen.
+    """Return settings with the target language that all files state, if the model writes several.
 
-    XLIFF, TMX and PO files state one.
+    XLIFF, TMX and PO files state one. It goes before that of the recipe.
     """
-    if settings.target_language or not model.tokenizer.source.language_tokens:
+    if not model.tokenizer.source.language_tokens:
         return settings
     found = set[str]()
     for path in paths:
         reader = READERS.get(path.suffix.lower())
         languages = reader.languages(path) if reader else ()
         found.add(languages[1] if len(languages) == 2 else "")
-    return replace(settings, target_language=found.pop()) if len(found) == 1 else settings
+    stated = found.pop() if len(found) == 1 else ""
+    return replace(settings, target_language=stated or settings.target_language)
 
 
 def translate_to_folder(

@@ -319,8 +319,9 @@ def languages_of_files(
     source, target = map(language_in_name, files[:2])
     own = model.recipe.decode.target_language.strip("<>")  # a name goes before it
     target = (target if wanted == own else wanted) or own
-    likely = (pair[0] for pair in known if is_same(pair[1], target))
-    return source or next(likely, known[0][0]), target
+    likely = [pair for pair in known if is_same(pair[1], target)] or [(known[0][0], target)]
+    codes = {code for _, code in likely}  # of the model
+    return source or likely[0][0], codes.pop() if len(codes) == 1 else target
 
 
 def check_order(source: Path, references: Sequence[Path], *languages: str) -> None:

@@ -35,7 +35,7 @@ from nmt.system.files import read_bytes
 from nmt.system.json_data import convert, json_text, parse_json
 from nmt.system.log import Notify, progress_bar
 from nmt.text.languages import primary
-from nmt.text.lines import name_of, read_lines
+from nmt.text.lines import FirstSegment, name_of, read_lines
 from nmt.text.tokenizer import SubwordModel
 from nmt.text.words import CLOSERS
 
@@ -215,6 +215,8 @@ class Judge:
         ]
         if self.kind == TARGET_TO_SOURCE:
             pairs = [TextPair(pair.target, pair.source) for pair in pairs]
+        # Alone: many candidates are of one line.
+        pairs = [replace(pair, source=FirstSegment(pair.source)) for pair in pairs]
 
         def on_bad(number: int, _: NmtError) -> None:
             owners = [index for index, candidates in enumerate(lists, first) for _ in candidates]
@@ -291,7 +293,6 @@ def load_judges(
                 settings = replace(settings, target_language=direction[1])
             # No notes about pairs: their numbers are not those of a user's lines.
             scorer = Scorer(model, settings, lambda note: None)
-            scorer.context = None  # many candidates are of one line
             judge = Judge(
                 str(model.path),
                 TARGET_TO_SOURCE if reverse else model.recipe.model.target_order,

@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from itertools import zip_longest
+from itertools import compress, zip_longest
 
 from nmt.evaluation.metrics import MetricSet
 from nmt.evaluation.results import (
@@ -54,11 +54,13 @@ def exact_matches(
 ) -> tuple[LabelCount, ...]:
     """Return for each label how many of its segments equal a reference, apart from spaces.
 
-    labels: as in `count_by_label`.
+    Segments with blank references, which end documents, do not count. labels: as in
+    `count_by_label`.
     """
-    pairs = zip(hypotheses, references, strict=True)
-    equal = [output.split() in [text.split() for text in known] for output, known in pairs]
-    return count_by_label(equal, labels)
+    words = [[text.split() for text in known] for known in references]
+    counts = [*map(any, words)]
+    equal = [output.split() in known for output, known in zip(hypotheses, words, strict=True)]
+    return count_by_label([*compress(equal, counts)], [*compress(labels, counts)])
 
 
 def count_by_label(is_right: Sequence[bool], labels: Sequence[str]) -> tuple[LabelCount, ...]:

@@ -281,7 +281,8 @@ class CTranslate2Search(Searcher):
         if self._step < 0:
             found = [[one.backwards() for one in row] for row in found]
         if self._chooser is not None:
-            found = [*map(self._chooser.choose, found)]
+            languages = [part.language for part in parts]
+            found = [*map(self._chooser.choose, found, languages)]
         return with_places(self, parts, found) if self._options.alignments else found
 
     def _find_alone(

@@ -1,4 +1,4 @@
-"""Export a model: write it in the format of another program, or as a smaller model file.
+"""Export a model: write it in the format of another program, or as a model file to publish.
 
 Each format is a module with a function `write`, which takes a model, an empty folder and the
 quantization of the weights. It raises NmtError for a model that the other program cannot run,
@@ -23,6 +23,7 @@ from nmt.interop.network import check_network
 from nmt.recipe.files import ENDING
 from nmt.runs.model_file import Weights, find_model, read_model_file, save_model
 from nmt.runs.outputs import check_output, check_output_folder, output_folder
+from nmt.runs.run_folder import known_licence
 from nmt.runs.trained_model import load_model_file
 from nmt.system.atomic import atomic_path
 
@@ -54,7 +55,7 @@ def export_model(
         output: the folder or the file to write.
         to: a name in `FORMATS`.
         quantization: of the weights, one that the format has; "" is none.
-        licence: of the model, for its card; "" is unknown.
+        licence: of the model, for its card; "" is that of the model file.
 
     Raises:
         UsageError: for a quantization that the format lacks, and for an output that must not be
@@ -77,7 +78,7 @@ def export_model(
     if to == "ctranslate2":
         details[POSITIONS] = str(position_count(loaded.recipe.decode))
     module = importlib.import_module(FORMATS[to])
-    card = model_card(loaded, to, licence, quantization)
+    card = model_card(loaded, to, licence or known_licence(loaded.path), quantization)
 
     def write(folder: Path) -> None:
         with output_folder(folder, COMMAND, details) as partial:
@@ -93,9 +94,10 @@ def export_model(
         module.pack(folder, file, loaded.recipe.data)
 
 
-def export_8_bits(model: Path, output: Path) -> None:
-    """Write a model, of any network, as a model file of this program with matrices in 8 bits.
+def export_weights(model: Path, output: Path, licence: str = "", *, in_8_bits: bool) -> None:
+    """Write a model, of any network, as a model file of this program that names no folders.
 
+    licence: of the model; "" is that of the model file. in_8_bits: round matrices to 8 bits.
     Raises UsageError for an output that must not be replaced or has another ending, NmtError for a
     model that cannot be read or has weights that are not finite.
     """
@@ -109,12 +111,13 @@ def export_8_bits(model: Path, output: Path) -> None:
         output,
         content.weights,
         content.tokenizer,
-        content.recipe,
+        without_folders(content.recipe),
         content.updates,
         COMMAND,
         content.alignment,
         content.known_text,
-        in_8_bits=True,
+        licence or known_licence(file),
+        in_8_bits=in_8_bits,
     )
 
 

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
 from nmt import __version__
@@ -224,9 +224,9 @@ def use_parts(model: TrainedModel, usage: Usage) -> list[str]:
         )
     if data.context:
         parts.append(
-            f"In a document, `nmt translate` puts up to {data.context} sentences before each"
-            f" sentence, on both sides, and a token {code(SEPARATOR)} after each of them. Other"
-            " programs translate sentences alone."
+            f"In a document, `nmt translate` puts earlier sentences, up to {data.context}, before"
+            f" each sentence, on both sides, and a token {code(SEPARATOR)} after each of them."
+            " Other programs translate sentences alone."
         )
     if model.recipe.model.is_right_to_left:
         parts.append(
@@ -268,10 +268,7 @@ def corpus_parts(recipe: Recipe) -> list[str]:
     rows = [("training", code(files.title)) for files in data.train]
     rows += [("validation", code(files.title)) for files in data.dev]
     parts = ["## Text", table(("used for", "files"), rows)]
-    texts = (*data.train, *data.dev, *data.test.values())
-    names = {PurePosixPath(name) for files in texts for name in files.names}
-    # A recipe may inherit downloads that it does not use.
-    if used := [download for download in data.downloads if names & {*download.files}]:
+    if used := data.downloads_of((*data.train, *data.dev, *data.test.values())):
         urls = [f"- {code(download.url)}" for download in used]
         parts.append("\n".join(["The files come from:", "", *urls]))
     return parts

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from nmt.config import ModelSettings, Recipe, TrainSettings
+from nmt.config import ModelSettings, Recipe
 
 Shapes = dict[str, tuple[int, ...]]  # by the name of a weight
 
@@ -98,15 +98,37 @@ def count_parameters(settings: ModelSettings, vocab_size: int) -> int:
     return sum(map(math.prod, weight_shapes(settings, vocab_size).values()))
 
 
-def least_parameters(recipe: Recipe) -> int:
-    """Return the smallest number of parameters of a recipe's model, before any text is read.
+def least_vocabulary(recipe: Recipe) -> int:
+    """Return the smallest size of a recipe's vocabulary, before any text is read.
 
     A vocabulary of characters or words may be smaller than `tokenizer.vocab_size`.
     """
-    has_all = recipe.tokenizer.kind in ("bpe", "imported")
-    return count_parameters(recipe.model, recipe.tokenizer.vocab_size if has_all else 1)
+    return recipe.tokenizer.vocab_size if recipe.tokenizer.kind in ("bpe", "imported") else 1
 
 
-def training_bytes(parameters: int, settings: TrainSettings) -> int:
-    """Return the bytes of weights, gradients and the optimiser's state; activations come on top."""
-    return (2 + settings.moments) * FLOAT_BYTES * parameters
+def least_parameters(recipe: Recipe) -> int:
+    """Return the number of parameters of a recipe's model with its smallest vocabulary."""
+    return count_parameters(recipe.model, least_vocabulary(recipe))
+
+
+def count_moments(recipe: Recipe, vocab_size: int) -> int:
+    """Return how many numbers the optimiser keeps.
+
+    Of each parameter they are Adam's two moments and, with `moving_average`, the average. Muon has
+    one momentum instead of two moments of the matrices in layers.
+    """
+    count = (3 if recipe.train.moving_average else 2) * count_parameters(recipe.model, vocab_size)
+    if recipe.train.optimizer == "muon":
+        shapes = weight_shapes(recipe.model, vocab_size)
+        in_layers = (shape for name, shape in shapes.items() if not name.startswith("embeddings."))
+        count -= sum(math.prod(shape) for shape in in_layers if len(shape) == 2)
+    return count
+
+
+def training_bytes(recipe: Recipe) -> int:
+    """Return the bytes of weights, gradients and the optimiser's state; activations come on top.
+
+    The vocabulary is the smallest that the recipe may have.
+    """
+    moments = count_moments(recipe, least_vocabulary(recipe))
+    return FLOAT_BYTES * (2 * least_parameters(recipe) + moments)

@@ -2,7 +2,7 @@
 
 It holds the weights, the tokenizer, the recipe and the version of the format. Loading a file
 executes none of its content, and needs no PyTorch: weights are NumPy arrays. A file may hold its
-matrices in 8 bits; they are read into float32.
+matrices in 8 bits; each becomes float32 when it is first used.
 
 The header says how large each tensor is, and the recipe says it too. If they disagree, making the
 network of the recipe could take any amount of memory. So this is checked before a tensor is loaded.
@@ -33,7 +33,7 @@ from nmt.recipe.files import LONGEST_HEADER, parse_recipe
 from nmt.recipe.size import count_parameters, weight_shapes
 from nmt.recipe.toml import to_toml
 from nmt.runs.outputs import FILE_LIST
-from nmt.runs.run_folder import RunFolder, did_you_mean
+from nmt.runs.run_folder import LICENCE, RunFolder, did_you_mean
 from nmt.system.atomic import atomic_path
 from nmt.system.files import (
     START_BYTES,
@@ -73,6 +73,28 @@ class AligningAttention:
     head: Annotated[int, Meta(ge=0)] | None  # None: the mean of all heads
 
 
+@dataclass(frozen=True, eq=False)
+class StoredWeights(Weights):
+    """The weights of a file; a matrix in 8 bits becomes float32 when it is first read."""
+
+    arrays: dict[str, NDArray[Any]]  # by name; of a matrix in 8 bits, its steps until it is read
+    eight_bits: Mapping[str, EightBits]
+
+    def __getitem__(self, name: str) -> NDArray[numpy.float32]:
+        """Return a weight in float32."""
+        if self.arrays[name].dtype == numpy.int8:
+            self.arrays[name] = self.eight_bits[name].matrix
+        return self.arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self.arrays)
+
+    def __len__(self) -> int:
+        """Return the number of weights."""
+        return len(self.arrays)
+
+
 @dataclass(frozen=True)
 class ModelFile:
     """The content of a model file."""
@@ -106,6 +128,7 @@ def save_model(
     made_by: str = "",
     alignment: AligningAttention | None = None,
     known_text: bytes = b"",
+    licence: str = "",
     *,
     in_8_bits: bool = False,
 ) -> str:
@@ -114,8 +137,9 @@ def save_model(
     weights: a network's, as `arrays_of` returns them. tokenizer: the bytes of a SentencePiece
     model. updates: those of the checkpoint, or of the averaged checkpoints. made_by: the command
     that may replace the file, if it is not `nmt train`. alignment: the attention that aligns
-    words, if it was chosen. known_text: the bytes of a `KnownText`, if there is one. in_8_bits:
-    round matrices to 8 bits. Raises NmtError if the file cannot be written.
+    words, if it was chosen. known_text: the bytes of a `KnownText`, if there is one. licence: of
+    the model; "" is unknown. in_8_bits: round matrices to 8 bits. Raises NmtError if the file
+    cannot be written.
     """
     tensors: dict[str, NDArray[Any]]
     tensors = {name: numpy.ascontiguousarray(array) for name, array in weights.items()}
@@ -132,6 +156,7 @@ def save_model(
         "recipe": to_toml(recipe),
         "updates": json.dumps(list(updates)),
         **({"made_by": made_by} if made_by else {}),
+        **({LICENCE: licence} if licence else {}),
         **({ALIGNMENT: json.dumps(asdict(alignment))} if alignment else {}),
     }
     # safetensors' own `save_file` would create a file that only its owner may read.
@@ -227,9 +252,9 @@ def read_model_file(file: Path) -> ModelFile:
     eight_bits = {name: EightBits(tensors[name], tensors.pop(name + SCALES)) for name in matrices}
     for name, matrix in eight_bits.items():
         check_8_bits(name, matrix, file)
-        tensors[name] = matrix.matrix
+    weights = StoredWeights(tensors, eight_bits)
     return ModelFile(
-        tensors, tokenizer, model.recipe, model.updates, model.alignment, known, eight_bits
+        weights, tokenizer, model.recipe, model.updates, model.alignment, known, eight_bits
     )
 
 

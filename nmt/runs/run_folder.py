@@ -25,6 +25,7 @@ from nmt.system.log import note
 from nmt.text.manifest import PreparedFolder
 
 RUNS = Path("runs")
+LICENCE = "licence"  # of a model file's metadata; only exported models have it
 AVERAGE = "average"  # the value of `made_by` in a model that `nmt average` wrote
 # An unfinished file of a prepared corpus, by `nmt.text.shards`; older versions wrote it in parts.
 SHARD = re.compile(
@@ -307,6 +308,11 @@ def model_metadata(path: Path) -> dict[str, str]:
         return convert(read_metadata(path), dict[str, str], str(path))
     except NmtError:
         return {}
+
+
+def known_licence(path: Path) -> str:
+    """Return the licence that a model file states; "" if it states none."""
+    return model_metadata(path).get(LICENCE, "")
 
 
 def last_update(metadata: dict[str, str]) -> int:

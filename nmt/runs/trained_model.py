@@ -67,8 +67,19 @@ class TrainedModel:
 
         The first use imports PyTorch, which takes longer than to translate a sentence.
         """
-        network = network_of(self.recipe.model, self.weights, self.eight_bits)
+        network = network_of(self.recipe.model, self.weights, {})
         return network.to(self.device).eval()
+
+    def network_for(self, precision: str) -> "EncoderDecoder":
+        """Return the network for a search in a precision of `decode.precision`.
+
+        From a file in 8 bits, a search in 8 bits takes the large matrices of a Transformer as they
+        are. Only such a search can use the network then. One of a recurrent model multiplies by
+        them in float32.
+        """
+        if precision != "int8" or not self.eight_bits or self.recipe.model.is_recurrent:
+            return self.network
+        return network_of(self.recipe.model, self.weights, self.eight_bits).eval()
 
 
 def load_model(path: Path, device: str) -> TrainedModel:
@@ -147,15 +158,21 @@ def network_of(
 ) -> "EncoderDecoder":
     """Return a network that shares the memory of weights that fit its settings.
 
-    eight_bits: its matrices that are known in 8 bits, for a search in 8 bits.
+    eight_bits: its matrices for a search in 8 bits. Large ones that do not embed have no values in
+    float32: they are not read there.
     """
-    from nmt.kernels.linear import IN_8_BITS
+    from nmt.kernels.linear import IN_8_BITS, INT8_ELEMENTS
     from nmt.model import WithoutDrawing, make_network
 
     with WithoutDrawing():
         network = make_network(settings, len(weights[EMBEDDINGS]), PAD)
-    network.load_state_dict(tensors_of(weights), assign=True)
-    for name, matrix in eight_bits.items():
+    large = {
+        name: matrix for name, matrix in eight_bits.items() if matrix.steps.size >= INT8_ELEMENTS
+    }
+    read = [name for name in weights if name not in large or name.startswith("embeddings.")]
+    tensors = tensors_of({name: weights[name] for name in read})
+    network.load_state_dict(tensors, strict=not large, assign=True)
+    for name, matrix in large.items():
         vars(network.get_parameter(name))[IN_8_BITS] = matrix
     return network
 

@@ -34,6 +34,7 @@ from nmt.system.log import note
 from nmt.system.pools import ProcessPool
 from nmt.system.processes import deferred_interrupts, watch_parent
 from nmt.text.languages import SHORTER, is_language
+from nmt.text.lines import FirstSegment
 
 PAIR = re.compile(r"([a-z]{2,3})-([a-z]{2,3})=(.*)", re.DOTALL)  # and a path
 LIKE_A_PAIR = re.compile(r"[A-Za-z]{2,3}([-_:][A-Za-z]+)+=")  # meant as one, perhaps
@@ -81,6 +82,8 @@ class ModelSource:
         model, settings = load_models(
             [self.path], self.device, note, self.overrides, engine=self.engine
         )
+        if model.recipe.data.context:
+            note(f"{self.path}: each line is translated alone; `nmt translate` reads context")
         is_forked = self.engine == OWN and model.device == "cpu"
         if is_forked and settings.odd_input == "repair":
             compute_in_one_thread()  # PyTorch finds the places of symbols that are copied
@@ -167,7 +170,10 @@ class LineTranslator:
         translator = self._best if candidates == 1 else self._several
         chosen = languages if languages and self._has_tokens else [""] * len(lines)
         asked = [*zip(lines, chosen, strict=True)]
-        texts = [Request(line, language=to) for line, to in asked if isinstance(line, str)]
+        # Lines of several clients are translated together, each alone.
+        texts = [
+            Request(FirstSegment(line), language=to) for line, to in asked if isinstance(line, str)
+        ]
         plain = (found for chunk in translator.chunks([texts]) for found in chunk)
         others = [(line, to) for line, to in asked if isinstance(line, Marked)]
         marked = iter(self._translate_marked(others))
@@ -220,7 +226,6 @@ def one_process_translator(
     translator = Translator(model, settings, lambda _: None, OutputOptions(n_best), pool=pool)
     # A server's batches are small: the form that starts at once is the faster one.
     translator.searcher.keep_first_backend()
-    translator.context = None  # lines of several clients are translated together
     for _ in translator.translate(FIRST_LINES):
         pass
     return translator

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import Recipe
-from nmt.errors import NmtError
+from nmt.errors import NmtError, shown
 from nmt.recipe.paper import Comparison, compare, silent_settings
-from nmt.recipe.size import FLOAT_BYTES, Shapes, count_parameters, weight_shapes
+from nmt.recipe.size import FLOAT_BYTES, Shapes, count_moments, count_parameters, weight_shapes
 from nmt.runs.model_file import ModelFile
+from nmt.runs.run_folder import known_licence
 from nmt.text.tokenizer import Tokenizer
 from nmt.training.cost import TRAINING_PASSES, Workload, activation_bytes, forward_flops
 
@@ -75,7 +76,7 @@ class Memory:
 
     weights: float
     gradients: float
-    moments: float  # Adam's, and the moving average
+    moments: float  # the optimiser's, and the moving average
     activations: float  # an estimate: see nmt.training.cost
     tokens: float  # a side, whose activations are held
 
@@ -97,7 +98,8 @@ def training_memory(recipe: Recipe, vocab_size: int, length: int) -> Memory:
     activations = activation_bytes(recipe.model, vocab_size, pairs, length, length, bf16=bf16)
     if bf16:  # a product keeps its bf16 copy of the weights for the backward pass
         activations += weights / 2
-    return Memory(weights, weights, train.moments * weights, activations, tokens)
+    moments = FLOAT_BYTES * count_moments(recipe, vocab_size)
+    return Memory(weights, weights, moments, activations, tokens)
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ class Inspection:
     comparison: Comparison
     language_tokens: tuple[str, ...] = ()  # that tell the model which language to write
     in_8_bits: bool = False  # the matrices of the file
+    licence: str = ""  # of the model, as its file states it
 
     @property
     def zero_shot(self) -> list[tuple[str, str]]:
@@ -157,27 +160,31 @@ def inspect_model(path: Path, content: ModelFile, length: int) -> Inspection:
         updates=content.updates,
         language_tokens=tokens,
         in_8_bits=bool(content.eight_bits),
+        licence=known_licence(path),
     )
 
 
 def inspection_data(inspection: Inspection) -> dict[str, Any]:
     """Return the data of `nmt inspect --json`: every weight of every layer, and all figures."""
-    row = inspection.comparison.row
+    row, data = inspection.comparison.row, inspection.recipe.data
     return {
         "recipe": inspection.recipe.name,
         "model": str(inspection.model) if inspection.model else None,
         "updates": list(inspection.updates),
         "vocab_size": inspection.vocab_size,
-        "directions": inspection.recipe.data.known_directions,
+        "directions": data.known_directions,
         "zero_shot": inspection.zero_shot,
         "language_tokens": inspection.language_tokens,
-        "context": inspection.recipe.data.context,
+        "context": data.context,
         "weights": [
             {"name": name, "shape": list(shape), "parameters": math.prod(shape)}
             for name, shape in inspection.weights.items()
         ],
         "parameters": inspection.parameters,
         "in_8_bits": inspection.in_8_bits,
+        "text": [files.title for files in data.train],
+        "sources": [download.url for download in data.downloads_of(data.train)],
+        "licence": inspection.licence,
         "flops": asdict(inspection.flops),
         "memory_bytes": {**asdict(inspection.memory), "total": inspection.memory.total},
         "paper": {
@@ -195,7 +202,7 @@ def inspection_data(inspection: Inspection) -> dict[str, Any]:
 def render_text(inspection: Inspection) -> str:
     """Return the text that `nmt inspect` prints, with equal layers as one."""
     blocks = [
-        [head_line(inspection), *language_lines(inspection)],
+        [head_line(inspection), *language_lines(inspection), *text_lines(inspection)],
         architecture_lines(inspection),
         flops_lines(inspection.flops, inspection.recipe),
         memory_lines(inspection.memory, inspection.recipe),
@@ -226,8 +233,17 @@ def language_lines(inspection: Inspection) -> list[str]:
     if inspection.language_tokens:
         lines.append(f"--to chooses the language: {', '.join(inspection.language_tokens)}")
     if data.context:
-        lines.append(f"context: up to {data.context} segments before, of the same document")
+        lines.append(f"context: segments before, of the same document, up to {data.context}")
     return lines
+
+
+def text_lines(inspection: Inspection) -> list[str]:
+    """Return what a model was trained on, where that comes from, and the model's licence."""
+    data = inspection.recipe.data
+    train = data.train if inspection.model else ()
+    lines = [f"training text: {files.title}" for files in train]
+    lines += [f"from {download.url}" for download in data.downloads_of(train)]
+    return lines + [f"licence: {shown(inspection.licence)}"] * bool(inspection.licence)
 
 
 def architecture_lines(inspection: Inspection) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, count, islice, takewhile
+from itertools import accumulate, chain, count, islice, starmap, takewhile
 
 import numpy
 from numpy.typing import NDArray
@@ -135,12 +135,14 @@ def document_numbers(
     A document ends at a blank line (of both sides, if targets are given), and where a file with
     document ids says so.
     """
-    numbers = []
-    for source, target in zip(sources, targets or sources, strict=True):
-        if isinstance(source, FirstSegment) or not (source.strip() or target.strip()):
-            last += 1
-        numbers.append(last)
-    return numbers
+    pairs = zip(sources, targets or sources, strict=True)
+    begun = accumulate(starmap(begins_document, pairs), initial=last)
+    return [*islice(begun, 1, None)]
+
+
+def begins_document(source: str, target: str) -> bool:
+    """Return whether a document begins at a pair; see `document_numbers`."""
+    return isinstance(source, FirstSegment) or not (source.strip() or target.strip())
 
 
 class Encoder:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 from pathlib import Path
 
 # English names by codes of two letters (ISO 639-1). Three-letter codes are accepted too, but not
@@ -77,6 +78,12 @@ def is_same(first: str, second: str) -> bool:
     """Return whether two codes name one language: de, deu and de-DE do, zh-Hans and zh-Hant not."""
     regions = {SEPARATOR.sub("-", code.lower()).partition("-")[2] for code in (first, second)}
     return primary(first) == primary(second) and (len(regions) == 1 or "" in regions)
+
+
+def same_codes(codes: Iterable[str]) -> str:
+    """Return the first two codes that name one language, such as "de and deu"; "" for none."""
+    pairs = combinations(codes, 2)
+    return next((f"{first} and {second}" for first, second in pairs if is_same(first, second)), "")
 
 
 def find_language(wanted: str, codes: Iterable[str]) -> list[str]:

@@ -147,7 +147,7 @@ OnBadLine = Callable[[int, NmtError], None]  # takes the line's number and what 
 
 
 class FirstSegment(str):
-    """The first segment of a document, by the document ids of its file."""
+    """The first segment of a document, as the ids of its file say; also a text that is alone."""
 
     __slots__ = ()
 

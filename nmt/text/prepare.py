@@ -308,7 +308,7 @@ def encode_corpus(
 def describe(files: TextFiles, counts: dict[str, int], data: DataSettings) -> str:
     """Return one line about what cleaning kept and dropped."""
     dropped = (
-        (counts["empty"], "with an empty side"),
+        (counts["empty"], "with an empty side" + " or to end documents" * bool(data.context)),
         (counts["too_long"], f"longer than {data.max_length} tokens"),
         (counts["ratio"], f"beyond a length ratio of {data.max_ratio:g}"),
     )

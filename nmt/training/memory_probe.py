@@ -36,11 +36,11 @@ CPU = torch.device("cpu")
 def check_model_fits(recipe: Recipe) -> None:
     """Raise NmtError if the model alone, without any batch, needs more memory than is available.
 
-    Counted are weights, gradients and Adam's moments, of each worker on this machine.
+    Counted are weights, gradients and the optimiser's moments, of each worker on this machine.
     """
     available = available_bytes()
     parameters = least_parameters(recipe)
-    needed = training_bytes(parameters, recipe.train) * worker_count("LOCAL_WORLD_SIZE")
+    needed = training_bytes(recipe) * worker_count("LOCAL_WORLD_SIZE")
     if available is not None and needed > available:
         raise NmtError(
             f"recipe {recipe.name}: the model has {parameters:,} parameters, whose weights,"

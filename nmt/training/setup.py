@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.util import find_spec
-from itertools import chain, combinations
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from nmt.config import ModelSettings, Recipe
 from nmt.errors import NmtError, shown
 from nmt.recipe.files import parse_recipe
 from nmt.recipe.settings import recipe_differences
-from nmt.recipe.size import FLOAT_BYTES, least_parameters
+from nmt.recipe.size import FLOAT_BYTES, count_moments, least_parameters, least_vocabulary
 from nmt.recipe.toml import to_toml, toml_value
 from nmt.runs.model_file import correct_languages, languages
 from nmt.runs.run_folder import RunFolder
@@ -26,7 +26,7 @@ from nmt.system.devices import has_bf16
 from nmt.system.files import is_present
 from nmt.system.log import Notify
 from nmt.text.corpus import DataFolder, DevPairs
-from nmt.text.languages import bleu_tokenizer, is_language, is_same, primary
+from nmt.text.languages import bleu_tokenizer, is_language, primary, same_codes
 from nmt.text.learning import check_learnable
 from nmt.text.prepare import Prepared, open_prepared, prepare, read_dev_pairs, training_files
 from nmt.text.tokenizer import load_tokenizer
@@ -298,12 +298,10 @@ def check_languages(recipe: Recipe, run: RunFolder) -> None:
     """
     directions = recipe.data.directions
     codes = dict.fromkeys(chain.from_iterable(directions)) if len(directions) > 1 else ()
-    for first, second in combinations(codes, 2):
-        if is_same(first, second):
-            raise NmtError(
-                f"recipe {recipe.name}: {first} and {second} name the same language; use one code"
-                " in all corpora"
-            )
+    if same := same_codes(codes):
+        raise NmtError(
+            f"recipe {recipe.name}: {same} name the same language; use one code in all corpora"
+        )
     if recipe.data.metric != "bleu":
         return
     kept = run.load_recipe() if run.is_in_use() and is_present(run.recipe) else None
@@ -351,7 +349,8 @@ def disk_bytes(recipe: Recipe) -> int:
     checkpoints = -(-settings.max_updates // every)
     weights = min(checkpoints, settings.averaged) + 3
     states = min(checkpoints, KEPT_STATES) + 1
-    return least_parameters(recipe) * FLOAT_BYTES * (weights + states * settings.moments)
+    moments = count_moments(recipe, least_vocabulary(recipe))
+    return FLOAT_BYTES * (weights * least_parameters(recipe) + states * moments)
 
 
 def free_bytes(path: Path) -> int:

@@ -31,6 +31,7 @@ from nmt.kernels.loss import (
     sum_type,
 )
 from nmt.model.encoder_decoder import EncoderDecoder
+from nmt.recipe.size import count_moments
 from nmt.system.threads import torch_threads
 from nmt.text.batches import Batch
 from nmt.text.tokenizer import PAD
@@ -233,10 +234,10 @@ class Updater:
 
     def try_batch(self, batch: Batch) -> None:
         """Use the memory that an update with this batch needs, then free it; no weight changes."""
-        moments = []
-        if not self.optimizer.state:  # Adam allocates its moments at the first update
-            count = self._settings.moments
-            moments = [torch.empty_like(p) for p in self._parameters for _ in range(count)]
+        count = 0
+        if not self.optimizer.state:  # moments are allocated at the first update
+            count = count_moments(self._recipe, self._network.vocab_size)
+        moments = torch.empty(count, device=self.device)
         try:
             self.rehearse(batch)
         finally:

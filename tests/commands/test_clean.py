@@ -3,6 +3,7 @@
 import json
 import random
 from collections import Counter
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,12 @@ def clean(nmt: Run, folder: Path, pairs: Pairs, *options: object) -> dict[str, A
     report: dict[str, Any] = json.loads(result.out)
     assert report["pairs"] == len(pairs) == report["kept"] + sum(report["removed"].values())
     return report
+
+
+def documents(pairs: Pairs) -> list[Pairs]:
+    """Return the pairs between blank ones."""
+    grouped = groupby(pairs, any)
+    return [[*own] for has_text, own in grouped if has_text]
 
 
 def with_faults(pairs: Pairs) -> Pairs:
@@ -161,6 +168,27 @@ def test_unreadable_lines_are_removed(nmt: Run, tmp_path: Path) -> None:
     ]
     assert rejected(tmp_path)[-1][3:] == ["no tab", ""]
     assert read(tmp_path) == [pair for n, pair in enumerate(CLEAN) if n not in (0, 7, 9)]
+
+
+@pytest.mark.parametrize("is_sgm", [False, True])
+def test_documents_stay_apart(
+    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_sgm: bool
+) -> None:
+    """Whatever pairs at their ends are removed, in blocks of any size."""
+    texts = [CLEAN[start : start + 1 + start % 5] for start in range(0, 70, 7)]
+    texts[1][0], texts[3][-1], texts[5] = ("a", ""), ("a", "a"), [("", "a")]
+    paths = write(tmp_path, [pair for text in texts for pair in (*text, ("", ""))])
+    if is_sgm:
+        paths = tmp_path / "c.en.sgm", tmp_path / "c.de.sgm"
+        for side, path in enumerate(paths):
+            found = ("".join(f"<seg>{pair[side]}</seg>\n" for pair in text) for text in texts)
+            path.write_text("".join(f"<doc>\n{own}" for own in found))
+    monkeypatch.setattr(encode, "CHUNK_PAIRS", 3)
+    assert nmt("clean", *paths, "-o", tmp_path / "out").code == 0
+    bad = {(row[3], row[4]) for row in rejected(tmp_path)}
+    left = [[pair for pair in text if pair not in bad] for text in texts]
+    assert read(tmp_path).count(("", "")) == len(documents(read(tmp_path))) - 1
+    assert documents(read(tmp_path)) == [*filter(None, left)]
 
 
 @pytest.mark.parametrize(

@@ -323,6 +323,7 @@ def test_nothing_is_overwritten(nmt: Run, tmp_path: Path) -> None:
         ("c.en c.de c.en c.de --source-language en,eng", "en and eng are one language; name it by"),
         ("c.en c.de c.en c.de --target-language de,fr,it", "has 3 codes, but there are 2 texts"),
         ("c.en c.de c.en c.de --target-language de,fr --dev c.en c.de", "are for one corpus"),
+        ("c.en c.de --target-language en --both-directions", "c.en + c.de has one language; leave"),
         ("c.en c.de --init-from c.en", "c.en is not an intact model file"),
         ("c.en c.de --init-from old.bin", "must end in .safetensors"),
     ],

@@ -69,6 +69,17 @@ def test_the_choice_depends_on_the_seed_and_not_on_the_order(nmt: Run, tmp_path:
     assert sorted(choose_dev(pairs, "c", 2)) != sorted(first)
 
 
+def test_documents_of_the_training_text_stay_apart(nmt: Run, tmp_path: Path) -> None:
+    pairs = corpus(200)
+    texts = [pairs[place : place + 5] for place in range(0, 200, 5)]
+    files = write(tmp_path, [pair for text in texts for pair in (*text, ("", ""))])
+    assert nmt("split", *files, "-o", f"{tmp_path}/mine/").code == 0
+    train, dev, test = (read(tmp_path / "mine", kind) for kind in ("train", "dev", "test"))
+    left = [[pair for pair in text if pair not in (*dev, *test)] for text in texts]
+    assert train == [pair for text in left for pair in (*text, ("", ""))][:-1]
+    assert (len(dev), len(test)) == (10, 10)
+
+
 def test_spaces_signs_and_the_form_of_accents_hide_no_near_duplicate() -> None:
     same = ["the same", "THESAME!", "the sa\u00adme", "the-same", "the sa7me"]
     for alike in (same, ["\u00fcber", "u\u0308ber"]):

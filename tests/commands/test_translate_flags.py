@@ -80,15 +80,19 @@ def test_faults_are_flagged(skilled: Model, source: Path, flags: Path) -> None:
 def test_text_unlike_the_training_text_is_flagged(
     skilled: Model, source: Path, flags: Path
 ) -> None:
-    """A note tells of it without flags too, if it is more than a tenth of the lines."""
+    """A note tells of it without flags too, if it is more than a tenth of the texts."""
     like = "sun moon star\n"
     source.write_text("sssun mmmoon\n" + 8 * like)
     said = skilled.translate(source, "--flags", flags).err
-    note = "lines is unlike the text that this model was trained on; expect wrong translations"
-    assert f"1 of 9 {note}" in said
+    note = "unlike the text that this model was trained on; expect"
+    assert f"1 of 9 lines is {note} wrong translations" in said
     assert 0 < raised(rows(flags)[0])["unlike"]["likeness"] < 1
     source.write_text("sssun mmmoon\n" + 9 * like)
     assert note not in skilled.translate(source).err
+    source.write_text("sssun mmmoon\n")
+    for unit, options in (("line", []), ("sentence", ["--format", "text"])):
+        said = skilled.translate(source, *options).err
+        assert f"this {unit} is {note} a wrong translation" in said
 
 
 def test_flags_have_the_lines_of_the_output_by_their_numbers(

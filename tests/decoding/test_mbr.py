@@ -62,7 +62,7 @@ def choose(
     texts: list[str], log_probs: list[float], *, are_samples: bool, n_best: int = 9
 ) -> list[tuple[str, float]]:
     """Return the chosen texts and their utilities; hypothesis i has the one id i."""
-    chooser = MinimumBayesRisk(chrf, lambda ids: texts[ids[0]], are_samples, n_best)
+    chooser = MinimumBayesRisk(lambda _: chrf, "de", lambda ids: texts[ids[0]], are_samples, n_best)
     given = [Hypothesis((i,), value, value) for i, value in enumerate(log_probs)]
     found = chooser.choose(given)
     assert all(texts[each.ids[0]] in texts for each in found)
@@ -88,6 +88,16 @@ def test_the_expected_score_chooses(
     expected = {texts[0]: pytest.approx(first), texts[1]: pytest.approx(second)}
     assert dict(found) == expected
     assert [text for text, _ in found] == (texts if weight > 1 / 2 else texts[::-1])
+
+
+def test_each_segment_has_the_words_of_its_language() -> None:
+    texts = ["A B", "A C", "AC"]
+    chooser = MinimumBayesRisk(Bleu.of, "de", lambda ids: texts[ids[0]], True, 9)
+    given = [Hypothesis((i,), 0, 0) for i in range(3)]
+    for language in ("", "ja"):
+        expected = Bleu.of(language or "de")(texts).mean(1)
+        found = sorted(chooser.choose(given, language), key=lambda each: each.ids)
+        assert [each.utility for each in found] == pytest.approx([*expected])
 
 
 def test_of_equal_utilities_the_first_stays_first() -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from nmt.documents import bitext
 from nmt.documents.bitext import READERS
+from nmt.documents.document import Options
+from nmt.documents.registry import FORMATS
 from nmt.errors import NmtError
 from nmt.system.json_data import json_text
 from nmt.text.languages import BILINGUAL
@@ -136,6 +138,9 @@ def test_a_document_ends_where_its_id_changes(tmp_path: Path, name: str, text: s
     firsts = [pair.source for pair in pairs if isinstance(pair.source, FirstSegment)]
     assert (len(pairs), firsts) == (5, ["b", "d", "e"])
     assert json_text(pairs) == json_text([(part, part) for part, _ in PARTS])
+    read = FORMATS[{".tmx": "tmx", ".xlf": "xliff"}[name[-4:]]].read
+    document = read(text.encode(), Options(*EN_DE, translates_all=True))
+    assert [(part.source.text, part.document) for part in document.segments] == PARTS
 
 
 def test_a_broken_unit_may_be_skipped(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Sentences with marks are translated in one of several ways; what fails is flagge
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.placing import cut_spans, place_spans
@@ -21,6 +22,7 @@ from nmt.documents.translate import (
     taken_apart,
     translate_marked,
 )
+from nmt.text.lines import FirstSegment
 from tests.decoding.marking import marked
 from tests.decoding.test_placing import random_marked
 
@@ -69,19 +71,21 @@ def test_equal_sentences_are_translated_once() -> None:
 
 
 def test_in_context_each_sentence_has_a_translation_of_its_own() -> None:
-    count, numbers = Counted(), iter(range(9))
+    count, numbers = Counted(), iter(range(11))
 
     def place(sentences: Sequence[Marked]) -> list[Placed]:
         return [placed._replace(text=Marked(f"{next(numbers)}.")) for placed in count(sentences)]
 
     texts = [Segment(Marked("One two. Three four.")), Segment(Marked("Three four."))]
-    documents = [("a", document(*texts)), ("b", document()), ("c", document(*texts))]
+    texts += [replace(texts[1], document="part"), replace(texts[1], document="part")]
+    documents = [("a", document(*texts)), ("b", document()), ("c", document(*texts[:2]))]
     found = [*DocumentTranslator(place, OPTIONS, in_context=True).translate(documents)]
-    assert count.seen == ["One two.", "Three four.", "Three four.", "", "", *count.seen[:3], ""]
+    own, three = ["One two.", "Three four.", "Three four.", ""], "Three four."
+    assert count.seen == [*own, three, three, "", *own]
     assert [[result.text.text for result in translated.results] for translated in found] == [
-        ["0. 1.", "2."],
+        ["0. 1.", "2.", "4.", "5."],
         [],
-        ["5. 6.", "7."],
+        ["7. 8.", "9."],
     ]
 
 
@@ -185,8 +189,9 @@ def test_what_one_way_loses_the_next_one_places() -> None:
     )
     assert [len(sentence.candidates) for sentence in found] == [1, 0, 0, 2, 1]
     assert found[2] == Placed(marked("%s"))
-    # One call for each way, with what the ways before failed for; after each text a document ends.
-    assert asked == [["Open %s", "one <b>two", "", "Open %s"], ["one", "", "two", ""]]
+    # One call for each way, with what the ways before failed for; texts without marks are alone.
+    assert asked == [["Open %s", "one <b>two", "", "Open %s"], ["one", "two"]]
+    assert [{*map(type, texts)} for texts in asked] == [{str}, {FirstSegment}]
 
 
 def test_the_texts_between_marks_are_translated_apart() -> None:

@@ -202,7 +202,7 @@ def test_directions_have_a_table_with_their_means_and_their_own_tokenizers() -> 
     ("files", "wanted", "expected"),
     [
         ("test.txt test.en", "", ("de", "en")),
-        ("test.fr ref.txt", "eng", ("fr", "eng")),
+        ("test.fr ref.txt", "eng", ("fr", "en")),
     ],
 )
 def test_names_of_files_tell_the_direction(

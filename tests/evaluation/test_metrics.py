@@ -103,8 +103,9 @@ def test_lines_with_one_source_are_one_segment() -> None:
     assert alone.references == [("X",), ("X",)]
 
 
-def test_a_label_counts_a_segment_once() -> None:
-    (found,) = exact_matches(["a", "b"], [["a"], ["c"]], ["all", "all all"])
+def test_a_label_counts_a_segment_once_and_the_end_of_a_document_never() -> None:
+    given = ["a", "b", ""], [["a"], ["c"], [" "]]
+    (found,) = exact_matches(*given, ["all", "all all", ""])
     assert (found.label, found.right, found.segments) == ("all", 1, 2)
 
 

@@ -109,3 +109,22 @@ def test_a_published_model_names_no_folder_of_its_author(
     assert "\n- `https://example.com/b.de`\n" in card
     assert "- `https://example.com/other`" not in card
     assert str(tmp_path) not in card + found
+
+
+@pytest.mark.parametrize("weights", ["int8", "float32"])
+def test_a_published_model_file_names_its_text_and_its_licence(
+    nmt: Run, tiny_run: Path, tmp_path: Path, weights: str
+) -> None:
+    """It names no folder of its author; its licence is that of what is made of it."""
+    text = {"source": str(tmp_path / "secret" / "a.en"), "target": "b.de"}
+    download = {"url": "https://example.com/b.de", "to": "b.de"}
+    model = changed(tiny_run, tmp_path, {"data.train": [text], "data.downloads": [download]})
+    one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
+    assert nmt("export", model, one, "--weights", weights, "--license", "cc-by-2.0").code == 0
+    assert nmt("export", one, two, "--weights", weights).code == 0
+    assert one.read_bytes() == two.read_bytes()
+    assert str(tmp_path).encode() not in one.read_bytes()
+    lines = ["training text: a.en + b.de", "from https://example.com/b.de", "licence: 'cc-by-2.0'"]
+    assert nmt("inspect", one).out.splitlines()[1:4] == lines
+    assert nmt("export", one, tmp_path / "out", "--to", "ctranslate2").code == 0
+    assert 'license: "cc-by-2.0"' in (tmp_path / "out" / "README.md").read_text()

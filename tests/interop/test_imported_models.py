@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from string import ascii_lowercase
 
@@ -20,6 +21,7 @@ from nmt.decoding.translator.segments import (
     SubSegment,
     segment_limit,
 )
+from nmt.documents.translate_files import with_stated_language
 from nmt.errors import UsageError
 from nmt.runs.model_file import read_model
 from nmt.runs.trained_model import TrainedModel, task
@@ -138,7 +140,7 @@ def test_each_part_has_the_token(model: TrainedModel) -> None:
     found = encoded(model, LONG, to="nl", most=20)
     parts = parts_in(found)
     assert len(parts) > 3
-    assert {*first_ids(found)} == {NLD}
+    assert {(part.ids[0], part.language) for part in parts} == {(NLD, "nld")}
     assert max(map(len, parts)) <= 20
     (whole,) = parts_in(encoded(model, LONG))
     assert [number for part in parts for number in part.ids[1:]] == [*whole.ids[1:]]
@@ -234,6 +236,9 @@ def test_a_file_may_state_its_language(model: TrainedModel, nmt: Run) -> None:
     assert [each.code for each in found] == [0, 0, 2, 0]
     assert found[0].out == found[1].out != found[3].out
     assert "the model does not write 'fr'" in found[2].err
+    settings = replace(model.recipe.decode, target_language="deu")  # of a recipe
+    for name, chosen in (("nl.xlf", "nl"), ("page.html", "deu")):
+        assert with_stated_language(settings, model, [Path(name)]).target_language == chosen
 
 
 def test_a_server_has_a_direction_for_each_language(model: TrainedModel) -> None:

@@ -16,6 +16,8 @@ from safetensors.torch import load_file, save_file
 from nmt.decoding.models.pytorch import make_decoder
 from nmt.errors import DamagedError, NmtError
 from nmt.kernels import linear
+from nmt.kernels.eight_bits import EightBits
+from nmt.model.recurrent import Recurrent
 from nmt.model.transformer import Transformer
 from nmt.recipe.files import load_recipe
 from nmt.recipe.size import count_parameters
@@ -209,11 +211,11 @@ def test_a_bad_file_in_8_bits_is_refused(
 def test_an_export_in_8_bits_is_a_model_of_a_quarter_of_the_size(
     nmt: Run, tiny_run: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It translates as its weights in float32, and a search in 8 bits rounds nothing again."""
+    """It translates as its weights in float32; a search in 8 bits uses those of the file."""
     small, plain = tmp_path / "small.safetensors", tmp_path / "plain.safetensors"
     for _ in range(2):  # it replaces what it wrote
         result = nmt("export", tiny_run, small, "--weights", "int8")
-        assert (result.code, result.err) == (0, f"{small}: {tiny_run} with 8-bit weights\n")
+        assert (result.code, result.err) == (0, f"{small}: {tiny_run} with int8 weights\n")
     content = read_model(small)
     save_model(plain, content.weights, content.tokenizer, content.recipe, content.updates)
     found, expected = (nmt("translate", "dev.src", "--model", path) for path in (small, plain))
@@ -221,12 +223,32 @@ def test_an_export_in_8_bits_is_a_model_of_a_quarter_of_the_size(
     assert ", 8-bit weights)" in found.err
     assert f"{small} with 8-bit weights" in nmt("inspect", small).out
     result = nmt("export", tiny_run, small)
-    assert (result.code, "either --to NAME or --weights int8" in result.err) == (2, True)
+    assert (result.code, "either --to NAME or --weights TYPE" in result.err) == (2, True)
 
     def refuse(matrix: Any) -> None:
-        raise AssertionError("a matrix is rounded")
+        raise AssertionError("a matrix is rounded, or made float32")
 
     if linear.has_int8("cpu"):
         monkeypatch.setattr(linear, "INT8_ELEMENTS", 0)
+        search = "translate", "dev.src", "--set", "decode.precision=int8", "--model"
+        assert nmt(*search, small).out == nmt(*search, plain).out
+        model = load_model(small, "cpu")  # which reads the matrix that embeds
         monkeypatch.setattr(linear, "quantise", refuse)
-        make_decoder(load_model(small, "cpu").network, "int8")
+        monkeypatch.setattr(EightBits, "matrix", property(refuse))
+        make_decoder(model.network_for("int8"), "int8")
+
+
+def test_a_search_in_8_bits_reads_all_matrices_of_a_recurrent_model(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its layers are not packed in 8 bits: they need their values in float32."""
+    monkeypatch.setattr(linear, "INT8_ELEMENTS", 0)
+    content = read_model(tiny_run)
+    recipe = load_recipe("pocket_recurrent", ["model.d_model=4"])
+    network = Recurrent(recipe.model, len(content.weights["embeddings.weight"]), PAD)
+    path = tmp_path / "recurrent.safetensors"
+    weights = arrays_of(network.state_dict())
+    save_model(path, weights, content.tokenizer, recipe, [1], in_8_bits=True)
+    model = load_model(path, "cpu")
+    for name, array in arrays_of(model.network_for("int8").state_dict()).items():
+        assert numpy.array_equal(array, model.weights[name])

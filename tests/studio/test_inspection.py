@@ -44,7 +44,7 @@ def test_directions_are_listed_if_there_are_several() -> None:
         "directions: en-de, de-en, en-fr",
         "zero-shot: de-fr",
         "--to chooses the language: >>de<<, >>en<<, >>fr<<",
-        "context: up to 2 segments before, of the same document",
+        "context: segments before, of the same document, up to 2",
     ]
     assert language_lines(inspect_recipe(Recipe("one"), 30)) == []
 
@@ -89,14 +89,19 @@ def test_hand_worked_training_memory_base() -> None:
     assert memory.weights == memory.gradients == 4 * 63_045_632
     assert memory.moments == 8 * 63_045_632
     assert memory.total == 16 * 63_045_632 + memory.activations
+    # Muon keeps one number, not two, of the 6 x (12 + 16) x 512 x 512 in its matrices.
+    assert costs("train.optimizer=muon")[1].moments == memory.moments - 4 * 6 * 28 * 512**2
 
 
-@pytest.mark.parametrize("average", ["train.moving_average=0", "train.moving_average=0.99"])
-def test_weights_and_moments_are_those_of_a_real_training(average: str) -> None:
+@pytest.mark.parametrize(
+    "setting",
+    ["train.moving_average=0", "train.moving_average=0.99", "train.optimizer=muon"],
+)
+def test_weights_and_moments_are_those_of_a_real_training(setting: str) -> None:
     """Both are float32 even if products are in bf16. Adam's step counts are not included."""
     small = ["model.d_model=16", "model.d_ff=20", "tokenizer.vocab_size=30"]
     recipe = with_settings(
-        Recipe("small"), parse_overrides([*small, "train.precision=bf16", average])
+        Recipe("small"), parse_overrides([*small, "train.precision=bf16", setting])
     )
     network = Transformer(recipe.model, 30, PAD)
     updater = Updater(recipe, network, Workers(), torch.device("cpu"))

@@ -94,6 +94,13 @@ def test_twice_the_width_has_half_the_learning_rate() -> None:
     assert peaks == pytest.approx([peaks[0]] * len(peaks))
 
 
+def test_a_smaller_share_validates_more_often_but_at_most_twenty_times() -> None:
+    """The recipe has 2,000 updates and validates every 250."""
+    rungs = planned("scale/tatoeba", sizes=[64], shares=[1 / 16, 1 / 2]).rungs
+    every = {rung.recipe.train.share: rung.recipe.train.validate_updates for rung in rungs}
+    assert every == {1: 250, 1 / 2: 125, 1 / 16: 100}
+
+
 def test_recipes_and_settings_are_compared_on_one_text() -> None:
     recipes = compared_recipes("pocket_distance", ["pocket_recurrent", "model.positions=none"], [])
     assert [*recipes] == ["pocket_distance", "pocket_recurrent", "model.positions=none"]

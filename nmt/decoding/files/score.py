@@ -124,16 +124,16 @@ class Scorer:
         """
         from nmt.decoding.models.pytorch import make_decoder
 
-        networks = [member.network for member in model.members]
+        check_precision(settings, model.device)
+        networks = [member.network_for(settings.precision) for member in model.members]
         device = networks[0].device
-        check_precision(settings, str(device))
         chosen = device_settings(settings, str(device))
         self.settings, self.token_scores, self.pieces = settings, token_scores, pieces
         self._notify = notify
         self._tokenizer = model.tokenizer
         _, own = model.recipe.data.known_directions[0]
         self._opening = opening_ids(settings.target_language, model.tokenizer.source, own)
-        # None: each pair is scored alone. Callers may set this.
+        # None: each pair is scored alone.
         limit = SegmentLimit(settings.max_segment_tokens, "decode.max_segment_tokens")
         self.context = choose_context(model, limit, notify)
         self._batch_tokens = chosen.batch_tokens

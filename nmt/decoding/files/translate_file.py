@@ -16,7 +16,7 @@ from nmt.decoding.translator.translation import Request, strip_prefix
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError, UsageError
 from nmt.system.log import note, progress_bar
-from nmt.text.lines import STDIN, name_of, read_lines
+from nmt.text.lines import STDIN, FirstSegment, name_of, read_lines
 
 
 def translate_file(
@@ -54,11 +54,9 @@ def translate_file(
     """
     # Lines that arrive may have nothing to do with each other.
     is_alone = translator.context is not None and not (source != STDIN and source.is_file())
-    if is_alone:
-        translator.context = None
     if isinstance(task, Resumption):
         translator.searcher.keep_one_backend()
-        if translator.context is not None:
+        if translator.context is not None and not is_alone:
             raise UsageError(
                 "--resume cannot go on within a document that is translated in context; leave it"
                 " out, or use --keep-partial"
@@ -80,7 +78,9 @@ def translate_file(
                 check = translator.encoder.opening
                 languages = LanguageColumn(to_column, name_of(source), check, bad_lines)
             requests = make_requests(
-                lines.segments, prefixes, languages, prefix_column=prefix_column
+                map(FirstSegment, lines.segments) if is_alone else lines.segments,
+                *(prefixes, languages),
+                prefix_column=prefix_column,
             )
             chunks = task.chunks(Source(requests, lines.is_ready))
             asked, again = tee(ask_nothing(chunks, bad_lines, task.first_line))
@@ -170,7 +170,7 @@ def make_requests(
         language, text = languages.take(number, line) if languages else ("", line)
         if prefix_column:
             text, _, prefix = text.partition("\t")
-        yield Request(text, strip_prefix(prefix), language=language)
+        yield Request(type(line)(text), strip_prefix(prefix), language=language)
 
 
 def ask_nothing(

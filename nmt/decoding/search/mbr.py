@@ -9,6 +9,7 @@ Dimensions: D distinct texts, N orders of n-grams, G distinct n-grams.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -124,12 +125,13 @@ class Bleu:
 
     tokenize: Callable[[str], str]
 
-    @classmethod
-    def of(cls, language: str) -> "Bleu":
+    @staticmethod
+    @cache
+    def of(language: str) -> "Bleu":
         """Return BLEU with the tokenizer of a language."""
         from sacrebleu.metrics.bleu import BLEU  # slow to import
 
-        return cls(BLEU(tokenize=bleu_tokenizer(language)).tokenizer)
+        return Bleu(BLEU(tokenize=bleu_tokenizer(language)).tokenizer)
 
     def __call__(self, texts: Sequence[str]) -> Numbers:
         """Return the BLEU of each text with each as its reference (D, D), from 0 to 100."""
@@ -153,15 +155,17 @@ class Bleu:
 class MinimumBayesRisk:
     """Chooses among candidates."""
 
-    metric: Metric
+    metric: Callable[[str], Metric]  # for a language
+    language: str  # to write, unless a segment has one of its own
     decode: Callable[[Sequence[int]], str]  # of the target language
     are_samples: bool  # otherwise they count by their probability (Kumar and Byrne, 2004)
     n_best: int
 
-    def choose(self, hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
+    def choose(self, hypotheses: Sequence[Hypothesis], language: str = "") -> list[Hypothesis]:
         """Return the n best by utility, best first; of equal ones, first the one that was first.
 
-        Candidates with the same text are one, with the score of the first.
+        Candidates with the same text are one, with the score of the first. language: that of the
+        segment; "" for the usual one.
         """
         if not hypotheses:
             return []
@@ -174,7 +178,7 @@ class MinimumBayesRisk:
             weight = 1.0 if self.are_samples else math.exp(each.log_prob - highest)
             weights[text] = weights.get(text, 0.0) + weight
         given = numpy.array([*weights.values()])
-        utilities = self.metric([*weights]) @ (given / given.sum())
+        utilities = self.metric(language or self.language)([*weights]) @ (given / given.sum())
         rated = [
             replace(each, utility=round(utility, DIGITS))
             for each, utility in zip(first.values(), utilities.tolist(), strict=True)
@@ -191,5 +195,7 @@ def make_chooser(
     """
     if settings.mbr == "none":
         return None
-    metric = Bleu.of(language) if settings.mbr == "bleu" else chrf
-    return MinimumBayesRisk(metric, subwords.decode, settings.method == "sample", n_best)
+    metric = Bleu.of if settings.mbr == "bleu" else lambda _: chrf
+    metric(language)  # imports sacreBLEU before this process is forked
+    are_samples = settings.method == "sample"
+    return MinimumBayesRisk(metric, language, subwords.decode, are_samples, n_best)

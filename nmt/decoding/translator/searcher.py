@@ -25,6 +25,7 @@ from nmt.decoding.translator.repetition import is_degenerate, limited
 from nmt.decoding.translator.segments import SubSegment, output_limit
 from nmt.decoding.translator.translation import OutputOptions
 from nmt.errors import NmtError
+from nmt.recipe.size import count_parameters
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.devices import run_or_halve
 from nmt.system.pools import Pool, ProcessPool
@@ -180,7 +181,7 @@ class ModelSearcher(Searcher):
         shape, target = model.recipe.model, model.tokenizer.target
         self._is_right_to_left = shape.is_right_to_left
         self._is_large = shape.d_model >= LARGE_WIDTH
-        self._parameters = sum(array.size for array in model.weights.values())
+        self._parameters = count_parameters(shape, len(model.tokenizer))
         self._work = 0.0  # so far
         self._aligns = False  # what aligns outputs is made
         self._subwords, self._special = target, special_ids(model.tokenizer)
@@ -204,7 +205,8 @@ class ModelSearcher(Searcher):
         """The decoders in PyTorch, one for each model, made at the first use."""
         from nmt.decoding.models.pytorch import make_decoder
 
-        made = [make_decoder(member.network, self.settings.precision) for member in self._members]
+        precision = self.settings.precision
+        made = [make_decoder(member.network_for(precision), precision) for member in self._members]
         self._members = ()  # the decoders are packed copies: nothing is kept twice
         return made
 
@@ -291,7 +293,8 @@ class ModelSearcher(Searcher):
         if any(part.terms for part in parts):
             found = self._placer.place(parts, found)
         if self._chooser is not None:
-            found = [*map(self._chooser.choose, found)]
+            languages = [part.language for part in parts]
+            found = [*map(self._chooser.choose, found, languages)]
         if self._options.token_scores:
             outputs = [[hypothesis.ids for hypothesis in hypotheses] for hypotheses in found]
             found = [

@@ -27,7 +27,7 @@ from nmt.text.words import WORD, find_words, locate_tokens
 
 SHOWN_SYMBOLS = 10
 SHOWN_CHARACTERS = 20  # of an unknown word
-UNLIKE_SHARE = 0.1  # of the lines; of text like the corpus, 2 % seem unlike it
+UNLIKE_SHARE = 0.1  # of the texts; of text like the corpus, 2 % seem unlike it
 INVISIBLE = "CMZ"  # Unicode categories: control and format, combining, space
 
 # What the unknown characters of lines are.
@@ -75,14 +75,16 @@ class UnknownSymbols:
 class LineNotes:
     """Collects the lines that a user should look at, and what is special about them."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "line") -> None:
+        """`unit`: what a text is whose likeness is counted."""
+        self._unit = unit
         kinds = READ_AS_UNKNOWN, SCORED_AS_UNKNOWN, COPIED
         self._unknown = {kind: UnknownSymbols() for kind in kinds}
         # In the order in which they are printed.
         notes = WORDLESS, CAPITALS, RETURNS, RETURNS_AS_SPACES
         self._lines = {note: LineNumbers() for note in notes}
         self._missing: dict[str, LineNumbers] = {}  # by the term
-        self._lines_read = self._unlike = 0
+        self._texts = self._unlike = 0
 
     def add(self, note: str, line: int) -> None:
         """Count a line of which a note tells; {} in the note stands for the lines."""
@@ -107,8 +109,8 @@ class LineNotes:
         self._missing.setdefault(term, LineNumbers()).add(line)
 
     def add_likeness(self, likeness: Sequence[float]) -> None:
-        """Count lines that are not blank; below 1 they are unlike the training text."""
-        self._lines_read += len(likeness)
+        """Count texts that are not blank; below 1 they are unlike the training text."""
+        self._texts += len(likeness)
         self._unlike += sum(each < 1 for each in likeness)
 
     def tell(self, notify: Notify) -> None:
@@ -122,12 +124,13 @@ class LineNotes:
         if self._missing:
             terms = [f"{term} ({lines})" for term, lines in self._missing.items()]
             notify(f"terms of the glossary that are missing in the translation: {first_of(terms)}")
-        if self._unlike > UNLIKE_SHARE * self._lines_read:
+        if self._unlike > UNLIKE_SHARE * self._texts:
             verb = "is" if self._unlike == 1 else "are"
-            notify(
-                f"{self._unlike:,} of {self._lines_read:,} lines {verb} unlike the text that this"
-                " model was trained on; expect wrong translations"
-            )
+            found = f"{self._unlike:,} of {self._texts:,} {self._unit}s {verb}"
+            wrong = "wrong translations"
+            if self._texts == 1:
+                found, wrong = f"this {self._unit} is", "a wrong translation"
+            notify(f"{found} unlike the text that this model was trained on; expect {wrong}")
 
 
 def visible(symbol: str) -> str:
@@ -204,6 +207,7 @@ class SubSegment:
     prefix: TargetPrefix = NO_PREFIX  # what the output must begin with
     terms: tuple[TermPlace, ...] = ()  # that the output must contain, from left to right
     opening: int = 0  # how many of the first ids are a language token
+    language: str = ""  # the code in it
     # Token ids of the segments before and of their outputs, each with the separator: see `context`.
     context: tuple[int, ...] = ()
     target_context: tuple[int, ...] = ()
@@ -306,9 +310,8 @@ class SegmentEncoder:
             else:
                 parts = self._parts(text, ids, line)
             if parts and (opening := self.opening(languages[index] if languages else "")):
-                parts = [
-                    replace(part, ids=[*opening, *part.ids], opening=len(opening)) for part in parts
-                ]
+                to = self.subwords.piece(opening[0])[2:-2]
+                parts = [replace(x, ids=opening + x.ids, opening=1, language=to) for x in parts]
             if parts and prefix:
                 parts[0] = replace(parts[0], prefix=prefix)
             encoded.append(EncodedSegment(parts, separators, odd))

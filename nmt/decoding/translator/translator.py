@@ -102,7 +102,7 @@ class Translator:
             language=settings.target_language,
             own=model.recipe.data.known_directions[0][1],
         )
-        # None: each segment is translated alone. Callers may set this.
+        # None: each segment is translated alone.
         self.context = choose_context(model, self.encoder.limit, notify)
         self.searcher: Searcher
         if isinstance(model, EngineModel):

@@ -28,6 +28,8 @@ from nmt.text.languages import primary
 LANGUAGE_NAMES = ("xml:lang", "{http://www.w3.org/XML/1998/namespace}lang", "lang")
 KINDS = {"ph": Kind.ALONE, "ut": Kind.ALONE, "bpt": Kind.OPEN, "ept": Kind.CLOSE}
 POSITIONS = {"begin": Kind.OPEN, "end": Kind.CLOSE}  # of <it>, whose partner is elsewhere
+# Types of properties that name the document of a unit: memoQ's, OmegaT's, Bitextor's and others.
+DOCUMENT_TYPES = {"x-document", "document", "x-file", "file", "source-document", "x-docid", "docid"}
 CONTEXT = "x-context"  # the type of the property that tells equal texts apart
 TEXT = "x-text"  # the type of marks that were found in a text, such as %s
 
@@ -64,21 +66,31 @@ def read_units(path: Path, source_language: str, target_language: str) -> Iterat
 
 def unit_of(node: Node, source_language: str, target_language: str) -> Unit | None:
     """Return a unit in two languages; None if one of them is missing or empty."""
-    variants = [*node.named("tuv")]
+    variants = [*node.elements("tuv")]
     languages = [language_of(variant.attributes) for variant in variants]
     source, target = (
         Marked("")
         if place is None
-        else next(map(marked_of, variants[place].named("seg")), Marked(""))
+        else next(map(marked_of, variants[place].elements("seg")), Marked(""))
         for place in find_places(languages, (source_language, target_language))
     )
     if not source.text.strip() or not target.text.strip():
         return None
     contexts = (
-        prop.text() for prop in node.named("prop") if prop.attributes.get("type") == CONTEXT
+        prop.text() for prop in node.elements("prop") if prop.attributes.get("type") == CONTEXT
     )
-    notes = (note.text() for note in node.named("note"))
+    notes = (note.text() for note in node.elements("note"))
     return Unit(source, target, next(contexts, ""), next(notes, ""))
+
+
+def document_of(unit: Node | Element) -> str:
+    """Return the document that a property of a unit, or of one of its texts, names; "" for none."""
+    parents: list[Node | Element] = [unit, *unit.elements("tuv")]
+    for parent in parents:
+        for prop in parent.elements("prop"):
+            if prop.attributes.get("type", "").lower() in DOCUMENT_TYPES:
+                return prop.text()
+    return ""
 
 
 def find_places(languages: Sequence[str], wanted: tuple[str, str]) -> list[int | None]:
@@ -256,6 +268,7 @@ def add_unit(document: XmlDocument, options: Options, unit: Element, source_lang
         document.place(segs[source].begin),
         next(contexts, unit.attributes.get("tuid", "")),
         accelerator_language=language,
+        document=document_of(unit),
     )
     write = partial(write_text, text)
     if target is not None:

@@ -55,6 +55,7 @@ class Reader:
         self.options = options
         self.is_new = version.startswith("2")
         self.is_1_2 = version == "1.2"
+        self.original = ""  # the document that units are from
 
     def read(self, element: Element, translates: bool = True, keeps_lines: bool = False) -> None:
         """Read an element and those in it; they inherit whether they are translated."""
@@ -62,6 +63,8 @@ class Reader:
         translates = stated != "no" if stated else translates
         keeps_lines = keeps_lines_in(element, keeps_lines)
         name, first = local(element), len(self.document.segments)
+        if name == "file":
+            self.original = element.attributes.get("original", "")
         if name == "trans-unit" and translates:
             self.add_unit(element, element, keeps_lines)
         elif name == "unit" and translates:
@@ -102,8 +105,11 @@ class Reader:
             yield document.raw(end, element.inner_begin)
             text = marked(document, element, code, keeps_lines=keeps_lines)
             syntax = ICU if HEAD.search(text.text) else SYNTAX
-            language, place = self.options.target_language, document.place(element.begin)
-            yield document.add_text(text, place, context, syntax, accelerator_language=language)
+            yield document.add_text(
+                *(text, document.place(element.begin), context, syntax),
+                accelerator_language=self.options.target_language,
+                document=self.original,
+            )
             end = element.inner_end
         yield document.raw(end, source.inner_end)
 

@@ -29,7 +29,7 @@ class Node:
         """Return all characters in the element."""
         return "".join(child if isinstance(child, str) else child.text() for child in self.children)
 
-    def named(self, name: str) -> "Iterator[Node]":
+    def elements(self, name: str) -> "Iterator[Node]":
         """Yield the children of a name."""
         for child in self.children:
             if isinstance(child, Node) and child.name == name:

@@ -25,7 +25,7 @@ SIZES = (1 / 4, 1 / 2, 1, 2, 3)  # default sizes, in the recipe's own
 LENGTH = 30  # tokens of a segment, assumed for the operations of an update
 PATIENCE = 5  # validations, unless the recipe has its own
 MOVING_AVERAGE = 0.999  # likewise
-FEWEST_UPDATES = 10  # between validations
+MOST_VALIDATIONS = 20  # of a run with a part of the corpus; each one translates the dev set
 # Settings that the ladder chooses; those of text and tokenizer are the same in all runs.
 CHOSEN = (
     *("data.", "tokenizer.", "model.d_model", "model.d_k", "model.d_v", "train.seed"),
@@ -155,11 +155,11 @@ def rung(
         sized = replace(recipe, model=nearest)
     train = recipe.train
     own = (base if recipe.model.is_recurrent else recipe).model.d_model  # the size that was tuned
-    every = max(FEWEST_UPDATES, round(train.validate_updates * share))
     most = train.max_updates
     if budget is not None:
         operations = update_operations(sized, sized.tokenizer.vocab_size)
         most = max(1, min(most, int(budget / operations)))
+    apart = max(round(train.validate_updates * share), -(-most // MOST_VALIDATIONS))
     rules = {
         "train.share": share,
         "train.label_smoothing": 0.0,
@@ -168,8 +168,8 @@ def rung(
         "train.patience": train.patience or PATIENCE,
         "train.cooldown_updates": 0,
         "train.moving_average": train.moving_average or MOVING_AVERAGE,
-        "train.validate_updates": every,
-        "train.checkpoint_updates": every,
+        "train.validate_updates": min(apart, train.validate_updates),
+        "train.checkpoint_updates": min(apart, train.validate_updates),
         "train.max_updates": most,
     }
     sized = with_settings(sized, rules)

@@ -19,6 +19,7 @@ from nmt.runs.run_folder import run_of
 from nmt.runs.trained_model import TrainedModel
 from nmt.studio.explain.explanation import check_settings
 from nmt.text.corpus import DataFolder, Pair
+from nmt.text.lines import FirstSegment
 from nmt.text.prepare import read_dev_pairs
 from nmt.text.tokenizer import target_token
 
@@ -73,13 +74,12 @@ def find_example(model: TrainedModel, settings: DecodeSettings, pairs: Sequence[
     tried = [*islice(short, CANDIDATES)] or pairs[:CANDIDATES]
     options = OutputOptions(alignments=True)
     translator = Translator(model, settings, lambda _: None, options)
-    translator.context = None
 
     def merit(found: tuple[Pair, str, Sequence[Link]]) -> tuple[bool, int]:
         pair, text, links = found
         return text == pair.target.strip(), widest_gap(links)
 
-    translations = translator.translate(pair.source for pair in tried)
+    translations = translator.translate(FirstSegment(pair.source) for pair in tried)
     found = (
         (pair, translation.text, translation.links)
         for pair, translation in zip(tried, translations, strict=True)
