@@ -24,7 +24,8 @@ LARGE_PAGE = 20_000_000  # characters
 @click.command("explain")
 @click.argument("words", nargs=-1, metavar="[TEXT]")
 @options.models(
-    "--model", "Model: a run folder or a .safetensors file.  [default: the newest finished run]"
+    "--model",
+    "Model: a run folder or a .safetensors file.  [default: the newest finished run, else everyday]",
 )
 @click.option(
     "--compare",

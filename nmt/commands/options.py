@@ -171,7 +171,7 @@ engine = click.option(
 def models(
     flag: str = "--model",
     help_text: str = "Model: a run folder or a .safetensors file; repeat for an ensemble."
-    "  [default: the newest finished run]",
+    "  [default: the newest finished run, else everyday, which is shipped]",
 ) -> Callable[[Function], Function]:
     """Return an option that names models and may be repeated."""
     name = f"{flag.removeprefix('--').replace('-', '_')}s"

@@ -23,7 +23,7 @@ MISSING = "`nmt serve` needs Starlette and uvicorn: pip install 'attention-nmt[s
     metavar="[PAIR=]MODEL",
     shell_complete=complete_run,
     help="Model: a run folder or a .safetensors file, for the languages PAIR, such as en-de; repeat"
-    " for more.  [default: the newest finished run]",
+    " for more.  [default: the newest finished run, else everyday]",
 )
 @click.option(
     "--host",

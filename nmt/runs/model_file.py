@@ -33,7 +33,7 @@ from nmt.recipe.files import LONGEST_HEADER, parse_recipe
 from nmt.recipe.size import count_parameters, weight_shapes
 from nmt.recipe.toml import to_toml
 from nmt.runs.outputs import FILE_LIST
-from nmt.runs.run_folder import LICENCE, RunFolder, did_you_mean
+from nmt.runs.run_folder import EVERYDAY, LICENCE, RunFolder, did_you_mean
 from nmt.system.atomic import atomic_path
 from nmt.system.files import (
     START_BYTES,
@@ -57,7 +57,6 @@ SCALES = ".scales"  # ends the name of the tensor (m,) with the scales of a matr
 LARGEST_SCALE = numpy.finfo(numpy.float32).max / STEPS
 EMBEDDINGS = "embeddings.weight"  # the tensor (V, d_model) that every model has
 ALIGNMENT = "alignment"  # of the metadata: a chosen `AligningAttention`; older files lack it
-EVERYDAY = "everyday"  # the shipped model's name
 AGAIN = "create it again with `nmt train`"
 
 Updates = tuple[Annotated[int, Meta(ge=0, le=2**53)], ...]

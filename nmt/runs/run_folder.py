@@ -25,6 +25,7 @@ from nmt.system.log import note
 from nmt.text.manifest import PreparedFolder
 
 RUNS = Path("runs")
+EVERYDAY = "everyday"  # the name of the shipped model
 LICENCE = "licence"  # of a model file's metadata; only exported models have it
 AVERAGE = "average"  # the value of `made_by` in a model that `nmt average` wrote
 # An unfinished file of a prepared corpus, by `nmt.text.shards`; older versions wrote it in parts.

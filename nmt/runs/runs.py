@@ -11,14 +11,13 @@ from nmt.errors import NmtError, UsageError
 from nmt.recipe.files import read_recipe, shipped_recipes
 from nmt.recipe.rules import check_together
 from nmt.recipe.settings import with_settings
-from nmt.runs.model_file import EVERYDAY
-from nmt.runs.run_folder import RUNS, RunFolder, is_folder, no_run, run_folder
+from nmt.runs.run_folder import EVERYDAY, RUNS, RunFolder, is_folder, no_run, run_folder
 from nmt.system.files import entries, is_present
 
-# What the shipped model is for, where it comes from, and its BLEU on the test set of its recipe.
+# What the shipped model is for, where it comes from, and its BLEU on the test sets of its recipe.
 ABOUT = (
-    "short everyday sentences, English to German (BLEU 0.0) and back (BLEU 0.0), from Tatoeba"
-    " (CC BY 2.0)"
+    "short everyday sentences, English to German (BLEU 0.0) and back (BLEU 0.0), learned from"
+    " Tatoeba (CC BY 2.0)"
 )
 
 
@@ -70,7 +69,7 @@ def find_newest_model(runs: Path = RUNS) -> ChosenModel | None:
 
 def choose_model(runs: Path = RUNS) -> ChosenModel:
     """Return what `find_newest_model` finds, or else the shipped model."""
-    reason = f"there is no trained model under {runs}/, and this one is shipped: {ABOUT}"
+    reason = f"shipped, because {runs}/ has no trained model: {ABOUT}"
     return find_newest_model(runs) or ChosenModel(Path(EVERYDAY), reason)
 
 

@@ -11,6 +11,7 @@ from nmt.config.decode import BATCH_BEAM, BATCH_SAMPLES, CPU_BATCH_TOKENS, GPU_B
 from nmt.errors import NmtError, UsageError
 from nmt.recipe.rules import check_decode, check_used
 from nmt.recipe.settings import parse_overrides, with_settings
+from nmt.runs.run_folder import EVERYDAY
 from nmt.runs.runs import choose_model
 from nmt.system.devices import choose_device, has_bf16
 from nmt.system.log import Notify
@@ -65,8 +66,9 @@ def load_models(
     model = load(paths, choose_device(device))
     settings = decode_settings(model.recipe, overrides, used)
     names = [
-        f"{member.path} ({member.recipe.name}{', 8-bit weights' if member.eight_bits else ''})"
-        for member in model.members
+        f"{path if str(path) == EVERYDAY else member.path} ({member.recipe.name}"
+        f"{', 8-bit weights' if member.eight_bits else ''})"
+        for path, member in zip(paths, model.members, strict=True)
     ]
     why = f", {chosen.reason}; --model names another" if chosen and chosen.reason else ""
     notify(f"{'ensemble' if model.ensemble else 'model'}: {' + '.join(names)}{why}")
