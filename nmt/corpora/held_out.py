@@ -104,7 +104,7 @@ class Plan:
     """Assign each pair to a set."""
 
     places: NDArray[numpy.int8]  # (n,) indices of PLACES; -1: removed
-    firsts: Labels  # (n,) of each pair's group, from 0; -1: an unusable pair
+    firsts: Labels  # (n,) the pair that stands for its group, from 0; -1: an unusable pair
     name: str  # of the corpus
     whole: tuple[str, ...] = ("train",)  # sets whose documents are whole
 
@@ -275,8 +275,11 @@ def hold_out_documents(corpus: HashedPairs, sizes: Sizes, *, name: str) -> Plan:
     is_small = numpy.bincount(groups, minlength=len(groups)) <= LARGEST_GROUP
     places = numpy.full(len(corpus.usable), numpy.int8(-1))
     places[chosen] = numpy.where((sets < last[groups]) & is_small[groups], -1, sets)
+    is_last = sets == last[groups]
+    holders = numpy.zeros(len(groups), numpy.intp)  # a pair of each group in its last set
+    holders[groups[is_last]] = chosen[is_last]
     firsts = numpy.full(len(places), -1)
-    firsts[chosen] = chosen[groups]
+    firsts[chosen] = holders[groups]
     return Plan(places, firsts, name, SETS)
 
 
