@@ -38,8 +38,8 @@ def command(
     removed.
 
     With --documents, the dev and test sets have whole documents, for a model that reads sentences
-    in context, and about N pairs. A blank line in both files ends a document, as do the ids of
-    files that name their documents. Sentences that occur very often stay in all sets.
+    in context. Their sizes are then not exact. A blank line in both files ends a document, as do
+    the ids of files that name their documents. Sentences that occur very often stay in all sets.
 
     The command writes two files for each set: PREFIX, the set and the language code, such as
     mine.dev.en and mine.dev.de, in the order of the corpus. PREFIX.removed.tsv has the pairs that
