@@ -96,7 +96,7 @@ def clean(
     with text_outputs(files) as streams:
         streams[REJECTED][0].write(row("line", "filter", "reason", "source", "target"))
         blocks = cleaning.filtered(streams[SCORES][0] if SCORES in files else None)
-        for block, sides in with_lines(blocks):
+        for block, sides in with_document_ends(blocks):
             kept += len(block.pairs)
             removed.update(bad.kind for bad in block.rejected)
             repairs.update(name for names in block.repairs for name in names)
@@ -168,7 +168,9 @@ class Cleaning:
                 bar.update(len(block.pairs) + len(block.rejected))
 
 
-def with_lines(blocks: Iterable[CleanBlock]) -> Iterator[tuple[CleanBlock, list[list[str]]]]:
+def with_document_ends(
+    blocks: Iterable[CleanBlock],
+) -> Iterator[tuple[CleanBlock, list[list[str]]]]:
     """Yield blocks with the lines of source and target, and blank ones between documents."""
     document, last = 0, math.inf  # the number of documents, and that of the last pair
     for block in blocks:

@@ -92,14 +92,21 @@ class Sizes:
     test: int | None = None
     seed: int = 1  # another one draws other pairs
 
+    def of(self, pairs: int) -> tuple[int, int]:
+        """Return how many of these pairs the dev set gets, and how many the test set."""
+        share = min(MOST_HELD_OUT, max(1, int(pairs * HELD_OUT_SHARE)))
+        dev, test = (share if size is None else size for size in (self.dev, self.test))
+        return dev, test
+
 
 @dataclass(frozen=True)
 class Plan:
     """Assign each pair to a set."""
 
     places: NDArray[numpy.int8]  # (n,) indices of PLACES; -1: removed
-    firsts: Labels  # (n,) of each pair's group, from 0; -1: an unusable pair
+    firsts: Labels  # (n,) the pair that stands for its group, from 0; -1: an unusable pair
     name: str  # of the corpus
+    whole: tuple[str, ...] = ("train",)  # sets whose documents are whole
 
     def part(self, pairs: slice) -> "Plan":
         """Return the plan of one of several corpora."""
@@ -107,13 +114,14 @@ class Plan:
 
 
 class HashedPairs:
-    """Hold the pairs of corpora as hashes that near duplicates share, in 16 bytes for each."""
+    """Hold the pairs of corpora as hashes that near duplicates share, in 18 bytes for each."""
 
     def __init__(self, pairs: Iterable[Pair] = (), given: Sides | None = None) -> None:
         """Hash pairs; given: segments whose near duplicates are left out of the corpus."""
         self._given = given or Sides()
         self._hashes = array("Q")  # source, target, source, target, ...
         self._usable = bytearray()
+        self._begins = bytearray()  # whether each pair begins a document
         self._languages: list[tuple[str, str]] = []  # of corpora that were read
         self._stops: list[int] = []  # their numbers of pairs, added up
         self.blank = 0  # pairs with an empty side
@@ -132,6 +140,7 @@ class HashedPairs:
         self._hashes.append(first)
         self._hashes.append(second)
         self._usable.append(not (is_blank or is_given))
+        self._begins.append(begins_document(*pair))
         return bool(self._usable[-1])
 
     def read(self, languages: tuple[str, str], pairs: Iterable[Pair]) -> Iterator[Pair]:
@@ -171,6 +180,11 @@ class HashedPairs:
     def usable(self) -> NDArray[numpy.bool_]:
         """Return whether both sides have text that no given set has (n,)."""
         return numpy.frombuffer(self._usable, numpy.bool_)
+
+    @property
+    def documents(self) -> Labels:
+        """Return the number of each pair's document (n,)."""
+        return numpy.frombuffer(self._begins, numpy.bool_).cumsum()
 
     def segments(self) -> Sides:
         """Return the given segments and those of the usable pairs, as sides of a given set."""
@@ -214,8 +228,7 @@ def hold_out(corpus: HashedPairs, sizes: Sizes, *, name: str, fix: str) -> Plan:
         own = firsts_of(firsts, pairs)
         is_first[own[own >= 0]] = True
         here, count = drawn[own[drawn] >= 0], numpy.count_nonzero(own >= 0)
-        share = min(MOST_HELD_OUT, max(1, int(count * HELD_OUT_SHARE)))
-        dev, test = (share if size is None else size for size in (sizes.dev, sizes.test))
+        dev, test = sizes.of(int(count))
         if dev + test > len(here) or dev + test >= count:
             raise NmtError(
                 f"{name} has {len(here):,} pair{'s' * (len(here) != 1)} that can be held out, too"
@@ -227,6 +240,47 @@ def hold_out(corpus: HashedPairs, sizes: Sizes, *, name: str, fix: str) -> Plan:
             sets[here[sets[here] == 0][: max(0, missing)]] = kind
     removed = ~usable | (~is_first & (sets[firsts] > 0))
     return Plan(numpy.where(removed, numpy.int8(-1), sets[firsts]), firsts, name)
+
+
+def hold_out_documents(corpus: HashedPairs, sizes: Sizes, *, name: str) -> Plan:
+    """Choose the documents of dev and test sets of a single corpus.
+
+    Documents are drawn until a set has its size. Pairs of other sets that nearly equal one of a
+    drawn document are removed, except for groups that `hold_out` would leave in the training text:
+    so frequent a sentence is no test. Raises NmtError if there are too few documents.
+    """
+    chosen = numpy.flatnonzero(corpus.usable)
+    if not len(chosen):
+        raise NmtError(f"{name} has no pair with text on both sides")
+    sides, documents = corpus.sides[:, chosen], corpus.documents[chosen]
+    least = numpy.full(documents[-1] + 1, numpy.iinfo(numpy.uint64).max)
+    numpy.minimum.at(least, documents, mixed(pair_hashes(sides), sizes.seed))
+    lengths = numpy.bincount(documents)
+    order = least.argsort(kind="stable")[: numpy.count_nonzero(lengths)]
+    kinds, ends, start = numpy.zeros(len(lengths), numpy.int8), lengths[order].cumsum(), 0
+    for kind, size in zip(SETS[1:], sizes.of(len(chosen)), strict=True):
+        before = ends[start - 1] if start else 0
+        stop = int(numpy.searchsorted(ends, before + size)) + 1 if size else start
+        if stop >= len(order):
+            raise NmtError(
+                f"{name} has {len(order):,} document{'s' * (len(order) != 1)}, too few for a {kind}"
+                f" set of {size:,} pairs and a training text; lower --dev and --test; a blank line"
+                " in both files ends a document"
+            )
+        kinds[order[start:stop]] = SETS.index(kind)
+        start = stop
+    groups, sets = find_groups(sides), kinds[documents]
+    last = numpy.zeros(len(groups), numpy.int8)  # the last set that has a pair of each group
+    numpy.maximum.at(last, groups, sets)
+    is_small = numpy.bincount(groups, minlength=len(groups)) <= LARGEST_GROUP
+    places = numpy.full(len(corpus.usable), numpy.int8(-1))
+    places[chosen] = numpy.where((sets < last[groups]) & is_small[groups], -1, sets)
+    is_last = sets == last[groups]
+    holders = numpy.zeros(len(groups), numpy.intp)  # a pair of each group in its last set
+    holders[groups[is_last]] = chosen[is_last]
+    firsts = numpy.full(len(places), -1)
+    firsts[chosen] = holders[groups]
+    return Plan(places, firsts, name, SETS)
 
 
 def firsts_of(firsts: Labels, pairs: slice) -> Labels:
@@ -258,10 +312,13 @@ def mixed(hashes: Hashes, seed: int) -> Hashes:
     return numbers
 
 
-def split(text: ParallelText, prefix: str, sizes: Sizes) -> tuple[dict[str, int], list[Path]]:
+def split(
+    text: ParallelText, prefix: str, sizes: Sizes, *, by_document: bool = False
+) -> tuple[dict[str, int], list[Path]]:
     """Divide a corpus; return how many pairs are in each set and removed, and the new files.
 
-    prefix: of the files to write. Errors are those of `check` and `hold_out`.
+    prefix: of the files to write. by_document: hold out whole documents. Errors are those of
+    `check` and `hold_out`.
     """
     text.check()
     names = Names.of(prefix, text)
@@ -278,7 +335,11 @@ def split(text: ParallelText, prefix: str, sizes: Sizes) -> tuple[dict[str, int]
                 " name another -o"
             )
     corpus = HashedPairs(shown(text.pairs(), "read"))
-    plan = hold_out(corpus, sizes, name=str(text.paths[0]), fix="lower --dev and --test")
+    name = str(text.paths[0])
+    if by_document:
+        plan = hold_out_documents(corpus, sizes, name=name)
+    else:
+        plan = hold_out(corpus, sizes, name=name, fix="lower --dev and --test")
     with text_outputs(files) as streams:
         streams[REMOVED][0].write(row("line", "reason", "source", "target"))
         return write_sets(text, plan, streams), [*chain.from_iterable(files.values())]
@@ -289,13 +350,15 @@ def write_sets(
 ) -> dict[str, int]:
     """Write the pairs of a corpus into its sets; return the numbers of pairs by set.
 
-    In the training text, a blank line ends each document. The other sets have single pairs, not
-    documents. streams: of source and target, by set; there may be one of a table of REMOVED pairs.
+    A blank line ends each document of the training text. The other sets have single pairs, unless
+    the plan holds out whole documents. streams: of source and target, by set; there may be one of a
+    table of REMOVED pairs.
     """
-    counts, is_new = dict.fromkeys(streams, 0), False
+    counts, number = dict.fromkeys(streams, 0), 0
+    documents = dict[str, int]()  # the last one of each set
     pairs = shown(text.pairs(), "write")
     for line, (kind, pair) in enumerate(placed(pairs, plan), start=1):
-        is_new |= begins_document(*pair)
+        number += begins_document(*pair)
         if kind not in counts:
             continue
         counts[kind] += 1
@@ -304,8 +367,9 @@ def write_sets(
             reason = "empty side" if first < 0 else f"in a group with line {first + 1}"
             streams[REMOVED][0].write(row(line, reason, *pair))
         else:
-            end = "\n" * (is_new and kind == "train" and counts[kind] > 1)
-            is_new &= kind != "train"
+            is_new = documents.get(kind, number) != number
+            documents[kind] = number
+            end = "\n" * (is_new and kind in plan.whole)
             for stream, segment in zip(streams[kind], pair, strict=True):
                 stream.write(f"{end}{segment}\n")
     return counts

@@ -72,14 +72,13 @@ def prepare(
         tokenizer = own_tokenizer(recipe, data, folder, manifest, hash_of(hashes), notify)
     else:
         tokenizer = store_tokenizer(given_tokenizer, folder, manifest)
-    openings = find_openings(recipe, tokenizer)
-    for index, files in enumerate(recipe.data.train):
+    names = [*map(shard_name, range(len(hashes)))]
+    corpora = zip(recipe.data.train, names, hashes, find_openings(recipe, tokenizer), strict=True)
+    for files, name, content, opening in corpora:
         # Without an opening and context, the key is that of older versions: old runs resume.
         limits = [recipe.data.max_length, recipe.data.max_ratio]
         limits += filter(None, [recipe.data.context])
-        opening = openings[index]
-        key = hash_of(sha256(tokenizer.model), hashes[index], limits, *opening)
-        name = shard_name(index)
+        key = hash_of(sha256(tokenizer.model), content, limits, *opening)
         if needs_encoding(folder, manifest, name, key, notify):
             manifest.forget(name)
             pairs = read_pairs(files, data, recipe)
@@ -90,7 +89,6 @@ def prepare(
             notify(describe(files, step.counts, recipe.data))
     if dev_changed:
         manifest.save()
-    names = [*map(shard_name, range(len(hashes)))]
     remove_unused(folder.shards, manifest, names)
     prepared = open_shards(recipe, folder, manifest)
     if not any(map(len, prepared.shards)):

@@ -119,6 +119,7 @@ class Trainer:
         fingerprint = setup.prepared.fingerprint
         update = workers.on_first_worker(lambda: newest_checkpoint(run, fingerprint))
         self.progress = resume(run, update, self.network, self.updater.optimizer)
+        self.validation: Validation | None = None  # the last one
 
     def train(self) -> TrainingOutcome:
         """Update until `train.max_updates`, the end of patience or a signal; then average."""
@@ -224,7 +225,7 @@ class Trainer:
         due = self.is_validation_due() or self.is_finished()
         if not progress.update or not due or progress.validated_update == progress.update:
             return True
-        validation = self.validate(stop)
+        validation = self.validation = self.validate(stop)
         if validation is None:
             return False
         improved = progress.is_improvement(validation, settings.early_stopping_metric)
@@ -256,7 +257,10 @@ class Trainer:
         self.workers.on_first_worker(self.write_average)
         mean = load_file(self.network, self.run.model)
         self.workers.on_first_worker(self.choose_alignment)
-        validation = self.validate(stop)
+        update, settings = self.progress.update, self.recipe.train
+        # Then the average is what the last validation measured.
+        is_validated = settings.moving_average or [*mean.updates] == [update]
+        validation = (self.validation if is_validated else None) or self.validate(stop)
         if validation is None:
             stopped_by = self.workers.shared_signal(stop.signal)
             return self.outcome(stopped_by=stopped_by)

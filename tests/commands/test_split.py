@@ -2,7 +2,7 @@
 
 import gzip
 from collections import Counter
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 
 from nmt.corpora.segment import Segment
@@ -78,6 +78,34 @@ def test_documents_of_the_training_text_stay_apart(nmt: Run, tmp_path: Path) -> 
     left = [[pair for pair in text if pair not in (*dev, *test)] for text in texts]
     assert train == [pair for text in left for pair in (*text, ("", ""))][:-1]
     assert (len(dev), len(test)) == (10, 10)
+
+
+def test_whole_documents_are_held_out(nmt: Run, tmp_path: Path) -> None:
+    """Each document shares a pair with the next one, and all have "Yes.", which is no test."""
+    pairs = corpus(200)
+    texts = [[*pairs[place : place + 5], ("Yes.", "Ja.")] for place in range(0, 196, 4)]
+    files = write(tmp_path, [pair for text in texts for pair in (*text, ("", ""))])
+    options = "--documents", "--dev", 12, "--test", 7, "-o", f"{tmp_path}/mine/"
+    assert nmt("split", *files, *options).code == 0
+    lost, found, seen = removed(tmp_path / "mine"), list[Pairs](), set[str]()
+    for kind, count in (("train", 45), ("dev", 2), ("test", 2)):
+        lines = read(tmp_path / "mine", kind)
+        ends = [-1, *(line for line, pair in enumerate(lines) if pair == ("", "")), len(lines)]
+        sets = [lines[start + 1 : end] for start, end in pairwise(ends)]
+        assert len(sets) == count
+        sources = {source for source, _ in lines} - {"", "Yes."}
+        assert sources.isdisjoint(seen)
+        seen |= sources
+        found += sets
+    gone = [(source, target) for _, reason, source, target in lost if reason != "empty side"]
+    assert 2 <= len(gone) <= 8
+    assert all(reason.split()[-1] != line for line, reason, *_ in lost)
+    assert {source for source, _ in gone} <= seen
+    left = [[pair for pair in text if pair not in gone] for text in texts]
+    kept = [[pair for pair in text if pair not in gone] for text in found]
+    assert sorted(kept) == sorted(left)
+    few = nmt("split", *files, *options[:-2], "-o", f"{tmp_path}/few/", "--dev", 500)
+    assert "has 49 documents, too few for a dev set of 500 pairs" in few.err
 
 
 def test_spaces_signs_and_the_form_of_accents_hide_no_near_duplicate() -> None:

@@ -110,6 +110,28 @@ def test_the_last_update_is_validated_and_averaged(train: Train) -> None:
     assert averaged() == (8, 9)
 
 
+@pytest.mark.parametrize("setting", ["average_checkpoints=1", "moving_average=0.5"])
+def test_what_was_validated_last_is_not_validated_again(
+    train: Train, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    """After the last update, the run's model is the one whose validation has just ended."""
+    validate, calls = trainer.Trainer.validate, list[int]()
+
+    def counted(run: trainer.Trainer, stop: Any) -> Any:
+        calls.append(run.progress.update)
+        return validate(run, stop)
+
+    monkeypatch.setattr(trainer.Trainer, "validate", counted)
+    train(f"train.{setting}", updates=9)
+    assert calls == [6, 9]
+    kept = ("update", "loss", "bleu")
+    (average,), last = lines_of("average"), lines_of("dev")[-1]
+    assert [average[key] for key in kept] == [last[key] for key in kept]
+    TINY.metrics.write_text("".join(TINY.metrics.read_text().splitlines(keepends=True)[:-1]))
+    train(f"train.{setting}", updates=9)
+    assert [lines_of("average")[0][key] for key in kept] == [last[key] for key in kept]
+
+
 def test_a_folder_in_use_is_refused(train: Train) -> None:
     with RunFolder(TINY.path).lock():
         assert "another nmt process is using runs/tiny" in train(code=1)
