@@ -316,7 +316,8 @@ def load(
 
     Args:
         model: a run folder or a .safetensors file, or a list of them: an ensemble. By default the
-            newest model of a finished training under runs/, else the newest model.
+            newest model of a finished training under runs/, else the newest model, else "everyday",
+            the model that comes with the program.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto": a CUDA GPU if there is one.
         notify: called with each note for the user; by default they are printed on stderr.
         engine: "nmt"; "ctranslate2" takes one model or folder of `nmt export`, and cannot score.
