@@ -62,7 +62,7 @@ def languages(function: Function) -> Function:
 both_directions = click.option(
     "--both-directions",
     is_flag=True,
-    help="Also train on each pair backwards.",
+    help="Also train from TARGET to SOURCE.",
 )
 
 
