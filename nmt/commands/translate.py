@@ -386,23 +386,22 @@ def translate_documents(
     from nmt.decoding.files.resumable import digest_job
     from nmt.decoding.files.text_files import open_text
     from nmt.decoding.terms.glossary import digest_text
-    from nmt.decoding.translator.load import direction_of
     from nmt.documents.document import Options
     from nmt.documents.memory import Memory
     from nmt.documents.translate import document_translator
     from nmt.documents.translate_files import (
         Report,
+        settle_languages,
         translate_job,
         translate_to_folder,
-        with_stated_language,
     )
 
     memory, threshold, written = None, request.memory_threshold, request.write_memory
     with progress_bar(unit="sentence", desc="translate") as bar:
         model, settings = load(request)
-        if "decode.target_language" not in parse_overrides(request.overrides):
-            settings = with_stated_language(settings, model, [x.source for x in jobs if x.format])
-        languages = direction_of(model.recipe, settings)
+        is_chosen = "decode.target_language" in parse_overrides(request.overrides)
+        paths = [job.source for job in jobs if job.format]
+        settings, languages = settle_languages(settings, model, paths, is_chosen=is_chosen)
         chosen = Options(*languages, request.columns, request.translates_all)
         if request.memory or written:
             memory = Memory.read(request.memory, *languages, threshold, keeps_new=bool(written))
