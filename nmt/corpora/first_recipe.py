@@ -186,14 +186,16 @@ def make_recipe(request: RecipeRequest, notify: Notify, remarks: Sequence[str] =
         check_folder(request.folder)
     origin = find_origin(request)
     known, shared = read_given(given)
-    name = str(request.paths[0])
+    names = [str(text.paths[0]) for text in request.texts]
     texts = [(text.languages, shown(text.pairs(), "read")) for text in request.texts]
-    facts, hasher = survey(texts, name, known)
+    facts, hasher = survey(texts, ", ".join(names), known)
     plan = hold_out(
         hasher,
         Sizes(dev=0 if request.dev else None, test=0 if request.test else None),
-        name=name,
-        fix="give `nmt init` a dev and a test set with --dev and --test",
+        names=names,
+        fix="leave this text out, or give more of it"
+        if names[1:]
+        else "give `nmt init` a dev and a test set with --dev and --test",
     )
     is_divided = bool(request.held_out or hasher.overlap)
     sized = facts.times(2) if request.both_directions else facts
