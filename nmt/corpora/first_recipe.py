@@ -370,6 +370,10 @@ def with_data(
     }
     if not (request.start and request.start.recipe.data.downloads):
         del data["data.downloads"]
+    written = {target for _, target in request.directions}
+    start = request.start.recipe if request.start else None
+    if start and len(written) == 1 and (start.data.language_tokens or start.decode.target_language):
+        data["decode.target_language"] = target  # else --to would be needed, as for the model
     reasons = dict(settings.reasons)
     if is_divided:
         reasons["data.train"] = "all pairs that are not in the dev and test sets"
