@@ -240,7 +240,7 @@ def find_jobs(request: TranslateRequest) -> "list[Job]":
     if request.output_dir is not None:
         if not request.files:
             raise UsageError("--output-dir needs files or folders to translate; name them first")
-        refuse_options_of_lines(file)
+        refuse_options_of_lines(file, "give one file and --output instead of --output-dir")
         return find_folder_jobs(request, request.output_dir)
     if (count := len(request.files)) > 1:
         raise UsageError(f"{count} files need --output-dir, the folder for their translations")
@@ -269,11 +269,11 @@ def find_jobs(request: TranslateRequest) -> "list[Job]":
     return [Job(file, request.output or STDIN, FORMATS[LINES], is_stream=True)]
 
 
-def refuse_options_of_lines(file: Path) -> None:
+def refuse_options_of_lines(file: Path, fix: str = "add --format lines") -> None:
     """Raise UsageError for options of plain lines; file: the first one that is translated."""
     left.append(lambda: "nothing was written")
     why = f"is for plain lines, but {file} is translated by its format; leave it out, or"
-    refuse(OF_LINES, f"{why} add --format lines")
+    refuse(OF_LINES, f"{why} {fix}")
 
 
 def find_folder_jobs(request: TranslateRequest, folder: Path) -> "list[Job]":
