@@ -160,6 +160,7 @@ class Origin:
     files: tuple[str, ...]  # absolute paths
     sha256: tuple[str, ...]  # of each file
     init_from: str = ""  # absolute path of the model that the recipe fine-tunes
+    directions: tuple[str, ...] = ()  # of the recipe; empty in files of older versions
 
 
 def find_origin(request: RecipeRequest) -> Origin:
@@ -167,7 +168,8 @@ def find_origin(request: RecipeRequest) -> Origin:
     paths, start = request.paths, request.start
     hashes = (sha256_of(path, TEXT_FILE) for path in paths)
     model = os.path.realpath(start.path) if start else ""
-    return Origin(tuple(map(os.path.realpath, paths)), tuple(hashes), model)
+    directions = tuple(map(" to ".join, request.directions))
+    return Origin(tuple(map(os.path.realpath, paths)), tuple(hashes), model, directions)
 
 
 def make_recipe(request: RecipeRequest, notify: Notify, remarks: Sequence[str] = ()) -> None:
