@@ -80,8 +80,8 @@ def test_a_model_prefers_references_to_wrong_targets(skilled_run: Path) -> None:
 
 
 def test_the_first_system_is_the_evaluated_one(tmp_path: Path) -> None:
-    reference = write(tmp_path / "ref", "ein Hund läuft im Park", "das ist ein Haus am See")
-    output = write(tmp_path / "out", "ein Hund läuft im Haus", "das ist ein Haus am See")
+    reference = write(tmp_path / "ref", "ein Hund läuft im Park", "das ist ein Haus am See", "")
+    output = write(tmp_path / "out", "ein Hund läuft im Haus", "das ist ein Haus am See", "")
     scoring = Scoring(others=(Translations(reference),), in_full=True)
     result = evaluate_translations(output, [reference], scoring=scoring)
     (test_set,) = result.test_sets
@@ -93,8 +93,9 @@ def test_the_first_system_is_the_evaluated_one(tmp_path: Path) -> None:
         assert other.difference == other.value - mine.value
         assert other.p_value is not None
     assert test_set.by_length is not None
-    assert [bucket.segments for bucket in test_set.by_length.buckets] == [2]
+    assert [bucket.segments for bucket in test_set.by_length.buckets] == [3]
     assert test_set.examples is not None
+    # The last line only ends a document.
     assert [each.line for each in test_set.examples.worst] == [1, 2]
 
 
