@@ -360,7 +360,7 @@ def write_sets(
     pairs = shown(text.pairs(), "write")
     for line, (kind, pair) in enumerate(placed(pairs, plan), start=1):
         number += begins_document(*pair)
-        if kind not in counts:
+        if kind not in counts or not any(map(str.strip, pair)):  # the end of a document
             continue
         counts[kind] += 1
         if kind == REMOVED:
