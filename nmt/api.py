@@ -191,15 +191,14 @@ class Model:
         paths = check_path("source", source), check_path("output", output)
 
         from nmt.decoding.terms.glossary import read_glossary
-        from nmt.decoding.translator.load import direction_of
         from nmt.documents.document import Options
         from nmt.documents.translate import document_translator
-        from nmt.documents.translate_files import translate_one, with_stated_language
+        from nmt.documents.translate_files import settle_languages, translate_one
 
         chosen = self.decode_settings(settings, to=to)
-        if to is None and chosen.target_language == self.recipe.decode.target_language:
-            chosen = with_stated_language(chosen, self._trained, paths[:1])
-        options = Options(*direction_of(self.recipe, chosen), tuple(names), translates_all)
+        is_chosen = to is not None or chosen.target_language != self.recipe.decode.target_language
+        chosen, languages = settle_languages(chosen, self._trained, paths[:1], is_chosen=is_chosen)
+        options = Options(*languages, tuple(names), translates_all)
         terms = read_glossary(glossary)
         translator = document_translator(self._trained, chosen, options, glossary=terms)
         results = translate_one(*paths, format_name, translator)

@@ -109,8 +109,8 @@ def command(arguments: list[str], /, **given: Any) -> None:
     files, --to or the ending of REFERENCE names this language. A table shows the scores of all test
     sets and their means. Directions that the model was not trained in are marked zero-shot.
 
-    If a test set of the recipe has wrong targets (contrast), the command also counts how often the
-    model prefers the reference to them.
+    If a test set of the recipe has the key contrast, a file of targets with a mistake in each, the
+    command also counts how often the model prefers the reference.
 
     \b
     Examples:

@@ -62,7 +62,7 @@ def languages(function: Function) -> Function:
 both_directions = click.option(
     "--both-directions",
     is_flag=True,
-    help="Also train on each pair backwards.",
+    help="Also train from TARGET to SOURCE.",
 )
 
 
@@ -308,13 +308,12 @@ def with_languages(
 ) -> tuple[ParallelText, ...]:
     """Return texts with their languages; those that are not known are asked for on a terminal.
 
-    start: the model to start from, whose languages are taken before anyone is asked; a note says so
-    if the texts have others. Raises UsageError, without a terminal, for a language that nothing
-    states, and for text in one language that belongs to a model of several.
+    start: the model to start from. If it has one direction, its languages are taken before anyone
+    is asked. A note says so if the texts have others. Raises UsageError, without a terminal, for a
+    language that nothing states.
     """
-    known = ("", "")
-    if start is not None:
-        known = start.recipe.data.source_language, start.recipe.data.target_language
+    own = start.recipe.data.known_directions if start else ()
+    known = own[0] if len(own) == 1 else ("", "")
     found = []
     for text in texts:
         sides = dict(zip(("source", "target"), text.languages, strict=True))
@@ -333,9 +332,9 @@ def with_languages(
             sides[side] = click.prompt(question, value_proc=language_code, err=True)
         found.append(replace(text, languages=(sides["source"], sides["target"])))
     directions = {text.languages for text in found}
-    if start and not directions <= {known, *start.recipe.data.directions}:
-        others = ", ".join(map(" to ".join, directions))
-        note(f"the model translates {' to '.join(known)}, but the text is {others}")
+    if start and not directions <= {*own}:
+        model, others = (", ".join(map(" to ".join, pairs)) for pairs in (own, directions))
+        note(f"the model translates {model}, but the text is {others}")
     return tuple(found)
 
 

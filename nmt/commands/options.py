@@ -207,7 +207,7 @@ WIDTH = 52  # of the help of --set, in 80 columns
 # The flags of [decode] settings that `--help` describes; --set names the others.
 DESCRIBED = {
     "beam_size": "Hypotheses kept; 1: greedy.  [default: the model's]",
-    "to": "Language to write, for a model of several languages.",
+    "to": "Target language, for a model of several languages.",
     "mbr": "Minimum Bayes risk: choose by mean chrF or BLEU.",
     "method": "Draw translations at random.",
 }

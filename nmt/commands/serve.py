@@ -22,8 +22,8 @@ MISSING = "`nmt serve` needs Starlette and uvicorn: pip install 'attention-nmt[s
     multiple=True,
     metavar="[PAIR=]MODEL",
     shell_complete=complete_run,
-    help="Model: a run folder or a .safetensors file, for the languages PAIR, such as en-de; repeat"
-    " for more.  [default: the newest finished run, else everyday]",
+    help="Model: a run folder or a .safetensors file, for all its languages or for PAIR, such as"
+    " en-de. May be repeated.  [default: the newest finished run, else everyday]",
 )
 @click.option(
     "--host",

@@ -33,13 +33,13 @@ def command(
 ) -> None:
     """Divide a corpus into training, dev and test text: SOURCE and TARGET, or one file with both.
 
-    The three share no segment, not even one that differs only in case, punctuation, spaces or
-    digits. Pairs that are nearly equal to a held-out pair, and pairs with an empty side, are
-    removed.
+    Without --documents, the three share no segment, not even one that differs only in case,
+    punctuation, spaces or digits. Pairs that are nearly equal to a held-out pair, and pairs with an
+    empty side, are removed.
 
     With --documents, the dev and test sets have whole documents, for a model that reads sentences
     in context. Their sizes are then not exact. A blank line in both files ends a document, as do
-    the ids of files that name their documents. Sentences that occur very often stay in all sets.
+    the ids of files that name their documents. Frequent sentences may be in several sets.
 
     The command writes two files for each set: PREFIX, the set and the language code, such as
     mine.dev.en and mine.dev.de, in the order of the corpus. PREFIX.removed.tsv has the pairs that

@@ -77,7 +77,8 @@ def command(
     the command. Then dev and test sets are held out and a recipe is written, as by `nmt init`. For
     corpus.en and corpus.de, the recipe is corpus_en_de.toml in the current folder, and the sets are
     in corpus_en_de in the data folder. Then the training starts. Several corpora, in any
-    languages, make one model: SOURCE TARGET SOURCE TARGET and so on.
+    languages, make one model: SOURCE TARGET SOURCE TARGET and so on. Then --target-language de,fr
+    has a code for each.
 
     If the training was stopped, the same command resumes it. `nmt train RUN`, where RUN is the run
     folder, also resumes it. No other option is needed, because the run folder holds the settings

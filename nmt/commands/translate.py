@@ -240,7 +240,7 @@ def find_jobs(request: TranslateRequest) -> "list[Job]":
     if request.output_dir is not None:
         if not request.files:
             raise UsageError("--output-dir needs files or folders to translate; name them first")
-        refuse_options_of_lines(file)
+        refuse_options_of_lines(file, "give one file and --output instead of --output-dir")
         return find_folder_jobs(request, request.output_dir)
     if (count := len(request.files)) > 1:
         raise UsageError(f"{count} files need --output-dir, the folder for their translations")
@@ -269,11 +269,11 @@ def find_jobs(request: TranslateRequest) -> "list[Job]":
     return [Job(file, request.output or STDIN, FORMATS[LINES], is_stream=True)]
 
 
-def refuse_options_of_lines(file: Path) -> None:
+def refuse_options_of_lines(file: Path, fix: str = "add --format lines") -> None:
     """Raise UsageError for options of plain lines; file: the first one that is translated."""
     left.append(lambda: "nothing was written")
     why = f"is for plain lines, but {file} is translated by its format; leave it out, or"
-    refuse(OF_LINES, f"{why} add --format lines")
+    refuse(OF_LINES, f"{why} {fix}")
 
 
 def find_folder_jobs(request: TranslateRequest, folder: Path) -> "list[Job]":
@@ -386,23 +386,22 @@ def translate_documents(
     from nmt.decoding.files.resumable import digest_job
     from nmt.decoding.files.text_files import open_text
     from nmt.decoding.terms.glossary import digest_text
-    from nmt.decoding.translator.load import direction_of
     from nmt.documents.document import Options
     from nmt.documents.memory import Memory
     from nmt.documents.translate import document_translator
     from nmt.documents.translate_files import (
         Report,
+        settle_languages,
         translate_job,
         translate_to_folder,
-        with_stated_language,
     )
 
     memory, threshold, written = None, request.memory_threshold, request.write_memory
     with progress_bar(unit="sentence", desc="translate") as bar:
         model, settings = load(request)
-        if "decode.target_language" not in parse_overrides(request.overrides):
-            settings = with_stated_language(settings, model, [x.source for x in jobs if x.format])
-        languages = direction_of(model.recipe, settings)
+        is_chosen = "decode.target_language" in parse_overrides(request.overrides)
+        paths = [job.source for job in jobs if job.format]
+        settings, languages = settle_languages(settings, model, paths, is_chosen=is_chosen)
         chosen = Options(*languages, request.columns, request.translates_all)
         if request.memory or written:
             memory = Memory.read(request.memory, *languages, threshold, keeps_new=bool(written))

@@ -169,7 +169,8 @@ def choose(
     task: Task, recipe: Recipe | None, *, has_gpu: bool
 ) -> tuple[CorpusFacts, ChosenSettings, int]:
     """Return the facts of a corpus, its settings, and how many pairs to hold out as a dev set."""
-    name = ", ".join(text.title for text in task.training)
+    names = [text.title for text in task.training]
+    name = ", ".join(names)
     if recipe:  # its text is trained on as it is
         facts, _ = survey(read_each(task.training), name)
         settings = fitting_settings(facts, lambda: read_all(task.training), has_gpu=has_gpu)
@@ -178,7 +179,7 @@ def choose(
     facts, hasher = survey(read_each(task.training), name, given)
     known = {text.name for text in task.held_out}
     sizes = Sizes(dev=0 if "dev" in known else None, test=0 if "test" in known else None)
-    plan = hold_out(hasher, sizes, name=name, fix="give more text")
+    plan = hold_out(hasher, sizes, names=names, fix="give more text")
     settings = fitting_settings(
         facts, lambda: training_pairs(read_all(task.training), plan), has_gpu=has_gpu
     )

@@ -244,7 +244,7 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
 def load_passes(task: AugmentTask, load: Load) -> list[Pass]:
     """Return the models with the sides that they translate; reverse models translate back.
 
-    Raises UsageError unless the language to write is known (--to).
+    Raises UsageError unless the languages to read and to write (--to) are known.
     """
     sides = [SOURCE if task.side is None else task.side for _ in task.models]
     sides += [TARGET for _ in task.reverse_models]
@@ -257,6 +257,15 @@ def load_passes(task: AugmentTask, load: Load) -> list[Pass]:
             settings = replace(settings, target_language=passes[0].direction[0])
         target_token(settings.target_language, subwords, model.recipe.data.known_directions[0][1])
         passes.append(Pass(model, settings, side, named[side]))
+        read, written = passes[-1].direction
+        if not read:
+            known = model.recipe.data.known_directions
+            sources = ", ".join(source for source, target in known if target == written)
+            raise UsageError(
+                f"{task.text.title} is {named[side] or 'in no known language'} by its name, but the"
+                f" model reads {sources} to write {written}; give the file a name with one of these"
+                " codes, as in text.de or pairs.en-de.tsv"
+            )
     return passes
 
 

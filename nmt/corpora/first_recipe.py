@@ -160,6 +160,7 @@ class Origin:
     files: tuple[str, ...]  # absolute paths
     sha256: tuple[str, ...]  # of each file
     init_from: str = ""  # absolute path of the model that the recipe fine-tunes
+    directions: tuple[str, ...] = ()  # of the recipe; empty in files of older versions
 
 
 def find_origin(request: RecipeRequest) -> Origin:
@@ -167,7 +168,8 @@ def find_origin(request: RecipeRequest) -> Origin:
     paths, start = request.paths, request.start
     hashes = (sha256_of(path, TEXT_FILE) for path in paths)
     model = os.path.realpath(start.path) if start else ""
-    return Origin(tuple(map(os.path.realpath, paths)), tuple(hashes), model)
+    directions = tuple(map(" to ".join, request.directions))
+    return Origin(tuple(map(os.path.realpath, paths)), tuple(hashes), model, directions)
 
 
 def make_recipe(request: RecipeRequest, notify: Notify, remarks: Sequence[str] = ()) -> None:
@@ -186,14 +188,16 @@ def make_recipe(request: RecipeRequest, notify: Notify, remarks: Sequence[str] =
         check_folder(request.folder)
     origin = find_origin(request)
     known, shared = read_given(given)
-    name = str(request.paths[0])
+    names = [str(text.paths[0]) for text in request.texts]
     texts = [(text.languages, shown(text.pairs(), "read")) for text in request.texts]
-    facts, hasher = survey(texts, name, known)
+    facts, hasher = survey(texts, ", ".join(names), known)
     plan = hold_out(
         hasher,
         Sizes(dev=0 if request.dev else None, test=0 if request.test else None),
-        name=name,
-        fix="give `nmt init` a dev and a test set with --dev and --test",
+        names=names,
+        fix="leave this text out, or give more of it"
+        if names[1:]
+        else "give `nmt init` a dev and a test set with --dev and --test",
     )
     is_divided = bool(request.held_out or hasher.overlap)
     sized = facts.times(2) if request.both_directions else facts
@@ -368,6 +372,10 @@ def with_data(
     }
     if not (request.start and request.start.recipe.data.downloads):
         del data["data.downloads"]
+    written = {target for _, target in request.directions}
+    start = request.start.recipe if request.start else None
+    if start and len(written) == 1 and (start.data.language_tokens or start.decode.target_language):
+        data["decode.target_language"] = target  # else --to would be needed, as for the model
     reasons = dict(settings.reasons)
     if is_divided:
         reasons["data.train"] = "all pairs that are not in the dev and test sets"

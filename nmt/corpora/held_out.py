@@ -192,7 +192,7 @@ class HashedPairs:
         return Sides(self._given.sources.union(sources), self._given.targets.union(targets))
 
 
-def hold_out(corpus: HashedPairs, sizes: Sizes, *, name: str, fix: str) -> Plan:
+def hold_out(corpus: HashedPairs, sizes: Sizes, *, names: Sequence[str], fix: str) -> Plan:
     """Choose the pairs of dev and test sets.
 
     Groups of pairs are drawn with a chance that grows with the number of their different pairs. The
@@ -200,15 +200,16 @@ def hold_out(corpus: HashedPairs, sizes: Sizes, *, name: str, fix: str) -> Plan:
     groups that are drawn do not depend on the order of the corpus. Each of several corpora gets its
     sets. A group that several have is in the same set of all, with its first pair of each.
 
-    Raises NmtError if there are too few groups; name: of the corpus; fix: what the user can do.
+    Raises NmtError if there are too few groups; names: of the corpora; fix: what the user can do.
     """
     usable, sides, columns = corpus.usable, corpus.sides, corpus.columns
+    all_names = ", ".join(names)
     chosen = numpy.flatnonzero(usable)
     if not len(chosen):
-        raise NmtError(f"{name} has no pair with text on both sides")
+        raise NmtError(f"{all_names} has no pair with text on both sides")
     if sizes.dev == sizes.test == 0:
         sets = numpy.where(usable, numpy.int8(0), numpy.int8(-1))
-        return Plan(sets, numpy.where(usable, numpy.arange(len(sets)), -1), name)
+        return Plan(sets, numpy.where(usable, numpy.arange(len(sets)), -1), all_names)
     if len(chosen) < len(usable):
         sides, columns = sides[:, chosen], columns[:, chosen]
     groups = find_groups(columns)
@@ -224,7 +225,7 @@ def hold_out(corpus: HashedPairs, sizes: Sizes, *, name: str, fix: str) -> Plan:
     drawn = chosen[small[least[small].argsort(kind="stable")]]
     sets = numpy.zeros(len(usable), numpy.int8)  # of groups, at their first pairs
     is_first = numpy.zeros(len(usable), numpy.bool_)  # of its group in its corpus
-    for pairs in corpus.corpora:
+    for name, pairs in zip(names, corpus.corpora, strict=True):
         own = firsts_of(firsts, pairs)
         is_first[own[own >= 0]] = True
         here, count = drawn[own[drawn] >= 0], numpy.count_nonzero(own >= 0)
@@ -239,7 +240,7 @@ def hold_out(corpus: HashedPairs, sizes: Sizes, *, name: str, fix: str) -> Plan:
             missing = size - numpy.count_nonzero(sets[here] == kind)  # others drew the rest
             sets[here[sets[here] == 0][: max(0, missing)]] = kind
     removed = ~usable | (~is_first & (sets[firsts] > 0))
-    return Plan(numpy.where(removed, numpy.int8(-1), sets[firsts]), firsts, name)
+    return Plan(numpy.where(removed, numpy.int8(-1), sets[firsts]), firsts, all_names)
 
 
 def hold_out_documents(corpus: HashedPairs, sizes: Sizes, *, name: str) -> Plan:
@@ -339,7 +340,7 @@ def split(
     if by_document:
         plan = hold_out_documents(corpus, sizes, name=name)
     else:
-        plan = hold_out(corpus, sizes, name=name, fix="lower --dev and --test")
+        plan = hold_out(corpus, sizes, names=[name], fix="lower --dev and --test")
     with text_outputs(files) as streams:
         streams[REMOVED][0].write(row("line", "reason", "source", "target"))
         return write_sets(text, plan, streams), [*chain.from_iterable(files.values())]
@@ -359,7 +360,7 @@ def write_sets(
     pairs = shown(text.pairs(), "write")
     for line, (kind, pair) in enumerate(placed(pairs, plan), start=1):
         number += begins_document(*pair)
-        if kind not in counts:
+        if kind not in counts or not any(map(str.strip, pair)):  # the end of a document
             continue
         counts[kind] += 1
         if kind == REMOVED:

@@ -120,6 +120,8 @@ def check_origin(request: RecipeRequest, run: RunFolder) -> None:
             f" trains on the old text; to start again, move {output}, {request.folder} and"
             f" {run.path} away"
         )
+    if known.directions not in ((), now.directions):
+        raise UsageError(f"{output} is for {', '.join(known.directions)}; {other}")
     if known.init_from != now.init_from:
         raise UsageError(
             f"{output} was written to start from {known.init_from or 'random weights'}, not"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from nmt.config import DecodeSettings
+from nmt.decoding.translator.load import direction_of
 from nmt.documents.bitext import READERS
 from nmt.documents.document import Document, Finding, Joined, Options
 from nmt.documents.folders import FolderRecord, Row, open_record
@@ -133,22 +134,26 @@ class Report:
             self._notify(flagged)
 
 
-def with_stated_language(
-    settings: DecodeSettings, model: TrainedModel, paths: Sequence[Path]
-) -> DecodeSettings:
-    """Return settings with the target language that all files state, if the model writes several.
+def settle_languages(
+    settings: DecodeSettings, model: TrainedModel, paths: Sequence[Path], *, is_chosen: bool
+) -> tuple[DecodeSettings, tuple[str, str]]:
+    """Return settings with the language to write, and the languages of the files.
 
-    XLIFF, TMX and PO files state one. It goes before that of the recipe.
+    XLIFF, TMX and PO files state languages. If the model has several, those that all files state
+    count; the target goes before that of the recipe, but not before one that the user chose.
     """
-    if not model.tokenizer.source.language_tokens:
-        return settings
-    found = set[str]()
-    for path in paths:
-        reader = READERS.get(path.suffix.lower())
-        languages = reader.languages(path) if reader else ()
-        found.add(languages[1] if len(languages) == 2 else "")
-    stated = found.pop() if len(found) == 1 else ""
-    return replace(settings, target_language=stated or settings.target_language)
+    found = set[tuple[str, str]]()
+    is_several = len(model.recipe.data.known_directions) > 1
+    if is_several or model.tokenizer.source.language_tokens:
+        for path in paths:
+            reader = READERS.get(path.suffix.lower())
+            source, *targets = (reader.languages(path) if reader else ()) or ("",)
+            found.add((source, targets[0] if len(targets) == 1 else ""))
+    sides = [{codes[side] for codes in found} for side in (0, 1)]
+    read, stated = (codes.pop() if len(codes) == 1 else "" for codes in sides)
+    if stated and not is_chosen and model.tokenizer.source.language_tokens:
+        settings = replace(settings, target_language=stated)
+    return settings, direction_of(model.recipe, settings, read)
 
 
 def translate_to_folder(

@@ -28,7 +28,7 @@ from nmt.decoding.files.text_files import BadLines, open_output, open_source
 from nmt.decoding.stream import Source, chunks_of
 from nmt.decoding.translator.load import load_models
 from nmt.decoding.translator.odd_input import OddSegment, odd_segment
-from nmt.errors import NmtError, shown
+from nmt.errors import NmtError, UsageError, shown
 from nmt.runs.model_file import languages
 from nmt.system.atomic import write_text
 from nmt.system.files import read_bytes
@@ -279,7 +279,7 @@ def load_judges(
     models, reverse_models: run folders or .safetensors files. device, notify, overrides: as in
     `load_models`. text: the languages of the text that was translated and of its references; "" if
     unknown. Raises NmtError if a model cannot be loaded, is for other languages than the first one,
-    or translates in the wrong direction.
+    or translates in the wrong direction; UsageError if it is unclear which language it writes.
     """
     judges: list[Judge] = []
     overrides = [*overrides]
@@ -288,6 +288,11 @@ def load_judges(
             model, settings = load_models([path], device, notify, overrides, used=RERANK_SETTINGS)
             direction = languages(model.recipe)
             if model.tokenizer.source.language_tokens:
+                if reverse and not text[0] and len(model.recipe.data.known_directions) > 1:
+                    raise UsageError(
+                        f"{model.path} writes several languages; give the file of the sources"
+                        " (--source) a name that ends in the code of its language, such as in.en"
+                    )
                 pair = text[0] or direction[0], settings.target_language or text[1]
                 direction = pair[::-1] if reverse else pair
                 settings = replace(settings, target_language=direction[1])

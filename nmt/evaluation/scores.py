@@ -104,7 +104,7 @@ def scores_by_length(test: TestSet, outputs: Sequence[str], metrics: MetricSet) 
 
 
 def worst_and_best(test: TestSet, outputs: Sequence[str], metrics: MetricSet) -> Examples:
-    """Return the worst segments, and the best of the others.
+    """Return the worst segments, and the best of the others; none is the end of a document.
 
     Of segments with equal scores the longest come first.
     """
@@ -120,6 +120,7 @@ def worst_and_best(test: TestSet, outputs: Sequence[str], metrics: MetricSet) ->
         for index, (line, output, references) in enumerate(
             zip(test.lines, outputs, test.references, strict=True)
         )
+        if output.strip() or any(map(str.strip, references))
     ]
     sign = -1 if measure.lower_is_better else 1
     found.sort(key=lambda segment: (sign * segment.score, -len(segment.references[0])))

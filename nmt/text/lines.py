@@ -12,6 +12,7 @@ import lzma
 import re
 import sys
 import zlib
+from bisect import insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -162,8 +163,8 @@ class LineNumbers:
     def add(self, number: int) -> None:
         """Count a line."""
         self.count += 1
-        if len(self._first) < SHOWN_LINES:
-            self._first.append(number)
+        insort(self._first, number)  # lines of several documents come mixed
+        del self._first[SHOWN_LINES:]
 
     def __str__(self) -> str:
         """Return a phrase such as "lines 2, 7" or "lines 1, 2, 3, 4, 5 and 95 more"."""

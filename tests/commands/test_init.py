@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from nmt.config import DECLARED, Recipe, TextFiles
+from nmt.config import DECLARED, DataSettings, Recipe, TextFiles
+from nmt.corpora.first_recipe import RecipeRequest, with_data
+from nmt.corpora.presets import ChosenSettings, StartModel
 from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import get_setting
-from nmt.text.corpus import DataFolder, read_pairs
+from nmt.text.corpus import DataFolder, ParallelText, read_pairs
 from tests.commands.conftest import paths_in
 from tests.conftest import Run
 from tests.corpora.corpora import Pairs, corpus, write
@@ -195,6 +197,20 @@ def test_a_recipe_to_fine_tune_has_the_settings_of_the_model(
     source, target = (path.rename(path.with_name(path.name + "x")) for path in files)
     assert nmt("init", source, target, "--init-from", "old.safetensors").code == 0
     assert languages() == (base.data.source_language, base.data.target_language)
+
+
+def test_a_model_of_several_languages_then_writes_the_one_of_the_text() -> None:
+    train = [TextFiles("a", "b", target_language=code) for code in ("de", "fr")]
+    start = StartModel(Path("m.safetensors"), Recipe("m", DataSettings(train=(*train,))))
+    text = ParallelText((Path("c.en"), Path("c.fr")), languages=("en", "fr"))
+    chosen = []
+    for both in (False, True):
+        request = RecipeRequest(
+            (text,), Path("c.toml"), Path("data"), start=start, both_directions=both
+        )
+        settings = with_data(request, ChosenSettings({}, {}), is_divided=True)
+        chosen.append(settings.values.get("decode.target_language"))
+    assert chosen == ["fr", None]
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,9 @@ def test_several_corpora_are_checked_and_train_one_model(nmt: Run, tmp_path: Pat
     recipe = RunFolder(Path("runs/c_en_de_fr_both")).load_recipe()
     assert recipe.data == load_recipe("c_en_de_fr_both.toml").data
     assert recipe.data.language_tokens == {"de": ">>de<<", "fr": ">>fr<<", "en": ">>en<<"}
+    other = "--source-language", "en,de", "--target-language", "de,fr"
+    error = message(train(nmt, *files, table, "--both-directions", *other))
+    assert "c_en_de_fr_both.toml is for en to de, en to fr, de to en, fr to en; write a" in error
 
 
 def test_the_options_of_both_commands_work(nmt: Run, tmp_path: Path, tiny_run: Path) -> None:

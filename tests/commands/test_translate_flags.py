@@ -179,6 +179,7 @@ REFUSED = {
     "docs --output-dir docs": "sources are never overwritten",
     "docs --output-dir x --flags x/a.txt": "--flags x/a.txt is written for --output-dir",
     "docs/a.txt --format text --n-best 2": "--n-best is for plain lines",
+    "in.src --format lines --output-dir x --to-column 1": "give one file and --output instead",
     "docs/a.txt --format text --columns 1": "--columns is for tables",
     "docs/a.txt --memory m.tmx": "--memory is for files with a format",
     "docs/a.txt --format text --include *": "--include is for folders",

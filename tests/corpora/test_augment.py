@@ -1,16 +1,27 @@
 """Which pairs are made of translations, and which are not good enough to train on, by hand."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from nmt.corpora.augment import REASONS, AugmentTask, judge, made_pairs, read_verdict
+from nmt.config import DecodeSettings, TextFiles
+from nmt.corpora.augment import (
+    REASONS,
+    AugmentTask,
+    Pass,
+    judge,
+    load_passes,
+    made_pairs,
+    read_verdict,
+)
 from nmt.corpora.next_recipe import RecipeWish, next_recipe
 from nmt.decoding.files.quality import Checked
 from nmt.errors import DamagedError, UsageError
 from nmt.recipe.files import load_recipe
 from nmt.text.corpus import DataFolder, ParallelText
+from tests.interop.models import two_languages
 
 SOURCE = "the old woman reads a letter"
 
@@ -82,3 +93,22 @@ def test_a_recipe_of_several_languages_names_those_of_new_pairs(tmp_path: Path) 
     assert [*map(data.languages_of, data.train)] == [("en", "de"), ("en", "fr"), ("en", "fr")]
     with pytest.raises(UsageError, match="en to de, en to fr, but the new pairs are fr to en"):
         next_recipe(wish, pairs, ("fr", "en"), (), "nmt augment", pytest.fail)
+
+
+def test_a_text_names_its_language_if_a_model_reads_several() -> None:
+    model = two_languages()
+    train = [
+        TextFiles("a", "b", source_language=code, target_language="en") for code in ["de", "fr"]
+    ]
+    recipe = replace(model.recipe, data=replace(model.recipe.data, train=(*train,)))
+    settings = DecodeSettings(target_language="en")
+
+    def passes_over(name: str) -> list[Pass]:
+        text = ParallelText((Path(name),))
+        task = AugmentTask("back-translation", text, (model.path,), (), "out")
+        return load_passes(task, lambda path: (replace(model, recipe=recipe), settings))
+
+    assert passes_over("mono.fr")[0].languages == ("en", "fr")
+    for name in ("mono.txt", "mono.en"):
+        with pytest.raises(UsageError, match="by its name, but the model reads de, fr to write en"):
+            passes_over(name)

@@ -28,7 +28,8 @@ def unlike(count: int) -> list[Pair]:
 
 
 def plan(corpus: HashedPairs, dev: int | None = None, test: int | None = None) -> Plan:
-    return hold_out(corpus, Sizes(dev, test), name="c.en", fix="give more")
+    names = ["c.en", "d.en", "e.en", "f.en"][: len(corpus.corpora)]
+    return hold_out(corpus, Sizes(dev, test), names=names, fix="give more")
 
 
 def counts(found: Plan) -> list[int]:
@@ -137,3 +138,6 @@ def test_several_corpora_hold_out_the_same_sentences_once_in_each() -> None:
     shared = {*english[100:300]}
     assert sets[0]["dev"] & shared == sets[1]["dev"] & shared
     assert train | dev | test == {*english}  # no pair is lost
+    assert [*hasher.read(("en", "de"), [])] == []
+    with pytest.raises(NmtError, match=r"^f\.en has 0 pairs that can be held out"):
+        plan(hasher)

@@ -12,10 +12,15 @@ from weakref import ref
 import pytest
 import torch
 
-from nmt.config import DecodeSettings, Recipe
+from nmt.config import DataSettings, DecodeSettings, Recipe, TextFiles
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.translator import searcher
-from nmt.decoding.translator.load import decode_settings, device_settings, load_models
+from nmt.decoding.translator.load import (
+    decode_settings,
+    device_settings,
+    direction_of,
+    load_models,
+)
 from nmt.decoding.translator.segments import SubSegment
 from nmt.decoding.translator.translation import OutputOptions, Translation
 from nmt.decoding.translator.translator import Translator
@@ -237,3 +242,25 @@ def test_decode_settings_are_the_recipes_with_changes() -> None:
 def test_only_decode_settings_can_be_changed(override: str) -> None:
     with pytest.raises(UsageError, match=override.partition("=")[0]):
         decode_settings(Recipe("x"), [override])
+
+
+@pytest.mark.parametrize(
+    ("written", "read", "direction"),
+    [
+        ("de", "", ("en", "de")),
+        ("deu", "en", ("en", "de")),
+        ("en", "", ("", "en")),
+        ("en", "fra", ("fr", "en")),
+        ("en", "en", ("", "en")),
+        ("en", "es", ("", "en")),
+        ("fr", "de", ("de", "fr")),
+    ],
+)
+def test_a_text_is_in_no_language_if_several_may_be_read(
+    written: str, read: str, direction: tuple[str, str]
+) -> None:
+    """From German to French, there is no training text."""
+    pairs = ("en", "de"), ("en", "fr"), ("de", "en"), ("fr", "en")
+    train = [TextFiles("a", "b", source_language=s, target_language=t) for s, t in pairs]
+    recipe = Recipe("x", DataSettings(train=(*train,)))
+    assert direction_of(recipe, DecodeSettings(target_language=written), read) == direction

@@ -10,6 +10,7 @@ import pytest
 from nmt.config import DecodeSettings, Recipe
 from nmt.decoding.translator.load import device_settings
 from nmt.errors import NmtError, UsageError
+from nmt.evaluation import test_sets  # pytest would collect an imported TestSet
 from nmt.evaluation.card import as_text, evaluation_json
 from nmt.evaluation.evaluate import (
     Model,
@@ -22,7 +23,6 @@ from nmt.evaluation.evaluate import (
 )
 from nmt.evaluation.metrics import BleuVariant, MetricSet, choose_metrics
 from nmt.evaluation.results import SystemDescription
-from nmt.evaluation.test_sets import TestSet
 from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import load_model
 from nmt.text.corpus import DataFolder
@@ -71,7 +71,7 @@ def test_a_model_prefers_references_to_wrong_targets(skilled_run: Path) -> None:
 
     def preferred(references: list[str], contrasts: list[str]) -> dict[str, tuple[int, int]]:
         known = [(text,) for text in references]
-        test = TestSet.of("test", sources, known, labels, contrasts)
+        test = test_sets.TestSet.of("test", sources, known, labels, contrasts)
         counts = Model(model, model.recipe.decode, lambda note: None).contrasts(test)
         return {count.label: (count.right, count.segments) for count in counts}
 
@@ -80,8 +80,8 @@ def test_a_model_prefers_references_to_wrong_targets(skilled_run: Path) -> None:
 
 
 def test_the_first_system_is_the_evaluated_one(tmp_path: Path) -> None:
-    reference = write(tmp_path / "ref", "ein Hund läuft im Park", "das ist ein Haus am See")
-    output = write(tmp_path / "out", "ein Hund läuft im Haus", "das ist ein Haus am See")
+    reference = write(tmp_path / "ref", "ein Hund läuft im Park", "das ist ein Haus am See", "")
+    output = write(tmp_path / "out", "ein Hund läuft im Haus", "das ist ein Haus am See", "")
     scoring = Scoring(others=(Translations(reference),), in_full=True)
     result = evaluate_translations(output, [reference], scoring=scoring)
     (test_set,) = result.test_sets
@@ -93,8 +93,9 @@ def test_the_first_system_is_the_evaluated_one(tmp_path: Path) -> None:
         assert other.difference == other.value - mine.value
         assert other.p_value is not None
     assert test_set.by_length is not None
-    assert [bucket.segments for bucket in test_set.by_length.buckets] == [2]
+    assert [bucket.segments for bucket in test_set.by_length.buckets] == [3]
     assert test_set.examples is not None
+    # The last line only ends a document.
     assert [each.line for each in test_set.examples.worst] == [1, 2]
 
 
@@ -153,10 +154,10 @@ def test_what_cannot_be_scored_is_refused(tmp_path: Path) -> None:
 class Echo:
     """A system that translates nothing."""
 
-    def check(self, test: TestSet) -> None:
+    def check(self, test: test_sets.TestSet) -> None:
         """Accept every test set."""
 
-    def outputs(self, test: TestSet) -> list[str]:
+    def outputs(self, test: test_sets.TestSet) -> list[str]:
         """Return the sources."""
         return test.sources
 
@@ -169,7 +170,7 @@ def test_directions_have_a_table_with_their_means_and_their_own_tokenizers() -> 
     """A direction that was not trained is apart; one direction has no table."""
     texts = {("en", "de"): "a b c d e", ("de", "zho"): "a b", ("fr", "de"): "a b c d x"}
     tests = [
-        replace(TestSet.of(f"to {pair[1]}", [text], [("a b c d e",)]), languages=pair)
+        replace(test_sets.TestSet.of(f"to {pair[1]}", [text], [("a b c d e",)]), languages=pair)
         for pair, text in texts.items()
     ]
 

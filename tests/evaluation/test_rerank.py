@@ -12,16 +12,19 @@ from nmt.decoding.files.score import BLANK_PAIR, TextPair
 from nmt.decoding.stream import Source, chunks_of
 from nmt.decoding.translator.marked import Mark, Marked
 from nmt.decoding.translator.odd_input import OddSegment, cut_segment
-from nmt.errors import NmtError
+from nmt.errors import NmtError, UsageError
 from nmt.evaluation.rerank import (
     Candidate,
     WeightsFile,
+    load_judges,
     pairs_to_score,
     parse_record,
     read_weights,
     records,
     write_weights,
 )
+from nmt.runs.model_file import save_model
+from tests.interop.models import two_languages
 
 MOSES = """0 ||| a b ||| LM0= -1 Length0= 2 ||| -1.5
 0 ||| a ||| LM0= -2 Length0= 1 ||| -2.5
@@ -177,3 +180,14 @@ def test_other_weights_are_refused(tmp_path: Path, text: str, message: str) -> N
     path.write_text(text)
     with pytest.raises(NmtError, match=message):
         read_weights(path, ["score", "length"])
+
+
+def test_a_reverse_model_of_several_languages_is_told_which_the_sources_are_in(
+    tmp_path: Path,
+) -> None:
+    model, path = two_languages(), tmp_path / "two.safetensors"
+    save_model(path, model.weights, model.tokenizer.model, model.recipe, (), "train")
+    (judge,) = load_judges([], [path], "cpu", lambda note: None, (), ("de", "en"))
+    assert judge.languages == ("de", "en")
+    with pytest.raises(UsageError, match="a name that ends in the code of its language"):
+        load_judges([], [path], "cpu", lambda note: None, (), ("", "en"))

@@ -21,7 +21,7 @@ from nmt.decoding.translator.segments import (
     SubSegment,
     segment_limit,
 )
-from nmt.documents.translate_files import with_stated_language
+from nmt.documents.translate_files import settle_languages
 from nmt.errors import UsageError
 from nmt.runs.model_file import read_model
 from nmt.runs.trained_model import TrainedModel, task
@@ -237,8 +237,13 @@ def test_a_file_may_state_its_language(model: TrainedModel, nmt: Run) -> None:
     assert found[0].out == found[1].out != found[3].out
     assert "the model does not write 'fr'" in found[2].err
     settings = replace(model.recipe.decode, target_language="deu")  # of a recipe
-    for name, chosen in (("nl.xlf", "nl"), ("page.html", "deu")):
-        assert with_stated_language(settings, model, [Path(name)]).target_language == chosen
+    for name, is_chosen, to in (
+        ("nl.xlf", False, "nl"),
+        ("page.html", False, "deu"),
+        ("nl.xlf", True, "deu"),
+    ):
+        settled = settle_languages(settings, model, [Path(name)], is_chosen=is_chosen)
+        assert settled == (replace(settings, target_language=to), ("en", to))
 
 
 def test_a_server_has_a_direction_for_each_language(model: TrainedModel) -> None:

@@ -14,6 +14,7 @@ import pytest
 from nmt.errors import DamagedError, NmtError, UsageError
 from nmt.text.lines import (
     FirstSegment,
+    LineNumbers,
     check_stdin,
     decode_lines,
     note_once,
@@ -175,6 +176,13 @@ def test_why_a_file_cannot_be_read_is_told_apart(tmp_path: Path, name: str, word
 def test_what_is_not_text_is_named(tmp_path: Path, content: bytes, words: str) -> None:
     with pytest.raises(NmtError, match=words):
         list(read_segments(write(tmp_path / "x", content)))
+
+
+def test_the_first_lines_are_named_in_order() -> None:
+    found = LineNumbers()
+    for line in (17, 2, 18, 9, 1, 4, 30):  # of several documents
+        found.add(line)
+    assert str(found) == "lines 1, 2, 4, 9, 17 and 2 more"
 
 
 @pytest.mark.parametrize("ending", ["", ".gz", ".xz"])

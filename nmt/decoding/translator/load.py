@@ -102,11 +102,18 @@ def written_language(settings: DecodeSettings, recipe: Recipe) -> str:
 
 
 def direction_of(recipe: Recipe, settings: DecodeSettings, read: str = "") -> tuple[str, str]:
-    """Return the languages that a model reads and writes; read: that of a text, "" if unknown."""
+    """Return the languages that a model reads and writes; "" for one of several that it may read.
+
+    read: the language of a text, "" if unknown.
+    """
     known, written = recipe.data.known_directions, written_language(settings, recipe)
     found = find_language(written, dict.fromkeys(target for _, target in known))
     pairs = [pair for pair in known if pair[1] in found] or [(known[0][0], written)]
-    return next((pair for pair in pairs if pair[0] == read), pairs[0])
+    others = [(source, pairs[0][1]) for source, _ in known if source not in found]  # zero-shot
+    own = find_language(read, dict.fromkeys(source for source, _ in (*pairs, *others)))
+    if own or len({source for source, _ in pairs}) == 1:
+        return next((pair for pair in (*pairs, *others) if pair[0] in own), pairs[0])
+    return "", pairs[0][1]
 
 
 def device_settings(

@@ -250,11 +250,11 @@ def add_unit(document: XmlDocument, options: Options, unit: Element, source_lang
     segs = {variant: seg for variant in unit.elements("tuv") if (seg := variant.child("seg"))}
     variants = [*segs]
     languages = [language_of(variant.attributes) for variant in variants]
-    place = variant_in(languages, source_language)
+    language = options.target_language
+    place, _ = find_places(languages, (source_language, language))
     if place is None:
         return
     source = variants.pop(place)
-    language = options.target_language
     del languages[place]
     found = variant_in(languages, language) if language else None
     target = None if found is None else segs[variants[found]]

@@ -50,7 +50,7 @@ def choose_texts(
             if target_token(language, subwords, language) == token:
                 pairs += (pair for pair in own if pair.source.strip())
         if not text and not pairs:
-            raise NmtError("the model has no dev set")
+            raise NmtError(f"the model has no dev set{' into this language' if token else ''}")
     except NmtError as error:
         if not text:
             raise NmtError(

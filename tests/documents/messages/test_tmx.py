@@ -31,6 +31,10 @@ def test_units_without_the_target_language_are_segments() -> None:
     assert texts(read(MEMORY, Options("fr", "de"))) == ["Ouvrir", "Seul"]
     # The source language is that of the file unless it is given.
     assert texts(read(MEMORY, Options("", "fr"))) == ["Save", "Close"]
+    # If the file does not state one, it is the first beside the target language.
+    no_source = MEMORY.replace(b'srclang="en-US"', b'srclang="*all*"')
+    everything = read(no_source, Options("", "en", translates_all=True))
+    assert texts(everything) == ["Ouvrir", "Schließen", "Seul"]
 
 
 def test_new_texts_stand_after_the_others() -> None:
