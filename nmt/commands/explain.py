@@ -25,7 +25,8 @@ LARGE_PAGE = 20_000_000  # characters
 @click.argument("words", nargs=-1, metavar="[TEXT]")
 @options.models(
     "--model",
-    "Model: a run folder or a .safetensors file.  [default: the newest finished run, else everyday]",
+    "Model: a run folder or a .safetensors file.  [default: the newest finished run, else"
+    " everyday]",
 )
 @click.option(
     "--compare",
