@@ -24,7 +24,7 @@ from nmt.decoding.translator.segments import (
 from nmt.documents.translate_files import settle_languages
 from nmt.errors import UsageError
 from nmt.runs.model_file import read_model
-from nmt.runs.trained_model import TrainedModel, task
+from nmt.runs.trained_model import TrainedModel, task, with_own_language
 from nmt.serving.worker import Line, LineTranslator
 from nmt.text.tokenizer import SubwordModel, target_token
 from tests.conftest import CommandResult, Run
@@ -212,6 +212,15 @@ def test_each_text_may_have_its_own_language(model: TrainedModel, nmt: Run) -> N
     assert [each.text for each in loaded.translate(texts, to="de")] == alone["deu"]
     with pytest.raises(UsageError, match=r"several languages; choose one \(to\): deu, nld$"):
         loaded.translate(texts)
+
+
+def test_a_model_that_goes_on_in_one_language_writes_it(model: TrainedModel) -> None:
+    chosen = []
+    for codes in ((), ("nl",), ("nl", "nl"), ("de", "nl")):
+        texts = tuple(TextFiles("a", "b", target_language=code) for code in codes)
+        recipe = replace(model.recipe, data=replace(model.recipe.data, train=texts))
+        chosen.append(with_own_language(recipe, model.tokenizer).decode.target_language)
+    assert chosen == ["", "nl", "nl", ""]
 
 
 def test_a_line_with_a_wrong_language_is_a_bad_line(model: TrainedModel, nmt: Run) -> None:
