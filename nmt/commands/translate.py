@@ -392,29 +392,20 @@ def translate_documents(
     from nmt.documents.translate import document_translator
     from nmt.documents.translate_files import (
         Report,
+        options_by_job,
         translate_job,
         translate_to_folder,
-        with_languages,
     )
 
     with progress_bar(unit="sentence", desc="translate") as bar:
         model, settings = load(request)
         is_chosen = "decode.target_language" in parse_overrides(request.overrides)
         asked = Options(columns=request.columns, translates_all=request.translates_all)
-        own = {
-            job: with_languages(asked, job.source, model, settings, is_chosen=is_chosen)
-            for job in jobs
-            if job.format
-        }
-        memory = read_memory(request, own.values())
-        on_progress = partial(show_progress, bar)
+        chosen = options_by_job(jobs, asked, model, settings, is_chosen=is_chosen)
+        memory = read_memory(request, chosen.values())
+        first, on_progress = next(iter(chosen.values()), asked), partial(show_progress, bar)
         translator = document_translator(
-            model,
-            settings,
-            next(iter(own.values()), asked),
-            glossary=terms,
-            memory=memory,
-            on_progress=on_progress,
+            model, settings, first, glossary=terms, memory=memory, on_progress=on_progress
         )
         used = {
             "options": [repr(asked), is_chosen],
@@ -430,7 +421,6 @@ def translate_documents(
             if request.output_dir is None:
                 translate_job(jobs[0], translator, report)
             else:
-                chosen = {job: own.get(job, asked) for job in jobs}
                 translate_to_folder(chosen, request.output_dir, work, translator, report)
             if memory is not None and request.write_memory is not None:
                 memory.write(request.write_memory)
@@ -448,10 +438,8 @@ def read_memory(request: TranslateRequest, files: "Collection[Options]") -> "Mem
 
     if not (request.memory or request.write_memory):
         return None
-    sources, targets = (
-        {own.source_language for own in files},
-        {own.target_language for own in files},
-    )
+    sources = {own.source_language for own in files}
+    targets = {own.target_language for own in files}
     if len(targets) > 1:
         raise UsageError(
             "--memory and --write-memory are for one target language, but the files state"

@@ -136,6 +136,27 @@ class Report:
             self._notify(flagged)
 
 
+def options_by_job(
+    jobs: Sequence[Job],
+    options: Options,
+    model: TrainedModel,
+    settings: DecodeSettings,
+    *,
+    is_chosen: bool,
+) -> dict[Job, Options]:
+    """Return the options for each file as `with_languages` does; a copied one has those of others.
+
+    options: what the user says about all files.
+    """
+    own = {
+        job: with_languages(options, job.source, model, settings, is_chosen=is_chosen)
+        for job in jobs
+        if job.format
+    }
+    other = next(iter(own.values()), options)
+    return {job: own.get(job, other) for job in jobs}
+
+
 def with_languages(
     options: Options, path: Path, model: TrainedModel, settings: DecodeSettings, *, is_chosen: bool
 ) -> Options:
