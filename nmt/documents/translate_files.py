@@ -168,16 +168,17 @@ def with_languages(
     """
     read = stated = ""
     data, subwords = model.recipe.data, model.tokenizer.source
-    reader = READERS.get(path.suffix.lower())
-    if reader and (subwords.language_tokens or len(data.known_directions) > 1):
-        with suppress(NmtError):  # of a damaged file, which is reported when it is translated
+    reader, is_several = READERS.get(path.suffix.lower()), bool(subwords.language_tokens)
+    if reader and (is_several or len(data.known_directions) > 1):
+        # A damaged file is reported when it is translated, unless it had to state the language.
+        with suppress(*([] if is_several and not settings.target_language else [NmtError])):
             read, *targets = reader.languages(path) or ("",)
             stated = targets[0] if len(targets) == 1 else ""
-    to = stated if subwords.language_tokens and not is_chosen else ""
+    to = stated if is_several and not is_chosen else ""
     try:
         target_token(to or settings.target_language, subwords, data.known_directions[0][1])
     except UsageError as error:
-        raise UsageError(f"{name_of(path)}: {error}") from error
+        raise error if is_chosen else UsageError(f"{name_of(path)}: {error}") from error
     settings = replace(settings, target_language=to or settings.target_language)
     source, target = direction_of(model.recipe, settings, read)
     return replace(options, source_language=source, target_language=target, to=to)
