@@ -374,8 +374,8 @@ def with_data(
         del data["data.downloads"]
     written = {target for _, target in request.directions}
     start = request.start.recipe if request.start else None
-    if start and len(written) == 1 and (start.data.language_tokens or start.decode.target_language):
-        data["decode.target_language"] = target  # else --to would be needed, as for the model
+    if start and start.decode.target_language and len(written) == 1:
+        data["decode.target_language"] = target  # that of the model may be another
     reasons = dict(settings.reasons)
     if is_divided:
         reasons["data.train"] = "all pairs that are not in the dev and test sets"

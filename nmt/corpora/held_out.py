@@ -243,12 +243,14 @@ def hold_out(corpus: HashedPairs, sizes: Sizes, *, names: Sequence[str], fix: st
     return Plan(numpy.where(removed, numpy.int8(-1), sets[firsts]), firsts, all_names)
 
 
-def hold_out_documents(corpus: HashedPairs, sizes: Sizes, *, name: str) -> Plan:
+def hold_out_documents(corpus: HashedPairs, sizes: Sizes, *, name: str, notify: Notify) -> Plan:
     """Choose the documents of dev and test sets of a single corpus.
 
-    Documents are drawn until a set has its size. Pairs of other sets that nearly equal one of a
-    drawn document are removed, except for groups that `hold_out` would leave in the training text:
-    so frequent a sentence is no test. Raises NmtError if there are too few documents.
+    Documents are drawn until a set has its size. Pairs of the training text that nearly equal one
+    of a drawn document are removed, except for groups that `hold_out` would leave there: so
+    frequent a sentence is no test. notify: receives how many such pairs of the dev set are near
+    duplicates of the test set, because drawn documents stay whole. Raises NmtError if there are too
+    few documents.
     """
     chosen = numpy.flatnonzero(corpus.usable)
     if not len(chosen):
@@ -274,9 +276,15 @@ def hold_out_documents(corpus: HashedPairs, sizes: Sizes, *, name: str) -> Plan:
     last = numpy.zeros(len(groups), numpy.int8)  # the last set that has a pair of each group
     numpy.maximum.at(last, groups, sets)
     is_small = numpy.bincount(groups, minlength=len(groups)) <= LARGEST_GROUP
-    places = numpy.full(len(corpus.usable), numpy.int8(-1))
-    places[chosen] = numpy.where((sets < last[groups]) & is_small[groups], -1, sets)
     is_last = sets == last[groups]
+    is_leak = ~is_last & is_small[groups]
+    places = numpy.full(len(corpus.usable), numpy.int8(-1))
+    places[chosen] = numpy.where(is_leak & (sets == 0), -1, sets)
+    if shared := numpy.count_nonzero(is_leak & (sets > 0)):
+        notify(
+            f"pairs of the dev set that nearly equal pairs of the test set: {shared:,}; they stay,"
+            " so that documents are whole"
+        )
     holders = numpy.zeros(len(groups), numpy.intp)  # a pair of each group in its last set
     holders[groups[is_last]] = chosen[is_last]
     firsts = numpy.full(len(places), -1)
@@ -314,12 +322,12 @@ def mixed(hashes: Hashes, seed: int) -> Hashes:
 
 
 def split(
-    text: ParallelText, prefix: str, sizes: Sizes, *, by_document: bool = False
+    text: ParallelText, prefix: str, sizes: Sizes, notify: Notify, *, by_document: bool = False
 ) -> tuple[dict[str, int], list[Path]]:
     """Divide a corpus; return how many pairs are in each set and removed, and the new files.
 
-    prefix: of the files to write. by_document: hold out whole documents. Errors are those of
-    `check` and `hold_out`.
+    prefix: of the files to write. notify: as for `hold_out_documents`. by_document: hold out whole
+    documents. Errors are those of `check` and `hold_out`.
     """
     text.check()
     names = Names.of(prefix, text)
@@ -338,7 +346,7 @@ def split(
     corpus = HashedPairs(shown(text.pairs(), "read"))
     name = str(text.paths[0])
     if by_document:
-        plan = hold_out_documents(corpus, sizes, name=name)
+        plan = hold_out_documents(corpus, sizes, name=name, notify=notify)
     else:
         plan = hold_out(corpus, sizes, names=[name], fix="lower --dev and --test")
     with text_outputs(files) as streams:

@@ -122,6 +122,7 @@ class Options:
     target_language: str = ""
     columns: tuple[str, ...] = ()  # of a table: names, or numbers from 1; tables need some
     translates_all: bool = False  # entries too that are translated already
+    to: str = ""  # the language to write, if not that of the settings
 
 
 DEFAULTS = Options()

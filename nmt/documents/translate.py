@@ -242,6 +242,12 @@ class DocumentTranslator:
         self._needed = self._done = 0  # sentences of these, and translated ones
         self._chunk = self._tried = 0  # sentences at work, and translations of them
 
+    def switch(self, options: Options) -> None:
+        """Translate the next documents with other options."""
+        if options != self.options:
+            self._kept.clear()
+        self.options = options
+
     def translate(
         self, documents: Iterable[tuple[Item, Document]], count: int = 1
     ) -> Iterator[Translated[Item]]:
@@ -331,13 +337,12 @@ def document_translator(
     is_beam = settings.method == "beam" and settings.mbr == "none"
     asked = OutputOptions(min(CANDIDATES, settings.beam_size) if is_beam else 1)
     translator = Translator(model, settings, ignore, asked, glossary=glossary)
-    translator.encoder.opening("")  # raises the error for a wrong language before any work
 
     def translate(requests: Sequence[Request]) -> list[Translation]:
         return [translation for chunk in translator.chunks([requests]) for translation in chunk]
 
     def place(sentences: Sequence[Marked]) -> list[Placed]:
-        found = translate_marked(sentences, translate)
+        found = translate_marked(sentences, translate, [documents.options.to] * len(sentences))
         # Translations that are probably wrong are flagged too, but for numbers, which are checked
         # with the marks.
         texts = [" ".join(sentence.without_marks().split()) for sentence in sentences]

@@ -104,13 +104,24 @@ def load_model_file(file: Path, device: str) -> TrainedModel:
     return TrainedModel(
         content.weights,
         tokenizer,
-        content.recipe,
+        with_own_language(content.recipe, tokenizer),
         file,
         device,
         content.alignment,
         known_text=known,
         eight_bits=content.eight_bits,
     )
+
+
+def with_own_language(recipe: Recipe, tokenizer: Tokenizer) -> Recipe:
+    """Return a recipe whose default is to write the only language that the model was trained in.
+
+    It needs a default if its vocabulary, that of an initial model, has tokens of languages.
+    """
+    written, decode = {target for _, target in recipe.data.directions}, recipe.decode
+    if decode.target_language or len(written) != 1 or not tokenizer.source.language_tokens:
+        return recipe
+    return replace(recipe, decode=replace(decode, target_language=written.pop()))
 
 
 def load_ensemble(paths: Sequence[Path], device: str) -> TrainedModel:
