@@ -27,10 +27,6 @@ from nmt.text.manifest import PreparedFolder
 RUNS = Path("runs")
 LICENCE = "licence"  # of a model file's metadata; only exported models have it
 AVERAGE = "average"  # the value of `made_by` in a model that `nmt average` wrote
-# An unfinished file of a prepared corpus, by `nmt.text.shards`; older versions wrote it in parts.
-SHARD = re.compile(
-    r"train-\d+(-\d+)?\.(ids|offsets|lines|json)(\.m[0-9a-f]{8})?\.partial", re.ASCII
-)
 # The suffixes of a checkpoint's files: the weights, a complete model file; the optimiser's state;
 # and the manifest, written last, with the SHA-256 of the other two.
 WEIGHTS, STATE, MANIFEST = "safetensors", "state.pt", "json"
@@ -366,7 +362,5 @@ def remove_partial_files(folder: Path) -> None:
         writer = writer_of(path)
         # An earlier process may have had the number of this one.
         is_ended = writer == os.getpid() or (writer is not None and not is_running(writer))
-        is_left = is_ended and Path(os.path.realpath(path)) not in unfinished
-        is_shard = path.parent == folder / "prepared" and SHARD.fullmatch(path.name)
-        if is_left or is_shard:
+        if is_ended and Path(os.path.realpath(path)) not in unfinished:
             remove(path)

@@ -332,7 +332,7 @@ def describe_dropped(manifest: Manifest, limits: DataSettings) -> str:
 def remove_unused(folder: Path, manifest: Manifest, names: list[str]) -> None:
     """Remove the steps and the files of all shards but those with these names.
 
-    What other processes were writing when they were killed is removed too.
+    What older versions were writing when they were killed is removed too.
     """
     for step in [each for each in manifest.steps if each.startswith("train-")]:
         if step not in names:

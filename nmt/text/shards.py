@@ -12,7 +12,7 @@ import hashlib
 import mmap
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -22,6 +22,7 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.errors import DamagedError, NmtError
+from nmt.system.atomic import atomic_paths
 from nmt.system.files import check_regular, is_present, sha256_of, unreadable
 from nmt.text.manifest import Stamp, Step
 
@@ -196,21 +197,14 @@ def are_targets(lengths: NDArray[numpy.int64]) -> NDArray[numpy.bool_]:
 
 
 class ShardWriter:
-    """A writer of a shard, chunk by chunk; the files get their names in `finish`."""
+    """A writer of a shard, chunk by chunk."""
 
-    def __init__(self, folder: Path, name: str, vocab_size: int) -> None:
-        """Prepare to write a shard into a folder."""
-        self._final = [folder / f"{name}.{ending}" for ending in ENDINGS]
-        self._partial = [path.with_name(f"{path.name}.partial") for path in self._final]
+    def __init__(self, streams: Sequence[IO[bytes]], vocab_size: int) -> None:
+        """Prepare to write; streams: the shard's files, in the order of `ENDINGS`."""
+        self._streams = streams
         self._types = (id_type(vocab_size), OFFSET, LINE)
-        self._streams: list[IO[bytes]] = []
         self._hashes = [hashlib.sha256() for _ in ENDINGS]
         self._total = 0
-
-    def open(self) -> None:
-        """Create the unfinished files."""
-        for path in self._partial:
-            self._streams.append(path.open("wb"))
         self._write(1, numpy.zeros(1, OFFSET))
 
     def add(self, pairs: EncodedPairs) -> None:
@@ -229,23 +223,6 @@ class ShardWriter:
         """Return the SHA-256 of each file as written so far, by name ending."""
         return {name: each.hexdigest() for name, each in zip(ENDINGS, self._hashes, strict=True)}
 
-    def finish(self) -> None:
-        """Close the files and give them their final names."""
-        for stream, partial, final in zip(self._streams, self._partial, self._final, strict=True):
-            stream.flush()
-            os.fsync(stream.fileno())  # a loss of power must not leave the size without the content
-            stream.close()
-            partial.replace(final)
-
-    def discard(self) -> None:
-        """Close and remove the unfinished files, if any remain."""
-        for stream in self._streams:
-            with suppress(OSError):  # the disk refuses what is buffered
-                stream.close()
-        for partial in self._partial:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
-
 
 @contextmanager
 def new_shard(folder: Path, name: str, vocab_size: int) -> Iterator[ShardWriter]:
@@ -253,19 +230,15 @@ def new_shard(folder: Path, name: str, vocab_size: int) -> Iterator[ShardWriter]
 
     Raises NmtError if the files cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        writer = ShardWriter(folder, name, vocab_size)
+    with atomic_paths([folder / f"{name}.{ending}" for ending in ENDINGS]) as partials:
         try:
-            writer.open()
-            yield writer
-            writer.finish()
-        finally:
-            writer.discard()
-    except OSError as error:
-        raise NmtError(
-            f"cannot write the prepared corpus {folder / name}: {error.strerror or error}"
-        ) from error
+            with ExitStack() as stack:
+                streams = [stack.enter_context(path.open("wb")) for path in partials]
+                yield ShardWriter(streams, vocab_size)
+        except OSError as error:
+            raise NmtError(
+                f"cannot write the prepared corpus {folder / name}: {error.strerror or error}"
+            ) from error
 
 
 def stamps(folder: Path, name: str) -> dict[str, Stamp]:
