@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Generic, TypeVar
+from typing import IO, Any, TypeVar
 
 import numpy
 from numpy.typing import NDArray
@@ -93,6 +93,11 @@ def without_controls(
     return FlatSegments(stretches(segments.ids, ends, lengths), lengths), before
 
 
+def bounds(lengths: NDArray[numpy.int64]) -> NDArray[numpy.int64]:
+    """Return where n stretches of these lengths start, and where the last one ends: (n + 1,)."""
+    return numpy.concatenate([[0], lengths.cumsum()])
+
+
 def stretches(
     ids: NDArray[Number], ends: NDArray[numpy.int64], lengths: NDArray[numpy.int64]
 ) -> NDArray[Number]:
@@ -130,14 +135,6 @@ class MappedFile:
             raise DamagedError(
                 f"{self.path} was truncated while it was in use; the same command creates it again"
             )
-
-
-@dataclass(frozen=True)
-class OpenArray(Generic[Number]):
-    """The numbers in a file."""
-
-    numbers: NDArray[Number]
-    file: MappedFile | None  # None: the file was read
 
 
 @dataclass(frozen=True)
@@ -274,15 +271,13 @@ def checked(folder: Path, name: str, step: Step) -> Step | None:
 
 def open_shard(folder: Path, name: str, vocab_size: int) -> Shard:
     """Open a shard; raises NmtError if a file is missing or the files do not match."""
-    offsets = open_array(folder / f"{name}.offsets", OFFSET)
-    ids = open_array(folder / f"{name}.ids", id_type(vocab_size))
-    lines = open_array(folder / f"{name}.lines", LINE)
-    if len(offsets.numbers) != 2 * len(lines.numbers) + 1 or offsets.numbers[-1] != len(
-        ids.numbers
-    ):
-        raise damaged(folder / f"{name}.ids")
-    files = tuple(each.file for each in (ids, offsets, lines) if each.file)
-    return Shard(ids.numbers, offsets.numbers, lines.numbers, files, folder / f"{name}.ids")
+    path = folder / f"{name}.ids"
+    offsets, offsets_file = open_array(folder / f"{name}.offsets", OFFSET)
+    ids, ids_file = open_array(path, id_type(vocab_size))
+    lines, lines_file = open_array(folder / f"{name}.lines", LINE)
+    if len(offsets) != 2 * len(lines) + 1 or offsets[-1] != len(ids):
+        raise damaged(path)
+    return Shard(ids, offsets, lines, (*ids_file, *offsets_file, *lines_file), path)
 
 
 def damaged(path: Path) -> DamagedError:
@@ -290,9 +285,15 @@ def damaged(path: Path) -> DamagedError:
     return DamagedError(f"{path} is damaged; remove {path.parent} and run `nmt prepare`")
 
 
-def open_array(path: Path, dtype: "numpy.dtype[Number]") -> OpenArray[Number]:
-    """Return the content of a file as a read-only array: read if it is small, else mapped."""
-    file, fix = None, "`nmt prepare` creates it"
+def open_array(
+    path: Path, dtype: "numpy.dtype[Number]"
+) -> tuple[NDArray[Number], tuple[MappedFile, ...]]:
+    """Return the content of a file as a read-only array: read if it is small, else mapped.
+
+    The second result is the mapped file; it is empty if the file was read.
+    """
+    mapped: tuple[MappedFile, ...] = ()
+    fix = "`nmt prepare` creates it"
     check_regular(path, WHAT, fix)
     try:
         with path.open("rb") as stream:
@@ -301,10 +302,10 @@ def open_array(path: Path, dtype: "numpy.dtype[Number]") -> OpenArray[Number]:
                 content: bytes | mmap.mmap = stream.read(size)
             else:
                 content = mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ)
-                file = MappedFile(path, content)
+                mapped = (MappedFile(path, content),)
     except (OSError, ValueError) as error:
         raise unreadable(WHAT, path, error, fix) from error
     if len(content) % dtype.itemsize:
         raise damaged(path)
     # Slicing a plain array is three times as fast as slicing a numpy.memmap.
-    return OpenArray(numpy.frombuffer(content, dtype), file)
+    return numpy.frombuffer(content, dtype), mapped
