@@ -7,6 +7,7 @@ and validation. It writes no file, and a later training does not depend on it.
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count, starmap
 from statistics import median
 from time import perf_counter, process_time
@@ -26,7 +27,7 @@ from nmt.text.encode import encode_pairs
 from nmt.text.prepare import Prepared
 from nmt.text.shards import LINE, OFFSET, Shard
 from nmt.text.tokenizer import Tokenizer
-from nmt.training.feed import Feed, Pace, pace_of, plan_batches, training_feed
+from nmt.training.feed import Feed, Pace, epoch_batches, pace_of, plan_batches
 from nmt.training.memory_probe import check_memory, check_model_fits
 from nmt.training.precision import measured_precision
 from nmt.training.setup import Inputs, Setup, unless_measured
@@ -77,7 +78,11 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
         dev = DevSet(brief, {languages: text.dev}, tokenizer, thread_pool_for(device))
 
         def feed() -> Feed:
-            return training_feed(recipe.train, dataset, pace, device, workers, epoch=0, batch=0)
+            plan = partial(epoch_batches, recipe.train, dataset)
+            size = recipe.train.micro_batch_tokens
+            return Feed(
+                dataset, plan, workers=workers, micro_batch_tokens=size, pace=pace, device=device
+            )
 
         if recipe.train.precision == "auto":
             updater.precision, _ = measured_precision(updater, feed())

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic
 
@@ -41,7 +41,7 @@ from nmt.training.checkpoints import (
     newest_checkpoint,
     resume,
 )
-from nmt.training.feed import FedBatch, Feed, pace_of, plan_batches, training_feed
+from nmt.training.feed import FedBatch, Feed, epoch_batches, pace_of, plan_batches
 from nmt.training.lost_files import restore_results
 from nmt.training.memory_probe import check_memory
 from nmt.training.metrics_log import MetricsLog, Observer, announce
@@ -269,14 +269,15 @@ class Trainer:
 
     def feed(self) -> Feed:
         """Return the batches from the progress on."""
-        return training_feed(
-            self.recipe.train,
+        return Feed(
             self.dataset,
-            self.pace,
-            self.device,
-            self.workers,
+            partial(epoch_batches, self.recipe.train, self.dataset),
             epoch=self.progress.epoch,
             batch=self.progress.batch,
+            workers=self.workers,
+            micro_batch_tokens=self.recipe.train.micro_batch_tokens,
+            pace=self.pace,
+            device=self.device,
         )
 
     def choose_settings(self, stop: StopRequest) -> bool:
