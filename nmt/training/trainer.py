@@ -20,7 +20,7 @@ from nmt.model import make_network
 from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.recipe.settings import with_settings
 from nmt.runs.history import read_history
-from nmt.runs.model_file import save_model, write_alignment
+from nmt.runs.model_file import ModelFile, Weights, save_model, write_alignment
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
 from nmt.runs.trained_model import arrays_of, load_file, load_weights
 from nmt.system.arguments import argument
@@ -346,10 +346,8 @@ class Trainer:
                 self.network,
                 self.updater.optimizer,
                 self.progress,
-                self.prepared.tokenizer.model,
-                self.recipe,
                 self.prepared.fingerprint,
-                self.known_text,
+                self.model_file({}),
             )
 
     def save_now(self) -> None:
@@ -387,9 +385,12 @@ class Trainer:
         """Write a model file with the weights that validations measure."""
         self.writer.check_folder(self.progress.update)
         with self.updater.average.in_use():
-            weights, tokenizer = arrays_of(self.network.state_dict()), self.prepared.tokenizer.model
-            content = weights, tokenizer, self.recipe, [self.progress.update]
-            save_model(path, *content, known_text=self.known_text)
+            save_model(path, self.model_file(arrays_of(self.network.state_dict())))
+
+    def model_file(self, weights: Weights) -> ModelFile:
+        """Return the content of a model file of the current update."""
+        tokenizer, update = self.prepared.tokenizer.model, self.progress.update
+        return ModelFile(weights, tokenizer, self.recipe, (update,), known_text=self.known_text)
 
     @cached_property
     def known_text(self) -> bytes:
