@@ -88,9 +88,8 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
             updater.precision, _ = measured_precision(updater, feed())
         updater.set_up()
         plan = plan_batches(recipe.train, dataset, 0)
-        multiple = pace.length_multiple
         micro_batch_tokens = check_memory(
-            recipe, plan, dataset, 0, dev, updater, network, workers, multiple
+            updater, dev, dataset, plan, epoch=0, length_multiple=pace.length_multiple
         )
         recipe = with_settings(recipe, {"train.micro_batch_tokens": micro_batch_tokens})
         with feed() as batches:

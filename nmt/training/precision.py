@@ -18,7 +18,6 @@ from nmt.text.batches import Batch
 from nmt.training.feed import Feed
 from nmt.training.memory_probe import TooLittleMemoryError, memory_limit
 from nmt.training.updates import Updater
-from nmt.training.workers import Workers
 
 ROUNDS = 5
 FEWEST_ROUNDS = 3  # parts of batches grow while time is left for these
@@ -54,7 +53,7 @@ class Round:
         )
 
 
-def choose_precision(updater: Updater, feed: Feed, workers: Workers) -> str:
+def choose_precision(updater: Updater, feed: Feed) -> str:
     """Measure, print the figures and return the precision that all workers train in.
 
     Call this after the model's weights are loaded, and before `Updater.set_up`, because a network
@@ -62,7 +61,7 @@ def choose_precision(updater: Updater, feed: Feed, workers: Workers) -> str:
     will train; the first worker chooses. feed: a feed that the training does not use.
     """
     choice, reason = measured_precision(updater, feed)
-    choice = workers.on_first_worker(lambda: choice)
+    choice = updater.workers.on_first_worker(lambda: choice)
     note(f"train.precision=auto: {reason}; trains in {choice}")
     return choice
 

@@ -290,19 +290,16 @@ class Trainer:
         try:
             with stop.interruptible() if self.workers.is_alone else nullcontext():
                 if precision == "auto" and not self.progress.update:
-                    precision = choose_precision(self.updater, self.feed(), self.workers)
+                    precision = choose_precision(self.updater, self.feed())
                     self.updater.precision = precision
                 self.updater.set_up()
                 micro_batch_tokens = check_memory(
-                    self.recipe,
-                    plan_batches(self.recipe.train, self.dataset, self.progress.epoch),
-                    self.dataset,
-                    self.progress.epoch,
-                    self.dev,
                     self.updater,
-                    self.network,
-                    self.workers,
-                    self.pace.length_multiple,
+                    self.dev,
+                    self.dataset,
+                    plan_batches(self.recipe.train, self.dataset, self.progress.epoch),
+                    epoch=self.progress.epoch,
+                    length_multiple=self.pace.length_multiple,
                 )
         except Interrupted:
             return False
