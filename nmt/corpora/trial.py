@@ -30,7 +30,7 @@ from nmt.text.tokenizer import Tokenizer
 from nmt.training.feed import Feed, Pace, epoch_batches, pace_of, plan_batches
 from nmt.training.memory_probe import check_memory, check_model_fits
 from nmt.training.precision import measured_precision
-from nmt.training.setup import Inputs, Setup, unless_measured
+from nmt.training.setup import Setup, unless_measured
 from nmt.training.trainer import initial_network, training_pairs
 from nmt.training.updates import StartedUpdate, Updater
 from nmt.training.validation import DevSet
@@ -68,7 +68,7 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
         shard = encoded(text.pairs, tokenizer, recipe.data)
         if not len(shard):
             raise NmtError("no pair of the sample is left after cleaning")
-        setup = Setup(recipe, Prepared(tokenizer, (shard,), ("the sample",), ""), Inputs({}, None))
+        setup = Setup(recipe, Prepared(tokenizer, (shard,), ("the sample",), ""), {})
         dataset = training_pairs(setup)
         network = initial_network(setup, dataset).to(device)
         updater = Updater(recipe, network, workers, device)

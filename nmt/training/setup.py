@@ -57,20 +57,13 @@ class Resolved:
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """The dev set and the initial model of a training."""
-
-    dev_pairs: DevPairs
-    initial: "ModelFile | None"  # the model of train.init_from; None if random or resumed
-
-
-@dataclass(frozen=True)
 class Setup:
     """Everything that a training starts from."""
 
     recipe: Recipe  # as `resolve` returned it
     prepared: Prepared  # the tokenizer and the encoded training corpus
-    inputs: Inputs
+    dev_pairs: DevPairs
+    initial: "ModelFile | None" = None  # the model of train.init_from; None if random or resumed
 
 
 def set_up_workers(
@@ -105,7 +98,8 @@ def set_up_workers(
         return TrainingOutcome(**shared)
     recipe = parse_recipe(shared["recipe"], recipe.name, "the first worker's recipe")
     prepared = open_prepared(recipe, run.prepared_folder())
-    return Setup(recipe, prepared, read_inputs(recipe, data, run))
+    initial = initial_model(recipe, run)
+    return Setup(recipe, prepared, read_dev_pairs(recipe, data), initial)
 
 
 def resolve(recipe: Recipe, run: RunFolder, device: "torch.device | None" = None) -> Resolved:
@@ -136,19 +130,19 @@ def set_up(
     The run folder must be locked. device: as in `resolve`.
     Raises NmtError if the corpus or the initial model cannot be used.
     """
-    inputs = check_inputs(recipe, data, run, device)
+    initial, dev_pairs = check_inputs(recipe, data, run, device)
     if device is not None:
         note_large_model(recipe, run, device, notify)
     with recorded(recipe, data, run, notify):
-        tokenizer = given_tokenizer(recipe, run, inputs)
+        tokenizer = given_tokenizer(recipe, run, initial)
         prepared = prepare(recipe, data, run.prepared_folder(), notify, tokenizer)
-    return Setup(recipe, prepared, inputs)
+    return Setup(recipe, prepared, dev_pairs, initial)
 
 
 def check_inputs(
     recipe: Recipe, data: DataFolder, run: RunFolder, device: "torch.device | None" = None
-) -> Inputs:
-    """Read what a resolved recipe starts from, without writing anything.
+) -> "tuple[ModelFile | None, DevPairs]":
+    """Read the initial model and the dev set of a resolved recipe, without writing anything.
 
     Arguments and errors are those of `set_up`, except for errors inside the training corpus.
     """
@@ -161,16 +155,10 @@ def check_inputs(
         check_model_fits(recipe)
     if device is not None:
         check_requirements(recipe, run, device)
-    inputs = read_inputs(recipe, data, run)
-    if not any(inputs.dev_pairs.values()):
+    initial, dev_pairs = initial_model(recipe, run), read_dev_pairs(recipe, data)
+    if not any(dev_pairs.values()):
         raise NmtError(f"the dev set of recipe {recipe.name} is empty; set data.dev")
-    return inputs
-
-
-def read_inputs(recipe: Recipe, data: DataFolder, run: RunFolder) -> Inputs:
-    """Return the dev set and the initial model."""
-    initial = initial_model(recipe, run)
-    return Inputs(read_dev_pairs(recipe, data), initial)
+    return initial, dev_pairs
 
 
 @contextmanager
@@ -195,13 +183,13 @@ def recorded(recipe: Recipe, data: DataFolder, run: RunFolder, notify: Notify) -
         write()
 
 
-def given_tokenizer(recipe: Recipe, run: RunFolder, inputs: Inputs) -> bytes | None:
+def given_tokenizer(recipe: Recipe, run: RunFolder, initial: "ModelFile | None") -> bytes | None:
     """Return the tokenizer of the model that the run starts or started from.
 
     None if the run learns its own tokenizer.
     """
-    if inputs.initial is not None:
-        return inputs.initial.tokenizer
+    if initial is not None:
+        return initial.tokenizer
     return load_tokenizer(run.tokenizer).model if recipe.train.init_from else None
 
 

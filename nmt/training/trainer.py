@@ -80,7 +80,7 @@ def train(
         if isinstance(setup, TrainingOutcome):
             return setup
         pool = thread_pool_for(device) if workers.is_alone else workers
-        dev = DevSet(setup.recipe, setup.inputs.dev_pairs, setup.prepared.tokenizer, pool)
+        dev = DevSet(setup.recipe, setup.dev_pairs, setup.prepared.tokenizer, pool)
         observer = observe(run, setup, dev) if observe is not None and workers.is_first else None
         with repeatable(device, wanted=setup.recipe.train.deterministic):
             trainer = Trainer(setup, dev, run, device, workers, observer)
@@ -427,8 +427,8 @@ def initial_network(setup: Setup, dataset: PairDataset) -> EncoderDecoder:
     recipe = setup.recipe
     torch.manual_seed(recipe.train.seed)
     network = make_network(recipe.model, len(setup.prepared.tokenizer), PAD)
-    if setup.inputs.initial is not None:
-        load_weights(network, setup.inputs.initial.weights, Path(recipe.train.init_from))
+    if setup.initial is not None:
+        load_weights(network, setup.initial.weights, Path(recipe.train.init_from))
     # The table of positions gets its final size now: growing it later would compile again.
     longest = max(dataset.source_lengths.max(), dataset.target_lengths.max())
     translated = output_limit(recipe.decode.max_segment_tokens, recipe.decode)
