@@ -5,8 +5,6 @@ PyTorch is imported only if there is a device: `nmt prepare` does not need it.
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.util import find_spec
 from itertools import chain
@@ -133,9 +131,15 @@ def set_up(
     initial, dev_pairs = check_inputs(recipe, data, run, device)
     if device is not None:
         note_large_model(recipe, run, device, notify)
-    with recorded(recipe, data, run, notify):
-        tokenizer = given_tokenizer(recipe, run, initial)
-        prepared = prepare(recipe, data, run.prepared_folder(), notify, tokenizer)
+    # A stop keeps what a new run begins with. A corpus that is refused leaves another as it was.
+    goes_on = run.is_in_use()
+    if not goes_on:
+        record(recipe, data, run, notify)
+    restore_tokenizer(run, notify)
+    tokenizer = given_tokenizer(recipe, run, initial)
+    prepared = prepare(recipe, data, run.prepared_folder(), notify, tokenizer)
+    if goes_on:
+        record(recipe, data, run, notify)
     return Setup(recipe, prepared, dev_pairs, initial)
 
 
@@ -161,26 +165,11 @@ def check_inputs(
     return initial, dev_pairs
 
 
-@contextmanager
-def recorded(recipe: Recipe, data: DataFolder, run: RunFolder, notify: Notify) -> Iterator[None]:
-    """Write recipe, languages and path of the data around a block that prepares the corpus.
-
-    For a new run, they are written before it, so that a stop keeps them. For a run that goes on,
-    they are written after it: a corpus that is refused leaves the run as it was.
-    """
-
-    def write() -> None:
-        correct_languages(run, recipe, notify)
-        run.save_recipe(recipe)
-        run.remember(data.path)
-
-    goes_on = run.is_in_use()
-    if not goes_on:
-        write()
-    restore_tokenizer(run, notify)
-    yield
-    if goes_on:
-        write()
+def record(recipe: Recipe, data: DataFolder, run: RunFolder, notify: Notify) -> None:
+    """Write recipe, languages and path of the data into a run folder."""
+    correct_languages(run, recipe, notify)
+    run.save_recipe(recipe)
+    run.remember(data.path)
 
 
 def given_tokenizer(recipe: Recipe, run: RunFolder, initial: "ModelFile | None") -> bytes | None:
