@@ -90,7 +90,11 @@ def measure(seconds_of: PassSeconds, batches: Sequence[Batch]) -> Round:
     last = in_turn(seconds_of, part, 0)
     seconds = spent = last.bf16 + last.float32
     with suppress(TooLittleMemoryError):
-        while len(part.source) < len(first.source) and time_is_left(spent, 2 * seconds):
+        # A next warm-up, of twice the tokens, and the fewest rounds with it must end in time.
+        while (
+            len(part.source) < len(first.source)
+            and spent + 2 * seconds * (1 + FEWEST_ROUNDS) <= SECONDS
+        ):
             part = first_part(first, 2 * tokens)
             last = in_turn(seconds_of, part, 0)
             tokens, seconds = 2 * tokens, last.bf16 + last.float32
@@ -112,11 +116,6 @@ def in_turn(seconds_of: PassSeconds, batch: Batch, number: int) -> Round:
     order = ("bf16", "float32") if number % 2 else ("float32", "bf16")
     seconds = {precision: seconds_of(batch, precision) for precision in order}
     return Round(**seconds, tokens=batch.source_tokens + batch.target_tokens)
-
-
-def time_is_left(spent: float, seconds: float) -> bool:
-    """Return whether one warm-up and the fewest rounds, each of so many seconds, end in time."""
-    return spent + seconds * (1 + FEWEST_ROUNDS) <= SECONDS
 
 
 def first_part(batch: Batch, tokens: int) -> Batch:
