@@ -15,7 +15,7 @@ import torch
 from nmt.config import Recipe
 from nmt.decoding.models.alignment import choose_attention
 from nmt.decoding.translator.segments import output_limit
-from nmt.errors import DivergenceError
+from nmt.errors import DivergenceError, first_of
 from nmt.model import make_network
 from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.recipe.settings import with_settings
@@ -210,11 +210,14 @@ class Trainer:
         good = [self.run.checkpoint(update, WEIGHTS) for update in self.run.updates_with(STATE)[:1]]
         if progress.best_update:
             good = [self.run.best]
+        shown = "; ".join(
+            f"{name}, lines {first_of(numbers, SHOWN_LINES)}" for name, numbers in lines.items()
+        )
         init_from = "".join(f" --init-from {argument(path)}" for path in good)
         raise DivergenceError(
             f"update {progress.update:,}: the training diverged, loss or gradient was NaN or"
             f" infinite {MAX_SKIPS_IN_ROW} times in a row; the last batch held"
-            f" {describe_lines(lines)}. If these lines are sound, train again with a lower"
+            f" {shown}. If these lines are sound, train again with a lower"
             " train.learning_rate_scale, more train.warmup_updates or train.precision=float32:"
             f"{init_from} --run NEW_FOLDER"
         )
@@ -434,16 +437,6 @@ def initial_network(setup: Setup, dataset: PairDataset) -> EncoderDecoder:
     translated = output_limit(recipe.decode.max_segment_tokens, recipe.decode)
     network.grow_positions(max(int(longest), translated))
     return network
-
-
-def describe_lines(lines: Mapping[str, Sequence[int]]) -> str:
-    """Return the names of text files with the first line numbers of each."""
-    parts = []
-    for name, numbers in lines.items():
-        more = len(numbers) - SHOWN_LINES
-        shown = ", ".join(map(str, numbers[:SHOWN_LINES]))
-        parts.append(f"{name}, lines {shown}" + (f" and {more:,} more" if more > 0 else ""))
-    return "; ".join(parts)
 
 
 @contextmanager
