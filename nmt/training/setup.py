@@ -26,7 +26,7 @@ from nmt.system.log import Notify
 from nmt.text.corpus import DataFolder, DevPairs
 from nmt.text.languages import bleu_tokenizer, is_language, primary, same_codes
 from nmt.text.learning import check_learnable
-from nmt.text.prepare import Prepared, open_prepared, prepare, read_dev_pairs, training_files
+from nmt.text.prepare import Prepared, open_prepared, prepare, read_dev_pairs
 from nmt.text.tokenizer import load_tokenizer
 from nmt.training.lost_files import finished_before, restore_tokenizer
 from nmt.training.progress import KEPT_STATES, TrainingOutcome
@@ -233,7 +233,10 @@ def precision_of_hardware(recipe: Recipe, device: "torch.device") -> Recipe:
 
 
 def check_text_files(recipe: Recipe, data: DataFolder) -> None:
-    """Raise NmtError, which names them all, if training or dev files are missing."""
+    """Raise NmtError, which names them all, if training or dev files are missing.
+
+    Also if the recipe names no training text.
+    """
     missing: dict[str, NmtError] = {}
     for name in (name for files in (*recipe.data.train, *recipe.data.dev) for name in files.names):
         try:
@@ -244,7 +247,8 @@ def check_text_files(recipe: Recipe, data: DataFolder) -> None:
         (_, first), *others = missing.items()
         also = f"; also missing: {', '.join(name for name, _ in others)}" if others else ""
         raise NmtError(f"{first}{also}") from first
-    training_files(recipe, data)
+    if not recipe.data.train:
+        raise NmtError(f"recipe {recipe.name} names no training text; set data.train")
 
 
 def check_requirements(recipe: Recipe, run: RunFolder, device: "torch.device") -> None:
