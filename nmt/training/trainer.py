@@ -241,16 +241,9 @@ class Trainer:
         return True
 
     def validate(self, stop: StopRequest) -> Validation | None:
-        """Return a validation; None if a signal interrupted it.
-
-        A single process stops at once, many workers when all have finished their current batch.
-        """
-        single = self.workers.is_alone
+        """Return a validation; None if a signal interrupted it."""
         try:
-            with (
-                self.updater.average.in_use(),
-                stop.interruptible() if single else self.workers.interruptible(stop),
-            ):
+            with self.updater.average.in_use(), self.workers.interruptible(stop):
                 return self.dev.validate(self.network)
         except Interrupted:
             return None
@@ -291,7 +284,7 @@ class Trainer:
         """
         precision = self.recipe.train.precision
         try:
-            with stop.interruptible() if self.workers.is_alone else nullcontext():
+            with self.workers.interruptible(stop):
                 if precision == "auto" and not self.progress.update:
                     precision = choose_precision(self.updater, self.feed())
                     self.updater.precision = precision
