@@ -114,7 +114,7 @@ class Feed:
     def __next__(self) -> FedBatch:
         if not self._pace.batches_ahead:
             return next(self._source)
-        while len(self._ahead) <= self._pace.batches_ahead:
+        while len(self._ahead) <= self._pace.batches_ahead:  # with the one that is taken
             self._ahead.append(self._reader.submit(next, self._source))
         return self._ahead.popleft().result()
 
