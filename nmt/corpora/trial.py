@@ -76,23 +76,17 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
         brief = with_settings(recipe, {"decode.max_extra_tokens": 1})
         languages = recipe.data.known_directions[0]  # the sample's tokenizer has no other
         dev = DevSet(brief, {languages: text.dev}, tokenizer, thread_pool_for(device))
-
-        def feed() -> Feed:
-            plan = partial(epoch_batches, recipe.train, dataset)
-            size = recipe.train.micro_batch_tokens
-            return Feed(
-                dataset, plan, workers=workers, micro_batch_tokens=size, pace=pace, device=device
-            )
-
+        plans = partial(epoch_batches, recipe.train, dataset)
+        feed = partial(Feed, dataset, plans, workers=workers, pace=pace, device=device)
         if recipe.train.precision == "auto":
-            updater.precision, _ = measured_precision(updater, feed())
+            batches = feed(micro_batch_tokens=recipe.train.micro_batch_tokens)
+            updater.precision, _ = measured_precision(updater, batches)
         updater.set_up()
         plan = plan_batches(recipe.train, dataset, 0)
         micro_batch_tokens = check_memory(
             updater, dev, dataset, plan, epoch=0, length_multiple=pace.length_multiple
         )
-        recipe = with_settings(recipe, {"train.micro_batch_tokens": micro_batch_tokens})
-        with feed() as batches:
+        with feed(micro_batch_tokens=micro_batch_tokens) as batches:
             seconds, processor_share = measure_updates(updater, batches, pace, deadline)
         mean_tokens = round(float(dataset.target_lengths.mean()))
         validation = validation_seconds(setup, text, network, mean_tokens)
