@@ -53,10 +53,10 @@ def suggestion(word: object, known: Iterable[str]) -> str:
 MOST_NAMES = 10
 
 
-def first_of(names: Sequence[str]) -> str:
-    """Return the first names, and how many more there are."""
-    more = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
+def first_of(names: Sequence[object], most: int = MOST_NAMES) -> str:
+    """Return the first names, at most so many, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(map(str, names[:most])) + (f" and {more:,} more" if more > 0 else "")
 
 
 LONGEST_REASON = 150  # characters

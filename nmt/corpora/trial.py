@@ -7,6 +7,7 @@ and validation. It writes no file, and a later training does not depend on it.
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count, starmap
 from statistics import median
 from time import perf_counter, process_time
@@ -26,10 +27,10 @@ from nmt.text.encode import encode_pairs
 from nmt.text.prepare import Prepared
 from nmt.text.shards import LINE, OFFSET, Shard
 from nmt.text.tokenizer import Tokenizer
-from nmt.training.feed import Feed, Pace, pace_of, plan_batches, training_feed
+from nmt.training.feed import Feed, Pace, epoch_batches, pace_of, plan_batches
 from nmt.training.memory_probe import check_memory, check_model_fits
 from nmt.training.precision import measured_precision
-from nmt.training.setup import Inputs, Setup, unless_measured
+from nmt.training.setup import Setup, unless_measured
 from nmt.training.trainer import initial_network, training_pairs
 from nmt.training.updates import StartedUpdate, Updater
 from nmt.training.validation import DevSet
@@ -67,7 +68,7 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
         shard = encoded(text.pairs, tokenizer, recipe.data)
         if not len(shard):
             raise NmtError("no pair of the sample is left after cleaning")
-        setup = Setup(recipe, Prepared(tokenizer, (shard,), ("the sample",), ""), Inputs({}, None))
+        setup = Setup(recipe, Prepared(tokenizer, (shard,), ("the sample",), ""), {})
         dataset = training_pairs(setup)
         network = initial_network(setup, dataset).to(device)
         updater = Updater(recipe, network, workers, device)
@@ -75,20 +76,17 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
         brief = with_settings(recipe, {"decode.max_extra_tokens": 1})
         languages = recipe.data.known_directions[0]  # the sample's tokenizer has no other
         dev = DevSet(brief, {languages: text.dev}, tokenizer, thread_pool_for(device))
-
-        def feed() -> Feed:
-            return training_feed(recipe.train, dataset, pace, device, workers, epoch=0, batch=0)
-
+        plans = partial(epoch_batches, recipe.train, dataset)
+        feed = partial(Feed, dataset, plans, workers=workers, pace=pace, device=device)
         if recipe.train.precision == "auto":
-            updater.precision, _ = measured_precision(updater, feed())
+            batches = feed(micro_batch_tokens=recipe.train.micro_batch_tokens)
+            updater.precision, _ = measured_precision(updater, batches)
         updater.set_up()
         plan = plan_batches(recipe.train, dataset, 0)
-        multiple = pace.length_multiple
         micro_batch_tokens = check_memory(
-            recipe, plan, dataset, 0, dev, updater, network, workers, multiple
+            updater, dev, dataset, plan, epoch=0, length_multiple=pace.length_multiple
         )
-        recipe = with_settings(recipe, {"train.micro_batch_tokens": micro_batch_tokens})
-        with feed() as batches:
+        with feed(micro_batch_tokens=micro_batch_tokens) as batches:
             seconds, processor_share = measure_updates(updater, batches, pace, deadline)
         mean_tokens = round(float(dataset.target_lengths.mean()))
         validation = validation_seconds(setup, text, network, mean_tokens)

@@ -28,7 +28,7 @@ from nmt.system.log import note
 from nmt.system.pools import Pool, ThreadPool
 from nmt.system.threads import torch_threads
 from nmt.text.batches import make_batch
-from nmt.text.corpus import DevPairs, Pair
+from nmt.text.corpus import DevPairs
 from nmt.text.encode import encode_whole, opening_of
 from nmt.text.lines import FirstSegment
 from nmt.text.plan import batches_by_length
@@ -88,13 +88,12 @@ class DevSet:
         self._pool = pool or torch_threads(1)
         # Ids of the pairs that count for the loss, in the order of the model.
         self.encoded = self._within_limit(
-            pair for languages, own in pairs.items() for pair in self._encode(own, languages[1])
+            pair
+            for (_, language), own in pairs.items()
+            for pair in encode_whole(
+                own, tokenizer, recipe.data, opening_of(language, tokenizer.source)
+            )
         )
-
-    def _encode(self, pairs: Sequence[Pair], language: str) -> list[EncodedPair]:
-        """Return the ids of pairs as a training reads them; language: of the targets."""
-        opening = opening_of(language, self._tokenizer.source)
-        return encode_whole(pairs, self._tokenizer, self._recipe.data, opening)
 
     def _within_limit(self, pairs: Iterable[EncodedPair]) -> list[EncodedPair]:
         """Return the pairs that count for the loss, in the order of the model."""

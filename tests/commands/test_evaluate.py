@@ -258,7 +258,7 @@ def test_another_search_of_a_compared_model_is_named(
     content = read_model(RunFolder(skilled_run).model)
     greedy = replace(content.recipe, decode=replace(content.recipe.decode, beam_size=1))
     path = tmp_path / "other.safetensors"
-    save_model(path, content.weights, content.tokenizer, greedy, content.updates)
+    save_model(path, replace(content, recipe=greedy))
     other = nmt("evaluate", *files, "--model", skilled_run, "--compare", path)
     assert "\n    beam 1, length penalty " in other.out
 

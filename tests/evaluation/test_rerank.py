@@ -23,7 +23,7 @@ from nmt.evaluation.rerank import (
     records,
     write_weights,
 )
-from nmt.runs.model_file import save_model
+from nmt.runs.model_file import ModelFile, save_model
 from tests.interop.models import two_languages
 
 MOSES = """0 ||| a b ||| LM0= -1 Length0= 2 ||| -1.5
@@ -186,7 +186,8 @@ def test_a_reverse_model_of_several_languages_is_told_which_the_sources_are_in(
     tmp_path: Path,
 ) -> None:
     model, path = two_languages(), tmp_path / "two.safetensors"
-    save_model(path, model.weights, model.tokenizer.model, model.recipe, (), "train")
+    content = ModelFile(model.weights, model.tokenizer.model, model.recipe, ())
+    save_model(path, content, "train")
     (judge,) = load_judges([], [path], "cpu", lambda note: None, (), ("de", "en"))
     assert judge.languages == ("de", "en")
     with pytest.raises(UsageError, match="a name that ends in the code of its language"):
