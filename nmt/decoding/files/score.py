@@ -144,9 +144,11 @@ class Scorer:
             self._score_batch, chosen.batch_tokens, pool or decoding_pool(str(device))
         )
 
-    def score(self, pairs: Iterable[TextPair]) -> Iterator[PairScore]:
-        """Score pairs, in order; errors are those of `chunks`."""
-        for chunk in self.chunks(chunks_of(Source(pairs), CHUNK_SEGMENTS)):
+    def score(
+        self, pairs: Iterable[TextPair], on_bad: OnBadLine = stop_at_bad_line
+    ) -> Iterator[PairScore]:
+        """Score pairs, in order; on_bad and errors are those of `chunks`."""
+        for chunk in self.chunks(chunks_of(Source(pairs), CHUNK_SEGMENTS), on_bad):
             yield from chunk
 
     def chunks(
