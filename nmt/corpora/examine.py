@@ -197,14 +197,10 @@ class Repeats(NamedTuple):
 
 def repeats_of(hashes: Hashes) -> Repeats:
     """Return which hashes repeat earlier ones."""
-    order = hashes.argsort(kind="stable")
-    ordered = hashes[order]
-    is_new = numpy.ones(len(ordered), numpy.bool_)
-    is_new[1:] = ordered[1:] != ordered[:-1]
-    firsts = order[is_new][is_new.cumsum() - 1]
-    places, firsts = order[~is_new], firsts[~is_new]
-    by_place = places.argsort()
-    return Repeats(places[by_place], firsts[by_place])
+    _, first, inverse = numpy.unique(hashes, return_index=True, return_inverse=True)
+    firsts = first[inverse]
+    places = numpy.flatnonzero(firsts != numpy.arange(len(hashes)))
+    return Repeats(places, firsts[places])
 
 
 def repeated(facts: Facts, limits: CheckLimits) -> list[Finding]:
