@@ -44,8 +44,3 @@ def recipe_block(recipe: Recipe) -> str:
 def ticks(text: str, at_least: int = 1) -> str:
     """Return a run of backticks that is longer than any run in the text."""
     return "`" * max(at_least, 1 + max(map(len, re.findall("`+", text)), default=0))
-
-
-def printable(text: str) -> str:
-    """Return text that can be printed: a byte of a file name that is not UTF-8 becomes "?"."""
-    return text.encode("utf-8", "replace").decode()
