@@ -26,6 +26,7 @@ from nmt.corpora.presets import (
 )
 from nmt.corpora.survey import few_pairs_notes, fitting_settings, survey, training_pairs
 from nmt.errors import UsageError
+from nmt.recipe.files import name_from
 from nmt.recipe.rules import check_together
 from nmt.recipe.settings import with_settings
 from nmt.recipe.toml import toml_value
@@ -208,7 +209,7 @@ def make_recipe(request: RecipeRequest, notify: Notify, remarks: Sequence[str] =
     recipe = with_settings(base, settings.values)
     check_together(recipe)
     first_lines = [*heading(request, facts, hasher.blank, settings), *remarks]
-    extends = request.start.link(request.output) if request.start else ""
+    extends = name_from(request.start.path, request.output.parent) if request.start else ""
     written = commented_recipe(first_lines, settings, extends)
     plans = [plan.part(pairs) for pairs in hasher.corpora] if is_divided else []
     sets = write_files(request, written, origin, plans)
