@@ -175,7 +175,7 @@ def choose(
         facts, _ = survey(read_each(task.training), name)
         settings = fitting_settings(facts, lambda: read_all(task.training), has_gpu=has_gpu)
         return facts, settings, 0
-    given = HashedPairs(read_all(task.held_out)).segments()
+    given = HashedPairs(read_all(task.held_out))
     facts, hasher = survey(read_each(task.training), name, given)
     known = {text.name for text in task.held_out}
     sizes = Sizes(dev=0 if "dev" in known else None, test=0 if "test" in known else None)

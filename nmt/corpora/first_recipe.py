@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import Recipe
-from nmt.corpora.held_out import SETS, HashedPairs, Plan, Sides, Sizes, hold_out, write_sets
+from nmt.corpora.held_out import SETS, HashedPairs, Plan, Sizes, hold_out, write_sets
 from nmt.corpora.pairs import shown
 from nmt.corpora.presets import (
     ChosenSettings,
@@ -245,13 +245,12 @@ def sets_words(sets: dict[str, int], repeated: int, *, is_clean: bool) -> str:
     return f"{sizes} pairs; {clean}"
 
 
-def read_given(given: Sequence[ParallelText]) -> tuple[Sides, int]:
-    """Return the segments of given sets, and how many pairs are nearly in an earlier one."""
-    known, shared = Sides(), 0
+def read_given(given: Sequence[ParallelText]) -> tuple[HashedPairs, int]:
+    """Return the pairs of given sets, and how many of them are nearly in an earlier one."""
+    known, shared = HashedPairs(), 0
     for text in given:
-        hasher = HashedPairs(text.pairs(), known)
-        shared += hasher.overlap
-        known = hasher.segments()
+        known = HashedPairs(text.pairs(), known)
+        shared += known.overlap
     return known, shared
 
 

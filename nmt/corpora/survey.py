@@ -10,7 +10,7 @@ from itertools import chain, islice
 import numpy
 
 from nmt.config import DECLARED, TokenizerSettings
-from nmt.corpora.held_out import HashedPairs, Plan, Sides, placed
+from nmt.corpora.held_out import HashedPairs, Plan, placed
 from nmt.corpora.pairs import has_text, learn_from, sample_evenly
 from nmt.corpora.presets import RARE_SHARE, ChosenSettings, CorpusFacts, choose_settings
 from nmt.decoding.translator.odd_input import has_words
@@ -27,12 +27,12 @@ WORD = re.compile(r"[^\W\d_]{2,15}")  # letters; SentencePiece keeps no longer p
 
 
 def survey(
-    corpora: Iterable[Corpus], name: str, given: Sides | None = None
+    corpora: Iterable[Corpus], name: str, given: HashedPairs | None = None
 ) -> tuple[CorpusFacts, HashedPairs]:
     """Read corpora once; return the facts about all of them, and the hashes of their pairs.
 
-    name: of the corpora. given: the segments of dev and test sets that exist already; pairs with
-    such a segment, or with an empty side, do not count. Raises NmtError if no pair is left.
+    name: of the corpora. given: dev and test sets that exist already; pairs with a segment of
+    theirs, or with an empty side, do not count. Raises NmtError if no pair is left.
     """
     count = long_pairs = rewritten = 0
     words, characters = [0, 0], [0, 0]
