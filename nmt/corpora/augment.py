@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain, islice, tee
 from pathlib import Path
 from typing import NamedTuple
@@ -216,7 +215,7 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     with resumption.open_kept() as written:
         translate(task, passes, lines, resumption, written, notify)
         made = made_pairs(task, [one.side for one in passes], kept_path(output), held_out)
-        kept, removed = write_pairs(made, files, recipe, partial(check_unchanged, before, output))
+        kept, removed = write_pairs(while_unchanged(made, before, output), files, recipe)
     forget(output)
     if not any(kept[number] for number in range(1, len(passes) + 1)):
         reason = removed.most_common(1)[0][0]
@@ -420,17 +419,14 @@ class NothingLeftError(Exception):
 
 
 def write_pairs(
-    made: Iterable[Made],
-    files: Mapping[str, tuple[Path, ...]],
-    recipe: str,
-    check: Callable[[], None],
+    made: Iterable[Made], files: Mapping[str, tuple[Path, ...]], recipe: str
 ) -> tuple[Counter[int], Counter[str]]:
     """Write the pairs, those that are left out, and the recipe: all or nothing.
 
     Return how many pairs are kept by the number of their model, and left out by the reason. No file
     is written if no model has made a pair.
 
-    files: "pairs", REJECTED and perhaps "recipe". check: raises if no file may appear.
+    files: "pairs", REJECTED and perhaps "recipe".
     """
     kept, removed = Counter[int](), Counter[str]()
     with suppress(NothingLeftError), text_outputs(files) as streams:
@@ -443,7 +439,6 @@ def write_pairs(
                 kept[pair.model] += 1
                 streams["pairs"][0].write(f"{pair.source}\n")
                 streams["pairs"][1].write(f"{pair.target}\n")
-        check()
         if kept.total() == kept[GIVEN]:
             raise NothingLeftError
         if recipe:
@@ -460,12 +455,15 @@ def last_change(path: Path) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def check_unchanged(before: Mapping[Path, tuple[int, ...]], output: Path) -> None:
-    """Raise UsageError if a file has changed while the command ran: its lines may be others.
+def while_unchanged(
+    made: Iterable[Made], before: Mapping[Path, tuple[int, ...]], output: Path
+) -> Iterator[Made]:
+    """Yield pairs; raise UsageError at their end if a file has changed: its lines may be others.
 
     before: what `last_change` returned for each file at the start. output: the output whose kept
     lines hold the translations.
     """
+    yield from made
     for path, old in before.items():
         if last_change(path) != old:
             raise UsageError(
