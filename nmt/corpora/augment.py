@@ -119,13 +119,7 @@ class AugmentTask:
         """Return the number of lines; raises NmtError if there are none, or files do not align."""
         refused = Refused()
         lines = sum(1 for _ in self.pairs(refused))
-        first, second = refused.lines
-        if first != second:
-            paths = self.text.paths
-            raise NmtError(
-                f"{paths[0]} has {first:,} lines but {paths[1]} has {second:,}; parallel files must"
-                " align line by line"
-            )
+        refused.check_aligned(self.text)
         if not lines:
             raise NmtError(f"{self.text.title} is empty; give a text with lines to translate")
         return lines

@@ -181,16 +181,11 @@ def check_counts(text: ParallelText, refused: Refused, kept: int, removed: Count
     """Raise NmtError if files do not align, lines were lost or nothing is left."""
     if not kept and refused.examples:
         raise NmtError(f"no pair of {text.title} is left; {refused.examples[0].detail}")
-    first, second = refused.lines
-    if first != second:
-        raise NmtError(
-            f"{text.paths[0]} has {first:,} lines but {text.paths[1]} has {second:,}; run"
-            " `nmt check`, which names the lines where files slip against each other"
-        )
-    total = removed.total()
-    if kept + total != first:
-        raise NmtError(f"{kept:,} pairs kept and {total:,} removed, but {first:,} were read")
-    if not first:
+    refused.check_aligned(text)
+    total, lines = removed.total(), refused.lines[0]
+    if kept + total != lines:
+        raise NmtError(f"{kept:,} pairs kept and {total:,} removed, but {lines:,} were read")
+    if not lines:
         raise NmtError(f"{text.title} has no lines; give parallel text")
     if not kept:
         most = removed.most_common(1)[0][0]

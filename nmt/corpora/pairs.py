@@ -39,6 +39,15 @@ class Refused:
         if len(self.examples) < SHOWN:
             self.examples.append(Example(number, str(error)))
 
+    def check_aligned(self, text: ParallelText) -> None:
+        """Raise NmtError if the files of a text that was read have different numbers of lines."""
+        first, second = self.lines
+        if first != second:
+            raise NmtError(
+                f"{text.paths[0]} has {first:,} lines but {text.paths[1]} has {second:,}; run"
+                " `nmt check`, which names the lines where files slip against each other"
+            )
+
     def between(self, first: int, count: int) -> frozenset[int]:
         """Return the places, from 0, of recorded lines among `count` lines from `first` on."""
         known = self.unreadable | self.without_tab if self.without_tab else self.unreadable
