@@ -146,22 +146,6 @@ def learn_from(
     return Tokenizer(subwords.model)
 
 
-def with_texts(text: ParallelText, examples: list[Example]) -> list[Example]:
-    """Return examples with the segments of their lines, which are read again."""
-    wanted = {example.line for example in examples}
-    last, texts = max(wanted, default=0), dict[int, Pair]()
-    for number, pair in enumerate(read_leniently(text, Refused()), start=1):
-        if number in wanted:
-            texts[number] = pair
-        if number >= last:
-            break
-    found = [texts.get(example.line, Pair("", "")) for example in examples]
-    return [
-        example.with_texts(pair.source, pair.target)
-        for example, pair in zip(examples, found, strict=True)
-    ]
-
-
 OPTION = "-o"
 REJECTED = "rejected"  # the ending of the file of removed pairs, before .tsv
 
