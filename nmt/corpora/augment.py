@@ -322,33 +322,34 @@ def requests(task: AugmentTask, side: int) -> Iterator[Request]:
     return (Request(FirstSegment(pair[side])) for pair in task.pairs(Refused()))
 
 
-def judge(pair: Checked) -> list[str]:
-    """Return a translation; if it is left out, the reason and a detail follow."""
+class Verdict(NamedTuple):
+    """Hold a translation, and why it is left out."""
+
+    translation: str
+    reason: str = ""  # from REASONS; "": it is kept
+    detail: str = ""
+
+
+def judge(pair: Checked) -> Verdict:
+    """Return the verdict on a translation: the first reason of all."""
     if not pair.source.strip():
-        return ["", EMPTY, ""]
+        return Verdict("", EMPTY)
     if not pair.translation.strip():
-        return ["", UNTRANSLATED, ""]
+        return Verdict("", UNTRANSLATED)
     flags = {flag.name: flag.values for flag in find_flags(pair)}
     for name in REASONS:
         if name in flags:
             detail = ", ".join(f"{key}: {value}" for key, value in flags[name].items())
-            return [pair.translation, name, detail]
-    return [pair.translation]
+            return Verdict(pair.translation, name, detail)
+    return Verdict(pair.translation)
 
 
-def read_verdict(verdicts: Iterator[str], kept: Path) -> tuple[str, str, str]:
-    """Return the next translation of a file, the reason why it is left out, or "", and a detail.
-
-    Raises DamagedError if there is none.
-    """
+def read_verdict(verdicts: Iterator[str], kept: Path) -> Verdict:
+    """Return the next verdict of a file; raises DamagedError if there is none."""
     line = next(verdicts, None)
     if line is None:
         raise DamagedError(f"{kept} has fewer lines than were translated; remove it to start again")
-    content = parse_json(line, list[str], str(kept))
-    if not 1 <= len(content) <= 3:
-        raise DamagedError(f"{kept} is damaged: it has a line of {len(content)} texts")
-    text, reason, detail = (*content, "", "")[:3]
-    return text, reason, detail
+    return parse_json(line, Verdict, str(kept))
 
 
 class Made(NamedTuple):
