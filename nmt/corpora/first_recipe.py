@@ -24,7 +24,7 @@ from nmt.corpora.presets import (
     fine_tuning_settings,
     needs_gpu,
 )
-from nmt.corpora.survey import few_pairs_notes, fitting_settings, survey, training_pairs
+from nmt.corpora.survey import few_pairs_notes, fitting_settings, survey
 from nmt.errors import UsageError
 from nmt.recipe.files import name_from
 from nmt.recipe.rules import check_together
@@ -272,7 +272,7 @@ def suitable_settings(request: RecipeRequest, facts: CorpusFacts, plan: Plan) ->
         has_gpu = needs_gpu(facts) and pick_device().type == "cuda"
     return fitting_settings(
         facts,
-        lambda: training_pairs(chain.from_iterable(map(ParallelText.pairs, request.texts)), plan),
+        lambda: plan.training(chain.from_iterable(map(ParallelText.pairs, request.texts))),
         has_gpu=has_gpu,
     )
 

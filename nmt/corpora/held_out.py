@@ -104,6 +104,10 @@ class Plan:
         """Return the plan of one of several corpora."""
         return Plan(self.places[pairs], self.firsts[pairs], self.name)
 
+    def training(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
+        """Yield the pairs of a corpus that are left for training."""
+        return (pair for kind, pair in placed(pairs, self) if kind == "train")
+
 
 class HashedPairs:
     """Hold the pairs of corpora as hashes that near duplicates share, in 18 bytes for each."""
