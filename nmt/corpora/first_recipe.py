@@ -37,10 +37,7 @@ from nmt.system.files import entries, sha256_of
 from nmt.system.json_data import json_text
 from nmt.system.log import Notify
 from nmt.text.corpus import ParallelText
-from nmt.text.languages import (
-    PACKED,
-    languages_in_names,
-)
+from nmt.text.languages import PACKED, languages_in_names
 from nmt.text.lines import TEXT as TEXT_FILE
 from nmt.text.lines import text_file
 
