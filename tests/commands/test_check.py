@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nmt.corpora import trial
+from nmt.corpora import advice
 from nmt.corpora.report import Forecast
 from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe, write_recipe
@@ -191,7 +191,7 @@ class Trials:
 def forecast(monkeypatch: pytest.MonkeyPatch) -> Trials:
     """Put recorded trials in place of trainings."""
     trials = Trials()
-    monkeypatch.setattr(trial, "forecast", trials)
+    monkeypatch.setattr(advice, "forecast", trials)
     return trials
 
 
