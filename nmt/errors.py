@@ -38,6 +38,14 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
 
 
+def printable(text: str) -> str:
+    r"""Return text with escapes such as \u200b for what a terminal would hide or obey, as \n."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
 LONGEST_LIST = 200  # characters
 
 

@@ -77,14 +77,6 @@ SHIFTS, FACTORS = (30, 27, 31), (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 
 @dataclass(frozen=True)
-class Sides:
-    """Hold the hashes of the segments of dev and test sets that exist already, by side."""
-
-    sources: frozenset[int] = frozenset()
-    targets: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True)
 class Sizes:
     """Hold the numbers of pairs to hold out; None: chosen by the size of the corpus."""
 
@@ -112,13 +104,17 @@ class Plan:
         """Return the plan of one of several corpora."""
         return Plan(self.places[pairs], self.firsts[pairs], self.name)
 
+    def training(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
+        """Yield the pairs of a corpus that are left for training."""
+        return (pair for kind, pair in placed(pairs, self) if kind == "train")
+
 
 class HashedPairs:
     """Hold the pairs of corpora as hashes that near duplicates share, in 18 bytes for each."""
 
-    def __init__(self, pairs: Iterable[Pair] = (), given: Sides | None = None) -> None:
-        """Hash pairs; given: segments whose near duplicates are left out of the corpus."""
-        self._given = given or Sides()
+    def __init__(self, pairs: Iterable[Pair] = (), given: "HashedPairs | None" = None) -> None:
+        """Hash pairs; given: those of dev and test sets, whose near duplicates are not usable."""
+        self._given = given.segments() if given else (frozenset[int](), frozenset[int]())
         self._hashes = array("Q")  # source, target, source, target, ...
         self._usable = bytearray()
         self._begins = bytearray()  # whether each pair begins a document
@@ -134,7 +130,7 @@ class HashedPairs:
         source, target = (Segment(text) for text in pair)
         first, second = hash_text(source.folded), hash_text(target.folded)
         is_blank = source.is_blank or target.is_blank
-        is_given = first in self._given.sources or second in self._given.targets
+        is_given = first in self._given[0] or second in self._given[1]
         self.blank += is_blank
         self.overlap += is_given and not is_blank
         self._hashes.append(first)
@@ -186,10 +182,13 @@ class HashedPairs:
         """Return the number of each pair's document (n,)."""
         return numpy.frombuffer(self._begins, numpy.bool_).cumsum()
 
-    def segments(self) -> Sides:
-        """Return the given segments and those of the usable pairs, as sides of a given set."""
-        sources, targets = (map(int, side[self.usable]) for side in self.sides)
-        return Sides(self._given.sources.union(sources), self._given.targets.union(targets))
+    def segments(self) -> tuple[frozenset[int], frozenset[int]]:
+        """Return the hashes of the sources and the targets of given and usable pairs."""
+        source, target = (
+            known.union(map(int, side[self.usable]))
+            for known, side in zip(self._given, self.sides, strict=True)
+        )
+        return source, target
 
 
 def hold_out(corpus: HashedPairs, sizes: Sizes, *, names: Sequence[str], fix: str) -> Plan:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from nmt.config.decode import RERANK_SETTINGS
 from nmt.decoding.files.output_formats import ESCAPED_MARK, MOSES_MARK
 from nmt.decoding.files.score import BLANK_PAIR, Scorer, TextPair
-from nmt.decoding.files.text_files import BadLines, open_output, open_source
+from nmt.decoding.files.text_files import open_output, open_source
 from nmt.decoding.stream import Source, chunks_of
 from nmt.decoding.translator.load import load_models
 from nmt.decoding.translator.odd_input import OddSegment, odd_segment
@@ -388,21 +388,13 @@ class Chunk:
     features: Numbers  # (K, F) of all their candidates, end to end
 
 
-class StopAtBadLine(BadLines):
-    """Lines that cannot be read are errors."""
-
-    def add(self, number: int, error: NmtError) -> None:
-        """Raise the error."""
-        raise error
-
-
 def scored_chunks(nbest: Path, source: Path, judges: Sequence[Judge]) -> Iterator[Chunk]:
     """Yield the lists of a file in chunks, as they arrive, with their features.
 
     Raises NmtError for a list that cannot be read, and unless there is one for each source line.
     """
     name, count, sources = name_of(nbest), 0, read_lines(source)
-    with open_source(nbest, StopAtBadLine()) as lines:
+    with open_source(nbest) as lines:
         for chunk in chunks_of(records(lines, name)):
             lists = [
                 parse_record(record, number, name) for number, record in enumerate(chunk, count + 1)

@@ -17,7 +17,7 @@ from nmt.config import Recipe
 from nmt.decoding.translator.load import device_settings
 from nmt.decoding.translator.translator import translate_texts
 from nmt.errors import NmtError
-from nmt.evaluation.metrics import Measure, MetricSet, task_metrics
+from nmt.evaluation.metrics import Measure, MetricSet, choose_metrics
 from nmt.evaluation.scores import main_score
 from nmt.evaluation.test_sets import TestSet
 from nmt.kernels.loss import reference_loss
@@ -72,7 +72,7 @@ class DevSet:
         self._tests: list[tuple[TestSet, MetricSet]] = []
         for languages, own in pairs.items():
             if own:
-                metrics = task_metrics(recipe.data.metric, languages[1])
+                metrics = choose_metrics(recipe.data.metric, languages[1])
                 columns = [pair.source for pair in own], [(pair.target,) for pair in own]
                 test = TestSet.of("the dev set", *columns).grouped(metrics)
                 self._tests.append((replace(test, languages=languages), metrics))
