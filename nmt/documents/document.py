@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import NamedTuple, Protocol
 
-from nmt.decoding.translator.marked import Edit, Mark, Marked
+from nmt.decoding.translator.marked import Edit, Marked, joined
 from nmt.documents.marks.never_text import ANY_PROGRAM
 from nmt.documents.messages.message import Text
 from nmt.errors import NmtError, shown
@@ -187,7 +187,7 @@ Write = Callable[[Marked], str]
 
 def escaped(translation: Marked, escape: Callable[[str], str]) -> str:
     """Return a translation with everything but its marks escaped."""
-    return "".join(part if is_mark else escape(part) for part, is_mark in translation.parts())
+    return "".join(part if mark else escape(part) for part, mark in translation.parts())
 
 
 MOST_TEXTS = 1_000_000  # of a file; they take about 1 GB
@@ -418,16 +418,11 @@ def with_raw_marks(translation: Marked, raw_marks: Sequence[tuple[str, str]]) ->
     rest: dict[str, list[str]] = {}
     for text, raw in reversed(raw_marks):
         rest.setdefault(text, []).append(raw)
-    parts, marks, begin, end = list[str](), list[Mark](), 0, 0
-    for mark in translation.marks:
-        raws = rest.get(translation.text[mark.begin : mark.end])
-        if raws is None:
-            continue
-        parts.append(translation.text[end : mark.begin])
-        begin += mark.begin - end
-        raw = raws.pop() if len(raws) > 1 else raws[0]
-        marks.append(Mark(begin, begin + len(raw), mark.kind))
-        parts.append(raw)
-        begin, end = begin + len(raw), mark.end
-    parts.append(translation.text[end:])
-    return Marked("".join(parts), tuple(marks))
+    pieces = list[Marked]()
+    for part, mark in translation.parts():
+        raws = rest.get(part) if mark else None
+        if mark and raws:
+            pieces.append(mark.over(raws.pop() if len(raws) > 1 else raws[0]))
+        else:
+            pieces.append(Marked(part))
+    return joined(pieces)

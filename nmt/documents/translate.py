@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 from nmt.config import DecodeSettings
 from nmt.decoding.files.quality import Checked, checked_pairs, find_flags
 from nmt.decoding.terms.glossary import Term
-from nmt.decoding.translator.marked import Edit, Marked
+from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.odd_input import has_words
 from nmt.decoding.translator.segments import LineNotes
 from nmt.decoding.translator.translation import Candidate, OutputOptions, Request, Translation
@@ -16,6 +16,7 @@ from nmt.documents.document import Document, Finding, Joined, Options, Segment
 from nmt.documents.marks.checks import added_placeholders, mark_problems, number_problems
 from nmt.documents.marks.icu import IcuMessage
 from nmt.documents.marks.never_text import with_placeholders
+from nmt.documents.marks.tags import with_changed_words
 from nmt.documents.memory import Memory
 from nmt.documents.messages.tmx import Unit
 from nmt.documents.sentences import Paragraph, split
@@ -65,8 +66,8 @@ def translate_marked(
     texts = [
         Request(FirstSegment(part.strip()), language=languages[number])  # alone, without context
         for number, sentence in left.items()
-        for part, is_mark in sentence.parts()
-        if not is_mark and has_words(part)
+        for part, mark in sentence.parts()
+        if not mark and has_words(part)
     ]
     between = iter(translate(texts) if texts else [])
     found.update((number, fill(sentence, between)) for number, sentence in left.items())
@@ -88,15 +89,11 @@ def choose(source: Marked, translation: Translation) -> Placed | None:
 
 def fill(source: Marked, translations: Iterator[Translation]) -> Placed:
     """Return a sentence with the next translations in place of the texts that have words."""
-    edits: list[Edit] = []
-    end = 0
-    for part, is_mark in source.parts():
-        if not is_mark and has_words(part):
-            words = part.strip()
-            begin = end + part.index(words)
-            edits.append(Edit(begin, begin + len(words), next(translations).text))
-        end += len(part)
-    text = source.edited(edits)
+
+    def translated(part: str) -> str:
+        return part.replace(part.strip(), next(translations).text, 1) if has_words(part) else part
+
+    text = with_changed_words(source, translated)
     return Placed(text, (*mark_problems(source, text), *number_problems(source, text)))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
-from nmt.decoding.translator.marked import Edit, Mark, Marked
+from nmt.decoding.translator.marked import Mark, Marked, joined
 from nmt.documents.document import (
     UTF_8,
     Document,
@@ -31,7 +31,7 @@ CODE = re.compile(r"\\u([0-9a-fA-F]{4})")
 BAD_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*+\\u(?![0-9a-fA-F]{4})")
 # An argument such as {0}, which MessageFormat fills in.
 ARGUMENT = re.compile(r"\{\d{1,3}[,}]")
-QUOTED = re.compile(r"''|'[^']*'?")
+QUOTED = re.compile(r"(''|'[^']*'?)")
 
 LATIN_1 = Encoding("iso8859-1")
 COMMENT = re.compile(r"[ \t\f]*(?:[#!][^\r\n]*)?(?:\r\n|\r|\n|\Z)")
@@ -159,13 +159,9 @@ def unescaped(raw: str) -> str:
 
 def without_apostrophes(text: Marked) -> Marked:
     """Return a pattern of MessageFormat with single apostrophes, and what it quotes as marks."""
-    marks, edits, begin = [*text.marks], list[Edit](), 0
-    for part, is_mark in text.parts():
-        for found in () if is_mark else QUOTED.finditer(part):
-            span = begin + found.start(), begin + found.end()
-            if found[0] == "''":
-                edits.append(Edit(*span, "'"))
-            else:
-                marks.append(Mark(*span))
-        begin += len(part)
-    return Marked(text.text, tuple(sorted(marks))).edited(edits)
+    pieces = list[Marked]()
+    for part, mark in text.parts():
+        for number, piece in enumerate([part] if mark else QUOTED.split(part)):
+            own = Mark(0, 0) if number % 2 and piece != "''" else mark
+            pieces.append(own.over(piece) if own else Marked(piece.replace("''", "'")))
+    return joined(pieces)

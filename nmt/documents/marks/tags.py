@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from nmt.decoding.translator.marked import Kind, Mark, Marked
+from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
 
 # A tag of HTML or of a subtitle; those of React's translations have numbers: <1>here</1>.
 TAG = re.compile(
@@ -49,13 +49,7 @@ def with_tags(text: str, pattern: re.Pattern[str] = TAG) -> Marked:
 
 def with_changed_words(text: Marked, change: Callable[[str], str]) -> Marked:
     """Return a text with everything but its marks changed."""
-    parts, marks, length = list[str](), list[Mark](), 0
-    for part, is_mark in text.parts():
-        parts.append(part if is_mark else change(part))
-        length += len(parts[-1])
-        if is_mark:
-            marks.append(text.marks[len(marks)]._replace(begin=length - len(part), end=length))
-    return Marked("".join(parts), tuple(marks))
+    return joined(mark.over(part) if mark else Marked(change(part)) for part, mark in text.parts())
 
 
 def without_overlaps(marks: Iterable[Mark]) -> list[Mark]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from nmt.decoding.translator.marked import Kind, Mark, Marked
+from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
 from nmt.documents.document import Finding, Own, escaped
 from nmt.documents.messages.message import Text
 from nmt.documents.texts.wrapping import on_one_line
@@ -62,7 +62,7 @@ def marked(
     """
     reader = Inline(xml, classify, keeps_lines)
     reader.read(element)
-    return Marked("".join(reader.texts), tuple(reader.marks))
+    return joined(reader.pieces)
 
 
 @dataclass
@@ -72,17 +72,16 @@ class Inline:
     xml: XmlDocument
     classify: Classify
     keeps_lines: bool
-    texts: list[str] = field(default_factory=list)
-    marks: list[Mark] = field(default_factory=list)
-    length: int = 0
-    # Numbers of marks whose CLOSE has not come, with their keys; None: that of a start tag.
+    pieces: list[Marked] = field(default_factory=list)
+    # Numbers of pieces whose CLOSE has not come, with their keys; None: that of a start tag.
     opened: list[tuple[int, str | None]] = field(default_factory=list)
 
     def read(self, element: Element) -> None:
         """Read the content of an element."""
         for child in element.children:
             if isinstance(child, Characters):
-                self.add(child.text if self.keeps_lines else on_one_line(child.text))
+                text = child.text if self.keeps_lines else on_one_line(child.text)
+                self.pieces.append(Marked(text))
                 continue
             code = self.classify(child) if isinstance(child, Element) else WHOLE
             if isinstance(child, Element) and code.kind is None and not child.is_empty_tag:
@@ -100,25 +99,18 @@ class Inline:
 
     def open(self, begin: int, end: int, key: str | None) -> None:
         """Add a mark that stands alone until its CLOSE comes."""
-        self.opened.append((len(self.marks), key))
+        self.opened.append((len(self.pieces), key))
         self.mark(begin, end, Kind.ALONE)
 
     def close(self, begin: int, end: int) -> None:
         """Add the end of the last mark that is open."""
         number, _ = self.opened.pop()
-        self.marks[number] = self.marks[number]._replace(kind=Kind.OPEN)
+        self.pieces[number] = Mark(0, 0, Kind.OPEN).over(self.pieces[number].text)
         self.mark(begin, end, Kind.CLOSE)
 
     def mark(self, begin: int, end: int, kind: Kind) -> None:
         """Add a part of the source as a mark."""
-        text = self.xml.raw(begin, end)
-        self.marks.append(Mark(self.length, self.length + len(text), kind))
-        self.add(text)
-
-    def add(self, text: str) -> None:
-        """Add what a text shows."""
-        self.texts.append(text)
-        self.length += len(text)
+        self.pieces.append(Mark(0, 0, kind).over(self.xml.raw(begin, end)))
 
 
 def write_text(text: Text, own: Own, escape: Callable[[str], str] = escape_text) -> str:

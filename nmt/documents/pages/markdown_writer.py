@@ -190,12 +190,12 @@ def composed(translation: Marked, level: int, *, is_spaced: bool) -> list[Part]:
 
     is_spaced: delimiters that letters touch from outside get a space.
     """
-    parts, marks = list[Part](), iter(translation.marks)
-    for text, is_mark in translation.parts():
-        if is_mark:
+    parts = list[Part]()
+    for text, mark in translation.parts():
+        if mark:
             # Between letters, "_" is no delimiter.
-            mark = text.replace("_", "*") if level and not text.strip("_") else text
-            parts.append(Part(mark, next(marks).kind))
+            shown = text.replace("_", "*") if level and not text.strip("_") else text
+            parts.append(Part(shown, mark.kind))
         else:
             parts.append(Part(escaped(SPACE.sub(" ", text), level)))
     return with_spaces(spaces_outside(parts) if parts else [Part("")], is_spaced)

@@ -26,7 +26,6 @@ OWN = re.compile(
 STAND_IN = re.compile(f"({PRIVATE})")
 ALONE = re.compile(rf"(?m)^([ \t>]*+)({PRIVATE}(?:[ \t]*+{PRIVATE})*+)(?=[ \t]*+\r?$)")
 COMMENT = re.compile(f"<!--{SIGN}([^->]*+)-->")
-CODE = Mark(0, 0)
 LINE_END = re.compile(r"\r\n?|\n")
 LINE_END_OR_CODE = re.compile(rf"{LINE_END.pattern}|{PRIVATE}")
 
@@ -100,7 +99,7 @@ class PageDocument(SourceDocument):
         if not self._codes:
             return set()
         places = [found.start() for found in STAND_IN.finditer(self.source, begin, end)]
-        codes = joined([marked(self._restored(self.source[place]), CODE) for place in places])
+        codes = joined(Mark(0, 0).over(self._restored(self.source[place])) for place in places)
         found = {places[number] for number in alternatives(codes.text, [*codes.marks])}
         for line in ALONE.finditer(self.source, begin, end):
             if not self._has_output(line[2]):
@@ -143,33 +142,26 @@ class PageDocument(SourceDocument):
         """Return the text of a segment with its codes as marks."""
         if not self._codes:
             return source
-        parts, own = list[Marked](), iter(source.marks)
-        for part, is_mark in source.parts():
-            if is_mark:
+        parts = list[Marked]()
+        for part, mark in source.parts():
+            if mark:
                 text = self._restored(part)
                 self._marks[text] = part
-                parts.append(marked(text, next(own)))
+                parts.append(mark.over(text))
                 continue
             for number, text in enumerate(STAND_IN.split(part)):
-                parts.append(marked(self._restored(text), CODE) if number % 2 else Marked(text))
+                parts.append(Mark(0, 0).over(self._restored(text)) if number % 2 else Marked(text))
         text, marks = joined(parts)
         return Marked(text, tuple(paired(text, [*marks])))
 
     def _hidden(self, translation: Marked) -> Marked:
         """Return a translation with stand-ins for its codes, and without their marks."""
-        parts, own = list[Marked](), iter(translation.marks)
-        for part, is_mark in translation.parts():
-            mark = next(own) if is_mark else None
-            if mark is None or part in self._characters:
-                parts.append(Marked(self._characters[part] if mark else part))
-            else:
-                parts.append(marked(self._marks.get(part, part), mark))
-        return joined(parts)
-
-
-def marked(text: str, mark: Mark) -> Marked:
-    """Return a text that is one mark, with what another mark says of it."""
-    return Marked(text, (mark._replace(begin=0, end=len(text)),))
+        return joined(
+            Marked(self._characters[part] if mark else part)
+            if mark is None or part in self._characters
+            else mark.over(self._marks.get(part, part))
+            for part, mark in translation.parts()
+        )
 
 
 # Of YAML or TOML: the first line with words is a key or a comment.

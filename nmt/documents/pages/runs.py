@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from nmt.decoding.translator.marked import Kind, Mark, Marked
+from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
 from nmt.documents.document import RawMark
 from nmt.documents.pages.page import FIRST, has_words
 
@@ -55,17 +55,16 @@ def read_run(run: Sequence[Item]) -> RunText | None:
         return None
     partners = find_partners(run)
     first, last = inside(run, partners)
-    texts, marks, raw_marks, length = list[str](), list[Mark](), list[RawMark](), 0
+    pieces, raw_marks = list[Marked](), list[RawMark]()
     forms = ShownForms()
     for item, partner in zip(run[first:last], partners[first:last], strict=True):
-        text = item.text
-        if item.role is not Role.TEXT:
-            text = forms.of(text)
-            marks.append(Mark(length, length + len(text), item_kind(item, partner)))
-            raw_marks.append(RawMark(text, item.begin, item.end, item.changed))
-        texts.append(text)
-        length += len(text)
-    return RunText(first, last, Marked("".join(texts), tuple(marks)), raw_marks)
+        if item.role is Role.TEXT:
+            pieces.append(Marked(item.text))
+            continue
+        text = forms.of(item.text)
+        pieces.append(Mark(0, 0, item_kind(item, partner)).over(text))
+        raw_marks.append(RawMark(text, item.begin, item.end, item.changed))
+    return RunText(first, last, joined(pieces), raw_marks)
 
 
 def item_kind(item: Item, partner: int) -> Kind:
