@@ -31,10 +31,8 @@ def read(content: bytes, options: Options) -> Document:
     Raises:
         NmtError: if it is no XML, or not of Android.
     """
-    document = read_xml(content)
+    document = read_xml(content, "resources", "strings of Android")
     root = document.root
-    if root.name != "resources":
-        raise document.wrong_root(root.name, "strings of Android", "resources")
     if _is_translatable(root):
         for element in filter(_is_translatable, root.elements()):
             name = element.attributes.get("name", "")

@@ -225,10 +225,8 @@ def seg(text: Marked, numbers: dict[str, int]) -> str:
 
 def read(content: bytes, options: Options) -> Document:
     """Return the document of a TMX file; its source is in the language of the model, or its own."""
-    document = read_xml(content)
+    document = read_xml(content, "tmx", "TMX")
     root = document.root
-    if root.name != "tmx":
-        raise document.wrong_root(root.name, "TMX", "tmx")
     document.is_bilingual = True
     header = root.child("header")
     own = header.attributes.get("srclang", "") if header is not None else ""

@@ -116,9 +116,9 @@ class Element:
 class Builder:
     """Build the tree from the events of expat."""
 
-    def __init__(self, source: bytes) -> None:
-        """Take an XML file in UTF-8, whatever encoding it declares."""
-        self._source = source
+    def __init__(self, source: bytes, namespace: str) -> None:
+        """Take an XML file in UTF-8, whatever encoding it declares; namespace: see `read_xml`."""
+        self._source, self._namespace = source, namespace
         self._open = [Element("", {}, 0)]  # from the document to the innermost element
         self._text: list[str] = []  # of the run that is being read
         self._text_begin = -1  # -1: no run is being read
@@ -157,6 +157,8 @@ class Builder:
 
     def _start(self, name: str, attributes: list[str]) -> None:
         begin = self._close_text()
+        if self._namespace and name.startswith(self._namespace):
+            name = name.rpartition("}")[2]
         tag = next(TAG.finditer(self._source, begin))
         values = zip(map(self._named, attributes[::2]), attributes[1::2], strict=True)
         element = Element(self._named(name), dict(values), begin, tag.end())
@@ -250,13 +252,6 @@ class XmlDocument(SourceDocument):
     source: bytes
     root: Element = field(kw_only=True)
 
-    def wrong_root(self, name: str, format_name: str, wanted: str) -> NmtError:
-        """Return what to say if the root has a name that is not that of a format."""
-        return NmtError(
-            f"{self.place(self.root.begin)}: the root is <{name[:40]}>, but that of {format_name}"
-            f" is <{wanted}>; name the right format with --format"
-        )
-
     def written_name(self, element: Element) -> str:
         """Return the name of an element with its prefix, as the source has it."""
         return self.raw(element.begin + 1, self._name_end(element))
@@ -312,11 +307,15 @@ class XmlDocument(SourceDocument):
         return found.span(2 if found[2] is not None else 3)
 
 
-def read_xml(content: bytes) -> XmlDocument:
+def read_xml(content: bytes, root: str = "", what: str = "", namespace: str = "") -> XmlDocument:
     """Return an XML file in the encoding of its byte order mark, else the declared one.
 
+    root: the name of its root; "" for any. what: the format that has it. namespace: how the
+    namespaces of the format begin, which the names of its elements lack.
+
     Raises:
-        NmtError: for what is not well-formed, refused (`Builder`) or in an unknown encoding.
+        NmtError: for what is not well-formed, refused (`Builder`) or in an unknown encoding, and
+            for another root.
     """
     if len(content) > MOST_BYTES:
         raise NmtError(
@@ -327,7 +326,13 @@ def read_xml(content: bytes) -> XmlDocument:
     source = text.encode("utf-8", "surrogatepass")  # expat refuses surrogates, with the line
     # A character that the encoding lacks is written as a reference.
     encoding = encoding._replace(lacking="xmlcharrefreplace")
-    return XmlDocument(content, source, encoding, root=Builder(source).root())
+    document = XmlDocument(content, source, encoding, root=Builder(source, namespace).root())
+    if root and document.root.name != root:
+        raise NmtError(
+            f"{document.place(document.root.begin)}: the root is <{document.root.name[:40]}>, but"
+            f" that of {what} is <{root}>; name the right format with --format"
+        )
+    return document
 
 
 def declared_encoding(content: bytes) -> str:
