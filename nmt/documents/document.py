@@ -190,6 +190,22 @@ def escaped(translation: Marked, escape: Callable[[str], str]) -> str:
     return "".join(part if mark else escape(part) for part, mark in translation.parts())
 
 
+def unescaped(raw: str, escape: re.Pattern[str], named: Mapping[str, str]) -> str:
+    """Return a text without its escapes, of which two may stand for one character.
+
+    escape: with the groups `code`, four hexadecimal digits, and `sign`, which stands for itself
+    unless it is named.
+    """
+
+    def character(found: re.Match[str]) -> str:
+        if found["code"]:
+            return chr(int(found["code"], 16))
+        return named.get(found["sign"], found["sign"] or "")
+
+    text = escape.sub(character, raw)
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 MOST_TEXTS = 1_000_000  # of a file; they take about 1 GB
 UNWRITABLE = "the translation cannot be written with its marks; the text is left"
 Own = Mapping[int, Marked]  # translations by the numbers of their segments; others stay

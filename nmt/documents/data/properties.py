@@ -15,13 +15,16 @@ from nmt.documents.document import (
     SourceDocument,
     decode,
     decode_as,
+    unescaped,
 )
 from nmt.documents.marks.never_text import is_text
 from nmt.documents.marks.tags import with_changed_words, with_tags
 from nmt.documents.texts.wrapping import join_words, line_width, split_words, wrapped
 from nmt.errors import NmtError
 
-ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(?:\r\n|\r|\n)[ \t\f]*|(.)|\Z)", re.DOTALL)
+ESCAPE = re.compile(
+    r"\\(?:u(?P<code>[0-9a-fA-F]{4})|(?:\r\n|\r|\n)[ \t\f]*|(?P<sign>.)|\Z)", re.DOTALL
+)
 NAMED = {"n": "\n", "t": "\t", "r": "\r", "f": "\f"}
 ESCAPED = str.maketrans(
     {"\\": "\\\\"} | {character: f"\\{name}" for name, character in NAMED.items()}
@@ -139,22 +142,10 @@ def _entries(text: str) -> Iterator[Entry]:
         begin, at = min(key.end(), line.end()), line.end()
         if begin < at:
             raw = text[begin:at]
-            yield Entry(ESCAPE.sub(r"\2", key[1]), begin, at, raw, unescaped(raw))
+            yield Entry(
+                ESCAPE.sub(r"\g<sign>", key[1]), begin, at, raw, unescaped(raw, ESCAPE, NAMED)
+            )
         at += 2 if text.startswith("\r\n", at) else 1
-
-
-def unescaped(raw: str) -> str:
-    """Return the characters of a value."""
-
-    def character(found: re.Match[str]) -> str:
-        if found[1]:
-            return chr(int(found[1], 16))
-        return NAMED.get(found[2], found[2]) if found[2] else ""
-
-    if "\\" not in raw:
-        return raw
-    text = ESCAPE.sub(character, raw)  # in which two escapes may stand for one character
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def without_apostrophes(text: Marked) -> Marked:

@@ -9,7 +9,7 @@ from functools import partial
 
 from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.odd_input import has_words
-from nmt.documents.document import Document, Options, Write, escaped
+from nmt.documents.document import Document, Options, Write, escaped, unescaped
 from nmt.documents.marks.tags import with_changed_words, with_tags
 from nmt.documents.messages.bilingual import PAIR, WHOLE, Code, marked
 from nmt.documents.messages.plurals import categories_of
@@ -17,7 +17,7 @@ from nmt.documents.xml.tree import Characters, Element, XmlDocument, cdata, esca
 
 SYNTAX = frozenset({"printf", "tags"})
 XLIFF = re.compile(r"\{urn:oasis:names:tc:xliff:document:1\.[12]\}g")
-ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))|\"", re.DOTALL)
+ESCAPE = re.compile(r"\\(?:u(?P<code>[0-9a-fA-F]{4})|(?P<sign>.))|\"", re.DOTALL)
 NAMED = {"n": "\n", "t": "\t"}
 ESCAPED = str.maketrans({"\\": "\\\\", "'": "\\'", '"': '\\"', "\n": "\\n", "\t": "\\t"})
 ESCAPED_IN_QUOTES = {sign: text for sign, text in ESCAPED.items() if sign != ord("'")}
@@ -95,21 +95,14 @@ def _source(document: XmlDocument, element: Element) -> Marked:
     begin = len(text.text) - len(text.text.lstrip())
     end = max(begin, len(text.text.rstrip()))
     inside = all(begin <= mark.begin and mark.end <= end for mark in text.marks)
-    return with_changed_words(text.slice(begin, end) if inside else text, _unescaped)
+    return with_changed_words(
+        text.slice(begin, end) if inside else text,
+        lambda part: unescaped(LAYOUT.sub(" ", part), ESCAPE, NAMED),
+    )
 
 
 def _code(element: Element) -> Code:
     return WHOLE if XLIFF.fullmatch(element.name) else PAIR
-
-
-def _unescaped(raw: str) -> str:
-    def character(found: re.Match[str]) -> str:
-        if found[1]:
-            return chr(int(found[1], 16))
-        return NAMED.get(found[2], found[2]) if found[2] else ""
-
-    text = ESCAPE.sub(character, LAYOUT.sub(" ", raw))
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _writer(document: XmlDocument, element: Element) -> Write:
