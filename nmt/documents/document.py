@@ -307,11 +307,16 @@ class SourceDocument:
         self._holes.append(Hole(begin, end, own, lambda found: write(found[segment]), marks))
 
     def change(
-        self, begin: int, end: int, segments: range | None, write: Callable[[Own], str | None]
+        self,
+        begin: int,
+        end: int,
+        write: str | Callable[[Own], str | None],
+        segments: range | None = None,
     ) -> None:
-        """Let a function write a part of the source if one of some segments is translated.
+        """Replace a part of the source if one of some segments is translated.
 
-        segments: None for all of the file.
+        write: returns what is written; or a text that tells about the translation, such as its
+        language or its state. segments: None for all of the file.
         """
         self._holes.append(Hole(begin, end, segments, write))
 
@@ -344,14 +349,7 @@ class SourceDocument:
             return None if translation is None else write_there(translation)
 
         for first, last, write_there in holes:
-            self.change(first, last, text.segments, partial(written, write_there))
-
-    def follow(self, edit: Edit, segments: range | None = None) -> None:
-        """Make an edit, too, if one of these segments is translated; None: if any is.
-
-        This is for what tells about the translation: the language of the file, its state.
-        """
-        self._holes.append(Hole(edit.begin, edit.end, segments, edit.text))
+            self.change(first, last, partial(written, write_there), text.segments)
 
     def join(self, translations: Sequence[Marked | None]) -> Joined:
         """Return the file with a translation of each segment; see `Document.join`."""

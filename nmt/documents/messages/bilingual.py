@@ -35,7 +35,7 @@ def state_language(
     wanted: str,
     segments: range | None = None,
 ) -> None:
-    """Let an element state the language of translations, unless it states one; see `follow`."""
+    """Let an element state the language of translations, unless it states one; see `change`."""
     stated = element.attributes.get(attribute, "")
     if not stated and wanted:
         document.set_attribute(element, attribute, wanted, segments)

@@ -80,7 +80,7 @@ def add(document: XmlDocument, options: Options, message: Element, context: str)
     if translation is None:
         last = [*message.elements()][-1].end
         begin = f'{before}<translation type="{UNFINISHED}">'
-        document.change(last, last, text.segments, lambda own: f"{begin}{write(own)}</translation>")
+        document.change(last, last, lambda own: f"{begin}{write(own)}</translation>", text.segments)
         return
     document.change_content(translation, text.segments, write)
     if translation.attributes.get("type") != UNFINISHED:

@@ -267,7 +267,7 @@ def add_unit(document: XmlDocument, options: Options, unit: Element, source_lang
         return
     begin = f'<tuv xml:lang="{escape_attribute(language or UNKNOWN)}"><seg>'
     begin, last = document.space_before(source) + begin, [*segs][-1].end
-    document.change(last, last, text.segments, lambda own: f"{begin}{write(own)}</seg></tuv>")
+    document.change(last, last, lambda own: f"{begin}{write(own)}</seg></tuv>", text.segments)
 
 
 def code(element: Element) -> Code:

@@ -140,7 +140,7 @@ class Reader:
         attributes = "".join(f' {key}="{value}"' for key, value in states.items())
         pieces = [self.document.space_before(source), f"<{name}{attributes}>", *pieces]
         write = partial(write_pieces, [*pieces, f"</{name}>"])
-        self.document.change(source.end, source.end, segments, write)
+        self.document.change(source.end, source.end, write, segments)
 
     def write_state(self, parent: Element, segments: range) -> None:
         """Let a unit or a segment state that its translation is new."""

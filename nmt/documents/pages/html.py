@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from nmt.decoding.translator.marked import Edit, Marked
+from nmt.decoding.translator.marked import Marked
 from nmt.documents.document import Document, Encoding, Options, Segment, decode, escaped
 from nmt.documents.pages.html_scanner import (
     HEADINGS,
@@ -152,7 +152,7 @@ def add_attributes(document: PageDocument, begin: int, end: int, name: str, bloc
         first, last = begin + attribute.begin, begin + attribute.end
         if name == "html" and attribute.name in ("lang", "xml:lang"):
             if language:
-                document.follow(Edit(first, last, f'"{language}"'))
+                document.change(first, last, f'"{language}"')
         elif is_read(name, attribute.name, values) and has_words(attribute.value):
             text = unescaped(document, attribute.value.strip(" \t\n\f\r"), begin)
             place = document.place(block)

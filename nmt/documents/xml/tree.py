@@ -7,7 +7,6 @@ from html.entities import html5
 from typing import Any
 from xml.parsers import expat
 
-from nmt.decoding.translator.marked import Edit
 from nmt.documents.document import BYTE_ORDER_MARKS, Own, SourceDocument, decode
 from nmt.errors import NmtError, shown
 
@@ -269,29 +268,29 @@ class XmlDocument(SourceDocument):
     ) -> None:
         """Let a function write the content of an element, also of an empty tag; see `change`."""
         if not element.is_empty_tag:
-            self.change(element.inner_begin, element.inner_end, segments, write)
+            self.change(element.inner_begin, element.inner_end, write, segments)
             return
         begin, name = element.end - len("/>"), self.written_name(element)
-        self.change(begin, element.end, segments, lambda own: f">{write(own)}</{name}>")
+        self.change(begin, element.end, lambda own: f">{write(own)}</{name}>", segments)
 
     def set_attribute(
         self, element: Element, name: str, value: str, segments: range | None = None
     ) -> None:
-        """Give an element an attribute without a namespace; see `follow`."""
+        """Give an element an attribute without a namespace; see `change`."""
         written = escape_attribute(value)
         place = self.attribute(element, name)
         if place is None:
             written = f' {name}="{written}"'
             place = (self._name_end(element),) * 2
-        self.follow(Edit(*place, written), segments)
+        self.change(*place, written, segments)
 
     def remove_attribute(self, element: Element, name: str, segments: range) -> None:
-        """Remove an attribute, if the element has it; see `follow`."""
+        """Remove an attribute, if the element has it; see `change`."""
         place = self.attribute(element, name)
         if place is not None:
             before = self.source[element.begin : place[0] - 1]  # to the quotation mark
             kept = before.rstrip(b"= \t\r\n").removesuffix(name.encode()).rstrip()
-            self.follow(Edit(element.begin + len(kept), place[1] + 1, ""), segments)
+            self.change(element.begin + len(kept), place[1] + 1, "", segments)
 
     def attribute(self, element: Element, name: str) -> tuple[int, int] | None:
         """Return where the value of an attribute is, between its quotes; None if there is none."""
