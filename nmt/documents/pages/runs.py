@@ -1,12 +1,13 @@
 """Make a segment of a run of texts and tags: pairs of marks, and what is left outside of it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
 from nmt.documents.document import RawMark
+from nmt.documents.marks.tags import find_partners
 from nmt.documents.pages.page import FIRST, has_words
 
 LONGEST_SHOWN = 100  # characters of a mark in the text of a segment
@@ -33,6 +34,11 @@ class Item(NamedTuple):
     changed: str = ""  # what is written for a mark if the segment is translated; "": the source
 
     @property
+    def kind(self) -> Kind:
+        """What its mark is if it has a partner."""
+        return {Role.START: Kind.OPEN, Role.END: Kind.CLOSE}.get(self.role, Kind.ALONE)
+
+    @property
     def has_substance(self) -> bool:
         """True if it holds a letter, a digit, a word or code of a template."""
         if self.role is Role.TEXT:
@@ -53,45 +59,23 @@ def read_run(run: Sequence[Item]) -> RunText | None:
     """Return the text of a run, without what only surrounds it; None if it has no words."""
     if not any(item.role is Role.TEXT and has_words(item.text) for item in run):
         return None
-    partners = find_partners(run)
+    partners = partners_in(run)
     first, last = inside(run, partners)
     pieces, raw_marks = list[Marked](), list[RawMark]()
-    forms = ShownForms()
+    forms = shown_forms(item.text for item in run[first:last] if item.role is not Role.TEXT)
     for item, partner in zip(run[first:last], partners[first:last], strict=True):
         if item.role is Role.TEXT:
             pieces.append(Marked(item.text))
             continue
-        text = forms.of(item.text)
-        pieces.append(Mark(0, 0, item_kind(item, partner)).over(text))
+        text = forms[item.text]
+        pieces.append(Mark(0, 0, Kind.ALONE if partner < 0 else item.kind).over(text))
         raw_marks.append(RawMark(text, item.begin, item.end, item.changed))
     return RunText(first, last, joined(pieces), raw_marks)
 
 
-def item_kind(item: Item, partner: int) -> Kind:
-    """Return the kind of the mark of an item."""
-    if partner < 0:
-        return Kind.ALONE
-    return Kind.OPEN if item.role is Role.START else Kind.CLOSE
-
-
-def find_partners(run: Sequence[Item]) -> list[int]:
-    """Return the place of the END of each START, and of the START of each END; -1 for none.
-
-    Pairs lie in each other or apart, whatever the run holds.
-    """
-    partners, stack, counts = [-1] * len(run), list[int](), Counter[str]()
-    for place, item in enumerate(run):
-        if item.role is Role.START:
-            stack.append(place)
-            counts[item.name] += 1
-        elif item.role is Role.END and counts[item.name]:
-            while True:
-                start = stack.pop()
-                counts[run[start].name] -= 1
-                if run[start].name == item.name:
-                    break
-            partners[start], partners[place] = place, start
-    return partners
+def partners_in(run: Sequence[Item]) -> list[int]:
+    """Return the place of the END of each START, and of the START of each END; -1 for none."""
+    return find_partners([(item.kind, item.name) for item in run])
 
 
 def inside(run: Sequence[Item], partners: Sequence[int]) -> tuple[int, int]:
@@ -124,28 +108,21 @@ def is_loose(item: Item, partner: int) -> bool:
     return item.role is Role.ALONE or (partner < 0 and item.role is not Role.WORD)
 
 
-class ShownForms:
-    """How the text of a segment shows its marks: each on one line, short, others otherwise."""
+def shown_forms(marks: Iterable[str]) -> dict[str, str]:
+    """Return how the text of a segment shows its marks: each on one line, short, others otherwise.
 
-    def __init__(self) -> None:
-        self._forms: dict[str, str] = {}  # of each mark as the file has it
-        self._taken: set[str] = set()
-        self._numbers: dict[str, int] = {}  # the last one of each form: clients choose how many
-
-    def of(self, raw: str) -> str:
-        """Return how a mark is shown; always the same for the same mark."""
-        if raw not in self._forms:
-            self._forms[raw] = self._new(raw)
-        return self._forms[raw]
-
-    def _new(self, raw: str) -> str:
+    marks: as the file has them, in order.
+    """
+    forms, taken = dict[str, str](), set[str]()
+    numbers = Counter[str]()  # the last one of each form: clients choose how many
+    for raw in dict.fromkeys(marks):
         # A line break of Markdown may be blanks alone; a backslash shows it.
         shown = " ".join(raw.split()) or "\\"
         if len(shown) > LONGEST_SHOWN:
             shown = shown[:LONGEST_SHOWN] + "..."
-        number = self._numbers.get(shown, 0) + 1
-        while (form := shown if number == 1 else f"{shown}#{number}") in self._taken:
+        number = numbers[shown] + 1
+        while (form := shown if number == 1 else f"{shown}#{number}") in taken:
             number += 1
-        self._numbers[shown] = number
-        self._taken.add(form)
-        return form
+        forms[raw], numbers[shown] = form, number
+        taken.add(form)
+    return forms
