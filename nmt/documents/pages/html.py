@@ -20,12 +20,14 @@ from nmt.documents.pages.html_scanner import (
 from nmt.documents.pages.page import (
     SIGN,
     STAND_IN,
+    Item,
     PageDocument,
     PageText,
+    Role,
     add_front_matter,
     has_words,
+    read_run,
 )
-from nmt.documents.pages.runs import Item, Role, read_run
 from nmt.errors import NmtError
 
 SPACES = re.compile(r"[ \t\n\f\r]+")

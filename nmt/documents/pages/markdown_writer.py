@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from nmt.decoding.translator.marked import Kind, Marked
 from nmt.documents.pages.markdown_parser import Located, parser, plain, read_items
-from nmt.documents.pages.runs import Item, Role, partners_in
+from nmt.documents.pages.page import Item, Role, partners_in
 
 # How much is escaped: nothing; what often is markup; every character that can be.
 NOTHING, OFTEN, ALL = LEVELS = range(3)

@@ -10,7 +10,7 @@ from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.documents.document import DEFAULTS, Options
 from nmt.documents.pages.html import read
 from nmt.documents.pages.html_scanner import What, scan
-from nmt.documents.pages.runs import shown_forms
+from nmt.documents.pages.page import shown_forms
 from nmt.errors import NmtError
 from tests.documents.documents import QUICK, changed_by, places, texts, unchanged
 
