@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 from nmt.config import DecodeSettings
 from nmt.decoding.translator.load import direction_of
@@ -32,11 +32,7 @@ MOST_TOLD = 10  # findings that are printed; the file of flags has all
 ORIGINS = {"model": "translated", "unchanged": "without words"}
 
 
-class Source(NamedTuple):
-    """A file that was read."""
-
-    job: Job
-    digest: str  # SHA-256 of its content
+Source = tuple[Job, str]  # a file that was read, and the SHA-256 of its content
 
 
 class Report:
@@ -292,7 +288,7 @@ def read_document(job: Job, options: Options) -> tuple[Source, Document]:
             " translated in memory; split it"
         )
     digest = hashlib.sha256(content).hexdigest()
-    return Source(job, digest), parse_document(content, job, options)
+    return (job, digest), parse_document(content, job, options)
 
 
 def parse_document(content: bytes, job: Job, options: Options) -> Document:
