@@ -9,14 +9,12 @@ from nmt.documents.document import Finding, Own, escaped
 from nmt.documents.messages.message import Text
 from nmt.documents.texts.wrapping import on_one_line
 from nmt.documents.xml.tree import Characters, Element, XmlDocument, escape_text
-from nmt.text.languages import english_name
+from nmt.text.languages import english_name, primary
 
 
 def wrong_language(stated: str, wanted: str, place: str) -> list[Finding]:
     """Return what to say if a file states another target language than the model's."""
-    language, expected = (
-        code.replace("_", "-").partition("-")[0].lower() for code in (stated, wanted)
-    )
+    language, expected = primary(stated), primary(wanted)
     if not language or not expected or language == expected:
         return []
     return [

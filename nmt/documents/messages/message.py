@@ -14,6 +14,7 @@ from typing import NamedTuple
 from nmt.decoding.translator.marked import Edit, Mark, Marked, joined
 from nmt.documents.marks.never_text import with_placeholders
 from nmt.documents.texts.wrapping import width_of
+from nmt.text.languages import primary
 
 WRAPPED_COLUMNS = 38  # of a line that a wrapped sentence goes on after, at least
 CAPITAL_COLUMNS = 60  # likewise, if a capital follows
@@ -175,7 +176,7 @@ def put_in(translation: Marked, accelerator: Accelerator, language: str) -> Mark
     """
     sign, letter = accelerator
     text = translation.text
-    if language.partition("-")[0].partition("_")[0].lower() in WITH_BRACKETS:
+    if primary(language) in WITH_BRACKETS:
         ending = ENDING.search(text)
         place = ending.start() if ending else len(text)
         if not in_mark(translation, place):
