@@ -12,7 +12,8 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 from nmt.decoding.translator.marked import Edit, Marked, joined
@@ -336,20 +337,20 @@ class SourceDocument:
         it there.
         """
         place, context = self.place(begin), key_path(keys)
-        holes = [(begin, end, write), *((there, there, copy) for there, copy in copies)]
         if source.text[:1].isalpha() and "\n" not in source.text:  # as most are
             number = self.add(Segment(source, place, context, syntax=syntax))
-            for first, last, write_there in holes:
-                self.fill(first, last, number, write_there)
-            return
-        text = self.add_text(source, place, context, syntax)
+            segments = range(number, number + 1)
+            filled: Callable[[Own], Marked | None] = itemgetter(number)
+        else:
+            text = self.add_text(source, place, context, syntax)
+            segments, filled = text.segments, text.filled
 
-        def written(write_there: Write, own: Own) -> str | None:
-            translation = text.filled(own)
-            return None if translation is None else write_there(translation)
+        def put(first: int, last: int, write: Write) -> None:
+            self.change(first, last, lambda own: write(filled(own) or source), segments)
 
-        for first, last, write_there in holes:
-            self.change(first, last, partial(written, write_there), text.segments)
+        put(begin, end, write)
+        for there, copy in copies:
+            put(there, there, copy)
 
     def join(self, translations: Sequence[Marked | None]) -> Joined:
         """Return the file with a translation of each segment; see `Document.join`."""

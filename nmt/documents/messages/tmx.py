@@ -242,13 +242,11 @@ def add_unit(document: XmlDocument, options: Options, unit: Element, source_lang
     variants = [*segs]
     languages = [language_of(variant.attributes) for variant in variants]
     language = options.target_language
-    place, _ = find_places(languages, (source_language, language))
+    place, found = find_places(languages, (source_language, language))
     if place is None:
         return
-    source = variants.pop(place)
-    del languages[place]
-    found = variant_in(languages, language) if language else None
-    target = None if found is None else segs[variants[found]]
+    source = variants[place]
+    target = segs[variants[found]] if language and found is not None else None
     if target and target.text().strip() and not options.translates_all:
         return
     contexts = (
