@@ -396,18 +396,17 @@ def translate_documents(
         translate_to_folder,
     )
 
-    memory, threshold, written = None, request.memory_threshold, request.write_memory
+    threshold, written = request.memory_threshold, request.write_memory
     with progress_bar(unit="sentence", desc="translate") as bar:
         model, settings = load(request)
         is_chosen = "decode.target_language" in parse_overrides(request.overrides)
         paths = [job.source for job in jobs if job.format]
         settings, languages = settle_languages(settings, model, paths, is_chosen=is_chosen)
         chosen = Options(*languages, request.columns, request.translates_all)
-        if request.memory or written:
-            memory = Memory.read(request.memory, *languages, threshold, keeps_new=bool(written))
-            if request.memory and not len(memory):
-                names = " and ".join(map(str, request.memory))
-                note(f"{names}: no unit has texts in both languages of the model")
+        memory = Memory.read(request.memory, *languages, threshold, keeps_new=bool(written))
+        if request.memory and not len(memory):
+            names = " and ".join(map(str, request.memory))
+            note(f"{names}: no unit has texts in both languages of the model")
         on_progress = partial(show_progress, bar)
         translator = document_translator(
             model, settings, chosen, glossary=terms, memory=memory, on_progress=on_progress
@@ -427,7 +426,7 @@ def translate_documents(
                 translate_job(jobs[0], translator, report)
             else:
                 translate_to_folder(jobs, request.output_dir, work, translator, report)
-            if memory is not None and written is not None:
+            if written is not None:
                 memory.write(written)
     translator.notes.tell(note)
     report.tell(request.flags_file, is_strict=request.strict)

@@ -323,7 +323,7 @@ class Memory:
         equal = self._equal.get(folded(source.text), ())
         for unit in sorted(equal, key=lambda unit: unit.context != context):
             yield 1.0, unit
-        if self._threshold >= 1.0:
+        if self._threshold >= 1.0 or not self._units:
             return
         tokens = read_tokens(source)
         found = []
@@ -368,3 +368,6 @@ class Memory:
             for word in folded_words(tokens) if len(tokens) <= MOST_TOKENS else ():
                 words.setdefault(word, array("I")).append(number)
         return words, weights
+
+
+NOTHING = Memory((), 1.0)  # has no units and keeps none

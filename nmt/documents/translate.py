@@ -17,7 +17,7 @@ from nmt.documents.marks.checks import added_placeholders, mark_problems, number
 from nmt.documents.marks.icu import IcuMessage
 from nmt.documents.marks.never_text import with_placeholders
 from nmt.documents.marks.tags import with_changed_words
-from nmt.documents.memory import Memory
+from nmt.documents.memory import NOTHING, Memory
 from nmt.documents.messages.tmx import Unit
 from nmt.documents.sentences import Paragraph, split
 from nmt.documents.style import after, find_names, sentence_case
@@ -128,7 +128,7 @@ class SegmentPlan:
     """How a segment is translated: by the memory as a whole, or sentence by sentence."""
 
     def __init__(
-        self, segment: Segment, options: Options, memory: Memory | None, names: frozenset[str]
+        self, segment: Segment, options: Options, memory: Memory, names: frozenset[str]
     ) -> None:
         """Look into the memory, and split the segment if that has nothing.
 
@@ -136,17 +136,17 @@ class SegmentPlan:
         """
         self.segment, self.options = segment, options
         self.source = source = with_placeholders(segment.source, segment.syntax)
-        self.record = (lambda unit: None) if memory is None else memory.record
-        self.match = memory.find(source, segment.context) if memory else None
+        self.record = memory.record
+        self.match = memory.find(source, segment.context)
         self.paragraph = Paragraph((), (source,))
         if self.match is None:
             language = options.source_language
             read = sentence_case(source, language, names) if segment.is_heading else source
             self.paragraph = split(read, language, is_one=segment.is_one)
         sentences = self.paragraph.sentences
-        lookup = memory if memory and sentences != [source] else None
+        is_part = sentences != [source]  # else it was looked up
         self.matches = [
-            (sentence, lookup.find(sentence) if lookup else None) for sentence in sentences
+            (sentence, memory.find(sentence) if is_part else None) for sentence in sentences
         ]
 
     def result(self, placed: Callable[[Marked], Placed]) -> TranslatedSegment:
@@ -186,7 +186,7 @@ class SegmentPlan:
 class Plan:
     """How the segments of a document are translated."""
 
-    def __init__(self, document: Document, options: Options, memory: Memory | None = None) -> None:
+    def __init__(self, document: Document, options: Options, memory: Memory = NOTHING) -> None:
         """Look into the memory, and split what is not in it into sentences."""
         self.document = document = taken_apart(document, options)
         names: frozenset[str] = frozenset()
@@ -215,7 +215,7 @@ class DocumentTranslator:
         self,
         place: Place,
         options: Options,
-        memory: Memory | None = None,
+        memory: Memory = NOTHING,
         on_progress: Callable[[int, int], object] = lambda done, total: None,
         *,
         in_context: bool = False,
@@ -304,7 +304,7 @@ def document_translator(
     options: Options,
     *,
     glossary: Sequence[Term] = (),
-    memory: Memory | None = None,
+    memory: Memory = NOTHING,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> DocumentTranslator:
     """Return what translates documents with a model.

@@ -176,7 +176,7 @@ def translate_to_folder(
         for job in jobs:
             (done if record.has(job) else left).append(job)
         lacking = [job for job in done if job.format is not None]
-        if lacking and translator.memory is not None and translator.memory.keeps_new:
+        if lacking and translator.memory.keeps_new:
             raise UsageError(
                 f"{lacking[0].output} is translated already, and --write-memory would lack its"
                 " segments; name another --output-dir, or leave out --write-memory"

@@ -11,7 +11,7 @@ from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.odd_input import has_words
 from nmt.documents.document import Document, Options, Write, escaped, unescaped
 from nmt.documents.marks.tags import with_changed_words, with_tags
-from nmt.documents.messages.bilingual import PAIR, WHOLE, Code, marked
+from nmt.documents.messages.bilingual import PAIR, WHOLE, marked
 from nmt.documents.messages.plurals import categories_of
 from nmt.documents.xml.tree import Characters, Element, XmlDocument, cdata, escape_text, read_xml
 
@@ -89,7 +89,7 @@ def _add(
 
 def _source(document: XmlDocument, element: Element) -> Marked:
     """Return the text of an element as a program shows it, with the elements in it as marks."""
-    text = marked(document, element, _code)
+    text = marked(document, element, lambda inner: WHOLE if XLIFF.fullmatch(inner.name) else PAIR)
     if _is_cdata(element):  # its tags are text for XML
         text = with_tags(text.text)
     begin = len(text.text) - len(text.text.lstrip())
@@ -99,10 +99,6 @@ def _source(document: XmlDocument, element: Element) -> Marked:
         text.slice(begin, end) if inside else text,
         lambda part: unescaped(LAYOUT.sub(" ", part), ESCAPE, NAMED),
     )
-
-
-def _code(element: Element) -> Code:
-    return WHOLE if XLIFF.fullmatch(element.name) else PAIR
 
 
 def _writer(document: XmlDocument, element: Element) -> Write:
