@@ -1,7 +1,6 @@
 """Read and write what formats of messages share: elements in texts as marks, and languages."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
@@ -56,59 +55,33 @@ def marked(
 ) -> Marked:
     """Return the text of an element with the elements in it as marks.
 
-    keeps_lines: a line break is part of the text; else it is a space.
+    An OPEN or a CLOSE that crosses a pair is ALONE. keeps_lines: a line break is part of the text;
+    else it is a space.
     """
-    reader = Inline(xml, classify, keeps_lines)
-    reader.read(element)
-    return joined(reader.pieces)
+    pieces: list[Marked] = []
+    opened: list[tuple[int, str]] = []  # numbers of pieces whose CLOSE has not come, and their keys
 
+    def mark(begin: int, end: int, kind: Kind = Kind.ALONE) -> Marked:
+        return Mark(0, 0, kind).over(xml.raw(begin, end))
 
-@dataclass
-class Inline:
-    """Collects the text of an element; an OPEN or CLOSE that crosses a pair is ALONE."""
-
-    xml: XmlDocument
-    classify: Classify
-    keeps_lines: bool
-    pieces: list[Marked] = field(default_factory=list)
-    # Numbers of pieces whose CLOSE has not come, with their keys; None: that of a start tag.
-    opened: list[tuple[int, str | None]] = field(default_factory=list)
-
-    def read(self, element: Element) -> None:
-        """Read the content of an element."""
-        for child in element.children:
-            if isinstance(child, Characters):
-                text = child.text if self.keeps_lines else on_one_line(child.text)
-                self.pieces.append(Marked(text))
-                continue
-            code = self.classify(child) if isinstance(child, Element) else WHOLE
-            if isinstance(child, Element) and code.kind is None and not child.is_empty_tag:
-                depth = len(self.opened)
-                self.open(child.begin, child.inner_begin, None)
-                self.read(child)
-                del self.opened[depth + 1 :]
-                self.close(child.inner_end, child.end)
-            elif code.kind is Kind.OPEN:
-                self.open(child.begin, child.end, code.key)
-            elif code.kind is Kind.CLOSE and self.opened and self.opened[-1][1] == code.key:
-                self.close(child.begin, child.end)
-            else:
-                self.mark(child.begin, child.end, Kind.ALONE)
-
-    def open(self, begin: int, end: int, key: str | None) -> None:
-        """Add a mark that stands alone until its CLOSE comes."""
-        self.opened.append((len(self.pieces), key))
-        self.mark(begin, end, Kind.ALONE)
-
-    def close(self, begin: int, end: int) -> None:
-        """Add the end of the last mark that is open."""
-        number, _ = self.opened.pop()
-        self.pieces[number] = Mark(0, 0, Kind.OPEN).over(self.pieces[number].text)
-        self.mark(begin, end, Kind.CLOSE)
-
-    def mark(self, begin: int, end: int, kind: Kind) -> None:
-        """Add a part of the source as a mark."""
-        self.pieces.append(Mark(0, 0, kind).over(self.xml.raw(begin, end)))
+    for child in element.children:
+        if isinstance(child, Characters):
+            pieces.append(Marked(child.text if keeps_lines else on_one_line(child.text)))
+            continue
+        code = classify(child) if isinstance(child, Element) else WHOLE
+        if isinstance(child, Element) and code.kind is None and not child.is_empty_tag:
+            begin = mark(child.begin, child.inner_begin, Kind.OPEN)
+            inner = marked(xml, child, classify, keeps_lines=keeps_lines)
+            pieces += begin, inner, mark(child.inner_end, child.end, Kind.CLOSE)
+        elif code.kind is Kind.CLOSE and opened and opened[-1][1] == code.key:
+            number, _ = opened.pop()
+            pieces[number] = Mark(0, 0, Kind.OPEN).over(pieces[number].text)
+            pieces.append(mark(child.begin, child.end, Kind.CLOSE))
+        else:
+            if code.kind is Kind.OPEN:
+                opened.append((len(pieces), code.key))
+            pieces.append(mark(child.begin, child.end))
+    return joined(pieces)
 
 
 def write_text(text: Text, own: Own, escape: Callable[[str], str] = escape_text) -> str:
