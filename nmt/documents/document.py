@@ -203,8 +203,10 @@ def unescaped(raw: str, escape: re.Pattern[str], named: Mapping[str, str]) -> st
             return chr(int(found["code"], 16))
         return named.get(found["sign"], found["sign"] or "")
 
-    text = escape.sub(character, raw)
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    text, count = escape.subn(character, raw)
+    return (
+        text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") if count else raw
+    )
 
 
 MOST_TEXTS = 1_000_000  # of a file; they take about 1 GB

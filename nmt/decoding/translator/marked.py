@@ -29,11 +29,11 @@ class Mark(NamedTuple):
 
     def moved(self, places: int) -> "Mark":
         """Return the mark so many characters later."""
-        return self._replace(begin=self.begin + places, end=self.end + places)
+        return Mark(self.begin + places, self.end + places, self.kind, self.is_text)
 
     def over(self, text: str) -> "Marked":
         """Return a text that is this mark alone."""
-        return Marked(text, (self._replace(begin=0, end=len(text)),))
+        return Marked(text, (Mark(0, len(text), self.kind, self.is_text),))
 
 
 class Edit(NamedTuple):
@@ -120,7 +120,7 @@ def joined(texts: Iterable[Marked]) -> Marked:
     marks: list[Mark] = []
     length = 0
     for text, own in texts:
-        marks += [mark.moved(length) for mark in own]
+        marks += [mark.moved(length) for mark in own] if length else own
         parts.append(text)
         length += len(text)
     return Marked("".join(parts), tuple(marks))

@@ -1,7 +1,6 @@
 """Find tags in a text, pair them, and choose among marks that overlap."""
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -27,6 +26,8 @@ def with_tags(text: str, pattern: re.Pattern[str] = TAG) -> Marked:
     partner stands for itself, as one without a name does.
     """
     found = [*pattern.finditer(text)]
+    if not found:
+        return Marked(text)
     tags = [(tag_kind(tag), tag["name"] or "") for tag in found]
     return Marked(
         text,
@@ -52,12 +53,12 @@ def find_partners(tags: Sequence[tuple[Kind, str]]) -> list[int]:
     Pairs lie in each other or apart, whatever the tags are: those within a pair, whose end has not
     come, have no partner.
     """
-    partners, opened, counts = [-1] * len(tags), list[int](), Counter[str]()
+    partners, opened, counts = [-1] * len(tags), list[int](), dict[str, int]()
     for number, (kind, name) in enumerate(tags):
         if kind is Kind.OPEN:
             opened.append(number)
-            counts[name] += 1
-        elif kind is Kind.CLOSE and counts[name]:
+            counts[name] = counts.get(name, 0) + 1
+        elif kind is Kind.CLOSE and counts.get(name):
             while partners[number] < 0:
                 start = opened.pop()
                 counts[tags[start][1]] -= 1

@@ -251,7 +251,9 @@ class Item(NamedTuple):
     @property
     def kind(self) -> Kind:
         """What its mark is if it has a partner."""
-        return {Role.START: Kind.OPEN, Role.END: Kind.CLOSE}.get(self.role, Kind.ALONE)
+        if self.role is Role.START:
+            return Kind.OPEN
+        return Kind.CLOSE if self.role is Role.END else Kind.ALONE
 
     @property
     def has_substance(self) -> bool:
