@@ -422,34 +422,30 @@ def translate_documents(
                 translate_job(jobs[0], translator, report)
             else:
                 translate_to_folder(chosen, request.output_dir, work, translator, report)
-            if memory is not None and request.write_memory is not None:
+            if request.write_memory is not None:
                 memory.write(request.write_memory)
     translator.notes.tell(note)
     report.tell(request.flags_file, is_strict=request.strict)
 
 
-def read_memory(request: TranslateRequest, files: "Collection[Options]") -> "Memory | None":
-    """Return the memory to use and to write, if one is wanted; it has one pair of languages.
+def read_memory(request: TranslateRequest, files: "Collection[Options]") -> "Memory":
+    """Return the memory to use and to write; it has one pair of languages, and may be empty.
 
     files: the options for each. Raises UsageError for files in several target languages, NmtError
     for a memory that cannot be read.
     """
     from nmt.documents.memory import Memory
 
-    if not (request.memory or request.write_memory):
-        return None
     sources = {own.source_language for own in files}
     targets = {own.target_language for own in files}
-    if len(targets) > 1:
+    if len(targets) > 1 and (request.memory or request.write_memory):
         raise UsageError(
             "--memory and --write-memory are for one target language, but the files state"
             f" {' and '.join(sorted(targets))}; choose one (--to), or some files (--include)"
         )
     source, target = (codes.pop() if len(codes) == 1 else "" for codes in (sources, targets))
-    memory = Memory.read(
-        *(request.memory, source, target, request.memory_threshold),
-        keeps_new=bool(request.write_memory),
-    )
+    threshold, keeps_new = request.memory_threshold, bool(request.write_memory)
+    memory = Memory.read(request.memory, source, target, threshold, keeps_new=keeps_new)
     if request.memory and not len(memory):
         names = " and ".join(map(str, request.memory))
         note(f"{names}: no unit has texts in both languages of the model")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 from nmt.config import DecodeSettings
 from nmt.decoding.translator.load import direction_of
@@ -34,11 +34,7 @@ MOST_TOLD = 10  # findings that are printed; the file of flags has all
 ORIGINS = {"model": "translated", "unchanged": "without words"}
 
 
-class Source(NamedTuple):
-    """A file that was read."""
-
-    job: Job
-    digest: str  # SHA-256 of its content
+Source = tuple[Job, str]  # a file that was read, and the SHA-256 of its content
 
 
 class Report:
@@ -212,7 +208,7 @@ def translate_to_folder(
         for job in jobs:
             (done if record.has(job) else left).append(job)
         lacking = [job for job in done if job.format is not None]
-        if lacking and translator.memory is not None and translator.memory.keeps_new:
+        if lacking and translator.memory.keeps_new:
             raise UsageError(
                 f"{lacking[0].output} is translated already, and --write-memory would lack its"
                 " segments; name another --output-dir, or leave out --write-memory"
@@ -334,7 +330,7 @@ def read_document(job: Job, options: Options) -> tuple[Source, Document]:
             " translated in memory; split it"
         )
     digest = hashlib.sha256(content).hexdigest()
-    return Source(job, digest), parse_document(content, job, options)
+    return (job, digest), parse_document(content, job, options)
 
 
 def parse_document(content: bytes, job: Job, options: Options) -> Document:

@@ -5,7 +5,7 @@ from bisect import bisect
 from collections.abc import Iterator
 from functools import lru_cache
 
-from nmt.decoding.translator.marked import Kind, Mark, Marked
+from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
 from nmt.decoding.translator.odd_input import addresses, has_words
 from nmt.documents.marks.icu import argument_spans
 from nmt.documents.marks.tags import outside, with_tags, without_overlaps
@@ -113,15 +113,10 @@ def with_placeholders(source: Marked, syntax: frozenset[str]) -> Marked:
 
     None crosses a mark of the format. syntax: names of `SYNTAXES`.
     """
-    marks: list[Mark] = []
-    begin = 0
-    for own in (*source.marks, None):
-        end = len(source.text) if own is None else own.begin
-        marks += (mark.moved(begin) for mark in find(source.text[begin:end], syntax))
-        if own is not None:
-            marks.append(own)
-            begin = own.end
-    return Marked(source.text, tuple(marks))
+    return joined(
+        mark.over(part) if mark else Marked(part, tuple(find(part, syntax)))
+        for part, mark in source.parts()
+    )
 
 
 def find(text: str, syntax: frozenset[str]) -> list[Mark]:
