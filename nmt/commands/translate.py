@@ -431,17 +431,17 @@ def translate_documents(
 def read_memory(request: TranslateRequest, files: "Collection[Options]") -> "Memory":
     """Return the memory to use and to write; it has one pair of languages, and may be empty.
 
-    files: the options for each. Raises UsageError for files in several target languages, NmtError
-    for a memory that cannot be read.
+    files: the options for each. Raises UsageError for files in several target languages if there is
+    a memory or a glossary, NmtError for a memory that cannot be read.
     """
     from nmt.documents.memory import Memory
 
     sources = {own.source_language for own in files}
     targets = {own.target_language for own in files}
-    if len(targets) > 1 and (request.memory or request.write_memory):
+    if len(targets) > 1 and (request.memory or request.write_memory or request.glossary):
         raise UsageError(
-            "--memory and --write-memory are for one target language, but the files state"
-            f" {' and '.join(sorted(targets))}; choose one (--to), or some files (--include)"
+            "--glossary, --memory and --write-memory are for one target language, but the files"
+            f" state {' and '.join(sorted(targets))}; choose one (--to), or some files (--include)"
         )
     source, target = (codes.pop() if len(codes) == 1 else "" for codes in (sources, targets))
     threshold, keeps_new = request.memory_threshold, bool(request.write_memory)

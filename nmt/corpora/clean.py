@@ -43,7 +43,6 @@ from nmt.corpora.pairs import (
 from nmt.corpora.report import CLEAN_FORMAT, CleanReport
 from nmt.corpora.segment import REPAIRS, check_ftfy
 from nmt.errors import NmtError
-from nmt.runs import model_file
 from nmt.system.log import note, progress_bar
 from nmt.text.corpus import Pair, ParallelText
 from nmt.text.encode import begins_document, chunks_of
@@ -311,7 +310,7 @@ def load_scorers(models: Models, languages: tuple[str, str]) -> "tuple[Scorer, S
         (models.reverse_model, "--reverse-model", True),
     ):
         model, settings = load_models([path], models.device, note)
-        source, target = model_file.languages(model.recipe)
+        source, target = model.recipe.data.known_directions[0]
         found = (target, source) if is_reverse else (source, target)
         if wanted is not None and found != wanted:
             must = "-".join(reversed(wanted) if is_reverse else wanted)

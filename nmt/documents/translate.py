@@ -250,9 +250,10 @@ class DocumentTranslator:
     ) -> Iterator[Translated[Item]]:
         """Translate documents, in order; several small ones wait for each other to fill batches.
 
-        documents: pairs of a document and what the caller knows it by. count: how many there are.
+        documents: pairs of a document and what the caller knows it by. count: how many there are,
+        with those of earlier and later calls.
         """
-        self._count, self._read, self._needed, self._done = count, 0, 0, 0
+        self._count = count
         waiting: list[tuple[Item, Plan]] = []
         count = 0
         for item, document in documents:

@@ -223,18 +223,25 @@ def translate_to_folder(
                 " goes on with the others"
             )
         )
+        count = sum(job.format is not None for job in left)
         for options in dict.fromkeys(map(jobs.__getitem__, left)):
             translator.switch(options)
             own = [job for job in left if jobs[job] == options]
-            translate_documents(own, translator, record, report)
+            translate_documents(own, count, translator, record, report)
 
 
 def translate_documents(
-    jobs: Sequence[Job], translator: DocumentTranslator, record: FolderRecord, report: Report
+    jobs: Sequence[Job],
+    count: int,
+    translator: DocumentTranslator,
+    record: FolderRecord,
+    report: Report,
 ) -> None:
-    """Translate files into a folder with the same options, and copy those without a format."""
+    """Translate files into a folder with the same options, and copy those without a format.
+
+    count: as for `DocumentTranslator.translate`.
+    """
     sources = read_documents(jobs, translator.options, record, report)
-    count = sum(job.format is not None for job in jobs)
     for translated in translator.translate(sources, count):
         job, digest = translated.item
         try:

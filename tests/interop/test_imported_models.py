@@ -271,8 +271,10 @@ def test_each_file_of_a_folder_is_translated_into_the_language_that_it_states(
     given = ("translate", "in", "--model", model.path, "--output-dir")
     assert nmt(*given, "out").code == 0
     assert found == {name: Path(f"out/{name}.xlf").read_text() for name in found}
-    refused = nmt(*given, "memory", "--write-memory", "m.tmx")
-    assert "one target language, but the files state de and nl" in refused.err
+    Path("terms.tsv").write_text("garden\tTuin\n")
+    for option in ("--write-memory=m.tmx", "--glossary=terms.tsv"):
+        refused = nmt(*given, "other", option)
+        assert "one target language, but the files state de and nl" in refused.err
     Path("in/page.md").write_text("The garden.")
     refused = nmt(*given, "more")
     assert (refused.code, Path("more").exists()) == (2, False)

@@ -5,7 +5,7 @@ from bisect import bisect
 from collections.abc import Iterator
 from functools import lru_cache
 
-from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
+from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.decoding.translator.odd_input import addresses, has_words
 from nmt.documents.marks.icu import argument_spans
 from nmt.documents.marks.tags import outside, with_tags, without_overlaps
@@ -113,10 +113,12 @@ def with_placeholders(source: Marked, syntax: frozenset[str]) -> Marked:
 
     None crosses a mark of the format. syntax: names of `SYNTAXES`.
     """
-    return joined(
-        mark.over(part) if mark else Marked(part, tuple(find(part, syntax)))
-        for part, mark in source.parts()
-    )
+    marks: list[Mark] = []
+    begin = 0
+    for part, mark in source.parts():
+        marks += [mark] if mark else (found.moved(begin) for found in find(part, syntax))
+        begin += len(part)
+    return Marked(source.text, tuple(marks))
 
 
 def find(text: str, syntax: frozenset[str]) -> list[Mark]:
