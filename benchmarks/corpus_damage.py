@@ -25,7 +25,7 @@ from results import Figure, describe, write  # type: ignore[import-not-found] # 
 
 from nmt.corpora.clean import clean
 from nmt.corpora.detectors import CheckLimits, learn_norms
-from nmt.corpora.examine import Facts, examine_text, learn_context, overlaps, repeats_of
+from nmt.corpora.examine import Facts, examine_text, first_places, learn_context, overlaps
 from nmt.corpora.filters import Rules
 from nmt.corpora.findings import CHECKED, DEFAULT_FILTERS, choose_detectors, faults
 from nmt.corpora.pairs import Refused, read_leniently, sample_rows
@@ -195,9 +195,10 @@ def kinds_by_place(text: ParallelText) -> tuple[list[set[str]], Facts]:
 
 def repeated_places(sides: Hashes) -> Iterator[int]:
     """Yield the places of pairs that occur twice, both of them."""
-    found = repeats_of(pair_hashes(sides))
-    yield from map(int, found.places)
-    yield from map(int, found.firsts)
+    firsts = first_places(pair_hashes(sides))
+    again = firsts != numpy.arange(len(firsts))
+    yield from map(int, numpy.flatnonzero(again))
+    yield from map(int, firsts[again])
 
 
 def recall(kinds: Sequence[set[str]], where: dict[str, list[int]]) -> Iterator[tuple[str, float]]:

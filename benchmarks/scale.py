@@ -110,10 +110,10 @@ def first_batch(arguments: list[str]) -> None:
     probe_seconds = 0.0
 
     # The replacements pass on what they are given; the type checker does not allow either.
-    def timed_check(*given: object) -> object:
+    def timed_check(*given: object, **named: object) -> object:
         nonlocal probe_seconds
         before = time.perf_counter()
-        found = check_memory(*given)  # type: ignore[arg-type] # timing wrapper
+        found = check_memory(*given, **named)  # type: ignore[arg-type] # timing wrapper
         probe_seconds += time.perf_counter() - before
         return found
 

@@ -38,6 +38,14 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
 
 
+def printable(text: str) -> str:
+    r"""Return text with escapes such as \u200b for what a terminal would hide or obey, as \n."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
 LONGEST_LIST = 200  # characters
 
 
@@ -53,10 +61,10 @@ def suggestion(word: object, known: Iterable[str]) -> str:
 MOST_NAMES = 10
 
 
-def first_of(names: Sequence[str]) -> str:
-    """Return the first names, and how many more there are."""
-    more = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
+def first_of(names: Sequence[object], most: int = MOST_NAMES) -> str:
+    """Return the first names, at most so many, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(map(str, names[:most])) + (f" and {more:,} more" if more > 0 else "")
 
 
 LONGEST_REASON = 150  # characters

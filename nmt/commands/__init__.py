@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import click
 
 from nmt import __version__
-from nmt.errors import NmtError, UsageError, is_out_of_memory, suggestion
+from nmt.errors import NmtError, UsageError, is_out_of_memory, printable, suggestion
 from nmt.system.arguments import ensure_utf8, write_any_path
 from nmt.system.atomic import remove_unfinished
 from nmt.system.processes import STOP_SIGNALS, after_imports, left, on_stop_signals, stop_at_once
@@ -171,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         error.show(text)
         with suppress(OSError):
             lines = text.getvalue().replace("\n\t", "\n  ").split("\n")  # click indents choices
-            click.echo("\n".join(map(one_line, lines)), err=True, nl=False)
+            click.echo("\n".join(map(printable, lines)), err=True, nl=False)
         sys.exit(error.exit_code)
     except NmtError as error:
         complain(str(error))
@@ -213,15 +213,7 @@ def limit_blas_threads() -> None:
 def complain(message: str) -> None:
     """Print an error on stderr, unless its terminal is closed."""
     with suppress(OSError):
-        click.echo(f"nmt: {one_line(message)}", err=True)
-
-
-def one_line(text: str) -> str:
-    r"""Return a text with control characters as escapes such as \n: names of files may hold any."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
+        click.echo(f"nmt: {printable(message)}", err=True)
 
 
 def exit_by_signal(code: int) -> NoReturn:

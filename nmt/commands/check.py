@@ -25,11 +25,9 @@ from nmt.recipe.files import DEFAULT_RECIPE, load_recipe
 from nmt.runs.outputs import check_outputs
 from nmt.runs.run_folder import run_folder
 from nmt.system.atomic import write_text
-from nmt.system.files import check_regular
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
 from nmt.text.languages import TEXT_ENDINGS
-from nmt.text.lines import STDIN_NAMES, TEXT
 
 if TYPE_CHECKING:
     from nmt.corpora.check import Task
@@ -143,27 +141,17 @@ def find_task(
 
     paths = tuple(map(Path, names))
     if len(paths) > 1 or (paths and paths[0].suffix.lower() in TEXT_ENDINGS):
-        for text_paths in (paths, *given.values()):
-            check_paths(text_paths)
+        training = given_texts(paths, *languages)
         held_out = tuple(replace(given_text(pair), name=name) for name, pair in given.items())
-        return Task(given_texts(paths, *languages), held_out), None
+        for text in (*training, *held_out):
+            text.check_files()
+        return Task(training, held_out), None
     if given:
         raise UsageError(f"a recipe has its own sets; leave out --{next(iter(given))}")
     if any(languages):
         raise UsageError("a recipe has its own languages; leave out --source-language and the like")
     recipe = load_recipe(names[0] if names else DEFAULT_RECIPE)
     return recipe_task(recipe, data_dir), recipe
-
-
-def check_paths(paths: tuple[Path, ...]) -> None:
-    """Raise NmtError or UsageError unless there are files that can be read, and twice."""
-
-    for path in paths:
-        if str(path) in STDIN_NAMES:
-            raise UsageError("a corpus is read twice, so it cannot be stdin (-); save it in a file")
-        check_regular(path, TEXT)
-    if len(paths) == 2 and paths[0].samefile(paths[1]):
-        raise UsageError(f"{paths[0]} is given as source and as target; give two files")
 
 
 def recipe_task(recipe: Recipe, data_dir: Path) -> "Task":

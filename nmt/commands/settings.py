@@ -1,16 +1,20 @@
 """`nmt settings`: list the settings of recipes."""
 
 import textwrap
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
 
 import click
 
 from nmt.commands.completion import complete_settings
-from nmt.config import DECLARED, SECTIONS
+from nmt.config import DECLARED, SECTIONS, Download, TextFiles
 from nmt.errors import UsageError, suggestion
 from nmt.recipe.toml import toml_value
 
 INDENT = 6 * " "  # of a setting's meaning
 WIDTH = 78  # of a line
+TABLES: dict[str, type[Any]] = {"data.train": TextFiles, "data.downloads": Download}
 
 
 @click.command("settings")
@@ -34,10 +38,19 @@ def command(names: tuple[str, ...]) -> None:
             raise UsageError(f"no setting or section '{name}'{suggestion(name, known)}")
     for name, declared in DECLARED.items():
         if not names or name in names or name.split(".")[0] in names:
-            default = declared.metadata["default"]
-            is_shown = isinstance(default, (int, float, str))  # lists and tables are empty
-            click.echo(f"{name}={toml_value(default)}" if is_shown else name)
-            low, high = declared.metadata["minimum"], declared.metadata["maximum"]
-            valid = "" if low is None else f" [{low:,} to {high:,}]"
-            meaning = textwrap.wrap(declared.metadata["meaning"] + valid, WIDTH - len(INDENT))
-            click.echo(textwrap.indent("\n".join(meaning), INDENT))
+            show(name, declared.metadata, "")
+            if TABLES.get(name):
+                click.echo(f"{INDENT}keys of each:")
+                for key in fields(TABLES[name]):
+                    show(key.name, key.metadata, INDENT)
+
+
+def show(name: str, declared: Mapping[str, Any], indent: str) -> None:
+    """Print a setting with its default, its meaning and its range."""
+    default = declared["default"]
+    is_shown = isinstance(default, (int, float, str))  # lists and tables are empty
+    click.echo(indent + (f"{name}={toml_value(default)}" if is_shown else name))
+    low, high = declared["minimum"], declared["maximum"]
+    valid = "" if low is None else f" [{low:,} to {high:,}]"
+    meaning = textwrap.wrap(declared["meaning"] + valid, WIDTH - len(indent + INDENT))
+    click.echo(textwrap.indent("\n".join(meaning), indent + INDENT))

@@ -39,7 +39,8 @@ def command(
 
     With --documents, the dev and test sets have whole documents, for a model that reads sentences
     in context. Their sizes are then not exact. A blank line in both files ends a document, as do
-    the ids of files that name their documents. Frequent sentences may be in several sets.
+    the ids of files that name their documents. Only the training text loses pairs that are nearly
+    equal to a held-out pair; dev and test set may share some, and frequent ones stay in all sets.
 
     The command writes two files for each set: PREFIX, the set and the language code, such as
     mine.dev.en and mine.dev.de, in the order of the corpus. PREFIX.removed.tsv has the pairs that
@@ -56,7 +57,7 @@ def command(
 
     paths = list(filter(None, (source, target)))
     text = given_text(paths, source_language, target_language)
-    pairs, files = split(text, prefix, Sizes(**sizes), by_document=by_document)
+    pairs, files = split(text, prefix, Sizes(**sizes), note, by_document=by_document)
     counts = ", ".join(f"{count:,} {kind}" for kind, count in pairs.items())
     note(f"{sum(pairs.values()):,} pairs: {counts}")
     if pairs[REMOVED]:

@@ -1,7 +1,7 @@
 """`nmt translate`: translate lines, a file by its format, or files into a folder."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,8 @@ from nmt.system.processes import left
 
 if TYPE_CHECKING:
     from nmt.decoding.terms.glossary import Term
+    from nmt.documents.document import Options
+    from nmt.documents.memory import Memory
     from nmt.documents.registry import Job
     from nmt.runs.trained_model import TrainedModel
 
@@ -387,35 +389,28 @@ def translate_documents(
     from nmt.decoding.files.text_files import open_text
     from nmt.decoding.terms.glossary import digest_text
     from nmt.documents.document import Options
-    from nmt.documents.memory import Memory
     from nmt.documents.translate import document_translator
     from nmt.documents.translate_files import (
         Report,
-        settle_languages,
+        options_by_job,
         translate_job,
         translate_to_folder,
     )
 
-    memory, threshold, written = None, request.memory_threshold, request.write_memory
     with progress_bar(unit="sentence", desc="translate") as bar:
         model, settings = load(request)
         is_chosen = "decode.target_language" in parse_overrides(request.overrides)
-        paths = [job.source for job in jobs if job.format]
-        settings, languages = settle_languages(settings, model, paths, is_chosen=is_chosen)
-        chosen = Options(*languages, request.columns, request.translates_all)
-        if request.memory or written:
-            memory = Memory.read(request.memory, *languages, threshold, keeps_new=bool(written))
-            if request.memory and not len(memory):
-                names = " and ".join(map(str, request.memory))
-                note(f"{names}: no unit has texts in both languages of the model")
-        on_progress = partial(show_progress, bar)
+        asked = Options(columns=request.columns, translates_all=request.translates_all)
+        chosen = options_by_job(jobs, asked, model, settings, is_chosen=is_chosen)
+        memory = read_memory(request, chosen.values())
+        first, on_progress = next(iter(chosen.values()), asked), partial(show_progress, bar)
         translator = document_translator(
-            model, settings, chosen, glossary=terms, memory=memory, on_progress=on_progress
+            model, settings, first, glossary=terms, memory=memory, on_progress=on_progress
         )
         used = {
-            "options": repr(chosen),
+            "options": [repr(asked), is_chosen],
             "glossary": digest_text(terms),
-            "memory": str([*map(sha256_of, request.memory), threshold]),
+            "memory": str([*map(sha256_of, request.memory), request.memory_threshold]),
             "format": request.format_name,
             "engine": request.engine,
         }
@@ -426,8 +421,32 @@ def translate_documents(
             if request.output_dir is None:
                 translate_job(jobs[0], translator, report)
             else:
-                translate_to_folder(jobs, request.output_dir, work, translator, report)
-            if memory is not None and written is not None:
-                memory.write(written)
+                translate_to_folder(chosen, request.output_dir, work, translator, report)
+            if request.write_memory is not None:
+                memory.write(request.write_memory)
     translator.notes.tell(note)
     report.tell(request.flags_file, is_strict=request.strict)
+
+
+def read_memory(request: TranslateRequest, files: "Collection[Options]") -> "Memory":
+    """Return the memory to use and to write; it has one pair of languages, and may be empty.
+
+    files: the options for each. Raises UsageError for files in several target languages if there is
+    a memory or a glossary, NmtError for a memory that cannot be read.
+    """
+    from nmt.documents.memory import Memory
+
+    sources = {own.source_language for own in files}
+    targets = {own.target_language for own in files}
+    if len(targets) > 1 and (request.memory or request.write_memory or request.glossary):
+        raise UsageError(
+            "--glossary, --memory and --write-memory are for one target language, but the files"
+            f" state {' and '.join(sorted(targets))}; choose one (--to), or some files (--include)"
+        )
+    source, target = (codes.pop() if len(codes) == 1 else "" for codes in (sources, targets))
+    threshold, keeps_new = request.memory_threshold, bool(request.write_memory)
+    memory = Memory.read(request.memory, source, target, threshold, keeps_new=keeps_new)
+    if request.memory and not len(memory):
+        names = " and ".join(map(str, request.memory))
+        note(f"{names}: no unit has texts in both languages of the model")
+    return memory

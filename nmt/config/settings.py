@@ -80,9 +80,11 @@ class DataSettings:
         may_change=True,
     )
     train: tuple[TextFiles, ...] = setting((), "training corpora")
-    dev: tuple[TextFiles, ...] = setting((), "validation corpora; the best model is chosen on them")
+    dev: tuple[TextFiles, ...] = setting(
+        (), "validation corpora, as data.train; the best model is chosen on them"
+    )
     test: dict[str, TextFiles] = setting(
-        {}, "test sets by name, scored by `nmt evaluate`", may_change=True
+        {}, "test sets by name, each as in data.train; `nmt evaluate` scores them", may_change=True
     )
     downloads: tuple[Download, ...] = setting(
         (), "files that `nmt fetch` downloads", may_change=True

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain, islice, tee
 from pathlib import Path
 from typing import NamedTuple
@@ -120,13 +119,7 @@ class AugmentTask:
         """Return the number of lines; raises NmtError if there are none, or files do not align."""
         refused = Refused()
         lines = sum(1 for _ in self.pairs(refused))
-        first, second = refused.lines
-        if first != second:
-            paths = self.text.paths
-            raise NmtError(
-                f"{paths[0]} has {first:,} lines but {paths[1]} has {second:,}; parallel files must"
-                " align line by line"
-            )
+        refused.check_aligned(self.text)
         if not lines:
             raise NmtError(f"{self.text.title} is empty; give a text with lines to translate")
         return lines
@@ -216,7 +209,7 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     with resumption.open_kept() as written:
         translate(task, passes, lines, resumption, written, notify)
         made = made_pairs(task, [one.side for one in passes], kept_path(output), held_out)
-        kept, removed = write_pairs(made, files, recipe, partial(check_unchanged, before, output))
+        kept, removed = write_pairs(while_unchanged(made, before, output), files, recipe)
     forget(output)
     if not any(kept[number] for number in range(1, len(passes) + 1)):
         reason = removed.most_common(1)[0][0]
@@ -329,33 +322,34 @@ def requests(task: AugmentTask, side: int) -> Iterator[Request]:
     return (Request(FirstSegment(pair[side])) for pair in task.pairs(Refused()))
 
 
-def judge(pair: Checked) -> list[str]:
-    """Return a translation; if it is left out, the reason and a detail follow."""
+class Verdict(NamedTuple):
+    """Hold a translation, and why it is left out."""
+
+    translation: str
+    reason: str = ""  # from REASONS; "": it is kept
+    detail: str = ""
+
+
+def judge(pair: Checked) -> Verdict:
+    """Return the verdict on a translation: the first reason of all."""
     if not pair.source.strip():
-        return ["", EMPTY, ""]
+        return Verdict("", EMPTY)
     if not pair.translation.strip():
-        return ["", UNTRANSLATED, ""]
+        return Verdict("", UNTRANSLATED)
     flags = {flag.name: flag.values for flag in find_flags(pair)}
     for name in REASONS:
         if name in flags:
             detail = ", ".join(f"{key}: {value}" for key, value in flags[name].items())
-            return [pair.translation, name, detail]
-    return [pair.translation]
+            return Verdict(pair.translation, name, detail)
+    return Verdict(pair.translation)
 
 
-def read_verdict(verdicts: Iterator[str], kept: Path) -> tuple[str, str, str]:
-    """Return the next translation of a file, the reason why it is left out, or "", and a detail.
-
-    Raises DamagedError if there is none.
-    """
+def read_verdict(verdicts: Iterator[str], kept: Path) -> Verdict:
+    """Return the next verdict of a file; raises DamagedError if there is none."""
     line = next(verdicts, None)
     if line is None:
         raise DamagedError(f"{kept} has fewer lines than were translated; remove it to start again")
-    content = parse_json(line, list[str], str(kept))
-    if not 1 <= len(content) <= 3:
-        raise DamagedError(f"{kept} is damaged: it has a line of {len(content)} texts")
-    text, reason, detail = (*content, "", "")[:3]
-    return text, reason, detail
+    return parse_json(line, Verdict, str(kept))
 
 
 class Made(NamedTuple):
@@ -420,17 +414,14 @@ class NothingLeftError(Exception):
 
 
 def write_pairs(
-    made: Iterable[Made],
-    files: Mapping[str, tuple[Path, ...]],
-    recipe: str,
-    check: Callable[[], None],
+    made: Iterable[Made], files: Mapping[str, tuple[Path, ...]], recipe: str
 ) -> tuple[Counter[int], Counter[str]]:
     """Write the pairs, those that are left out, and the recipe: all or nothing.
 
     Return how many pairs are kept by the number of their model, and left out by the reason. No file
     is written if no model has made a pair.
 
-    files: "pairs", REJECTED and perhaps "recipe". check: raises if no file may appear.
+    files: "pairs", REJECTED and perhaps "recipe".
     """
     kept, removed = Counter[int](), Counter[str]()
     with suppress(NothingLeftError), text_outputs(files) as streams:
@@ -443,7 +434,6 @@ def write_pairs(
                 kept[pair.model] += 1
                 streams["pairs"][0].write(f"{pair.source}\n")
                 streams["pairs"][1].write(f"{pair.target}\n")
-        check()
         if kept.total() == kept[GIVEN]:
             raise NothingLeftError
         if recipe:
@@ -460,12 +450,15 @@ def last_change(path: Path) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def check_unchanged(before: Mapping[Path, tuple[int, ...]], output: Path) -> None:
-    """Raise UsageError if a file has changed while the command ran: its lines may be others.
+def while_unchanged(
+    made: Iterable[Made], before: Mapping[Path, tuple[int, ...]], output: Path
+) -> Iterator[Made]:
+    """Yield pairs; raise UsageError at their end if a file has changed: its lines may be others.
 
     before: what `last_change` returned for each file at the start. output: the output whose kept
     lines hold the translations.
     """
+    yield from made
     for path, old in before.items():
         if last_change(path) != old:
             raise UsageError(

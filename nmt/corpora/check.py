@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from nmt import __version__
@@ -26,7 +27,7 @@ from nmt.corpora.findings import (
     found,
     other_languages,
 )
-from nmt.corpora.pairs import Refused, Row, sample_rows, with_texts
+from nmt.corpora.pairs import Refused, Row, read_leniently, sample_rows
 from nmt.corpora.report import CHECK_FORMAT, Report, Skipped, TextReport, make_histogram
 from nmt.corpora.slips import follow
 from nmt.errors import NmtError
@@ -165,15 +166,22 @@ class Checker:
 
 def with_segments(text: ParallelText, findings: Sequence[Finding]) -> list[Finding]:
     """Return findings whose examples show the segments of their lines, which are read again."""
-    bare = [
-        example
+    bare = {
+        example.line
         for finding in findings
         for example in finding.examples
-        if example.line and not (example.source or example.target)
-    ]
-    known = dict(zip(bare, with_texts(text, bare), strict=True))
+        if not (example.source or example.target)
+    }
+    pairs = islice(read_leniently(text, Refused()), max(bare, default=0))
+    known = {line: pair for line, pair in enumerate(pairs, start=1) if line in bare}
     return [
-        replace(finding, examples=tuple(known.get(shown, shown) for shown in finding.examples))
+        replace(
+            finding,
+            examples=tuple(
+                shown.with_texts(*known[shown.line]) if shown.line in known else shown
+                for shown in finding.examples
+            ),
+        )
         for finding in findings
     ]
 

@@ -9,9 +9,10 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, starmap
+from functools import partial
+from itertools import starmap
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy
 from numpy.typing import NDArray
@@ -42,7 +43,6 @@ from nmt.corpora.pairs import (
 from nmt.corpora.report import CLEAN_FORMAT, CleanReport
 from nmt.corpora.segment import REPAIRS, check_ftfy
 from nmt.errors import NmtError
-from nmt.runs import model_file
 from nmt.system.log import note, progress_bar
 from nmt.text.corpus import Pair, ParallelText
 from nmt.text.encode import begins_document, chunks_of
@@ -91,11 +91,16 @@ def clean(
     if models and models.writes_scores:
         files[SCORES] = (names.path(f"{SCORES}.tsv"),)
     check_paths(files, given.paths)
-    cleaning = Cleaning(given, rules, models)
+    scorer = CrossEntropy(models, load_scorers(models, given.languages)) if models else None
+    refused = Refused()
+    rules = learn_rules(given, rules, refused)
+    # The processes that score are copies of this one, which must have no other threads then.
+    read = partial(clean_blocks, given, rules, refused, alone=bool(scorer))
     removed, repairs, kept = Counter[str](), Counter[str](), 0
     with text_outputs(files) as streams:
         streams[REJECTED][0].write(row("line", "filter", "reason", "source", "target"))
-        blocks = cleaning.filtered(streams[SCORES][0] if SCORES in files else None)
+        write = streams[SCORES][0].write if SCORES in files else None
+        blocks = scorer.filtered(read, write) if scorer else read()
         for block, sides in with_document_ends(blocks):
             kept += len(block.pairs)
             removed.update(bad.kind for bad in block.rejected)
@@ -105,9 +110,8 @@ def clean(
             streams[REJECTED][0].writelines(
                 row(bad.line, bad.kind, bad.reason, *bad.pair) for bad in block.rejected
             )
-        check_counts(cleaning.text, cleaning.refused, kept, removed)
+        check_counts(given, refused, kept, removed)
     filters = (*ALWAYS, *rules.filters, *([CROSS_ENTROPY] if models else []))
-    scorer = cleaning.scorer
     return CleanReport(
         CLEAN_FORMAT,
         __version__,
@@ -123,49 +127,37 @@ def clean(
     )
 
 
-class Cleaning:
-    """Reads a text and yields its blocks, cleaned."""
+def learn_rules(text: ParallelText, rules: Rules, refused: Refused) -> Rules:
+    """Return rules that know what is usual in a text; `refused` receives its unreadable lines."""
+    if OTHER_LANGUAGE in rules.filters:  # by a sample of all pairs
+        limits = rules.norms.limits
+        rows = sample_rows(text, limits.sample_pairs)
+        most = limits.language_sample or len(rows)
+        few = [row[1:] for row in rows[:: -(-len(rows) // most)]] if rows else []
+        languages = usual_languages(few, load_identifier())
+        rules = replace(rules, norms=replace(rules.norms, languages=languages))
+    pairs = shown(read_leniently(text, refused), f"read {text.name}")
+    return with_usual_norms(draw_sample(pairs, rules), rules)
 
-    def __init__(self, text: ParallelText, rules: Rules, models: Models | None) -> None:
-        """Learn what is usual in the text, and load the models."""
-        self.text = text
-        self.refused = Refused()  # of the last reading
-        self.scorer = None
-        if models:
-            scorers = load_scorers(models, text.languages)
-            self.scorer = CrossEntropy(models, scorers)
-        if OTHER_LANGUAGE in rules.filters:  # by a sample of all pairs
-            limits = rules.norms.limits
-            rows = sample_rows(text, limits.sample_pairs)
-            most = limits.language_sample or len(rows)
-            few = [row[1:] for row in rows[:: -(-len(rows) // most)]] if rows else []
-            languages = usual_languages(few, load_identifier())
-            rules = replace(rules, norms=replace(rules.norms, languages=languages))
-        pairs = shown(read_leniently(text, self.refused), f"read {text.name}")
-        self._rules = with_usual_norms(draw_sample(pairs, rules), rules)
 
-    def filtered(self, scores: IO[str] | None) -> Iterator[CleanBlock]:
-        """Yield the blocks of the text after all filters; scores: receives those of models."""
-        if self.scorer is None:
-            return self._blocks()
-        return self.scorer.filtered(self._blocks, scores.write if scores else None)
+def clean_blocks(
+    text: ParallelText, rules: Rules, refused: Refused, *, alone: bool
+) -> Iterator[CleanBlock]:
+    """Yield the blocks of a text after all filters but that of models.
 
-    def _blocks(self) -> Iterator[CleanBlock]:
-        """Yield the blocks after all filters but that of models."""
-        count, rules = min(self.refused.lines), self._rules
-        self.refused = refused = Refused()
-        chunks = chunks_of(read_leniently(self.text, refused))
-        tasks = ((chunk, refused.between(chunk.first_line, len(chunk)), rules) for chunk in chunks)
-        # The processes that score are copies of this one, which must have no other threads then.
-        blocks = (
-            starmap(clean_block, tasks)
-            if self.scorer
-            else in_processes(clean_block, tasks, "cleans the corpus")
-        )
-        with progress_bar(total=count, unit="pair", unit_scale=True, desc="clean") as bar:
-            for block in without_repetition(blocks, rules.filters):
-                yield block
-                bar.update(len(block.pairs) + len(block.rejected))
+    refused: its unreadable lines. alone: start no processes.
+    """
+    chunks = chunks_of(read_leniently(text, Refused()))
+    tasks = ((chunk, refused.between(chunk.first_line, len(chunk)), rules) for chunk in chunks)
+    blocks = (
+        starmap(clean_block, tasks)
+        if alone
+        else in_processes(clean_block, tasks, "cleans the corpus")
+    )
+    with progress_bar(total=min(refused.lines), unit="pair", unit_scale=True, desc="clean") as bar:
+        for block in without_repetition(blocks, rules.filters):
+            yield block
+            bar.update(len(block.pairs) + len(block.rejected))
 
 
 def with_document_ends(
@@ -188,16 +180,11 @@ def check_counts(text: ParallelText, refused: Refused, kept: int, removed: Count
     """Raise NmtError if files do not align, lines were lost or nothing is left."""
     if not kept and refused.examples:
         raise NmtError(f"no pair of {text.title} is left; {refused.examples[0].detail}")
-    first, second = refused.lines
-    if first != second:
-        raise NmtError(
-            f"{text.paths[0]} has {first:,} lines but {text.paths[1]} has {second:,}; run"
-            " `nmt check`, which names the lines where files slip against each other"
-        )
-    total = removed.total()
-    if kept + total != first:
-        raise NmtError(f"{kept:,} pairs kept and {total:,} removed, but {first:,} were read")
-    if not first:
+    refused.check_aligned(text)
+    total, lines = removed.total(), refused.lines[0]
+    if kept + total != lines:
+        raise NmtError(f"{kept:,} pairs kept and {total:,} removed, but {lines:,} were read")
+    if not lines:
         raise NmtError(f"{text.title} has no lines; give parallel text")
     if not kept:
         most = removed.most_common(1)[0][0]
@@ -293,13 +280,8 @@ def per_token(scorer: "Scorer", pairs: "Sequence[TextPair]") -> list[float]:
 
     It is TOO_LONG for a pair that the model cannot read.
     """
-    from nmt.decoding.stream import CHUNK_SEGMENTS
-
     unread: dict[int, NmtError] = {}  # by number, from 1
-    rest = iter(pairs)
-    chunks = iter(lambda: [*islice(rest, CHUNK_SEGMENTS)], [])
-    found = scorer.chunks(chunks, unread.__setitem__)
-    scores = [-score.mean_log_prob for chunk in found for score in chunk]
+    scores = [-found.mean_log_prob for found in scorer.score(pairs, unread.__setitem__)]
     return [TOO_LONG if number in unread else nats for number, nats in enumerate(scores, start=1)]
 
 
@@ -328,7 +310,7 @@ def load_scorers(models: Models, languages: tuple[str, str]) -> "tuple[Scorer, S
         (models.reverse_model, "--reverse-model", True),
     ):
         model, settings = load_models([path], models.device, note)
-        source, target = model_file.languages(model.recipe)
+        source, target = model.recipe.data.known_directions[0]
         found = (target, source) if is_reverse else (source, target)
         if wanted is not None and found != wanted:
             must = "-".join(reversed(wanted) if is_reverse else wanted)

@@ -18,6 +18,7 @@ from nmt.config.setting import check_value, setting
 from nmt.corpora.segment import BLOCKS, WITHOUT_SPACES, Segment, foreign_script, usual_scripts
 from nmt.decoding.files.quality import number_differences
 from nmt.errors import NmtError, UsageError, suggestion
+from nmt.recipe.toml import parse_value
 from nmt.text.facts import OVERLAP_SHARE, REPEATED_SHARE
 from nmt.text.languages import primary
 
@@ -123,11 +124,7 @@ def change_limits(changes: Sequence[str], unused: Mapping[str, str]) -> CheckLim
         if name in unused:
             raise UsageError(f"--limit {name} has no effect here: {unused[name]}")
         try:
-            value = int(text) if isinstance(declared[name].default, int) else float(text)
-            values[name] = check_value(f"--limit {name}", value, declared[name])
-        except ValueError as error:
-            kind = "a whole number" if isinstance(declared[name].default, int) else "a number"
-            raise UsageError(f"--limit {name}={text!r} is not {kind}") from error
+            values[name] = check_value(f"--limit {name}", parse_value(text), declared[name])
         except NmtError as error:
             raise UsageError(str(error)) from error
     return replace(CheckLimits(), **values)

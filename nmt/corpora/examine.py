@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy
 from numpy.typing import NDArray
@@ -188,54 +188,45 @@ def in_processes(
         yield from pool.starmap(function, chain(first, tasks))
 
 
-class Repeats(NamedTuple):
-    """Hold which of n hashes repeat an earlier one."""
-
-    places: Places  # of the repetitions, in order
-    firsts: Places  # where each was first
-
-
-def repeats_of(hashes: Hashes) -> Repeats:
-    """Return which hashes repeat earlier ones."""
-    order = hashes.argsort(kind="stable")
-    ordered = hashes[order]
-    is_new = numpy.ones(len(ordered), numpy.bool_)
-    is_new[1:] = ordered[1:] != ordered[:-1]
-    firsts = order[is_new][is_new.cumsum() - 1]
-    places, firsts = order[~is_new], firsts[~is_new]
-    by_place = places.argsort()
-    return Repeats(places[by_place], firsts[by_place])
+def first_places(hashes: Hashes) -> Places:
+    """Return, for each of n hashes, the place of the first that equals it (n,)."""
+    _, firsts, inverse = numpy.unique(hashes, return_index=True, return_inverse=True)
+    return firsts[inverse]
 
 
 def repeated(facts: Facts, limits: CheckLimits) -> list[Finding]:
     """Return the findings about repetition in a text."""
     size = len(facts.lines)
-    pairs, near = repeats_of(pair_hashes(facts.exact)), repeats_of(pair_hashes(facts.folded))
-    is_once = numpy.ones(size, numpy.bool_)
-    is_once[pairs.places] = False
-    only_near = is_once[near.places]
-    near = Repeats(near.places[only_near], near.firsts[only_near])
+    exact, near = (first_places(pair_hashes(sides)) for sides in (facts.exact, facts.folded))
+    is_once = exact == numpy.arange(size)
+    is_near = (near != numpy.arange(size)) & is_once
     findings = []
-    for kind, repeats in (("duplicates", pairs), ("near_duplicates", near)):
-        count = len(repeats.places)
+    for kind, firsts, is_repeat in (
+        ("duplicates", exact, ~is_once),
+        ("near_duplicates", near, is_near),
+    ):
+        count = int(numpy.count_nonzero(is_repeat))
         severity: Severity | None = "warning" if count > limits.repeated_share * size else None
         if kind == "duplicates" and count > limits.useless_share * size:
             severity = "error"
-        examples = show_repeats(repeats, facts.lines, facts.unit)
+        examples = show_repeats(firsts, is_repeat, facts.lines, facts.unit)
         findings += found(kind, count, size, examples, severity=severity)
     lines = facts.lines[is_once]
     for kind, side in (("several_targets", 0), ("several_sources", 1)):
-        repeats = repeats_of(facts.exact[side][is_once])
-        count = len(repeats.places) + len(numpy.unique(repeats.firsts))
-        findings += found(kind, count, size, show_repeats(repeats, lines, facts.unit))
+        firsts = first_places(facts.exact[side][is_once])
+        counts = numpy.bincount(firsts)
+        examples = show_repeats(firsts, firsts != numpy.arange(len(lines)), lines, facts.unit)
+        findings += found(kind, int(counts[counts > 1].sum()), size, examples)
     return findings
 
 
-def show_repeats(repeats: Repeats, lines: Places, unit: str) -> list[Example]:
-    """Return the first repetitions as examples. lines: by place."""
+def show_repeats(
+    firsts: Places, is_repeat: NDArray[numpy.bool_], lines: Places, unit: str
+) -> list[Example]:
+    """Return the first repetitions as examples. firsts: as `first_places`; lines: by place."""
     return [
-        Example(int(lines[place]), f"as in {unit} {lines[first]:,}")
-        for place, first in zip(repeats.places[:SHOWN], repeats.firsts[:SHOWN], strict=True)
+        Example(int(lines[place]), f"as in {unit} {lines[firsts[place]]:,}")
+        for place in numpy.flatnonzero(is_repeat)[:SHOWN]
     ]
 
 

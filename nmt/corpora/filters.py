@@ -9,7 +9,7 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.corpora.detectors import Norms, Segments, learn_norms
-from nmt.corpora.examine import hash_text, repeats_of
+from nmt.corpora.examine import first_places, hash_text
 from nmt.corpora.findings import (
     ALWAYS,
     DEFAULT_FILTERS,
@@ -235,8 +235,7 @@ class SeenHashes:
 
     def add(self, hashes: Hashes) -> NDArray[numpy.bool_]:
         """Add hashes (n,), and return which of them were seen before, or earlier among them."""
-        repeated = numpy.zeros(len(hashes), numpy.bool_)
-        repeated[repeats_of(hashes).places] = True
+        repeated: NDArray[numpy.bool_] = first_places(hashes) != numpy.arange(len(hashes))
         for run in self._runs:
             places = numpy.searchsorted(run, hashes).clip(max=len(run) - 1)
             repeated |= run[places] == hashes

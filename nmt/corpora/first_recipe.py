@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import Recipe
-from nmt.corpora.held_out import SETS, HashedPairs, Plan, Sides, Sizes, hold_out, write_sets
+from nmt.corpora.held_out import SETS, HashedPairs, Plan, Sizes, hold_out, write_sets
 from nmt.corpora.pairs import shown
 from nmt.corpora.presets import (
     ChosenSettings,
@@ -24,8 +24,9 @@ from nmt.corpora.presets import (
     fine_tuning_settings,
     needs_gpu,
 )
-from nmt.corpora.survey import few_pairs_notes, fitting_settings, survey, training_pairs
+from nmt.corpora.survey import few_pairs_notes, fitting_settings, survey
 from nmt.errors import UsageError
+from nmt.recipe.files import name_from
 from nmt.recipe.rules import check_together
 from nmt.recipe.settings import with_settings
 from nmt.recipe.toml import toml_value
@@ -36,10 +37,7 @@ from nmt.system.files import entries, sha256_of
 from nmt.system.json_data import json_text
 from nmt.system.log import Notify
 from nmt.text.corpus import ParallelText
-from nmt.text.languages import (
-    PACKED,
-    languages_in_names,
-)
+from nmt.text.languages import PACKED, languages_in_names
 from nmt.text.lines import TEXT as TEXT_FILE
 from nmt.text.lines import text_file
 
@@ -208,7 +206,7 @@ def make_recipe(request: RecipeRequest, notify: Notify, remarks: Sequence[str] =
     recipe = with_settings(base, settings.values)
     check_together(recipe)
     first_lines = [*heading(request, facts, hasher.blank, settings), *remarks]
-    extends = request.start.link(request.output) if request.start else ""
+    extends = name_from(request.start.path, request.output.parent) if request.start else ""
     written = commented_recipe(first_lines, settings, extends)
     plans = [plan.part(pairs) for pairs in hasher.corpora] if is_divided else []
     sets = write_files(request, written, origin, plans)
@@ -244,13 +242,12 @@ def sets_words(sets: dict[str, int], repeated: int, *, is_clean: bool) -> str:
     return f"{sizes} pairs; {clean}"
 
 
-def read_given(given: Sequence[ParallelText]) -> tuple[Sides, int]:
-    """Return the segments of given sets, and how many pairs are nearly in an earlier one."""
-    known, shared = Sides(), 0
+def read_given(given: Sequence[ParallelText]) -> tuple[HashedPairs, int]:
+    """Return the pairs of given sets, and how many of them are nearly in an earlier one."""
+    known, shared = HashedPairs(), 0
     for text in given:
-        hasher = HashedPairs(text.pairs(), known)
-        shared += hasher.overlap
-        known = hasher.segments()
+        known = HashedPairs(text.pairs(), known)
+        shared += known.overlap
     return known, shared
 
 
@@ -272,7 +269,7 @@ def suitable_settings(request: RecipeRequest, facts: CorpusFacts, plan: Plan) ->
         has_gpu = needs_gpu(facts) and pick_device().type == "cuda"
     return fitting_settings(
         facts,
-        lambda: training_pairs(chain.from_iterable(map(ParallelText.pairs, request.texts)), plan),
+        lambda: plan.training(chain.from_iterable(map(ParallelText.pairs, request.texts))),
         has_gpu=has_gpu,
     )
 
@@ -374,8 +371,8 @@ def with_data(
         del data["data.downloads"]
     written = {target for _, target in request.directions}
     start = request.start.recipe if request.start else None
-    if start and len(written) == 1 and (start.data.language_tokens or start.decode.target_language):
-        data["decode.target_language"] = target  # else --to would be needed, as for the model
+    if start and start.decode.target_language and len(written) == 1:
+        data["decode.target_language"] = target  # that of the model may be another
     reasons = dict(settings.reasons)
     if is_divided:
         reasons["data.train"] = "all pairs that are not in the dev and test sets"

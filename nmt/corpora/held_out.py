@@ -77,14 +77,6 @@ SHIFTS, FACTORS = (30, 27, 31), (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 
 @dataclass(frozen=True)
-class Sides:
-    """Hold the hashes of the segments of dev and test sets that exist already, by side."""
-
-    sources: frozenset[int] = frozenset()
-    targets: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True)
 class Sizes:
     """Hold the numbers of pairs to hold out; None: chosen by the size of the corpus."""
 
@@ -112,13 +104,17 @@ class Plan:
         """Return the plan of one of several corpora."""
         return Plan(self.places[pairs], self.firsts[pairs], self.name)
 
+    def training(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
+        """Yield the pairs of a corpus that are left for training."""
+        return (pair for kind, pair in placed(pairs, self) if kind == "train")
+
 
 class HashedPairs:
     """Hold the pairs of corpora as hashes that near duplicates share, in 18 bytes for each."""
 
-    def __init__(self, pairs: Iterable[Pair] = (), given: Sides | None = None) -> None:
-        """Hash pairs; given: segments whose near duplicates are left out of the corpus."""
-        self._given = given or Sides()
+    def __init__(self, pairs: Iterable[Pair] = (), given: "HashedPairs | None" = None) -> None:
+        """Hash pairs; given: those of dev and test sets, whose near duplicates are not usable."""
+        self._given = given.segments() if given else (frozenset[int](), frozenset[int]())
         self._hashes = array("Q")  # source, target, source, target, ...
         self._usable = bytearray()
         self._begins = bytearray()  # whether each pair begins a document
@@ -134,7 +130,7 @@ class HashedPairs:
         source, target = (Segment(text) for text in pair)
         first, second = hash_text(source.folded), hash_text(target.folded)
         is_blank = source.is_blank or target.is_blank
-        is_given = first in self._given.sources or second in self._given.targets
+        is_given = first in self._given[0] or second in self._given[1]
         self.blank += is_blank
         self.overlap += is_given and not is_blank
         self._hashes.append(first)
@@ -186,10 +182,13 @@ class HashedPairs:
         """Return the number of each pair's document (n,)."""
         return numpy.frombuffer(self._begins, numpy.bool_).cumsum()
 
-    def segments(self) -> Sides:
-        """Return the given segments and those of the usable pairs, as sides of a given set."""
-        sources, targets = (map(int, side[self.usable]) for side in self.sides)
-        return Sides(self._given.sources.union(sources), self._given.targets.union(targets))
+    def segments(self) -> tuple[frozenset[int], frozenset[int]]:
+        """Return the hashes of the sources and the targets of given and usable pairs."""
+        source, target = (
+            known.union(map(int, side[self.usable]))
+            for known, side in zip(self._given, self.sides, strict=True)
+        )
+        return source, target
 
 
 def hold_out(corpus: HashedPairs, sizes: Sizes, *, names: Sequence[str], fix: str) -> Plan:
@@ -243,12 +242,14 @@ def hold_out(corpus: HashedPairs, sizes: Sizes, *, names: Sequence[str], fix: st
     return Plan(numpy.where(removed, numpy.int8(-1), sets[firsts]), firsts, all_names)
 
 
-def hold_out_documents(corpus: HashedPairs, sizes: Sizes, *, name: str) -> Plan:
+def hold_out_documents(corpus: HashedPairs, sizes: Sizes, *, name: str, notify: Notify) -> Plan:
     """Choose the documents of dev and test sets of a single corpus.
 
-    Documents are drawn until a set has its size. Pairs of other sets that nearly equal one of a
-    drawn document are removed, except for groups that `hold_out` would leave in the training text:
-    so frequent a sentence is no test. Raises NmtError if there are too few documents.
+    Documents are drawn until a set has its size. Pairs of the training text that nearly equal one
+    of a drawn document are removed, except for groups that `hold_out` would leave there: so
+    frequent a sentence is no test. notify: receives how many such pairs of the dev set are near
+    duplicates of the test set, because drawn documents stay whole. Raises NmtError if there are too
+    few documents.
     """
     chosen = numpy.flatnonzero(corpus.usable)
     if not len(chosen):
@@ -274,9 +275,15 @@ def hold_out_documents(corpus: HashedPairs, sizes: Sizes, *, name: str) -> Plan:
     last = numpy.zeros(len(groups), numpy.int8)  # the last set that has a pair of each group
     numpy.maximum.at(last, groups, sets)
     is_small = numpy.bincount(groups, minlength=len(groups)) <= LARGEST_GROUP
-    places = numpy.full(len(corpus.usable), numpy.int8(-1))
-    places[chosen] = numpy.where((sets < last[groups]) & is_small[groups], -1, sets)
     is_last = sets == last[groups]
+    is_leak = ~is_last & is_small[groups]
+    places = numpy.full(len(corpus.usable), numpy.int8(-1))
+    places[chosen] = numpy.where(is_leak & (sets == 0), -1, sets)
+    if shared := numpy.count_nonzero(is_leak & (sets > 0)):
+        notify(
+            f"pairs of the dev set that nearly equal pairs of the test set: {shared:,}; they stay,"
+            " so that documents are whole"
+        )
     holders = numpy.zeros(len(groups), numpy.intp)  # a pair of each group in its last set
     holders[groups[is_last]] = chosen[is_last]
     firsts = numpy.full(len(places), -1)
@@ -314,12 +321,12 @@ def mixed(hashes: Hashes, seed: int) -> Hashes:
 
 
 def split(
-    text: ParallelText, prefix: str, sizes: Sizes, *, by_document: bool = False
+    text: ParallelText, prefix: str, sizes: Sizes, notify: Notify, *, by_document: bool = False
 ) -> tuple[dict[str, int], list[Path]]:
     """Divide a corpus; return how many pairs are in each set and removed, and the new files.
 
-    prefix: of the files to write. by_document: hold out whole documents. Errors are those of
-    `check` and `hold_out`.
+    prefix: of the files to write. notify: as for `hold_out_documents`. by_document: hold out whole
+    documents. Errors are those of `check` and `hold_out`.
     """
     text.check()
     names = Names.of(prefix, text)
@@ -338,7 +345,7 @@ def split(
     corpus = HashedPairs(shown(text.pairs(), "read"))
     name = str(text.paths[0])
     if by_document:
-        plan = hold_out_documents(corpus, sizes, name=name)
+        plan = hold_out_documents(corpus, sizes, name=name, notify=notify)
     else:
         plan = hold_out(corpus, sizes, names=[name], fix="lower --dev and --test")
     with text_outputs(files) as streams:

@@ -8,7 +8,7 @@ from pathlib import Path
 from nmt.config import Recipe, TextFiles
 from nmt.corpora.held_out import read_held_out
 from nmt.errors import UsageError
-from nmt.recipe.files import check_replaceable, find_recipe, read_recipe, shipped_recipes
+from nmt.recipe.files import check_replaceable, find_recipe, name_from, read_recipe, shipped_recipes
 from nmt.recipe.rules import check_together
 from nmt.recipe.toml import toml_value
 from nmt.runs.model_file import read_model
@@ -95,14 +95,9 @@ def is_given(files: TextFiles, given: Sequence[Path], folder: DataFolder, recipe
 
 def link(wish: RecipeWish) -> str:
     """Return the name by which the new recipe extends the other."""
-    path = find_recipe(wish.base)
     if wish.base in shipped_recipes() and not Path(wish.base).exists():
         return wish.base
-    if path.is_absolute():
-        return path.as_posix()
-    folder = os.path.realpath(wish.path.parent)  # `..` goes up from where a link leads
-    base = os.path.realpath(path.parent)
-    return (Path(os.path.relpath(base, folder)) / path.name).as_posix()
+    return name_from(find_recipe(wish.base), wish.path.parent)
 
 
 def changed_keys(files: TextFiles) -> dict[str, object]:

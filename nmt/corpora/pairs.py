@@ -39,6 +39,15 @@ class Refused:
         if len(self.examples) < SHOWN:
             self.examples.append(Example(number, str(error)))
 
+    def check_aligned(self, text: ParallelText) -> None:
+        """Raise NmtError if the files of a text that was read have different numbers of lines."""
+        first, second = self.lines
+        if first != second:
+            raise NmtError(
+                f"{text.paths[0]} has {first:,} lines but {text.paths[1]} has {second:,}; run"
+                " `nmt check`, which names the lines where files slip against each other"
+            )
+
     def between(self, first: int, count: int) -> frozenset[int]:
         """Return the places, from 0, of recorded lines among `count` lines from `first` on."""
         known = self.unreadable | self.without_tab if self.without_tab else self.unreadable
@@ -135,22 +144,6 @@ def learn_from(
             raise  # the text has more distinct characters than that
         subwords = learn_subwords(segments, replace(settings, vocab_size=most), tags=tags)
     return Tokenizer(subwords.model)
-
-
-def with_texts(text: ParallelText, examples: list[Example]) -> list[Example]:
-    """Return examples with the segments of their lines, which are read again."""
-    wanted = {example.line for example in examples}
-    last, texts = max(wanted, default=0), dict[int, Pair]()
-    for number, pair in enumerate(read_leniently(text, Refused()), start=1):
-        if number in wanted:
-            texts[number] = pair
-        if number >= last:
-            break
-    found = [texts.get(example.line, Pair("", "")) for example in examples]
-    return [
-        example.with_texts(pair.source, pair.target)
-        for example, pair in zip(examples, found, strict=True)
-    ]
 
 
 OPTION = "-o"

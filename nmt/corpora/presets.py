@@ -5,7 +5,6 @@ on corpora of their sizes; the other rows reach from one of these sizes to the n
 """
 
 import math
-import os
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -275,12 +274,6 @@ class StartModel:
     path: Path  # as the user names it
     recipe: Recipe
     removed: tuple[str, ...] = ()  # removed settings that its training used
-
-    def link(self, output: Path) -> str:
-        """Return the name by which a recipe at `output` extends the model."""
-        if self.path.is_absolute():
-            return self.path.as_posix()
-        return Path(os.path.relpath(self.path, output.parent)).as_posix()
 
 
 def read_start_model(path: Path) -> StartModel:

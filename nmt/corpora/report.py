@@ -10,6 +10,7 @@ from nmt.corpora.detectors import CheckLimits
 from nmt.corpora.examine import LONGEST, Counts, Coverage
 from nmt.corpora.findings import KINDS, SEVERITIES, Finding, Severity
 from nmt.corpora.segment import REPAIRS
+from nmt.errors import printable
 
 EDGES = (0, 1, 3, 6, 11, 16, 21, 31, 41, 51, 71, LONGEST)  # the least length of each class
 
@@ -245,14 +246,6 @@ def advice_lines(advice: Advice) -> list[str]:
         for setting in advice.differences
     ]
     return lines
-
-
-def printable(text: str) -> str:
-    r"""Return text with escapes such as \u200b for what a terminal would hide or obey."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 CLEAN_FORMAT = 1

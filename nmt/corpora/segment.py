@@ -55,9 +55,6 @@ RIGHT_TO_LEFT = re.compile(
     "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
 INVISIBLE = re.compile(f"{ZERO_WIDTH}|{WORD_BREAK}|{DIRECTION}")
-INVISIBLE_OF_RIGHT_TO_LEFT = re.compile(f"{ZERO_WIDTH}|{WORD_BREAK}")
-INVISIBLE_WITH_WORD_BREAKS = re.compile(f"{ZERO_WIDTH}|{DIRECTION}")
-INVISIBLE_OF_BOTH = re.compile(ZERO_WIDTH)
 
 # Tags of HTML and XML, and character references. One attribute of a tag has a value: `x <b c> d`
 # is no tag.
@@ -112,9 +109,12 @@ def code_point(found: re.Match[str] | None) -> str:
 
 def invisible(text: str) -> re.Pattern[str]:
     """Return the pattern of zero-width and bidirectional characters that a text does not need."""
-    if WORD_BREAK in text and WITH_WORD_BREAKS.search(text):
-        return INVISIBLE_OF_BOTH if RIGHT_TO_LEFT.search(text) else INVISIBLE_WITH_WORD_BREAKS
-    return INVISIBLE_OF_RIGHT_TO_LEFT if RIGHT_TO_LEFT.search(text) else INVISIBLE
+    kinds = [ZERO_WIDTH]
+    if not WITH_WORD_BREAKS.search(text):
+        kinds.append(WORD_BREAK)
+    if not RIGHT_TO_LEFT.search(text):
+        kinds.append(DIRECTION)
+    return re.compile("|".join(kinds))
 
 
 def markup(text: str) -> str:

@@ -3,14 +3,14 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import chain, islice
 
 import numpy
 
 from nmt.config import DECLARED, TokenizerSettings
-from nmt.corpora.held_out import HashedPairs, Plan, Sides, placed
+from nmt.corpora.held_out import HashedPairs
 from nmt.corpora.pairs import has_text, learn_from, sample_evenly
 from nmt.corpora.presets import RARE_SHARE, ChosenSettings, CorpusFacts, choose_settings
 from nmt.decoding.translator.odd_input import has_words
@@ -27,12 +27,12 @@ WORD = re.compile(r"[^\W\d_]{2,15}")  # letters; SentencePiece keeps no longer p
 
 
 def survey(
-    corpora: Iterable[Corpus], name: str, given: Sides | None = None
+    corpora: Iterable[Corpus], name: str, given: HashedPairs | None = None
 ) -> tuple[CorpusFacts, HashedPairs]:
     """Read corpora once; return the facts about all of them, and the hashes of their pairs.
 
-    name: of the corpora. given: the segments of dev and test sets that exist already; pairs with
-    such a segment, or with an empty side, do not count. Raises NmtError if no pair is left.
+    name: of the corpora. given: dev and test sets that exist already; pairs with a segment of
+    theirs, or with an empty side, do not count. Raises NmtError if no pair is left.
     """
     count = long_pairs = rewritten = 0
     words, characters = [0, 0], [0, 0]
@@ -79,11 +79,6 @@ def character_counts(text: str) -> dict[int, int]:
     points = numpy.frombuffer(text.encode("utf-32-le", "surrogatepass"), numpy.uint32)
     counts = numpy.bincount(points)
     return {point: int(counts[point]) for point in map(int, numpy.flatnonzero(counts))}
-
-
-def training_pairs(pairs: Iterable[Pair], plan: Plan) -> Iterator[Pair]:
-    """Yield the pairs of a corpus that a plan leaves for training."""
-    return (pair for kind, pair in placed(pairs, plan) if kind == "train")
 
 
 FEW_PAIRS = 1000

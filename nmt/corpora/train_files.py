@@ -12,13 +12,7 @@ from pathlib import Path
 from nmt.corpora.check import Task, check_corpus
 from nmt.corpora.detectors import CheckLimits
 from nmt.corpora.findings import Finding
-from nmt.corpora.first_recipe import (
-    ORIGIN,
-    Origin,
-    RecipeRequest,
-    find_origin,
-    text_arguments,
-)
+from nmt.corpora.first_recipe import ORIGIN, Origin, RecipeRequest, find_origin, text_arguments
 from nmt.corpora.pairs import REJECTED, Names
 from nmt.corpora.report import brief_lines
 from nmt.errors import NmtError, UsageError
@@ -31,15 +25,7 @@ from nmt.system.json_data import parse_json
 from nmt.system.log import Notify
 from nmt.system.processes import worker_count
 from nmt.text.corpus import ParallelText
-from nmt.text.languages import (
-    BILINGUAL,
-    CODE_PAIR,
-    ENDING,
-    PACKED,
-    TABLES,
-    TEXT,
-    language_in_name,
-)
+from nmt.text.languages import BILINGUAL, CODE_PAIR, ENDING, PACKED, TABLES, TEXT, language_in_name
 
 LARGEST = 1_000_000  # bytes of an origin; it has paths and hashes
 CLEANABLE = {"encoding", "broken_unit", "no_tab"}  # errors that `nmt clean` removes

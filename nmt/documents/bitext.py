@@ -6,6 +6,7 @@ pair. Units whose translation is missing or not finished are left out, and a not
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -65,24 +66,14 @@ class Unit(NamedTuple):
     document: str = ""  # that the unit is from; "": not stated
 
 
-@dataclass
-class Tally:
-    """Count what is not among the pairs of a file."""
-
-    tags: int = 0
-    unfinished: int = 0
-    other: int = 0  # units without both languages
-    variants: int = 0  # texts in the language of another text of their unit
-
-    def __str__(self) -> str:
-        """Return what to tell the user; "" for nothing."""
-        counts = (
-            ("inline tags dropped", self.tags),
-            ("units without a finished translation, left out", self.unfinished),
-            ("units without both languages, left out", self.other),
-            ("further texts in one of the languages, left out", self.variants),
-        )
-        return "; ".join(f"{what}: {count:,}" for what, count in counts if count)
+# What is not among the pairs of a file, as the user is told.
+LEFT_OUT = TAGS, UNFINISHED, OTHER, VARIANTS = (
+    "inline tags dropped",
+    "units without a finished translation, left out",
+    "units without both languages, left out",
+    "further texts in one of the languages, left out",
+)
+Tally = Counter[str]  # how many of each of LEFT_OUT
 
 
 @dataclass(frozen=True)
@@ -115,8 +106,8 @@ class Bitext:
                     count += 1
                     yield Pair(FirstSegment(source) if is_first else source, target)
                     is_first = False
-        if told := str(tally):
-            note_once(f"{path}: {told}")
+        if told := [f"{what}: {tally[what]:,}" for what in LEFT_OUT if tally[what]]:
+            note_once(f"{path}: {'; '.join(told)}")
 
     def languages(self, path: Path) -> tuple[str, ...]:
         """Return the languages of a file by their codes, that of the sources first."""
@@ -146,10 +137,10 @@ def texts_of(unit: Unit, languages: tuple[str, str], tally: Tally) -> Iterator[t
     """Yield the texts of a unit in two languages, one for each paragraph that both sides have."""
     places = places_in(unit.languages, languages)
     if places is None:
-        tally.other += 1
+        tally[OTHER] += 1
         return
     texts = [plain(unit.texts[place], tally) for place in places[:2]]
-    tally.variants += places[2]
+    tally[VARIANTS] += places[2]
     if unit.is_interface:
         texts = without_accelerators(*texts)
     paragraphs = [PARAGRAPH.split(text.strip()) if unit.keeps_lines else [text] for text in texts]
@@ -159,7 +150,7 @@ def texts_of(unit: Unit, languages: tuple[str, str], tally: Tally) -> Iterator[t
     if unit.is_finished and all(map(all, lines)):
         yield from zip(*lines, strict=True)
     else:
-        tally.unfinished += 1
+        tally[UNFINISHED] += 1
 
 
 def on_one_line(text: str) -> str:
@@ -170,13 +161,13 @@ def on_one_line(text: str) -> str:
 def without_accelerators(source: str, target: str) -> list[str]:
     """Return the texts of a menu or a button without the signs of their accelerators."""
     labelled, translated = taken_out(Marked(source)), taken_out(Marked(target))
-    if labelled.accelerator is None:
+    if labelled is None:
         return [source, target]
-    text = translated.text.text
-    if translated.accelerator is None:  # the letter may stand within a word
-        found = re.findall(rf"{labelled.accelerator.sign}(?=[^\W_])", target)
-        text = target.replace(found[0], "") if len(found) == 1 else target
-    return [labelled.text.text, text]
+    text, accelerator = labelled
+    if translated is not None:
+        return [text.text, translated[0].text]
+    found = re.findall(rf"{accelerator.sign}(?=[^\W_])", target)  # it may stand within a word
+    return [text.text, target.replace(found[0], "") if len(found) == 1 else target]
 
 
 @lru_cache(maxsize=1000)
@@ -216,7 +207,7 @@ def plain(node: Node, tally: Tally) -> str:
             texts.append(part)
             gap = False
             continue
-        tally.tags += 1
+        tally[TAGS] += 1
         if part.name in WRAPPING:
             stack.extend(reversed(part.children))
         elif part.name not in WITHIN_WORDS:

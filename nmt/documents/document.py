@@ -12,10 +12,11 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
-from nmt.decoding.translator.marked import Edit, Mark, Marked
+from nmt.decoding.translator.marked import Edit, Marked, joined
 from nmt.documents.marks.never_text import ANY_PROGRAM
 from nmt.documents.messages.message import Text
 from nmt.errors import NmtError, shown
@@ -122,6 +123,7 @@ class Options:
     target_language: str = ""
     columns: tuple[str, ...] = ()  # of a table: names, or numbers from 1; tables need some
     translates_all: bool = False  # entries too that are translated already
+    to: str = ""  # the language to write, if not that of the settings
 
 
 DEFAULTS = Options()
@@ -187,7 +189,25 @@ Write = Callable[[Marked], str]
 
 def escaped(translation: Marked, escape: Callable[[str], str]) -> str:
     """Return a translation with everything but its marks escaped."""
-    return "".join(part if is_mark else escape(part) for part, is_mark in translation.parts())
+    return "".join(part if mark else escape(part) for part, mark in translation.parts())
+
+
+def unescaped(raw: str, escape: re.Pattern[str], named: Mapping[str, str]) -> str:
+    """Return a text without its escapes, of which two may stand for one character.
+
+    escape: with the groups `code`, four hexadecimal digits, and `sign`, which stands for itself
+    unless it is named.
+    """
+
+    def character(found: re.Match[str]) -> str:
+        if found["code"]:
+            return chr(int(found["code"], 16))
+        return named.get(found["sign"], found["sign"] or "")
+
+    text, count = escape.subn(character, raw)
+    return (
+        text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") if count else raw
+    )
 
 
 MOST_TEXTS = 1_000_000  # of a file; they take about 1 GB
@@ -291,11 +311,16 @@ class SourceDocument:
         self._holes.append(Hole(begin, end, own, lambda found: write(found[segment]), marks))
 
     def change(
-        self, begin: int, end: int, segments: range | None, write: Callable[[Own], str | None]
+        self,
+        begin: int,
+        end: int,
+        write: str | Callable[[Own], str | None],
+        segments: range | None = None,
     ) -> None:
-        """Let a function write a part of the source if one of some segments is translated.
+        """Replace a part of the source if one of some segments is translated.
 
-        segments: None for all of the file.
+        write: returns what is written; or a text that tells about the translation, such as its
+        language or its state. segments: None for all of the file.
         """
         self._holes.append(Hole(begin, end, segments, write))
 
@@ -315,27 +340,20 @@ class SourceDocument:
         it there.
         """
         place, context = self.place(begin), key_path(keys)
-        holes = [(begin, end, write), *((there, there, copy) for there, copy in copies)]
         if source.text[:1].isalpha() and "\n" not in source.text:  # as most are
             number = self.add(Segment(source, place, context, syntax=syntax))
-            for first, last, write_there in holes:
-                self.fill(first, last, number, write_there)
-            return
-        text = self.add_text(source, place, context, syntax)
+            segments = range(number, number + 1)
+            filled: Callable[[Own], Marked | None] = itemgetter(number)
+        else:
+            text = self.add_text(source, place, context, syntax)
+            segments, filled = text.segments, text.filled
 
-        def written(write_there: Write, own: Own) -> str | None:
-            translation = text.filled(own)
-            return None if translation is None else write_there(translation)
+        def put(first: int, last: int, write: Write) -> None:
+            self.change(first, last, lambda own: write(filled(own) or source), segments)
 
-        for first, last, write_there in holes:
-            self.change(first, last, text.segments, partial(written, write_there))
-
-    def follow(self, edit: Edit, segments: range | None = None) -> None:
-        """Make an edit, too, if one of these segments is translated; None: if any is.
-
-        This is for what tells about the translation: the language of the file, its state.
-        """
-        self._holes.append(Hole(edit.begin, edit.end, segments, edit.text))
+        put(begin, end, write)
+        for there, copy in copies:
+            put(there, there, copy)
 
     def join(self, translations: Sequence[Marked | None]) -> Joined:
         """Return the file with a translation of each segment; see `Document.join`."""
@@ -418,16 +436,11 @@ def with_raw_marks(translation: Marked, raw_marks: Sequence[tuple[str, str]]) ->
     rest: dict[str, list[str]] = {}
     for text, raw in reversed(raw_marks):
         rest.setdefault(text, []).append(raw)
-    parts, marks, begin, end = list[str](), list[Mark](), 0, 0
-    for mark in translation.marks:
-        raws = rest.get(translation.text[mark.begin : mark.end])
-        if raws is None:
-            continue
-        parts.append(translation.text[end : mark.begin])
-        begin += mark.begin - end
-        raw = raws.pop() if len(raws) > 1 else raws[0]
-        marks.append(Mark(begin, begin + len(raw), mark.kind))
-        parts.append(raw)
-        begin, end = begin + len(raw), mark.end
-    parts.append(translation.text[end:])
-    return Marked("".join(parts), tuple(marks))
+    pieces = list[Marked]()
+    for part, mark in translation.parts():
+        raws = rest.get(part) if mark else None
+        if mark and raws:
+            pieces.append(mark.over(raws.pop() if len(raws) > 1 else raws[0]))
+        else:
+            pieces.append(Marked(part))
+    return joined(pieces)

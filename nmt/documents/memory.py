@@ -72,10 +72,9 @@ def read_tokens(text: Marked) -> list[Token]:
     """Return the tokens of a text, in order; marks that are text for the format are words."""
     text = text.of_format()
     tokens = []
-    marks = iter(text.marks)
-    for part, is_mark in text.parts():
-        if is_mark:
-            tokens.append(Token(Sort.MARK, next(marks).kind.value))
+    for part, mark in text.parts():
+        if mark:
+            tokens.append(Token(Sort.MARK, mark.kind.value))
         else:
             tokens += [Token(token_sort(token), token) for token in TOKEN.findall(part)]
     return tokens
@@ -152,20 +151,18 @@ def rewritten(source: Marked, unit: Unit) -> Marked | None:
     places = matching_marks(own, target)
     if numbers is None or places is None or len(own.marks) != len(source.marks):
         return None
-    marks = (source.marks[place] for place in places)
-    pieces: list[Marked] = []
-    for part, is_mark in target.parts():
-        if is_mark:
-            mark = next(marks)
-            pieces.append(source.slice(mark.begin, mark.end))
-        else:
-            pieces.append(Marked(NUMBER.sub(lambda found: numbers.get(found[0], found[0]), part)))
-    return joined(pieces)
+    marks = (source.slice(*source.marks[place][:2]) for place in places)
+    return joined(
+        next(marks)
+        if mark
+        else Marked(NUMBER.sub(lambda found: numbers.get(found[0], found[0]), part))
+        for part, mark in target.parts()
+    )
 
 
 def read_numbers(text: Marked) -> list[str]:
     """Return the numbers outside the marks of a text."""
-    parts = (part for part, is_mark in text.parts() if not is_mark)
+    parts = (part for part, mark in text.parts() if not mark)
     return [number for part in parts for number in NUMBER.findall(part)]
 
 
@@ -326,7 +323,7 @@ class Memory:
         equal = self._equal.get(folded(source.text), ())
         for unit in sorted(equal, key=lambda unit: unit.context != context):
             yield 1.0, unit
-        if self._threshold >= 1.0:
+        if self._threshold >= 1.0 or not self._units:
             return
         tokens = read_tokens(source)
         found = []
@@ -371,3 +368,6 @@ class Memory:
             for word in folded_words(tokens) if len(tokens) <= MOST_TOKENS else ():
                 words.setdefault(word, array("I")).append(number)
         return words, weights
+
+
+NOTHING = Memory((), 1.0)  # has no units and keeps none

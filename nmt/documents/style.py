@@ -47,19 +47,18 @@ class Readable(NamedTuple):
 def readable(source: Marked) -> Readable:
     """Return a text without tags, and with a word in place of other marks."""
     read, begins, ends, is_mark = list[str](), list[int](), list[int](), bytearray()
-    kinds = {mark.begin: mark.kind for mark in source.marks}
     end = 0
-    for part, is_marked in source.parts():
+    for part, mark in source.parts():
         begin, end = end, end + len(part)
-        if not is_marked:
+        if not mark:
             read.append(part)
             begins += range(begin, end)
             ends += range(begin + 1, end + 1)
-        elif kinds[begin] is Kind.ALONE:
+        elif mark.kind is Kind.ALONE:
             read.append(stand_in(part))
             begins += [begin] * len(read[-1])
             ends += [end] * len(read[-1])
-        is_mark += bytes([is_marked]) * (len(begins) - len(is_mark))
+        is_mark += bytes([mark is not None]) * (len(begins) - len(is_mark))
     return Readable(source, "".join(read), begins, ends, is_mark)
 
 

@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 from nmt.config import DecodeSettings
 from nmt.decoding.files.quality import Checked, checked_pairs, find_flags
 from nmt.decoding.terms.glossary import Term
-from nmt.decoding.translator.marked import Edit, Marked
+from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.odd_input import has_words
 from nmt.decoding.translator.segments import LineNotes
 from nmt.decoding.translator.translation import Candidate, OutputOptions, Request, Translation
@@ -16,7 +16,8 @@ from nmt.documents.document import Document, Finding, Joined, Options, Segment
 from nmt.documents.marks.checks import added_placeholders, mark_problems, number_problems
 from nmt.documents.marks.icu import IcuMessage
 from nmt.documents.marks.never_text import with_placeholders
-from nmt.documents.memory import Memory
+from nmt.documents.marks.tags import with_changed_words
+from nmt.documents.memory import NOTHING, Memory
 from nmt.documents.messages.tmx import Unit
 from nmt.documents.sentences import Paragraph, split
 from nmt.documents.style import after, find_names, sentence_case
@@ -65,8 +66,8 @@ def translate_marked(
     texts = [
         Request(FirstSegment(part.strip()), language=languages[number])  # alone, without context
         for number, sentence in left.items()
-        for part, is_mark in sentence.parts()
-        if not is_mark and has_words(part)
+        for part, mark in sentence.parts()
+        if not mark and has_words(part)
     ]
     between = iter(translate(texts) if texts else [])
     found.update((number, fill(sentence, between)) for number, sentence in left.items())
@@ -88,15 +89,11 @@ def choose(source: Marked, translation: Translation) -> Placed | None:
 
 def fill(source: Marked, translations: Iterator[Translation]) -> Placed:
     """Return a sentence with the next translations in place of the texts that have words."""
-    edits: list[Edit] = []
-    end = 0
-    for part, is_mark in source.parts():
-        if not is_mark and has_words(part):
-            words = part.strip()
-            begin = end + part.index(words)
-            edits.append(Edit(begin, begin + len(words), next(translations).text))
-        end += len(part)
-    text = source.edited(edits)
+
+    def translated(part: str) -> str:
+        return part.replace(part.strip(), next(translations).text, 1) if has_words(part) else part
+
+    text = with_changed_words(source, translated)
     return Placed(text, (*mark_problems(source, text), *number_problems(source, text)))
 
 
@@ -131,7 +128,7 @@ class SegmentPlan:
     """How a segment is translated: by the memory as a whole, or sentence by sentence."""
 
     def __init__(
-        self, segment: Segment, options: Options, memory: Memory | None, names: frozenset[str]
+        self, segment: Segment, options: Options, memory: Memory, names: frozenset[str]
     ) -> None:
         """Look into the memory, and split the segment if that has nothing.
 
@@ -139,17 +136,17 @@ class SegmentPlan:
         """
         self.segment, self.options = segment, options
         self.source = source = with_placeholders(segment.source, segment.syntax)
-        self.record = (lambda unit: None) if memory is None else memory.record
-        self.match = memory.find(source, segment.context) if memory else None
+        self.record = memory.record
+        self.match = memory.find(source, segment.context)
         self.paragraph = Paragraph((), (source,))
         if self.match is None:
             language = options.source_language
             read = sentence_case(source, language, names) if segment.is_heading else source
             self.paragraph = split(read, language, is_one=segment.is_one)
         sentences = self.paragraph.sentences
-        lookup = memory if memory and sentences != [source] else None
+        is_part = sentences != [source]  # else it was looked up
         self.matches = [
-            (sentence, lookup.find(sentence) if lookup else None) for sentence in sentences
+            (sentence, memory.find(sentence) if is_part else None) for sentence in sentences
         ]
 
     def result(self, placed: Callable[[Marked], Placed]) -> TranslatedSegment:
@@ -189,7 +186,7 @@ class SegmentPlan:
 class Plan:
     """How the segments of a document are translated."""
 
-    def __init__(self, document: Document, options: Options, memory: Memory | None = None) -> None:
+    def __init__(self, document: Document, options: Options, memory: Memory = NOTHING) -> None:
         """Look into the memory, and split what is not in it into sentences."""
         self.document = document = taken_apart(document, options)
         names: frozenset[str] = frozenset()
@@ -218,7 +215,7 @@ class DocumentTranslator:
         self,
         place: Place,
         options: Options,
-        memory: Memory | None = None,
+        memory: Memory = NOTHING,
         on_progress: Callable[[int, int], object] = lambda done, total: None,
         *,
         in_context: bool = False,
@@ -242,14 +239,21 @@ class DocumentTranslator:
         self._needed = self._done = 0  # sentences of these, and translated ones
         self._chunk = self._tried = 0  # sentences at work, and translations of them
 
+    def switch(self, options: Options) -> None:
+        """Translate the next documents with other options."""
+        if options != self.options:
+            self._kept.clear()
+        self.options = options
+
     def translate(
         self, documents: Iterable[tuple[Item, Document]], count: int = 1
     ) -> Iterator[Translated[Item]]:
         """Translate documents, in order; several small ones wait for each other to fill batches.
 
-        documents: pairs of a document and what the caller knows it by. count: how many there are.
+        documents: pairs of a document and what the caller knows it by. count: how many there are,
+        with those of earlier and later calls.
         """
-        self._count, self._read, self._needed, self._done = count, 0, 0, 0
+        self._count = count
         waiting: list[tuple[Item, Plan]] = []
         count = 0
         for item, document in documents:
@@ -307,7 +311,7 @@ def document_translator(
     options: Options,
     *,
     glossary: Sequence[Term] = (),
-    memory: Memory | None = None,
+    memory: Memory = NOTHING,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> DocumentTranslator:
     """Return what translates documents with a model.
@@ -331,13 +335,12 @@ def document_translator(
     is_beam = settings.method == "beam" and settings.mbr == "none"
     asked = OutputOptions(min(CANDIDATES, settings.beam_size) if is_beam else 1)
     translator = Translator(model, settings, ignore, asked, glossary=glossary)
-    translator.encoder.opening("")  # raises the error for a wrong language before any work
 
     def translate(requests: Sequence[Request]) -> list[Translation]:
         return [translation for chunk in translator.chunks([requests]) for translation in chunk]
 
     def place(sentences: Sequence[Marked]) -> list[Placed]:
-        found = translate_marked(sentences, translate)
+        found = translate_marked(sentences, translate, [documents.options.to] * len(sentences))
         # Translations that are probably wrong are flagged too, but for numbers, which are checked
         # with the marks.
         texts = [" ".join(sentence.without_marks().split()) for sentence in sentences]

@@ -4,10 +4,11 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 from nmt.config import DecodeSettings
 from nmt.decoding.translator.load import direction_of
@@ -24,6 +25,7 @@ from nmt.system.atomic import atomic_path, write_bytes
 from nmt.system.files import check_regular, in_utf_8, read_bytes
 from nmt.system.log import Notify
 from nmt.text.lines import STDIN, name_of, open_raw
+from nmt.text.tokenizer import target_token
 
 LONGEST = 10_000_000  # characters of a text; splitting it into sentences takes about 1 GB
 COPIED_BYTES = 1 << 20  # at once
@@ -32,11 +34,7 @@ MOST_TOLD = 10  # findings that are printed; the file of flags has all
 ORIGINS = {"model": "translated", "unchanged": "without words"}
 
 
-class Source(NamedTuple):
-    """A file that was read."""
-
-    job: Job
-    digest: str  # SHA-256 of its content
+Source = tuple[Job, str]  # a file that was read, and the SHA-256 of its content
 
 
 class Report:
@@ -134,37 +132,67 @@ class Report:
             self._notify(flagged)
 
 
-def settle_languages(
-    settings: DecodeSettings, model: TrainedModel, paths: Sequence[Path], *, is_chosen: bool
-) -> tuple[DecodeSettings, tuple[str, str]]:
-    """Return settings with the language to write, and the languages of the files.
+def options_by_job(
+    jobs: Sequence[Job],
+    options: Options,
+    model: TrainedModel,
+    settings: DecodeSettings,
+    *,
+    is_chosen: bool,
+) -> dict[Job, Options]:
+    """Return the options for each file as `with_languages` does; a copied one has those of others.
 
-    XLIFF, TMX and PO files state languages. If the model has several, those that all files state
-    count; the target goes before that of the recipe, but not before one that the user chose.
+    options: what the user says about all files.
     """
-    found = set[tuple[str, str]]()
-    is_several = len(model.recipe.data.known_directions) > 1
-    if is_several or model.tokenizer.source.language_tokens:
-        for path in paths:
-            reader = READERS.get(path.suffix.lower())
-            source, *targets = (reader.languages(path) if reader else ()) or ("",)
-            found.add((source, targets[0] if len(targets) == 1 else ""))
-    sides = [{codes[side] for codes in found} for side in (0, 1)]
-    read, stated = (codes.pop() if len(codes) == 1 else "" for codes in sides)
-    if stated and not is_chosen and model.tokenizer.source.language_tokens:
-        settings = replace(settings, target_language=stated)
-    return settings, direction_of(model.recipe, settings, read)
+    own = {
+        job: with_languages(options, job.source, model, settings, is_chosen=is_chosen)
+        for job in jobs
+        if job.format
+    }
+    other = next(iter(own.values()), options)
+    return {job: own.get(job, other) for job in jobs}
+
+
+def with_languages(
+    options: Options, path: Path, model: TrainedModel, settings: DecodeSettings, *, is_chosen: bool
+) -> Options:
+    """Return options with the languages of a file, for a model of several languages.
+
+    XLIFF, TMX and PO files state languages. The target that a file states goes before that of the
+    recipe, but not before one that the user chose. Raises UsageError if the model does not write
+    it, or if there is none.
+    """
+    read = stated = ""
+    data, subwords = model.recipe.data, model.tokenizer.source
+    reader, is_several = READERS.get(path.suffix.lower()), bool(subwords.language_tokens)
+    if reader and (is_several or len(data.known_directions) > 1):
+        # A damaged file is reported when it is translated, unless it had to state the language.
+        with suppress(*([] if is_several and not settings.target_language else [NmtError])):
+            read, *targets = reader.languages(path) or ("",)
+            stated = targets[0] if len(targets) == 1 else ""
+    to = stated if is_several and not is_chosen else ""
+    try:
+        target_token(to or settings.target_language, subwords, data.known_directions[0][1])
+    except UsageError as error:
+        raise error if is_chosen else UsageError(f"{name_of(path)}: {error}") from error
+    settings = replace(settings, target_language=to or settings.target_language)
+    source, target = direction_of(model.recipe, settings, read)
+    return replace(options, source_language=source, target_language=target, to=to)
 
 
 def translate_to_folder(
-    jobs: Sequence[Job], folder: Path, work: str, translator: DocumentTranslator, report: Report
+    jobs: Mapping[Job, Options],
+    folder: Path,
+    work: str,
+    translator: DocumentTranslator,
+    report: Report,
 ) -> None:
     """Translate files that are not translated yet, and copy those without a format.
 
     A file that cannot be read or written is reported and left out; the others are translated.
 
     Args:
-        jobs: the files, whose outputs are in the folder.
+        jobs: the files, whose outputs are in the folder, and the options for each.
         folder: remembers what is done.
         work: a digest of all that translations depend on but the files.
         translator: translates their documents.
@@ -180,7 +208,7 @@ def translate_to_folder(
         for job in jobs:
             (done if record.has(job) else left).append(job)
         lacking = [job for job in done if job.format is not None]
-        if lacking and translator.memory is not None and translator.memory.keeps_new:
+        if lacking and translator.memory.keeps_new:
             raise UsageError(
                 f"{lacking[0].output} is translated already, and --write-memory would lack its"
                 " segments; name another --output-dir, or leave out --write-memory"
@@ -195,19 +223,36 @@ def translate_to_folder(
                 " goes on with the others"
             )
         )
-        sources = read_documents(left, translator.options, record, report)
         count = sum(job.format is not None for job in left)
-        for translated in translator.translate(sources, count):
-            job, digest = translated.item
-            try:
-                joined = join(translated, job.source)
-                output = hashlib.sha256(joined.content).hexdigest()
-                record.add(job, "", output)
-                write_bytes(job.output, joined.content)
-            except NmtError as error:
-                report.fail(error)
-                continue
-            record.add(job, digest, output, report.add(job, translated.results, joined.findings))
+        for options in dict.fromkeys(map(jobs.__getitem__, left)):
+            translator.switch(options)
+            own = [job for job in left if jobs[job] == options]
+            translate_documents(own, count, translator, record, report)
+
+
+def translate_documents(
+    jobs: Sequence[Job],
+    count: int,
+    translator: DocumentTranslator,
+    record: FolderRecord,
+    report: Report,
+) -> None:
+    """Translate files into a folder with the same options, and copy those without a format.
+
+    count: as for `DocumentTranslator.translate`.
+    """
+    sources = read_documents(jobs, translator.options, record, report)
+    for translated in translator.translate(sources, count):
+        job, digest = translated.item
+        try:
+            joined = join(translated, job.source)
+            output = hashlib.sha256(joined.content).hexdigest()
+            record.add(job, "", output)
+            write_bytes(job.output, joined.content)
+        except NmtError as error:
+            report.fail(error)
+            continue
+        record.add(job, digest, output, report.add(job, translated.results, joined.findings))
 
 
 def read_documents(
@@ -292,7 +337,7 @@ def read_document(job: Job, options: Options) -> tuple[Source, Document]:
             " translated in memory; split it"
         )
     digest = hashlib.sha256(content).hexdigest()
-    return Source(job, digest), parse_document(content, job, options)
+    return (job, digest), parse_document(content, job, options)
 
 
 def parse_document(content: bytes, job: Job, options: Options) -> Document:

@@ -19,7 +19,7 @@ from typing import Any
 from nmt import __version__
 from nmt.config import DecodeSettings, Recipe
 from nmt.errors import NmtError, UsageError
-from nmt.evaluation.markdown import code, listed, printable, recipe_block, table
+from nmt.evaluation.markdown import code, listed, recipe_block, table
 from nmt.evaluation.metrics import PAPER, BleuVariant
 from nmt.evaluation.results import (
     Evaluation,
@@ -35,7 +35,7 @@ from nmt.evaluation.results import (
 from nmt.evaluation.significance import RESAMPLES
 from nmt.runs.outputs import check_output
 from nmt.system.atomic import atomic_paths
-from nmt.system.files import entries, read_bytes
+from nmt.system.files import entries, in_utf_8, read_bytes
 from nmt.system.json_data import convert, json_text, parse_object
 
 CARD_VERSION = 1
@@ -170,7 +170,7 @@ def as_text(evaluation: Evaluation) -> str:
     if any(len(result.systems) > 1 for result in evaluation.test_sets):
         lines.append("with a sign: the difference from the first system")
         lines.append(f"p: {P_VALUE}")
-    return printable("".join(f"{line}\n" for line in lines))
+    return in_utf_8("".join(f"{line}\n" for line in lines))
 
 
 def search_line(decode: DecodeSettings) -> str:
@@ -379,7 +379,7 @@ def card_markdown(card: Card) -> str:
     if card.recipe:
         parts.append("## Recipe of the first model" if ensemble else "## Recipe")
         parts.append(recipe_block(card.recipe))
-    return printable("\n\n".join(filter(None, parts)) + "\n")
+    return in_utf_8("\n\n".join(filter(None, parts)) + "\n")
 
 
 def circumstances(card: Card) -> list[tuple[str, str]]:

@@ -255,7 +255,7 @@ def evaluate_model(
         ]
     elif files:
         languages = languages_of_files(files, model, wanted)
-        check_order(files[0], files[1:], *languages)
+        check_names(files, languages, notify)
         tests = [replace(files_test(files[0], files[1:]), languages=languages)]
     else:
         tests = recipe_tests(recipe, data)
@@ -324,16 +324,25 @@ def languages_of_files(
     return source or likely[0][0], codes.pop() if len(codes) == 1 else target
 
 
-def check_order(source: Path, references: Sequence[Path], *languages: str) -> None:
-    """Raise UsageError if files of source and references are exchanged, by their names."""
-    source_language, target_language = map(primary, languages)
-    found = language_in_name(source), language_in_name(references[0])
-    if found == (target_language, source_language) and source_language != target_language:
+def check_names(files: Sequence[Path], languages: tuple[str, str], notify: Notify) -> None:
+    """Raise UsageError if files of source and references are exchanged, by their names.
+
+    notify: receives a warning of references in another language, by their names.
+    """
+    source, target = map(primary, languages)
+    named = [*map(language_in_name, files)]
+    if named[:2] == [target, source] and source != target:
         raise UsageError(
-            f"{source} and {references[0]} are exchanged: the model translates {source_language}"
-            f" to {target_language}; name the source first"
+            f"{files[0]} and {files[1]} are exchanged: the model translates {source} to {target};"
+            " name the source first"
         )
-    check_references(target_language, references)
+    check_references(target, files[1:])
+    for path, language in zip(files[1:], named[1:], strict=True):
+        if language not in ("", target):
+            notify(
+                f"warning: {path} is in {language} by its name, but the model translates {source}"
+                f" to {target}"
+            )
 
 
 def check_references(language: str, references: Sequence[Path]) -> None:

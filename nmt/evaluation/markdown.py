@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from nmt.config import Recipe
-from nmt.recipe.toml import toml_value
+from nmt.recipe.toml import to_toml
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -31,12 +30,7 @@ def listed(values: Mapping[str, object]) -> str:
 
 def recipe_block(recipe: Recipe) -> str:
     """Return a recipe's settings as a fenced block of TOML."""
-    lines = []
-    for section, values in asdict(recipe).items():
-        if isinstance(values, dict):
-            lines.append(f"[{section}]")
-            lines += (f"{key} = {toml_value(value)}" for key, value in values.items())
-    text = "\n".join(lines)
+    text = to_toml(recipe).partition("\n\n")[2].rstrip()
     fence = ticks(text, at_least=3)
     return f"{fence}toml\n{text}\n{fence}"
 
@@ -44,8 +38,3 @@ def recipe_block(recipe: Recipe) -> str:
 def ticks(text: str, at_least: int = 1) -> str:
     """Return a run of backticks that is longer than any run in the text."""
     return "`" * max(at_least, 1 + max(map(len, re.findall("`+", text)), default=0))
-
-
-def printable(text: str) -> str:
-    """Return text that can be printed: a byte of a file name that is not UTF-8 becomes "?"."""
-    return text.encode("utf-8", "replace").decode()

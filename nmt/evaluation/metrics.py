@@ -85,13 +85,13 @@ NO_VARIANT = BleuVariant()
 
 def score_measure(recipe: Recipe) -> Measure:
     """Return the measure that validations of a recipe are scored by."""
-    return task_metrics(recipe.data.metric, recipe.data.target_language).measures[0]
+    return choose_metrics(recipe.data.metric, recipe.data.target_language).measures[0]
 
 
 def choose_metrics(
     metric: str, target_language: str, variant: BleuVariant = NO_VARIANT, *, in_full: bool = False
 ) -> MetricSet:
-    """Return the metrics of a task with a further kind of BLEU.
+    """Return the metrics of a task, "bleu" or "error_rate", with a further kind of BLEU.
 
     in_full: add the paper's BLEU, or say why it is left out.
     Raises UsageError if a task without BLEU is given a variant, NmtError if the package of the
@@ -115,11 +115,6 @@ def choose_metrics(
     except NmtError as error:
         metrics = translation_metrics(target_language, variants)
         return replace(metrics, left_out=(f"{paper.name}: {error}",))
-
-
-def task_metrics(metric: str, target_language: str) -> MetricSet:
-    """Return the metrics of a task: "bleu" or "error_rate"."""
-    return error_metrics() if metric == ERROR_RATE else translation_metrics(target_language)
 
 
 def translation_metrics(language: str, variants: tuple[BleuVariant, ...] = ()) -> MetricSet:

@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from nmt.config.decode import RERANK_SETTINGS
 from nmt.decoding.files.output_formats import ESCAPED_MARK, MOSES_MARK
 from nmt.decoding.files.score import BLANK_PAIR, Scorer, TextPair
-from nmt.decoding.files.text_files import BadLines, open_output, open_source
+from nmt.decoding.files.text_files import open_output, open_source
 from nmt.decoding.stream import Source, chunks_of
 from nmt.decoding.translator.load import load_models
 from nmt.decoding.translator.odd_input import OddSegment, odd_segment
 from nmt.errors import NmtError, UsageError, shown
-from nmt.runs.model_file import languages
+from nmt.recipe.settings import parse_overrides
 from nmt.system.atomic import write_text
 from nmt.system.files import read_bytes
 from nmt.system.json_data import convert, json_text, parse_json
@@ -283,18 +283,22 @@ def load_judges(
     """
     judges: list[Judge] = []
     overrides = [*overrides]
+    chosen = parse_overrides(overrides).get("decode.target_language", "")
     for reverse, paths in ((False, models), (True, reverse_models)):
         for path in paths:
             model, settings = load_models([path], device, notify, overrides, used=RERANK_SETTINGS)
-            direction = languages(model.recipe)
+            known = model.recipe.data.known_directions
+            direction = known[0]
             if model.tokenizer.source.language_tokens:
-                if reverse and not text[0] and len(model.recipe.data.known_directions) > 1:
+                if reverse and not text[0] and len(known) > 1:
                     raise UsageError(
                         f"{model.path} writes several languages; give the file of the sources"
                         " (--source) a name that ends in the code of its language, such as in.en"
                     )
-                pair = text[0] or direction[0], settings.target_language or text[1]
-                direction = pair[::-1] if reverse else pair
+                if reverse:  # --to is what it reads; its own default is what it writes
+                    direction = chosen or text[1] or direction[0], text[0] or direction[1]
+                else:
+                    direction = text[0] or direction[0], settings.target_language or text[1]
                 settings = replace(settings, target_language=direction[1])
             # No notes about pairs: their numbers are not those of a user's lines.
             scorer = Scorer(model, settings, lambda note: None)
@@ -388,21 +392,13 @@ class Chunk:
     features: Numbers  # (K, F) of all their candidates, end to end
 
 
-class StopAtBadLine(BadLines):
-    """Lines that cannot be read are errors."""
-
-    def add(self, number: int, error: NmtError) -> None:
-        """Raise the error."""
-        raise error
-
-
 def scored_chunks(nbest: Path, source: Path, judges: Sequence[Judge]) -> Iterator[Chunk]:
     """Yield the lists of a file in chunks, as they arrive, with their features.
 
     Raises NmtError for a list that cannot be read, and unless there is one for each source line.
     """
     name, count, sources = name_of(nbest), 0, read_lines(source)
-    with open_source(nbest, StopAtBadLine()) as lines:
+    with open_source(nbest) as lines:
         for chunk in chunks_of(records(lines, name)):
             lists = [
                 parse_record(record, number, name) for number, record in enumerate(chunk, count + 1)

@@ -6,14 +6,7 @@ from collections.abc import Sequence
 from itertools import compress, zip_longest
 
 from nmt.evaluation.metrics import MetricSet
-from nmt.evaluation.results import (
-    Example,
-    Examples,
-    LabelCount,
-    LengthBucket,
-    LengthScores,
-    Score,
-)
+from nmt.evaluation.results import Example, Examples, LabelCount, LengthBucket, LengthScores, Score
 from nmt.evaluation.test_sets import TestSet
 
 ALL = "all"  # the label of every segment

@@ -30,7 +30,7 @@ def write(model: TrainedModel, path: Path, quantization: str) -> None:
     CTranslate2's package.
     """
     check_model(model)
-    data = model.recipe.data
+    source, target = model.recipe.data.known_directions[0]
     inner = path / "model"
     inner.mkdir()
     write_ctranslate2(model, inner, quantization)
@@ -40,10 +40,10 @@ def write(model: TrainedModel, path: Path, quantization: str) -> None:
         "package_version": VERSION,
         "argos_version": ARGOS_VERSION,
         "type": "translate",
-        "from_code": data.source_language,
-        "from_name": english_name(data.source_language),
-        "to_code": data.target_language,
-        "to_name": english_name(data.target_language),
+        "from_code": source,
+        "from_name": english_name(source),
+        "to_code": target,
+        "to_name": english_name(target),
     }
     text = json.dumps(metadata, indent=1)
     (path / "metadata.json").write_text(f"{text}\n", encoding="utf-8", newline="\n")
@@ -55,7 +55,7 @@ def pack(folder: Path, path: Path, data: DataSettings) -> None:
     The list of files comes first, so that `nmt.runs.outputs` recognises the file.
     """
     version = VERSION.replace(".", "_")
-    name = f"translate-{data.source_language}_{data.target_language}-{version}"
+    name = f"translate-{'_'.join(data.known_directions[0])}-{version}"
     first = folder / FILE_LIST
     with zipfile.ZipFile(path, "w") as package:
         for file in [first, *(file for file in files_in(folder) if file != first)]:
@@ -85,8 +85,8 @@ def check_model(model: TrainedModel) -> None:
             "Argos Translate cannot tell this model which of its languages to write; export a model"
             " of one target language, or use --to ctranslate2"
         )
-    for name in ("source_language", "target_language"):
-        code = getattr(model.recipe.data, name)
+    codes = model.recipe.data.known_directions[0]
+    for name, code in zip(("source_language", "target_language"), codes, strict=True):
         if not is_language(code):
             raise NmtError(
                 f"Argos Translate needs the ISO 639 codes of the languages, but data.{name} is"

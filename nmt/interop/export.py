@@ -107,18 +107,8 @@ def export_weights(model: Path, output: Path, licence: str = "", *, in_8_bits: b
     file = find_model(model, "")
     content = read_model_file(file)
     check_finite(file, content.weights)
-    save_model(
-        output,
-        content.weights,
-        content.tokenizer,
-        without_folders(content.recipe),
-        content.updates,
-        COMMAND,
-        content.alignment,
-        content.known_text,
-        licence or known_licence(file),
-        in_8_bits=in_8_bits,
-    )
+    content = replace(content, recipe=without_folders(content.recipe))
+    save_model(output, content, COMMAND, licence or known_licence(file), in_8_bits=in_8_bits)
 
 
 def check_finite(file: Path, weights: Weights) -> None:

@@ -8,7 +8,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.interop.opus_folders import read_opus_mt
 from nmt.interop.opus_mt import OpusModel
 from nmt.recipe.rules import check_recipe
-from nmt.runs.model_file import save_model
+from nmt.runs.model_file import ModelFile, save_model
 from nmt.runs.outputs import check_output
 from nmt.system.files import entries
 from nmt.system.log import Notify
@@ -39,7 +39,7 @@ def import_model(path: Path, output: Path, languages: str, notify: Notify) -> Re
     model = read_opus_mt(path)
     recipe = make_recipe(model, path, wanted)
     tokenizer = model.tokenizer(path)
-    save_model(output, model.weights(), tokenizer.model, recipe, (), COMMAND)
+    save_model(output, ModelFile(model.weights(), tokenizer.model, recipe, ()), COMMAND)
     tell(recipe, tokenizer, notify)
     return recipe
 

@@ -17,7 +17,7 @@ from nmt import __version__
 from nmt.config import SEPARATOR, DecodeSettings, Recipe
 from nmt.errors import DamagedError
 from nmt.evaluation.card import read_cards
-from nmt.evaluation.markdown import code, printable, recipe_block, table
+from nmt.evaluation.markdown import code, recipe_block, table
 from nmt.evaluation.metrics import ERROR_RATE, score_measure
 from nmt.evaluation.results import Direction
 from nmt.recipe.paper import compare
@@ -26,7 +26,7 @@ from nmt.runs.history import read_history
 from nmt.runs.model_file import open_model
 from nmt.runs.run_folder import RunFolder, model_metadata, run_of
 from nmt.runs.trained_model import TrainedModel
-from nmt.system.files import sha256_of
+from nmt.system.files import in_utf_8, sha256_of
 from nmt.system.json_data import convert, json_text
 from nmt.system.log import note
 
@@ -76,7 +76,7 @@ def model_card(model: TrainedModel, to: str, licence: str = "", quantization: st
         *setting_parts(model.recipe),
         f"## Citation\n\n{TEXTS['citation']}",
     ]
-    return printable("\n\n".join(parts) + "\n")
+    return in_utf_8("\n\n".join(parts) + "\n")
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def front_matter(fields: Mapping[str, Yaml]) -> str:
 def yaml_lines(value: Yaml) -> list[str]:
     """Return the lines of a value in YAML's block style; one line if it is empty or no block."""
     if isinstance(value, str):
-        return [f'"{"".join(map(escaped, printable(value)))}"']
+        return [f'"{"".join(map(escaped, in_utf_8(value)))}"']
     if isinstance(value, float | int):
         return [repr(value)]
     if not value:

@@ -230,6 +230,15 @@ def extended_recipe(base: Any, chain: Chain) -> Path | None:
     return found
 
 
+def name_from(path: Path, folder: Path) -> str:
+    """Return the name by which a recipe in a folder extends the recipe or the model at a path."""
+    if path.is_absolute():
+        return path.as_posix()
+    # `..` goes up from where a link leads.
+    base = os.path.relpath(os.path.realpath(path.parent), os.path.realpath(folder))
+    return (Path(base) / path.name).as_posix()
+
+
 def read_text(path: Path) -> str:
     """Return the text of a recipe file; raises NmtError if it cannot be read."""
     return files.read_text(path, "the recipe", most=LARGEST_TEXT)

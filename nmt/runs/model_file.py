@@ -119,44 +119,31 @@ class OpenModel:
 
 
 def save_model(
-    path: Path,
-    weights: Weights,
-    tokenizer: bytes,
-    recipe: Recipe,
-    updates: Sequence[int],
-    made_by: str = "",
-    alignment: AligningAttention | None = None,
-    known_text: bytes = b"",
-    licence: str = "",
-    *,
-    in_8_bits: bool = False,
+    path: Path, model: ModelFile, made_by: str = "", licence: str = "", *, in_8_bits: bool = False
 ) -> str:
     """Write a model file and return its SHA-256; it appears whole or not at all.
 
-    weights: a network's, as `arrays_of` returns them. tokenizer: the bytes of a SentencePiece
-    model. updates: those of the checkpoint, or of the averaged checkpoints. made_by: the command
-    that may replace the file, if it is not `nmt train`. alignment: the attention that aligns
-    words, if it was chosen. known_text: the bytes of a `KnownText`, if there is one. licence: of
-    the model; "" is unknown. in_8_bits: round matrices to 8 bits. Raises NmtError if the file
-    cannot be written.
+    made_by: the command that may replace the file, if it is not `nmt train`. licence: of the
+    model; "" is unknown. in_8_bits: round matrices to 8 bits; otherwise all weights are written in
+    float32. Raises NmtError if the file cannot be written.
     """
     tensors: dict[str, NDArray[Any]]
-    tensors = {name: numpy.ascontiguousarray(array) for name, array in weights.items()}
+    tensors = {name: numpy.ascontiguousarray(array) for name, array in model.weights.items()}
     if in_8_bits:
-        for name in [name for name, array in weights.items() if array.ndim == 2]:
-            tensors[name], tensors[name + SCALES] = quantise(weights[name])
-    tensors[TOKENIZER] = numpy.frombuffer(tokenizer, numpy.uint8)
-    if known_text:
-        tensors[KNOWN_TEXT] = numpy.frombuffer(known_text, numpy.uint8)
+        for name in [name for name, array in tensors.items() if array.ndim == 2]:
+            tensors[name], tensors[name + SCALES] = quantise(model.weights[name])
+    tensors[TOKENIZER] = numpy.frombuffer(model.tokenizer, numpy.uint8)
+    if model.known_text:
+        tensors[KNOWN_TEXT] = numpy.frombuffer(model.known_text, numpy.uint8)
     metadata = {
         "format": FORMAT,
         "format_version": EIGHT_BITS_VERSION if in_8_bits else FORMAT_VERSION,
         "nmt_version": __version__,
-        "recipe": to_toml(recipe),
-        "updates": json.dumps(list(updates)),
+        "recipe": to_toml(model.recipe),
+        "updates": json.dumps(list(model.updates)),
         **({"made_by": made_by} if made_by else {}),
         **({LICENCE: licence} if licence else {}),
-        **({ALIGNMENT: json.dumps(asdict(alignment))} if alignment else {}),
+        **({ALIGNMENT: json.dumps(asdict(model.alignment))} if model.alignment else {}),
     }
     # safetensors' own `save_file` would create a file that only its owner may read.
     content = memoryview(save(tensors, metadata))

@@ -6,16 +6,16 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.config import Recipe
-from nmt.errors import NmtError, UsageError, shown
+from nmt.errors import NmtError, UsageError, first_of, shown
 from nmt.recipe.files import parse_recipe, read_metadata, write_recipe
 from nmt.recipe.files import read_text as read_recipe_text
-from nmt.recipe.settings import FIXED_SETTINGS, SettingDifference, recipe_differences
+from nmt.recipe.settings import FIXED_SETTINGS, recipe_differences
 from nmt.recipe.toml import was_written
 from nmt.system.arguments import DATA
 from nmt.system.atomic import is_running, remove, unfinished, write_text, writer_of
@@ -28,10 +28,6 @@ RUNS = Path("runs")
 EVERYDAY = "everyday"  # the name of the shipped model
 LICENCE = "licence"  # of a model file's metadata; only exported models have it
 AVERAGE = "average"  # the value of `made_by` in a model that `nmt average` wrote
-# An unfinished file of a prepared corpus, by `nmt.text.shards`; older versions wrote it in parts.
-SHARD = re.compile(
-    r"train-\d+(-\d+)?\.(ids|offsets|lines|json)(\.m[0-9a-f]{8})?\.partial", re.ASCII
-)
 # The suffixes of a checkpoint's files: the weights, a complete model file; the optimiser's state;
 # and the manifest, written last, with the SHA-256 of the other two.
 WEIGHTS, STATE, MANIFEST = "safetensors", "state.pt", "json"
@@ -250,16 +246,10 @@ def check_fixed(path: Path, old: Recipe, new: Recipe) -> None:
     changed = recipe_differences(old, new, FIXED_SETTINGS)
     if changed:
         raise NmtError(
-            f"the training in {path} started with other settings: {listed(changed)};"
+            f"the training in {path} started with other settings:"
+            f" {first_of(changed, MOST_SHOWN)};"
             " use the old settings, or name a new folder (--run)"
         )
-
-
-def listed(changed: Sequence[SettingDifference]) -> str:
-    """Return settings as a text; of many, only the first."""
-    first = ", ".join(map(str, changed[:MOST_SHOWN]))
-    more = len(changed) - MOST_SHOWN
-    return f"{first} and {more} more" if more > 0 else first
 
 
 def is_folder(path: Path) -> bool:
@@ -367,7 +357,5 @@ def remove_partial_files(folder: Path) -> None:
         writer = writer_of(path)
         # An earlier process may have had the number of this one.
         is_ended = writer == os.getpid() or (writer is not None and not is_running(writer))
-        is_left = is_ended and Path(os.path.realpath(path)) not in unfinished
-        is_shard = path.parent == folder / "prepared" and SHARD.fullmatch(path.name)
-        if is_left or is_shard:
+        if is_ended and Path(os.path.realpath(path)) not in unfinished:
             remove(path)

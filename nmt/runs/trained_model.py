@@ -1,6 +1,5 @@
 """A trained model in memory, loaded without PyTorch: its network is made when it is first used."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,7 +10,7 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.config import ModelSettings, Recipe
-from nmt.errors import DamagedError, NmtError, UsageError
+from nmt.errors import DamagedError, NmtError
 from nmt.kernels.eight_bits import EightBits
 from nmt.runs.model_file import (
     AGAIN,
@@ -23,6 +22,7 @@ from nmt.runs.model_file import (
     find_model,
     read_model_file,
 )
+from nmt.runs.runs import check_named_once
 from nmt.text.known_text import KnownText
 from nmt.text.tokenizer import PAD, Tokenizer
 
@@ -104,13 +104,24 @@ def load_model_file(file: Path, device: str) -> TrainedModel:
     return TrainedModel(
         content.weights,
         tokenizer,
-        content.recipe,
+        with_own_language(content.recipe, tokenizer),
         file,
         device,
         content.alignment,
         known_text=known,
         eight_bits=content.eight_bits,
     )
+
+
+def with_own_language(recipe: Recipe, tokenizer: Tokenizer) -> Recipe:
+    """Return a recipe whose default is to write the only language that the model was trained in.
+
+    It needs a default if its vocabulary, that of an initial model, has tokens of languages.
+    """
+    written, decode = {target for _, target in recipe.data.directions}, recipe.decode
+    if decode.target_language or len(written) != 1 or not tokenizer.source.language_tokens:
+        return recipe
+    return replace(recipe, decode=replace(decode, target_language=written.pop()))
 
 
 def load_ensemble(paths: Sequence[Path], device: str) -> TrainedModel:
@@ -121,10 +132,7 @@ def load_ensemble(paths: Sequence[Path], device: str) -> TrainedModel:
     that do not fit together.
     """
     files = [find_model(path) for path in paths]
-    resolved = [os.path.realpath(file) for file in files]
-    for index, file in enumerate(files):
-        if resolved[index] in resolved[:index]:
-            raise UsageError(f"--model {file} is named twice; name each model of an ensemble once")
+    check_named_once({"--model": files})
     first, *others = [load_model_file(file, device) for file in files]
     for other in others:
         if task(other.recipe) != task(first.recipe):

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from nmt.corpora.report import Report, printable, summary
+from nmt.corpora.report import Report, summary
+from nmt.errors import printable
 from nmt.studio.pages.page import FOLDER, render
 from nmt.system.json_data import json_text, map_texts, parse_object
 

@@ -32,6 +32,7 @@ from nmt.text.shards import (
     FlatSegments,
     Shard,
     are_targets,
+    bounds,
     damaged,
     flatten,
     open_array,
@@ -77,7 +78,7 @@ def cell_blocks(source: FlatSegments, target: FlatSegments, vocab_size: int) -> 
     source, target: the sides of p pairs, none of which has an empty side.
     """
     total = (source.lengths * target.lengths).cumsum()
-    sources, targets = first_tokens(source.lengths), first_tokens(target.lengths)
+    sources, targets = bounds(source.lengths), bounds(target.lengths)
     end = 0
     while (begin := end) < len(total):
         used = total[begin - 1] if begin else 0
@@ -88,7 +89,7 @@ def cell_blocks(source: FlatSegments, target: FlatSegments, vocab_size: int) -> 
         positions = positions_within(widths)
         first_source = numpy.repeat(sources[begin:end], n)
         source_ids = source.ids[numpy.repeat(first_source, widths) + positions]
-        starts = first_tokens(widths)[:-1]
+        starts = bounds(widths)[:-1]
         relative = (positions_within(n) + 1) / numpy.repeat(n, n)
         distance = numpy.repeat(relative, widths) - (positions + 1) / numpy.repeat(widths, widths)
         prior = numpy.exp(-TENSION * numpy.abs(distance))
@@ -103,14 +104,9 @@ def cell_blocks(source: FlatSegments, target: FlatSegments, vocab_size: int) -> 
         )
 
 
-def first_tokens(lengths: Integers) -> Integers:
-    """Return where segments of these lengths begin, and the total (p + 1,)."""
-    return numpy.concatenate([[0], lengths.cumsum()])
-
-
 def positions_within(lengths: Integers) -> Integers:
     """Return the position of each token in its segment, for segments of these lengths."""
-    return numpy.arange(lengths.sum()) - numpy.repeat(first_tokens(lengths)[:-1], lengths)
+    return numpy.arange(lengths.sum()) - numpy.repeat(bounds(lengths)[:-1], lengths)
 
 
 @dataclass(frozen=True)
@@ -142,7 +138,7 @@ class Lexicon:
             for ids, found, prior, widths in blocks:
                 weights = lexicon.probabilities[found] * prior
                 none = P0 * lexicon.from_none[ids]
-                total = numpy.add.reduceat(weights, first_tokens(widths)[:-1]) + none
+                total = numpy.add.reduceat(weights, bounds(widths)[:-1]) + none
                 weights /= numpy.repeat(total, widths)
                 seen += numpy.bincount(found, weights, len(keys))
                 from_none += numpy.bincount(ids, none / total, vocab_size)
@@ -224,7 +220,7 @@ class Aligner:
         source, opening = without_controls(source, self.tags)
         forward = self.forward.best_sources(source, target)
         backward = self.backward.best_sources(target, source)
-        first_source = numpy.repeat(first_tokens(source.lengths)[:-1], target.lengths)
+        first_source = numpy.repeat(bounds(source.lengths)[:-1], target.lengths)
         linked = backward[first_source + numpy.maximum(forward, 0)]
         agrees = (linked == positions_within(target.lengths)) & (forward != NONE)
         return numpy.where(agrees, forward + numpy.repeat(opening, target.lengths), NONE)
@@ -333,9 +329,8 @@ def open_alignments(
     alignments = []
     for name, shard in zip(names, shards, strict=True):
         path = folder / f"{name}.{ALIGNMENT}"
-        opened = open_array(path, POSITION)
-        if len(opened.numbers) != len(shard.ids):
+        positions, mapped = open_array(path, POSITION)
+        if len(positions) != len(shard.ids):
             raise damaged(path)
-        files = (*shard.files, opened.file) if opened.file else shard.files
-        alignments.append(replace(shard, ids=opened.numbers, files=files))
+        alignments.append(replace(shard, ids=positions, files=(*shard.files, *mapped)))
     return tuple(alignments)

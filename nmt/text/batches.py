@@ -124,17 +124,6 @@ def target_input_of(labels: Tensor) -> Tensor:
     return target_input
 
 
-def reordered(
-    ids: Integers, lengths: NDArray[numpy.int64], order: Integers
-) -> tuple[Integers, Integers]:
-    """Return pairs that stand end to end in another order.
-
-    lengths (m, 2): of the source and the target of each pair. order (m,): the pair at each place.
-    """
-    totals = lengths.sum(1)
-    return stretches(ids, totals.cumsum()[order], totals[order]), lengths[order].reshape(-1)
-
-
 def count_used(pairs: int, share: float) -> int:
     """Return how many of the pairs a share (`train.share`) is."""
     return max(1, round(pairs * share))
@@ -255,8 +244,10 @@ class PairDataset:
             shards[number].check_files()
             parts.append(shards[number].pairs(indices[which == number] - self._starts[number]))
         ids = numpy.concatenate([found.astype(numpy.int64) for found, _ in parts])
-        counts = numpy.concatenate([lengths.reshape(-1, 2) for _, lengths in parts])
-        return reordered(ids, counts, which.argsort(kind="stable").argsort())
+        lengths = numpy.concatenate([lengths.reshape(-1, 2) for _, lengths in parts])
+        totals = lengths.sum(1)
+        order = which.argsort(kind="stable").argsort()  # the pair of each index, among the read
+        return stretches(ids, totals.cumsum()[order], totals[order]), lengths[order].reshape(-1)
 
     def lines(self, indices: Integers) -> dict[str, list[int]]:
         """Return the sorted line numbers of pairs in their text files, by the files' names."""

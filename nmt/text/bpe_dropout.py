@@ -22,7 +22,7 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.text.plan import EpochPlan, order_by_length
-from nmt.text.shards import FlatSegments
+from nmt.text.shards import FlatSegments, bounds, stretches
 from nmt.text.tokenizer import EOS, SPACE, SubwordModel, Tokenizer
 
 Integers = NDArray[numpy.int64]
@@ -54,11 +54,6 @@ def split_mix(states: Unsigned, numbers: Unsigned) -> Unsigned:
     bits *= numpy.uint64(0x94D049BB133111EB)
     bits ^= bits >> numpy.uint64(31)
     return bits
-
-
-def bounds(lengths: Integers) -> Integers:
-    """Return where n runs of these lengths start, and where the last one ends: (n + 1,)."""
-    return numpy.concatenate([[0], numpy.cumsum(lengths)])
 
 
 class Merges:
@@ -109,7 +104,7 @@ class BpeDropout:
         ]
         self._symbols = numpy.array([each for row in symbols for each in row], numpy.int64)
         self._counts = numpy.array([len(row) for row in symbols], numpy.int64)
-        self._starts = bounds(self._counts)[:-1]
+        self._ends = self._counts.cumsum()
         self._starts_word = numpy.array([piece.startswith(SPACE) for piece in pieces])
         self._merges = Merges(ids, len(pieces))
         self._threshold = numpy.uint64(math.ceil(probability * 2**53))  # of a draw of 53 bits
@@ -120,8 +115,9 @@ class BpeDropout:
 
         keys (n,): a number that identifies each segment, whatever batch it is in.
         """
-        places = bounds(self._counts[segments.ids])
-        symbols = self._expand(segments.ids)
+        lengths = self._counts[segments.ids]
+        symbols = stretches(self._symbols, self._ends[segments.ids], lengths)
+        places = bounds(lengths)
         starts = places[bounds(segments.lengths)]  # of each segment in `symbols`
         counts = numpy.diff(starts)
         index = numpy.arange(len(symbols)) - numpy.repeat(starts[:-1], counts)
@@ -132,13 +128,6 @@ class BpeDropout:
         merged = self._merge(symbols, words, noise)
         remain = merged != GONE
         return FlatSegments(merged[remain], numpy.diff(bounds(remain)[starts]))
-
-    def _expand(self, ids: Integers) -> Integers:
-        """Return the characters of pieces, end to end."""
-        counts = self._counts[ids]
-        shifts = self._starts[ids] - bounds(counts)[:-1]  # from the result's index to the table's
-        symbols: Integers = self._symbols[numpy.repeat(shifts, counts) + numpy.arange(counts.sum())]
-        return symbols
 
     def _merge(self, symbols: Integers, starts: Integers, noise: Unsigned) -> Integers:
         """Run Algorithm 1 on all words at once; each iteration merges one pair in every word.

@@ -33,9 +33,15 @@ def learn_tokenizer(recipe: Recipe, data: DataFolder, notify: Notify) -> Tokeniz
     """
     check_learnable(recipe)
     rates = sampling_rates(recipe, data) if sampling_of(recipe) else None
-    # Each of two vocabularies has a sample of its own.
-    sides = [BOTH_SIDES] if recipe.tokenizer.joint else [slice(0, 1), slice(1, 2)]
-    sizes = [measure(training_segments(recipe, data, side, rates)) for side in sides]
+    # Of each vocabulary: the sides that it has, their name and its control tokens.
+    vocabularies = [
+        (slice(0, 1), "the source side of this corpus", recipe.data.control_tokens),
+        (slice(1, 2), "the target side of this corpus", recipe.data.target_control_tokens),
+    ]
+    if recipe.tokenizer.joint:
+        vocabularies = [(BOTH_SIDES, "this corpus", recipe.data.control_tokens)]
+    # Each has a sample of its own.
+    sizes = [measure(training_segments(recipe, data, side, rates)) for side, _, _ in vocabularies]
     most = recipe.tokenizer.sample_lines
     shares = [min(1, most / size.lines, SAMPLE_CHARACTERS / size.characters) for size in sizes]
     lines = sum(size.lines for size in sizes)
@@ -44,25 +50,16 @@ def learn_tokenizer(recipe: Recipe, data: DataFolder, notify: Notify) -> Tokeniz
         f"learning {describe_vocabulary(recipe.tokenizer)} from {lines:,} lines"
         + (f", of which about {sampled:,} are sampled" if sampled < lines else "")
     )
-    if recipe.tokenizer.joint:
-        segments = sample(training_segments(recipe, data, rates=rates), shares[0])
-        subwords = learn_subwords(segments, recipe.tokenizer, tags=recipe.data.control_tokens)
-        return Tokenizer(subwords.model)
-    source, target = (
+    learned = [
         learn_subwords(
-            sample(training_segments(recipe, data, sides[side], rates), shares[side]),
+            sample(training_segments(recipe, data, side, rates), share),
             recipe.tokenizer,
-            f"the {name} side of this corpus",
-            controls,
+            name,
+            tags,
         )
-        for side, (name, controls) in enumerate(
-            (
-                ("source", recipe.data.control_tokens),
-                ("target", recipe.data.target_control_tokens),
-            )
-        )
-    )
-    return Tokenizer.from_two(source, target)
+        for (side, name, tags), share in zip(vocabularies, shares, strict=True)
+    ]
+    return Tokenizer(learned[0].model) if recipe.tokenizer.joint else Tokenizer.from_two(*learned)
 
 
 def check_learnable(recipe: Recipe) -> None:
@@ -101,8 +98,8 @@ def sample_pairs(pairs: Iterable[Pair], rate: float) -> Iterator[Pair]:
 def training_segments(
     recipe: Recipe,
     data: DataFolder,
-    sides: slice = BOTH_SIDES,
-    rates: Mapping[tuple[str, str], float] | None = None,
+    sides: slice,
+    rates: Mapping[tuple[str, str], float] | None,
 ) -> Iterator[str]:
     """Yield the segments of the training corpora that are not blank.
 

@@ -61,7 +61,6 @@ def prepare(
     given_tokenizer: the bytes of a tokenizer to use instead of learning one. Raises NmtError for a
     corpus that is missing, misaligned, empty or too small.
     """
-    training_files(recipe, data)
     check_test_sets(recipe, data, notify)
     manifest = Manifest(folder.manifest)
     if manifest.damage:
@@ -125,16 +124,6 @@ def with_alignments(recipe: Recipe, prepared: Prepared, folder: PreparedFolder) 
         return prepared
     names = [*map(shard_name, range(len(prepared.shards)))]
     return replace(prepared, alignments=open_alignments(folder.shards, names, prepared.shards))
-
-
-def training_files(recipe: Recipe, data: DataFolder) -> list[list[Path]]:
-    """Return the paths of each training corpus.
-
-    Raises NmtError if the recipe names none, or if a file is missing.
-    """
-    if not recipe.data.train:
-        raise NmtError(f"recipe {recipe.name} names no training text; set data.train")
-    return [[data.find(name, recipe) for name in files.names] for files in recipe.data.train]
 
 
 def read_dev_pairs(recipe: Recipe, data: DataFolder) -> DevPairs:
@@ -332,7 +321,7 @@ def describe_dropped(manifest: Manifest, limits: DataSettings) -> str:
 def remove_unused(folder: Path, manifest: Manifest, names: list[str]) -> None:
     """Remove the steps and the files of all shards but those with these names.
 
-    What other processes were writing when they were killed is removed too.
+    What older versions were writing when they were killed is removed too.
     """
     for step in [each for each in manifest.steps if each.startswith("train-")]:
         if step not in names:

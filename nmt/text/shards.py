@@ -12,16 +12,17 @@ import hashlib
 import mmap
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Generic, TypeVar
+from typing import IO, Any, TypeVar
 
 import numpy
 from numpy.typing import NDArray
 
 from nmt.errors import DamagedError, NmtError
+from nmt.system.atomic import atomic_paths
 from nmt.system.files import check_regular, is_present, sha256_of, unreadable
 from nmt.text.manifest import Stamp, Step
 
@@ -92,6 +93,11 @@ def without_controls(
     return FlatSegments(stretches(segments.ids, ends, lengths), lengths), before
 
 
+def bounds(lengths: NDArray[numpy.int64]) -> NDArray[numpy.int64]:
+    """Return where n stretches of these lengths start, and where the last one ends: (n + 1,)."""
+    return numpy.concatenate([[0], lengths.cumsum()])
+
+
 def stretches(
     ids: NDArray[Number], ends: NDArray[numpy.int64], lengths: NDArray[numpy.int64]
 ) -> NDArray[Number]:
@@ -129,14 +135,6 @@ class MappedFile:
             raise DamagedError(
                 f"{self.path} was truncated while it was in use; the same command creates it again"
             )
-
-
-@dataclass(frozen=True)
-class OpenArray(Generic[Number]):
-    """The numbers in a file."""
-
-    numbers: NDArray[Number]
-    file: MappedFile | None  # None: the file was read
 
 
 @dataclass(frozen=True)
@@ -196,21 +194,14 @@ def are_targets(lengths: NDArray[numpy.int64]) -> NDArray[numpy.bool_]:
 
 
 class ShardWriter:
-    """A writer of a shard, chunk by chunk; the files get their names in `finish`."""
+    """A writer of a shard, chunk by chunk."""
 
-    def __init__(self, folder: Path, name: str, vocab_size: int) -> None:
-        """Prepare to write a shard into a folder."""
-        self._final = [folder / f"{name}.{ending}" for ending in ENDINGS]
-        self._partial = [path.with_name(f"{path.name}.partial") for path in self._final]
+    def __init__(self, streams: Sequence[IO[bytes]], vocab_size: int) -> None:
+        """Prepare to write; streams: the shard's files, in the order of `ENDINGS`."""
+        self._streams = streams
         self._types = (id_type(vocab_size), OFFSET, LINE)
-        self._streams: list[IO[bytes]] = []
         self._hashes = [hashlib.sha256() for _ in ENDINGS]
         self._total = 0
-
-    def open(self) -> None:
-        """Create the unfinished files."""
-        for path in self._partial:
-            self._streams.append(path.open("wb"))
         self._write(1, numpy.zeros(1, OFFSET))
 
     def add(self, pairs: EncodedPairs) -> None:
@@ -229,23 +220,6 @@ class ShardWriter:
         """Return the SHA-256 of each file as written so far, by name ending."""
         return {name: each.hexdigest() for name, each in zip(ENDINGS, self._hashes, strict=True)}
 
-    def finish(self) -> None:
-        """Close the files and give them their final names."""
-        for stream, partial, final in zip(self._streams, self._partial, self._final, strict=True):
-            stream.flush()
-            os.fsync(stream.fileno())  # a loss of power must not leave the size without the content
-            stream.close()
-            partial.replace(final)
-
-    def discard(self) -> None:
-        """Close and remove the unfinished files, if any remain."""
-        for stream in self._streams:
-            with suppress(OSError):  # the disk refuses what is buffered
-                stream.close()
-        for partial in self._partial:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
-
 
 @contextmanager
 def new_shard(folder: Path, name: str, vocab_size: int) -> Iterator[ShardWriter]:
@@ -253,19 +227,15 @@ def new_shard(folder: Path, name: str, vocab_size: int) -> Iterator[ShardWriter]
 
     Raises NmtError if the files cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        writer = ShardWriter(folder, name, vocab_size)
+    with atomic_paths([folder / f"{name}.{ending}" for ending in ENDINGS]) as partials:
         try:
-            writer.open()
-            yield writer
-            writer.finish()
-        finally:
-            writer.discard()
-    except OSError as error:
-        raise NmtError(
-            f"cannot write the prepared corpus {folder / name}: {error.strerror or error}"
-        ) from error
+            with ExitStack() as stack:
+                streams = [stack.enter_context(path.open("wb")) for path in partials]
+                yield ShardWriter(streams, vocab_size)
+        except OSError as error:
+            raise NmtError(
+                f"cannot write the prepared corpus {folder / name}: {error.strerror or error}"
+            ) from error
 
 
 def stamps(folder: Path, name: str) -> dict[str, Stamp]:
@@ -301,15 +271,13 @@ def checked(folder: Path, name: str, step: Step) -> Step | None:
 
 def open_shard(folder: Path, name: str, vocab_size: int) -> Shard:
     """Open a shard; raises NmtError if a file is missing or the files do not match."""
-    offsets = open_array(folder / f"{name}.offsets", OFFSET)
-    ids = open_array(folder / f"{name}.ids", id_type(vocab_size))
-    lines = open_array(folder / f"{name}.lines", LINE)
-    if len(offsets.numbers) != 2 * len(lines.numbers) + 1 or offsets.numbers[-1] != len(
-        ids.numbers
-    ):
-        raise damaged(folder / f"{name}.ids")
-    files = tuple(each.file for each in (ids, offsets, lines) if each.file)
-    return Shard(ids.numbers, offsets.numbers, lines.numbers, files, folder / f"{name}.ids")
+    path = folder / f"{name}.ids"
+    offsets, offsets_file = open_array(folder / f"{name}.offsets", OFFSET)
+    ids, ids_file = open_array(path, id_type(vocab_size))
+    lines, lines_file = open_array(folder / f"{name}.lines", LINE)
+    if len(offsets) != 2 * len(lines) + 1 or offsets[-1] != len(ids):
+        raise damaged(path)
+    return Shard(ids, offsets, lines, (*ids_file, *offsets_file, *lines_file), path)
 
 
 def damaged(path: Path) -> DamagedError:
@@ -317,9 +285,15 @@ def damaged(path: Path) -> DamagedError:
     return DamagedError(f"{path} is damaged; remove {path.parent} and run `nmt prepare`")
 
 
-def open_array(path: Path, dtype: "numpy.dtype[Number]") -> OpenArray[Number]:
-    """Return the content of a file as a read-only array: read if it is small, else mapped."""
-    file, fix = None, "`nmt prepare` creates it"
+def open_array(
+    path: Path, dtype: "numpy.dtype[Number]"
+) -> tuple[NDArray[Number], tuple[MappedFile, ...]]:
+    """Return the content of a file as a read-only array: read if it is small, else mapped.
+
+    The second result is the mapped file; it is empty if the file was read.
+    """
+    mapped: tuple[MappedFile, ...] = ()
+    fix = "`nmt prepare` creates it"
     check_regular(path, WHAT, fix)
     try:
         with path.open("rb") as stream:
@@ -328,10 +302,10 @@ def open_array(path: Path, dtype: "numpy.dtype[Number]") -> OpenArray[Number]:
                 content: bytes | mmap.mmap = stream.read(size)
             else:
                 content = mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ)
-                file = MappedFile(path, content)
+                mapped = (MappedFile(path, content),)
     except (OSError, ValueError) as error:
         raise unreadable(WHAT, path, error, fix) from error
     if len(content) % dtype.itemsize:
         raise damaged(path)
     # Slicing a plain array is three times as fast as slicing a numpy.memmap.
-    return OpenArray(numpy.frombuffer(content, dtype), file)
+    return numpy.frombuffer(content, dtype), mapped

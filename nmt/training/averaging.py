@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from nmt.config import Recipe
@@ -9,11 +10,7 @@ from nmt.errors import DamagedError, NmtError
 from nmt.runs.model_file import AligningAttention, average, open_model, save_model
 from nmt.runs.run_folder import AVERAGE, MANIFEST, WEIGHTS, RunFolder, model_metadata
 from nmt.system.files import is_present
-from nmt.training.checkpoints import (
-    averaged_updates,
-    set_aside,
-    verify,
-)
+from nmt.training.checkpoints import averaged_updates, set_aside, verify
 
 
 def is_averaged(run: RunFolder, recipe: Recipe, last: int) -> bool:
@@ -50,8 +47,7 @@ def write_average(run: RunFolder, recipe: Recipe, last: int) -> None:
             f"all checkpoints in {run.checkpoints} are damaged; train again with another --run"
         )
     mean = average([run.checkpoint(update, WEIGHTS) for update in intact])
-    known = mean.known_text
-    save_model(run.model, mean.weights, mean.tokenizer, recipe, intact, known_text=known)
+    save_model(run.model, replace(mean, recipe=recipe))
 
 
 def average_checkpoints(
@@ -88,9 +84,7 @@ def average_checkpoints(
         verify(run, update, (WEIGHTS,))
     mean = average([run.checkpoint(update, WEIGHTS) for update in updates])
     recipe = run.load_recipe()  # its languages may have been corrected since the checkpoints
-    alignment = chosen_alignment(run)
-    content = mean.weights, mean.tokenizer, recipe, mean.updates
-    save_model(output, *content, AVERAGE, alignment, mean.known_text)
+    save_model(output, replace(mean, recipe=recipe, alignment=chosen_alignment(run)), AVERAGE)
     return mean.updates
 
 

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Annotated, Any, cast
@@ -28,7 +28,7 @@ from torch import Tensor
 from nmt.config import Recipe, TrainSettings
 from nmt.errors import DamagedError, NmtError, is_out_of_memory, write_advice
 from nmt.model.encoder_decoder import EncoderDecoder
-from nmt.runs.model_file import save_model
+from nmt.runs.model_file import ModelFile, save_model
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
 from nmt.runs.trained_model import arrays_of, load_file
 from nmt.system.atomic import atomic_path, write_text
@@ -99,12 +99,12 @@ class CheckpointWriter:
         network: EncoderDecoder,
         optimizer: torch.optim.Optimizer,
         progress: Progress,
-        tokenizer: bytes,
-        recipe: Recipe,
         fingerprint: str,
-        known_text: bytes = b"",
+        model: ModelFile,
     ) -> None:
         """Write a checkpoint as `save_checkpoint` does, after the one before it is written.
+
+        model: the content of the model file, without the weights.
 
         The first one of a run is written before this returns. So if a run is killed before it has a
         checkpoint, a new start repeats all that it has computed.
@@ -120,8 +120,8 @@ class CheckpointWriter:
 
         def write() -> None:
             self.check_folder(progress.update)
-            content = tokenizer, recipe, fingerprint, known_text
-            save_checkpoint(self._run, weights, state, progress, *content)
+            content = replace(model, weights=arrays_of(weights))
+            save_checkpoint(self._run, content, state, progress, fingerprint)
 
         def write_or_keep_error() -> None:
             try:
@@ -170,18 +170,15 @@ def copied(value: Any) -> Any:
 
 def save_checkpoint(
     run: RunFolder,
-    network: Mapping[str, Tensor],
+    model: ModelFile,
     optimizer: Mapping[str, Any],
     progress: Progress,
-    tokenizer: bytes,
-    recipe: Recipe,
     fingerprint: str,
-    known_text: bytes = b"",
 ) -> None:
     """Write weights and optimiser state, then the manifest, then remove old checkpoints.
 
-    network, optimizer: their states. If the update has a checkpoint already, only its manifest is
-    written again, with the current progress. Raises NmtError if a file cannot be written.
+    optimizer: its state. If the update has a checkpoint already, only its manifest is written
+    again, with the current progress. Raises NmtError if a file cannot be written.
     """
     update = progress.update
     weights, state, manifest = (
@@ -193,17 +190,7 @@ def save_checkpoint(
             digests = read_manifest(manifest, update).sha256
     try:
         if not digests:
-            digests = {
-                WEIGHTS: save_model(
-                    weights,
-                    arrays_of(network),
-                    tokenizer,
-                    recipe,
-                    [update],
-                    known_text=known_text,
-                ),
-                STATE: save_state(state, optimizer),
-            }
+            digests = {WEIGHTS: save_model(weights, model), STATE: save_state(state, optimizer)}
         write_manifest(manifest, CheckpointManifest(progress, fingerprint, digests))
     except NmtError as error:
         if not manifest.is_file():  # without a manifest the files would only fill the disk
@@ -213,7 +200,7 @@ def save_checkpoint(
         intact = "earlier checkpoints are intact: " if run.updates_with(MANIFEST) else ""
         advice = write_advice(error.__cause__)
         raise NmtError(f"{error}; {intact}{advice}, then the same command resumes") from error
-    remove_old_checkpoints(run, recipe)
+    remove_old_checkpoints(run, model.recipe)
 
 
 def save_state(path: Path, optimizer: Mapping[str, Any]) -> str:

@@ -6,11 +6,9 @@ A batch depends on the seed, the epoch and its number alone, so that the feed gi
 batches whether it works ahead or not, and after a resume.
 """
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import torch
@@ -21,7 +19,6 @@ from nmt.text.bpe_dropout import RebatchedPlan
 from nmt.text.plan import EpochPlan, Integers, plan_epoch
 from nmt.training.workers import Workers
 
-POLL_SECONDS = 0.1  # between two looks at whether the feed is closed
 # The last part of an epoch, in which a GPU's feed plans the next one. It takes longer than planning
 # does, but is no longer than needed: two plans are in memory then.
 LAST_PART = 0.125
@@ -73,8 +70,8 @@ class Feed:
         dataset: PairDataset,
         plan: Callable[[int], Plan],
         *,
-        epoch: int,
-        batch: int,
+        epoch: int = 0,
+        batch: int = 0,
         workers: Workers,
         micro_batch_tokens: int = 0,
         pace: Pace,
@@ -94,42 +91,42 @@ class Feed:
         """
         self._dataset = dataset
         self._plan = plan
-        self._from = epoch, batch
         self._workers = workers
         self._pace = pace
         self._device = device
         self._micro_batch_tokens = micro_batch_tokens
-        self._open = ExitStack()
-        self._planner: ThreadPoolExecutor | None = None
-        self._closed = threading.Event()
-        self._source: Iterator[FedBatch] = self._batches()
+        self._source = self._batches(epoch, batch)
+        # Each has one thread, which starts with its first task.
+        self._reader = ThreadPoolExecutor(1, "feed", choose_gpu, (device,))
+        self._planner = ThreadPoolExecutor(1, "plan")
+        self._ahead: deque[Future[FedBatch]] = deque()
 
     def __enter__(self) -> "Feed":
-        if self._pace.batches_ahead:
-            self._planner = self._open.enter_context(ThreadPoolExecutor(1, "plan"))
-            self._source = self._read_ahead(self._source)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._closed.set()
-        self._open.close()
+        for executor in (self._reader, self._planner):
+            executor.shutdown(cancel_futures=True)
 
     def __iter__(self) -> Iterator[FedBatch]:
         return self
 
     def __next__(self) -> FedBatch:
-        return next(self._source)
+        if not self._pace.batches_ahead:
+            return next(self._source)
+        while len(self._ahead) <= self._pace.batches_ahead:  # with the one that is taken
+            self._ahead.append(self._reader.submit(next, self._source))
+        return self._ahead.popleft().result()
 
-    def _batches(self) -> Iterator[FedBatch]:
+    def _batches(self, epoch: int, used: int) -> Iterator[FedBatch]:
         """Yield the batches, epoch after epoch; a GPU never waits for a plan but the first one."""
-        epoch, used = self._from
         following: Future[Plan] | None = None
         while True:
             plan = following.result() if following else self._plan(epoch)
             following = None
             for number in range(used, len(plan)):
                 is_last_part = number >= (1 - LAST_PART) * len(plan)
-                if is_last_part and self._planner is not None and following is None:
+                if is_last_part and self._pace.batches_ahead and following is None:
                     following = self._planner.submit(self._plan, epoch + 1)
                 yield self._batch(epoch, number + 1, plan[number])
             del plan  # on a CPU before the next epoch's plan is made: each takes much memory
@@ -144,63 +141,17 @@ class Feed:
         parts = tuple(part.to(self._device) for part in share.split(self._micro_batch_tokens))
         return FedBatch(epoch, number, indices, parts, bool(len(own)))
 
-    def _read_ahead(self, source: Iterator[FedBatch]) -> Iterator[FedBatch]:
-        """Start a thread that fills a queue, and yield from the queue."""
-        made: queue.Queue[FedBatch | BaseException] = queue.Queue(self._pace.batches_ahead)
 
-        def put(item: FedBatch | BaseException) -> None:
-            while not self._closed.is_set():
-                try:
-                    made.put(item, timeout=POLL_SECONDS)
-                    return
-                except queue.Full:
-                    continue
-
-        def fill() -> None:
-            try:
-                if self._device.type == "cuda" and self._device.index is not None:
-                    torch.cuda.set_device(self._device)  # each thread has a current GPU
-                while not self._closed.is_set():
-                    put(next(source))
-            except BaseException as error:
-                put(error)
-
-        thread = threading.Thread(target=fill, name="feed", daemon=True)
-        thread.start()
-        self._open.callback(thread.join)
-        return self._taken(made)
-
-    def _taken(self, made: "queue.Queue[FedBatch | BaseException]") -> Iterator[FedBatch]:
-        while True:
-            item = made.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+def choose_gpu(device: torch.device) -> None:
+    """Make a GPU the current one of this thread; each thread has its own."""
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
 
 
-def training_feed(
-    settings: TrainSettings,
-    dataset: PairDataset,
-    pace: Pace,
-    device: torch.device,
-    workers: Workers,
-    *,
-    epoch: int,
-    batch: int,
-) -> Feed:
-    """Return the batches of a training from an epoch and a batch on; see `Feed`."""
-    return Feed(
-        dataset,
-        lambda number: dataset.rebatched(
-            plan_batches(settings, dataset, number), settings.seed, number
-        ),
-        epoch=epoch,
-        batch=batch,
-        workers=workers,
-        micro_batch_tokens=settings.micro_batch_tokens,
-        pace=pace,
-        device=device,
-    )
+def epoch_batches(settings: TrainSettings, dataset: PairDataset, epoch: int) -> Plan:
+    """Return the batches of an epoch as a training reads them: regrouped with BPE-dropout."""
+    plan = plan_batches(settings, dataset, epoch)
+    return dataset.rebatched(plan, settings.seed, epoch)
 
 
 def plan_batches(settings: TrainSettings, dataset: PairDataset, epoch: int) -> EpochPlan:

@@ -52,11 +52,13 @@ def finished_before(recipe: Recipe, run: RunFolder) -> TrainingOutcome | None:
     """Return the outcome of a finished training whose checkpoints are gone; None for other runs.
 
     Raises NmtError if a training would replace what the run holds: there is no checkpoint to resume
-    from, and starting again would not compute the same files.
+    from, and starting again would not compute the same files; or if one cannot be read.
     """
     if run.is_resumable():
         return None
-    remains = find_remains(recipe, run)
+    models = [path for path in (run.model, run.best) if is_present(path)]
+    history = read_history(run.metrics, recipe)
+    remains = Remains(run, models, run.updates_with(WEIGHTS), history)
     is_empty = not (remains.models or remains.weights or remains.history.records)
     if is_empty or is_repeated(recipe, remains):
         return None
@@ -73,12 +75,6 @@ def finished_before(recipe: Recipe, run: RunFolder) -> TrainingOutcome | None:
     )
 
 
-def find_remains(recipe: Recipe, run: RunFolder) -> Remains:
-    """Return what a run without a usable checkpoint holds; raises NmtError if it is unreadable."""
-    models = [path for path in (run.model, run.best) if is_present(path)]
-    return Remains(run, models, run.updates_with(WEIGHTS), read_history(run.metrics, recipe))
-
-
 def is_repeated(recipe: Recipe, remains: Remains) -> bool:
     """Return whether a new start computes again all that a killed training has computed.
 
@@ -86,9 +82,8 @@ def is_repeated(recipe: Recipe, remains: Remains) -> bool:
     it.
     """
     run = remains.run
-    if is_present(run.model) or run.is_started() or not is_present(run.recipe):
-        return False
-    if remains.history.is_ended:
+    is_new = not (is_present(run.model) or run.is_started() or remains.history.is_ended)
+    if not is_new or not is_present(run.recipe):
         return False
     old = run.load_recipe()
     if remains.last_update > first_checkpoint(old.train, remains):
@@ -114,11 +109,9 @@ def first_checkpoint(settings: TrainSettings, remains: Remains) -> float:
 def outcome_of(recipe: Recipe, remains: Remains) -> TrainingOutcome | None:
     """Return the outcome by recipe and metrics, or None if they do not say that it is finished."""
     run, history = remains.run, remains.history
-    if not (is_present(run.model) and is_present(run.recipe)) or not history.records:
+    if not (is_present(run.model) and is_present(run.recipe) and history.is_ended):
         return None
     if recipe_differences(run.load_recipe(), recipe, END_SETTINGS):
-        return None
-    if not history.is_ended:
         return None
     from nmt.evaluation.metrics import score_measure
 

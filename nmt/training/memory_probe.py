@@ -10,7 +10,6 @@ import torch
 
 from nmt.config import ModelSettings, Recipe
 from nmt.errors import NmtError, is_out_of_memory
-from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.recipe.size import least_parameters, training_bytes
 from nmt.system.log import note
 from nmt.system.processes import worker_count
@@ -19,7 +18,6 @@ from nmt.text.plan import EpochPlan
 from nmt.training.cost import activation_bytes
 from nmt.training.updates import Updater
 from nmt.training.validation import DevSet
-from nmt.training.workers import Workers
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_GROUPS = Path("/proc/self/cgroup")
@@ -74,14 +72,12 @@ def costliest_batch(
 
 
 def check_memory(
-    recipe: Recipe,
-    plan: EpochPlan,
-    dataset: PairDataset,
-    epoch: int,
-    dev: DevSet,
     updater: Updater,
-    network: EncoderDecoder,
-    workers: Workers,
+    dev: DevSet,
+    dataset: PairDataset,
+    plan: EpochPlan,
+    *,
+    epoch: int,
     length_multiple: int,
 ) -> int:
     """Run the largest training batch and the longest dev batches, and discard the results.
@@ -90,13 +86,14 @@ def check_memory(
     whole batches do not fit, the largest that fit of half a batch, a quarter, and so on. Raises
     NmtError, which names the setting to lower, if memory does not suffice.
     """
+    recipe, network, workers = updater.recipe, updater.network, updater.workers
     size = 0 if updater.works_in_blocks else network.vocab_size  # of the logits that are kept
     index = costliest_batch(plan, dataset, recipe.model, size, length_multiple)
     share = dataset.batch(plan[index][:: workers.count], epoch, length_multiple)
     sizes = [recipe.train.micro_batch_tokens]
     if sizes == [0]:
         sizes = [0, *halves(share)]
-    chosen = next((size for size in sizes if fits(share, size, updater, workers)), None)
+    chosen = next((size for size in sizes if fits(share, size, updater)), None)
     if chosen is None:
         batch = largest_part(share, sizes[-1])
         rows, S, T = len(batch.source), batch.source.shape[1], batch.labels.shape[1]
@@ -129,7 +126,7 @@ def largest_part(batch: Batch, micro_batch_tokens: int) -> Batch:
     return max(parts, key=lambda part: part.source.numel() + part.labels.numel())
 
 
-def fits(batch: Batch, micro_batch_tokens: int, updater: Updater, workers: Workers) -> bool:
+def fits(batch: Batch, micro_batch_tokens: int, updater: Updater) -> bool:
     """Return whether the largest micro-batch fits into the memory of every worker."""
     try:
         with memory_limit("a batch", updater.device):
@@ -137,7 +134,7 @@ def fits(batch: Batch, micro_batch_tokens: int, updater: Updater, workers: Worke
         failures = 0.0
     except TooLittleMemoryError:
         failures = 1.0
-    return not workers.all_reduce(torch.tensor(failures)).item()
+    return not updater.workers.all_reduce(torch.tensor(failures)).item()
 
 
 class TooLittleMemoryError(NmtError):

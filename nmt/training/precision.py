@@ -18,7 +18,6 @@ from nmt.text.batches import Batch
 from nmt.training.feed import Feed
 from nmt.training.memory_probe import TooLittleMemoryError, memory_limit
 from nmt.training.updates import Updater
-from nmt.training.workers import Workers
 
 ROUNDS = 5
 FEWEST_ROUNDS = 3  # parts of batches grow while time is left for these
@@ -54,7 +53,7 @@ class Round:
         )
 
 
-def choose_precision(updater: Updater, feed: Feed, workers: Workers) -> str:
+def choose_precision(updater: Updater, feed: Feed) -> str:
     """Measure, print the figures and return the precision that all workers train in.
 
     Call this after the model's weights are loaded, and before `Updater.set_up`, because a network
@@ -62,7 +61,7 @@ def choose_precision(updater: Updater, feed: Feed, workers: Workers) -> str:
     will train; the first worker chooses. feed: a feed that the training does not use.
     """
     choice, reason = measured_precision(updater, feed)
-    choice = workers.on_first_worker(lambda: choice)
+    choice = updater.workers.on_first_worker(lambda: choice)
     note(f"train.precision=auto: {reason}; trains in {choice}")
     return choice
 
@@ -91,7 +90,11 @@ def measure(seconds_of: PassSeconds, batches: Sequence[Batch]) -> Round:
     last = in_turn(seconds_of, part, 0)
     seconds = spent = last.bf16 + last.float32
     with suppress(TooLittleMemoryError):
-        while len(part.source) < len(first.source) and time_is_left(spent, 2 * seconds):
+        # A next warm-up, of twice the tokens, and the fewest rounds with it must end in time.
+        while (
+            len(part.source) < len(first.source)
+            and spent + 2 * seconds * (1 + FEWEST_ROUNDS) <= SECONDS
+        ):
             part = first_part(first, 2 * tokens)
             last = in_turn(seconds_of, part, 0)
             tokens, seconds = 2 * tokens, last.bf16 + last.float32
@@ -113,11 +116,6 @@ def in_turn(seconds_of: PassSeconds, batch: Batch, number: int) -> Round:
     order = ("bf16", "float32") if number % 2 else ("float32", "bf16")
     seconds = {precision: seconds_of(batch, precision) for precision in order}
     return Round(**seconds, tokens=batch.source_tokens + batch.target_tokens)
-
-
-def time_is_left(spent: float, seconds: float) -> bool:
-    """Return whether one warm-up and the fewest rounds, each of so many seconds, end in time."""
-    return spent + seconds * (1 + FEWEST_ROUNDS) <= SECONDS
 
 
 def first_part(batch: Batch, tokens: int) -> Batch:

@@ -5,8 +5,6 @@ PyTorch is imported only if there is a device: `nmt prepare` does not need it.
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.util import find_spec
 from itertools import chain
@@ -28,7 +26,7 @@ from nmt.system.log import Notify
 from nmt.text.corpus import DataFolder, DevPairs
 from nmt.text.languages import bleu_tokenizer, is_language, primary, same_codes
 from nmt.text.learning import check_learnable
-from nmt.text.prepare import Prepared, open_prepared, prepare, read_dev_pairs, training_files
+from nmt.text.prepare import Prepared, open_prepared, prepare, read_dev_pairs
 from nmt.text.tokenizer import load_tokenizer
 from nmt.training.lost_files import finished_before, restore_tokenizer
 from nmt.training.progress import KEPT_STATES, TrainingOutcome
@@ -57,20 +55,13 @@ class Resolved:
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """The dev set and the initial model of a training."""
-
-    dev_pairs: DevPairs
-    initial: "ModelFile | None"  # the model of train.init_from; None if random or resumed
-
-
-@dataclass(frozen=True)
 class Setup:
     """Everything that a training starts from."""
 
     recipe: Recipe  # as `resolve` returned it
     prepared: Prepared  # the tokenizer and the encoded training corpus
-    inputs: Inputs
+    dev_pairs: DevPairs
+    initial: "ModelFile | None" = None  # the model of train.init_from; None if random or resumed
 
 
 def set_up_workers(
@@ -105,7 +96,8 @@ def set_up_workers(
         return TrainingOutcome(**shared)
     recipe = parse_recipe(shared["recipe"], recipe.name, "the first worker's recipe")
     prepared = open_prepared(recipe, run.prepared_folder())
-    return Setup(recipe, prepared, read_inputs(recipe, data, run))
+    initial = initial_model(recipe, run)
+    return Setup(recipe, prepared, read_dev_pairs(recipe, data), initial)
 
 
 def resolve(recipe: Recipe, run: RunFolder, device: "torch.device | None" = None) -> Resolved:
@@ -136,19 +128,25 @@ def set_up(
     The run folder must be locked. device: as in `resolve`.
     Raises NmtError if the corpus or the initial model cannot be used.
     """
-    inputs = check_inputs(recipe, data, run, device)
+    initial, dev_pairs = check_inputs(recipe, data, run, device)
     if device is not None:
         note_large_model(recipe, run, device, notify)
-    with recorded(recipe, data, run, notify):
-        tokenizer = given_tokenizer(recipe, run, inputs)
-        prepared = prepare(recipe, data, run.prepared_folder(), notify, tokenizer)
-    return Setup(recipe, prepared, inputs)
+    # A stop keeps what a new run begins with. A corpus that is refused leaves another as it was.
+    goes_on = run.is_in_use()
+    if not goes_on:
+        record(recipe, data, run, notify)
+    restore_tokenizer(run, notify)
+    tokenizer = given_tokenizer(recipe, run, initial)
+    prepared = prepare(recipe, data, run.prepared_folder(), notify, tokenizer)
+    if goes_on:
+        record(recipe, data, run, notify)
+    return Setup(recipe, prepared, dev_pairs, initial)
 
 
 def check_inputs(
     recipe: Recipe, data: DataFolder, run: RunFolder, device: "torch.device | None" = None
-) -> Inputs:
-    """Read what a resolved recipe starts from, without writing anything.
+) -> "tuple[ModelFile | None, DevPairs]":
+    """Read the initial model and the dev set of a resolved recipe, without writing anything.
 
     Arguments and errors are those of `set_up`, except for errors inside the training corpus.
     """
@@ -161,47 +159,26 @@ def check_inputs(
         check_model_fits(recipe)
     if device is not None:
         check_requirements(recipe, run, device)
-    inputs = read_inputs(recipe, data, run)
-    if not any(inputs.dev_pairs.values()):
+    initial, dev_pairs = initial_model(recipe, run), read_dev_pairs(recipe, data)
+    if not any(dev_pairs.values()):
         raise NmtError(f"the dev set of recipe {recipe.name} is empty; set data.dev")
-    return inputs
+    return initial, dev_pairs
 
 
-def read_inputs(recipe: Recipe, data: DataFolder, run: RunFolder) -> Inputs:
-    """Return the dev set and the initial model."""
-    initial = initial_model(recipe, run)
-    return Inputs(read_dev_pairs(recipe, data), initial)
+def record(recipe: Recipe, data: DataFolder, run: RunFolder, notify: Notify) -> None:
+    """Write recipe, languages and path of the data into a run folder."""
+    correct_languages(run, recipe, notify)
+    run.save_recipe(recipe)
+    run.remember(data.path)
 
 
-@contextmanager
-def recorded(recipe: Recipe, data: DataFolder, run: RunFolder, notify: Notify) -> Iterator[None]:
-    """Write recipe, languages and path of the data around a block that prepares the corpus.
-
-    For a new run, they are written before it, so that a stop keeps them. For a run that goes on,
-    they are written after it: a corpus that is refused leaves the run as it was.
-    """
-
-    def write() -> None:
-        correct_languages(run, recipe, notify)
-        run.save_recipe(recipe)
-        run.remember(data.path)
-
-    goes_on = run.is_in_use()
-    if not goes_on:
-        write()
-    restore_tokenizer(run, notify)
-    yield
-    if goes_on:
-        write()
-
-
-def given_tokenizer(recipe: Recipe, run: RunFolder, inputs: Inputs) -> bytes | None:
+def given_tokenizer(recipe: Recipe, run: RunFolder, initial: "ModelFile | None") -> bytes | None:
     """Return the tokenizer of the model that the run starts or started from.
 
     None if the run learns its own tokenizer.
     """
-    if inputs.initial is not None:
-        return inputs.initial.tokenizer
+    if initial is not None:
+        return initial.tokenizer
     return load_tokenizer(run.tokenizer).model if recipe.train.init_from else None
 
 
@@ -256,7 +233,10 @@ def precision_of_hardware(recipe: Recipe, device: "torch.device") -> Recipe:
 
 
 def check_text_files(recipe: Recipe, data: DataFolder) -> None:
-    """Raise NmtError, which names them all, if training or dev files are missing."""
+    """Raise NmtError, which names them all, if training or dev files are missing.
+
+    Also if the recipe names no training text.
+    """
     missing: dict[str, NmtError] = {}
     for name in (name for files in (*recipe.data.train, *recipe.data.dev) for name in files.names):
         try:
@@ -267,7 +247,8 @@ def check_text_files(recipe: Recipe, data: DataFolder) -> None:
         (_, first), *others = missing.items()
         also = f"; also missing: {', '.join(name for name, _ in others)}" if others else ""
         raise NmtError(f"{first}{also}") from first
-    training_files(recipe, data)
+    if not recipe.data.train:
+        raise NmtError(f"recipe {recipe.name} names no training text; set data.train")
 
 
 def check_requirements(recipe: Recipe, run: RunFolder, device: "torch.device") -> None:

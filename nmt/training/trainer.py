@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic
 
@@ -15,12 +15,12 @@ import torch
 from nmt.config import Recipe
 from nmt.decoding.models.alignment import choose_attention
 from nmt.decoding.translator.segments import output_limit
-from nmt.errors import DivergenceError
+from nmt.errors import DivergenceError, first_of
 from nmt.model import make_network
 from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.recipe.settings import with_settings
 from nmt.runs.history import read_history
-from nmt.runs.model_file import save_model, write_alignment
+from nmt.runs.model_file import ModelFile, Weights, save_model, write_alignment
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
 from nmt.runs.trained_model import arrays_of, load_file, load_weights
 from nmt.system.arguments import argument
@@ -41,7 +41,7 @@ from nmt.training.checkpoints import (
     newest_checkpoint,
     resume,
 )
-from nmt.training.feed import FedBatch, Feed, pace_of, plan_batches, training_feed
+from nmt.training.feed import FedBatch, Feed, epoch_batches, pace_of, plan_batches
 from nmt.training.lost_files import restore_results
 from nmt.training.memory_probe import check_memory
 from nmt.training.metrics_log import MetricsLog, Observer, announce
@@ -80,7 +80,7 @@ def train(
         if isinstance(setup, TrainingOutcome):
             return setup
         pool = thread_pool_for(device) if workers.is_alone else workers
-        dev = DevSet(setup.recipe, setup.inputs.dev_pairs, setup.prepared.tokenizer, pool)
+        dev = DevSet(setup.recipe, setup.dev_pairs, setup.prepared.tokenizer, pool)
         observer = observe(run, setup, dev) if observe is not None and workers.is_first else None
         with repeatable(device, wanted=setup.recipe.train.deterministic):
             trainer = Trainer(setup, dev, run, device, workers, observer)
@@ -210,11 +210,14 @@ class Trainer:
         good = [self.run.checkpoint(update, WEIGHTS) for update in self.run.updates_with(STATE)[:1]]
         if progress.best_update:
             good = [self.run.best]
+        shown = "; ".join(
+            f"{name}, lines {first_of(numbers, SHOWN_LINES)}" for name, numbers in lines.items()
+        )
         init_from = "".join(f" --init-from {argument(path)}" for path in good)
         raise DivergenceError(
             f"update {progress.update:,}: the training diverged, loss or gradient was NaN or"
             f" infinite {MAX_SKIPS_IN_ROW} times in a row; the last batch held"
-            f" {describe_lines(lines)}. If these lines are sound, train again with a lower"
+            f" {shown}. If these lines are sound, train again with a lower"
             " train.learning_rate_scale, more train.warmup_updates or train.precision=float32:"
             f"{init_from} --run NEW_FOLDER"
         )
@@ -238,16 +241,9 @@ class Trainer:
         return True
 
     def validate(self, stop: StopRequest) -> Validation | None:
-        """Return a validation; None if a signal interrupted it.
-
-        A single process stops at once, many workers when all have finished their current batch.
-        """
-        single = self.workers.is_alone
+        """Return a validation; None if a signal interrupted it."""
         try:
-            with (
-                self.updater.average.in_use(),
-                stop.interruptible() if single else self.workers.interruptible(stop),
-            ):
+            with self.updater.average.in_use(), self.workers.interruptible(stop):
                 return self.dev.validate(self.network)
         except Interrupted:
             return None
@@ -269,14 +265,15 @@ class Trainer:
 
     def feed(self) -> Feed:
         """Return the batches from the progress on."""
-        return training_feed(
-            self.recipe.train,
+        return Feed(
             self.dataset,
-            self.pace,
-            self.device,
-            self.workers,
+            partial(epoch_batches, self.recipe.train, self.dataset),
             epoch=self.progress.epoch,
             batch=self.progress.batch,
+            workers=self.workers,
+            micro_batch_tokens=self.recipe.train.micro_batch_tokens,
+            pace=self.pace,
+            device=self.device,
         )
 
     def choose_settings(self, stop: StopRequest) -> bool:
@@ -287,21 +284,18 @@ class Trainer:
         """
         precision = self.recipe.train.precision
         try:
-            with stop.interruptible() if self.workers.is_alone else nullcontext():
+            with self.workers.interruptible(stop):
                 if precision == "auto" and not self.progress.update:
-                    precision = choose_precision(self.updater, self.feed(), self.workers)
+                    precision = choose_precision(self.updater, self.feed())
                     self.updater.precision = precision
                 self.updater.set_up()
                 micro_batch_tokens = check_memory(
-                    self.recipe,
-                    plan_batches(self.recipe.train, self.dataset, self.progress.epoch),
-                    self.dataset,
-                    self.progress.epoch,
-                    self.dev,
                     self.updater,
-                    self.network,
-                    self.workers,
-                    self.pace.length_multiple,
+                    self.dev,
+                    self.dataset,
+                    plan_batches(self.recipe.train, self.dataset, self.progress.epoch),
+                    epoch=self.progress.epoch,
+                    length_multiple=self.pace.length_multiple,
                 )
         except Interrupted:
             return False
@@ -345,10 +339,8 @@ class Trainer:
                 self.network,
                 self.updater.optimizer,
                 self.progress,
-                self.prepared.tokenizer.model,
-                self.recipe,
                 self.prepared.fingerprint,
-                self.known_text,
+                self.model_file({}),
             )
 
     def save_now(self) -> None:
@@ -386,9 +378,12 @@ class Trainer:
         """Write a model file with the weights that validations measure."""
         self.writer.check_folder(self.progress.update)
         with self.updater.average.in_use():
-            weights, tokenizer = arrays_of(self.network.state_dict()), self.prepared.tokenizer.model
-            content = weights, tokenizer, self.recipe, [self.progress.update]
-            save_model(path, *content, known_text=self.known_text)
+            save_model(path, self.model_file(arrays_of(self.network.state_dict())))
+
+    def model_file(self, weights: Weights) -> ModelFile:
+        """Return the content of a model file of the current update."""
+        tokenizer, update = self.prepared.tokenizer.model, self.progress.update
+        return ModelFile(weights, tokenizer, self.recipe, (update,), known_text=self.known_text)
 
     @cached_property
     def known_text(self) -> bytes:
@@ -428,23 +423,13 @@ def initial_network(setup: Setup, dataset: PairDataset) -> EncoderDecoder:
     recipe = setup.recipe
     torch.manual_seed(recipe.train.seed)
     network = make_network(recipe.model, len(setup.prepared.tokenizer), PAD)
-    if setup.inputs.initial is not None:
-        load_weights(network, setup.inputs.initial.weights, Path(recipe.train.init_from))
+    if setup.initial is not None:
+        load_weights(network, setup.initial.weights, Path(recipe.train.init_from))
     # The table of positions gets its final size now: growing it later would compile again.
     longest = max(dataset.source_lengths.max(), dataset.target_lengths.max())
     translated = output_limit(recipe.decode.max_segment_tokens, recipe.decode)
     network.grow_positions(max(int(longest), translated))
     return network
-
-
-def describe_lines(lines: Mapping[str, Sequence[int]]) -> str:
-    """Return the names of text files with the first line numbers of each."""
-    parts = []
-    for name, numbers in lines.items():
-        more = len(numbers) - SHOWN_LINES
-        shown = ", ".join(map(str, numbers[:SHOWN_LINES]))
-        parts.append(f"{name}, lines {shown}" + (f" and {more:,} more" if more > 0 else ""))
-    return "; ".join(parts)
 
 
 @contextmanager

@@ -50,11 +50,11 @@ class Updater:
     def __init__(
         self, recipe: Recipe, network: EncoderDecoder, workers: Workers, device: torch.device
     ) -> None:
-        self._recipe = recipe
+        self.recipe = recipe
         self._settings = recipe.train
         self.precision = recipe.train.precision  # of matrix products; "auto" is float32
-        self._network = network
-        self._workers = workers
+        self.network = network
+        self.workers = workers
         self.device = device
         self._parameters = list(network.parameters())
         adam: dict[str, Any] = {
@@ -86,11 +86,11 @@ class Updater:
 
     def set_up(self) -> None:
         """Compile the network and wrap it for the other workers, when the weights are loaded."""
-        network: nn.Module = self._network
+        network: nn.Module = self.network
         if self._settings.compile:  # first: the wrapper's hooks would break the compiled graph
             network = torch.compile(network, dynamic=True)  # type: ignore[assignment] # a module
         settings = self._settings
-        self._wrapped = self._workers.wrap(
+        self._wrapped = self.workers.wrap(
             network, self.device, settings.bucket_megabytes, settings.gradient_precision
         )
         self._forward = self._wrapped
@@ -110,7 +110,7 @@ class Updater:
         workers to save one. If loss or gradient of the whole batch is NaN or infinite, the weights
         stay as they are.
         """
-        self._network.train()
+        self.network.train()
         self._seed_dropout(number)
         smoothed, plain = self.backward(share, float(counts))
         sizes = [
@@ -122,7 +122,7 @@ class Updater:
         if self.device.type == "cuda":  # a copy of other memory would wait for the gradients
             totals = totals.pin_memory()
         totals = totals.to(self.device, non_blocking=True)
-        totals = self._workers.all_reduce(torch.cat([torch.stack([smoothed, plain]), totals]))
+        totals = self.workers.all_reduce(torch.cat([torch.stack([smoothed, plain]), totals]))
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         torch._foreach_div_(gradients, totals[3].float())  # target tokens
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
@@ -130,7 +130,7 @@ class Updater:
         # If this is 1, the optimiser changes nothing; the CPU reads nothing.
         skip = 1 - (figures[0] + figures[-1]).isfinite().float()
         self.optimizer.found_inf = skip  # type: ignore[attr-defined] # Adam's fused form reads it
-        rate = learning_rate(self._recipe, number)
+        rate = learning_rate(self.recipe, number)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with self.autocast():  # Muon multiplies matrices
@@ -142,7 +142,7 @@ class Updater:
     def _seed_dropout(self, number: int) -> None:
         """Seed dropout by the seed, the update, the worker and the thread."""
         for thread, generator in enumerate(self._generators):
-            entropy = [self._settings.seed, number, self._workers.rank, thread]
+            entropy = [self._settings.seed, number, self.workers.rank, thread]
             state = numpy.random.SeedSequence(entropy).generate_state(1, numpy.uint64)
             generator.manual_seed(int(state[0]))
         # Some modules draw from PyTorch's default generator.
@@ -201,7 +201,7 @@ class Updater:
 
     def _loss_in_blocks(self, batch: Batch) -> LossSums:
         """Return the summed losses of a batch, whose logits are never stored as a whole."""
-        network, smoothing = self._network, self._settings.label_smoothing
+        network, smoothing = self.network, self._settings.label_smoothing
         with self.autocast():
             hidden = network.hidden(*self._inputs(batch)).flatten(0, 1)
             matrix, bias = network.embeddings.softmax_weight, network.embeddings.softmax_bias
@@ -236,7 +236,7 @@ class Updater:
         """Use the memory that an update with this batch needs, then free it; no weight changes."""
         count = 0
         if not self.optimizer.state:  # moments are allocated at the first update
-            count = count_moments(self._recipe, self._network.vocab_size)
+            count = count_moments(self.recipe, self.network.vocab_size)
         moments = torch.empty(count, device=self.device)
         try:
             self.rehearse(batch)
@@ -250,7 +250,7 @@ class Updater:
 
         Each update seeds dropout again, so that the masks drawn here change nothing.
         """
-        self._network.train()
+        self.network.train()
         try:
             with self._without_exchange():
                 self.backward([batch])

@@ -17,7 +17,7 @@ from nmt.config import Recipe
 from nmt.decoding.translator.load import device_settings
 from nmt.decoding.translator.translator import translate_texts
 from nmt.errors import NmtError
-from nmt.evaluation.metrics import Measure, MetricSet, task_metrics
+from nmt.evaluation.metrics import Measure, MetricSet, choose_metrics
 from nmt.evaluation.scores import main_score
 from nmt.evaluation.test_sets import TestSet
 from nmt.kernels.loss import reference_loss
@@ -28,7 +28,7 @@ from nmt.system.log import note
 from nmt.system.pools import Pool, ThreadPool
 from nmt.system.threads import torch_threads
 from nmt.text.batches import make_batch
-from nmt.text.corpus import DevPairs, Pair
+from nmt.text.corpus import DevPairs
 from nmt.text.encode import encode_whole, opening_of
 from nmt.text.lines import FirstSegment
 from nmt.text.plan import batches_by_length
@@ -72,7 +72,7 @@ class DevSet:
         self._tests: list[tuple[TestSet, MetricSet]] = []
         for languages, own in pairs.items():
             if own:
-                metrics = task_metrics(recipe.data.metric, languages[1])
+                metrics = choose_metrics(recipe.data.metric, languages[1])
                 columns = [pair.source for pair in own], [(pair.target,) for pair in own]
                 test = TestSet.of("the dev set", *columns).grouped(metrics)
                 self._tests.append((replace(test, languages=languages), metrics))
@@ -88,13 +88,12 @@ class DevSet:
         self._pool = pool or torch_threads(1)
         # Ids of the pairs that count for the loss, in the order of the model.
         self.encoded = self._within_limit(
-            pair for languages, own in pairs.items() for pair in self._encode(own, languages[1])
+            pair
+            for (_, language), own in pairs.items()
+            for pair in encode_whole(
+                own, tokenizer, recipe.data, opening_of(language, tokenizer.source)
+            )
         )
-
-    def _encode(self, pairs: Sequence[Pair], language: str) -> list[EncodedPair]:
-        """Return the ids of pairs as a training reads them; language: of the targets."""
-        opening = opening_of(language, self._tokenizer.source)
-        return encode_whole(pairs, self._tokenizer, self._recipe.data, opening)
 
     def _within_limit(self, pairs: Iterable[EncodedPair]) -> list[EncodedPair]:
         """Return the pairs that count for the loss, in the order of the model."""

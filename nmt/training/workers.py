@@ -148,10 +148,15 @@ class Workers:
 
     @contextmanager
     def interruptible(self, stop: StopRequest) -> Iterator[None]:
-        """Let a signal to any worker end `map` on all workers within a `with` block.
+        """Let a signal leave a `with` block by raising Interrupted; it must not write files.
 
-        `map` then raises Interrupted once each worker has finished its current item.
+        A single process leaves it at once. Many workers leave it in `map`, when each has finished
+        its current item, also if only one of them received the signal.
         """
+        if self.is_alone:
+            with stop.interruptible():
+                yield
+            return
         self._stop = stop
         try:
             yield

@@ -124,7 +124,7 @@ def test_the_model_of_a_run_in_training_is_not_replaced(nmt: Run, run: Path) -> 
 
 def test_checkpoints_of_different_runs_are_refused(nmt: Run, run: Path) -> None:
     content = read_model(checkpoint(run, 12))
-    save_model(checkpoint(run, 12), content.weights, bytes(9), content.recipe, [12])
+    save_model(checkpoint(run, 12), replace(content, tokenizer=bytes(9)))
     path = checkpoint(run, 12).with_suffix(".json")  # as if a training had written the weights
     manifest = read_manifest(path, 12)
     digests = {**manifest.sha256, WEIGHTS: sha256_of(checkpoint(run, 12))}

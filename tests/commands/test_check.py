@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nmt.corpora import trial
+from nmt.corpora import advice
 from nmt.corpora.report import Forecast
 from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe, write_recipe
@@ -191,7 +191,7 @@ class Trials:
 def forecast(monkeypatch: pytest.MonkeyPatch) -> Trials:
     """Put recorded trials in place of trainings."""
     trials = Trials()
-    monkeypatch.setattr(trial, "forecast", trials)
+    monkeypatch.setattr(advice, "forecast", trials)
     return trials
 
 
@@ -298,7 +298,7 @@ def test_a_corpus_with_errors_gets_no_recipe(nmt: Run, tmp_path: Path) -> None:
         (2, "pokcet", "pocket"),
         (2, "pocket --limit max_deviaton=2", "max_deviation"),
         (2, "pocket --limit max_deviation=0", "at least 1"),
-        (2, "pocket --limit sample_pairs=1.5", "not a whole number"),
+        (2, "pocket --limit sample_pairs=1.5", "must be a whole number"),
         (2, "pocket --limit least_letters=0", "it is for a filter of `nmt clean --also`"),
         (2, "pocket --dev a.en a.de", "leave out --dev"),
         (2, "pocket --write-recipe x.toml", "pocket is a recipe already"),

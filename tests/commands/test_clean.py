@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from nmt.corpora import examine as examined
+from nmt.corpora.clean import Models, load_scorers
 from nmt.corpora.findings import ALWAYS, DEFAULT_FILTERS
+from nmt.errors import NmtError
 from nmt.text import encode
 from tests.conftest import Run, train_reverse_skilled
 from tests.corpora.corpora import Pairs, corpus, write
+from tests.interop.models import save_directions
 
 CLEAN = corpus(400)
 
@@ -301,3 +304,10 @@ def test_models_of_other_languages_and_thresholds_above_all_scores_are_refused(
         result = nmt("clean", *files, "-o", tmp_path / "out", *given)
         assert (result.code, message in result.err) == (1, True)
     assert not [*tmp_path.glob("out*")]
+
+
+def test_the_texts_of_a_model_state_its_direction(tmp_path: Path) -> None:
+    forward, reverse = save_directions(tmp_path)
+    load_scorers(Models(forward, reverse, "cpu"), ("en", "de"))
+    with pytest.raises(NmtError, match="translates de-en, but --model must translate en-de"):
+        load_scorers(Models(reverse, forward, "cpu"), ("en", "de"))

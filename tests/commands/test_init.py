@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from nmt.config import DECLARED, DataSettings, Recipe, TextFiles
+from nmt.config import DECLARED, Recipe, TextFiles
 from nmt.corpora.first_recipe import RecipeRequest, with_data
 from nmt.corpora.presets import ChosenSettings, StartModel
 from nmt.recipe.files import load_recipe
-from nmt.recipe.settings import get_setting
+from nmt.recipe.settings import get_setting, with_settings
 from nmt.text.corpus import DataFolder, ParallelText, read_pairs
 from tests.commands.conftest import paths_in
 from tests.conftest import Run
@@ -199,9 +199,9 @@ def test_a_recipe_to_fine_tune_has_the_settings_of_the_model(
     assert languages() == (base.data.source_language, base.data.target_language)
 
 
-def test_a_model_of_several_languages_then_writes_the_one_of_the_text() -> None:
-    train = [TextFiles("a", "b", target_language=code) for code in ("de", "fr")]
-    start = StartModel(Path("m.safetensors"), Recipe("m", DataSettings(train=(*train,))))
+def test_a_model_that_writes_one_of_its_languages_then_writes_that_of_the_text() -> None:
+    recipe = with_settings(Recipe("m"), {"decode.target_language": "de"})
+    start = StartModel(Path("m.safetensors"), recipe)
     text = ParallelText((Path("c.en"), Path("c.fr")), languages=("en", "fr"))
     chosen = []
     for both in (False, True):

@@ -45,7 +45,7 @@ def right_to_left(skilled_run: Path, tmp_path: Path) -> Path:
     )
     backwards = replace(content.recipe.model, target_order="right_to_left")
     recipe = replace(content.recipe, model=backwards)
-    save_model(path, content.weights, content.tokenizer, recipe, content.updates)
+    save_model(path, replace(content, recipe=recipe))
     return path
 
 

@@ -85,25 +85,27 @@ def test_whole_documents_are_held_out(nmt: Run, tmp_path: Path) -> None:
     pairs = corpus(200)
     texts = [[*pairs[place : place + 5], ("Yes.", "Ja.")] for place in range(0, 196, 4)]
     files = write(tmp_path, [pair for text in texts for pair in (*text, ("", ""))])
-    options = "--documents", "--dev", 12, "--test", 7, "-o", f"{tmp_path}/mine/"
-    assert nmt("split", *files, *options).code == 0
-    lost, found, seen = removed(tmp_path / "mine"), list[Pairs](), set[str]()
-    for kind, count in (("train", 45), ("dev", 2), ("test", 2)):
+    options = "--documents", "--dev", 60, "--test", 55, "-o", f"{tmp_path}/mine/"
+    result = nmt("split", *files, *options)
+    assert result.code == 0
+    sets: dict[str, list[Pairs]] = {}
+    for kind in ("train", "dev", "test"):
         lines = read(tmp_path / "mine", kind)
         ends = [-1, *(line for line, pair in enumerate(lines) if pair == ("", "")), len(lines)]
-        sets = [lines[start + 1 : end] for start, end in pairwise(ends)]
-        assert len(sets) == count
-        sources = {source for source, _ in lines} - {"", "Yes."}
-        assert sources.isdisjoint(seen)
-        seen |= sources
-        found += sets
-    gone = [(source, target) for _, reason, source, target in lost if reason != "empty side"]
-    assert 2 <= len(gone) <= 8
+        sets[kind] = [lines[start + 1 : end] for start, end in pairwise(ends)]
+    assert [*map(len, sets.values())] == [29, 10, 10]
+    held_out = [*sets["dev"], *sets["test"]]
+    assert all(text in texts for text in held_out)
+    wanted = {pair for text in held_out for pair in text} - {("Yes.", "Ja.")}
+    left = [text for text in texts if text not in held_out]
+    assert sets["train"] == [[pair for pair in text if pair not in wanted] for text in left]
+    lost = [row for row in removed(tmp_path / "mine") if row[1] != "empty side"]
+    assert [(row[2], row[3]) for row in lost] == [
+        pair for text in left for pair in text if pair in wanted
+    ]
     assert all(reason.split()[-1] != line for line, reason, *_ in lost)
-    assert {source for source, _ in gone} <= seen
-    left = [[pair for pair in text if pair not in gone] for text in texts]
-    kept = [[pair for pair in text if pair not in gone] for text in found]
-    assert sorted(kept) == sorted(left)
+    shared = [pair for text in sets["dev"] for pair in text if pair in chain(*sets["test"])]
+    assert f"equal pairs of the test set: {len(shared) - 10}; they stay" in result.err
     few = nmt("split", *files, *options[:-2], "-o", f"{tmp_path}/few/", "--dev", 500)
     assert "has 49 documents, too few for a dev set of 500 pairs" in few.err
 

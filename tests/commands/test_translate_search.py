@@ -13,7 +13,7 @@ import pytest
 from nmt.decoding.terms.glossary import contains
 from nmt.decoding.translator.translation import OutputOptions
 from nmt.decoding.translator.translator import Translator
-from nmt.runs.model_file import read_model, save_model
+from nmt.runs.model_file import ModelFile, read_model, save_model
 from nmt.runs.trained_model import load_model
 from nmt.system.pools import ProcessPool
 from tests.commands.conftest import Model
@@ -178,7 +178,7 @@ def test_a_second_model_that_does_not_fit_is_refused(
         (diverged, content.recipe, ["ensemble", "are not numbers"]),
         (content.weights, dutch, [str(other), str(first), "en-de (bleu)", "en-nl (bleu)"]),
     ):
-        save_model(other, weights, content.tokenizer, recipe, content.updates)
+        save_model(other, ModelFile(weights, content.tokenizer, recipe, content.updates))
         result = small.attempt(source, "--model", other, "--output", "out")
         assert (result.code, result.out, Path("out").exists()) == (1, "", False)
         assert all(fact in result.err.splitlines()[-1] for fact in facts)

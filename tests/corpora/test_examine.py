@@ -11,6 +11,7 @@ from nmt.corpora.examine import (
     LEAST_SAMPLE,
     Facts,
     examine,
+    first_places,
     hash_text,
     learn_context,
     learn_tokenizer,
@@ -18,7 +19,6 @@ from nmt.corpora.examine import (
     overlaps,
     rare_characters,
     repeated,
-    repeats_of,
 )
 from nmt.corpora.pairs import Row
 from nmt.errors import NmtError
@@ -39,16 +39,13 @@ def hashes(texts: list[str]) -> numpy.ndarray:
 def test_repetitions_are_those_of_a_plain_search() -> None:
     draw = random.Random(1)
     texts = [draw.choice("abcdefgh") * draw.randint(1, 9) for _ in range(200)]
-    found = repeats_of(hashes(texts))
-    expected = [place for place, text in enumerate(texts) if text in texts[:place]]
-    assert found.places.tolist() == expected
-    assert found.firsts.tolist() == [texts.index(texts[place]) for place in expected]
+    assert first_places(hashes(texts)).tolist() == [*map(texts.index, texts)]
 
 
 def test_sides_in_another_order_are_another_pair() -> None:
     first, second = hash_text("a"), hash_text("b")
     sides = numpy.array([[first, second, first, first], [second, first, first, second]])
-    assert repeats_of(pair_hashes(sides.astype(numpy.uint64))).places.tolist() == [3]
+    assert first_places(pair_hashes(sides.astype(numpy.uint64))).tolist() == [0, 1, 2, 0]
 
 
 def facts(pairs: Pairs) -> Facts:

@@ -67,7 +67,7 @@ def test_too_few_groups_are_an_error(pairs: list[Pair], message: str) -> None:
 
 
 def test_near_duplicates_of_given_segments_are_left_out() -> None:
-    given = HashedPairs(as_pairs([("A dog.", "Ein Hund."), ("", "leer")])).segments()
+    given = HashedPairs(as_pairs([("A dog.", "Ein Hund."), ("", "leer")]))
     hasher = HashedPairs(given=given)
     pairs = [
         ("a DOG 7", "x"),

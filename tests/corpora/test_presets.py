@@ -167,16 +167,6 @@ def test_training_is_short_and_its_learning_rate_small(pairs: int, base: str, wi
     assert 500 <= chosen.value("train.batch_source_tokens") <= 4000
 
 
-def test_a_recipe_names_the_model_from_its_own_folder() -> None:
-    for model, output, link in (
-        ("m.safetensors", "a.toml", "m.safetensors"),
-        ("m.safetensors", "sub/a.toml", "../m.safetensors"),
-        ("sub/m.safetensors", "sub/a.toml", "m.safetensors"),
-        ("/models/m.safetensors", "sub/a.toml", "/models/m.safetensors"),
-    ):
-        assert StartModel(Path(model), load_recipe("pocket")).link(Path(output)) == link
-
-
 def test_every_value_to_fine_tune_is_a_setting_and_no_0_is_idle() -> None:
     recipe = load_recipe("pocket")
     values = fine_tuning_settings(ten_words(50), StartModel(Path("m"), recipe)).values

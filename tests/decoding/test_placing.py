@@ -33,7 +33,7 @@ TEXT = Marked(
 
 def test_parts_are_the_whole_text() -> None:
     assert "".join(part for part, _ in TEXT.parts()) == TEXT.text
-    assert [part for part, is_mark in TEXT.parts() if is_mark] == TEXT.mark_texts()
+    assert [part for part, mark in TEXT.parts() if mark] == TEXT.mark_texts()
     assert TEXT.without_marks() == "Open  now"
 
 

@@ -247,7 +247,7 @@ def test_only_decode_settings_can_be_changed(override: str) -> None:
 @pytest.mark.parametrize(
     ("written", "read", "direction"),
     [
-        ("de", "", ("en", "de")),
+        ("de", "", ("", "de")),
         ("deu", "en", ("en", "de")),
         ("en", "", ("", "en")),
         ("en", "fra", ("fr", "en")),

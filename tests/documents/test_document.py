@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.decoding.translator.marked import Edit, Kind, Mark, Marked
+from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.documents.document import UTF_8, Encoding, RawMark, Segment, SourceDocument
 from tests.documents.documents import places
 
@@ -29,11 +29,11 @@ def test_a_source_stays_but_for_its_holes() -> None:
     assert found.join([Marked("3"), Marked("1")]).content == b"# 1\r\n![a cat](x) two\n3\n"
     # A translation beside its source is written, though they are equal.
     found.is_bilingual = True
-    found.follow(Edit(len(SOURCE), len(SOURCE), "end"))
+    found.change(len(SOURCE), len(SOURCE), "end")
     assert found.join([None, None]).content == SOURCE.encode()
     assert found.join([None, Marked("One")]).content == SOURCE.encode() + b"end"
     # Edits that overlap are a bug.
-    found.follow(Edit(3, 7, "x"))
+    found.change(3, 7, "x")
     with pytest.raises(ValueError, match="two edits"):
         found.join([None, Marked("1")])
 
@@ -67,10 +67,10 @@ def test_what_cannot_be_written_leaves_the_source_and_what_is_within_it() -> Non
 
 def test_insertions_at_one_place_keep_their_order_before_a_hole() -> None:
     found = document()
-    found.follow(Edit(2, 2, "a"))
+    found.change(2, 2, "a")
     fill(found, "One")
-    found.follow(Edit(2, 2, "b"), range(0, 1))
-    found.follow(Edit(5, 5, "!"), range(1, 2))
+    found.change(2, 2, "b", range(0, 1))
+    found.change(5, 5, "!", range(1, 2))
     fill(found, "three")
     assert found.join([Marked("1"), None]).content.startswith(b"# ab1\r\n")
     assert found.join([None, Marked("3")]).content.startswith(b"# aOne!\r\n")
@@ -80,7 +80,7 @@ def test_insertions_at_one_place_keep_their_order_before_a_hole() -> None:
 def test_a_change_takes_all_translations_of_its_segments() -> None:
     found = document()
     text = found.add_text(Marked("One\n\nthree"), "line 1")
-    found.change(2, 5, text.segments, lambda own: text.filled(own).text.replace("\n", "/"))  # type: ignore[union-attr]  # (one is translated)
+    found.change(2, 5, lambda own: text.filled(own).text.replace("\n", "/"), text.segments)  # type: ignore[union-attr]  # (one is translated)
     assert [segment.source.text for segment in found.segments] == ["One", "three"]
     assert found.join([None, Marked("3")]).content.startswith(b"# One//3\r\n")
 

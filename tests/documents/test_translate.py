@@ -90,7 +90,10 @@ def test_in_context_each_sentence_has_a_translation_of_its_own() -> None:
 
 
 def test_progress_has_a_total_and_reaches_it() -> None:
-    """The total is estimated from the documents that were read; what is tried twice counts once."""
+    """The total is estimated from the documents that were read; what is tried twice counts once.
+
+    Documents in another language go on where the others ended.
+    """
     seen: list[tuple[int, int]] = []
 
     def twice(sentences: Sequence[Marked]) -> list[Placed]:
@@ -103,7 +106,9 @@ def test_progress_has_a_total_and_reaches_it() -> None:
     )
     texts = [[Segment(Marked(f"Sun {name} {line}.")) for line in range(CHUNK)] for name in "abc"]
     documents = [(str(name), document(*own)) for name, own in enumerate(texts)]
-    assert len([*translator.translate(documents, 3)]) == 3
+    assert len([*translator.translate(documents[:2], 3)]) == 2
+    translator.switch(replace(OPTIONS, target_language="fr", to="fr"))
+    assert len([*translator.translate(documents[2:], 3)]) == 1
     assert seen == sorted(seen)
     assert seen[0] == (0, 3 * CHUNK)
     assert seen[-1] == (3 * CHUNK, 3 * CHUNK)

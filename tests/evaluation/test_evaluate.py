@@ -16,6 +16,7 @@ from nmt.evaluation.evaluate import (
     Model,
     Scoring,
     Translations,
+    check_names,
     evaluate,
     evaluate_model,
     evaluate_translations,
@@ -216,6 +217,14 @@ def test_names_of_files_tell_the_direction(
     usual = replace(model, recipe=recipe)
     assert languages_of_files(paths, usual, wanted or "de") == expected
     assert languages_of_files([Path("test.en"), Path("ref.txt")], usual, "de") == ("en", "de")
+
+
+def test_references_with_the_name_of_another_language_are_noted() -> None:
+    notes: list[str] = []
+    check_names([Path("a.en"), Path("a.fr"), Path("b.txt")], ("en", "de"), notes.append)
+    assert notes == ["warning: a.fr is in fr by its name, but the model translates en to de"]
+    check_names([Path("a.nl"), Path("a.zh")], ("nl", "zh-Hans"), notes.append)
+    assert len(notes) == 1
 
 
 def test_a_model_of_several_languages_needs_one(tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ from nmt.evaluation.rerank import (
     records,
     write_weights,
 )
-from nmt.runs.model_file import save_model
-from tests.interop.models import two_languages
+from nmt.runs.model_file import ModelFile, save_model
+from tests.interop.models import save_directions, two_languages
 
 MOSES = """0 ||| a b ||| LM0= -1 Length0= 2 ||| -1.5
 0 ||| a ||| LM0= -2 Length0= 1 ||| -2.5
@@ -186,8 +186,19 @@ def test_a_reverse_model_of_several_languages_is_told_which_the_sources_are_in(
     tmp_path: Path,
 ) -> None:
     model, path = two_languages(), tmp_path / "two.safetensors"
-    save_model(path, model.weights, model.tokenizer.model, model.recipe, (), "train")
+    content = ModelFile(model.weights, model.tokenizer.model, model.recipe, ())
+    save_model(path, content, "train")
     (judge,) = load_judges([], [path], "cpu", lambda note: None, (), ("de", "en"))
     assert judge.languages == ("de", "en")
     with pytest.raises(UsageError, match="a name that ends in the code of its language"):
         load_judges([], [path], "cpu", lambda note: None, (), ("", "en"))
+
+
+@pytest.mark.parametrize("text", [("en", "de"), ("en", ""), ("", "")])
+@pytest.mark.parametrize("overrides", [(), ("decode.target_language=de",)])
+def test_a_reverse_model_that_goes_on_in_one_language_writes_that_of_the_sources(
+    tmp_path: Path, text: tuple[str, str], overrides: tuple[str, ...]
+) -> None:
+    forward, reverse = save_directions(tmp_path)
+    judges = load_judges([forward], [reverse], "cpu", lambda note: None, overrides, text)
+    assert [judge.languages for judge in judges] == [("en", "de")] * 2

@@ -16,7 +16,7 @@ from nmt.evaluation.metrics import (
     ERROR_RATE,
     BleuVariant,
     MetricSet,
-    task_metrics,
+    choose_metrics,
     translation_metrics,
 )
 from nmt.evaluation.results import SystemDescription
@@ -27,8 +27,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # minutes on a machi
 
 TASKS = [
     translation_metrics("de", (BleuVariant("intl", lowercase=True),)),
-    task_metrics("bleu", "zh"),
-    task_metrics(ERROR_RATE, "en"),
+    choose_metrics("bleu", "zh"),
+    choose_metrics(ERROR_RATE, "en"),
 ]
 # One measure in each case, which is three times as fast.
 CHOSEN = [replace(task, measures=(measure,)) for task in TASKS for measure in task.measures]

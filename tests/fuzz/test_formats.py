@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.decoding.translator.marked import Edit, Marked, joined
+from nmt.decoding.translator.marked import Marked, joined
 from nmt.documents.bitext import READERS, Tally, texts_of
 from nmt.documents.document import Document, Segment
 from nmt.documents.marks.never_text import template_codes
@@ -185,7 +185,7 @@ def test_any_xml_is_read_as_another_parser_reads_it(content: bytes) -> None:
     check_positions(xml.root)
     xml.add(Segment(Marked("x")))
     for element in xml.root.all():
-        xml.follow(Edit(element.end, element.end, ""))
+        xml.change(element.end, element.end, "")
     assert xml.join([Marked("y")]).content == content
     if "&nbsp;" not in xml.source.decode() and xml.encoding.name == "utf-8":
         expected = "".join(ElementTree.fromstring(xml.source).itertext())

@@ -17,7 +17,7 @@ from nmt.model.transformer import Transformer
 from nmt.recipe.files import parse_recipe
 from nmt.recipe.toml import to_toml
 from nmt.runs.history import TrainRecord, ValidationRecord, read_history, read_metrics
-from nmt.runs.model_file import save_model
+from nmt.runs.model_file import ModelFile, save_model
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.runs import choose_model, find_recipe_and_run, newest_run
 from nmt.runs.trained_model import arrays_of, load_model
@@ -188,7 +188,8 @@ def model(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     tokenizer = learn_subwords(["a b c"] * 9, TokenizerSettings(9, kind="word"))
     weights = Transformer(MODEL, len(tokenizer), PAD).state_dict()
     recipe, in_8_bits = Recipe("tiny", model=MODEL), bool(request.param)
-    save_model(path, arrays_of(weights), tokenizer.model, recipe, [1], in_8_bits=in_8_bits)
+    content = ModelFile(arrays_of(weights), tokenizer.model, recipe, (1,))
+    save_model(path, content, in_8_bits=in_8_bits)
     assert load_model(path, "cpu").tokenizer.model == tokenizer.model
     return path.read_bytes()
 

@@ -11,6 +11,7 @@ from nmt.config import Recipe, TextFiles, TokenizerSettings
 from nmt.decoding.search.rules import special_ids
 from nmt.model.transformer import Transformer
 from nmt.recipe.settings import with_settings
+from nmt.runs.model_file import ModelFile, save_model
 from nmt.runs.trained_model import TrainedModel, arrays_of
 from nmt.text.learning import learn_subwords
 from nmt.text.tokenizer import PAD, Tokenizer
@@ -64,6 +65,15 @@ def two_languages() -> TrainedModel:
     )
     data = replace(model.recipe.data, train=texts)
     return replace(model, recipe=replace(model.recipe, data=data))
+
+
+def save_directions(folder: Path) -> list[Path]:
+    """Save a model for each direction of `two_languages`, as if it were fine-tuned."""
+    model, paths = two_languages(), [folder / "en_de.safetensors", folder / "de_en.safetensors"]
+    for path, files in zip(paths, model.recipe.data.train, strict=True):
+        recipe = replace(model.recipe, data=replace(model.recipe.data, train=(files,)))
+        save_model(path, ModelFile(model.weights, model.tokenizer.model, recipe, ()), "train")
+    return paths
 
 
 def two_vocabularies() -> Tokenizer:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nmt.config import TextFiles
 from nmt.errors import NmtError
 from nmt.interop.argos import write
 from nmt.recipe.settings import with_settings
@@ -81,3 +82,12 @@ def test_models_that_it_refuses(tokenizer: Tokenizer, tmp_path: Path) -> None:
         with pytest.raises(NmtError, match=reason):
             write(refused, tmp_path / "x.argosmodel", "")
     assert [*tmp_path.iterdir()] == []
+
+
+def test_the_texts_of_a_model_state_its_languages(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    model = random_model(tokenizer, {})
+    texts = (TextFiles("a", "b", source_language="nl", target_language="fr"),)
+    recipe = replace(model.recipe, data=replace(model.recipe.data, train=texts))
+    write(replace(model, recipe=recipe), tmp_path, "")
+    stated = json.loads((tmp_path / "metadata.json").read_text())
+    assert (stated["from_name"], stated["to_name"]) == ("Dutch", "French")

@@ -18,7 +18,7 @@ from nmt.decoding.translator.translation import Request
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError
 from nmt.interop.export import export_model
-from nmt.runs.model_file import save_model
+from nmt.runs.model_file import ModelFile, save_model
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import Tokenizer
 from tests.conftest import CommandResult, Run
@@ -290,7 +290,8 @@ def test_other_folders_and_other_engines(nmt: Run, ct2_folder: Path, mixed_lines
 
 def test_a_language_is_chosen_in_both_engines(nmt: Run, tmp_path: Path) -> None:
     model, path = two_languages(), tmp_path / "two.safetensors"
-    save_model(path, model.weights, model.tokenizer.model, model.recipe, (), "train")
+    content = ModelFile(model.weights, model.tokenizer.model, model.recipe, ())
+    save_model(path, content, "train")
     source = tmp_path / "in"
     source.write_text("sun moon\nstar\n>>de<< sun\n")
     export_model(path, tmp_path / "ct2", "ctranslate2")

@@ -8,7 +8,7 @@ import pytest
 from nmt.commands import export as export_command
 from nmt.interop import export
 from nmt.recipe.settings import with_settings
-from nmt.runs.model_file import read_model, save_model
+from nmt.runs.model_file import ModelFile, read_model, save_model
 from nmt.runs.outputs import FILE_LIST
 from tests.conftest import Run
 
@@ -23,7 +23,7 @@ def changed(run: Path, folder: Path, settings: Mapping[str, object], nan: str = 
         weights[nan] = weights[nan] * float("nan")
     path = folder / "model.safetensors"
     recipe = with_settings(content.recipe, settings)
-    save_model(path, weights, content.tokenizer, recipe, content.updates)
+    save_model(path, ModelFile(weights, content.tokenizer, recipe, content.updates))
     return path
 
 

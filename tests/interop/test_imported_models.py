@@ -21,10 +21,11 @@ from nmt.decoding.translator.segments import (
     SubSegment,
     segment_limit,
 )
-from nmt.documents.translate_files import settle_languages
+from nmt.documents.document import Options
+from nmt.documents.translate_files import with_languages
 from nmt.errors import UsageError
 from nmt.runs.model_file import read_model
-from nmt.runs.trained_model import TrainedModel, task
+from nmt.runs.trained_model import TrainedModel, task, with_own_language
 from nmt.serving.worker import Line, LineTranslator
 from nmt.text.tokenizer import SubwordModel, target_token
 from tests.conftest import CommandResult, Run
@@ -214,6 +215,15 @@ def test_each_text_may_have_its_own_language(model: TrainedModel, nmt: Run) -> N
         loaded.translate(texts)
 
 
+def test_a_model_that_goes_on_in_one_language_writes_it(model: TrainedModel) -> None:
+    chosen = []
+    for codes in ((), ("nl",), ("nl", "nl"), ("de", "nl")):
+        texts = tuple(TextFiles("a", "b", target_language=code) for code in codes)
+        recipe = replace(model.recipe, data=replace(model.recipe.data, train=texts))
+        chosen.append(with_own_language(recipe, model.tokenizer).decode.target_language)
+    assert chosen == ["", "nl", "nl", ""]
+
+
 def test_a_line_with_a_wrong_language_is_a_bad_line(model: TrainedModel, nmt: Run) -> None:
     Path("mixed.tsv").write_text(f"de\t{TEXT}\n{TEXT}\n\nnl\t{TEXT}\n")
     given = ("translate", "mixed.tsv", "--model", model.path, "--to-column", 1)
@@ -222,13 +232,18 @@ def test_a_line_with_a_wrong_language_is_a_bad_line(model: TrainedModel, nmt: Ru
     assert [bool(line) for line in lines] == [True, False, False, True, False]
 
 
-def test_a_file_may_state_its_language(model: TrainedModel, nmt: Run) -> None:
+def write_xliff(name: str, language: str) -> None:
     unit = "<trans-unit id='1'><source>The garden.</source></trans-unit>"
+    Path(name).parent.mkdir(exist_ok=True)
+    Path(name).write_text(
+        "<xliff version='1.2'><file original='a' datatype='plaintext' source-language='en'"
+        f" target-language='{language}'><body>{unit}</body></file></xliff>"
+    )
+
+
+def test_a_file_may_state_its_language(model: TrainedModel, nmt: Run) -> None:
     for language in ("nl", "fr"):
-        Path(f"{language}.xlf").write_text(
-            "<xliff version='1.2'><file original='a' datatype='plaintext' source-language='en'"
-            f" target-language='{language}'><body>{unit}</body></file></xliff>"
-        )
+        write_xliff(f"{language}.xlf", language)
     found = [
         nmt("translate", f"{name}.xlf", "--model", model.path, *options)
         for name, options in (("nl", ()), ("nl", ("--to", "nl")), ("fr", ()), ("fr", ("--to=de",)))
@@ -239,11 +254,32 @@ def test_a_file_may_state_its_language(model: TrainedModel, nmt: Run) -> None:
     settings = replace(model.recipe.decode, target_language="deu")  # of a recipe
     for name, is_chosen, to in (
         ("nl.xlf", False, "nl"),
-        ("page.html", False, "deu"),
-        ("nl.xlf", True, "deu"),
+        ("page.html", False, ""),
+        ("nl.xlf", True, ""),
     ):
-        settled = settle_languages(settings, model, [Path(name)], is_chosen=is_chosen)
-        assert settled == (replace(settings, target_language=to), ("en", to))
+        own = with_languages(Options(), Path(name), model, settings, is_chosen=is_chosen)
+        assert own == Options("en", to or "deu", to=to)
+
+
+def test_each_file_of_a_folder_is_translated_into_the_language_that_it_states(
+    model: TrainedModel, nmt: Run
+) -> None:
+    found = {}
+    for language in ("de", "nl"):
+        write_xliff(f"in/{language}.xlf", language)
+        found[language] = nmt("translate", f"in/{language}.xlf", "--model", model.path).out
+    given = ("translate", "in", "--model", model.path, "--output-dir")
+    assert nmt(*given, "out").code == 0
+    assert found == {name: Path(f"out/{name}.xlf").read_text() for name in found}
+    Path("terms.tsv").write_text("garden\tTuin\n")
+    for option in ("--write-memory=m.tmx", "--glossary=terms.tsv"):
+        refused = nmt(*given, "other", option)
+        assert "one target language, but the files state de and nl" in refused.err
+    Path("in/page.md").write_text("The garden.")
+    refused = nmt(*given, "more")
+    assert (refused.code, Path("more").exists()) == (2, False)
+    assert "in/page.md: the model writes several languages; choose one (--to)" in refused.err
+    assert nmt(*given, "out", "--to", "de").code == 0
 
 
 def test_a_server_has_a_direction_for_each_language(model: TrainedModel) -> None:

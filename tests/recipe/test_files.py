@@ -16,6 +16,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.recipe.files import (
     DEFAULT_RECIPE,
     load_recipe,
+    name_from,
     parse_recipe,
     read_recipe,
     shipped_recipes,
@@ -307,3 +308,13 @@ def test_the_model_that_a_model_started_from_is_not_taken_over(tmp_path: Path) -
     (tmp_path / "a.toml").write_text('extends = "m.safetensors"\n')
     train = load_recipe(str(tmp_path / "a.toml")).train
     assert (train.init_from, train.seed) == ("", 5)
+
+
+def test_a_recipe_names_the_model_from_its_own_folder() -> None:
+    for model, output, link in (
+        ("m.safetensors", "a.toml", "m.safetensors"),
+        ("m.safetensors", "sub/a.toml", "../m.safetensors"),
+        ("sub/m.safetensors", "sub/a.toml", "m.safetensors"),
+        ("/models/m.safetensors", "sub/a.toml", "/models/m.safetensors"),
+    ):
+        assert name_from(Path(model), Path(output).parent) == link

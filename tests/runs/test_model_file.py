@@ -21,7 +21,14 @@ from nmt.model.recurrent import Recurrent
 from nmt.model.transformer import Transformer
 from nmt.recipe.files import load_recipe
 from nmt.recipe.size import count_parameters
-from nmt.runs.model_file import average, find_model, open_model, read_model, save_model
+from nmt.runs.model_file import (
+    ModelFile,
+    average,
+    find_model,
+    open_model,
+    read_model,
+    save_model,
+)
 from nmt.runs.trained_model import arrays_of, load_ensemble, load_model
 from nmt.text.tokenizer import PAD
 from tests.conftest import Run
@@ -44,7 +51,7 @@ def test_the_content_is_read_back_and_equal_models_have_equal_bytes(tmp_path: Pa
     weights = network_weights()
     one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
     for path in (one, two):
-        save_model(path, weights, b"tokenizer", RECIPE, [4, 8], known_text=b"known")
+        save_model(path, ModelFile(weights, b"tokenizer", RECIPE, (4, 8), known_text=b"known"))
     assert one.read_bytes() == two.read_bytes()
     content = read_model(one)
     assert (content.tokenizer, content.recipe.model) == (b"tokenizer", RECIPE.model)
@@ -60,8 +67,10 @@ def test_the_average_is_summed_in_float64(tmp_path: Path) -> None:
     for update, value in enumerate((2.0**24, 1.0, 1.0, 2.0)):
         paths.append(tmp_path / f"{update}.safetensors")
         known = b"known" if update else b""  # an older version wrote the first one
-        content = network_weights(value), b"tokenizer", RECIPE, [update]
-        save_model(paths[-1], *content, known_text=known)
+        content = ModelFile(
+            network_weights(value), b"tokenizer", RECIPE, (update,), known_text=known
+        )
+        save_model(paths[-1], content)
     mean = average(paths)
     assert mean.weights["embeddings.weight"][0, 0] == 2.0**22 + 1
     assert (mean.updates, mean.known_text) == ((0, 1, 2, 3), b"known")
@@ -71,14 +80,14 @@ def test_the_average_is_summed_in_float64(tmp_path: Path) -> None:
 def test_a_file_whose_weights_do_not_fit_its_recipe_is_refused(tmp_path: Path, change: str) -> None:
     """Both have as many numbers as the recipe says."""
     paths = [tmp_path / name for name in ("one.safetensors", "two.safetensors")]
-    save_model(paths[0], network_weights(), b"tokenizer", RECIPE, [1])
+    save_model(paths[0], ModelFile(network_weights(), b"tokenizer", RECIPE, (1,)))
     weights = network_weights()
     matrix = weights.pop("encoder.0.feed_forward.inner.weight")
     if change == "shape":
         weights["encoder.0.feed_forward.inner.weight"] = matrix.T
     else:
         weights["encoder.0.feed_forward.inner.wait"] = matrix
-    save_model(paths[1], weights, b"tokenizer", RECIPE, [2])
+    save_model(paths[1], ModelFile(weights, b"tokenizer", RECIPE, (2,)))
     with pytest.raises(NmtError, match=r"two.*do not fit its recipe"):
         average(paths)
 
@@ -158,7 +167,7 @@ def test_matrices_in_8_bits_are_read_into_float32(tmp_path: Path) -> None:
     weights["embeddings.weight"][:] = [[180.0, -91.2], [0.0, 0.0], [-0.25, 0.125]]
     weights["encoder.0.feed_forward.inner.bias"][:] = 0.3
     path = tmp_path / "m.safetensors"
-    save_model(path, weights, b"tokenizer", RECIPE, [1], in_8_bits=True)
+    save_model(path, ModelFile(weights, b"tokenizer", RECIPE, (1,)), in_8_bits=True)
     found = read_model(path)
     assert found.weights["embeddings.weight"].tolist() == [[180, -92], [0, 0], [-0.25, 0.125]]
     assert found.eight_bits["embeddings.weight"].steps.tolist() == [[90, -46], [0, 0], [-90, 45]]
@@ -196,7 +205,7 @@ def test_a_bad_file_in_8_bits_is_refused(
     tmp_path: Path, changes: dict[str, Any], fact: str
 ) -> None:
     path = tmp_path / "m.safetensors"
-    save_model(path, network_weights(), b"tokenizer", RECIPE, [1], in_8_bits=True)
+    save_model(path, ModelFile(network_weights(), b"tokenizer", RECIPE, (1,)), in_8_bits=True)
     with safe_open(path, "np") as file:
         metadata = {name: changes.get(name, text) for name, text in file.metadata().items()}
         tensors = {name: changes.get(name, file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
@@ -217,7 +226,7 @@ def test_an_export_in_8_bits_is_a_model_of_a_quarter_of_the_size(
         result = nmt("export", tiny_run, small, "--weights", "int8")
         assert (result.code, result.err) == (0, f"{small}: {tiny_run} with int8 weights\n")
     content = read_model(small)
-    save_model(plain, content.weights, content.tokenizer, content.recipe, content.updates)
+    save_model(plain, content)
     found, expected = (nmt("translate", "dev.src", "--model", path) for path in (small, plain))
     assert (found.code, found.out) == (0, expected.out)
     assert ", 8-bit weights)" in found.err
@@ -248,7 +257,7 @@ def test_a_search_in_8_bits_reads_all_matrices_of_a_recurrent_model(
     network = Recurrent(recipe.model, len(content.weights["embeddings.weight"]), PAD)
     path = tmp_path / "recurrent.safetensors"
     weights = arrays_of(network.state_dict())
-    save_model(path, weights, content.tokenizer, recipe, [1], in_8_bits=True)
+    save_model(path, ModelFile(weights, content.tokenizer, recipe, (1,)), in_8_bits=True)
     model = load_model(path, "cpu")
     for name, array in arrays_of(model.network_for("int8").state_dict()).items():
         assert numpy.array_equal(array, model.weights[name])

@@ -221,7 +221,7 @@ def nan_in_update_3(monkeypatch: pytest.MonkeyPatch) -> None:
         smoothed, plain = backward(self, share, weight)
         return (smoothed * float("nan") if next(calls) == 3 else smoothed), plain
 
-    monkeypatch.setattr(trainer, "check_memory", lambda *_: 0)
+    monkeypatch.setattr(trainer, "check_memory", lambda *_, **__: 0)
     monkeypatch.setattr(Updater, "backward", spoiled)
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from nmt.errors import DamagedError, NmtError
-from nmt.evaluation.metrics import task_metrics
+from nmt.evaluation.metrics import choose_metrics
 from nmt.training.checkpoints import (
     CheckpointManifest,
     checksum,
@@ -34,7 +34,7 @@ from tests.training.conftest import (
     without_times,
 )
 
-BLEU = task_metrics("bleu", "de").measures[0]
+BLEU = choose_metrics("bleu", "de").measures[0]
 
 
 DIGESTS = {"safetensors": "0" * 64, "state.pt": "f" * 64}

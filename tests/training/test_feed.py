@@ -12,8 +12,10 @@ import numpy
 import pytest
 import torch
 
+from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe
+from nmt.runs.model_file import ModelFile
 from nmt.text.batches import PairDataset
 from nmt.training import checkpoints, trainer
 from nmt.training.checkpoints import CheckpointWriter
@@ -127,7 +129,8 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr(checkpoints, "save_checkpoint", fail)
     model = torch.nn.Linear(1, 1)
-    return [model, torch.optim.Adam(model.parameters()), Progress(), b"", None, ""]
+    content = ModelFile({}, b"", Recipe("tiny"), ())
+    return [model, torch.optim.Adam(model.parameters()), Progress(), "", content]
 
 
 def test_a_checkpoint_that_failed_in_the_background_is_noticed_without_waiting(

@@ -148,7 +148,9 @@ def test_a_run_folder_that_went_away_is_not_said_to_be_saved(
 def test_a_training_stopped_before_its_first_update_says_that_nothing_is_saved(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainer, "check_memory", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(
+        trainer, "check_memory", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)
+    )
     errors = train(code=143)
     assert "stopped at update 0, before the first checkpoint" in errors
     assert "saved" not in errors

@@ -20,7 +20,7 @@ from nmt.text.prepare import open_prepared
 from nmt.training import trainer
 from nmt.training.feed import plan_batches
 from nmt.training.lost_files import Remains, first_checkpoint
-from nmt.training.setup import Inputs, Setup
+from nmt.training.setup import Setup
 from nmt.training.updates import Updater
 from tests.conftest import Run
 from tests.training.conftest import (
@@ -70,7 +70,7 @@ def test_sampled_directions_and_context_resume_exactly(train: Train) -> None:
     assert_same(Path("runs/whole/model.safetensors"), TINY.model)
     run = RunFolder(Path("runs/whole"))
     recipe, prepared = run.load_recipe(), open_prepared(run.load_recipe(), run.prepared_folder())
-    dataset = trainer.training_pairs(Setup(recipe, prepared, Inputs({}, None)))
+    dataset = trainer.training_pairs(Setup(recipe, prepared, {}))
     german, french = map(prepared.tokenizer.source.language_id, (">>de<<", ">>fr<<"))
     plan = plan_batches(recipe.train, dataset, 3)
     batches = [dataset.batch(plan[index], 3) for index in range(len(plan))]

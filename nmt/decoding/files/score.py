@@ -144,9 +144,11 @@ class Scorer:
             self._score_batch, chosen.batch_tokens, pool or decoding_pool(str(device))
         )
 
-    def score(self, pairs: Iterable[TextPair]) -> Iterator[PairScore]:
-        """Score pairs, in order; errors are those of `chunks`."""
-        for chunk in self.chunks(chunks_of(Source(pairs), CHUNK_SEGMENTS)):
+    def score(
+        self, pairs: Iterable[TextPair], on_bad: OnBadLine = stop_at_bad_line
+    ) -> Iterator[PairScore]:
+        """Score pairs, in order; on_bad and errors are those of `chunks`."""
+        for chunk in self.chunks(chunks_of(Source(pairs), CHUNK_SEGMENTS), on_bad):
             yield from chunk
 
     def chunks(
@@ -327,11 +329,11 @@ def open_pairs(
     two files differ in their numbers of lines.
     """
     if target is None:
-        with open_source(source, bad) as lines:
+        with open_source(source, bad.add) as lines:
             pairs = from_columns(lines.segments, name_of(source), columns, bad)
             yield Source(pairs, lines.is_ready)
         return
-    with open_source(source, bad) as sources, open_source(target, bad) as targets:
+    with open_source(source, bad.add) as sources, open_source(target, bad.add) as targets:
         rows = align_columns(map(name_of, (source, target)), (sources.segments, targets.segments))
         pairs = (
             BLANK_PAIR if number in bad.numbers else TextPair(*row)

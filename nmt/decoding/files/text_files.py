@@ -21,12 +21,14 @@ from nmt.system.pools import Item
 from nmt.text.lines import (
     STDIN,
     LineNumbers,
+    OnBadLine,
     check_stdin,
     check_texts,
     decode_lines,
     name_of,
     open_raw,
     read_lines,
+    stop_at_bad_line,
 )
 
 TRANSLATIONS = "translations"
@@ -140,15 +142,18 @@ class BadLines:
 
 
 @contextmanager
-def open_source(source: Path, bad_lines: BadLines) -> Iterator[Source[str]]:
-    """Open the lines of a file, or those of stdin or of a named pipe as they arrive."""
+def open_source(source: Path, on_bad: OnBadLine = stop_at_bad_line) -> Iterator[Source[str]]:
+    """Open the lines of a file, or those of stdin or of a named pipe as they arrive.
+
+    on_bad: as in `read_lines`.
+    """
     if source != STDIN and (source.is_file() or source.suffix in UNPACKED):
-        yield Source(read_lines(source, bad_lines.add))
+        yield Source(read_lines(source, on_bad))
         return
     name = name_of(source)
     with open_raw(source) as stream:
         lines = ArrivingLines(stream.fileno(), name)
-        yield Source(decode_lines(lines, name, bad_lines.add), lines.is_ready)
+        yield Source(decode_lines(lines, name, on_bad), lines.is_ready)
 
 
 class Output:

@@ -68,7 +68,7 @@ def translate_file(
     try:
         with (
             checked,
-            open_source(source, bad_lines) as lines,
+            open_source(source, bad_lines.add) as lines,
             task.open() as written,
             open_text(alignments) as aligned,
             progress_bar(quiet=shares_screen, unit="segment", desc="translate") as bar,

@@ -104,16 +104,15 @@ def written_language(settings: DecodeSettings, recipe: Recipe) -> str:
 def direction_of(recipe: Recipe, settings: DecodeSettings, read: str = "") -> tuple[str, str]:
     """Return the languages that a model reads and writes; "" for one of several that it may read.
 
-    read: the language of a text, "" if unknown.
+    read: the language of a text, "" if unknown. It may have no training text into the target.
     """
     known, written = recipe.data.known_directions, written_language(settings, recipe)
     found = find_language(written, dict.fromkeys(target for _, target in known))
-    pairs = [pair for pair in known if pair[1] in found] or [(known[0][0], written)]
-    others = [(source, pairs[0][1]) for source, _ in known if source not in found]  # zero-shot
-    own = find_language(read, dict.fromkeys(source for source, _ in (*pairs, *others)))
-    if own or len({source for source, _ in pairs}) == 1:
-        return next((pair for pair in (*pairs, *others) if pair[0] in own), pairs[0])
-    return "", pairs[0][1]
+    sources = [
+        *dict.fromkeys(pair[0] for pair in known if pair[1] in found or pair[0] not in found)
+    ]
+    own = find_language(read, sources) or (sources if len(sources) == 1 else [""])
+    return own[0], (found or [written])[0]
 
 
 def device_settings(

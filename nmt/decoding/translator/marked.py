@@ -29,7 +29,11 @@ class Mark(NamedTuple):
 
     def moved(self, places: int) -> "Mark":
         """Return the mark so many characters later."""
-        return self._replace(begin=self.begin + places, end=self.end + places)
+        return Mark(self.begin + places, self.end + places, self.kind, self.is_text)
+
+    def over(self, text: str) -> "Marked":
+        """Return a text that is this mark alone."""
+        return Marked(text, (Mark(0, len(text), self.kind, self.is_text),))
 
 
 class Edit(NamedTuple):
@@ -46,16 +50,16 @@ class Marked(NamedTuple):
     text: str
     marks: tuple[Mark, ...] = ()
 
-    def parts(self) -> Iterator[tuple[str, bool]]:
-        """Yield the parts of the text in order, each with whether it is a mark; none is empty."""
+    def parts(self) -> Iterator[tuple[str, Mark | None]]:
+        """Yield the parts of the text in order, each with its mark, if it is one; none is empty."""
         end = 0
         for mark in self.marks:
             if mark.begin > end:
-                yield self.text[end : mark.begin], False
-            yield self.text[mark.begin : mark.end], True
+                yield self.text[end : mark.begin], None
+            yield self.text[mark.begin : mark.end], mark
             end = mark.end
         if len(self.text) > end:
-            yield self.text[end:], False
+            yield self.text[end:], None
 
     def mark_texts(self) -> list[str]:
         """Return the texts of the marks."""
@@ -63,7 +67,7 @@ class Marked(NamedTuple):
 
     def without_marks(self) -> str:
         """Return the text between the marks, as a whole."""
-        return "".join(part for part, is_mark in self.parts() if not is_mark)
+        return "".join(part for part, mark in self.parts() if not mark)
 
     def slice(self, begin: int, end: int) -> "Marked":
         """Return a part of the text with the marks in it; no mark may cross its ends."""
@@ -110,11 +114,13 @@ class Marked(NamedTuple):
         return Marked(self.text, tuple(mark for mark in self.marks if not mark.is_text))
 
 
-def joined(texts: "list[Marked]") -> Marked:
+def joined(texts: Iterable[Marked]) -> Marked:
     """Return several texts as one, with the marks of all."""
+    parts: list[str] = []
     marks: list[Mark] = []
-    begin = 0
-    for text in texts:
-        marks += [mark.moved(begin) for mark in text.marks]
-        begin += len(text.text)
-    return Marked("".join(text.text for text in texts), tuple(marks))
+    length = 0
+    for text, own in texts:
+        marks += [mark.moved(length) for mark in own] if length else own
+        parts.append(text)
+        length += len(text)
+    return Marked("".join(parts), tuple(marks))

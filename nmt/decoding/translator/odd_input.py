@@ -169,8 +169,8 @@ def spans_to_copy(source: Marked, subwords: SubwordModel, is_capitals: bool) -> 
     is_capitals: the model reads the text in lower case.
     """
     begin = 0
-    for part, is_mark in source.parts():
-        if not is_mark:
+    for part, mark in source.parts():
+        if not mark:
             lowered = part.lower()
             # A few capitals have two letters in lower case.
             read = lowered if is_capitals and len(lowered) == len(part) else part

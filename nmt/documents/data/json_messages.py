@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from nmt.decoding.translator.marked import Edit, Marked
+from nmt.decoding.translator.marked import Marked
 from nmt.documents.document import Document, Options, SourceDocument, decode
 from nmt.documents.marks.never_text import is_text
 from nmt.documents.marks.tags import with_tags
@@ -131,7 +131,7 @@ def read(content: bytes, options: Options) -> Document:
     escapes = Escapes(Escapes().within(text).is_ascii)
     for begin, end, keys in found:
         if keys == (LOCALE,) and options.target_language:
-            document.follow(Edit(begin, end, options.target_language))
+            document.change(begin, end, options.target_language)
         if not _is_translated(keys, only):
             continue
         raw = text[begin:end]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
-from nmt.decoding.translator.marked import Edit, Mark, Marked
+from nmt.decoding.translator.marked import Mark, Marked, joined
 from nmt.documents.document import (
     UTF_8,
     Document,
@@ -15,13 +15,16 @@ from nmt.documents.document import (
     SourceDocument,
     decode,
     decode_as,
+    unescaped,
 )
 from nmt.documents.marks.never_text import is_text
 from nmt.documents.marks.tags import with_changed_words, with_tags
 from nmt.documents.texts.wrapping import join_words, line_width, split_words, wrapped
 from nmt.errors import NmtError
 
-ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(?:\r\n|\r|\n)[ \t\f]*|(.)|\Z)", re.DOTALL)
+ESCAPE = re.compile(
+    r"\\(?:u(?P<code>[0-9a-fA-F]{4})|(?:\r\n|\r|\n)[ \t\f]*|(?P<sign>.)|\Z)", re.DOTALL
+)
 NAMED = {"n": "\n", "t": "\t", "r": "\r", "f": "\f"}
 ESCAPED = str.maketrans(
     {"\\": "\\\\"} | {character: f"\\{name}" for name, character in NAMED.items()}
@@ -31,7 +34,7 @@ CODE = re.compile(r"\\u([0-9a-fA-F]{4})")
 BAD_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*+\\u(?![0-9a-fA-F]{4})")
 # An argument such as {0}, which MessageFormat fills in.
 ARGUMENT = re.compile(r"\{\d{1,3}[,}]")
-QUOTED = re.compile(r"''|'[^']*'?")
+QUOTED = re.compile(r"(''|'[^']*'?)")
 
 LATIN_1 = Encoding("iso8859-1")
 COMMENT = re.compile(r"[ \t\f]*(?:[#!][^\r\n]*)?(?:\r\n|\r|\n|\Z)")
@@ -139,33 +142,17 @@ def _entries(text: str) -> Iterator[Entry]:
         begin, at = min(key.end(), line.end()), line.end()
         if begin < at:
             raw = text[begin:at]
-            yield Entry(ESCAPE.sub(r"\2", key[1]), begin, at, raw, unescaped(raw))
+            yield Entry(
+                ESCAPE.sub(r"\g<sign>", key[1]), begin, at, raw, unescaped(raw, ESCAPE, NAMED)
+            )
         at += 2 if text.startswith("\r\n", at) else 1
-
-
-def unescaped(raw: str) -> str:
-    """Return the characters of a value."""
-
-    def character(found: re.Match[str]) -> str:
-        if found[1]:
-            return chr(int(found[1], 16))
-        return NAMED.get(found[2], found[2]) if found[2] else ""
-
-    if "\\" not in raw:
-        return raw
-    text = ESCAPE.sub(character, raw)  # in which two escapes may stand for one character
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def without_apostrophes(text: Marked) -> Marked:
     """Return a pattern of MessageFormat with single apostrophes, and what it quotes as marks."""
-    marks, edits, begin = [*text.marks], list[Edit](), 0
-    for part, is_mark in text.parts():
-        for found in () if is_mark else QUOTED.finditer(part):
-            span = begin + found.start(), begin + found.end()
-            if found[0] == "''":
-                edits.append(Edit(*span, "'"))
-            else:
-                marks.append(Mark(*span))
-        begin += len(part)
-    return Marked(text.text, tuple(sorted(marks))).edited(edits)
+    pieces = list[Marked]()
+    for part, mark in text.parts():
+        for number, piece in enumerate([part] if mark else QUOTED.split(part)):
+            own = Mark(0, 0) if number % 2 and piece != "''" else mark
+            pieces.append(own.over(piece) if own else Marked(piece.replace("''", "'")))
+    return joined(pieces)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from nmt.decoding.translator.marked import Edit, Marked
+from nmt.decoding.translator.marked import Marked
 from nmt.documents.document import Document, Options, SourceDocument, decode
 from nmt.documents.marks.never_text import is_text
 from nmt.documents.marks.tags import with_tags
@@ -298,4 +298,4 @@ def _follow_language(document: SourceDocument, key: Scalar, options: Options) ->
         # In quotes if it is no text in YAML: no is false.
         quote = '"' if not key.style and is_other(language) else ""
         changed = key.raw.replace(key.value, f"{quote}{language}{quote}")
-        document.follow(Edit(key.begin, key.end, changed))
+        document.change(key.begin, key.end, changed)

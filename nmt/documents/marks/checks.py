@@ -42,8 +42,8 @@ def repeated(source: Marked, translation: Marked) -> list[str]:
     own, theirs = (
         Counter(
             found
-            for part, is_mark in text.parts()
-            for found in (() if is_mark else pattern.findall(part))
+            for part, mark in text.parts()
+            for found in (() if mark else pattern.findall(part))
         )
         for text in (source, translation)
     )
@@ -112,8 +112,7 @@ def added_placeholders(
 
 def apart(text: Marked) -> str:
     """Return the text between the marks, with a space in place of each that stands alone."""
-    begin, parts = 0, []
-    for mark in text.marks:
-        parts += [text.text[begin : mark.begin], " " if mark.kind is Kind.ALONE else ""]
-        begin = mark.end
-    return "".join([*parts, text.text[begin:]])
+    return "".join(
+        part if mark is None else " " if mark.kind is Kind.ALONE else ""
+        for part, mark in text.parts()
+    )

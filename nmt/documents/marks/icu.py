@@ -163,9 +163,7 @@ class IcuMessage:
         taken = sorted([*marks, *choices], key=lambda mark: mark[:2])
         doubled = outside((Mark(place, place + 2) for place in scan.doubled), taken)
         changes = [(Span(mark.begin, mark.end), Marked("'")) for mark in doubled]
-        for part in parts:
-            name = part.stand_in
-            changes.append((part.choice.span, Marked(name, (Mark(0, len(name)),))))
+        changes += ((part.choice.span, Mark(0, 0).over(part.stand_in)) for part in parts)
         text = replaced(Marked(source.text, tuple(marks)), sorted(changes))
         return cls(source, text, tuple(parts))
 
@@ -249,12 +247,9 @@ def quoted(text: Marked, *, doubles: bool) -> Marked:
 
     doubles: the source writes two for each.
     """
-    edits: list[Edit] = []
-    end = 0
-    for part, is_mark in text.parts():
-        for found in () if is_mark else re.finditer("'", part):
-            place = end + found.start()
-            if doubles or (text.text[place + 1 : place + 2] or "}") in NEED_TWO:
-                edits.append(Edit(place, place + 1, TWO_QUOTES))
-        end += len(part)
-    return text.edited(edits)
+    signs = outside((Mark(*sign.span()) for sign in re.finditer("'", text.text)), text.marks)
+    return text.edited(
+        Edit(sign.begin, sign.end, TWO_QUOTES)
+        for sign in signs
+        if doubles or (text.text[sign.end : sign.end + 1] or "}") in NEED_TWO
+    )

@@ -115,12 +115,9 @@ def with_placeholders(source: Marked, syntax: frozenset[str]) -> Marked:
     """
     marks: list[Mark] = []
     begin = 0
-    for own in (*source.marks, None):
-        end = len(source.text) if own is None else own.begin
-        marks += (mark.moved(begin) for mark in find(source.text[begin:end], syntax))
-        if own is not None:
-            marks.append(own)
-            begin = own.end
+    for part, mark in source.parts():
+        marks += [mark] if mark else (found.moved(begin) for found in find(part, syntax))
+        begin += len(part)
     return Marked(source.text, tuple(marks))
 
 

@@ -1,10 +1,10 @@
 """Find tags in a text, pair them, and choose among marks that overlap."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from nmt.decoding.translator.marked import Kind, Mark, Marked
+from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
 
 # A tag of HTML or of a subtitle; those of React's translations have numbers: <1>here</1>.
 TAG = re.compile(
@@ -28,34 +28,48 @@ def with_tags(text: str, pattern: re.Pattern[str] = TAG) -> Marked:
     found = [*pattern.finditer(text)]
     if not found:
         return Marked(text)
-    kinds = [Kind.ALONE] * len(found)
-    is_open: list[int] = []  # numbers of the tags whose end may follow
-    places: dict[str, list[int]] = {}  # in `is_open`, by name
-    for number, tag in enumerate(found):
-        name = tag["name"]
-        if name and not tag["end"] and not tag[0].endswith("/>"):
-            places.setdefault(name, []).append(len(is_open))
-            is_open.append(number)
-        elif name and tag["end"] and places.get(name):
-            place = places[name][-1]
-            kinds[is_open[place]], kinds[number] = Kind.OPEN, Kind.CLOSE
-            for inner in is_open[place:]:  # tags within, whose end has not come, stand alone
-                places[found[inner]["name"]].pop()
-            del is_open[place:]
+    tags = [(tag_kind(tag), tag["name"] or "") for tag in found]
     return Marked(
-        text, tuple(Mark(*tag.span(), kind) for tag, kind in zip(found, kinds, strict=True))
+        text,
+        tuple(
+            Mark(*tag.span(), Kind.ALONE if partner < 0 else kind)
+            for tag, (kind, _), partner in zip(found, tags, find_partners(tags), strict=True)
+        ),
     )
+
+
+def tag_kind(tag: re.Match[str]) -> Kind:
+    """Return what a tag is by itself."""
+    if not tag["name"]:
+        return Kind.ALONE
+    if tag["end"]:
+        return Kind.CLOSE
+    return Kind.ALONE if tag[0].endswith("/>") else Kind.OPEN
+
+
+def find_partners(tags: Sequence[tuple[Kind, str]]) -> list[int]:
+    """Return the number of the partner of each tag, from kinds and names; -1 for none.
+
+    Pairs lie in each other or apart, whatever the tags are: those within a pair, whose end has not
+    come, have no partner.
+    """
+    partners, opened, counts = [-1] * len(tags), list[int](), dict[str, int]()
+    for number, (kind, name) in enumerate(tags):
+        if kind is Kind.OPEN:
+            opened.append(number)
+            counts[name] = counts.get(name, 0) + 1
+        elif kind is Kind.CLOSE and counts.get(name):
+            while partners[number] < 0:
+                start = opened.pop()
+                counts[tags[start][1]] -= 1
+                if tags[start][1] == name:
+                    partners[start], partners[number] = number, start
+    return partners
 
 
 def with_changed_words(text: Marked, change: Callable[[str], str]) -> Marked:
     """Return a text with everything but its marks changed."""
-    parts, marks, length = list[str](), list[Mark](), 0
-    for part, is_mark in text.parts():
-        parts.append(part if is_mark else change(part))
-        length += len(parts[-1])
-        if is_mark:
-            marks.append(text.marks[len(marks)]._replace(begin=length - len(part), end=length))
-    return Marked("".join(parts), tuple(marks))
+    return joined(mark.over(part) if mark else Marked(change(part)) for part, mark in text.parts())
 
 
 def without_overlaps(marks: Iterable[Mark]) -> list[Mark]:

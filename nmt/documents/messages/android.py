@@ -9,15 +9,15 @@ from functools import partial
 
 from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.odd_input import has_words
-from nmt.documents.document import Document, Options, Write, escaped
+from nmt.documents.document import Document, Options, Write, escaped, unescaped
 from nmt.documents.marks.tags import with_changed_words, with_tags
-from nmt.documents.messages.bilingual import PAIR, WHOLE, Code, marked
+from nmt.documents.messages.bilingual import PAIR, WHOLE, marked
 from nmt.documents.messages.plurals import categories_of
 from nmt.documents.xml.tree import Characters, Element, XmlDocument, cdata, escape_text, read_xml
 
 SYNTAX = frozenset({"printf", "tags"})
 XLIFF = re.compile(r"\{urn:oasis:names:tc:xliff:document:1\.[12]\}g")
-ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))|\"", re.DOTALL)
+ESCAPE = re.compile(r"\\(?:u(?P<code>[0-9a-fA-F]{4})|(?P<sign>.))|\"", re.DOTALL)
 NAMED = {"n": "\n", "t": "\t"}
 ESCAPED = str.maketrans({"\\": "\\\\", "'": "\\'", '"': '\\"', "\n": "\\n", "\t": "\\t"})
 ESCAPED_IN_QUOTES = {sign: text for sign, text in ESCAPED.items() if sign != ord("'")}
@@ -31,10 +31,8 @@ def read(content: bytes, options: Options) -> Document:
     Raises:
         NmtError: if it is no XML, or not of Android.
     """
-    document = read_xml(content)
+    document = read_xml(content, "resources", "strings of Android")
     root = document.root
-    if root.name != "resources":
-        raise document.wrong_root(root.name, "strings of Android", "resources")
     if _is_translatable(root):
         for element in filter(_is_translatable, root.elements()):
             name = element.attributes.get("name", "")
@@ -91,27 +89,16 @@ def _add(
 
 def _source(document: XmlDocument, element: Element) -> Marked:
     """Return the text of an element as a program shows it, with the elements in it as marks."""
-    text = marked(document, element, _code)
+    text = marked(document, element, lambda inner: WHOLE if XLIFF.fullmatch(inner.name) else PAIR)
     if _is_cdata(element):  # its tags are text for XML
         text = with_tags(text.text)
     begin = len(text.text) - len(text.text.lstrip())
     end = max(begin, len(text.text.rstrip()))
     inside = all(begin <= mark.begin and mark.end <= end for mark in text.marks)
-    return with_changed_words(text.slice(begin, end) if inside else text, _unescaped)
-
-
-def _code(element: Element) -> Code:
-    return WHOLE if XLIFF.fullmatch(element.name) else PAIR
-
-
-def _unescaped(raw: str) -> str:
-    def character(found: re.Match[str]) -> str:
-        if found[1]:
-            return chr(int(found[1], 16))
-        return NAMED.get(found[2], found[2]) if found[2] else ""
-
-    text = ESCAPE.sub(character, LAYOUT.sub(" ", raw))
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return with_changed_words(
+        text.slice(begin, end) if inside else text,
+        lambda part: unescaped(LAYOUT.sub(" ", part), ESCAPE, NAMED),
+    )
 
 
 def _writer(document: XmlDocument, element: Element) -> Write:

@@ -15,6 +15,7 @@ from nmt.documents.document import (
     decode,
     escaped,
     key_path,
+    unescaped,
 )
 from nmt.documents.marks.tags import with_tags
 from nmt.documents.messages.plurals import categories_of
@@ -26,8 +27,11 @@ TOKEN = re.compile(
     r"(?P<space>\s+|//[^\r\n]*|/\*(?s:.*?)\*/)"
     r"|\"(?P<quoted>[^\"\\]*+(?:\\(?s:.)[^\"\\]*+)*+)\"|(?P<word>(?:[\w.$:-]|/(?![/*]))+)|(?P<sign>[=;])"
 )
-ESCAPE = re.compile(r"\\(?:[Uu]([0-9a-fA-F]{4})|([0-7]{1,3})|(.))", re.DOTALL)
+ESCAPE = re.compile(r"\\(?:[Uu](?P<code>[0-9a-fA-F]{4})|(?P<sign>[0-7]{1,3}|.))", re.DOTALL)
 NAMED = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "a": "\a", "b": "\b", "v": "\v"}
+SIGNS = NAMED | {
+    f"{code:0{digits}o}": chr(code & 0xFF) for digits in (1, 2, 3) for code in range(8**digits)
+}
 ESCAPED = {character: f"\\{name}" for name, character in NAMED.items()} | {'"': '\\"', "\\": "\\\\"}
 OPENINGS = {'"': 'the text has no closing "', "/*": "the comment has no closing */"}
 
@@ -56,10 +60,10 @@ def read_strings(content: bytes, options: Options) -> Document:
         entry = []
         if value is key or value["quoted"] is None:
             continue
-        source = with_tags(unescaped(value["quoted"]))
+        source = with_tags(unescaped(value["quoted"], ESCAPE, SIGNS))
         if has_words(source.without_marks()):
             write = partial(_write, value["quoted"])
-            keys = [unescaped(key["quoted"] or key["word"] or "")]
+            keys = [unescaped(key["quoted"] or key["word"] or "", ESCAPE, SIGNS)]
             document.fill_text(*value.span("quoted"), source, write, keys, SYNTAX)
     if entry:
         place = document.place(entry[0].start())
@@ -86,18 +90,6 @@ def _tokens(document: SourceDocument, text: str) -> Iterator[re.Match[str]]:
         at = found.end()
         if found.lastgroup != "space":
             yield found
-
-
-def unescaped(raw: str) -> str:
-    """Return the characters of a text."""
-
-    def character(found: re.Match[str]) -> str:
-        if found[1]:
-            return chr(int(found[1], 16))
-        return chr(int(found[2], 8) & 0xFF) if found[2] else NAMED.get(found[3], found[3])
-
-    text = ESCAPE.sub(character, raw) if "\\" in raw else raw
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _write(raw: str, translation: Marked) -> str:

@@ -1,22 +1,19 @@
 """Read and write what formats of messages share: elements in texts as marks, and languages."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from nmt.decoding.translator.marked import Kind, Mark, Marked
+from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
 from nmt.documents.document import Finding, Own, escaped
 from nmt.documents.messages.message import Text
 from nmt.documents.texts.wrapping import on_one_line
 from nmt.documents.xml.tree import Characters, Element, XmlDocument, escape_text
-from nmt.text.languages import english_name
+from nmt.text.languages import english_name, primary
 
 
 def wrong_language(stated: str, wanted: str, place: str) -> list[Finding]:
     """Return what to say if a file states another target language than the model's."""
-    language, expected = (
-        code.replace("_", "-").partition("-")[0].lower() for code in (stated, wanted)
-    )
+    language, expected = primary(stated), primary(wanted)
     if not language or not expected or language == expected:
         return []
     return [
@@ -35,7 +32,7 @@ def state_language(
     wanted: str,
     segments: range | None = None,
 ) -> None:
-    """Let an element state the language of translations, unless it states one; see `follow`."""
+    """Let an element state the language of translations, unless it states one; see `change`."""
     stated = element.attributes.get(attribute, "")
     if not stated and wanted:
         document.set_attribute(element, attribute, wanted, segments)
@@ -58,67 +55,33 @@ def marked(
 ) -> Marked:
     """Return the text of an element with the elements in it as marks.
 
-    keeps_lines: a line break is part of the text; else it is a space.
+    An OPEN or a CLOSE that crosses a pair is ALONE. keeps_lines: a line break is part of the text;
+    else it is a space.
     """
-    reader = Inline(xml, classify, keeps_lines)
-    reader.read(element)
-    return Marked("".join(reader.texts), tuple(reader.marks))
+    pieces: list[Marked] = []
+    opened: list[tuple[int, str]] = []  # numbers of pieces whose CLOSE has not come, and their keys
 
+    def mark(begin: int, end: int, kind: Kind = Kind.ALONE) -> Marked:
+        return Mark(0, 0, kind).over(xml.raw(begin, end))
 
-@dataclass
-class Inline:
-    """Collects the text of an element; an OPEN or CLOSE that crosses a pair is ALONE."""
-
-    xml: XmlDocument
-    classify: Classify
-    keeps_lines: bool
-    texts: list[str] = field(default_factory=list)
-    marks: list[Mark] = field(default_factory=list)
-    length: int = 0
-    # Numbers of marks whose CLOSE has not come, with their keys; None: that of a start tag.
-    opened: list[tuple[int, str | None]] = field(default_factory=list)
-
-    def read(self, element: Element) -> None:
-        """Read the content of an element."""
-        for child in element.children:
-            if isinstance(child, Characters):
-                self.add(child.text if self.keeps_lines else on_one_line(child.text))
-                continue
-            code = self.classify(child) if isinstance(child, Element) else WHOLE
-            if isinstance(child, Element) and code.kind is None and not child.is_empty_tag:
-                depth = len(self.opened)
-                self.open(child.begin, child.inner_begin, None)
-                self.read(child)
-                del self.opened[depth + 1 :]
-                self.close(child.inner_end, child.end)
-            elif code.kind is Kind.OPEN:
-                self.open(child.begin, child.end, code.key)
-            elif code.kind is Kind.CLOSE and self.opened and self.opened[-1][1] == code.key:
-                self.close(child.begin, child.end)
-            else:
-                self.mark(child.begin, child.end, Kind.ALONE)
-
-    def open(self, begin: int, end: int, key: str | None) -> None:
-        """Add a mark that stands alone until its CLOSE comes."""
-        self.opened.append((len(self.marks), key))
-        self.mark(begin, end, Kind.ALONE)
-
-    def close(self, begin: int, end: int) -> None:
-        """Add the end of the last mark that is open."""
-        number, _ = self.opened.pop()
-        self.marks[number] = self.marks[number]._replace(kind=Kind.OPEN)
-        self.mark(begin, end, Kind.CLOSE)
-
-    def mark(self, begin: int, end: int, kind: Kind) -> None:
-        """Add a part of the source as a mark."""
-        text = self.xml.raw(begin, end)
-        self.marks.append(Mark(self.length, self.length + len(text), kind))
-        self.add(text)
-
-    def add(self, text: str) -> None:
-        """Add what a text shows."""
-        self.texts.append(text)
-        self.length += len(text)
+    for child in element.children:
+        if isinstance(child, Characters):
+            pieces.append(Marked(child.text if keeps_lines else on_one_line(child.text)))
+            continue
+        code = classify(child) if isinstance(child, Element) else WHOLE
+        if isinstance(child, Element) and code.kind is None and not child.is_empty_tag:
+            begin = mark(child.begin, child.inner_begin, Kind.OPEN)
+            inner = marked(xml, child, classify, keeps_lines=keeps_lines)
+            pieces += begin, inner, mark(child.inner_end, child.end, Kind.CLOSE)
+        elif code.kind is Kind.CLOSE and opened and opened[-1][1] == code.key:
+            number, _ = opened.pop()
+            pieces[number] = Mark(0, 0, Kind.OPEN).over(pieces[number].text)
+            pieces.append(mark(child.begin, child.end, Kind.CLOSE))
+        else:
+            if code.kind is Kind.OPEN:
+                opened.append((len(pieces), code.key))
+            pieces.append(mark(child.begin, child.end))
+    return joined(pieces)
 
 
 def write_text(text: Text, own: Own, escape: Callable[[str], str] = escape_text) -> str:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from nmt.decoding.translator.marked import Edit, Mark, Marked, joined
 from nmt.documents.marks.never_text import with_placeholders
 from nmt.documents.texts.wrapping import width_of
+from nmt.text.languages import primary
 
 WRAPPED_COLUMNS = 38  # of a line that a wrapped sentence goes on after, at least
 CAPITAL_COLUMNS = 60  # likewise, if a capital follows
@@ -149,20 +150,12 @@ class Accelerator(NamedTuple):
     letter: str
 
 
-class Labelled(NamedTuple):
-    """A text without its accelerator."""
-
-    text: Marked
-    accelerator: Accelerator | None
-
-
-def taken_out(source: Marked) -> Labelled:
-    """Take the accelerator out of a text, if it has exactly one."""
+def taken_out(source: Marked) -> tuple[Marked, Accelerator] | None:
+    """Return a text without its accelerator, and that; None if it does not have exactly one."""
     text = source.text
     if found := IN_BRACKETS.search(text):
         begin = len(text[: found.start()].rstrip())
-        accelerator = Accelerator(found[1], found[2])
-        return Labelled(source.edited([Edit(begin, found.end(), "")]), accelerator)
+        return source.edited([Edit(begin, found.end(), "")]), Accelerator(found[1], found[2])
     places = [
         found.start()
         for sign, pattern in (("&", AMPERSAND), ("_", UNDERSCORE))
@@ -171,11 +164,9 @@ def taken_out(source: Marked) -> Labelled:
     ]
     is_name = any((found[1] + found[2]).isupper() for found in NAME.finditer(text))
     if is_name or len(places) != 1 or in_mark(source, places[0]):
-        return Labelled(source, None)
+        return None
     (place,) = places
-    return Labelled(
-        source.edited([Edit(place, place + 1, "")]), Accelerator(text[place], text[place + 1])
-    )
+    return source.edited([Edit(place, place + 1, "")]), Accelerator(*text[place : place + 2])
 
 
 def put_in(translation: Marked, accelerator: Accelerator, language: str) -> Marked:
@@ -185,7 +176,7 @@ def put_in(translation: Marked, accelerator: Accelerator, language: str) -> Mark
     """
     sign, letter = accelerator
     text = translation.text
-    if language.partition("-")[0].partition("_")[0].lower() in WITH_BRACKETS:
+    if primary(language) in WITH_BRACKETS:
         ending = ENDING.search(text)
         place = ending.start() if ending else len(text)
         if not in_mark(translation, place):
@@ -229,8 +220,8 @@ class Text:
         accelerator_language: that of the translations, if letters may have signs of accelerators.
         """
         text, accelerator, parts = source, None, find_parts(source)
-        if accelerator_language is not None and (labelled := taken_out(source)).accelerator:
-            own = find_parts(labelled.text)
+        if accelerator_language is not None and (labelled := taken_out(source)):
+            own = find_parts(labelled[0])
             if len(own) == 1:
                 (text, accelerator), parts = labelled, own
         segments = range(first, first + len(parts))

@@ -6,6 +6,7 @@ from gettext import c2py
 from typing import NamedTuple
 
 from nmt.errors import NmtError
+from nmt.text.languages import primary
 
 LONGEST_SHOWN = 80  # characters of a rule in an error
 MOST_FORMS = 10  # no language has more than six
@@ -103,7 +104,7 @@ def forms_in_qt(language: str) -> int | None:
 def keys(language: str) -> tuple[str, str]:
     """Return the codes of a language with its region, and without."""
     whole = language.replace("-", "_")
-    return whole, whole.partition("_")[0].lower()
+    return whole, primary(language)
 
 
 def parsed(header: str) -> PluralRule | None:
@@ -140,4 +141,4 @@ CATEGORIES = {code: names for names, codes in CATEGORY_LANGUAGES.items() for cod
 
 def categories_of(language: str) -> tuple[str, ...]:
     """Return the categories of a language, such as "pl" or "pt-BR"; those of English by default."""
-    return CATEGORIES.get(language.replace("_", "-").partition("-")[0].lower(), DEFAULT)
+    return CATEGORIES.get(primary(language), DEFAULT)

@@ -108,7 +108,7 @@ def add_domain(catalogue: Catalogue, header: Header, entries: Sequence[Entry]) -
         return
     # At one place, a new header comes before the flag of the first message.
     for edit in header.edits(messages[0][0], catalogue.line_end):
-        catalogue.follow(edit, segments)
+        catalogue.change(*edit, segments)
     for message in messages:
         change(catalogue, *message)
     target, stated = catalogue.options.target_language, header.fields.get("language", "")
@@ -159,12 +159,12 @@ def change(
         # If the target has fewer forms, comments before a surplus one go with it.
         begin = string.begin if forms else strings[number - 1].end
         write = partial(write_forms, catalogue, entry, texts, forms)
-        catalogue.change(begin, string.end, segments, write)
+        catalogue.change(begin, string.end, write, segments)
     for comment in entry.comments:
         if comment.raw.startswith(PREVIOUS):
-            catalogue.follow(Edit(comment.begin, comment.end, ""), segments)
+            catalogue.change(comment.begin, comment.end, "", segments)
     if FUZZY not in entry.flags():
-        catalogue.follow(fuzzy(catalogue, entry), segments)
+        catalogue.change(*fuzzy(catalogue, entry), segments)
 
 
 def write_forms(

@@ -27,10 +27,8 @@ def read(content: bytes, options: Options) -> Document:
             "this is not a file of Qt Linguist, because it is not XML; leave out .ts files that are"
             " TypeScript or videos"
         )
-    document = read_xml(content)
+    document = read_xml(content, "TS", "a file of Qt Linguist")
     root = document.root
-    if root.name != "TS":
-        raise document.wrong_root(root.name, "a file of Qt Linguist", "TS")
     document.is_bilingual = True
     state_language(document, root, "language", options.target_language)
     for context in root.all("TS", "context"):
@@ -82,7 +80,7 @@ def add(document: XmlDocument, options: Options, message: Element, context: str)
     if translation is None:
         last = [*message.elements()][-1].end
         begin = f'{before}<translation type="{UNFINISHED}">'
-        document.change(last, last, text.segments, lambda own: f"{begin}{write(own)}</translation>")
+        document.change(last, last, lambda own: f"{begin}{write(own)}</translation>", text.segments)
         return
     document.change_content(translation, text.segments, write)
     if translation.attributes.get("type") != UNFINISHED:

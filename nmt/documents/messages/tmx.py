@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt.decoding.translator.marked import Kind, Mark, Marked
+from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
 from nmt.documents.document import Document, Options
 from nmt.documents.messages.bilingual import PAIR, Code, marked, write_text
 from nmt.documents.xml.tree import (
@@ -135,26 +135,20 @@ def normal(language: str) -> str:
 
 def marked_of(seg: Node) -> Marked:
     """Return the text of a segment; its inline elements are marks that show their content."""
-    texts: list[str] = []
-    marks: list[Mark] = []
-    length = 0
+    pieces: list[Marked] = []
     stack: list[Node | str] = [*reversed(seg.children)]
     while stack:
         part = stack.pop()
         if isinstance(part, str):
-            text = part
+            pieces.append(Marked(part))
         elif part.name in KINDS or part.name == "it":
             number = part.attributes.get("x") or part.attributes.get("i", "")
-            text = part.text() or f"{{{part.name}{number}}}"
             kind = KINDS.get(part.name) or POSITIONS.get(part.attributes.get("pos", ""), Kind.ALONE)
-            is_text = part.attributes.get("type") == TEXT
-            marks.append(Mark(length, length + len(text), kind, is_text))
+            mark = Mark(0, 0, kind, is_text=part.attributes.get("type") == TEXT)
+            pieces.append(mark.over(part.text() or f"{{{part.name}{number}}}"))
         else:  # <hi>: words that are only highlighted
             stack.extend(reversed(part.children))
-            continue
-        texts.append(text)
-        length += len(text)
-    return Marked("".join(texts), tuple(marks))
+    return joined(pieces)
 
 
 UNKNOWN = "und"  # the code of a language that is not known
@@ -208,12 +202,11 @@ def seg(text: Marked, numbers: dict[str, int]) -> str:
     pairs = text.partners()
     parts = []
     number = 0
-    for part, is_mark in text.parts():
+    for part, mark in text.parts():
         escaped = escape_text(part)
-        if not is_mark:
+        if mark is None:
             parts.append(escaped)
             continue
-        mark = text.marks[number]
         x = f' x="{numbers[part]}"' if part in numbers else ""
         pair = min(number, pairs.get(number, number)) + 1
         if mark.kind is Kind.ALONE:
@@ -232,10 +225,8 @@ def seg(text: Marked, numbers: dict[str, int]) -> str:
 
 def read(content: bytes, options: Options) -> Document:
     """Return the document of a TMX file; its source is in the language of the model, or its own."""
-    document = read_xml(content)
+    document = read_xml(content, "tmx", "TMX")
     root = document.root
-    if root.name != "tmx":
-        raise document.wrong_root(root.name, "TMX", "tmx")
     document.is_bilingual = True
     header = root.child("header")
     own = header.attributes.get("srclang", "") if header is not None else ""
@@ -251,13 +242,11 @@ def add_unit(document: XmlDocument, options: Options, unit: Element, source_lang
     variants = [*segs]
     languages = [language_of(variant.attributes) for variant in variants]
     language = options.target_language
-    place, _ = find_places(languages, (source_language, language))
+    place, found = find_places(languages, (source_language, language))
     if place is None:
         return
-    source = variants.pop(place)
-    del languages[place]
-    found = variant_in(languages, language) if language else None
-    target = None if found is None else segs[variants[found]]
+    source = variants[place]
+    target = segs[variants[found]] if language and found is not None else None
     if target and target.text().strip() and not options.translates_all:
         return
     contexts = (
@@ -276,7 +265,7 @@ def add_unit(document: XmlDocument, options: Options, unit: Element, source_lang
         return
     begin = f'<tuv xml:lang="{escape_attribute(language or UNKNOWN)}"><seg>'
     begin, last = document.space_before(source) + begin, [*segs][-1].end
-    document.change(last, last, text.segments, lambda own: f"{begin}{write(own)}</seg></tuv>")
+    document.change(last, last, lambda own: f"{begin}{write(own)}</seg></tuv>", text.segments)
 
 
 def code(element: Element) -> Code:

@@ -38,9 +38,7 @@ KEYS = ("rid", "startRef", "id")  # what a BEGIN and its END have in common
 
 def read(content: bytes, options: Options) -> Document:
     """Return the document of an XLIFF file."""
-    document = read_xml(content)
-    if local(document.root) != "xliff":
-        raise document.wrong_root(local(document.root), "XLIFF", "xliff")
+    document = read_xml(content, "xliff", "XLIFF", NAMESPACE)
     document.is_bilingual = True
     version = document.root.attributes.get("version", "")
     Reader(document, options, version).read(document.root)
@@ -62,13 +60,13 @@ class Reader:
         stated = element.attributes.get("translate")
         translates = stated != "no" if stated else translates
         keeps_lines = keeps_lines_in(element, keeps_lines)
-        name, first = local(element), len(self.document.segments)
+        name, first = element.name, len(self.document.segments)
         if name == "file":
             self.original = element.attributes.get("original", "")
         if name == "trans-unit" and translates:
             self.add_unit(element, element, keeps_lines)
         elif name == "unit" and translates:
-            for segment in all_named(element, "segment"):
+            for segment in element.all("segment"):
                 self.add_unit(element, segment, keeps_lines)
         elif name in ("xliff", "file", "body", "group"):
             for child in element.elements():
@@ -81,14 +79,14 @@ class Reader:
 
     def add_unit(self, unit: Element, parent: Element, keeps_lines: bool) -> None:
         """Add a unit, or a segment of one, if it needs a translation."""
-        source, target = child_named(parent, "source"), child_named(parent, "target")
+        source, target = parent.child("source"), parent.child("target")
         if source is None or not self.needs_translation(parent, target):
             return
         keeps_lines = keeps_lines_in(source, keeps_lines)
         names = (unit.attributes.get(name) for name in ("resname", "name", "id"))
         context = " ".join(filter(None, names))
         first = len(self.document.segments)
-        source = child_named(parent, "seg-source") or source
+        source = parent.child("seg-source") or source
         pieces = [*self.pieces(source, context, keeps_lines)]
         segments = range(first, len(self.document.segments))
         if segments:
@@ -98,7 +96,7 @@ class Reader:
     def pieces(self, source: Element, context: str, keeps_lines: bool) -> Iterator[str | Text]:
         """Yield what a target is made of: a text, or texts between the tags of segments."""
         document, end = self.document, source.inner_begin
-        marks = [mrk for mrk in all_named(source, "mrk") if mrk.attributes.get("mtype") == "seg"]
+        marks = [mrk for mrk in source.all("mrk") if mrk.attributes.get("mtype") == "seg"]
         for element in marks or [source]:
             if element.begin < end and element is not source:
                 continue  # in a segment
@@ -142,7 +140,7 @@ class Reader:
         attributes = "".join(f' {key}="{value}"' for key, value in states.items())
         pieces = [self.document.space_before(source), f"<{name}{attributes}>", *pieces]
         write = partial(write_pieces, [*pieces, f"</{name}>"])
-        self.document.change(source.end, source.end, segments, write)
+        self.document.change(source.end, source.end, write, segments)
 
     def write_state(self, parent: Element, segments: range) -> None:
         """Let a unit or a segment state that its translation is new."""
@@ -164,25 +162,9 @@ def keeps_lines_in(element: Element, inherited: bool) -> bool:
     return space == "preserve" if space else inherited
 
 
-def local(element: Element) -> str:
-    """Return the name of an element of XLIFF without its namespace; of others, with it."""
-    namespace, _, name = element.name.rpartition("}")
-    return name if not namespace or namespace[1:].startswith(NAMESPACE) else element.name
-
-
-def child_named(element: Element, name: str) -> Element | None:
-    """Return the first child with a name of XLIFF."""
-    return next((child for child in element.elements() if local(child) == name), None)
-
-
-def all_named(element: Element, name: str) -> Iterator[Element]:
-    """Yield the elements below an element with a name of XLIFF."""
-    return (below for below in element.all() if local(below) == name and below is not element)
-
-
 def code(element: Element) -> Code:
     """Return what an inline element is."""
-    name, attributes = local(element), element.attributes
+    name, attributes = element.name, element.attributes
     if name == "mrk" and attributes.get("mtype") == "protected":
         return WHOLE
     if name == "mrk" and attributes.get("translate") == "no":

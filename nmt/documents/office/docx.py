@@ -256,10 +256,9 @@ def read_styles(tree: Tree, options: Options, headings: set[str]) -> None:
         *tree.root.iter(f"{w}themeFontLang"),
         *tree.root.iterfind(f"{w}docDefaults//{w}lang"),
     ]
-    if options.target_language:
-        name = w + language_attribute(options.target_language)
-        for language in languages:
-            tree.follow_attribute(language, name, options.target_language)
+    name = w + language_attribute(options.target_language)
+    for language in languages:
+        tree.follow_attribute(language, name, options.target_language)
     for style in tree.root.iterchildren(f"{w}style"):
         title = style.find(f"{w}name")
         if title is not None and HEADING.match(title.get(f"{w}val", "")):

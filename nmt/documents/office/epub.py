@@ -92,7 +92,7 @@ def read_description(tree: Tree, options: Options) -> None:
     for element in tree.root.iter(f"{DUBLIN_CORE}title", f"{DUBLIN_CORE}description"):
         add(tree, element)
     language = next(tree.root.iter(f"{DUBLIN_CORE}language"), None)
-    if language is not None and options.target_language:
+    if language is not None:
         tree.follow_text(language, options.target_language)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from nmt.decoding.translator.marked import Kind, Marked
 from nmt.documents.document import Document, Finding, Options, Segment
 from nmt.documents.office.package import (
-    DUBLIN_CORE,
     FILE_NAME,
     Element,
     Package,
@@ -204,15 +203,13 @@ def translate(tree: Tree, options: Options) -> None:
         story.visit(part)
     if options.target_language:
         state_language(tree, options)
-    for title in tree.root.iterfind(f"{OFFICE}meta/{DUBLIN_CORE}title"):
-        tree.translate_text(title, Segment(Marked(text_in(title)), "title"))
+    for properties in tree.root.iterchildren(f"{OFFICE}meta"):
+        tree.translate_properties(properties, options.target_language)
 
 
 def state_language(tree: Tree, options: Options) -> None:
     """Name the target language where the source language or the default one stands."""
     target = options.target_language
-    for stated in tree.root.iterfind(f"{OFFICE}meta/{DUBLIN_CORE}language"):
-        tree.follow_text(stated, target)
     known = {primary(options.source_language)}
     for style in tree.root.iter(f"{STYLE}default-style"):
         for properties in style.iterchildren(f"{STYLE}text-properties"):

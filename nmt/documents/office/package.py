@@ -85,14 +85,21 @@ class Tree:
                 self.translate(segment, partial(set_attribute, element, name))
 
     def follow_attribute(self, element: Element, name: str, value: str) -> None:
-        """Change an attribute that is there, if anything in the package is translated."""
-        if element.get(name) not in {None, value}:
+        """Change an attribute that is there, if anything is translated; "" leaves it."""
+        if value and element.get(name) not in {None, value}:
             self.following.append(lambda: element.set(name, value))
 
     def follow_text(self, element: Element, text: str) -> None:
         """Change the text of an element that has one; see `follow_attribute`."""
-        if text_in(element).strip() not in {"", text}:
+        if text and text_in(element).strip() not in {"", text}:
             self.following.append(lambda: set_text(element, text))
+
+    def translate_properties(self, parent: Element, language: str) -> None:
+        """Translate the title of a document, and state the language of the translation."""
+        for title in parent.iterchildren(f"{DUBLIN_CORE}title"):
+            self.translate_text(title, Segment(Marked(text_in(title)), "title"))
+        for stated in parent.iterchildren(f"{DUBLIN_CORE}language"):
+            self.follow_text(stated, language)
 
     def written(self, translations: Sequence[Marked | None]) -> bytes | None:
         """Return the member with a translation of each segment; None if nothing is changed."""

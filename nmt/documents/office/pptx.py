@@ -6,13 +6,11 @@ Office Open XML, ISO/IEC 29500.
 import re
 from collections.abc import Iterator
 
-from nmt.decoding.translator.marked import Kind, Marked
-from nmt.documents.document import Document, Finding, Options, Segment
+from nmt.decoding.translator.marked import Kind
+from nmt.documents.document import Document, Finding, Options
 from nmt.documents.office.package import (
-    DUBLIN_CORE,
     Element,
     Package,
-    Tree,
     damaged,
     local,
     text_in,
@@ -59,16 +57,9 @@ class OfficePackage(Package):
 
     def add_properties(self, options: Options) -> None:
         """Translate the title of the document, and state its language."""
-
-        def fill(tree: Tree) -> None:
-            for title in tree.root.iterchildren(f"{DUBLIN_CORE}title"):
-                tree.translate_text(title, Segment(Marked(text_in(title)), "title"))
-            language = tree.root.find(f"{DUBLIN_CORE}language")
-            if language is not None and options.target_language:
-                tree.follow_text(language, options.target_language)
-
+        language = options.target_language
         for name in self.parts(CORE):
-            self.add(name, fill)
+            self.add(name, lambda tree: tree.translate_properties(tree.root, language))
 
 
 def in_order(name: str) -> list[tuple[int, str]]:

@@ -256,7 +256,7 @@ class Paragraph:
         first, inner, last = stripped(inner)
         self._around.append(([*before, first], Part(), [last, *after]))
         inner, self._base = with_looks(inner)
-        self.source = joined(list(self._marked(inner)))
+        self.source = joined(self._marked(inner))
 
     def _marked(self, parts: Iterable[Part]) -> Iterator[Marked]:
         for part in parts:
@@ -269,11 +269,10 @@ class Paragraph:
             is_pair = part.kind is Kind.OPEN
             text = text or (f"<{number}>" if is_pair else f"<{number}/>")
             self._shown.setdefault(text, []).append(part)
-            yield Marked(text, (Mark(0, len(text), part.kind),))
+            yield Mark(0, 0, part.kind).over(text)
             if is_pair:
                 yield from self._marked(part.inner)
-                text = f"</{number}>"
-                yield Marked(text, (Mark(0, len(text), Kind.CLOSE),))
+                yield Mark(0, 0, Kind.CLOSE).over(f"</{number}>")
 
     def write(self, element: Element, translation: Marked) -> None:
         """Put a translation into its element: valid, even if marks are lost or in disorder."""
@@ -305,8 +304,8 @@ class Paragraph:
                 end = opened.pop().pair.end
                 self._put(Part(end), opened[-1].parent)
 
-        for text, is_mark in translation.parts():
-            if not is_mark:
+        for text, mark in translation.parts():
+            if not mark:
                 self._put_text(opened[-1].parent, text, opened[-1].pair.look)
             elif left.get(text):
                 part = left[text].pop(0)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from nmt.decoding.translator.marked import Edit, Marked
+from nmt.decoding.translator.marked import Marked
 from nmt.documents.document import Document, Encoding, Options, Segment, decode, escaped
 from nmt.documents.pages.html_scanner import (
     HEADINGS,
@@ -20,12 +20,14 @@ from nmt.documents.pages.html_scanner import (
 from nmt.documents.pages.page import (
     SIGN,
     STAND_IN,
+    Item,
     PageDocument,
     PageText,
+    Role,
     add_front_matter,
     has_words,
+    read_run,
 )
-from nmt.documents.pages.runs import Item, Role, read_run
 from nmt.errors import NmtError
 
 SPACES = re.compile(r"[ \t\n\f\r]+")
@@ -152,7 +154,7 @@ def add_attributes(document: PageDocument, begin: int, end: int, name: str, bloc
         first, last = begin + attribute.begin, begin + attribute.end
         if name == "html" and attribute.name in ("lang", "xml:lang"):
             if language:
-                document.follow(Edit(first, last, f'"{language}"'))
+                document.change(first, last, f'"{language}"')
         elif is_read(name, attribute.name, values) and has_words(attribute.value):
             text = unescaped(document, attribute.value.strip(" \t\n\f\r"), begin)
             place = document.place(block)

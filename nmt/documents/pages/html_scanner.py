@@ -10,7 +10,7 @@ from enum import Enum
 from functools import cache
 from typing import NamedTuple
 
-from nmt.documents.pages.runs import Role
+from nmt.documents.pages.page import Role
 
 
 def names(words: str) -> frozenset[str]:

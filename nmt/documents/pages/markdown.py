@@ -32,8 +32,8 @@ from nmt.documents.pages.page import (
     add_front_matter,
     front_matter_end,
     has_words,
+    read_run,
 )
-from nmt.documents.pages.runs import read_run
 
 if TYPE_CHECKING:
     from markdown_it.token import Token

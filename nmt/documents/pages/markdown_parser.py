@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from nmt.documents.pages.html_scanner import NAME, OPAQUE_INLINE, VOID
-from nmt.documents.pages.runs import Item, Role
+from nmt.documents.pages.page import Item, Role
 from nmt.documents.registry import missing
 from nmt.documents.texts.wrapping import on_one_line
 

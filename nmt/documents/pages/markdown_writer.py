@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from nmt.decoding.translator.marked import Kind, Marked
 from nmt.documents.pages.markdown_parser import Located, parser, plain, read_items
-from nmt.documents.pages.runs import Item, Role, find_partners, item_kind
+from nmt.documents.pages.page import Item, Role, partners_in
 
 # How much is escaped: nothing; what often is markup; every character that can be.
 NOTHING, OFTEN, ALL = LEVELS = range(3)
@@ -190,12 +190,12 @@ def composed(translation: Marked, level: int, *, is_spaced: bool) -> list[Part]:
 
     is_spaced: delimiters that letters touch from outside get a space.
     """
-    parts, marks = list[Part](), iter(translation.marks)
-    for text, is_mark in translation.parts():
-        if is_mark:
+    parts = list[Part]()
+    for text, mark in translation.parts():
+        if mark:
             # Between letters, "_" is no delimiter.
-            mark = text.replace("_", "*") if level and not text.strip("_") else text
-            parts.append(Part(mark, next(marks).kind))
+            shown = text.replace("_", "*") if level and not text.strip("_") else text
+            parts.append(Part(shown, mark.kind))
         else:
             parts.append(Part(escaped(SPACE.sub(" ", text), level)))
     return with_spaces(spaces_outside(parts) if parts else [Part("")], is_spaced)
@@ -254,8 +254,10 @@ def without_pipes(part: Part) -> Part:
 def find_marks(items: Sequence[Item]) -> list[tuple[str, Kind] | None]:
     """Return each mark of some items, without the spaces around a line break; None for words."""
     return [
-        None if item.role is Role.TEXT else (item.text.strip(" "), item_kind(item, partner))
-        for item, partner in zip(items, find_partners(items), strict=True)
+        None
+        if item.role is Role.TEXT
+        else (item.text.strip(" "), Kind.ALONE if partner < 0 else item.kind)
+        for item, partner in zip(items, partners_in(items), strict=True)
     ]
 
 

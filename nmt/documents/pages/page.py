@@ -1,20 +1,26 @@
-"""A page: a source with holes in which code of templates is hidden; and its front matter.
+"""A page: its source with code of templates hidden, its front matter, and its runs of text.
 
 A template is filled in before anyone reads HTML or Markdown, so its code may stand anywhere: in a
 tag, in the address of a link, across blocks. Each code becomes one character of Unicode's private
 planes, which is neither a letter nor markup. In the texts of segments, the codes are marks.
+
+A run is texts and tags that no block divides. It becomes a segment: without what only surrounds its
+words, and with pairs of marks.
 """
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from enum import Enum
 from functools import cached_property, partial
 from typing import NamedTuple
 
-from nmt.decoding.translator.marked import Mark, Marked, joined
+from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
 from nmt.documents.document import Encoding, Finding, Options, Own, RawMark, Segment, SourceDocument
 from nmt.documents.marks.never_text import alternatives, is_word, paired, template_codes
+from nmt.documents.marks.tags import find_partners
 
 FIRST, LAST = "\U000f0000", "\U0010fffe"
 SIGN = "\U0010ffff"  # begins a comment that is none of the file
@@ -26,7 +32,6 @@ OWN = re.compile(
 STAND_IN = re.compile(f"({PRIVATE})")
 ALONE = re.compile(rf"(?m)^([ \t>]*+)({PRIVATE}(?:[ \t]*+{PRIVATE})*+)(?=[ \t]*+\r?$)")
 COMMENT = re.compile(f"<!--{SIGN}([^->]*+)-->")
-CODE = Mark(0, 0)
 LINE_END = re.compile(r"\r\n?|\n")
 LINE_END_OR_CODE = re.compile(rf"{LINE_END.pattern}|{PRIVATE}")
 
@@ -100,7 +105,7 @@ class PageDocument(SourceDocument):
         if not self._codes:
             return set()
         places = [found.start() for found in STAND_IN.finditer(self.source, begin, end)]
-        codes = joined([marked(self._restored(self.source[place]), CODE) for place in places])
+        codes = joined(Mark(0, 0).over(self._restored(self.source[place])) for place in places)
         found = {places[number] for number in alternatives(codes.text, [*codes.marks])}
         for line in ALONE.finditer(self.source, begin, end):
             if not self._has_output(line[2]):
@@ -143,33 +148,26 @@ class PageDocument(SourceDocument):
         """Return the text of a segment with its codes as marks."""
         if not self._codes:
             return source
-        parts, own = list[Marked](), iter(source.marks)
-        for part, is_mark in source.parts():
-            if is_mark:
+        parts = list[Marked]()
+        for part, mark in source.parts():
+            if mark:
                 text = self._restored(part)
                 self._marks[text] = part
-                parts.append(marked(text, next(own)))
+                parts.append(mark.over(text))
                 continue
             for number, text in enumerate(STAND_IN.split(part)):
-                parts.append(marked(self._restored(text), CODE) if number % 2 else Marked(text))
+                parts.append(Mark(0, 0).over(self._restored(text)) if number % 2 else Marked(text))
         text, marks = joined(parts)
         return Marked(text, tuple(paired(text, [*marks])))
 
     def _hidden(self, translation: Marked) -> Marked:
         """Return a translation with stand-ins for its codes, and without their marks."""
-        parts, own = list[Marked](), iter(translation.marks)
-        for part, is_mark in translation.parts():
-            mark = next(own) if is_mark else None
-            if mark is None or part in self._characters:
-                parts.append(Marked(self._characters[part] if mark else part))
-            else:
-                parts.append(marked(self._marks.get(part, part), mark))
-        return joined(parts)
-
-
-def marked(text: str, mark: Mark) -> Marked:
-    """Return a text that is one mark, with what another mark says of it."""
-    return Marked(text, (mark._replace(begin=0, end=len(text)),))
+        return joined(
+            Marked(self._characters[part] if mark else part)
+            if mark is None or part in self._characters
+            else mark.over(self._marks.get(part, part))
+            for part, mark in translation.parts()
+        )
 
 
 # Of YAML or TOML: the first line with words is a key or a comment.
@@ -225,3 +223,123 @@ def write_value(encoding: Encoding, may_be_plain: bool, translation: Marked) -> 
 def is_plain(text: str) -> bool:
     """Return whether YAML reads a text without quotation marks as this text."""
     return PLAIN.fullmatch(text) is not None and text.lower() not in NO_TEXT
+
+
+LONGEST_SHOWN = 100  # characters of a mark in the text of a segment
+
+
+class Role(Enum):
+    """The role of a part of a run."""
+
+    TEXT = "text"
+    START = "begins what an END of its name ends"
+    END = "ends it"
+    ALONE = "stands for itself, and is no word"
+    WORD = "stands for a word, as code does"
+
+
+class Item(NamedTuple):
+    """A part of a run."""
+
+    role: Role
+    begin: int  # in the source, or in the text of a block of Markdown
+    end: int
+    text: str  # of words: without escapes; of a mark: as the file has it
+    name: str = ""
+    changed: str = ""  # what is written for a mark if the segment is translated; "": the source
+
+    @property
+    def kind(self) -> Kind:
+        """What its mark is if it has a partner."""
+        if self.role is Role.START:
+            return Kind.OPEN
+        return Kind.CLOSE if self.role is Role.END else Kind.ALONE
+
+    @property
+    def has_substance(self) -> bool:
+        """True if it holds a letter, a digit, a word or code of a template."""
+        if self.role is Role.TEXT:
+            return any(sign.isalnum() or sign >= FIRST for sign in self.text)
+        return self.role is Role.WORD
+
+
+class RunText(NamedTuple):
+    """The text of a run, and which of its items it has: from `first` to before `last`."""
+
+    first: int
+    last: int
+    source: Marked
+    marks: list[RawMark]
+
+
+def read_run(run: Sequence[Item]) -> RunText | None:
+    """Return the text of a run, without what only surrounds it; None if it has no words."""
+    if not any(item.role is Role.TEXT and has_words(item.text) for item in run):
+        return None
+    partners = partners_in(run)
+    first, last = inside(run, partners)
+    pieces, raw_marks = list[Marked](), list[RawMark]()
+    forms = shown_forms(item.text for item in run[first:last] if item.role is not Role.TEXT)
+    for item, partner in zip(run[first:last], partners[first:last], strict=True):
+        if item.role is Role.TEXT:
+            pieces.append(Marked(item.text))
+            continue
+        text = forms[item.text]
+        pieces.append(Mark(0, 0, Kind.ALONE if partner < 0 else item.kind).over(text))
+        raw_marks.append(RawMark(text, item.begin, item.end, item.changed))
+    return RunText(first, last, joined(pieces), raw_marks)
+
+
+def partners_in(run: Sequence[Item]) -> list[int]:
+    """Return the place of the END of each START, and of the START of each END; -1 for none."""
+    return find_partners([(item.kind, item.name) for item in run])
+
+
+def inside(run: Sequence[Item], partners: Sequence[int]) -> tuple[int, int]:
+    """Return where the segment of a run begins and ends: without what only surrounds its text."""
+    before = [0]  # items of substance before each place
+    for item in run:
+        before.append(before[-1] + item.has_substance)
+    begin, end = 0, len(run)
+    while begin < end:
+        last = end - 1
+        if is_loose(run[begin], partners[begin]):
+            begin += 1
+        elif is_loose(run[last], partners[last]):
+            end -= 1
+        elif partners[begin] == last and not run[last].changed:
+            begin, end = begin + 1, last
+        elif partners[begin] > begin and before[begin] == before[partners[begin]]:
+            begin = partners[begin] + 1  # a pair without words, such as an anchor
+        elif 0 <= partners[last] < last and before[partners[last]] == before[last]:
+            end = partners[last]
+        else:
+            break
+    return begin, end
+
+
+def is_loose(item: Item, partner: int) -> bool:
+    """Return whether an item at the edge of a run is no part of its segment."""
+    if item.role is Role.TEXT:
+        return not item.text.strip()
+    return item.role is Role.ALONE or (partner < 0 and item.role is not Role.WORD)
+
+
+def shown_forms(marks: Iterable[str]) -> dict[str, str]:
+    """Return how the text of a segment shows its marks: each on one line, short, others otherwise.
+
+    marks: as the file has them, in order.
+    """
+    forms, taken = dict[str, str](), set[str]()
+    numbers = Counter[str]()  # the last one of each form: clients choose how many
+    for raw in dict.fromkeys(marks):
+        # A line break of Markdown may be blanks alone; a backslash shows it.
+        shown = " ".join(raw.split()) or "\\"
+        if len(shown) > LONGEST_SHOWN:
+            shown = shown[:LONGEST_SHOWN] + "..."
+        number = numbers[shown] + 1
+        while (form := shown if number == 1 else f"{shown}#{number}") in taken:
+            number += 1
+        forms[raw], numbers[shown] = form, number
+        taken.add(form)
+    return forms

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple
 from unicodedata import combining
 
-from nmt.decoding.translator.marked import Edit, Kind, Marked
+from nmt.decoding.translator.marked import Edit, Kind, Mark, Marked
 from nmt.documents.document import (
     Document,
     Finding,
@@ -393,9 +393,9 @@ class Subtitles(SourceDocument):
             lines.append("\n".join(balanced(part, max(1, width), most_lines)))
         return [part.split("\n") for part in closed(lines, text)]
 
-    def _width(self, part: str, is_mark: bool = False) -> int:
+    def _width(self, part: str, mark: Mark | None = None) -> int:
         """Return the number of characters that are seen of a part of a text; a tag has none."""
-        if is_mark and TAG.fullmatch(part):
+        if mark and TAG.fullmatch(part):
             return 0
         text = html.unescape(part) if self.is_vtt else part
         return sum(not combining(character) for character in text)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from nmt.decoding.translator.marked import Marked
+from nmt.decoding.translator.marked import Mark, Marked
 
 
 def width_of(text: str) -> int:
@@ -46,7 +46,8 @@ class Word(NamedTuple):
 
 
 def split_words(
-    text: Marked, width_of_part: Callable[[str, bool], int] = lambda part, is_mark: width_of(part)
+    text: Marked,
+    width_of_part: Callable[[str, Mark | None], int] = lambda part, mark: width_of(part),
 ) -> list[Word]:
     """Return the words of a text.
 
@@ -54,13 +55,13 @@ def split_words(
     """
     words: list[Word] = []
     is_open = has_space = False  # the next piece may belong to the last word; a space is before it
-    for part, is_mark in text.parts():
-        for piece in [part] if is_mark else filter(None, BORDER.split(part)):
-            if not is_mark and SPACE.fullmatch(piece):
+    for part, mark in text.parts():
+        for piece in [part] if mark else filter(None, BORDER.split(part)):
+            if not mark and SPACE.fullmatch(piece):
                 is_open, has_space = False, True
                 continue
-            is_unspaced = not is_mark and UNSPACED.fullmatch(piece) is not None
-            width = width_of_part(piece, is_mark)
+            is_unspaced = not mark and UNSPACED.fullmatch(piece) is not None
+            width = width_of_part(piece, mark)
             if is_open and not (is_unspaced and words[-1].width):
                 last = words[-1]
                 words[-1] = Word(last.text + piece, last.width + width, last.has_space)

@@ -7,7 +7,6 @@ from html.entities import html5
 from typing import Any
 from xml.parsers import expat
 
-from nmt.decoding.translator.marked import Edit
 from nmt.documents.document import BYTE_ORDER_MARKS, Own, SourceDocument, decode
 from nmt.errors import NmtError, shown
 
@@ -116,9 +115,9 @@ class Element:
 class Builder:
     """Build the tree from the events of expat."""
 
-    def __init__(self, source: bytes) -> None:
-        """Take an XML file in UTF-8, whatever encoding it declares."""
-        self._source = source
+    def __init__(self, source: bytes, namespace: str) -> None:
+        """Take an XML file in UTF-8, whatever encoding it declares; namespace: see `read_xml`."""
+        self._source, self._namespace = source, namespace
         self._open = [Element("", {}, 0)]  # from the document to the innermost element
         self._text: list[str] = []  # of the run that is being read
         self._text_begin = -1  # -1: no run is being read
@@ -157,6 +156,8 @@ class Builder:
 
     def _start(self, name: str, attributes: list[str]) -> None:
         begin = self._close_text()
+        if self._namespace and name.startswith(self._namespace):
+            name = name.rpartition("}")[2]
         tag = next(TAG.finditer(self._source, begin))
         values = zip(map(self._named, attributes[::2]), attributes[1::2], strict=True)
         element = Element(self._named(name), dict(values), begin, tag.end())
@@ -250,13 +251,6 @@ class XmlDocument(SourceDocument):
     source: bytes
     root: Element = field(kw_only=True)
 
-    def wrong_root(self, name: str, format_name: str, wanted: str) -> NmtError:
-        """Return what to say if the root has a name that is not that of a format."""
-        return NmtError(
-            f"{self.place(self.root.begin)}: the root is <{name[:40]}>, but that of {format_name}"
-            f" is <{wanted}>; name the right format with --format"
-        )
-
     def written_name(self, element: Element) -> str:
         """Return the name of an element with its prefix, as the source has it."""
         return self.raw(element.begin + 1, self._name_end(element))
@@ -274,29 +268,29 @@ class XmlDocument(SourceDocument):
     ) -> None:
         """Let a function write the content of an element, also of an empty tag; see `change`."""
         if not element.is_empty_tag:
-            self.change(element.inner_begin, element.inner_end, segments, write)
+            self.change(element.inner_begin, element.inner_end, write, segments)
             return
         begin, name = element.end - len("/>"), self.written_name(element)
-        self.change(begin, element.end, segments, lambda own: f">{write(own)}</{name}>")
+        self.change(begin, element.end, lambda own: f">{write(own)}</{name}>", segments)
 
     def set_attribute(
         self, element: Element, name: str, value: str, segments: range | None = None
     ) -> None:
-        """Give an element an attribute without a namespace; see `follow`."""
+        """Give an element an attribute without a namespace; see `change`."""
         written = escape_attribute(value)
         place = self.attribute(element, name)
         if place is None:
             written = f' {name}="{written}"'
             place = (self._name_end(element),) * 2
-        self.follow(Edit(*place, written), segments)
+        self.change(*place, written, segments)
 
     def remove_attribute(self, element: Element, name: str, segments: range) -> None:
-        """Remove an attribute, if the element has it; see `follow`."""
+        """Remove an attribute, if the element has it; see `change`."""
         place = self.attribute(element, name)
         if place is not None:
             before = self.source[element.begin : place[0] - 1]  # to the quotation mark
             kept = before.rstrip(b"= \t\r\n").removesuffix(name.encode()).rstrip()
-            self.follow(Edit(element.begin + len(kept), place[1] + 1, ""), segments)
+            self.change(element.begin + len(kept), place[1] + 1, "", segments)
 
     def attribute(self, element: Element, name: str) -> tuple[int, int] | None:
         """Return where the value of an attribute is, between its quotes; None if there is none."""
@@ -312,11 +306,15 @@ class XmlDocument(SourceDocument):
         return found.span(2 if found[2] is not None else 3)
 
 
-def read_xml(content: bytes) -> XmlDocument:
+def read_xml(content: bytes, root: str = "", what: str = "", namespace: str = "") -> XmlDocument:
     """Return an XML file in the encoding of its byte order mark, else the declared one.
 
+    root: the name of its root; "" for any. what: the format that has it. namespace: how the
+    namespaces of the format begin, which the names of its elements lack.
+
     Raises:
-        NmtError: for what is not well-formed, refused (`Builder`) or in an unknown encoding.
+        NmtError: for what is not well-formed, refused (`Builder`) or in an unknown encoding, and
+            for another root.
     """
     if len(content) > MOST_BYTES:
         raise NmtError(
@@ -327,7 +325,13 @@ def read_xml(content: bytes) -> XmlDocument:
     source = text.encode("utf-8", "surrogatepass")  # expat refuses surrogates, with the line
     # A character that the encoding lacks is written as a reference.
     encoding = encoding._replace(lacking="xmlcharrefreplace")
-    return XmlDocument(content, source, encoding, root=Builder(source).root())
+    document = XmlDocument(content, source, encoding, root=Builder(source, namespace).root())
+    if root and document.root.name != root:
+        raise NmtError(
+            f"{document.place(document.root.begin)}: the root is <{document.root.name[:40]}>, but"
+            f" that of {what} is <{root}>; name the right format with --format"
+        )
+    return document
 
 
 def declared_encoding(content: bytes) -> str:

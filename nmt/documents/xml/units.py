@@ -5,6 +5,7 @@ Memory holds one unit at a time. Entities that a file declares are refused, and 
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import IO, Any
 from xml.parsers import expat
 
@@ -60,15 +61,15 @@ class Units:
 
     def read(self, stream: IO[bytes]) -> Iterator[Node]:
         """Yield the units of a file; raises NmtError with the line for what is wrong in it."""
-        for block in iter(lambda: stream.read(BLOCK), b""):
-            yield from self.parse(block)
-        yield from self.parse(b"", is_last=True)
+        for block in chain(iter(lambda: stream.read(BLOCK), b""), [b""]):
+            self._parse(block)
+            yield from self._units
+            self._units = []
 
-    def parse(self, block: bytes, *, is_last: bool = False) -> list[Node]:
-        """Return the units that end in the next bytes of the file."""
-        self._units = []
+    def _parse(self, block: bytes) -> None:
+        """Read the next bytes of the file; none: its end."""
         try:
-            self._parser.Parse(block, is_last)
+            self._parser.Parse(block, not block)
         except expat.ExpatError as error:
             raise NmtError(
                 f"line {error.lineno}: the XML is not well-formed"
@@ -79,11 +80,10 @@ class Units:
         self._read += len(block)
         if self._open:
             self._check_size(self._read)
-        if not is_last and self._read - self._parser.CurrentByteIndex > LONGEST_UNIT + BLOCK:
+        if block and self._read - self._parser.CurrentByteIndex > LONGEST_UNIT + BLOCK:
             raise self._refused(
                 f"a tag or a comment has more than {LONGEST_UNIT:,} bytes; remove it"
             )
-        return self._units
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if ":" in name or self._prefix is None:

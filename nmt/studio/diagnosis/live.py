@@ -29,7 +29,7 @@ def live_diagnosis(run: RunFolder, setup: Setup, dev: DevSet) -> "LiveDiagnosis"
         dev_sources = [source for source, _ in dev.encoded]
         for line in quick_look(shards, prepared.names, tokenizer, dev_sources).lines():
             note(line)
-    dev_pairs = chain.from_iterable(setup.inputs.dev_pairs.values())
+    dev_pairs = chain.from_iterable(setup.dev_pairs.values())
     facts = token_facts(shards, tokenizer, [*dev_pairs], setup.recipe.data)
     return LiveDiagnosis(setup.recipe, facts, str(run.path))
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from nmt.evaluation.evaluate import Model
-from nmt.evaluation.metrics import task_metrics
+from nmt.evaluation.metrics import choose_metrics
 from nmt.evaluation.results import LabelCount
 from nmt.evaluation.scores import scores_by_length
 from nmt.evaluation.test_sets import TestSet
@@ -53,7 +53,7 @@ def measure(path: Path, tests: Iterable[TestSet], device: str) -> Curves:
     model = Model(trained, replace(trained.recipe.decode, beam_size=1), note)
     found: Curves = {}
     for test in tests:
-        metrics = task_metrics(data.metric, test.languages[1])
+        metrics = choose_metrics(data.metric, test.languages[1])
         lengths = scores_by_length(test, model.outputs(test), metrics)
         title = f"{test.name}: {lengths.buckets[0].scores[0].name} by {lengths.unit}"
         found[title] = [(bucket.shortest, bucket.scores[0].value) for bucket in lengths.buckets]

@@ -43,6 +43,7 @@ def test_each_form_of_a_rule_is_used() -> None:
 def test_a_region_may_have_its_own_rule() -> None:
     assert rule_of("pt") == rule_of("pt-PT") == FALLBACK
     assert rule_of("pt_BR") == rule_of("pt-BR") == rule_of("fr_CA")
+    assert rule_of("pol") == rule_of("pl")
     assert rule_of("xx") is None
 
 

@@ -10,7 +10,7 @@ from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.documents.document import DEFAULTS, Options
 from nmt.documents.pages.html import read
 from nmt.documents.pages.html_scanner import What, scan
-from nmt.documents.pages.runs import ShownForms
+from nmt.documents.pages.page import shown_forms
 from nmt.errors import NmtError
 from tests.documents.documents import QUICK, changed_by, places, texts, unchanged
 
@@ -238,14 +238,12 @@ def test_a_quotation_mark_matters_only_where_a_value_begins(tag: str) -> None:
 
 
 def test_marks_that_look_alike_get_numbers() -> None:
-    forms = ShownForms()
     given = ["<b>", "<b >", "<b  >", "<b>", "<b >#2", "<b\n>", "<b >"]
     shown = ["<b>", "<b >", "<b >#2", "<b>", "<b >#2#2", "<b >#3", "<b >"]
-    assert [forms.of(mark) for mark in given] == shown
+    assert [shown_forms(given)[mark] for mark in given] == shown
 
 
 def test_clients_may_send_many_marks_that_look_alike() -> None:
-    forms = ShownForms()
     marks = [f"<b{''.join(blanks)}>" for blanks in product(" \t\n\f\r", repeat=6)]
-    shown = [*map(forms.of, marks)]
+    shown = [*shown_forms(marks).values()]
     assert shown == ["<b >", *(f"<b >#{number}" for number in range(2, len(marks) + 1))]

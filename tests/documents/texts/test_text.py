@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.decoding.translator.marked import Marked
+from nmt.decoding.translator.marked import Mark, Marked
 from nmt.documents.document import DEFAULTS
 from nmt.documents.marks.tags import with_tags
 from nmt.documents.texts.text import read
@@ -44,8 +44,8 @@ def test_old_line_ends_and_breaks_of_a_translation() -> None:
     assert joined(document, "Tiere", "zwei\n\n  Hunde") == b"Tiere\r\r- zwei Hunde\r- a cat\r"
 
 
-def unseen(part: str, is_mark: bool) -> int:
-    return 0 if is_mark else len(part)
+def unseen(part: str, mark: Mark | None) -> int:
+    return 0 if mark else len(part)
 
 
 def test_tags_have_no_width_and_stay_whole() -> None:

@@ -113,7 +113,7 @@ XML = (
 def edited(xml: XmlDocument, *edits: Edit) -> bytes:
     xml.add(Segment(Marked("old")))
     for edit in edits:
-        xml.follow(edit)
+        xml.change(*edit)
     return xml.join([Marked("new")]).content
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from nmt.config import DataSettings, Recipe, TokenizerSettings
-from nmt.corpora import trial
+from nmt.corpora import advice
+from nmt.corpora.advice import TrialText, encoded, forecast
 from nmt.corpora.pairs import learn_from
-from nmt.corpora.trial import TrialText, encoded, forecast
 from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import with_settings
@@ -38,8 +38,8 @@ def text(tiny: Path) -> TrialText:
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "MOST_UPDATES", 4)
-    monkeypatch.setattr(trial, "WARM_UP_SECONDS", 0.0)
+    monkeypatch.setattr(advice, "MOST_UPDATES", 4)
+    monkeypatch.setattr(advice, "WARM_UP_SECONDS", 0.0)
 
 
 def test_the_time_is_that_of_all_updates_and_validations_and_nothing_is_left(
