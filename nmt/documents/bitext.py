@@ -66,7 +66,7 @@ class Unit(NamedTuple):
     document: str = ""  # that the unit is from; "": not stated
 
 
-# What is not among the pairs of a file, as the user is told.
+# What is not among the pairs of a file, as it is reported.
 LEFT_OUT = TAGS, UNFINISHED, OTHER, VARIANTS = (
     "inline tags dropped",
     "units without a finished translation, left out",

@@ -250,7 +250,7 @@ class Item(NamedTuple):
 
     @property
     def kind(self) -> Kind:
-        """What its mark is if it has a partner."""
+        """Return what its mark is if it has a partner."""
         if self.role is Role.START:
             return Kind.OPEN
         return Kind.CLOSE if self.role is Role.END else Kind.ALONE
