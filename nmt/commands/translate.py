@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -343,6 +343,7 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
     from nmt.decoding.files.quality import quality_check
     from nmt.decoding.files.resumable import Resumption, Task, digest_job, find_part
     from nmt.decoding.terms.glossary import digest_text
+    from nmt.decoding.translator.load import only_target
 
     output, n_best, token_scores = request.output, request.n_best, request.token_scores
     keeping = {"keep_partial": request.keep_partial, "resume": request.resume}
@@ -350,6 +351,8 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
     quality = quality_check(request.flags_file, request.strict, **keeping)
     span = find_part(request.file, request.part)
     model, settings = load(request)
+    if model.tokenizer.source.language_tokens and not settings.target_language:
+        settings = replace(settings, target_language=only_target(model.recipe, request.file))
 
     from nmt.decoding.files.translate_file import translate_file
     from nmt.decoding.translator.translation import OutputOptions

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from nmt.config import DecodeSettings
-from nmt.decoding.translator.load import direction_of
+from nmt.decoding.translator.load import direction_of, only_target
 from nmt.documents.bitext import READERS
 from nmt.documents.document import Document, Finding, Joined, Options
 from nmt.documents.folders import FolderRecord, Row, open_record
@@ -159,8 +159,8 @@ def with_languages(
     """Return options with the languages of a file, for a model of several languages.
 
     XLIFF, TMX and PO files state languages. The target that a file states goes before that of the
-    recipe, but not before one that the user chose. Raises UsageError if the model does not write
-    it, or if there is none.
+    recipe, but not before one that the user chose; `only_target` comes last. Raises UsageError if
+    the model does not write the target, or if there is none.
     """
     read = stated = ""
     data, subwords = model.recipe.data, model.tokenizer.source
@@ -171,6 +171,8 @@ def with_languages(
             read, *targets = reader.languages(path) or ("",)
             stated = targets[0] if len(targets) == 1 else ""
     to = stated if is_several and not is_chosen else ""
+    if is_several and not (to or settings.target_language):
+        to = only_target(model.recipe, path, read)
     try:
         target_token(to or settings.target_language, subwords, data.known_directions[0][1])
     except UsageError as error:

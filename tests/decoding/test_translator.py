@@ -20,6 +20,7 @@ from nmt.decoding.translator.load import (
     device_settings,
     direction_of,
     load_models,
+    only_target,
 )
 from nmt.decoding.translator.segments import SubSegment
 from nmt.decoding.translator.translation import OutputOptions, Translation
@@ -260,7 +261,28 @@ def test_a_text_is_in_no_language_if_several_may_be_read(
     written: str, read: str, direction: tuple[str, str]
 ) -> None:
     """From German to French, there is no training text."""
+    settings = DecodeSettings(target_language=written)
+    assert direction_of(of_three_languages(), settings, read) == direction
+
+
+def of_three_languages() -> Recipe:
     pairs = ("en", "de"), ("en", "fr"), ("de", "en"), ("fr", "en")
     train = [TextFiles("a", "b", source_language=s, target_language=t) for s, t in pairs]
-    recipe = Recipe("x", DataSettings(train=(*train,)))
-    assert direction_of(recipe, DecodeSettings(target_language=written), read) == direction
+    return Recipe("x", DataSettings(train=(*train,)))
+
+
+@pytest.mark.parametrize(
+    ("name", "read", "target"),
+    [
+        ("a.de", "", "en"),
+        ("a.de-AT.docx", "", "en"),
+        ("a.en", "", ""),
+        ("a.en", "fra", "en"),
+        ("a.docx", "", ""),
+        ("-", "", ""),
+    ],
+)
+def test_a_file_has_a_target_if_the_model_learned_one_direction_from_its_language(
+    name: str, read: str, target: str
+) -> None:
+    assert only_target(of_three_languages(), Path(name), read) == target

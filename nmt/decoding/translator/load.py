@@ -15,7 +15,7 @@ from nmt.runs.run_folder import EVERYDAY
 from nmt.runs.runs import choose_model
 from nmt.system.devices import choose_device, has_bf16
 from nmt.system.log import Notify
-from nmt.text.languages import find_language
+from nmt.text.languages import find_language, is_same, language_in_name
 
 if TYPE_CHECKING:
     from nmt.runs.trained_model import TrainedModel
@@ -113,6 +113,18 @@ def direction_of(recipe: Recipe, settings: DecodeSettings, read: str = "") -> tu
     ]
     own = find_language(read, sources) or (sources if len(sources) == 1 else [""])
     return own[0], (found or [written])[0]
+
+
+def only_target(recipe: Recipe, path: Path, read: str = "") -> str:
+    """Return the language into which a file can only be translated, "" if there is not just one.
+
+    read: the language of its text, "" if unknown: then the file's name may end in it, as in
+    letter.de, letter.de.txt and letter.de.docx.
+    """
+    read = read or language_in_name(path) or language_in_name(path.with_suffix(""))
+    pairs = recipe.data.known_directions if read else ()
+    targets = {target for source, target in pairs if is_same(source, read)}
+    return targets.pop() if len(targets) == 1 else ""
 
 
 def device_settings(
