@@ -192,23 +192,6 @@ def test_early_stop_changes_no_result(
     assert early.steps <= never.steps
 
 
-@pytest.mark.parametrize("temperature", [1.0, 6.0])
-@pytest.mark.parametrize("seed", range(4))
-@every_form
-def test_greedy_is_beam_one(form: str, seed: int, temperature: float) -> None:
-    """A beam of 1 follows the most probable token until EOS or the greatest length."""
-    model = Table(seed, temperature)
-    prefix: tuple[int, ...] = (BOS,)
-    while len(prefix) < 8:
-        logits = model.logits(0, prefix)
-        token = max(range(1, VOCABULARY), key=logits.__getitem__)
-        if token == EOS:
-            break
-        prefix = (*prefix, token)
-    (found,) = search(model, [8], width=1, form=form)
-    assert found[0].ids == prefix[1:]
-
-
 @pytest.mark.parametrize("stopping", STOPPING_RULES)
 @pytest.mark.parametrize("seed", range(3))
 @every_form
