@@ -165,12 +165,14 @@ def test_segments_may_be_empty_and_do_not_merge_with_each_other(tokenizer: Subwo
 
 
 def test_special_pieces_are_neither_split_nor_merged() -> None:
-    # The letters of "<unk>" and "</s>" are tokens.
-    made = learn_subwords(["< > u n k / s kn us"], TokenizerSettings(13))
-    special = [UNK, EOS, *made.encode(["s"])[0], UNK, UNK]
+    # The letters of "<unk>", "</s>" and the tag are tokens.
+    made = learn_subwords(["< > u n k / s kn us"], TokenizerSettings(14), tags=["<us>"])
+    tag = made.tag_id("<us>")
+    assert tag is not None
+    special = [tag, UNK, EOS, *made.encode(["s"])[0], UNK, UNK]
     for probability in (0.0, 1.0):
         (result,) = resegment(BpeDropout(made, probability, seed=1), [special])
-        expected = ["<unk>", "</s>", SPACE, "s", "<unk>", "<unk>"]
+        expected = ["<us>", "<unk>", "</s>", SPACE, "s", "<unk>", "<unk>"]
         assert [*map(made.piece, result)] == expected
 
 
