@@ -52,13 +52,6 @@ def test_a_packed_tensor_comes_back_with_a_small_rounding_error(shape: tuple[int
     assert torch.equal(unpack(pack(torch.zeros(2, 2))), torch.zeros(2, 2))
 
 
-def test_packing_by_hand() -> None:
-    packed = pack(torch.tensor([[0.5, -1.0, 0.0]]))
-    assert packed["shape"] == [1, 3]
-    assert packed["scale"] == pytest.approx(1 / 32767)
-    assert base64.b64decode(packed["data"]) == b"\x00\x40" + b"\x01\x80" + b"\x00\x00"
-
-
 def test_probabilities_at_every_temperature_are_exact() -> None:
     torch.manual_seed(1)
     logits = 3 * torch.randn(2, 40)
