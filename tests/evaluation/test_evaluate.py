@@ -27,14 +27,9 @@ from nmt.evaluation.results import SystemDescription
 from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import load_model
 from nmt.text.corpus import DataFolder
+from tests.commands.conftest import write
 from tests.conftest import Run
 from tests.interop.models import two_languages, two_vocabularies
-
-
-def write(path: Path, *lines: str) -> Path:
-    """Write lines; return the path."""
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return path
 
 
 def test_a_model_is_scored_on_the_test_sets_of_its_recipe(nmt: Run, skilled_run: Path) -> None:
