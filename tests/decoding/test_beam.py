@@ -8,8 +8,6 @@ every step of the search as it is, and changes nothing.
 import itertools
 import math
 import random
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -218,13 +216,6 @@ def test_a_diverged_sentence_has_no_output_and_changes_no_other(form: str) -> No
     found = search(Diverged(0), [4, 2, 5], width=3, form=form)
     expected = search(Table(0), [4, 2, 5], width=3, form=form)
     assert found == [expected[0], [], expected[2]]
-
-
-def test_a_search_over_arrays_needs_no_pytorch() -> None:
-    """Nor do its rules and constraints."""
-    imported = "import nmt.decoding.search.beam, nmt.decoding.search.rules"
-    script = f"{imported}; import sys; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_length_penalty_by_hand() -> None:
