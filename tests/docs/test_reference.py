@@ -25,7 +25,6 @@ NO_PAPERS = {"Provilkov, Emelianenko and Voita (2020)"}  # another way to write 
 
 
 def read(page: str) -> str:
-    """Return the text of a page of the reference."""
     return (REFERENCE / page).read_text(encoding="utf-8")
 
 

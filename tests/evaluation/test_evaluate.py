@@ -154,11 +154,9 @@ class Echo:
         """Accept every test set."""
 
     def outputs(self, test: test_sets.TestSet) -> list[str]:
-        """Return the sources."""
         return test.sources
 
     def describe(self) -> SystemDescription:
-        """Return a name alone."""
         return SystemDescription("echo", "")
 
 

@@ -69,7 +69,6 @@ def enumerated(
 def compared(
     metrics: MetricSet, first: Sequence[str], other: Sequence[str], references: References
 ) -> list[Score]:
-    """Return the scores of the other system."""
     _, scores = compared_scores(metrics, [first, other], references)
     return scores
 

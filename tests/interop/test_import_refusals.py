@@ -73,8 +73,6 @@ def pipe(folder: Path) -> None:
 
 
 class Foreign:
-    """An object that no file of weights needs."""
-
     def __reduce__(self) -> tuple[Any, ...]:
         return Path.touch, (Path("executed"),)
 

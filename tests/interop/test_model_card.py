@@ -49,7 +49,6 @@ def results_of(path: Path) -> Any:
 
 @pytest.fixture
 def run(tiny_run: Path, tmp_path: Path) -> Path:
-    """Return a copy of a run folder, to write into."""
     return Path(shutil.copytree(tiny_run, tmp_path / "run"))
 
 

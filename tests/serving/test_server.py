@@ -140,7 +140,6 @@ class Client(threading.Thread):
         self._request = post(BODY, *([] if keeps else ["Connection: close"]))
 
     def run(self) -> None:
-        """Send requests and count what becomes of them."""
         with suppress(ConnectionRefusedError):
             while True:
                 with self._server.connect() as connection:

@@ -127,7 +127,6 @@ class Late:
 
     @property
     def ready(self) -> str:
-        """Wait for the end of the server."""
         self.has_ended.wait(60)
         return "ready"
 

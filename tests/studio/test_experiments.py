@@ -143,7 +143,6 @@ def finished_run(seed: int, loss: float | None, folder: str = "base") -> RunResu
 
 
 def stopped_run(seed: int, folder: str = "base") -> RunResult:
-    """Return a run that stopped before its first validation."""
     return RunResult(seed, f"{folder}/seed-{seed}", "stopped", 3, 0.1, None, None, {})
 
 
@@ -209,7 +208,6 @@ def test_warnings_say_what_can_be_compared(setting: str, advice: str | None) -> 
 def variant_of_runs(
     name: str, runs: list[RunResult], base: list[RunResult], *changes: Change
 ) -> VariantResult:
-    """Return a variant's results."""
     finished = [run for run in runs if run.state == "finished"]
     return VariantResult(
         name=name,

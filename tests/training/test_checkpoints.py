@@ -175,7 +175,6 @@ def assert_same_run(one: Path, other: Path) -> None:
 
 
 def untimed(progress: Progress) -> Progress:
-    """Return a progress without its seconds."""
     return replace(progress, seconds=0.0, window=replace(progress.window, start_seconds=0.0))
 
 

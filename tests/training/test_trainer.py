@@ -298,7 +298,6 @@ def checkpoints(run: Path = TINY.path) -> list[int]:
 
 
 def averaged(run: Path = TINY.path) -> tuple[int, ...]:
-    """Return the updates whose checkpoints a run's model averages."""
     return read_model(run / "model.safetensors").updates
 
 
