@@ -177,7 +177,6 @@ def test_a_language_is_named_by_any_of_its_codes(wanted: str, token: str) -> Non
         ("fr", (), r"the model does not write 'fr'; it writes: de$"),
         ("zh-Hant", (">>zh-Hans<<", ">>de<<"), "the model does not write 'zh-Hant'"),
     ],
-    ids=["missing", "unknown", "ambiguous", "bilingual", "script"],
 )
 def test_another_language_is_refused(wanted: str, tokens: Sequence[str], reason: str) -> None:
     with pytest.raises(UsageError, match=reason):

@@ -163,7 +163,6 @@ SCORE = {"test_set": "t", "segments": 1, "scores": {"BLEU": {"value": None}}}
         {"model": "m", "results": [], "ensemble_with": [{}]},
         {"model": "m", "results": [SCORE]},
     ],
-    ids=["damaged", "hypotheses", "ensemble", "no number"],
 )
 def test_cards_that_say_nothing_about_the_model_are_left_out(
     content: dict[str, Any], run: Path

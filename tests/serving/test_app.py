@@ -154,7 +154,6 @@ def test_languages_are_not_detected(pairs: tuple[tuple[str, str], ...]) -> None:
             "French (fr) is not available as a target language from German (de)",
         ),
     ],
-    ids=["target", "source", "auto", "auto-target", "long", "pair"],
 )
 def test_an_unknown_pair_is_refused(changes: dict[str, str], reason: str) -> None:
     answer = client(EN_DE, FR_DE).post("/translate", json={**GOOD, **changes})
