@@ -1,7 +1,6 @@
 """`nmt translate --engine ctranslate2`: results mean what those of this program mean."""
 
 import json
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -236,7 +235,6 @@ def test_tokens_that_are_no_text_are_never_chosen(
         ("--glossary terms", "cannot place the terms of a glossary (--glossary)"),
         ("--model other", "runs one model, not an ensemble"),
         ("--set decode.max_segment_tokens=5000", "has 1,024 positions, too few for"),
-        ("--n-best 9", "n-best is 9 but must be from 1 to the beam size"),
     ],
 )
 def test_what_it_cannot_do_is_named(
@@ -257,12 +255,7 @@ def test_a_damaged_folder_is_refused_but_the_recipe_may_be_edited(
     lines.write_text("sun\n")
     folder = Path(shutil.copytree(ct2_folder, tmp_path / "ct2"))
     recipe = folder / "recipe.toml"
-    text = recipe.read_text()
-    recipe.write_text(re.sub("max_segment_tokens = .*", "max_segment_tokens = 3000", text))
-    result = with_ctranslate2(nmt, lines, folder)
-    assert result.code == 1
-    assert "has 1,024 positions, too few for decode.max_segment_tokens=3000" in result.err
-    recipe.write_text(text + "# mine\n")
+    recipe.write_text(f"{recipe.read_text()}# mine\n")
     assert with_ctranslate2(nmt, lines, folder).code == 0
     for name in ("shared_vocabulary.json", "model.bin", "config.json"):
         content = (folder / name).read_bytes()
