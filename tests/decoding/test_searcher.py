@@ -16,11 +16,7 @@ from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.terms.glossary import read_glossary
 from nmt.decoding.translator import searcher as searching
 from nmt.decoding.translator.load import device_settings
-from nmt.decoding.translator.repetition import (
-    is_degenerate,
-    limited,
-    most_repeats,
-)
+from nmt.decoding.translator.repetition import is_degenerate, limited, most_repeats
 from nmt.decoding.translator.searcher import Found, Searcher, uses_arrays
 from nmt.decoding.translator.segments import SubSegment
 from nmt.decoding.translator.translation import OutputOptions, Request, Translation

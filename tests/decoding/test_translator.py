@@ -13,12 +13,7 @@ import pytest
 
 from nmt.config import DataSettings, DecodeSettings, Recipe, TextFiles
 from nmt.decoding.search.hypothesis import Hypothesis
-from nmt.decoding.translator.load import (
-    decode_settings,
-    device_settings,
-    direction_of,
-    load_models,
-)
+from nmt.decoding.translator.load import decode_settings, device_settings, direction_of, load_models
 from nmt.decoding.translator.segments import SubSegment
 from nmt.decoding.translator.translation import OutputOptions, Translation
 from nmt.decoding.translator.translator import Translator

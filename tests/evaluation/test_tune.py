@@ -6,13 +6,7 @@ import numpy
 import pytest
 
 from nmt.evaluation.rerank import Numbers
-from nmt.evaluation.tune import (
-    ScoredLists,
-    best_step,
-    middle_of_best,
-    oracle_score,
-    tune,
-)
+from nmt.evaluation.tune import ScoredLists, best_step, middle_of_best, oracle_score, tune
 
 
 def random_lists(seed: int, features: int = 3) -> ScoredLists:

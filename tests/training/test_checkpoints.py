@@ -15,12 +15,7 @@ import torch
 
 from nmt.errors import DamagedError, NmtError
 from nmt.evaluation.metrics import choose_metrics
-from nmt.training.checkpoints import (
-    CheckpointManifest,
-    checksum,
-    read_manifest,
-    write_manifest,
-)
+from nmt.training.checkpoints import CheckpointManifest, checksum, read_manifest, write_manifest
 from nmt.training.progress import Progress, Window
 from nmt.training.validation import Validation
 from tests.training.conftest import (
