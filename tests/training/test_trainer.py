@@ -79,19 +79,6 @@ def test_sampled_directions_and_context_resume_exactly(train: Train) -> None:
     assert abs(firsts.count(german) - firsts.count(french)) <= 2
 
 
-@pytest.mark.usefixtures("stopped")
-def test_a_changed_recipe_or_corpus_is_refused(train: Train) -> None:
-    changed = train("model.dropout=0.2", "train.warmup_updates=9", code=1)
-    assert "model.dropout (0.1 -> 0.2), train.warmup_updates (10 -> 9)" in changed
-    for side in ("src", "tgt"):
-        with Path(f"train.{side}").open("a") as file:
-            file.write("sun\n")
-    before = TINY.recipe.read_text()
-    error = train(updates=16, code=1)
-    assert "corpus of runs/tiny has changed since its training started" in error
-    assert before == TINY.recipe.read_text()
-
-
 @pytest.mark.parametrize("setting", ["average_checkpoints=1", "moving_average=0.5"])
 def test_what_was_validated_last_is_not_validated_again(
     train: Train, monkeypatch: pytest.MonkeyPatch, setting: str
