@@ -100,13 +100,6 @@ def test_tables_of_positions_grow() -> None:
         torch.testing.assert_close(torch.from_numpy(logits), expected, atol=1e-4, rtol=1e-4)
 
 
-def test_what_is_not_written_in_numpy_has_no_form() -> None:
-    assert has_array_form(PAPER)
-    assert not has_array_form(replace(PAPER, activation="geglu"))
-    assert not has_array_form(replace(PAPER, activation="gelu"))
-    assert not has_array_form(replace(PAPER, positions="one that is not written yet"))
-
-
 @pytest.mark.filterwarnings("error")
 def test_large_and_missing_numbers_pass_without_a_warning() -> None:
     """The gate's power overflows, and NaN reaches the logits, as in PyTorch."""
