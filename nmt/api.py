@@ -173,7 +173,8 @@ class Model:
             format_name: the name of the format, such as "html"; by default by the suffix.
             columns: columns of a table to translate: names, or numbers from "1".
             translates_all: also translate messages that are translated already.
-            to: the code of the language to write; by default the one that the file states.
+            to: the code of the language to write; by default the one that the file
+                states, or the only one that the model learned from the file's language.
             glossary, settings: as in `translate`.
 
         Returns:

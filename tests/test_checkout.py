@@ -1,10 +1,13 @@
-"""What commands wrote into the checkout changes no test."""
+"""The files of the checkout: what is shipped, and what commands wrote, which changes no test."""
 
+import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[1]
 pytest_plugins = ["pytester"]
 
 # A test, with a fixture that tests share, of a suite with this suite's fixtures.
@@ -21,6 +24,14 @@ def test_nothing_is_found(nmt, shared):
     assert "no run under runs/" in nmt("report").err
     assert "data/dev.src does not exist" in nmt("evaluate", "--model", "{model}").err
 """
+
+
+def test_the_image_gets_what_the_package_ships() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    shipped = build["targets"]["wheel"]["force-include"]
+    copied = re.findall(r"^COPY (\S+) \S+$", (ROOT / "Containerfile").read_text(), re.MULTILINE)
+    missing = [name for name in shipped if not {name, *map(str, Path(name).parents)} & {*copied}]
+    assert not missing
 
 
 def test_runs_and_fetched_corpora_of_the_checkout_are_hidden(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nmt.commands import options
-from nmt.commands.completion import complete_run
+from nmt.commands.completion import complete_model
 from nmt.commands.init import given_text, languages
 from nmt.commands.options import FILE, Range
 from nmt.errors import UsageError
@@ -34,11 +34,14 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     type=FILE,
-    shell_complete=complete_run,
+    shell_complete=complete_model,
     help="Model that scores pairs, with --reverse-model.",
 )
 @click.option(
-    "--reverse-model", type=FILE, shell_complete=complete_run, help="Model of the other direction."
+    "--reverse-model",
+    type=FILE,
+    shell_complete=complete_model,
+    help="Model of the other direction.",
 )
 @options.number(
     "--keep-share",

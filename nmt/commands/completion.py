@@ -19,7 +19,7 @@ from click.shell_completion import (
 from nmt.config import DECLARED, SECTIONS
 from nmt.errors import NmtError
 from nmt.recipe.files import shipped_recipes
-from nmt.runs.run_folder import RUNS
+from nmt.runs.run_folder import EVERYDAY, RUNS
 from nmt.runs.runs import possible_runs
 from nmt.system.files import is_present
 
@@ -145,6 +145,7 @@ complete_recipe = completer(lambda typed: shipped_recipes(), FILES)
 complete_recipe_or_run = completer(lambda typed: shipped_recipes() + run_folders(typed), FILES)
 complete_fetched = completer(fetched, FILES)
 complete_run = completer(run_folders, FILES)
+complete_model = completer(lambda typed: [EVERYDAY, *run_folders(typed)], FILES)
 complete_setting = completer(settings)
 complete_decode_setting = completer(decode_settings)
 complete_settings = completer(lambda typed: [*SECTIONS, *DECLARED])

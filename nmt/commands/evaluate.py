@@ -13,8 +13,9 @@ import click
 from nmt.commands import options
 from nmt.commands.options import FILE, PATH
 from nmt.config import DECLARED, DataSettings
-from nmt.errors import UsageError
-from nmt.runs.run_folder import run_of
+from nmt.errors import NmtError, UsageError
+from nmt.runs.run_folder import RUNS, run_of
+from nmt.runs.runs import find_newest_model
 from nmt.system.arguments import DATA
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
@@ -233,3 +234,8 @@ def check_request(request: EvaluateRequest) -> None:
         options.refuse(["--data-dir"], why)
     else:
         options.refuse(["--to"], "is for SOURCE and REFERENCE: each test set has its own language")
+        if not request.models and find_newest_model() is None:
+            raise NmtError(
+                f"no trained model under {RUNS}/; run `nmt train` first, or name a model (--model)"
+                " or files of sources and references"
+            )

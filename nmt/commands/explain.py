@@ -9,7 +9,7 @@ from textwrap import shorten
 import click
 
 from nmt.commands import options
-from nmt.commands.completion import complete_run
+from nmt.commands.completion import complete_model
 from nmt.commands.options import FILE
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import STDIN, check_output
@@ -34,7 +34,7 @@ LARGE_PAGE = 20_000_000  # characters
     nargs=2,
     type=FILE,
     metavar="MODEL MODEL",
-    shell_complete=complete_run,
+    shell_complete=complete_model,
     help="Show two models, or two checkpoints of a run, side by side.",
 )
 @click.option(

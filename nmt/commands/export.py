@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from nmt.commands import options
-from nmt.commands.completion import complete_run
+from nmt.commands.completion import complete_model
 from nmt.commands.options import PATH
 from nmt.errors import UsageError
 from nmt.system.log import note
@@ -17,7 +17,7 @@ QUANTIZATIONS = ("int8", "int8_float32", "int16", "float16", "bfloat16")
 
 
 @click.command("export")
-@click.argument("model", type=PATH, shell_complete=complete_run)
+@click.argument("model", type=PATH, shell_complete=complete_model)
 @click.argument("output", type=PATH)
 @click.option(
     "--to",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nmt.commands import options
-from nmt.commands.completion import complete_run
+from nmt.commands.completion import complete_model
 from nmt.commands.options import FILE, PATH, Function
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
@@ -220,7 +220,7 @@ def is_terminal() -> bool:
     "--init-from",
     "model",
     type=FILE,
-    shell_complete=complete_run,
+    shell_complete=complete_model,
     help="Model to fine-tune: a run folder or a .safetensors file.",
 )
 @options.data_dir()

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from nmt.commands.completion import (
     complete_decode_setting,
     complete_device,
+    complete_model,
     complete_recipe,
     complete_recipe_or_run,
     complete_run,
@@ -171,12 +172,12 @@ engine = click.option(
 def models(
     flag: str = "--model",
     help_text: str = "Model: a run folder or a .safetensors file; repeat for an ensemble."
-    "  [default: the newest finished run, else everyday, which is shipped]",
+    "  [default: the newest finished run, else everyday]",
 ) -> Callable[[Function], Function]:
     """Return an option that names models and may be repeated."""
     name = f"{flag.removeprefix('--').replace('-', '_')}s"
     return click.option(
-        flag, name, multiple=True, type=FILE, shell_complete=complete_run, help=help_text
+        flag, name, multiple=True, type=FILE, shell_complete=complete_model, help=help_text
     )
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import click
 
 from nmt.commands import options
-from nmt.commands.completion import complete_run
+from nmt.commands.completion import complete_model
 from nmt.commands.options import FILE, Range
 from nmt.errors import NmtError
 from nmt.runs.runs import choose_model
+from nmt.system.log import note
 
 WAIT = Range(0.01, 3600)
 MISSING = "`nmt serve` needs Starlette and uvicorn: pip install 'attention-nmt[serve]'"
@@ -21,7 +22,7 @@ MISSING = "`nmt serve` needs Starlette and uvicorn: pip install 'attention-nmt[s
     "models",
     multiple=True,
     metavar="[PAIR=]MODEL",
-    shell_complete=complete_run,
+    shell_complete=complete_model,
     help="Model: a run folder or a .safetensors file, for all its languages or for PAIR, such as"
     " en-de. May be repeated.  [default: the newest finished run, else everyday]",
 )
@@ -91,8 +92,12 @@ def command(
     from nmt.serving.app import Options, read_keys
     from nmt.serving.worker import model_source
 
-    given = models or (str(choose_model().path),)
-    sources = [model_source(model, device, overrides, engine) for model in given]
+    if not models:
+        chosen = choose_model()
+        models = (str(chosen.path),)
+        if chosen.reason:
+            note(f"the model is {chosen.reason}; --model names another")
+    sources = [model_source(model, device, overrides, engine) for model in models]
     limits = (max_characters, max_queue, timeout, read_timeout, grace, max_connections)
     server = Options(host, port, read_keys(key_file), processes, access_log, *limits)
     sys.exit(128 + serve(sources, server))

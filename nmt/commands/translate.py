@@ -18,6 +18,7 @@ from nmt.runs.outputs import STDIN, check_outputs
 from nmt.system.files import check_regular, sha256_of
 from nmt.system.log import note, progress_bar, show_progress
 from nmt.system.processes import left
+from nmt.text.languages import language_of_file
 
 if TYPE_CHECKING:
     from nmt.decoding.terms.glossary import Term
@@ -214,7 +215,6 @@ def command(**given: Any) -> None:
       nmt translate data/sample.en
       echo "The old woman reads a letter." | nmt translate
       nmt translate in.en --model runs/one --model runs/two --output out.de
-      nmt translate in.en --n-best 4 --output-format moses
       nmt translate in.en --model runs/multilingual --to fr
       nmt translate page.html --output seite.html
       nmt translate docs --output-dir docs_de --exclude "*.csv"
@@ -352,7 +352,9 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
     span = find_part(request.file, request.part)
     model, settings = load(request)
     if model.tokenizer.source.language_tokens and not settings.target_language:
-        settings = replace(settings, target_language=only_target(model.recipe, request.file))
+        read = language_of_file(request.file)
+        settings = replace(settings, target_language=only_target(model.recipe, read))
+        note_directions({(read, settings.target_language)})
 
     from nmt.decoding.files.translate_file import translate_file
     from nmt.decoding.translator.translation import OutputOptions
@@ -384,6 +386,13 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
     )
 
 
+def note_directions(directions: Collection[tuple[str, str]]) -> None:
+    """Tell between which languages is translated because of what files state."""
+    names = [" to ".join(pair) for pair in directions if all(pair)]
+    if names:
+        note(f"from {', '.join(sorted(names))}, as files or their names state; --to names another")
+
+
 def translate_documents(
     request: TranslateRequest, jobs: "Sequence[Job]", terms: "Sequence[Term]"
 ) -> None:
@@ -405,6 +414,9 @@ def translate_documents(
         is_chosen = "decode.target_language" in parse_overrides(request.overrides)
         asked = Options(columns=request.columns, translates_all=request.translates_all)
         chosen = options_by_job(jobs, asked, model, settings, is_chosen=is_chosen)
+        note_directions(
+            {(own.source_language, own.target_language) for own in chosen.values() if own.to}
+        )
         memory = read_memory(request, chosen.values())
         first, on_progress = next(iter(chosen.values()), asked), partial(show_progress, bar)
         translator = document_translator(

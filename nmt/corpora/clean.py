@@ -310,15 +310,19 @@ def load_scorers(models: Models, languages: tuple[str, str]) -> "tuple[Scorer, S
         (models.reverse_model, "--reverse-model", True),
     ):
         model, settings = load_models([path], models.device, note)
-        source, target = model.recipe.data.known_directions[0]
-        found = (target, source) if is_reverse else (source, target)
-        if wanted is not None and found != wanted:
-            must = "-".join(reversed(wanted) if is_reverse else wanted)
+        must, known = wanted, model.recipe.data.known_directions
+        if must is not None and is_reverse:
+            must = must[1], must[0]
+        if must is None:
+            must = known[0]
+        elif must not in known:
             raise NmtError(
-                f"{path} translates {source}-{target}, but {option} must translate {must} here;"
-                " name another model"
+                f"{path} translates {', '.join(map('-'.join, known))}, but {option} must translate"
+                f" {'-'.join(must)} here; name another model"
             )
-        wanted = found
+        source, target = must
+        wanted = (target, source) if is_reverse else must
+        settings = replace(settings, target_language=target)
         # Without notes about pairs: their numbers are not those of a user's lines.
         scorers.append(Scorer(model, settings, lambda _: None))
     return scorers[0], scorers[1]

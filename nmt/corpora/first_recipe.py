@@ -30,6 +30,7 @@ from nmt.recipe.files import name_from
 from nmt.recipe.rules import check_together
 from nmt.recipe.settings import with_settings
 from nmt.recipe.toml import toml_value
+from nmt.runs.run_folder import EVERYDAY
 from nmt.system.arguments import argument, arguments, data_option
 from nmt.system.atomic import atomic_folder, write_text
 from nmt.system.devices import pick_device
@@ -128,7 +129,7 @@ class RecipeRequest:
     @property
     def arguments(self) -> str:
         """Return the files and options of `nmt init` that lead to the same recipe."""
-        start = f" --init-from {argument(self.start.path)}" if self.start else ""
+        start = f" --init-from {argument(self.start.name)}" if self.start else ""
         return f"{text_arguments(self.texts)}{self.both}{start}{data_option(self.data_dir)}"
 
     @property
@@ -206,7 +207,10 @@ def make_recipe(request: RecipeRequest, notify: Notify, remarks: Sequence[str] =
     recipe = with_settings(base, settings.values)
     check_together(recipe)
     first_lines = [*heading(request, facts, hasher.blank, settings), *remarks]
-    extends = name_from(request.start.path, request.output.parent) if request.start else ""
+    start, extends = request.start, ""
+    if start is not None:
+        is_shipped = start.name == EVERYDAY
+        extends = EVERYDAY if is_shipped else name_from(start.path, request.output.parent)
     written = commented_recipe(first_lines, settings, extends)
     plans = [plan.part(pairs) for pairs in hasher.corpora] if is_divided else []
     sets = write_files(request, written, origin, plans)

@@ -18,6 +18,7 @@ from nmt.recipe.rules import SPECIAL_TOKENS
 from nmt.recipe.settings import get_setting
 from nmt.recipe.toml import recipe_from_tables, toml_key, toml_value, used_removed, without_removed
 from nmt.runs.model_file import find_model
+from nmt.runs.run_folder import EVERYDAY, SHIPPED_MODEL
 
 
 @dataclass(frozen=True)
@@ -275,6 +276,11 @@ class StartModel:
     recipe: Recipe
     removed: tuple[str, ...] = ()  # removed settings that its training used
 
+    @property
+    def name(self) -> str:
+        """Return how commands and recipes name the model."""
+        return EVERYDAY if self.path == SHIPPED_MODEL else str(self.path)
+
 
 def read_start_model(path: Path) -> StartModel:
     """Return the model at a path, a file or a run folder, with its recipe.
@@ -311,7 +317,7 @@ def fine_tuning_settings(facts: CorpusFacts, model: StartModel) -> ChosenSetting
     width = model.recipe.model.d_model
     rate = RATE_TIMES_WIDTH / width
     values = {
-        "train.init_from": str(model.path),
+        "train.init_from": model.name,
         "train.precision": "auto",
         "train.batch_source_tokens": batch,
         "train.batch_target_tokens": batch,

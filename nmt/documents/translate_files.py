@@ -24,6 +24,7 @@ from nmt.system import processes
 from nmt.system.atomic import atomic_path, write_bytes
 from nmt.system.files import check_regular, in_utf_8, read_bytes
 from nmt.system.log import Notify
+from nmt.text.languages import language_of_file
 from nmt.text.lines import STDIN, name_of, open_raw
 from nmt.text.tokenizer import target_token
 
@@ -171,8 +172,9 @@ def with_languages(
             read, *targets = reader.languages(path) or ("",)
             stated = targets[0] if len(targets) == 1 else ""
     to = stated if is_several and not is_chosen else ""
-    if is_several and not (to or settings.target_language):
-        to = only_target(model.recipe, path, read)
+    read = read or (language_of_file(path) if is_several else "")
+    if not (to or settings.target_language):
+        to = only_target(model.recipe, read)
     try:
         target_token(to or settings.target_language, subwords, data.known_directions[0][1])
     except UsageError as error:

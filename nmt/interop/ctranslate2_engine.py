@@ -189,7 +189,9 @@ def load_ctranslate2(paths: Sequence[Path], device: str) -> TrainedModel:
     place = path.absolute()
     if not (is_present(path / FILE_LIST) or is_present(path / WEIGHTS)):
         own = load_model_file(find_model(path), device)
-        return CTranslate2Model({}, own.tokenizer, own.recipe, own.path, device, place=place)
+        return CTranslate2Model(
+            {}, own.tokenizer, own.recipe, own.path, device, place=own.path.absolute()
+        )
     manifest = read_manifest(path)
     if manifest is None or manifest.details.get("format") != FORMAT:
         raise NmtError(

@@ -33,7 +33,7 @@ from nmt.recipe.files import LONGEST_HEADER, parse_recipe
 from nmt.recipe.size import count_parameters, weight_shapes
 from nmt.recipe.toml import to_toml
 from nmt.runs.outputs import FILE_LIST
-from nmt.runs.run_folder import EVERYDAY, LICENCE, RunFolder, did_you_mean
+from nmt.runs.run_folder import EVERYDAY, LICENCE, SHIPPED_MODEL, RunFolder, did_you_mean
 from nmt.system.atomic import atomic_path
 from nmt.system.files import (
     START_BYTES,
@@ -42,7 +42,6 @@ from nmt.system.files import (
     is_present,
     kind_of,
     read_start,
-    shipped,
     unreadable,
 )
 from nmt.system.json_data import parse_json
@@ -198,7 +197,7 @@ def find_model(path: Path, option: str = "--model") -> Path:
     """
     what, fix = "the model", f"name another with {option}" if option else "name another"
     if str(path) == EVERYDAY and not is_present(path):
-        path = shipped(f"data/{EVERYDAY}.safetensors")
+        path = SHIPPED_MODEL
     try:
         if stat.S_ISDIR(path.stat().st_mode):
             if is_present(path / FILE_LIST):

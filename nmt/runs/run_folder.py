@@ -19,13 +19,22 @@ from nmt.recipe.settings import FIXED_SETTINGS, recipe_differences
 from nmt.recipe.toml import was_written
 from nmt.system.arguments import DATA
 from nmt.system.atomic import is_running, remove, unfinished, write_text, writer_of
-from nmt.system.files import ABSENT, check_regular, entries, is_present, read_text, take_lock
+from nmt.system.files import (
+    ABSENT,
+    check_regular,
+    entries,
+    is_present,
+    read_text,
+    shipped,
+    take_lock,
+)
 from nmt.system.json_data import convert, parse_json
 from nmt.system.log import note
 from nmt.text.manifest import PreparedFolder
 
 RUNS = Path("runs")
 EVERYDAY = "everyday"  # the name of the shipped model
+SHIPPED_MODEL = shipped(f"data/{EVERYDAY}.safetensors")
 LICENCE = "licence"  # of a model file's metadata; only exported models have it
 AVERAGE = "average"  # the value of `made_by` in a model that `nmt average` wrote
 # The suffixes of a checkpoint's files: the weights, a complete model file; the optimiser's state;

@@ -11,7 +11,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.recipe.files import read_recipe, shipped_recipes
 from nmt.recipe.rules import check_together
 from nmt.recipe.settings import with_settings
-from nmt.runs.run_folder import EVERYDAY, RUNS, RunFolder, is_folder, no_run, run_folder
+from nmt.runs.run_folder import RUNS, SHIPPED_MODEL, RunFolder, is_folder, no_run, run_folder
 from nmt.system.files import entries, is_present
 
 # What the shipped model is for, where it comes from, and its BLEU on the test sets of its recipe.
@@ -70,7 +70,7 @@ def find_newest_model(runs: Path = RUNS) -> ChosenModel | None:
 def choose_model(runs: Path = RUNS) -> ChosenModel:
     """Return what `find_newest_model` finds, or else the shipped model."""
     reason = f"shipped, because {runs}/ has no trained model: {ABOUT}"
-    return find_newest_model(runs) or ChosenModel(Path(EVERYDAY), reason)
+    return find_newest_model(runs) or ChosenModel(SHIPPED_MODEL, reason)
 
 
 def newest_run(runs: Path = RUNS) -> RunFolder:

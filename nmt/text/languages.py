@@ -132,6 +132,17 @@ def language_in_name(path: Path) -> str:
     return match[1] if match and match[1] in BY_CODE else ""
 
 
+def language_of_file(path: Path) -> str:
+    """Return the language that a file's name states; "" if it states none, or two.
+
+    The code is the last ending or the one before it, as in letter.de, letter.de.txt and
+    letter.de.docx.
+    """
+    if any(languages_in_names((path,))):
+        return ""
+    return language_in_name(path) or language_in_name(Path(unpacked_name(path)[0]).with_suffix(""))
+
+
 def languages_in_names(paths: Sequence[Path]) -> tuple[str, str]:
     """Return the languages of parallel text by the names of its files; empty texts if unknown.
 

@@ -377,14 +377,9 @@ def initial_model(recipe: Recipe, run: RunFolder) -> "ModelFile | None":
     """
     if not recipe.train.init_from or run.is_started():
         return None
-    from nmt.runs.model_file import read_model
+    from nmt.runs.model_file import find_model, read_model
 
-    path = Path(recipe.train.init_from)
-    if not is_present(path):
-        raise NmtError(
-            f"{path}, the initial model, does not exist; train it first, or name another with"
-            " --init-from"
-        )
+    path = find_model(Path(recipe.train.init_from), "--init-from")
     content = read_model(path)
     differing = model_differences(content, recipe)
     if differing:

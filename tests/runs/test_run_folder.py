@@ -12,7 +12,16 @@ from nmt.recipe.files import load_recipe
 from nmt.recipe.toml import to_toml
 from nmt.runs.history import read_metrics
 from nmt.runs.model_file import find_model
-from nmt.runs.run_folder import EVERYDAY, MANIFEST, STATE, WEIGHTS, RunFolder, is_locked, run_of
+from nmt.runs.run_folder import (
+    EVERYDAY,
+    MANIFEST,
+    SHIPPED_MODEL,
+    STATE,
+    WEIGHTS,
+    RunFolder,
+    is_locked,
+    run_of,
+)
 from nmt.runs.runs import choose_model, find_recipe_and_run, newest_run
 from nmt.system.atomic import atomic_path
 
@@ -257,9 +266,19 @@ def test_the_newest_run_need_not_have_a_model(tmp_path: Path) -> None:
     assert newest_run(tmp_path).path == tmp_path / "paper/two"
 
 
+def test_the_shipped_model_has_a_name_and_a_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of its name is named, but never chosen."""
+    monkeypatch.chdir(tmp_path)
+    assert find_model(Path(EVERYDAY)) == SHIPPED_MODEL
+    Path(EVERYDAY).touch()
+    assert find_model(Path(EVERYDAY)) == Path(EVERYDAY)
+    assert choose_model().path == SHIPPED_MODEL
+
+
 def test_a_finished_model_is_preferred_to_a_newer_unfinished_one(tmp_path: Path) -> None:
     """Finished means that model.safetensors exists and that training has not gone on since."""
-    assert choose_model(tmp_path).path == Path(EVERYDAY)
     one, two, three = (RunFolder(tmp_path / name) for name in ("one", "paper/two", "three"))
     touch(two.best, 200)
     assert choose_model(tmp_path).reason == ""

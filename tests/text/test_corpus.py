@@ -13,7 +13,12 @@ from nmt.errors import NmtError
 from nmt.system import files
 from nmt.text.corpus import DataFolder, Pair, align_columns, read_aligned, read_pairs
 from nmt.text.download import Advice, check_answer, stated_sha256
-from nmt.text.languages import is_language, language_in_name, languages_in_names
+from nmt.text.languages import (
+    is_language,
+    language_in_name,
+    language_of_file,
+    languages_in_names,
+)
 from tests.text.conftest import write
 
 RECIPE = Recipe("some")
@@ -133,6 +138,12 @@ def test_a_language_is_the_ending_of_a_name() -> None:
     names |= dict.fromkeys(("train.src", "train.tok", "train.qq", "train.DE", "train", ".gz"), "")
     for name, language in {**names, "no": "no"}.items():
         assert language_in_name(Path(name)) == language, name
+
+
+def test_the_name_of_a_document_states_one_language() -> None:
+    names = {"a.de": "de", "a.de-AT.docx": "de", "a.en.html.gz": "en", "a.en.txt": "en"}
+    names |= dict.fromkeys(("a.docx", "-", "pairs.de-en.tsv", "de-en.csv", "my.report.md"), "")
+    assert {name: language_of_file(Path(name)) for name in names} == names
 
 
 def test_a_tsv_file_names_two_languages() -> None:

@@ -11,11 +11,11 @@ from nmt.config.decode import BATCH_BEAM, BATCH_SAMPLES, CPU_BATCH_TOKENS, GPU_B
 from nmt.errors import NmtError, UsageError
 from nmt.recipe.rules import check_decode, check_used
 from nmt.recipe.settings import parse_overrides, with_settings
-from nmt.runs.run_folder import EVERYDAY
+from nmt.runs.run_folder import EVERYDAY, SHIPPED_MODEL
 from nmt.runs.runs import choose_model
 from nmt.system.devices import choose_device, has_bf16
 from nmt.system.log import Notify
-from nmt.text.languages import find_language, is_same, language_in_name
+from nmt.text.languages import find_language, is_same
 
 if TYPE_CHECKING:
     from nmt.runs.trained_model import TrainedModel
@@ -41,8 +41,7 @@ def load_models(
     """Load a model, or several as an ensemble, and return it with its search settings.
 
     Args:
-        paths: run folders or .safetensors files; if there are none, the newest model of a finished
-            training under `runs/`, else the newest model.
+        paths: run folders or .safetensors files; if there are none, `choose_model` chooses.
         device: name of a device, or "auto".
         notify: receives the names of the models, and why a model was chosen.
         overrides, used: as in `decode_settings`.
@@ -65,14 +64,19 @@ def load_models(
     load = getattr(importlib.import_module(module), function)
     model = load(paths, choose_device(device))
     settings = decode_settings(model.recipe, overrides, used)
-    names = [
-        f"{path if str(path) == EVERYDAY else member.path} ({member.recipe.name}"
-        f"{', 8-bit weights' if member.eight_bits else ''})"
-        for path, member in zip(paths, model.members, strict=True)
-    ]
+    names = [*map(describe, model.members)]
     why = f", {chosen.reason}; --model names another" if chosen and chosen.reason else ""
     notify(f"{'ensemble' if model.ensemble else 'model'}: {' + '.join(names)}{why}")
     return model, settings
+
+
+def describe(model: "TrainedModel") -> str:
+    """Return the name of a model for a message: its path, its recipe, and how its weights are."""
+    is_shipped = model.path == SHIPPED_MODEL
+    facts = [*([] if is_shipped else [model.recipe.name])]
+    facts += ["8-bit weights"] if model.eight_bits else []
+    name = EVERYDAY if is_shipped else str(model.path)
+    return f"{name} ({', '.join(facts)})" if facts else name
 
 
 def decode_settings(
@@ -115,13 +119,11 @@ def direction_of(recipe: Recipe, settings: DecodeSettings, read: str = "") -> tu
     return own[0], (found or [written])[0]
 
 
-def only_target(recipe: Recipe, path: Path, read: str = "") -> str:
-    """Return the language into which a file can only be translated, "" if there is not just one.
+def only_target(recipe: Recipe, read: str) -> str:
+    """Return the language to write if the model learned only one from that of a text, else "".
 
-    read: the language of its text, "" if unknown: then the file's name may end in it, as in
-    letter.de, letter.de.txt and letter.de.docx.
+    read: the language of its text, "" if unknown.
     """
-    read = read or language_in_name(path) or language_in_name(path.with_suffix(""))
     pairs = recipe.data.known_directions if read else ()
     targets = {target for source, target in pairs if is_same(source, read)}
     return targets.pop() if len(targets) == 1 else ""
