@@ -181,6 +181,12 @@ def paths_in(folder: Path) -> list[str]:
     )
 
 
+def contents(folder: Path = Path()) -> dict[str, bytes]:
+    """Return the content of every file in a folder, but for locks."""
+    files = [path for path in paths_in(folder) if not path.endswith(".lock")]
+    return {path: (folder / path).read_bytes() for path in files}
+
+
 def environment(processes: int = 1) -> dict[str, str]:
     """Return an environment in which so many processes translate; with 1, the main process does."""
     return {**os.environ, "OMP_NUM_THREADS": str(processes)}

@@ -66,9 +66,10 @@ def test_two_models_are_compared(nmt: Run, skilled_run: Path, tiny_run: Path) ->
         ("--compare RUN RUN RUN sun", 2, "put the sentence in quotes"),
         ("--compare RUN RUN --model RUN sun", 2, "leave out --model"),
         ("--model RUN --model RUN sun", 2, "name two with --compare MODEL MODEL"),
+        ("--output - sun", 2, "stdout"),
     ],
 )
-def test_mistakes_in_naming_models(
+def test_mistakes_are_one_sentence(
     nmt: Run, tiny_run: Path, arguments: str, code: int, fact: str
 ) -> None:
     result = nmt("explain", *arguments.replace("RUN", str(tiny_run)).split())

@@ -108,19 +108,6 @@ def test_only_decoding_of_a_model_can_be_changed(nmt: Run, tiny_run: Path) -> No
     assert "[decode]" in refused.err
 
 
-def test_what_cannot_be_read_is_not_taken_for_a_recipe(nmt: Run, tiny: Path) -> None:
-    """A link to itself stands for a folder that cannot be read, also by root."""
-    Path("empty").mkdir()
-    result = nmt("inspect", "empty")
-    assert (result.code, result.out) == (1, "")
-    assert "empty is not a run folder: it has no recipe.toml" in result.err
-    Path("runs").symlink_to("runs")
-    result = nmt("inspect")
-    assert (result.code, result.out) == (1, "")
-    assert "cannot read the folder runs: Too many levels of symbolic links" in result.err
-    assert "(--model)" in result.err
-
-
 def test_each_head_of_a_model_is_measured_and_cut(nmt: Run, skilled_run: Path) -> None:
     """Links beside the dev set are followed; a line that holds none is passed over."""
     data_dir = Path("data")

@@ -13,17 +13,11 @@ from nmt.runs.history import read_metrics
 from nmt.runs.model_file import read_model
 from nmt.runs.run_folder import RunFolder
 from nmt.training.progress import TrainingOutcome
-from tests.commands.conftest import paths_in
+from tests.commands.conftest import contents, paths_in
 from tests.conftest import Run, write_tiny_corpus
 from tests.training.conftest import assert_same, options
 
 TINY = RunFolder(Path("runs/tiny"))
-
-
-def contents() -> dict[Path, bytes]:
-    """Return the content of every file in the current folder, but for locks."""
-    files = (path for path in Path().rglob("*") if path.is_file() and path.name != ".lock")
-    return {path: path.read_bytes() for path in files}
 
 
 def test_train_writes_the_best_and_the_average_model(nmt: Run, tiny: Path) -> None:

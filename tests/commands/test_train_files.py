@@ -8,6 +8,7 @@ import pytest
 
 from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
+from tests.commands.conftest import contents
 from tests.conftest import SMALLEST, CommandResult, Run
 from tests.corpora.corpora import corpus, write
 
@@ -33,12 +34,6 @@ def train(nmt: Run, *arguments: object, updates: int = 1) -> CommandResult:
 def interrupt(*arguments: object) -> None:
     """Do what Ctrl-C does."""
     raise KeyboardInterrupt
-
-
-def contents() -> dict[str, bytes]:
-    """Return the content of every file in the current folder."""
-    files = (path for path in Path().rglob("*") if path.is_file())
-    return {str(path): path.read_bytes() for path in files}
 
 
 def message(result: CommandResult, code: int = 2) -> str:
