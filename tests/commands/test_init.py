@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from nmt.commands.init import given_text
 from nmt.config import DECLARED, Recipe, TextFiles
 from nmt.corpora.first_recipe import RecipeRequest, with_data
 from nmt.corpora.presets import ChosenSettings, StartModel
@@ -223,23 +224,9 @@ def test_a_model_that_writes_one_of_its_languages_then_writes_that_of_the_text()
     ],
 )
 def test_languages_come_from_the_endings_and_are_never_guessed(
-    nmt: Run, tmp_path: Path, names: Sequence[str], expected: Sequence[str]
+    names: Sequence[str], expected: Sequence[str]
 ) -> None:
-    for path, name in zip(write(tmp_path, PAIRS[:30]), names, strict=True):
-        path.rename(tmp_path / name)
-    result = nmt("init", *names)
-    missing = [
-        f"--{side}-language"
-        for side, code in zip(("source", "target"), expected, strict=True)
-        if not code
-    ]
-    if missing:
-        assert result.code == 2
-        assert all(option in result.err for option in missing)
-        assert not Path("mine.toml").exists()
-        result = nmt("init", *names, *(part for option in missing for part in (option, "fr")))
-    assert result.code == 0
-    assert languages() == tuple(code or "fr" for code in expected)
+    assert given_text([*map(Path, names)]).languages == expected
 
 
 def test_on_a_terminal_the_languages_are_asked_for_until_they_are_codes(
@@ -258,27 +245,6 @@ def test_on_a_terminal_the_languages_are_asked_for_until_they_are_codes(
     source, target = source.rename(tmp_path / "a"), target.rename(tmp_path / "b")
     assert nmt("init", source, target).code == 0
     assert (languages(), len(asked)) == (("en", "nl"), 3)
-
-
-@pytest.mark.parametrize(
-    ("source", "target", "message"),
-    [
-        (b"a b\nc d\ne f\n", b"a b\nc d\ne f\ng\n", "c.de has 4"),
-        (b"a b\nc d\n", b"a\n\xff\n", "c.de, line 2: not valid UTF-8"),
-        (b"", b"", "no pair with text on both sides"),
-        (b"a\n" * 50, b"b\n" * 50, "0 pairs that can be held out, too few for"),
-    ],
-    ids=["misaligned", "UTF-8", "empty", "one source"],
-)
-def test_text_that_cannot_be_used_is_named_and_nothing_is_written(
-    nmt: Run, source: bytes, target: bytes, message: str
-) -> None:
-    Path("c.en").write_bytes(source)
-    Path("c.de").write_bytes(target)
-    result = nmt("init", "c.en", "c.de")
-    assert (result.code, message in result.err) == (1, True)
-    assert result.err.splitlines()[-1].startswith("nmt: ")
-    assert sorted(os.listdir()) == ["c.de", "c.en"]
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,11 @@
 """Mistakes of `nmt serve` are one sentence each; what it does is tested in tests/serving."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Run
-
-
-def test_the_help_imports_neither_torch_nor_starlette() -> None:
-    code = (
-        "import sys; from nmt.commands import main\n"
-        "try: main(['serve', '--help'])\n"
-        "except SystemExit: pass\n"
-        "print({'torch', 'starlette', 'uvicorn', 'numpy'} & {*sys.modules})"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.splitlines()[-1] == "set()"
 
 
 @pytest.mark.parametrize("name", ["starlette", "uvicorn"])

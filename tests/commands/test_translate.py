@@ -64,24 +64,6 @@ def test_output_lines_match_input_lines_in_order(
     assert leftovers(tmp_path) == []
 
 
-def test_line_ends_and_byte_order_mark_are_not_text(
-    skilled: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, output = tmp_path / "in", tmp_path / "out"
-    path.write_text("sun moon\nrain\n")
-    expected = skilled.lines(path)
-    for content in (b"sun moon\r\nrain\r\n", b"\xef\xbb\xbfsun moon\nrain"):
-        path.write_bytes(content)
-        result = skilled.translate(path)
-        assert result.out.split("\n")[:-1] == expected
-        assert result.err.count("\n") == 1  # nothing to note
-    for content, count in ((b"", 0), (b"\n", 1), (b" \n\t\n", 2), (b"sun\n\n", 2)):
-        path.write_bytes(content)
-        give_stdin(monkeypatch, path)
-        skilled.translate("--output", output)
-        assert output.read_bytes().count(b"\n") == count
-
-
 def test_the_formats_hold_the_same(skilled: Model, source: Path) -> None:
     """The fields of each line, with the numbers of JSON in six decimals."""
     best = skilled.lines(source)
