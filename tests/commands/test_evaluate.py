@@ -217,13 +217,8 @@ def test_a_training_by_error_rates(nmt: Run, tiny: Path) -> None:
     assert values(right) == [0, 0]
     again = ["--init-from", "runs/tiny", "--run", "again", "--max-updates", 2]
     assert nmt("train", tiny, *again).code == 0  # its vocabulary may be smaller than the recipe's
-    for arguments, fact in (
-        ([*again[:2], "--set", "tokenizer.vocab_size=20"], "it has tokenizer.vocab_size="),
-        ([*again[:2], "--set", "tokenizer.kind=char"], "it has tokenizer.kind=word, the"),
-        (["--set", "train.early_stopping_metric=bleu"], "to error_rate or loss"),
-    ):
-        refused = nmt("train", tiny, *arguments, "--run", "x")
-        assert (refused.code, fact in refused.err) == (1, True)
+    refused = nmt("train", tiny, "--set", "train.early_stopping_metric=bleu", "--run", "x")
+    assert (refused.code, "to error_rate or loss" in refused.err) == (1, True)
 
 
 def test_the_table_says_what_its_figures_are(nmt: Run, tmp_path: Path) -> None:
@@ -291,26 +286,19 @@ def test_each_text_may_be_a_pipe_or_packed_and_faults_are_said_as_they_are(
 
     texts = [hypotheses, reference, second, other]
     expected = numbers(evaluation(nmt, *arguments(*texts)))
-    for number, ways in enumerate(
-        ((pipe, Path, packed, pipe), (packed, pipe, Path, packed), (Path, packed, pipe, Path))
-    ):
-        given = [way(text) for way, text in zip(ways, texts, strict=True)]
-        stdin = ways.index(Path)
-        give_stdin(monkeypatch, texts[stdin])
-        given[stdin] = Path("-")
-        found = evaluation(nmt, *arguments(*given))
-        assert numbers(found) == expected
-        assert found["hypotheses"] == ("stdin" if stdin == 0 else str(given[0]))
-        read = given[0] if number == 1 else hypotheses
-        assert found["sha256"] == hashlib.sha256(read.read_bytes()).hexdigest()
+    found = evaluation(nmt, *arguments(packed(hypotheses), *map(pipe, texts[1:])))
+    assert numbers(found) == expected
+    digest = hashlib.sha256(packed(hypotheses).read_bytes()).hexdigest()
+    assert (found["hypotheses"], found["sha256"]) == (str(packed(hypotheses)), digest)
+    give_stdin(monkeypatch, hypotheses)
+    found = evaluation(nmt, *arguments(Path("-"), *texts[1:]))
+    assert (numbers(found), found["hypotheses"]) == (expected, "stdin")
     (folder / "empty").touch()
     for place in range(4):
-        for name, fault in (("empty", "is empty"), ("/proc/self/mem", "Input/output error")):
-            bad = [*texts[:place], folder / name, *texts[place + 1 :]]
-            refused = nmt("evaluate", *arguments(*bad))
-            assert (refused.code, refused.out, refused.err.count("\n")) == (1, "", 1)
-            assert str(folder / name) in refused.err
-            assert fault in refused.err
+        bad = [*texts[:place], folder / "empty", *texts[place + 1 :]]
+        refused = nmt("evaluate", *arguments(*bad))
+        assert (refused.code, refused.out, refused.err.count("\n")) == (1, "", 1)
+        assert f"{folder / 'empty'} is empty" in refused.err
 
 
 def test_files_that_do_not_fit_are_refused(nmt: Run, skilled_run: Path, reference: Path) -> None:

@@ -13,8 +13,6 @@ import pytest
 from nmt.documents.folders import RECORD
 from tests.commands.conftest import Model, command, environment, give_stdin, leftovers, paths_in
 from tests.conftest import WORDS
-from tests.documents.documents import members, zipped
-from tests.documents.office.test_epub import book
 from tests.waiting import wait_until
 
 
@@ -238,16 +236,6 @@ def test_what_is_too_large_is_told(
         assert (result.code, result.out, message in result.err) == (1, "", True)
 
 
-def test_chapters_that_a_book_lacks_are_reported(skilled: Model, tmp_path: Path) -> None:
-    file = tmp_path / "a.epub"
-    parts = members(book())
-    item = b'<item id="gone" href="gone.xhtml" media-type="application/xhtml+xml"/></manifest>'
-    name = "OEBPS/book.opf"
-    file.write_bytes(zipped(parts | {name: parts[name].replace(b"</manifest>", item)}))
-    err = skilled.translate(file, "--output", tmp_path / "b.epub").err
-    assert "OEBPS/gone.xhtml: OEBPS/book.opf names this text, but the book lacks it" in err
-
-
 def test_a_killed_command_continues_to_the_same_files(skilled: Model, tmp_path: Path) -> None:
     draw = random.Random(4)
     folder, output = tmp_path / "docs", tmp_path / "de"
@@ -287,53 +275,3 @@ def test_a_memory_that_was_written_is_used_again(skilled: Model, tmp_path: Path)
     memory.write_text('<tmx version="1.4"><header/><body/></tmx>')
     result = skilled.translate(*asked, "--memory", memory)
     assert f"{memory}: no unit has texts in both languages of the model" in result.err
-
-
-CODE = re.compile("⟦(.*?)⟧", re.DOTALL)
-# What must stay is in brackets, which the file does not have; all other words are translated.
-FILES = {
-    "page.md": """---
-title: 'sun ⟦{{ "wind" }}⟧ star'
----
-
-# moon ⟦{{ site.star }}⟧ {#id}
-
-⟦{% include note.html
-  text="rain here" %}
-{: .tree }⟧
-
-rain [snow](⟦{{ site.leaf }}/a⟧) and ⟦{% raw %}`{{ tree }}`{% endraw %}⟧ star
-⟦{% if a %}⟧
-tree ⟦{% link root.md %}⟧ **leaf ⟦{{ b | c }}⟧** root
-⟦{% endif %}⟧
-
-- seed ⟦{{< ref "sun.md" >}}⟧ sun ⟦:tree:⟧
-  ⟦{{% notice "sun" %}}⟧
-  wind
-  ⟦{{% /notice %}}⟧
-""",
-    "page.mdx": """⟦export const moon = {
-  star: "rain snow",
-};⟧
-
-tree ⟦{/* wind */}⟧ seed ⟦{star.map((sun) => { return `${sun}`; })}⟧ rain
-
-<Star title="sun" ⟦root={`The ${moon} leaf`}⟧ />
-
-wind ⟦\\{⟧tree⟦\\}⟧ ⟦<Leaf {...seed} of={() => 1}>⟧moon</Leaf>
-""",
-}
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_what_is_no_text_stays(skilled: Model, tmp_path: Path, name: str) -> None:
-    file = tmp_path / name
-    file.write_text(CODE.sub(r"\1", FILES[name]))
-    result = skilled.translate(file)
-    assert "flagged" not in result.err
-    rest = result.out
-    for code in CODE.findall(FILES[name]):
-        assert code in rest
-        rest = rest.replace(code, "", 1)
-    assert not {*re.findall(r"\w+", rest)} & {*WORDS}
-    assert rest.count("<") == CODE.sub("", FILES[name]).count("<")

