@@ -91,12 +91,10 @@ def test_dry_run_lists_the_runs(nmt: Run, tiny: Path) -> None:
     ("options", "code", "fact"),
     [
         ([*VARY, "--seeds", "1,-1"], 2, "train.seed is -1"),
-        (["--vary", "model.d_ff=32"], 2, "nothing varies"),
         ([], 2, "nothing varies"),
         ([*VARY, "--device", "nonsense"], 2, "device 'nonsense' is not on this machine"),
         ([*VARY, "--set", "train.init_from=tiny.toml"], 1, "tiny.toml"),
         ([*VARY, "--data-dir", "nowhere"], 1, "base, seed 1: nowhere/train.src does not exist"),
-        ([*VARY, "--set", "data.train=[]"], 1, "names no training text"),
         ([*VARY, "--output", "train.src/out"], 2, "cannot be written"),
         ([*VARY, "--output", "foreign"], 2, "foreign/base/seed-1 (--output) is not a run folder"),
         ([*VARY, "--output", "pages"], 2, "pages/ablation.html is a folder"),

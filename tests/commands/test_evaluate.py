@@ -164,18 +164,6 @@ def test_a_recipe_has_labels_and_several_references(nmt: Run, tiny: Path) -> Non
     assert all(fact in message for fact in ("nmt: ", "recipe tiny", "SOURCE and REFERENCE"))
 
 
-def test_error_rates_of_files_by_hand(nmt: Run, tmp_path: Path) -> None:
-    """Compared with the nearest references, 1 of 3, 0 of 4 and 2 of 2 tokens are wrong."""
-    first = write(tmp_path / "first", "K AE T", "D AO G Z", "B IY")
-    second = write(tmp_path / "second", "", "D AA G Z", "")
-    outputs = write(tmp_path / "out", "K AE D", "D AA G Z", "EH L")
-    options = ["--hypotheses", outputs, "--metric", "error_rate", first, second]
-    assert values(scored(nmt, *options)) == pytest.approx([100 * 3 / 9, 100 * 2 / 3])
-    text = nmt("evaluate", *options).out
-    assert "  token error rate     33.33  nrefs:var|unit:token|ref:nearest|version:nmt-" in text
-    assert text.endswith("lower is better: token error rate, sequence error rate\n")
-
-
 def test_a_training_by_error_rates(nmt: Run, tiny: Path) -> None:
     """The best model has the lowest rate, and its dev score is what evaluate prints.
 

@@ -1,6 +1,5 @@
 """Model files that are damaged, foreign, too new or inconsistent: one message, exit code 1."""
 
-import json
 import os
 import re
 from collections.abc import Callable
@@ -12,7 +11,6 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from nmt.errors import NmtError
-from nmt.runs.model_file import FORMAT_VERSION
 from nmt.runs.trained_model import load_model
 from tests.conftest import Run
 
@@ -21,10 +19,7 @@ Metadata = dict[str, str]
 Change = Callable[[Tensors, Metadata], object]  # of a model file's content
 
 INNER = "encoder.0.feed_forward.inner.bias"
-BAD_UPDATES = [
-    *("[1", "", "1", "{}", "[1.5]", "[-1]", "[null]", '["1"]', "[true]", "[NaN]", "[1e999]"),
-    *(f"[{10**30}]", "[" * 5000 + "]" * 5000),
-]
+BAD_UPDATES = ["[1", "", "{}", "[-1]", "[" * 5000 + "]" * 5000]
 
 
 def tensors(**changes: torch.Tensor | None) -> Change:
@@ -105,10 +100,7 @@ def test_a_truncated_model_is_refused(tiny_run: Path, tmp_path: Path, share: flo
     ("content", "kind"),
     [
         (b"plain text\n" * 50, "a text file"),
-        (b"<!DOCTYPE html>\n<title>404</title>", "an HTML page"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a pointer of Git LFS"),
         (b"PK\x03\x04" + bytes(99), "a zip archive, such as a PyTorch file"),
-        (b"\x80\x02}q\x00.", "a Python pickle"),
         (b"\xff" * 50, "not a model of this program"),
         (b"\x02" + bytes(7) + b"{}", "not a model of this program"),
     ],
@@ -148,33 +140,6 @@ def test_loading_executes_nothing(tmp_path: Path) -> None:
     torch.save({"weight": Bomb()}, model)
     refuse(model, "is a zip archive, such as a PyTorch file")
     assert not (tmp_path / "boom").exists()
-
-
-def test_a_missing_model_ends_a_command(nmt: Run, tmp_path: Path) -> None:
-    Path("in").write_text("sun\n")
-    result = nmt("translate", "in", "--model", tmp_path)
-    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
-    assert result.err.startswith("nmt: ")
-    assert str(tmp_path) in result.err
-    assert "`nmt train`" in result.err
-
-
-def test_the_best_model_is_used_if_there_is_no_average(tiny_run: Path, tmp_path: Path) -> None:
-    best = tmp_path / "best.safetensors"
-    best.write_bytes((tiny_run / best.name).read_bytes())
-    assert load_model(tmp_path, "cpu").path == best
-
-
-def test_a_model_file_needs_nothing_else(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
-    (tmp_path / "in").write_text("sun moon\n")
-    expected = nmt("translate", tmp_path / "in", "--model", tiny_run).out
-    alone = tmp_path / "alone.safetensors"
-    alone.write_bytes((tiny_run / "model.safetensors").read_bytes())
-    assert nmt("translate", tmp_path / "in", "--model", alone).out == expected
-    with safe_open(alone, "pt") as file:
-        found = file.metadata()
-    assert (found["format"], found["format_version"]) == ("nmt-transformer", str(FORMAT_VERSION))
-    assert json.loads(found["updates"])
 
 
 def test_scoring_takes_no_settings_of_the_search(nmt: Run, tiny_run: Path) -> None:

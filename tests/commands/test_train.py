@@ -146,12 +146,9 @@ def test_what_is_no_run_or_another_one_is_refused_before_work(
 ) -> None:
     """A refused command leaves every recipe and every folder as it was."""
     Path("notes.txt").write_text("mine")
-    for folder in ("home", "mine"):
-        Path(folder).mkdir()
-    Path("home/letter").write_text("mine")
+    Path("mine").mkdir()
     Path("mine/recipe.toml").write_text(f"# by hand\n{tiny.read_text()}")
     Path("c.en").write_text("A dog runs.\n")
-    shutil.copy("c.en", "c.toml")
     shutil.copytree(tiny_run, "run")
     before = contents()
     hint = "must be a recipe, and `nmt init SOURCE TARGET` writes one for two text files"
@@ -159,16 +156,12 @@ def test_what_is_no_run_or_another_one_is_refused_before_work(
         (("train", "runs/none"), 2, "there is no run folder runs/none"),
         (("train", "home"), 1, "home is not a run folder: it has no recipe.toml"),
         (("train", "best.safetensors"), 2, "best.safetensors is a model, not a recipe"),
-        (("train", tiny, "--run", "home"), 2, "home (--run) is not a run folder but holds letter"),
         (("train", tiny, "--run", "notes.txt/run"), 1, "cannot write into notes.txt/run: "),
         (("train", tiny, "--run", "/"), 2, "has no name"),
         (("train", "mine/recipe.toml", "--run", "mine"), 2, "recipe.toml"),
-        (("train", "run", "--set", "model.d_ff=16"), 1, "other settings: model.d_ff (32 -> 16)"),
-        (("train", "run", "--run", "other"), 2, "run is a run folder but another is given, other"),
         (("train", "run", "--set", "data.target_language=zh"), 1, "cannot change from de to zh"),
         (("train", tiny, "--set", "data.target_language=Chinese"), 1, "which is no ISO 639 code"),
         (("train", "c.en"), 2, hint),
-        (("train", "c.toml"), 1, "c.toml is not valid TOML: "),
     ):
         result = nmt(*arguments)
         assert (result.code, result.out, result.err.count("\n")) == (code, "", 1), arguments

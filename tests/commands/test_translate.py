@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nmt.decoding.files.output_formats import moses_lines, tsv_lines
+from nmt.decoding.files.output_formats import choose_format
 from nmt.decoding.translator.translation import Candidate, Translation
 from tests.commands.conftest import Model, give_stdin, leftovers
 
@@ -64,46 +64,19 @@ def test_output_lines_match_input_lines_in_order(
     assert leftovers(tmp_path) == []
 
 
-def test_the_formats_hold_the_same(skilled: Model, source: Path) -> None:
-    """The fields of each line, with the numbers of JSON in six decimals."""
-    best = skilled.lines(source)
-    assert skilled.lines(source, "--output-format", "text") == best
-    expected = skilled.candidates(source, "--n-best", 3)
-    assert [found[0]["text"] for found in expected] == best
-    assert expected[1] == [{"text": "", "score": 0.0, "log_prob": 0.0}]
-    assert [*map(len, expected)] == [3, 1, 3]
-    moses, tsv = (
-        skilled.translate(source, "--n-best", 3, "--output-format", name).out.splitlines()
-        for name in ("moses", "tsv")
-    )
-    every = [
-        (line, rank, candidate)
-        for line, found in enumerate(expected)
-        for rank, candidate in enumerate(found, start=1)
-    ]
-    for (line, rank, candidate), of_moses, of_tsv in zip(every, moses, tsv, strict=True):
-        score, log_prob = (f"{candidate[name]:.6f}" for name in ("score", "log_prob"))
-        index, text, features, total = of_moses.split(" ||| ")
-        assert (index, text, total) == (str(line), candidate["text"], score)
-        names, numbers = features.split()[::2], features.split()[1::2]
-        assert (names, numbers[0]) == (["LogProb0=", "Length0="], log_prob)
-        if candidate["text"]:
-            penalty = ((5 + int(numbers[1])) / 6) ** 0.6
-            assert candidate["score"] == pytest.approx(candidate["log_prob"] / penalty)
-        assert of_tsv == f"{line + 1}\t{rank}\t{score}\t{log_prob}\t{candidate['text']}"
-
-
 def test_fields_cannot_be_broken_by_a_text() -> None:
     last = Candidate("", -3, -4, 1, utility=2.5)
     translation = Translation((Candidate("a ||| b\tc |", -1.0, -2.0, 7), last))
-    assert moses_lines(translation, 5).splitlines() == [
+    assert choose_format("moses", 2, token_scores=False)(translation, 5).splitlines() == [
         "4 ||| a &#124;&#124;&#124; b\tc | ||| LogProb0= -2.000000 Length0= 7 ||| -1.000000",
         "4 |||  ||| LogProb0= -4.000000 Length0= 1 Utility0= 2.500000 ||| -3.000000",
     ]
-    assert tsv_lines(translation, 5).splitlines() == [
+    assert choose_format("tsv", 2, token_scores=False)(translation, 5).splitlines() == [
         "5\t1\t-1.000000\t-2.000000\ta ||| b c |",
         "5\t2\t-3.000000\t-4.000000\t",
     ]
+    for name in ("text", None):
+        assert choose_format(name, None, token_scores=False)(translation, 5) == "a ||| b\tc |\n"
 
 
 def test_token_scores_add_up(skilled: Model, source: Path) -> None:
