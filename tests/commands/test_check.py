@@ -281,28 +281,3 @@ def test_a_corpus_with_errors_gets_no_recipe(nmt: Run, tmp_path: Path) -> None:
     target.write_bytes(whole.replace(b"\n", b"\xff\n", 1))
     result = nmt("check", *given)
     assert f"leave these lines out: `nmt clean {source} {target} -o clean" in result.err
-
-
-@pytest.mark.parametrize(
-    ("code", "arguments", "message"),
-    [
-        (2, "pokcet", "pocket"),
-        (2, "pocket --limit max_deviaton=2", "max_deviation"),
-        (2, "pocket --limit max_deviation=0", "at least 1"),
-        (2, "pocket --limit sample_pairs=1.5", "must be a whole number"),
-        (2, "pocket --limit least_letters=0", "it is for a filter of `nmt clean --also`"),
-        (2, "pocket --dev a.en a.de", "leave out --dev"),
-        (2, "pocket --write-recipe x.toml", "pocket is a recipe already"),
-        (2, "c.en c.de --write-recipe x.txt", "--write-recipe x.txt must end in .toml"),
-        (2, "c.en c.de --write-recipe c.toml", "name another recipe with --write-recipe"),
-        (2, "c.x1 c.x2 --write-recipe x.toml", "codes of two languages"),
-        (2, "c.en c.de --write-recipe x.toml --html x.toml", "are the same file"),
-    ],
-)
-def test_mistakes_are_explained(nmt: Run, code: int, arguments: str, message: str) -> None:
-    Path("c.toml").touch()
-    for path in write(Path(), CLEAN[:5]):
-        path.with_suffix(".x1" if path.suffix == ".en" else ".x2").write_bytes(path.read_bytes())
-    result = nmt("check", *arguments.split())
-    assert (result.code, result.out) == (code, "")
-    assert message in result.err

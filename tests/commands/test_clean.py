@@ -194,30 +194,6 @@ def test_documents_stay_apart(
     assert documents(read(tmp_path)) == [*filter(None, left)]
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ("--only copeid", "copied"),
-        ("--without empty", "always removed"),
-        ("--limit slip_evidence=3", "has no effect here: it is for `nmt check`"),
-        ("--limit most_word_characters=3", "the filter long_word is off"),
-        ("--only copied --limit max_deviation=3", "the filter length_ratio is off"),
-        ("--only duplicates --without copied", "--only leaves it out already"),
-        ("--without numbers", "this filter is off unless --also adds it"),
-        ("--also numbers --without numbers", "--also names it"),
-        ("--also copied", "this filter is on already"),
-        ("-o .", ". is a folder; add a slash"),  # the files would be hidden
-        ("--keep-share 0.5", "need --model and --reverse-model"),
-        ("--model x --reverse-model y", "--keep-share 0.8"),
-        ("--keep-share nan", "'nan' is not a number"),
-    ],
-)
-def test_mistakes_are_explained(nmt: Run, tmp_path: Path, options: str, message: str) -> None:
-    result = nmt("clean", *write(tmp_path, CLEAN[:9]), "-o", tmp_path / "out", *options.split())
-    assert (result.code, message in result.err) == (2, True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.de", "c.en"]
-
-
 def test_nothing_is_written_if_files_do_not_align_or_nothing_is_left(
     nmt: Run, tmp_path: Path
 ) -> None:

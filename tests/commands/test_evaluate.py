@@ -289,29 +289,6 @@ def test_each_text_may_be_a_pipe_or_packed_and_faults_are_said_as_they_are(
         assert f"{folder / 'empty'} is empty" in refused.err
 
 
-def test_files_that_do_not_fit_are_refused(nmt: Run, skilled_run: Path, reference: Path) -> None:
-    long = write(reference.parent / "long", *OUTPUTS, "noch ein Satz")
-    english, german = (write(long.with_name(f"test.{name}"), *OUTPUTS) for name in ("en", "de"))
-    given = ["--hypotheses", reference]
-    model = ["--model", skilled_run]
-    for code, arguments, facts in (
-        (1, [*given, reference, long], [f"{reference} ends after line 3 while {long} goes on"]),
-        (2, [*given, english, german], ["not in the language of the other references"]),
-        (2, [german, english, *model], ["are exchanged: the model translates en to de"]),
-        (2, [*given, reference, "--compare", skilled_run], ["needs sources to translate"]),
-        (2, [*given, reference, *model], ["leave out --model"]),
-        (2, [*given, reference, "--metric", "error_rate", "--lowercase"], ["error_rate"]),
-        (2, [*given, reference, "--device", "cpu"], ["--device needs a model"]),
-        (2, [*given, reference, "--data-dir", "."], ["--data-dir is the folder of the recipe"]),
-        (2, ["--test-set", "wmt14", "--data-dir", "."], ["--data-dir is the folder of the rec"]),
-        (2, ["--hypotheses", "-", "/dev/stdin"], ["stdin (-) is named twice"]),
-        (2, [*given, reference, "--card", "card.txt"], ["nmt: --card card.txt ", ".json or .md"]),
-    ):
-        refused = nmt("evaluate", *arguments)
-        assert (refused.code, refused.out) == (code, ""), arguments
-        assert all(fact in refused.err for fact in facts), refused.err
-
-
 def test_a_bad_seed_is_named_before_the_work(
     nmt: Run, reference: Path, hypotheses: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,25 +59,6 @@ def test_two_models_are_compared(nmt: Run, skilled_run: Path, tiny_run: Path) ->
     assert nmt("explain", "--compare", tiny_run, tiny_run, "--no-live", "sun").code == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "fact"),
-    [
-        ("--compare RUN sun", 1, "the model sun does not exist; name another with --compare"),
-        ("--compare RUN RUN RUN sun", 2, "put the sentence in quotes"),
-        ("--compare RUN RUN --model RUN sun", 2, "leave out --model"),
-        ("--model RUN --model RUN sun", 2, "name two with --compare MODEL MODEL"),
-        ("--output - sun", 2, "stdout"),
-    ],
-)
-def test_mistakes_are_one_sentence(
-    nmt: Run, tiny_run: Path, arguments: str, code: int, fact: str
-) -> None:
-    result = nmt("explain", *arguments.replace("RUN", str(tiny_run)).split())
-    assert (result.code, result.out) == (code, "")
-    assert fact in result.err.splitlines()[-1]
-    assert not Path("explain.html").exists()
-
-
 def test_the_page_does_not_replace_the_dev_set(nmt: Run, tiny_run: Path, tiny: Path) -> None:
     dev = tiny.parent / "dev.tgt"
     before = dev.read_bytes()

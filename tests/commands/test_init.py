@@ -2,7 +2,6 @@
 
 import errno
 import gzip
-import os
 import re
 import shutil
 import tomllib
@@ -288,36 +287,3 @@ def test_nothing_is_overwritten(nmt: Run, tmp_path: Path) -> None:
     assert "the folder data/mine exists already and holds dev.de; choose another" in refused.err
     assert Path("data/mine/dev.de").read_text() == "kept\n"
     assert not Path("mine.toml").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "fact"),
-    [
-        ("c.en none", "the file none does not exist"),
-        ("c.en /dev/null", "is not a file"),
-        ("- c.de", "the text is read twice, so it cannot be stdin"),
-        ("c.en", "c.en, line 1: no tab between source and target"),
-        ("c.en c.de -o a\nb.toml", "cannot name a recipe"),
-        ("c.en c.de --data-dir c.en/x", "--data-dir 'c.en/x/mine/train.en' cannot be"),
-        ("c.en c.de --target-language german", "is not an ISO 639 code"),
-        ("c.en c.de c.en", "c.en has no partner: give text as SOURCE TARGET SOURCE TARGET"),
-        ("c.en c.de c.de c.en", "is given twice, as c.en + c.de before; leave one out; --both-dir"),
-        ("c.en c.de c.en c.de --source-language en,eng", "en and eng are one language; name it by"),
-        ("c.en c.de c.en c.de --target-language de,fr,it", "has 3 codes, but there are 2 texts"),
-        ("c.en c.de c.en c.de --target-language de,fr --dev c.en c.de", "are for one corpus"),
-        ("c.en c.de --target-language en --both-directions", "c.en + c.de has one language; leave"),
-        ("c.en c.de --init-from c.en", "c.en is not an intact model file"),
-        ("c.en c.de --init-from old.bin", "must end in .safetensors"),
-    ],
-)
-def test_a_mistake_is_one_sentence(
-    nmt: Run, tmp_path: Path, tiny_run: Path, arguments: str, fact: str
-) -> None:
-    write(tmp_path, PAIRS)
-    shutil.copy(tiny_run / "model.safetensors", "old.bin")
-    result = nmt("init", *arguments.split(" "))
-    message = result.err.splitlines()[-1]
-    assert result.code in (1, 2)
-    assert fact in message
-    assert message.startswith(("nmt: ", "Error: "))
-    assert sorted(os.listdir()) == ["c.de", "c.en", "old.bin"]

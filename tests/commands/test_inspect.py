@@ -135,19 +135,3 @@ def test_a_recurrent_model_has_no_heads(nmt: Run, tiny: Path) -> None:
     result = nmt("inspect", "runs/tiny", "--heads")
     assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
     assert "is recurrent, and only a Transformer has heads" in result.err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "fact"),
-    [
-        (["pocket", "--heads"], 2, "pocket is a recipe; name a model"),
-        (["pocket", "--data-dir", "."], 2, "--data-dir is read with --heads only"),
-        (["paper/bas"], 2, "no recipe 'paper/bas'; did you mean 'paper/base'?"),
-        (["none.safetensors"], 1, "the model none.safetensors does not exist"),
-        (["none.toml"], 1, "the recipe none.toml does not exist"),
-    ],
-)
-def test_an_error_is_one_line(nmt: Run, arguments: list[str], code: int, fact: str) -> None:
-    result = nmt("inspect", *arguments)
-    assert (result.code, result.out, result.err.count("\n")) == (code, "", 1)
-    assert fact in result.err

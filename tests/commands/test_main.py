@@ -133,22 +133,6 @@ def test_help_lists_and_refusals_import_no_torch(tiny_run: Path) -> None:
     assert not any("torch" in heavy for _, heavy in ends)
 
 
-def test_usage_errors_exit_2(nmt: Run, tmp_path: Path) -> None:
-    for line in (
-        "bogus",
-        "evaluate --language-pair en-de",
-        "evaluate a b --test-set wmt14",
-        "evaluate --target-language fr",
-        "explain --compare a",
-        "average",
-        "average runs/x --last 2 --updates 3",
-        "average runs/x --updates 3,x",
-    ):
-        result = nmt(*line.split())
-        assert (result.code, result.out, bool(result.err)) == (2, "", True), line
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_messages_stay_readable(nmt: Run, tmp_path: Path) -> None:
     """Control characters of a name stay on one line; click's choices are indented lines."""
     result = nmt("translate", "a\nb\x1b[31m\udcff", "--model", tmp_path / "none")

@@ -43,23 +43,6 @@ def test_the_report_of_several_runs_is_in_the_current_folder(
     assert "Report of copy and skilled" in Path("report.html").read_text(encoding="utf-8")
 
 
-def test_what_is_no_run_is_refused(nmt: Run, tiny_run: Path) -> None:
-    Path("again").symlink_to(tiny_run)
-    Path("loop").symlink_to("loop")
-    Path("file").touch()
-    for runs, code, fact in (
-        ([tiny_run, "again"], 2, "name each run once"),
-        ([tiny_run, "loop"], 1, "loop"),
-        (["file"], 1, "file is a file, not a run folder"),
-        ([], 1, "nmt train"),
-        ([f"run{place}" for place in range(7)], 2, "name at most 6"),
-    ):
-        result = nmt("report", *runs, "--output", "page.html")
-        assert (result.code, result.out, result.err.count("\n")) == (code, "", 1), runs
-        assert fact in result.err
-        assert not Path("page.html").exists()
-
-
 @pytest.mark.parametrize(("command", "opened"), [("report", True), ("explain", False)])
 def test_open_shows_the_page_in_the_browser(
     nmt: Run, tiny_run: Path, monkeypatch: pytest.MonkeyPatch, command: str, opened: bool

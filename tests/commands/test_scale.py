@@ -5,8 +5,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.conftest import SCALE, Run
 from tests.training.conftest import lines_of
 
@@ -82,22 +80,3 @@ def test_a_dry_run_lists_the_runs_and_their_operations(nmt: Run, tiny: Path) -> 
     ]
     assert lines[-1].startswith("total\tat most ")
     assert not Path("runs").exists()
-
-
-@pytest.mark.parametrize(
-    ("options", "fact"),
-    [
-        (("--sizes", "a"), "--sizes takes numbers"),
-        (("--sizes", "9"), "a size is a multiple of 4"),
-        (("--shares", "1/0"), "--shares takes numbers"),
-        (("--shares", "0"), "train.share"),
-        (("--against", "model.architecture=perceptron"), "model.architecture"),
-        (("--seeds", "1,1"), "names a number twice"),
-    ],
-)
-def test_impossible_options_are_usage_errors(
-    nmt: Run, tiny: Path, options: tuple[str, str], fact: str
-) -> None:
-    refused = nmt("scale", tiny, *options, "--dry-run")
-    assert refused.code == 2
-    assert fact in refused.err

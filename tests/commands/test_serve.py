@@ -22,26 +22,6 @@ def test_a_missing_extra_is_one_sentence(
     assert len(result.err.splitlines()) == 1
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "reason"),
-    [
-        (["--model", "en-de=none"], 1, "the model none does not exist"),
-        (["--api-keys", "none"], 1, "the file of API keys none does not exist"),
-        (["--set", "train.seed=1"], 2, "cannot change train.seed"),
-        (["--device", "cuda:99"], 2, "cuda:99"),
-    ],
-    ids=["model", "keys", "setting", "device"],
-)
-def test_mistakes_are_one_sentence(
-    nmt: Run, tiny_run: Path, arguments: list[str], code: int, reason: str
-) -> None:
-    models = [] if "--model" in arguments else ["--model", tiny_run]
-    result = nmt("serve", "--port", 0, *models, *arguments)
-    assert result.code == code
-    assert reason in result.err
-    assert "Traceback" not in result.err
-
-
 def test_two_models_for_one_pair(nmt: Run, tiny_run: Path) -> None:
     again = tiny_run / "best.safetensors"
     result = nmt("serve", "--port", 0, "--processes", 1, "--model", tiny_run, "--model", again)
