@@ -229,7 +229,7 @@ def test_sentences_have_the_programs_subwords_logits_and_outputs(
     draw = random.Random(2)
     texts = [
         " ".join(draw.choices([*WORDS, "sunny", "Moon", "x"], k=draw.randint(1, 6)))
-        for _ in range(100)
+        for _ in range(40)
     ]
     for run in (skilled_run, train_skilled(tmp_path, **modern, model__norm_kind="rms")):
         assert agreement(engine, run, texts) == 1
