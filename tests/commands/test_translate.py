@@ -1,8 +1,6 @@
 """`nmt translate` of plain lines: one out for each one in, formats, models, limits, prefixes."""
 
-import gzip
 import json
-import math
 import os
 import subprocess
 import sys
@@ -79,37 +77,6 @@ def test_fields_cannot_be_broken_by_a_text() -> None:
         assert choose_format(name, None, token_scores=False)(translation, 5) == "a ||| b\tc |\n"
 
 
-def test_token_scores_add_up(skilled: Model, source: Path) -> None:
-    """The pieces are the text. A split line has those of all parts."""
-    ((found,), (blank,), _) = skilled.candidates(source, "--token-scores")
-    *pieces, end = (token["piece"] for token in found["tokens"])
-    assert ("".join(pieces).replace("\u2581", " ").strip(), end) == (found["text"], "</s>")
-    assert blank["tokens"] == []
-    options = ["--token-scores", "--set", "decode.max_segment_tokens=2"]
-    ((whole,), *_) = skilled.candidates(source, *options)
-    assert [token["piece"] for token in whole["tokens"]].count("</s>") > 1
-    total = math.fsum(token["log_prob"] for token in whole["tokens"])
-    assert total == pytest.approx(whole["log_prob"], abs=1e-4)
-
-
-def test_translations_begin_with_their_prefixes(
-    skilled: Model, source: Path, tmp_path: Path
-) -> None:
-    """A blank prefix asks for nothing; the rest of a translation is the search's."""
-    free = skilled.lines(source)
-    word = free[2].split()[0]
-    prefixes, columns = tmp_path / "prefixes.gz", tmp_path / "in.tsv"
-    prefixes.write_bytes(gzip.compress(f"{word}\n\n\n".encode()))
-    forced = skilled.lines(source, "--prefix", prefixes)
-    assert forced[0].split()[0] == word
-    assert forced[0] != free[0]
-    assert forced[1:] == free[1:]
-    columns.write_text(f"sun moon\t{word}\n\nstar rain snow\n")
-    assert skilled.lines(columns, "--prefix-column") == forced
-    prefixes.write_bytes(gzip.compress("".join(f"{line}\n" for line in free).encode()))
-    assert skilled.lines(source, "--prefix", prefixes) == free  # whole translations
-
-
 def test_a_prefix_may_end_inside_a_word(skilled: Model, tmp_path: Path) -> None:
     """The search completes the word with the tokens that it would write without a prefix."""
 
@@ -132,8 +99,6 @@ def test_a_prefix_may_end_inside_a_word(skilled: Model, tmp_path: Path) -> None:
     [
         ("\n\n\n\n", "has more lines than the source, which has 3"),
         ("\nsun\n\n", "line 2: there is a prefix but no text to translate"),
-        ("\u2603\u00bd\n\n\n", "line 1: the prefix has characters that are not in the vocabulary"),
-        ("\n\n" + "sun " * 300 + "\n", "line 3: the prefix has"),
     ],
 )
 def test_prefixes_that_do_not_fit_are_refused(
