@@ -32,12 +32,11 @@ from nmt.text.batches import source_batch
 from nmt.text.learning import learn_subwords
 from nmt.text.tokenizer import EOS, PAD, SubwordModel, Tokenizer
 from tests.browser.conftest import SENTENCE, Browser
-from tests.conftest import WORDS, succeed, train_skilled
+from tests.conftest import WORDS, train_skilled
 from tests.interop.models import two_languages
 from tests.studio.test_explain import unpack
 
 PARTS = FOLDER / "explain"
-CORPUS = Path(__file__).resolve().parents[2] / "data" / "pocket"
 CLOSE = 2e-3  # of logits whose weights have 16 bits
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; worker-src blob:"
 # It sends messages to the worker and waits for a number of answers. It returns them as JSON, in
@@ -233,17 +232,6 @@ def test_sentences_have_the_programs_subwords_logits_and_outputs(
     ]
     for run in (skilled_run, train_skilled(tmp_path, **modern, model__norm_kind="rms")):
         assert agreement(engine, run, texts) == 1
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("settings", [{}, MODERN], ids=["pocket", "modern"])
-def test_pocket_in_the_page_is_pocket(
-    engine: Engine, tmp_path: Path, settings: dict[str, str]
-) -> None:
-    changes = [f"--set=model.{name}={value}" for name, value in settings.items()]
-    succeed("train", "pocket", "--run", tmp_path / "run", "--max-updates", 1500, *changes)
-    texts = (CORPUS / "test.en").read_text("utf-8").splitlines()[:200]
-    assert agreement(engine, tmp_path / "run", texts) >= 0.99
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,21 @@ USAGE = {
     "inspect pocket --heads": "pocket is a recipe; name a model",
     "inspect pocket --data-dir .": "--data-dir is read with --heads only",
     "inspect paper/bas": "no recipe 'paper/bas'; did you mean 'paper/base'?",
+    "inspect {run} --set model.heads=4": "[decode]",
+    # fetch
+    "fetch opus-mt-ende": "no recipe or model 'opus-mt-ende'; did you mean 'opus-mt-en-de",
+    "fetch opus-mt-en-..": "no recipe or model",
+    "fetch Helsinki-NLP/../opus-mt-en-de": "no recipe or model",
+    f"fetch opus-mt-en-{100 * 'e'}": "no recipe or model",
+    "fetch multi30k_en_d": "no recipe 'multi30k_en_d'; did you mean 'multi30k",
+    "fetch opus-mt-a-b --set train.seed=1": "--set changes settings of a recipe",
+    "fetch pocket --revision x": "--revision is for models",
+    "fetch pocket --hub http://x": "--hub is for models",
+    "fetch opus-mt-a-b --hub ftp://x": "is not an http(s) address",
+    "fetch opus-mt-a-b --hub http://127.0.0.1:1 --revision ": "is not a commit, a branch or a tag",
+    "fetch opus-mt-a-b --hub http://127.0.0.1:1 --revision a/../b": "is not a commit, a branch",
+    "fetch opus-mt-a-b --hub http://127.0.0.1:1 --revision /etc": "is not a commit, a branch",
+    "fetch opus-mt-a-b --hub http://127.0.0.1:1 --revision a?b": "is not a commit, a branch",
     # init
     "init - c.de": "the text is read twice, so it cannot be stdin",
     "init c.en /dev/null": "is not a file",
@@ -103,6 +118,7 @@ USAGE = {
     # serve
     "serve --port 0 --model {run} --set train.seed=1": "cannot change train.seed",
     "serve --port 0 --model {run} --device cuda:99": "cuda:99",
+    "serve --port 0 --processes 1 --model {run} --model {run}/best.safetensors": "both for en-de",
     # train
     "train c.en c.de --set model.dropout=7": "model.dropout is 7",
     "train c.en c.de c.en": "has no partner",

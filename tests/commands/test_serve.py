@@ -1,7 +1,6 @@
-"""Mistakes of `nmt serve` are one sentence each; what it does is tested in tests/serving."""
+"""`nmt serve` without its extra; what it does is tested in tests/serving."""
 
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -20,10 +19,3 @@ def test_a_missing_extra_is_one_sentence(
     assert result.code == 1
     assert "pip install 'attention-nmt[serve]'" in result.err
     assert len(result.err.splitlines()) == 1
-
-
-def test_two_models_for_one_pair(nmt: Run, tiny_run: Path) -> None:
-    again = tiny_run / "best.safetensors"
-    result = nmt("serve", "--port", 0, "--processes", 1, "--model", tiny_run, "--model", again)
-    assert result.code == 2
-    assert f"{tiny_run} and {again} are both for en-de" in result.err
