@@ -66,10 +66,7 @@ def test_the_page_names_the_model_that_a_text_is_about(
 
 
 def test_names_of_heads_are_text_beside_the_heads(
-    browser: Browser,
-    explanation: Explanation,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    browser: Browser, explanation: Explanation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = '<b title="x">its noun</b> & more 90 %'
     names = {"encoder.0.self_attention": ["mixed", name]}

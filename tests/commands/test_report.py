@@ -88,12 +88,7 @@ def test_a_sentence_is_read_from_an_argument_or_stdin(
 
 
 @pytest.mark.parametrize(
-    ("text", "fact"),
-    [
-        (" \n ", "one sentence"),
-        ("sun\nmoon", "2 lines"),
-        ("\udcff", "not UTF-8"),
-    ],
+    ("text", "fact"), [(" \n ", "one sentence"), ("sun\nmoon", "2 lines"), ("\udcff", "not UTF-8")]
 )
 def test_a_text_that_is_not_one_sentence_is_refused(
     nmt: Run, tiny_run: Path, text: str, fact: str

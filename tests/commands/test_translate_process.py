@@ -9,13 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.conftest import (
-    assert_ended,
-    children,
-    command,
-    environment,
-    leftovers,
-)
+from tests.commands.conftest import assert_ended, children, command, environment, leftovers
 from tests.waiting import wait_until
 
 
@@ -40,11 +34,7 @@ def test_a_closed_pipe_ends_without_a_message(tiny_run: Path, big: Path) -> None
 
 @pytest.mark.parametrize(
     ("number", "code", "processes", "keeping"),
-    [
-        (signal.SIGTERM, 143, 2, True),
-        (signal.SIGINT, 130, 1, True),
-        (signal.SIGHUP, 129, 2, False),
-    ],
+    [(signal.SIGTERM, 143, 2, True), (signal.SIGINT, 130, 1, True), (signal.SIGHUP, 129, 2, False)],
 )
 def test_a_signal_leaves_no_process_and_whole_lines_or_none(
     tiny_run: Path, big: Path, number: signal.Signals, code: int, processes: int, keeping: bool
