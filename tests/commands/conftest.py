@@ -160,20 +160,6 @@ def reverse(skilled_run: Path, tmp_path: Path) -> Path:
     return in_languages(skilled_run, tmp_path / "reverse.safetensors", "de", "en")
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """Return a folder with prose in two folders, a picture, and hidden files."""
-    folder = tmp_path / "docs"
-    (folder / "more").mkdir(parents=True)
-    (folder / ".git").mkdir()
-    (folder / "a.txt").write_text("sun moon\nstar\n\nrain 12\n")
-    (folder / "more" / "b.txt").write_text("\n\n  snow wind\n")
-    (folder / "more" / "picture.png").write_bytes(b"\x89PNG\r\n")
-    (folder / ".git" / "config").write_text("sun")
-    (folder / ".hidden.txt").write_text("sun")
-    return folder
-
-
 def paths_in(folder: Path) -> list[str]:
     """Return the paths of all files in a folder, sorted."""
     return sorted(
