@@ -59,16 +59,6 @@ def test_two_models_are_compared(nmt: Run, skilled_run: Path, tiny_run: Path) ->
     assert nmt("explain", "--compare", tiny_run, tiny_run, "--no-live", "sun").code == 0
 
 
-def test_the_page_does_not_replace_the_dev_set(nmt: Run, tiny_run: Path, tiny: Path) -> None:
-    dev = tiny.parent / "dev.tgt"
-    before = dev.read_bytes()
-    for words in ([], ["sun"]):
-        result = nmt("explain", *words, "--model", tiny_run, "--data-dir", ".", "--output", dev)
-        assert (result.code, result.out) == (2, "")
-        assert "is an input of this command" in result.err
-    assert dev.read_bytes() == before
-
-
 def test_the_page_holds_the_model_unless_it_is_too_large_or_not_wanted(
     nmt: Run, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

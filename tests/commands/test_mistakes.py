@@ -19,6 +19,12 @@ USAGE = {
     "average": "Missing argument 'RUN'",
     "average runs/x --last 2 --updates 3": "--updates",
     "average runs/x --updates 3,x": "--updates",
+    # ablate
+    "ablate tiny.toml --dry-run": "nothing varies",
+    "ablate tiny.toml --dry-run --vary model.d_ff=64 --seeds 1,-1": "train.seed is -1",
+    "ablate tiny.toml --dry-run --vary model.d_ff=64 --device nonsense": "is not on this machine",
+    "ablate tiny.toml --dry-run --vary model.d_ff=64 --output ref/x": "cannot be written",
+    "ablate tiny.toml --dry-run --vary model.d_ff=64 --output taken": "is not a run folder",
     # check
     "check pokcet": "pocket",
     "check pocket --limit max_deviaton=2": "max_deviation",
@@ -65,6 +71,8 @@ USAGE = {
     "explain --compare {run} {run} --model {run} sun": "leave out --model",
     "explain --model {run} --model {run} sun": "name two with --compare MODEL MODEL",
     "explain --output - sun": "stdout",
+    "explain --model {run} --data-dir . --output dev.tgt": "is an input of this command",
+    "explain --model {run} --data-dir . --output dev.tgt sun": "is an input of this command",
     "inspect pocket --heads": "pocket is a recipe; name a model",
     "inspect pocket --data-dir .": "--data-dir is read with --heads only",
     "inspect paper/bas": "no recipe 'paper/bas'; did you mean 'paper/base'?",
@@ -119,6 +127,9 @@ USAGE = {
     "serve --port 0 --model {run} --set train.seed=1": "cannot change train.seed",
     "serve --port 0 --model {run} --device cuda:99": "cuda:99",
     "serve --port 0 --processes 1 --model {run} --model {run}/best.safetensors": "both for en-de",
+    # split
+    "split c.en c.de -o ": "-o",
+    "split c.en c.de -o m/ --dev -1": "--dev",
     # train
     "train c.en c.de --set model.dropout=7": "model.dropout is 7",
     "train c.en c.de c.en": "has no partner",
@@ -155,6 +166,8 @@ USAGE = {
     "translate in.src --resume --keep-partial --output out": "--keep-partial has no effect",
     "translate - --part 1/2": "save it in a file",
     "translate --interactive": "--interactive needs a terminal",
+    "translate in.src --model {run} --prefix dev.src --output out": "there is a prefix but no text",
+    "translate terms --model {run} --prefix in.src --output out": "has more lines than the source",
     # translate: files with a format
     "translate docs": "is a folder; add --output-dir",
     "translate docs/a.txt docs/more/b.txt": "2 files need --output-dir",
@@ -177,6 +190,11 @@ USAGE = {
 # Likewise, for what is missing or bad.
 INPUT = {
     "evaluate --hypotheses ref ref c.en": "ref ends after line 3 while c.en goes on",
+    "ablate tiny.toml --dry-run --vary model.d_ff=64 --data-dir no": "base, seed 1: no/train.src",
+    "ablate tiny.toml --dry-run --vary model.d_ff=64 --set train.init_from=ref": "ref",
+    "explain \n": "takes one sentence",
+    "explain a\nb": "2 lines",
+    "explain \udcff": "not UTF-8",
     "explain --compare {run} sun": "the model sun does not exist; name another with --compare",
     "init c.en none": "the file none does not exist",
     "init c.en": "c.en, line 1: no tab between source and target",
@@ -188,6 +206,7 @@ INPUT = {
     "score in.src terms --output out --model {run}": "but terms has 1: terms ends after line 1",
     "serve --port 0 --model en-de=none": "the model none does not exist",
     "serve --port 0 --model {run} --api-keys none": "the file of API keys none does not exist",
+    "split c.en c.de -o m/ --dev 5 --test 5": "pairs that can be held out",
     "train no.en no.de": "the file no.en does not exist",
     "train docs": "docs is not a run folder: it has no recipe.toml",
     "train tiny.toml --run ref/run": "cannot write into ref/run: ",
@@ -204,6 +223,8 @@ def place(tiny: Path, tree: Path, source: Path, tiny_run: Path) -> Path:
     folder = tree.parent
     for name in ("mine.jsonl", "old.bin"):
         shutil.copy(tiny_run / "model.safetensors", folder / name)
+    (folder / "taken/base/seed-1").mkdir(parents=True)
+    (folder / "taken/base/seed-1/notes.txt").touch()
     (folder / "old.safetensors").write_text("weights of the user")
     (folder / "terms").write_text("sun\tmoon\n")
     (folder / "a.xlsx").write_bytes(b"PK\3\4\0\xff")

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import re
 import sys
 from pathlib import Path
@@ -85,17 +84,3 @@ def test_a_sentence_is_read_from_an_argument_or_stdin(
     assert nmt("explain", text, "--model", tiny_run, "--output", "page.html").code == 0
     (data,) = data_of(Path("page.html"))["models"]
     assert data["source"]["text"] == (stdin.strip() or text)
-
-
-@pytest.mark.parametrize(
-    ("text", "fact"), [(" \n ", "one sentence"), ("sun\nmoon", "2 lines"), ("\udcff", "not UTF-8")]
-)
-def test_a_text_that_is_not_one_sentence_is_refused(
-    nmt: Run, tiny_run: Path, text: str, fact: str
-) -> None:
-    result = nmt("explain", "--model", tiny_run, "--output", "page.html", "--", text)
-    assert (result.code, result.out) == (1, "")
-    last = result.err.splitlines()[-1]
-    assert last.startswith("nmt: ")
-    assert fact in last
-    assert not os.path.lexists("page.html")

@@ -94,23 +94,6 @@ def test_a_prefix_may_end_inside_a_word(skilled: Model, tmp_path: Path) -> None:
     assert any(translated(f"{text[:end]} ") != free for end in ends)
 
 
-@pytest.mark.parametrize(
-    ("prefixes", "message"),
-    [
-        ("\n\n\n\n", "has more lines than the source, which has 3"),
-        ("\nsun\n\n", "line 2: there is a prefix but no text to translate"),
-    ],
-)
-def test_prefixes_that_do_not_fit_are_refused(
-    skilled: Model, source: Path, prefixes: str, message: str
-) -> None:
-    path, output = source.with_name("prefixes"), source.with_name("out")
-    path.write_text(prefixes)
-    result = skilled.attempt(source, "--prefix", path, "--output", output)
-    assert (result.code, message in result.err) == (2, True)
-    assert not output.exists()
-
-
 # Runs commands one after the other; prints after each what was imported of what takes long.
 IMPORTS = """
 import json, sys
