@@ -99,7 +99,7 @@ def test_a_dry_run_of_started_runs_checks_their_settings(nmt: Run, ablation: Pat
     command = ["ablate", data / "tiny.toml", "--data-dir", data, "--output", ablation, "--dry-run"]
     assert nmt(*command, *VARY).code == 0
     for options, fact in (
-        (("--set", "train.warmup_updates=99"), "started with other settings"),
+        (("--set", "train.warmup_updates=99"), "name a new folder (--output)"),
         (("--max-updates", 2), "updates, more than train.max_updates=2; give --max-updates"),
     ):
         refused = nmt(*command, *VARY, *options)

@@ -96,8 +96,3 @@ def test_other_runs_continue_when_one_diverges_and_one_fails(
     again = nmt(*command)
     assert again.code == 0
     assert "diverged before; remove out/train.label_smoothing=0.3/seed-1" in again.err
-    # The base has checkpoints, so that other settings need another folder.
-    other = nmt(*command, "--output", "out", "--set", "train.warmup_updates=100000")
-    assert other.code == 1
-    assert "base, seed 1: the training in out/base/seed-1 started with other settings" in other.err
-    assert "name a new folder (--output)" in other.err
