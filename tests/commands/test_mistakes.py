@@ -112,6 +112,7 @@ USAGE = {
     "rerank - --source in.src --model {run} --metric chrf": "--metric and --seed need --tune",
     "rerank - --source in.src --model {run} --tune - --weights w.json": "stdin (-) is named twice",
     "rerank - --source in.src --model {run} --output in.src": "is an input of this command",
+    "rerank in.src --source in.src --model {run} --set decode.beam_size=2": "has no effect here",
     # scale and score
     "scale tiny.toml --dry-run --sizes a": "--sizes takes numbers",
     "scale tiny.toml --dry-run --sizes 9": "a size is a multiple of 4",
@@ -122,6 +123,7 @@ USAGE = {
     "score in.src in.src --columns 1,2": "--columns is for one file with columns",
     "score in.src --columns 1": "'1' is not two numbers of columns, such as 1,2",
     "score - -": "stdin (-) is named twice",
+    "score in.src in.src --model {run} --set decode.beam_size=2": "has no effect here",
     "score in.src in.src --output in.src": "in.src is an input of this command",
     # serve
     "serve --port 0 --model {run} --set train.seed=1": "cannot change train.seed",
