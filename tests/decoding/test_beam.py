@@ -8,8 +8,6 @@ every step of the search as it is, and changes nothing.
 import itertools
 import math
 import random
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -192,23 +190,6 @@ def test_early_stop_changes_no_result(
     assert early.steps <= never.steps
 
 
-@pytest.mark.parametrize("temperature", [1.0, 6.0])
-@pytest.mark.parametrize("seed", range(4))
-@every_form
-def test_greedy_is_beam_one(form: str, seed: int, temperature: float) -> None:
-    """A beam of 1 follows the most probable token until EOS or the greatest length."""
-    model = Table(seed, temperature)
-    prefix: tuple[int, ...] = (BOS,)
-    while len(prefix) < 8:
-        logits = model.logits(0, prefix)
-        token = max(range(1, VOCABULARY), key=logits.__getitem__)
-        if token == EOS:
-            break
-        prefix = (*prefix, token)
-    (found,) = search(model, [8], width=1, form=form)
-    assert found[0].ids == prefix[1:]
-
-
 @pytest.mark.parametrize("stopping", STOPPING_RULES)
 @pytest.mark.parametrize("seed", range(3))
 @every_form
@@ -235,13 +216,6 @@ def test_a_diverged_sentence_has_no_output_and_changes_no_other(form: str) -> No
     found = search(Diverged(0), [4, 2, 5], width=3, form=form)
     expected = search(Table(0), [4, 2, 5], width=3, form=form)
     assert found == [expected[0], [], expected[2]]
-
-
-def test_a_search_over_arrays_needs_no_pytorch() -> None:
-    """Nor do its rules and constraints."""
-    imported = "import nmt.decoding.search.beam, nmt.decoding.search.rules"
-    script = f"{imported}; import sys; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_length_penalty_by_hand() -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from nmt.config import SEPARATOR
+from nmt.config import SEPARATOR, TokenizerSettings
 from nmt.decoding.files.output_formats import choose_format
 from nmt.decoding.files.resumable import Resumption, Task
 from nmt.decoding.files.score import Scorer, TextPair
@@ -19,11 +19,14 @@ from nmt.decoding.translator.segments import LineNotes, SegmentLimit, SubSegment
 from nmt.decoding.translator.translation import OutputOptions, Request, Translation
 from nmt.decoding.translator.translator import ONE_TEXT, Translator
 from nmt.errors import NmtError, UsageError
-from nmt.runs.trained_model import TrainedModel, load_model
+from nmt.runs.trained_model import TrainedModel
+from nmt.text.learning import learn_subwords
 from nmt.text.lines import STDIN, FirstSegment
+from nmt.text.tokenizer import Tokenizer
 from tests.commands.conftest import give_stdin
-from tests.conftest import train_recipe, write_tiny_corpus
+from tests.conftest import WORDS
 from tests.decoding.conftest import assert_alike
+from tests.interop.models import random_model
 
 Capture: TypeAlias = pytest.CaptureFixture[str]
 SIZE = 2
@@ -33,12 +36,11 @@ DOCUMENTS = [[0, 1], [3, 4, 5, 6, 7], [10], [11]]  # their lines
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
-    """Return a model that translates words, with the separator in its vocabulary."""
-    recipe = write_tiny_corpus(tmp_path_factory.mktemp("context"))
-    text = recipe.read_text()
-    recipe.write_text(text.replace('"train.tgt" }', f'"train.tgt", tag = "{SEPARATOR}" }}'))
-    return in_context(load_model(train_recipe(recipe, {}), "cpu"))
+def model() -> TrainedModel:
+    """Return a model of random weights, with the separator in its vocabulary."""
+    text = [" ".join(WORDS), " ".join(WORDS).upper()]
+    subwords = learn_subwords(text, TokenizerSettings(46), tags=(SEPARATOR,))
+    return in_context(random_model(Tokenizer(subwords.model), {"decode.max_extra_tokens": 1}))
 
 
 def in_context(model: TrainedModel, context: int = SIZE) -> TrainedModel:

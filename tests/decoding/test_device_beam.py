@@ -58,9 +58,9 @@ def tables(count: int, seed: int) -> Any:
     return Ensemble(every) if count > 1 else every[0]
 
 
-@pytest.mark.parametrize("steps", [1, STEPS, 100])
+@pytest.mark.parametrize("steps", [1, STEPS])
 @pytest.mark.parametrize("stopping", ["safe", "beam_finished"])
-@pytest.mark.parametrize("width", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("width", [1, 2, 5])
 def test_both_forms_find_the_same(
     width: int, stopping: str, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

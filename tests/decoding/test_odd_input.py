@@ -177,9 +177,6 @@ LATE_VERB = [(0, 0), (1, 2), (2, 1)]
         ("the ♥ red fox.", "Das rote Haus.", LATE_VERB, "Das ♥ rote Haus."),
         # Beside the next word or at the end, it crosses one link: the next word counts more.
         ("the red ♥ fox.", "Das rote Haus.", LATE_VERB, "Das ♥ rote Haus."),
-        ("the red♥ fox.", "Das rote Haus.", LATE_VERB, "Das rote Haus♥."),
-        # Between words of the source, it stands before the last sign.
-        ("the red ♥ fox.", "Das rote Haus.", [(0, 0), (1, 2)], "Das rote Haus ♥."),
         # A word may have several translations, or none.
         ("the ♥red fox.", "Das rote Haus.", [(1, 1), (1, 2)], "Das ♥rote Haus."),
         ("the red♥ fox.", "Das rote Haus.", [(1, 1), (1, 2)], "Das rote Haus♥."),

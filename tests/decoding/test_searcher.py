@@ -16,14 +16,7 @@ from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.terms.glossary import read_glossary
 from nmt.decoding.translator import searcher as searching
 from nmt.decoding.translator.load import device_settings
-from nmt.decoding.translator.repetition import (
-    is_degenerate,
-    limited,
-    longest_loop,
-    most_repeats,
-    piece_loop,
-    word_loop,
-)
+from nmt.decoding.translator.repetition import is_degenerate, limited, most_repeats
 from nmt.decoding.translator.searcher import Found, Searcher, uses_arrays
 from nmt.decoding.translator.segments import SubSegment
 from nmt.decoding.translator.translation import OutputOptions, Request, Translation
@@ -208,11 +201,3 @@ def test_any_source_is_searched_again(changes: dict[str, Any], is_replaced: bool
 
     found = Looping().search([SubSegment([*range(10, 20)])])
     assert found == [[other if is_replaced else loop]]
-
-
-def test_the_longest_loop_is_found() -> None:
-    """Worked by hand: in "ababab-xyzxyz", 4 characters repeat the first two, 3 the "xyz"."""
-    assert longest_loop("ababab-xyzxyz", "") == ("ab", 3, 4)
-    assert longest_loop("", "") == ("", 1, 0)
-    assert word_loop("A b a, b. A b c") == ("a b", 3, 4)
-    assert piece_loop("10000000 lalalala abab") == ("la", 4, 6)

@@ -36,17 +36,6 @@ def test_no_room_for_an_output_is_an_error() -> None:
         segment_limit(settings, ModelSettings(positions="learned", max_positions=100))
 
 
-def test_learned_positions_train_and_translate_longer_segments(nmt: Run, tiny: Path) -> None:
-    """The tiny recipe has 4 extra tokens of output: 26 of 30 positions are left for a part."""
-    options = [*LEARNED, "--set", "data.max_length=29", "--max-updates", 1]
-    assert nmt("train", tiny, "--run", "whole", *options).code == 0
-    Path("in").write_text(f"sun moon\n{'star rain ' * 20}\n\n")
-    ended = nmt("translate", "in", "--model", "whole")
-    assert (ended.code, ended.out.count("\n")) == (0, 3)
-    (note,) = (line for line in ended.err.splitlines() if line.startswith("line 2: "))
-    assert all(fact in note for fact in ("the 26 for which", "30 learned positions"))
-
-
 def test_what_learned_positions_cannot_hold_is_refused_at_once(nmt: Run, tiny: Path) -> None:
     dropout = ["--set", "data.max_length=29", "--set", "train.bpe_dropout=0.1"]
     for options, facts in (

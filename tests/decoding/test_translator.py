@@ -10,17 +10,10 @@ from typing import Any
 from weakref import ref
 
 import pytest
-import torch
 
 from nmt.config import DataSettings, DecodeSettings, Recipe, TextFiles
 from nmt.decoding.search.hypothesis import Hypothesis
-from nmt.decoding.translator import searcher
-from nmt.decoding.translator.load import (
-    decode_settings,
-    device_settings,
-    direction_of,
-    load_models,
-)
+from nmt.decoding.translator.load import decode_settings, device_settings, direction_of, load_models
 from nmt.decoding.translator.segments import SubSegment
 from nmt.decoding.translator.translation import OutputOptions, Translation
 from nmt.decoding.translator.translator import Translator
@@ -28,8 +21,6 @@ from nmt.errors import UsageError
 from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel, load_ensemble, load_model
 from nmt.system.pools import ProcessPool
-from nmt.text.batches import source_batch
-from nmt.text.tokenizer import BOS, EOS
 from tests.conftest import WORDS
 from tests.decoding.conftest import assert_alike
 
@@ -142,14 +133,21 @@ def exact(
     return list(translator.translate(segments))
 
 
-@pytest.mark.parametrize(("tokens", "processes"), [(20, 1), (64, 2), (1024, 1)])
-def test_batches_by_number_of_tokens(
+@pytest.mark.parametrize(
+    ("tokens", "processes", "chunk"), [(20, 1, 2), (64, 2, 2000), (9999, 1, 2000)]
+)
+def test_neither_batches_nor_processes_nor_chunks_change_a_translation(
     model: TrainedModel,
     segments: list[str],
     alone: list[Translation],
+    monkeypatch: pytest.MonkeyPatch,
     tokens: int,
     processes: int,
+    chunk: int,
 ) -> None:
+    """The largest batch pads the shortest segments as long as the longest one."""
+    for module in ("translator.translator", "stream"):
+        monkeypatch.setattr(f"nmt.decoding.{module}.CHUNK_SEGMENTS", chunk)
     assert_alike(exact(model, segments, processes, batch_tokens=tokens), alone)
 
 
@@ -166,55 +164,6 @@ def test_an_ensemble_of_different_shapes_does_not_depend_on_the_batch(
     assert together not in (one, other)
 
 
-def test_batches_by_number_of_sentences(
-    model: TrainedModel,
-    segments: list[str],
-    alone: list[Translation],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Batches in the file's order pad short and long segments together; so do those of chunks."""
-
-    def by_count(lengths: Sequence[int], tokens: int, workers: int) -> list[list[int]]:
-        every = range(len(lengths))
-        return [[*every[begin : begin + 7]] for begin in every[::7]]
-
-    monkeypatch.setattr(searcher, "batches_for_workers", by_count)
-    assert_alike(exact(model, segments), alone)
-    assert_alike(exact(model, segments[::-1])[::-1], alone)
-    for module in ("translator.translator", "stream"):
-        monkeypatch.setattr(f"nmt.decoding.{module}.CHUNK_SEGMENTS", 2)
-    assert_alike(exact(model, segments), alone)
-
-
-def test_two_threads_in_each_operation(
-    model: TrainedModel, segments: list[str], alone: list[Translation]
-) -> None:
-    torch.set_num_threads(2)
-    try:
-        assert_alike(exact(model, segments), alone)
-    finally:
-        torch.set_num_threads(1)
-
-
-@pytest.mark.parametrize("stopping", ["safe", "beam_finished"])
-def test_scores_equal_those_of_the_uncached_model(
-    model: TrainedModel, segments: list[str], stopping: str
-) -> None:
-    """Score every output of a batch again with the network as it is model, without a cache."""
-    sources = [ids for ids in model.tokenizer.source.encode(segments) if ids]
-    settings = replace(model.recipe.decode, stopping=stopping)
-    searched = Translator(model, settings, print, OutputOptions(N_BEST)).search(sources)
-    for source, hypotheses in zip(sources, searched, strict=True):
-        for found in hypotheses:
-            with torch.inference_mode():
-                logits = model.network(source_batch([source]), torch.tensor([[BOS, *found.ids]]))
-            outputs = torch.tensor([*found.ids, EOS])
-            chosen = logits[0].double().log_softmax(-1).gather(1, outputs[:, None])
-            assert found.log_prob == pytest.approx(float(chosen.sum()), abs=1e-4)
-            penalty = ((5 + len(outputs)) / 6) ** settings.length_penalty
-            assert found.score == pytest.approx(found.log_prob / penalty, abs=1e-6)
-
-
 def test_the_names_of_the_models_are_printed(tiny_run: Path, skilled_run: Path) -> None:
     notes: list[str] = []
     model, _ = load_models([tiny_run, skilled_run], "cpu", notes.append)
@@ -222,13 +171,6 @@ def test_the_names_of_the_models_are_printed(tiny_run: Path, skilled_run: Path) 
     (note,) = notes
     assert note.startswith("ensemble: ")
     assert str(model.path) in note
-
-
-def test_the_default_is_the_newest_model(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tiny_run.parent.parent)
-    model, settings = load_models([], "cpu", lambda text: None)
-    assert settings == model.recipe.decode
-    assert model.path == Path("runs/tiny/model.safetensors")
 
 
 def test_decode_settings_are_the_recipes_with_changes() -> None:

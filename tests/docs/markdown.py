@@ -18,8 +18,6 @@ CODE = re.compile(r"(`+)(.+?)\1")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced code block."""
-
     page: Path
     line: int  # of its first line of code, from 1
     language: str

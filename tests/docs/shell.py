@@ -37,7 +37,6 @@ class Command:
 
 
 def commands() -> list[Command]:
-    """Return every command of every `sh` block."""
     return [command for block in blocks("sh") for command in read_commands(block)]
 
 
@@ -72,7 +71,6 @@ def split(line: str, page: Path, number: int) -> Iterator[Command]:
 
 
 def shell_lines(page: Path) -> list[str]:
-    """Return the lines of a page's shell blocks."""
     shell = (block.text for block in parts(page)[0] if block.language == "sh")
     return "".join(shell).splitlines()
 

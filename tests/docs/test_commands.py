@@ -31,20 +31,8 @@ OWN = [command for command in COMMANDS if command.nmt is not None]
 RUN = {"init", "translate", "score", "evaluate", "explain", "inspect", "report", "runs", "export"}
 # Commands that are not ours: their arguments are not checked, their names are.
 FOREIGN = {".", "cat", "cd", "comet-score", "curl", "cut", "echo", "eval", "export", "git", "grep"}
-FOREIGN |= {
-    "gzip",
-    "head",
-    "jq",
-    "paste",
-    "podman",
-    "printf",
-    "sacrebleu",
-    "sbatch",
-    "sed",
-    "shuf",
-    "sort",
-}
-FOREIGN |= {"shuf", "sort", "tail", "torchrun"}
+FOREIGN |= {"gzip", "head", "jq", "paste", "podman", "printf", "sacrebleu", "sbatch", "sed", "shuf"}
+FOREIGN |= {"sort", "tail", "torchrun"}
 
 
 def named(commands: Iterable[Command]) -> list[Any]:
@@ -141,11 +129,15 @@ def runnable(command: Command) -> bool:
 
 
 def one_of_each_kind(lines: Iterable[Command]) -> list[Command]:
-    """Return one of the lines with the same command, options and endings of files."""
+    """Return one of the lines with the same command, options and settings.
+
+    The formats of documents are translated in `tests/documents`.
+    """
     found = {}
     for line in lines:
-        kinds = (w.partition("=")[0] if w[:1] == "-" else Path(w).suffix for w in line.nmt or ())
-        found[(line.nmt or ("",))[0], *sorted({*kinds})] = line
+        name, *words = line.nmt or ("",)
+        options = {word for word in words if word.startswith("-") or "=" in word}
+        found[name, bool(words), *sorted(options)] = line
     return list(found.values())
 
 

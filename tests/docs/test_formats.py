@@ -33,7 +33,6 @@ def keys(data: Any, skip: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 def read(path: Path) -> Any:
-    """Return the content of a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 

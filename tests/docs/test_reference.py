@@ -1,4 +1,4 @@
-"""The reference lists every setting, name, environment variable and paper, and no other."""
+"""The reference lists every setting, name and environment variable, and no other."""
 
 import re
 import runpy
@@ -8,24 +8,15 @@ import yaml
 import nmt
 from nmt.config import DECLARED, SECTIONS
 from nmt.recipe.toml import toml_value
-from tests.docs.markdown import DOCS, ROOT, pages
+from tests.docs.markdown import DOCS, ROOT
 
 REFERENCE = DOCS / "reference"
 VARIABLE = re.compile(
     r'environ(?:\.get|\.setdefault)?[\[(]\s*"(\w+)"|envvar="(\w+)"|"(\w+)" (?:not )?in os\.environ'
 )
-NAME = r"[A-Z][\w'-]+"
-YEAR = r"(?:19|20)\d\d"
-# "A et al. (2020)", "A, B and C, 2020", "(A, 2020)", "; A, 2020" and "A (2020)".
-CITATION = re.compile(
-    rf"((?:{NAME}, )?{NAME}(?: and {NAME}| et al\.)),? \(?({YEAR})\b"
-    rf"|[(;] ?({NAME}), ({YEAR})\b|\b({NAME}) \(({YEAR})\)"
-)
-NO_PAPERS = {"Provilkov, Emelianenko and Voita (2020)"}  # another way to write one that is listed
 
 
 def read(page: str) -> str:
-    """Return the text of a page of the reference."""
     return (REFERENCE / page).read_text(encoding="utf-8")
 
 
@@ -57,22 +48,6 @@ def test_every_environment_variable_is_listed() -> None:
         for groups in VARIABLE.findall(path.read_text(encoding="utf-8")):
             name = "".join(groups)
             assert f"`{name}`" in text, f"{path} reads {name}"
-
-
-def cited(text: str) -> set[str]:
-    """Return the papers that a text cites, as "Names (year)"."""
-    found = (filter(None, match.groups()) for match in CITATION.finditer(" ".join(text.split())))
-    return {f"{names} ({year})" for names, year in found}
-
-
-def test_the_list_of_papers_is_sorted_and_each_is_cited() -> None:
-    listed = re.findall(r"^- (.*?\(\d{4}\)):", read("papers.md"), re.MULTILINE)
-    texts = [page for page in pages() if page.name != "papers.md"]
-    for folder, ending in (("nmt", "py"), ("recipes", "toml"), ("benchmarks", "py")):
-        texts += (ROOT / folder).rglob(f"*.{ending}")
-    everything = set[str]().union(*(cited(path.read_text(encoding="utf-8")) for path in texts))
-    assert everything - NO_PAPERS == {*listed}
-    assert listed == sorted(listed, key=str.casefold)
 
 
 def test_the_citation_names_this_version() -> None:

@@ -15,7 +15,6 @@ BLEU = Score("BLEU", 31.5, "nrefs:1")
 
 
 def as_json(system: results.SystemDescription, result: results.TestSetResult) -> Any:
-    """Return the JSON of an evaluation on one test set."""
     return json.loads(evaluation_json(evaluation(system, result)))
 
 

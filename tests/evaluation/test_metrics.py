@@ -46,7 +46,6 @@ def test_edit_distances_equal_the_definition(seed: int) -> None:
 
 
 def rates(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
-    """Return the token and the sequence error rate."""
     return [score.value for score in corpus_scores(error_metrics(), hypotheses, references)]
 
 

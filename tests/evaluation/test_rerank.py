@@ -23,8 +23,7 @@ from nmt.evaluation.rerank import (
     records,
     write_weights,
 )
-from nmt.runs.model_file import ModelFile, save_model
-from tests.interop.models import save_directions, two_languages
+from tests.interop.models import save_directions, saved, two_languages
 
 MOSES = """0 ||| a b ||| LM0= -1 Length0= 2 ||| -1.5
 0 ||| a ||| LM0= -2 Length0= 1 ||| -2.5
@@ -83,7 +82,6 @@ def test_a_list_is_there_before_the_next_one_ends(text: str) -> None:
         ("no JSON", "text, list 1 is not an n-best list: 'no JSON'; `nmt translate --n-best N"),
         ('{"translations": []}', "text, list 1 has no translation"),
         ('{"translations": [{"text": "a", "score": "high"}]}', "text, list 1 is damaged"),
-        ('{"translations": [{"text": "a", "score": 1, "written": 2}]}', "text, list 1 is damaged"),
         (
             '{"translations": [{"text": "a\\nb", "score": 1}]}',
             "text, list 1 has a translation with",
@@ -165,9 +163,7 @@ def test_weights_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is damaged"),
         ('{"rerank_weights": 1}', "is damaged"),
-        ('{"rerank_weights": 1, "weights": {"score": "1"}}', "is damaged"),
         ('{"rerank_weights": 2, "weights": {"score": 1}}', "has version 2"),
         (
             '{"rerank_weights": 1, "weights": {"score": 1, "left_to_right": 2}}',
@@ -185,9 +181,7 @@ def test_other_weights_are_refused(tmp_path: Path, text: str, message: str) -> N
 def test_a_reverse_model_of_several_languages_is_told_which_the_sources_are_in(
     tmp_path: Path,
 ) -> None:
-    model, path = two_languages(), tmp_path / "two.safetensors"
-    content = ModelFile(model.weights, model.tokenizer.model, model.recipe, ())
-    save_model(path, content, "train")
+    path = saved(two_languages(), tmp_path / "two.safetensors")
     (judge,) = load_judges([], [path], "cpu", lambda note: None, (), ("de", "en"))
     assert judge.languages == ("de", "en")
     with pytest.raises(UsageError, match="a name that ends in the code of its language"):

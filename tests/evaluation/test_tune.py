@@ -6,14 +6,7 @@ import numpy
 import pytest
 
 from nmt.evaluation.rerank import Numbers
-from nmt.evaluation.tune import (
-    ScoredLists,
-    best_step,
-    middle_of_best,
-    oracle_score,
-    tune,
-    upper_envelope,
-)
+from nmt.evaluation.tune import ScoredLists, best_step, middle_of_best, oracle_score, tune
 
 
 def random_lists(seed: int, features: int = 3) -> ScoredLists:
@@ -32,19 +25,6 @@ def random_lists(seed: int, features: int = 3) -> ScoredLists:
 def precision(sums: Numbers) -> float:
     """Return the score of the tests: the share of what is right, in percent."""
     return 100 * float(sums[0] / sums[1])
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_an_envelope_is_the_greatest_line_everywhere(seed: int) -> None:
-    draw = numpy.random.default_rng(seed)
-    totals, slopes = draw.integers(-4, 5, (2, 7)).astype(float)
-    envelope = upper_envelope(totals.tolist(), slopes.tolist())
-    starts = [each.start for each in envelope]
-    assert all(left < right for left, right in pairwise(starts))
-    for step in numpy.arange(-9, 9, 0.25):
-        (*_, piece) = [each for each in envelope if each.start <= step]
-        values = totals + step * slopes
-        assert values[piece.candidate] == pytest.approx(values.max())
 
 
 @pytest.mark.parametrize("seed", range(8))

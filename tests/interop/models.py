@@ -67,12 +67,17 @@ def two_languages() -> TrainedModel:
     return replace(model, recipe=replace(model.recipe, data=data))
 
 
+def saved(model: TrainedModel, path: Path) -> Path:
+    save_model(path, ModelFile(model.weights, model.tokenizer.model, model.recipe, ()), "train")
+    return path
+
+
 def save_directions(folder: Path) -> list[Path]:
     """Save a model for each direction of `two_languages`, as if it were fine-tuned."""
     model, paths = two_languages(), [folder / "en_de.safetensors", folder / "de_en.safetensors"]
     for path, files in zip(paths, model.recipe.data.train, strict=True):
         recipe = replace(model.recipe, data=replace(model.recipe.data, train=(files,)))
-        save_model(path, ModelFile(model.weights, model.tokenizer.model, recipe, ()), "train")
+        saved(replace(model, recipe=recipe), path)
     return paths
 
 

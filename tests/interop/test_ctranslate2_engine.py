@@ -1,7 +1,6 @@
 """`nmt translate --engine ctranslate2`: results mean what those of this program mean."""
 
 import json
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -18,13 +17,12 @@ from nmt.decoding.translator.translation import Request
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError
 from nmt.interop.export import export_model
-from nmt.runs.model_file import ModelFile, save_model
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import Tokenizer
 from tests.conftest import CommandResult, Run
 from tests.decoding.marking import marked
 from tests.interop.marian_models import TEXTS
-from tests.interop.models import two_languages
+from tests.interop.models import random_model, saved, two_languages
 
 pytest.importorskip("ctranslate2")
 
@@ -194,7 +192,7 @@ def test_the_working_folder_may_change_after_loading(
 
 
 def test_an_imported_model_and_one_that_writes_the_last_token_first(
-    nmt: Run, opus_model: TrainedModel, right_to_left_run: Path, tmp_path: Path
+    nmt: Run, opus_model: TrainedModel, tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     """A tokenizer travels with its folder; outputs are turned around, their token scores too."""
     lines, words, folder = tmp_path / "in", tmp_path / "words", tmp_path / "ct2"
@@ -204,8 +202,10 @@ def test_an_imported_model_and_one_that_writes_the_last_token_first(
     options = ("--beam-size", 1, "--max-length", 12)
     own, other = engines(nmt, opus_model.path, folder, lines, *options)
     assert other == own
+    backwards = random_model(tokenizer, {"model.target_order": "right_to_left"})
+    path = saved(backwards, tmp_path / "backwards.safetensors")
     asked = (words, "--beam-size", 1, "--n-best", 1, "--token-scores")
-    for (one,), (two,) in candidates(nmt, right_to_left_run, right_to_left_run, *asked):
+    for (one,), (two,) in candidates(nmt, path, path, *asked):
         assert two["text"] == one["text"]
         for token, want in zip(two.get("tokens", ()), one.get("tokens", ()), strict=True):
             assert token["piece"] == want["piece"]
@@ -236,7 +236,6 @@ def test_tokens_that_are_no_text_are_never_chosen(
         ("--glossary terms", "cannot place the terms of a glossary (--glossary)"),
         ("--model other", "runs one model, not an ensemble"),
         ("--set decode.max_segment_tokens=5000", "has 1,024 positions, too few for"),
-        ("--n-best 9", "n-best is 9 but must be from 1 to the beam size"),
     ],
 )
 def test_what_it_cannot_do_is_named(
@@ -257,12 +256,7 @@ def test_a_damaged_folder_is_refused_but_the_recipe_may_be_edited(
     lines.write_text("sun\n")
     folder = Path(shutil.copytree(ct2_folder, tmp_path / "ct2"))
     recipe = folder / "recipe.toml"
-    text = recipe.read_text()
-    recipe.write_text(re.sub("max_segment_tokens = .*", "max_segment_tokens = 3000", text))
-    result = with_ctranslate2(nmt, lines, folder)
-    assert result.code == 1
-    assert "has 1,024 positions, too few for decode.max_segment_tokens=3000" in result.err
-    recipe.write_text(text + "# mine\n")
+    recipe.write_text(f"{recipe.read_text()}# mine\n")
     assert with_ctranslate2(nmt, lines, folder).code == 0
     for name in ("shared_vocabulary.json", "model.bin", "config.json"):
         content = (folder / name).read_bytes()
@@ -289,10 +283,7 @@ def test_other_folders_and_other_engines(nmt: Run, ct2_folder: Path, mixed_lines
 
 
 def test_a_language_is_chosen_in_both_engines(nmt: Run, tmp_path: Path) -> None:
-    model, path = two_languages(), tmp_path / "two.safetensors"
-    content = ModelFile(model.weights, model.tokenizer.model, model.recipe, ())
-    save_model(path, content, "train")
-    source = tmp_path / "in"
+    path, source = saved(two_languages(), tmp_path / "two.safetensors"), tmp_path / "in"
     source.write_text("sun moon\nstar\n>>de<< sun\n")
     export_model(path, tmp_path / "ct2", "ctranslate2")
     options = source, "--beam-size", 1, "--to"

@@ -73,8 +73,6 @@ def pipe(folder: Path) -> None:
 
 
 class Foreign:
-    """An object that no file of weights needs."""
-
     def __reduce__(self) -> tuple[Any, ...]:
         return Path.touch, (Path("executed"),)
 
@@ -94,9 +92,7 @@ HUGGING_FACE: dict[str, tuple[Change, str]] = {
     "damaged weights": (write(TENSORS, b"\x09\0\0\0\0\0\0\0{}"), "model.safetensors are damaged"),
     "page": (write(TENSORS, "<!doctype html><html>"), "are an HTML page"),
     "other type": (config(model_type="t5"), "model_type='t5' is not supported"),
-    "pre-norm": (config(normalize_before=True), "normalize_before=True is not supported"),
     "unscaled": (config(scale_embedding=None), "scale_embedding=False is not supported"),
-    "positions": (config(static_position_embeddings=False), "static_position_embeddings=False"),
     "activation": (config(activation_function="gelu_new"), "activation_function='gelu_new' is not"),
     "heads": (config(decoder_attention_heads=4), "decoder_attention_heads=4 differ"),
     "width": (config(d_model=17), "d_model=17 is not a multiple of 2 heads"),
@@ -109,14 +105,6 @@ HUGGING_FACE: dict[str, tuple[Change, str]] = {
     "other target": (config(decoder_vocab_size=500), "decoder_vocab_size=500 differs from"),
     "layers": (config(decoder_layers=2), "'model.decoder.layers.1.encoder_attn.k_proj.bias' is"),
     "own softmax": (config(tie_word_embeddings=False), "'lm_head.weight' is missing"),
-    "shape": (
-        tensors(model__encoder__layers__0__fc1__bias=torch.zeros(3)),
-        "'model.encoder.layers.0.fc1.bias' is 3 instead of 24",
-    ),
-    "surplus": (
-        tensors(model__pooling=torch.zeros(3)),
-        "'model.pooling' does not belong to it",
-    ),
     "other table": (
         tensors(model__encoder__embed_positions__weight=torch.zeros(8, 16)),
         "is not a table of sinusoids",
@@ -231,16 +219,10 @@ def damaged_compression(folder: Path) -> None:
 LONG_HEADER = b"\x93NUMPY\x02\0" + (400_000_000).to_bytes(4, "little") + b" " * 20_000
 TEXT_HEADER = "{'descr': '|S1000000000', 'fortran_order': False, 'shape': (1,)}"
 MARIAN: dict[str, tuple[Change, str]] = {
-    "type": (settings(type="s2s"), "type='s2s' is not supported"),
     "pre-norm": (settings(transformer_preprocess="n"), "transformer-preprocess='n' is not"),
     "activation": (settings(transformer_ffn_activation="prelu"), "ffn-activation='prelu' is"),
     "gelu": (settings(transformer_ffn_activation="gelu"), "ffn-activation=gelu is not"),
-    "positions": (
-        settings(transformer_train_position_embeddings=True),
-        "position-embeddings=True is not supported",
-    ),
     "inner": (settings(transformer_decoder_dim_ffn=7), "dim-ffn=the same transformer-dim-ffn"),
-    "layers": (settings(enc_depth=3), "'model.encoder.layers.2.fc1.bias' is missing"),
     "heads": (settings(transformer_heads=3), "dim-emb=16 is not a multiple of 3 heads"),
     "width": (settings(dim_emb="wide"), "dim-emb is 'wide' in its settings"),
     "quantised": (quantised, "Wemb has the type int8"),

@@ -123,29 +123,17 @@ def translated(nmt: Run, model: TrainedModel, text: str, *options: object) -> Co
     return nmt("translate", "in.txt", "--model", model.path, *options)
 
 
-def test_a_token_in_the_text_is_text(model: TrainedModel, opus_model: TrainedModel) -> None:
-    one, two = parts_in(encoded(model, TEXT, f">>nld<< {TEXT}"))
-    assert one.ids[0] == two.ids[0] == DEU
-    assert (one.opening, two.opening) == (1, 1)
-    assert NLD not in two.ids
-    assert two.ids[-len(one.ids) + 1 :] == one.ids[1:]
-    assert parts_in(encoded(opus_model, TEXT))[0].opening == 0  # it has no such tokens
-
-
-@pytest.mark.parametrize("text", ["", "  "])
-def test_a_blank_line_has_no_token(text: str, model: TrainedModel) -> None:
-    assert not parts_in(encoded(model, text))
-
-
-def test_each_part_has_the_token(model: TrainedModel) -> None:
+def test_each_part_has_the_token(model: TrainedModel, opus_model: TrainedModel) -> None:
+    """Not a blank line, nor a part for a model without such tokens."""
     found = encoded(model, LONG, to="nl", most=20)
     parts = parts_in(found)
     assert len(parts) > 3
-    assert {(part.ids[0], part.language) for part in parts} == {(NLD, "nld")}
+    assert {(part.ids[0], part.opening, part.language) for part in parts} == {(NLD, 1, "nld")}
     assert max(map(len, parts)) <= 20
     (whole,) = parts_in(encoded(model, LONG))
     assert [number for part in parts for number in part.ids[1:]] == [*whole.ids[1:]]
-    assert first_ids(encoded(model, f"{TEXT}\rA man.", to=">>nld<<")) == [NLD, NLD]
+    assert first_ids(encoded(model, f"{TEXT}\rA man.", "", "  ", to=">>nld<<")) == [NLD, NLD]
+    assert parts_in(encoded(opus_model, TEXT))[0].opening == 0
 
 
 def test_odd_input_has_the_token(model: TrainedModel) -> None:
@@ -189,7 +177,6 @@ def test_a_language_is_named_by_any_of_its_codes(wanted: str, token: str) -> Non
         ("fr", (), r"the model does not write 'fr'; it writes: de$"),
         ("zh-Hant", (">>zh-Hans<<", ">>de<<"), "the model does not write 'zh-Hant'"),
     ],
-    ids=["missing", "unknown", "ambiguous", "bilingual", "script"],
 )
 def test_another_language_is_refused(wanted: str, tokens: Sequence[str], reason: str) -> None:
     with pytest.raises(UsageError, match=reason):

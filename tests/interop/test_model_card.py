@@ -49,7 +49,6 @@ def results_of(path: Path) -> Any:
 
 @pytest.fixture
 def run(tiny_run: Path, tmp_path: Path) -> Path:
-    """Return a copy of a run folder, to write into."""
     return Path(shutil.copytree(tiny_run, tmp_path / "run"))
 
 
@@ -164,7 +163,6 @@ SCORE = {"test_set": "t", "segments": 1, "scores": {"BLEU": {"value": None}}}
         {"model": "m", "results": [], "ensemble_with": [{}]},
         {"model": "m", "results": [SCORE]},
     ],
-    ids=["damaged", "hypotheses", "ensemble", "no number"],
 )
 def test_cards_that_say_nothing_about_the_model_are_left_out(
     content: dict[str, Any], run: Path

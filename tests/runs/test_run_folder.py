@@ -13,7 +13,7 @@ from nmt.recipe.toml import to_toml
 from nmt.runs.history import read_metrics
 from nmt.runs.model_file import find_model
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder, is_locked, run_of
-from nmt.runs.runs import choose_model, newest_run
+from nmt.runs.runs import choose_model, find_recipe_and_run, newest_run
 from nmt.system.atomic import atomic_path
 
 
@@ -242,6 +242,11 @@ def test_checkpoints_are_found_by_their_names(tmp_path: Path) -> None:
     run.checkpoint(4, STATE).unlink()
     assert not run.is_resumable()
     assert [run_of(path) for path in (run.path, run.best, run.checkpoint(4, WEIGHTS))] == [run] * 3
+
+
+def test_a_recipe_in_a_folder_trains_into_one() -> None:
+    recipe, run = find_recipe_and_run("paper/c-n2", None, {})
+    assert (recipe.name, run.path) == ("paper/c-n2", Path("runs/paper/c-n2"))
 
 
 def test_the_newest_run_need_not_have_a_model(tmp_path: Path) -> None:

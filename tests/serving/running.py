@@ -24,14 +24,11 @@ AS_IS = ("--set", "decode.odd_input=as_is")
 
 @dataclass
 class Running:
-    """A server that runs."""
-
     process: "subprocess.Popen[str]"
     port: int
     lines: list[str] = field(default_factory=list)  # of stderr
 
     def connect(self, seconds: float = 60) -> socket.socket:
-        """Return a connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=seconds)
 
     def send(self, data: bytes) -> bytes:
@@ -58,7 +55,6 @@ class Running:
             connection.close()
 
     def translate(self, text: str | list[str], **others: object) -> Any:
-        """Return the translation of a text or of a list of texts."""
         status, answer = self.ask(
             "/translate", {"q": text, "source": "en", "target": "de", **others}
         )
@@ -66,7 +62,6 @@ class Running:
         return answer["translatedText"]
 
     def number(self, name: str) -> float:
-        """Return a number of the metrics."""
         _, text = self.ask("/metrics")
         (line,) = (line for line in text.splitlines() if line.startswith(f"{name} "))
         return float(line.split()[1])
@@ -77,13 +72,11 @@ class Running:
         return [int(number) for number in (folder / "children").read_text().split()]
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Send a signal and return the exit code."""
         self.process.send_signal(number)
         return self.process.wait(60)
 
 
 def post(body: object, *headers: str) -> bytes:
-    """Return the bytes of a request for a translation."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     head = [
         "POST /translate HTTP/1.1",
@@ -121,7 +114,6 @@ def running(run: Path, *options: object, plain: Sequence[str] = AS_IS) -> Iterat
 
 
 def read(process: "subprocess.Popen[str]", lines: list[str]) -> None:
-    """Collect the lines of stderr."""
     assert process.stderr is not None
     for line in process.stderr:
         lines.append(line.rstrip("\n"))

@@ -54,7 +54,6 @@ class Shouting:
 
 
 def client(*pairs: tuple[str, str], is_stopping: bool = False, **options: Any) -> TestClient:
-    """Return a client of an application that serves pairs."""
     directions = [Direction(pair, cast(Batcher, Shouting())) for pair in pairs or (EN_DE,)]
     interface = Interface(directions, Options(**options), Metrics())
     interface.is_stopping = is_stopping
@@ -62,7 +61,6 @@ def client(*pairs: tuple[str, str], is_stopping: bool = False, **options: Any) -
 
 
 def translate(one: TestClient, **changes: object) -> Any:
-    """Return the content of the answer to a request that is good but for changes."""
     return one.post("/translate", json={**GOOD, **changes}).json()
 
 
@@ -156,7 +154,6 @@ def test_languages_are_not_detected(pairs: tuple[tuple[str, str], ...]) -> None:
             "French (fr) is not available as a target language from German (de)",
         ),
     ],
-    ids=["target", "source", "auto", "auto-target", "long", "pair"],
 )
 def test_an_unknown_pair_is_refused(changes: dict[str, str], reason: str) -> None:
     answer = client(EN_DE, FR_DE).post("/translate", json={**GOOD, **changes})

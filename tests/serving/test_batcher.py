@@ -33,7 +33,6 @@ class Puppet:
         self.start()
 
     def start(self) -> None:
-        """Open a new connection."""
         self.connection, other = Pipe()
         self.others.append(other)
         self.started += 1
@@ -47,18 +46,15 @@ class Puppet:
         self.others[-1].close()
 
     async def batch(self) -> list[Line]:
-        """Return the lines of the next batch."""
         while not self.others[-1].poll():
             await asyncio.sleep(0.001)
         lines, self.candidates, self.languages = self.others[-1].recv()
         return cast("list[Line]", lines)
 
     def say(self, what: object) -> None:
-        """Send something to the server."""
         self.others[-1].send(what)
 
     async def answer(self) -> list[Line]:
-        """Take a batch, translate it by shouting, and return its lines."""
         lines = await self.batch()
         self.say([[with_marks(line).upper()] * self.candidates for line in lines])
         return lines

@@ -140,7 +140,6 @@ class Client(threading.Thread):
         self._request = post(BODY, *([] if keeps else ["Connection: close"]))
 
     def run(self) -> None:
-        """Send requests and count what becomes of them."""
         with suppress(ConnectionRefusedError):
             while True:
                 with self._server.connect() as connection:
@@ -243,7 +242,6 @@ def test_a_second_signal_ends_it_at_once(tiny_run: Path) -> None:
         ("203.0.113.7", "does not have the address 203.0.113.7"),
         ("127.0.0.1", "on 127.0.0.1 is in use; .* another port"),
     ],
-    ids=["name", "address", "port"],
 )
 def test_a_server_that_cannot_listen_says_why(host: str, reason: str) -> None:
     with (

@@ -41,7 +41,6 @@ def shout(line: Line) -> Line:
         ("a\u2028b\rc\r", ("a\u2028b\rc",), "A\u2028B\rC"),  # only a line feed ends a line
         (" ", (), ""),
     ],
-    ids=["one", "windows", "blank", "spaces", "others", "space"],
 )
 def test_text_keeps_its_line_breaks(text: str, lines: tuple[str, ...], shouted: str) -> None:
     layout = PlainText(text)
@@ -58,7 +57,6 @@ def test_text_keeps_its_line_breaks(text: str, lines: tuple[str, ...], shouted: 
         ("<script>if (a<b) c</script>sun", ("sun",), "<script>if (a<b) c</script>SUN"),
         ("", (), ""),
     ],
-    ids=["tags", "sentences", "equal", "script", "empty"],
 )
 def test_html_keeps_its_tags(text: str, lines: tuple[str, ...], shouted: str) -> None:
     layout = divide(text, PAIR, is_html=True)
@@ -85,7 +83,6 @@ def test_a_translation_adds_no_markup(text: str, translation: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("a\nb", "{}\n{}"), ("<p>sun</p><p>rain</p>", "<p>{}</p><p>{}</p>")],
-    ids=["text", "html"],
 )
 def test_candidates_are_those_that_every_line_has(text: str, expected: str) -> None:
     layout = divide(text, PAIR, is_html="<" in text)
@@ -204,7 +201,6 @@ def test_translations_are_kept_for_some_time_and_in_some_memory(
 @pytest.mark.parametrize(
     ("name", "translated"),
     [("a.b.txt", "a.b_de.txt"), ("a\u2028b.txt", "ab_de.txt"), (".html", "translation_de.html")],
-    ids=["dots", "line", "suffix"],
 )
 def test_names_of_translations(name: str, translated: str) -> None:
     one = client()

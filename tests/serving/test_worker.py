@@ -33,7 +33,6 @@ from nmt.serving.worker import (
         ("runs/en-de=x", "runs/en-de=x", None),
         ("x=y", "x=y", None),
     ],
-    ids=["path", "pair", "equals", "folder", "no-pair"],
 )
 def test_a_model_is_named_with_its_pair(
     given: str, path: str, languages: tuple[str, str] | None
@@ -49,7 +48,6 @@ def test_a_model_is_named_with_its_pair(
         ("en-qq=a", "qq is no ISO 639 code"),
         ("en-de=", "names no path"),
     ],
-    ids=["capitals", "line", "token", "unknown", "no-path"],
 )
 def test_a_pair_of_other_codes_is_refused(given: str, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
@@ -65,7 +63,6 @@ def test_each_pair_has_one_model() -> None:
 @pytest.mark.parametrize(
     ("changes", "most"),
     [([], 4), (["decode.beam_size=1"], 1), (["decode.method=sample"], 1)],
-    ids=["beam", "greedy", "sample"],
 )
 def test_there_are_as_many_candidates_as_the_beam_holds(
     tiny_run: Path, changes: list[str], most: int
@@ -127,7 +124,6 @@ class Late:
 
     @property
     def ready(self) -> str:
-        """Wait for the end of the server."""
         self.has_ended.wait(60)
         return "ready"
 

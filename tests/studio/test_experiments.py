@@ -109,7 +109,6 @@ def test_each_variant_has_a_folder_of_its_own() -> None:
     [
         ("", "--vary is empty"),
         ("model.heads", "--vary takes section.key=value,value..., not 'model.heads'"),
-        ("model.heads=", "not 'model.heads='"),
         ("=2,4", "not '=2,4'"),
         ("model.heads=2 model.heads=4", "names model.heads twice"),
         ("model.heads=1,2,4 model.d_k=8,4", "model.heads has 3, model.d_k has 2"),
@@ -143,7 +142,6 @@ def finished_run(seed: int, loss: float | None, folder: str = "base") -> RunResu
 
 
 def stopped_run(seed: int, folder: str = "base") -> RunResult:
-    """Return a run that stopped before its first validation."""
     return RunResult(seed, f"{folder}/seed-{seed}", "stopped", 3, 0.1, None, None, {})
 
 
@@ -209,7 +207,6 @@ def test_warnings_say_what_can_be_compared(setting: str, advice: str | None) -> 
 def variant_of_runs(
     name: str, runs: list[RunResult], base: list[RunResult], *changes: Change
 ) -> VariantResult:
-    """Return a variant's results."""
     finished = [run for run in runs if run.state == "finished"]
     return VariantResult(
         name=name,

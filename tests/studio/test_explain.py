@@ -19,13 +19,7 @@ from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel, arrays_of
 from nmt.studio.explain.code import code_data
 from nmt.studio.explain.examples import widest_gap
-from nmt.studio.explain.explanation import (
-    SHOWN,
-    TEMPERATURES,
-    Explanation,
-    explain,
-    next_tokens,
-)
+from nmt.studio.explain.explanation import SHOWN, TEMPERATURES, Explanation, explain, next_tokens
 from nmt.studio.explain.live import live_data
 from nmt.studio.explain.packing import LARGEST, pack
 from nmt.studio.explain.page import page_data
@@ -50,13 +44,6 @@ def test_a_packed_tensor_comes_back_with_a_small_rounding_error(shape: tuple[int
     step = float(tensor.abs().max()) / LARGEST if tensor.numel() else 0
     assert bool(((again - tensor).abs() <= 0.51 * step).all())
     assert torch.equal(unpack(pack(torch.zeros(2, 2))), torch.zeros(2, 2))
-
-
-def test_packing_by_hand() -> None:
-    packed = pack(torch.tensor([[0.5, -1.0, 0.0]]))
-    assert packed["shape"] == [1, 3]
-    assert packed["scale"] == pytest.approx(1 / 32767)
-    assert base64.b64decode(packed["data"]) == b"\x00\x40" + b"\x01\x80" + b"\x00\x00"
 
 
 def test_probabilities_at_every_temperature_are_exact() -> None:

@@ -5,7 +5,6 @@ import torch
 
 from nmt.config import DataSettings, Recipe, TextFiles
 from nmt.model.transformer import Transformer
-from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.recipe.size import Shapes
 from nmt.studio.inspection import (
@@ -125,12 +124,3 @@ def test_micro_batches_and_bf16_need_less() -> None:
     assert 0.5 * whole.activations < half.activations < 0.7 * whole.activations
     _, larger = costs("train.micro_batch_tokens=99999")
     assert larger == whole
-
-
-def test_rows_of_a_keep_the_operations_of_base() -> None:
-    """ "keeping the amount of computation constant" (section 6.2)."""
-    runs = {
-        count_flops(load_recipe(f"paper/{name}"), 37_000, 30).training_run
-        for name in ("base", "a-h1", "a-h4", "a-h16", "a-h32")
-    }
-    assert len(runs) == 1

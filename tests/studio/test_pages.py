@@ -99,9 +99,7 @@ def test_each_module_occurs_once_after_its_imports(tmp_path: Path) -> None:
     ("text", "fault"),
     [
         ('import a from "./a.js";\n', "cannot join 'import"),
-        ('import { a } from "https://example.org/a.js";\n', "cannot join 'import"),
         ("export default function () {}\n", "cannot join 'export"),
-        ("const a = 1;\nexport { a };\n", "cannot join 'export"),
         ('import { a } from "./a.js";\nexport const b = a;\n', "imports itself in a circle"),
     ],
 )

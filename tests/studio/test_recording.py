@@ -9,14 +9,7 @@ from nmt.config import ModelSettings
 from nmt.decoding.search.hypothesis import Hypothesis, length_penalty
 from nmt.model.layers import DecoderLayer
 from nmt.model.transformer import Transformer
-from nmt.studio.explain.recording import (
-    FINISHED,
-    KEPT,
-    OPEN,
-    PRUNED,
-    Tree,
-    recording,
-)
+from nmt.studio.explain.recording import FINISHED, KEPT, OPEN, PRUNED, Tree, recording
 from tests.decoding.test_beam import EOS, IDS, Table, beam_search
 
 SOURCE = torch.tensor([[7, 9, 5, 3]])

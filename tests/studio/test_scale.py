@@ -12,12 +12,7 @@ from nmt.recipe.files import load_recipe
 from nmt.recipe.size import count_parameters
 from nmt.runs.history import parse_history
 from nmt.studio.experiments.fit import Point, fit, refusal
-from nmt.studio.experiments.ladder import (
-    Ladder,
-    compared_recipes,
-    plan,
-    update_operations,
-)
+from nmt.studio.experiments.ladder import Ladder, compared_recipes, plan, update_operations
 from nmt.studio.experiments.scale import operations_spent
 from nmt.training.updates import learning_rate
 

@@ -95,14 +95,6 @@ def test_batches_by_length_by_hand() -> None:
     assert found == [[9], [5, 4], [3, 2, 2]]
 
 
-@pytest.mark.parametrize("max_tokens", [1, 7, 100, 10**9])
-def test_batches_by_length_hold_every_segment_once(max_tokens: int) -> None:
-    lengths = random_lengths(200, 1, 200)[0].tolist()
-    found = list(batches_by_length(lengths, max_tokens))
-    assert sorted(chain.from_iterable(found)) == [*range(200)]
-    assert all(len(batch) == 1 or padded(batch, lengths) <= max_tokens for batch in found)
-
-
 def padded(batch: list[int], lengths: list[int]) -> int:
     return len(batch) * max(lengths[index] for index in batch)
 

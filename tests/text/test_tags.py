@@ -4,7 +4,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy
 import pytest
 
 from nmt.config import TextFiles, TokenizerSettings
@@ -13,10 +12,8 @@ from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe
 from nmt.recipe.rules import check_together
 from nmt.text.alignment import open_alignments
-from nmt.text.bpe_dropout import BpeDropout
 from nmt.text.learning import learn_subwords
 from nmt.text.manifest import Manifest, hash_of, sha256
-from nmt.text.shards import FlatSegments
 from nmt.text.tokenizer import Tokenizer
 from tests.conftest import WORDS
 from tests.text.conftest import TinyCorpus, pairs_of
@@ -88,20 +85,6 @@ def test_a_given_vocabulary_needs_the_tag(corpus: TinyCorpus) -> None:
         corpus.prepare(without.model, train=with_tag(corpus))
     prepared = corpus.prepare(tagged.model, train=with_tag(corpus))
     assert pairs_of(prepared.shards[1])[0][0][0] == tagged.source.tag_id(TAG)
-
-
-def test_bpe_dropout_keeps_the_tag_whole() -> None:
-    text = [f"{TAG} < B T > {' '.join(WORDS)}"]
-    subwords = learn_subwords(text, TokenizerSettings(45), tags=(TAG,))
-    tag = subwords.tag_id(TAG)
-    assert tag is not None
-    dropout = BpeDropout(subwords, 0.5, seed=1)
-    ids = [tag, *subwords.encode(["sun moon star"])[0]]
-    segments = FlatSegments(numpy.array(ids), numpy.array([len(ids)]))
-    drawn = [dropout.resegment(segments, numpy.array([0]), epoch).ids for epoch in range(20)]
-    assert {ids[0] for ids in drawn} == {tag}
-    assert {subwords.decode(ids.tolist()) for ids in drawn} == {"sun moon star"}
-    assert len({*map(tuple, drawn)}) > 1
 
 
 def test_an_opening_is_aligned_to_nothing(corpus: TinyCorpus) -> None:

@@ -40,7 +40,6 @@ NMT = "import sys; from nmt.commands import main; main(sys.argv[1:])"
 
 
 def weights(path: Path) -> dict[str, Tensor]:
-    """Return a model file's weights."""
     return tensors_of(read_model(path).weights)
 
 
@@ -53,17 +52,14 @@ def assert_same(one: Path, other: Path) -> None:
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """Return the lines of a run's metrics."""
     return history.read_metrics(run / "metrics.jsonl")
 
 
 def lines_of(kind: str, run: Path = TINY.path) -> list[dict[str, Any]]:
-    """Return the lines of a kind in a run's metrics."""
     return [line for line in read_metrics(run) if line["kind"] == kind]
 
 
 def losses(run: Path) -> list[float]:
-    """Return the training losses in a run's metrics."""
     return [line["loss"] for line in lines_of("train", run)]
 
 
@@ -76,7 +72,6 @@ def without_times(run: Path) -> list[dict[str, Any]]:
 def plan_batches(
     dataset: PairDataset, source_tokens: int = 200, target_tokens: int = 200, epoch: int = 0
 ) -> EpochPlan:
-    """Return the batches of an epoch."""
     return plan_epoch(
         dataset.source_lengths,
         dataset.target_lengths,
@@ -88,13 +83,11 @@ def plan_batches(
 
 
 def open_dataset(run: RunFolder) -> PairDataset:
-    """Return the prepared text of a run."""
     prepared = open_prepared(run.load_recipe(), run.prepared_folder())
     return PairDataset(prepared.shards, prepared.names, alignments=prepared.alignments)
 
 
 def options(*settings: str) -> list[str]:
-    """Return the options that change these settings."""
     return [f"--set={setting}" for setting in settings]
 
 
@@ -109,7 +102,6 @@ class Train(Protocol):
 
 @pytest.fixture
 def train(nmt: Run, tiny: Path) -> Train:
-    """Return a function that trains the tiny recipe in this process."""
 
     def train(*settings: str, run: str | Path = TINY.path, updates: int = 0, code: int = 0) -> str:
         more = ["--max-updates", updates] if updates else []
@@ -213,7 +205,6 @@ def run_group(count: int, *arguments: object, script: str = NMT) -> list[str]:
 
 @pytest.fixture
 def nan_in_update_3(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the loss of the third update NaN."""
     backward = Updater.backward
     calls = iter(range(1, 100))
 

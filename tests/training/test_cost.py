@@ -17,12 +17,7 @@ from nmt.config import DECLARED, ModelSettings
 from nmt.kernels.loss import smoothed_loss
 from nmt.model import make_network
 from nmt.recipe.size import count_parameters, weight_shapes
-from nmt.training.cost import (
-    TRAINING_PASSES,
-    Workload,
-    activation_bytes,
-    forward_flops,
-)
+from nmt.training.cost import TRAINING_PASSES, Workload, activation_bytes, forward_flops
 from tests.model.conftest import PAD, SMALL
 
 V = 50

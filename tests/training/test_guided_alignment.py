@@ -54,13 +54,6 @@ def test_a_weight_of_zero_gives_a_finite_loss() -> None:
     assert attention.grad.isfinite().all()
 
 
-def test_the_gradient_is_that_of_finite_differences() -> None:
-    torch.manual_seed(1)
-    scores = torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True)
-    aligned = torch.tensor([[1, 4, 0], [0, 2, 3]])
-    assert torch.autograd.gradcheck(lambda x: guided_loss(x.softmax(-1), aligned), scores)
-
-
 def guided_dataset(train: Train) -> PairDataset:
     """Return the prepared text of a run, which has taken an update."""
     train(*STILL, updates=1)

@@ -25,21 +25,17 @@ class DictStore:
         self.values: dict[str, str] = {}
 
     def set(self, key: str, value: str) -> None:
-        """Store a value."""
         self.values[key] = value
 
     def get(self, key: str) -> bytes:
-        """Return a value."""
         return self.values[key].encode()
 
     def check(self, keys: list[str]) -> bool:
-        """Return True if all keys have values."""
         return all(key in self.values for key in keys)
 
 
 @pytest.fixture
 def store() -> DictStore:
-    """Return the store of `lines`."""
     return DictStore()
 
 
@@ -167,7 +163,6 @@ class LostStore(DictStore):
     """The store of a torchrun that has ended."""
 
     def check(self, keys: list[str]) -> bool:
-        """Fail."""
         raise DistNetworkError("Connection reset by peer")
 
 

@@ -13,13 +13,11 @@ FINISHED = 12  # updates of the tiny recipe
 
 
 def content(run: RunFolder) -> dict[str, bytes]:
-    """Return the bytes of a run's results by file name."""
     paths = (run.model, run.best, run.metrics)
     return {path.name: path.read_bytes() for path in paths if path.exists()}
 
 
 def remove(*patterns: str) -> None:
-    """Remove files of the run."""
     for pattern in patterns:
         paths = [*TINY.path.glob(pattern)]
         assert paths

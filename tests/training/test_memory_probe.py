@@ -26,7 +26,6 @@ NARROW = ModelSettings(d_model=8, d_ff=8, heads=8)
 
 
 def dataset(lengths: list[tuple[int, int]]) -> PairDataset:
-    """Return pairs of these lengths."""
     offsets = numpy.cumsum([0, *(length for pair in lengths for length in pair)])
     lines = numpy.arange(1, len(lengths) + 1, dtype=numpy.uint32)
     return PairDataset([Shard(numpy.full(offsets[-1], 9, numpy.uint16), offsets, lines)], ["text"])

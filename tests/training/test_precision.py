@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from torch import float32
 
 from nmt.runs.run_folder import RunFolder
 from nmt.text.batches import Batch, make_batch
 from nmt.training import precision
 from nmt.training.memory_probe import TooLittleMemoryError
 from nmt.training.precision import FIRST_TOKENS, ROUNDS, SECONDS, Round, measure
-from tests.training.conftest import TINY, Train, options, run_group
+from tests.training.conftest import TINY, Train, options, run_group, weights
 from tests.training.test_checkpoints import assert_same_run
 
 AUTO = "train.precision=auto"
@@ -111,6 +112,7 @@ def test_the_run_is_that_of_the_named_precision(train: Train, give: Give) -> Non
     assert "float32 or bf16 on cpu" in errors
     train("train.precision=bf16", *more, run="named")
     assert_same_run(Path("auto"), Path("named"))
+    assert {own.dtype for own in weights(Path("named/model.safetensors")).values()} == {float32}
     assert RunFolder(Path("auto")).load_recipe() == RunFolder(Path("named")).load_recipe()
 
 

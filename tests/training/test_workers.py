@@ -43,18 +43,15 @@ ENDLESS = ("train.max_updates=100000", "train.validate_updates=100000")
 
 
 def torchrun(*arguments: object, restarts: int = 0) -> Process:
-    """Start two workers on this machine by `torchrun ARGUMENTS`."""
     given = ["--nproc-per-node", 2, "--standalone", "--max-restarts", restarts, "--", *arguments]
     return start_process("-m", "torch.distributed.run", *given)
 
 
 def wait_for_updates(process: Process, count: int) -> None:
-    """Wait until the run has written the metrics of some updates."""
     wait_until(lambda: len(read_metrics(TINY.path)) >= count, process)
 
 
 def weights(run: str | Path) -> dict[str, Tensor]:
-    """Return the weights after the last update."""
     return conftest.weights(Path(run, "checkpoints/update-00000012.safetensors"))
 
 

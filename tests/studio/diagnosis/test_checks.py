@@ -38,7 +38,6 @@ def dev(
 def found(
     *records: Record, recipe: Recipe = RECIPE, facts: TokenFacts | None = FACTS
 ) -> list[Finding]:
-    """Return the findings on a training."""
     return [*diagnose(Training.of(recipe, records, facts))]
 
 

@@ -24,7 +24,6 @@ MULTI30K = load_recipe("multi30k_en_de")
 
 
 def records_of(content: dict[str, Any]) -> list[Record]:
-    """Return the records of a recorded training in the order of updates."""
     train = [
         TrainRecord("train", update, loss=loss, perplexity=perplexity, gradient_norm=norm)
         for update, loss, perplexity, norm in content["train"]
