@@ -113,10 +113,8 @@ def test_tab_visits_the_controls_with_a_visible_focus(
         assert len([name for name in names if name.startswith("Layer ")]) == 2  # one a stack
 
 
-def test_sections_fold(browser: Browser, any_page: Path, kind: str) -> None:
-    if kind == "check":
-        return
-    browser.open(any_page)
+def test_sections_fold(browser: Browser, report_page: Path) -> None:
+    browser.open(report_page)
     browser.click("main > details:nth-child(2) summary")
     views = browser.all("main > details > div")
     assert [view.is_displayed() for view in views[:3]] == [True, False, True]
