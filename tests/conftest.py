@@ -167,6 +167,20 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return write_tiny_corpus(tmp_path)
 
 
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Return a folder with prose in two folders, a picture, and hidden files."""
+    folder = tmp_path / "docs"
+    (folder / "more").mkdir(parents=True)
+    (folder / ".git").mkdir()
+    (folder / "a.txt").write_text("sun moon\nstar\n\nrain 12\n")
+    (folder / "more" / "b.txt").write_text("\n\n  snow wind\n")
+    (folder / "more" / "picture.png").write_bytes(b"\x89PNG\r\n")
+    (folder / ".git" / "config").write_text("sun")
+    (folder / ".hidden.txt").write_text("sun")
+    return folder
+
+
 def succeed(*arguments: object) -> None:
     """Run `nmt ARGUMENTS` in this process; it must succeed."""
     with pytest.raises(SystemExit) as end:

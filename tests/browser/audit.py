@@ -68,7 +68,10 @@ BLANK = """
 return [...document.querySelectorAll(`${arguments[0]} canvas`)].filter((canvas) => {
   const box = canvas.getBoundingClientRect();
   if (!box.width || !box.height || !canvas.width || !canvas.height) return true;
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const { width, height } = canvas;
+  const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, 0, 0);
+  const { data } = copy.getImageData(0, 0, width, height);
   const pixels = new Uint32Array(data.buffer);
   return pixels.every((pixel) => pixel === pixels[0]);
 }).map((canvas) => canvas.outerHTML.slice(0, 90));

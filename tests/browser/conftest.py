@@ -7,7 +7,7 @@ import base64
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,6 @@ from nmt.studio.explain.explanation import Explanation, explain
 from nmt.studio.explain.page import render_explanation
 from nmt.studio.report import render_report
 from nmt.text.corpus import ParallelText
-from tests.conftest import WORDS, succeed, write_tiny_corpus
 from tests.corpora.corpora import corpus
 from tests.corpora.corpora import write as write_pairs
 
@@ -240,20 +239,6 @@ def write(explanation: Explanation, folder: Path) -> Path:
     path = folder / "page.html"
     path.write_text(render_explanation(explanation), encoding="utf-8")
     return path
-
-
-def train_tiny(folder: Path, *settings: str, words: Sequence[str] = WORDS) -> Path:
-    """Train a tiny model for two updates with other settings or words; return its run folder."""
-    recipe = write_tiny_corpus(folder)
-    for path in [*folder.glob("*.src"), *folder.glob("*.tgt")]:
-        text = path.read_text()
-        for word, other in zip(WORDS, words, strict=True):
-            text = text.replace(word, other).replace(word.upper(), other.upper())
-        path.write_text(text, encoding="utf-8")
-    run = folder / "runs" / "other"
-    options = [f"--set={setting}" for setting in (*settings, "train.max_updates=2")]
-    succeed("train", recipe, "--data-dir", folder, "--run", run, *options)
-    return run
 
 
 @pytest.fixture(scope="session")

@@ -130,14 +130,6 @@ def test_heads_tokens_and_cells_are_read_by_keys_alone(
     assert number(tip.partition(": ")[2]) == pytest.approx(float(vector[10]), abs=2e-3)
 
 
-def test_the_embedding_shows_both_sides(browser: Browser, explain_page: Path) -> None:
-    browser.open(explain_page)
-    browser.focus("#embedding [data-value=target]")
-    browser.press(" ")
-    assert browser.run("return document.activeElement.dataset.value") == "target"
-    assert "start" in browser.text("#embedding tbody")
-
-
 def test_keys_and_values_are_drawn_once_a_head(browser: Browser, explain_page: Path) -> None:
     """Another query does not paint them again, so that 50 tokens stay fast."""
     browser.open(explain_page)
@@ -316,19 +308,3 @@ def test_the_page_says_why_the_search_ends(
     note = browser.text("#beam .column > .scroll:last-child .note")
     assert reason in note
     assert note.endswith("so the search ends.")
-
-
-def test_the_alignment_is_that_of_the_attention_that_aligns(
-    browser: Browser, explain_page: Path, explanation: Explanation
-) -> None:
-    browser.open(explain_page)
-    weights = alignment_weights(explanation)
-    drawn = [
-        float(str(line.get_attribute("data-weight"))) for line in browser.all("#alignment path")
-    ]
-    assert drawn
-    assert max(drawn) <= float(weights.sum(-1).max()) + 1e-3
-    words = browser.all("#alignment .sentence.target .word")
-    assert [word.text for word in words] == explanation.translation.split()
-    browser.focus("#alignment .sentence.target .word")
-    assert browser.text("#alignment .reading").startswith(f"{words[0].text} attends to ")

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.model.transformer import Transformer
+from nmt.config import TokenizerSettings
 from nmt.recipe.settings import with_settings
-from nmt.runs.trained_model import TrainedModel, arrays_of, load_model
+from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.studio.explain.explanation import Explanation, explain
 from nmt.studio.explain.page import page_data, render_explanation
-from nmt.text.tokenizer import EOS
-from tests.browser.conftest import SENTENCE, Browser, train_tiny, write
+from nmt.text.learning import learn_subwords
+from nmt.text.tokenizer import EOS, Tokenizer
+from tests.browser.conftest import SENTENCE, Browser, write
+from tests.browser.test_live_engine import learn, random_model
 
 ARROW_RIGHT = "\ue014"
 LONG = " ".join(["sun moon star rain snow wind tree leaf root seed"] * 5)
@@ -26,11 +28,12 @@ def show(browser: Browser, model: TrainedModel, text: str, folder: Path, width: 
     assert browser.overflow() <= 0
 
 
-def test_the_page_describes_variants_of_later_papers(browser: Browser, tmp_path: Path) -> None:
-    settings = ["norm=pre", "norm_kind=rms", "activation=swiglu", "positions=rotary", "tied=none"]
-    vocabulary = ("tokenizer.joint=false", "tokenizer.vocab_size=30")
-    run = train_tiny(tmp_path, *(f"model.{setting}" for setting in settings), *vocabulary)
-    model = load_model(run, "cpu")
+def test_the_page_describes_variants_of_later_papers(
+    browser: Browser, skilled_run: Path, tmp_path: Path
+) -> None:
+    later = {"norm": "pre", "norm_kind": "rms", "activation": "swiglu", "positions": "rotary"}
+    two = Tokenizer.from_two(learn(vocab_size=60), learn(vocab_size=70))
+    model = random_model(load_model(skilled_run, "cpu"), two, tied="none", **later)
     explanation = explain(model, "sun moon", model.recipe.decode, print)
     browser.open(write(explanation, tmp_path))
     assert "tokens. Each language has its own vocabulary. Frequent" in browser.one("#tokens").text
@@ -66,10 +69,7 @@ def test_the_page_names_the_model_that_a_text_is_about(
 
 
 def test_names_of_heads_are_text_beside_the_heads(
-    browser: Browser,
-    explanation: Explanation,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    browser: Browser, explanation: Explanation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = '<b title="x">its noun</b> & more 90 %'
     names = {"encoder.0.self_attention": ["mixed", name]}
@@ -87,17 +87,9 @@ def test_names_of_heads_are_text_beside_the_heads(
 def test_the_page_describes_the_choices_of_marian(
     browser: Browser, skilled_run: Path, tmp_path: Path
 ) -> None:
-    model = load_model(skilled_run, "cpu")
     choices = {"activation": "silu", "positions": "sinusoidal_halves", "attention_bias": True}
-    settings = {f"model.{key}": value for key, value in choices.items()}
-    recipe = with_settings(model.recipe, {**settings, "model.softmax_bias": True})
-    network = Transformer(recipe.model, len(model.tokenizer), 0)
-    show(
-        browser,
-        replace(model, recipe=recipe, weights=arrays_of(network.state_dict())),
-        "sun moon",
-        tmp_path,
-    )
+    model = random_model(load_model(skilled_run, "cpu"), softmax_bias=True, **choices)
+    show(browser, model, "sun moon", tmp_path)
     assert "added, all sines before all cosines." in browser.one("#embedding").text
     assert "Both languages share one vocabulary" in browser.one("#tokens").text
     assert {"SiLU(xW₁ + b₁)", "× Wᴼ + bᴼ"} <= {*browser.texts("#encoder .formula")}
@@ -105,11 +97,13 @@ def test_the_page_describes_the_choices_of_marian(
 
 
 def test_characters_learned_positions_and_right_to_left_text(
-    browser: Browser, tmp_path: Path
+    browser: Browser, skilled_run: Path, tmp_path: Path
 ) -> None:
     hebrew = ["שמש", "ירח", "כוכב", "גשם", "שלג", "רוח", "עץ", "עלה", "שורש", "זרע"]
-    run = train_tiny(tmp_path, "tokenizer.kind=char", "model.positions=learned", words=hebrew)
-    model = load_model(run, "cpu")
+    like = load_model(skilled_run, "cpu")
+    like = replace(like, recipe=with_settings(like.recipe, {"tokenizer.kind": "char"}))
+    subwords = learn_subwords([" ".join(hebrew)], TokenizerSettings(40, kind="char"))
+    model = random_model(like, Tokenizer(subwords.model), positions="learned")
     show(browser, model, f"ירח שמש כוכב {'שמש' * 20}", tmp_path, 360)
     assert "character by character" in browser.one("#tokens").text
     assert "the vector learned for the position is added" in browser.one("#embedding").text

@@ -4,7 +4,6 @@ import copy
 import json
 import os
 import random
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,12 +31,11 @@ from nmt.text.batches import source_batch
 from nmt.text.learning import learn_subwords
 from nmt.text.tokenizer import EOS, PAD, SubwordModel, Tokenizer
 from tests.browser.conftest import SENTENCE, Browser
-from tests.conftest import WORDS, succeed, train_skilled
+from tests.conftest import WORDS
 from tests.interop.models import two_languages
 from tests.studio.test_explain import unpack
 
 PARTS = FOLDER / "explain"
-CORPUS = Path(__file__).resolve().parents[2] / "data" / "pocket"
 CLOSE = 2e-3  # of logits whose weights have 16 bits
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; worker-src blob:"
 # It sends messages to the worker and waits for a number of answers. It returns them as JSON, in
@@ -200,50 +198,24 @@ def assert_close(found: Any, expected: Any, where: str = "page") -> None:
         assert found == expected, where
 
 
-MODERN = {"norm": "pre", "positions": "rotary", "activation": "swiglu"}
-
-
-def agreement(engine: Engine, run: Path, texts: Sequence[str]) -> float:
-    """Return the share of texts with the program's output; subwords and logits must agree."""
-    model = load_model(run, "cpu")
+def test_sentences_have_the_programs_subwords_logits_and_outputs(
+    engine: Engine, skilled_run: Path
+) -> None:
+    model = load_model(skilled_run, "cpu")
     engine.load(model)
     decoder = make_decoder(model.network)
-    equal = 0
-    for text in texts:
+    draw = random.Random(2)
+    for _ in range(40):
+        text = " ".join(draw.choices([*WORDS, "sunny", "Moon", "x"], k=draw.randint(1, 6)))
         data = engine.translate(text)
         (ids,) = model.tokenizer.source.encode([text])
         assert data["source"]["ids"] == [*ids, EOS]
-        equal += data["target"]["outputs"] == find(model, text, decoder=decoder)
+        assert data["target"]["outputs"] == find(model, text, decoder=decoder)
         logits = zip(shown_logits(data["next_tokens"]), logits_of(model, data), strict=True)
         for found, expected in logits:
             both = found.keys() & expected.keys()
             assert len(both) >= len(expected) - 1  # the last one shown may be another of a near tie
             assert [*map(found.get, both)] == pytest.approx([*map(expected.get, both)], abs=CLOSE)
-    return equal / len(texts)
-
-
-def test_sentences_have_the_programs_subwords_logits_and_outputs(
-    engine: Engine, skilled_run: Path, tmp_path: Path
-) -> None:
-    modern = {f"model__{name}": value for name, value in MODERN.items()}
-    draw = random.Random(2)
-    texts = [
-        " ".join(draw.choices([*WORDS, "sunny", "Moon", "x"], k=draw.randint(1, 6)))
-        for _ in range(100)
-    ]
-    for run in (skilled_run, train_skilled(tmp_path, **modern, model__norm_kind="rms")):
-        assert agreement(engine, run, texts) == 1
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("settings", [{}, MODERN], ids=["pocket", "modern"])
-def test_pocket_in_the_page_is_pocket(
-    engine: Engine, tmp_path: Path, settings: dict[str, str]
-) -> None:
-    changes = [f"--set=model.{name}={value}" for name, value in settings.items()]
-    succeed("train", "pocket", "--run", tmp_path / "run", "--max-updates", 1500, *changes)
-    texts = (CORPUS / "test.en").read_text("utf-8").splitlines()[:200]
-    assert agreement(engine, tmp_path / "run", texts) >= 0.99
 
 
 @pytest.mark.parametrize(

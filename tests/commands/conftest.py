@@ -160,25 +160,17 @@ def reverse(skilled_run: Path, tmp_path: Path) -> Path:
     return in_languages(skilled_run, tmp_path / "reverse.safetensors", "de", "en")
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """Return a folder with prose in two folders, a picture, and hidden files."""
-    folder = tmp_path / "docs"
-    (folder / "more").mkdir(parents=True)
-    (folder / ".git").mkdir()
-    (folder / "a.txt").write_text("sun moon\nstar\n\nrain 12\n")
-    (folder / "more" / "b.txt").write_text("\n\n  snow wind\n")
-    (folder / "more" / "picture.png").write_bytes(b"\x89PNG\r\n")
-    (folder / ".git" / "config").write_text("sun")
-    (folder / ".hidden.txt").write_text("sun")
-    return folder
-
-
 def paths_in(folder: Path) -> list[str]:
     """Return the paths of all files in a folder, sorted."""
     return sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     )
+
+
+def contents(folder: Path = Path()) -> dict[str, bytes]:
+    """Return the content of every file in a folder, but for locks."""
+    files = [path for path in paths_in(folder) if not path.endswith(".lock")]
+    return {path: (folder / path).read_bytes() for path in files}
 
 
 def environment(processes: int = 1) -> dict[str, str]:

@@ -87,35 +87,6 @@ def test_dry_run_lists_the_runs(nmt: Run, tiny: Path) -> None:
     assert "nmt evaluate SOURCE REFERENCE --set decode.beam_size=VALUE" in listed.err
 
 
-@pytest.mark.parametrize(
-    ("options", "code", "fact"),
-    [
-        ([*VARY, "--seeds", "1,-1"], 2, "train.seed is -1"),
-        (["--vary", "model.d_ff=32"], 2, "nothing varies"),
-        ([], 2, "nothing varies"),
-        ([*VARY, "--device", "nonsense"], 2, "device 'nonsense' is not on this machine"),
-        ([*VARY, "--set", "train.init_from=tiny.toml"], 1, "tiny.toml"),
-        ([*VARY, "--data-dir", "nowhere"], 1, "base, seed 1: nowhere/train.src does not exist"),
-        ([*VARY, "--set", "data.train=[]"], 1, "names no training text"),
-        ([*VARY, "--output", "train.src/out"], 2, "cannot be written"),
-        ([*VARY, "--output", "foreign"], 2, "foreign/base/seed-1 (--output) is not a run folder"),
-        ([*VARY, "--output", "pages"], 2, "pages/ablation.html is a folder"),
-    ],
-)
-def test_a_dry_run_refuses_what_the_start_refuses(
-    nmt: Run, tiny: Path, options: list[str], code: int, fact: str
-) -> None:
-    Path("foreign/base/seed-1").mkdir(parents=True)
-    Path("foreign/base/seed-1/notes.txt").touch()
-    Path("pages/ablation.html").mkdir(parents=True)
-    before = sorted(Path().rglob("*"))
-    for dry in (["--dry-run"], []):
-        refused = nmt("ablate", tiny, *options, *dry)
-        assert (refused.code, refused.out, refused.err.count("\n")) == (code, "", 1)
-        assert fact in refused.err
-        assert sorted(Path().rglob("*")) == before
-
-
 def test_an_unsuitable_corpus_is_refused_before_any_training(nmt: Run, tiny: Path) -> None:
     refused = nmt("ablate", tiny, "--vary", "tokenizer.vocab_size=30000", "--output", "out")
     assert refused.code == 1
@@ -128,7 +99,7 @@ def test_a_dry_run_of_started_runs_checks_their_settings(nmt: Run, ablation: Pat
     command = ["ablate", data / "tiny.toml", "--data-dir", data, "--output", ablation, "--dry-run"]
     assert nmt(*command, *VARY).code == 0
     for options, fact in (
-        (("--set", "train.warmup_updates=99"), "started with other settings"),
+        (("--set", "train.warmup_updates=99"), "name a new folder (--output)"),
         (("--max-updates", 2), "updates, more than train.max_updates=2; give --max-updates"),
     ):
         refused = nmt(*command, *VARY, *options)

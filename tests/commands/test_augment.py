@@ -16,7 +16,7 @@ from nmt.decoding.files.resumable import Resumption
 from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
 from nmt.text.tokenizer import load_tokenizer
-from tests.commands.conftest import in_languages, leftovers, translate
+from tests.commands.conftest import contents, in_languages, leftovers, translate
 from tests.conftest import WORDS, Run
 
 LINES = 200  # several chunks: 32, 128 and 41 lines
@@ -221,10 +221,6 @@ def test_what_does_not_fit_is_one_sentence(
     french = mono.rename(tmp_path / "mono.fr")
     result = nmt("augment", "back-translation", french, *model, *out)
     assert "mono.fr is fr by its name, but the model reads de" in result.err
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 class KilledError(BaseException):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
-from tests.commands.test_train_files import PAIRS, SETTINGS, train
+from tests.commands.test_train_files import PAIRS, train
 from tests.conftest import Run
 from tests.corpora.corpora import Pairs, write
 
@@ -32,7 +32,6 @@ def weights(run: str, folder: Path = Path()) -> bytes:
 
 
 def test_a_memory_trains_as_its_text_does(nmt: Run, tmp_path: Path) -> None:
-    """In a recipe, another direction of the file is another corpus."""
     path = memory(tmp_path, PAIRS)
     result = train(nmt, path)
     assert result.code == 0, result.err
@@ -41,14 +40,6 @@ def test_a_memory_trains_as_its_text_does(nmt: Run, tmp_path: Path) -> None:
     assert (data.source_language, data.target_language) == ("en", "de")
     assert train(nmt, *write(tmp_path, PAIRS)).code == 0
     assert weights("runs/memory_en_de") == weights("runs/c_en_de")
-    chosen = [*SETTINGS, "--data-dir", tmp_path]
-    file = '{ file = "memory.tmx" }'
-    Path("one.toml").write_text(f"[data]\ntrain = [{file}]\ndev = [{file}]\n")
-    turned = ["--set", "data.source_language=de", "--set", "data.target_language=en"]
-    for run, options in (("straight", []), ("turned", turned)):
-        assert nmt("prepare", "one.toml", "--run", run, *chosen, *options).code == 0
-    shards = {next(Path(run).rglob("train-0.ids")).read_bytes() for run in ("straight", "turned")}
-    assert len(shards) == 2
 
 
 def test_check_and_clean_read_a_memory(nmt: Run, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import random
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe, write_recipe
 from nmt.recipe.settings import get_setting, with_settings
 from tests.commands.conftest import paths_in
+from tests.commands.test_report import data_of
 from tests.conftest import Run
 from tests.corpora.corpora import Pairs, corpus, write
 
@@ -40,15 +40,6 @@ def with_faults(pairs: Pairs) -> Pairs:
     damaged[30] = (pairs[30][0], f"{pairs[30][1][:-9]}\u200bschÃ¶n\x07")
     damaged[40] = damaged[5]
     return damaged
-
-
-def page_data(page: str) -> dict[str, Any]:
-    """Return the report that is in a page."""
-    text = Path(page).read_text(encoding="utf-8")
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text)
-    assert found
-    data: dict[str, Any] = json.loads(found[1])
-    return data
 
 
 def test_faults_have_counts_lines_and_fixes(nmt: Run, tmp_path: Path) -> None:
@@ -77,7 +68,7 @@ def test_faults_have_counts_lines_and_fixes(nmt: Run, tmp_path: Path) -> None:
     assert not {"\u202e", "\u200b", "\x07"} & {*table.out, *page}
     assert "<b>bold" not in page
     assert "c.en and c.de" in page
-    kinds = [finding["kind"] for finding in page_data("page.html")["texts"][0]["findings"]]
+    kinds = [finding["kind"] for finding in data_of(Path("page.html"))["texts"][0]["findings"]]
     assert kinds == [*found]
     result = nmt("check", *files, "--html", files[0])
     assert (result.code, result.out, "is an input" in result.err) == (2, "", True)
@@ -216,7 +207,7 @@ def test_advice_has_settings_reasons_and_the_time(
     assert plain.splitlines()[-1].startswith("--advise suggests settings")
     table = nmt("check", *files, *QUICK, "--advise", "--html", "page.html").out
     assert "time        at most about 1.5 hours" in table
-    assert len(page_data("page.html")["advice"]["advised"]) == 7
+    assert len(data_of(Path("page.html"))["advice"]["advised"]) == 7
 
 
 def test_a_trial_may_be_disturbed_fail_or_be_impossible(
@@ -290,28 +281,3 @@ def test_a_corpus_with_errors_gets_no_recipe(nmt: Run, tmp_path: Path) -> None:
     target.write_bytes(whole.replace(b"\n", b"\xff\n", 1))
     result = nmt("check", *given)
     assert f"leave these lines out: `nmt clean {source} {target} -o clean" in result.err
-
-
-@pytest.mark.parametrize(
-    ("code", "arguments", "message"),
-    [
-        (2, "pokcet", "pocket"),
-        (2, "pocket --limit max_deviaton=2", "max_deviation"),
-        (2, "pocket --limit max_deviation=0", "at least 1"),
-        (2, "pocket --limit sample_pairs=1.5", "must be a whole number"),
-        (2, "pocket --limit least_letters=0", "it is for a filter of `nmt clean --also`"),
-        (2, "pocket --dev a.en a.de", "leave out --dev"),
-        (2, "pocket --write-recipe x.toml", "pocket is a recipe already"),
-        (2, "c.en c.de --write-recipe x.txt", "--write-recipe x.txt must end in .toml"),
-        (2, "c.en c.de --write-recipe c.toml", "name another recipe with --write-recipe"),
-        (2, "c.x1 c.x2 --write-recipe x.toml", "codes of two languages"),
-        (2, "c.en c.de --write-recipe x.toml --html x.toml", "are the same file"),
-    ],
-)
-def test_mistakes_are_explained(nmt: Run, code: int, arguments: str, message: str) -> None:
-    Path("c.toml").touch()
-    for path in write(Path(), CLEAN[:5]):
-        path.with_suffix(".x1" if path.suffix == ".en" else ".x2").write_bytes(path.read_bytes())
-    result = nmt("check", *arguments.split())
-    assert (result.code, result.out) == (code, "")
-    assert message in result.err

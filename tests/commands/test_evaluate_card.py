@@ -70,19 +70,17 @@ def test_intervals_and_p_values_equal_sacrebleus(nmt: Run, files: list[Path]) ->
         assert interval["mean"] == pytest.approx(theirs["confidence_mean"], abs=1e-4)
         assert interval["radius"] == pytest.approx(theirs["confidence_var"], abs=1e-4)
         assert interval["radius"] > 0
-    first, *others = sacrebleu(
-        reference, "-i", hypotheses, better, reference, *metrics, "--paired-ar"
-    )
-    for ours, theirs in zip(scored["compared"], others, strict=False):
-        assert ours["system"]["hypotheses"] == theirs["system"]
-        for name in ("BLEU", "chrF2", "TER"):
-            score = ours["scores"][name]
-            assert score["p_value"] == pytest.approx(theirs[name]["p_value"])
-            assert score["value"] == pytest.approx(theirs[name]["score"])
-            difference = theirs[name]["score"] - first[name]["score"]
-            assert score["difference"] == pytest.approx(difference)
-            assert "|bs:1000|ar:nmt-10000|seed:12345|" in score["signature"]
-    same = scored["compared"][2]["scores"].values()
+    first, theirs = sacrebleu(reference, "-i", hypotheses, better, *metrics[:3], "--paired-ar")
+    ours, _, itself = scored["compared"]
+    assert ours["system"]["hypotheses"] == theirs["system"]
+    for name in ("BLEU", "chrF2"):
+        score = ours["scores"][name]
+        assert score["p_value"] == pytest.approx(theirs[name]["p_value"])
+        assert score["value"] == pytest.approx(theirs[name]["score"])
+        difference = theirs[name]["score"] - first[name]["score"]
+        assert score["difference"] == pytest.approx(difference)
+        assert "|bs:1000|ar:nmt-10000|seed:12345|" in score["signature"]
+    same = itself["scores"].values()
     assert all((score["difference"], score["p_value"]) == (0, 1) for score in same)
     test = "two-sided paired randomisation, 10,000 trials"
     assert f"  compared with {better} ({test})\n    BLEU  " in text

@@ -59,34 +59,6 @@ def test_two_models_are_compared(nmt: Run, skilled_run: Path, tiny_run: Path) ->
     assert nmt("explain", "--compare", tiny_run, tiny_run, "--no-live", "sun").code == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "fact"),
-    [
-        ("--compare RUN sun", 1, "the model sun does not exist; name another with --compare"),
-        ("--compare RUN RUN RUN sun", 2, "put the sentence in quotes"),
-        ("--compare RUN RUN --model RUN sun", 2, "leave out --model"),
-        ("--model RUN --model RUN sun", 2, "name two with --compare MODEL MODEL"),
-    ],
-)
-def test_mistakes_in_naming_models(
-    nmt: Run, tiny_run: Path, arguments: str, code: int, fact: str
-) -> None:
-    result = nmt("explain", *arguments.replace("RUN", str(tiny_run)).split())
-    assert (result.code, result.out) == (code, "")
-    assert fact in result.err.splitlines()[-1]
-    assert not Path("explain.html").exists()
-
-
-def test_the_page_does_not_replace_the_dev_set(nmt: Run, tiny_run: Path, tiny: Path) -> None:
-    dev = tiny.parent / "dev.tgt"
-    before = dev.read_bytes()
-    for words in ([], ["sun"]):
-        result = nmt("explain", *words, "--model", tiny_run, "--data-dir", ".", "--output", dev)
-        assert (result.code, result.out) == (2, "")
-        assert "is an input of this command" in result.err
-    assert dev.read_bytes() == before
-
-
 def test_the_page_holds_the_model_unless_it_is_too_large_or_not_wanted(
     nmt: Run, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -213,10 +213,9 @@ LINKS = (
 )
 
 
-def tar(members: dict[str, bytes], mode: str = "w:gz") -> bytes:
+def tar(members: dict[str, bytes]) -> bytes:
     packed = io.BytesIO()
-    # The mode is a parameter of the test; typeshed wants it literal.
-    with tarfile.open(fileobj=packed, mode=mode) as archive:  # type: ignore[call-overload] # any mode
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         for name, content in members.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
@@ -228,9 +227,8 @@ def tar(members: dict[str, bytes], mode: str = "w:gz") -> bytes:
     return packed.getvalue()
 
 
-@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
-def test_members_are_unpacked_next_to_the_archive(case: Case, server: Server, mode: str) -> None:
-    server.served["/x"] = tar({"in/a.en": b"a\n", "b.de": b"b\n", "c": b"c\n"}, mode)
+def test_members_are_unpacked_next_to_the_archive(case: Case, server: Server) -> None:
+    server.served["/x"] = tar({"in/a.en": b"a\n", "b.de": b"b\n", "c": b"c\n"})
     options: dict[str, Any] = {"to": "sub/x.tgz", "unpack": ["in/a.en", "b.de"]}
     for _ in range(2):
         assert case.fetch(f"{server.address}/x", **options).code == 0

@@ -116,13 +116,6 @@ def test_another_revision_goes_into_a_folder_of_its_own(hub: Hub) -> None:
     assert not (hub.folder / f"{hub.name}@v9").exists()
 
 
-@pytest.mark.parametrize("revision", ["", "..", "a/../b", "/etc", "a b", "-x", "a?b", "a/"])
-def test_a_revision_that_is_none_is_refused(hub: Hub, revision: str) -> None:
-    result = hub.fetch(f"--revision={revision}")
-    assert (result.code, hub.asked()) == (2, [])
-    assert "is not a commit, a branch or a tag" in result.err
-
-
 @pytest.mark.parametrize(
     ("status", "facts"),
     [
@@ -138,26 +131,6 @@ def test_a_model_that_the_hub_lacks_is_not_one_that_is_busy(
     hub.server.refused[hub.path("config.json")] = status
     refused(hub.fetch(), *facts)
     assert not hub.folder.exists() or not list(hub.folder.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("arguments", "fact"),
-    [
-        (("opus-mt-ende",), "no recipe or model 'opus-mt-ende'; did you mean 'opus-mt-en-de"),
-        (("opus-mt-en-..",), "no recipe or model"),
-        (("Helsinki-NLP/../opus-mt-en-de",), "no recipe or model"),
-        ((f"opus-mt-en-{100 * 'e'}",), "no recipe or model"),
-        (("multi30k_en_d",), "no recipe 'multi30k_en_d'; did you mean 'multi30k"),
-        (("opus-mt-a-b", "--set", "train.seed=1"), "--set changes settings of a recipe"),
-        (("pocket", "--revision", "x"), "--revision is for models"),
-        (("pocket", "--hub", "http://x"), "--hub is for models"),
-        (("opus-mt-a-b", "--hub", "ftp://x"), "is not an http(s) address"),
-    ],
-)
-def test_other_names_and_options_are_refused(hub: Hub, arguments: tuple[str], fact: str) -> None:
-    result = hub.nmt("fetch", *arguments)
-    assert (result.code, result.err.count("\n"), hub.asked()) == (2, 1, [])
-    assert fact in result.err
 
 
 def test_a_recipe_of_the_same_name_wins(hub: Hub) -> None:

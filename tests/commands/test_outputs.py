@@ -1,15 +1,14 @@
-"""The rule for outputs on the command line: what is refused, before any work, and what is not."""
+"""Each command keeps to the rule for outputs of `tests/runs/test_outputs.py`, before any work."""
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.commands.conftest import leftovers
+from tests.commands.conftest import contents, leftovers
 from tests.conftest import Run
 
-# What no command may replace, and why; `tests/runs/test_outputs.py` has all other files.
+# What no command may replace, and why.
 PROTECTED = {"run/recipe.toml": "belongs to the run", "copy": "is a model"}
 # Commands with an output; `{output}` is its place. None of them may read the model it names.
 COMMANDS = {
@@ -24,11 +23,6 @@ COMMANDS = {
     "scale.html": "scale tiny.toml --output {output}",
     "init.toml": "init train.src train.tgt --output {output}.toml",
 }
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Return the content of every file below a folder."""
-    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -61,40 +55,3 @@ def test_no_command_replaces_models_and_files_of_runs(nmt: Run, place: Path, nam
         assert ("exists already" if command == "init" else reason) in result.err
         assert contents(place) == before
         assert leftovers(place) == []
-
-
-# Commands that succeed, what they read, and the ending of what they write.
-WORKING = {
-    "translate dev.src --model run --output": (["dev.src"], ""),
-    "average run --output": ([], ".safetensors"),
-    "evaluate --hypotheses dev.src dev.tgt --card": (["dev.src", "dev.tgt"], ".json"),
-    "explain sun --model run --output": ([], ".html"),
-    "report run --output": ([], ".html"),
-}
-
-
-@pytest.mark.parametrize("words", WORKING)
-def test_what_is_replaced_and_what_is_not(nmt: Run, place: Path, words: str) -> None:
-    """Other files are; inputs, folders and impossible places are refused."""
-    inputs, ending = WORKING[words]
-    output = f"new/folder/output{ending}"
-    os.symlink(output, f"link{ending}")
-    for path in (output, f"link{ending}"):
-        result = nmt(*words.split(), path)
-        assert result.code == 0, result.err
-    written = Path(output).read_bytes()
-    if ending != ".safetensors":  # a model is replaced, but no other file that has its ending
-        Path(output).write_text("notes\n")
-        assert nmt(*words.split(), output).code == 0
-        assert Path(output).read_bytes()[:9] == written[:9]
-    Path(f"folder{ending}").mkdir()
-    Path("file").touch()
-    bad = {f"folder{ending}": "is a folder", f"file/x{ending}": "cannot be written"}
-    for number, source in enumerate(inputs):
-        os.link(source, f"hard{number}{ending}")
-        bad[f"hard{number}{ending}"] = "is an input of this command"
-    for path, reason in bad.items():
-        result = nmt(*words.split(), path)
-        assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
-        assert reason in result.err
-    assert leftovers(place) == []

@@ -179,21 +179,3 @@ def test_what_does_not_align_or_fit_the_models_is_refused(
     result = attempt("--tune", source, "--weights", "w")
     assert (result.code, "no list of two candidates or more" in result.err) == (1, True)
     assert not Path("w").exists()
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ("", "name a --model or a --reverse-model"),
-        ("--model RUN --tune in.src", "--tune needs --weights"),
-        ("--model RUN --metric chrf", "--metric and --seed need --tune"),
-        ("--model RUN --tune - --weights w.json", "stdin (-) is named twice"),
-        ("--model RUN --output in.src", "is an input of this command"),
-    ],
-)
-def test_options_that_do_not_fit(
-    nmt: Run, skilled_run: Path, source: Path, options: str, message: str
-) -> None:
-    given = options.replace("RUN", str(skilled_run)).split()
-    result = nmt("rerank", "-", "--source", source.name, *given)
-    assert (result.code, result.out, message in result.err) == (2, "", True)

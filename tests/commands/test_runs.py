@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -153,25 +151,3 @@ def test_folders_that_are_no_folders_of_runs(nmt: Run, tiny: Path) -> None:
     result = nmt("runs", "loop")
     assert (result.code, result.out) == (1, "")
     assert "Too many levels of symbolic links" in result.err
-
-
-# `nmt runs`, then a check; the command must not end the process before that.
-LIST = """
-import sys
-import nmt.commands
-
-nmt.commands.exit_now = lambda code: None
-try:
-    nmt.commands.main(["runs"])
-except SystemExit as end:
-    assert not end.code
-assert "torch" not in sys.modules
-"""
-
-
-def test_listing_imports_no_pytorch(runs: Path) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", LIST], check=False, capture_output=True, text=True
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert "done" in ended.stdout

@@ -1,12 +1,12 @@
 """`nmt scale` on the tiny corpus: what is predicted, what is trained, and what is refused."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.conftest import SCALE, Run
+from tests.training.conftest import lines_of
 
 CHECK = Path("out/tiny-28/seed-1")
 
@@ -17,12 +17,14 @@ def figures(output: Path) -> dict[str, Any]:
     return found
 
 
-def test_the_larger_size_is_predicted_before_it_is_trained(nmt: Run, tiny: Path) -> None:
-    """A file where a folder must be keeps it from being trained at first."""
-    (CHECK / "checkpoints").parent.mkdir(parents=True)
+def test_the_larger_size_is_predicted_before_it_is_trained(nmt: Run, scaled: Path) -> None:
+    """The other sizes are trained. A file where a folder must be keeps it from being trained."""
+    shutil.copytree(scaled, "out", ignore=shutil.ignore_patterns("tiny-28", "scale.*"))
+    CHECK.mkdir(parents=True)
     (CHECK / ".lock").touch()  # a run of an earlier command
     (CHECK / "checkpoints").write_text("")
-    command = ("scale", tiny, *SCALE, "--output", "out")
+    recipe = (scaled.parent / "tiny.toml", "--data-dir", scaled.parent)
+    command = ("scale", *recipe, *SCALE, "--seeds", "1,2", "--output", "out")
     failed = nmt(*command)
     assert failed.code == 1, failed.err
     [before] = figures(Path("out"))["predictions"]
@@ -30,7 +32,7 @@ def test_the_larger_size_is_predicted_before_it_is_trained(nmt: Run, tiny: Path)
     (CHECK / "checkpoints").unlink()
     trained = nmt(*command)
     assert trained.code == 0, trained.err
-    assert trained.err.count("finished before") == 9
+    assert trained.err.count("finished before") == 10
     content = figures(Path("out"))
     [after], [check] = content["predictions"], content["checks"]
     assert {**after, "written": ""} == {**before, "written": ""}
@@ -39,9 +41,9 @@ def test_the_larger_size_is_predicted_before_it_is_trained(nmt: Run, tiny: Path)
     assert after["loss"]["lowest"] <= after["loss"]["value"] <= after["loss"]["highest"]
     files = [*Path("out").glob("*/*/metrics.jsonl"), *Path("out").glob("*/*/*.safetensors")]
     times = {path: path.stat().st_mtime_ns for path in files}
-    assert len(times) == 3 * 10
+    assert len(times) == 3 * 11
     again = nmt(*command)
-    assert again.err.count("finished before") == 10
+    assert again.err.count("finished before") == 11
     assert figures(Path("out")) == content
     assert {path: path.stat().st_mtime_ns for path in files} == times
     assert again.out == Path("out/scale.md").read_text(encoding="utf-8")
@@ -51,12 +53,7 @@ def test_figures_are_those_of_the_runs(scaled: Path) -> None:
     content = figures(scaled)
     losses = {}
     for row in content["runs"]:
-        lines = [
-            *map(
-                json.loads, (scaled / row["folder"] / "metrics.jsonl").read_text().split("\n")[:-1]
-            )
-        ]
-        dev = [line for line in lines if line["kind"] == "dev"]
+        dev = lines_of("dev", scaled / row["folder"])
         assert row["loss"] == min(line["loss"] for line in dev)
         assert row["end"] == ("patience" if row["updates"] < 12 else "updates")
         losses[row["size"], row["D"], row["seed"]] = row["loss"]
@@ -83,22 +80,3 @@ def test_a_dry_run_lists_the_runs_and_their_operations(nmt: Run, tiny: Path) -> 
     ]
     assert lines[-1].startswith("total\tat most ")
     assert not Path("runs").exists()
-
-
-@pytest.mark.parametrize(
-    ("options", "fact"),
-    [
-        (("--sizes", "a"), "--sizes takes numbers"),
-        (("--sizes", "9"), "a size is a multiple of 4"),
-        (("--shares", "1/0"), "--shares takes numbers"),
-        (("--shares", "0"), "train.share"),
-        (("--against", "model.architecture=perceptron"), "model.architecture"),
-        (("--seeds", "1,1"), "names a number twice"),
-    ],
-)
-def test_impossible_options_are_usage_errors(
-    nmt: Run, tiny: Path, options: tuple[str, str], fact: str
-) -> None:
-    refused = nmt("scale", tiny, *options, "--dry-run")
-    assert refused.code == 2
-    assert fact in refused.err

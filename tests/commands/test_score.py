@@ -170,25 +170,3 @@ def test_pairs_are_scored_as_they_arrive(tiny_run: Path) -> None:
             assert len(process.stdout.readline().split(b"\t")) == 4
         process.stdin.close()
         assert process.wait() == 0
-
-
-@pytest.mark.parametrize(
-    ("code", "options", "message"),
-    [
-        (2, "in.src in.tgt --columns 1,2", "--columns is for one file with columns"),
-        (2, "in.tsv --columns 1", "'1' is not two numbers of columns, such as 1,2"),
-        (2, "- -", "stdin (-) is named twice"),
-        (2, "in.src in.tgt --output in.tgt", "in.tgt is an input of this command"),
-        (1, "in.src short --output out", "has 5 lines but short has 4: short ends after line 4"),
-    ],
-)
-def test_what_does_not_fit_is_one_sentence(
-    nmt: Run, tiny_run: Path, tmp_path: Path, code: int, options: str, message: str
-) -> None:
-    """Usage errors are found before a model is loaded."""
-    write_pairs(tmp_path)
-    write(tmp_path / "short", *["sun"] * 4)
-    result = nmt("score", *options.split(), "--model", tiny_run if code == 1 else "nowhere")
-    assert (result.code, result.out) == (code, "")
-    assert message in result.err.splitlines()[-1]
-    assert not Path("out").exists()

@@ -1,25 +1,10 @@
-"""Mistakes of `nmt serve` are one sentence each; what it does is tested in tests/serving."""
+"""`nmt serve` without its extra; what it does is tested in tests/serving."""
 
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import Run
-
-
-def test_the_help_imports_neither_torch_nor_starlette() -> None:
-    code = (
-        "import sys; from nmt.commands import main\n"
-        "try: main(['serve', '--help'])\n"
-        "except SystemExit: pass\n"
-        "print({'torch', 'starlette', 'uvicorn', 'numpy'} & {*sys.modules})"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.splitlines()[-1] == "set()"
 
 
 @pytest.mark.parametrize("name", ["starlette", "uvicorn"])
@@ -34,30 +19,3 @@ def test_a_missing_extra_is_one_sentence(
     assert result.code == 1
     assert "pip install 'attention-nmt[serve]'" in result.err
     assert len(result.err.splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "reason"),
-    [
-        (["--model", "en-de=none"], 1, "the model none does not exist"),
-        (["--api-keys", "none"], 1, "the file of API keys none does not exist"),
-        (["--set", "train.seed=1"], 2, "cannot change train.seed"),
-        (["--device", "cuda:99"], 2, "cuda:99"),
-    ],
-    ids=["model", "keys", "setting", "device"],
-)
-def test_mistakes_are_one_sentence(
-    nmt: Run, tiny_run: Path, arguments: list[str], code: int, reason: str
-) -> None:
-    models = [] if "--model" in arguments else ["--model", tiny_run]
-    result = nmt("serve", "--port", 0, *models, *arguments)
-    assert result.code == code
-    assert reason in result.err
-    assert "Traceback" not in result.err
-
-
-def test_two_models_for_one_pair(nmt: Run, tiny_run: Path) -> None:
-    again = tiny_run / "best.safetensors"
-    result = nmt("serve", "--port", 0, "--processes", 1, "--model", tiny_run, "--model", again)
-    assert result.code == 2
-    assert f"{tiny_run} and {again} are both for en-de" in result.err

@@ -1,8 +1,6 @@
 """`nmt translate` of plain lines: one out for each one in, formats, models, limits, prefixes."""
 
-import gzip
 import json
-import math
 import os
 import subprocess
 import sys
@@ -11,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nmt.decoding.files.output_formats import moses_lines, tsv_lines
+from nmt.decoding.files.output_formats import choose_format
 from nmt.decoding.translator.translation import Candidate, Translation
 from tests.commands.conftest import Model, give_stdin, leftovers
 
@@ -64,95 +62,19 @@ def test_output_lines_match_input_lines_in_order(
     assert leftovers(tmp_path) == []
 
 
-def test_line_ends_and_byte_order_mark_are_not_text(
-    skilled: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, output = tmp_path / "in", tmp_path / "out"
-    path.write_text("sun moon\nrain\n")
-    expected = skilled.lines(path)
-    for content in (b"sun moon\r\nrain\r\n", b"\xef\xbb\xbfsun moon\nrain"):
-        path.write_bytes(content)
-        result = skilled.translate(path)
-        assert result.out.split("\n")[:-1] == expected
-        assert result.err.count("\n") == 1  # nothing to note
-    for content, count in ((b"", 0), (b"\n", 1), (b" \n\t\n", 2), (b"sun\n\n", 2)):
-        path.write_bytes(content)
-        give_stdin(monkeypatch, path)
-        skilled.translate("--output", output)
-        assert output.read_bytes().count(b"\n") == count
-
-
-def test_the_formats_hold_the_same(skilled: Model, source: Path) -> None:
-    """The fields of each line, with the numbers of JSON in six decimals."""
-    best = skilled.lines(source)
-    assert skilled.lines(source, "--output-format", "text") == best
-    expected = skilled.candidates(source, "--n-best", 3)
-    assert [found[0]["text"] for found in expected] == best
-    assert expected[1] == [{"text": "", "score": 0.0, "log_prob": 0.0}]
-    assert [*map(len, expected)] == [3, 1, 3]
-    moses, tsv = (
-        skilled.translate(source, "--n-best", 3, "--output-format", name).out.splitlines()
-        for name in ("moses", "tsv")
-    )
-    every = [
-        (line, rank, candidate)
-        for line, found in enumerate(expected)
-        for rank, candidate in enumerate(found, start=1)
-    ]
-    for (line, rank, candidate), of_moses, of_tsv in zip(every, moses, tsv, strict=True):
-        score, log_prob = (f"{candidate[name]:.6f}" for name in ("score", "log_prob"))
-        index, text, features, total = of_moses.split(" ||| ")
-        assert (index, text, total) == (str(line), candidate["text"], score)
-        names, numbers = features.split()[::2], features.split()[1::2]
-        assert (names, numbers[0]) == (["LogProb0=", "Length0="], log_prob)
-        if candidate["text"]:
-            penalty = ((5 + int(numbers[1])) / 6) ** 0.6
-            assert candidate["score"] == pytest.approx(candidate["log_prob"] / penalty)
-        assert of_tsv == f"{line + 1}\t{rank}\t{score}\t{log_prob}\t{candidate['text']}"
-
-
 def test_fields_cannot_be_broken_by_a_text() -> None:
     last = Candidate("", -3, -4, 1, utility=2.5)
     translation = Translation((Candidate("a ||| b\tc |", -1.0, -2.0, 7), last))
-    assert moses_lines(translation, 5).splitlines() == [
+    assert choose_format("moses", 2, token_scores=False)(translation, 5).splitlines() == [
         "4 ||| a &#124;&#124;&#124; b\tc | ||| LogProb0= -2.000000 Length0= 7 ||| -1.000000",
         "4 |||  ||| LogProb0= -4.000000 Length0= 1 Utility0= 2.500000 ||| -3.000000",
     ]
-    assert tsv_lines(translation, 5).splitlines() == [
+    assert choose_format("tsv", 2, token_scores=False)(translation, 5).splitlines() == [
         "5\t1\t-1.000000\t-2.000000\ta ||| b c |",
         "5\t2\t-3.000000\t-4.000000\t",
     ]
-
-
-def test_token_scores_add_up(skilled: Model, source: Path) -> None:
-    """The pieces are the text. A split line has those of all parts."""
-    ((found,), (blank,), _) = skilled.candidates(source, "--token-scores")
-    *pieces, end = (token["piece"] for token in found["tokens"])
-    assert ("".join(pieces).replace("\u2581", " ").strip(), end) == (found["text"], "</s>")
-    assert blank["tokens"] == []
-    options = ["--token-scores", "--set", "decode.max_segment_tokens=2"]
-    ((whole,), *_) = skilled.candidates(source, *options)
-    assert [token["piece"] for token in whole["tokens"]].count("</s>") > 1
-    total = math.fsum(token["log_prob"] for token in whole["tokens"])
-    assert total == pytest.approx(whole["log_prob"], abs=1e-4)
-
-
-def test_translations_begin_with_their_prefixes(
-    skilled: Model, source: Path, tmp_path: Path
-) -> None:
-    """A blank prefix asks for nothing; the rest of a translation is the search's."""
-    free = skilled.lines(source)
-    word = free[2].split()[0]
-    prefixes, columns = tmp_path / "prefixes.gz", tmp_path / "in.tsv"
-    prefixes.write_bytes(gzip.compress(f"{word}\n\n\n".encode()))
-    forced = skilled.lines(source, "--prefix", prefixes)
-    assert forced[0].split()[0] == word
-    assert forced[0] != free[0]
-    assert forced[1:] == free[1:]
-    columns.write_text(f"sun moon\t{word}\n\nstar rain snow\n")
-    assert skilled.lines(columns, "--prefix-column") == forced
-    prefixes.write_bytes(gzip.compress("".join(f"{line}\n" for line in free).encode()))
-    assert skilled.lines(source, "--prefix", prefixes) == free  # whole translations
+    for name in ("text", None):
+        assert choose_format(name, None, token_scores=False)(translation, 5) == "a ||| b\tc |\n"
 
 
 def test_a_prefix_may_end_inside_a_word(skilled: Model, tmp_path: Path) -> None:
@@ -170,25 +92,6 @@ def test_a_prefix_may_end_inside_a_word(skilled: Model, tmp_path: Path) -> None:
         assert translated(text[:end]) == free
     # A space says that the word is whole, which then has the tokens of such a word.
     assert any(translated(f"{text[:end]} ") != free for end in ends)
-
-
-@pytest.mark.parametrize(
-    ("prefixes", "message"),
-    [
-        ("\n\n\n\n", "has more lines than the source, which has 3"),
-        ("\nsun\n\n", "line 2: there is a prefix but no text to translate"),
-        ("\u2603\u00bd\n\n\n", "line 1: the prefix has characters that are not in the vocabulary"),
-        ("\n\n" + "sun " * 300 + "\n", "line 3: the prefix has"),
-    ],
-)
-def test_prefixes_that_do_not_fit_are_refused(
-    skilled: Model, source: Path, prefixes: str, message: str
-) -> None:
-    path, output = source.with_name("prefixes"), source.with_name("out")
-    path.write_text(prefixes)
-    result = skilled.attempt(source, "--prefix", path, "--output", output)
-    assert (result.code, message in result.err) == (2, True)
-    assert not output.exists()
 
 
 # Runs commands one after the other; prints after each what was imported of what takes long.

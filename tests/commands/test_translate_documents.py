@@ -1,6 +1,5 @@
 """`nmt translate` of files with a format: one, several, folders; interrupted, edited, damaged."""
 
-import errno
 import json
 import os
 import random
@@ -13,8 +12,6 @@ import pytest
 from nmt.documents.folders import RECORD
 from tests.commands.conftest import Model, command, environment, give_stdin, leftovers, paths_in
 from tests.conftest import WORDS
-from tests.documents.documents import members, zipped
-from tests.documents.office.test_epub import book
 from tests.waiting import wait_until
 
 
@@ -42,6 +39,9 @@ def test_a_folder_is_mirrored(skilled: Model, tree: Path, tmp_path: Path) -> Non
     err = skilled.translate(tree, "--output-dir", output).err
     assert "2 files translated, 1 copied" in err
     assert (output / "more" / "picture.png").read_bytes() == b"\x89PNG\r\n"
+    listed = skilled.translate(tree, "--output-dir", tmp_path / "texts", "--others", "list").err
+    assert re.search(r"their format is not known: .*picture\.png", listed)
+    assert paths_in(tmp_path / "texts") == [RECORD, "a.txt", "more/b.txt"]
     alone = skilled.translate(tree / "a.txt", "--format", "text").out
     assert (output / "a.txt").read_text() == alone
     assert (output / "more" / "b.txt").read_text().startswith("\n\n  ")
@@ -82,28 +82,6 @@ def test_files_that_only_share_a_suffix_are_copied(skilled: Model, tmp_path: Pat
         assert told in err
 
 
-def test_files_and_patterns_are_chosen(
-    skilled: Model, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Hidden files and the output are left out; a folder is excluded by its name or path."""
-    monkeypatch.chdir(tmp_path)
-    text = ["a.txt", "more/b.txt"]
-    cases: dict[str, list[str]] = {
-        "docs/**/b.*": ["more/b.txt"],
-        "docs --include *.txt --exclude more": ["a.txt"],
-        f"{tree} --exclude */*": ["a.txt"],
-        "docs --others list": text,
-    }
-    for name in ("./more", "docs/more", "docs/more/*"):
-        cases[f"docs --exclude {name}"] = ["a.txt"]
-    for number, (given, expected) in enumerate(cases.items()):
-        output = tmp_path / str(number)
-        err = skilled.translate(*given.split(), "--output-dir", output).err
-        assert paths_in(output) == [RECORD, *expected], given
-        listed = re.search(r"their format is not known: .*picture\.png", err)
-        assert bool(listed) == ("list" in given)
-
-
 def test_own_files_are_no_sources(skilled: Model, tree: Path) -> None:
     """Neither the file of flags, nor what was translated into another folder of the tree."""
     flags = ["--flags", tree / "flags.jsonl"]
@@ -115,27 +93,6 @@ def test_own_files_are_no_sources(skilled: Model, tree: Path) -> None:
     assert paths_in(tree / "out" / "at") == before
     result = skilled.attempt(tree / "out/d*/a.txt", "--output-dir", "x")
     assert "but translations of an earlier command; name their folder" in result.err
-
-
-def test_a_folder_that_cannot_be_read_is_told(
-    skilled: Model, tree: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scan = os.scandir
-
-    def refusing(path: str) -> object:
-        if Path(path).name == "more":
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-        return scan(path)
-
-    monkeypatch.chdir(tree.parent)
-    monkeypatch.setattr(os, "scandir", refusing)
-    for given in ("docs", "docs/**/*.txt"):
-        result = skilled.attempt(given, "--output-dir", "de")
-        assert result.code == 1
-        assert "cannot read the folder docs/more: Permission denied" in result.err
-    assert not Path("de").exists()
-    options = ["--output-dir", "de", "--exclude", "more"]
-    assert "1 file translated" in skilled.translate("docs", *options).err
 
 
 def test_the_same_command_continues(skilled: Model, tree: Path, tmp_path: Path) -> None:
@@ -238,16 +195,6 @@ def test_what_is_too_large_is_told(
         assert (result.code, result.out, message in result.err) == (1, "", True)
 
 
-def test_chapters_that_a_book_lacks_are_reported(skilled: Model, tmp_path: Path) -> None:
-    file = tmp_path / "a.epub"
-    parts = members(book())
-    item = b'<item id="gone" href="gone.xhtml" media-type="application/xhtml+xml"/></manifest>'
-    name = "OEBPS/book.opf"
-    file.write_bytes(zipped(parts | {name: parts[name].replace(b"</manifest>", item)}))
-    err = skilled.translate(file, "--output", tmp_path / "b.epub").err
-    assert "OEBPS/gone.xhtml: OEBPS/book.opf names this text, but the book lacks it" in err
-
-
 def test_a_killed_command_continues_to_the_same_files(skilled: Model, tmp_path: Path) -> None:
     draw = random.Random(4)
     folder, output = tmp_path / "docs", tmp_path / "de"
@@ -287,53 +234,3 @@ def test_a_memory_that_was_written_is_used_again(skilled: Model, tmp_path: Path)
     memory.write_text('<tmx version="1.4"><header/><body/></tmx>')
     result = skilled.translate(*asked, "--memory", memory)
     assert f"{memory}: no unit has texts in both languages of the model" in result.err
-
-
-CODE = re.compile("⟦(.*?)⟧", re.DOTALL)
-# What must stay is in brackets, which the file does not have; all other words are translated.
-FILES = {
-    "page.md": """---
-title: 'sun ⟦{{ "wind" }}⟧ star'
----
-
-# moon ⟦{{ site.star }}⟧ {#id}
-
-⟦{% include note.html
-  text="rain here" %}
-{: .tree }⟧
-
-rain [snow](⟦{{ site.leaf }}/a⟧) and ⟦{% raw %}`{{ tree }}`{% endraw %}⟧ star
-⟦{% if a %}⟧
-tree ⟦{% link root.md %}⟧ **leaf ⟦{{ b | c }}⟧** root
-⟦{% endif %}⟧
-
-- seed ⟦{{< ref "sun.md" >}}⟧ sun ⟦:tree:⟧
-  ⟦{{% notice "sun" %}}⟧
-  wind
-  ⟦{{% /notice %}}⟧
-""",
-    "page.mdx": """⟦export const moon = {
-  star: "rain snow",
-};⟧
-
-tree ⟦{/* wind */}⟧ seed ⟦{star.map((sun) => { return `${sun}`; })}⟧ rain
-
-<Star title="sun" ⟦root={`The ${moon} leaf`}⟧ />
-
-wind ⟦\\{⟧tree⟦\\}⟧ ⟦<Leaf {...seed} of={() => 1}>⟧moon</Leaf>
-""",
-}
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_what_is_no_text_stays(skilled: Model, tmp_path: Path, name: str) -> None:
-    file = tmp_path / name
-    file.write_text(CODE.sub(r"\1", FILES[name]))
-    result = skilled.translate(file)
-    assert "flagged" not in result.err
-    rest = result.out
-    for code in CODE.findall(FILES[name]):
-        assert code in rest
-        rest = rest.replace(code, "", 1)
-    assert not {*re.findall(r"\w+", rest)} & {*WORDS}
-    assert rest.count("<") == CODE.sub("", FILES[name]).count("<")

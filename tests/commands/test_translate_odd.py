@@ -49,13 +49,12 @@ def test_bad_lines_are_skipped_or_blank_on_request(
     one, two, three = skilled.lines("good", *begun)
     (tmp_path / "prefixes").write_text("SUN\n" * 5)
     for action, expected in (("skip", [one, two, three]), ("blank", [one, "", two, "", three])):
-        name = bad
         if via == "gzip pipe":
             name = tmp_path / f"{action}.gz"
             os.mkfifo(name)
             packed = gzip.compress(BAD, 1)
             threading.Thread(target=name.write_bytes, args=[packed], daemon=True).start()
-        elif via == "stdin":
+        else:
             give_stdin(monkeypatch, bad)
             name = Path("-")
         result = skilled.translate(name, *begun, "--on-bad-line", action)

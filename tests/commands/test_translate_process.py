@@ -9,14 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.conftest import (
-    Model,
-    assert_ended,
-    children,
-    command,
-    environment,
-    leftovers,
-)
+from tests.commands.conftest import assert_ended, children, command, environment, leftovers
 from tests.waiting import wait_until
 
 
@@ -41,11 +34,7 @@ def test_a_closed_pipe_ends_without_a_message(tiny_run: Path, big: Path) -> None
 
 @pytest.mark.parametrize(
     ("number", "code", "processes", "keeping"),
-    [
-        (signal.SIGTERM, 143, 2, True),
-        (signal.SIGINT, 130, 1, True),
-        (signal.SIGHUP, 129, 2, False),
-    ],
+    [(signal.SIGTERM, 143, 2, True), (signal.SIGINT, 130, 1, True), (signal.SIGHUP, 129, 2, False)],
 )
 def test_a_signal_leaves_no_process_and_whole_lines_or_none(
     tiny_run: Path, big: Path, number: signal.Signals, code: int, processes: int, keeping: bool
@@ -216,18 +205,3 @@ def test_lines_are_translated_while_the_input_is_open(tiny_run: Path) -> None:
         last = process.communicate(b"\nsun moon")[0]  # without a line feed
         assert last == b"\n" + sun
         assert process.returncode == 0
-
-
-def test_the_first_translations_come_before_the_input_ends(
-    small: Model, tiny_run: Path, big: Path
-) -> None:
-    """The writer is faster: more lines are in the pipe, and more follow."""
-    given = big.read_bytes().splitlines(keepends=True)[:500]
-    with conversation(tiny_run, 2) as process:
-        first = ask(process, b"".join(given[:400]), 32)
-        rest = process.communicate(b"".join(given[400:]))[0]
-        assert process.returncode == 0
-    big.write_bytes(b"".join(given))
-    whole = small.translate(big, "--beam-size", 1).out
-    assert (b"".join(first) + rest).decode() == whole
-    assert whole.count("\n") == 500

@@ -12,13 +12,7 @@ import pytest
 
 from nmt.decoding.files.text_files import check_text_files
 from nmt.system.json_data import parse_object
-from tests.commands.conftest import (
-    Model,
-    command,
-    environment,
-    give_stdin,
-    leftovers,
-)
+from tests.commands.conftest import Model, command, environment, give_stdin, leftovers
 from tests.conftest import WORDS, Run
 from tests.waiting import wait_until
 

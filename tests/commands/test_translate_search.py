@@ -3,7 +3,6 @@
 import itertools
 import math
 import random
-import shutil
 from dataclasses import replace
 from operator import eq
 from pathlib import Path
@@ -30,38 +29,33 @@ def lines(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_same_seed_draws_the_same(skilled: Model, tiny_run: Path, lines: Path) -> None:
-    """Neither the batch nor the order of the lines matters; equal lines have equal samples."""
+def test_the_same_seed_draws_the_same(skilled: Model, lines: Path) -> None:
+    """The batch does not matter; equal lines have equal samples."""
     asked = ["--sample", "--temperature", 2]  # which gives variety
     found = skilled.lines(lines, *asked)
-    assert skilled.lines(lines, *asked, "--seed", 1, "--batch-tokens", 1) == found
-    assert skilled.lines(lines, *asked, "--batch-tokens", 30) == found
+    assert skilled.lines(lines, *asked, "--seed", 1, "--batch-tokens", 30) == found
     assert skilled.lines(lines, *asked, "--seed", 2) != found
-    assert skilled.lines(lines, *asked, "--model", tiny_run) != found
     assert (len(found), found[23], found[24]) == (25, "", found[3])
     greedy = skilled.lines(lines, "--beam-size", 1)  # searches again what repeats itself
     for likeliest in (("--temperature", 0.001), ("--top-k", 1), ("--top-p", 0)):
         sampled = skilled.lines(lines, "--sample", *likeliest)
         assert sum(map(eq, sampled, greedy)) > len(greedy) / 2
-    backward = lines.with_name("backward.src")
-    backward.write_text("".join(f"{line}\n" for line in lines.read_text().splitlines()[::-1]))
-    assert skilled.lines(backward, *asked) == found[::-1]
 
 
 def test_processes_change_nothing(skilled_run: Path, lines: Path) -> None:
     """Texts, tokens and alignments are the same."""
     model = load_model(skilled_run, "cpu")
-    settings = replace(model.recipe.decode, method="sample", temperature=2.0, batch_tokens=20)
-    for changed in (settings, replace(settings, mbr="chrf", candidates=6)):
-        found = []
-        for processes in (1, 2):
-            pool = ProcessPool(processes)
-            asked = OutputOptions(5, token_scores=True, alignments=True)
-            translator = Translator(model, changed, print, asked, pool=pool)
-            given = [*translator.translate(lines.read_text().splitlines())]
-            texts = [[(one.text, one.length) for one in line.candidates] for line in given]
-            found.append((texts, [line.links for line in given]))
-        assert found[0] == found[1]
+    sampled = replace(model.recipe.decode, method="sample", temperature=2.0, batch_tokens=20)
+    settings = replace(sampled, mbr="chrf", candidates=6)
+    found = []
+    for processes in (1, 2):
+        pool = ProcessPool(processes)
+        asked = OutputOptions(5, token_scores=True, alignments=True)
+        translator = Translator(model, settings, print, asked, pool=pool)
+        given = [*translator.translate(lines.read_text().splitlines())]
+        texts = [[(one.text, one.length) for one in line.candidates] for line in given]
+        found.append((texts, [line.links for line in given]))
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("options", [["--sample", "--candidates", 12], []], ids=["sample", "beam"])
@@ -145,24 +139,18 @@ def read_links(path: Path) -> Links:
 
 
 def test_alignments_leave_the_output_as_it_is(skilled: Model, source: Path, tmp_path: Path) -> None:
-    """Blank lines have blank alignments; the best of an n-best list is aligned."""
-    aligned, other = tmp_path / "out.align", tmp_path / "other.align"
+    """Blank lines have blank alignments."""
+    aligned = tmp_path / "out.align"
     found = skilled.translate(source, "--alignments", aligned)
     assert found.out == skilled.translate(source).out
     first, blank, last = read_links(aligned)
     assert not blank
     assert {link[0] for link in first} <= {0, 1}
     assert {link[1] for link in last} == {*range(len(found.out.split("\n")[2].split()))}
-    listed = skilled.translate(source, "--alignments", other, "--n-best", 3)
-    assert listed.out == skilled.translate(source, "--n-best", 3).out
-    assert other.read_text() == aligned.read_text()
-    copy = shutil.copy(skilled.run / "model.safetensors", tmp_path / "copy.safetensors")
-    skilled.translate(source, "--model", copy, "--alignments", other)
-    assert other.read_text() == aligned.read_text()  # of an ensemble of equal models
     source.write_bytes(b"sun\n\xff\nmoon\n")
-    options = ["--alignments", other, "--on-bad-line", "skip"]
+    options = ["--alignments", aligned, "--on-bad-line", "skip"]
     assert skilled.translate(source, *options).out.count("\n") == 2
-    assert len(read_links(other)) == 2
+    assert len(read_links(aligned)) == 2
 
 
 def test_a_second_model_that_does_not_fit_is_refused(

@@ -7,7 +7,7 @@ from nmt.decoding.translator.marked import Marked
 from nmt.documents.document import Options
 from nmt.documents.office.epub import read
 from nmt.documents.xml.tree import read_xml
-from tests.documents.documents import changed_by, members, places, texts, unchanged
+from tests.documents.documents import changed_by, members, places, texts, unchanged, zipped
 from tests.documents.samples import SAMPLES
 
 OPTIONS = Options("en", "de")
@@ -75,3 +75,12 @@ def test_a_signed_book_loses_its_signature() -> None:
     document = read(book(signatures="<signatures/>"), OPTIONS)
     (finding,) = document.join([Marked("Erstes"), *[None] * (len(document.segments) - 1)]).findings
     assert finding.message == "the book was signed; its translation has no signature"
+
+
+def test_a_chapter_that_a_book_lacks_is_found() -> None:
+    parts, name = members(book()), "OEBPS/book.opf"
+    item = b'<item id="gone" href="gone.xhtml" media-type="application/xhtml+xml"/></manifest>'
+    content = zipped(parts | {name: parts[name].replace(b"</manifest>", item)})
+    document = read(content, OPTIONS)
+    (finding,) = document.join([Marked("Erstes"), *[None] * (len(document.segments) - 1)]).findings
+    assert finding == ("OEBPS/gone.xhtml", f"{name} names this text, but the book lacks it")

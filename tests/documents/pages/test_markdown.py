@@ -1,5 +1,6 @@
 """Markdown: blocks are segments with their markup as marks, and every other byte stays."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from mdit_py_plugins.myst_role import myst_role_plugin
 from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
 from nmt.documents.document import DEFAULTS, Document
 from nmt.documents.pages.markdown import read
+from nmt.documents.registry import find_format
+from tests.conftest import WORDS
 from tests.documents.documents import changed_by, places, texts, unchanged
 
 ROOT = Path(__file__).parents[3]
@@ -115,6 +118,54 @@ def test_pages_of_the_project_keep_their_tree(path: Path) -> None:
 )
 def test_blocks_are_segments(text: str, segments: list[str]) -> None:
     assert texts(page(text)) == segments
+
+
+CODE = re.compile("⟦(.*?)⟧", re.DOTALL)
+# What must stay is in brackets, which the file does not have; all other words are translated.
+SITES = {
+    "page.md": """---
+title: 'sun ⟦{{ "wind" }}⟧ star'
+---
+
+# moon ⟦{{ site.star }}⟧ {#id}
+
+⟦{% include note.html
+  text="rain here" %}
+{: .tree }⟧
+
+rain [snow](⟦{{ site.leaf }}/a⟧) and ⟦{% raw %}`{{ tree }}`{% endraw %}⟧ star
+⟦{% if a %}⟧
+tree ⟦{% link root.md %}⟧ **leaf ⟦{{ b | c }}⟧** root
+⟦{% endif %}⟧
+
+- seed ⟦{{< ref "sun.md" >}}⟧ sun
+  ⟦{{% notice "sun" %}}⟧
+  wind
+  ⟦{{% /notice %}}⟧
+""",
+    "page.mdx": """⟦export const moon = {
+  star: "rain snow",
+};⟧
+
+tree ⟦{/* wind */}⟧ seed ⟦{star.map((sun) => { return `${sun}`; })}⟧ rain
+
+<Star title="sun" ⟦root={`The ${moon} leaf`}⟧ />
+
+wind ⟦\\{⟧tree⟦\\}⟧ ⟦<Leaf {...seed} of={() => 1}>⟧moon</Leaf>
+""",
+}
+
+
+@pytest.mark.parametrize("name", SITES)
+def test_code_of_a_site_stays(name: str) -> None:
+    form = find_format(Path(name), None)
+    assert form is not None
+    rest = changed_by(form.read(CODE.sub(r"\1", SITES[name]).encode(), DEFAULTS)).decode()
+    for code in CODE.findall(SITES[name]):
+        assert code in rest
+        rest = rest.replace(code, "", 1)
+    assert not {*re.findall(r"\w+", rest)} & {*WORDS}
+    assert rest.count("<") == CODE.sub("", SITES[name]).count("<")
 
 
 def test_marks_are_pairs() -> None:
