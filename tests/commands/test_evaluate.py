@@ -266,7 +266,7 @@ def test_each_text_may_be_a_pipe_or_packed_and_faults_are_said_as_they_are(
         return Path(f"/dev/fd/{reader}")
 
     def packed(path: Path) -> Path:
-        path.with_suffix(".gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.with_suffix(".gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
         return path.with_suffix(".gz")
 
     texts = [hypotheses, reference, second, other]
