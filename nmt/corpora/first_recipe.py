@@ -129,7 +129,7 @@ class RecipeRequest:
     @property
     def arguments(self) -> str:
         """Return the files and options of `nmt init` that lead to the same recipe."""
-        start = f" --init-from {argument(self.start.name)}" if self.start else ""
+        start = f" --init-from {argument(Path(self.start.name))}" if self.start else ""
         return f"{text_arguments(self.texts)}{self.both}{start}{data_option(self.data_dir)}"
 
     @property

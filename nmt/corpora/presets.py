@@ -340,8 +340,8 @@ def fine_tuning_settings(facts: CorpusFacts, model: StartModel) -> ChosenSetting
         " knows",
         "train.checkpoint_minutes": "by updates, also in a short training",
     }
-    path, removed = model.path, " and ".join(model.removed)
-    notes = [f"The recipe extends {path}: model, vocabulary and search are those of this model."]
+    removed = " and ".join(model.removed)
+    notes = [f"The recipe extends {model.name}, with its model, vocabulary and search."]
     if removed:
         notes.append(
             f"The model was trained with {removed}, which was removed and has no effect here."

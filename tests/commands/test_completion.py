@@ -66,16 +66,17 @@ def test_settings_and_values_are_offered(
 
 
 def test_run_folders_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = ("average ", "report a ", "train --run ", "translate --model ", "explain --model ")
-    for typed in lines:
-        assert offered(monkeypatch, f"nmt {typed}") == ([], {"file"})
+    lines = {"average ": [], "report a ": [], "train --run ": []}
+    lines |= {"translate --model ": ["everyday"], "explain --model ": ["everyday"]}
+    for typed, shipped in lines.items():
+        assert offered(monkeypatch, f"nmt {typed}") == (shipped, {"file"})
     for name in ("runs/mine", "runs/paper/base", "runs/other"):
         Path(name).mkdir(parents=True)
     for name in ("runs/mine", "runs/paper/base"):
         Path(name, "recipe.toml").touch()
-    for typed in lines:
+    for typed, shipped in lines.items():
         texts, kinds = offered(monkeypatch, f"nmt {typed}")
-        assert (set(texts), kinds) == ({"runs/mine", "runs/paper/base"}, {"file"})
+        assert (set(texts), kinds) == ({*shipped, "runs/mine", "runs/paper/base"}, {"file"})
 
 
 @pytest.fixture

@@ -202,7 +202,7 @@ def test_an_initial_model_that_does_not_fit_is_refused(train: Train, tiny_run: P
     fact = "it has tokenizer.byte_fallback=false, the recipe tokenizer.byte_fallback=true"
     assert fact in message
     message = refused(train, "train.init_from=nothing.safetensors")
-    assert "nothing.safetensors, the initial model, does not exist" in message
+    assert "the model nothing.safetensors does not exist; name another with --init-from" in message
     assert "--init-from" in message
 
 
