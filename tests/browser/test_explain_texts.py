@@ -3,6 +3,7 @@
 import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -87,7 +88,11 @@ def test_names_of_heads_are_text_beside_the_heads(
 def test_the_page_describes_the_choices_of_marian(
     browser: Browser, skilled_run: Path, tmp_path: Path
 ) -> None:
-    choices = {"activation": "silu", "positions": "sinusoidal_halves", "attention_bias": True}
+    choices: dict[str, Any] = {
+        "activation": "silu",
+        "positions": "sinusoidal_halves",
+        "attention_bias": True,
+    }
     model = random_model(load_model(skilled_run, "cpu"), softmax_bias=True, **choices)
     show(browser, model, "sun moon", tmp_path)
     assert "added, all sines before all cosines." in browser.one("#embedding").text

@@ -66,7 +66,7 @@ def test_settings_and_values_are_offered(
 
 
 def test_run_folders_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = {"average ": [], "report a ": [], "train --run ": []}
+    lines: dict[str, list[str]] = {"average ": [], "report a ": [], "train --run ": []}
     lines |= {"translate --model ": ["everyday"], "explain --model ": ["everyday"]}
     for typed, shipped in lines.items():
         assert offered(monkeypatch, f"nmt {typed}") == (shipped, {"file"})
