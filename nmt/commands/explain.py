@@ -25,8 +25,7 @@ LARGE_PAGE = 20_000_000  # characters
 @click.argument("words", nargs=-1, metavar="[TEXT]")
 @options.models(
     "--model",
-    "Model: a run folder or a .safetensors file.  [default: the newest finished run, else"
-    " everyday]",
+    f"Model: a run folder or a .safetensors file.{options.NEWEST_MODEL}",
 )
 @click.option(
     "--compare",

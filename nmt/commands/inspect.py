@@ -11,7 +11,7 @@ from nmt.commands.completion import complete_recipe_or_run
 from nmt.errors import UsageError
 from nmt.recipe.files import DEFAULT_RECIPE, load_recipe, shipped_recipes
 from nmt.recipe.paper import SENTENCE_TOKENS
-from nmt.runs.run_folder import EVERYDAY, SHIPPED_MODEL, RunFolder, is_folder
+from nmt.runs.run_folder import SHIPPED_MODEL, RunFolder, is_folder, names_shipped_model
 from nmt.runs.runs import find_newest_model
 from nmt.system.files import is_present
 
@@ -111,7 +111,7 @@ def find_subject(subject: str | None) -> tuple[Path | None, str]:
     path = Path(subject)
     if path.suffix == ".safetensors":
         return path, ""
-    if subject == EVERYDAY and not is_present(path):
+    if names_shipped_model(path):
         return SHIPPED_MODEL, ""
     if subject in shipped_recipes() or not is_folder(path):
         return None, subject

@@ -169,10 +169,13 @@ engine = click.option(
 )
 
 
+NEWEST_MODEL = "  [default: the newest finished run, else everyday]"
+
+
 def models(
     flag: str = "--model",
     help_text: str = "Model: a run folder or a .safetensors file; repeat for an ensemble."
-    "  [default: the newest finished run, else everyday]",
+    f"{NEWEST_MODEL}",
 ) -> Callable[[Function], Function]:
     """Return an option that names models and may be repeated."""
     name = f"{flag.removeprefix('--').replace('-', '_')}s"

@@ -24,7 +24,7 @@ MISSING = "`nmt serve` needs Starlette and uvicorn: pip install 'attention-nmt[s
     metavar="[PAIR=]MODEL",
     shell_complete=complete_model,
     help="Model: a run folder or a .safetensors file, for all its languages or for PAIR, such as"
-    " en-de. May be repeated.  [default: the newest finished run, else everyday]",
+    f" en-de. May be repeated.{options.NEWEST_MODEL}",
 )
 @click.option(
     "--host",

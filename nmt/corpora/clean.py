@@ -303,26 +303,22 @@ def load_scorers(models: Models, languages: tuple[str, str]) -> "tuple[Scorer, S
     from nmt.decoding.files.score import Scorer
     from nmt.decoding.translator.load import load_models
 
-    wanted = languages if all(languages) else None
+    wanted: tuple[str, ...] | None = languages if all(languages) else None
     scorers = []
     for path, option, is_reverse in (
         (models.model, "--model", False),
         (models.reverse_model, "--reverse-model", True),
     ):
         model, settings = load_models([path], models.device, note)
-        must, known = wanted, model.recipe.data.known_directions
-        if must is not None and is_reverse:
-            must = must[1], must[0]
-        if must is None:
-            must = known[0]
-        elif must not in known:
+        known, order = model.recipe.data.known_directions, -1 if is_reverse else 1
+        wanted = wanted or known[0][::order]
+        must = wanted[::order]
+        if must not in known:
             raise NmtError(
                 f"{path} translates {', '.join(map('-'.join, known))}, but {option} must translate"
                 f" {'-'.join(must)} here; name another model"
             )
-        source, target = must
-        wanted = (target, source) if is_reverse else must
-        settings = replace(settings, target_language=target)
+        settings = replace(settings, target_language=must[1])
         # Without notes about pairs: their numbers are not those of a user's lines.
         scorers.append(Scorer(model, settings, lambda _: None))
     return scorers[0], scorers[1]

@@ -30,7 +30,7 @@ from nmt.recipe.files import name_from
 from nmt.recipe.rules import check_together
 from nmt.recipe.settings import with_settings
 from nmt.recipe.toml import toml_value
-from nmt.runs.run_folder import EVERYDAY
+from nmt.runs.run_folder import EVERYDAY, model_name
 from nmt.system.arguments import argument, arguments, data_option
 from nmt.system.atomic import atomic_folder, write_text
 from nmt.system.devices import pick_device
@@ -129,7 +129,7 @@ class RecipeRequest:
     @property
     def arguments(self) -> str:
         """Return the files and options of `nmt init` that lead to the same recipe."""
-        start = f" --init-from {argument(Path(self.start.name))}" if self.start else ""
+        start = f" --init-from {argument(Path(model_name(self.start.path)))}" if self.start else ""
         return f"{text_arguments(self.texts)}{self.both}{start}{data_option(self.data_dir)}"
 
     @property
@@ -207,11 +207,7 @@ def make_recipe(request: RecipeRequest, notify: Notify, remarks: Sequence[str] =
     recipe = with_settings(base, settings.values)
     check_together(recipe)
     first_lines = [*heading(request, facts, hasher.blank, settings), *remarks]
-    start, extends = request.start, ""
-    if start is not None:
-        is_shipped = start.name == EVERYDAY
-        extends = EVERYDAY if is_shipped else name_from(start.path, request.output.parent)
-    written = commented_recipe(first_lines, settings, extends)
+    written = commented_recipe(first_lines, settings, extended_name(request))
     plans = [plan.part(pairs) for pairs in hasher.corpora] if is_divided else []
     sets = write_files(request, written, origin, plans)
     more = f", {hasher.blank:,} more with an empty side" if hasher.blank else ""
@@ -228,6 +224,15 @@ def make_recipe(request: RecipeRequest, notify: Notify, remarks: Sequence[str] =
     )
     for line in settings.notes:
         notify(line)
+
+
+def extended_name(request: RecipeRequest) -> str:
+    """Return the name of the model whose recipe is extended; "" for none."""
+    if request.start is None:
+        return ""
+    path = request.start.path
+    name = model_name(path)
+    return name if name == EVERYDAY else name_from(path, request.output.parent)
 
 
 def sets_words(sets: dict[str, int], repeated: int, *, is_clean: bool) -> str:

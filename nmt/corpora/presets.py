@@ -18,7 +18,7 @@ from nmt.recipe.rules import SPECIAL_TOKENS
 from nmt.recipe.settings import get_setting
 from nmt.recipe.toml import recipe_from_tables, toml_key, toml_value, used_removed, without_removed
 from nmt.runs.model_file import find_model
-from nmt.runs.run_folder import EVERYDAY, SHIPPED_MODEL
+from nmt.runs.run_folder import model_name
 
 
 @dataclass(frozen=True)
@@ -276,11 +276,6 @@ class StartModel:
     recipe: Recipe
     removed: tuple[str, ...] = ()  # removed settings that its training used
 
-    @property
-    def name(self) -> str:
-        """Return how commands and recipes name the model."""
-        return EVERYDAY if self.path == SHIPPED_MODEL else str(self.path)
-
 
 def read_start_model(path: Path) -> StartModel:
     """Return the model at a path, a file or a run folder, with its recipe.
@@ -317,7 +312,7 @@ def fine_tuning_settings(facts: CorpusFacts, model: StartModel) -> ChosenSetting
     width = model.recipe.model.d_model
     rate = RATE_TIMES_WIDTH / width
     values = {
-        "train.init_from": model.name,
+        "train.init_from": model_name(model.path),
         "train.precision": "auto",
         "train.batch_source_tokens": batch,
         "train.batch_target_tokens": batch,
@@ -341,7 +336,7 @@ def fine_tuning_settings(facts: CorpusFacts, model: StartModel) -> ChosenSetting
         "train.checkpoint_minutes": "by updates, also in a short training",
     }
     removed = " and ".join(model.removed)
-    notes = [f"The recipe extends {model.name}, with its model, vocabulary and search."]
+    notes = [f"The recipe extends {model_name(model.path)}, with its model, vocabulary and search."]
     if removed:
         notes.append(
             f"The model was trained with {removed}, which was removed and has no effect here."

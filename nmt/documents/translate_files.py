@@ -172,9 +172,9 @@ def with_languages(
             read, *targets = reader.languages(path) or ("",)
             stated = targets[0] if len(targets) == 1 else ""
     to = stated if is_several and not is_chosen else ""
-    read = read or (language_of_file(path) if is_several else "")
-    if not (to or settings.target_language):
-        to = only_target(model.recipe, read)
+    if is_several:
+        read = read or language_of_file(path)
+        to = to or ("" if settings.target_language else only_target(model.recipe, read))
     try:
         target_token(to or settings.target_language, subwords, data.known_directions[0][1])
     except UsageError as error:

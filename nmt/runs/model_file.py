@@ -33,7 +33,13 @@ from nmt.recipe.files import LONGEST_HEADER, parse_recipe
 from nmt.recipe.size import count_parameters, weight_shapes
 from nmt.recipe.toml import to_toml
 from nmt.runs.outputs import FILE_LIST
-from nmt.runs.run_folder import EVERYDAY, LICENCE, SHIPPED_MODEL, RunFolder, did_you_mean
+from nmt.runs.run_folder import (
+    LICENCE,
+    SHIPPED_MODEL,
+    RunFolder,
+    did_you_mean,
+    names_shipped_model,
+)
 from nmt.system.atomic import atomic_path
 from nmt.system.files import (
     START_BYTES,
@@ -192,11 +198,11 @@ def sorted_header(header: bytes, more: Mapping[str, str]) -> bytes:
 def find_model(path: Path, option: str = "--model") -> Path:
     """Return the model file at a path: the path itself, or the model of a run folder.
 
-    `EVERYDAY` names the shipped model, unless there is such a path. option: with which a user names
+    `everyday` names the shipped model, unless there is such a path. option: with which a user names
     it; "" if it is an argument. Raises NmtError if there is no file to read.
     """
     what, fix = "the model", f"name another with {option}" if option else "name another"
-    if str(path) == EVERYDAY and not is_present(path):
+    if names_shipped_model(path):
         path = SHIPPED_MODEL
     try:
         if stat.S_ISDIR(path.stat().st_mode):

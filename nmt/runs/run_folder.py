@@ -45,6 +45,16 @@ LARGEST_MEMORY = 1_000_000  # bytes of run.json; a link to a device would never 
 MOST_SHOWN = 5  # settings in a message
 
 
+def names_shipped_model(path: Path) -> bool:
+    """Return whether a path that a user types is the name of the shipped model, and no file."""
+    return str(path) == EVERYDAY and not is_present(path)
+
+
+def model_name(path: Path) -> str:
+    """Return how messages, commands and recipes name the model at a path."""
+    return EVERYDAY if path == SHIPPED_MODEL else str(path)
+
+
 @dataclass(frozen=True)
 class Memory:
     """The data that a run stores besides its recipe.

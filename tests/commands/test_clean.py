@@ -16,7 +16,7 @@ from nmt.errors import NmtError
 from nmt.text import encode
 from tests.conftest import Run, train_reverse_skilled
 from tests.corpora.corpora import Pairs, corpus, write
-from tests.interop.models import save_directions
+from tests.interop.models import save_directions, saved, two_languages
 
 CLEAN = corpus(400)
 
@@ -281,5 +281,7 @@ def test_the_texts_of_a_model_state_its_direction(tmp_path: Path) -> None:
     load_scorers(Models(forward, reverse, "cpu"), ("en", "de"))
     with pytest.raises(NmtError, match="translates de-en, but --model must translate en-de"):
         load_scorers(Models(reverse, forward, "cpu"), ("en", "de"))
+    both = saved(two_languages(), tmp_path / "both.safetensors")
+    load_scorers(Models(both, both, "cpu"), ("de", "en"))
     with pytest.raises(NmtError, match="but --reverse-model must translate de-en"):
         load_scorers(Models(forward, forward, "cpu"), ("en", "de"))

@@ -11,7 +11,7 @@ from nmt.config.decode import BATCH_BEAM, BATCH_SAMPLES, CPU_BATCH_TOKENS, GPU_B
 from nmt.errors import NmtError, UsageError
 from nmt.recipe.rules import check_decode, check_used
 from nmt.recipe.settings import parse_overrides, with_settings
-from nmt.runs.run_folder import EVERYDAY, SHIPPED_MODEL
+from nmt.runs.run_folder import model_name
 from nmt.runs.runs import choose_model
 from nmt.system.devices import choose_device, has_bf16
 from nmt.system.log import Notify
@@ -72,11 +72,9 @@ def load_models(
 
 def describe(model: "TrainedModel") -> str:
     """Return the name of a model for a message: its path, its recipe, and how its weights are."""
-    is_shipped = model.path == SHIPPED_MODEL
-    facts = [*([] if is_shipped else [model.recipe.name])]
+    name, facts = model_name(model.path), [model.recipe.name]
     facts += ["8-bit weights"] if model.eight_bits else []
-    name = EVERYDAY if is_shipped else str(model.path)
-    return f"{name} ({', '.join(facts)})" if facts else name
+    return f"{name} ({', '.join(facts)})"
 
 
 def decode_settings(
@@ -122,7 +120,7 @@ def direction_of(recipe: Recipe, settings: DecodeSettings, read: str = "") -> tu
 def only_target(recipe: Recipe, read: str) -> str:
     """Return the language to write if the model learned only one from that of a text, else "".
 
-    read: the language of its text, "" if unknown.
+    read: the language of the text, "" if unknown.
     """
     pairs = recipe.data.known_directions if read else ()
     targets = {target for source, target in pairs if is_same(source, read)}
