@@ -1,6 +1,7 @@
 """`nmt score`: how probable a model finds given translations."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ from nmt.commands import options
 from nmt.commands.options import FILE
 from nmt.config.decode import SCORE_SETTINGS
 from nmt.system.log import note
+from nmt.text.languages import languages_in_names
 
 
 def parse_columns(
@@ -82,9 +84,15 @@ def command(
     format_line = choose_line(output_format, tokens=tokens)
     check_pairs(source, target, columns, output)
 
-    from nmt.decoding.translator.load import load_models
+    from nmt.commands.translate import note_directions
+    from nmt.decoding.translator.load import load_models, only_target
 
     model, settings = load_models(models, device, note, overrides, used=SCORE_SETTINGS)
+    if model.tokenizer.source.language_tokens and not settings.target_language:
+        read, written = languages_in_names([source] if target is None else [source, target])
+        written = written or only_target(model.recipe, read)
+        settings = replace(settings, target_language=written)
+        note_directions({(read, written)})
     scorer = Scorer(model, settings, note, token_scores=tokens, pieces=pieces)
     del model  # frees its weights: the scorer keeps packed copies
     score_file(

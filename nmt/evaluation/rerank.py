@@ -26,7 +26,7 @@ from nmt.decoding.files.output_formats import ESCAPED_MARK, MOSES_MARK
 from nmt.decoding.files.score import BLANK_PAIR, Scorer, TextPair
 from nmt.decoding.files.text_files import open_output, open_source
 from nmt.decoding.stream import Source, chunks_of
-from nmt.decoding.translator.load import load_models
+from nmt.decoding.translator.load import load_models, only_target
 from nmt.decoding.translator.odd_input import OddSegment, odd_segment
 from nmt.errors import NmtError, UsageError, shown
 from nmt.recipe.settings import parse_overrides
@@ -298,7 +298,9 @@ def load_judges(
                 if reverse:  # --to is what it reads; its own default is what it writes
                     direction = chosen or text[1] or direction[0], text[0] or direction[1]
                 else:
-                    direction = text[0] or direction[0], settings.target_language or text[1]
+                    written = settings.target_language or text[1]
+                    written = written or only_target(model.recipe, text[0])
+                    direction = text[0] or direction[0], written
                 settings = replace(settings, target_language=direction[1])
             # No notes about pairs: their numbers are not those of a user's lines.
             scorer = Scorer(model, settings, lambda note: None)

@@ -53,6 +53,12 @@ def test_a_name_states_the_language(nmt: Run) -> None:
         by_name = nmt("translate", name)
         assert (by_name.code, by_name.out) == (0, nmt("translate", name, "--to", "en").out)
         assert "from de to en, as files or their names state" in by_name.err
+    assert nmt("translate", "letter.de", "--n-best", "2", "--output", "lists").code == 0
+    reranked = nmt("rerank", "lists", "--source", "letter.de", "--model", EVERYDAY)
+    assert reranked.out == nmt("translate", "letter.de").out
+    Path("answer").write_text(reranked.out)
+    by_name = nmt("score", "letter.de", "answer")
+    assert (by_name.code, by_name.out) == (0, nmt("score", "letter.de", "answer", "--to", "en").out)
     Path("letter.de").rename("letter.txt")
     assert "choose one (--to): de, en" in nmt("translate", "letter.txt").err
 
