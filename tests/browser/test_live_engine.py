@@ -24,7 +24,7 @@ from nmt.model.layers import AddAndNorm
 from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.studio.explain.explanation import explain, next_tokens, replay
-from nmt.studio.explain.live import live_data, why_not_live
+from nmt.studio.explain.live import live_data, subword_data, why_not_live
 from nmt.studio.explain.page import page_data
 from nmt.studio.pages.page import FOLDER, bundle
 from nmt.text.batches import source_batch
@@ -40,7 +40,8 @@ CLOSE = 2e-3  # of logits whose weights have 16 bits
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; worker-src blob:"
 # It sends messages to the worker and waits for a number of answers. It returns them as JSON, in
 # which typed arrays are lists.
-MAIN = """import {{ unpackAll }} from "{unpack}";
+MAIN = """import {{ Subwords }} from "{parts}/live/subwords.js";
+import {{ unpackAll }} from "{parts}/unpack.js";
 const text = document.getElementById("worker").textContent;
 const worker = new Worker(URL.createObjectURL(new Blob([text])));
 globalThis.ask = (messages, count, withTensors, done) => {{
@@ -52,6 +53,11 @@ globalThis.ask = (messages, count, withTensors, done) => {{
     if (replies.length === count) done(JSON.stringify(replies, plain));
   }};
   for (const message of messages) worker.postMessage(unpackAll(message));
+  if (count === 0) done("[]");
+}};
+globalThis.encode = (packed, texts) => {{
+  const subwords = new Subwords(packed);
+  return texts.map((text) => subwords.encode(text));
 }};
 """
 HOSTILE = [
@@ -77,8 +83,7 @@ class Engine:
     """The worker of a page that has nothing else."""
 
     def __init__(self, browser: Browser, folder: Path) -> None:
-        script = os.path.relpath(PARTS / "unpack.js", folder)
-        (folder / "main.js").write_text(MAIN.format(unpack=script))
+        (folder / "main.js").write_text(MAIN.format(parts=os.path.relpath(PARTS, folder)))
         page = folder / "engine.html"
         page.write_text(
             "<!doctype html><meta charset=utf-8>"
@@ -105,7 +110,7 @@ class Engine:
     def load(self, model: TrainedModel) -> None:
         """Give a model to the worker."""
         assert why_not_live(model, model.recipe.decode) == ""
-        self.ask({"kind": "load", "live": live_data(model, model.recipe.decode)})
+        self.ask({"kind": "load", "live": live_data(model, model.recipe.decode)}, count=0)
 
     def translate(self, text: str, *, tensors: bool = False, **options: Any) -> dict[str, Any]:
         """Return the data of a translation; tensors: as of `ask`."""
@@ -228,17 +233,14 @@ def test_sentences_have_the_programs_subwords_logits_and_outputs(
     ],
     ids=["bpe", "char", "word", "bytes"],
 )
-def test_any_text_has_the_programs_subwords(
-    engine: Engine, skilled_run: Path, settings: dict[str, Any]
-) -> None:
-    model = load_model(skilled_run, "cpu")
+def test_any_text_has_the_programs_subwords(engine: Engine, settings: dict[str, Any]) -> None:
     subwords = learn(**{"vocab_size": 60, **settings})
-    engine.load(random_model(model, Tokenizer(subwords.model)))
     texts = [*HOSTILE, *map(chr, range(1, 0x250)), SENTENCE]
-    messages = [{"kind": "subwords", "id": n, "text": text} for n, text in enumerate(texts)]
-    for text, found in zip(texts, engine.ask(*messages, count=len(texts)), strict=True):
-        assert found["ids"] == subwords.encode([text])[0], ascii(text)
-        assert found["pieces"] == subwords.pieces(text), ascii(text)
+    found = engine.driver.execute_script(
+        "return encode(...arguments)", subword_data(subwords), texts
+    )
+    for text, ids in zip(texts, found, strict=True):
+        assert ids == subwords.encode([text])[0], ascii(text)
 
 
 @pytest.mark.parametrize(

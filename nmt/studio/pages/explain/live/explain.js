@@ -153,7 +153,7 @@ function makeRules({ decode }, sourceTokens, { maxLength, prefix }) {
  * to: the token of the language to write, which comes first.
  */
 function read({ source, decode }, text, to = decode.to) {
-  const { ids } = source.encode(text);
+  const ids = source.encode(text);
   if (!ids.length) throw new Refusal("There is nothing to translate yet.");
   if (to in decode.languages) ids.unshift(decode.languages[to]);
   if (ids.length > decode.longest) {

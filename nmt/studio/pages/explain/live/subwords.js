@@ -64,10 +64,10 @@ export class Subwords {
     this.ids = new Map(packed.pieces.map((piece, id) => [piece, id]));
   }
 
-  /** Return {ids, pieces} of a text; white space alone has none. */
+  /** Return the ids of a text; white space alone has none. */
   encode(text) {
     const normal = BLANK.test(text) ? "" : this.normalize(text);
-    const found = { ids: [], pieces: [] };
+    const ids = [];
     let wasUnknown = false;
     for (const piece of this.segment(normal)) {
       const id = this.ids.get(piece) ?? UNKNOWN;
@@ -75,18 +75,14 @@ export class Subwords {
       if (isUnknown && this.byte_fallback) {
         for (const byte of encoder.encode(piece)) {
           const name = `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
-          found.pieces.push(name);
-          found.ids.push(this.ids.get(name));
+          ids.push(this.ids.get(name));
         }
-      } else if (isUnknown && wasUnknown) { // unknown pieces in a row are one
-        found.pieces.push(found.pieces.pop() + piece);
-      } else {
-        found.pieces.push(piece);
-        found.ids.push(id);
+      } else if (!isUnknown || !wasUnknown) { // unknown pieces in a row are one
+        ids.push(id);
       }
       wasUnknown = isUnknown;
     }
-    return found;
+    return ids;
   }
 
   /** Return a text in the form in which pieces are found, with U+2581 for spaces. */
@@ -111,28 +107,23 @@ export class Subwords {
 
   /** Merge neighbours into pieces, the pair with the best score first: byte-pair encoding. */
   merge(symbols) {
-    const next = symbols.map((_, at) => at + 1);
-    const previous = symbols.map((_, at) => at - 1);
-    const agenda = new Agenda();
-    const propose = (left) => {
-      const right = next[left];
-      if (left < 0 || right >= symbols.length) return;
-      const piece = symbols[left] + symbols[right];
-      const id = this.ids.get(piece);
-      if (this.types[id] === TYPE_TEXT) agenda.push({ left, right, piece, score: this.scores[id] });
+    const scoreOf = (left) => {
+      const id = this.ids.get(symbols.slice(left, left + 2).join(""));
+      const isPair = left + 1 < symbols.length && this.types[id] === TYPE_TEXT;
+      return isPair ? this.scores[id] : -Infinity;
     };
-    for (let at = 0; at + 1 < symbols.length; at++) propose(at);
-    for (let best = agenda.pop(); best; best = agenda.pop()) {
-      const { left, right, piece } = best;
-      if (symbols[left] + symbols[right] !== piece) continue; // one of them has been merged
-      symbols[left] = piece;
-      symbols[right] = "";
-      next[left] = next[right];
-      if (next[left] < symbols.length) previous[next[left]] = left;
-      propose(previous[left]);
-      propose(left);
+    const scores = symbols.map((_, left) => scoreOf(left));
+    for (;;) {
+      let best = 0; // of equal scores the leftmost
+      for (let left = 1; left < scores.length; left++) {
+        if (scores[left] > scores[best]) best = left;
+      }
+      if (!(scores[best] > -Infinity)) return symbols;
+      symbols.splice(best, 2, symbols[best] + symbols[best + 1]);
+      scores.splice(best, 1);
+      scores[best] = scoreOf(best);
+      if (best) scores[best - 1] = scoreOf(best - 1);
     }
-    return symbols.filter((symbol) => symbol);
   }
 
   /** Return the text of ids; bytes that are no character become U+FFFD. */
@@ -174,40 +165,4 @@ function textOfBytes(bytes) {
     }
   }
   return text;
-}
-
-/** A heap of pairs: `pop` returns the one with the best score, and of these the leftmost. */
-class Agenda {
-  constructor() {
-    this.heap = [];
-  }
-
-  isBefore(one, other) {
-    const [a, b] = [this.heap[one], this.heap[other]];
-    return a.score > b.score || (a.score === b.score && a.left < b.left);
-  }
-
-  swap(one, other) {
-    [this.heap[one], this.heap[other]] = [this.heap[other], this.heap[one]];
-  }
-
-  push(pair) {
-    let at = this.heap.push(pair) - 1;
-    for (let above = (at - 1) >> 1; at && this.isBefore(at, above); above = (at - 1) >> 1) {
-      this.swap(at, above);
-      at = above;
-    }
-  }
-
-  pop() {
-    this.swap(0, this.heap.length - 1);
-    const best = this.heap.pop();
-    for (let at = 0;;) {
-      const below = [2 * at + 1, 2 * at + 2].filter((each) => each < this.heap.length);
-      const first = below.length === 2 && this.isBefore(below[1], below[0]) ? below[1] : below[0];
-      if (first === undefined || !this.isBefore(first, at)) return best;
-      this.swap(at, first);
-      at = first;
-    }
-  }
 }

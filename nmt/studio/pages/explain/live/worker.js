@@ -1,8 +1,8 @@
 /**
  * The worker of the page: it translates what the reader types, with the model in the page.
  *
- * It receives {kind: "load", live}, {kind: "translate", id, text, options}, {kind: "cancel"} and
- * {kind: "subwords", id, text}. A new text, or "cancel", ends the search of the one before.
+ * It receives {kind: "load", live}, {kind: "translate", id, text, options} and {kind: "cancel"}. A
+ * new text, or "cancel", ends the search of the one before.
  */
 
 import { explain, Refusal } from "./explain.js";
@@ -58,12 +58,9 @@ async function translate({ id, text, options }) {
 self.onmessage = ({ data: message }) => {
   if (message.kind === "load") {
     engine = load(message.live);
-    postMessage({ kind: "ready" });
   } else if (message.kind === "translate") {
     translate(message);
-  } else if (message.kind === "cancel") {
-    newest += 1;
-  } else if (message.kind === "subwords") {
-    postMessage({ id: message.id, kind: "subwords", ...engine.source.encode(message.text) });
+  } else {
+    newest += 1; // "cancel"
   }
 };
