@@ -183,8 +183,8 @@ def shown_logits(steps: dict[str, Any]) -> list[dict[int, float]]:
 
 def assert_close(found: Any, expected: Any, where: str = "page") -> None:
     """Assert that the worker's data are those of `page_data`, up to rounding."""
-    if isinstance(expected, dict) and "scale" in expected:
-        numbers = torch.tensor(found["integers"], dtype=torch.float32).view(found["shape"])
+    if isinstance(expected, dict) and "scales" in expected:
+        numbers = torch.tensor(found["numbers"], dtype=torch.float32).view(found["shape"])
         wanted: Tensor = unpack(expected)
         assert numbers.shape == wanted.shape, where
         assert torch.allclose(numbers, wanted, atol=CLOSE, rtol=0), where

@@ -21,7 +21,7 @@ from nmt.studio.explain.code import code_data
 from nmt.studio.explain.examples import widest_gap
 from nmt.studio.explain.explanation import SHOWN, TEMPERATURES, Explanation, explain, next_tokens
 from nmt.studio.explain.live import live_data
-from nmt.studio.explain.packing import LARGEST, pack
+from nmt.studio.explain.packing import GROUP, LARGEST, pack
 from nmt.studio.explain.page import page_data
 from nmt.text.tokenizer import BOS
 from tests.interop.models import two_languages
@@ -30,8 +30,11 @@ from tests.interop.models import two_languages
 def unpack(packed: dict[str, Any]) -> Tensor:
     """Return the tensor that was packed, in float32."""
     content = bytearray(base64.b64decode(packed["data"]))
-    integers = torch.frombuffer(content, dtype=torch.int16) if content else torch.zeros(0)
-    numbers: Tensor = (integers.double() * packed["scale"]).float()
+    if not content:
+        return torch.zeros(packed["shape"])
+    integers = torch.frombuffer(content, dtype=torch.int16)
+    scales = torch.frombuffer(bytearray(base64.b64decode(packed["scales"])), dtype=torch.float32)
+    numbers: Tensor = integers * scales.repeat_interleave(GROUP)[: len(integers)]
     return numbers.view(packed["shape"])
 
 

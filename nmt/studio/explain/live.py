@@ -8,18 +8,14 @@ import struct
 from dataclasses import asdict
 from typing import Any
 
-from torch import Tensor
-from torch.nn.functional import pad
-
 from nmt.config import DecodeSettings
 from nmt.decoding.search.rules import special_ids
 from nmt.decoding.translator.segments import segment_limit
 from nmt.runs.trained_model import TrainedModel
-from nmt.studio.explain.packing import LARGEST
+from nmt.studio.explain.packing import pack
 from nmt.text.tokenizer import LISTED_HEADER, SubwordModel, target_token
 
 MOST_PARAMETERS = 10_000_000
-GROUP = 64  # numbers of a weight that share a scale, as in unpack.js
 # Numbers of fields in the file of a SentencePiece model.
 PIECES, TRAINER, NORMALIZER = 1, 2, 3
 TEXT, SCORE, TYPE = 1, 2, 3  # of a piece
@@ -37,7 +33,7 @@ def live_data(model: TrainedModel, settings: DecodeSettings) -> dict[str, Any]:
     wanted = settings.target_language
     return {
         "weights": {
-            name: pack_finely(weight.float().cpu()) for name, weight in network.state_dict().items()
+            name: pack(weight.float().cpu()) for name, weight in network.state_dict().items()
         },
         "subwords": {
             "source": subword_data(source),
@@ -60,23 +56,6 @@ def live_data(model: TrainedModel, settings: DecodeSettings) -> dict[str, Any]:
             "languages": {token: source.language_id(token) for token in source.language_tokens},
             "to": target_token(wanted, source, wanted),
         },
-    }
-
-
-def pack_finely(weight: Tensor) -> dict[str, Any]:
-    """Return {"shape", "scale", "scales", "data"}: each group of numbers has a scale of its own.
-
-    With one scale for a tensor, as in `pack`, the errors of logits were twice as great.
-    """
-    groups = pad(weight.flatten(), (0, -weight.numel() % GROUP)).view(-1, GROUP)
-    scales = groups.abs().amax(1, keepdim=True) / LARGEST
-    scales[scales == 0] = 1
-    integers = (groups / scales).round().flatten()[: weight.numel()]
-    return {
-        "shape": [*weight.shape],
-        "scale": 1,
-        "scales": base64.b64encode(scales.numpy().astype("<f4").tobytes()).decode("ascii"),
-        "data": base64.b64encode(integers.numpy().astype("<i2").tobytes()).decode("ascii"),
     }
 
 

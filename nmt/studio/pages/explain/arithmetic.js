@@ -6,7 +6,7 @@ import { nthColour } from "../scheme.js";
 import { productRows } from "./products.js";
 import { tokenLabel, tokenText } from "./tokens.js";
 import { fullScale, strip } from "./strips.js";
-import { dot } from "./unpack.js";
+import { dot } from "./live/matrix.js";
 
 const KEY = "× k, the key that you choose below";
 

@@ -6,7 +6,7 @@ import { rowHead } from "../tables.js";
 import { nthColour } from "../scheme.js";
 import { madeOf } from "./products.js";
 import { fullScale, strip } from "./strips.js";
-import { dot } from "./unpack.js";
+import { dot } from "./live/matrix.js";
 
 const SUBLAYERS = {
   encoder: [["self", "Self-attention", "§3.2"]],

@@ -8,7 +8,7 @@ import { follow } from "./follow.js";
 import { productRows, signed } from "./products.js";
 import { fullScale, strip } from "./strips.js";
 import { joined, named, tokenLabel, tokenText } from "./tokens.js";
-import { dot } from "./unpack.js";
+import { dot } from "./live/matrix.js";
 
 /** Draw the section. */
 export function showProbabilities(view, data, selection) {

@@ -4,7 +4,7 @@ import { el } from "../dom.js";
 import { fixed } from "../numbers.js";
 import { rowHead } from "../tables.js";
 import { fullScale, strip } from "./strips.js";
-import { dot } from "./unpack.js";
+import { dot } from "./live/matrix.js";
 
 /**
  * Return three rows of a table: two vectors, each {head, numbers, scale, name, note}, and their

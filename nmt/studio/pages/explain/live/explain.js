@@ -38,7 +38,7 @@ class Recording {
 
 /** Return what `unpackAll` of unpack.js makes a tensor of. */
 function tensor(shape, numbers) {
-  return { shape, integers: numbers, scale: 1 };
+  return { shape, numbers };
 }
 
 /** Return a tensor (h, n, width) of n vectors of h * width numbers. */
@@ -248,7 +248,7 @@ function tokenData({ source, target, offset }, sourceIds, targetIds) {
 function embeddingData(embeddings, matrix, ids, record, firstLayer) {
   const scaled = embeddings.embed(ids, matrix, null);
   const sum = record.tensors[`${firstLayer}.input`];
-  const position = sum.integers.map((value, at) => value - scaled.data[at]);
+  const position = sum.numbers.map((value, at) => value - scaled.data[at]);
   return { scaled: tensor(sum.shape, scaled.data), position: tensor(sum.shape, position), sum };
 }
 

@@ -32,11 +32,9 @@ export class Matrix {
   }
 }
 
-/** Return the weights as matrices, by their names in Python; tensors: {shape, integers, scale}. */
+/** Return the weights as matrices, by their names in Python; tensors: {shape, numbers}. */
 export function makeWeights(tensors) {
-  const matrix = ({ shape, integers, scale }) => {
-    const numbers = new Float32Array(integers);
-    for (let at = 0; at < numbers.length; at++) numbers[at] *= scale;
+  const matrix = ({ shape, numbers }) => {
     const width = shape.at(-1);
     return new Matrix(numbers.length / width, width, numbers);
   };
@@ -108,7 +106,7 @@ export function add(one, other) {
 }
 
 /** Return the product of a vector with the numbers of another from `first` on. */
-export function dot(vector, other, first) {
+export function dot(vector, other, first = 0) {
   let sum = 0;
   for (let at = 0; at < vector.length; at++) sum += vector[at] * other[first + at];
   return sum;

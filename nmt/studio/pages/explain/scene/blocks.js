@@ -2,7 +2,7 @@
 
 import { tokenText } from "../tokens.js";
 import { growTree } from "../tree.js";
-import { dot } from "../unpack.js";
+import { dot } from "../live/matrix.js";
 import { about } from "./about.js";
 import {
   ACTIVATIONS,

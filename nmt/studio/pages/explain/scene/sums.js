@@ -1,8 +1,7 @@
 /** Write out how a number was computed, with the numbers of this sentence. */
 
 import { fixed } from "../../numbers.js";
-import { gelu, relu, sigmoid, silu } from "../live/matrix.js";
-import { dot } from "../unpack.js";
+import { dot, gelu, relu, sigmoid, silu } from "../live/matrix.js";
 
 const SHOWN = 3; // products that are written out
 

@@ -4,7 +4,7 @@ import { percent } from "../../numbers.js";
 import { habit } from "../controls.js";
 import { normName } from "../layersteps.js";
 import { tokenText, words, wordText } from "../tokens.js";
-import { dot } from "../unpack.js";
+import { dot } from "../live/matrix.js";
 import { clipped } from "./overlay.js";
 import { short, spread } from "./sums.js";
 
