@@ -24,6 +24,19 @@ export function svg(kind, ...parts) {
   return fill(document.createElementNS(SVG, tag), classes, parts);
 }
 
+const ruler = document.createElement("canvas").getContext("2d");
+const widths = new Map(); // measuring is slow
+
+/** Return the width of a bold text in pixels. */
+export function textWidth(text, size) {
+  const key = `${size} ${text}`;
+  if (!widths.has(key)) {
+    ruler.font = `600 ${size}px ${getComputedStyle(document.body).fontFamily}`;
+    widths.set(key, ruler.measureText(text).width);
+  }
+  return widths.get(key);
+}
+
 /** Return whether a part of an element is its properties, and not a child. */
 function isProperties(part) {
   return part !== null && typeof part === "object" && !(part instanceof Node);

@@ -10,8 +10,8 @@ export function table(heads, rows, texts = [0], name = "") {
   return el("div.scroll", plainTable(heads, rows, texts, name));
 }
 
-/** Return such a table without the box; `parts` follow its body. */
-export function plainTable(heads, rows, texts, name = "", ...parts) {
+/** Return such a table without the box. */
+export function plainTable(heads, rows, texts, name = "") {
   const kind = (place) => texts.includes(place) ? null : "n";
   const head = (content, place) =>
     isOne("TH TD", content) ? content : el("th", { scope: "col", class: kind(place) }, content);
@@ -24,7 +24,6 @@ export function plainTable(heads, rows, texts, name = "", ...parts) {
     { class: name },
     el("thead", el("tr", ...heads.map(head))),
     el("tbody", ...rows.map((row) => isOne("TR", row) ? row : el("tr", ...row.map(cell)))),
-    ...parts,
   );
 }
 

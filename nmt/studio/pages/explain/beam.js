@@ -1,6 +1,6 @@
 /** The sixth section: the beam search as a tree that grows step by step. */
 
-import { el, signButton, svg } from "../dom.js";
+import { el, signButton, svg, textWidth } from "../dom.js";
 import { fixed, percent } from "../numbers.js";
 import { plainTable } from "../tables.js";
 import { goOnButton, onSecondClick } from "./controls.js";
@@ -11,7 +11,7 @@ import { growTree, pathTo } from "./tree.js";
 
 const ROW = 28;
 const TOP = 20; // the numbers of the steps
-const BOX = { least: 36, most: 104, height: 22 };
+const BOX = { least: 36, most: 104, height: 22, font: 13 };
 const GAP = 24; // between two steps
 const STATUSES = {
   kept: "kept",
@@ -85,7 +85,9 @@ class Beam {
   makeTree() {
     let x = 4;
     this.columns = this.steps.map((nodes) => {
-      const widths = nodes.map((node) => textWidth(tokenText(this.data.tokens[node.token])));
+      const widths = nodes.map((node) =>
+        textWidth(tokenText(this.data.tokens[node.token]), BOX.font)
+      );
       const width = Math.min(BOX.most, Math.max(BOX.least, ...widths) + 14);
       const column = { x, width };
       x += width + GAP;
@@ -329,18 +331,11 @@ class Beam {
   }
 }
 
-const ruler = el("canvas").getContext("2d");
-
-function textWidth(text) {
-  ruler.font = `600 13px ${getComputedStyle(document.body).fontFamily}`;
-  return ruler.measureText(text).width;
-}
-
 /** Shorten a text to a width in pixels. */
 function fitting(text, width) {
   const letters = [...text];
   let shown = text;
-  while (letters.length > 1 && textWidth(shown) > width) {
+  while (letters.length > 1 && textWidth(shown, BOX.font) > width) {
     letters.pop();
     shown = `${letters.join("")}…`;
   }

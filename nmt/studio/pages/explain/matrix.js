@@ -43,19 +43,23 @@ export function attentionMatrix(attention, tokens, { value, full, signed, name }
   });
   const mark = el("div.row-mark", { "aria-hidden": "true" });
   readByKeys(canvas, rows, columns, describe, change);
-  const element = el(
-    "div.matrix",
-    { style: { "--cell": `${cell}px` } },
-    el("div.columns", { "aria-hidden": "true" }, ...keys.map((id) => tag(tokens[id]))),
-    el("div.rows", { "aria-hidden": "true" }, ...queries.map((id) => tag(tokens[id]))),
-    el("div.body", canvas, mark),
-  );
+  const label = (id) => tokenLabel(tokens[id]);
+  const element = withNames(cell, keys.map(label), queries.map(label), canvas, mark);
   const select = (query) => mark.style.setProperty("top", `${cell * query}px`);
   return { element, select };
 }
 
-function tag(token) {
-  return el("span", tokenLabel(token));
+/** Return a matrix with names of columns and rows, each `cell` pixels high, and a mark in it. */
+export function withNames(cell, columns, rows, canvas, mark) {
+  const names = (kind, labels) =>
+    el(`div.${kind}`, { "aria-hidden": "true" }, ...labels.map((label) => el("span", label)));
+  return el(
+    "div.matrix",
+    { style: { "--cell": `${cell}px` } },
+    names("columns", columns),
+    names("rows", rows),
+    el("div.body", canvas, mark),
+  );
 }
 
 /** Return a function that reads the colours, and returns one from a number to its colour. */

@@ -11,33 +11,32 @@ const STYLES = (
 ).split(" ");
 
 /**
- * Return buttons that save what `source()` returns: an element, or a canvas, which has no SVG. The
- * file is named after the model and what `fileName()` returns.
+ * Return buttons that save the element that `source()` returns. The file is named after the model and
+ * what `fileName()` returns.
  */
-export function saveControl(model, source, fileName, kinds = ["PNG", "SVG"]) {
+export function saveControl(model, source, fileName) {
   const save = async (kind) => {
+    const picture = drawn(source());
     const content = kind === "SVG"
-      ? new Blob([drawn(source()).text], { type: "image/svg+xml" })
-      : await pixels(source());
+      ? new Blob([picture.text], { type: "image/svg+xml" })
+      : await pixels(picture);
     const name = `${model} ${fileName()}`.replace(/[^\p{L}\p{M}\p{N}]+/gu, "-").slice(0, 120);
     const href = URL.createObjectURL(content);
     el("a", { href, download: `${name}.${kind.toLowerCase()}` }).click();
     setTimeout(() => URL.revokeObjectURL(href), 10_000);
   };
-  const buttons = kinds.map((kind) => button("", { on: { click: () => save(kind) } }, kind));
+  const buttons = ["PNG", "SVG"].map((kind) =>
+    button("", { on: { click: () => save(kind) } }, kind)
+  );
   const properties = { role: "group", "aria-label": "Save picture" };
   return el("div.choice.save", properties, el("span.name", "Save picture"), ...buttons);
 }
 
-async function pixels(element) {
-  let canvas = element;
-  if (element.tagName !== "CANVAS") {
-    const { width, height, text } = drawn(element);
-    const image = el("img", { src: `data:image/svg+xml,${encodeURIComponent(text)}` });
-    await image.decode();
-    canvas = el("canvas", { width: SCALE * width, height: SCALE * height });
-    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-  }
+async function pixels({ width, height, text }) {
+  const image = el("img", { src: `data:image/svg+xml,${encodeURIComponent(text)}` });
+  await image.decode();
+  const canvas = el("canvas", { width: SCALE * width, height: SCALE * height });
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
   return new Promise((resolve) => canvas.toBlob(resolve));
 }
 

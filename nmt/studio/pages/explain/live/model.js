@@ -26,21 +26,9 @@ function sinusoidsInHalves(position, width) {
   return Float32Array.of(...both.filter((_, at) => !(at % 2)), ...both.filter((_, at) => at % 2));
 }
 
-/** A function's vectors by position, each computed once. */
-class PositionTable {
-  constructor(formula, width) {
-    this.vectors = [];
-    this.make = (position) => formula(position, width);
-  }
-
-  row(position) {
-    return this.vectors[position] ??= this.make(position);
-  }
-}
-
 /** Rotate each pair (2i, 2i+1) of each head by position / 10000^(2i/d_k), in place. */
-function applyRotary(vector, table) {
-  const dK = table.length;
+function applyRotary(vector, position, dK) {
+  const table = sinusoids(position, dK);
   for (let at = 0; at < vector.length; at += 2) {
     const [sine, cosine] = [table[at % dK], table[at % dK + 1]];
     const [even, odd] = [vector[at], vector[at + 1]];
@@ -53,7 +41,7 @@ function applyRotary(vector, table) {
 function makePositions(settings, weights) {
   const formulas = { sinusoidal: sinusoids, "sinusoidal_halves": sinusoidsInHalves };
   const formula = formulas[settings.positions];
-  if (formula) return Array(2).fill(new PositionTable(formula, settings.d_model));
+  if (formula) return Array(2).fill({ row: (position) => formula(position, settings.d_model) });
   return ["source", "target"].map((side) => weights[`embeddings.${side}_positions.table`] ?? null);
 }
 
@@ -157,8 +145,7 @@ class MultiHeadAttention {
       this.queryKeyValue = new Linear(weights, `${name}.query_key_value`);
     }
     this.out = new Linear(weights, `${name}.out`);
-    const rotates = !isCross && settings.positions === "rotary" && !off.positions;
-    this.rotary = rotates ? new PositionTable(sinusoids, dK) : null;
+    this.rotates = !isCross && settings.positions === "rotary" && !off.positions;
   }
 
   /**
@@ -205,9 +192,9 @@ class MultiHeadAttention {
   projectSelf(x, cache) {
     const [dK, both] = [this.widths[0], 2 * this.widths[0]];
     const projected = this.queryKeyValue.forward(x);
-    if (this.rotary) {
+    if (this.rotates) {
       projected.list().forEach((row, position) =>
-        applyRotary(row.subarray(0, both), this.rotary.row(cache ? cache.length : position))
+        applyRotary(row.subarray(0, both), cache ? cache.length : position, dK / this.heads)
       );
     }
     const ends = [[0, dK], [dK, both], [both, projected.width]];

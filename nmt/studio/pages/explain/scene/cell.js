@@ -2,6 +2,7 @@
 
 import { arrow, button, choice, el } from "../../dom.js";
 import { picture } from "../../scheme.js";
+import { withNames } from "../matrix.js";
 import { colourOf } from "./colours.js";
 import { blockLegend, sum } from "./panel.js";
 
@@ -48,7 +49,7 @@ class Matrix {
         button("", { on: { click: () => this.element.close() } }, "Close"),
       ),
       slabs > 1 ? choice(name, heads, String(cell.slab), turn) : null,
-      this.withNames(rows, columns),
+      el("div.scroll", this.named(rows, columns)),
       el("p", blockLegend(block)),
       this.reading,
     );
@@ -69,22 +70,16 @@ class Matrix {
   }
 
   /** Return the canvas with names or numbers of rows and columns; of every nth if cells are small. */
-  withNames(rows, columns) {
+  named(rows, columns) {
     const every = Math.ceil(CELL.label / this.size);
-    const names = (kind, count, name) => {
-      const spans = [];
-      for (let at = 0; at < count; at += every) {
-        spans.push(el("span", name(at).replace(/^\w+ (?=\d+$)/, ""))); // "dimension 12": 12
-      }
-      return el(`div.${kind}`, { "aria-hidden": "true" }, ...spans);
-    };
-    const parts = [
-      names("columns", columns, this.block.columnName),
-      names("rows", rows, this.block.rowName),
-      el("div.body", this.canvas, this.mark),
+    const names = (count, name) =>
+      Array.from({ length: Math.ceil(count / every) }, (_, at) => name(every * at))
+        .map((each) => each.replace(/^\w+ (?=\d+$)/, "")); // "dimension 12": 12
+    const [across, down] = [
+      names(columns, this.block.columnName),
+      names(rows, this.block.rowName),
     ];
-    const style = { "--cell": `${every * this.size}px` };
-    return el("div.scroll", el("div.matrix", { style }, ...parts));
+    return withNames(every * this.size, across, down, this.canvas, this.mark);
   }
 
   open(host) {

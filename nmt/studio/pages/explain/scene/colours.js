@@ -1,31 +1,31 @@
 /** Colours of the cells: one hue for weights, one for activations and one for attention. */
 
 import { colour, mix, shade } from "../../scheme.js";
+import { fullScale } from "../strips.js";
 
 const STATUS = { kept: "soft", open: "soft", finished: "good", pruned: "line" };
 const SHADES = 200; // on each side of zero
-const SAMPLE = 1000; // numbers that are read to find the greatest usual magnitude
+const SAMPLE = 1000; // numbers that are read to find the magnitude of the full colour
 const MOST = 4096; // pixels of a side of a picture
 
 /** Return the magnitude of a block's full colour. */
 export function fullOf(block) {
   if (!block.value || isShare(block)) return 1;
-  return block.full ??= usualMost(block);
+  return block.full ??= sampledScale(block);
 }
 
-/** Return the 99th percentile of the magnitudes of a block. */
-function usualMost(block) {
+/** Return the magnitude of the full colour for a sample of a block's numbers. */
+function sampledScale(block) {
   const [slabs, rows, columns] = block.shape;
   const count = slabs * rows * columns;
   const step = Math.max(1, Math.floor(count / SAMPLE));
-  const sizes = [];
+  const numbers = [];
   for (let at = 0; at < count; at += step) {
     const [line, column] = [Math.floor(at / columns), at % columns];
     const value = block.value(Math.floor(line / rows), line % rows, column);
-    if (value !== null) sizes.push(Math.abs(value));
+    if (value !== null) numbers.push(value);
   }
-  sizes.sort((one, other) => one - other);
-  return sizes[Math.floor(0.99 * (sizes.length - 1))] || 1;
+  return fullScale([numbers]);
 }
 
 /** Return whether the numbers of a block are shares from 0 to 1. */

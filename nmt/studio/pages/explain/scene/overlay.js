@@ -1,6 +1,6 @@
 /** What is drawn above the blocks: labels, frames of rows and columns, and lines between blocks. */
 
-import { svg } from "../../dom.js";
+import { svg, textWidth } from "../../dom.js";
 import { partOf, PLATE_DEPTH } from "./layout.js";
 
 const FONT = 12;
@@ -13,17 +13,6 @@ const TITLES = [
   ["softmax.softmax.probabilities", "Softmax"],
   ["beam.beam.0", "Beam search"],
 ];
-const ruler = document.createElement("canvas").getContext("2d");
-const widths = new Map();
-
-function textWidth(text, size) {
-  const key = `${size} ${text}`;
-  if (!widths.has(key)) {
-    ruler.font = `600 ${size}px ${getComputedStyle(document.body).fontFamily}`;
-    widths.set(key, ruler.measureText(text).width);
-  }
-  return widths.get(key);
-}
 
 /** Shorten a text to some letters. */
 export function clipped(text, most = 22) {
