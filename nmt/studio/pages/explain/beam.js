@@ -1,10 +1,11 @@
 /** The sixth section: the beam search as a tree that grows step by step. */
 
-import { el, signButton, svg, textWidth } from "../dom.js";
+import { el, svg, textWidth } from "../dom.js";
 import { fixed, percent } from "../numbers.js";
 import { plainTable } from "../tables.js";
 import { goOnButton, onSecondClick } from "./controls.js";
 import { follow } from "./follow.js";
+import { Player } from "./player.js";
 import { saveControl } from "./save.js";
 import { joined, named, tokenLabel, tokenText } from "./tokens.js";
 import { growTree, pathTo } from "./tree.js";
@@ -27,7 +28,7 @@ export function showBeam(view, data, selection) {
   const end = follow(selection, view, () => beam.follow());
   return () => {
     end();
-    clearInterval(beam.timer);
+    beam.player.stop();
   };
 }
 
@@ -46,40 +47,25 @@ class Beam {
   }
 
   makeControls() {
-    this.back = signButton("One step back", "←", () => this.go(this.step - 1));
-    this.on = signButton("One step forward", "→", () => this.go(this.step + 1));
-    this.play = signButton("Play", "▶", () => this.toggle());
-    this.at = el("output.soft");
-    this.range = el("input", {
-      type: "range",
-      min: 0,
-      max: this.last,
-      "aria-label": "Step of the search",
-      on: { input: () => this.go(Number(this.range.value)) },
+    this.player = new Player({
+      last: this.last,
+      unit: "step",
+      range: "Step of the search",
+      first: PLAY_MS,
+      pause: () => PLAY_MS,
+      go: (step) => this.go(step),
     });
     this.controls = el(
       "div.controls",
-      el("div.choice", this.back, this.play, this.on),
-      el("label.choice", this.range, this.at),
+      this.player.buttons,
+      el("label.choice", this.player.range, this.player.shown),
       saveControl(this.data.model.name, () => this.tree, () => `beam step ${this.step}`),
     );
   }
 
-  toggle() {
-    const stop = () => {
-      clearInterval(this.timer);
-      this.timer = null;
-      this.play.textContent = "▶";
-      this.play.setAttribute("aria-label", "Play");
-    };
-    if (this.timer) return stop();
-    if (this.step === this.last) this.go(0);
-    this.play.textContent = "❚❚";
-    this.play.setAttribute("aria-label", "Pause");
-    this.timer = setInterval(() => {
-      this.go(this.step + 1);
-      if (this.step === this.last) stop();
-    }, PLAY_MS);
+  /** Return how many steps of the search are drawn. */
+  get step() {
+    return this.player.step;
   }
 
   makeTree() {
@@ -199,12 +185,8 @@ class Beam {
   /** Draw the search after a number of steps. */
   draw(step) {
     if (step === this.step) return;
-    this.step = step;
-    this.range.value = String(step);
-    this.range.setAttribute("aria-valuetext", `step ${step} of ${this.last}`);
-    this.at.textContent = `step ${step} of ${this.last}`;
-    this.back.disabled = step === 0;
-    this.on.disabled = step === this.last;
+    const name = `step ${step} of ${this.last}`;
+    this.player.show(step, name, name);
     const ended = step === this.last;
     const { x, width } = this.columns[step];
     this.tree.setAttribute("width", x + width + 4);

@@ -1,6 +1,7 @@
 /** The flow of data through the blocks: play, step, speed, a timeline and a map. */
 
-import { button, choice, el, signButton } from "../../dom.js";
+import { button, choice, el } from "../../dom.js";
+import { Player } from "../player.js";
 
 const STEP_MS = 1400;
 const SPEEDS = [0.5, 1, 4, 16];
@@ -14,35 +15,26 @@ const PARTS = {
   beam: "Beam",
 };
 
-/** Steps through blocks in their order. Step 0 is the overview; `go(step)` shows a step. */
-export class Flow {
+/** Steps through blocks in their order. Step 0 is the overview; `go(step, plays)` shows a step. */
+export class Flow extends Player {
   constructor(blocks, go) {
-    this.steps = [null, ...blocks.filter(({ kind }) => kind !== "weight")];
-    this.numbers = new Map(this.steps.map((block, step) => [block?.id, step]));
-    this.go = go;
-    this.step = 0;
-    this.speed = 1;
-    this.makeControls();
-  }
-
-  makeControls() {
-    this.back = signButton("One block back", "←", () => this.go(this.step - 1));
-    this.on = signButton("One block forward", "→", () => this.go(this.step + 1));
-    this.play = signButton("Play", "▶", () => this.toggle());
-    this.play.classList.add("play");
-    this.shown = el("output.soft");
-    this.range = el("input", {
-      type: "range",
-      min: 0,
-      max: this.steps.length - 1,
-      value: 0,
-      "aria-label": "Block of the data flow",
-      on: { input: () => this.go(Number(this.range.value)) },
+    const steps = [null, ...blocks.filter(({ kind }) => kind !== "weight")];
+    super({
+      last: steps.length - 1,
+      unit: "block",
+      range: "Block of the data flow",
+      first: 0,
+      pause: () => STEP_MS / this.speed,
+      go,
     });
+    this.steps = steps;
+    this.numbers = new Map(steps.map((block, step) => [block?.id, step]));
+    this.speed = 1;
+    this.play.classList.add("play");
     const speeds = SPEEDS.map((speed) => ({ value: String(speed), label: `${speed}×` }));
     this.element = el(
       "div.controls.flow-controls",
-      el("div.choice", this.back, this.play, this.on),
+      this.buttons,
       el("label.choice.timeline", this.range, this.shown),
       choice("Speed", speeds, "1", (speed) => this.speed = Number(speed)),
     );
@@ -53,37 +45,11 @@ export class Flow {
     return this.numbers.get(block.above ?? block.id);
   }
 
-  toggle() {
-    if (this.timer) return this.stop();
-    this.play.textContent = "❚❚";
-    this.play.setAttribute("aria-label", "Pause");
-    if (this.step >= this.steps.length - 1) this.go(0);
-    this.next();
-  }
-
-  next() {
-    if (!this.play.isConnected || this.step >= this.steps.length - 1) return this.stop();
-    this.timer = setTimeout(() => this.next(), STEP_MS / this.speed);
-    this.go(this.step + 1, true);
-  }
-
-  stop() {
-    clearTimeout(this.timer);
-    this.timer = null;
-    this.play.textContent = "▶";
-    this.play.setAttribute("aria-label", "Play");
-  }
-
   /** Show a step in the controls. */
   show(wanted) {
-    const step = Math.max(0, Math.min(wanted, this.steps.length - 1));
-    this.step = step;
+    const step = Math.max(0, Math.min(wanted, this.last));
     const name = nameOf(this.steps[step]);
-    this.range.value = String(step);
-    this.range.setAttribute("aria-valuetext", name);
-    this.shown.textContent = `${name} (${step} of ${this.steps.length - 1})`;
-    this.back.disabled = step === 0;
-    this.on.disabled = step === this.steps.length - 1;
+    super.show(step, name, `${name} (${step} of ${this.last})`);
   }
 }
 
