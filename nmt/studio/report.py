@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy
 
-from nmt import __version__
 from nmt.config import DECLARED, SECTIONS, Recipe
 from nmt.documents.registry import bilingual_reader
 from nmt.errors import NmtError, reason_of
@@ -78,7 +77,7 @@ def render_report(runs: Sequence[RunFolder]) -> str:
     title = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
     kicker = "Report of the run" if len(runs) == 1 else f"Report of {len(runs)} runs"
     texts = {"title": title, "kicker": kicker}
-    return render_charts("report", {"nmt": __version__, "runs": data}, f"Report of {title}", texts)
+    return render_charts("report", {"runs": data}, f"Report of {title}", texts)
 
 
 def read_run(run: RunFolder, notify: Callable[[str], None] = note) -> History:

@@ -41,12 +41,12 @@ function fill(select, codes) {
 function offerTargets() {
   const from = languages.find((each) => each.code === source.value);
   fill(target, from ? from.targets : []);
-  byId("swap").disabled = !canSwap();
+  checkSwap();
 }
 
-function canSwap() {
+function checkSwap() {
   const other = languages.find((each) => each.code === target.value);
-  return Boolean(other?.targets.includes(source.value));
+  byId("swap").disabled = !other?.targets.includes(source.value);
 }
 
 function swap() {
@@ -57,7 +57,7 @@ function swap() {
   if (result.textContent) text.value = result.textContent;
   show([]);
   count();
-  byId("swap").disabled = !canSwap();
+  checkSwap();
 }
 
 function count() {
@@ -126,7 +126,7 @@ async function start() {
     source.value = settings.language.source.code;
     offerTargets();
     target.value = settings.language.target.code;
-    byId("swap").disabled = !canSwap();
+    checkSwap();
   } catch (error) {
     complain(error.message);
   }
@@ -135,7 +135,7 @@ async function start() {
 }
 
 source.addEventListener("change", offerTargets);
-target.addEventListener("change", () => (byId("swap").disabled = !canSwap()));
+target.addEventListener("change", checkSwap);
 text.addEventListener("input", count);
 byId("swap").addEventListener("click", swap);
 byId("copy").addEventListener("click", copy);

@@ -10,7 +10,6 @@ from typing import Any
 
 from torch import Tensor
 
-from nmt import __version__
 from nmt.decoding.models.alignment import aligning_attention
 from nmt.studio.explain.code import code_data
 from nmt.studio.explain.explanation import TEMPERATURES, Explanation
@@ -61,9 +60,8 @@ def render_explanation(
     title = f"How {texts['model']} {texts['translate']}: {first.text}"
     folder = FOLDER / "explain"
     worker = folder / "live" / "worker.js" if any(data["live"] for data in models) else None
-    data = {"nmt": __version__, "models": models}
     three = vendored("three.cjs", "THREE")
-    return render(folder, data, title, texts, library=three, worker=worker)
+    return render(folder, {"models": models}, title, texts, library=three, worker=worker)
 
 
 def live_part(explanation: Explanation, live: bool, notify: Notify) -> dict[str, Any]:

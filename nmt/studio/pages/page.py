@@ -20,6 +20,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from nmt import __version__
 from nmt.system.files import in_utf_8
 from nmt.system.log import note
 
@@ -40,7 +41,7 @@ def render(
 ) -> str:
     """Return the page of `nmt FOLDER`, whose own parts are in a folder with the command's name.
 
-    texts: replace the $names in `page.html`, escaped. styles: names of shared style sheets that the
+    texts: replace the $names in `page.html`, escaped; $nmt is the version. styles: names of shared style sheets that the
     page needs besides `base.css`. library: a script that runs before the page's own. worker: the
     module that the page runs in the background, from the text of its element `worker`. Raises
     ValueError if the data holds NaN or infinity, which JSON does not have.
@@ -59,7 +60,7 @@ def render(
         policy=html.escape(policy, quote=False),
         title=html.escape(title),
         styles="\n".join(f"<style>{text}</style>" for text in style_texts),
-        body=Template(read(folder / "page.html")).substitute(escaped).rstrip(),
+        body=Template(read(folder / "page.html")).substitute(escaped, nmt=__version__).rstrip(),
         data=f'<script type="application/json" id="data">{as_json(data)}</script>',
         worker=f'<script type="text/plain" id="worker">{bundle(worker)}</script>' if worker else "",
         scripts="\n".join(f"<script>{text}</script>" for text in script_texts),

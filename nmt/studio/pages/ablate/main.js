@@ -11,7 +11,6 @@ const data = startPage();
 
 byId("command").append(el("code", data.command));
 byId("explanation").textContent = explain(data);
-byId("made").textContent = `Created by nmt ${data.nmt}. Curves are drawn by uPlot (MIT).`;
 showVariants(byId("variants-view"), data);
 showCurves(byId("curves-view"), data);
 showRuns(byId("runs-view"), data);

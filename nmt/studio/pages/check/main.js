@@ -11,7 +11,6 @@ if (data.advice) byId("texts").append(advice(data.advice));
 byId("skipped").append(
   ...data.skipped.map(({ what, why }) => el("li", `Not checked: ${what} (${why})`)),
 );
-byId("made").textContent = `Created by nmt ${data.nmt}.`;
 
 function section(text, number) {
   return el(

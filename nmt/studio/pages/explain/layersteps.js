@@ -5,6 +5,7 @@ import { fixed } from "../numbers.js";
 import { rowHead } from "../tables.js";
 import { nthColour } from "../scheme.js";
 import { madeOf } from "./products.js";
+import { ACTIVATIONS } from "./scene/sums.js";
 import { fullScale, strip } from "./strips.js";
 import { dot } from "./live/matrix.js";
 
@@ -17,21 +18,6 @@ const SUBLAYERS = {
 };
 
 const NORMS = { layer: "LayerNorm", rms: "RMSNorm" };
-
-// Activations without a gate.
-const ACTIVATIONS = {
-  relu: "max(0, xW₁ + b₁)",
-  silu: "SiLU(xW₁ + b₁)",
-  gelu: "GELU(xW₁ + b₁)",
-};
-
-// The gates of a gated feed-forward sub-layer (Shazeer, 2020).
-const GATES = {
-  glu: "σ(xW + b)",
-  reglu: "max(0, xW + b)",
-  geglu: "GELU(xW + b)",
-  swiglu: "Swish(xW + b)",
-};
 
 /**
  * Return a table of the steps of the token at `position` through a layer of the stack. `isOff(name)`
@@ -95,13 +81,13 @@ function attentionSteps(part, position, model, out, sum) {
 
 function feedForward(layer, position, model, weights, input, total) {
   const hidden = layer.hidden.row(position);
-  const gate = GATES[model.activation];
+  const { formula, gates } = ACTIVATIONS[model.activation];
   const finish = (sum, index) => {
     const [rows, biases] = ["weight", "bias"].map((name) => weights(`feed_forward.inner.${name}`));
     const value = hidden.length + index; // the row of its xV + c
-    const factor = gate ? ` × ${fixed(dot(input, rows.row(value)) + biases.at(value), 2)}` : "";
-    const formula = (gate ?? ACTIVATIONS[model.activation]).replace(/xW₁? \+ b₁?/, fixed(sum, 2));
-    return `; ${formula}${factor} = ${fixed(hidden[index], 2)}`;
+    const factor = gates ? ` × ${fixed(dot(input, rows.row(value)) + biases.at(value), 2)}` : "";
+    const filled = formula.replace(/xW₁? \+ b₁?/, fixed(sum, 2));
+    return `; ${filled}${factor} = ${fixed(hidden[index], 2)}`;
   };
   const inner = linear(weights, "feed_forward.inner", input, finish);
   const outer = linear(weights, "feed_forward.outer", hidden);
@@ -115,9 +101,8 @@ function feedForward(layer, position, model, weights, input, total) {
 
 /** Return the formula of the inner layer and a word about its units. */
 function hiddenWords(hidden, model) {
-  const gate = GATES[model.activation];
-  if (gate) return [`${gate} ⊙ (xV + c)`, `${hidden.length} units, each with its gate`];
-  const formula = ACTIVATIONS[model.activation];
+  const { formula, gates } = ACTIVATIONS[model.activation];
+  if (gates) return [`${formula} ⊙ (xV + c)`, `${hidden.length} units, each with its gate`];
   if (model.activation !== "relu") return [formula, `${hidden.length} units`];
   const active = hidden.filter((each) => each > 0).length;
   return [formula, `${active} of ${hidden.length} units are active for this token`];

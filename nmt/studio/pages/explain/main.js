@@ -138,7 +138,6 @@ for (const text of document.querySelectorAll(".lead, .lead span")) {
   if (!such.length) text.remove();
   else if (such.length < page.models.length) text.append(` (${such.join(", ")})`);
 }
-byId("made").textContent = `Made by nmt ${page.nmt}.`;
 const columns = page.models.map((data) => new Column(data));
 startTyping(columns, () => showTop(columns));
 for (const column of columns) column.show(column.data);

@@ -51,7 +51,6 @@ function summary(run, place) {
 }
 
 byId("summary").append(...runs.map(summary));
-byId("made").textContent = `Created by nmt ${data.nmt}. Curves are drawn by uPlot (MIT).`;
 showFindings(byId("findings-view"), runs);
 showCurves(byId("curves-view"), runs);
 showSamples(byId("samples-view"), runs);

@@ -16,7 +16,6 @@ for (const { id, title } of data.sections) {
 startPage();
 byId("rules-view").append(document.querySelector("#rules ul"));
 byId("command").append(el("code", data.command));
-byId("made").textContent = `Created by nmt ${data.nmt}. Curves are drawn by uPlot (MIT).`;
 for (const section of [{ id: "scaling", charts: chartsOf(data) }, ...data.sections]) {
   showSection(byId(`${section.id}-view`), section);
 }
