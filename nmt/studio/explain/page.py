@@ -148,9 +148,7 @@ def model_data(explanation: Explanation) -> dict[str, Any]:
         "heads": settings.heads,
         "alignment": asdict(aligning_attention(model)),
         "d_model": settings.d_model,
-        "d_ff": settings.d_ff,
         "d_k": settings.d_k,
-        "d_v": settings.d_v,
     }
 
 

@@ -80,7 +80,7 @@ export async function explain(engine, text, options, pause) {
   const outputs = tree.path(best).map((index) => tree.nodes[index].token);
   const pass = (model, ids) => passOver(model, memory, ids, decode.never);
   const steps = pass(recorded, outputs);
-  const against = options.against && pass(network, withEnd(options.against));
+  const against = options.against && pass(network, options.against);
   const found = { source, outputs, record, network, steps, against, tree, best, strategy, rules };
   return { notes, ...pageData(engine, text, found) };
 }
@@ -174,11 +174,6 @@ function read({ source, decode }, text, to = decode.to) {
     notes.push("`nmt translate` may copy parts of this text, or read it in lower case.");
   }
   return { ids, notes };
-}
-
-/** Return ids that end in EOS. */
-function withEnd(ids) {
-  return ids.at(-1) === EOS ? ids : [...ids, EOS];
 }
 
 /** Return the next tokens of a pass over an output, EOS its last. */

@@ -82,16 +82,16 @@ class Embeddings {
 /**
  * Compute softmax(Q K^T / sqrt(d_k) + mask) V (equation 1) for all heads.
  *
- * query: (Q, h * d_k). keys, values: lists of S vectors of h * d_k and h * d_v numbers. mask: a
- * function from a query to the number of keys that it may look at; null: all. Return the heads
- * side by side (Q, h * d_v), and the weights, a matrix (Q, S) for each head.
+ * query: (Q, h * d_k). keys, values: lists of S vectors of h * d_k and h * d_v numbers. isMasked:
+ * later positions are hidden from each query (section 3.2.3). Return the heads side by side
+ * (Q, h * d_v), and the weights, a matrix (Q, S) for each head.
  */
-export function attention(query, keys, values, heads, mask) {
+export function attention(query, keys, values, heads, isMasked) {
   const [dK, dV] = [query.width / heads, values[0].length / heads];
   const joined = new Matrix(query.rows, values[0].length);
   const weights = Array.from({ length: heads }, () => new Matrix(query.rows, keys.length));
   for (let q = 0; q < query.rows; q++) {
-    const count = mask ? mask(q) : keys.length;
+    const count = isMasked ? q + 1 : keys.length;
     for (let head = 0; head < heads; head++) {
       const row = weights[head].row(q).subarray(0, count);
       const own = query.row(q).subarray(head * dK, (head + 1) * dK);
@@ -106,11 +106,6 @@ export function attention(query, keys, values, heads, mask) {
     }
   }
   return { joined, weights };
-}
-
-/** Return the mask that hides later positions from each query (section 3.2.3). */
-function causalMask() {
-  return (query) => query + 1;
 }
 
 /** Keys and values that attention keeps: a list of vectors for each of R hypotheses. */
@@ -154,24 +149,24 @@ class MultiHeadAttention {
    * memory: what `projectMemory` made of the encoder's output. cache: self-attention appends a key
    * and a value to it for each row of x, which are hypotheses then.
    */
-  forward(x, mask, memory = null, cache = null) {
-    if (this.isCross) return this.join(this.query.forward(x), ...memory, null);
+  forward(x, isMasked, memory = null, cache = null) {
+    if (this.isCross) return this.join(this.query.forward(x), ...memory, false);
     const [query, key, value] = this.projectSelf(x, cache);
-    if (!cache) return this.join(query, key.list(), value.list(), mask);
+    if (!cache) return this.join(query, key.list(), value.list(), isMasked);
     const joined = new Matrix(x.rows, this.widths[2]);
     for (let row = 0; row < x.rows; row++) {
       const [keys, values] = [cache.keys[row], cache.values[row]];
       keys.push(key.row(row));
       values.push(value.row(row));
       const own = new Matrix(1, query.width, query.row(row));
-      joined.row(row).set(attention(own, keys, values, this.heads, null).joined.data);
+      joined.row(row).set(attention(own, keys, values, this.heads, false).joined.data);
     }
     return this.project(joined);
   }
 
   /** Attend, and record what page.py shows of an attention. */
-  join(query, keys, values, mask) {
-    const { joined, weights } = attention(query, keys, values, this.heads, mask);
+  join(query, keys, values, isMasked) {
+    const { joined, weights } = attention(query, keys, values, this.heads, isMasked);
     this.record?.attention(this.name, this.heads, query, keys, values, weights);
     return this.project(joined);
   }
@@ -270,7 +265,7 @@ class AddAndNorm {
 /** A layer of the encoder, or of the decoder, which has attention to the encoder, too. */
 class Layer {
   constructor(settings, weights, name, off, record, isDecoder) {
-    Object.assign(this, { name, record });
+    Object.assign(this, { name, record, isDecoder });
     const addAndNorm = (part) => new AddAndNorm(settings, weights, `${name}.${part}`, off, record);
     const attend = (part, isCross) =>
       new MultiHeadAttention(settings, weights, `${name}.${part}`, off, record, isCross);
@@ -283,16 +278,16 @@ class Layer {
   }
 
   /** Map x (n, d_model) to the same shape. */
-  forward(x, mask, memory = null, cache = null) {
+  forward(x, memory = null, cache = null) {
     this.record?.add(`${this.name}.input`, x);
     let y = this.selfAttentionNorm.forward(
       x,
-      (each) => this.selfAttention.forward(each, mask, null, cache),
+      (each) => this.selfAttention.forward(each, this.isDecoder, null, cache),
     );
     if (this.crossAttention) {
       y = this.crossAttentionNorm.forward(
         y,
-        (each) => this.crossAttention.forward(each, null, memory),
+        (each) => this.crossAttention.forward(each, false, memory),
       );
     }
     return this.feedForwardNorm.forward(y, (each) => this.feedForward.forward(each));
@@ -332,7 +327,7 @@ export class Transformer {
   encode(source) {
     const { embeddings } = this;
     let x = embeddings.embed(source, embeddings.sourceWeight, embeddings.sourcePositions);
-    for (const layer of this.encoder) x = layer.forward(x, null);
+    for (const layer of this.encoder) x = layer.forward(x);
     const memory = this.encoderNorm ? this.encoderNorm.forward(x) : x;
     this.record?.add("encoder_norm", memory);
     return this.decoder.map((layer) => layer.crossAttention.projectMemory(memory));
@@ -349,7 +344,7 @@ export class Transformer {
     const positionOf = caches ? () => caches[0].length : undefined;
     let x = embeddings.embed(ids, embeddings.weight, embeddings.targetPositions, positionOf);
     this.decoder.forEach((layer, n) => {
-      x = layer.forward(x, causalMask(), memory[n], caches ? caches[n] : null);
+      x = layer.forward(x, memory[n], caches ? caches[n] : null);
     });
     const out = this.decoderNorm ? this.decoderNorm.forward(x) : x;
     this.record?.add("decoder_norm", out);
