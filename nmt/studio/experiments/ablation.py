@@ -51,14 +51,15 @@ class Ablation(Experiment):
             "variants": [asdict(result) for result in results],
         }
         recipes = [{"name": each.name, **recipe_data(each.recipe)} for each in self.variants]
+        texts = {"explanation": explanation(self.seeds)}
         parts = [
-            explanation(self.seeds),
+            *texts.values(),
             variants_table(results, measure.name, len(self.seeds)),
             *warnings,
             "## Each run",
             runs_table(results, measure.name),
         ]
-        self.write_files(base.name, data, parts, recipes=recipes)
+        self.write_files(base.name, data, parts, texts, recipes=recipes)
 
 
 def explanation(seeds: Sequence[int]) -> str:

@@ -138,16 +138,21 @@ class Experiment(ABC):
         return self.output / f"{self.kind}.{ending}"
 
     def write_files(
-        self, recipe: str, data: Mapping[str, Any], parts: Iterable[str], **shown: Any
+        self,
+        recipe: str,
+        data: Mapping[str, Any],
+        parts: Iterable[str],
+        texts: Mapping[str, str],
+        **shown: Any,
     ) -> None:
         """Write the three files of results.
 
-        parts: paragraphs and tables of KIND.md. shown: what only the page has, besides the data.
-        Raises NmtError if the disk refuses.
+        parts: paragraphs and tables of KIND.md. texts and shown: texts and data that only the page
+        has. Raises NmtError if the disk refuses.
         """
         command, title = shlex.join(self.command), f"{self.kind.title()} of"
         head = {self.kind: FORMAT, "nmt": __version__, "command": command, "recipe": recipe}
-        data, texts = {**head, **data}, {"title": recipe}
+        data, texts = {**head, **data}, {"title": recipe, "command": command, **texts}
         page = render_charts(self.page, {**data, **shown}, f"{title} {recipe}", texts)
         markdown = [f"# {title} {code(recipe)}", f"Created by {code(command)}.", *parts]
         files = {"json": json.dumps(data, indent=1), "md": "\n\n".join(markdown), "html": page}

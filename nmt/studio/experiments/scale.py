@@ -178,7 +178,7 @@ class Scale(Experiment):
             "predictions": predictions,
             "sections": sections,
         }
-        self.write_files(self.ladder.recipe.name, data, markdown_parts(sections))
+        self.write_files(self.ladder.recipe.name, data, markdown_parts(sections), {})
 
 
 def operations_spent(history: History, vocab_size: int) -> float:

@@ -41,10 +41,10 @@ def render(
 ) -> str:
     """Return the page of `nmt FOLDER`, whose own parts are in a folder with the command's name.
 
-    texts: replace the $names in `page.html`, escaped; $nmt is the version. styles: names of shared style sheets that the
-    page needs besides `base.css`. library: a script that runs before the page's own. worker: the
-    module that the page runs in the background, from the text of its element `worker`. Raises
-    ValueError if the data holds NaN or infinity, which JSON does not have.
+    texts: replace the $names in `page.html`, escaped; $nmt is the version. styles: names of shared
+    style sheets that the page needs besides `base.css`. library: a script that runs before the
+    page's own. worker: the module that the page runs in the background, from the text of its
+    element `worker`. Raises ValueError if the data holds NaN or infinity, which JSON does not have.
     """
     sheets = [*(FOLDER / name for name in ("base.css", *styles)), *sorted(folder.rglob("*.css"))]
     style_texts = [read(path).rstrip() for path in sheets]

@@ -1,16 +1,14 @@
 /** The page of `nmt ablate`: read its data and draw its sections. */
 
-import { byId, el } from "../dom.js";
+import { byId } from "../dom.js";
 import { startPage } from "../flow.js";
 import { showRecipe } from "../recipe.js";
 import { showCurves } from "./curves.js";
 import { showRuns } from "./runs.js";
-import { explain, showVariants } from "./variants.js";
+import { showVariants } from "./variants.js";
 
 const data = startPage();
 
-byId("command").append(el("code", data.command));
-byId("explanation").textContent = explain(data);
 showVariants(byId("variants-view"), data);
 showCurves(byId("curves-view"), data);
 showRuns(byId("runs-view"), data);

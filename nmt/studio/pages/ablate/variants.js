@@ -8,20 +8,6 @@ const DIGITS = { loss: 3, perplexity: 2, score: 2, minutes: 1 };
 const WIDTH = 110;
 const HEIGHT = 18;
 
-/** Return the text that says what the figures mean. */
-export function explain({ seeds }) {
-  const many = seeds.length > 1;
-  const mean = many
-    ? ` Each is the mean over the finished runs of seeds ${seeds.join(", ")}, with the lowest and` +
-      " the highest value in parentheses."
-    : ` The seed is ${seeds[0]}.`;
-  const overlap = many
-    ? " ≈ marks a difference that seeds alone can make: the ranges of both overlap."
-    : "";
-  return "Figures are those of each run's final, averaged model on the dev set." + mean +
-    ` Differences are from the base, over the seeds that both have finished.${overlap}`;
-}
-
 /** Draw the table and the warnings on what cannot be compared. */
 export function showVariants(view, data) {
   const { measure, variants } = data;
@@ -50,7 +36,7 @@ function rowOf(variant, { seeds, measure, variants }, scale) {
   const { summary, difference, finished } = variant;
   const missing = finished < seeds.length ? ` (${finished} of ${seeds.length} runs)` : "";
   return [
-    el("span", ...named(variant), el("span.state", missing)),
+    el("span", ...named(variant), el("span.target", missing)),
     grouped(variant.parameters),
     summary.updates ? grouped(summary.updates.mean) : "–",
     ...["loss", "perplexity", "score"].map((name) => ranged(summary[name], name)),

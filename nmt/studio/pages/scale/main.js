@@ -15,7 +15,6 @@ for (const { id, title } of data.sections) {
 }
 startPage();
 byId("rules-view").append(document.querySelector("#rules ul"));
-byId("command").append(el("code", data.command));
 for (const section of [{ id: "scaling", charts: chartsOf(data) }, ...data.sections]) {
   showSection(byId(`${section.id}-view`), section);
 }
