@@ -29,7 +29,7 @@ function rowOf(variant, run) {
   return [
     el("code", variant.name),
     String(run.seed),
-    el("span", { class: ended ? null : "state" }, run.state),
+    el("span", { class: ended ? null : "target" }, run.state),
     grouped(run.updates),
     fixed(average?.loss, 3),
     fixed(average?.perplexity, 2),

@@ -94,7 +94,7 @@ function example({ line, detail, source, target }, unit) {
 
 function advice({ pairs, advised, notes, differences }) {
   const row = ({ topic, advice, reason }) =>
-    el("tr", rowHead(topic), el("td", advice), el("td.reason", reason));
+    el("tr", rowHead(topic), el("td", advice), el("td.soft", reason));
   const difference = ({ name, recipe, advice }) =>
     el("li", `The recipe has ${name}=${recipe}, not ${advice}.`);
   return el(

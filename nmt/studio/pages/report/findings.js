@@ -24,7 +24,7 @@ function finding(each, name) {
     el(
       "dl",
       ...PARTS.flatMap(([key, title]) => [
-        el("dt", title),
+        el("dt.soft", title),
         el("dd", ...withCode(each[key])),
       ]),
     ),

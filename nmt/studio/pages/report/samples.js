@@ -123,7 +123,7 @@ function marked(text, references, language) {
     .reduce((most, places) => places.size > most.size ? places : most, new Set());
   const words = own.flatMap((word, place) => [
     place ? " " : "",
-    el("span", { class: shared.has(place) ? "shared" : "other" }, word),
+    el("span", { class: shared.has(place) ? "shared" : "target" }, word),
   ]);
   return el("span", { dir: "auto", lang: language }, ...words);
 }
