@@ -185,7 +185,7 @@ def test_early_stop_changes_no_result(
     early = Table(seed, 2.0)
     found = search(early, lengths, width=width, alpha=alpha, n_best=width, form=form)
     never = Table(seed, 2.0)
-    monkeypatch.setitem(STOPPING_RULES, "safe", lambda finished, bound, beam_size: False)
+    monkeypatch.setitem(STOPPING_RULES, "safe", lambda *_: False)
     assert search(never, lengths, width=width, alpha=alpha, n_best=width, form=form) == found
     assert early.steps <= never.steps
 
@@ -361,9 +361,9 @@ def test_only_the_safe_rule_finds_a_late_output() -> None:
 def test_setting_reaches_the_search(skilled_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rule, asked = STOPPING_RULES["beam_finished"], list[int]()
 
-    def counting(finished: Any, bound: float, beam_size: int) -> Any:
+    def counting(worst: Any, count: Any, bound: Any, beam_size: int) -> Any:
         asked.append(beam_size)
-        return rule(finished, bound, beam_size)
+        return rule(worst, count, bound, beam_size)
 
     monkeypatch.setitem(STOPPING_RULES, "beam_finished", counting)
     model = load_model(skilled_run, "cpu")

@@ -63,7 +63,7 @@ class BeamSearch:
 
     def is_over(self, finished: FinishedHypotheses, bound: float) -> bool:
         """Return whether the stopping rule ends the search."""
-        return bool(self.stopping_rule(finished, bound, self.beam_size))
+        return bool(self.stopping_rule(finished.worst, finished.count, bound, self.beam_size))
 
     @property
     def stopping_rule(self) -> StoppingRule:
@@ -78,12 +78,7 @@ def top_tokens(logits: Logits, rules: Sequence[Rule], count: int) -> tuple[Float
     from nmt.kernels import top_k  # imported here, because arrays need no PyTorch
 
     top = top_k.top_tokens(logits, rules, count)
-    return on_host(top.log_probs), top.ids.cpu().numpy()
-
-
-def on_host(values: Logits) -> FloatArray:
-    """Return numbers as an array; those of a GPU are copied."""
-    return values if isinstance(values, numpy.ndarray) else values.cpu().numpy()
+    return top.log_probs.cpu().numpy(), top.ids.cpu().numpy()
 
 
 def place_hypotheses(order: IdArray, parents: IdArray, beam: int) -> IdArray:

@@ -213,12 +213,16 @@ class DeviceSearch(Generic[StateT]):
         is_new = is_eos[:, : self.beam_size] & (likeliest > -math.inf)
         is_new &= ~self.sentences.is_over[:, None]
         ends = candidates.parents[:, : self.beam_size] + length * self.beam_size
-        self.finished = self.finished.add(likeliest, ends, is_new, self.penalties[length])
+        self.finished = finished = self.finished.add(
+            likeliest, ends, is_new, self.penalties[length]
+        )
 
         live = candidates.log_probs.masked_fill(is_eos, -math.inf)
         order = live.argsort(dim=-1, descending=True, stable=True)[:, : self.beam_size]
         bounds = live.amax(-1).double() / self.sentences.penalties
-        is_over = at_limit | self.should_stop(self.finished, bounds, self.beam_size)
+        is_over = at_limit | self.should_stop(
+            finished.worst, finished.count, bounds, self.beam_size
+        )
         self.sentences = replace(self.sentences, is_over=self.sentences.is_over | is_over)
 
         parents = candidates.parents.gather(1, order)

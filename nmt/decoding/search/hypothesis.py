@@ -8,8 +8,9 @@ numbers, and all sentences of a batch, with tensors (B,).
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:  # a search over arrays runs without PyTorch
     from torch import Tensor
@@ -69,46 +70,23 @@ def score_bound(log_prob: float, max_length: int, alpha: float) -> float:
 
 
 Number: TypeAlias = "float | Tensor"
-Count: TypeAlias = "int | Tensor"
-Answer: TypeAlias = "bool | Tensor"
+# Returns whether the search of a sentence ends. Takes the score of the n-th best finished output
+# (minus infinity if fewer than n are finished), the number of all that finished, the best score
+# that a live hypothesis can still reach (`score_bound`), and the beam size.
+StoppingRule: TypeAlias = "Callable[[Number, Number, Number, int], bool | Tensor]"
 
 
-class Finished(Protocol):
-    """The finished hypotheses of a sentence, or of B sentences, as a stopping rule sees them."""
-
-    @property
-    def worst(self) -> Number:
-        """The score of the n-th best; minus infinity if fewer than n are finished."""
-        ...
-
-    @property
-    def count(self) -> Count:
-        """The number of all that finished."""
-        ...
-
-
-class StoppingRule(Protocol):
-    """A rule that ends the search of a sentence."""
-
-    def __call__(self, finished: Finished, bound: Number, beam_size: int) -> Answer:
-        """Return whether the search ends.
-
-        bound: the best score that a live hypothesis can still reach (`score_bound`).
-        """
-        ...
-
-
-def safe(finished: Finished, bound: Number, beam_size: int) -> Answer:
+def safe(worst: Number, count: Number, bound: Number, beam_size: int) -> "bool | Tensor":
     """Return whether no live hypothesis can still become one of the n best."""
-    return bound <= finished.worst
+    return bound <= worst
 
 
-def beam_finished(finished: Finished, bound: Number, beam_size: int) -> Answer:
+def beam_finished(worst: Number, count: Number, bound: Number, beam_size: int) -> "bool | Tensor":
     """Return whether beam_size hypotheses are finished, or the search is safe to end.
 
     This rule may miss a longer output with a better score.
     """
-    return (finished.count >= beam_size) | safe(finished, bound, beam_size)
+    return (count >= beam_size) | safe(worst, count, bound, beam_size)
 
 
 STOPPING_RULES: dict[str, StoppingRule] = {"safe": safe, "beam_finished": beam_finished}
