@@ -336,7 +336,7 @@ def judge(pair: Checked) -> Verdict:
         return Verdict("", EMPTY)
     if not pair.translation.strip():
         return Verdict("", UNTRANSLATED)
-    flags = {flag.name: flag.values for flag in find_flags(pair)}
+    flags = find_flags(pair)
     for name in REASONS:
         if name in flags:
             detail = ", ".join(f"{key}: {value}" for key, value in flags[name].items())

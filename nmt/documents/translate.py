@@ -362,8 +362,8 @@ def document_translator(
 
 def quality_flags(pair: Checked) -> list[str]:
     """Return what is probably wrong with a translation; its numbers are checked with its marks."""
-    flags = (flag for flag in find_flags(pair) if flag.name != "numbers")
-    return [f"{flag.name}: {json_text(flag.values)}" for flag in flags]
+    flags = find_flags(pair)
+    return [f"{name}: {json_text(flags[name])}" for name in flags if name != "numbers"]
 
 
 def find_candidate(placed: Placed) -> Candidate:

@@ -53,14 +53,6 @@ Reading = Decimal | tuple[Decimal, ...]
 
 
 @dataclass(frozen=True)
-class Flag:
-    """A reason to look at a translation, with the values that raised it."""
-
-    name: str
-    values: dict[str, Any]
-
-
-@dataclass(frozen=True)
 class Checked:
     """A segment and its translation, as the checks see them."""
 
@@ -110,15 +102,15 @@ def checked_pairs(
     ]
 
 
-def find_flags(pair: Checked) -> list[Flag]:
-    """Return the flags of a translation. A blank segment has none.
+def find_flags(pair: Checked) -> dict[str, dict[str, Any]]:
+    """Return the names of a translation's flags with what raised them. A blank segment has none.
 
     If the translation is empty, this is the only flag: the others would say the same again.
     """
     if not pair.translation.strip():
-        return [Flag("empty", {})] if pair.source_tokens else []
+        return {"empty": {}} if pair.source_tokens else {}
     found = {name: check(pair) for name, check in CHECKS.items()}
-    return [Flag(name, values) for name, values in found.items() if values]
+    return {name: values for name, values in found.items() if values}
 
 
 def length(pair: Checked) -> dict[str, Any]:
@@ -343,13 +335,13 @@ class QualityCheck:
             best = translation.candidates[0]
             flags = find_flags(pair)
             self._flagged += bool(flags)
-            self._counts.update(flag.name for flag in flags)
+            self._counts.update([*flags])
             row: dict[str, Any] = {
                 "line": number,
                 "score": best.score,
                 "token_log_prob": round(pair.token_log_prob, 4),
                 "length_ratio": round(pair.length_ratio, 3),
-                "flags": [{"flag": flag.name, **flag.values} for flag in flags],
+                "flags": [{"flag": name, **values} for name, values in flags.items()],
             }
             if flags:
                 row |= {"source": request.text, "translation": best.text}
