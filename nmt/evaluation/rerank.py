@@ -45,18 +45,12 @@ JSON_NAMES = {"LogProb0": "log_prob", "Utility0": "utility"}
 
 
 @dataclass(frozen=True)
-class ScoredText:
-    """The keys of a candidate in JSON that are read; text and score must be there."""
+class Candidate:
+    """A translation that is to be ranked; in JSON, text and score must be there."""
 
     text: str
     score: float  # of the model that found it
     written: str | None = None  # the model's own text, if the record has that of an odd line
-
-
-@dataclass(frozen=True)
-class Candidate(ScoredText):
-    """A translation that is to be ranked."""
-
     data: dict[str, Any] = field(default_factory=dict)  # all that the record says about it
 
 
@@ -152,11 +146,7 @@ def parse_json_line(line: str, origin: str) -> tuple[Candidate, ...]:
             " --output-format json` (or moses) writes them"
         )
     entries = parse_json(line, JsonLists, origin).translations
-    found = []
-    for entry in entries:
-        typed = convert(entry, ScoredText, origin)
-        found.append(Candidate(typed.text, typed.score, typed.written, entry))
-    return tuple(found)
+    return tuple(replace(convert(entry, Candidate, origin), data=entry) for entry in entries)
 
 
 def parse_moses(record: str, origin: str) -> tuple[Candidate, ...]:

@@ -35,7 +35,6 @@ from nmt.runs.trained_model import TrainedModel
 from nmt.system.arguments import check_surrogates
 from nmt.system.devices import run_or_halve
 from nmt.system.log import Notify, note, progress_bar
-from nmt.system.pools import Pool
 from nmt.text.corpus import align_columns
 from nmt.text.lines import OnBadLine, check_texts, name_of, stop_at_bad_line
 from nmt.text.tokenizer import EOS, UNK
@@ -110,7 +109,6 @@ class Scorer:
         *,
         token_scores: bool = False,
         pieces: bool = False,
-        pool: Pool | None = None,
     ) -> None:
         """Prepare to score.
 
@@ -120,7 +118,6 @@ class Scorer:
             notify: receives what a user should know, such as that a character is unknown.
             token_scores: keep the log-probability of each token.
             pieces: targets are tokens with spaces between them, not texts.
-            pool: scores batches in parallel; by default `decoding_pool`.
         """
         from nmt.decoding.models.pytorch import make_decoder
 
@@ -137,12 +134,10 @@ class Scorer:
         limit = SegmentLimit(settings.max_segment_tokens, "decode.max_segment_tokens")
         self.context = choose_context(model, limit, notify)
         self._batch_tokens = chosen.batch_tokens
-        self._is_gpu = device.type == "cuda"
         self._models = [make_decoder(network, chosen.precision) for network in networks]
         self._positions = min(network.settings.position_limit or math.inf for network in networks)
-        self._scheduler = BatchScheduler(
-            self._score_batch, chosen.batch_tokens, pool or decoding_pool(str(device))
-        )
+        score = partial(run_or_halve, self._score) if device.type == "cuda" else self._score
+        self._scheduler = BatchScheduler(score, chosen.batch_tokens, decoding_pool(str(device)))
 
     def score(
         self, pairs: Iterable[TextPair], on_bad: OnBadLine = stop_at_bad_line
@@ -236,9 +231,6 @@ class Scorer:
             ids = [*self._opening, *source, *own], [*target, *pair.target]
             found.append(EncodedPair(*ids, len(target)) if len(pair) else pair)
         return found
-
-    def _score_batch(self, pairs: Sequence[EncodedPair]) -> "list[TokenLogProbs]":
-        return run_or_halve(self._score, pairs) if self._is_gpu else self._score(pairs)
 
     def _score(self, pairs: Sequence[EncodedPair]) -> "list[TokenLogProbs]":
         from nmt.decoding.models.forced import forced_log_probs

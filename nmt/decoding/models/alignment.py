@@ -49,7 +49,10 @@ def aligning_attention(model: TrainedModel) -> AligningAttention:
     settings = model.recipe.model
     if model.recipe.train.guided_alignment:
         return AligningAttention(guided_layer(settings), GUIDED_HEAD)
-    return usual_attention(settings)
+    # What aligns best in most models of this shape, as `benchmarks/alignment.py` measured: the last
+    # layer of two, and the last but one of more.
+    layers, _ = settings.cross_attentions
+    return AligningAttention(layers - 1 if layers <= 2 else layers - 2, None)
 
 
 def guided_layer(settings: ModelSettings) -> int:
@@ -58,15 +61,6 @@ def guided_layer(settings: ModelSettings) -> int:
     Garg et al. (2019), section 4.3. It is the first one if there is one only.
     """
     return max(0, settings.decoder_layers - 2)
-
-
-def usual_attention(settings: ModelSettings) -> AligningAttention:
-    """Return what aligns best in most models of this shape, as `benchmarks/alignment.py` measured.
-
-    It is the last layer of two, and the last but one of more.
-    """
-    layers, _ = settings.cross_attentions
-    return AligningAttention(layers - 1 if layers <= 2 else layers - 2, None)
 
 
 def best_places(weights: Floats, words: Sequence[range]) -> list[int]:

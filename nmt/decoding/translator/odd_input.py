@@ -46,12 +46,6 @@ class OddSegment:
     cut: "Cut | None" = None  # the spans to place in the translation
     is_capitals: bool = False
 
-    @property
-    def brings_end(self) -> bool:
-        """True if the punctuation at the end is copied: that of a model would be one too many."""
-        last = self.source.text.rstrip()[-1:]
-        return bool(last) and last in END_MARKS and not self.text.rstrip().endswith((*END_MARKS,))
-
     def finish(self, translation: Translation, links: Sequence[Sequence[Link]]) -> Translation:
         """Return the translation of the segment, from that of `text`.
 
@@ -59,13 +53,17 @@ class OddSegment:
         """
         from nmt.decoding.translator.placing import place_spans  # needed for odd segments only
 
+        # The punctuation at the end is copied: that of a model would be one too many.
+        ends = (*END_MARKS,)
+        is_copied = self.source.text.rstrip().endswith(ends)
+        brings_end = is_copied and not self.text.rstrip().endswith(ends)
         candidates = []
         for number, candidate in enumerate(translation.candidates):
             found = Marked(candidate.text.upper() if self.is_capitals else candidate.text)
             if not self.text:
                 found = self.source
             elif self.cut is not None:
-                text = found.text.rstrip(END_MARKS) if self.brings_end else found.text
+                text = found.text.rstrip(END_MARKS) if brings_end else found.text
                 found = place_spans(self.cut, text, links[number])
             written = None if self.source.marks else candidate.text
             candidates.append(

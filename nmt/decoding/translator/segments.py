@@ -51,17 +51,12 @@ class UnknownSymbols:
         self._symbols: dict[str, None] = {}  # in the order of their first occurrence
         self._seen: set[str] = set()  # characters of lines whose unknown symbols are in `_symbols`
 
-    def add_line(self, line: int, text: str) -> bool:
-        """Count a line; return whether it may have new symbols."""
+    def add(self, line: int, text: str, find_unknown: Callable[[str], Iterable[str]]) -> None:
+        """Count a line, and remember its symbols if it may have new ones."""
         self.lines.add(line)
-        is_new = len(self._symbols) <= SHOWN_SYMBOLS and not self._seen.issuperset(text)
-        if is_new:
+        if len(self._symbols) <= SHOWN_SYMBOLS and not self._seen.issuperset(text):
             self._seen.update(text)
-        return is_new
-
-    def add_symbols(self, symbols: Iterable[str]) -> None:
-        """Remember symbols."""
-        self._symbols.update(dict.fromkeys(symbols))
+            self._symbols.update(dict.fromkeys(find_unknown(text)))
 
     def __str__(self) -> str:
         """Return the first symbols, and the lines."""
@@ -101,8 +96,7 @@ class LineNotes:
 
         find_unknown: returns them, or words if the vocabulary is one of words. kind: what they are.
         """
-        if self._unknown[kind].add_line(line, text):
-            self._unknown[kind].add_symbols(find_unknown(text))
+        self._unknown[kind].add(line, text, find_unknown)
 
     def add_missing(self, line: int, term: str) -> None:
         """Count a line whose translation lacks a term of the glossary."""
@@ -286,11 +280,15 @@ class SegmentEncoder:
         encoded = []
         for language in filter(None, dict.fromkeys(languages)):
             self.opening(language)  # raises the error for a wrong one, also beside a blank segment
+        for line, segment in enumerate(segments, first_line):
+            check_surrogates(segment, f"segment {line}")
+        marked = {index: cut_segment(Marked(segments[index], own)) for index, own in marks.items()}
         bodies = [*segments]
-        marked = self._cut_marks(bodies, marks, first_line) if marks else {}
+        for index, cut in marked.items():
+            bodies[index] = cut.text
         # SentencePiece drops some of the separators and does not know others.
         texts = [" ".join(body.splitlines()) for body in bodies]
-        for index, ids in enumerate(self._encode_whole(texts, first_line)):
+        for index, ids in enumerate(self.subwords.encode(texts)):
             line, text, body = first_line + index, texts[index], bodies[index]
             prefix = prefixes[index] if prefixes else NO_PREFIX
             has_return = ids and "\r" in body and LONE_RETURN.search(body)
@@ -325,14 +323,6 @@ class SegmentEncoder:
             self._openings[language] = found
         return found
 
-    def _encode_whole(self, texts: Sequence[str], first_line: int) -> list[list[int]]:
-        try:
-            return self.subwords.encode(texts)
-        except TypeError:  # SentencePiece's, for text that cannot be written as UTF-8
-            for line, text in enumerate(texts, first_line):
-                check_surrogates(text, f"segment {line}")
-            raise
-
     def _split_at_returns(self, segment: str, line: int) -> tuple[list[SubSegment], list[str]]:
         """Return the parts of a segment, and what stands before, between and after them."""
         parts, separators = list[SubSegment](), [""]
@@ -343,15 +333,6 @@ class SegmentEncoder:
             separators += [" "] * (len(split) - 1) + [""] * bool(split)
             parts += split
         return parts, separators
-
-    def _cut_marks(self, bodies: list[str], marks: Marks, first_line: int) -> dict[int, OddSegment]:
-        """Cut marks out of the segments `bodies`; return what was cut."""
-        marked = {}
-        for index, own in marks.items():
-            check_surrogates(bodies[index], f"segment {first_line + index}")
-            marked[index] = cut_segment(Marked(bodies[index], own))
-            bodies[index] = marked[index].text
-        return marked
 
     def _odd(self, text: str, ids: list[int], marked: OddSegment | None) -> OddSegment | None:
         """Return how a text is translated if it is odd; else `marked`, which it is if it has marks.

@@ -194,12 +194,9 @@ class Translator:
         if self.encoder.glossary is not None:
             note_missing_terms(encoded, translations, first_line, notes)
         if self.options.alignments:
-            translations = [
-                replace(translation, links=self._link(text, segment, own))
-                for translation, text, segment, own in zip(
-                    translations, texts, encoded, found, strict=True
-                )
-            ]
+            for index, (text, segment, own) in enumerate(zip(texts, encoded, found, strict=True)):
+                links = link_words(text, segment.parts, [best for best, *_ in own], self.tokenizer)
+                translations[index] = replace(translations[index], links=links)
         return translations
 
     def likeness(self, sources: Sequence[Sequence[int]]) -> list[float]:
@@ -211,10 +208,6 @@ class Translator:
             return [1.0] * len(sources)
         found: list[float] = self._known_text.likeness(flatten(sources)).tolist()
         return found
-
-    def _link(self, text: str, segment: EncodedSegment, found: Found) -> tuple[Link, ...]:
-        """Return the links of a segment's words with those of its best translation."""
-        return link_words(text, segment.parts, [best for best, *_ in found], self.tokenizer)
 
     def _finish_odd(
         self,
