@@ -76,7 +76,7 @@ def test_length(source_tokens: int, tokens: int, ratio: float | None) -> None:
 def test_a_copied_line_has_no_length() -> None:
     """The model read and wrote nothing; the other checks compare the texts."""
     link = Checked("https://example.org/a", "https://example.org/a", 0, 0, 0.0)
-    assert (find_flags(link), link.length_ratio) == ([], 1)
+    assert (find_flags(link), link.length_ratio) == ({}, 1)
     text = "ein alter hund bellt"
     assert names(Checked(text, text, 0, 0, 0.0)) == ["copy"]
 
