@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import tee
 from pathlib import Path
 
@@ -63,7 +64,6 @@ def translate_file(
             )
     shares_screen = task.output is None and sys.stdout is not None and sys.stdout.isatty()
     bad_lines = BadLines(on_bad_line, task.first_line)
-    prefixes = None if prefix is None else PrefixLines(prefix)
     checked = quality.open(task.span, translator) if quality else nullcontext()
     try:
         with (
@@ -73,15 +73,15 @@ def translate_file(
             open_text(alignments) as aligned,
             progress_bar(quiet=shares_screen, unit="segment", desc="translate") as bar,
         ):
-            languages = None
+            segments = map(FirstSegment, lines.segments) if is_alone else lines.segments
+            requests: Iterator[Request] = map(Request, segments)
             if to_column is not None:
                 check = translator.encoder.opening
-                languages = LanguageColumn(to_column, name_of(source), check, bad_lines)
-            requests = make_requests(
-                map(FirstSegment, lines.segments) if is_alone else lines.segments,
-                *(prefixes, languages),
-                prefix_column=prefix_column,
-            )
+                requests = with_languages(requests, to_column, name_of(source), check, bad_lines)
+            if prefix is not None:
+                requests = with_prefixes(requests, prefix)
+            if prefix_column:
+                requests = with_prefix_column(requests)
             chunks = task.chunks(Source(requests, lines.is_ready))
             asked, again = tee(ask_nothing(chunks, bad_lines, task.first_line))
             translated = translator.chunks(asked, task.first_line)
@@ -97,80 +97,64 @@ def translate_file(
                 if quality:  # after the write: the flags are never ahead
                     quality.check(rows, len(chunk))
                 bar.update(len(chunk))
-            if prefixes is not None and task.span.stop is None:
-                prefixes.check_end()
             if is_alone and written.lines > 1:
                 note(f"{name_of(source)}: each line was translated alone; name a file for context")
     finally:
         bad_lines.tell(note)
 
 
-class PrefixLines:
-    """The lines of a file of prefixes: one for each line of the source."""
+def with_languages(
+    requests: Iterable[Request],
+    column: int,
+    name: str,
+    check: Callable[[str], object],
+    bad_lines: BadLines,
+) -> Iterator[Request]:
+    """Take the language to write from a column of each text; the rest is the text.
 
-    def __init__(self, path: Path) -> None:
-        self._name, self._lines, self._count = name_of(path), read_lines(path), 0
+    column: its number, from 1; a text may have fewer. name: of the file. check: raises UsageError
+    for a language that the model does not write. bad_lines: receives the lines with such a one.
+    """
+    for number, request in enumerate(requests, start=1):
+        cells = request.text.split("\t")
+        language = cells.pop(column - 1).strip() if column <= len(cells) else ""
+        try:
+            if request.text.strip():
+                check(language)
+        except UsageError as error:
+            bad_lines.add(number, NmtError(f"{name}, line {number}: {error}"))
+        text = type(request.text)("\t".join(cells))
+        yield replace(request, text=text, language=language)
 
-    def take(self) -> str:
-        """Return the prefix of the next line of the source; raises UsageError if there is none."""
-        prefix = next(self._lines, None)
+
+def with_prefixes(requests: Iterable[Request], path: Path) -> Iterator[Request]:
+    """Give each request the next line of a file of prefixes.
+
+    Raises UsageError unless the file has a line for each request.
+    """
+    prefixes, name, count = read_lines(path), name_of(path), 0
+    for request in requests:
+        prefix = next(prefixes, None)
         if prefix is None:
             raise UsageError(
-                f"{self._name} has {self._count:,} lines but the source has more; --prefix needs"
-                " one for each line of the source (it may be blank)"
+                f"{name} has {count:,} lines but the source has more; --prefix needs one for each"
+                " line of the source (it may be blank)"
             )
-        self._count += 1
-        return prefix
-
-    def check_end(self) -> None:
-        """Raise UsageError if there are more prefixes than lines of the source."""
-        if next(self._lines, None) is not None:
-            raise UsageError(
-                f"{self._name} has more lines than the source, which has {self._count:,}; --prefix"
-                " needs one for each line of the source"
-            )
+        count += 1
+        yield replace(request, prefix=strip_prefix(prefix))
+    if next(prefixes, None) is not None:
+        raise UsageError(
+            f"{name} has more lines than the source, which has {count:,}; --prefix needs one for"
+            " each line of the source"
+        )
 
 
-class LanguageColumn:
-    """The column of a file that names the language to write for each line."""
-
-    def __init__(
-        self, column: int, name: str, check: Callable[[str], object], bad_lines: BadLines
-    ) -> None:
-        """Take the number of a column of the file `name`, from 1.
-
-        check: raises UsageError for a language that the model does not write. bad_lines: receives
-        the lines that name such a one.
-        """
-        self._column, self._name, self._check, self._bad_lines = column, name, check, bad_lines
-
-    def take(self, number: int, line: str) -> tuple[str, str]:
-        """Return the language of a line, "" if it names none, and the rest of the line."""
-        cells = line.split("\t")
-        language = cells.pop(self._column - 1) if self._column <= len(cells) else ""
-        text, language = "\t".join(cells), language.strip()
-        try:
-            if line.strip():
-                self._check(language)
-        except UsageError as error:
-            self._bad_lines.add(number, NmtError(f"{self._name}, line {number}: {error}"))
-        return language, text
-
-
-def make_requests(
-    lines: Iterable[str],
-    prefixes: PrefixLines | None,
-    languages: LanguageColumn | None,
-    *,
-    prefix_column: bool,
-) -> Iterator[Request]:
-    """Yield a request for each line."""
-    for number, line in enumerate(lines, start=1):
-        prefix = prefixes.take() if prefixes else ""
-        language, text = languages.take(number, line) if languages else ("", line)
-        if prefix_column:
-            text, _, prefix = text.partition("\t")
-        yield Request(type(line)(text), strip_prefix(prefix), language=language)
+def with_prefix_column(requests: Iterable[Request]) -> Iterator[Request]:
+    """Take the prefix of each request from its text, after a tab."""
+    for request in requests:
+        text, _, prefix = request.text.partition("\t")
+        text = type(request.text)(text)
+        yield replace(request, text=text, prefix=strip_prefix(prefix))
 
 
 def ask_nothing(
