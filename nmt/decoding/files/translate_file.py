@@ -78,8 +78,10 @@ def translate_file(
             if to_column is not None:
                 check = translator.encoder.opening
                 requests = with_languages(requests, to_column, name_of(source), check, bad_lines)
+            prefixes: Iterator[str] = iter(())
             if prefix is not None:
-                requests = with_prefixes(requests, prefix)
+                prefixes = read_lines(prefix)
+                requests = with_prefixes(requests, prefixes, name_of(prefix))
             if prefix_column:
                 requests = with_prefix_column(requests)
             chunks = task.chunks(Source(requests, lines.is_ready))
@@ -97,6 +99,11 @@ def translate_file(
                 if quality:  # after the write: the flags are never ahead
                     quality.check(rows, len(chunk))
                 bar.update(len(chunk))
+            if prefix is not None and task.span.stop is None and next(prefixes, None) is not None:
+                raise UsageError(
+                    f"{name_of(prefix)} has more lines than the source, which has"
+                    f" {written.lines:,}; --prefix needs one for each line of the source"
+                )
             if is_alone and written.lines > 1:
                 note(f"{name_of(source)}: each line was translated alone; name a file for context")
     finally:
@@ -127,26 +134,18 @@ def with_languages(
         yield replace(request, text=text, language=language)
 
 
-def with_prefixes(requests: Iterable[Request], path: Path) -> Iterator[Request]:
-    """Give each request the next line of a file of prefixes.
-
-    Raises UsageError unless the file has a line for each request.
-    """
-    prefixes, name, count = read_lines(path), name_of(path), 0
-    for request in requests:
+def with_prefixes(
+    requests: Iterable[Request], prefixes: Iterator[str], name: str
+) -> Iterator[Request]:
+    """Give each request the next line of the file `name`; raises UsageError if there is none."""
+    for count, request in enumerate(requests):
         prefix = next(prefixes, None)
         if prefix is None:
             raise UsageError(
                 f"{name} has {count:,} lines but the source has more; --prefix needs one for each"
                 " line of the source (it may be blank)"
             )
-        count += 1
         yield replace(request, prefix=strip_prefix(prefix))
-    if next(prefixes, None) is not None:
-        raise UsageError(
-            f"{name} has more lines than the source, which has {count:,}; --prefix needs one for"
-            " each line of the source"
-        )
 
 
 def with_prefix_column(requests: Iterable[Request]) -> Iterator[Request]:
