@@ -53,15 +53,9 @@ def translate_file(
     Raises:
         UsageError: if the file of prefixes has fewer or more lines than the source.
     """
-    # Lines that arrive may have nothing to do with each other.
-    is_alone = translator.context is not None and not (source != STDIN and source.is_file())
+    is_alone = check_context(translator, source, task)
     if isinstance(task, Resumption):
         translator.searcher.keep_one_backend()
-        if translator.context is not None and not is_alone:
-            raise UsageError(
-                "--resume cannot go on within a document that is translated in context; leave it"
-                " out, or use --keep-partial"
-            )
     shares_screen = task.output is None and sys.stdout is not None and sys.stdout.isatty()
     bad_lines = BadLines(on_bad_line, task.first_line)
     checked = quality.open(task.span, translator) if quality else nullcontext()
@@ -108,6 +102,24 @@ def translate_file(
                 note(f"{name_of(source)}: each line was translated alone; name a file for context")
     finally:
         bad_lines.tell(note)
+
+
+def check_context(translator: Translator, source: Path, task: Task) -> bool:
+    """Return whether each line is translated alone, although the model reads context.
+
+    Lines that arrive may have nothing to do with each other. Raises UsageError if an output would
+    be continued within a document.
+    """
+    if translator.context is None:
+        return False
+    if source == STDIN or not source.is_file():
+        return True
+    if isinstance(task, Resumption):
+        raise UsageError(
+            "--resume cannot go on within a document that is translated in context; leave it out,"
+            " or use --keep-partial"
+        )
+    return False
 
 
 def with_languages(

@@ -194,8 +194,9 @@ class Translator:
         if self.encoder.glossary is not None:
             note_missing_terms(encoded, translations, first_line, notes)
         if self.options.alignments:
-            for index, (text, segment, own) in enumerate(zip(texts, encoded, found, strict=True)):
-                links = link_words(text, segment.parts, [best for best, *_ in own], self.tokenizer)
+            for index, (text, segment) in enumerate(zip(texts, encoded, strict=True)):
+                best = [hypotheses[0] for hypotheses in found[index]]
+                links = link_words(text, segment.parts, best, self.tokenizer)
                 translations[index] = replace(translations[index], links=links)
         return translations
 
