@@ -18,7 +18,6 @@ from itertools import accumulate
 from typing import NamedTuple
 
 import numpy
-from numpy.typing import NDArray
 
 from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
 from nmt.decoding.translator.translation import Link
@@ -347,12 +346,11 @@ class Placer:
         self._source_end, self._count = cut.whole.closing.place, units
         self._sources: list[set[int]] = [set() for _ in range(units)]  # of each unit
         self._targets: dict[int, set[int]] = {}  # of each source unit
-        for source, target in sorted({link for link in links if link[1] < units}):
+        known = sorted({link for link in links if link[1] < units})
+        for source, target in known:
             self._sources[target].add(source)
             self._targets.setdefault(source, set()).add(target)
-        # Where links were counted last; places mostly come in order. How many, before each unit.
-        self._swept: tuple[Pair | None, int] = None, 0
-        self._crossed: NDArray[numpy.int64]
+        self._links = numpy.array(known, numpy.int64).reshape(-1, 2)
 
     def items(self, pair: Pair, chunks: range, room: range) -> Iterator[int | Span]:
         """Yield the chunks and spans of a pair in order; room: the units that it encloses."""
@@ -476,16 +474,10 @@ class Placer:
             return room.start
         if place >= source.stop:
             return room.stop
-        swept, last = self._swept
-        if swept is not parent or place < last:
-            last = source.start
-            passed = [1 + target for unit in source for target in self._targets.get(unit, ())]
-            self._crossed = numpy.cumsum(numpy.bincount(passed, minlength=self._count + 1))
-        for unit in range(last, place):
-            for target in self._targets.get(unit, ()):
-                self._crossed[target + 1 :] -= 2
-        self._swept = parent, place
-        score = 4 * self._crossed
+        sources, targets = self._links.T
+        signs = numpy.where(sources < place, -1, 1)
+        signs[(sources < source.start) | (sources >= source.stop)] = 0
+        score = 4 * numpy.bincount(targets + 1, signs, self._count + 1).cumsum()
         before, after = (self._targets.get(unit, set[int]()) for unit in (place - 1, place))
         next_gaps = {unit for unit in after if unit - 1 not in after}
         last_gaps = {unit + 1 for unit in before if unit + 1 not in before}
