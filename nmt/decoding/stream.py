@@ -21,18 +21,14 @@ READ_BYTES = 1 << 16  # the capacity of a pipe
 Segment = TypeVar("Segment", bound=Sized)  # a text, or a pair of texts; its length in characters
 
 
-def always_ready(deadline: float) -> bool:
-    """Return True: the next line of a file can always be read at once."""
-    return True
-
-
 @dataclass(frozen=True)
 class Source(Generic[Segment]):
     """Segments, and a function that tells whether the next one can be read without waiting."""
 
     segments: Iterable[Segment]
-    # Takes a deadline in seconds of time.monotonic(); True also at the end of the input.
-    is_ready: Callable[[float], bool] = always_ready
+    # Takes a deadline in seconds of time.monotonic(); True also at the end of the input. The next
+    # line of a file can always be read at once.
+    is_ready: Callable[[float], bool] = lambda deadline: True
 
 
 def chunks_of(source: Source[Segment], first: int = FIRST_SEGMENTS) -> Iterator[list[Segment]]:

@@ -60,11 +60,9 @@ class UnknownSymbols:
 
     def __str__(self) -> str:
         """Return the first symbols, and the lines."""
-        shown = [*map(visible, [*self._symbols][:SHOWN_SYMBOLS])]
-        if len(self._symbols) > SHOWN_SYMBOLS:
-            shown.append("and more")
-        symbols = ", ".join(shown).replace(", and more", " and more")
-        return f"{symbols} ({self.lines})"
+        shown = ", ".join(map(visible, [*self._symbols][:SHOWN_SYMBOLS]))
+        more = " and more" if len(self._symbols) > SHOWN_SYMBOLS else ""
+        return f"{shown}{more} ({self.lines})"
 
 
 class LineNotes:
