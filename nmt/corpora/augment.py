@@ -203,7 +203,7 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     output = outputs.path("translations.jsonl")
     output.parent.mkdir(parents=True, exist_ok=True)
     jobs = [digest_job(one.model, one.settings, {"side": one.side}) for one in passes]
-    resumption = Resumption(output, hash_of(VERSION, task.method, task.options, jobs), option="")
+    resumption = Resumption(output, hash_of(VERSION, task.method, task.options, jobs))
     times = f", {len(passes)} times to translate" if len(passes) > 1 else ""
     notify(f"{lines:,} lines{times}")
     with resumption.open_kept() as written:

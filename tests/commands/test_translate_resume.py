@@ -150,7 +150,7 @@ def test_a_killed_translation_is_continued(small: Model, big: Path) -> None:
             assert process.wait() == (-signal.SIGKILL if number == signal.SIGKILL else 143)
         counts.append(parse_object(record.read_text(), "it")["lines"])
         assert not output.exists()
-    assert "the same command with --resume continues after them" in errors
+    assert "the same command continues after them" in errors
     assert 0 < counts[0] < counts[1] < 2_500
     with kept.open("a") as stream:
         stream.write("half a li")  # as a kill in the middle of a write leaves it

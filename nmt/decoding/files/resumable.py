@@ -125,21 +125,15 @@ class Resumption(Task):
     output: Path  # a file
 
     def __init__(
-        self,
-        output: Path,
-        job: str,
-        option: str = "--resume",
-        on_bad_line: str = "error",
-        span: Span = WHOLE,
+        self, output: Path, job: str, on_bad_line: str = "error", span: Span = WHOLE
     ) -> None:
         """Read how far the output has come.
 
-        option: with which the command resumes; "" if it always does. on_bad_line: one of
-        `text_files.ACTIONS`. Raises UsageError if the output was begun with other models or
-        options, or without a record.
+        on_bad_line: as `BadLines` takes it. Raises UsageError if the output was begun with other
+        models or options, or without a record.
         """
         super().__init__(output, span)
-        self._option, self._job, self._on_bad_line = option, job, on_bad_line
+        self._job, self._on_bad_line = job, on_bad_line
         self._digest = hashlib.sha256()
         self._begun = Record(0, 0, self._digest.hexdigest(), job)
         self._kept, self._record = kept_path(output), record_path(output)
@@ -147,8 +141,8 @@ class Resumption(Task):
             self._read_record()
         elif is_present(self._kept) and self._kept.stat().st_size:
             raise UsageError(
-                f"{self._kept} has no record of what it holds, so {option or 'this command'} cannot"
-                " continue it; move it away first"
+                f"{self._kept} has no record of what it holds, so it cannot be continued; move it"
+                " away first"
             )
         self.done = self._begun.lines
 
@@ -254,8 +248,7 @@ class Resumption(Task):
             except BaseException as error:
                 told = f"the translations of the first {written.lines:,} lines are kept in {kept}"
                 if not isinstance(error, UsageError):
-                    option = f" with {self._option}" if self._option else ""
-                    note(f"{told}; the same command{option} continues after them")
+                    note(f"{told}; the same command continues after them")
                 elif written.lines > self.done:  # the same command fails again
                     note(told)
                 raise

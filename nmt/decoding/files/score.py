@@ -377,7 +377,7 @@ def score_file(
         output: a file, which appears when it is complete, or None for stdout.
         format_line: turns a score into a line without its end.
         columns: the numbers of the two columns, from 1; by default the first two.
-        on_bad_line: what to do with a line that cannot be read, one of `text_files.ACTIONS`.
+        on_bad_line: what to do with a line that cannot be read, as `BadLines` takes it.
     """
     shares_screen = output is None and sys.stdout is not None and sys.stdout.isatty()
     bad = BadLines(on_bad_line)

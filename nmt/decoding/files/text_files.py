@@ -89,14 +89,11 @@ def check_kept(path: Path) -> None:
         )
 
 
-ACTIONS = ("error", "skip", "blank")
-
-
 class BadLines:
     """The lines of a text that are not UTF-8 or too long, and what is done about them."""
 
     def __init__(self, action: str = "error", first_line: int = 1) -> None:
-        """Take one of `ACTIONS`: raise an error, leave the lines out, or leave them blank.
+        """Take "error", "skip" or "blank": raise an error, leave lines out, or leave them blank.
 
         first_line: the first line that is translated; bad lines before it do not matter.
         """

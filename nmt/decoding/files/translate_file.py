@@ -47,7 +47,7 @@ def translate_file(
         prefix_column: a line holds the source, a tab and a prefix.
         to_column: the number of a column, from 1, that names the language to write for each line;
             the rest of the line is the source.
-        on_bad_line: what to do with a line that cannot be read, one of `text_files.ACTIONS`.
+        on_bad_line: what to do with a line that cannot be read, as `BadLines` takes it.
         quality: flags translations that are probably wrong.
         alignments: a file for a line of links for each line of the output, if they are wanted.
 
