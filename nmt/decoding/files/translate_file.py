@@ -72,8 +72,8 @@ def translate_file(
             requests: Iterator[Request] = map(Request, segments)
             if prefix is not None:
                 names, columns = map(name_of, (source, prefix)), (segments, read_lines(prefix))
-                pairs = align_columns(names, columns)
-                requests = (Request(text, strip_prefix(begun)) for text, begun in pairs)
+                rows = align_columns(names, columns)
+                requests = (Request(text, strip_prefix(begun)) for text, begun in rows)
             if to_column is not None:
                 check = translator.encoder.opening
                 requests = with_languages(requests, to_column, name_of(source), check, bad_lines)
