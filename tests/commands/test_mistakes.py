@@ -168,7 +168,8 @@ USAGE = {
     "translate in.src --resume --keep-partial --output out": "--keep-partial has no effect",
     "translate - --part 1/2": "save it in a file",
     "translate --interactive": "--interactive needs a terminal",
-    "translate in.src --model {run} --prefix begun --output out": "there is a prefix but no text",
+    "translate in.src --model {run} --prefix dev.src --output out": "there is a prefix but no text",
+    "translate terms --model {run} --prefix in.src --output out": "has more lines than the source",
     # translate: files with a format
     "translate docs": "is a folder; add --output-dir",
     "translate docs/a.txt docs/more/b.txt": "2 files need --output-dir",
@@ -214,7 +215,6 @@ INPUT = {
     "train tiny.toml --set data.target_language=Chinese": "which is no ISO 639 code",
     "translate none": "the text file none does not exist; name another, or - for stdin",
     "translate in.src --glossary ref": "ref, line 1: no tab",
-    "translate terms --model {run} --prefix in.src --output out": "terms ends after line 1 while",
     "translate in.src --model none.safetensors": "none.safetensors does not exist",
 }
 
@@ -233,7 +233,6 @@ def place(tiny: Path, tree: Path, source: Path, tiny_run: Path) -> Path:
     (folder / "page.html").write_text("<p>sun")
     (folder / "page.php").write_text("<p>sun {{ moon }} <%= star %></p>\n")
     write(folder / "ref", *REFERENCES)
-    write(folder / "begun", "sun", "moon", "star")
     for number, path in enumerate(write_pairs(folder, corpus(9)), start=1):
         shutil.copy(path, folder / f"c.x{number}")
     return folder

@@ -17,7 +17,6 @@ from nmt.decoding.translator.translation import Request, strip_prefix
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError, UsageError
 from nmt.system.log import note, progress_bar
-from nmt.text.corpus import align_columns
 from nmt.text.lines import STDIN, FirstSegment, name_of, read_lines
 
 
@@ -52,7 +51,7 @@ def translate_file(
         alignments: a file for a line of links for each line of the output, if they are wanted.
 
     Raises:
-        NmtError: if the file of prefixes has fewer or more lines than the source.
+        UsageError: if the file of prefixes has fewer or more lines than the source.
     """
     is_alone = check_context(translator, source, task)
     if isinstance(task, Resumption):
@@ -70,13 +69,13 @@ def translate_file(
         ):
             segments = map(FirstSegment, lines.segments) if is_alone else lines.segments
             requests: Iterator[Request] = map(Request, segments)
-            if prefix is not None:
-                names, columns = map(name_of, (source, prefix)), (segments, read_lines(prefix))
-                rows = align_columns(names, columns)
-                requests = (Request(text, strip_prefix(begun)) for text, begun in rows)
             if to_column is not None:
                 check = translator.encoder.opening
                 requests = with_languages(requests, to_column, name_of(source), check, bad_lines)
+            prefixes: Iterator[str] = iter(())
+            if prefix is not None:
+                prefixes = read_lines(prefix)
+                requests = with_prefixes(requests, prefixes, name_of(prefix))
             if prefix_column:
                 requests = with_prefix_column(requests)
             chunks = task.chunks(Source(requests, lines.is_ready))
@@ -94,6 +93,11 @@ def translate_file(
                 if quality:  # after the write: the flags are never ahead
                     quality.check(rows, len(chunk))
                 bar.update(len(chunk))
+            if prefix is not None and task.span.stop is None and next(prefixes, None) is not None:
+                raise UsageError(
+                    f"{name_of(prefix)} has more lines than the source, which has"
+                    f" {written.lines:,}; --prefix needs one for each line of the source"
+                )
             if is_alone and written.lines > 1:
                 note(f"{name_of(source)}: each line was translated alone; name a file for context")
     finally:
@@ -140,6 +144,20 @@ def with_languages(
             bad_lines.add(number, NmtError(f"{name}, line {number}: {error}"))
         text = type(request.text)("\t".join(cells))
         yield replace(request, text=text, language=language)
+
+
+def with_prefixes(
+    requests: Iterable[Request], prefixes: Iterator[str], name: str
+) -> Iterator[Request]:
+    """Give each request the next line of the file `name`; raises UsageError if there is none."""
+    for count, request in enumerate(requests):
+        prefix = next(prefixes, None)
+        if prefix is None:
+            raise UsageError(
+                f"{name} has {count:,} lines but the source has more; --prefix needs one for each"
+                " line of the source (it may be blank)"
+            )
+        yield replace(request, prefix=strip_prefix(prefix))
 
 
 def with_prefix_column(requests: Iterable[Request]) -> Iterator[Request]:
