@@ -105,14 +105,6 @@ def test_two_passes_equal_the_reference(
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_padding_gives_no_gradient() -> None:
-    hidden, weight = inputs()
-    (gradient,) = torch.autograd.grad(fast(hidden, weight).smoothed, hidden)
-    is_padding = LABELS == PAD
-    assert (gradient[is_padding] == 0).all()
-    assert (gradient[~is_padding] != 0).any(1).all()
-
-
 @pytest.mark.parametrize("count", [0, 4])
 @pytest.mark.parametrize("agreement", [None, simcut(3.0)])
 def test_a_batch_without_labels_has_no_loss(count: int, agreement: Agreement | None) -> None:

@@ -68,13 +68,6 @@ def test_groups_find_what_a_sort_finds(
         torch.testing.assert_close(picked[real], log_probs[real], atol=1e-5, rtol=1e-6)
 
 
-def test_a_small_vocabulary_takes_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "grouped_top_tokens", None)
-    logits = torch.randn(3, 40)
-    found = top_tokens(logits, [], 8)
-    assert torch.equal(found.ids, logits.topk(8).indices)
-
-
 @pytest.mark.parametrize("number", [numpy.nan, numpy.inf])
 def test_a_row_that_is_no_distribution_is_nan(number: float) -> None:
     """The other rows are what they are without it; no warning is given."""

@@ -8,9 +8,7 @@ import torch
 
 from nmt.decoding.models.pytorch import make_decoder
 from nmt.kernels.dropout import Dropout
-from nmt.model.attention import KeyValueCache
 from nmt.model.encoder_decoder import EncoderDecoder
-from nmt.model.layers import DecoderLayer, LayerCache
 from nmt.model.transformer import Transformer
 from tests.model.conftest import PAD, SMALL
 
@@ -66,22 +64,6 @@ def test_cached_steps_equal_the_full_decoder(network: EncoderDecoder) -> None:
     for row, prefix in enumerate([[2, 11, 4], [2, 9, 5]]):
         full = network(SOURCE[1:], torch.tensor([prefix]))
         torch.testing.assert_close(logits[0, row], full[0, -1], atol=1e-12, rtol=0)
-
-
-def test_a_cache_serves_several_positions_at_a_time(model: Transformer) -> None:
-    """Two positions, then three, appended to one cache equal the decoder without a cache."""
-    settings = model.settings
-    memory, mask = model.encode(SOURCE)
-    caches = []
-    for layer in model.decoder:
-        assert isinstance(layer, DecoderLayer)
-        keys = torch.zeros(2, settings.heads, 8, settings.d_k)  # room for 8 positions
-        values = torch.zeros(2, settings.heads, 8, settings.d_v)
-        cross = layer.cross_attention.project_memory(memory)
-        caches.append(LayerCache(KeyValueCache(keys, values, 0), KeyValueCache(*cross, 4)))
-    parts = [model.decode(ids, None, mask, caches) for ids in (TARGET[:, :2], TARGET[:, 2:])]
-    expected = model.decode(TARGET, memory, mask)
-    torch.testing.assert_close(torch.cat(parts, 1), expected, atol=1e-12, rtol=0)
 
 
 def test_dropout_is_only_on_sublayers_and_embeddings() -> None:
