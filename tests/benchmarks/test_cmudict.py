@@ -6,7 +6,6 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from benchmarks.cmudict import command
-from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe
 
 SOUNDS = {"a": "AE1", "b": "B", "e": "EH0", "k": "K", "n": "N", "o": "OW2", "s": "S", "t": "T"}
@@ -74,11 +73,3 @@ def test_the_files_of_a_published_split_are_used() -> None:
     Path("test").write_text("ABE  EY B\n")
     assert "'abe' is in" in prepare(*published).output
     assert prepare("--train", "train").exit_code == 2
-
-
-def test_a_folder_that_cannot_be_written_is_one_sentence() -> None:
-    Path("data").mkdir()
-    Path("data/cmudict").write_text("a file")
-    refused = prepare(*dictionary())
-    assert isinstance(refused.exception, NmtError)
-    assert "data/cmudict/train.tsv" in str(refused.exception)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from nmt.runs.run_folder import RunFolder
-from tests.commands.conftest import leftovers
 from tests.conftest import Run
 
 
@@ -55,22 +54,6 @@ def test_open_shows_the_page_in_the_browser(
     assert result.code == 0
     assert urls == [Path("a page.html").absolute().as_uri()]
     assert ("no browser was found" in result.err) == (not opened)
-
-
-def test_explain_prints_the_path_of_the_page_and_the_translation(
-    nmt: Run, skilled_run: Path
-) -> None:
-    result = nmt("explain", "sun moon", "--model", skilled_run)
-    assert (result.code, result.out) == (0, "explain.html\n")
-    model, translation = result.err.splitlines()
-    assert model == f"model: {skilled_run / 'model.safetensors'} (tiny)"
-    Path("in").write_text("sun moon\n")
-    expected = nmt("translate", "in", "--model", skilled_run).out
-    assert translation == f"translation: {expected.strip()}"
-    (data,) = data_of(Path("explain.html"))["models"]
-    assert data["source"]["text"] == "sun moon"
-    assert data["target"]["text"] == expected.strip()
-    assert leftovers(Path()) == []
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.config import DecodeSettings, Recipe
-from nmt.decoding.translator.load import device_settings
+from nmt.config import Recipe
 from nmt.errors import UsageError
 from nmt.evaluation import test_sets  # pytest would collect an imported TestSet
 from nmt.evaluation.card import as_text, evaluation_json
@@ -28,32 +27,7 @@ from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import load_model
 from nmt.text.corpus import DataFolder
 from tests.commands.conftest import write
-from tests.conftest import Run
 from tests.interop.models import two_languages, two_vocabularies
-
-
-def test_a_model_is_scored_on_the_test_sets_of_its_recipe(nmt: Run, skilled_run: Path) -> None:
-    """Or on other files with other settings."""
-    folder = skilled_run.parent.parent
-    model = load_model(skilled_run, "cpu")
-    data = DataFolder(folder)
-    result = evaluate_model(model, model.recipe.decode, data, lambda text: None)
-    printed = nmt("evaluate", "--model", skilled_run, "--data-dir", folder, "--json")
-    (expected,) = json.loads(printed.out)["results"]
-    (test_set,) = result.test_sets
-    (system,) = test_set.systems
-    assert (test_set.name, test_set.segments) == ("tiny", 10)
-    assert system.name == str(skilled_run / "model.safetensors")
-    assert {score.name: score.value for score in system.scores} == {
-        name: each["value"] for name, each in expected["scores"].items()
-    }
-    assert result.system.decode == device_settings(model.recipe.decode, "cpu")
-    assert test_set.by_length is None
-    files = [folder / "dev.src", folder / "dev.tgt"]
-    greedy = DecodeSettings(beam_size=1)
-    result = evaluate_model(model, greedy, data, lambda text: None, files=files)
-    assert result.test_sets[0].name == str(files[0])
-    assert result.system.decode == device_settings(greedy, "cpu")
 
 
 def test_a_model_prefers_references_to_wrong_targets(skilled_run: Path) -> None:

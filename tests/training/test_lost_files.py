@@ -66,16 +66,6 @@ def test_a_finished_run_without_its_average_is_not_trained_again(train: Train) -
     assert Path("runs/new/model.safetensors").exists()
 
 
-@pytest.mark.usefixtures("finished")
-def test_a_lost_recipe_refuses_the_run(train: Train) -> None:
-    remove("recipe.toml")
-    before = content(TINY)
-    assert "recipe.toml is missing although training has started" in train(code=1)
-    remove("checkpoints")
-    assert "no checkpoint to resume from" in train(code=1)
-    assert content(TINY) == before
-
-
 @pytest.mark.usefixtures("stopped")
 def test_lost_preparation_is_made_again(train: Train, tiny_run: Path) -> None:
     """The corpus has the fingerprint that the checkpoints name, so the run goes on exactly."""
@@ -143,21 +133,3 @@ def test_a_finished_run_stays_finished(train: Train, tiny_run: Path, lost: str) 
     remove(lost)
     train()
     assert_same(TINY.model, tiny_run / "model.safetensors")
-
-
-@pytest.mark.usefixtures("finished")
-def test_unreadable_files_do_not_count_as_absent(train: Train) -> None:
-    """A link to itself stands for a file that cannot be read, also by root."""
-    remove("checkpoints")
-    before = content(TINY)
-    for path in (TINY.metrics, TINY.checkpoints, TINY.recipe):
-        saved = path.read_bytes() if path.is_file() else None
-        path.unlink(missing_ok=True)
-        path.symlink_to(path.name)
-        (message,) = train(code=1).splitlines()
-        assert "cannot read the " in message
-        assert path.name in message
-        path.unlink()
-        if saved is not None:
-            path.write_bytes(saved)
-    assert content(TINY) == before
