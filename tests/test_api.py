@@ -46,9 +46,6 @@ def test_mistakes_are_named(tiny_run: Path) -> None:
     given: dict[str, dict[str, Any]] = {
         r"decode\.beam_sise": {"beam_sise": 2},
         "a setting twice": {"beam_size": 1, "decode.beam_size": 2},
-        "for samples": {"temperature": 0.5},
-        "Bayes risk": {"candidates": 5},
-        "no beam": {"method": "sample", "beam_size": 2},
     }
     for message, settings in given.items():
         with pytest.raises(nmt.UsageError, match=message):
@@ -61,8 +58,6 @@ def test_mistakes_are_named(tiny_run: Path) -> None:
         nmt.load("")
     with pytest.raises(nmt.UsageError, match=r"^columns is for tables"):
         model.translate_file("page.html", "new.html", columns=["a"])
-    with pytest.raises(nmt.UsageError, match="beam size"):
-        model.translate(["sun"], n_best=99)
     with pytest.raises(nmt.UsageError, match="references"):
         nmt.evaluate(model, "source")
 
