@@ -60,36 +60,13 @@ UTF_8 = Encoding()
 def decode(content: bytes, declared: str = "") -> tuple[str, Encoding]:
     """Return the text of a file and its encoding: by its byte order mark, else as declared.
 
-    declared: the name that the file gives, or "" for UTF-8. Line ends stay as they are.
+    declared: the name that the file gives, or "" for UTF-8. Line ends stay as they are. A text has
+    no NUL character: expat and editors end there.
 
     Raises:
-        NmtError: for bytes that are not in the encoding, or an unknown encoding.
+        NmtError: for bytes that are not in the encoding, with the line, or an unknown encoding.
     """
-    return decode_as(content, encoding_of(content, declared))
-
-
-def encoding_of(content: bytes, declared: str = "") -> Encoding:
-    """Return the encoding of a file's content, or of its beginning; see `decode`."""
-    for mark, name in BYTE_ORDER_MARKS:
-        if content.startswith(mark):
-            return Encoding(name, mark)
-    try:
-        name = codecs.lookup(declared or "utf-8").name
-        is_text = codecs.lookup(name)._is_text_encoding and name not in NOT_OF_FILES
-    except LookupError:
-        is_text = False
-    if not is_text:
-        raise NmtError(
-            f"there is no encoding {shown(declared)}; save the file in UTF-8 and declare it there"
-        )
-    return Encoding(name)
-
-
-def decode_as(content: bytes, encoding: Encoding) -> tuple[str, Encoding]:
-    """Return the text of a file in a known encoding; raises NmtError with the line if not.
-
-    A text has no NUL character: expat and editors end there.
-    """
+    encoding = encoding_of(content, declared)
     body = content[len(encoding.mark) :]
     try:
         text = body.decode(encoding.name)
@@ -110,6 +87,23 @@ def decode_as(content: bytes, encoding: Encoding) -> tuple[str, Encoding]:
     if encoding.name != UTF_8.name and text.encode(encoding.name, "replace") != body:
         raise NmtError(f"the bytes are not valid {encoding.name}; save the file in UTF-8")
     return text, encoding
+
+
+def encoding_of(content: bytes, declared: str = "") -> Encoding:
+    """Return the encoding of a file's content, or of its beginning; see `decode`."""
+    for mark, name in BYTE_ORDER_MARKS:
+        if content.startswith(mark):
+            return Encoding(name, mark)
+    try:
+        name = codecs.lookup(declared or "utf-8").name
+        is_text = codecs.lookup(name)._is_text_encoding and name not in NOT_OF_FILES
+    except LookupError:
+        is_text = False
+    if not is_text:
+        raise NmtError(
+            f"there is no encoding {shown(declared)}; save the file in UTF-8 and declare it there"
+        )
+    return Encoding(name)
 
 
 NO_SYNTAX: frozenset[str] = frozenset()

@@ -7,16 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Mark, Marked, joined
-from nmt.documents.document import (
-    UTF_8,
-    Document,
-    Encoding,
-    Options,
-    SourceDocument,
-    decode,
-    decode_as,
-    unescaped,
-)
+from nmt.documents.document import UTF_8, Document, Options, SourceDocument, decode, unescaped
 from nmt.documents.marks.never_text import is_text
 from nmt.documents.marks.tags import with_changed_words, with_tags
 from nmt.documents.texts.wrapping import join_words, line_width, split_words, wrapped
@@ -36,7 +27,6 @@ BAD_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*+\\u(?![0-9a-fA-F]{4})")
 ARGUMENT = re.compile(r"\{\d{1,3}[,}]")
 QUOTED = re.compile(r"(''|'[^']*'?)")
 
-LATIN_1 = Encoding("iso8859-1")
 COMMENT = re.compile(r"[ \t\f]*(?:[#!][^\r\n]*)?(?:\r\n|\r|\n|\Z)")
 # A line goes on after a backslash at its end.
 LINE = re.compile(r"(?:[^\\\r\n]|\\(?:\r\n|.|\Z))*+", re.DOTALL)
@@ -95,7 +85,10 @@ def read(content: bytes, options: Options) -> Document:
     Raises:
         NmtError: for an escape \u without four digits.
     """
-    text, encoding = _decoded(content)
+    try:
+        text, encoding = decode(content)
+    except NmtError:  # not UTF-8: Java 9 reads ISO-8859-1
+        text, encoding = decode(content, "iso8859-1")
     document = SourceDocument(content, text, encoding)
     if bad := BAD_ESCAPE.search(text):
         place = document.place(bad.end())
@@ -116,16 +109,6 @@ def read(content: bytes, options: Options) -> Document:
             write = partial(style.write, entry)
             document.fill_text(entry.begin, entry.end, source, write, [entry.key])
     return document
-
-
-def _decoded(content: bytes) -> tuple[str, Encoding]:
-    """Return the text in UTF-8 if it is valid, else in ISO-8859-1, as Java 9 reads it."""
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        is_marked = content.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf"))
-        return decode(content) if is_marked else decode_as(content, LATIN_1)
-    return decode(content)
 
 
 def _entries(text: str) -> Iterator[Entry]:
