@@ -82,27 +82,18 @@ class DrawingStory(Story):
     """The text of a part that has it in shapes, tables or titles."""
 
     paragraphs = frozenset(f"{namespace}p" for namespace in DRAWING)
-    _is_title = False  # the last shape at this place is a title
-
-    def visit(self, parent: Element) -> None:
-        """Add the paragraphs in an element."""
-        is_title = self._is_title
-        super().visit(parent)
-        self._is_title = is_title
 
     def is_done(self, element: Element) -> bool:
-        """Add the description of a picture; notice a shape."""
-        name = local(element.tag)
-        if name == "sp":
-            kinds = {place.get("type") for place in element.iter("{*}ph")}
-            self._is_title = bool(HEADINGS & kinds)
-        elif name == "cNvPr":
+        """Add the description of a picture."""
+        if local(element.tag) == "cNvPr":
             self.tree.translate_descriptions(element, self.place)
         return False
 
     def is_heading(self, paragraph: Element) -> bool:
-        """Return whether a paragraph is in a title."""
-        return self._is_title
+        """Return whether a paragraph is in a shape that is the place of a title."""
+        shape = next(paragraph.iterancestors("{*}sp"), None)
+        places = () if shape is None else shape.iterfind("{*}nvSpPr/{*}nvPr/{*}ph")
+        return any(place.get("type") in HEADINGS for place in places)
 
     def parts(self, paragraph: Element) -> Iterator[Part]:
         """Yield the parts of a paragraph, without its properties."""
