@@ -240,7 +240,7 @@ class SourceDocument:
     source: str | bytes
     encoding: Encoding
     segments: list[Segment] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)  # of the source; told if it is changed
+    findings: list[Finding] = field(default_factory=list)  # of the source
     # Sources stay beside their translations; one that equals its source is written, too.
     is_bilingual: bool = False
     _holes: list[Hole] = field(default_factory=list)
@@ -353,7 +353,7 @@ class SourceDocument:
         """Return the file with a translation of each segment; see `Document.join`."""
         found = self.translated(translations)
         if not found:
-            return Joined(self.content)
+            return Joined(self.content, tuple(self.findings))
         text, findings = self.filled(found)
         return Joined(self.encoding.encode(text), (*self.findings, *findings))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from nmt.decoding.translator.marked import Edit, Marked
-from nmt.documents.document import Document, Finding, Joined, Options, Own, SourceDocument, decode
+from nmt.documents.document import Document, Finding, Options, Own, SourceDocument, decode
 from nmt.documents.marks.never_text import with_placeholders
 from nmt.documents.messages.bilingual import wrong_language
 from nmt.documents.messages.message import Text
@@ -50,12 +50,6 @@ class Catalogue(SourceDocument):
     options: Options = field(kw_only=True)
     line_end: str = field(kw_only=True)
     columns: int = field(kw_only=True)  # at which strings are broken
-    repeated: list[Finding] = field(default_factory=list)  # told whatever is translated
-
-    def join(self, translations: Sequence[Marked | None]) -> Joined:
-        """Return the catalogue with translations; see `Document.join`."""
-        joined = super().join(translations)
-        return joined._replace(findings=(*self.repeated, *joined.findings))
 
 
 def read(content: bytes, options: Options) -> Document:
@@ -97,7 +91,7 @@ def add_domain(catalogue: Catalogue, header: Header, entries: Sequence[Entry]) -
         key = (entry.context.text() if entry.context else None, entry.id.text())
         if key in lines:
             repeated = f"the message of line {lines[key]} is repeated here"
-            catalogue.repeated.append(Finding(f"line {entry.id.line}", repeated))
+            catalogue.findings.append(Finding(f"line {entry.id.line}", repeated))
         lines.setdefault(key, entry.id.line)
         begin = len(catalogue.segments)
         texts = add_texts(catalogue, header, entry, key[0] or "")
