@@ -61,7 +61,7 @@ def _add_plurals(
     missing = [category for category in categories if category not in present]
     for category, item in present.items():
         copies: list[tuple[int, Write]] = []
-        if category == "other" and missing:
+        if category == "other":
             gap, write = document.space_before(item), _writer(document, item)
             copies.append((items[-1].end, partial(_items, write, missing, gap)))
         _add(document, item, [name, category], copies)

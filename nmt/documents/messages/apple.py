@@ -7,16 +7,7 @@ from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Mark, Marked
 from nmt.decoding.translator.odd_input import has_words
-from nmt.documents.document import (
-    Document,
-    Options,
-    Segment,
-    SourceDocument,
-    decode,
-    escaped,
-    key_path,
-    unescaped,
-)
+from nmt.documents.document import Document, Options, SourceDocument, decode, escaped, unescaped
 from nmt.documents.marks.tags import with_tags
 from nmt.documents.messages.plurals import categories_of
 from nmt.documents.xml.tree import Element, XmlDocument, escape_text, read_xml
@@ -165,13 +156,13 @@ def _add(
         source = Marked(text, marks)
         if pair.value.name != "string" or not is_text or not has_words(source.without_marks()):
             continue
-        place, context = document.place(pair.value.begin), key_path([*keys, pair.key])
-        number = document.add(Segment(source, place, context, syntax=PLURAL_SYNTAX))
+        copies = []
+        if pair.key == "other":
+            gap = document.space_before(pair.key_element)
+            copies.append((pair.value.end, partial(_forms, missing, gap)))
         begin, end = pair.value.inner_begin, pair.value.inner_end
-        document.fill(begin, end, number, _write_xml)
-        if pair.key == "other" and missing:
-            gap, end = document.space_before(pair.key_element), pair.value.end
-            document.fill(end, end, number, partial(_forms, missing, gap))
+        own = [*keys, pair.key]
+        document.fill_text(begin, end, source, _write_xml, own, PLURAL_SYNTAX, copies)
 
 
 def _write_xml(translation: Marked) -> str:
