@@ -8,7 +8,6 @@ pair. Units whose translation is missing or not finished are left out, and a not
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from io import TextIOWrapper
@@ -30,20 +29,11 @@ from nmt.documents.messages.po_syntax import (
 )
 from nmt.documents.messages.tmx import TEXT, document_of, find_places, language_of, normal
 from nmt.documents.messages.xliff import BY_MACHINE, INITIAL, PAIRS, TO_TRANSLATE
-from nmt.documents.xml.units import BLOCK, LONGEST_UNIT, Node, Units
-from nmt.errors import DamagedError, NmtError
-from nmt.system.files import unreadable
+from nmt.documents.xml.units import BLOCK, LONGEST_UNIT, Node, Units, opened
+from nmt.errors import NmtError
 from nmt.text.corpus import Pair
 from nmt.text.languages import language_in_name, primary
-from nmt.text.lines import (
-    DAMAGE,
-    FirstSegment,
-    OnBadLine,
-    note_once,
-    open_bytes,
-    stop_at_bad_line,
-)
-from nmt.text.lines import TEXT as TEXT_FILE
+from nmt.text.lines import FirstSegment, OnBadLine, note_once, stop_at_bad_line
 
 WRAPPING = {*PAIRS, "hi"}  # elements whose content is text; of others, nothing is
 WITHIN_WORDS = {"bpt", "ept", "bx", "ex", "sc", "ec", "sm", "em", "it"}  # as bold letters have
@@ -114,23 +104,6 @@ class Bitext:
         with opened(path) as stream:
             codes = [primary(code) for code in self.stated(stream, path)]
         return tuple(dict.fromkeys(filter(None, codes)))
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file, packed or not; what is wrong in it is an error with its name."""
-    with open_bytes(path) as stream:
-        try:
-            yield stream
-        except DAMAGE as error:
-            raise DamagedError(f"{path} is damaged ({error}); copy it again") from error
-        except OSError as error:
-            raise unreadable(TEXT_FILE, path, error) from error
-        except NmtError as error:
-            if str(path) in str(error):
-                raise
-            comma = "," if str(error).startswith("line ") else ":"
-            raise NmtError(f"{path}{comma} {error}") from error
 
 
 def texts_of(unit: Unit, languages: tuple[str, str], tally: Tally) -> Iterator[tuple[str, str]]:

@@ -3,8 +3,9 @@
 https://www.gala-global.org/tmx-14b.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,8 +20,7 @@ from nmt.documents.xml.tree import (
     escape_text,
     read_xml,
 )
-from nmt.documents.xml.units import Node, Units
-from nmt.errors import NmtError
+from nmt.documents.xml.units import Node, Units, opened
 from nmt.system.atomic import atomic_path
 from nmt.text.languages import primary
 
@@ -52,16 +52,11 @@ def read_units(path: Path, source_language: str, target_language: str) -> Iterat
     Raises:
         NmtError: with the name of the file and the line, for what is not TMX or is refused.
     """
-    try:
-        with path.open("rb") as stream:
-            for node in Units("tmx", ("tu",)).read(stream):
-                unit = unit_of(node, source_language, target_language)
-                if unit is not None:
-                    yield unit
-    except OSError as error:
-        raise NmtError(f"{path} cannot be read: {error.strerror}; check its path") from error
-    except NmtError as error:
-        raise NmtError(f"{path}: {error}") from error
+    with opened(path) as stream:
+        for node in Units("tmx", ("tu",)).read(stream):
+            unit = unit_of(node, source_language, target_language)
+            if unit is not None:
+                yield unit
 
 
 def unit_of(node: Node, source_language: str, target_language: str) -> Unit | None:
@@ -76,21 +71,22 @@ def unit_of(node: Node, source_language: str, target_language: str) -> Unit | No
     )
     if not source.text.strip() or not target.text.strip():
         return None
-    contexts = (
-        prop.text() for prop in node.elements("prop") if prop.attributes.get("type") == CONTEXT
-    )
     notes = (note.text() for note in node.elements("note"))
-    return Unit(source, target, next(contexts, ""), next(notes, ""))
+    return Unit(source, target, next(properties(node, {CONTEXT}), ""), next(notes, ""))
+
+
+def properties(element: Node | Element, types: Collection[str]) -> Iterator[str]:
+    """Yield the properties of an element that have one of some types."""
+    for prop in element.elements("prop"):
+        if prop.attributes.get("type", "").lower() in types:
+            yield prop.text()
 
 
 def document_of(unit: Node | Element) -> str:
     """Return the document that a property of a unit, or of one of its texts, names; "" for none."""
-    parents: list[Node | Element] = [unit, *unit.elements("tuv")]
-    for parent in parents:
-        for prop in parent.elements("prop"):
-            if prop.attributes.get("type", "").lower() in DOCUMENT_TYPES:
-                return prop.text()
-    return ""
+    parents = chain([unit], unit.elements("tuv"))
+    found = chain.from_iterable(properties(parent, DOCUMENT_TYPES) for parent in parents)
+    return next(found, "")
 
 
 def find_places(languages: Sequence[str], wanted: tuple[str, str]) -> list[int | None]:
@@ -249,13 +245,10 @@ def add_unit(document: XmlDocument, options: Options, unit: Element, source_lang
     target = segs[variants[found]] if language and found is not None else None
     if target and target.text().strip() and not options.translates_all:
         return
-    contexts = (
-        prop.text() for prop in unit.elements("prop") if prop.attributes.get("type") == CONTEXT
-    )
     text = document.add_text(
         marked(document, segs[source], code),
         document.place(segs[source].begin),
-        next(contexts, unit.attributes.get("tuid", "")),
+        next(properties(unit, {CONTEXT}), unit.attributes.get("tuid", "")),
         accelerator_language=language,
         document=document_of(unit),
     )
@@ -270,6 +263,5 @@ def add_unit(document: XmlDocument, options: Options, unit: Element, source_lang
 
 def code(element: Element) -> Code:
     """Return what an inline element is."""
-    kinds = {"bpt": Kind.OPEN, "ept": Kind.CLOSE}
     key = element.attributes.get("i", "")
-    return PAIR if element.name == "hi" else Code(kinds.get(element.name, Kind.ALONE), key)
+    return PAIR if element.name == "hi" else Code(KINDS.get(element.name, Kind.ALONE), key)

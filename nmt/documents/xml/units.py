@@ -4,17 +4,38 @@ Memory holds one unit at a time. Entities that a file declares are refused, and 
 """
 
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import IO, Any
 from xml.parsers import expat
 
-from nmt.errors import NmtError
+from nmt.errors import DamagedError, NmtError
+from nmt.system.files import unreadable
+from nmt.text.lines import DAMAGE, TEXT, open_bytes
 
 BLOCK = 1 << 20  # bytes that are read at a time
 LONGEST_UNIT = 2_000_000  # bytes, with notes and attributes
 DEEPEST = 100  # elements within each other
 NAMES = {"tmx": "TMX", "xliff": "XLIFF"}  # of formats, by the roots of their files
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file, packed or not; what is wrong in it is an error with its name."""
+    with open_bytes(path) as stream:
+        try:
+            yield stream
+        except DAMAGE as error:
+            raise DamagedError(f"{path} is damaged ({error}); copy it again") from error
+        except OSError as error:
+            raise unreadable(TEXT, path, error) from error
+        except NmtError as error:
+            if str(path) in str(error):
+                raise
+            comma = "," if str(error).startswith("line ") else ":"
+            raise NmtError(f"{path}{comma} {error}") from error
 
 
 @dataclass(slots=True)

@@ -88,9 +88,9 @@ def test_what_is_refused(tmp_path: Path, content: str, message: str) -> None:
     path.write_text(content)
     with pytest.raises(NmtError, match=message) as raised:
         [*read_units(path, "en", "de")]
-    assert str(raised.value).startswith(f"{path}: ")
+    assert str(raised.value).startswith(str(path))
     path.unlink()
-    with pytest.raises(NmtError, match=r"memory\.tmx cannot be read"):
+    with pytest.raises(NmtError, match=r"memory\.tmx does not exist"):
         [*read_units(path, "en", "de")]
 
 
