@@ -14,14 +14,11 @@ import numpy
 from nmt.decoding.translator.marked import Mark, Marked, joined
 from nmt.documents.messages.tmx import Unit, read_units, write_units
 from nmt.documents.style import with_outer_space
+from nmt.text.words import UNSPACED
 
-# Scripts without spaces between words: each character is a token.
-UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fff\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf"
-    "\u4e00-\u9fff\U00020000-\U0003ffff"
-)
 SPACED = rf"[^\W{UNSPACED}]"
 NUMBER = re.compile(rf"(?<!{SPACED})\d+(?:[.,]\d+)*(?!{SPACED})")  # not that of mp3
+# In scripts without spaces, each character is a token.
 TOKEN = re.compile(rf"{NUMBER.pattern}|[{UNSPACED}]|{SPACED}+|[^\w\s]")
 
 
