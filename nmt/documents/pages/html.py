@@ -7,16 +7,7 @@ from functools import partial
 
 from nmt.decoding.translator.marked import Marked
 from nmt.documents.document import Document, Encoding, Options, Segment, decode, escaped
-from nmt.documents.pages.html_scanner import (
-    HEADINGS,
-    LABELS,
-    Token,
-    What,
-    attributes,
-    is_read,
-    scan,
-    token_role,
-)
+from nmt.documents.pages.html_scanner import HEADINGS, LABELS, Token, attributes, is_read, scan
 from nmt.documents.pages.page import (
     SIGN,
     STAND_IN,
@@ -68,22 +59,20 @@ def add_html(document: PageDocument, begin: int, end: int) -> None:
     for token in divided(document, begin, end):
         first, last = begin + token.begin, begin + token.end
         raw = document.source[first:last]
-        if token.what is What.TEXT:
+        if token.role is Role.TEXT:
             run += text_items(document, raw, first)
             is_after_break = is_after_break and BEGIN.fullmatch(raw) is not None
             continue
-        if token.what is What.START or token.tag_end:
-            tag_end = begin + token.tag_end if token.tag_end else last
-            add_attributes(document, first, tag_end, token.name, first)
-        role = token_role(token, raw)
-        if role is None or (token.name == "br" and is_after_break):
+        if token.tag_end:
+            add_attributes(document, first, begin + token.tag_end, token.name, first)
+        if token.role is None or (token.name == "br" and is_after_break):
             add_run(document, run, block)
             run, is_after_break = [], False
-            if role is None and token.what is not What.STATEMENT:
-                block = token.name if token.what is What.START else ""
+            if token.role is None and token.name:  # no statement of a template
+                block = token.name if token.tag_end else ""
             continue
         is_after_break = token.name == "br"
-        run.append(Item(role, first, last, raw, token.name))
+        run.append(Item(token.role, first, last, raw, token.name))
     add_run(document, run, block)
 
 
@@ -92,16 +81,16 @@ def divided(document: PageDocument, begin: int, end: int) -> Iterator[Token]:
     dividers = document.dividers(begin, end)
     for token in scan(document.source[begin:end]):
         place = token.begin
-        if token.what is What.COMMENT and document.source.startswith(f"<!--{SIGN}", begin + place):
-            yield token._replace(what=What.STATEMENT)
+        if token.role is Role.ALONE and document.source.startswith(f"<!--{SIGN}", begin + place):
+            yield token._replace(role=None)
             continue
-        if dividers and token.what is What.TEXT:
+        if dividers and token.role is Role.TEXT:
             for code in STAND_IN.finditer(document.source, begin + place, begin + token.end):
                 first, last = code.start() - begin, code.end() - begin
                 if code.start() in dividers:
                     if first > place:
-                        yield Token(What.TEXT, place, first)
-                    yield Token(What.STATEMENT, first, last)
+                        yield Token(Role.TEXT, place, first)
+                    yield Token(None, first, last)
                     place = last
         if place < token.end:
             yield token._replace(begin=place)

@@ -6,7 +6,6 @@ with its square: clients of a server choose texts.
 
 import re
 from collections.abc import Iterator
-from enum import Enum
 from functools import cache
 from typing import NamedTuple
 
@@ -73,25 +72,14 @@ SECTIONS = (
 SCRIPT = re.compile(r"<!--(?!-?>)|-->|<(/?)script(?=[\s/>])[^<>]*>?", re.IGNORECASE)
 
 
-class What(Enum):
-    """The kind of a part of a page."""
-
-    TEXT = "text"
-    START = "start tag"
-    END = "end tag"
-    ELEMENT = "an element that stays as it is, with its tags"
-    COMMENT = "a comment, a declaration, an instruction or a CDATA section"
-    STATEMENT = "code of a template that divides texts, as a block does"
-
-
 class Token(NamedTuple):
-    """A part of a page."""
+    """A part of a page: a text, a tag, a comment, or a whole element that stays as it is."""
 
-    what: What
+    role: Role | None  # in a run; None: it ends the run
     begin: int  # of its characters in the text
     end: int
     name: str = ""  # of the element, in lower case
-    tag_end: int = 0  # of an element: where its start tag ends; 0: its attributes stay too
+    tag_end: int = 0  # where a start tag ends; 0: there is none, or its attributes stay too
 
 
 class Attribute(NamedTuple):
@@ -125,21 +113,21 @@ def scan(text: str) -> Iterator[Token]:
         if token is None:
             break  # no markup ends after this
         if token.begin > place:
-            yield Token(What.TEXT, place, token.begin)
+            yield Token(Role.TEXT, place, token.begin)
         yield token
         place = token.end
         # In a title, "<" begins no tag. XHTML may have an empty one, <title/>.
-        is_title = token.name == "title" and token.what is What.START
+        is_title = token.name == "title" and token.tag_end > 0
         is_open = is_title and not text.endswith("/>", token.begin, token.end)
         if is_open and "title" not in endless:
             end = end_tag("title").search(text, place)
             if end is None:
                 endless.add("title")
             elif end.start() > place:
-                yield Token(What.TEXT, place, end.start())
+                yield Token(Role.TEXT, place, end.start())
                 place = end.start()
     if place < len(text):
-        yield Token(What.TEXT, place, len(text))
+        yield Token(Role.TEXT, place, len(text))
 
 
 def markup(text: str, begin: int) -> Token | None:
@@ -148,41 +136,37 @@ def markup(text: str, begin: int) -> Token | None:
         if first.match(text, begin):
             # Right after "<!", as "<!-->" is a comment too.
             found = last.search(text, begin + 2)
-            return Token(What.COMMENT, begin, found.end() if found else len(text))
+            return Token(Role.ALONE, begin, found.end() if found else len(text))
     tag = MARKUP.match(text, begin)
     if tag is None:
         return None
     named = NAME.match(tag[0])
     if named is None:
-        return Token(What.COMMENT, begin, tag.end())
+        is_doctype = tag[0][:9].lower() == "<!doctype"
+        return Token(None if is_doctype else Role.ALONE, begin, tag.end())
     name = named[1].lower().rstrip("\"'")
     if tag[0].startswith("</"):
-        return Token(What.END, begin, tag.end(), name)
+        return Token(tag_role(name, tag[0]), begin, tag.end(), name)
     is_fixed = stays(tag[0])
     if not is_fixed and name not in OPAQUE:
-        return Token(What.START, begin, tag.end(), name)
+        return Token(tag_role(name, tag[0]), begin, tag.end(), name, tag.end())
     if tag[0].endswith("/>") or name in VOID:
         end = tag.end()
     else:
         end = end_of_element(text, name, tag.end())
-    return Token(What.ELEMENT, begin, end, name, 0 if is_fixed else tag.end())
+    role = Role.ALONE if name in NO_WORD else Role.WORD
+    return Token(role if name in WORDS else None, begin, end, name, 0 if is_fixed else tag.end())
 
 
-def token_role(token: Token, raw: str) -> Role | None:
-    """Return what a token is in a run; None for one that ends the run."""
-    name = token.name
-    if token.what is What.COMMENT:
-        return None if raw[:9].lower() == "<!doctype" else Role.ALONE
-    if token.what is What.ELEMENT:
-        is_word = name in WORDS
-        return None if not is_word else Role.ALONE if name in NO_WORD else Role.WORD
+def tag_role(name: str, tag: str) -> Role | None:
+    """Return what a tag is in a run, from the name of its element; None for one that ends it."""
     if name in OPAQUE_INLINE or name in VOID_INLINE:
         return Role.ALONE  # an end tag without a start is among them
     if name not in INLINE:
         return None
-    if raw.endswith("/>"):
+    if tag.endswith("/>"):
         return Role.ALONE
-    return Role.START if token.what is What.START else Role.END
+    return Role.END if tag.startswith("</") else Role.START
 
 
 def is_read(element: str, name: str, values: dict[str, str]) -> bool:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.documents.document import DEFAULTS, Options
 from nmt.documents.pages.html import read
-from nmt.documents.pages.html_scanner import What, scan
-from nmt.documents.pages.page import shown_forms
+from nmt.documents.pages.html_scanner import scan
+from nmt.documents.pages.page import Role, shown_forms
 from nmt.errors import NmtError
 from tests.documents.documents import QUICK, changed_by, places, texts, unchanged
 
@@ -233,7 +233,7 @@ def test_hostile_html_takes_no_time(begin: str, unit: str, end: str) -> None:
 )
 def test_a_quotation_mark_matters_only_where_a_value_begins(tag: str) -> None:
     tokens = [*scan(f"{tag}One")]
-    assert [token.what for token in tokens] == [What.START, What.TEXT]
+    assert [token.role for token in tokens] == [None, Role.TEXT]
     assert tokens[0].end == len(tag)
 
 
