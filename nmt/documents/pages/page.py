@@ -76,7 +76,6 @@ class PageDocument(SourceDocument):
         self.texts: list[PageText] = []  # in any order, until they are numbered
         self._codes: dict[str, str] = {}  # by their characters
         self._characters: dict[str, str] = {}  # by the code
-        self._marks: dict[str, str] = {}  # of the format as they are in the source, by how shown
         spans = [*template_codes(text), *(found.span() for found in OWN.finditer(text))]
         spans += [found.span() for found in lines.finditer(text)] if lines else []
         parts, end = list[str](), 0
@@ -125,7 +124,8 @@ class PageDocument(SourceDocument):
         """Add the texts in the order of their places; one comes before those within its marks."""
         for text in sorted(self.texts, key=lambda text: (text.begin, -text.end)):
             number = self.add(replace(text.segment, source=self._shown(text.segment.source)))
-            self.fill(text.begin, text.end, number, text.write, text.marks)
+            marks = [mark._replace(shown=self._restored(mark.shown)) for mark in text.marks]
+            self.fill(text.begin, text.end, number, text.write, marks)
 
     def translated(self, translations: Sequence[Marked | None]) -> Own:
         """Return the translations that differ from their sources, with their code hidden."""
@@ -151,9 +151,7 @@ class PageDocument(SourceDocument):
         parts = list[Marked]()
         for part, mark in source.parts():
             if mark:
-                text = self._restored(part)
-                self._marks[text] = part
-                parts.append(mark.over(text))
+                parts.append(mark.over(self._restored(part)))
                 continue
             for number, text in enumerate(STAND_IN.split(part)):
                 parts.append(Mark(0, 0).over(self._restored(text)) if number % 2 else Marked(text))
@@ -165,7 +163,7 @@ class PageDocument(SourceDocument):
         return joined(
             Marked(self._characters[part] if mark else part)
             if mark is None or part in self._characters
-            else mark.over(self._marks.get(part, part))
+            else mark.over(part)
             for part, mark in translation.parts()
         )
 
