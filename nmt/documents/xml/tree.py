@@ -338,10 +338,6 @@ def declared_encoding(content: bytes) -> str:
     """Return the encoding that an XML file declares, or "" for none."""
     if any(content.startswith(mark) for mark, _ in BYTE_ORDER_MARKS):
         return ""
-    if content.startswith(b"<\0?\0"):
-        return "utf-16-le"
-    if content.startswith(b"\0<\0?"):
-        return "utf-16-be"
     found = DECLARED.match(content)
     name = found[1].decode("ascii", "replace") if found else ""
     # Programs of .NET declare UTF-16 in what they save as UTF-8; here the name is no UTF-16.
