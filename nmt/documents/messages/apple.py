@@ -1,14 +1,13 @@
 """Strings of macOS and iOS: `.strings`, and `.stringsdict` for messages with numbers."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Mark, Marked
 from nmt.decoding.translator.odd_input import has_words
-from nmt.documents.document import Document, Options, SourceDocument, decode, escaped, unescaped
-from nmt.documents.marks.tags import with_tags
+from nmt.documents.document import Document, Options, SourceDocument, decode, unescaped
+from nmt.documents.marks.tags import with_changed_words, with_tags
 from nmt.documents.messages.plurals import categories_of
 from nmt.documents.xml.tree import Element, XmlDocument, escape_text, read_xml
 from nmt.errors import NmtError, shown
@@ -98,14 +97,6 @@ PLURAL = "NSStringPluralRuleType"
 VARIABLE = re.compile(r"%(?:\d{1,3}\$?)?#@[^@\s]{1,100}@")  # stands for the text of a variable
 
 
-class Pair(NamedTuple):
-    """A key and its value in a property list."""
-
-    key: str
-    key_element: Element
-    value: Element
-
-
 def read_stringsdict(content: bytes, options: Options) -> Document:
     """Return the document of messages with numbers; each text with words is a segment.
 
@@ -122,51 +113,36 @@ def read_stringsdict(content: bytes, options: Options) -> Document:
             f"{document.place(root.begin)}: the root is <{root.name[:40]}>, but that of a property"
             " list is <plist> with a <dict> in it"
         )
-    categories = categories_of(options.target_language)
-    stack: list[tuple[Element, list[str]]] = [(top, [])]
-    while stack:
-        dictionary, keys = stack.pop()
-        pairs = [*_pairs(dictionary)]
-        _add(document, pairs, keys, categories)
-        inner = [(pair.value, [*keys, pair.key]) for pair in pairs if pair.value.name == "dict"]
-        stack += reversed(inner)
+    _add(document, top, (), categories_of(options.target_language))
     return document
 
 
-def _pairs(dictionary: Element) -> Iterator[Pair]:
-    key: Element | None = None
-    for element in dictionary.elements():
-        if element.name == "key":
-            key = element
-        elif key is not None:
-            yield Pair(key.text(), key, element)
-            key = None
-
-
 def _add(
-    document: XmlDocument, pairs: list[Pair], keys: list[str], categories: tuple[str, ...]
+    document: XmlDocument, dictionary: Element, keys: Sequence[str], categories: Sequence[str]
 ) -> None:
     """Add the texts of a dictionary, and the plural forms that only the target language needs."""
-    values = {pair.key: pair.value.text() for pair in pairs}
+    elements = [*dictionary.elements()]
+    pairs = [*zip(elements[::2], elements[1::2], strict=False)]  # a key and its value
+    values = {key.text(): value.text() for key, value in pairs}
     missing = [name for name in categories if name not in values and values.get(RULE) == PLURAL]
-    for pair in pairs:
-        text = pair.value.text()
-        is_text = pair.key == FORMAT or not pair.key.startswith("NSString")
+    for key, value in pairs:
+        name, text = key.text(), value.text()
+        own = [*keys, name]
+        if value.name == "dict":
+            _add(document, value, own, categories)
+        is_text = name == FORMAT or not name.startswith("NSString")
         marks = tuple(Mark(*found.span()) for found in VARIABLE.finditer(text))
         source = Marked(text, marks)
-        if pair.value.name != "string" or not is_text or not has_words(source.without_marks()):
+        if value.name != "string" or not is_text or not has_words(source.without_marks()):
             continue
-        copies = []
-        if pair.key == "other":
-            gap = document.space_before(pair.key_element)
-            copies.append((pair.value.end, partial(_forms, missing, gap)))
-        begin, end = pair.value.inner_begin, pair.value.inner_end
-        own = [*keys, pair.key]
+        forms = partial(_forms, missing, document.space_before(key))
+        copies = [(value.end, forms)] if name == "other" else []
+        begin, end = value.inner_begin, value.inner_end
         document.fill_text(begin, end, source, _write_xml, own, PLURAL_SYNTAX, copies)
 
 
 def _write_xml(translation: Marked) -> str:
-    return escaped(translation, escape_text)
+    return with_changed_words(translation, escape_text).text
 
 
 def _forms(categories: list[str], gap: str, translation: Marked) -> str:
