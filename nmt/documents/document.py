@@ -181,11 +181,6 @@ class Document(Protocol):
 Write = Callable[[Marked], str]
 
 
-def escaped(translation: Marked, escape: Callable[[str], str]) -> str:
-    """Return a translation with everything but its marks escaped."""
-    return "".join(part if mark else escape(part) for part, mark in translation.parts())
-
-
 def unescaped(raw: str, escape: re.Pattern[str], named: Mapping[str, str]) -> str:
     """Return a text without its escapes, of which two may stand for one character.
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.odd_input import has_words
-from nmt.documents.document import Document, Options, Write, escaped, unescaped
+from nmt.documents.document import Document, Options, Write, unescaped
 from nmt.documents.marks.tags import with_changed_words, with_tags
 from nmt.documents.messages.bilingual import PAIR, WHOLE, marked
 from nmt.documents.messages.plurals import categories_of
@@ -60,10 +60,8 @@ def _add_plurals(
     present = {item.attributes.get("quantity", ""): item for item in items}
     missing = [category for category in categories if category not in present]
     for category, item in present.items():
-        copies: list[tuple[int, Write]] = []
-        if category == "other":
-            gap, write = document.space_before(item), _writer(document, item)
-            copies.append((items[-1].end, partial(_items, write, missing, gap)))
+        added = partial(_items, _writer(document, item), missing, document.space_before(item))
+        copies = [(items[-1].end, added)] if category == "other" else []
         _add(document, item, [name, category], copies)
 
 
@@ -112,9 +110,10 @@ def _writer(document: XmlDocument, element: Element) -> Write:
 def _write(is_quoted: bool, is_cdata: bool, translation: Marked) -> str:
     """Return the XML of a translation."""
     table = ESCAPED_IN_QUOTES if is_quoted else ESCAPED
+    translation = with_changed_words(translation, lambda part: part.translate(table))
     if is_cdata:
-        return cdata(escaped(translation, lambda part: part.translate(table)))
-    text = escaped(translation, lambda part: escape_text(part.translate(table)))
+        return cdata(translation.text)
+    text = with_changed_words(translation, escape_text).text
     if is_quoted:
         return f'"{text}"'
     inner = text.strip(" ")

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
-from nmt.documents.document import Finding, Own, escaped
+from nmt.documents.document import Finding, Own
+from nmt.documents.marks.tags import with_changed_words
 from nmt.documents.messages.message import Text
 from nmt.documents.texts.wrapping import on_one_line
 from nmt.documents.xml.tree import Characters, Element, XmlDocument, escape_text
@@ -86,4 +87,4 @@ def marked(
 
 def write_text(text: Text, own: Own, escape: Callable[[str], str] = escape_text) -> str:
     """Return the XML of a message: of its translation, or of its source if it has none."""
-    return escaped(text.filled(own) or text.source, escape)
+    return with_changed_words(text.filled(own) or text.source, escape).text

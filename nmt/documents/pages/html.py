@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from nmt.decoding.translator.marked import Marked
-from nmt.documents.document import Document, Encoding, Options, Segment, decode, escaped
+from nmt.documents.document import Document, Encoding, Options, Segment, decode
+from nmt.documents.marks.tags import with_changed_words
 from nmt.documents.pages.html_scanner import HEADINGS, LABELS, Token, attributes, is_read, scan
 from nmt.documents.pages.page import (
     SIGN,
@@ -125,7 +126,7 @@ def add_run(document: PageDocument, run: Sequence[Item], block: str) -> None:
 
 def write_words(translation: Marked) -> str:
     """Return a translation as HTML."""
-    return escaped(translation, partial(html.escape, quote=False))
+    return with_changed_words(translation, partial(html.escape, quote=False)).text
 
 
 def add_attributes(document: PageDocument, begin: int, end: int, name: str, block: int) -> None:
