@@ -16,7 +16,7 @@ from functools import cached_property
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
-from nmt.decoding.translator.marked import Edit, Marked, joined
+from nmt.decoding.translator.marked import Marked, joined
 from nmt.documents.marks.never_text import ANY_PROGRAM
 from nmt.documents.messages.message import Text
 from nmt.errors import NmtError, shown
@@ -365,56 +365,42 @@ class SourceDocument:
     def filled(self, translated: Own) -> tuple[str, list[Finding]]:
         """Return the source with its holes filled, and what a user should look at."""
         findings: list[Finding] = []
-        done: list[Edit] = []  # from the last one of the source to the first
-        order = sorted(self._holes, key=lambda hole: (hole.begin, -hole.end))
-        for hole in reversed(order):  # those within a mark before the hole that has it
-            own = translated
-            if hole.segments is not None:
-                own = {
-                    number: translated[number] for number in hole.segments if number in translated
-                }
+        # What is inserted comes before what is replaced, and a hole before those within its marks.
+        holes = sorted(self._holes, key=lambda hole: (hole.begin, hole.begin < hole.end, -hole.end))
+        number = 0  # of the next hole
+
+        def fill(begin: int, end: int) -> str:
+            """Return a part of the source with the holes that begin in it."""
+            nonlocal number
+            parts: list[str] = []
+            while number < len(holes) and holes[number].begin < end:
+                hole, own = holes[number], translated
+                number += 1
+                if hole.segments is not None:
+                    own = {place: own[place] for place in hole.segments if place in own}
                 if not own:
                     continue
-            last = len(done)
-            while last and done[last - 1].end == hole.begin < hole.end:  # inserted before it
-                last -= 1
-            first = last
-            while first and done[first - 1].begin < hole.end:
-                first -= 1
-                if done[first].end > hole.end:
-                    raise ValueError(f"two edits at {done[first].begin:,}")
-            if hole.marks and hole.segments is not None:
-                inner = done[first:last][::-1]
-                begins = [edit.begin for edit in inner]
-                raw = [(mark.shown, self._raw_mark(mark, inner, begins)) for mark in hole.marks]
-                own = {number: with_raw_marks(text, raw) for number, text in own.items()}
-            written = hole.write if isinstance(hole.write, str) else hole.write(own)
-            if written is None:
-                assert hole.segments is not None  # noqa: S101 (a text is of a segment)
-                place = self.segments[hole.segments[0]].place
-                findings.append(Finding(place, UNWRITABLE))
-                continue
-            done[first:last] = [Edit(hole.begin, hole.end, written)]
-        return self._edited(0, len(self.source), done[::-1]), findings[::-1]
+                if hole.begin < begin:  # the part is left out, or written already
+                    if hole.end > begin:
+                        raise ValueError(f"two edits at {hole.begin:,}")
+                    continue
+                following, told = number, len(findings)
+                raw = [
+                    (mark.shown, mark.changed or fill(mark.begin, mark.end)) for mark in hole.marks
+                ]
+                if raw:
+                    own = {place: with_raw_marks(text, raw) for place, text in own.items()}
+                written = hole.write if isinstance(hole.write, str) else hole.write(own)
+                if written is None:  # only what is within the text is filled
+                    assert hole.segments is not None  # noqa: S101 (a text is of a segment)
+                    number, findings[told:] = following, []
+                    findings.append(Finding(self.segments[hole.segments[0]].place, UNWRITABLE))
+                    continue
+                parts += self.raw(begin, hole.begin), written
+                begin = hole.end
+            return "".join([*parts, self.raw(begin, end)])
 
-    def _raw_mark(self, mark: RawMark, inner: Sequence[Edit], begins: Sequence[int]) -> str:
-        """Return what is written for a mark.
-
-        inner: edits in order, some of them within it; begins: where they begin.
-        """
-        if mark.changed:
-            return mark.changed
-        first = bisect_left(begins, mark.begin)
-        last = bisect_left(begins, mark.end, first)
-        return self._edited(mark.begin, mark.end, inner[first:last])
-
-    def _edited(self, begin: int, end: int, edits: Sequence[Edit]) -> str:
-        """Return a part of the source after edits within it, which are in order."""
-        parts: list[str] = []
-        for edit in edits:
-            parts += self.raw(begin, edit.begin), edit.text
-            begin = edit.end
-        return "".join([*parts, self.raw(begin, end)])
+        return fill(0, len(self.source) + 1), findings  # a text may be inserted at the end
 
 
 def with_raw_marks(translation: Marked, raw_marks: Sequence[tuple[str, str]]) -> Marked:
