@@ -233,7 +233,7 @@ def test_hostile_html_takes_no_time(begin: str, unit: str, end: str) -> None:
 )
 def test_a_quotation_mark_matters_only_where_a_value_begins(tag: str) -> None:
     tokens = [*scan(f"{tag}One")]
-    assert [token.role for token in tokens] == [None, Role.TEXT]
+    assert [token.role is Role.TEXT for token in tokens] == [False, True]
     assert tokens[0].end == len(tag)
 
 
