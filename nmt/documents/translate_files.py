@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from shutil import copyfileobj
 from typing import IO
 
 from nmt.config import DecodeSettings
@@ -22,14 +23,13 @@ from nmt.runs.outputs import check_output
 from nmt.runs.trained_model import TrainedModel
 from nmt.system import processes
 from nmt.system.atomic import atomic_path, write_bytes
-from nmt.system.files import check_regular, in_utf_8, read_bytes
+from nmt.system.files import check_regular, in_utf_8, read_bytes, sha256_of
 from nmt.system.log import Notify
 from nmt.text.languages import language_of_file
 from nmt.text.lines import STDIN, name_of, open_raw
 from nmt.text.tokenizer import target_token
 
 LONGEST = 10_000_000  # characters of a text; splitting it into sentences takes about 1 GB
-COPIED_BYTES = 1 << 20  # at once
 MOST_BYTES = 1 << 30  # of a file: its content and segments are kept in memory
 MOST_TOLD = 10  # findings that are printed; the file of flags has all
 ORIGINS = {"model": "translated", "unchanged": "without words"}
@@ -276,17 +276,15 @@ def read_documents(
 
 def copy_file(job: Job, record: FolderRecord) -> None:
     """Copy a file as it is, and record it; raises NmtError if that is impossible."""
-    digest = hashlib.sha256()
     check_regular(job.source, "the file", "name another")
     with open_raw(job.source) as source, atomic_path(job.output) as partial:
         with partial.open("wb") as target:
-            while block := source.read(COPIED_BYTES):
-                digest.update(block)
-                target.write(block)
+            copyfileobj(source, target)
         executable = job.source.stat().st_mode & 0o111
         partial.chmod(partial.stat().st_mode | executable)
-        record.add(job, "", digest.hexdigest())
-    record.add(job, digest.hexdigest(), digest.hexdigest())
+        digest = sha256_of(partial)
+        record.add(job, "", digest)
+    record.add(job, digest, digest)
 
 
 def translate_job(

@@ -176,7 +176,6 @@ def test_what_is_too_large_is_told(
 ) -> None:
     """Only files with a format must fit into the memory. A copy stays executable."""
     monkeypatch.setattr("nmt.documents.translate_files.MOST_BYTES", 60)
-    monkeypatch.setattr("nmt.documents.translate_files.COPIED_BYTES", 7)
     script = tree / "run"
     script.write_text("#!/bin/sh\n" + "echo sun\n" * 20)
     script.chmod(0o555)
