@@ -336,12 +336,24 @@ class Header:
             place = min((comment.begin for comment in first.comments), default=first.begin)
             text = written("msgstr", with_fields(NEW_HEADER, self.new), 0, line_end)
             return [Edit(place, place, f'msgid ""{line_end}{text}{line_end}{line_end}')]
-        edits = [*without_fuzzy(self.entry, line_end)]
-        if self.new:
-            statement = self.entry.strings[0]
-            text = written("msgstr", with_fields(statement.text(), self.new), 0, line_end)
-            edits.append(Edit(statement.begin, statement.end, text))
-        return edits
+        statement = self.entry.strings[0]
+        text, missing, edits = statement.text(), dict(self.new), list[Edit]()
+        for string in statement.strings:
+            line = unescaped(string.raw)
+            name = next((name for name in missing if names(line, name)), None)
+            if name is not None and line.count("\n") == 1 and line.endswith("\n"):
+                value = missing.pop(name)
+                edits.append(Edit(string.begin, string.end, f'"{name}: {value}\\n"'))
+        is_odd = text[-1:] not in ("", "\n") or any(
+            names(line, name) for line in text.split("\n") for name in missing
+        )
+        if missing and is_odd:
+            text = written("msgstr", with_fields(text, self.new), 0, line_end)
+            edits = [Edit(statement.begin, statement.end, text)]
+        elif missing:
+            added = "".join(f'{line_end}"{name}: {value}\\n"' for name, value in missing.items())
+            edits.append(Edit(statement.end, statement.end, added))
+        return [*edits, *without_fuzzy(self.entry, line_end)]
 
 
 def without_fuzzy(header: Entry, line_end: str) -> Iterator[Edit]:
@@ -357,13 +369,18 @@ def without_fuzzy(header: Entry, line_end: str) -> Iterator[Edit]:
             yield Edit(comment.begin, comment.end, line)
 
 
+def names(line: str, name: str) -> bool:
+    """Return whether a line of a header is the field with a name."""
+    return line.lower().startswith(f"{name.lower()}:")
+
+
 def with_fields(text: str, new: dict[str, str]) -> str:
     """Return the text of a header with new values of fields, each on its line."""
     lines = [line for line in text.split("\n") if line]
     for name, value in new.items():
-        field, begin = f"{name}: {value}", f"{name.lower()}:"
-        if any(line.lower().startswith(begin) for line in lines):
-            lines = [field if line.lower().startswith(begin) else line for line in lines]
+        field = f"{name}: {value}"
+        if any(names(line, name) for line in lines):
+            lines = [field if names(line, name) else line for line in lines]
         else:
             lines.append(field)
     return "".join(f"{line}\n" for line in lines)
