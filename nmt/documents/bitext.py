@@ -1,6 +1,6 @@
 """Read pairs to train on from bilingual files: translation memories (TMX), XLIFF and PO.
 
-XML is read as a stream, so that its size does not matter. A pair is what such a file has to
+A file is read as a stream, so that its size does not matter. A pair is what such a file has to
 translate: inline tags are dropped, a line break is a space, and each paragraph of a message is a
 pair. Units whose translation is missing or not finished are left out, and a note counts them.
 """
@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, NamedTuple
 from unicodedata import east_asian_width
 
 from nmt.decoding.translator.marked import Marked
-from nmt.documents.document import decode
+from nmt.documents.document import encoding_of
 from nmt.documents.messages.message import taken_out
 from nmt.documents.messages.po import form_sources, stated_syntax
 from nmt.documents.messages.po_syntax import (
@@ -28,8 +29,7 @@ from nmt.documents.messages.po_syntax import (
 )
 from nmt.documents.messages.tmx import TEXT, document_of, find_places, language_of, normal
 from nmt.documents.messages.xliff import BY_MACHINE, INITIAL, PAIRS, TO_TRANSLATE
-from nmt.documents.texts.wrapping import LINE
-from nmt.documents.xml.units import BLOCK, Node, Units, opened
+from nmt.documents.xml.units import BLOCK, LONGEST_UNIT, Node, Units, opened
 from nmt.errors import NmtError
 from nmt.text.corpus import Pair
 from nmt.text.languages import language_in_name, primary
@@ -40,7 +40,6 @@ WITHIN_WORDS = {"bpt", "ept", "bx", "ex", "sc", "ec", "sm", "em", "it"}  # as bo
 SPACE = "xml:space"
 UNITS_OF_XLIFF = ("trans-unit", "unit")  # of version 1 and 2
 PARAGRAPH = re.compile(r"\n[ \t\r]*\n\s*")  # between two paragraphs
-MOST_BYTES = 256 * 2**20  # of a catalogue
 PO_LANGUAGE = "en"  # of messages, as gettext's manual asks
 
 
@@ -308,12 +307,49 @@ def po_languages(header: Entry | None, path: Path) -> tuple[str, str]:
 
 
 def po_entries(stream: IO[bytes]) -> Iterator[Entry | None]:
-    """Yield the entries of a catalogue, which is read whole; raises NmtError with the line."""
-    content = stream.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise NmtError(f"the catalogue has more than {MOST_BYTES >> 20} MB; divide it")
-    text, _ = decode(content, declared_charset(content[:BLOCK]))
-    yield from read_entries(found[0] for found in LINE.finditer(text))
+    """Yield the entries of a catalogue, of which one is in memory at a time."""
+    size, first = 0, 1  # characters since the last entry was read, and their first line
+
+    def lines() -> Iterator[str]:
+        nonlocal size, first
+        for number, line in enumerate(po_lines(stream), 1):
+            first = first if size else number
+            stripped = line.strip()
+            size += 0 if stripped.startswith("#~") else len(stripped)
+            if size > LONGEST_UNIT:
+                raise NmtError(
+                    f"line {first}: an entry has more than {LONGEST_UNIT:,} characters; divide it"
+                )
+            yield line
+
+    for entry in read_entries(lines()):
+        size = 0
+        yield entry
+
+
+def po_lines(stream: IO[bytes]) -> Iterator[str]:
+    """Yield the lines of a catalogue with their ends; raises NmtError with the line."""
+    start = stream.read(BLOCK)
+    name, mark, _ = encoding_of(start, declared_charset(start))
+    stream.seek(len(mark))
+    if name.startswith(("utf-16", "utf-32")):
+        try:
+            yield from TextIOWrapper(stream, name, newline="\n")
+        except UnicodeDecodeError as error:
+            raise NmtError(f"the bytes are not {name}; save the file in UTF-8") from error
+        return
+    for number, line in enumerate(iter(lambda: stream.readline(LONGEST_UNIT), b""), start=1):
+        if len(line) == LONGEST_UNIT:
+            raise NmtError(f"line {number}: longer than {LONGEST_UNIT:,} bytes; divide it")
+        try:
+            text = line.decode(name)
+        except UnicodeDecodeError as error:
+            raise NmtError(
+                f"line {number}: the bytes are not {name}; save the file in UTF-8"
+            ) from error
+        if "\0" in text:
+            raise NmtError(f"line {number}: there is a NUL character, so this is not text")
+        yield text
 
 
 def tmx_languages(stream: IO[bytes], _path: Path) -> Iterator[str]:
