@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path, PurePath
-from typing import Any, TypeAlias
+from typing import Any
 
 from nmt import __version__
 from nmt.config import SEPARATOR, DecodeSettings, Recipe
-from nmt.errors import DamagedError
+from nmt.errors import DamagedError, printable
 from nmt.evaluation.card import read_cards
 from nmt.evaluation.markdown import code, recipe_block, table
 from nmt.evaluation.metrics import ERROR_RATE, score_measure
@@ -29,8 +29,6 @@ from nmt.runs.trained_model import TrainedModel
 from nmt.system.files import in_utf_8, sha256_of
 from nmt.system.json_data import convert, json_text
 from nmt.system.log import note
-
-Yaml: TypeAlias = "str | float | Sequence[Yaml] | Mapping[str, Yaml]"
 
 UNKNOWN_LICENCE = "unknown"
 HUB_METRICS = {"BLEU": "bleu", "chrF2": "chrf", "TER": "ter"}  # the Hub's names
@@ -94,12 +92,12 @@ class KnownScore:
 
 def card_fields(
     recipe: Recipe, usage: Usage, scores: Iterable[KnownScore], licence: str
-) -> dict[str, Yaml]:
+) -> dict[str, Any]:
     """Return the fields that the Hub searches by."""
     shown = [score for score in scores if score.metric in HUB_METRICS]
     is_translation = recipe.data.metric != ERROR_RATE
     languages = dict.fromkeys(chain(*recipe.data.known_directions))
-    fields: dict[str, Yaml] = {"language": [*languages], **licence_fields(licence)}
+    fields: dict[str, Any] = {"language": [*languages], **licence_fields(licence)}
     if usage.library:
         fields["library_name"] = usage.library
     if is_translation:
@@ -111,7 +109,7 @@ def card_fields(
     return fields
 
 
-def hub_results(recipe: Recipe, scores: Sequence[KnownScore]) -> list[Yaml]:
+def hub_results(recipe: Recipe, scores: Sequence[KnownScore]) -> list[Any]:
     """Return the scores of each test set as the Hub shows them; it knows all the metrics."""
     own = "-".join(recipe.data.known_directions[0])
     pairs = {score.test_set: score.direction or own for score in scores}
@@ -134,7 +132,7 @@ def hub_results(recipe: Recipe, scores: Sequence[KnownScore]) -> list[Yaml]:
     ]
 
 
-def licence_fields(licence: str) -> dict[str, Yaml]:
+def licence_fields(licence: str) -> dict[str, Any]:
     """Return the fields that state a licence; "" is unknown.
 
     licence: an identifier of the Hub such as apache-2.0, or the name of another licence.
@@ -145,48 +143,14 @@ def licence_fields(licence: str) -> dict[str, Yaml]:
     return {"license": "other", "license_name": licence}
 
 
-def front_matter(fields: Mapping[str, Yaml]) -> str:
+def front_matter(fields: Mapping[str, Any]) -> str:
     """Return fields as a YAML block between two lines of three dashes.
 
-    Every text is quoted, so that a language such as `no` is no boolean and nothing is markup.
+    The values are JSON, which is YAML: every text is quoted, so that a language such as `no` is no
+    boolean and nothing is markup. The escapes of `printable` are those of YAML.
     """
-    return "\n".join(["---", *yaml_lines(fields), "---"])
-
-
-def yaml_lines(value: Yaml) -> list[str]:
-    """Return the lines of a value in YAML's block style; one line if it is empty or no block."""
-    if isinstance(value, str):
-        return [f'"{"".join(map(escaped, in_utf_8(value)))}"']
-    if isinstance(value, float | int):
-        return [repr(value)]
-    if not value:
-        return ["{}" if isinstance(value, Mapping) else "[]"]
-    lines = []
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            first, *others = yaml_lines(inner)
-            if isinstance(inner, str | float | int) or not inner:
-                lines.append(f"{key}: {first}")
-            else:
-                indent = "  " if isinstance(inner, Mapping) else ""
-                lines += [f"{key}:", *(f"{indent}{line}" for line in (first, *others))]
-    else:
-        for item in value:
-            first, *others = yaml_lines(item)
-            lines += [f"- {first}", *(f"  {line}" for line in others)]
-    return lines
-
-
-def escaped(character: str) -> str:
-    """Return a character as it stands in a text in double quotes."""
-    if character in '"\\':
-        return f"\\{character}"
-    if character.isprintable():
-        return character
-    code_point = ord(character)
-    if code_point < 0x100:
-        return f"\\x{code_point:02x}"
-    return f"\\u{code_point:04x}" if code_point < 0x10000 else f"\\U{code_point:08x}"
+    lines = [f"{key}: {printable(json_text(value))}" for key, value in fields.items()]
+    return "\n".join(["---", *lines, "---"])
 
 
 def introduction(model: TrainedModel, usage: Usage, quantization: str) -> list[str]:

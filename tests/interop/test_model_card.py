@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nmt.interop.model_card import USAGES, Yaml, front_matter, licence_fields, model_card
+from nmt.interop.model_card import USAGES, front_matter, licence_fields, model_card
 from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.system.files import sha256_of
@@ -53,7 +53,7 @@ def run(tiny_run: Path, tmp_path: Path) -> Path:
 
 
 def test_any_text_is_read_again_by_yaml() -> None:
-    fields: dict[str, Yaml] = {
+    fields: dict[str, Any] = {
         "language": ["no", "y", "1.5", ODD],
         "empty": [],
         "nested": [{"a": {"b": ODD, "c": [1.25, 2]}, "d": [{"e": ""}]}],
