@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import wait
-from typing import Protocol
+from typing import Any
 
 from nmt.errors import NmtError
 
@@ -33,19 +33,6 @@ ADDRESS = "lifeline"  # key of the first worker's address
 KILLED = "exited without an error message (killed?)"
 
 
-class Store(Protocol):
-    """A key-value store that all workers share (PyTorch's own class has no type annotations)."""
-
-    def set(self, key: str, value: str, /) -> None:
-        """Store a value."""
-
-    def get(self, key: str, /) -> bytes:
-        """Wait for a value and return it."""
-
-    def check(self, keys: list[str], /) -> bool:
-        """Return True if all keys have values."""
-
-
 class Lifeline:
     """A thread that ends this worker soon after another one was lost.
 
@@ -53,10 +40,11 @@ class Lifeline:
     collective operation, cannot: its main thread runs no Python.
     """
 
-    def __init__(self, rank: int, store: Store) -> None:
+    def __init__(self, rank: int, store: Any) -> None:
         """Start the thread; in it, the first worker waits for the others, which connect here.
 
-        Raises NmtError if the first worker does not start, OSError if it cannot be reached.
+        store: PyTorch's key-value store of all workers, whose class has no type annotations. Raises
+        NmtError if the first worker does not start, OSError if it cannot be reached.
         """
         self.failure: str | None = None  # why the group of workers cannot go on
         self.before_exit: Callable[[], object] | None = None  # waits until this worker may end
@@ -209,7 +197,7 @@ def listen() -> socket.socket:
     return socket.create_server(("", 0))
 
 
-def connect(rank: int, store: Store) -> tuple[socket.socket, str]:
+def connect(rank: int, store: Any) -> tuple[socket.socket, str]:
     """Connect a worker to the first one; return the connection and the name of its group.
 
     After a restart by torchrun, the store may still hold the address of the group before. Its first

@@ -29,7 +29,7 @@ from nmt.errors import NmtError
 from nmt.system.devices import AUTO
 from nmt.system.log import be_quiet
 from nmt.system.processes import STOP_SIGNALS, integer_variable, worker_count
-from nmt.training.lifeline import KILLED, MEET_SECONDS, Lifeline, Store, not_started
+from nmt.training.lifeline import KILLED, MEET_SECONDS, Lifeline, not_started
 from nmt.training.signals import Interrupted, StopRequest
 
 POLL_SECONDS = 0.05  # between two reads of the store
@@ -55,7 +55,7 @@ class Workers:
 
     rank: int = 0
     count: int = 1
-    store: Store | None = None  # None for a single process
+    store: Any = None  # PyTorch's key-value store of all workers; None for a single process
     lifeline: Lifeline | None = None  # notices workers that are lost
 
     def __post_init__(self) -> None:
