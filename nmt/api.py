@@ -380,9 +380,9 @@ def train(
     if isinstance(recipe, Recipe):
         check_recipe(recipe)
         folder = run_folder(recipe, given)
+        check_run_folder(folder.path)
     else:
         recipe, folder = find_recipe_and_run(recipe, given, {})
-    check_run_folder(folder.path)
     chosen_data = None if data_dir is None else check_path("data_dir", data_dir)
 
     from nmt.documents.registry import bilingual_reader

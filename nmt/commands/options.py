@@ -19,14 +19,10 @@ from nmt.commands.completion import (
     complete_run,
     complete_setting,
 )
-from nmt.config import DECLARED, Recipe
+from nmt.config import DECLARED
 from nmt.errors import UsageError
 from nmt.recipe.files import DEFAULT_RECIPE
-from nmt.recipe.settings import parse_overrides
 from nmt.recipe.toml import toml_value
-from nmt.runs.outputs import check_run_folder
-from nmt.runs.run_folder import RunFolder
-from nmt.runs.runs import find_recipe_and_run
 from nmt.system.arguments import DATA
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -340,15 +336,3 @@ def refuse(names: Iterable[str], why: str) -> None:
     for name in names:
         if name in given:
             raise UsageError(f"{name} {why}")
-
-
-def recipe_and_run(
-    name: str, run: Path | None, overrides: Iterable[str]
-) -> tuple[Recipe, RunFolder]:
-    """Return the recipe that an argument names, with its overrides, and the run folder.
-
-    The argument is the name or the file of a recipe, or a run folder, which is resumed.
-    """
-    recipe, folder = find_recipe_and_run(name, run, parse_overrides(overrides))
-    check_run_folder(folder.path)
-    return recipe, folder

@@ -5,6 +5,8 @@ from pathlib import Path
 import click
 
 from nmt.commands import options
+from nmt.recipe.settings import parse_overrides
+from nmt.runs.runs import find_recipe_and_run
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
 
@@ -32,7 +34,7 @@ def command(
       nmt prepare multi30k_en_de --data-dir corpora
       nmt prepare mine.toml --set tokenizer.vocab_size=4000
     """
-    resolved, folder = options.recipe_and_run(recipe, run, overrides)
+    resolved, folder = find_recipe_and_run(recipe, run, parse_overrides(overrides))
 
     from nmt.documents.registry import bilingual_reader
     from nmt.training.setup import resolve, set_up

@@ -23,7 +23,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.recipe.files import DEFAULT_RECIPE
 from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.runs.run_folder import RunFolder, run_folder
-from nmt.runs.runs import choose_model
+from nmt.runs.runs import choose_model, find_recipe_and_run
 from nmt.system.arguments import argument
 from nmt.system.devices import choose_device
 from nmt.system.files import is_present
@@ -129,7 +129,7 @@ def command(
         recipe = with_settings(Recipe(request.name), parse_overrides(given))
         if needs_recipe(request, run_folder(recipe, run), note):
             make_recipe(request, note)
-    resolved, folder = options.recipe_and_run(name, run, given)
+    resolved, folder = find_recipe_and_run(name, run, parse_overrides(given))
 
     from nmt.api import train
 

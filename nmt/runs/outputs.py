@@ -120,12 +120,12 @@ def model_writer(file: Path) -> str | None:
     return metadata.get("made_by", "") if is_model else None
 
 
-def check_run_folder(folder: Path, option: str = "--run") -> None:
+def check_run_folder(folder: Path) -> None:
     """Raise UsageError if a folder holds files but is not a run folder."""
     found = entries(folder)
     if found and not RunFolder(folder).holds_run():
         raise UsageError(
-            f"{folder} ({option}) is not a run folder but holds {found[0].name}; name a new or an"
+            f"{folder} (--run) is not a run folder but holds {found[0].name}; name a new or an"
             " empty folder"
         )
 

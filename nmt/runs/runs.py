@@ -11,6 +11,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.recipe.files import read_recipe, shipped_recipes
 from nmt.recipe.rules import check_together
 from nmt.recipe.settings import with_settings
+from nmt.runs.outputs import check_run_folder
 from nmt.runs.run_folder import RUNS, SHIPPED_MODEL, RunFolder, is_folder, no_run, run_folder
 from nmt.system.files import entries, is_present
 
@@ -89,7 +90,7 @@ def find_recipe_and_run(
     name: a shipped recipe, a recipe file, or a run folder, whose recipe is that of its training; of
     a recipe and a folder with the same name, the recipe. run: the run folder, `runs/RECIPE` by
     default. Errors are those of `read_recipe`, and UsageError if `run` is not the run folder that
-    `name` stands for.
+    `name` stands for, or if the folder holds other files.
     """
     path = Path(name)
     if path.suffix == ".safetensors":
@@ -101,7 +102,9 @@ def find_recipe_and_run(
         raise UsageError(no_run(path))
     if not str(name) or str(name) in shipped_recipes() or not is_folder(path):
         recipe = read_recipe(name, settings)
-        return recipe, run_folder(recipe, run)
+        folder = run_folder(recipe, run)
+        check_run_folder(folder.path)
+        return recipe, folder
     if run is not None and os.path.realpath(run) != os.path.realpath(path):
         raise UsageError(
             f"{path} is a run folder but another is given, {run} (--run); name a recipe to train it"
@@ -110,6 +113,7 @@ def find_recipe_and_run(
     resumed = RunFolder(path)
     recipe = with_settings(resumed.load_recipe(), settings)
     check_together(recipe)
+    check_run_folder(path)
     return recipe, resumed
 
 
