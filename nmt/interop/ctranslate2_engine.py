@@ -47,9 +47,8 @@ from nmt.interop.ctranslate2_export import (
 )
 from nmt.interop.opus_mt import pieces_by_id
 from nmt.recipe.files import parse_recipe
-from nmt.runs.model_file import find_model
 from nmt.runs.outputs import FILE_LIST, FolderManifest, read_manifest
-from nmt.runs.trained_model import TrainedModel, load_model_file
+from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.system.files import is_present, read_text, sha256_of
 from nmt.system.pools import ThreadPool
 from nmt.system.threads import core_count, same_core_count
@@ -134,7 +133,7 @@ class CTranslate2Model(EngineModel):
             check_folder(self, self.manifest, settings)
             yield self.place
             return
-        model = load_model_file(find_model(self.place), "cpu")
+        model = load_model(self.place, "cpu")
         model = replace(model, recipe=replace(model.recipe, decode=settings))
         with tempfile.TemporaryDirectory(prefix="nmt-ctranslate2-") as name:
             write(model, Path(name), "")
@@ -188,7 +187,7 @@ def load_ctranslate2(paths: Sequence[Path], device: str) -> TrainedModel:
     (path,) = paths
     place = path.absolute()
     if not (is_present(path / FILE_LIST) or is_present(path / WEIGHTS)):
-        own = load_model_file(find_model(path), device)
+        own = load_model(path, device)
         return CTranslate2Model(
             {}, own.tokenizer, own.recipe, own.path, device, place=own.path.absolute()
         )

@@ -24,7 +24,7 @@ from nmt.recipe.files import ENDING
 from nmt.runs.model_file import Weights, find_model, read_model_file, save_model
 from nmt.runs.outputs import check_output, check_output_folder, output_folder
 from nmt.runs.run_folder import known_licence
-from nmt.runs.trained_model import load_model_file
+from nmt.runs.trained_model import load_model
 from nmt.system.atomic import atomic_path
 
 COMMAND = "export"  # that may replace what is written here
@@ -70,7 +70,7 @@ def export_model(
         check_output(output, [model], "OUTPUT", command=COMMAND)
     else:
         check_output_folder(output, COMMAND, "OUTPUT")
-    loaded = load_model_file(find_model(model, ""), "cpu")
+    loaded = load_model(model, "cpu", "")
     check_network(loaded.recipe.model)
     check_finite(loaded.path, loaded.weights)
     loaded = replace(loaded, recipe=without_folders(loaded.recipe))

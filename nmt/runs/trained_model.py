@@ -82,16 +82,13 @@ class TrainedModel:
         return network_of(self.recipe.model, self.weights, self.eight_bits).eval()
 
 
-def load_model(path: Path, device: str) -> TrainedModel:
+def load_model(path: Path, device: str, option: str = "--model") -> TrainedModel:
     """Return the model in a file or a run folder, ready to translate on a device.
 
-    Raises NmtError as `read_model` does, or if the weights do not fit the tokenizer.
+    option: as in `find_model`. Raises NmtError as `read_model` does, or if the weights do not fit
+    the tokenizer.
     """
-    return load_model_file(find_model(path), device)
-
-
-def load_model_file(file: Path, device: str) -> TrainedModel:
-    """Return the model in a file, ready to translate on a device."""
+    file = find_model(path, option)
     content = read_model_file(file)
     tokenizer = Tokenizer(content.tokenizer, f"the tokenizer inside {file}")
     rows = len(content.weights[EMBEDDINGS])
@@ -133,7 +130,7 @@ def load_ensemble(paths: Sequence[Path], device: str) -> TrainedModel:
     """
     files = [find_model(path) for path in paths]
     check_named_once({"--model": files})
-    first, *others = [load_model_file(file, device) for file in files]
+    first, *others = [load_model(file, device) for file in files]
     for other in others:
         if task(other.recipe) != task(first.recipe):
             raise NmtError(

@@ -16,7 +16,7 @@ from nmt.errors import NmtError, shown
 from nmt.recipe.files import parse_recipe
 from nmt.recipe.settings import recipe_differences
 from nmt.recipe.size import FLOAT_BYTES, count_moments, least_parameters, least_vocabulary
-from nmt.recipe.toml import to_toml, toml_value
+from nmt.recipe.toml import format_value, to_toml
 from nmt.runs.model_file import correct_languages, languages
 from nmt.runs.run_folder import RunFolder
 from nmt.system.arguments import argument
@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # `nmt prepare` needs none
     from nmt.runs.model_file import ModelFile
     from nmt.training.workers import Workers
 
-# What a model's weights depend on.
+# What a model's weights depend on, besides its vocabulary.
 WEIGHT_SETTINGS = tuple(
     f"model.{field.name}"
     for field in fields(ModelSettings)
@@ -396,26 +396,16 @@ def model_differences(content: "ModelFile", recipe: Recipe) -> dict[str, str]:
 
     Keys are the model's settings as text, such as "model.d_ff=32"; values are the recipe's.
     """
-    differing = {
-        f"{changed.name}={changed.old}": f"{changed.name}={changed.new}"
-        for changed in recipe_differences(content.recipe, recipe, WEIGHT_SETTINGS)
+    size = len(content.weights["embeddings.weight"])
+    names = (*WEIGHT_SETTINGS, "tokenizer.kind", "tokenizer.joint")
+    own = replace(content.recipe, tokenizer=replace(content.recipe.tokenizer, vocab_size=size))
+    wanted = recipe.tokenizer
+    if own.tokenizer.kind == wanted.kind:
+        # A vocabulary of characters or words may be smaller than the setting.
+        is_fixed = wanted.kind in ("bpe", "imported")
+        names += ("tokenizer.vocab_size",) * (is_fixed or size > wanted.vocab_size)
+        names += ("tokenizer.byte_fallback",) * (wanted.kind != "imported")
+    return {
+        f"{changed.name}={format_value(changed.old)}": f"{changed.name}={format_value(changed.new)}"
+        for changed in recipe_differences(own, recipe, names)
     }
-    vocab_size = len(content.weights["embeddings.weight"])
-    there, wanted = content.recipe.tokenizer, recipe.tokenizer
-    if there.kind != wanted.kind:
-        differing[f"tokenizer.kind={there.kind}"] = f"tokenizer.kind={wanted.kind}"
-    elif there.joint != wanted.joint:
-        differing[f"tokenizer.joint={toml_value(there.joint)}"] = (
-            f"tokenizer.joint={toml_value(wanted.joint)}"
-        )
-    elif vocab_size > wanted.vocab_size or (
-        wanted.kind in ("bpe", "imported") and vocab_size < wanted.vocab_size
-    ):
-        differing[f"tokenizer.vocab_size={vocab_size}"] = (
-            f"tokenizer.vocab_size={wanted.vocab_size}"
-        )
-    elif there.byte_fallback != wanted.byte_fallback and wanted.kind != "imported":
-        differing[f"tokenizer.byte_fallback={toml_value(there.byte_fallback)}"] = (
-            f"tokenizer.byte_fallback={toml_value(wanted.byte_fallback)}"
-        )
-    return differing
