@@ -397,14 +397,14 @@ def model_differences(content: "ModelFile", recipe: Recipe) -> dict[str, str]:
     Keys are the model's settings as text, such as "model.d_ff=32"; values are the recipe's.
     """
     size = len(content.weights["embeddings.weight"])
-    names = (*WEIGHT_SETTINGS, "tokenizer.kind", "tokenizer.joint")
+    names = [*WEIGHT_SETTINGS, "tokenizer.kind", "tokenizer.joint"]
     own = replace(content.recipe, tokenizer=replace(content.recipe.tokenizer, vocab_size=size))
     wanted = recipe.tokenizer
     if own.tokenizer.kind == wanted.kind:
         # A vocabulary of characters or words may be smaller than the setting.
         is_fixed = wanted.kind in ("bpe", "imported")
-        names += ("tokenizer.vocab_size",) * (is_fixed or size > wanted.vocab_size)
-        names += ("tokenizer.byte_fallback",) * (wanted.kind != "imported")
+        names += ["tokenizer.vocab_size"] * (is_fixed or size > wanted.vocab_size)
+        names += ["tokenizer.byte_fallback"] * (wanted.kind != "imported")
     return {
         f"{changed.name}={format_value(changed.old)}": f"{changed.name}={format_value(changed.new)}"
         for changed in recipe_differences(own, recipe, names)
