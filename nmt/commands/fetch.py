@@ -88,5 +88,5 @@ def fetch_trained(model: str, data_dir: Path, hub: str, revision: str | None) ->
         raise UsageError(f"--hub or HF_ENDPOINT is {shown(hub)}, which is not an http(s) address")
     if revision is not None and not REVISION.fullmatch(revision):
         raise UsageError(f"--revision {shown(revision)} is not a commit, a branch or a tag")
-    folder = fetch_model(model, data_dir, note, hub, revision)
+    folder = fetch_model(model, data_dir, hub, revision)
     note(f"next:\n  nmt import {argument(folder)} -o {model}.safetensors")

@@ -32,6 +32,6 @@ def command(path: Path, output: Path, languages: str) -> None:
     """
     from nmt.interop.import_model import import_model
 
-    recipe = import_model(path, output, languages, note)
+    recipe = import_model(path, output, languages)
     pair = f"{recipe.data.source_language}-{recipe.data.target_language}"
     note(f"{output}: {path}, {pair}")

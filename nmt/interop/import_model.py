@@ -11,7 +11,7 @@ from nmt.recipe.rules import check_recipe
 from nmt.runs.model_file import ModelFile, save_model
 from nmt.runs.outputs import check_output
 from nmt.system.files import entries
-from nmt.system.log import Notify
+from nmt.system.log import note
 from nmt.text.languages import is_language
 from nmt.text.tokenizer import Tokenizer
 
@@ -21,17 +21,16 @@ MOST_TOKENS = 5  # in a message
 PAIR = re.compile(r"([a-z]{2,3})-([a-z]{2,3})")
 
 
-def import_model(path: Path, output: Path, languages: str, notify: Notify) -> Recipe:
+def import_model(path: Path, output: Path, languages: str) -> Recipe:
     """Write the model of another program as a model file, and return its recipe.
 
     Args:
         path: a folder, as Hugging Face or Marian lay it out, or Marian's .npz file in one.
         output: the model file. It does not replace a model of another command.
         languages: such as "en-de"; "" if the model's files or its name say it.
-        notify: receives what a user should know.
 
-    Raises NmtError, which names the file, for files that are missing, damaged or of another
-    network; nothing is written then.
+    Notes say what a user should know. Raises NmtError, which names the file, for files that are
+    missing, damaged or of another network; nothing is written then.
     """
     wanted = parse_languages(languages)
     sources = entries(path) if path.is_dir() else [path]
@@ -40,7 +39,7 @@ def import_model(path: Path, output: Path, languages: str, notify: Notify) -> Re
     recipe = make_recipe(model, path, wanted)
     tokenizer = model.tokenizer(path)
     save_model(output, ModelFile(model.weights(), tokenizer.model, recipe, ()), COMMAND)
-    tell(recipe, tokenizer, notify)
+    tell(recipe, tokenizer)
     return recipe
 
 
@@ -88,21 +87,21 @@ def known_languages(model: OpusModel, path: Path) -> tuple[str, str]:
     return source, target
 
 
-def tell(recipe: Recipe, tokenizer: Tokenizer, notify: Notify) -> None:
-    """Notify what an imported model needs from its user."""
-    notify(
+def tell(recipe: Recipe, tokenizer: Tokenizer) -> None:
+    """Print notes on what an imported model needs from its user."""
+    note(
         f"the search uses decode.beam_size={recipe.decode.beam_size} and"
         f" decode.length_penalty={recipe.decode.length_penalty:g}: the values in the model's files,"
         " or defaults where the files have none"
     )
-    notify(
+    note(
         "the length penalty has another formula than in the model's own program, so outputs may be"
         " longer or shorter"
     )
     tokens = tokenizer.source.language_tokens
     if tokens:
         listed = ", ".join(tokens[:MOST_TOKENS]) + (", ..." if len(tokens) > MOST_TOKENS else "")
-        notify(
+        note(
             "the model writes several languages: choose one of its"
             f" {len(tokens):,} language tokens with --to, such as {listed}"
         )

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from nmt.config import Download
 from nmt.errors import NmtError, suggestion
 from nmt.system.files import is_present
-from nmt.system.log import Notify
+from nmt.system.log import note
 
 OWNER = "Helsinki-NLP"
 NAME = re.compile(r"opus-mt(-[A-Za-z0-9_]+){2,}")
@@ -58,9 +58,7 @@ def model_name(text: str) -> str | None:
     return name if len(name) <= LONGEST_NAME and NAME.fullmatch(name) else None
 
 
-def fetch_model(
-    name: str, folder: Path, notify: Notify, hub: str, revision: str | None = None
-) -> Path:
+def fetch_model(name: str, folder: Path, hub: str, revision: str | None = None) -> Path:
     """Download the files of a model that are not there, check the others; return their folder.
 
     folder: the data folder. hub: the address of the hub or of a mirror. revision: a commit, a
@@ -84,7 +82,7 @@ def fetch_model(
             network="check the network, name a mirror with --hub",
             most=LARGEST_WEIGHTS if file in WEIGHTS else LARGEST_FILE,
         )
-        fetch(Download(f"{address}/{file}", f"{place}/{file}", digest), folder, notify, advice)
+        fetch(Download(f"{address}/{file}", f"{place}/{file}", digest), folder, note, advice)
 
     try:
         get(NEEDED[0])

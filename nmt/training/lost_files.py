@@ -19,7 +19,7 @@ from nmt.runs.run_folder import WEIGHTS, RunFolder, check_fixed
 from nmt.system.arguments import argument
 from nmt.system.atomic import atomic_path, write_bytes
 from nmt.system.files import is_present
-from nmt.system.log import Notify
+from nmt.system.log import Notify, note
 from nmt.training.progress import Progress, TrainingOutcome
 
 # A finished training with these settings is finished whatever other settings may change.
@@ -133,13 +133,13 @@ def restore_tokenizer(run: RunFolder, notify: Notify) -> None:
             return
 
 
-def restore_results(run: RunFolder, recipe: Recipe, progress: Progress, notify: Notify) -> None:
+def restore_results(run: RunFolder, recipe: Recipe, progress: Progress) -> None:
     """Restore a lost best.safetensors of a resumed run, if the checkpoint of its update is kept.
 
     A note says what cannot be restored.
     """
     if progress.update and not is_present(run.metrics):
-        notify(f"{run.metrics} is missing; the curves will begin at update {progress.update:,}")
+        note(f"{run.metrics} is missing; the curves will begin at update {progress.update:,}")
     update = progress.best_update
     if not update or is_present(run.best):
         return
@@ -148,12 +148,12 @@ def restore_results(run: RunFolder, recipe: Recipe, progress: Progress, notify: 
 
     weights, again = run.checkpoint(update, WEIGHTS), "is written again when a validation is better"
     if recipe.train.moving_average:  # checkpoints have other weights than the best model
-        notify(f"{run.best} is missing; it {again} than all earlier ones")
+        note(f"{run.best} is missing; it {again} than all earlier ones")
         return
     try:
         verify(run, update, (WEIGHTS,))
     except NmtError:
-        notify(
+        note(
             f"{run.best} is missing, and so is an intact checkpoint of its update {update:,}; it"
             f" {again} than all earlier ones"
         )
@@ -164,5 +164,5 @@ def restore_results(run: RunFolder, recipe: Recipe, progress: Progress, notify: 
     chosen = chosen_alignment(run)
     if chosen is not None:
         write_alignment(run.best, chosen)
-    correct_model(run.best, recipe, notify)
-    notify(f"{run.best} is missing and is restored from {weights}")
+    correct_model(run.best, recipe, note)
+    note(f"{run.best} is missing and is restored from {weights}")

@@ -22,7 +22,7 @@ from nmt.runs.run_folder import RunFolder
 from nmt.system.arguments import argument
 from nmt.system.devices import has_bf16
 from nmt.system.files import is_present
-from nmt.system.log import Notify
+from nmt.system.log import Notify, note
 from nmt.text.corpus import DataFolder, DevPairs
 from nmt.text.languages import bleu_tokenizer, is_language, primary, same_codes
 from nmt.text.learning import check_learnable
@@ -68,7 +68,6 @@ def set_up_workers(
     recipe: Recipe,
     data: DataFolder,
     run: RunFolder,
-    notify: Notify,
     device: "torch.device",
     workers: "Workers",
 ) -> Setup | TrainingOutcome:
@@ -83,10 +82,10 @@ def set_up_workers(
         nonlocal own
         resolved = resolve(recipe, run, device)
         if resolved.finished is not None:
-            correct_languages(run, resolved.recipe, notify)
+            correct_languages(run, resolved.recipe, note)
             run.save_recipe(resolved.recipe)
             return asdict(resolved.finished)
-        own = set_up(resolved.recipe, data, run, notify, device)
+        own = set_up(resolved.recipe, data, run, note, device)
         return {"recipe": to_toml(own.recipe)}
 
     shared = workers.on_first_worker(set_up_first)

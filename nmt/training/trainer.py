@@ -25,7 +25,6 @@ from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
 from nmt.runs.trained_model import arrays_of, load_file, load_weights
 from nmt.system.arguments import argument
 from nmt.system.files import is_present
-from nmt.system.log import note
 from nmt.system.threads import thread_pool_for
 from nmt.text.alignment import align_pairs
 from nmt.text.batches import PairDataset
@@ -76,7 +75,7 @@ def train(
     or an initial model that cannot be used, DivergenceError if the loss stays NaN or infinite.
     """
     with run.lock() if workers.is_first else nullcontext():
-        setup = set_up_workers(recipe, data, run, note, device, workers)
+        setup = set_up_workers(recipe, data, run, device, workers)
         if isinstance(setup, TrainingOutcome):
             return setup
         pool = thread_pool_for(device) if workers.is_alone else workers
@@ -85,7 +84,7 @@ def train(
         with repeatable(device, wanted=setup.recipe.train.deterministic):
             trainer = Trainer(setup, dev, run, device, workers, observer)
             if workers.is_first:
-                restore_results(run, setup.recipe, trainer.progress, note)
+                restore_results(run, setup.recipe, trainer.progress)
             return trainer.train()
 
 

@@ -35,7 +35,7 @@ def copied(opus: Path, tmp_path: Path) -> Path:
 
 def imported(folder: Path, languages: str = "en-de") -> TrainedModel:
     path = folder.with_suffix(".safetensors")
-    import_model(folder, path, languages, lambda _: None)
+    import_model(folder, path, languages)
     return load_model(path, "cpu")
 
 

@@ -133,7 +133,7 @@ HUGGING_FACE: dict[str, tuple[Change, str]] = {
 def refuse(folder: Path, reason: str) -> None:
     """Import a model: the error has one line with this reason, and nothing is written or run."""
     with pytest.raises(NmtError, match=re.escape(reason)) as error:
-        import_model(folder, Path("new.safetensors"), "en-de", lambda _: None)
+        import_model(folder, Path("new.safetensors"), "en-de")
     assert not isinstance(error.value, UsageError)
     assert "\n" not in str(error.value)
     assert not Path("new.safetensors").exists()
