@@ -254,5 +254,4 @@ def write_advised_recipe(request: "RecipeRequest", report: "Report") -> None:
         if time.topic == "time"
     ]
     make_recipe(request, note, remarks)
-    targets = [target for _, target in request.directions]
-    print_next(run_folder(Recipe(request.name)), targets, request.training)
+    print_next(run_folder(Recipe(request.name)), request.directions, request.training)

@@ -285,8 +285,7 @@ def command(
     if request.held_out:
         check_new(request.files[0]["train"][0], "--data-dir")
     make_recipe(request, note)
-    targets = [target for _, target in request.directions]
-    print_next(run_folder(Recipe(request.name)), targets, request.training)
+    print_next(run_folder(Recipe(request.name)), request.directions, request.training)
 
 
 def check_recipe_path(path: Path, option: str = "--output") -> None:
@@ -338,12 +337,12 @@ def with_languages(
     return tuple(found)
 
 
-def print_next(run: RunFolder, targets: Iterable[str], *first: str) -> None:
+def print_next(run: RunFolder, directions: Iterable[tuple[str, str]], *first: str) -> None:
     """Print on stderr what to run next: some commands, and those for the model of a run.
 
-    targets: the languages that the model writes.
+    directions: those of the model.
     """
-    folder, (one, *others) = argument(run.path), dict.fromkeys(targets)
+    folder, (one, *others) = argument(run.path), dict.fromkeys(target for _, target in directions)
     to = f" --to {one}" if others else ""
     last = f"nmt evaluate --model {folder}", f"nmt translate FILE{to} --model {folder}"
     note("\n  ".join(("next:", *first, *last)))

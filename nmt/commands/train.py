@@ -144,7 +144,7 @@ def command(
     if outcome.stopped_by is not None:
         sys.exit(128 + outcome.stopped_by)
     if paths:
-        print_next(folder, [target for _, target in resolved.data.directions])
+        print_next(folder, resolved.data.directions)
 
 
 def find_files(names: Sequence[str]) -> list[Path]:
