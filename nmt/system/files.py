@@ -189,10 +189,10 @@ class Digest(Protocol):
 
 
 class HashedStream(io.RawIOBase):
-    """A stream whose bytes go into a digest too, as they are read."""
+    """A stream whose bytes go into a digest too, as they are read or as they are written."""
 
     def __init__(self, stream: Any, digest: Digest) -> None:
-        """Read from `stream`, which stays open."""
+        """Read from `stream`, or write to it; it stays open."""
         self._stream, self._digest = stream, digest
 
     def readable(self) -> bool:
@@ -203,6 +203,12 @@ class HashedStream(io.RawIOBase):
         """Fill a buffer with the next bytes and return their number."""
         size: int = self._stream.readinto1(buffer)
         self._digest.update(memoryview(buffer)[:size])
+        return size
+
+    def write(self, content: bytes) -> int:  # type: ignore[override] # only this is given
+        """Write bytes; return how many."""
+        self._digest.update(content)
+        size: int = self._stream.write(content)
         return size
 
 

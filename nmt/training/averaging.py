@@ -59,18 +59,17 @@ def average_checkpoints(
     checkpoints to average. updates: the updates of the checkpoints to average. Raises NmtError if
     one of them is missing or damaged.
     """
-    recipe = run.load_recipe()  # its languages may have been corrected since the checkpoints
     available = run.updates_with(WEIGHTS, MANIFEST)
     if last:
         updates = available[-last:]
     elif not updates:
-        if recipe.train.moving_average:
+        if run.load_recipe().train.moving_average:
             raise NmtError(
                 f"{run.path} keeps a moving average of its weights, which `nmt train` writes as"
                 f" {run.model} at its end; to average checkpoints instead, name them with --last or"
                 " --updates, and a file with --output"
             )
-        updates = averaged_updates(run, recipe, last=max(available, default=0))
+        updates = averaged_updates(run, run.load_recipe(), last=max(available, default=0))
     missing = sorted({*updates} - {*available})
     if missing:
         if is_present(run.checkpoint(missing[0], WEIGHTS)):
@@ -84,6 +83,7 @@ def average_checkpoints(
     for update in updates:
         verify(run, update, (WEIGHTS,))
     mean = average([run.checkpoint(update, WEIGHTS) for update in updates])
+    recipe = run.load_recipe()  # its languages may have been corrected since the checkpoints
     save_model(output, replace(mean, recipe=recipe, alignment=chosen_alignment(run)), AVERAGE)
     return mean.updates
 

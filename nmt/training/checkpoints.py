@@ -19,7 +19,7 @@ from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any, cast
 
 import torch
 from msgspec import Meta
@@ -32,7 +32,7 @@ from nmt.runs.model_file import ModelFile, save_model
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
 from nmt.runs.trained_model import arrays_of, load_file
 from nmt.system.atomic import atomic_path, write_text
-from nmt.system.files import identity, is_present, read_bytes, sha256_of
+from nmt.system.files import HashedStream, identity, is_present, read_bytes, sha256_of
 from nmt.system.json_data import convert, json_text, parse_object
 from nmt.system.log import note
 from nmt.text.manifest import corpus_changed
@@ -194,13 +194,14 @@ def save_state(path: Path, optimizer: Mapping[str, Any]) -> str:
 
     Raises NmtError if the file cannot be written.
     """
+    digest = hashlib.sha256()
     with atomic_path(path) as partial:
         try:
             with partial.open("wb") as stream:
-                torch.save(optimizer, stream)
+                torch.save(optimizer, cast(IO[bytes], HashedStream(stream, digest)))
         except RuntimeError as error:  # PyTorch's error hides the reason, such as a full disk
             raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
-        return sha256_of(partial)
+    return digest.hexdigest()
 
 
 def write_manifest(path: Path, manifest: CheckpointManifest) -> None:
