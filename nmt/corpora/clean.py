@@ -44,7 +44,7 @@ from nmt.corpora.report import CLEAN_FORMAT, CleanReport
 from nmt.corpora.segment import REPAIRS, check_ftfy
 from nmt.errors import NmtError
 from nmt.system.log import note, progress_bar
-from nmt.text.corpus import Pair, ParallelText
+from nmt.text.corpus import ParallelText
 from nmt.text.encode import begins_document, chunks_of
 from nmt.text.lines import FirstSegment
 
@@ -102,9 +102,9 @@ def clean(
         write = streams[SCORES][0].write if SCORES in files else None
         blocks = scorer.filtered(read, write) if scorer else read()
         for block, sides in with_document_ends(blocks):
-            kept += len(block.pairs)
+            kept += len(block.kept)
             removed.update(bad.kind for bad in block.rejected)
-            repairs.update(name for names in block.repairs for name in names)
+            repairs.update(name for pair in block.kept for name in pair.repairs)
             for side, stream in zip(sides, streams["kept"], strict=True):
                 stream.writelines(side)
             streams[REJECTED][0].writelines(
@@ -157,7 +157,7 @@ def clean_blocks(
     with progress_bar(total=min(refused.lines), unit="pair", unit_scale=True, desc="clean") as bar:
         for block in without_repetition(blocks, rules.filters):
             yield block
-            bar.update(len(block.pairs) + len(block.rejected))
+            bar.update(len(block.kept) + len(block.rejected))
 
 
 def with_document_ends(
@@ -167,12 +167,13 @@ def with_document_ends(
     document, last = 0, math.inf  # the number of documents, and that of the last pair
     for block in blocks:
         pairs = [(bad.line, bad.pair) for bad in block.rejected if bad.kind != UNREADABLE]
-        pairs += zip(block.lines, block.originals, strict=True)
+        pairs += [(kept.line, kept.original) for kept in block.kept]
         begins = numpy.sort([line for line, pair in pairs if begins_document(*pair)])
-        documents = [last, *(document + numpy.searchsorted(begins, block.lines, "right"))]
+        lines = [kept.line for kept in block.kept]
+        documents = [last, *(document + numpy.searchsorted(begins, lines, "right"))]
         ends = ["\n" * new for new in (numpy.diff(documents) > 0).tolist()]
-        texts = [*zip(ends, block.pairs, strict=True)]
-        yield block, [[f"{end}{pair[side]}\n" for end, pair in texts] for side in (0, 1)]
+        texts = [*zip(ends, block.kept, strict=True)]
+        yield block, [[f"{end}{kept.pair[side]}\n" for end, kept in texts] for side in (0, 1)]
         document, last = document + len(begins), documents[-1]
 
 
@@ -229,12 +230,12 @@ class CrossEntropy:
         least, share = self._models.least_score or 0.0, self._models.keep_share
         if share is None:
             for block in blocks():
-                entropies = self.entropies(block.pairs)
+                entropies = self.entropies(block)
                 yield self._kept(block, entropies, dual_scores(entropies) >= least, write)
             return
         known = array("f")
         for block in blocks():
-            known.frombytes(self.entropies(block.pairs).tobytes())
+            known.frombytes(self.entropies(block).tobytes())
         every = numpy.frombuffer(known, numpy.float32).reshape(-1, 2)
         scores = dual_scores(every)
         keep = scores >= least
@@ -242,14 +243,15 @@ class CrossEntropy:
         keep[order[round(share * len(scores)) :]] = False
         first = 0
         for block in blocks():
-            part = slice(first, first + len(block.pairs))
+            part = slice(first, first + len(block.kept))
             yield self._kept(block, every[part], keep[part], write)
             first = part.stop
 
-    def entropies(self, pairs: Sequence[Pair]) -> Floats:
-        """Return the cross-entropies (n, 2) of pairs; see `dual_scores`."""
+    def entropies(self, block: CleanBlock) -> Floats:
+        """Return the cross-entropies (n, 2) of the pairs of a block; see `dual_scores`."""
         from nmt.decoding.files.score import TextPair
 
+        pairs = [kept.pair for kept in block.kept]
         forward = [TextPair(FirstSegment(source), target) for source, target in pairs]
         reverse = [TextPair(FirstSegment(target), source) for source, target in pairs]
         first, second = self._scorers
@@ -262,8 +264,8 @@ class CrossEntropy:
         """Return a block with the pairs to keep."""
         scores = dual_scores(entropies)
         if write:
-            for line, score, nats in zip(block.lines, scores, entropies, strict=True):
-                write(row(line, f"{score:.6f}", *(f"{number:.4f}" for number in nats)))
+            for pair, score, nats in zip(block.kept, scores, entropies, strict=True):
+                write(row(pair.line, f"{score:.6f}", *(f"{number:.4f}" for number in nats)))
         self.scored += len(scores)
         if keep.any():
             lowest, before = float(scores[keep].min()), self.lowest_kept

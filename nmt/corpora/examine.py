@@ -169,6 +169,11 @@ def hash_text(text: str) -> int:
     )
 
 
+def hash_pair(source: str, target: str) -> int:
+    """Return the hash of a pair."""
+    return hash_text(f"{source}\0{target}")
+
+
 def in_processes(
     function: Callable[..., Result], tasks: Iterator[tuple[Any, ...]], what: str
 ) -> Iterator[Result]:

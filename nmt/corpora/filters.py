@@ -3,13 +3,14 @@
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy
 from numpy.typing import NDArray
 
 from nmt.corpora.detectors import Norms, Segments, learn_norms
-from nmt.corpora.examine import first_places, hash_text
+from nmt.corpora.examine import first_places, hash_pair
 from nmt.corpora.findings import (
     ALWAYS,
     DEFAULT_FILTERS,
@@ -23,7 +24,7 @@ from nmt.corpora.segment import Segment, repaired
 from nmt.errors import UsageError, suggestion
 from nmt.text.corpus import Pair
 from nmt.text.encode import Chunk
-from nmt.text.facts import Hashes, pair_hashes
+from nmt.text.facts import Hashes
 
 
 def choose_filters(
@@ -82,36 +83,35 @@ class Rejected:
     pair: Pair  # as it was
 
 
+class Kept(NamedTuple):
+    """Hold a pair that the filters so far have left."""
+
+    line: int  # from 1
+    original: Pair
+    pair: Pair  # repaired
+    repairs: tuple[str, ...]  # names from REPAIRS
+    exact: int  # hash
+    folded: int  # hash without case, punctuation, spaces and digits
+
+
 @dataclass(frozen=True)
 class CleanBlock:
-    """Hold a block of pairs after some filters; k pairs are left."""
+    """Hold a block of pairs after some filters."""
 
-    pairs: list[Pair]  # k, repaired
-    originals: list[Pair]  # k
-    repairs: list[tuple[str, ...]]  # k: names from REPAIRS
-    lines: NDArray[numpy.intp]  # (k,) from 1
-    exact: Hashes  # (k,)
-    folded: Hashes  # (k,) without case, punctuation, spaces and digits
+    kept: list[Kept]
     rejected: list[Rejected]  # in order
 
     def without(self, reasons: dict[int, tuple[str, str]]) -> "CleanBlock":
         """Return the block with some pairs rejected; reasons: filter and reason by place."""
         if not reasons:
             return self
-        rejected = [
-            Rejected(int(self.lines[place]), kind, reason, self.originals[place])
-            for place, (kind, reason) in reasons.items()
-        ]
-        rest = [place for place in range(len(self.pairs)) if place not in reasons]
-        return CleanBlock(
-            [self.pairs[place] for place in rest],
-            [self.originals[place] for place in rest],
-            [self.repairs[place] for place in rest],
-            self.lines[rest],
-            self.exact[rest],
-            self.folded[rest],
-            sorted([*self.rejected, *rejected], key=lambda pair: pair.line),
-        )
+        kept, rejected = list[Kept](), [*self.rejected]
+        for place, pair in enumerate(self.kept):
+            if place in reasons:
+                rejected.append(Rejected(pair.line, *reasons[place], pair.original))
+            else:
+                kept.append(pair)
+        return CleanBlock(kept, sorted(rejected, key=lambda pair: pair.line))
 
 
 def clean_block(chunk: Chunk, refused: frozenset[int], rules: Rules) -> CleanBlock:
@@ -120,31 +120,21 @@ def clean_block(chunk: Chunk, refused: frozenset[int], rules: Rules) -> CleanBlo
     refused: places of pairs that cannot be read.
     """
     known = choose_detectors((*ALWAYS, *rules.filters))
-    pairs, originals, repairs = list[Pair](), list[Pair](), list[tuple[str, ...]]()
-    lines: list[int] = []
-    hashes: list[tuple[int, ...]] = []  # exact, then folded, of both sides
-    rejected: list[Rejected] = []
+    kept, rejected = list[Kept](), list[Rejected]()
     for place, original in enumerate(map(Pair, chunk.sources, chunk.targets)):
         line = chunk.first_line + place
         if place in refused:
             rejected.append(Rejected(line, UNREADABLE, "see `nmt check`", original))
             continue
-        pair, names = repaired_pair(original, rules)
+        pair, repairs = repaired_pair(original, rules)
         source, target = Segment(pair[0]), Segment(pair[1])
         if found := faults(source, target, known, rules.norms):
             reason = "; ".join(found.values())
             rejected.append(Rejected(line, next(iter(found)), reason, original))
             continue
-        pairs.append(pair)
-        originals.append(original)
-        repairs.append(names)
-        lines.append(line)
-        texts = source.text, target.text, source.folded, target.folded
-        hashes.append(tuple(map(hash_text, texts)))
-    sides = numpy.array(hashes, numpy.uint64).reshape(-1, 4).T
-    exact, folded = pair_hashes(sides[:2]), pair_hashes(sides[2:])
-    numbers = numpy.array(lines, numpy.intp)
-    return CleanBlock(pairs, originals, repairs, numbers, exact, folded, rejected)
+        exact, folded = hash_pair(*pair), hash_pair(source.folded, target.folded)
+        kept.append(Kept(line, original, pair, repairs, exact, folded))
+    return CleanBlock(kept, rejected)
 
 
 def repaired_pair(pair: Pair, rules: Rules) -> tuple[Pair, tuple[str, ...]]:
@@ -253,9 +243,12 @@ def without_repetition(
     """Yield blocks without the pairs that repeat a pair of the same or an earlier block."""
     seen = {name: SeenHashes() for name in REASONS if name in filters}
     for block in blocks:
-        hashes = {"duplicates": block.exact, "near_duplicates": block.folded}
+        hashes = {
+            "duplicates": [pair.exact for pair in block.kept],
+            "near_duplicates": [pair.folded for pair in block.kept],
+        }
         reasons: dict[int, tuple[str, str]] = {}
         for name, known in seen.items():
-            for place in numpy.flatnonzero(known.add(hashes[name])):
+            for place in numpy.flatnonzero(known.add(numpy.array(hashes[name], numpy.uint64))):
                 reasons.setdefault(int(place), (name, REASONS[name]))
         yield block.without(reasons)

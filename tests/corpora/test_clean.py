@@ -1,6 +1,6 @@
 """Dual conditional cross-entropy: its formula, and what is kept by it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import exp
 from pathlib import Path
 from typing import Any, cast
@@ -9,9 +9,7 @@ import numpy
 import pytest
 
 from nmt.corpora.clean import TOO_LONG, CrossEntropy, Floats, Models, dual_scores
-from nmt.corpora.filters import CleanBlock
-from nmt.text.corpus import Pair
-from nmt.text.facts import Hashes
+from nmt.corpora.filters import CleanBlock, Kept
 from tests.corpora.corpora import as_pairs
 
 PAIRS = [("a", "A"), ("b", "B"), ("c", "C"), ("d", "D"), ("e", "E")]
@@ -34,18 +32,16 @@ class Known(CrossEntropy):
             object.__setattr__(models, name, value)
         super().__init__(models, cast(Any, None))
 
-    def entropies(self, pairs: Sequence[Pair]) -> Floats:
-        found = [ENTROPIES[PAIRS.index(pair)] for pair in pairs]
+    def entropies(self, block: CleanBlock) -> Floats:
+        found = [ENTROPIES[PAIRS.index(kept.pair)] for kept in block.kept]
         return numpy.array(found, numpy.float32).reshape(-1, 2)
 
 
 def blocks() -> Iterator[CleanBlock]:
     """Yield the pairs in two blocks, and one that other filters have emptied."""
     for first, last in ((0, 2), (2, 2), (2, 5)):
-        pairs = as_pairs(PAIRS[first:last])
-        nothing: Hashes = numpy.zeros(last - first, numpy.uint64)
-        lines = numpy.arange(first, last) + 1
-        yield CleanBlock(pairs, pairs, [()] * len(pairs), lines, nothing, nothing, [])
+        pairs = enumerate(as_pairs(PAIRS[first:last]), start=first + 1)
+        yield CleanBlock([Kept(line, pair, pair, (), 0, 0) for line, pair in pairs], [])
 
 
 @pytest.mark.parametrize(
@@ -64,7 +60,7 @@ def test_the_best_pairs_are_kept_in_order(settings: dict[str, float], kept: str)
     scores: list[str] = []
     filters = Known(**settings)
     found = [*filters.filtered(blocks, scores.append)]
-    assert "".join(source for block in found for source, _ in block.pairs) == kept
+    assert "".join(pair.pair.source for block in found for pair in block.kept) == kept
     rejected = [pair for block in found for pair in block.rejected]
     assert [pair.line for pair in rejected] == [
         line for line, (source, _) in enumerate(PAIRS, start=1) if source not in kept
