@@ -5,14 +5,14 @@ import random
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from nmt.config import Recipe, TokenizerSettings
 from nmt.errors import NmtError
 from nmt.system.log import Notify
 from nmt.system.threads import processor_count
-from nmt.text.corpus import DataFolder, Pair, read_pairs
-from nmt.text.sampling import sampled_sizes
+from nmt.text.corpus import DataFolder, Pair
+from nmt.text.plan import sampled_sizes
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK, SubwordModel, Tokenizer
 
 LONGEST_LINE = 16_384  # characters; longer segments are split before SentencePiece learns from them
@@ -43,9 +43,9 @@ def learn_tokenizer(recipe: Recipe, data: DataFolder, notify: Notify) -> Tokeniz
     # Each has a sample of its own.
     sizes = [measure(training_segments(recipe, data, side, rates)) for side, _, _ in vocabularies]
     most = recipe.tokenizer.sample_lines
-    shares = [min(1, most / size.lines, SAMPLE_CHARACTERS / size.characters) for size in sizes]
-    lines = sum(size.lines for size in sizes)
-    sampled = sum(round(share * size.lines) for share, size in zip(shares, sizes, strict=True))
+    shares = [min(1, most / lines, SAMPLE_CHARACTERS / characters) for lines, characters in sizes]
+    lines = sum(lines for lines, _ in sizes)
+    sampled = sum(round(share * lines) for share, (lines, _) in zip(shares, sizes, strict=True))
     notify(
         f"learning {describe_vocabulary(recipe.tokenizer)} from {lines:,} lines"
         + (f", of which about {sampled:,} are sampled" if sampled < lines else "")
@@ -83,7 +83,7 @@ def sampling_rates(recipe: Recipe, data: DataFolder) -> dict[tuple[str, str], fl
     """Return how often a pair of each direction is sampled on average."""
     sizes = dict.fromkeys(recipe.data.directions, 0)
     for files in recipe.data.train:
-        sizes[recipe.data.languages_of(files)] += sum(1 for _ in read_pairs(files, data, recipe))
+        sizes[recipe.data.languages_of(files)] += sum(1 for _ in data.text(files, recipe).pairs())
     sampled = sampled_sizes(sizes, recipe.train.language_sampling)
     return {direction: sampled[direction] / max(1, size) for direction, size in sizes.items()}
 
@@ -108,7 +108,7 @@ def training_segments(
     """
     empty = True
     for files in recipe.data.train:
-        pairs = read_pairs(files, data, recipe)
+        pairs = data.text(files, recipe).pairs()
         if rates:
             pairs = sample_pairs(pairs, rates[recipe.data.languages_of(files)])
         for pair in pairs:
@@ -121,20 +121,13 @@ def training_segments(
         raise NmtError(f"the training corpus is empty: {names}")
 
 
-class Size(NamedTuple):
-    """How much text there is."""
-
-    lines: int
-    characters: int
-
-
-def measure(segments: Iterable[str]) -> Size:
+def measure(segments: Iterable[str]) -> tuple[int, int]:
     """Return the number of segments and of their characters."""
     lines, characters = 0, 0
     for segment in segments:
         lines += 1
         characters += len(segment)
-    return Size(lines, characters)
+    return lines, characters
 
 
 def sample(segments: Iterable[str], share: float) -> Iterator[str]:

@@ -20,8 +20,8 @@ from nmt.system.atomic import write_text
 from nmt.system.log import note, progress_bar
 from nmt.system.threads import thread_count
 from nmt.text.batches import count_used
+from nmt.text.plan import describe_shares
 from nmt.text.prepare import Prepared
-from nmt.text.sampling import describe_shares
 from nmt.training.progress import Progress, Window
 from nmt.training.updates import UpdateResult
 from nmt.training.validation import Validation

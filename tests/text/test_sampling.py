@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy
 import pytest
 
-from nmt.text.sampling import describe_shares, draw_epoch, sampled_sizes
+from nmt.text.plan import describe_shares, draw_epoch, sampled_sizes
 
 
 def test_shares_are_powers_of_sizes() -> None:
