@@ -19,7 +19,8 @@ from nmt.corpora.pairs import Names, check_paths, row, shown, text_outputs
 from nmt.corpora.segment import Segment
 from nmt.errors import NmtError, UsageError
 from nmt.system.log import Notify
-from nmt.text.corpus import DataFolder, Pair, ParallelText, read_pairs
+from nmt.text.bpe_dropout import mix_bits
+from nmt.text.corpus import DataFolder, Pair, ParallelText
 from nmt.text.encode import begins_document
 from nmt.text.facts import Hashes, pair_hashes
 from nmt.text.lines import read_lines
@@ -56,13 +57,8 @@ def find_groups(sides: Hashes) -> Labels:
 
 def is_repeated(hashes: Hashes) -> NDArray[numpy.bool_]:
     """Return which hashes occur more than once (n,)."""
-    order = hashes.argsort(kind="stable")
-    ordered = hashes[order]
-    is_equal = ordered[1:] == ordered[:-1]
-    found = numpy.zeros(len(hashes), numpy.bool_)
-    found[order[1:][is_equal]] = True
-    found[order[:-1][is_equal]] = True
-    return found
+    _, inverse, counts = numpy.unique(hashes, return_inverse=True, return_counts=True)
+    return counts[inverse] > 1
 
 
 SETS = ("train", "dev", "test")
@@ -71,9 +67,6 @@ PLACES = (*SETS, REMOVED)  # by the number of a set; -1: removed
 HELD_OUT_SHARE = 1 / 20  # of the groups go into the dev set, and as many into the test set
 MOST_HELD_OUT = 1000  # pairs in each of them; scores of 1,000 pairs are steady within a point
 LARGEST_GROUP = 10  # pairs; of a larger one, all but one would be lost, so it stays in train
-# The finaliser of SplitMix64 (Steele, Lea and Flood, 2014), which makes hashes independent of
-# each other for another seed.
-SHIFTS, FACTORS = (30, 27, 31), (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 
 @dataclass(frozen=True)
@@ -313,11 +306,7 @@ def placed(pairs: Iterable[Pair], plan: Plan) -> Iterator[tuple[str, Pair]]:
 
 def mixed(hashes: Hashes, seed: int) -> Hashes:
     """Return hashes in another order for each seed."""
-    numbers: Hashes = hashes + numpy.uint64(seed % 2**64)
-    for shift, factor in zip(SHIFTS, (*FACTORS, 1), strict=True):
-        numbers ^= numbers >> numpy.uint64(shift)
-        numbers *= numpy.uint64(factor)
-    return numbers
+    return mix_bits(hashes + numpy.uint64(seed % 2**64))
 
 
 def split(
@@ -391,7 +380,7 @@ def read_held_out(recipe: Recipe, data: DataFolder, notify: Notify) -> frozenset
     hashes = set[int]()
     for files in (*recipe.data.dev, *recipe.data.test.values()):
         try:
-            for pair in read_pairs(files, data, recipe):
+            for pair in data.text(files, recipe).pairs():
                 hashes.update(map(near_hash, (pair.source, pair.target)))
             for name in files.references:
                 hashes.update(map(near_hash, read_lines(data.find(name, recipe))))

@@ -47,7 +47,11 @@ def split_mix(states: Unsigned, numbers: Unsigned) -> Unsigned:
     can serve as the state of another generator. Source: Steele, Lea and Flood, 2014, "Fast
     Splittable Pseudorandom Number Generators".
     """
-    bits = states + (numbers + numpy.uint64(1)) * GOLDEN
+    return mix_bits(states + (numbers + numpy.uint64(1)) * GOLDEN)
+
+
+def mix_bits(bits: Unsigned) -> Unsigned:
+    """Mix numbers in place by SplitMix64's last step, and return them."""
     bits ^= bits >> numpy.uint64(30)
     bits *= numpy.uint64(0xBF58476D1CE4E5B9)
     bits ^= bits >> numpy.uint64(27)
