@@ -17,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from nmt.config import Download
-from nmt.errors import NmtError, shown
+from nmt.errors import NmtError
 from nmt.system.atomic import atomic_path
 from nmt.system.files import (
     START_BYTES,
@@ -289,14 +289,13 @@ def unpack(archive: Path, members: Sequence[str]) -> None:
                 raise NmtError(
                     f"{archive} has no member {name}; correct `unpack` in the recipe"
                 ) from error
-            if member.issym() or member.islnk():  # it may lead to itself, or nowhere
-                raise NmtError(
-                    f"{archive}: its member {name} is a link to {shown(member.linkname)}; name"
-                    " a file instead in `unpack` in the recipe"
-                )
-            content = tar.extractfile(member)
+            # A link may lead to itself, or nowhere.
+            content = tar.extractfile(member) if member.isreg() else None
             if content is None:
-                raise NmtError(f"{archive}: its member {name} is not a file")
+                raise NmtError(
+                    f"{archive}: its member {name} is a link or no file; name a file instead in"
+                    " `unpack` in the recipe"
+                )
             write_member(archive.parent / name, read_blocks(content, archive), archive)
 
 
