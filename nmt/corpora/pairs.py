@@ -69,7 +69,12 @@ def read_leniently(text: ParallelText, refused: Refused) -> Iterator[Pair]:
             yield pair
         return
     if len(text.paths) == 1:
-        yield from read_columns(text, refused)
+        for number, line in enumerate(read_lines(text.paths[0], refused.add), start=1):
+            refused.lines = [number, number]
+            found = pair_in(line, text.columns)
+            if found is None:
+                refused.without_tab.add(number)
+            yield found or Pair(line, "")
         return
     sides = [read_lines(path, refused.add) for path in text.paths]
     for source, target in zip_longest(*sides):
@@ -77,16 +82,6 @@ def read_leniently(text: ParallelText, refused: Refused) -> Iterator[Pair]:
         refused.lines[1] += target is not None
         if source is not None and target is not None:
             yield Pair(source, target)
-
-
-def read_columns(text: ParallelText, refused: Refused) -> Iterator[Pair]:
-    """Yield the pairs in the lines of a TSV file; a line without one is a source."""
-    for number, line in enumerate(read_lines(text.paths[0], refused.add), start=1):
-        refused.lines = [number, number]
-        pair = pair_in(line, text.columns)
-        if pair is None:
-            refused.without_tab.add(number)
-        yield pair or Pair(line, "")
 
 
 def shown(pairs: Iterable[Item], what: str) -> Iterator[Item]:

@@ -132,7 +132,6 @@ BAR = 24  # characters of the longest bar
 TEN = 10  # percent; more have no decimals
 MUCH_TEXT = 1000  # pairs
 MINOR_PERCENT = 0.5  # clean text has 0.2 to 0.3 % of free translations
-LABELS = {"error": "ERROR", "warning": "warning", "note": "note"}
 
 
 def check_text(report: Report) -> str:
@@ -214,10 +213,8 @@ def finding_lines(finding: Finding, unit: str, *, in_full: bool = False) -> list
     """
     percent = finding.percent
     share = f"{percent:.0f}" if percent >= TEN else f"{percent:.2g}"
-    head = (
-        f"  {LABELS[finding.severity]}: {finding.title}: {finding.count:,} ({share} % of"
-        f" {finding.of:,})"
-    )
+    label = "ERROR" if finding.severity == "error" else finding.severity
+    head = f"  {label}: {finding.title}: {finding.count:,} ({share} % of {finding.of:,})"
     is_rare = finding.severity == "warning" and percent < MINOR_PERCENT
     if not in_full and finding.of >= MUCH_TEXT and (finding.severity == "note" or is_rare):
         places = ", ".join(f"{example.line:,}" for example in finding.examples if example.line)
