@@ -109,7 +109,7 @@ def command(
 
     from nmt.corpora.augment import METHODS as KNOWN
     from nmt.corpora.augment import AugmentTask, augment, augment_text
-    from nmt.corpora.next_recipe import RecipeWish
+    from nmt.corpora.new_recipe import RecipeWish
     from nmt.decoding.translator.load import load_models
     from nmt.documents.registry import bilingual_reader
     from nmt.text.corpus import DataFolder, ParallelText, reader_for

@@ -32,7 +32,7 @@ from nmt.text.languages import TEXT_ENDINGS
 if TYPE_CHECKING:
     from nmt.corpora.check import Task
     from nmt.corpora.findings import Finding
-    from nmt.corpora.first_recipe import RecipeRequest
+    from nmt.corpora.new_recipe import RecipeRequest
     from nmt.corpora.report import Report
 
 OPTION = "--write-recipe"
@@ -197,7 +197,7 @@ def request_for(task: "Task", output: Path, data_dir: Path) -> "RecipeRequest":
 
     Raises UsageError, before anything is read, if it could not be written.
     """
-    from nmt.corpora.first_recipe import RecipeRequest, check_folder
+    from nmt.corpora.new_recipe import RecipeRequest, check_folder
 
     if task.recipe:
         raise UsageError(
@@ -234,7 +234,7 @@ def write_advised_recipe(request: "RecipeRequest", report: "Report") -> None:
 
     Raises NmtError if the corpus has errors, because training would be useless.
     """
-    from nmt.corpora.first_recipe import make_recipe
+    from nmt.corpora.new_recipe import make_recipe
     from nmt.corpora.train_files import suggest_fix
 
     if errors := find_errors(report):

@@ -264,7 +264,7 @@ def command(
       nmt init corpus.en corpus.de --init-from opus.safetensors
       nmt init a.en a.de b.en b.fr --both-directions
     """
-    from nmt.corpora.first_recipe import RecipeRequest, make_recipe
+    from nmt.corpora.new_recipe import RecipeRequest, make_recipe
     from nmt.corpora.presets import read_start_model
 
     texts = given_texts(files, source_language, target_language)

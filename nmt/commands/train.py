@@ -107,7 +107,7 @@ def command(
             )
         given += options.flags_as_overrides("train", init_from=init_from)
     else:
-        from nmt.corpora.first_recipe import RecipeRequest, make_recipe
+        from nmt.corpora.new_recipe import RecipeRequest, make_recipe
         from nmt.corpora.presets import read_start_model
         from nmt.corpora.train_files import needs_recipe, recipe_path
 

@@ -17,11 +17,11 @@ import numpy
 
 from nmt import __version__
 from nmt.config import DecodeSettings
-from nmt.corpora.examine import hash_text
+from nmt.corpora.examine import hash_pair
 from nmt.corpora.filters import SeenHashes
 from nmt.corpora.findings import KINDS, UNREADABLE
 from nmt.corpora.held_out import near_hash
-from nmt.corpora.next_recipe import RecipeWish, next_recipe
+from nmt.corpora.new_recipe import RecipeWish, next_recipe
 from nmt.corpora.pairs import (
     REJECTED,
     Names,
@@ -45,7 +45,6 @@ from nmt.runs.trained_model import TrainedModel
 from nmt.system.json_data import parse_json
 from nmt.system.log import Notify, progress_bar
 from nmt.text.corpus import Pair, ParallelText
-from nmt.text.facts import pair_hashes
 from nmt.text.languages import languages_in_names
 from nmt.text.lines import FirstSegment, read_lines
 from nmt.text.manifest import hash_of
@@ -378,9 +377,8 @@ def made_pairs(
     seen = SeenHashes()
     while block := [*islice(found, BLOCK_PAIRS)]:
         good = [place for place, made in enumerate(block) if not made.reason]
-        pairs = [(block[place].source, block[place].target) for place in good]
-        hashes = [[hash_text(text) for text in pair] for pair in pairs]
-        repeated = seen.add(pair_hashes(numpy.array(hashes, numpy.uint64).reshape(-1, 2).T))
+        hashes = [hash_pair(block[place].source, block[place].target) for place in good]
+        repeated = seen.add(numpy.array(hashes, numpy.uint64))
         for place in numpy.array(good, numpy.intp)[repeated]:
             block[place] = block[place]._replace(reason=DUPLICATES, detail=REASONS[DUPLICATES])
         yield from block

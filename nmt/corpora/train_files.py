@@ -1,6 +1,6 @@
 """Prepare the training on files of text: check them, and have their recipe written once.
 
-`nmt train SOURCE TARGET` does this; `first_recipe` writes the recipe.
+`nmt train SOURCE TARGET` does this; `new_recipe` writes the recipe.
 """
 
 import re
@@ -12,7 +12,7 @@ from pathlib import Path
 from nmt.corpora.check import Task, check_corpus
 from nmt.corpora.detectors import CheckLimits
 from nmt.corpora.findings import Finding
-from nmt.corpora.first_recipe import ORIGIN, Origin, RecipeRequest, find_origin, text_arguments
+from nmt.corpora.new_recipe import ORIGIN, Origin, RecipeRequest, find_origin, text_arguments
 from nmt.corpora.pairs import REJECTED, Names
 from nmt.corpora.report import brief_lines
 from nmt.errors import NmtError, UsageError

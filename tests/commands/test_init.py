@@ -13,11 +13,11 @@ import pytest
 
 from nmt.commands.init import given_text
 from nmt.config import DECLARED, Recipe
-from nmt.corpora.first_recipe import RecipeRequest, with_data
+from nmt.corpora.new_recipe import RecipeRequest, with_data
 from nmt.corpora.presets import ChosenSettings, StartModel
 from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import get_setting, with_settings
-from nmt.text.corpus import DataFolder, ParallelText, read_pairs
+from nmt.text.corpus import DataFolder, ParallelText
 from tests.commands.conftest import paths_in
 from tests.conftest import Run
 from tests.corpora.corpora import Pairs, corpus, write
@@ -29,7 +29,7 @@ def sets(recipe: Recipe, data: Path = Path("data")) -> list[Pairs]:
     """Return the training, dev and test pairs of a recipe with one file pair for each."""
     (train,), (dev,), (test,) = recipe.data.train, recipe.data.dev, recipe.data.test.values()
     return [
-        [(pair.source, pair.target) for pair in read_pairs(files, DataFolder(data), recipe)]
+        [(pair.source, pair.target) for pair in DataFolder(data).text(files, recipe).pairs()]
         for files in (train, dev, test)
     ]
 
@@ -129,7 +129,9 @@ def test_a_table_is_read_in_both_directions(nmt: Run, tmp_path: Path) -> None:
     given = ["--dev", *dev, "--test", *test, "--data-dir", "."]
     assert nmt("init", "c.en-de.tsv", *given, "--both-directions").code == 0
     recipe = load_recipe("mine.toml")
-    forward, backward = (read_pairs(text, DataFolder(Path()), recipe) for text in recipe.data.train)
+    forward, backward = (
+        DataFolder(Path()).text(text, recipe).pairs() for text in recipe.data.train
+    )
     assert [(target, source) for source, target in backward] == [*forward] == PAIRS
     assert (recipe.data.dev[1].source, recipe.data.dev[1].source_language) == ("dev.de", "de")
 

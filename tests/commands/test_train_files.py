@@ -211,7 +211,7 @@ def test_several_workers_need_a_recipe_first(
     ("step", "left"),
     [
         ("nmt.corpora.train_files.check_corpus", False),
-        ("nmt.corpora.first_recipe.write_text", False),
+        ("nmt.corpora.new_recipe.write_text", False),
         ("nmt.training.trainer.set_up_workers", True),
     ],
 )

@@ -16,7 +16,7 @@ from nmt.corpora.augment import (
     made_pairs,
     read_verdict,
 )
-from nmt.corpora.next_recipe import RecipeWish, next_recipe
+from nmt.corpora.new_recipe import RecipeWish, next_recipe
 from nmt.decoding.files.quality import Checked
 from nmt.errors import DamagedError, UsageError
 from nmt.recipe.files import load_recipe
