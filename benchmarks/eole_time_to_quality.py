@@ -34,7 +34,7 @@ from nmt.evaluation.metrics import translation_metrics
 from nmt.evaluation.scores import main_score
 from nmt.runs.run_folder import RunFolder
 from nmt.system.atomic import write_text
-from nmt.text.corpus import DataFolder, read_pairs
+from nmt.text.corpus import DataFolder
 from nmt.text.tokenizer import EOS, SubwordModel, load_tokenizer
 
 STAMP = re.compile(r"\[(\d+-\d+-\d+ [\d:,]+) INFO\]")
@@ -54,7 +54,7 @@ def write_corpus(
     """Write the files that Eole reads; return the dev set and Eole's settings of the files."""
     subwords = load_tokenizer(run.tokenizer).sides[0]  # joint: those of both sides
     train, dev = (
-        [pair[:2] for files in corpora for pair in read_pairs(files, data, recipe)]
+        [pair[:2] for files in corpora for pair in data.text(files, recipe).pairs()]
         for corpora in (recipe.data.train, recipe.data.dev)
     )
     for side, name in enumerate(("source", "target")):

@@ -289,7 +289,7 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
 
 def encoded(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer, limits: DataSettings) -> Shard:
     """Return the pairs that cleaning keeps, encoded in memory."""
-    chunks = [chunk.pairs for chunk in encode_pairs(starmap(Pair, pairs), tokenizer, limits)]
+    chunks = [*encode_pairs(starmap(Pair, pairs), tokenizer, limits)]
     lengths = numpy.concatenate([chunk.lengths for chunk in chunks])
     offsets = numpy.zeros(len(lengths) + 1, OFFSET)
     lengths.cumsum(out=offsets[1:])

@@ -13,7 +13,7 @@ from urllib.error import URLError
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError, suggestion
 from nmt.evaluation.metrics import MetricSet
-from nmt.text.corpus import DataFolder, align_columns, read_pairs
+from nmt.text.corpus import DataFolder, align_columns
 from nmt.text.lines import read_segments, read_text_file
 
 
@@ -109,7 +109,7 @@ def recipe_tests(recipe: Recipe, data: DataFolder) -> list[TestSet]:
         raise NmtError(f"recipe {recipe.name} names no test set; give SOURCE and REFERENCE files")
     tests = []
     for name, files in recipe.data.test.items():
-        pairs = list(read_pairs(files, data, recipe))
+        pairs = list(data.text(files, recipe).pairs())
         columns = [[pair.target for pair in pairs]]
         columns += (aligned_lines(file, len(pairs), recipe, data) for file in files.references)
         labels, contrasts = (

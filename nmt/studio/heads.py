@@ -46,7 +46,7 @@ from nmt.system.log import progress_bar
 from nmt.system.threads import same_core_count, thread_pool_for
 from nmt.text.alignment import align_pairs
 from nmt.text.batches import make_batch
-from nmt.text.corpus import DataFolder, DevPairs, Pair, read_pairs
+from nmt.text.corpus import DataFolder, DevPairs, Pair
 from nmt.text.plan import batches_by_length
 from nmt.text.prepare import open_prepared
 from nmt.text.words import find_output_words
@@ -122,7 +122,7 @@ def read_dev(
     recipe, run, both = model.recipe, run_of(model.path), list[tuple[Pair, str, TextFiles]]()
     data, folder = DataFolder(run.data_dir(data_dir), bilingual_reader), run.prepared_folder()
     for files in recipe.data.dev:
-        texts = [*read_pairs(files, data, recipe)]
+        texts = [*data.text(files, recipe).pairs()]
         name = str(Path(files.names[0]).with_suffix(".links.gz"))
         has_links = data.find(files.names[0], recipe).with_suffix(".links.gz").is_file()
         lines = aligned_lines(name, len(texts), recipe, data) if has_links else [""] * len(texts)

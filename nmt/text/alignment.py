@@ -292,9 +292,7 @@ def align_pairs(
         len(tokenizer),
         tokenizer.source.tag_ids(),
     )
-    # The last part, after the last pair, is empty.
-    *positions, _ = numpy.split(aligner.align(source, target), target.lengths.cumsum())
-    return [row.tolist() for row in positions]
+    return FlatSegments(aligner.align(source, target), target.lengths).split()
 
 
 def sample(shards: Sequence[Shard], most_cells: int) -> tuple[FlatSegments, FlatSegments]:

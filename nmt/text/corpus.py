@@ -84,19 +84,14 @@ class DataFolder:
         )
 
     def text(self, files: TextFiles, recipe: Recipe, name: str = "text") -> "ParallelText":
-        """Return a recipe's corpus as a text with a name; errors are those of `find`."""
+        """Return a recipe's corpus as a text with a name, to read its `pairs`.
+
+        Errors are those of `find`.
+        """
         paths = [self.find(file, recipe) for file in files.names]
         languages = recipe.data.languages_of(files)
         reader = reader_for(paths, self.find_reader)
         return ParallelText(tuple(paths), name, languages, reader, files.columns)
-
-
-def read_pairs(files: TextFiles, folder: DataFolder, recipe: Recipe) -> Iterator[Pair]:
-    """Yield the pairs of a recipe's corpus.
-
-    Raises NmtError for a missing or unreadable file, or for files that do not align.
-    """
-    return folder.text(files, recipe).pairs()
 
 
 def reader_for(paths: Sequence[Path], find_reader: FindReader | None) -> Reader | None:
@@ -226,7 +221,11 @@ class ParallelText:
     def check_files(self) -> None:
         """Raise NmtError or UsageError unless all are files, which can be read twice."""
         for path in self.paths:
-            check_lasting(path)
+            if path == STDIN:
+                raise UsageError("the text is read twice, so it cannot be stdin; save it in a file")
+            check_file(path, "the file")
+            if not path.is_file():
+                raise UsageError(f"{path} is not a file; the text is read twice, so save it in one")
         first, *others = self.paths
         if others and first.samefile(others[0]):
             raise UsageError(f"{first} is given as source and as target; give two files")
@@ -244,15 +243,6 @@ class ParallelText:
         keys = ("source", "target") if len(names) > 1 else (one,)
         columns = {"columns": [*self.columns]} if self.columns else {}
         return dict(zip(keys, names, strict=True)) | columns
-
-
-def check_lasting(path: Path) -> None:
-    """Raise NmtError or UsageError unless there is a file, which can be read twice."""
-    if path == STDIN:
-        raise UsageError("the text is read twice, so it cannot be stdin; save it in a file")
-    check_file(path, "the file")
-    if not path.is_file():
-        raise UsageError(f"{path} is not a file; the text is read twice, so save it in one")
 
 
 def name_below(path: Path, data_dir: Path) -> str:

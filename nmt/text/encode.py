@@ -48,21 +48,15 @@ class Chunk:
         return len(self.sources)
 
 
-@dataclass(frozen=True)
-class EncodedChunk:
-    """The pairs of a chunk that cleaning kept."""
-
-    pairs: EncodedPairs
-    counts: dict[str, int]  # pairs by verdict, and those with less context than there is
-
-
 def encode_pairs(
     pairs: Iterable[Pair],
     tokenizer: Tokenizer,
     limits: DataSettings,
     opening: Sequence[str] = (),
-) -> Iterator[EncodedChunk]:
-    """Encode and clean pairs, and yield them in order.
+) -> Iterator[EncodedPairs]:
+    """Encode and clean pairs, and yield them in order, chunk by chunk.
+
+    The counts of a chunk are those of the verdicts, and with context of shortened pairs.
 
     limits: the maximum length and length ratio of a pair, and its context. opening: control tokens
     of the vocabulary to put before each source. A large corpus is encoded by one process a core.
@@ -157,7 +151,7 @@ class Encoder:
 
     def encode(
         self, chunk: Chunk, limits: DataSettings, opening: Sequence[str], threads: int
-    ) -> EncodedChunk:
+    ) -> EncodedPairs:
         """Encode a chunk and clean it; opening: as in `encode_pairs`."""
         source, target = (
             model.encode(side, threads)
@@ -190,9 +184,7 @@ class Encoder:
         ends = lengths.reshape(-1).cumsum().reshape(2, -1)[:, kept].T.reshape(-1)
         sizes = lengths[:, kept].T.reshape(-1)
         ids = stretches(numpy.concatenate([source.ids, target.ids]), ends, sizes)
-        return EncodedChunk(
-            EncodedPairs(ids.astype(id_type(self.vocab_size)), sizes, lines), counts
-        )
+        return EncodedPairs(ids.astype(id_type(self.vocab_size)), sizes, lines, counts)
 
 
 def opening_of(language: str, subwords: SubwordModel, tag: str = "") -> tuple[str, ...]:
@@ -307,7 +299,7 @@ def judge(
 
 def encode_in_worker(
     chunk: Chunk, model: bytes, limits: DataSettings, opening: Sequence[str]
-) -> EncodedChunk:
+) -> EncodedPairs:
     """Encode and clean a chunk in a worker process."""
     return worker_encoder(model).encode(chunk, limits, opening, threads=1)
 

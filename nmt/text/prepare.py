@@ -5,7 +5,7 @@ changed.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -16,12 +16,12 @@ from nmt.system.atomic import write_bytes
 from nmt.system.files import is_present, read_bytes
 from nmt.system.log import Notify, progress_bar
 from nmt.text.alignment import ALIGNMENT, align_corpus, open_alignments
-from nmt.text.corpus import DataFolder, DevPairs, Pair, read_pairs
-from nmt.text.encode import SHORTENED, VERDICTS, EncodedChunk, encode_pairs, opening_of
+from nmt.text.corpus import DataFolder, DevPairs, Pair
+from nmt.text.encode import SHORTENED, VERDICTS, encode_pairs, opening_of
 from nmt.text.learning import learn_tokenizer, sampling_of
 from nmt.text.lines import FirstSegment
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of, sha256
-from nmt.text.shards import ENDINGS, Shard, checked, new_shard, open_shard, stamps
+from nmt.text.shards import ENDINGS, EncodedPairs, Shard, checked, new_shard, open_shard, stamps
 from nmt.text.tokenizer import Tokenizer, load_tokenizer
 
 # Steps of the manifest; each shard is a step too.
@@ -80,7 +80,7 @@ def prepare(
         key = hash_of(sha256(tokenizer.model), content, limits, *opening)
         if needs_encoding(folder, manifest, name, key, notify):
             manifest.forget(name)
-            pairs = read_pairs(files, data, recipe)
+            pairs = data.text(files, recipe).pairs()
             encoded = encode_pairs(pairs, tokenizer, recipe.data, opening)
             step = encode_corpus(encoded, folder.shards, name, tokenizer)
             manifest.steps[name] = replace(step, key=key)
@@ -89,41 +89,37 @@ def prepare(
     if dev_changed:
         manifest.save()
     remove_unused(folder.shards, manifest, names)
-    prepared = open_shards(recipe, folder, manifest)
-    if not any(map(len, prepared.shards)):
+    shards = open_shards(folder, names, tokenizer)
+    if not any(map(len, shards)):
         raise NmtError(
             f"no training pair is left after cleaning: {describe_dropped(manifest, recipe.data)}"
         )
     if recipe.train.guided_alignment:
-        align_corpus(folder, manifest, names, prepared.shards, tokenizer, notify)
-    return with_alignments(recipe, prepared, folder)
+        align_corpus(folder, manifest, names, shards, tokenizer, notify)
+    return open_prepared(recipe, folder)
 
 
 def open_prepared(recipe: Recipe, folder: PreparedFolder) -> Prepared:
     """Return the corpus that `prepare` left; raises NmtError if it is missing or damaged."""
-    prepared = open_shards(recipe, folder, Manifest(folder.manifest))
-    return with_alignments(recipe, prepared, folder)
-
-
-def open_shards(recipe: Recipe, folder: PreparedFolder, manifest: Manifest) -> Prepared:
-    """Return the prepared corpus that a manifest records, without alignments."""
-    tokenizer = load_tokenizer(folder.tokenizer)
-    steps = [shard_name(index) for index in range(len(recipe.data.train))]
+    manifest, tokenizer = Manifest(folder.manifest), load_tokenizer(folder.tokenizer)
+    names = [*map(shard_name, range(len(recipe.data.train)))]
+    shards = open_shards(folder, names, tokenizer)
+    is_aligned = recipe.train.guided_alignment
     return Prepared(
         tokenizer,
-        shards=tuple(open_shard(folder.shards, name, len(tokenizer)) for name in steps),
+        shards,
         names=tuple(" + ".join(files.names) for files in recipe.data.train),
-        fingerprint=hash_of(*map(manifest.key, [*steps, DEV])),
+        fingerprint=hash_of(*map(manifest.key, [*names, DEV])),
+        alignments=open_alignments(folder.shards, names, shards) if is_aligned else (),
         directions=tuple(map(recipe.data.languages_of, recipe.data.train)),
     )
 
 
-def with_alignments(recipe: Recipe, prepared: Prepared, folder: PreparedFolder) -> Prepared:
-    """Return a prepared corpus with the alignments of its shards, if the recipe needs them."""
-    if not recipe.train.guided_alignment:
-        return prepared
-    names = [*map(shard_name, range(len(prepared.shards)))]
-    return replace(prepared, alignments=open_alignments(folder.shards, names, prepared.shards))
+def open_shards(
+    folder: PreparedFolder, names: Sequence[str], tokenizer: Tokenizer
+) -> tuple[Shard, ...]:
+    """Return the shards with these names."""
+    return tuple(open_shard(folder.shards, name, len(tokenizer)) for name in names)
 
 
 def read_dev_pairs(recipe: Recipe, data: DataFolder) -> DevPairs:
@@ -134,7 +130,7 @@ def read_dev_pairs(recipe: Recipe, data: DataFolder) -> DevPairs:
     found: dict[tuple[str, str], list[Pair]] = {}
     for files in recipe.data.dev:
         own = found.setdefault(recipe.data.languages_of(files), [])
-        pairs = read_pairs(files, data, recipe)
+        pairs = data.text(files, recipe).pairs()
         own += (Pair(FirstSegment(source), target) for source, target in islice(pairs, 1))
         own += pairs
     return found
@@ -277,7 +273,7 @@ def needs_encoding(
 
 
 def encode_corpus(
-    chunks: Iterable[EncodedChunk], shards: Path, name: str, tokenizer: Tokenizer
+    chunks: Iterable[EncodedPairs], shards: Path, name: str, tokenizer: Tokenizer
 ) -> Step:
     """Encode and clean a training corpus into a shard, and return its step, without a key."""
     counts = Counter(dict.fromkeys(VERDICTS, 0))
@@ -286,7 +282,7 @@ def encode_corpus(
         progress_bar(unit="pair", unit_scale=True, desc="encode") as bar,
     ):
         for chunk in chunks:
-            writer.add(chunk.pairs)
+            writer.add(chunk)
             counts.update(chunk.counts)
             bar.update(sum(map(chunk.counts.__getitem__, VERDICTS)))
     return Step("", writer.digests(), dict(counts), stamps(shards, name))

@@ -13,7 +13,7 @@ import mmap
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -43,11 +43,12 @@ def id_type(vocab_size: int) -> "numpy.dtype[numpy.unsignedinteger[Any]]":
 
 @dataclass(frozen=True)
 class EncodedPairs:
-    """Encoded pairs in memory, n of them, in a shard's layout."""
+    """Encoded pairs in memory, n of them, in a shard's layout; cleaning has kept them."""
 
     ids: Ids  # source 0, target 0, source 1, ... end to end
     lengths: NDArray[numpy.int64]  # (2n,) tokens of source 0, target 0, source 1, ...
     lines: NDArray[numpy.int64]  # (n,) line numbers in the text, from 1
+    counts: dict[str, int] = field(default_factory=dict)  # pairs by the verdict of cleaning
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import requests
 from nmt.config import DataSettings, Download, Recipe, TextFiles
 from nmt.errors import NmtError
 from nmt.system import files
-from nmt.text.corpus import DataFolder, Pair, align_columns, read_aligned, read_pairs
+from nmt.text.corpus import DataFolder, Pair, align_columns, read_aligned
 from nmt.text.download import Advice, check_answer, stated_sha256
 from nmt.text.languages import (
     is_language,
@@ -47,16 +47,16 @@ def test_blank_lines_stay_aligned(tmp_path: Path) -> None:
 
 def test_the_first_two_columns_of_a_tsv_are_read(tmp_path: Path) -> None:
     write(tmp_path / "x.tsv.gz", gzip.compress(b"a b\tA B\tnote\r\n\tB\n\n"))
-    pairs = read_pairs(TextFiles(tsv="x.tsv.gz"), DataFolder(tmp_path), RECIPE)
+    pairs = DataFolder(tmp_path).text(TextFiles(tsv="x.tsv.gz"), RECIPE).pairs()
     assert list(pairs) == [Pair("a b", "A B"), Pair("", "B"), Pair("", "")]
     write(tmp_path / "x.tsv", b"a\tA\nb B\n")
     with pytest.raises(NmtError, match=r"x\.tsv, line 2: no tab"):
-        list(read_pairs(TextFiles(tsv="x.tsv"), DataFolder(tmp_path), RECIPE))
+        list(DataFolder(tmp_path).text(TextFiles(tsv="x.tsv"), RECIPE).pairs())
 
 
 def test_columns_of_one_file_make_several_corpora(tmp_path: Path) -> None:
     write(tmp_path / "x.tsv", b"a\tA\t1\n\nb\tB\t2\nc\tC\n")
-    pairs = read_pairs(TextFiles(tsv="x.tsv", columns=(3, 1)), DataFolder(tmp_path), RECIPE)
+    pairs = DataFolder(tmp_path).text(TextFiles(tsv="x.tsv", columns=(3, 1)), RECIPE).pairs()
     assert [next(pairs) for _ in range(3)] == [Pair("1", "a"), Pair("", ""), Pair("2", "b")]
     with pytest.raises(
         NmtError, match=r"x\.tsv, line 4: no column 3; add it, or correct `columns`"

@@ -25,7 +25,6 @@ from nmt.text.corpus import Pair
 from nmt.text.encode import (
     SHORTENED,
     VERDICTS,
-    EncodedChunk,
     WordCache,
     chunks_of,
     encode_pairs,
@@ -34,6 +33,7 @@ from nmt.text.encode import (
 )
 from nmt.text.learning import learn_subwords
 from nmt.text.lines import FirstSegment
+from nmt.text.shards import EncodedPairs
 from nmt.text.tokenizer import SubwordModel, Tokenizer
 from tests.conftest import WORDS
 from tests.text.conftest import LIMITS, TinyCorpus, random_pairs
@@ -84,7 +84,7 @@ def test_chunks_hold_the_pairs_that_cleaning_keeps(tokenizer: Tokenizer, count: 
             expected["lines"].append(line)
     chunks = list(encode_pairs(pairs, tokenizer, LIMITS))
     for name, numbers in expected.items():
-        found = [number for chunk in chunks for number in getattr(chunk.pairs, name).tolist()]
+        found = [number for chunk in chunks for number in getattr(chunk, name).tolist()]
         assert found == numbers
     for begin, chunk in zip(range(0, count, 7), chunks, strict=True):
         part = found_verdicts[begin : begin + 7]
@@ -133,7 +133,7 @@ def test_a_pair_follows_the_pairs_before_it_in_its_document(controlled: Tokenize
     document = [Pair("sun", "SUN"), Pair("moon", "MOON"), Pair("star", "STAR")]
     sun, moon, star = (controlled.source.encode(pair) for pair in document)
     (chunk,) = encode_pairs(document, controlled, replace(IN_CONTEXT, max_length=99))
-    assert chunk.pairs.ids.tolist() == [
+    assert chunk.ids.tolist() == [
         *chain(*sun),
         *(token for side in (0, 1) for token in (*sun[side], SEP, *moon[side])),
         *(token for side in (0, 1) for token in (*sun[side], SEP, *moon[side], SEP, *star[side])),
@@ -143,17 +143,17 @@ def test_a_pair_follows_the_pairs_before_it_in_its_document(controlled: Tokenize
     (chunk,) = encode_pairs(two, controlled, limits)
     whole = [pair for pair in encode_whole(two, controlled, limits) if all(pair)]
     assert encode_whole([], controlled, limits) == []
-    assert chunk.pairs.ids.tolist() == [token for pair in whole for token in chain(*pair)]
+    assert chunk.ids.tolist() == [token for pair in whole for token in chain(*pair)]
     pairs = random_pairs(300)
     pairs[50::40] = [Pair(FirstSegment(pair.source), pair.target) for pair in pairs[50::40]]
     chunks = [*encode_pairs(pairs, controlled, IN_CONTEXT, (">>fr<<",))]
     expected = encoded_in_context(pairs, controlled)
     assert [*chain.from_iterable(map(chain.from_iterable, expected))] == [
-        token for chunk in chunks for token in chunk.pairs.ids.tolist()
+        token for chunk in chunks for token in chunk.ids.tolist()
     ]
     plain = [*encode_pairs(pairs, controlled, LIMITS, (">>fr<<",))]
     for alone, chunk in zip(plain, chunks, strict=True):
-        assert alone.pairs.lines.tolist() == chunk.pairs.lines.tolist()
+        assert alone.lines.tolist() == chunk.lines.tolist()
         assert alone.counts.items() < chunk.counts.items()
     assert sum(chunk.counts[SHORTENED] for chunk in chunks) > 50
 
@@ -209,7 +209,7 @@ def test_a_killed_process_leaves_no_shard(
     corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
-    def kill_after_first(*arguments: object) -> Iterator[EncodedChunk]:
+    def kill_after_first(*arguments: object) -> Iterator[EncodedPairs]:
         # Passed through as they came.
         for chunk in encode_pairs(*arguments):  # type: ignore[arg-type] # of several kinds
             for child in multiprocessing.active_children():
