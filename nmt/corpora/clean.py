@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from nmt import __version__
 from nmt.corpora.detectors import load_identifier, usual_languages
-from nmt.corpora.examine import in_processes
+from nmt.corpora.examine import CHUNKS_ALONE
 from nmt.corpora.filters import (
     CleanBlock,
     Rules,
@@ -45,7 +45,7 @@ from nmt.corpora.segment import REPAIRS, check_ftfy
 from nmt.errors import NmtError
 from nmt.system.log import note, progress_bar
 from nmt.text.corpus import ParallelText
-from nmt.text.encode import begins_document, chunks_of
+from nmt.text.encode import begins_document, chunks_of, in_processes
 from nmt.text.lines import FirstSegment
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def clean_blocks(
     blocks = (
         starmap(clean_block, tasks)
         if alone
-        else in_processes(clean_block, tasks, "cleans the corpus")
+        else in_processes(clean_block, tasks, "cleans the corpus", CHUNKS_ALONE)
     )
     with progress_bar(total=min(refused.lines), unit="pair", unit_scale=True, desc="clean") as bar:
         for block in without_repetition(blocks, rules.filters):

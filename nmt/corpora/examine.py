@@ -1,12 +1,10 @@
 """Examine the pairs of a text, block by block, on all cores if it is large."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from itertools import chain, islice
-from typing import Any
+from itertools import chain
 
 import numpy
 from numpy.typing import NDArray
@@ -28,10 +26,8 @@ from nmt.corpora.presets import RARE_SHARE
 from nmt.corpora.segment import WITHOUT_SPACES, Segment
 from nmt.corpora.slips import Features, common_prefixes, features
 from nmt.system.log import progress_bar
-from nmt.system.pools import ProcessPool, Result
-from nmt.system.threads import processor_count
 from nmt.text.corpus import Pair, ParallelText
-from nmt.text.encode import Chunk, chunks_of
+from nmt.text.encode import Chunk, chunks_of, in_processes
 from nmt.text.facts import Hashes, pair_hashes
 from nmt.text.tokenizer import UNK, Tokenizer
 
@@ -90,7 +86,7 @@ def examine_text(
     blocks = []
     what = f"check {text.name}"
     with progress_bar(total=count, unit="pair", unit_scale=True, desc=what) as bar:
-        for block in in_processes(examine, tasks, "checks the corpus"):
+        for block in in_processes(examine, tasks, "checks the corpus", CHUNKS_ALONE):
             blocks.append(block)
             bar.update(block.pairs)
     facts = join(blocks or [examine(Chunk(1, [], []), frozenset(), context)])
@@ -172,25 +168,6 @@ def hash_text(text: str) -> int:
 def hash_pair(source: str, target: str) -> int:
     """Return the hash of a pair."""
     return hash_text(f"{source}\0{target}")
-
-
-def in_processes(
-    function: Callable[..., Result], tasks: Iterator[tuple[Any, ...]], what: str
-) -> Iterator[Result]:
-    """Yield the results of a function in the order of its tasks; many run in one process a core.
-
-    tasks: the arguments; only a few are taken ahead of the results. what: what they do, for the
-    error if a process is killed.
-    """
-    first = [*islice(tasks, CHUNKS_ALONE + 1)]
-    workers = processor_count()
-    if len(first) <= CHUNKS_ALONE or workers == 1:
-        for task in chain(first, tasks):
-            yield function(*task)
-        return
-    work, advice = f"process that {what}", "run the same command again"
-    with closing(ProcessPool(workers, are_new=True, work=work, advice=advice)) as pool:
-        yield from pool.starmap(function, chain(first, tasks))
 
 
 def first_places(hashes: Hashes) -> Places:

@@ -7,17 +7,18 @@ With `data.context`, a pair follows the pairs before it of its document, each si
 after each of them (Tiedemann and Scherrer, 2017).
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, chain, count, islice, starmap, takewhile
+from typing import Any
 
 import numpy
 from numpy.typing import NDArray
 
 from nmt.config import SEPARATOR, DataSettings
-from nmt.system.pools import ProcessPool
+from nmt.system.pools import ProcessPool, Result
 from nmt.system.threads import processor_count
 from nmt.text.corpus import Pair
 from nmt.text.lines import FirstSegment
@@ -65,20 +66,46 @@ def encode_pairs(
     chunks = chunks_of(pairs)
     if limits.context:
         chunks = with_context(chunks, limits.context)
-    first = list(islice(chunks, CHUNKS_ALONE + 1))
+    encoder = Encoder(tokenizer)
+
+    def encode_here(chunk: Chunk, *_: object) -> EncodedPairs:
+        return encoder.encode(chunk, limits, opening, threads=processor_count())
+
+    # The tokenizer's model is sent with each chunk, to which it adds little. Sent to the
+    # initializer, it would exceed the buffer of a pipe, and Python would wait forever if the new
+    # process were killed.
+    tasks = ((chunk, tokenizer.model, limits, opening) for chunk in chunks)
+    what = "encodes the corpus"
+    yield from in_processes(encode_in_worker, tasks, what, CHUNKS_ALONE, encode_here)
+
+
+def in_processes(
+    function: Callable[..., Result],
+    tasks: Iterator[tuple[Any, ...]],
+    what: str,
+    few: int,
+    alone: Callable[..., Result] | None = None,
+) -> Iterator[Result]:
+    """Yield the results of a function in the order of its tasks; many run in one process a core.
+
+    Args:
+        function: takes the arguments of a task.
+        tasks: the arguments; only a few are taken ahead of the results.
+        what: what the tasks do, for the error if a process is killed.
+        few: the number of tasks up to which they run in this process.
+        alone: the function in this process, if it is another one.
+
+    Raises:
+        NmtError: if a process is killed.
+    """
+    first = [*islice(tasks, few + 1)]
     workers = processor_count()
-    if len(first) <= CHUNKS_ALONE or workers == 1:
-        encoder = Encoder(tokenizer)
-        for chunk in chain(first, chunks):
-            yield encoder.encode(chunk, limits, opening, threads=workers)
+    if len(first) <= few or workers == 1:
+        yield from starmap(alone or function, chain(first, tasks))
         return
-    work, advice = "process that encodes the corpus", "run the same command again"
+    work, advice = f"process that {what}", "run the same command again"
     with closing(ProcessPool(workers, are_new=True, work=work, advice=advice)) as pool:
-        # The tokenizer's model is sent with each chunk, to which it adds little. Sent to the
-        # initializer, it would exceed the buffer of a pipe, and Python would wait forever if the
-        # new process were killed.
-        tasks = ((chunk, tokenizer.model, limits, opening) for chunk in chain(first, chunks))
-        yield from pool.starmap(encode_in_worker, tasks)
+        yield from pool.starmap(function, chain(first, tasks))
 
 
 def chunks_of(pairs: Iterable[tuple[str, ...]]) -> Iterator[Chunk]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nmt.corpora import examine as examined
+from nmt.corpora import clean as cleaned
 from nmt.corpora.clean import Models, load_scorers
 from nmt.corpora.findings import ALWAYS, DEFAULT_FILTERS
 from nmt.errors import NmtError
@@ -90,9 +90,9 @@ def test_each_fault_is_removed_with_its_reason_and_the_others_are_kept(
     assert report["removed"] == {name: int(name in KINDS) for name in (*ALWAYS, *DEFAULT_FILTERS)}
     files = [tmp_path / f"out.{ending}" for ending in ("en", "de", "rejected.tsv")]
     before = [path.read_bytes() for path in files]
-    for size, alone in ((37, examined.CHUNKS_ALONE), (300, 0)):
+    for size, alone in ((37, cleaned.CHUNKS_ALONE), (300, 0)):
         monkeypatch.setattr(encode, "CHUNK_PAIRS", size)
-        monkeypatch.setattr(examined, "CHUNKS_ALONE", alone)
+        monkeypatch.setattr(cleaned, "CHUNKS_ALONE", alone)
         assert clean(nmt, tmp_path, pairs) == report
         assert [path.read_bytes() for path in files] == before
     result = nmt("clean", *write(tmp_path, pairs), "-o", tmp_path / "out")
