@@ -15,13 +15,12 @@ from statistics import median
 from typing import Any
 
 from nmt.config.setting import check_value, setting
-from nmt.corpora.segment import Segment, foreign_script, usual_scripts
+from nmt.corpora.segment import BLOCKS, WITHOUT_SPACES, Segment, foreign_script, usual_scripts
 from nmt.decoding.files.quality import number_differences
 from nmt.errors import NmtError, UsageError, suggestion
 from nmt.recipe.toml import parse_value
 from nmt.text.facts import OVERLAP_SHARE, REPEATED_SHARE
 from nmt.text.languages import primary
-from nmt.text.words import UNSPACED
 
 
 @dataclass(frozen=True)
@@ -212,6 +211,17 @@ SIDES = ("source", "target")
 Find = Callable[[Segment, Segment, Norms], str]
 
 
+def in_text(find: Callable[[str], str]) -> Find:
+    """Return a detector of what a function finds in the text of a side."""
+
+    def reason(source: Segment, target: Segment, _: Norms) -> str:
+        if found := find(source.text):
+            return f"{found} in the source"
+        return f"{found} in the target" if (found := find(target.text)) else ""
+
+    return reason
+
+
 def in_side(find: Callable[[Segment, CheckLimits], str]) -> Find:
     """Return a detector of what a function finds in a side by these limits."""
 
@@ -221,11 +231,6 @@ def in_side(find: Callable[[Segment, CheckLimits], str]) -> Find:
         return f"{found} in the target" if (found := find(target, norms.limits)) else ""
 
     return reason
-
-
-def in_text(find: Callable[[str], str]) -> Find:
-    """Return a detector of what a function finds in the text of a side."""
-    return in_side(lambda segment, _: find(segment.text))
 
 
 def empty_side(source: Segment, target: Segment, _: Norms) -> str:
@@ -385,7 +390,8 @@ ARMENIAN_STOP = "\u0589"
 GREEK = re.compile("[\u0370-\u03ff\u1f00-\u1fff]")
 GREEK_MARK = ";"
 # Letters of scripts without spaces end a word, too: a run of them is not one long word.
-BETWEEN_SPACES = re.compile(f"[\\s{UNSPACED}\u0f00-\u0fff\u3000-\u303f\uff00-\uffef]+")
+UNSPACED = "".join(BLOCKS[script] for script in sorted(WITHOUT_SPACES))
+BETWEEN_SPACES = re.compile(f"[\\s{UNSPACED}\u3000-\u303f\uff00-\uffef]+")
 # What may follow a question mark: closing signs, exclamation marks, an ellipsis.
 CLOSING = re.compile(
     r"(?:[\s\"'\u2019\u201c\u201d\u201e\u00bb\u00ab\u203a\u2039)\]\u300d\u300f\uff09\u3011\u300b\u3009!\uff01\u2026]"

@@ -180,43 +180,72 @@ def may_be_meant(text: str, begin: int, form: str) -> bool:
     return len(form) == 2 and (is_mark or after_dash or is_unit or is_root or is_brand)
 
 
-# Scripts by the first word of their letters' Unicode names.
-SCRIPT_NAMES = (
-    "Adlam, Arabic, Armenian, Bengali, Bopomofo, Cherokee, Cyrillic, Devanagari, Ethiopic, "
-    "Georgian, Greek, Gujarati, Gurmukhi, Hangul, Hebrew, Kannada, Khmer, Lao, Latin, Malayalam, "
-    "Meetei Mayek, Mongolian, Myanmar, NKo, Ol Chiki, Sinhala, Syriac, Tamil, Telugu, Thaana, "
-    "Thai, Tibetan, Tifinagh"
-)
-SCRIPTS = {name.upper().partition(" ")[0]: name for name in SCRIPT_NAMES.split(", ")}
-SCRIPTS |= dict.fromkeys(("HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"), "Kana")
-SCRIPTS |= {"CJK": "Han", "ORIYA": "Odia"}
+# Blocks of the scripts that most corpora are in (Unicode 16, Blocks.txt), without punctuation that
+# other scripts have too: the Arabic comma, semicolon and question mark, tatweel and the dandas.
+BLOCKS = {
+    "Latin": "A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02af\u1e00-\u1eff\uff21-\uff5a",
+    "Greek": "\u0370-\u03ff\u1f00-\u1fff",
+    "Cyrillic": "\u0400-\u052f\u1c80-\u1c8f\u2de0-\u2dff\ua640-\ua69f",
+    "Armenian": "\u0530-\u058f",
+    "Hebrew": "\u0590-\u05ff\ufb1d-\ufb4f",
+    "Arabic": "\u0600-\u060b\u060d-\u061a\u061c-\u061e\u0620-\u063f\u0641-\u06ff"
+    "\u0750-\u077f\u08a0-\u08ff\ufb50-\ufdff\ufe70-\ufefe",
+    "Syriac": "\u0700-\u074f",
+    "Thaana": "\u0780-\u07bf",
+    "NKo": "\u07c0-\u07ff",
+    "Devanagari": "\u0900-\u0963\u0966-\u097f",
+    "Bengali": "\u0980-\u09ff",
+    "Gurmukhi": "\u0a00-\u0a7f",
+    "Gujarati": "\u0a80-\u0aff",
+    "Odia": "\u0b00-\u0b7f",
+    "Tamil": "\u0b80-\u0bff",
+    "Telugu": "\u0c00-\u0c7f",
+    "Kannada": "\u0c80-\u0cff",
+    "Malayalam": "\u0d00-\u0d7f",
+    "Sinhala": "\u0d80-\u0dff",
+    "Thai": "\u0e00-\u0e7f",
+    "Lao": "\u0e80-\u0eff",
+    "Tibetan": "\u0f00-\u0fff",
+    "Myanmar": "\u1000-\u109f",
+    "Georgian": "\u10a0-\u10ff\u1c90-\u1cbf",
+    "Hangul": "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af",
+    "Ethiopic": "\u1200-\u137f",
+    "Cherokee": "\u13a0-\u13ff\uab70-\uabbf",
+    "Khmer": "\u1780-\u17ff",
+    "Mongolian": "\u1800-\u18af",
+    "Ol Chiki": "\u1c50-\u1c7f",
+    "Tifinagh": "\u2d30-\u2d7f",
+    "Bopomofo": "\u3100-\u312f\u31a0-\u31bf",
+    "Meetei Mayek": "\uaae0-\uaaff\uabc0-\uabff",
+    "Adlam": "\U0001e900-\U0001e95f",
+    "Kana": "\u3040-\u30ff\uff66-\uff9f",
+    "Han": "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f",
+}
 # Scripts that are written without spaces between words.
 WITHOUT_SPACES = frozenset({"Han", "Kana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan"})
+LETTER = re.compile(r"[^\W\d_]")
 
 
 @cache
-def script_of(character: str) -> str:
-    """Return the script of a letter, or of a mark on letters; "" for another character."""
-    if unicodedata.category(character)[0] not in "LM":
-        return ""
-    name = unicodedata.name(character, "").removeprefix("FULLWIDTH ").removeprefix("HALFWIDTH ")
-    return SCRIPTS.get(name.partition(" ")[0], "")
+def letters_in(*scripts: str) -> re.Pattern[str]:
+    """Return a pattern of a run of letters of any of these scripts."""
+    return re.compile(f"[{''.join(BLOCKS[script] for script in scripts)}]+")
 
 
-def count_letters(text: str) -> Counter[str]:
-    """Return how many letters of a text are in each known script."""
-    counts = Counter[str]()
-    for character, count in Counter(text).items():
-        counts[script_of(character)] += count
-    del counts[""]
-    return counts
+def count_letters(text: str, *scripts: str) -> int:
+    """Return how many letters of a text are in any of these scripts."""
+    return sum(map(len, letters_in(*scripts).findall(text)))
 
 
 def usual_scripts(texts: Iterable[str], least_share: float) -> frozenset[str]:
     """Return the scripts that have at least this share of the letters of some texts."""
-    counts = count_letters("".join(texts))
-    least = least_share * counts.total()
-    return frozenset(script for script, count in counts.items() if count >= least)
+    letters = Counter("".join(texts))
+    counts = {
+        script: sum(n for letter, n in letters.items() if letters_in(script).match(letter))
+        for script in BLOCKS
+    }
+    least = least_share * max(1, sum(counts.values()))
+    return frozenset(script for script, count in counts.items() if count >= max(1, least))
 
 
 def foreign_script(text: str, usual: frozenset[str], most: float) -> str:
@@ -226,11 +255,12 @@ def foreign_script(text: str, usual: frozenset[str], most: float) -> str:
     """
     if not usual or (text.isascii() and "Latin" in usual):
         return ""
-    counts = count_letters(text)
-    others = {script: count for script, count in counts.items() if script not in usual}
-    if sum(others.values()) <= most * counts.total():
+    letters = count_letters(text, *BLOCKS)
+    own = count_letters(text, *sorted(usual))
+    if not letters or letters - own <= most * letters:
         return ""
-    return min(others, key=lambda script: (-others[script], script))
+    others = usual_scripts([text], 0) - usual
+    return min(others, key=lambda script: (-count_letters(text, script), script))
 
 
 # What is repaired, in this order.
