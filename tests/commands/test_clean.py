@@ -90,7 +90,7 @@ def test_each_fault_is_removed_with_its_reason_and_the_others_are_kept(
     assert report["removed"] == {name: int(name in KINDS) for name in (*ALWAYS, *DEFAULT_FILTERS)}
     files = [tmp_path / f"out.{ending}" for ending in ("en", "de", "rejected.tsv")]
     before = [path.read_bytes() for path in files]
-    for size, alone in ((37, cleaned.CHUNKS_ALONE), (300, 0)):
+    for size, alone in ((37, 2), (300, 0)):
         monkeypatch.setattr(encode, "CHUNK_PAIRS", size)
         monkeypatch.setattr(cleaned, "CHUNKS_ALONE", alone)
         assert clean(nmt, tmp_path, pairs) == report
