@@ -44,7 +44,7 @@ def best_device_candidates(
 
 @dataclass(frozen=True)
 class DeviceMustEnd:
-    """Forbid every token but EOS in some rows, as `rules_for_step` does."""
+    """Forbid every token but EOS in some rows: `Force`."""
 
     eos: int
     rows: Tensor  # (R,) bool

@@ -49,6 +49,22 @@ class Never:
 
 
 @dataclass(frozen=True)
+class Force:
+    """Allow one token only, in some rows."""
+
+    tokens: IdArray  # (R,)
+    is_forced: BoolArray  # (R,)
+
+    def apply(self, log_probs: Logits, first_row: int) -> None:
+        """Set log_probs (n, V) to minus infinity, except for the forced token, in forced rows."""
+        (rows,) = self.is_forced[first_row : first_row + len(log_probs)].nonzero()
+        tokens = self.tokens[first_row + rows]
+        kept: Any = log_probs[rows, tokens]
+        log_probs[rows] = -math.inf
+        log_probs[rows, tokens] = kept
+
+
+@dataclass(frozen=True)
 class Allow:
     """Allow some tokens only, in some rows."""
 
@@ -75,8 +91,8 @@ def rules_for_step(never: Never, eos: int, must_end: Sequence[bool], beam: int) 
     """
     rules: list[Rule] = [never]
     if any(must_end):
-        rows = numpy.flatnonzero(numpy.repeat(must_end, beam))
-        rules.append(Allow(rows, numpy.full(len(rows), eos), numpy.zeros(len(rows), bool)))
+        is_forced = numpy.array(must_end).repeat(beam)
+        rules.append(Force(numpy.full(len(is_forced), eos), is_forced))
     return rules
 
 
@@ -127,14 +143,14 @@ class MinLength:
 
     length: int
     eos: int
-    prefix: "Prefix"
+    prefix: "Prefix | None"
 
     def rule(self, sentences: Sequence[int], prefixes: IdArray) -> Rule | None:
         """Forbid EOS while there are too few tokens."""
         B, K, t = prefixes.shape
+        if self.prefix is None:
+            return Never(numpy.array([self.eos])) if t < self.length else None
         is_short = t < self.length + self.prefix.contexts[sentences]  # (B,)
-        if not is_short.any():
-            return None
         return ForbidSome(numpy.full((B * K, 1), self.eos), is_short.repeat(K)[:, None])
 
 
@@ -182,7 +198,7 @@ class NoRepeat:
     """Let no output have the same n tokens in a row twice; what a prefix repeats may stay."""
 
     size: int  # n
-    prefix: Prefix
+    prefix: Prefix | None
 
     def rule(self, sentences: Sequence[int], prefixes: IdArray) -> Rule | None:
         """Forbid each token that followed the last n - 1 tokens before."""
@@ -193,9 +209,10 @@ class NoRepeat:
         grams = sliding_window_view(flat, self.size, axis=1)  # (R, t - n + 1, n)
         last = flat[:, t - self.size + 1 :]  # (R, n - 1)
         is_forbidden = (grams[:, :, :-1] == last[:, None]).all(-1)
-        is_forbidden &= self.prefix.is_complete(sentences, prefixes)[:, None]
-        firsts = self.prefix.contexts[sentences].repeat(K)  # what is before may be repeated
-        is_forbidden &= numpy.arange(grams.shape[1]) >= firsts[:, None]
+        if self.prefix is not None:
+            is_forbidden &= self.prefix.is_complete(sentences, prefixes)[:, None]
+            firsts = self.prefix.contexts[sentences].repeat(K)  # what is before may be repeated
+            is_forbidden &= numpy.arange(grams.shape[1]) >= firsts[:, None]
         return ForbidSome(grams[:, :, -1], is_forbidden)
 
 
@@ -207,11 +224,11 @@ def make_constraints(
     beginnings: what each output must begin with. limits: tokens of each output, EOS counted.
     """
     constraints: list[Constraint] = []
-    prefix = Prefix(beginnings, limits)
+    prefix = Prefix(beginnings, limits) if any(beginnings) else None
     if settings.no_repeat_ngram:
         constraints.append(NoRepeat(settings.no_repeat_ngram, prefix))
     if settings.min_length:
         constraints.append(MinLength(settings.min_length, eos, prefix))
-    if any(beginnings):
+    if prefix is not None:
         constraints.append(prefix)
     return constraints
