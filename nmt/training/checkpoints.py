@@ -72,9 +72,10 @@ class CheckpointWriter:
         return self
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        self._executor.shutdown()  # when the last one is written
-        if error is None:  # else its own error would hide the first one
+        if error is None:
             self.wait()
+        else:  # its own error would hide the first one
+            self.finish()
 
     def check_folder(self, update: int) -> None:
         """Raise NmtError if the run's folder is not where it was: files would go elsewhere.
