@@ -144,9 +144,11 @@ def test_a_checkpoint_that_failed_in_the_background_is_noticed_without_waiting(
         (TINY.checkpoints / f"update-00000001{suffix}").touch()
     writer = CheckpointWriter(TINY, in_background=True)
     writer.check()
+    before = threading.active_count()
     writer.save(*given)
+    wait_until(lambda: threading.active_count() == before)
     with pytest.raises(NmtError, match="no space left"):
-        wait_until(writer.check)
+        writer.check()
     writer.check()  # reported once
 
 
