@@ -12,13 +12,13 @@ Random states need not be stored: dropout is seeded by (seed, update), the order
 
 import hashlib
 import json
+import threading
 from collections.abc import Mapping
-from concurrent import futures
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import TracebackType
 from typing import IO, Annotated, Any, cast
 
 import torch
@@ -65,13 +65,18 @@ class CheckpointWriter:
         self._run = run
         self._folder = identity(run.path)
         self._in_background = in_background
-        self._executor = ThreadPoolExecutor(1, "checkpoint")  # its thread starts when it is needed
-        self._written: Future[None] | None = None  # the last checkpoint that the thread writes
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
 
     def __enter__(self) -> "CheckpointWriter":
         return self
 
-    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if error is None:
             self.wait()
         else:  # its own error would hide the first one
@@ -118,30 +123,38 @@ class CheckpointWriter:
             content = replace(model, weights=arrays_of(weights))
             save_checkpoint(self._run, content, state, progress, fingerprint)
 
+        def write_or_keep_error() -> None:
+            try:
+                write()
+            except BaseException as error:
+                self._error = error
+
         if not self._in_background:
             write()
             return
-        self._written = self._executor.submit(write)
+        self._thread = threading.Thread(target=write_or_keep_error, name="checkpoint")
+        self._thread.start()
         if is_first:
             self.wait()
 
     def check(self) -> None:
         """Raise the NmtError of a checkpoint that could not be written, without waiting."""
-        if self._written is not None and self._written.done():
+        if self._error is not None:
             self.wait()
 
     def finish(self) -> None:
         """Wait until everything is written, from any thread."""
-        written = self._written
-        if written is not None:
-            futures.wait([written])
+        thread = self._thread
+        if thread is not None:
+            thread.join()
 
     def wait(self) -> None:
         """Wait until everything is written; raises NmtError if it cannot be."""
         self.finish()
-        written, self._written = self._written, None
-        if written is not None:
-            written.result()
+        self._thread = None
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
 
 
 def copied(value: Any) -> Any:
