@@ -146,7 +146,7 @@ def parse_json_line(line: str, origin: str) -> tuple[Candidate, ...]:
             " --output-format json` (or moses) writes them"
         )
     entries = parse_json(line, JsonLists, origin).translations
-    return tuple(replace(convert(entry, Candidate, origin), data=entry) for entry in entries)
+    return tuple(convert({**entry, "data": entry}, Candidate, origin) for entry in entries)
 
 
 def parse_moses(record: str, origin: str) -> tuple[Candidate, ...]:

@@ -49,7 +49,7 @@ def test_features_of_this_program_are_kept() -> None:
 
 
 def test_a_list_in_json() -> None:
-    line = {"translations": [{"text": "a ||| b", "score": -1, "other": [1]}]}
+    line = {"translations": [{"text": "a ||| b", "score": -1, "data": 5, "other": [1]}]}
     text = f"{json.dumps(line)}\n{json.dumps(line)}"
     assert lists_of(text) == 2 * [[("a ||| b", -1.0)]]
     (found,) = parse_record(json.dumps(line), 1, "text")

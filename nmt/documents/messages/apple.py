@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 
 from nmt.decoding.translator.marked import Mark, Marked
 from nmt.decoding.translator.odd_input import has_words
@@ -121,8 +122,8 @@ def _add(
     document: XmlDocument, dictionary: Element, keys: Sequence[str], categories: Sequence[str]
 ) -> None:
     """Add the texts of a dictionary, and the plural forms that only the target language needs."""
-    elements = [*dictionary.elements()]
-    pairs = [*zip(elements[::2], elements[1::2], strict=False)]  # a key and its value
+    neighbours = pairwise(dictionary.elements())
+    pairs = [(key, value) for key, value in neighbours if key.name == "key" != value.name]
     values = {key.text(): value.text() for key, value in pairs}
     missing = [name for name in categories if name not in values and values.get(RULE) == PLURAL]
     for key, value in pairs:

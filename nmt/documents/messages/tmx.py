@@ -22,6 +22,7 @@ from nmt.documents.xml.tree import (
 )
 from nmt.documents.xml.units import Node, Units, opened
 from nmt.system.atomic import atomic_path
+from nmt.system.files import check_file
 from nmt.text.languages import primary
 
 # In TMX 1.4, with and without its namespace, and in 1.1.
@@ -52,6 +53,7 @@ def read_units(path: Path, source_language: str, target_language: str) -> Iterat
     Raises:
         NmtError: with the name of the file and the line, for what is not TMX or is refused.
     """
+    check_file(path, "the translation memory", "check its path")
     with opened(path) as stream:
         for node in Units("tmx", ("tu",)).read(stream):
             unit = unit_of(node, source_language, target_language)

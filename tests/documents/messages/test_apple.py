@@ -37,6 +37,17 @@ def test_texts_of_plurals_are_segments() -> None:
     ]
 
 
+def test_values_belong_to_the_keys_before_them() -> None:
+    content = (
+        b"<plist><dict><string>stray</string><key>gone</key><key>a</key><string>A dog.</string>"
+        b"<string>stray</string><key>b</key><string>A cat.</string></dict></plist>"
+    )
+    found = [
+        (each.context, each.source.text) for each in read_stringsdict(content, DEFAULTS).segments
+    ]
+    assert found == [("a", "A dog."), ("b", "A cat.")]
+
+
 def test_plural_forms_are_added() -> None:
     document = read_stringsdict(STRINGSDICT, Options(target_language="pl"))
     made = document.join([None, Marked("%d plik"), Marked("%d <pliku>")]).content

@@ -90,7 +90,7 @@ def test_what_is_refused(tmp_path: Path, content: str, message: str) -> None:
         [*read_units(path, "en", "de")]
     assert str(raised.value).startswith(str(path))
     path.unlink()
-    with pytest.raises(NmtError, match=r"memory\.tmx does not exist"):
+    with pytest.raises(NmtError, match=r"translation memory .*memory\.tmx does not exist; check"):
         [*read_units(path, "en", "de")]
 
 
