@@ -255,6 +255,7 @@ def did_you_mean(path: Path) -> str:
     """Return a question with the nearest name beside a path; "" if none is near."""
     with suppress(NmtError):  # the folder cannot be read
         names = [entry.name for entry in entries(path.parent)]
+        names += [EVERYDAY] * (path.parent == Path())
         for near in difflib.get_close_matches(path.name, names, 1, 0.8):
             return f"did you mean {path.with_name(near)}?"
     return ""

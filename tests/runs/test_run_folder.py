@@ -188,6 +188,8 @@ def test_the_nearest_name_is_suggested(tmp_path: Path) -> None:
         RunFolder(tmp_path / "poket").load_recipe()
     with pytest.raises(NmtError, match=r"poket does not exist; did you mean .*/pocket\?$"):
         find_model(tmp_path / "poket")
+    with pytest.raises(NmtError, match=r"did you mean everyday\?$"):
+        find_model(Path("everyda"))
 
 
 def test_what_is_no_run_folder_is_named(tmp_path: Path) -> None:
