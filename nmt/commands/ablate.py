@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 def experiment_options(kind: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return the options that experiments share; kind: the folder of their results in runs/."""
     output = click.option(
+        "-o",
         "--output",
         type=FOLDER,
         metavar="FOLDER",

@@ -20,7 +20,7 @@ from nmt.system.log import note
 @options.number("--last", click.IntRange(min=1), "Average the newest N checkpoints.")
 @click.option("--updates", metavar="N,N,...", help="Average the checkpoints of these updates.")
 @click.option(
-    "--output", type=PATH, help="Model file to write.  [default: model.safetensors in RUN]"
+    "-o", "--output", type=PATH, help="Model file to write.  [default: model.safetensors in RUN]"
 )
 def command(run: Path, last: int | None, updates: str | None, output: Path | None) -> None:
     """Average the weights of checkpoints into one model (section 6.1 of the paper).

@@ -37,6 +37,7 @@ LARGE_PAGE = 20_000_000  # characters
     help="Show two models, or two checkpoints of a run, side by side.",
 )
 @click.option(
+    "-o",
     "--output",
     type=FILE,
     default=Path("explain.html"),

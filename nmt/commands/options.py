@@ -183,6 +183,7 @@ def models(
 # --- output ---------------------------------------------------------------------------------------
 
 output = click.option(
+    "-o",
     "--output",
     type=PATH,
     callback=lambda _, __, path: None if path == Path("-") else path,

@@ -19,6 +19,7 @@ MOST_RUNS = 6  # more curves cannot be told apart by colour
 @click.command("report")
 @click.argument("runs", nargs=-1, type=PATH, metavar="[RUN]...", shell_complete=complete_run)
 @click.option(
+    "-o",
     "--output",
     type=FILE,
     help="HTML file to write.  [default: report.html, in RUN or, for several, the current folder]",
