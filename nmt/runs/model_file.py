@@ -34,6 +34,7 @@ from nmt.recipe.size import count_parameters, weight_shapes
 from nmt.recipe.toml import to_toml
 from nmt.runs.outputs import FILE_LIST
 from nmt.runs.run_folder import (
+    EVERYDAY,
     LICENCE,
     SHIPPED_MODEL,
     RunFolder,
@@ -214,7 +215,8 @@ def find_model(path: Path, option: str = "--model") -> Path:
                 )
             path = RunFolder(path).translation_model()
     except (OSError, ValueError) as error:
-        raise unreadable(what, path, error, did_you_mean(path) or fix) from error
+        near = did_you_mean(path, [EVERYDAY] * (path.parent == Path()))
+        raise unreadable(what, path, error, near or fix) from error
     check_regular(path, what, fix)
     check_file(path, what)
     return path

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -251,13 +251,16 @@ def no_run(path: Path) -> str:
     return f"there is no run folder {path}; {did_you_mean(path) or '`nmt runs` lists the runs'}"
 
 
-def did_you_mean(path: Path) -> str:
-    """Return a question with the nearest name beside a path; "" if none is near."""
+def did_you_mean(path: Path, others: Iterable[str] = ()) -> str:
+    """Return a question with the nearest name beside a path; "" if none is near.
+
+    others: names that are meant as well as those beside the path.
+    """
+    names = [*others]
     with suppress(NmtError):  # the folder cannot be read
-        names = [entry.name for entry in entries(path.parent)]
-        names += [EVERYDAY] * (path.parent == Path())
-        for near in difflib.get_close_matches(path.name, names, 1, 0.8):
-            return f"did you mean {path.with_name(near)}?"
+        names += [entry.name for entry in entries(path.parent)]
+    for near in difflib.get_close_matches(path.name, names, 1, 0.8):
+        return f"did you mean {path.with_name(near)}?"
     return ""
 
 

@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from nmt.system.threads import present_cores
 from tests.commands.conftest import assert_ended, children, command, environment, leftovers
 from tests.waiting import wait_until
 
+two_cores = pytest.mark.skipif(present_cores() < 2, reason="one process translates on one core")
 
+
+@two_cores
 def test_a_closed_pipe_ends_without_a_message(tiny_run: Path, big: Path) -> None:
     with subprocess.Popen(
         command(tiny_run, big, "--beam-size", 1),
@@ -109,6 +113,7 @@ def test_a_signal_between_a_file_and_its_block_leaves_no_file(
     assert sorted(path.name for path in big.parent.iterdir()) == ["big.src"]
 
 
+@two_cores
 def test_a_killed_process_is_reported_and_keeps_the_old_output(tiny_run: Path, big: Path) -> None:
     """The kernel kills processes when memory runs out."""
     output = big.with_name("out")

@@ -190,6 +190,8 @@ def test_the_nearest_name_is_suggested(tmp_path: Path) -> None:
         find_model(tmp_path / "poket")
     with pytest.raises(NmtError, match=r"did you mean everyday\?$"):
         find_model(Path("everyda"))
+    with pytest.raises(NmtError, match=r"everyda; `nmt runs` lists the runs$"):
+        RunFolder(Path("everyda")).load_recipe()
 
 
 def test_what_is_no_run_folder_is_named(tmp_path: Path) -> None:
