@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
-from nmt.kernels.padded_product import cast
+from nmt.kernels.padded_product import cast, pads_rows, whole_groups
 
 # Bytes of float32 logits that are worked on at once. On a CPU: about a core's level-2 cache. On a
 # GPU, whose kernels need much work each: whole logits, unless the copy in float32 takes too much.
@@ -274,6 +274,8 @@ class _ProjectedLoss(torch.autograd.Function):
         if passes == 2:
             real = rows_of_both(real, len(labels), block_rows)
         x, matrix = cast(hidden)[real], cast(weight)
+        if pads_rows(hidden):
+            x = whole_groups(x, x.dtype)
         sums = torch.zeros(2, dtype=sum_type(x.device))
         x_gradient = torch.empty_like(x)
         weight_gradient = torch.zeros_like(weight)
@@ -285,18 +287,19 @@ class _ProjectedLoss(torch.autograd.Function):
         parts = (each.split(block_rows) for each in (x, label_of, x_gradient))
         for rows, label, rows_gradient in zip(*parts, strict=True):
             logits = product_with_bias(rows, matrix, shift, block[: len(rows)])
+            logits[len(label) :] = 0  # of rows that only fill a group
             if agreement is None:
-                sums += overwrite_by_gradient(logits, label, smoothing)
+                sums += overwrite_by_gradient(logits[: len(label)], label, smoothing)
             else:
-                half = len(rows) // 2
-                both = logits.view(2, half, len(weight))
+                half = len(label) // 2
+                both = logits[: len(label)].view(2, half, len(weight))
                 sums += overwrite_by_agreement(both, label[:half], smoothing, pad_id, agreement)
             if bias_gradient is not None:
                 bias_gradient += logits.sum(0, dtype=bias_gradient.dtype)
             torch.mm(logits, matrix, out=rows_gradient)
             weight_gradient += torch.mm(logits.T, rows, out=product)
         hidden_gradient = torch.zeros_like(hidden)
-        hidden_gradient[real] = x_gradient.to(hidden.dtype)
+        hidden_gradient[real] = x_gradient[: len(real)].to(hidden.dtype)
         ctx.gradients = hidden_gradient, weight_gradient, bias_gradient
         smoothed, plain = sums.to(at_least_float32(x))
         ctx.mark_non_differentiable(plain)

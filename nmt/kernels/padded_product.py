@@ -1,19 +1,27 @@
-"""The product with the softmax's matrix on a GPU, whose tensor cores work on whole tiles.
+"""Products that are faster with zeros below a matrix; nobody sees their results.
 
-The plain reference is `torch.nn.functional.linear`. A vocabulary that is not a multiple of the tile
-makes the product take a slower kernel. Zero rows below the matrix fill the last tile: neither the
-logits that a caller sees nor the gradients have them. Dimensions: V tokens, P padded tokens.
+The plain reference of both is `torch.nn.functional.linear`.
+
+On a GPU, tensor cores work on whole tiles. A vocabulary that is not a multiple of the tile makes
+the product with the softmax's matrix take a slower kernel (`padded_linear`).
+
+On a CPU, oneDNN compiles a kernel for each shape of a bf16 product, in 1 to 3 ms. Batches come in
+hundreds of shapes, and small products took as long as their kernels. With whole groups of rows, a
+few kernels are enough (`Linear`).
+
+Dimensions: V tokens, P padded tokens; R rows, and n and m columns, of a linear layer.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear, pad
 
 MULTIPLE = 64  # 128 bytes of bf16, and half of the widest tile of a product
+ROW_GROUP = 64  # rows of a product on a CPU come in multiples of this
 
 
 def padded_linear(
@@ -76,3 +84,57 @@ def with_padding(gradient: Tensor, logits: Tensor) -> Tensor:
     if gradient.data_ptr() == own.data_ptr() and gradient.stride() == own.stride():
         return logits
     return pad(gradient, (0, logits.shape[-1] - V))
+
+
+class Linear(nn.Linear):
+    """x W^T + b, whose rows are padded in bf16 trainings on a CPU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply x (..., n) by the weight (m, n), and add the bias (m,)."""
+        if pads_rows(x) and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            apply: Callable[..., Tensor] = _PaddedRows.apply  # before torch 2.15 it has no types
+            return apply(x, self.weight, self.bias)
+        return super().forward(x)
+
+
+def pads_rows(x: Tensor) -> bool:
+    """Return whether oneDNN will multiply a tensor in bf16."""
+    kind = x.device.type
+    return kind == "cpu" and torch.is_autocast_enabled(kind) and x.dtype != torch.float64
+
+
+def whole_groups(rows: Tensor, data_type: torch.dtype) -> Tensor:
+    """Cast rows (R, n), and add zeros until there are whole groups: a copy, unless both hold."""
+    count, width = rows.shape
+    padding = -count % ROW_GROUP
+    if not padding:
+        return rows.to(data_type)
+    padded = rows.new_empty(count + padding, width, dtype=data_type)
+    padded[:count] = rows
+    padded[count:] = 0
+    return padded
+
+
+class _PaddedRows(torch.autograd.Function):
+    """Pad the rows, multiply, and hide the padding."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        flat = x.reshape(-1, x.shape[-1])
+        matrix = cast(weight)
+        rows = whole_groups(flat, matrix.dtype)
+        product = linear(rows, matrix, None if bias is None else cast(bias))
+        ctx.save_for_backward(rows, matrix)  # autocast is off in backward: cast once, here
+        ctx.kinds = x.dtype, weight.dtype, None if bias is None else bias.dtype
+        return product[: len(flat)].view(*x.shape[:-1], -1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        rows, matrix = ctx.saved_tensors
+        x_type, weight_type, bias_type = ctx.kinds
+        flat = gradient.reshape(-1, gradient.shape[-1])
+        whole = whole_groups(flat, matrix.dtype)
+        x = (whole @ matrix)[: len(flat)].to(x_type).view(*gradient.shape[:-1], -1)
+        bias = None if bias_type is None else flat.sum(0, dtype=bias_type)
+        return x, (whole.T @ rows).to(weight_type), bias

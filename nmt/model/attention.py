@@ -13,6 +13,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from nmt.config import ModelSettings
 from nmt.kernels.dropout import Dropout
+from nmt.kernels.padded_product import Linear
 from nmt.model.positions import make_rotation
 
 
@@ -122,7 +123,7 @@ def split_heads(x: Tensor, heads: int) -> Tensor:
     return x.view(x.shape[0], x.shape[1], heads, -1).transpose(1, 2)
 
 
-class Projection(nn.Linear):
+class Projection(Linear):
     """A linear map that is initialised by `MultiHeadAttention.reset_parameters` only.
 
     Other linear layers draw random weights when they are made and again when they are initialised.
@@ -160,7 +161,7 @@ class MultiHeadAttention(nn.Module):
             self.key_value = Projection(d_model, d_k + d_v, bias=bias)
         else:
             self.query_key_value = Projection(d_model, d_k + d_k + d_v, bias=bias)
-        self.out = nn.Linear(d_v, d_model, bias=bias)
+        self.out = Linear(d_v, d_model, bias=bias)
         self.dropout = Dropout(settings.attention_dropout) if settings.attention_dropout else None
         # Positions in the source and in the target have no distance, so only self-attention
         # rotates.

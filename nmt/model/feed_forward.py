@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, silu
 
 from nmt.config import ModelSettings
+from nmt.kernels.padded_product import Linear
 
 # The function of each activation without a gate.
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -39,8 +40,8 @@ class FeedForward(nn.Module):
             ACTIVATIONS[settings.activation] if gate is None else partial(apply_gate, gate)
         )
         self.input_matrices = 1 if gate is None else 2
-        self.inner = nn.Linear(settings.d_model, settings.inner_rows)
-        self.outer = nn.Linear(settings.inner_width, settings.d_model)
+        self.inner = Linear(settings.d_model, settings.inner_rows)
+        self.outer = Linear(settings.inner_width, settings.d_model)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, length, d_model) to the same shape, each position alone."""

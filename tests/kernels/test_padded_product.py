@@ -1,4 +1,4 @@
-"""The padded product equals `linear`: values and gradients, with each loss, in each precision."""
+"""Padded products equal `linear`: values and gradients, with each loss, in each precision."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -11,7 +11,7 @@ from torch.nn.functional import linear
 
 from nmt.kernels import padded_product
 from nmt.kernels.loss import agreement_loss, r_drop, reference_loss, smoothed_loss
-from nmt.kernels.padded_product import padded_linear
+from nmt.kernels.padded_product import Linear, padded_linear
 
 PAD = 0
 B, T, WIDTH, V = 4, 5, 16, 70  # 70 tokens are padded to 128
@@ -100,6 +100,37 @@ def test_values_and_gradients_are_those_of_linear(
     found = results(padded_linear, LOSSES[loss], precision, has_bias=has_bias)
     assert used == [loss in ("fused", "R-Drop")]
     expected = results(linear, LOSSES[loss], precision, has_bias=has_bias)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.dtype == theirs.dtype
+        assert ours.shape == theirs.shape
+        assert float((ours - theirs).norm() / theirs.norm()) < precision.tolerance
+
+
+@pytest.mark.parametrize("has_bias", [False, True])
+@pytest.mark.parametrize("group", [1, 6, B * T, 64])
+def test_a_layer_with_padded_rows_is_linear(
+    group: int, precision: Precision, has_bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only products in bf16 are padded, and that changes no more than rounding does."""
+    sizes = []
+    whole_groups = padded_product.whole_groups
+
+    def observed(rows: Tensor, data_type: torch.dtype) -> Tensor:
+        whole = whole_groups(rows, data_type)
+        sizes.append(len(whole))
+        return whole
+
+    def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        layer = Linear(WIDTH, V, bias=has_bias, dtype=precision.kind)
+        leaves = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
+        return torch.func.functional_call(layer, leaves, (x,))
+
+    monkeypatch.setattr(padded_product, "ROW_GROUP", group)
+    monkeypatch.setattr(padded_product, "whole_groups", observed)
+    is_padded = precision is PRECISIONS["bf16"]
+    found = results(product, LOSSES["sum"], precision, has_bias=has_bias)
+    assert sizes == 2 * is_padded * [-(-B * T // group) * group]
+    expected = results(linear, LOSSES["sum"], precision, has_bias=has_bias)
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.dtype == theirs.dtype
         assert ours.shape == theirs.shape
