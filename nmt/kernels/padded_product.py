@@ -91,7 +91,7 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply x (..., n) by the weight (m, n), and add the bias (m,)."""
-        if pads_rows(x) and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        if pads_rows(x) and not torch.compiler.is_compiling():
             apply: Callable[..., Tensor] = _PaddedRows.apply  # before torch 2.15 it has no types
             return apply(x, self.weight, self.bias)
         return super().forward(x)

@@ -120,15 +120,16 @@ def test_a_layer_with_padded_rows_is_linear(
         sizes.append(len(whole))
         return whole
 
-    def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def multiply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         layer = Linear(WIDTH, V, bias=has_bias, dtype=precision.kind)
         leaves = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
-        return torch.func.functional_call(layer, leaves, (x,))
+        product: Tensor = torch.func.functional_call(layer, leaves, (x,))
+        return product
 
     monkeypatch.setattr(padded_product, "ROW_GROUP", group)
     monkeypatch.setattr(padded_product, "whole_groups", observed)
     is_padded = precision is PRECISIONS["bf16"]
-    found = results(product, LOSSES["sum"], precision, has_bias=has_bias)
+    found = results(multiply, LOSSES["sum"], precision, has_bias=has_bias)
     assert sizes == 2 * is_padded * [-(-B * T // group) * group]
     expected = results(linear, LOSSES["sum"], precision, has_bias=has_bias)
     for ours, theirs in zip(found, expected, strict=True):
