@@ -7,7 +7,7 @@ the product with the softmax's matrix take a slower kernel (`padded_linear`).
 
 On a CPU, oneDNN compiles a kernel for each shape of a bf16 product, in 1 to 3 ms. Batches come in
 hundreds of shapes, and small products took as long as their kernels. With whole groups of rows, a
-few kernels are enough (`Linear`).
+few kernels are enough (`Linear`, `projected_loss`).
 
 Dimensions: V tokens, P padded tokens; R rows, and n and m columns, of a linear layer.
 """
@@ -22,6 +22,7 @@ from torch.nn.functional import linear, pad
 
 MULTIPLE = 64  # 128 bytes of bf16, and half of the widest tile of a product
 ROW_GROUP = 64  # rows of a product on a CPU come in multiples of this
+LARGE = 1 << 28  # multiply-adds of a product that takes no less time than compiling its kernel
 
 
 def padded_linear(
@@ -87,11 +88,12 @@ def with_padding(gradient: Tensor, logits: Tensor) -> Tensor:
 
 
 class Linear(nn.Linear):
-    """x W^T + b, whose rows are padded in bf16 trainings on a CPU."""
+    """x W^T + b, whose rows are padded for small products in bf16 on a CPU."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply x (..., n) by the weight (m, n), and add the bias (m,)."""
-        if pads_rows(x) and not torch.compiler.is_compiling():
+        is_small = x.numel() * self.out_features < LARGE
+        if is_small and pads_rows(x) and not torch.compiler.is_compiling():
             apply: Callable[..., Tensor] = _PaddedRows.apply  # before torch 2.15 it has no types
             return apply(x, self.weight, self.bias)
         return super().forward(x)
