@@ -229,7 +229,8 @@ def agreement_loss(
     return LossSums(*apply(logits, labels, smoothing, pad_id, weights))
 
 
-# Rows of a block of logits. With fewer, adding up the matrix's gradient takes longer.
+# Rows of a block of logits: whole groups, also in half a block. With fewer, adding up the matrix's
+# gradient takes longer.
 BLOCK_ROWS = 512
 
 
@@ -287,7 +288,7 @@ class _ProjectedLoss(torch.autograd.Function):
         parts = (each.split(block_rows) for each in (x, label_of, x_gradient))
         for rows, label, rows_gradient in zip(*parts, strict=True):
             logits = product_with_bias(rows, matrix, shift, block[: len(rows)])
-            logits[len(label) :] = 0  # of rows that only fill a group
+            logits[len(label) :] = 0  # of padding, which would reach the bias's gradient
             if agreement is None:
                 sums += overwrite_by_gradient(logits[: len(label)], label, smoothing)
             else:

@@ -92,21 +92,22 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply x (..., n) by the weight (m, n), and add the bias (m,)."""
-        is_small = x.numel() * self.out_features < LARGE
-        if is_small and pads_rows(x) and not torch.compiler.is_compiling():
+        # The size comes last: torch.compile would make a graph for each answer.
+        pads = not torch.compiler.is_compiling() and pads_rows(x)
+        if pads and x.numel() * self.out_features < LARGE:
             apply: Callable[..., Tensor] = _PaddedRows.apply  # before torch 2.15 it has no types
             return apply(x, self.weight, self.bias)
         return super().forward(x)
 
 
 def pads_rows(x: Tensor) -> bool:
-    """Return whether oneDNN will multiply a tensor in bf16."""
+    """Return whether autocast casts a product on a CPU: to bf16, in trainings."""
     kind = x.device.type
     return kind == "cpu" and torch.is_autocast_enabled(kind) and x.dtype != torch.float64
 
 
 def whole_groups(rows: Tensor, data_type: torch.dtype) -> Tensor:
-    """Cast rows (R, n), and add zeros until there are whole groups: a copy, unless both hold."""
+    """Cast rows (R, n), and add zeros until there are whole groups; copy only if needed."""
     count, width = rows.shape
     padding = -count % ROW_GROUP
     if not padding:
@@ -126,17 +127,19 @@ class _PaddedRows(torch.autograd.Function):
         matrix = cast(weight)
         rows = whole_groups(flat, matrix.dtype)
         product = linear(rows, matrix, None if bias is None else cast(bias))
-        ctx.save_for_backward(rows, matrix)  # autocast is off in backward: cast once, here
+        # Autocast is off in backward: cast once, here. ReLU keeps its output in bf16 as well, so a
+        # padded copy of it would be kept besides: it is padded again.
+        ctx.save_for_backward(flat if flat.dtype == matrix.dtype else rows, matrix)
         ctx.kinds = x.dtype, weight.dtype, None if bias is None else bias.dtype
-        return product[: len(flat)].view(*x.shape[:-1], -1)
+        return product[: len(flat)].view(*x.shape[:-1], len(matrix))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         rows, matrix = ctx.saved_tensors
         x_type, weight_type, bias_type = ctx.kinds
-        flat = gradient.reshape(-1, gradient.shape[-1])
-        whole = whole_groups(flat, matrix.dtype)
-        x = (whole @ matrix)[: len(flat)].to(x_type).view(*gradient.shape[:-1], -1)
-        bias = None if bias_type is None else flat.sum(0, dtype=bias_type)
+        flat = gradient.reshape(-1, len(matrix))
+        whole, rows = (whole_groups(each, matrix.dtype) for each in (flat, rows))
+        x = (whole @ matrix)[: len(flat)].to(x_type).view(*gradient.shape[:-1], rows.shape[-1])
+        bias = None if bias_type is None else flat.sum(0).to(bias_type)  # as `linear` does
         return x, (whole.T @ rows).to(weight_type), bias
