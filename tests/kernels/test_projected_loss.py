@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.kernels import loss
+from nmt.kernels import loss, padded_product
 from nmt.kernels.loss import Agreement, r_drop, reference_projected_loss, simcut
 
 PAD = 0
@@ -62,22 +62,39 @@ def test_equals_the_reference(
 
 
 @pytest.mark.parametrize("has_bias", [False, True])
-def test_bf16_is_as_exact_as_separate_products(has_bias: bool) -> None:
-    """Under autocast, the error to float64 is at most a little larger than the reference's."""
+@pytest.mark.parametrize("agreement", [None, r_drop(5.0)])
+@pytest.mark.parametrize(("block", "group"), [(6, 3), (512, 64)])
+def test_bf16_is_as_exact_as_separate_products(
+    has_bias: bool,
+    agreement: Agreement | None,
+    block: int,
+    group: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Under autocast, the error to float64 is at most a little larger than the reference's.
+
+    The last block has rows of zeros, which fill its group.
+    """
+    monkeypatch.setattr(loss, "BLOCK_ROWS", block)
+    monkeypatch.setattr(padded_product, "ROW_GROUP", group)
 
     def results(function: object, dtype: torch.dtype, *, rounds: bool) -> list[Tensor]:
         leaves = inputs(has_bias=has_bias)
-        cast = [leaf.to(dtype) for leaf in leaves]
+        hidden, weight, *bias = (leaf.to(dtype) for leaf in leaves)
+        if agreement:
+            hidden = torch.cat([hidden, hidden.flip(0)])
+        shift = bias[0] if has_bias else None
         with torch.autocast("cpu", torch.bfloat16, enabled=rounds, cache_enabled=False):
-            sums: loss.LossSums = function(*cast)  # type: ignore[operator] # one of the two
+            sums: loss.LossSums = function(  # type: ignore[operator] # one of the two
+                hidden, weight, LABELS, 0.1, PAD, shift, agreement
+            )
         assert sums.smoothed.dtype == dtype
         return [sums.smoothed.detach(), sums.plain, *torch.autograd.grad(sums.smoothed, leaves)]
 
-    exact = results(reference, torch.float64, rounds=False)
-    rounded = results(reference, torch.float32, rounds=True)
-    for found, other, expected in zip(
-        results(fast, torch.float32, rounds=True), rounded, exact, strict=True
-    ):
+    exact = results(reference_projected_loss, torch.float64, rounds=False)
+    rounded = results(reference_projected_loss, torch.float32, rounds=True)
+    fast = results(loss.projected_loss, torch.float32, rounds=True)
+    for found, other, expected in zip(fast, rounded, exact, strict=True):
         error, allowed = ((each - expected).norm() for each in (found, other))
         assert error <= 1.5 * allowed + 1e-3 * expected.norm()
 
