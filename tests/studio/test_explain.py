@@ -17,12 +17,11 @@ from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError, UsageError
 from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel, arrays_of
-from nmt.studio.explain.code import code_data
 from nmt.studio.explain.examples import widest_gap
 from nmt.studio.explain.explanation import SHOWN, TEMPERATURES, Explanation, explain, next_tokens
 from nmt.studio.explain.live import live_data
 from nmt.studio.explain.packing import GROUP, LARGEST, pack
-from nmt.studio.explain.page import page_data
+from nmt.studio.explain.page import code_data, page_data
 from nmt.text.tokenizer import BOS
 from tests.interop.models import two_languages
 
