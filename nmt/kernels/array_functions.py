@@ -1,12 +1,17 @@
-"""The parts of the Transformer's layers on NumPy arrays; the references are in `nmt.model`.
+"""The parts of the Transformer's layers and the top-k of the next tokens, on NumPy arrays.
 
-Dimensions: R rows, d their width.
+The references of the parts are in `nmt.model`, that of the top-k is `partitioned` over the whole
+vocabulary. `top_k` does the same in tensors.
+
+Dimensions: R rows (of the top-k: hypotheses), d their width, V tokens, n wanted tokens.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy
 from numpy.typing import NDArray
+
+from nmt.kernels.rule import IdArray, Rule
 
 Floats = NDArray[numpy.float32]
 Rotations = NDArray[numpy.complex64]
@@ -17,6 +22,10 @@ MOST_ROWS = 48  # for more rows, and for one, the product with the whole weight 
 # made at once, so that processes that are forked later share them. The product with many rows then
 # takes 1.1 times as long.
 LARGE, WIDE = 200_000, 256
+
+GROUP = 32  # tokens of a group in the top-k, a power of two
+BLOCK_BYTES = 1 << 20  # bytes of logits in one block of rows: larger blocks leave the core's cache
+MOST_LOG = 60.0  # exp overflows float32 at 88; below -60, it would be zero for some logits
 
 
 class ArrayLinear:
@@ -174,3 +183,89 @@ def rotations(length: int, width: int) -> Rotations:
     """
     turned: Rotations = numpy.exp(1j * angles(length, width)).astype(numpy.complex64)
     return turned
+
+
+def array_top_tokens(logits: Floats, rules: Sequence[Rule], count: int) -> tuple[Floats, IdArray]:
+    """Return log-probabilities and ids (R, n) of the `count` best tokens, in any order.
+
+    logits: (R, V); they are overwritten. If one of a row's logits is NaN, so are its results.
+
+    A small vocabulary is searched as a whole (`partitioned`). In a larger one, only the groups of
+    tokens with the greatest maxima are searched. A group is every `groups`-th token, not
+    neighbours. The maxima of all groups are then maxima of long vectors, which takes a fifth of the
+    time.
+    """
+    rows = max(1, BLOCK_BYTES // (4 * logits.shape[1]))
+    firsts = range(0, len(logits), rows)
+    blocks = [top_of_block(logits[first : first + rows], rules, count, first) for first in firsts]
+    if len(blocks) == 1:
+        return blocks[0]
+    log_probs, ids = zip(*blocks, strict=True)
+    return numpy.concatenate(log_probs), numpy.concatenate(ids)
+
+
+@numpy.errstate(all="ignore")
+def top_of_block(
+    logits: Floats, rules: Sequence[Rule], count: int, first_row: int
+) -> tuple[Floats, IdArray]:
+    """Return the best tokens of a block of rows; its logits become log-probabilities."""
+    logits -= log_totals(logits)
+    for rule in rules:
+        rule.apply(logits, first_row)
+    ids = greatest_places(logits, count)
+    return logits[numpy.arange(len(ids))[:, None], ids], ids
+
+
+def log_totals(logits: Floats) -> Floats:
+    """Return log(sum(exp(logits))) of each row, (R, 1): logits minus it are log-probabilities.
+
+    The maximum is not subtracted first, which saves a pass over the logits. A row whose sum is very
+    large or very small is summed again, with its maximum subtracted.
+    """
+    # A product with ones would be faster, but it rounds by how many rows there are.
+    totals: Floats = numpy.exp(logits).sum(axis=1, keepdims=True)
+    found = numpy.log(totals)
+    for row in numpy.flatnonzero(~(numpy.abs(found) < MOST_LOG)):  # NaN, too
+        greatest = logits[row].max()
+        found[row] = greatest + numpy.log(numpy.exp(logits[row] - greatest).sum())
+    return found
+
+
+def greatest_places(values: Floats, count: int) -> IdArray:
+    """Return the places (R, n) of the greatest of the values (R, V) of each row, in any order.
+
+    They are in the `count` groups with the greatest maxima, or in the rest that fills no group.
+    """
+    R, V = values.shape
+    groups = V // GROUP
+    if count >= groups:
+        return partitioned(values, count)
+    end = groups * GROUP
+    maxima = values[:, :end]
+    while maxima.shape[1] > groups:  # halves are long vectors
+        half = maxima.shape[1] // 2
+        maxima = numpy.maximum(maxima[:, :half], maxima[:, half:])
+    best_groups = partitioned(maxima, count)  # (R, n)
+    places = best_groups[:, None, :] + numpy.arange(0, end, groups)[:, None]
+    places = places.reshape(R, -1)  # (R, GROUP * n)
+    if end < V:
+        rest = numpy.broadcast_to(numpy.arange(end, V), (R, V - end))
+        places = numpy.concatenate([places, rest], axis=1)
+    rows = numpy.arange(R)[:, None]
+    return places[rows, partitioned(values[rows, places], count)]
+
+
+def partitioned(values: Floats, count: int) -> IdArray:
+    """Return the places (R, n) of the greatest of the values of each row; NaN is the greatest."""
+    width = values.shape[1]
+    return values.argpartition(width - count, axis=1)[:, width - count :]
+
+
+def descending(values: Floats) -> IdArray:
+    """Return the order of each row's values (R, n), the greatest first and NaN before it.
+
+    Equal values keep their order.
+    """
+    reversed_order = values[:, ::-1].argsort(axis=1, kind="stable")[:, ::-1]
+    order: IdArray = values.shape[1] - 1 - reversed_order
+    return order

@@ -10,8 +10,7 @@ import torch
 
 from nmt.decoding.models.arrays import ArrayDecoder, has_array_form
 from nmt.decoding.models.pytorch import IncrementalDecoder
-from nmt.kernels.array_functions import SINUSOIDS, sinusoids
-from nmt.kernels.array_top_k import array_top_tokens
+from nmt.kernels.array_functions import SINUSOIDS, array_top_tokens, sinusoids
 from nmt.model.transformer import Transformer
 from tests.model.conftest import VARIANTS as SMALL_VARIANTS
 

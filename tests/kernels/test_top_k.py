@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.kernels import array_top_k as array_module
+from nmt.kernels import array_functions as array_module
 from nmt.kernels import top_k as module
-from nmt.kernels.array_top_k import array_top_tokens, descending
+from nmt.kernels.array_functions import array_top_tokens, descending
 from nmt.kernels.rule import Logits
 from nmt.kernels.top_k import reference_top_tokens, top_tokens
 

@@ -12,7 +12,7 @@ import numpy
 
 from nmt.decoding.search.hypothesis import STOPPING_RULES, FinishedHypotheses, StoppingRule
 from nmt.decoding.search.search import ArrayCandidates, Beam, Candidates
-from nmt.kernels.array_top_k import array_top_tokens, descending
+from nmt.kernels.array_functions import array_top_tokens, descending
 from nmt.kernels.rule import FloatArray, IdArray, Logits, Rule
 
 
