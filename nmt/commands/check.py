@@ -20,11 +20,12 @@ from nmt.commands.init import (
 )
 from nmt.commands.options import PATH
 from nmt.config import Recipe
-from nmt.errors import NmtError, UsageError
+from nmt.errors import NmtError, UsageError, printable
 from nmt.recipe.files import DEFAULT_RECIPE, load_recipe
 from nmt.runs.outputs import check_outputs
 from nmt.runs.run_folder import run_folder
 from nmt.system.atomic import write_text
+from nmt.system.json_data import json_text, map_texts, parse_object
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
 from nmt.text.languages import TEXT_ENDINGS
@@ -108,8 +109,6 @@ def command(
     if advise or (request and not find_errors(report)):
         report = with_advice(report, task, recipe)
     if page is not None:
-        from nmt.studio.check_page import render_check
-
         write_text(page, render_check(report))
     if as_json:
         options.print_json(report)
@@ -125,6 +124,20 @@ def command(
     if report.count("error"):
         sys.stdout.flush()
         sys.exit(1)
+
+
+def render_check(report: "Report") -> str:
+    """Return the HTML page `nmt/studio/pages/check/` with the report of a corpus in it."""
+    from nmt.corpora.report import summary
+    from nmt.studio.pages.page import FOLDER, render
+
+    title = printable(
+        report.recipe or " and ".join(Path(file).name for file in report.texts[0].files)
+    )
+    # Invisible characters are escapes, as the terminal shows them.
+    data = map_texts(printable, parse_object(json_text(report), "the report"))
+    texts = {"title": title, "summary": summary(report)}
+    return render(FOLDER / "check", data, f"Check of {title}", texts)
 
 
 def find_task(

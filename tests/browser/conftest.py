@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from nmt.commands.check import render_check
 from nmt.corpora.check import Task, check_corpus
 from nmt.corpora.detectors import CheckLimits
 from nmt.corpora.report import Advice, Advised, Difference
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.trained_model import load_model
-from nmt.studio.check_page import render_check
 from nmt.studio.explain.explanation import Explanation, explain
 from nmt.studio.explain.page import render_explanation
 from nmt.studio.report import render_report
