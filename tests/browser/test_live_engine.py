@@ -19,6 +19,7 @@ from nmt.decoding.search.prefix import NO_PREFIX, TargetPrefix
 from nmt.decoding.search.rules import make_constraints, special_ids
 from nmt.decoding.search.search import SearchModel, search
 from nmt.decoding.translator.segments import output_limit
+from nmt.kernels.eight_bits import quantise
 from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.model.layers import AddAndNorm
 from nmt.model.transformer import Transformer
@@ -203,10 +204,15 @@ def assert_close(found: Any, expected: Any, where: str = "page") -> None:
         assert found == expected, where
 
 
+@pytest.mark.parametrize("in_8_bits", [False, True])
 def test_sentences_have_the_programs_subwords_logits_and_outputs(
-    engine: Engine, skilled_run: Path
+    engine: Engine, skilled_run: Path, in_8_bits: bool
 ) -> None:
     model = load_model(skilled_run, "cpu")
+    if in_8_bits:  # the page has another form of them
+        for weight in model.network.parameters():
+            if weight.dim() == 2:
+                weight.data = torch.from_numpy(quantise(weight.detach().numpy()).matrix)
     engine.load(model)
     decoder = make_decoder(model.network)
     draw = random.Random(2)

@@ -15,6 +15,7 @@ from torch import Tensor
 import nmt
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError, UsageError
+from nmt.kernels.eight_bits import quantise
 from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel, arrays_of
 from nmt.studio.explain.examples import widest_gap
@@ -31,10 +32,13 @@ def unpack(packed: dict[str, Any]) -> Tensor:
     content = bytearray(base64.b64decode(packed["data"]))
     if not content:
         return torch.zeros(packed["shape"])
-    integers = torch.frombuffer(content, dtype=torch.int16)
+    shape = packed["shape"]
+    is_short = len(content) == math.prod(shape)
+    integers = torch.frombuffer(content, dtype=torch.int8 if is_short else torch.int16)
     scales = torch.frombuffer(bytearray(base64.b64decode(packed["scales"])), dtype=torch.float32)
-    numbers: Tensor = integers * scales.repeat_interleave(GROUP)[: len(integers)]
-    return numbers.view(packed["shape"])
+    group = shape[-1] if is_short else GROUP
+    numbers: Tensor = integers * scales.repeat_interleave(group)[: len(integers)]
+    return numbers.view(shape)
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3, 4), (0, 4)])
@@ -46,6 +50,14 @@ def test_a_packed_tensor_comes_back_with_a_small_rounding_error(shape: tuple[int
     step = float(tensor.abs().max()) / LARGEST if tensor.numel() else 0
     assert bool(((again - tensor).abs() <= 0.51 * step).all())
     assert torch.equal(unpack(pack(torch.zeros(2, 2))), torch.zeros(2, 2))
+
+
+def test_a_matrix_in_8_bits_keeps_its_integers() -> None:
+    torch.manual_seed(1)
+    matrix = torch.from_numpy(quantise(torch.randn(5, 70).numpy()).matrix)
+    record = pack(matrix)
+    assert len(base64.b64decode(record["data"])) == matrix.numel()
+    torch.testing.assert_close(unpack(record), matrix, rtol=1e-6, atol=0)
 
 
 def test_probabilities_at_every_temperature_are_exact() -> None:

@@ -26,15 +26,18 @@ class Tensor {
 }
 
 /**
- * Return the tensor of {shape, scales, data}; data: base64 of little-endian 16-bit integers, scales:
- * that of 32-bit numbers, by which the integers of a group are multiplied.
+ * Return the tensor of {shape, scales, data}; data: base64 of little-endian integers, scales: that
+ * of 32-bit numbers, by which the integers of a group are multiplied. Integers have 16 bits; of a
+ * matrix, they may have 8, and its rows are the groups.
  */
 function unpack({ shape, scales, data }) {
   const [integers, factors] = [data, scales].map(viewOf);
-  const numbers = new Float32Array(integers.byteLength / 2);
+  const numbers = new Float32Array(shape.reduce((product, length) => product * length, 1));
+  const isShort = integers.byteLength === numbers.length;
+  const group = isShort ? shape.at(-1) : GROUP;
   for (let at = 0; at < numbers.length; at++) {
-    const scale = factors.getFloat32(4 * Math.floor(at / GROUP), true);
-    numbers[at] = integers.getInt16(2 * at, true) * scale;
+    const scale = factors.getFloat32(4 * Math.floor(at / group), true);
+    numbers[at] = (isShort ? integers.getInt8(at) : integers.getInt16(2 * at, true)) * scale;
   }
   return new Tensor(shape, numbers);
 }
