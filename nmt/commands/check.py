@@ -28,7 +28,7 @@ from nmt.system.atomic import write_text
 from nmt.system.json_data import json_text, map_texts, parse_object
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
-from nmt.text.languages import TEXT_ENDINGS
+from nmt.text.languages import is_text
 
 if TYPE_CHECKING:
     from nmt.corpora.check import Task
@@ -153,7 +153,7 @@ def find_task(
     from nmt.corpora.check import Task
 
     paths = tuple(map(Path, names))
-    if len(paths) > 1 or (paths and paths[0].suffix.lower() in TEXT_ENDINGS):
+    if len(paths) > 1 or (paths and is_text(paths[0])):
         training = given_texts(paths, *languages)
         held_out = tuple(replace(given_text(pair), name=name) for name, pair in given.items())
         for text in (*training, *held_out):

@@ -1,5 +1,6 @@
 """`nmt explain`: write an HTML page that shows how a model translates a sentence."""
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -140,6 +141,11 @@ def read_sentence(words: Sequence[str]) -> str:
         quoted = shlex.quote(quoted) if {*quoted} & {*'"$`\\!'} else f'"{quoted}"'
         raise UsageError(f"put the sentence in quotes: write nmt explain {quoted}")
     text = words[0]
+    if os.path.exists(text):
+        raise UsageError(
+            f"explain takes a sentence, but {text} is a file or a folder; --model names a model,"
+            " and `nmt explain -` reads a sentence from stdin"
+        )
     try:
         text.encode()
         if text == "-":

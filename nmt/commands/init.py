@@ -25,6 +25,7 @@ from nmt.text.languages import (
     BILINGUAL,
     TABLES,
     is_language,
+    language_of_file,
     languages_in_names,
     primary,
     same_codes,
@@ -75,7 +76,8 @@ def given_texts(
     without a partner, another number of codes, a text that is given twice, or a language with two
     codes.
     """
-    groups = [[*paths]] if len(paths) == 1 else group_files(paths)
+    has_both = len(paths) == 1 and not language_of_file(paths[0])  # in lines with tabs
+    groups = [[*paths]] if has_both else group_files(paths)
     codes = []
     for side, given in (("source", source_language), ("target", target_language)):
         named = given.split(",") if given else [""]

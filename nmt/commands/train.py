@@ -28,7 +28,7 @@ from nmt.system.arguments import argument
 from nmt.system.devices import choose_device
 from nmt.system.files import is_present
 from nmt.system.log import note
-from nmt.text.languages import TEXT_ENDINGS
+from nmt.text.languages import is_text
 
 if TYPE_CHECKING:
     from nmt.training.progress import TrainingOutcome
@@ -166,7 +166,7 @@ def find_files(names: Sequence[str]) -> list[Path]:
             f"{recipes[0]} is a recipe by its name, which is given alone; SOURCE and TARGET are two"
             " texts"
         )
-    if len(paths) > 1 or (paths and paths[0].suffix.lower() in TEXT_ENDINGS):
+    if len(paths) > 1 or (paths and is_text(paths[0])):
         return paths
     return []
 

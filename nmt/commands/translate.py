@@ -167,7 +167,7 @@ class TranslateRequest:
     0.95,  # one word of ten would be 0.9, and may turn the meaning
     "X",
 )
-@click.option("--write-memory", type=PATH, help="File (.tmx) for the new translations.")
+@click.option("--write-memory", type=PATH, help="File (.tmx) to write with new translations.")
 @options.models()
 @options.output
 @options.on_bad_line

@@ -44,7 +44,7 @@ from nmt.corpora.report import CLEAN_FORMAT, CleanReport
 from nmt.corpora.segment import REPAIRS, check_ftfy
 from nmt.errors import NmtError
 from nmt.system.log import note, progress_bar
-from nmt.text.corpus import ParallelText
+from nmt.text.corpus import ParallelText, without_tab
 from nmt.text.encode import begins_document, chunks_of, in_processes
 from nmt.text.lines import FirstSegment
 
@@ -179,6 +179,8 @@ def with_document_ends(
 
 def check_counts(text: ParallelText, refused: Refused, kept: int, removed: Counter[str]) -> None:
     """Raise NmtError if files do not align, lines were lost or nothing is left."""
+    if not kept and 2 * len(refused.without_tab) > refused.lines[0]:  # the target was forgotten
+        raise without_tab(text.paths[0], min(refused.without_tab))
     if not kept and refused.examples:
         raise NmtError(f"no pair of {text.title} is left; {refused.examples[0].detail}")
     refused.check_aligned(text)

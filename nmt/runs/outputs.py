@@ -24,6 +24,7 @@ from nmt.runs.run_folder import CHECKPOINT_NAME, RunFolder, model_metadata
 from nmt.system.atomic import atomic_folder, is_passed_over, redirected_stream
 from nmt.system.files import entries, is_present, read_text, sha256_of
 from nmt.system.json_data import json_text, parse_json
+from nmt.text.languages import PACKED
 
 STDIN = Path("-")
 FILE_LIST = "nmt-export.json"  # lists the files of a folder that a command wrote
@@ -75,6 +76,8 @@ def check_output(
 def check_outputs(outputs: Mapping[str, Path | None], sources: Iterable[Path | None]) -> None:
     """Check all outputs of one command as `check_output` does, and that no two are one file.
 
+    Their names must not promise compressed text.
+
     outputs: by the option that names them; None is ignored, as it is in `sources`.
     """
     inputs = [source for source in sources if source is not None]
@@ -83,6 +86,11 @@ def check_outputs(outputs: Mapping[str, Path | None], sources: Iterable[Path | N
         if path is None:
             continue
         check_output(path, inputs, option)
+        if path.suffix in PACKED:
+            raise UsageError(
+                f"{option} {path} would not be compressed; leave out {path.suffix}, and compress"
+                " the file afterwards"
+            )
         if path.exists() and not path.is_file():  # a device takes several
             continue
         other = options.setdefault(os.path.realpath(path), option)

@@ -133,15 +133,20 @@ def read_aligned(paths: Sequence[Path], columns: Sequence[int] = ()) -> Iterator
     for number, line in enumerate(read_segments(paths[0]), start=1):
         pair = pair_in(line, columns)
         if pair is None and not columns:
-            raise NmtError(
-                f"{paths[0]}, line {number}: no tab between source and target; separate them by a"
-                " tab"
-            )
+            raise without_tab(paths[0], number)
         if pair is None:
             raise NmtError(
                 f"{paths[0]}, line {number}: no column {max(columns)}; add it, or correct `columns`"
             )
         yield pair
+
+
+def without_tab(path: Path, number: int) -> NmtError:
+    """Return the error for a line of a TSV file that has only one side."""
+    return NmtError(
+        f"{path}, line {number}: no tab between source and target; separate them by a tab, or name"
+        " the file of the target, too"
+    )
 
 
 def pair_in(line: str, columns: Sequence[int]) -> Pair | None:

@@ -62,7 +62,7 @@ PACKED = (".gz", ".xz")
 TEXT = (".txt", ".sgm")
 TABLES = (".tsv", ".tab")  # with both languages in one file
 BILINGUAL = (".tmx", ".xlf", ".xliff", ".po")  # likewise, with elements or messages
-TEXT_ENDINGS = (*TABLES, *BILINGUAL, *PACKED, *TEXT)  # of a text, where it could be a recipe
+TEXT_ENDINGS = (*TABLES, *BILINGUAL, *PACKED, *TEXT)
 
 
 def primary(code: str) -> str:
@@ -130,6 +130,11 @@ def language_in_name(path: Path) -> str:
         name = name.removesuffix(ending)
     match = ENDING.fullmatch(name.rpartition(".")[2])
     return match[1] if match and match[1] in BY_CODE else ""
+
+
+def is_text(path: Path) -> bool:
+    """Return whether a path is that of a text by its name, where it could be that of a recipe."""
+    return path.suffix.lower() in TEXT_ENDINGS or bool(path.suffix and language_in_name(path))
 
 
 def language_of_file(path: Path) -> str:

@@ -203,10 +203,12 @@ def test_nothing_is_written_if_files_do_not_align_or_nothing_is_left(
         ((source.read_bytes(), utf_16), "iconv -f UTF-16 -t UTF-8"),
         ((b"\ny\n", b"x\n\n"), "is left; the most frequent reason: pairs with an empty side"),
         ((b"", b""), "has no lines"),
+        ((b"I am.\nYou are.\n",), "line 1: no tab between source and target"),
     ):
-        for path, content in zip((source, target), contents, strict=True):
+        paths = (source, target)[: len(contents)]
+        for path, content in zip(paths, contents, strict=True):
             path.write_bytes(content)
-        result = nmt("clean", source, target, "-o", tmp_path / "out")
+        result = nmt("clean", *paths, "-o", tmp_path / "out")
         assert (result.code, message in result.err) == (1, True)
     assert not [*tmp_path.glob("*out*")]
 

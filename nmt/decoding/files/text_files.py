@@ -286,5 +286,5 @@ def keep_lines(output: Path, partial: Path, written: Output, what: str, span: Sp
         rest = f"tail -n +{following} FILE"
         if span.stop is not None:
             rest += f" | head -n {span.stop + 1 - following}"
-        told += f"; translate the rest, for example with `{rest} | nmt translate --output REST`"
+        told += f"; for the rest: `{rest} | nmt translate --output REST`, with the same options"
     note(told)
