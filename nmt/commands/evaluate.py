@@ -51,7 +51,9 @@ class EvaluateRequest:
 @click.command("evaluate")
 @click.argument("files", nargs=-1, type=FILE, metavar="[SOURCE] [REFERENCE]...")
 @click.option("--hypotheses", type=FILE, help="File of translations to score, without a model.")
-@options.models()
+@options.models(
+    help_text=f"{options.MODEL}  [default: the newest finished run; for files, else everyday]"
+)
 @click.option(
     "--compare",
     multiple=True,

@@ -165,13 +165,12 @@ engine = click.option(
 )
 
 
+MODEL = "Model: a run folder or a .safetensors file; repeat for an ensemble."
 NEWEST_MODEL = "  [default: the newest finished run, else everyday]"
 
 
 def models(
-    flag: str = "--model",
-    help_text: str = "Model: a run folder or a .safetensors file; repeat for an ensemble."
-    f"{NEWEST_MODEL}",
+    flag: str = "--model", help_text: str = f"{MODEL}{NEWEST_MODEL}"
 ) -> Callable[[Function], Function]:
     """Return an option that names models and may be repeated."""
     name = f"{flag.removeprefix('--').replace('-', '_')}s"
