@@ -95,6 +95,14 @@ REFUSED = [
         b"1\n00:00:01,000 --> 00:00:02,000\nOne.\n\n2\n00:00:03,000 --> 00:00:04:500\nTwo.\n",
         "line 6: the times '00:00:03,000 --> 00:00:04:500' are not",
     ),
+    *[
+        (
+            "vtt",
+            f"WEBVTT\n\n00:01.000 {arrow} 00:02.500 align:start\nOne.\n".encode(),
+            f"line 3: the times '00:01.000 {arrow} 00:02.500 align:start' are not valid; correct",
+        )
+        for arrow in ("->", "-- >", "\u2013>", "\u2014>", "\u2192")
+    ],
     (
         "po",
         HEADER + b'msgid "a"\n\nmsgid "b"\nmsgstr ""',

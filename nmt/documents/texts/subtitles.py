@@ -268,7 +268,12 @@ def _is_around(character: str) -> bool:
 
 
 TIME = r"(?:\d{1,6}:)?\d{1,2}:\d{1,2}(?:[.,]\d{1,3})?"
-ALMOST_TIMES = re.compile(r"[ \t]*\d[\d:.,]*[ \t]*-->[ \t]*\d[\d:.,]*\s*")
+# With a mistyped arrow, only long times such as 0:00:01 and 00:01,5: a text may be "9:30 -> 10:15".
+LONG_TIME = r"\d+:\d+[:.,]\d[\d:.,]*"
+ALMOST_TIMES = re.compile(
+    r"[ \t]*(?:\d[\d:.,]*[ \t]*-->[ \t]*\d[\d:.,]*"
+    rf"|{LONG_TIME}[ \t]*(?:[-–—]+[ \t]*>|→)[ \t]*{LONG_TIME}(?:[ \t][^\r\n]*)?)\s*"
+)
 TIMES = re.compile(rf"[ \t]*({TIME})[ \t]*-->[ \t]*({TIME})(?:[ \t][^\r\n]*)?\s*")
 NUMBER = re.compile(r"[ \t]*\d+\s*")
 

@@ -132,3 +132,7 @@ def test_every_subtitle_keeps_its_times() -> None:
         for content in (SRT, shouted(read(SRT, DEFAULTS)).content)
     )
     assert before == after
+
+
+def test_short_times_are_text() -> None:
+    assert texts(read(cues("The train\n9:30 -> 10:15"), DEFAULTS)) == ["The train 9:30 -> 10:15"]
