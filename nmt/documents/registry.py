@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from nmt.errors import NmtError, UsageError
 from nmt.system.files import read_start
-from nmt.text.languages import PACKED
+from nmt.text.languages import unpacked_name
 from nmt.text.lines import STDIN
 
 if TYPE_CHECKING:  # a mistake on the command line is reported without NumPy
@@ -112,6 +112,7 @@ TEMPLATES = frozenset(
         *(".php", ".twig"),
     )
 )
+ARCHIVES = (".tar", ".tgz", ".zip")
 PROSE = ".txt"  # in folders, such files are prose, not lines of a corpus
 START = 4096  # bytes that tell what a file is
 FEWEST_BROKEN, FULL_SHARE = 3, 0.8  # of the lines of a text show that it is wrapped
@@ -171,7 +172,12 @@ def check_supported(file: Path, suffix: str) -> None:
 
 def check_lines(file: Path) -> None:
     """Raise UsageError if a file without a format would be damaged as plain lines, by its name."""
-    suffix = next((part for part in reversed(file.suffixes) if part not in PACKED), "").lower()
+    name, suffix = unpacked_name(file)
+    if suffix in ARCHIVES or find_format(Path(name), None):
+        raise UsageError(
+            f"{file} is packed, and of packed files only plain lines are translated; unpack it, and"
+            " translate what is in it"
+        )
     check_supported(file, suffix)
     if suffix in TEMPLATES:
         raise UsageError(

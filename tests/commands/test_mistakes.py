@@ -181,6 +181,8 @@ USAGE = {
     "translate page.html --output b.php": "is a file of the format",
     "translate a.xlsx": ".xlsx files are not supported; save it as .csv",
     "translate page.php": "--format html",
+    "translate page.html.gz": "page.html.gz is packed, and of packed files only plain lines are",
+    "translate docs.tar.xz": "unpack it, and translate what is in it",
 }
 # Likewise, for what is missing or bad.
 INPUT = {
