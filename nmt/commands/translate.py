@@ -359,6 +359,7 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
     from nmt.decoding.files.translate_file import translate_file
     from nmt.decoding.translator.translation import OutputOptions
     from nmt.decoding.translator.translator import Translator
+    from nmt.documents.registry import check_beginning
 
     asked = OutputOptions(1 if n_best is None else n_best, token_scores, bool(request.alignments))
     translator = Translator(model, settings, note, asked, glossary=terms)
@@ -377,6 +378,7 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
         return
     translate_file(
         *(translator, request.file, task, lines_of),
+        checker=None if request.format_name else check_beginning,
         prefix=request.prefix,
         prefix_column=request.prefix_column,
         to_column=request.to_column,

@@ -1,8 +1,9 @@
 """The formats by name: where they are read, and which files they are for by their names."""
 
 import importlib
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -113,6 +114,17 @@ TEMPLATES = frozenset(
     )
 )
 ARCHIVES = (".tar", ".tgz", ".zip")
+# How files begin that plain lines would damage: what they are, and their format or suffix.
+BEGINNINGS = (
+    (r"(?i)\s*<(?:!doctype\s+html|html)\b", "an HTML page", "html"),
+    (r"\s*<(?:\?xml|xliff)\s", "an XML file", "xliff"),
+    (r"WEBVTT\b", "a file of subtitles", "vtt"),
+    (r"\d+\s*\n[\d:.,]+ *--> *\d", "a file of subtitles", "srt"),
+    (r'(?:#.*\n|\n)*msg(?:id|ctxt) "', "a catalogue of messages", "po"),
+    (r"PK\x03\x04", "a Word file or another zip archive", "docx"),
+    (r"\{\\rtf", "an RTF file", ".rtf"),
+    (r"%PDF-", "a PDF file", ".pdf"),
+)
 PROSE = ".txt"  # in folders, such files are prose, not lines of a corpus
 START = 4096  # bytes that tell what a file is
 FEWEST_BROKEN, FULL_SHARE = 3, 0.8  # of the lines of a text show that it is wrapped
@@ -191,6 +203,26 @@ def check_lines(file: Path) -> None:
             " convert it, for example to HTML or to text, or translate its lines as they are:"
             " --format lines"
         )
+
+
+def check_beginning(lines: Iterable[str], name: str) -> Iterator[str]:
+    """Yield plain lines; raise UsageError once they show another format, which would be damaged.
+
+    No line waits for the next one, because a person may write them. name: of the file.
+    """
+    beginning = ""
+    for line in lines:
+        if len(beginning) < START:
+            beginning += f"{line}\n"
+            for pattern, kind, form in BEGINNINGS:
+                if re.match(pattern, beginning):
+                    check_supported(Path(name), form)
+                    raise UsageError(
+                        f"{name} begins like {kind}, which plain lines would damage; name its"
+                        f" format, such as --format {form}, or translate its lines as they are:"
+                        " --format lines"
+                    )
+        yield line
 
 
 def is_wrapped(path: Path) -> bool:

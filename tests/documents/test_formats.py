@@ -4,8 +4,8 @@ import pytest
 
 from nmt.documents.data import tables
 from nmt.documents.document import Options
-from nmt.documents.registry import FORMATS
-from nmt.errors import NmtError
+from nmt.documents.registry import FORMATS, check_beginning
+from nmt.errors import NmtError, UsageError
 from tests.documents.documents import members, shouted, texts, unchanged, zipped
 from tests.documents.formats import BILINGUAL, CONTENTS, OPTIONS, TEXTS, read
 from tests.documents.messages.test_po import MENU
@@ -182,3 +182,19 @@ def test_columns_that_a_table_lacks_are_named(columns: tuple[str, ...], message:
     with pytest.raises(NmtError) as caught:
         tables.read_csv(CSV, Options(columns=columns))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["html", "srt", "vtt", "po", "xliff", "docx"])
+def test_the_beginning_of_a_format_is_recognised(name: str) -> None:
+    for content in CONTENTS[name]:
+        lines = content.decode("utf-8-sig", "replace").splitlines()
+        with pytest.raises(UsageError, match=rf"^it begins like .*--format {name}, or"):
+            list(check_beginning(lines, "it"))
+
+
+def test_the_beginning_of_text_passes_line_by_line() -> None:
+    arriving = iter(["1", "Two --> 2", '<p> msgid "a"', "<!DOCTYPE html>"])
+    for passed in check_beginning(arriving, "it"):
+        assert passed != "1" or next(arriving) == "Two --> 2"  # no line was read before it
+    with pytest.raises(UsageError, match=r"^it: \.pdf files are not supported; save it as \.docx"):
+        list(check_beginning(["%PDF-1.4"], "it"))

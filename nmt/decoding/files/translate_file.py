@@ -26,6 +26,7 @@ def translate_file(
     task: Task,
     lines_of: Format,
     *,
+    checker: Callable[[Iterable[str], str], Iterable[str]] | None = None,
     prefix: Path | None = None,
     prefix_column: bool = False,
     to_column: int | None = None,
@@ -42,6 +43,8 @@ def translate_file(
         source: a file, a pipe, or `-` for stdin.
         task: the lines to translate, and the output.
         lines_of: turns a translation into lines.
+        checker: takes the lines and the name of the source, and yields the lines; raises an error
+            if they must not be translated.
         prefix: a file with a prefix for each line of the source; a blank line asks for none.
         prefix_column: a line holds the source, a tab and a prefix.
         to_column: the number of a column, from 1, that names the language to write for each line;
@@ -67,7 +70,8 @@ def translate_file(
             open_text(alignments) as aligned,
             progress_bar(quiet=shares_screen, unit="segment", desc="translate") as bar,
         ):
-            segments = map(FirstSegment, lines.segments) if is_alone else lines.segments
+            segments = checker(lines.segments, name_of(source)) if checker else lines.segments
+            segments = map(FirstSegment, segments) if is_alone else segments
             requests: Iterator[Request] = map(Request, segments)
             if to_column is not None:
                 check = translator.encoder.opening
