@@ -23,7 +23,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 # The first bytes of files of other programs.
 KINDS = (
     (b"version https://git-lfs.github.com/spec/", "a pointer of Git LFS (run `git lfs pull`)"),
-    (b"PK\x03\x04", "a zip archive, such as a PyTorch file"),
+    (b"PK\x03\x04", "a zip archive, such as a Word or a PyTorch file"),
     *(
         (bytes([0x80, version]), "a Python pickle, such as an old PyTorch file")
         for version in range(2, 6)

@@ -375,7 +375,7 @@ def bad_line(
 ) -> NmtError:
     """Return the error for a line that is too long, or not UTF-8 from a byte on.
 
-    in_utf_16: the file is in UTF-16.
+    It is a DamagedError if the whole file is no text. in_utf_16: the file is in UTF-16.
     """
     place = f"{name}, line {number}"
     if line is None:
@@ -386,13 +386,15 @@ def bad_line(
         return NmtError(
             f"{place}: not UTF-8: looks like UTF-16; convert with `iconv -f UTF-16 -t UTF-8`"
         )
+    fault = f"{place}: not valid UTF-8 (byte {byte + 1} of the line)"
     if number == 1 and (kind := kind_of(line)) not in UNKNOWN_KINDS:
-        advice = f"the file is {kind}"
-    elif b"\0" in line:
+        other = ", or translate a Word file with --format docx" if "Word" in kind else ""
+        return DamagedError(f"{fault}; the file is {kind}; name a text file{other}")
+    if b"\0" in line:
         advice = "it looks like a binary file"
     else:
         advice = (
             "correct the line, or if the whole file has another encoding, convert it, for example"
             " with `iconv -f WINDOWS-1252 -t UTF-8`"
         )
-    return NmtError(f"{place}: not valid UTF-8 (byte {byte + 1} of the line); {advice}")
+    return NmtError(f"{fault}; {advice}")

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from nmt.decoding import stream
-from nmt.decoding.files.text_files import Output
+from nmt.decoding.files.text_files import BadLines, Output
 from nmt.decoding.stream import ArrivingLines, Source, chunks_of
-from nmt.errors import NmtError
+from nmt.errors import DamagedError, NmtError
 
 
 @pytest.fixture
@@ -149,3 +149,10 @@ def test_a_full_disk_is_reported_with_the_file() -> None:
         Output(stream, path).write(["a line\n"], 1)
     with pytest.raises(OSError, match="No space"):
         stream.close()
+
+
+def test_nobody_is_told_to_leave_out_lines_of_a_file_without_text() -> None:
+    with pytest.raises(NmtError, match=r"^damaged$"):
+        BadLines().add(1, DamagedError("damaged"))
+    with pytest.raises(NmtError, match=r"^bad \(or go on with --on-bad-line"):
+        BadLines().add(1, NmtError("bad"))

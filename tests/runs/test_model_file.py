@@ -344,7 +344,7 @@ def test_a_truncated_model_is_refused(tiny_run: Path, tmp_path: Path, share: flo
     ("content", "kind"),
     [
         (b"plain text\n" * 50, "a text file"),
-        (b"PK\x03\x04" + bytes(99), "a zip archive, such as a PyTorch file"),
+        (b"PK\x03\x04" + bytes(99), "a zip archive, such as a Word or a PyTorch file"),
         (b"\xff" * 50, "not a model of this program"),
         (b"\x02" + bytes(7) + b"{}", "not a model of this program"),
     ],
@@ -382,5 +382,5 @@ def test_loading_executes_nothing(tmp_path: Path) -> None:
 
     model = tmp_path / "m.safetensors"
     torch.save({"weight": Bomb()}, model)
-    refuse(model, "is a zip archive, such as a PyTorch file")
+    refuse(model, "is a zip archive, such as a Word or a PyTorch file")
     assert not (tmp_path / "boom").exists()

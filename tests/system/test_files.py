@@ -116,7 +116,7 @@ def saved(new: bool) -> bytes:
     ("content", "kind"),
     [
         (b"", "empty"),
-        (saved(True), "a zip archive, such as a PyTorch file"),
+        (saved(True), "a zip archive, such as a Word or a PyTorch file"),
         (saved(False), "a Python pickle, such as an old PyTorch file"),
         *((pickle.dumps([1], version), "a Python pickle") for version in range(2, 6)),
         (gzip.compress(b"a"), "a gzip file"),

@@ -168,7 +168,8 @@ def test_why_a_file_cannot_be_read_is_told_apart(tmp_path: Path, name: str, word
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (gzip.compress(b"text"), "the file is a gzip file"),
+        (gzip.compress(b"text"), "the file is a gzip file; name a text file$"),
+        (b"PK\x03\x04\xff", "a Word or a PyTorch file; name a text file, or .* --format docx$"),
         (b"\x00\x01\xfe\n", "it looks like a binary file"),
         (b"gr\xf6\xdfer\n", "WINDOWS-1252"),
     ],

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from nmt.decoding.stream import ArrivingLines, Source
-from nmt.errors import NmtError, UsageError, shown
+from nmt.errors import DamagedError, NmtError, UsageError, shown
 from nmt.system.atomic import atomic_path
 from nmt.system.files import is_present
 from nmt.system.log import Notify, note
@@ -108,6 +108,8 @@ class BadLines:
         if number < self._first_line or number in self.numbers:
             return
         if self._action == "error":
+            if isinstance(error, DamagedError):  # no line of the file is text
+                raise error
             raise NmtError(f"{error} (or go on with --on-bad-line skip or blank)") from error
         self.numbers.add(number)
         self._lines.add(number)
