@@ -85,14 +85,17 @@ def command(
     check_pairs(source, target, columns, output)
 
     from nmt.commands.translate import note_directions
-    from nmt.decoding.translator.load import load_models, only_target
+    from nmt.decoding.translator.load import check_direction, load_models, only_target
 
     model, settings = load_models(models, device, note, overrides, used=SCORE_SETTINGS)
-    if model.tokenizer.source.language_tokens and not settings.target_language:
+    if model.tokenizer.source.language_tokens:
         read, written = languages_in_names([source] if target is None else [source, target])
-        written = written or only_target(model.recipe, read)
-        settings = replace(settings, target_language=written)
-        note_directions({(read, written)})
+        if not settings.target_language:
+            written = written or only_target(model.recipe, read)
+            settings = replace(settings, target_language=written)
+            note_directions({(read, written)})
+        if target is not None:  # else the columns may be in any order
+            check_direction(model.recipe, source, read, settings)
     scorer = Scorer(model, settings, note, token_scores=tokens, pieces=pieces)
     del model  # frees its weights: the scorer keeps packed copies
     score_file(

@@ -343,7 +343,7 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
     from nmt.decoding.files.quality import quality_check
     from nmt.decoding.files.resumable import Resumption, Task, digest_job, find_part
     from nmt.decoding.terms.glossary import digest_text
-    from nmt.decoding.translator.load import only_target
+    from nmt.decoding.translator.load import check_direction, only_target
 
     output, n_best, token_scores = request.output, request.n_best, request.token_scores
     keeping = {"keep_partial": request.keep_partial, "resume": request.resume}
@@ -351,10 +351,12 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
     quality = quality_check(request.flags_file, request.strict, **keeping)
     span = find_part(request.file, request.part)
     model, settings = load(request)
-    if model.tokenizer.source.language_tokens and not settings.target_language:
+    if model.tokenizer.source.language_tokens:
         read = language_of_file(request.file)
-        settings = replace(settings, target_language=only_target(model.recipe, read))
-        note_directions({(read, settings.target_language)})
+        if not settings.target_language:
+            settings = replace(settings, target_language=only_target(model.recipe, read))
+            note_directions({(read, settings.target_language)})
+        check_direction(model.recipe, request.file, read, settings)
 
     from nmt.decoding.files.translate_file import translate_file
     from nmt.decoding.translator.translation import OutputOptions

@@ -12,8 +12,8 @@ from shutil import copyfileobj
 from typing import IO
 
 from nmt.config import DecodeSettings
-from nmt.decoding.translator.load import direction_of, only_target
-from nmt.documents.bitext import READERS
+from nmt.decoding.translator.load import check_direction, direction_of, only_target
+from nmt.documents.bitext import READERS, XLIFF
 from nmt.documents.document import Document, Finding, Joined, Options
 from nmt.documents.folders import FolderRecord, Row, open_record
 from nmt.documents.registry import FORMATS, Job, check_job, check_supported, find_format
@@ -161,7 +161,7 @@ def with_languages(
 
     XLIFF, TMX and PO files state languages. The target that a file states goes before that of the
     recipe, but not before one that the user chose; `only_target` comes last. Raises UsageError if
-    the model does not write the target, or if there is none.
+    the model does not write the target, if there is none, or if the file is in this language.
     """
     read = stated = ""
     data, subwords = model.recipe.data, model.tokenizer.source
@@ -180,6 +180,8 @@ def with_languages(
     except UsageError as error:
         raise error if is_chosen else UsageError(f"{name_of(path)}: {error}") from error
     settings = replace(settings, target_language=to or settings.target_language)
+    if reader in (None, XLIFF):  # others have texts in several languages, or do not state theirs
+        check_direction(model.recipe, path, read, settings)
     source, target = direction_of(model.recipe, settings, read)
     return replace(options, source_language=source, target_language=target, to=to)
 

@@ -62,6 +62,8 @@ PACKED = (".gz", ".xz")
 TEXT = (".txt", ".sgm")
 TABLES = (".tsv", ".tab")  # with both languages in one file
 BILINGUAL = (".tmx", ".xlf", ".xliff", ".po")  # likewise, with elements or messages
+# Catalogues of messages and memories, whose names state the language of the translations, if any.
+CATALOGUES = (*BILINGUAL, ".pot", ".ts")
 TEXT_ENDINGS = (*TABLES, *BILINGUAL, *PACKED, *TEXT)
 
 
@@ -138,12 +140,12 @@ def is_text(path: Path) -> bool:
 
 
 def language_of_file(path: Path) -> str:
-    """Return the language that a file's name states; "" if it states none, or two.
+    """Return the language that a file's name states; "" if it states none, two or that of a target.
 
     The code is the last ending or the one before it, as in letter.de, letter.de.txt and
-    letter.de.docx.
+    letter.de.docx. In the name of a catalogue, such as app.de.po, it is that of the translations.
     """
-    if any(languages_in_names((path,))):
+    if unpacked_name(path)[1] in CATALOGUES or any(languages_in_names((path,))):
         return ""
     return language_in_name(path) or language_in_name(Path(unpacked_name(path)[0]).with_suffix(""))
 

@@ -63,6 +63,21 @@ def test_a_name_states_the_language(nmt: Run) -> None:
     assert "choose one (--to): de, en" in nmt("translate", "letter.txt").err
 
 
+def test_a_file_in_the_language_to_write_is_refused(nmt: Run) -> None:
+    """The language that a catalogue or a memory is read in may be another than it states."""
+    for name in ("letter.de", "letter.de.md"):
+        Path(name).write_text("Danke!\n")
+    unit = "<trans-unit id='1'><source>Danke!</source></trans-unit>"
+    Path("app.xlf").write_text(f"<xliff><file source-language='de'>{unit}</file></xliff>")
+    for name in ("letter.de", "letter.de.md", "app.xlf"):
+        refused = nmt("translate", name, "--to", "de")
+        assert (refused.code, refused.out) == (2, "")
+        assert f"{name} is in de" in refused.err
+    assert nmt("score", "letter.de", "letter.de", "--to", "de").code == 2
+    Path("app.en.po").write_text('msgid "Danke!"\nmsgstr ""\n')
+    assert nmt("translate", "app.en.po", "--to", "en").code == 0
+
+
 def test_a_training_starts_from_its_name(nmt: Run) -> None:
     files = [shipped(f"data/pocket/test.{side}") for side in ("en", "de")]
     assert nmt("init", *files, "-o", "c.toml", "--init-from", EVERYDAY).code == 0

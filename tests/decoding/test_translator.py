@@ -14,6 +14,7 @@ import pytest
 from nmt.config import DataSettings, DecodeSettings, Recipe, TextFiles
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.translator.load import (
+    check_direction,
     decode_settings,
     device_settings,
     direction_of,
@@ -223,3 +224,19 @@ def test_a_text_has_a_target_if_the_model_learned_one_direction_from_its_languag
         read: only_target(of_three_languages(), read) for read in ("de", "fra", "en", "es", "")
     }
     assert found == {"de": "en", "fra": "en", "en": "", "es": "", "": ""}
+
+
+def test_a_file_in_the_language_to_write_is_refused() -> None:
+    """Not if the model learned to write one form of a language from another."""
+    recipe, settings = of_three_languages(), DecodeSettings(target_language=">>de<<")
+    for name, read, told in (
+        ("a.de", "de", "a.de is in de by its name, .* into de; .*, or rename it$"),
+        ("a.xlf", "deu", r"a.xlf is in deu, so .*; choose another language \(--to\)$"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            check_direction(recipe, Path(name), read, settings)
+    for read in ("", "en", "es"):
+        check_direction(recipe, Path("a"), read, settings)
+    forms = TextFiles("a", "b", source_language="en-GB", target_language="en-US")
+    american = DecodeSettings(target_language="en-US")
+    check_direction(Recipe("x", DataSettings(train=(forms,))), Path("a.en-GB"), "en", american)

@@ -143,6 +143,7 @@ def test_a_language_is_the_ending_of_a_name() -> None:
 def test_the_name_of_a_document_states_one_language() -> None:
     names = {"a.de": "de", "a.de-AT.docx": "de", "a.en.html.gz": "en", "a.en.txt": "en"}
     names |= dict.fromkeys(("a.docx", "-", "pairs.de-en.tsv", "de-en.csv", "my.report.md"), "")
+    names |= dict.fromkeys(("a.de.po", "de.pot", "de.ts", "a.de.xlf", "de.tmx.gz"), "")  # a target
     assert {name: language_of_file(Path(name)) for name in names} == names
 
 

@@ -15,7 +15,7 @@ from nmt.runs.run_folder import model_name
 from nmt.runs.runs import choose_model
 from nmt.system.devices import choose_device, has_bf16
 from nmt.system.log import Notify
-from nmt.text.languages import find_language, is_same
+from nmt.text.languages import find_language, is_same, language_of_file
 
 if TYPE_CHECKING:
     from nmt.runs.trained_model import TrainedModel
@@ -125,6 +125,22 @@ def only_target(recipe: Recipe, read: str) -> str:
     pairs = recipe.data.known_directions if read else ()
     targets = {target for source, target in pairs if is_same(source, read)}
     return targets.pop() if len(targets) == 1 else ""
+
+
+def check_direction(recipe: Recipe, path: Path, read: str, settings: DecodeSettings) -> None:
+    """Raise UsageError if a file is in the language to write, unless the model learned just that.
+
+    read: the language of the file, "" if unknown.
+    """
+    written = settings.target_language.strip("<>")
+    if read and is_same(read, written):
+        known = recipe.data.known_directions
+        if not any(is_same(source, read) and is_same(target, written) for source, target in known):
+            reason, fix = (" by its name", ", or rename it") if language_of_file(path) else ("", "")
+            raise UsageError(
+                f"{path} is in {read}{reason}, so it cannot be translated into {written}; choose"
+                f" another language (--to){fix}"
+            )
 
 
 def device_settings(
