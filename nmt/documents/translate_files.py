@@ -145,8 +145,9 @@ def options_by_job(
 
     options: what the user says about all files.
     """
+    fix = "; or leave the file out (--exclude)" if len(jobs) > 1 else ""
     own = {
-        job: with_languages(options, job.source, model, settings, is_chosen=is_chosen)
+        job: with_languages(options, job.source, model, settings, fix, is_chosen=is_chosen)
         for job in jobs
         if job.format
     }
@@ -155,13 +156,20 @@ def options_by_job(
 
 
 def with_languages(
-    options: Options, path: Path, model: TrainedModel, settings: DecodeSettings, *, is_chosen: bool
+    options: Options,
+    path: Path,
+    model: TrainedModel,
+    settings: DecodeSettings,
+    other_fix: str = "",
+    *,
+    is_chosen: bool,
 ) -> Options:
     """Return options with the languages of a file, for a model of several languages.
 
     XLIFF, TMX and PO files state languages. The target that a file states goes before that of the
     recipe, but not before one that the user chose; `only_target` comes last. Raises UsageError if
-    the model does not write the target, if there is none, or if the file is in this language.
+    the model does not write the target, if there is none, or if the file is in this language;
+    other_fix follows an error about the file.
     """
     read = stated = ""
     data, subwords = model.recipe.data, model.tokenizer.source
@@ -178,10 +186,10 @@ def with_languages(
     try:
         target_token(to or settings.target_language, subwords, data.known_directions[0][1])
     except UsageError as error:
-        raise error if is_chosen else UsageError(f"{name_of(path)}: {error}") from error
+        raise error if is_chosen else UsageError(f"{name_of(path)}: {error}{other_fix}") from error
     settings = replace(settings, target_language=to or settings.target_language)
     if reader in (None, XLIFF):  # others have texts in several languages, or do not state theirs
-        check_direction(model.recipe, path, read, settings)
+        check_direction(model.recipe, path, read, settings, other_fix)
     source, target = direction_of(model.recipe, settings, read)
     return replace(options, source_language=source, target_language=target, to=to)
 

@@ -127,10 +127,12 @@ def only_target(recipe: Recipe, read: str) -> str:
     return targets.pop() if len(targets) == 1 else ""
 
 
-def check_direction(recipe: Recipe, path: Path, read: str, settings: DecodeSettings) -> None:
+def check_direction(
+    recipe: Recipe, path: Path, read: str, settings: DecodeSettings, other_fix: str = ""
+) -> None:
     """Raise UsageError if a file is in the language to write, unless the model learned just that.
 
-    read: the language of the file, "" if unknown.
+    read: the language of the file, "" if unknown. other_fix: follows those of the error.
     """
     written = settings.target_language.strip("<>")
     if read and is_same(read, written):
@@ -139,7 +141,7 @@ def check_direction(recipe: Recipe, path: Path, read: str, settings: DecodeSetti
             reason, fix = (" by its name", ", or rename it") if language_of_file(path) else ("", "")
             raise UsageError(
                 f"{path} is in {read}{reason}, so it cannot be translated into {written}; choose"
-                f" another language (--to){fix}"
+                f" another language (--to){fix}{other_fix}"
             )
 
 
