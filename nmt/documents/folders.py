@@ -13,11 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from nmt.documents.registry import Job, format_in_folder
+from nmt.documents.registry import FORMATS, LINES, Job, find_format, format_in_folder
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
 from nmt.system.files import in_utf_8, is_present, sha256_of, take_lock
 from nmt.system.json_data import json_text, parse_json
+from nmt.text.languages import ends_in_language
 
 PATTERN = frozenset("*?[")  # characters that make a name a pattern
 RECORD = ".nmt-translated.jsonl"  # in each folder that translations were written to
@@ -63,6 +64,8 @@ def find_files(
             form = format_in_folder(source, name, has_columns=has_columns)
             if form is None and os.path.realpath(source) in written:
                 continue
+            if source == path and find_format(source, None) is None and ends_in_language(source):
+                form = form or FORMATS[LINES]
             other = jobs.setdefault(output, Job(source, output, form)).source
             if os.path.realpath(other) != os.path.realpath(source):
                 raise UsageError(

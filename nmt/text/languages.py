@@ -136,7 +136,12 @@ def language_in_name(path: Path) -> str:
 
 def is_text(path: Path) -> bool:
     """Return whether a path is that of a text by its name, where it could be that of a recipe."""
-    return path.suffix.lower() in TEXT_ENDINGS or bool(path.suffix and language_in_name(path))
+    return path.suffix.lower() in TEXT_ENDINGS or ends_in_language(path)
+
+
+def ends_in_language(path: Path) -> bool:
+    """Return whether the last ending of a file's name is a language, as in letter.de."""
+    return path.suffix[1:] in BY_CODE
 
 
 def language_of_file(path: Path) -> str:
