@@ -281,6 +281,7 @@ def refuse_options_of_lines(file: Path, fix: str = "add --format lines") -> None
 def find_folder_jobs(request: TranslateRequest, folder: Path) -> "list[Job]":
     """Return the files to translate into a folder, and those to copy if they are wanted."""
     from nmt.documents.folders import find_files
+    from nmt.documents.registry import TABLES, find_format
 
     if request.output is not None:
         raise UsageError("--output names one file and --output-dir a folder; use one of them")
@@ -292,11 +293,21 @@ def find_folder_jobs(request: TranslateRequest, folder: Path) -> "list[Job]":
         own=filter(None, request.outputs.values()),
     )
     others = [job for job in jobs if job.format is None]
-    if others and request.others == "list":
-        names = ", ".join(str(job.source) for job in others)
-        note(f"left out, because their format is not known: {names}")
+    tables = [job for job in others if find_format(job.source, None) in TABLES]
+    is_listed = request.others == "list"
+    if tables:
+        done = "left out" if is_listed else "copied"
+        note(f"{done}, because no --columns name what to translate: {names_of(tables)}")
+    if is_listed and (others := [job for job in others if job not in tables]):
+        note(f"left out, because their format is not known: {names_of(others)}")
+    if is_listed:
         jobs = [job for job in jobs if job.format is not None]
     return jobs
+
+
+def names_of(jobs: "Sequence[Job]") -> str:
+    """Return the names of the files to translate."""
+    return ", ".join(str(job.source) for job in jobs)
 
 
 def check_request(request: TranslateRequest, jobs: "Sequence[Job]") -> None:

@@ -95,6 +95,7 @@ def bilingual_reader(ending: str) -> "Reader":
     return READERS[ending]
 
 
+TABLES = (FORMATS["csv"], FORMATS["tsv"])
 TEXTS = (FORMATS[LINES], FORMATS["text"])  # without a structure of their own
 
 # Files with a structure that no format reads: as plain lines, they would be damaged. Some programs

@@ -39,8 +39,10 @@ def test_a_folder_is_mirrored(skilled: Model, tree: Path, tmp_path: Path) -> Non
     err = skilled.translate(tree, "--output-dir", output).err
     assert "2 files translated, 1 copied" in err
     assert (output / "more" / "picture.png").read_bytes() == b"\x89PNG\r\n"
+    (tree / "table.csv").write_text("id,name\n1,sun\n")
     listed = skilled.translate(tree, "--output-dir", tmp_path / "texts", "--others", "list").err
-    assert re.search(r"their format is not known: .*picture\.png", listed)
+    assert re.search(r"their format is not known: \S*picture\.png$", listed, re.MULTILINE)
+    assert re.search(r"no --columns name what to .*: \S*table\.csv$", listed, re.MULTILINE)
     assert paths_in(tmp_path / "texts") == [RECORD, "a.txt", "more/b.txt"]
     alone = skilled.translate(tree / "a.txt", "--format", "text").out
     assert (output / "a.txt").read_text() == alone
