@@ -27,10 +27,21 @@ from nmt.system.arguments import DATA
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-PATH = click.Path(path_type=Path)
-FOLDER = click.Path(path_type=Path, file_okay=False)
+
+class GivenPath(click.Path):
+    """A path that was typed; the empty text, as of an unset variable, is not the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; raises click's usage error for the empty text."""
+        if value == "":
+            self.fail("the name is empty; name a path, or . for the current folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = GivenPath(path_type=Path)
+FOLDER = GivenPath(path_type=Path, file_okay=False)
 # click does not check that a file is readable: whoever opens it raises NmtError, exit code 1.
-FILE = click.Path(path_type=Path, allow_dash=True, readable=False)
+FILE = GivenPath(path_type=Path, allow_dash=True, readable=False)
 ENGINES = ("nmt", "ctranslate2")  # those of `nmt.decoding.translator.load`, which imports more
 
 

@@ -164,6 +164,8 @@ USAGE = {
     "translate in.src --model {run} --prefix dev.src --output out": "there is a prefix but no text",
     "translate terms --model {run} --prefix in.src --output out": "has more lines than the source",
     # translate: files with a format
+    "translate ": "the name is empty; name a path",
+    "translate  --output-dir x": "the name is empty",
     "translate docs": "is a folder; add --output-dir",
     "translate docs/a.txt docs/more/b.txt": "2 files need --output-dir",
     "translate --output-dir x": "--output-dir needs files",
