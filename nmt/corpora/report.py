@@ -159,7 +159,7 @@ def brief_lines(report: Report) -> list[str]:
     lines = []
     for text in report.texts:
         counts = summary(replace(report, texts=(text,)))
-        lines.append(f"checked {' and '.join(text.files)}: {text.pairs:,} pairs, {counts}")
+        lines.append(f"checked {' and '.join(text.files)}: {count_pairs(text.pairs)}, {counts}")
         for finding in text.findings:
             if finding.severity != "note":
                 one = replace(finding, examples=finding.examples[:1])
@@ -171,6 +171,11 @@ def summary(report: Report) -> str:
     """Return one line with the numbers of findings."""
     counts = {severity: report.count(severity) for severity in SEVERITIES}
     return ", ".join(f"{count} {word}{'s' * (count != 1)}" for word, count in counts.items())
+
+
+def count_pairs(count: int) -> str:
+    """Return a number of pairs, with its noun."""
+    return f"{count:,} pair{'s' * (count != 1)}"
 
 
 def facts_line(text: TextReport) -> str:
@@ -186,8 +191,8 @@ def facts_line(text: TextReport) -> str:
         if tokens := text.coverage.learned_tokens:
             coverage += f" with {tokens:,} tokens learned from a sample"
     return (
-        f"{text.pairs:,} pairs; on average {source:.1f} and {target:.1f} {' and '.join(units)} in"
-        f" source and target; {scripts} script{coverage}"
+        f"{count_pairs(text.pairs)}; on average {source:.1f} and {target:.1f} {' and '.join(units)}"
+        f" in source and target; {scripts} script{coverage}"
     )
 
 
@@ -269,14 +274,14 @@ def clean_text(report: CleanReport) -> str:
     """Return a report as a table."""
     removed = report.pairs - report.kept
     lines = [
-        f"{report.pairs:,} pairs: {report.kept:,} kept, {removed:,} removed",
+        f"{count_pairs(report.pairs)}: {report.kept:,} kept, {removed:,} removed",
         *table("removed", report.removed, {name: kind.title for name, kind in KINDS.items()}),
         *table("repaired", report.repaired, REPAIRS),
     ]
     if report.lowest_score is not None:
         lines.append(
-            f"{report.scored:,} pairs scored by models; the lowest score of a pair that is kept is"
-            f" {report.lowest_score:.4f}"
+            f"{count_pairs(report.scored)} scored by models; the lowest score of a pair that is"
+            f" kept is {report.lowest_score:.4f}"
         )
     lines.append(f"written: {', '.join(report.outputs)}")
     return "".join(f"{line}\n" for line in lines)

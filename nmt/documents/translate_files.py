@@ -123,10 +123,10 @@ class Report:
         verb = "segment is" if self._flagged == 1 else "segments are"
         flagged = f"{self._flagged:,} {verb} flagged; {place}" if self._flagged else ""
         if self._failed:
-            raise NmtError(
-                f"{len(self._failed):,} of the files could not be translated; the first:"
-                f" {self._failed[0]}" + (f"; {flagged}" if flagged else "")
-            )
+            count = len(self._failed)
+            several = f"{count:,} files could not be translated; the first"
+            told = several if count > 1 else "1 file could not be translated"
+            raise NmtError(f"{told}: {self._failed[0]}" + (f"; {flagged}" if flagged else ""))
         if flagged and is_strict:
             raise NmtError(f"{flagged}; all translations are written")
         if flagged:

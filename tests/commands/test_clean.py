@@ -99,6 +99,8 @@ def test_each_fault_is_removed_with_its_reason_and_the_others_are_kept(
     assert (result.code, result.out) == (0, "")
     for told in ("400 pairs: 390 kept, 10 removed", "pairs with HTML", "out.rejected.tsv"):
         assert told in result.err
+    result = nmt("clean", *write(tmp_path, pairs[:1]), "-o", tmp_path / "one")
+    assert "1 pair: 1 kept, 0 removed" in result.err
 
 
 def test_filters_are_chosen(nmt: Run, tmp_path: Path) -> None:

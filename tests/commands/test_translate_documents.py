@@ -168,6 +168,7 @@ def test_a_damaged_file_does_not_stop_the_others(
     result = skilled.attempt(tree, "--output-dir", tmp_path / "de")
     assert result.code == 1
     assert f"{tree / 'x.ts'} does not exist" in result.err
+    assert "2 files could not be translated; the first: " in result.err
     assert f"{tree / 'a.txt'}: line 2: the bytes at offset 6 are not utf-8" in result.err
     assert paths_in(tmp_path / "de") == [RECORD, "more/b.txt", "more/picture.png"]
     assert not leftovers(tmp_path)
