@@ -33,6 +33,9 @@ from nmt.text.languages import is_text
 if TYPE_CHECKING:
     from nmt.training.progress import TrainingOutcome
 
+# Points of the dev score by which the best model beats the average, too many to be by chance.
+LARGE_GAIN = 2.0
+
 
 @click.command("train")
 @click.argument(
@@ -190,10 +193,19 @@ def print_outcome(outcome: "TrainingOutcome", recipe: Recipe, run: RunFolder) ->
             " it cannot continue; start a new run from its model with --init-from"
             f" {argument(run.model)} --run NEW"
         )
+    from nmt.studio.diagnosis.training import NOTABLE_GAIN
+
     if outcome.best_score is not None and is_present(run.best):
         best = f"dev {outcome.measure} {outcome.best_score:.2f} at update {outcome.best_update:,}"
         better = ""
-        if is_best_better(outcome, recipe):
+        gain = best_gain(outcome, recipe)
+        is_late = 2 * outcome.best_update > outcome.updates
+        if gain >= LARGE_GAIN and is_late and recipe.train.averaged > 1:
+            better = (
+                "; its dev score is much better than that of the average, which includes early"
+                f" checkpoints; train longer, or use the best: --model {argument(run.best)}"
+            )
+        elif gain >= NOTABLE_GAIN:
             better = (
                 "; its dev score is better than that of the average, maybe by chance; to use it,"
                 f" give --model {argument(run.best)}"
@@ -223,13 +235,11 @@ def translate_command(run: RunFolder) -> str:
     return f"nmt translate --model {argument(run.path)}"
 
 
-def is_best_better(outcome: "TrainingOutcome", recipe: Recipe) -> bool:
-    """Return whether the best model has a notably better score on the dev set than the average."""
+def best_gain(outcome: "TrainingOutcome", recipe: Recipe) -> float:
+    """Return by how much the best model's score on the dev set is better than the average's."""
     from nmt.evaluation.metrics import score_measure
-    from nmt.studio.diagnosis.training import NOTABLE_GAIN
 
     if outcome.averaged_score is None or outcome.best_score is None:
-        return False
-    measure = score_measure(recipe)
-    is_notable = abs(outcome.best_score - outcome.averaged_score) >= NOTABLE_GAIN
-    return is_notable and measure.beats(outcome.best_score, outcome.averaged_score)
+        return 0.0
+    gain = outcome.best_score - outcome.averaged_score
+    return -gain if score_measure(recipe).lower_is_better else gain
