@@ -342,6 +342,8 @@ def expected_gain(training: Training) -> Iterator[Finding]:
     scored, best = fitted(training.scores), training.best_by("score")
     if len(scored) < LEAST_FITTED or best is None:
         return
+    if scored[0][0] < training.recipe.train.warmup_updates:
+        return  # scores of the warm-up say nothing about those of updates with a higher rate
     last = scored[-1][0]
     gain = training.improvement(0, extrapolated(scored, LONGER * last))
     is_better = training.improvement(scored[0][1], scored[-1][1]) > 0
@@ -446,7 +448,7 @@ def some_gain(training: Training, scored: Scores, gain: float) -> Finding:
     return Finding(
         "expected_gain",
         "note",
-        f"expected gain of continuing: about {gain:.1f} {name}",
+        f"expected gain of continuing to update {further:,}: about {gain:.1f} {name}",
         None,
         f"dev {name} {verb} by about {rate:.1f} per {unit:,} updates, from {before:.2f} at update"
         f" {first:,} to {now:.2f} at update {last:,}",

@@ -175,12 +175,17 @@ def test_a_lower_error_rate_is_better() -> None:
 
 
 def test_the_gain_is_extrapolated_as_limit_minus_c_by_updates() -> None:
-    """Scores of 40 - 3000 / updates: 34 after 500 updates, 35 after 600, 36 after 750."""
+    """Scores of 40 - 3000 / updates: 34 after 500 updates, 35 after 600, 36 after 750.
+
+    After 1,125, it is 37.33.
+    """
     scores = [dev(500, 1.0, 34.0), dev(600, 1.0, 35.0), dev(750, 1.0, 36.0)]
     (note,) = found(*scores)
     assert note.severity == "note"
-    assert note.title == "expected gain of continuing: about 1.3 BLEU"  # 40 - 3000 / 1125 = 37.33
+    assert note.title == "expected gain of continuing to update 1,100: about 1.3 BLEU"
     assert note.since is None
+    slow = with_settings(RECIPE, {"train.warmup_updates": 501})
+    assert found(*scores, recipe=slow) == []  # the first score is of the warm-up
 
 
 def test_scores_that_stand_still_gain_nothing() -> None:
