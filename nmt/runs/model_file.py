@@ -27,7 +27,7 @@ from safetensors.numpy import save
 
 from nmt import __version__
 from nmt.config import Recipe
-from nmt.errors import DamagedError, NmtError, reason_of, shown
+from nmt.errors import DamagedError, NmtError, shown
 from nmt.kernels.eight_bits import STEPS, EightBits, quantise
 from nmt.recipe.files import LONGEST_HEADER, parse_recipe
 from nmt.recipe.size import count_parameters, weight_shapes
@@ -41,6 +41,7 @@ from nmt.runs.run_folder import (
     did_you_mean,
     names_shipped_model,
 )
+from nmt.system.arguments import argument
 from nmt.system.atomic import atomic_path
 from nmt.system.files import (
     START_BYTES,
@@ -63,7 +64,6 @@ SCALES = ".scales"  # ends the name of the tensor (m,) with the scales of a matr
 LARGEST_SCALE = numpy.finfo(numpy.float32).max / STEPS
 EMBEDDINGS = "embeddings.weight"  # the tensor (V, d_model) that every model has
 ALIGNMENT = "alignment"  # of the metadata: a chosen `AligningAttention`; older files lack it
-AGAIN = "create it again with `nmt train`"
 
 Updates = tuple[Annotated[int, Meta(ge=0, le=2**53)], ...]
 Shapes = Mapping[str, tuple[int, ...]]  # of tensors, by name
@@ -260,7 +260,7 @@ def check_8_bits(name: str, matrix: EightBits, file: Path) -> None:
         wrong = "a scale that is not a positive number"
     else:
         return
-    raise DamagedError(f"the model {file} is damaged: {shown(name)} has {wrong}; {AGAIN}")
+    raise DamagedError(f"the model {file} is damaged: {shown(name)} has {wrong}; {again(file)}")
 
 
 @contextmanager
@@ -285,17 +285,19 @@ def read_header(file: Path, tensors: Any) -> OpenModel:
     tokenizer = slices.pop(TOKENIZER, None)
     known = slices.pop(KNOWN_TEXT, tokenizer)
     if tokenizer is None or tokenizer.get_dtype() != "U8" or "recipe" not in metadata:
-        raise DamagedError(f"the model {file} contains no tokenizer or no recipe; {AGAIN}")
+        raise DamagedError(f"the model {file} contains no tokenizer or no recipe; {again(file)}")
     recipe = parse_recipe(metadata["recipe"], file.stem, f"the recipe inside {file}")
     origin = f"the list of updates inside {file}"
     updates = parse_json(metadata.get("updates", ""), Updates, origin)
     alignment = read_alignment(metadata, recipe, file)
     if known.get_dtype() != "U8":
-        raise DamagedError(f"the model {file} is damaged: {KNOWN_TEXT!r} is not bytes; {AGAIN}")
+        raise DamagedError(
+            f"the model {file} is damaged: {KNOWN_TEXT!r} is not bytes; {again(file)}"
+        )
     found = {name: tuple(part.get_shape()) for name, part in slices.items()}
     misfit = f"the weights in {file} do not fit its recipe:"
     if len(found.get(EMBEDDINGS, ())) != 2:
-        raise DamagedError(f"{misfit} there is no matrix {EMBEDDINGS}; {AGAIN}")
+        raise DamagedError(f"{misfit} there is no matrix {EMBEDDINGS}; {again(file)}")
     vocab_size = found[EMBEDDINGS][0]
     expected = weight_shapes(recipe.model, vocab_size)
     if metadata["format_version"] == EIGHT_BITS_VERSION:
@@ -306,7 +308,8 @@ def read_header(file: Path, tensors: Any) -> OpenModel:
         has, wanted = part.get_dtype(), "I8" if name + SCALES in expected else "F32"
         if has != wanted:
             raise DamagedError(
-                f"{misfit} {shown(name)} has the type {shown(has)} instead of {wanted}; {AGAIN}"
+                f"{misfit} {shown(name)} has the type {shown(has)} instead of {wanted};"
+                f" {again(file)}"
             )
     parameters = count_parameters(recipe.model, vocab_size)
     return OpenModel(recipe, updates, alignment, parameters, tensors)
@@ -325,7 +328,8 @@ def read_alignment(
     layers, heads = recipe.model.cross_attentions
     if found.layer >= layers or (found.head or 0) >= heads:
         raise DamagedError(
-            f"the alignment inside {file} names a layer or a head that the model lacks; {AGAIN}"
+            f"the alignment inside {file} names a layer or a head that the model lacks;"
+            f" {again(file)}"
         )
     return found
 
@@ -350,7 +354,7 @@ def check_format(file: Path, metadata: Mapping[str, str]) -> None:
 def check_shapes(found: Shapes, expected: Shapes, file: Path) -> None:
     """Raise DamagedError unless the weights of a file have the names and shapes expected."""
     if reason := find_misfit(found, expected):
-        raise DamagedError(f"the weights in {file} do not fit its recipe: {reason}; {AGAIN}")
+        raise DamagedError(f"the weights in {file} do not fit its recipe: {reason}; {again(file)}")
 
 
 def find_misfit(found: Shapes, expected: Shapes) -> str:
@@ -367,19 +371,27 @@ def find_misfit(found: Shapes, expected: Shapes) -> str:
     return ""
 
 
+def again(file: Path) -> str:
+    """Return what to do about a model file that is damaged."""
+    run = RunFolder(file.parent)
+    if file in (run.model, run.best) and is_present(run.recipe):
+        return f"`nmt train {argument(run.path)}` creates it again from the checkpoints"
+    return "copy it again from where it came from"
+
+
 def refusal(file: Path, error: Exception) -> NmtError:
     """Return the error for a file that is no intact .safetensors file, with what it is."""
     start = read_start(file, START_BYTES, "the model")
     kind = kind_of(start)
     if not start:
-        return DamagedError(f"the model {file} is empty; {AGAIN}")
+        return DamagedError(f"the model {file} is empty; {again(file)}")
     if kind:
         return NmtError(f"{file} is {kind}, not a model; `nmt train` creates one")
     if int.from_bytes(start[:8], "little") > LONGEST_HEADER or start[8:9] not in (b"{", b""):
         return NmtError(
-            f"{file} is not a model of this program, or its first bytes are damaged; {AGAIN}"
+            f"{file} is not a model of this program, or its first bytes are damaged; {again(file)}"
         )
-    return DamagedError(f"the model {file} is damaged ({reason_of(error)}); {AGAIN}")
+    return DamagedError(f"the model {file} is damaged; {again(file)}")
 
 
 def average(paths: Sequence[Path]) -> ModelFile:

@@ -13,11 +13,11 @@ from nmt.config import ModelSettings, Recipe
 from nmt.errors import DamagedError, NmtError
 from nmt.kernels.eight_bits import EightBits
 from nmt.runs.model_file import (
-    AGAIN,
     EMBEDDINGS,
     AligningAttention,
     ModelFile,
     Weights,
+    again,
     check_shapes,
     find_model,
     read_model_file,
@@ -90,14 +90,17 @@ def load_model(path: Path, device: str, option: str = "--model") -> TrainedModel
     """
     file = find_model(path, option)
     content = read_model_file(file)
-    tokenizer = Tokenizer(content.tokenizer, f"the tokenizer inside {file}")
+    try:
+        tokenizer = Tokenizer(content.tokenizer, f"the tokenizer inside {file}")
+        known = KnownText.from_bytes(content.known_text, f"the known text inside {file}")
+    except DamagedError as error:
+        raise DamagedError(f"{error}; {again(file)}") from error
     rows = len(content.weights[EMBEDDINGS])
     if rows != len(tokenizer):
         raise DamagedError(
             f"the weights in {file} do not fit its tokenizer: they embed {rows:,} tokens, but the"
-            f" tokenizer has {len(tokenizer):,}; {AGAIN}"
+            f" tokenizer has {len(tokenizer):,}; {again(file)}"
         )
-    known = KnownText.from_bytes(content.known_text, f"the known text inside {file}")
     return TrainedModel(
         content.weights,
         tokenizer,

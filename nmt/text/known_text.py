@@ -68,7 +68,7 @@ class KnownText:
             limits = numpy.frombuffer(content[:8], "<f4")
             if ((limits > 0) & (limits < numpy.inf)).all():
                 return cls(numpy.frombuffer(content[8:], "<u4"), limits)
-        raise DamagedError(f"{origin} is damaged; create it again with `nmt train`")
+        raise DamagedError(f"{origin} is damaged")
 
     def to_bytes(self) -> bytes:
         """Return the content of the file."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.config import Recipe, TrainSettings
-from nmt.errors import NmtError
+from nmt.errors import DamagedError, NmtError
 from nmt.recipe.settings import FIXED_SETTINGS, recipe_differences
 from nmt.runs.history import History, read_history
 from nmt.runs.model_file import TOKENIZER, correct_model, open_model, write_alignment
@@ -133,14 +133,27 @@ def restore_tokenizer(run: RunFolder, notify: Notify) -> None:
             return
 
 
+def set_aside_damaged(path: Path) -> None:
+    """Rename a model file to `*.damaged` if it is damaged, and print a note then."""
+    if not is_present(path):
+        return
+    try:
+        with open_model(path):
+            pass
+    except DamagedError:
+        path.replace(path.with_name(f"{path.name}.damaged"))
+        note(f"{path} is damaged and is renamed to *.damaged")
+
+
 def restore_results(run: RunFolder, recipe: Recipe, progress: Progress) -> None:
     """Restore a lost best.safetensors of a resumed run, if the checkpoint of its update is kept.
 
-    A note says what cannot be restored.
+    A damaged one is set aside. A note says what cannot be restored.
     """
     if progress.update and not is_present(run.metrics):
         note(f"{run.metrics} is missing; the curves will begin at update {progress.update:,}")
     update = progress.best_update
+    set_aside_damaged(run.best)
     if not update or is_present(run.best):
         return
     from nmt.training.averaging import chosen_alignment  # PyTorch: `nmt prepare` needs none

@@ -337,7 +337,9 @@ def test_a_truncated_model_is_refused(tiny_run: Path, tmp_path: Path, share: flo
     whole = (tiny_run / "model.safetensors").read_bytes()
     model = tmp_path / "m.safetensors"
     model.write_bytes(whole[: int(share * len(whole))])
-    refuse(model, "is damaged" if share else "is empty")
+    refuse(model, f"is {'damaged' if share else 'empty'}; copy it again")
+    (tmp_path / "recipe.toml").touch()  # then it is a model of a run
+    refuse(model.rename(model.with_name("best.safetensors")), f"`nmt train {tmp_path}` creates it")
 
 
 @pytest.mark.parametrize(
