@@ -37,12 +37,13 @@ def command(
     resolved, folder = find_recipe_and_run(recipe, run, parse_overrides(overrides))
 
     from nmt.documents.registry import bilingual_reader
-    from nmt.training.setup import resolve, set_up
+    from nmt.training.setup import record, resolve, set_up
 
     data = DataFolder(folder.data_dir(data_dir), bilingual_reader)
     with folder.lock():
         resolved = resolve(resolved, folder).recipe
         prepared = set_up(resolved, data, folder, note).prepared
+        record(resolved, data, folder, note)
     pairs = sum(map(len, prepared.shards))
     tokens = sum(len(shard.ids) for shard in prepared.shards)
     source, target = map(len, prepared.tokenizer.sides)

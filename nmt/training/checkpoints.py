@@ -31,6 +31,7 @@ from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.runs.model_file import ModelFile, save_model
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
 from nmt.runs.trained_model import arrays_of, load_file
+from nmt.system.arguments import argument
 from nmt.system.atomic import atomic_path, write_text
 from nmt.system.files import HashedStream, identity, is_present, read_bytes, sha256_of
 from nmt.system.json_data import convert, json_text, parse_object
@@ -343,7 +344,9 @@ def newest_checkpoint(run: RunFolder, fingerprint: str) -> int:
             set_aside(run, newer, reason)
         return update
     reasons = "; ".join(reason for _, reason in damaged)
-    raise NmtError(f"all checkpoints are damaged: {reasons}; train again with another --run")
+    model = next(filter(is_present, (run.model, run.best)), None)
+    start = f" --init-from {argument(model)}" if model else ""
+    raise NmtError(f"all checkpoints are damaged: {reasons}; train again with --run NEW{start}")
 
 
 def resume(

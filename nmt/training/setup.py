@@ -122,23 +122,21 @@ def set_up(
     notify: Notify,
     device: "torch.device | None" = None,
 ) -> Setup:
-    """Write a resolved recipe into the run folder, prepare the corpus and return the setup.
+    """Prepare the corpus of a resolved recipe, and return the setup.
 
-    The run folder must be locked. device: as in `resolve`.
-    Raises NmtError if the corpus or the initial model cannot be used.
+    A new run's folder receives the recipe. For a run that has started, call `record` afterwards; a
+    training does when it has read its checkpoint. The run folder must be locked.
+    device: as in `resolve`. Raises NmtError if the corpus or the initial model cannot be used.
     """
     initial, dev_pairs = check_inputs(recipe, data, run, device)
     if device is not None:
         note_large_model(recipe, run, device, notify)
-    # A stop keeps what a new run begins with. A corpus that is refused leaves another as it was.
-    goes_on = run.is_in_use()
-    if not goes_on:
+    # A stop keeps what a new run begins with. A training that is refused leaves another as it was.
+    if not run.is_in_use():
         record(recipe, data, run, notify)
     restore_tokenizer(run, notify)
     tokenizer = given_tokenizer(recipe, run, initial)
     prepared = prepare(recipe, data, run.prepared_folder(), notify, tokenizer)
-    if goes_on:
-        record(recipe, data, run, notify)
     return Setup(recipe, prepared, dev_pairs, initial)
 
 

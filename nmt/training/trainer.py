@@ -25,6 +25,7 @@ from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
 from nmt.runs.trained_model import arrays_of, load_file, load_weights
 from nmt.system.arguments import argument
 from nmt.system.files import is_present
+from nmt.system.log import note
 from nmt.system.threads import thread_pool_for
 from nmt.text.alignment import align_pairs
 from nmt.text.batches import PairDataset
@@ -46,7 +47,7 @@ from nmt.training.memory_probe import check_memory
 from nmt.training.metrics_log import MetricsLog, Observer, announce
 from nmt.training.precision import choose_precision
 from nmt.training.progress import TrainingOutcome
-from nmt.training.setup import Setup, set_up_workers
+from nmt.training.setup import Setup, record, set_up_workers
 from nmt.training.signals import Interrupted, StopRequest
 from nmt.training.updates import StartedUpdate, Updater, UpdateResult
 from nmt.training.validation import DevSet, Validation
@@ -84,6 +85,7 @@ def train(
         with repeatable(device, wanted=setup.recipe.train.deterministic):
             trainer = Trainer(setup, dev, run, device, workers, observer)
             if workers.is_first:
+                record(setup.recipe, data, run, note)
                 restore_results(run, setup.recipe, trainer.progress)
             return trainer.train()
 

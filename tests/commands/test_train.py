@@ -201,7 +201,9 @@ def test_the_end_says_which_model_is_used_and_which_is_better(
         " runs/tiny/best.safetensors",
     ]
     print_outcome(TrainingOutcome(12, "BLEU", 14.0, 9, 5.7, None, 12), recipe, TINY)
-    assert "of the average, which includes early checkpoints; train longer" in capfd.readouterr().err
+    assert (
+        "of the average, which includes early checkpoints; train longer" in capfd.readouterr().err
+    )
     print_outcome(TrainingOutcome(12, "BLEU", 14.0, 6, 5.7, None, 12), recipe, TINY)
     assert "maybe by chance" in capfd.readouterr().err
     print_outcome(TrainingOutcome(12, "BLEU", 20.4, 6, 20.4, None, 12), recipe, TINY)

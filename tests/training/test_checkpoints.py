@@ -244,13 +244,16 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_is_used(
 
 
 @pytest.mark.usefixtures("ended")
-def test_if_all_checkpoints_are_damaged_nothing_is_renamed(train: Train) -> None:
+def test_if_all_checkpoints_are_damaged_nothing_is_changed(train: Train) -> None:
     states = sorted(TINY.checkpoints.glob("*.state.pt"))
     assert len(states) == 2
     for state in states:
         damage_middle(state)
-    error = train(code=1)
+    before = TINY.recipe.read_text()
+    error = train(updates=20, code=1)
     assert all(str(state) in error for state in states)
+    assert error.endswith(f"train again with --run NEW --init-from {TINY.best}\n")
+    assert TINY.recipe.read_text() == before
     assert sorted(TINY.checkpoints.glob("*.state.pt")) == states
 
 

@@ -39,6 +39,7 @@ from nmt.text.corpus import DataFolder
 from nmt.training.setup import (
     check_inputs,
     precision_of_hardware,
+    record,
     resolve,
     resolve_for_device,
     set_up,
@@ -249,6 +250,7 @@ def prepare_runs(runs: Sequence[PlannedRun], data: DataFolder, device: torch.dev
             before = read_if_exists(planned.run.recipe)
             recipe = resolve(recipe, planned.run, device).recipe
             set_up(recipe, data, planned.run, note_once, device)
+            record(recipe, data, planned.run, note_once)
             if read_if_exists(planned.run.recipe) != before and not planned.run.is_in_use():
                 # These metrics are of other settings, whose training ended before a checkpoint.
                 planned.run.metrics.unlink(missing_ok=True)
