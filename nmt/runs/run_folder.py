@@ -17,7 +17,7 @@ from nmt.recipe.files import parse_recipe, read_metadata, write_recipe
 from nmt.recipe.files import read_text as read_recipe_text
 from nmt.recipe.settings import FIXED_SETTINGS, recipe_differences
 from nmt.recipe.toml import was_written
-from nmt.system.arguments import DATA
+from nmt.system.arguments import DATA, argument
 from nmt.system.atomic import is_running, remove, unfinished, write_text, writer_of
 from nmt.system.files import (
     ABSENT,
@@ -271,7 +271,8 @@ def check_fixed(path: Path, old: Recipe, new: Recipe) -> None:
         raise NmtError(
             f"the training in {path} started with other settings:"
             f" {first_of(changed, MOST_SHOWN)};"
-            " use the old settings, or name a new folder (--run)"
+            f" `nmt train {argument(path)}` resumes it with its own; to use others, name a new"
+            " folder (--run)"
         )
 
 

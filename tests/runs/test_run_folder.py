@@ -49,7 +49,8 @@ def test_a_recipe_is_saved_until_the_run_starts(tmp_path: Path) -> None:
     longer = replace(recipe, train=replace(recipe.train, max_updates=recipe.train.max_updates + 1))
     run.save_recipe(longer)
     assert run.load_recipe() == longer
-    with pytest.raises(NmtError, match=r"started with other settings: train\.seed \(1 -> 2\)"):
+    other = rf"other settings: train\.seed \(1 -> 2\); `nmt train {run.path}` resumes it"
+    with pytest.raises(NmtError, match=other):
         run.save_recipe(replace(recipe, train=replace(recipe.train, seed=2)))
     run.recipe.unlink()
     with pytest.raises(NmtError, match=r"recipe\.toml is missing although training has started"):
@@ -60,7 +61,7 @@ def test_many_other_settings_are_one_short_sentence(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "pocket")
     run.save_recipe(load_recipe("pocket"))
     touch(run.checkpoints / "update-00000004.json", 1)
-    with pytest.raises(NmtError, match=r"data\.train, .* and \d+ more; use the old") as error:
+    with pytest.raises(NmtError, match=r"data\.train, .* and \d+ more; `nmt train") as error:
         run.save_recipe(load_recipe("multi30k_en_de"))
     assert len(str(error.value)) < 400
 
