@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from msgspec import Meta
 
-from nmt.errors import DamagedError, NmtError
+from nmt.errors import DamagedError, NmtError, first_of
 from nmt.system.atomic import write_text
 from nmt.system.files import is_present, read_bytes, sha256_of, unreadable
 from nmt.system.json_data import convert, json_text, parse_object
@@ -80,6 +81,7 @@ class Manifest:
         self.steps: dict[str, Step] = {}
         self.files: dict[str, SourceFile] = {}
         self.has_other_format = False
+        self.changed: list[str] = []  # text files whose content is not the recorded one
         self.damage = ""  # a sentence, if the file is damaged
         if not is_present(path):
             return
@@ -112,6 +114,8 @@ class Manifest:
         if known and (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns):
             return known.sha256
         digest = sha256_of(path)
+        if known and known.sha256 != digest:
+            self.changed.append(str(path))
         self.files[str(path)] = SourceFile(status.st_size, status.st_mtime_ns, digest)
         return digest
 
@@ -136,15 +140,19 @@ class Manifest:
                 " that version, or choose a new folder with --run"
             )
         if known and known.key != key and folder.in_use:
-            raise corpus_changed(folder.run)
+            raise corpus_changed(folder.run, self.changed)
         return known is None or known.key != key
 
 
-def corpus_changed(run: Path) -> NmtError:
-    """Return the error for a run whose corpus is not the one that its training started with."""
+def corpus_changed(run: Path, files: Sequence[str] = ()) -> NmtError:
+    """Return the error for a run whose corpus is not the one that its training started with.
+
+    files: those that have changed, as far as known.
+    """
+    named = f" ({first_of(files)})" if files else ""
     return NmtError(
-        f"the corpus of {run} has changed since its training started; restore the old text, or"
-        " choose a new folder with --run"
+        f"the corpus of {run} has changed since its training started{named}; restore the old text,"
+        " or choose a new folder with --run"
     )
 
 
