@@ -28,7 +28,7 @@ from nmt.corpora.filters import (
     with_usual_norms,
     without_repetition,
 )
-from nmt.corpora.findings import ALWAYS, CROSS_ENTROPY, KINDS, OTHER_LANGUAGE, UNREADABLE
+from nmt.corpora.findings import ALWAYS, CROSS_ENTROPY, FEW, KINDS, OTHER_LANGUAGE, UNREADABLE
 from nmt.corpora.pairs import (
     REJECTED,
     Names,
@@ -111,6 +111,10 @@ def clean(
                 row(bad.line, bad.kind, bad.reason, *bad.pair) for bad in block.rejected
             )
         check_counts(given, refused, kept, removed)
+    unreadable, lines = len(refused.unreadable), refused.lines[0]
+    if 100 * unreadable > FEW * lines:
+        first = refused.examples[0].detail
+        note(f"warning: {unreadable:,} of {lines:,} {given.unit}s cannot be read; {first}")
     filters = (*ALWAYS, *rules.filters, *([CROSS_ENTROPY] if models else []))
     return CleanReport(
         CLEAN_FORMAT,

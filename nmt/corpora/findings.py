@@ -35,6 +35,7 @@ APART = (
     " `nmt split` makes sets without overlap"
 )
 EMPTY, UNREADABLE = "empty", "unreadable"
+FEW = 5  # percent of bad lines; with more, the whole file has another encoding or form
 OTHER_LANGUAGE, CROSS_ENTROPY = "other_language", "cross_entropy"
 
 # Faults of pairs, in the order in which `nmt clean` applies them as filters; a pair counts for the

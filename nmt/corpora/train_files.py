@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nmt.corpora.check import Task, check_corpus
 from nmt.corpora.detectors import CheckLimits
-from nmt.corpora.findings import Finding
+from nmt.corpora.findings import FEW, Finding
 from nmt.corpora.new_recipe import ORIGIN, Origin, RecipeRequest, find_origin, text_arguments
 from nmt.corpora.pairs import REJECTED, Names
 from nmt.corpora.report import brief_lines
@@ -29,7 +29,6 @@ from nmt.text.languages import BILINGUAL, CODE_PAIR, ENDING, PACKED, TABLES, TEX
 
 LARGEST = 1_000_000  # bytes of an origin; it has paths and hashes
 CLEANABLE = {"encoding", "broken_unit", "no_tab"}  # errors that `nmt clean` removes
-FEW = 5  # percent of the lines; with more, the whole file has another encoding or form
 
 
 def recipe_path(texts: Sequence[ParallelText], *, both_directions: bool = False) -> Path:

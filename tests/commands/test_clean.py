@@ -172,6 +172,11 @@ def test_unreadable_lines_are_removed(nmt: Run, tmp_path: Path) -> None:
         [line, "unreadable"] for line in ("1", "8", "10")
     ]
     assert rejected(tmp_path)[-1][3:] == ["no tab", ""]
+    assert "warning" not in result.err
+    path.write_bytes(b"\n".join([*lines[:8], *[b"\xe9\tx"] * 10]))  # as in another encoding
+    result = nmt("clean", path, "-o", tmp_path / "bad")
+    assert "warning: 12 of 18 lines cannot be read; " in result.err
+    assert "`iconv -f WINDOWS-1252 -t UTF-8`" in result.err
     assert read(tmp_path) == [pair for n, pair in enumerate(CLEAN) if n not in (0, 7, 9)]
 
 
