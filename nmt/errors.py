@@ -49,12 +49,15 @@ def printable(text: str) -> str:
 LONGEST_LIST = 200  # characters
 
 
-def suggestion(word: object, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for the nearest known word, or a list of known words."""
-    known = list(known)
-    near = difflib.get_close_matches(word, known, 1, 0.5) if isinstance(word, str) else []
-    if near:
-        return f"; did you mean '{near[0]}'?"
+def suggestion(word: object, known: Iterable[str], first: Sequence[str] = ()) -> str:
+    """Return `; did you mean 'x'?` for the nearest known word, or a list of known words.
+
+    first: words to name first; then only very near ones follow.
+    """
+    known, (most, least) = list(known), (3, 0.7) if first else (1, 0.5)
+    near = difflib.get_close_matches(word, known, most, least) if isinstance(word, str) else []
+    if first or near:
+        return f"; did you mean {' or '.join(map(repr, dict.fromkeys((*first, *near))))}?"
     return f"; known: {textwrap.shorten(', '.join(known), LONGEST_LIST, placeholder=' ...')}"
 
 

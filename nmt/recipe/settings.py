@@ -12,7 +12,7 @@ from typing import Any
 
 from nmt.config import DECLARED, Recipe
 from nmt.errors import NmtError, UsageError, shown, suggestion
-from nmt.recipe.toml import REMOVED, build_value, parse_value
+from nmt.recipe.toml import REMOVED, build_value, parse_value, with_key
 
 # Settings that a resumed run must keep.
 FIXED_SETTINGS = tuple(
@@ -50,7 +50,8 @@ def check_name(name: str) -> None:
     if name in REMOVED:
         raise UsageError(f"{name} was removed: {REMOVED[name].reason}; leave it out")
     if name not in DECLARED:
-        raise UsageError(f"unknown setting {shown(name)}{suggestion(name, DECLARED)}")
+        near = suggestion(name, DECLARED, with_key(name))
+        raise UsageError(f"unknown setting {shown(name)}{near}")
 
 
 def recipe_differences(

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import Field, asdict, fields
 from typing import Any, NamedTuple
 
-from nmt.config import SECTIONS, Download, Recipe, TextFiles
+from nmt.config import DECLARED, SECTIONS, Download, Recipe, TextFiles
 from nmt.config.setting import UNWRITABLE, check_text, check_value
 from nmt.errors import NmtError, shown, suggestion
 
@@ -160,7 +160,7 @@ def build_settings(kind: type[Any], prefix: str, values: Mapping[str, Any]) -> A
     for key, value in values.items():
         name = f"{prefix}{key}" if isinstance(key, str) else key
         if key not in known:
-            raise NmtError(f"unknown setting {shown(name)}{suggestion(key, known)}")
+            raise NmtError(f"unknown setting {shown(name)}{suggestion(key, known, with_key(key))}")
         checked[key] = build_value(name, value, known[key])
     if kind is TextFiles:
         given = [name for name in ("source", "target", "tsv", "file") if checked.get(name)]
@@ -175,6 +175,12 @@ def build_settings(kind: type[Any], prefix: str, values: Mapping[str, Any]) -> A
                 " a TSV file (tsv)"
             )
     return kind(**checked)
+
+
+def with_key(wanted: object) -> list[str]:
+    """Return the names of the settings, of any section, that have a key: `section.key` or `key`."""
+    key = wanted.rpartition(".")[2] if isinstance(wanted, str) else wanted
+    return [name for name in DECLARED if name.partition(".")[2] == key]
 
 
 def build_value(name: str, value: Any, declared: "Field[Any]") -> Any:

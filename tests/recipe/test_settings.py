@@ -188,6 +188,8 @@ def test_a_recipe_built_in_python_is_checked(recipe: Recipe, facts: str) -> None
         ("[qqq]", "unknown section 'qqq'; known: data, tokenizer, model, train, decode"),
         ("model = 3", "'model' must be a table, [model]"),
         ("[model]\nheadz = 2", "unknown setting 'model.headz'; did you mean 'heads'?"),
+        ("[model]\nbeam_size = 3", "'model.beam_size'; did you mean 'decode.beam_size'?"),
+        ("[train]\nbatch_tokens = 9", "mean 'decode.batch_tokens' or 'micro_batch_tokens' or 'ba"),
         ("[model]\nheads = 2.5", "model.heads is 2.5 but must be a whole number"),
         ('[model]\nheads = "2"', "model.heads is '2' but must be a whole number"),
         ("[model]\nheads = 0", "model.heads is 0 but must be at least 1"),
@@ -254,7 +256,7 @@ def test_mistakes_in_a_recipe(tmp_path: Path, text: str, facts: str) -> None:
     [
         ("train.seed", "--set takes section.key=value, not 'train.seed'"),
         ("train.sed=3", "unknown setting 'train.sed'; did you mean 'train.seed'?"),
-        ("seed=3", "unknown setting 'seed'; did you mean 'train.seed'?"),
+        ("seed=3", "unknown setting 'seed'; did you mean 'train.seed' or 'decode.seed'?"),
         ("=3", "unknown setting ''"),
         ("model.heads=two", "model.heads is 'two' but must be a whole number"),
         ("model.heads=", "model.heads is '' but must be a whole number"),
