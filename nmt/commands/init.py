@@ -24,6 +24,7 @@ from nmt.text.corpus import ParallelText, Reader, reader_for
 from nmt.text.languages import (
     BILINGUAL,
     TABLES,
+    is_contradicted,
     is_language,
     language_of_file,
     languages_in_names,
@@ -151,6 +152,10 @@ def given_text(
     named = languages_in_names(paths)
     if named[0] == named[1]:  # one of two equal names must be wrong
         named = ("", "")
+    sides = zip(("source", "target"), (paths[0], paths[-1]), given, named, strict=True)
+    for side, path, code, name in sides:
+        if code and is_contradicted(code, name):
+            note(f"warning: {path} is in {name} by its name, but --{side}-language is {code}")
     return replace(text, languages=(given[0] or named[0], given[1] or named[1]))
 
 

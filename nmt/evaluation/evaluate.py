@@ -38,7 +38,7 @@ from nmt.evaluation.test_sets import (
 from nmt.system.files import sha256_of
 from nmt.system.log import Notify, note, progress_bar, show_progress
 from nmt.text.corpus import DataFolder
-from nmt.text.languages import is_language, is_same, language_in_name, primary
+from nmt.text.languages import is_contradicted, is_language, is_same, language_in_name, primary
 from nmt.text.lines import TextFile, read_text_file
 
 if TYPE_CHECKING:  # files of translations are scored without PyTorch
@@ -338,7 +338,7 @@ def check_names(files: Sequence[Path], languages: tuple[str, str], notify: Notif
         )
     check_references(target, files[1:])
     for path, language in zip(files[1:], named[1:], strict=True):
-        if language not in ("", target):
+        if is_contradicted(target, language):
             notify(
                 f"warning: {path} is in {language} by its name, but the model translates {source}"
                 f" to {target}"

@@ -144,6 +144,11 @@ def ends_in_language(path: Path) -> bool:
     return path.suffix[1:] in BY_CODE
 
 
+def is_contradicted(code: str, named: str) -> bool:
+    """Return whether a file's name states another language than a code; "" states none."""
+    return named not in ("", primary(code))
+
+
 def language_of_file(path: Path) -> str:
     """Return the language that a file's name states; "" if it states none, two or that of a target.
 

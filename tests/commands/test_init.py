@@ -202,6 +202,16 @@ def test_languages_come_from_the_endings_and_are_never_guessed(
     assert given_text([*map(Path, names)]).languages == expected
 
 
+def test_a_code_that_contradicts_a_name_is_warned_of(capfd: pytest.CaptureFixture[str]) -> None:
+    for names, warning in (
+        (("v.en", "v.fr"), "warning: v.fr is in fr by its name, but --target-language is de\n"),
+        (("v.en", "v.de.gz"), ""),
+        (("v.en", "w.en"), ""),  # one of the names is wrong, and the code says which
+    ):
+        assert given_text([*map(Path, names)], None, "de").languages[1] == "de"
+        assert capfd.readouterr().err == warning
+
+
 def test_on_a_terminal_the_languages_are_asked_for_until_they_are_codes(
     nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
