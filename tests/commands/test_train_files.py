@@ -131,7 +131,8 @@ def test_several_corpora_are_checked_and_train_one_model(nmt: Run, tmp_path: Pat
     assert recipe.data == load_recipe("c_en_de_fr_both.toml").data
     assert recipe.data.language_tokens == {"de": ">>de<<", "fr": ">>fr<<", "en": ">>en<<"}
     other = "--source-language", "en,de", "--target-language", "de,fr"
-    error = message(train(nmt, *files, table, "--both-directions", *other))
+    error = train(nmt, *files, table, "--both-directions", *other).err
+    assert "warning: b.en-fr.tsv is in en by its name, but --source-language is de" in error
     assert "c_en_de_fr_both.toml is for en to de, en to fr, de to en, fr to en; write a" in error
 
 

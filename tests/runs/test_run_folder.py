@@ -63,7 +63,7 @@ def test_many_other_settings_are_one_short_sentence(tmp_path: Path) -> None:
     touch(run.checkpoints / "update-00000004.json", 1)
     with pytest.raises(NmtError, match=r"data\.train, .* and \d+ more; `nmt train") as error:
         run.save_recipe(load_recipe("multi30k_en_de"))
-    assert len(str(error.value)) < 400
+    assert len(str(error.value).replace(str(tmp_path), "")) < 400
 
 
 def test_the_folder_of_another_programs_model_is_to_be_imported(tmp_path: Path) -> None:
