@@ -13,7 +13,7 @@ from nmt.commands import options
 from nmt.commands.completion import complete_model
 from nmt.commands.options import FILE
 from nmt.errors import NmtError, UsageError
-from nmt.runs.outputs import STDIN, check_output
+from nmt.runs.outputs import STDIN, check_output, check_uncompressed
 from nmt.runs.runs import distinct_names
 from nmt.system.atomic import write_text
 from nmt.system.log import note
@@ -90,6 +90,7 @@ def command(
     if output == Path("-"):
         raise UsageError("--output - is stdout, but the page goes to a file; name one")
     check_output(output, [*(compared or models), *(STDIN for word in words if word == "-")])
+    check_uncompressed(output)
     text = read_sentence(words) if words else ""
     sources = [[path] for path in compared] if compared else [models]
 

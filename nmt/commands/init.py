@@ -26,7 +26,6 @@ from nmt.text.languages import (
     TABLES,
     is_contradicted,
     is_language,
-    language_of_file,
     languages_in_names,
     primary,
     same_codes,
@@ -77,8 +76,7 @@ def given_texts(
     without a partner, another number of codes, a text that is given twice, or a language with two
     codes.
     """
-    has_both = len(paths) == 1 and not language_of_file(paths[0])  # in lines with tabs
-    groups = [[*paths]] if has_both else group_files(paths)
+    groups = [[*paths]] if len(paths) == 1 else group_files(paths)
     codes = []
     for side, given in (("source", source_language), ("target", target_language)):
         named = given.split(",") if given else [""]
@@ -327,6 +325,8 @@ def with_languages(
             sides = {side: sides[side] or code for side, code in zip(sides, known, strict=True)}
         missing = [side for side, language in sides.items() if not language]
         of = f" of {text.title}" if texts[1:] else ""
+        if missing:
+            next(text.pairs(), None)  # a file without tabs lacks its target, not a language
         if missing and not is_terminal():
             raise UsageError(
                 f"the file names have no code for the {' and the '.join(missing)} language{of};"

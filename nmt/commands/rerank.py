@@ -8,7 +8,7 @@ from nmt.commands import options
 from nmt.commands.options import FILE, PATH
 from nmt.config.decode import RERANK_SETTINGS
 from nmt.errors import UsageError
-from nmt.runs.outputs import check_output
+from nmt.runs.outputs import check_output, check_uncompressed
 from nmt.runs.runs import check_named_once
 from nmt.system.files import check_file
 from nmt.system.log import note
@@ -102,6 +102,7 @@ def command(
     written, option = (weights, "--weights") if references else (output, "--output")
     if written is not None:
         check_output(written, inputs, option)
+        check_uncompressed(written, option)
 
     from nmt.evaluation.rerank import load_judges, rerank_file, write_weights
 

@@ -18,7 +18,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
 from nmt.system.files import in_utf_8, is_present, sha256_of, take_lock
 from nmt.system.json_data import json_text, parse_json
-from nmt.text.languages import ends_in_language
+from nmt.text.languages import language_of_ending
 
 PATTERN = frozenset("*?[")  # characters that make a name a pattern
 RECORD = ".nmt-translated.jsonl"  # in each folder that translations were written to
@@ -64,9 +64,12 @@ def find_files(
             form = format_in_folder(source, name, has_columns=has_columns)
             if form is None and os.path.realpath(source) in written:
                 continue
-            if source == path and find_format(source, None) is None and ends_in_language(source):
-                form = form or FORMATS[LINES]
-            other = jobs.setdefault(output, Job(source, output, form)).source
+            language = ""
+            if form is None and source == path and find_format(source, None) is None:
+                language = language_of_ending(source.suffix[1:])
+                form = FORMATS[LINES] if language else None
+            job = Job(source, output, form, by_language=language)
+            other = jobs.setdefault(output, job).source
             if os.path.realpath(other) != os.path.realpath(source):
                 raise UsageError(
                     f"{other} and {source} would both be written to {output}; translate"

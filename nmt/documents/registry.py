@@ -56,6 +56,7 @@ class Job:
     output: Path  # `-`: stdout
     format: Format | None  # None: the file is copied
     is_stream: bool = False  # its lines are translated one by one, as they arrive
+    by_language: str = ""  # the language in its name that tells the format, as in letter.de
 
 
 FORMATS = {
@@ -117,10 +118,10 @@ TEMPLATES = frozenset(
 ARCHIVES = (".tar", ".tgz", ".zip")
 # How files begin that plain lines would damage: what they are, and their format or suffix.
 BEGINNINGS = (
-    (r"(?i)\s*<(?:!doctype\s+html|html)\b", "an HTML page", "html"),
-    (r"\s*<(?:\?xml|xliff)\s", "an XML file", "xliff"),
-    (r"WEBVTT\b", "a file of subtitles", "vtt"),
-    (r"\d+\s*\n[\d:.,]+ *--> *\d", "a file of subtitles", "srt"),
+    (r"(?i)\s*<(?:!doctype\s+html\b|html(?:>\s*[<\n]|\s[^<>]*=[^<>]*>))", "an HTML page", "html"),
+    (r"\s*<(?:\?xml|xliff)\s[^<>]*=[^<>]*>", "an XML file", "xliff"),
+    (r"WEBVTT(?:[ \t]+-[^\n]*)?\n", "a file of subtitles", "vtt"),
+    (r"\d+\s*\n\d+:\d\d:\d\d[.,]\d+ *--> *\d+:\d", "a file of subtitles", "srt"),
     (r'(?:#.*\n|\n)*msg(?:id|ctxt) "', "a catalogue of messages", "po"),
     (r"PK\x03\x04", "a Word file or another zip archive", "docx"),
     (r"\{\\rtf", "an RTF file", ".rtf"),

@@ -25,7 +25,7 @@ from nmt.system import processes
 from nmt.system.atomic import atomic_path, write_bytes
 from nmt.system.files import check_regular, in_utf_8, read_bytes, sha256_of
 from nmt.system.log import Notify
-from nmt.text.languages import language_of_file
+from nmt.text.languages import find_language, language_of_file
 from nmt.text.lines import STDIN, name_of, open_raw
 from nmt.text.tokenizer import target_token
 
@@ -143,8 +143,17 @@ def options_by_job(
 ) -> dict[Job, Options]:
     """Return the options for each file as `with_languages` does; a copied one has those of others.
 
-    options: what the user says about all files.
+    A file that was taken for lines by the language in its name, as in letter.de, is copied if the
+    model doesn't read this language: script.pl is no text. options: what the user says about all
+    files.
     """
+    sources = [source for source, _ in model.recipe.data.known_directions]
+    jobs = [
+        job
+        if not job.by_language or find_language(job.by_language, sources)
+        else replace(job, format=None)
+        for job in jobs
+    ]
     fix = "; or leave the file out (--exclude)" if len(jobs) > 1 else ""
     own = {
         job: with_languages(options, job.source, model, settings, fix, is_chosen=is_chosen)
@@ -188,7 +197,10 @@ def with_languages(
     except UsageError as error:
         raise error if is_chosen else UsageError(f"{name_of(path)}: {error}{other_fix}") from error
     settings = replace(settings, target_language=to or settings.target_language)
-    if reader in (None, XLIFF):  # others have texts in several languages, or do not state theirs
+    form = find_format(path, None)
+    # Files of messages may be named for their translations: de.json, which still is in English.
+    is_text = form is None or not form.module.startswith(("messages.", "data."))
+    if reader is XLIFF or (reader is None and is_text):
         check_direction(model.recipe, path, read, settings, other_fix)
     source, target = direction_of(model.recipe, settings, read)
     return replace(options, source_language=source, target_language=target, to=to)

@@ -178,9 +178,16 @@ def build_settings(kind: type[Any], prefix: str, values: Mapping[str, Any]) -> A
 
 
 def with_key(wanted: object) -> list[str]:
-    """Return the names of the settings, of any section, that have a key: `section.key` or `key`."""
-    key = wanted.rpartition(".")[2] if isinstance(wanted, str) else wanted
-    return [name for name in DECLARED if name.partition(".")[2] == key]
+    """Return the names of the settings, of any section, that have a key: `section.key` or `key`.
+
+    For a word alone, such as beam, they may be those whose keys begin with it.
+    """
+    if not isinstance(wanted, str):
+        return []
+    section, _, key = wanted.rpartition(".")
+    keys = {name: name.partition(".")[2] for name in DECLARED}
+    exact = [name for name in keys if keys[name] == key]
+    return exact or [name for name in keys if not section and keys[name].startswith(f"{key}_")]
 
 
 def build_value(name: str, value: Any, declared: "Field[Any]") -> Any:

@@ -374,9 +374,18 @@ def find_misfit(found: Shapes, expected: Shapes) -> str:
 def again(file: Path) -> str:
     """Return what to do about a model file that is damaged."""
     run = RunFolder(file.parent)
-    if file in (run.model, run.best) and is_present(run.recipe):
+    if file in (run.model, run.best) and is_present(run.recipe) and run.is_resumable():
         return f"`nmt train {argument(run.path)}` creates it again from the checkpoints"
     return "copy it again from where it came from"
+
+
+def opens(file: Path) -> bool:
+    """Return whether a model file exists and `open_model` accepts it."""
+    try:
+        with open_model(file):
+            return True
+    except NmtError:
+        return False
 
 
 def refusal(file: Path, error: Exception) -> NmtError:
@@ -386,9 +395,9 @@ def refusal(file: Path, error: Exception) -> NmtError:
     if not start:
         return DamagedError(f"the model {file} is empty; {again(file)}")
     if kind:
-        return NmtError(f"{file} is {kind}, not a model; `nmt train` creates one")
+        return DamagedError(f"{file} is {kind}, not a model; `nmt train` creates one")
     if int.from_bytes(start[:8], "little") > LONGEST_HEADER or start[8:9] not in (b"{", b""):
-        return NmtError(
+        return DamagedError(
             f"{file} is not a model of this program, or its first bytes are damaged; {again(file)}"
         )
     return DamagedError(f"the model {file} is damaged; {again(file)}")

@@ -76,7 +76,7 @@ def check_output(
 def check_outputs(outputs: Mapping[str, Path | None], sources: Iterable[Path | None]) -> None:
     """Check all outputs of one command as `check_output` does, and that no two are one file.
 
-    Their names must not promise compressed text.
+    They are not compressed, whatever their names.
 
     outputs: by the option that names them; None is ignored, as it is in `sources`.
     """
@@ -86,16 +86,21 @@ def check_outputs(outputs: Mapping[str, Path | None], sources: Iterable[Path | N
         if path is None:
             continue
         check_output(path, inputs, option)
-        if path.suffix in PACKED:
-            raise UsageError(
-                f"{option} {path} would not be compressed; leave out {path.suffix}, and compress"
-                " the file afterwards"
-            )
+        check_uncompressed(path, option)
         if path.exists() and not path.is_file():  # a device takes several
             continue
         other = options.setdefault(os.path.realpath(path), option)
         if other != option:
             raise UsageError(f"{other} and {option} are the same file, {path}; name two")
+
+
+def check_uncompressed(path: Path, option: str = "--output") -> None:
+    """Raise UsageError if the name of a file that is not compressed says that it is."""
+    if path.suffix.lower() in PACKED:
+        raise UsageError(
+            f"{option} {path} would not be compressed; leave out {path.suffix}, and compress the"
+            " file afterwards"
+        )
 
 
 def why_kept(file: Path, command: str) -> str:

@@ -54,6 +54,7 @@ WMT_TOKENIZER = "13a"
 # Neither between words nor between sentences. Thai, Lao, Khmer and Burmese have none between words,
 # but some after a sentence.
 WITHOUT_SPACES = frozenset({"zh", "ja", "yue", "wuu", "lzh"})
+NORWEGIAN = frozenset({"no", "nb", "nn"})  # a language, and its two written forms
 SEPARATOR = re.compile("[-_]")
 CODE = re.compile(r"[a-z]{2,3}")
 ENDING = re.compile(r"([a-z]{2})([-_][A-Za-z]{2,4})*")  # such as de and zh-Hans-CN
@@ -130,23 +131,25 @@ def language_in_name(path: Path) -> str:
     name, _ = unpacked_name(path)
     for ending in (*TEXT, ".po"):
         name = name.removesuffix(ending)
-    match = ENDING.fullmatch(name.rpartition(".")[2])
+    return language_of_ending(name.rpartition(".")[2])
+
+
+def language_of_ending(ending: str) -> str:
+    """Return the language that an ending names, such as de and pt-BR; "" if it names none."""
+    match = ENDING.fullmatch(ending)
     return match[1] if match and match[1] in BY_CODE else ""
 
 
 def is_text(path: Path) -> bool:
-    """Return whether a path is that of a text by its name, where it could be that of a recipe."""
-    return path.suffix.lower() in TEXT_ENDINGS or ends_in_language(path)
-
-
-def ends_in_language(path: Path) -> bool:
-    """Return whether the last ending of a file's name is a language, as in letter.de."""
-    return path.suffix[1:] in BY_CODE
+    """Return whether a path is that of a text by its name, where it could be a recipe or a run."""
+    is_named = path.suffix.lower() in TEXT_ENDINGS or language_of_ending(path.suffix[1:])
+    return bool(is_named) and not path.is_dir()
 
 
 def is_contradicted(code: str, named: str) -> bool:
     """Return whether a file's name states another language than a code; "" states none."""
-    return named not in ("", primary(code))
+    languages = {primary(code), named or primary(code)}
+    return len(languages) > 1 and not languages <= NORWEGIAN
 
 
 def language_of_file(path: Path) -> str:

@@ -28,7 +28,7 @@ from torch import Tensor
 from nmt.config import Recipe, TrainSettings
 from nmt.errors import DamagedError, NmtError, is_out_of_memory, write_advice
 from nmt.model.encoder_decoder import EncoderDecoder
-from nmt.runs.model_file import ModelFile, save_model
+from nmt.runs.model_file import ModelFile, opens, save_model
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
 from nmt.runs.trained_model import arrays_of, load_file
 from nmt.system.arguments import argument
@@ -344,9 +344,10 @@ def newest_checkpoint(run: RunFolder, fingerprint: str) -> int:
             set_aside(run, newer, reason)
         return update
     reasons = "; ".join(reason for _, reason in damaged)
-    model = next(filter(is_present, (run.model, run.best)), None)
+    model = next(filter(opens, (run.model, run.best)), None)
     start = f" --init-from {argument(model)}" if model else ""
-    raise NmtError(f"all checkpoints are damaged: {reasons}; train again with --run NEW{start}")
+    command = f"nmt train {argument(run.recipe)}{start} --run NEW"
+    raise NmtError(f"all checkpoints are damaged: {reasons}; train again: `{command}`")
 
 
 def resume(

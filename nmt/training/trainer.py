@@ -85,8 +85,8 @@ def train(
         with repeatable(device, wanted=setup.recipe.train.deterministic):
             trainer = Trainer(setup, dev, run, device, workers, observer)
             if workers.is_first:
-                record(setup.recipe, data, run, note)
                 restore_results(run, setup.recipe, trainer.progress)
+                record(setup.recipe, data, run, note)
             return trainer.train()
 
 

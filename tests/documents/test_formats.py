@@ -193,6 +193,8 @@ def test_the_beginning_of_a_format_is_recognised(name: str) -> None:
 
 
 def test_the_beginning_of_text_passes_line_by_line() -> None:
+    for text in ("WEBVTT is a format", "<html> is a tag", "<xliff is not one", "12\n9:30 --> 10"):
+        assert list(check_beginning(text.split("\n"), "it")) == text.split("\n")
     arriving = iter(["1", "Two --> 2", '<p> msgid "a"', "<!DOCTYPE html>"])
     for passed in check_beginning(arriving, "it"):
         assert passed != "1" or next(arriving) == "Two --> 2"  # no line was read before it

@@ -257,6 +257,7 @@ def test_mistakes_in_a_recipe(tmp_path: Path, text: str, facts: str) -> None:
         ("train.seed", "--set takes section.key=value, not 'train.seed'"),
         ("train.sed=3", "unknown setting 'train.sed'; did you mean 'train.seed'?"),
         ("seed=3", "unknown setting 'seed'; did you mean 'train.seed' or 'decode.seed'?"),
+        ("beam=3", "unknown setting 'beam'; did you mean 'decode.beam_size'?"),
         ("=3", "unknown setting ''"),
         ("model.heads=two", "model.heads is 'two' but must be a whole number"),
         ("model.heads=", "model.heads is '' but must be a whole number"),

@@ -24,6 +24,7 @@ from nmt.model.transformer import Transformer
 from nmt.recipe.files import load_recipe
 from nmt.recipe.size import count_parameters
 from nmt.runs.model_file import ModelFile, average, find_model, open_model, read_model, save_model
+from nmt.runs.run_folder import MANIFEST, STATE, RunFolder
 from nmt.runs.trained_model import arrays_of, load_ensemble, load_model
 from nmt.text.tokenizer import PAD
 from tests.conftest import Run
@@ -338,7 +339,10 @@ def test_a_truncated_model_is_refused(tiny_run: Path, tmp_path: Path, share: flo
     model = tmp_path / "m.safetensors"
     model.write_bytes(whole[: int(share * len(whole))])
     refuse(model, f"is {'damaged' if share else 'empty'}; copy it again")
-    (tmp_path / "recipe.toml").touch()  # then it is a model of a run
+    run = RunFolder(tmp_path)  # then it is a model of a run that can be resumed
+    for path in (run.recipe, run.checkpoint(1, STATE), run.checkpoint(1, MANIFEST)):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
     refuse(model.rename(model.with_name("best.safetensors")), f"`nmt train {tmp_path}` creates it")
 
 

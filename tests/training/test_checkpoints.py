@@ -252,7 +252,8 @@ def test_if_all_checkpoints_are_damaged_nothing_is_changed(train: Train) -> None
     before = TINY.recipe.read_text()
     error = train(updates=20, code=1)
     assert all(str(state) in error for state in states)
-    assert error.endswith(f"train again with --run NEW --init-from {TINY.best}\n")
+    command = f"nmt train {TINY.recipe} --init-from {TINY.best} --run NEW"
+    assert error.endswith(f"train again: `{command}`\n")
     assert TINY.recipe.read_text() == before
     assert sorted(TINY.checkpoints.glob("*.state.pt")) == states
 

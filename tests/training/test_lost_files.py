@@ -96,9 +96,10 @@ def test_a_best_model_is_restored_from_its_checkpoint(train: Train) -> None:
     remove("best.safetensors")
     assert f"{TINY.best} is missing and is restored from" in train(*every, updates=4)
     assert TINY.best.read_bytes() == best
-    TINY.best.write_bytes(best[:100])
-    assert f"{TINY.best} is damaged and is renamed to *.damaged" in train(*every, updates=4)
-    assert TINY.best.read_bytes() == best
+    for damaged in (best[:100], b"version https://git-lfs.github.com/spec/v1\n"):
+        TINY.best.write_bytes(damaged)
+        assert f"{TINY.best} is damaged and is renamed to *.damaged" in train(*every, updates=4)
+        assert TINY.best.read_bytes() == best
 
 
 @pytest.mark.usefixtures("stopped")

@@ -30,7 +30,7 @@ from nmt.decoding.translator.segments import (
 )
 from nmt.decoding.translator.translation import Token
 from nmt.errors import NmtError, UsageError
-from nmt.runs.outputs import check_output
+from nmt.runs.outputs import check_output, check_uncompressed
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.arguments import check_surrogates
 from nmt.system.devices import run_or_halve
@@ -309,6 +309,7 @@ def check_pairs(
     check_texts(paths)
     if output is not None:
         check_output(output, paths)
+        check_uncompressed(output)
 
 
 @contextmanager
