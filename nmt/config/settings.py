@@ -193,6 +193,11 @@ class TokenizerSettings:
         (1, 1_000_000_000),
     )
 
+    @property
+    def has_fixed_size(self) -> bool:
+        """Whether the vocabulary has `vocab_size` tokens; characters or words may be fewer."""
+        return self.kind in ("bpe", "imported")
+
 
 GATED = ("glu", "reglu", "geglu", "swiglu")  # activations with a gate (Shazeer, 2020)
 

@@ -79,4 +79,5 @@ def grouped_top_tokens(
     in_best = grouped.view(-1, GROUP).index_select(0, flat.flatten()).view(R, -1)  # (R, n * GROUP)
     best, places = in_best.topk(count)
     group = best_groups.gather(1, torch.div(places, GROUP, rounding_mode="floor"))
-    return TopTokens(best, group * GROUP + places % GROUP)
+    # Where rules leave few tokens, padding of the last group may be among the best, at -inf, too.
+    return TopTokens(best, (group * GROUP + places % GROUP).clamp_(max=V - 1))

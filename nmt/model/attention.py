@@ -34,7 +34,7 @@ def attention(
     *,
     scale: float | None = None,
     recorder: AttentionRecorder | None = None,
-    dropout: nn.Module | None = None,
+    dropout: Dropout | None = None,
 ) -> Tensor:
     """Compute softmax(Q K^T / sqrt(d_k) + mask) V (equation 1).
 
@@ -55,7 +55,7 @@ def attention(
     if scale is None:
         scale = query.shape[-1] ** -0.5
     if recorder is None and has_fused_attention(query, value):
-        rate = dropout.p if isinstance(dropout, Dropout) and dropout.training else 0.0
+        rate = dropout.p if dropout is not None and dropout.training else 0.0
         return scaled_dot_product_attention(
             query, key, value, attn_mask=mask, dropout_p=rate, scale=scale
         )
@@ -129,9 +129,6 @@ class Projection(Linear):
     Other linear layers draw random weights when they are made and again when they are initialised.
     This one does not draw twice, so that a seed still gives the weights of the published results.
     """
-
-    def __init__(self, inputs: int, outputs: int, *, bias: bool) -> None:
-        super().__init__(inputs, outputs, bias=bias)
 
     def reset_parameters(self) -> None:
         """Draw nothing."""

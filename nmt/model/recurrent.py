@@ -124,13 +124,12 @@ class Recurrent(EncoderDecoder):
         # The backward direction must begin at the last token, not in the padding.
         lengths = (~is_padding).sum(1).cpu()
         packed = nn.utils.rnn.pack_padded_sequence(x, lengths, True, enforce_sorted=False)
-        places, x = packed._replace, packed.data
+        x = packed.data
         for number, layer in enumerate(self.encoder):
-            above = layer(places(data=x))[0].data
-            above = self.dropout(above)
+            above = self.dropout(layer(packed._replace(data=x))[0].data)
             x = above if number == 0 else x + above
         memory, _ = nn.utils.rnn.pad_packed_sequence(
-            places(data=x), True, total_length=source.shape[1]
+            packed._replace(data=x), True, total_length=source.shape[1]
         )
         return memory, padding_mask(is_padding, memory.dtype)
 

@@ -103,7 +103,7 @@ def least_vocabulary(recipe: Recipe) -> int:
 
     A vocabulary of characters or words may be smaller than `tokenizer.vocab_size`.
     """
-    return recipe.tokenizer.vocab_size if recipe.tokenizer.kind in ("bpe", "imported") else 1
+    return recipe.tokenizer.vocab_size if recipe.tokenizer.has_fixed_size else 1
 
 
 def least_parameters(recipe: Recipe) -> int:

@@ -10,6 +10,7 @@ network of the recipe could take any amount of memory. So this is checked before
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import stat
@@ -29,8 +30,8 @@ from nmt import __version__
 from nmt.config import Recipe
 from nmt.errors import DamagedError, NmtError, shown
 from nmt.kernels.eight_bits import STEPS, EightBits, quantise
-from nmt.recipe.files import LONGEST_HEADER, parse_recipe
-from nmt.recipe.size import count_parameters, weight_shapes
+from nmt.recipe.files import LENGTH_BYTES, LONGEST_HEADER, parse_recipe
+from nmt.recipe.size import weight_shapes
 from nmt.recipe.toml import to_toml
 from nmt.runs.outputs import FILE_LIST
 from nmt.runs.run_folder import (
@@ -153,9 +154,9 @@ def save_model(
     }
     # safetensors' own `save_file` would create a file that only its owner may read.
     content = memoryview(save(tensors, metadata))
-    end = 8 + int.from_bytes(content[:8], "little")
+    end = LENGTH_BYTES + int.from_bytes(content[:LENGTH_BYTES], "little")
     with atomic_path(path) as partial, partial.open("wb") as stream:
-        header = sorted_header(bytes(content[8:end]), {})
+        header = sorted_header(bytes(content[LENGTH_BYTES:end]), {})
         stream.write(header)
         stream.write(content[end:])
     digest = hashlib.sha256(header)
@@ -170,7 +171,7 @@ def write_metadata(path: Path, name: str, text: str) -> None:
     """
     status = path.stat()
     with atomic_path(path) as partial, path.open("rb") as old, partial.open("wb") as new:
-        header = old.read(int.from_bytes(old.read(8), "little"))
+        header = old.read(int.from_bytes(old.read(LENGTH_BYTES), "little"))
         new.write(sorted_header(header, {name: text}))
         shutil.copyfileobj(old, new)
         new.flush()
@@ -193,7 +194,7 @@ def sorted_header(header: bytes, more: Mapping[str, str]) -> bytes:
     entries["__metadata__"] = dict(sorted(entries["__metadata__"].items()))
     text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)  # tensors are aligned
-    return len(text).to_bytes(8, "little") + text
+    return len(text).to_bytes(LENGTH_BYTES, "little") + text
 
 
 def find_model(path: Path, option: str = "--model") -> Path:
@@ -274,7 +275,7 @@ def open_model(file: Path) -> Iterator[OpenModel]:
         with safe_open(file, "np") as tensors:
             yield read_header(file, tensors)
     except (SafetensorError, OSError, ValueError) as error:
-        raise refusal(file, error) from error
+        raise refusal(file) from error
 
 
 def read_header(file: Path, tensors: Any) -> OpenModel:
@@ -300,6 +301,7 @@ def read_header(file: Path, tensors: Any) -> OpenModel:
         raise DamagedError(f"{misfit} there is no matrix {EMBEDDINGS}; {again(file)}")
     vocab_size = found[EMBEDDINGS][0]
     expected = weight_shapes(recipe.model, vocab_size)
+    parameters = sum(map(math.prod, expected.values()))
     if metadata["format_version"] == EIGHT_BITS_VERSION:
         matrices = {name: shape for name, shape in expected.items() if len(shape) == 2}
         expected |= {name + SCALES: shape[:1] for name, shape in matrices.items()}
@@ -311,7 +313,6 @@ def read_header(file: Path, tensors: Any) -> OpenModel:
                 f"{misfit} {shown(name)} has the type {shown(has)} instead of {wanted};"
                 f" {again(file)}"
             )
-    parameters = count_parameters(recipe.model, vocab_size)
     return OpenModel(recipe, updates, alignment, parameters, tensors)
 
 
@@ -388,7 +389,7 @@ def opens(file: Path) -> bool:
         return False
 
 
-def refusal(file: Path, error: Exception) -> NmtError:
+def refusal(file: Path) -> NmtError:
     """Return the error for a file that is no intact .safetensors file, with what it is."""
     start = read_start(file, START_BYTES, "the model")
     kind = kind_of(start)
@@ -396,7 +397,8 @@ def refusal(file: Path, error: Exception) -> NmtError:
         return DamagedError(f"the model {file} is empty; {again(file)}")
     if kind:
         return DamagedError(f"{file} is {kind}, not a model; `nmt train` creates one")
-    if int.from_bytes(start[:8], "little") > LONGEST_HEADER or start[8:9] not in (b"{", b""):
+    length, first = start[:LENGTH_BYTES], start[LENGTH_BYTES : LENGTH_BYTES + 1]
+    if int.from_bytes(length, "little") > LONGEST_HEADER or first not in (b"{", b""):
         return DamagedError(
             f"{file} is not a model of this program, or its first bytes are damaged; {again(file)}"
         )

@@ -51,10 +51,27 @@ class ThreadPool:
             list(self._executor.map(lambda _: together.wait(), range(count)))
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterable[Result]:
-        """Return the results in the order of the items, like the built-in `map`."""
-        return (
-            map(function, items) if self._executor is None else self._executor.map(function, items)
-        )
+        """Return the results in the order of the items, like the built-in `map`.
+
+        All calls have ended when an error is raised, so that nothing still takes memory.
+        """
+        if self._executor is None:
+            return map(function, items)
+        return results_in_order([self._executor.submit(function, item) for item in items])
+
+
+def results_in_order(calls: "Iterable[Future[Result]]") -> Iterator[Result]:
+    """Yield the results of calls; if one fails, or no more are wanted, end the others first."""
+    from concurrent.futures import wait
+
+    waiting = deque(calls)
+    try:
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for call in waiting:
+            call.cancel()
+        wait(waiting)
 
 
 class ProcessPool:

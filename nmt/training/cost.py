@@ -9,14 +9,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from torch import Tensor
+import numpy
+from numpy.typing import NDArray
 
 from nmt.config import ModelSettings
 
 # One forward, and one for the gradient of each of a product's two factors.
 TRAINING_PASSES = 3
 
-Count = TypeVar("Count", float, Tensor)  # for one batch, or for many at once
+Count = TypeVar("Count", float, NDArray[numpy.float64])  # for one batch, or for many at once
 
 
 @dataclass(frozen=True)

@@ -59,14 +59,12 @@ def costliest_batch(
 
     length_multiple: lengths with the end token are padded to a multiple of this.
     """
-    rows = torch.from_numpy(numpy.diff(plan.starts).astype(numpy.float64))
-    S, T = (
-        torch.from_numpy(
-            numpy.maximum.reduceat(lengths[plan.order], plan.starts[:-1]).astype(numpy.float64)
-        )
+    rows = numpy.diff(plan.starts).astype(numpy.float64)
+    longest = (
+        numpy.maximum.reduceat(lengths[plan.order], plan.starts[:-1])
         for lengths in (dataset.source_lengths, dataset.target_lengths)
     )
-    S, T = ((lengths / length_multiple).ceil() * length_multiple for lengths in (S, T))
+    S, T = (numpy.ceil(lengths / length_multiple) * length_multiple for lengths in longest)
     costliest = int(activation_bytes(model, vocab_size, rows, S, T).argmax())
     return int(numpy.flatnonzero(plan.sequence == costliest)[0])
 

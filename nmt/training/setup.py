@@ -17,7 +17,13 @@ from nmt.recipe.files import parse_recipe
 from nmt.recipe.settings import recipe_differences
 from nmt.recipe.size import FLOAT_BYTES, count_moments, least_parameters, least_vocabulary
 from nmt.recipe.toml import format_value, to_toml
-from nmt.runs.model_file import correct_languages, languages
+from nmt.runs.model_file import (
+    ModelFile,
+    correct_languages,
+    find_model,
+    languages,
+    read_model,
+)
 from nmt.runs.run_folder import RunFolder
 from nmt.system.arguments import argument
 from nmt.system.devices import has_bf16
@@ -34,7 +40,6 @@ from nmt.training.progress import KEPT_STATES, TrainingOutcome
 if TYPE_CHECKING:  # `nmt prepare` needs none
     import torch
 
-    from nmt.runs.model_file import ModelFile
     from nmt.training.workers import Workers
 
 # What a model's weights depend on, besides its vocabulary.
@@ -169,7 +174,7 @@ def record(recipe: Recipe, data: DataFolder, run: RunFolder, notify: Notify) -> 
     run.remember(data.path)
 
 
-def given_tokenizer(recipe: Recipe, run: RunFolder, initial: "ModelFile | None") -> bytes | None:
+def given_tokenizer(recipe: Recipe, run: RunFolder, initial: ModelFile | None) -> bytes | None:
     """Return the tokenizer of the model that the run starts or started from.
 
     None if the run learns its own tokenizer.
@@ -366,7 +371,7 @@ def note_large_model(
     )
 
 
-def initial_model(recipe: Recipe, run: RunFolder) -> "ModelFile | None":
+def initial_model(recipe: Recipe, run: RunFolder) -> ModelFile | None:
     """Return the model that `train.init_from` names; None if it is unset or the run has started.
 
     Raises NmtError if the model does not exist, or its architecture or vocabulary is not the
@@ -374,8 +379,6 @@ def initial_model(recipe: Recipe, run: RunFolder) -> "ModelFile | None":
     """
     if not recipe.train.init_from or run.is_started():
         return None
-    from nmt.runs.model_file import find_model, read_model
-
     path = find_model(Path(recipe.train.init_from), "--init-from")
     content = read_model(path)
     differing = model_differences(content, recipe)
@@ -388,7 +391,7 @@ def initial_model(recipe: Recipe, run: RunFolder) -> "ModelFile | None":
     return content
 
 
-def model_differences(content: "ModelFile", recipe: Recipe) -> dict[str, str]:
+def model_differences(content: ModelFile, recipe: Recipe) -> dict[str, str]:
     """Return the settings that keep a model from being the recipe's initial model.
 
     Keys are the model's settings as text, such as "model.d_ff=32"; values are the recipe's.
@@ -399,8 +402,7 @@ def model_differences(content: "ModelFile", recipe: Recipe) -> dict[str, str]:
     wanted = recipe.tokenizer
     if own.tokenizer.kind == wanted.kind:
         # A vocabulary of characters or words may be smaller than the setting.
-        is_fixed = wanted.kind in ("bpe", "imported")
-        names += ["tokenizer.vocab_size"] * (is_fixed or size > wanted.vocab_size)
+        names += ["tokenizer.vocab_size"] * (wanted.has_fixed_size or size > wanted.vocab_size)
         names += ["tokenizer.byte_fallback"] * (wanted.kind != "imported")
     return {
         f"{changed.name}={format_value(changed.old)}": f"{changed.name}={format_value(changed.new)}"

@@ -147,8 +147,7 @@ class Trainer:
                         # The others wait: torchrun ends all workers soon after the first one exits.
                         self.workers.on_first_worker(self.save_now)
                         return self.outcome(stopped_by=signals[0])
-                    if self.is_checkpoint_due() and results[-1].is_finite:  # else perhaps broken
-                        self.save()
+                    self.save_if_due()
             self.workers.on_first_worker(self.save_now)
             stopped_by = self.workers.shared_signal(stop.signal)
             if stopped_by is not None:
@@ -237,8 +236,7 @@ class Trainer:
         if improved and self.workers.is_first:
             self.save_model(self.run.best)
         log.write_validation(validation, improved=improved)
-        if self.is_checkpoint_due():
-            self.save()
+        self.save_if_due()
         return True
 
     def validate(self, stop: StopRequest) -> Validation | None:
@@ -332,6 +330,11 @@ class Trainer:
         """
         seconds = 60 * self.recipe.train.checkpoint_minutes
         return self.workers.is_first and 0 < seconds <= monotonic() - self.saved_at
+
+    def save_if_due(self) -> None:
+        """Write a checkpoint if one is due and the weights are not perhaps broken."""
+        if self.is_checkpoint_due() and not self.progress.skipped_in_row:
+            self.save()
 
     def save(self) -> None:
         """Write a checkpoint if this is the first worker."""

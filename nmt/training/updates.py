@@ -8,7 +8,7 @@ learning rate of section 5.3, the moving average of the weights and the result o
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -40,8 +40,6 @@ from nmt.training.muon import Muon, layer_matrices
 from nmt.training.workers import Workers, combined_signal, signal_flags
 
 AVERAGE = "average"  # key of a parameter's moving average in the optimiser's state
-
-Forward = Callable[..., Tensor]  # of source, target input and, with SimCut, the kept embeddings
 
 
 class Updater:
@@ -82,7 +80,6 @@ class Updater:
         wanted = "high" if self.precision == "tf32" else "highest"
         torch.set_float32_matmul_precision(wanted)
         self._wrapped: nn.Module = network
-        self._forward: Forward = network
 
     def set_up(self) -> None:
         """Compile the network and wrap it for the other workers, when the weights are loaded."""
@@ -93,7 +90,6 @@ class Updater:
         self._wrapped = self.workers.wrap(
             network, self.device, settings.bucket_megabytes, settings.gradient_precision
         )
-        self._forward = self._wrapped
 
     def start(
         self,
@@ -212,7 +208,8 @@ class Updater:
         """Return the summed losses of a batch from its logits."""
         smoothing = self._settings.label_smoothing
         with self.autocast():
-            logits = self._forward(*self._inputs(batch)).flatten(0, 1)
+            whole: Tensor = self._wrapped(*self._inputs(batch))
+            logits = whole.flatten(0, 1)
         labels = batch.labels.flatten()
         if self._agreement is not None:
             return agreement_loss(logits, labels, smoothing, PAD, self._agreement)

@@ -26,9 +26,9 @@ class Forbid:
             log_probs[rows, 6:] = -torch.inf
 
 
-@pytest.mark.parametrize("V", [5, 640, 641, 700, 8000])
+@pytest.mark.parametrize("V", [5, 640, 641, 700, 1163, 8000])
 @pytest.mark.parametrize("rows", [1, 5, 70])
-@pytest.mark.parametrize("count", [1, 2, 8])
+@pytest.mark.parametrize("count", [1, 2, 8, 16])
 @pytest.mark.parametrize("kind", ["float32", "bfloat16", "arrays"])
 def test_groups_find_what_a_sort_finds(
     V: int, rows: int, count: int, kind: str, monkeypatch: pytest.MonkeyPatch
@@ -62,6 +62,7 @@ def test_groups_find_what_a_sort_finds(
             fast = top_tokens(logits.clone(), rules, count)
             log_probs, found = fast.log_probs, fast.ids
         torch.testing.assert_close(log_probs, expected.log_probs, atol=1e-5, rtol=1e-6)
+        assert 0 <= found.min() <= found.max() < V
         if kind != "bfloat16":  # which has ties, in any order
             assert torch.equal(found[real], expected.ids[real])
         picked = logits.float().log_softmax(-1).gather(1, found)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 import torch
 
 from nmt.errors import NmtError
-from nmt.system.pools import ProcessPool
+from nmt.system.pools import ProcessPool, ThreadPool
 from tests.waiting import wait_until
 
 
@@ -39,6 +40,23 @@ def test_results_come_in_order_from_other_processes(tmp_path: Path) -> None:
     again = list(pool.map(work, range(3)))
     assert [item for item, _, _ in again] == [0, 1, 2]
     assert {process for _, process, _ in again} <= processes
+
+
+def test_no_thread_works_on_after_an_error() -> None:
+    started, ended = threading.Event(), threading.Event()
+
+    def work(item: int) -> None:
+        if item:
+            started.set()
+            time.sleep(0.05)
+            ended.set()
+        else:
+            started.wait()
+            raise NmtError("item 0")
+
+    with pytest.raises(NmtError, match="item 0"):
+        list(ThreadPool(2).map(work, range(2)))
+    assert ended.is_set()
 
 
 def test_copies_leave_the_garbage_of_their_parent_alone() -> None:

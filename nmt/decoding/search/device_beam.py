@@ -44,7 +44,7 @@ def best_device_candidates(
 
 @dataclass(frozen=True)
 class DeviceMustEnd:
-    """Forbid every token but EOS in some rows: `Force`."""
+    """Allow only EOS in some rows: `MustEnd`."""
 
     eos: int
     rows: Tensor  # (R,) bool

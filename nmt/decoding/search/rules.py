@@ -1,10 +1,10 @@
 """Rules and constraints: which tokens may come next.
 
-A rule is a small object with one method, `apply` (`nmt.kernels.rule.Rule`), for one step. Those of
-`rules_for_step` hold for every search. A constraint is what a user asks of an output; it makes
-rules that depend on the hypotheses so far. A new constraint is a class with one method, `rule`, and
-a line in `make_constraints`. It must leave every hypothesis a token to go on with, and EOS to one
-of the greatest length. Ids are in NumPy's arrays, which can index arrays and tensors.
+A rule is a small object with one method, `apply` (`nmt.kernels.rule.Rule`), for one step. A
+constraint is what a user asks of an output; it makes rules that depend on the hypotheses so far. A
+new constraint is a class with one method, `rule`, and a line in `make_constraints`. It must leave
+every hypothesis a token to go on with, and EOS to one of the greatest length. Ids are in NumPy's
+arrays, which can index arrays and tensors.
 
 Dimensions: B sentences, K hypotheses for each sentence, R = B * K rows, V tokens, t tokens so far.
 """
@@ -49,19 +49,18 @@ class Never:
 
 
 @dataclass(frozen=True)
-class Force:
-    """Allow one token only, in some rows."""
+class MustEnd:
+    """Allow only EOS in some rows."""
 
-    tokens: IdArray  # (R,)
-    is_forced: BoolArray  # (R,)
+    eos: int
+    rows: BoolArray  # (R,)
 
     def apply(self, log_probs: Logits, first_row: int) -> None:
-        """Set log_probs (n, V) to minus infinity, except for the forced token, in forced rows."""
-        (rows,) = self.is_forced[first_row : first_row + len(log_probs)].nonzero()
-        tokens = self.tokens[first_row + rows]
-        kept: Any = log_probs[rows, tokens]
+        """Set log_probs (n, V) to minus infinity, except EOS, in the rows that must end."""
+        (rows,) = self.rows[first_row : first_row + len(log_probs)].nonzero()
+        kept: Any = log_probs[rows, self.eos]
         log_probs[rows] = -math.inf
-        log_probs[rows, tokens] = kept
+        log_probs[rows, self.eos] = kept
 
 
 @dataclass(frozen=True)
@@ -91,8 +90,7 @@ def rules_for_step(never: Never, eos: int, must_end: Sequence[bool], beam: int) 
     """
     rules: list[Rule] = [never]
     if any(must_end):
-        is_forced = numpy.array(must_end).repeat(beam)
-        rules.append(Force(numpy.full(len(is_forced), eos), is_forced))
+        rules.append(MustEnd(eos, numpy.array(must_end).repeat(beam)))
     return rules
 
 

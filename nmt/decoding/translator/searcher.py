@@ -180,7 +180,7 @@ class ModelSearcher(Searcher):
         self._device, self._is_gpu = model.device, model.device.startswith("cuda")
         shape, target = model.recipe.model, model.tokenizer.target
         self._is_right_to_left = shape.is_right_to_left
-        self._is_large = shape.d_model >= LARGE_WIDTH
+        self._may_need_pytorch = shape.d_model >= LARGE_WIDTH
         self._parameters = count_parameters(shape, len(model.tokenizer))
         self._work = 0.0  # so far
         self._aligns = False  # what aligns outputs is made
@@ -221,7 +221,7 @@ class ModelSearcher(Searcher):
 
     @property
     def _may_change(self) -> bool:
-        return self._is_large and isinstance(self.search_model, ArrayDecoder)
+        return self._may_need_pytorch and isinstance(self.search_model, ArrayDecoder)
 
     def changes_backend(self, parts: Sequence[SubSegment]) -> bool:
         """Count the next parts, and change to PyTorch if there is much work; return True if it did.
@@ -251,7 +251,7 @@ class ModelSearcher(Searcher):
 
     def keep_first_backend(self) -> None:
         """Never change the backend."""
-        self._is_large = False
+        self._may_need_pytorch = False
 
     def places(
         self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[int]]
