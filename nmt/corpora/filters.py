@@ -172,17 +172,27 @@ def draw_sample(pairs: Iterable[Pair], rules: Rules) -> Sample:
             sample[key] = source, target
         if len(sample) > 2 * rules.norms.limits.sample_pairs:
             limit //= 2
-            sample = {key: pair for key, pair in sample.items() if key[0] < limit}
+            sample = smaller(sample, limit)
     return sample
 
 
+def smaller(sample: Sample, limit: int) -> Sample:
+    """Return the pairs of a sample whose hash is below a limit; all pairs if there are none."""
+    return {key: pair for key, pair in sample.items() if key[0] < limit} or sample
+
+
 def source_hash(text: str, rules: Rules) -> int:
-    """Return a hash of a source's letters after repair, which near duplicates have in common."""
+    """Return a hash of a source's letters after repair, which near duplicates have in common.
+
+    A source without letters, whose near duplicates differ in spaces only, has one of its words.
+    """
     if text.isascii():
-        return crc32(text.lower().encode().translate(None, NO_LETTERS))
-    text = repaired(text, with_ftfy=rules.with_ftfy)[0] if rules.repair else text
-    letters = "".join(Segment(text).words)
-    return crc32(unicodedata.normalize("NFC", letters).encode("utf-8", "surrogatepass"))
+        letters = text.lower().encode().translate(None, NO_LETTERS)
+    else:
+        text = repaired(text, with_ftfy=rules.with_ftfy)[0] if rules.repair else text
+        words = unicodedata.normalize("NFC", "".join(Segment(text).words))
+        letters = words.encode("utf-8", "surrogatepass")
+    return crc32(letters or b" ".join(text.encode("utf-8", "surrogatepass").split()))
 
 
 def with_usual_norms(sample: Sample, rules: Rules) -> Rules:
@@ -200,10 +210,11 @@ def with_usual_norms(sample: Sample, rules: Rules) -> Rules:
             left = [pair for pair in pairs if not any(find(*pair, norms) for find in known)]
             if left == before:
                 break
-        if len(left) <= limits.sample_pairs:
+        few = len(left) <= limits.sample_pairs
+        fewer = sample if few else smaller(sample, 1 << max(sample)[0].bit_length() >> 1)
+        if fewer is sample:
             return replace(rules, norms=norms)
-        limit = 1 << (max(sample)[0].bit_length() - 1)
-        sample = {key: pair for key, pair in sample.items() if key[0] < limit}
+        sample = fewer
 
 
 # A near duplicate differs in case, punctuation, spaces or digits.

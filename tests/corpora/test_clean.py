@@ -9,7 +9,9 @@ import numpy
 import pytest
 
 from nmt.corpora.clean import TOO_LONG, CrossEntropy, Floats, Models, dual_scores
-from nmt.corpora.filters import CleanBlock, Kept
+from nmt.corpora.detectors import CheckLimits, learn_norms
+from nmt.corpora.filters import CleanBlock, Kept, Rules, draw_sample, with_usual_norms
+from nmt.text.corpus import Pair
 from tests.corpora.corpora import as_pairs
 
 PAIRS = [("a", "A"), ("b", "B"), ("c", "C"), ("d", "D"), ("e", "E")]
@@ -77,3 +79,12 @@ def test_a_pair_that_no_model_can_read_is_explained() -> None:
     found = [*Known(least_score=0.04).filtered(blocks)]
     assert found[-1].rejected[-1].reason == "more tokens than a model can read"
     assert not found[0].rejected
+
+
+@pytest.mark.parametrize("count", [150, 450])
+@pytest.mark.parametrize("source", ["{:03}", "\u2013 {:03}", "one"])
+def test_sources_without_letters_or_with_many_targets_are_sampled(source: str, count: int) -> None:
+    rules = Rules(learn_norms([], CheckLimits(sample_pairs=100)), ("length_ratio",))
+    targets = [f"{chr(97 + i // 26)}{chr(97 + i % 26)} eins" for i in range(count)]
+    pairs = [Pair(source.format(i), target) for i, target in enumerate(targets)]
+    assert with_usual_norms(draw_sample(pairs, rules), rules).norms.ratio == 7 / len(pairs[0][0])
