@@ -3,6 +3,7 @@
 import gzip
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from nmt.config import Recipe
 from nmt.errors import UsageError
 from nmt.evaluation import test_sets  # pytest would collect an imported TestSet
-from nmt.evaluation.card import as_text, evaluation_json
+from nmt.evaluation.card import as_text, direction_rows, evaluation_json
 from nmt.evaluation.evaluate import (
     Model,
     Scoring,
@@ -21,7 +22,7 @@ from nmt.evaluation.evaluate import (
     evaluate_translations,
     languages_of_files,
 )
-from nmt.evaluation.metrics import BleuVariant, MetricSet, choose_metrics
+from nmt.evaluation.metrics import BleuVariant, choose_metrics
 from nmt.evaluation.results import SystemDescription
 from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import load_model
@@ -138,9 +139,7 @@ def test_directions_have_a_table_with_their_means_and_their_own_tokenizers() -> 
         for pair, text in texts.items()
     ]
 
-    def metrics(language: str) -> MetricSet:
-        return choose_metrics("bleu", language)
-
+    metrics = partial(choose_metrics, "bleu")
     trained = [("en", "de"), ("de", "zh")]
     found = evaluate(tests, Echo(), metrics, Scoring(), print, trained)
     scores = [result.systems[0].scores for result in found.test_sets]
@@ -158,6 +157,9 @@ def test_directions_have_a_table_with_their_means_and_their_own_tokenizers() -> 
     data = json.loads(evaluation_json(found))
     assert data["averages"][1]["scores"]["TER"] == 20
     assert data["results"][2]["direction"] == {"source": "fr", "target": "de", "is_zero_shot": True}
+    metrics = partial(choose_metrics, "bleu", in_full=True)  # Chinese has no BLEU of the paper
+    mixed = evaluate(tests[:2], Echo(), metrics, Scoring(), print, trained[:1])
+    assert direction_rows(mixed)[0][2:] == ("  BLEU", " chrF2", "   TER")
     alone = evaluate(tests[:1], Echo(), metrics, Scoring(), print, trained[:1])
     assert "en-de" not in as_text(alone)
     assert not {"averages", "direction"} & {*json.loads(evaluation_json(alone))["results"][0]}
