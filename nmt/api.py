@@ -194,15 +194,16 @@ class Model:
         from nmt.decoding.terms.glossary import read_glossary
         from nmt.documents.document import Options
         from nmt.documents.translate import document_translator
-        from nmt.documents.translate_files import translate_one, with_languages
+        from nmt.documents.translate_files import make_job, translate_job, with_languages
 
         chosen = self.decode_settings(settings, to=to)
         is_chosen = to is not None or chosen.target_language != self.recipe.decode.target_language
         options = Options(columns=tuple(names), translates_all=translates_all)
-        options = with_languages(options, paths[0], self._trained, chosen, is_chosen=is_chosen)
+        job = make_job(*paths, format_name, options.columns)
+        options = with_languages(options, job, self._trained, chosen, is_chosen=is_chosen)
         terms = read_glossary(glossary)
         translator = document_translator(self._trained, chosen, options, glossary=terms)
-        results = translate_one(*paths, format_name, translator)
+        results = translate_job(job, translator)
         translator.notes.tell(self._notify)
         return results
 

@@ -381,4 +381,5 @@ def po_stated(stream: IO[bytes], path: Path) -> Iterator[str]:
 
 TMX = Bitext(tmx_units, tmx_languages)
 XLIFF = Bitext(xliff_units, xliff_languages)
-READERS = {".tmx": TMX, ".xlf": XLIFF, ".xliff": XLIFF, ".po": Bitext(po_units, po_stated)}
+# By the names of their formats.
+READERS = {"tmx": TMX, "xliff": XLIFF, "po": Bitext(po_units, po_stated)}

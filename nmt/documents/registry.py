@@ -93,7 +93,7 @@ def bilingual_reader(ending: str) -> "Reader":
     """Return the reader of a kind of bilingual files, one of `nmt.text.languages.BILINGUAL`."""
     from nmt.documents.bitext import READERS
 
-    return READERS[ending]
+    return next(reader for name, reader in READERS.items() if ending in FORMATS[name].suffixes)
 
 
 TABLES = (FORMATS["csv"], FORMATS["tsv"])

@@ -156,7 +156,7 @@ def options_by_job(
     ]
     fix = "; or leave the file out (--exclude)" if len(jobs) > 1 else ""
     own = {
-        job: with_languages(options, job.source, model, settings, fix, is_chosen=is_chosen)
+        job: with_languages(options, job, model, settings, fix, is_chosen=is_chosen)
         for job in jobs
         if job.format
     }
@@ -166,7 +166,7 @@ def options_by_job(
 
 def with_languages(
     options: Options,
-    path: Path,
+    job: Job,
     model: TrainedModel,
     settings: DecodeSettings,
     other_fix: str = "",
@@ -181,8 +181,11 @@ def with_languages(
     other_fix follows an error about the file.
     """
     read = stated = ""
-    data, subwords = model.recipe.data, model.tokenizer.source
-    reader, is_several = READERS.get(path.suffix.lower()), bool(subwords.language_tokens)
+    assert job.format is not None  # noqa: S101 (others are copied)
+    path, data, subwords = job.source, model.recipe.data, model.tokenizer.source
+    # Of stdin, which can be read only once, no language is known yet.
+    reader = None if path == STDIN else READERS.get(job.format.name)
+    is_several = bool(subwords.language_tokens)
     if reader and (is_several or len(data.known_directions) > 1):
         # A damaged file is reported when it is translated, unless it had to state the language.
         with suppress(*([] if is_several and not settings.target_language else [NmtError])):
@@ -197,9 +200,8 @@ def with_languages(
     except UsageError as error:
         raise error if is_chosen else UsageError(f"{name_of(path)}: {error}{other_fix}") from error
     settings = replace(settings, target_language=to or settings.target_language)
-    form = find_format(path, None)
     # Files of messages may be named for their translations: de.json, which still is in English.
-    is_text = form is None or not form.module.startswith(("messages.", "data."))
+    is_text = not job.format.module.startswith(("messages.", "data."))
     if reader is XLIFF or (reader is None and is_text):
         check_direction(model.recipe, path, read, settings, other_fix)
     source, target = direction_of(model.recipe, settings, read)
@@ -329,21 +331,18 @@ def translate_job(
     return translated.results
 
 
-def translate_one(
-    source: Path, output: Path, name: str | None, translator: DocumentTranslator
-) -> list[TranslatedSegment]:
-    """Check and translate one file as `translate_job` does.
+def make_job(source: Path, output: Path, name: str | None, columns: Sequence[str]) -> Job:
+    """Return one file to translate, whose name tells its format if `name` does not.
 
-    name: of its format; by default its name tells. Raises UsageError if none is known, or if the
-    output must not be replaced.
+    Raises UsageError if no format is known, or if the output must not be replaced.
     """
     if (form := find_format(source, name)) is None:
         check_supported(source, source.suffix.lower())
         raise UsageError(f"{source} has no known format; name one: {', '.join(FORMATS)}")
     check_output(output, [source], "the output")
     job = Job(source, output, form)
-    check_job(job, translator.options.columns)
-    return translate_job(job, translator)
+    check_job(job, columns)
+    return job
 
 
 def read_document(job: Job, options: Options) -> tuple[Source, Document]:

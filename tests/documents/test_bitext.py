@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from nmt.documents import bitext
-from nmt.documents.bitext import READERS
 from nmt.documents.document import Options
-from nmt.documents.registry import FORMATS
+from nmt.documents.registry import FORMATS, bilingual_reader
 from nmt.errors import NmtError
 from nmt.system.json_data import json_text
 from nmt.text.languages import BILINGUAL
@@ -30,7 +29,8 @@ def _notes_again() -> None:
 
 
 def read(path: Path, languages: tuple[str, str] = EN_DE) -> list[tuple[str, str]]:
-    return [(source, target) for source, target in READERS[path.suffix].pairs(path, languages)]
+    pairs = bilingual_reader(path.suffix).pairs(path, languages)
+    return [(source, target) for source, target in pairs]
 
 
 def written(folder: Path, name: str, text: str) -> Path:
@@ -40,9 +40,9 @@ def written(folder: Path, name: str, text: str) -> Path:
 
 
 def test_memories(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert set(READERS) == set(BILINGUAL)
+    assert all(map(bilingual_reader, BILINGUAL))
     path = written(tmp_path, "m.tmx", TMX)
-    assert READERS[".tmx"].languages(path) == ("en", "de", "fr")
+    assert bilingual_reader(".tmx").languages(path) == ("en", "de", "fr")
     assert read(path) == [
         ("A red dog.", "Ein roter Hund."),
         ("Line one line two & three", "Eins zwei"),
@@ -63,34 +63,34 @@ def test_memories(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_packed_memory(tmp_path: Path) -> None:
     path = tmp_path / "m.tmx.gz"
     path.write_bytes(gzip.compress(TMX.replace("UTF-8", "UTF-16").encode("utf-16")))
-    assert len([*READERS[".tmx"].pairs(path, EN_DE)]) == 3
+    assert len([*bilingual_reader(".tmx").pairs(path, EN_DE)]) == 3
     path.write_bytes(gzip.compress(TMX.encode())[:-20])
     with pytest.raises(NmtError, match=r"m\.tmx\.gz is damaged"):
-        list(READERS[".tmx"].pairs(path, EN_DE))
+        list(bilingual_reader(".tmx").pairs(path, EN_DE))
 
 
 def test_xliff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path, "a.xlf", XLIFF_1)
-    assert READERS[".xlf"].languages(path) == EN_DE
+    assert bilingual_reader(".xlf").languages(path) == EN_DE
     expected = [("Save all", "Alles sichern"), ("File", "Datei")]
     expected += [("One.", "Eins."), ("Two.", "Zwei.")]
     assert read(path) == expected
     assert "units without a finished translation, left out: 4\n" in capsys.readouterr().err
     assert read(path, ("de", "en")) == [(target, source) for source, target in expected]
     newer = written(tmp_path, "b.xliff", XLIFF_2)
-    assert READERS[".xliff"].languages(newer) == EN_DE
+    assert bilingual_reader(".xliff").languages(newer) == EN_DE
     assert read(newer) == [("Good day", "Guten Tag")]
 
 
 def test_catalogues(tmp_path: Path) -> None:
     path = written(tmp_path, "de.po", PO)
-    assert READERS[".po"].languages(path) == EN_DE
+    assert bilingual_reader(".po").languages(path) == EN_DE
     assert read(path) == [
         *(("Open", "Öffnen"), ("one file", "eine Datei"), ("%d files", "%d Dateien")),
         *(("First paragraph.", "Erster Absatz."), ("Second one.", "Zweiter.")),
     ]
     by_name = written(tmp_path, "fr.po", 'msgid "a cat"\nmsgstr "un chat"\n')
-    assert READERS[".po"].languages(by_name) == ("en", "fr")
+    assert bilingual_reader(".po").languages(by_name) == ("en", "fr")
 
 
 NO_LANG = TMX.replace(' lang="de-AT"', "")
@@ -134,7 +134,7 @@ FILES = "".join(
     [("m.tmx", f"<tmx>{MEMORY}</tmx>"), ("a.xlf", f'<xliff version="1.2">{FILES}</xliff>')],
 )
 def test_a_document_ends_where_its_id_changes(tmp_path: Path, name: str, text: str) -> None:
-    pairs = [*READERS[name[-4:]].pairs(written(tmp_path, name, text), EN_DE)]
+    pairs = [*bilingual_reader(name[-4:]).pairs(written(tmp_path, name, text), EN_DE)]
     firsts = [pair.source for pair in pairs if isinstance(pair.source, FirstSegment)]
     assert (len(pairs), firsts) == (5, ["b", "d", "e"])
     assert json_text(pairs) == json_text([(part, part) for part, _ in PARTS])
@@ -146,7 +146,7 @@ def test_a_document_ends_where_its_id_changes(tmp_path: Path, name: str, text: s
 def test_a_broken_unit_may_be_skipped(tmp_path: Path) -> None:
     path = written(tmp_path, "m.tmx", NO_LANG)
     bad: list[int] = []
-    pairs = [*READERS[".tmx"].pairs(path, EN_DE, lambda number, _: bad.append(number))]
+    pairs = [*bilingual_reader(".tmx").pairs(path, EN_DE, lambda number, _: bad.append(number))]
     assert bad == [2]
     assert [pair.source for pair in pairs] == ["A red dog.", "", "%d files"]
 
@@ -171,7 +171,7 @@ def test_memory_does_not_grow_with_the_file(
     begin, unit, end = LARGE[name]
     units = [unit.replace("#", str(number)) for number in range(2000)]
     path = written(tmp_path, name, "\n".join([begin, *units, end]))  # 1 MB
-    pairs = READERS[path.suffix].pairs(path, EN_DE)
+    pairs = bilingual_reader(path.suffix).pairs(path, EN_DE)
     next(pairs)
     tracemalloc.start()
     count = sum(1 for _ in pairs)
@@ -270,4 +270,4 @@ def test_what_never_ends_is_refused(
     path = tmp_path / f"{name}.gz"
     path.write_bytes(gzip.compress((begin + unit * (8_000_000 // len(unit))).encode(), 1))
     with pytest.raises(NmtError, match=f"more than 2,000,000 {what}"):
-        list(READERS[Path(name).suffix].pairs(path, EN_DE))
+        list(bilingual_reader(Path(name).suffix).pairs(path, EN_DE))

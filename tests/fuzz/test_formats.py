@@ -143,13 +143,12 @@ def test_any_package_is_kept_or_refused(name: str, draw: Random) -> None:
     check(name, spoil(draw, CONTENTS[name][0]))
 
 
-@pytest.mark.parametrize("ending", READERS)
+@pytest.mark.parametrize("name", READERS)
 @given(data=st.data())
 @fuzz
-def test_pairs_to_train_on(ending: str, data: st.DataObject) -> None:
-    name = {".tmx": "tmx", ".po": "po"}.get(ending, "xliff")
+def test_pairs_to_train_on(name: str, data: st.DataObject) -> None:
     content = data.draw(spoiled(*CONTENTS[name], *[OTHERS.encode()][: name == "tmx"]))
-    reader, path, tally = READERS[ending], Path(f"de{ending}"), Tally()
+    reader, path, tally = READERS[name], Path(f"de.{name}"), Tally()
     value_or_error(lambda: [*reader.stated(BytesIO(content), path)])
     units = value_or_error(lambda: [*reader.units(BytesIO(content), path)]) or []
     for unit in units:

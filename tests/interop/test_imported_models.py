@@ -22,6 +22,7 @@ from nmt.decoding.translator.segments import (
     segment_limit,
 )
 from nmt.documents.document import Options
+from nmt.documents.registry import Job, find_format
 from nmt.documents.translate_files import with_languages
 from nmt.errors import UsageError
 from nmt.runs.model_file import read_model
@@ -238,13 +239,17 @@ def test_a_file_may_state_its_language(model: TrainedModel, nmt: Run) -> None:
     assert [each.code for each in found] == [0, 0, 2, 0]
     assert found[0].out == found[1].out != found[3].out
     assert "the model does not write 'fr'" in found[2].err
+    write_xliff("app.de", "nl")
+    named = nmt("translate", "app.de", "--format", "xliff", "--model", model.path)
+    assert named.out == found[0].out
     settings = replace(model.recipe.decode, target_language="deu")  # of a recipe
     for name, is_chosen, to in (
         ("nl.xlf", False, "nl"),
         ("page.html", False, ""),
         ("nl.xlf", True, ""),
     ):
-        own = with_languages(Options(), Path(name), model, settings, is_chosen=is_chosen)
+        job = Job(Path(name), Path(), find_format(Path(name), None))
+        own = with_languages(Options(), job, model, settings, is_chosen=is_chosen)
         assert own == Options("en", to or "deu", to=to)
 
 
