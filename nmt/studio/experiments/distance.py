@@ -89,10 +89,11 @@ def reach(
     hook = network.embeddings.dropout.register_forward_hook(
         lambda _module, _inputs, output: captured.append(output)
     )
-    longest = max(max(map(len, pair)) for pair in pairs) + 1
-    totals = {side: torch.zeros(2, longest) for side in ("source", "target")}  # sums and counts
+    lengths = [max(map(len, pair)) + 1 for pair in pairs]
+    # Sums and counts.
+    totals = {side: torch.zeros(2, max(lengths)) for side in ("source", "target")}
     with network.evaluating():
-        for indices in batches_by_length([max(map(len, pair)) for pair in pairs], REACH_TOKENS):
+        for indices in batches_by_length(lengths, REACH_TOKENS):
             batch = make_batch([pairs[index] for index in indices]).to(network.device)
             captured.clear()
             logits = network(batch.source, batch.target_input).transpose(1, 2)
