@@ -400,7 +400,7 @@ def pairs_with_repeats(
                     texts[1 - side], reason, detail = read_verdict(verdicts, kept)
                 elif not all(text.strip() for text in texts):
                     reason = EMPTY
-                if refused.between(line, 1):
+                if line in refused.unreadable or line in refused.without_tab:
                     reason = UNREADABLE
                 if held_out and not reason and not held_out.isdisjoint(map(near_hash, read)):
                     reason = HELD_OUT
