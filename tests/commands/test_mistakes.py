@@ -111,7 +111,10 @@ USAGE = {
     "rerank in.src --source in.src --model {run} --set decode.beam_size=2": "has no effect here",
     # scale and score
     "scale tiny.toml --dry-run --sizes a": "--sizes takes numbers",
+    "scale tiny.toml --dry-run --sizes=": "--sizes takes numbers",
+    "scale tiny.toml --dry-run --seeds=": "--seeds takes numbers",
     "scale tiny.toml --dry-run --sizes 9": "a size is a multiple of 4",
+    "scale tiny.toml --dry-run --check 0": "a size is a multiple of 4",
     "scale tiny.toml --dry-run --shares 1/0": "--shares takes numbers",
     "scale tiny.toml --dry-run --shares 0": "train.share",
     "score in.src in.src --columns 1,2": "--columns is for one file with columns",

@@ -196,7 +196,7 @@ def plan(
     sizes = sorted({*(sizes or defaults), own})
     for size in sizes:
         check_size(base, size)
-    if not check:  # a step as the last one, to a size that heads divide
+    if check is None:  # a step as the last one, to a size that heads divide
         ratio = sizes[-1] / sizes[-2] if len(sizes) > 1 else 2
         check = max(sizes[-1] + step, round(sizes[-1] * ratio / step) * step)
     if check in sizes:
