@@ -143,7 +143,9 @@ async def translate_file(
     process = Process(START_METHOD, work, (file, pair, most_characters))
     try:
         lines = await receive(process.connection)
-        process.connection.send(await translate(lines))
+        translated = await translate(lines)
+        with suppress(OSError):  # the process has died, as `receive` reports
+            process.connection.send(translated)
         content: bytes = await receive(process.connection)
     finally:
         process.end()

@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 import sys
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -171,6 +172,19 @@ def test_a_file_that_takes_too_long_ends_with_its_process() -> None:
     before = {*multiprocessing.active_children()}
     assert upload(client(seconds=0.5), "a.md", SLOW)[0] == 503
     wait_until(lambda: {*multiprocessing.active_children()} == before)
+
+
+def test_a_file_whose_process_dies_is_refused() -> None:
+    before = {*multiprocessing.active_children()}
+
+    async def translate(lines: Sequence[Line]) -> Sequence[Line]:
+        for process in {*multiprocessing.active_children()} - before:
+            process.kill()
+            process.join()
+        return lines
+
+    with pytest.raises(HTTPException, match="reading the file failed"):
+        asyncio.run(texts.translate_file(File("a.txt", b"sun"), PAIR, 100, translate))
 
 
 def test_a_file_that_takes_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
