@@ -1,6 +1,5 @@
 """`nmt runs`: list runs with score, updates, size and age."""
 
-import json
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -40,7 +39,7 @@ def command(folder: Path | None, as_json: bool) -> None:
     missing = folder is None and not is_present(RUNS)
     runs = [] if missing else list_runs(folder or RUNS, chosen.path if chosen else None)
     if as_json:
-        click.echo(json.dumps([run.data for run in runs], indent=1))
+        options.print_json([run.data for run in runs])
     elif not runs:
         note(f"no run below {folder or RUNS}; `nmt train` starts one")
     else:

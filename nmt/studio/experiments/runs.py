@@ -5,7 +5,6 @@ stopped experiment resumes.
 """
 
 import gc
-import json
 import os
 import re
 import shlex
@@ -34,6 +33,7 @@ from nmt.studio.pages.page import render_charts
 from nmt.studio.report import try_write_report
 from nmt.system.atomic import write_bytes, write_text
 from nmt.system.files import in_utf_8, is_present
+from nmt.system.json_data import json_text
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
 from nmt.training.setup import (
@@ -156,7 +156,7 @@ class Experiment(ABC):
         data, texts = {**head, **data}, {"title": recipe, "command": command, **texts}
         page = render_charts(self.page, {**data, **shown}, f"{title} {recipe}", texts)
         markdown = [f"# {title} {code(recipe)}", f"Created by {code(command)}.", *parts]
-        files = {"json": json.dumps(data, indent=1), "md": "\n\n".join(markdown), "html": page}
+        files = {"json": json_text(data, indent=1), "md": "\n\n".join(markdown), "html": page}
         for ending, text in files.items():
             write_text(self.file(ending), in_utf_8(f"{text.rstrip()}\n"))
 

@@ -4,7 +4,6 @@ The law of each recipe predicts the loss of the next larger size. The prediction
 before that run is trained, and the run is never used for the fit.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, datetime
@@ -28,8 +27,8 @@ from nmt.studio.experiments.ladder import Ladder, Rung, update_operations
 from nmt.studio.experiments.results import FINISHED, cell, run_result, spread
 from nmt.studio.experiments.runs import Experiment, Outcome, PlannedRun, plan_runs, train_runs
 from nmt.system.atomic import write_text
-from nmt.system.files import in_utf_8, is_present, read_text
-from nmt.system.json_data import parse_object
+from nmt.system.files import is_present, read_text
+from nmt.system.json_data import json_text, parse_object
 from nmt.system.log import note
 from nmt.text.batches import count_used
 from nmt.text.corpus import DataFolder
@@ -117,7 +116,7 @@ class Scale(Experiment):
                 note(f"measure {planned} by distance")
                 curves = distance.measure(planned.run.best, tests, str(device))
                 found[row["folder"]] = {**facts, "curves": curves}
-                write_text(self.output / DISTANCE, in_utf_8(json.dumps(found, indent=1) + "\n"))
+                write_text(self.output / DISTANCE, json_text(found, indent=1) + "\n")
 
     def row(self, failures: Mapping[Path, str], planned: PlannedRun) -> Row:
         """Return what is known of a run."""
