@@ -52,7 +52,7 @@ COLUMNS = (
     "tokenizer.vocab_size",
     "model.d_model",
     "model.d_ff",
-    "model.encoder_layers",  # and as many of the decoder
+    "model.encoder_layers",
     "model.heads",
     "model.dropout",
     "train.batch_source_tokens",  # and as many target tokens
@@ -63,9 +63,11 @@ COLUMNS = (
 )
 # Settings that a row has from its recipe, or from the first of two.
 INHERITED = (
+    "model.decoder_layers",
     "model.positions",
     "model.norm",
     "model.activation",
+    "train.optimizer",
     "train.average_checkpoints",
     "decode.beam_size",
     "decode.length_penalty",
@@ -88,14 +90,16 @@ class Preset:
         tuned = read_recipe(self.recipes[0])
         values: dict[str, Any] = dict(zip(COLUMNS, self.numbers, strict=True))
         values |= {name: get_setting(tuned, name) for name in INHERITED}
-        values["model.decoder_layers"] = values["model.encoder_layers"]
         values["model.d_k"] = values["model.d_model"] // values["model.heads"]
         values["model.d_v"] = values["model.d_k"]
         values["train.batch_target_tokens"] = values["train.batch_source_tokens"]
         values["train.precision"] = "auto"
         if self.recipes != (LARGE,):  # the paper validates and ends by updates alone
             values["train.validate_updates"] = 2 * values["train.checkpoint_updates"]
-            values["train.patience"] = PATIENCE
+            if cooldown := tuned.train.cooldown_updates / tuned.train.max_updates:
+                values["train.cooldown_updates"] = round(cooldown * values["train.max_updates"])
+            else:  # with a cooldown, the best model is the last one
+                values["train.patience"] = PATIENCE
         return values
 
     @property
@@ -126,12 +130,12 @@ PRESETS = (  # by size: Multi30k has about 540,000 tokens, Tatoeba 1.7 million, 
     Preset(1_300_000, (8_000, 192, 384, 4, 4, 0.2, 2_048, 900, 1.44, 15_400, 550),
            (SMALL, MEDIUM), "between Multi30k and Tatoeba, for which widths of 128 and 256 were"
            " tuned; nothing was measured there"),
-    Preset(3_000_000, (8_000, 256, 512, 4, 4, 0.15, 2_048, 800, 1.36, 15_960, 570), (MEDIUM,),
+    Preset(3_000_000, (8_000, 256, 512, 6, 4, 0.2, 4_096, 400, 1.6, 9_000, 500), (MEDIUM,),
            "about as much text as Tatoeba, for which this width was tuned"),
-    Preset(9_000_000, (12_000, 256, 512, 4, 4, 0.15, 2_048, 800, 1.36, 42_000, 1_500), (MEDIUM,),
+    Preset(9_000_000, (12_000, 256, 512, 6, 4, 0.15, 4_096, 800, 1.81, 24_000, 1_500), (MEDIUM,),
            "more text than Tatoeba, enough for more tokens and updates; nothing was measured"
            " there"),
-    Preset(53_000_000, (17_000, 384, 768, 5, 6, 0.1, 7_000, 1_700, 1.17, 56_000, 2_000),
+    Preset(53_000_000, (17_000, 384, 768, 6, 6, 0.1, 7_000, 1_700, 2.43, 56_000, 2_000),
            (MEDIUM, LARGE), "between Tatoeba and WMT14, for which widths of 256 and 512 were"
            " tuned; nothing was measured there", needs_gpu=True),
     Preset(math.inf, (37_000, 512, 2_048, 6, 8, 0.1, 25_000, 4_000, 1.0, 100_000, 1_500),
@@ -172,6 +176,8 @@ def choose_settings(facts: CorpusFacts, *, has_gpu: bool) -> ChosenSettings:
     preset = preset_for(facts, has_gpu=has_gpu)
     values = preset.values()
     reasons = explain(facts, values) | {"model.d_model": f"{facts.pairs:,} pairs: {preset.reason}"}
+    if values["train.average_checkpoints"] == 1:
+        reasons["train.average_checkpoints"] = "no average: the last model is the best"
     fit_vocabulary(facts, values, reasons)
     if facts.rewritten > MOST_REWRITTEN * facts.pairs:
         values["decode.odd_input"] = "as_is"
@@ -197,6 +203,8 @@ REASONS = {
     "model.d_ff": "inner width of the feed-forward layers",
     "model.norm": "pre-norm, rotary positions and SwiGLU are newer than the paper; they train"
     " several times faster",
+    "train.optimizer": "learns more from each update than Adam",
+    "train.cooldown_updates": "the last ones, in which the learning rate falls to 0",
     "train.precision": "bf16 if it is faster on this device",
     "train.average_checkpoints": "the final model is the average of these",
     "train.validate_updates": "updates between two scores on the dev set",
