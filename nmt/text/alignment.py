@@ -239,8 +239,7 @@ def align_corpus(
     names: of the shards.
     """
     paths = [folder.shards / f"{name}.{ALIGNMENT}" for name in names]
-    corpora = sorted(name for name in manifest.steps if name.startswith("train-"))
-    key = hash_of(FORMAT, MOST_CELLS, [manifest.key(name) for name in corpora])
+    key = hash_of(FORMAT, MOST_CELLS, [manifest.key(name) for name in sorted(names)])
     if not manifest.needs(ALIGNMENT, key, folder) and all(
         path.is_file() and path.stat().st_size == POSITION.itemsize * len(shard.ids)
         for path, shard in zip(paths, shards, strict=True)

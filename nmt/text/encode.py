@@ -23,7 +23,7 @@ from nmt.system.threads import processor_count
 from nmt.text.corpus import Pair
 from nmt.text.lines import FirstSegment
 from nmt.text.shards import EncodedPairs, FlatSegments, flatten, id_type, stretches
-from nmt.text.tokenizer import SubwordModel, Tokenizer, target_token
+from nmt.text.tokenizer import SubwordModel, Tokenizer, blank_to_empty, target_token
 
 CHUNK_PAIRS = 20_000  # pairs encoded at once: bounds memory, keeps all cores busy
 CHUNK_CHARACTERS = 20_000_000  # likewise, because lines may be long; 60 bytes of memory for each
@@ -354,7 +354,7 @@ class WordCache:
         """Return what `SubwordModel.encode` returns for the segments."""
         if not self._by_word:
             return flatten(self._model.encode(segments, threads), numpy.int32)
-        lines = ["" if segment.isspace() else segment for segment in segments]
+        lines = [*map(blank_to_empty, segments)]
         return self._join([line.split(" ") for line in lines], threads)
 
     def _join(self, lines: Sequence[list[str]], threads: int) -> FlatSegments:

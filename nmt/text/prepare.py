@@ -91,12 +91,11 @@ def prepare(
     remove_unused(folder.shards, manifest, names)
     shards = open_shards(folder, names, tokenizer)
     if not any(map(len, shards)):
-        raise NmtError(
-            f"no training pair is left after cleaning: {describe_dropped(manifest, recipe.data)}"
-        )
+        dropped = describe_dropped(manifest, names, recipe.data)
+        raise NmtError(f"no training pair is left after cleaning: {dropped}")
     if recipe.train.guided_alignment:
         align_corpus(folder, manifest, names, shards, tokenizer, notify)
-    return open_prepared(recipe, folder)
+    return describe_prepared(recipe, folder, manifest, tokenizer, shards)
 
 
 def open_prepared(recipe: Recipe, folder: PreparedFolder) -> Prepared:
@@ -104,6 +103,18 @@ def open_prepared(recipe: Recipe, folder: PreparedFolder) -> Prepared:
     manifest, tokenizer = Manifest(folder.manifest), load_tokenizer(folder.tokenizer)
     names = [*map(shard_name, range(len(recipe.data.train)))]
     shards = open_shards(folder, names, tokenizer)
+    return describe_prepared(recipe, folder, manifest, tokenizer, shards)
+
+
+def describe_prepared(
+    recipe: Recipe,
+    folder: PreparedFolder,
+    manifest: Manifest,
+    tokenizer: Tokenizer,
+    shards: tuple[Shard, ...],
+) -> Prepared:
+    """Return a corpus whose tokenizer and shards are open; opens its alignments, if it has any."""
+    names = [*map(shard_name, range(len(shards)))]
     is_aligned = recipe.train.guided_alignment
     return Prepared(
         tokenizer,
@@ -302,9 +313,9 @@ def describe(files: TextFiles, counts: dict[str, int], data: DataSettings) -> st
     return text + (f"; {shortened:,} with less context to fit" if shortened else "")
 
 
-def describe_dropped(manifest: Manifest, limits: DataSettings) -> str:
+def describe_dropped(manifest: Manifest, names: Sequence[str], limits: DataSettings) -> str:
     """Return a phrase with the totals that cleaning dropped from all corpora."""
-    counts = [step.counts for name, step in manifest.steps.items() if name.startswith("train-")]
+    counts = [manifest.steps[name].counts for name in names]
     empty, long, ratio = (
         sum(each.get(k, 0) for each in counts) for k in ("empty", "too_long", "ratio")
     )
