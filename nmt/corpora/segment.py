@@ -223,7 +223,6 @@ BLOCKS = {
 }
 # Scripts that are written without spaces between words.
 WITHOUT_SPACES = frozenset({"Han", "Kana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan"})
-LETTER = re.compile(r"[^\W\d_]")
 
 
 @cache

@@ -120,9 +120,6 @@ class Options:
     to: str = ""  # the language to write, if not that of the settings
 
 
-DEFAULTS = Options()
-
-
 @dataclass(frozen=True)
 class Segment:
     """A text of a file that is translated by itself: a paragraph, a cell, a message."""

@@ -202,7 +202,7 @@ def result_lines(result: TestSetResult) -> list[str]:
         lines.append(f"  {score.name:{width}} {value:>6}{around}  {score.signature}")
     decode = evaluated.system.decode
     for other in others:
-        lines.append(f"  compared with {other.name} ({other.scores[0].test})")
+        lines.append(f"  compared with {other.system.name} ({other.scores[0].test})")
         own = other.system.decode
         if own and (decode is None or search_line(own) != search_line(decode)):
             lines.append(f"    {search_line(own)}")
@@ -444,7 +444,7 @@ def comparison_parts(other: SystemResult) -> list[str]:
     facts = [f"SHA-256 {code(other.system.sha256)}"]
     facts += [listed(asdict(other.system.decode))] if other.system.decode else []
     return [
-        f"### Compared with {code(other.name)}",
+        f"### Compared with {code(other.system.name)}",
         f"{'; '.join(facts)}. p ({other.scores[0].test}) is the {P_VALUE}.",
         table(("metric", "score", "95 % confidence", "difference", "p"), rows),
     ]

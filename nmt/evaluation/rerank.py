@@ -7,7 +7,6 @@ N-best lists are JSON lines as `nmt translate --n-best` writes them, or have Mos
 is a record: a line of JSON, or the adjacent lines with one index in Moses's format.
 """
 
-import itertools
 import json
 import math
 import re
@@ -70,7 +69,7 @@ def records(source: Source[str], name: str) -> Source[str]:
     first = next(lines, None)
     if first is None:
         return Source(())
-    arriving = Source(itertools.chain([first], lines), source.is_ready)
+    arriving = Source(chain([first], lines), source.is_ready)
     if first.lstrip().startswith("{") or MOSES_MARK not in first:
         return arriving
     return moses_lists(arriving, name)
@@ -105,7 +104,7 @@ def read_lists(lines: Iterable[str], name: str) -> Iterator[list[str]]:
     """
     begun: list[str] = []  # the lines of the next list, so far
     before, count = "", 0  # the index of that list, and how many are complete
-    for line in itertools.chain(lines, [None]):
+    for line in chain(lines, [None]):
         index = "" if line is None else line.partition(MOSES_MARK)[0].strip()
         complete: list[str] = []
         if begun and (line is None or index != before):

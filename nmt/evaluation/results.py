@@ -63,11 +63,6 @@ class SystemDescription:
     engine: str = ""  # another program that searched
 
     @property
-    def is_model(self) -> bool:
-        """Return whether the system is a model or an ensemble, not a file of translations."""
-        return self.decode is not None
-
-    @property
     def paths(self) -> tuple[str, ...]:
         """Return the path of every file; an ensemble has several."""
         return (self.path, *(member.path for member in self.ensemble))
@@ -84,11 +79,6 @@ class SystemResult:
 
     system: SystemDescription
     scores: tuple[Score, ...]  # the task's main score is the first
-
-    @property
-    def name(self) -> str:
-        """Return the name of the system."""
-        return self.system.name
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from nmt.text.tokenizer import BOS, EOS, PAD, UNK, SubwordModel, Tokenizer
 LONGEST_LINE = 16_384  # characters; longer segments are split before SentencePiece learns from them
 LONGEST_WORD = 1_000  # characters; SentencePiece cannot load a vocabulary with far longer ones
 TOO_HIGH = re.compile(r"too high.*<= (\d+)", re.DOTALL)  # SentencePiece's message
-FEWEST_TOKENS = 500  # for a small corpus, if its text has so many
 TOO_MANY = 1_000_000  # tokens: more than a small text has
 SAMPLE_CHARACTERS = 300_000_000  # of text to learn from; SentencePiece keeps all of it in memory
 BOTH_SIDES = slice(2)

@@ -57,7 +57,7 @@ def test_the_first_system_is_the_evaluated_one(tmp_path: Path) -> None:
     result = evaluate_translations(output, [reference], scoring=scoring)
     (test_set,) = result.test_sets
     ours, theirs = test_set.systems
-    assert (ours.name, theirs.name) == (str(output), str(reference))
+    assert (ours.system.name, theirs.system.name) == (str(output), str(reference))
     for mine, other in zip(ours.scores, theirs.scores, strict=True):
         assert mine.difference is None
         assert mine.interval is not None

@@ -13,7 +13,6 @@ from nmt.runs.history import ValidationRecord
 from nmt.studio.diagnosis.training import NOTABLE_GAIN, Finding, Point, Training, points
 from nmt.system.arguments import argument
 from nmt.text.facts import RARE, SideFacts
-from nmt.text.learning import FEWEST_TOKENS
 
 # Share of a run that the suggested warm-up takes. Those of the shipped recipes are 1 to 24 %.
 WARMUP_SHARE = 0.1
@@ -22,6 +21,7 @@ WARMUP_SHARE = 0.1
 # to 20,000 of these pairs: 6 to 17 %. Twice Multi30k's has 63 %, four times Tatoeba's 61 %, and
 # 8,000 for a quarter of Multi30k's pairs 69 %. Characters, up to 1 %, are part of some figures.
 MOST_RARE = 0.4
+FEWEST_TOKENS = 500  # a vocabulary of so few is never too large
 # Nats by which dev tokens are rarer in the training text than its own. Dev sets of the same kind
 # have up to 0.23 (newstest), and 0.65 with 2,000 pairs and 8,000 tokens; those of another kind
 # 1.2 to 2.0 (Tatoeba or newstest for Multi30k, Multi30k or newstest for Tatoeba).

@@ -4,7 +4,7 @@ import pytest
 
 from nmt.decoding.translator.marked import Marked
 from nmt.documents.data.properties import read
-from nmt.documents.document import DEFAULTS
+from nmt.documents.document import Options
 from tests.documents.documents import places, texts
 from tests.documents.samples import SAMPLES
 
@@ -12,13 +12,13 @@ BUNDLE = (SAMPLES / "bundle.properties").read_bytes()
 
 
 def one(content: str, translation: Marked | str, codec: str = "utf-8") -> str:
-    document = read(content.encode(codec), DEFAULTS)
+    document = read(content.encode(codec), Options())
     new = Marked(translation) if isinstance(translation, str) else translation
     return document.join([new] * len(document.segments)).content.decode(codec)
 
 
 def test_values_are_segments() -> None:
-    document = read(BUNDLE, DEFAULTS)
+    document = read(BUNDLE, Options())
     assert texts(document) == [
         "Open the file",
         "Save it, please ü",
@@ -29,7 +29,7 @@ def test_values_are_segments() -> None:
     assert document.segments[2].source.mark_texts() == ["'{'", "'}'"]
     assert places(document)[1:3] == ["line 4", "line 8"]
     assert [segment.context for segment in document.segments][:2] == ["menu.open", "menu save"]
-    assert texts(read(b"a = some \\\\user text", DEFAULTS)) == ["some \\user text"]
+    assert texts(read(b"a = some \\\\user text", Options())) == ["some \\user text"]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_values_are_written_as_in_the_file(source: str, translation: str, writte
 
 def test_what_is_quoted_in_a_pattern_stays() -> None:
     content = "a = Isn''t '{'0'}' {0}"
-    (segment,) = read(content.encode(), DEFAULTS).segments
+    (segment,) = read(content.encode(), Options()).segments
     assert segment.source.text == "Isn't '{'0'}' {0}"
     marks = tuple(mark.moved(3) for mark in segment.source.marks)
     new = Marked("x' " + segment.source.text, marks)

@@ -4,7 +4,7 @@ import pytest
 
 from nmt.decoding.translator.marked import Marked
 from nmt.documents.data.yaml_messages import read
-from nmt.documents.document import DEFAULTS, Options
+from nmt.documents.document import Options
 from tests.documents.documents import changed_by, joined, texts
 from tests.documents.samples import SAMPLES
 
@@ -17,12 +17,12 @@ def one(content: str, translation: str, language: str = "") -> str:
 
 
 def test_values_are_segments() -> None:
-    assert texts(read(RAILS.encode(), DEFAULTS)) == [
+    assert texts(read(RAILS.encode(), Options())) == [
         *("Hello you", 'Say ü "it"', "It's fine", "one two three four"),
         *("First line of it.", "Indented <b>line</b>.", "No end", "Some words that go on."),
         *("red apple", "green pear", "blue plum", "Some title", "some text"),
     ]
-    segment = read(RAILS.encode(), DEFAULTS).segments[8]
+    segment = read(RAILS.encode(), Options()).segments[8]
     assert (segment.context, segment.place) == ("en.flow.0", "line 18")
 
 
@@ -64,11 +64,11 @@ def test_aliases_are_not_followed() -> None:
         b"%c: &%c [%s]\n" % (98 + level, 98 + level, b", ".join([b"*%c" % (97 + level)] * 9))
         for level in range(20)
     )
-    document = read(bomb, DEFAULTS)
+    document = read(bomb, Options())
     assert texts(document) == ["Some text"]
     assert joined(document, "Text") == bomb.replace(b"Some text", b"Text")
 
 
 def test_blocks_keep_their_indentation_after_carriage_returns() -> None:
     content = b"d: |\r    A man.\r    Two dogs.\re: x\r"
-    assert b"\r    A MAN.\r    TWO DOGS.\r" in changed_by(read(content, DEFAULTS))
+    assert b"\r    A MAN.\r    TWO DOGS.\r" in changed_by(read(content, Options()))

@@ -3,7 +3,7 @@ r"""Strings of Android: texts are translated; names, references, comments and la
 from pathlib import Path
 
 from nmt.decoding.translator.marked import Marked
-from nmt.documents.document import DEFAULTS, Options
+from nmt.documents.document import Options
 from nmt.documents.marks.tags import with_tags
 from nmt.documents.messages.android import read
 from nmt.documents.registry import FORMATS, find_format
@@ -21,7 +21,7 @@ def translated(translations: dict[str, Marked], language: str = "de") -> str:
 
 
 def test_texts_are_segments() -> None:
-    document = read(ANDROID, DEFAULTS)
+    document = read(ANDROID, Options())
     assert texts(document) == [HELLO, QUOTED, DATA, "now", "First day", "%d file", "%d files"]
     hello = document.segments[0]
     code = '<xliff:g id="n" example="3">%1$d</xliff:g>'
@@ -43,7 +43,7 @@ def test_texts_are_escaped_as_the_source() -> None:
 
 def test_a_line_break_stays_after_a_colon() -> None:
     content = rb"<resources><string name='a'>%1$s says:\n\nReason: x y\n%2$s</string></resources>"
-    document = read(content, DEFAULTS)
+    document = read(content, Options())
     assert texts(document) == ["%1$s says:", "Reason: x y", "%2$s"]
     assert rb">%1$S SAYS:\n\nREASON: X Y\n%2$S</string>" in changed_by(document)
 
@@ -64,5 +64,5 @@ def test_names_of_files() -> None:
 
 def test_many_spaces_take_linear_time() -> None:
     spaces = b" " * 100_000
-    document = read(b"<resources><string>a" + spaces + b"bc</string></resources>", DEFAULTS)
+    document = read(b"<resources><string>a" + spaces + b"bc</string></resources>", Options())
     assert texts(document) == [f"a{spaces.decode()}bc"]

@@ -3,7 +3,7 @@
 import plistlib
 
 from nmt.decoding.translator.marked import Marked
-from nmt.documents.document import DEFAULTS, Options
+from nmt.documents.document import Options
 from nmt.documents.messages.apple import read_strings, read_stringsdict
 from tests.documents.documents import joined, places, texts
 from tests.documents.samples import SAMPLES
@@ -13,23 +13,23 @@ STRINGSDICT = (SAMPLES / "count.stringsdict").read_bytes()
 
 
 def test_values_are_segments() -> None:
-    document = read_strings(STRINGS, DEFAULTS)
+    document = read_strings(STRINGS, Options())
     expected = ['Open "%@"', "Say // it", "now ü", "Some name", "First line", "second line"]
     assert texts(document) == expected
     contexts = [segment.context for segment in document.segments]
     assert contexts[:2] == ["title", "a = b; /* c */"]
     assert places(document)[3:5] == ["line 6", "line 9"]
-    assert read_strings(b"/**/ //", DEFAULTS).join([]).content == b"/**/ //"
+    assert read_strings(b"/**/ //", Options()).join([]).content == b"/**/ //"
 
 
 def test_characters_are_escaped() -> None:
-    one = read_strings(b'"a" = "Some text"; /* c */', DEFAULTS)
+    one = read_strings(b'"a" = "Some text"; /* c */', Options())
     assert joined(one, 'a "b" \\ \n\tü').decode() == '"a" = "a \\"b\\" \\\\ \\n\\tü"; /* c */'
-    assert joined(read_strings(b'"a" = "Some\ntext";', DEFAULTS), "x", "x") == b'"a" = "x\nx";'
+    assert joined(read_strings(b'"a" = "Some\ntext";', Options()), "x", "x") == b'"a" = "x\nx";'
 
 
 def test_texts_of_plurals_are_segments() -> None:
-    segments = read_stringsdict(STRINGSDICT, DEFAULTS).segments
+    segments = read_stringsdict(STRINGSDICT, Options()).segments
     assert [(segment.source.text, segment.context) for segment in segments] == [
         ("Found %#@files@", "count.files.NSStringLocalizedFormatKey"),
         ("%d file", "count.files.files.one"),
@@ -43,7 +43,7 @@ def test_values_belong_to_the_keys_before_them() -> None:
         b"<string>stray</string><key>b</key><string>A cat.</string></dict></plist>"
     )
     found = [
-        (each.context, each.source.text) for each in read_stringsdict(content, DEFAULTS).segments
+        (each.context, each.source.text) for each in read_stringsdict(content, Options()).segments
     ]
     assert found == [("a", "A dog."), ("b", "A cat.")]
 
@@ -62,5 +62,5 @@ def test_the_places_of_variables_are_marks() -> None:
         b"<plist><dict><key>a</key><dict><key>NSStringLocalizedFormatKey</key>"
         b"<string>Of %#@all@ are %1#@some@ and %2$#@others@</string></dict></dict></plist>"
     )
-    (segment,) = read_stringsdict(content, DEFAULTS).segments
+    (segment,) = read_stringsdict(content, Options()).segments
     assert segment.source.mark_texts() == ["%#@all@", "%1#@some@", "%2$#@others@"]

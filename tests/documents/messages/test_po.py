@@ -7,7 +7,7 @@ import subprocess
 import polib
 import pytest
 
-from nmt.documents.document import DEFAULTS, Options
+from nmt.documents.document import Options
 from nmt.documents.messages.po import read
 from nmt.documents.messages.po_syntax import columns_of, escaped, unescaped, written
 from tests.documents.documents import filled, texts
@@ -181,7 +181,7 @@ def test_line_ends_and_the_flag_no_wrap_are_kept() -> None:
     assert made.count(b"\n") == made.count(b"\r\n") == content.count(b"\n") + 2  # of the header
     assert b"#, fuzzy, no-wrap\r\n" in made
     old = b'# A comment\rmsgid "One file"\rmsgstr ""\r'  # carriage returns alone
-    assert texts(read(old, DEFAULTS)) == ["One file"]
+    assert texts(read(old, Options())) == ["One file"]
 
 
 def test_escapes_come_back() -> None:

@@ -1,7 +1,7 @@
 """XLIFF: targets are filled in beside their sources, and every other byte stays."""
 
 from nmt.decoding.translator.marked import Kind
-from nmt.documents.document import DEFAULTS, Document, Options
+from nmt.documents.document import Document, Options
 from nmt.documents.messages.xliff import read
 from tests.documents.documents import filled, shouted, texts
 from tests.documents.samples import SAMPLES
@@ -88,14 +88,14 @@ UNIT = b"""<xliff version="1.2"><file><body><trans-unit id="1"><source>%b</sourc
 
 def test_codes_that_cross_stand_alone() -> None:
     crossed = b'a<bx id="1"/>b<g id="2">c<ex id="1"/>d</g><g id="3"/>'
-    assert kinds(read(UNIT % crossed, DEFAULTS)) == [[ALONE, OPEN, ALONE, CLOSE, ALONE]]
+    assert kinds(read(UNIT % crossed, Options())) == [[ALONE, OPEN, ALONE, CLOSE, ALONE]]
 
 
 def test_line_breaks_are_spaces_unless_they_are_preserved() -> None:
     content = UNIT % b"\n  One\n  two\n"
-    assert texts(read(content, DEFAULTS)) == ["One two"]
+    assert texts(read(content, Options())) == ["One two"]
     kept = content.replace(b'id="1"', b'id="1" xml:space="preserve"')
-    assert texts(read(kept, DEFAULTS)) == ["One", "two"]
+    assert texts(read(kept, Options())) == ["One", "two"]
 
 
 def test_a_file_for_another_language_is_reported() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.decoding.translator.marked import Kind, Mark, Marked
-from nmt.documents.document import DEFAULTS, Options
+from nmt.documents.document import Options
 from nmt.documents.pages.html import read
 from nmt.documents.pages.html_scanner import scan
 from nmt.documents.pages.page import Role, shown_forms
@@ -49,7 +49,7 @@ GERMAN = Options("en", "de")
     ],
 )
 def test_blocks_are_segments(text: str, segments: list[str]) -> None:
-    document = read(text.encode(), DEFAULTS)
+    document = read(text.encode(), Options())
     assert texts(document) == segments
     assert unchanged(document) == text.encode()
 
@@ -82,7 +82,7 @@ def test_blocks_are_segments(text: str, segments: list[str]) -> None:
     ],
 )
 def test_statements_divide_texts(text: str, segments: list[str]) -> None:
-    document = read(text.encode(), DEFAULTS)
+    document = read(text.encode(), Options())
     assert texts(document) == segments
     written = changed_by(document).decode()
     assert written.lower().split() == text.lower().split()
@@ -90,8 +90,8 @@ def test_statements_divide_texts(text: str, segments: list[str]) -> None:
 
 def test_lines_with_statements_stay_and_alternatives_of_a_heading_are_headings() -> None:
     page = b"{% block a %}\n\n One\n  {% endblock %} {% b %} \r\n\t{% plural %}two{% endb %}\n"
-    assert changed_by(read(page, DEFAULTS)).lower() == page.lower()
-    found = read(b"<h1>{% if a %}One{% else %}two{% endif %}</h1>", DEFAULTS).segments
+    assert changed_by(read(page, Options())).lower() == page.lower()
+    found = read(b"<h1>{% if a %}One{% else %}two{% endif %}</h1>", Options()).segments
     assert [segment.is_heading for segment in found] == [True, True]
 
 
@@ -101,7 +101,7 @@ def test_attributes_that_people_read_are_segments() -> None:
         "<meta property='og:title' content=\"It's\"><input type=submit value=Send title='a'>"
         '<input value="no" placeholder="Name"><p>An <img alt="icon" src="x"> here</p>'
     )
-    document = read(text.encode(), DEFAULTS)
+    document = read(text.encode(), Options())
     assert texts(document) == [
         *("A & b", "It's", "Send", "a", "Name", 'An <img alt="icon" src="x"> here', "icon")
     ]
@@ -117,7 +117,7 @@ def test_attributes_that_people_read_are_segments() -> None:
 
 
 def test_a_translation_may_move_marks_and_escapes_the_rest() -> None:
-    document = read(b"<p>a <b>b</b> %s <br> c</p>", DEFAULTS)
+    document = read(b"<p>a <b>b</b> %s <br> c</p>", Options())
     text = "<br> & <b>%s</b> <i>"
     marks = (
         Mark(0, 4),
@@ -133,7 +133,7 @@ def test_a_translation_may_move_marks_and_escapes_the_rest() -> None:
 def test_long_tags_are_shown_short_and_come_back() -> None:
     tags = [f"<a href={'x' * 200}{number}>" for number in range(2)]
     page = f"<p>a {tags[0]}b</a> c {tags[1]}d</a> e".encode()
-    document = read(page, DEFAULTS)
+    document = read(page, Options())
     marks = document.segments[0].source.mark_texts()
     assert max(map(len, marks)) < 120
     assert len({*marks}) == 3
@@ -143,15 +143,15 @@ def test_long_tags_are_shown_short_and_come_back() -> None:
 
 def test_places_and_kinds_of_segments() -> None:
     page = b"<title>a</title>\n<h1>b\n</h1>\n\n<p><i>\nc</i> d</p><button>e</button>"
-    document = read(page, DEFAULTS)
+    document = read(page, Options())
     assert places(document) == ["line 1", "line 2", "line 6", "line 6"]
     assert [segment.is_heading for segment in document.segments] == [True, True, False, False]
     assert [segment.is_one for segment in document.segments] == [True, False, False, True]
     # Lines of old systems and in code of templates count too.
-    old = read(b"<p>a\r<p>b\n{# c\nd #}\n<p>e {{ f\n}} <i title=g>\r\nh</i>", DEFAULTS)
+    old = read(b"<p>a\r<p>b\n{# c\nd #}\n<p>e {{ f\n}} <i title=g>\r\nh</i>", Options())
     assert places(old) == ["line 1", "line 2", "line 5", "line 6"]
     # Marks pair, whatever the page holds.
-    (segment,) = read(b"<p>a <b>b <i>c</b> d</i> e <u>f", DEFAULTS).segments
+    (segment,) = read(b"<p>a <b>b <i>c</b> d</i> e <u>f", Options()).segments
     assert "".join(mark.kind.value[0] for mark in segment.source.marks) == "oacaa"
 
 
@@ -181,7 +181,7 @@ def test_the_language_of_the_page_is_that_of_its_translation() -> None:
     ],
 )
 def test_the_declared_encoding_is_kept(page: bytes, text: str, changed: bytes) -> None:
-    document = read(page, DEFAULTS)
+    document = read(page, Options())
     assert texts(document) == [text]
     assert unchanged(document) == page
     assert changed_by(document, lambda part: part.upper() + "Ж").endswith(changed)
@@ -189,7 +189,7 @@ def test_the_declared_encoding_is_kept(page: bytes, text: str, changed: bytes) -
 
 def test_front_matter_has_no_references_for_characters_that_the_encoding_lacks() -> None:
     page = b"---\ntitle: One\n---\n<meta charset=latin1><p>two"
-    document = read(page, DEFAULTS)
+    document = read(page, Options())
     found = document.join([None, Marked("two Ж")]).content
     assert found == page.replace(b"two", b"two &#1046;")
     with pytest.raises(NmtError, match="has no 'Ж'"):

@@ -15,7 +15,7 @@ from mdit_py_plugins.myst_blocks import myst_block_plugin
 from mdit_py_plugins.myst_role import myst_role_plugin
 
 from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
-from nmt.documents.document import DEFAULTS, Document
+from nmt.documents.document import Document, Options
 from nmt.documents.pages.markdown import read
 from nmt.documents.registry import find_format
 from tests.conftest import WORDS
@@ -28,7 +28,7 @@ PLUGINS += [front_matter_plugin, myst_block_plugin, myst_role_plugin]
 
 
 def page(text: str) -> Document:
-    document = read(text.encode(), DEFAULTS)
+    document = read(text.encode(), Options())
     assert unchanged(document) == text.encode()
     return document
 
@@ -67,7 +67,7 @@ def reversed_parts(source: Marked) -> Marked:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_pages_of_the_project_keep_their_tree(path: Path) -> None:
     content = path.read_bytes()
-    document = read(content, DEFAULTS)
+    document = read(content, Options())
     assert unchanged(document) == content
     assert tree(changed_by(document).decode()) == tree(content.decode())
     found = document.join([reversed_parts(segment.source) for segment in document.segments])
@@ -160,7 +160,7 @@ wind ⟦\\{⟧tree⟦\\}⟧ ⟦<Leaf {...seed} of={() => 1}>⟧moon</Leaf>
 def test_code_of_a_site_stays(name: str) -> None:
     form = find_format(Path(name), None)
     assert form is not None
-    rest = changed_by(form.read(CODE.sub(r"\1", SITES[name]).encode(), DEFAULTS)).decode()
+    rest = changed_by(form.read(CODE.sub(r"\1", SITES[name]).encode(), Options())).decode()
     for code in CODE.findall(SITES[name]):
         assert code in rest
         rest = rest.replace(code, "", 1)

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from nmt.decoding.translator.marked import Marked
-from nmt.documents.document import DEFAULTS, Options
+from nmt.documents.document import Options
 from nmt.documents.marks.tags import with_tags
 from nmt.documents.texts.subtitles import TAG, read
 from tests.documents.documents import joined, places, shouted, texts
@@ -34,14 +34,14 @@ def cues(*payloads: str, seconds: float = 5.0) -> bytes:
 
 
 def test_sentences_and_turns_are_segments() -> None:
-    assert texts(read(SRT, DEFAULTS)) == [
+    assert texts(read(SRT, Options())) == [
         "I have always thought that the man with the hat is the thief. Not you.",
         *("Yes.", "<b>No</b>, not <i>now</i>.", "DOOR OPENS", "La la love"),
         "No <i>more than</i> this",
     ]
-    first_two = places(read(SRT, DEFAULTS))[:2]
+    first_two = places(read(SRT, Options()))[:2]
     assert first_two == ["subtitle 1, 00:00:01", "subtitle 3, 00:00:05"]
-    of_vtt = texts(read(VTT, DEFAULTS))
+    of_vtt = texts(read(VTT, Options()))
     assert of_vtt == ["Salt & pepper, <c.loud>please</c>", "What <00:04.000>now?"]
 
 
@@ -69,7 +69,7 @@ def test_lines_have_42_characters_and_are_balanced() -> None:
 
 
 def test_what_is_too_long_or_too_fast_is_found() -> None:
-    document = read(cues("Too long.", "Too fast.", "Fine.", seconds=2), DEFAULTS)
+    document = read(cues("Too long.", "Too fast.", "Fine.", seconds=2), Options())
     long = " ".join(["four"] * 20)
     found = document.join([Marked(long), Marked("a" * 40), Marked("b" * 34)])
     first, second = found.findings
@@ -80,7 +80,7 @@ def test_what_is_too_long_or_too_fast_is_found() -> None:
 
 
 def test_an_empty_translation_at_the_end_of_a_file_is_written() -> None:
-    assert b"Gone" not in joined(read(cues("Gone.").rstrip(), DEFAULTS), "")
+    assert b"Gone" not in joined(read(cues("Gone.").rstrip(), Options()), "")
 
 
 def test_chinese_has_its_own_limits() -> None:
@@ -98,21 +98,21 @@ def test_speakers_keep_their_lines() -> None:
 
 
 def test_subtitles_without_words_repeat_the_last_ones() -> None:
-    document = read(cues("I would", "have gone", "there."), DEFAULTS)
+    document = read(cues("I would", "have gone", "there."), Options())
     found = document.join([Marked("Sagte ich")])
     assert found.content == cues("Sagte", "ich", "ich")
     assert found.findings[0].message == "the sentence has fewer words than its 3 subtitles"
 
 
 def test_sentences_end_at_pauses_overlaps_and_full_stops() -> None:
-    assert texts(read(cues("One.", "two", "three"), DEFAULTS)) == ["One.", "two three"]
+    assert texts(read(cues("One.", "two", "three"), Options())) == ["One.", "two three"]
     apart = cues("one", "two").replace(b"05,000\ntwo", b"").replace(b"05,000 -->", b"09,000 -->")
-    assert texts(read(apart, DEFAULTS)) == ["one", "two"]
+    assert texts(read(apart, Options())) == ["one", "two"]
     overlap = cues("one", "two").replace(b"--> 00:00:05,000", b"--> 00:00:07,000")
-    assert texts(read(overlap, DEFAULTS)) == ["one", "two"]
-    assert texts(read(cues("I was...", "thinking"), DEFAULTS)) == ["I was... thinking"]
-    assert texts(read(cues("I was...", "Thinking"), DEFAULTS)) == ["I was...", "Thinking"]
-    assert len(read(cues(*["go on"] * 7), DEFAULTS).segments) == 2
+    assert texts(read(overlap, Options())) == ["one", "two"]
+    assert texts(read(cues("I was...", "thinking"), Options())) == ["I was... thinking"]
+    assert texts(read(cues("I was...", "Thinking"), Options())) == ["I was...", "Thinking"]
+    assert len(read(cues(*["go on"] * 7), Options()).segments) == 2
 
 
 def test_webvtt_is_escaped_and_its_timestamps_stay_in_order() -> None:
@@ -129,10 +129,10 @@ def test_webvtt_is_escaped_and_its_timestamps_stay_in_order() -> None:
 def test_every_subtitle_keeps_its_times() -> None:
     before, after = (
         [line for line in content.splitlines() if b"-->" in line]
-        for content in (SRT, shouted(read(SRT, DEFAULTS)).content)
+        for content in (SRT, shouted(read(SRT, Options())).content)
     )
     assert before == after
 
 
 def test_short_times_are_text() -> None:
-    assert texts(read(cues("The train\n9:30 -> 10:15"), DEFAULTS)) == ["The train 9:30 -> 10:15"]
+    assert texts(read(cues("The train\n9:30 -> 10:15"), Options())) == ["The train 9:30 -> 10:15"]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.decoding.translator.marked import Mark, Marked
-from nmt.documents.document import DEFAULTS
+from nmt.documents.document import Options
 from nmt.documents.marks.tags import with_tags
 from nmt.documents.texts.text import read
 from nmt.documents.texts.wrapping import join_words, joined_lines, line_width, split_words, wrapped
@@ -13,7 +13,7 @@ from tests.documents.samples import SAMPLES
 
 
 def test_paragraphs_are_segments_and_translations_take_their_places() -> None:
-    document = read((SAMPLES / "prose.txt").read_bytes(), DEFAULTS)
+    document = read((SAMPLES / "prose.txt").read_bytes(), Options())
     assert texts(document) == ["One two. Three.", "Four."]
     assert places(document) == ["line 1", "line 5"]
     assert joined(document, "Eins.") == b"\xef\xbb\xbf  Eins.\r\n\r\n\r\nFour.\n"
@@ -23,7 +23,7 @@ LISTS = (SAMPLES / "lists.txt").read_bytes()
 
 
 def test_lists_and_headings_are_apart() -> None:
-    document = read(LISTS, DEFAULTS)
+    document = read(LISTS, Options())
     assert texts(document) == [
         *("Title of it", "A first paragraph that has two lines.", "One entry that goes on"),
         *("Another entry", "And a number", "Not a title"),
@@ -34,12 +34,14 @@ def test_lists_and_headings_are_apart() -> None:
 
 def test_paragraphs_are_wrapped_to_the_width_of_their_source() -> None:
     first = ("Ein Titel", "Dieser Absatz hat nun mehr als zwei Zeilen.")
-    made = joined(read(LISTS, DEFAULTS), *first, "Ein Eintrag, der weiter geht", None, None, "Kurz")
+    made = joined(
+        read(LISTS, Options()), *first, "Ein Eintrag, der weiter geht", None, None, "Kurz"
+    )
     assert made == (SAMPLES / "lists_de.txt").read_bytes()
 
 
 def test_old_line_ends_and_breaks_of_a_translation() -> None:
-    document = read(b"Pets\r\r- two dogs\r- a cat\r", DEFAULTS)
+    document = read(b"Pets\r\r- two dogs\r- a cat\r", Options())
     assert texts(document) == ["Pets", "two dogs", "a cat"]
     assert joined(document, "Tiere", "zwei\n\n  Hunde") == b"Tiere\r\r- zwei Hunde\r- a cat\r"
 
