@@ -39,8 +39,7 @@ def test_gradients_of_a_known_network_fall_as_they_must(monkeypatch: pytest.Monk
         network.embeddings.weight.zero_()
         network.embeddings.source_weight.zero_()
     monkeypatch.setattr(distance, "REACH_TOKENS", 50)  # the blank pair begins a batch
-    blank, pair = ([], []), ([EOS] * 5, [EOS] * 5)
-    pairs: list[tuple[list[int], list[int]]] = [blank, *[pair] * distance.FEWEST]
+    pairs = [([EOS] * length, [EOS] * length) for length in [0] + [5] * distance.FEWEST]
     for curve in distance.reach(network, pairs).values():
         assert dict(curve) == pytest.approx({k: 0.5**k for k in range(6)}, rel=1e-4)
 
