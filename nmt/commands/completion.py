@@ -25,7 +25,6 @@ from nmt.system.files import is_present
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 DEVICES = ("auto", "cpu", "cuda", "mps")
-FILES = "file"  # tells the shell to complete names of files
 
 # click's own function has three faults: it takes a setting for several words, because bash splits
 # words at "="; it adds a space after "section.key="; it forgets recipes where files fit too.
@@ -77,17 +76,17 @@ class BashCompletion(BashComplete):
         return f"{item.type},{(self.option + item.value).removeprefix(self.kept)}"
 
 
-def completer(find: Callable[[str], Iterable[str]], *kinds: str) -> Completer:
+def completer(find: Callable[[str], Iterable[str]], *, files: bool = False) -> Completer:
     """Return a function for click that offers what `find` finds for the typed text.
 
-    kinds: FILES, to offer names of files too.
+    files: offer names of files too.
     """
 
     def complete(
         ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         found = [CompletionItem(text) for text in find(incomplete) if text.startswith(incomplete)]
-        return found + [CompletionItem(incomplete, type=kind) for kind in kinds]
+        return found + [CompletionItem(incomplete, type="file")] * files
 
     return complete
 
@@ -135,17 +134,17 @@ def run_folders(typed: str) -> list[str]:
 
 
 def fetched(typed: str) -> list[str]:
-    """Return what `nmt fetch` takes: recipes, and common models if the typed text fits them."""
+    """Return what `nmt fetch` takes: recipes, and common models once something is typed."""
     from nmt.interop.opus_hub import COMMON
 
-    return shipped_recipes() + [name for name in COMMON if typed and name.startswith(typed)]
+    return shipped_recipes() + ([*COMMON] if typed else [])
 
 
-complete_recipe = completer(lambda typed: shipped_recipes(), FILES)
-complete_recipe_or_run = completer(lambda typed: shipped_recipes() + run_folders(typed), FILES)
-complete_fetched = completer(fetched, FILES)
-complete_run = completer(run_folders, FILES)
-complete_model = completer(lambda typed: [EVERYDAY, *run_folders(typed)], FILES)
+complete_recipe = completer(lambda typed: shipped_recipes(), files=True)
+complete_recipe_or_run = completer(lambda typed: shipped_recipes() + run_folders(typed), files=True)
+complete_fetched = completer(fetched, files=True)
+complete_run = completer(run_folders, files=True)
+complete_model = completer(lambda typed: [EVERYDAY, *run_folders(typed)], files=True)
 complete_setting = completer(settings)
 complete_decode_setting = completer(decode_settings)
 complete_settings = completer(lambda typed: [*SECTIONS, *DECLARED])

@@ -18,7 +18,6 @@ from nmt.recipe.toml import recipe_from_tables
 from nmt.runs.outputs import check_new, check_output
 from nmt.runs.run_folder import RunFolder, run_folder
 from nmt.system.arguments import argument
-from nmt.system.files import is_present
 from nmt.system.log import note
 from nmt.text.corpus import ParallelText, Reader, reader_for
 from nmt.text.languages import (
@@ -295,14 +294,13 @@ def command(
 
 def check_recipe_path(path: Path, option: str = "--output") -> None:
     """Raise UsageError unless a new recipe can be written at the path that an option names."""
-
     if path.suffix != ".toml":
         raise UsageError(f"{option} {path} must end in .toml, because it is a recipe")
     try:
         recipe_from_tables({}, path.stem, str(path))
     except NmtError as error:
         raise UsageError(f"{option} {str(path)!r} cannot name a recipe") from error
-    if path.is_file() and is_present(path):
+    if path.is_file():
         raise UsageError(f"{path} exists already; name another recipe with {option}")
     check_output(path, option=option)
 

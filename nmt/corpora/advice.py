@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, count, starmap
+from itertools import chain, count
 from statistics import median
 from time import perf_counter, process_time
 
@@ -287,9 +287,9 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
     )
 
 
-def encoded(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer, limits: DataSettings) -> Shard:
+def encoded(pairs: Sequence[Pair], tokenizer: Tokenizer, limits: DataSettings) -> Shard:
     """Return the pairs that cleaning keeps, encoded in memory."""
-    chunks = [*encode_pairs(starmap(Pair, pairs), tokenizer, limits)]
+    chunks = [*encode_pairs(pairs, tokenizer, limits)]
     lengths = numpy.concatenate([chunk.lengths for chunk in chunks])
     offsets = numpy.zeros(len(lengths) + 1, OFFSET)
     lengths.cumsum(out=offsets[1:])

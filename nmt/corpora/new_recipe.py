@@ -364,19 +364,17 @@ def with_data(
     if request.both_directions:
         entries = {kind: [*found, *map(reverse, found)] for kind, found in entries.items()}
     source, target = request.texts[0].languages
+    start = request.start.recipe if request.start else None
     data = {
         "data.source_language": source,
         "data.target_language": target,
         "data.train": entries["train"],
         "data.dev": entries["dev"],
         # A model's own recipe may download its text, which this training does not use.
-        "data.downloads": [],
+        **({"data.downloads": []} if start and start.data.downloads else {}),
         "data.test": dict(zip(request.names, entries["test"], strict=True)),
     }
-    if not (request.start and request.start.recipe.data.downloads):
-        del data["data.downloads"]
     written = {target for _, target in request.directions}
-    start = request.start.recipe if request.start else None
     if start and start.decode.target_language and len(written) == 1:
         data["decode.target_language"] = target  # that of the model may be another
     reasons = dict(settings.reasons)
