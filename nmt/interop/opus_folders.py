@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from nmt.config import DecodeSettings
 from nmt.errors import DamagedError, NmtError, reason_of, shown
 from nmt.interop.network import SHARED, SOFTMAX
+from nmt.interop.opus_hub import WEIGHTS
 from nmt.interop.opus_mt import (
     ACTIVATIONS,
     END,
@@ -31,7 +32,6 @@ from nmt.system.json_data import convert, parse_json, parse_object
 CONFIG = "config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 GENERATION_CONFIG = "generation_config.json"
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that exists is read
 SPLIT = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 MOST_BYTES = 100_000_000  # of a text file or a SentencePiece model
 EPSILON, MARIAN_EPSILON = 1e-5, 1e-6  # in the normalisation

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nmt.config import DataSettings
 from nmt.text.corpus import Pair
 from nmt.text.encode import encode_whole
-from nmt.text.known_text import KnownText, hash_pairs
+from nmt.text.known_text import MIX, KnownText, hash_pairs
 from nmt.text.shards import Ids, Shard, damaged, flatten, split_sides, without_controls
 from nmt.text.tokenizer import EOS, UNK, SubwordModel, Tokenizer
 
@@ -26,7 +26,6 @@ COUNTED_PAIRS = 1 << 16  # at once, to bound memory
 MOST_BLOCKS = 16  # a million pairs: more would delay the start and change no finding
 RARE = 10  # a token that is seen less often is rare
 
-MIX = numpy.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, so that sides do not cancel out
 BASE = int(MIX)  # an odd number
 INVERSE = pow(BASE, -1, 2**64)
 
@@ -39,10 +38,11 @@ LEAST_CORRELATION = 0.4
 LEAST_SPREAD = 0.5
 # The first two are thresholds of `nmt check`, too.
 REPEATED_SHARE = 0.1  # of the pairs
-ALONE = DataSettings()  # pairs without context
 OVERLAP_SHARE = 0.5  # of the dev set
 COPIED_SHARE = 0.05  # of the pairs
 UNKNOWN_SHARE = 0.001  # of the tokens
+
+ALONE = DataSettings()  # pairs without context
 
 Integers = NDArray[numpy.int64]
 Hashes = NDArray[numpy.uint64]
@@ -151,7 +151,7 @@ def hash_sides(
 
 def pair_hashes(sides: Hashes) -> Hashes:
     """Return the hashes of pairs (n,) from those of their sides (2, n)."""
-    hashes: Hashes = sides[0] * MIX ^ sides[1]
+    hashes: Hashes = sides[0] * MIX ^ sides[1]  # equal sides do not cancel out
     return hashes
 
 

@@ -18,10 +18,9 @@ from nmt.documents.messages.bilingual import (
     write_text,
 )
 from nmt.documents.messages.message import Text
-from nmt.documents.xml.tree import Element, XmlDocument, read_xml
+from nmt.documents.xml.tree import XML_SPACE, Element, XmlDocument, read_xml
 
 NAMESPACE = "urn:oasis:names:tc:xliff:document:"
-SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 # States of a target of version 1 in which it is no translation yet.
 TO_TRANSLATE = ("new", "needs-translation", "needs-adaptation", "needs-l10n")
 REVIEW = "needs-review-translation"
@@ -158,7 +157,7 @@ def write_pieces(pieces: list[str | Text], own: Own) -> str:
 
 def keeps_lines_in(element: Element, inherited: bool) -> bool:
     """Return whether a line break in an element is part of its text."""
-    space = element.attributes.get(SPACE)
+    space = element.attributes.get(XML_SPACE)
     return space == "preserve" if space else inherited
 
 

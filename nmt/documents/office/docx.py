@@ -18,6 +18,7 @@ from nmt.documents.office.rich_text import (
     key,
     nodes_in,
 )
+from nmt.documents.xml.tree import XML_SPACE
 from nmt.text.languages import primary
 
 BEGIN, SEPARATE, END = "begin", "separate", "end"  # roles of parts, as w:fldCharType has them
@@ -78,7 +79,6 @@ FIXED_CONTROLS = frozenset(
 )
 # They change neither how a text looks nor what it means.
 INVISIBLE = frozenset({"lang", "noProof", "rPrChange", "bCs", "iCs", "szCs", "snapToGrid"})
-XML_SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 EAST_ASIAN = frozenset({"zh", "ja", "ko"})
 RIGHT_TO_LEFT = frozenset({"ar", "fa", "he", "ku", "ps", "sd", "ug", "ur", "yi"})
 

@@ -26,7 +26,6 @@ from nmt.documents.pages.markdown_parser import (
 )
 from nmt.documents.pages.markdown_writer import Writer, written_alt, written_title
 from nmt.documents.pages.page import (
-    LINE_END,
     PageDocument,
     PageText,
     add_front_matter,
@@ -34,6 +33,7 @@ from nmt.documents.pages.page import (
     has_words,
     read_run,
 )
+from nmt.documents.texts.wrapping import LINE_BREAK
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -108,7 +108,7 @@ class BlockReader:
         self._document = document
         self._env: dict[str, Any] = {}  # of the parser
         self._end = 0  # of what was read
-        line_end = LINE_END.search(document.source)
+        line_end = LINE_BREAK.search(document.source)
         self._line_end = line_end[0] if line_end else "\n"
 
     def read(self, lines: Sequence[Line], depth: int = 0) -> "list[Token]":

@@ -21,6 +21,7 @@ from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
 from nmt.documents.document import Encoding, Finding, Options, Own, RawMark, Segment, SourceDocument
 from nmt.documents.marks.never_text import alternatives, is_word, paired, template_codes
 from nmt.documents.marks.tags import find_partners
+from nmt.documents.texts.wrapping import LINE_BREAK
 
 FIRST, LAST = "\U000f0000", "\U0010fffe"
 SIGN = "\U0010ffff"  # begins a comment that is none of the file
@@ -32,8 +33,7 @@ OWN = re.compile(
 STAND_IN = re.compile(f"({PRIVATE})")
 ALONE = re.compile(rf"(?m)^([ \t>]*+)({PRIVATE}(?:[ \t]*+{PRIVATE})*+)(?=[ \t]*+\r?$)")
 COMMENT = re.compile(f"<!--{SIGN}([^->]*+)-->")
-LINE_END = re.compile(r"\r\n?|\n")
-LINE_END_OR_CODE = re.compile(rf"{LINE_END.pattern}|{PRIVATE}")
+LINE_BREAK_OR_CODE = re.compile(rf"{LINE_BREAK.pattern}|{PRIVATE}")
 
 
 def has_words(text: str) -> bool:
@@ -116,8 +116,8 @@ class PageDocument(SourceDocument):
         """Return where lines end; those within the code of a template end where it stands."""
         return [
             found.start()
-            for found in LINE_END_OR_CODE.finditer(self.source)
-            for _ in LINE_END.findall(self._codes.get(found[0], found[0]))
+            for found in LINE_BREAK_OR_CODE.finditer(self.source)
+            for _ in LINE_BREAK.findall(self._codes.get(found[0], found[0]))
         ]
 
     def number(self) -> None:
@@ -255,7 +255,7 @@ class Item(NamedTuple):
 
     @property
     def has_substance(self) -> bool:
-        """True if it holds a letter, a digit, a word or code of a template."""
+        """Return whether it holds a letter, a digit, a word or code of a template."""
         if self.role is Role.TEXT:
             return any(sign.isalnum() or sign >= FIRST for sign in self.text)
         return self.role is Role.WORD

@@ -10,6 +10,7 @@ from xml.parsers import expat
 from nmt.documents.document import BYTE_ORDER_MARKS, Own, SourceDocument, decode
 from nmt.errors import NmtError, shown
 
+XML_SPACE = "{http://www.w3.org/XML/1998/namespace}space"  # the attribute xml:space
 # Characters that XML 1.0 cannot hold, not even as a reference.
 FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 TEXT_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
