@@ -10,8 +10,8 @@ from nmt.commands.options import PATH
 from nmt.errors import UsageError
 from nmt.system.log import note
 
-# The names in `nmt.interop.export.FORMATS`, which imports more.
 WEIGHTS = ("int8", "float32")
+# What `nmt.interop.export` has, which imports more.
 FORMATS = ("ctranslate2", "argos", "huggingface", "onnx")
 QUANTIZATIONS = ("int8", "int8_float32", "int16", "float16", "bfloat16")
 

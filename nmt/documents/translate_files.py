@@ -51,7 +51,7 @@ class Report:
 
     @property
     def written(self) -> int:
-        """The number of files that are translated or copied, by earlier commands too."""
+        """Return the number of files that are translated or copied, by earlier commands too."""
         return self.done_before + self._translated + self.copied
 
     def add(

@@ -61,12 +61,12 @@ class Config:
 
     @property
     def target_size(self) -> int:
-        """Size of the target's vocabulary."""
+        """Return the size of the target's vocabulary."""
         return self.decoder_vocab_size or self.vocab_size
 
     @property
     def matrix_names(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-        """The names that the matrices of source, target and softmax may have.
+        """Return the names that the matrices of source, target and softmax may have.
 
         A file may hold a shared matrix under several of its names.
         """
@@ -100,7 +100,7 @@ class Vocabulary:
 
     @property
     def pieces(self) -> list[str]:
-        """The pieces that are not special, in the order of their ids."""
+        """Return the pieces that are not special, in the order of their ids."""
         pieces = sorted(self.ids, key=self.ids.__getitem__)
         return [piece for piece in pieces if piece not in (PADDING, UNKNOWN, END)]
 
@@ -131,17 +131,17 @@ class OpusModel:
 
     @property
     def is_joint(self) -> bool:
-        """True if both languages have one vocabulary."""
+        """Return whether both languages have one vocabulary."""
         return self.source == self.target
 
     @cached_property
     def size(self) -> int:
-        """Our size V of the vocabulary, the larger one if there are two."""
+        """Return our size V of the vocabulary, the larger one if there are two."""
         return len(SPECIAL_TOKENS) + max(len(self.source.pieces), len(self.target.pieces))
 
     @cached_property
     def settings(self) -> ModelSettings:
-        """Our settings of the network."""
+        """Return our settings of the network."""
         config = self.config
         tied = "none"
         if config.tie_word_embeddings:

@@ -124,7 +124,7 @@ class Batcher:
 
     @property
     def process_ids(self) -> list[int]:
-        """Numbers of the processes."""
+        """Return the numbers of the processes."""
         return [worker.process_id for worker in self._items]
 
     def _dispatch(self) -> None:

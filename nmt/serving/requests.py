@@ -50,12 +50,12 @@ class Fields:
 
     @property
     def texts(self) -> list[str]:
-        """The texts to translate."""
+        """Return the texts to translate."""
         return [self.q] if isinstance(self.q, str) else self.q or []
 
     @property
     def size(self) -> int:
-        """Number of characters, or of texts if that is higher."""
+        """Return the number of characters, or of texts if that is higher."""
         return max(sum(map(len, self.texts)), len(self.texts))
 
 

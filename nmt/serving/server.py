@@ -254,7 +254,7 @@ class Connection(H11Protocol):
 
     @property
     def is_answering(self) -> bool:
-        """True if the head of a request has arrived, and its answer is not complete."""
+        """Return whether the head of a request has arrived, and its answer is not complete."""
         return self.cycle is not None and not self.cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # TCP
@@ -266,7 +266,7 @@ class Connection(H11Protocol):
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Stop the timers of a connection that has ended."""
         super().connection_lost(exc)
         for timer in (self._deadline, self._unread):
             if timer is not None:

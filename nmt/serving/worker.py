@@ -69,7 +69,7 @@ class ModelSource:
 
     @property
     def can_share(self) -> bool:
-        """True if forked copies of the process that loaded the model can translate.
+        """Return whether forked copies of the process that loaded the model can translate.
 
         A GPU's libraries and the threads of an engine do not survive a fork, and on macOS forks are
         not safe.
@@ -135,7 +135,7 @@ class Ready(NamedTuple):
 
     directions: tuple[Pair, ...]
     most_candidates: int
-    batch_characters: int  # that are translated about as fast together as they can be
+    batch_characters: int  # of a batch: a larger one is not translated faster
 
 
 class LineTranslator:
@@ -262,7 +262,7 @@ class Process:
 
     @property
     def process_id(self) -> int:
-        """Number of the process."""
+        """Return the number of the process."""
         return int(self._process.pid)
 
     def end(self) -> None:

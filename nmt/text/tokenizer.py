@@ -305,7 +305,7 @@ class Tokenizer:
 
     @property
     def sides(self) -> tuple[SubwordModel, SubwordModel]:
-        """The subword models of the source and of the target."""
+        """Return the subword models of the source and of the target."""
         return self.source, self.target
 
     def matches(self, other: "Tokenizer") -> bool:
