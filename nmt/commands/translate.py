@@ -367,7 +367,8 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
         if not settings.target_language:
             settings = replace(settings, target_language=only_target(model.recipe, read))
             note_directions({(read, settings.target_language)})
-        check_direction(model.recipe, request.file, read, settings)
+        if request.to_column is None:  # else each line states the language to write
+            check_direction(model.recipe, request.file, read, settings)
 
     from nmt.decoding.files.translate_file import translate_file
     from nmt.decoding.translator.translation import OutputOptions

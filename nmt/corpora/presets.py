@@ -177,7 +177,7 @@ def choose_settings(facts: CorpusFacts, *, has_gpu: bool) -> ChosenSettings:
     values = preset.values()
     reasons = explain(facts, values) | {"model.d_model": f"{facts.pairs:,} pairs: {preset.reason}"}
     if values["train.average_checkpoints"] == 1:
-        reasons["train.average_checkpoints"] = "no average: the last model is the best"
+        reasons["train.average_checkpoints"] = "no average: the learning rate ends at 0"
     fit_vocabulary(facts, values, reasons)
     if facts.rewritten > MOST_REWRITTEN * facts.pairs:
         values["decode.odd_input"] = "as_is"
@@ -224,6 +224,7 @@ def explain(facts: CorpusFacts, values: dict[str, Any]) -> dict[str, str]:
     vocabulary, warmup = values["tokenizer.vocab_size"], values["train.warmup_updates"]
     scale = values["train.learning_rate_scale"]
     rate = f"{scale / math.sqrt(values['model.d_model'] * warmup):.4f}"
+    most = "at most; " if values.get("train.patience") else ""
     return {
         **REASONS,
         "tokenizer.vocab_size": f"in {facts.pairs:,} pairs, each of {vocabulary:,} tokens occurs"
@@ -236,7 +237,7 @@ def explain(facts: CorpusFacts, values: dict[str, Any]) -> dict[str, str]:
         f" {100 * warmup / updates:.2g} % of the updates; training may diverge if it starts so"
         " high",
         "train.learning_rate_scale": f"maximum {rate}",
-        "train.max_updates": f"at most; about {epochs:,} epoch{'s' * (epochs > 1)} of this corpus",
+        "train.max_updates": f"{most}about {epochs:,} epoch{'s' * (epochs > 1)} of this corpus",
     }
 
 
@@ -298,6 +299,7 @@ def read_start_model(path: Path) -> StartModel:
     return StartModel(path, recipe, tuple(used_removed(tables)))
 
 
+AVERAGED = 10  # checkpoints, as in recipes whose learning rate doesn't end at 0
 EPOCHS = 10  # at most; patience usually ends the training before
 UPDATES = (280, 14_000)  # fewest and most
 BATCH_TOKENS = (500, 4000)  # fewest and most of an update
@@ -333,6 +335,8 @@ def fine_tuning_settings(facts: CorpusFacts, model: StartModel) -> ChosenSetting
         "train.checkpoint_minutes": 0.0,
         "train.validate_updates": 2 * interval,
     }
+    if model.recipe.train.average_checkpoints == 1:  # its learning rate ended at 0
+        values["train.average_checkpoints"] = AVERAGED
     place = "" if model.path.is_absolute() else "; relative to the folder where nmt is run"
     reasons = REASONS | {
         "train.init_from": f"weights and vocabulary to start from{place}",

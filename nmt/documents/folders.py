@@ -13,12 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from nmt.documents.registry import FORMATS, LINES, Job, find_format, format_in_folder
+from nmt.documents.registry import Job, format_in_folder
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
 from nmt.system.files import in_utf_8, is_present, sha256_of, take_lock
 from nmt.system.json_data import json_text, parse_json
-from nmt.text.languages import language_of_ending
 
 PATTERN = frozenset("*?[")  # characters that make a name a pattern
 RECORD = ".nmt-translated.jsonl"  # in each folder that translations were written to
@@ -64,12 +63,7 @@ def find_files(
             form = format_in_folder(source, name, has_columns=has_columns)
             if form is None and os.path.realpath(source) in written:
                 continue
-            language = ""
-            if form is None and source == path and find_format(source, None) is None:
-                language = language_of_ending(source.suffix[1:])
-                form = FORMATS[LINES] if language else None
-            job = Job(source, output, form, by_language=language)
-            other = jobs.setdefault(output, job).source
+            other = jobs.setdefault(output, Job(source, output, form)).source
             if os.path.realpath(other) != os.path.realpath(source):
                 raise UsageError(
                     f"{other} and {source} would both be written to {output}; translate"

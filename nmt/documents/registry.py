@@ -56,7 +56,6 @@ class Job:
     output: Path  # `-`: stdout
     format: Format | None  # None: the file is copied
     is_stream: bool = False  # its lines are translated one by one, as they arrive
-    by_language: str = ""  # the language in its name that tells the format, as in letter.de
 
 
 FORMATS = {
@@ -118,9 +117,13 @@ TEMPLATES = frozenset(
 ARCHIVES = (".tar", ".tgz", ".zip")
 # How files begin that plain lines would damage: what they are, and their format or suffix.
 BEGINNINGS = (
-    (r"(?i)\s*<(?:!doctype\s+html\b|html(?:>\s*[<\n]|\s[^<>]*=[^<>]*>))", "an HTML page", "html"),
+    (
+        r"(?i)\s*<(?:!doctype\s+html\b|html(?:>(?:\S|\s*[<\n])|\s[^<>]*=[^<>]*>))",
+        "an HTML page",
+        "html",
+    ),
     (r"\s*<(?:\?xml|xliff)\s[^<>]*=[^<>]*>", "an XML file", "xliff"),
-    (r"WEBVTT(?:[ \t]+-[^\n]*)?\n", "a file of subtitles", "vtt"),
+    (r"WEBVTT(?:\n|[ \t][^\n]*\n(?:\n|[\w-]+:|\d+:))", "a file of subtitles", "vtt"),
     (r"\d+\s*\n\d+:\d\d:\d\d[.,]\d+ *--> *\d+:\d", "a file of subtitles", "srt"),
     (r'(?:#.*\n|\n)*msg(?:id|ctxt) "', "a catalogue of messages", "po"),
     (r"PK\x03\x04", "a Word file or another zip archive", "docx"),
@@ -215,7 +218,7 @@ def check_beginning(lines: Iterable[str], name: str) -> Iterator[str]:
     beginning = ""
     for line in lines:
         if len(beginning) < START:
-            beginning += f"{line}\n"
+            beginning += f"{line[:START]}\n"
             for pattern, kind, form in BEGINNINGS:
                 if re.match(pattern, beginning):
                     check_supported(Path(name), form)

@@ -25,7 +25,7 @@ from nmt.system import processes
 from nmt.system.atomic import atomic_path, write_bytes
 from nmt.system.files import check_regular, in_utf_8, read_bytes, sha256_of
 from nmt.system.log import Notify
-from nmt.text.languages import find_language, language_of_file
+from nmt.text.languages import language_of_file
 from nmt.text.lines import STDIN, name_of, open_raw
 from nmt.text.tokenizer import target_token
 
@@ -143,18 +143,9 @@ def options_by_job(
 ) -> dict[Job, Options]:
     """Return the options for each file as `with_languages` does; a copied one has those of others.
 
-    A file that was taken for lines by the language in its name, as in letter.de, is copied if the
-    model doesn't read this language: script.pl is no text. options: what the user says about all
-    files.
+    options: what the user says about all files.
     """
-    sources = [source for source, _ in model.recipe.data.known_directions]
-    jobs = [
-        job
-        if not job.by_language or find_language(job.by_language, sources)
-        else replace(job, format=None)
-        for job in jobs
-    ]
-    fix = "; or leave the file out (--exclude)" if len(jobs) > 1 else ""
+    fix = "; or leave the file out" if len(jobs) > 1 else ""
     own = {
         job: with_languages(options, job, model, settings, fix, is_chosen=is_chosen)
         for job in jobs
@@ -183,8 +174,9 @@ def with_languages(
     read = stated = ""
     assert job.format is not None  # noqa: S101 (others are copied)
     path, data, subwords = job.source, model.recipe.data, model.tokenizer.source
-    # Of stdin, which can be read only once, no language is known yet.
-    reader = None if path == STDIN else READERS.get(job.format.name)
+    # Stdin can be read only once, and a template (.pot) states no language.
+    has_languages = path != STDIN and path.suffix.lower() != ".pot"
+    reader = READERS.get(job.format.name) if has_languages else None
     is_several = bool(subwords.language_tokens)
     if reader and (is_several or len(data.known_directions) > 1):
         # A damaged file is reported when it is translated, unless it had to state the language.

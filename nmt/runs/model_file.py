@@ -376,7 +376,7 @@ def again(file: Path) -> str:
     """Return what to do about a model file that is damaged."""
     run = RunFolder(file.parent)
     if file in (run.model, run.best) and is_present(run.recipe) and run.is_resumable():
-        return f"`nmt train {argument(run.path)}` creates it again from the checkpoints"
+        return f"`nmt train {argument(run.path)}` creates it again if a checkpoint has its weights"
     return "copy it again from where it came from"
 
 

@@ -57,21 +57,24 @@ class ThreadPool:
         """
         if self._executor is None:
             return map(function, items)
-        return results_in_order([self._executor.submit(function, item) for item in items])
+        return results_in_order(deque(self._executor.submit(function, item) for item in items))
 
 
-def results_in_order(calls: "Iterable[Future[Result]]") -> Iterator[Result]:
-    """Yield the results of calls; if one fails, or no more are wanted, end the others first."""
+def results_in_order(calls: "deque[Future[Result]]") -> Iterator[Result]:
+    """Yield the results of calls, which it forgets; if one fails, the others end first."""
     from concurrent.futures import wait
 
-    waiting = deque(calls)
     try:
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for call in waiting:
+        while calls:
+            calls[0].result()
+            yield calls.popleft().result()
+    except BaseException as error:
+        for call in calls:
             call.cancel()
-        wait(waiting)
+        # No more are wanted, perhaps in one of these threads, which can't wait for itself.
+        if not isinstance(error, GeneratorExit):
+            wait(calls)
+        raise
 
 
 class ProcessPool:

@@ -14,7 +14,13 @@ from nmt.config import Recipe, TrainSettings
 from nmt.errors import DamagedError, NmtError
 from nmt.recipe.settings import FIXED_SETTINGS, recipe_differences
 from nmt.runs.history import History, read_history
-from nmt.runs.model_file import TOKENIZER, correct_model, open_model, write_alignment
+from nmt.runs.model_file import (
+    TOKENIZER,
+    correct_model,
+    open_model,
+    opens,
+    write_alignment,
+)
 from nmt.runs.run_folder import WEIGHTS, RunFolder, check_fixed
 from nmt.system.arguments import argument
 from nmt.system.atomic import atomic_path, write_bytes
@@ -65,7 +71,7 @@ def finished_before(recipe: Recipe, run: RunFolder) -> TrainingOutcome | None:
     outcome = outcome_of(recipe, remains)
     if outcome is not None:
         return outcome
-    model = remains.models[-1] if remains.models else None
+    model = next(filter(opens, reversed(remains.models)), None)
     on = ""
     if model:
         on = f"start a new run from its model (--init-from {argument(model)} --run NEW), "

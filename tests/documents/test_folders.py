@@ -35,19 +35,6 @@ def test_files_and_patterns_are_chosen(
     assert [job.output.relative_to("de").as_posix() for job in jobs] == expected
 
 
-def test_a_file_that_is_named_and_ends_in_a_language_is_plain_lines() -> None:
-    """Those of a folder need not be for a translator; what a command writes is no source."""
-    names = ("a.de", "b.csv", "c.ts", "d.txt", "e.de.gz", "f.png")
-    for name in names:
-        Path(name).write_text("sun")
-    found = find_files([*map(Path, names)], Path("out"))
-    named = {job.source.name: job.format.name for job in found if job.format}
-    assert named == {"a.de": "lines", "d.txt": "text"}
-    for given in (".", "*"):
-        found = find_files([Path(given)], Path("out"))
-        assert [job.source.name for job in found if job.format] == ["d.txt"]
-
-
 @pytest.mark.usefixtures("tree")
 def test_a_folder_that_cannot_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     scan = os.scandir

@@ -268,8 +268,8 @@ def _is_around(character: str) -> bool:
 
 
 TIME = r"(?:\d{1,6}:)?\d{1,2}:\d{1,2}(?:[.,]\d{1,3})?"
-# With a mistyped arrow, only long times such as 0:00:01 and 00:01,5: a text may be "9:30 -> 10:15".
-LONG_TIME = r"\d+:\d+[:.,]\d[\d:.,]*"
+# With a mistyped arrow, only times such as 0:00:01,5: a text may be "9:30:00 -> 10:15:00".
+LONG_TIME = r"(?:\d+:)?\d+:\d+[.,]\d+"
 ALMOST_TIMES = re.compile(
     r"[ \t]*(?:\d[\d:.,]*[ \t]*-->[ \t]*\d[\d:.,]*"
     rf"|{LONG_TIME}[ \t]*(?:[-–—]+[ \t]*>|→)[ \t]*{LONG_TIME}(?:[ \t][^\r\n]*)?)\s*"
