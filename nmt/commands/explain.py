@@ -142,7 +142,7 @@ def read_sentence(words: Sequence[str]) -> str:
         quoted = shlex.quote(quoted) if {*quoted} & {*'"$`\\!'} else f'"{quoted}"'
         raise UsageError(f"put the sentence in quotes: write nmt explain {quoted}")
     text = words[0]
-    if os.path.exists(text):
+    if text != "-" and os.path.exists(text):
         raise UsageError(
             f"explain takes a sentence, but {text} is a file or a folder; --model names a model,"
             " and `nmt explain -` reads a sentence from stdin"

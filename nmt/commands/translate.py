@@ -12,7 +12,7 @@ import click
 from nmt.commands import options
 from nmt.commands.options import FILE, FOLDER, PATH, SAMPLING, Range, refuse
 from nmt.config import DecodeSettings
-from nmt.errors import UsageError
+from nmt.errors import UsageError, first_of
 from nmt.recipe.settings import parse_overrides
 from nmt.runs.outputs import STDIN, check_outputs
 from nmt.system.files import check_regular, sha256_of
@@ -298,8 +298,11 @@ def find_folder_jobs(request: TranslateRequest, folder: Path) -> "list[Job]":
     if tables:
         done = "left out" if is_listed else "copied"
         note(f"{done}, because no --columns name what to translate: {names_of(tables)}")
-    if is_listed and (others := [job for job in others if job not in tables]):
+    others = [job for job in others if job not in tables]
+    if is_listed and others:
         note(f"left out, because their format is not known: {names_of(others)}")
+    elif named := [job.source for job in others if job.source in request.files]:
+        note(f"copied, because no format is known (--format names one): {first_of(named)}")
     if is_listed:
         jobs = [job for job in jobs if job.format is not None]
     return jobs
