@@ -11,7 +11,7 @@ import click
 
 from nmt.commands import options
 from nmt.commands.options import FILE, FOLDER, PATH, SAMPLING, Range, refuse
-from nmt.config import DecodeSettings
+from nmt.config import DecodeSettings, Recipe
 from nmt.errors import UsageError, first_of
 from nmt.recipe.settings import parse_overrides
 from nmt.runs.outputs import STDIN, check_outputs
@@ -357,7 +357,6 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
     from nmt.decoding.files.quality import quality_check
     from nmt.decoding.files.resumable import Resumption, Task, digest_job, find_part
     from nmt.decoding.terms.glossary import digest_text
-    from nmt.decoding.translator.load import check_direction, only_target
 
     output, n_best, token_scores = request.output, request.n_best, request.token_scores
     keeping = {"keep_partial": request.keep_partial, "resume": request.resume}
@@ -366,12 +365,7 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
     span = find_part(request.file, request.part)
     model, settings = load(request)
     if model.tokenizer.source.language_tokens:
-        read = language_of_file(request.file)
-        if not settings.target_language:
-            settings = replace(settings, target_language=only_target(model.recipe, read))
-            note_directions({(read, settings.target_language)})
-        if request.to_column is None:  # else each line states the language to write
-            check_direction(model.recipe, request.file, read, settings)
+        settings = with_direction(settings, request, model.recipe)
 
     from nmt.decoding.files.translate_file import translate_file
     from nmt.decoding.translator.translation import OutputOptions
@@ -403,6 +397,24 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
         quality=quality,
         alignments=request.alignments,
     )
+
+
+def with_direction(
+    settings: DecodeSettings, request: TranslateRequest, recipe: Recipe
+) -> DecodeSettings:
+    """Return the settings of lines with a language to write, by the name of their file if need be.
+
+    Raises UsageError for a file that is in this language, unless each line states its own.
+    """
+    from nmt.decoding.translator.load import check_direction, only_target
+
+    read = language_of_file(request.file)
+    if not settings.target_language:
+        settings = replace(settings, target_language=only_target(recipe, read))
+        note_directions({(read, settings.target_language)})
+    if request.to_column is None:
+        check_direction(recipe, request.file, read, settings)
+    return settings
 
 
 def note_directions(directions: Collection[tuple[str, str]]) -> None:

@@ -145,7 +145,7 @@ def options_by_job(
 
     options: what the user says about all files.
     """
-    fix = "; or leave the file out" if len(jobs) > 1 else ""
+    fix = "; or leave the file out (in a folder: --exclude)" if len(jobs) > 1 else ""
     own = {
         job: with_languages(options, job, model, settings, fix, is_chosen=is_chosen)
         for job in jobs

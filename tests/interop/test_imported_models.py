@@ -273,7 +273,7 @@ def test_each_file_of_a_folder_is_translated_into_the_language_that_it_states(
     assert "in/page.md: the model writes several languages; choose one (--to)" in refused.err
     write_xliff("in/a.xlf", "fr")
     refused = nmt(*given, "more")
-    assert "it writes: deu, nld; or leave the file out (--exclude)" in refused.err
+    assert "it writes: deu, nld; or leave the file out (in a folder: --exclude)" in refused.err
     assert nmt(*given, "out", "--to", "de").code == 0
 
 
