@@ -18,11 +18,11 @@ import torch
 from results import Figure, describe, write  # type: ignore[import-not-found] # a script in this folder
 
 from nmt.decoding.models.alignment import (
-    aligned_places,
+    align_tokens,
     aligning_attention,
     attention_to_source,
-    best_places,
-    words_of_output,
+    best_positions,
+    find_token_words,
 )
 from nmt.decoding.models.pytorch import make_decoder
 from nmt.runs.run_folder import RunFolder
@@ -173,17 +173,17 @@ def attention_links(model: TrainedModel, sentences: Sentences) -> dict[str, Link
     layers = range(model.recipe.model.decoder_layers)
     with torch.inference_mode():
         weights = [each.numpy() for each in attention_to_source(decoder, source, labels, layers)]
-    words = [words_of_output(ids, model.tokenizer.target) for ids in sentences.target]
+    words = [find_token_words(ids, model.tokenizer.target) for ids in sentences.target]
     found = {}
     for layer, heads in enumerate(weights):
         # The step that reads a token comes after the one that predicts it.
         for step, later in {"predicts": 0, "reads": 1}.items():
-            places = [
-                best_places(row[later : later + len(own), : len(ids)], own)
+            positions = [
+                best_positions(row[later : later + len(own), : len(ids)], own)
                 for row, own, ids in zip(heads.mean(1), words, sentences.source, strict=True)
             ]
             name = f"attention of layer {layer + 1}, the step that {step} a token"
-            found[name] = sentences.links(places)
+            found[name] = sentences.links(positions)
     aligning = aligning_attention(model)
     heads = weights[aligning.layer]
     rows = heads.mean(1) if aligning.head is None else heads[:, aligning.head]
@@ -201,7 +201,7 @@ def attention_links(model: TrainedModel, sentences: Sentences) -> dict[str, Link
 def chosen_links(model: TrainedModel, sentences: Sentences) -> Links:
     """Return the links of `nmt translate --alignments` if it wrote the target."""
     return sentences.links(
-        aligned_places(
+        align_tokens(
             [make_decoder(model.network)],
             [aligning_attention(model)],
             sentences.source,

@@ -25,12 +25,12 @@ from results import Figure, describe, write  # type: ignore[import-not-found] # 
 
 from nmt.corpora.clean import clean
 from nmt.corpora.detectors import CheckLimits, learn_norms
-from nmt.corpora.examine import Facts, examine_text, first_places, learn_context, overlaps
+from nmt.corpora.examine import Facts, examine_text, first_indices, learn_context, overlaps
 from nmt.corpora.filters import Rules
 from nmt.corpora.findings import CHECKED, DEFAULT_FILTERS, choose_detectors, faults
+from nmt.corpora.misalignment import Features, follow
 from nmt.corpora.pairs import Refused, read_leniently, sample_rows
 from nmt.corpora.segment import Segment
-from nmt.corpora.slips import Features, follow
 from nmt.text.corpus import ParallelText
 from nmt.text.facts import Hashes, pair_hashes
 
@@ -195,7 +195,7 @@ def kinds_by_place(text: ParallelText) -> tuple[list[set[str]], Facts]:
 
 def repeated_places(sides: Hashes) -> Iterator[int]:
     """Yield the places of pairs that occur twice, both of them."""
-    firsts = first_places(pair_hashes(sides))
+    firsts = first_indices(pair_hashes(sides))
     again = firsts != numpy.arange(len(firsts))
     yield from map(int, numpy.flatnonzero(again))
     yield from map(int, firsts[again])
@@ -227,8 +227,8 @@ def slip_distances(sides: Sequence[Features], draw: Random) -> list[int | None]:
         place = draw.randrange(len(sides[0]))
         both = [*sides]
         both[number % 2] = numpy.delete(both[number % 2], place, axis=0)
-        slips = follow(both, LIMITS.slip_evidence).slips
-        distances.append(abs(slips[0].line - 1 - place) if len(slips) == 1 else None)
+        found = follow(both, LIMITS.slip_evidence).misalignments
+        distances.append(abs(found[0].line - 1 - place) if len(found) == 1 else None)
     return distances
 
 
@@ -269,7 +269,7 @@ def measure_check(folder: Path, corpus: str, seed: int) -> Iterator[Figure]:
     for row, value in zip(("equal", "in capitals"), shares, strict=True):
         name = f"found: training pairs in the dev set, {row}"
         yield Figure(name, corpus, round(value, 1), "%", goal="at least 95")
-    slips = len(follow(facts.features, LIMITS.slip_evidence).slips)
+    slips = len(follow(facts.features, LIMITS.slip_evidence).misalignments)
     yield Figure("slips named in the clean corpus", corpus, slips, "slips", goal="0")
     distances = slip_distances(facts.features, draw)
     near = sum(distance is not None and distance <= NEAR for distance in distances)

@@ -112,8 +112,8 @@ def command(
     training = Training(
         Setting(model, precision, False, vocabulary, batch_tokens, lessons, 0), place
     )
-    with training.feed() as feed:
-        _, loss = training.run(feed, lessons)
+    with training.make_loader() as loader:
+        _, loss = training.run(loader, lessons)
     click.echo(json.dumps({"loss": round(loss, 3)}))
     sources = newstest(sentences, vocabulary)
     settings = replace(DecodeSettings(odd_input="as_is"), batch_tokens=4096, precision="float32")

@@ -33,7 +33,7 @@ from nmt.system.devices import pick_device
 from nmt.text.plan import plan_epoch
 from nmt.text.tokenizer import PAD
 from nmt.training.cost import TRAINING_PASSES, Workload, forward_flops
-from nmt.training.feed import FedBatch, Feed, pace_of
+from nmt.training.loader import BatchLoader, LoadedBatch, choose_prefetch
 from nmt.training.updates import StartedUpdate, Updater
 from nmt.training.workers import Workers
 
@@ -79,7 +79,7 @@ class Training:
 
     def __init__(self, setting: Setting, device: torch.device) -> None:
         self.device, self.setting = device, setting
-        self.pace = pace_of(device)
+        self.prefetch = choose_prefetch(device)
         self.model = MODELS[setting.model]
         recipe = Recipe("gpu", model=self.model)
         settings = replace(
@@ -96,10 +96,10 @@ class Training:
         self.pairs: Any = SyntheticPairs.of(PAIRS, setting.vocabulary)
         self.number = 0
 
-    def feed(self) -> Feed:
-        """Return the batches."""
+    def make_loader(self) -> BatchLoader:
+        """Return a loader of the batches."""
         tokens = self.setting.batch_tokens
-        return Feed(
+        return BatchLoader(
             self.pairs,
             lambda epoch: plan_epoch(
                 self.pairs.source_lengths,
@@ -112,26 +112,26 @@ class Training:
             epoch=0,
             batch=0,
             workers=Workers(),
-            pace=self.pace,
+            prefetch=self.prefetch,
             device=self.device,
         )
 
-    def run(self, feed: Feed, updates: int) -> tuple[list[FedBatch], float]:
+    def run(self, loader: BatchLoader, updates: int) -> tuple[list[LoadedBatch], float]:
         """Take updates; return their batches and the loss per token of the last one."""
         started: deque[StartedUpdate] = deque()
         batches, results = [], []
         for _ in range(updates):
-            batch = next(feed)
+            batch = next(loader)
             self.number += 1
             started.append(self.updater.start(batch.share, self.number, True, None))
             batches.append(batch)
-            while len(started) > self.pace.late_results:
+            while len(started) > self.prefetch.late_results:
                 results.append(started.popleft().result())
         results += [each.result() for each in started]
         synchronize(self.device)
         return batches, results[-1].smoothed_loss / results[-1].target_tokens
 
-    def flops(self, batches: list[FedBatch]) -> float:
+    def flops(self, batches: list[LoadedBatch]) -> float:
         """Return the operations of the matrix products of updates, over real tokens."""
         total = 0.0
         for batch in batches:
@@ -144,18 +144,18 @@ class Training:
         return TRAINING_PASSES * total
 
 
-def profiled(training: Training, feed: Feed) -> dict[str, float]:
+def profiled(training: Training, loader: BatchLoader) -> dict[str, float]:
     """Return kernel launches and waits of an update; with one thread of a CPU, operators."""
     if training.device.type != "cuda":
         if training.updater.threads.count > 1:
             return {}  # operators are counted in one thread only
         count = OperatorCount()
         with count:
-            training.run(feed, PROFILED)
+            training.run(loader, PROFILED)
         operators, waits = count.figures(PROFILED)
         return {"launches": round(operators), "waits": round(sum(waits.values()), 1)}
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
-        training.run(feed, PROFILED)
+        training.run(loader, PROFILED)
     calls = Counter({each.key: each.count for each in found.key_averages()})
     launches = sum(number for name, number in calls.items() if name.startswith(LAUNCHES))
     waits = sum(
@@ -168,15 +168,15 @@ def profiled(training: Training, feed: Feed) -> dict[str, float]:
 def measure(setting: Setting, device: torch.device, matrix_size: int) -> dict[str, Any]:
     """Return the figures of a configuration."""
     training = Training(setting, device)
-    with training.feed() as feed:
+    with training.make_loader() as loader:
         started = time.perf_counter()
-        training.run(feed, setting.warm_up)
+        training.run(loader, setting.warm_up)
         warm_up_seconds = time.perf_counter() - started
         started = time.perf_counter()
-        batches, loss = training.run(feed, setting.updates)
+        batches, loss = training.run(loader, setting.updates)
         seconds = time.perf_counter() - started
         peak = peak_mib(device)
-        counted = profiled(training, feed)
+        counted = profiled(training, loader)
     shares = [part for batch in batches for part in batch.share]
     target = sum(part.target_tokens for part in shares)
     real = target + sum(part.source_tokens for part in shares)

@@ -43,7 +43,7 @@ from nmt.runs.trained_model import TrainedModel
 from nmt.system.log import note
 from nmt.text.plan import plan_epoch
 from nmt.text.tokenizer import EOS, PAD
-from nmt.training.feed import GPU
+from nmt.training.loader import GPU
 from nmt.training.updates import Updater
 from nmt.training.workers import Workers
 

@@ -17,7 +17,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.recipe.rules import check_decode, check_recipe, check_used
 from nmt.recipe.settings import get_setting, with_settings
 from nmt.runs.outputs import check_run_folder
-from nmt.runs.run_folder import run_folder, run_of
+from nmt.runs.run_folder import find_run, run_folder
 from nmt.runs.runs import find_recipe_and_run
 from nmt.system.arguments import AnyPath, check_type
 from nmt.system.devices import AUTO, pick_device
@@ -83,12 +83,12 @@ class Model:
 
     @property
     def recipe(self) -> Recipe:
-        """Recipe that the model was trained by; that of an ensemble's first model."""
+        """Return the recipe that the model was trained by; that of an ensemble's first model."""
         return self._trained.recipe
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """Paths of the model files."""
+        """Return the paths of the model files."""
         return tuple(member.path for member in self._trained.members)
 
     @names_arguments
@@ -148,7 +148,7 @@ class Model:
 
         options = OutputOptions(n_best, token_scores, alignments)
         chosen = self.decode_settings(settings)
-        translator = self._translator_for(chosen, options, read_glossary(glossary))
+        translator = self._get_translator(chosen, options, read_glossary(glossary))
         languages = repeat(to) if isinstance(to, str) else given.get("to")
         return list(translator.translate(given["segments"], given.get("prefixes"), languages))
 
@@ -244,7 +244,7 @@ class Model:
         from nmt.decoding.files.score import TextPair
 
         chosen = self.decode_settings(settings, used=SCORE_SETTINGS, to=to)
-        scorer = self._scorer_for(chosen, token_scores, pieces)
+        scorer = self._get_scorer(chosen, token_scores, pieces)
         return list(scorer.score(map(TextPair, *given)))
 
     def decode_settings(
@@ -272,14 +272,14 @@ class Model:
         if used is not None:
             check_used(named, used)
         recipe = with_settings(self.recipe, named)
-        # All settings may be given, such as those of another recipe; only new values are a wish.
+        # All settings may be given, such as those of another recipe; only new values are asked for.
         check_decode(
             recipe,
             [name for name in named if get_setting(recipe, name) != get_setting(self.recipe, name)],
         )
         return recipe.decode
 
-    def _translator_for(
+    def _get_translator(
         self, settings: DecodeSettings, options: "OutputOptions", terms: "Sequence[Term]"
     ) -> "Translator":
         """Return a translator with these settings; the last one is kept for the next call."""
@@ -292,7 +292,7 @@ class Model:
             self._translator = kept
         return kept
 
-    def _scorer_for(self, settings: DecodeSettings, token_scores: bool, pieces: bool) -> "Scorer":
+    def _get_scorer(self, settings: DecodeSettings, token_scores: bool, pieces: bool) -> "Scorer":
         """Return a scorer with these settings; the last one is kept for the next call."""
         from nmt.decoding.files.score import Scorer
 
@@ -443,7 +443,7 @@ def evaluate(
     return evaluate_model(
         model._trained,
         model.decode_settings(settings),
-        DataFolder(run_of(model.paths[0]).data_dir(given), bilingual_reader),
+        DataFolder(find_run(model.paths[0]).data_dir(given), bilingual_reader),
         model._notify,
         files=files,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 
 class NmtError(Exception):
-    """A bad file, model or corpus; the message is one sentence that names the place and the fix."""
+    """A bad file, model or corpus; the message, one sentence, names the location and the fix."""
 
     exit_code = 1
 
@@ -64,7 +64,7 @@ def suggestion(word: object, known: Iterable[str], first: Sequence[str] = ()) ->
 MOST_NAMES = 10
 
 
-def first_of(names: Sequence[object], most: int = MOST_NAMES) -> str:
+def list_first(names: Sequence[object], most: int = MOST_NAMES) -> str:
     """Return the first names, at most so many, and how many more there are."""
     more = len(names) - most
     return ", ".join(map(str, names[:most])) + (f" and {more:,} more" if more > 0 else "")
@@ -73,10 +73,11 @@ def first_of(names: Sequence[object], most: int = MOST_NAMES) -> str:
 LONGEST_REASON = 150  # characters
 
 
-def reason_of(error: Exception) -> str:
+def shorten_reason(error: Exception) -> str:
     """Return the reason that another library gives: on one line, printable and shortened."""
     text = " ".join(str(error).split())
-    return "".join(each if each.isprintable() else "?" for each in text)[:LONGEST_REASON]
+    characters = (character if character.isprintable() else "?" for character in text)
+    return "".join(characters)[:LONGEST_REASON]
 
 
 def write_advice(error: BaseException | None) -> str:

@@ -109,17 +109,17 @@ def command(
 
     from nmt.corpora.augment import METHODS as KNOWN
     from nmt.corpora.augment import AugmentTask, augment, augment_text
-    from nmt.corpora.new_recipe import RecipeWish
+    from nmt.corpora.new_recipe import RecipeExtension
     from nmt.decoding.translator.load import load_models
     from nmt.documents.registry import bilingual_reader
     from nmt.text.corpus import DataFolder, ParallelText, reader_for
 
     tag = KNOWN[method_name].tag if tag is None else tag
     data = DataFolder(data_dir, bilingual_reader)
-    wish = RecipeWish(recipe, new_recipe, data, tag) if recipe and new_recipe else None
+    extension = RecipeExtension(recipe, new_recipe, data, tag) if recipe and new_recipe else None
     paths = (text,) if target is None else (text, target)
     texts = ParallelText(paths, reader=reader_for(paths, None))  # refuses a bilingual file
-    task = AugmentTask(method_name, texts, models, reverse_models, prefix, wish, engine)
+    task = AugmentTask(method_name, texts, models, reverse_models, prefix, extension, engine)
     load = partial(load_models, device=device, notify=note, overrides=overrides, engine=engine)
     report = augment(task, lambda path: load([path]), note)
     click.echo(augment_text(report), nl=False, err=True)

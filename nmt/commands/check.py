@@ -104,7 +104,7 @@ def command(
     if page is not None:
         sources = [path for text in (*task.training, *task.held_out) for path in text.paths]
         check_outputs({"--html": page, OPTION: output}, [*sources, *map(Path, names)])
-    request = None if output is None else request_for(task, output, data_dir)
+    request = None if output is None else make_request(task, output, data_dir)
     report = check_corpus(task, limits)
     if advise or (request and not find_errors(report)):
         report = with_advice(report, task, recipe)
@@ -205,7 +205,7 @@ def with_advice(report: "Report", task: "Task", recipe: Recipe | None) -> "Repor
     return replace(report, advice=advice)
 
 
-def request_for(task: "Task", output: Path, data_dir: Path) -> "RecipeRequest":
+def make_request(task: "Task", output: Path, data_dir: Path) -> "RecipeRequest":
     """Return the request for a recipe that trains on two files, or on a TSV file.
 
     Raises UsageError, before anything is read, if it could not be written.

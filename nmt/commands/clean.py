@@ -119,9 +119,9 @@ def choose_models(
     """Return the models of the options, if there are any; raises UsageError for half of them."""
     from nmt.corpora.clean import Models
 
-    wishes = keep_share is not None or least_score is not None or writes_scores
+    uses_scores = keep_share is not None or least_score is not None or writes_scores
     if model is None and reverse_model is None:
-        if wishes or device != "auto":
+        if uses_scores or device != "auto":
             raise UsageError(
                 "--keep-share, --least-score, --scores and --device need --model and"
                 " --reverse-model"
@@ -129,7 +129,7 @@ def choose_models(
         return None
     if model is None or reverse_model is None:
         raise UsageError("scores need two models: give --model and --reverse-model")
-    if not wishes:
+    if not uses_scores:
         raise UsageError(
             "say which pairs to keep: --keep-share 0.8, or --least-score; or --scores, to write"
             " the scores only"

@@ -14,7 +14,7 @@ from nmt.commands import options
 from nmt.commands.options import FILE, PATH
 from nmt.config import DECLARED, DataSettings
 from nmt.errors import NmtError, UsageError
-from nmt.runs.run_folder import RUNS, run_of
+from nmt.runs.run_folder import RUNS, find_run
 from nmt.runs.runs import find_newest_model
 from nmt.system.arguments import DATA
 from nmt.system.log import note
@@ -180,7 +180,7 @@ def data_folder(request: EvaluateRequest, model: Path) -> DataFolder:
     given = request.data_dir
     if request.files or request.test_sets:  # which are scored instead
         return DataFolder(DATA)
-    folder = run_of(model).data_dir(given)
+    folder = find_run(model).data_dir(given)
     if given is None and os.path.realpath(folder) != os.path.realpath(DATA):
         note(f"data: {folder} (the model was trained with it); --data-dir names another folder")
     return DataFolder(folder, bilingual_reader)

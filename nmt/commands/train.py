@@ -155,7 +155,6 @@ def find_files(names: Sequence[str]) -> list[Path]:
 
     Raises UsageError for several names that are not files, or one of which is a recipe.
     """
-
     paths = [Path(name) for name in names]
     are_files = any(path.suffix or is_present(path) for path in paths)
     if len(paths) > 1 and not are_files:
@@ -176,7 +175,6 @@ def find_files(names: Sequence[str]) -> list[Path]:
 
 def print_outcome(outcome: "TrainingOutcome", recipe: Recipe, run: RunFolder) -> None:
     """Print on stderr how a training ended, where its models are and which one is used."""
-
     if outcome.stopped_by is not None:
         note(outcome.resuming)
         return

@@ -12,10 +12,10 @@ import click
 from nmt.commands import options
 from nmt.commands.options import FILE, FOLDER, PATH, SAMPLING, Range, refuse
 from nmt.config import DecodeSettings, Recipe
-from nmt.errors import UsageError, first_of
+from nmt.errors import UsageError, list_first
 from nmt.recipe.settings import parse_overrides
 from nmt.runs.outputs import STDIN, check_outputs
-from nmt.system.files import check_regular, sha256_of
+from nmt.system.files import check_regular, compute_sha256
 from nmt.system.log import note, progress_bar, show_progress
 from nmt.system.processes import left
 from nmt.text.languages import language_of_file
@@ -249,21 +249,22 @@ def find_jobs(request: TranslateRequest) -> "list[Job]":
     refuse(OF_FOLDERS, "is for folders and patterns; add --output-dir")
     if file.is_dir():
         raise UsageError(f"{file} is a folder; add --output-dir, the folder for its translations")
-    form = find_format(file, name)
-    is_table = form is None or form.has_columns  # whose columns may have prefixes and languages
+    file_format = find_format(file, name)
+    # The columns of a table may have prefixes and languages.
+    is_table = file_format is None or file_format.has_columns
     has_columns = request.prefix_column or request.to_column is not None
     if name is None and (request.interactive or (has_columns and is_table)):
-        form = FORMATS[LINES]
-    if form not in (None, FORMATS[LINES]):
+        file_format = FORMATS[LINES]
+    if file_format not in (None, FORMATS[LINES]):
         refuse_options_of_lines(file)
         if file != STDIN:
             check_regular(file, "the file", "name another, or - for stdin")
-        return [Job(file, request.output or STDIN, form)]
-    if form is None:
+        return [Job(file, request.output or STDIN, file_format)]
+    if file_format is None:
         check_lines(file)
     why = f"is for files with a format, but {file} is translated line by line; add --format"
     refuse(OF_DOCUMENTS, why)
-    if form is None and is_wrapped(file):
+    if file_format is None and is_wrapped(file):
         note(
             f"{file} is translated line by line, but its lines end within sentences; add"
             " --format text to translate its paragraphs"
@@ -297,18 +298,18 @@ def find_folder_jobs(request: TranslateRequest, folder: Path) -> "list[Job]":
     is_listed = request.others == "list"
     if tables:
         done = "left out" if is_listed else "copied"
-        note(f"{done}, because no --columns name what to translate: {names_of(tables)}")
+        note(f"{done}, because no --columns name what to translate: {list_files(tables)}")
     others = [job for job in others if job not in tables]
     if is_listed and others:
-        note(f"left out, because their format is not known: {names_of(others)}")
+        note(f"left out, because their format is not known: {list_files(others)}")
     elif named := [job.source for job in others if job.source in request.files]:
-        note(f"copied, because no format is known (--format names one): {first_of(named)}")
+        note(f"copied, because no format is known (--format names one): {list_first(named)}")
     if is_listed:
         jobs = [job for job in jobs if job.format is not None]
     return jobs
 
 
-def names_of(jobs: "Sequence[Job]") -> str:
+def list_files(jobs: "Sequence[Job]") -> str:
     """Return the names of the files to translate."""
     return ", ".join(str(job.source) for job in jobs)
 
@@ -360,7 +361,7 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
 
     output, n_best, token_scores = request.output, request.n_best, request.token_scores
     keeping = {"keep_partial": request.keep_partial, "resume": request.resume}
-    lines_of = choose_format(request.output_format, n_best, token_scores=token_scores)
+    format_lines = choose_format(request.output_format, n_best, token_scores=token_scores)
     quality = quality_check(request.flags_file, request.strict, **keeping)
     span = find_part(request.file, request.part)
     model, settings = load(request)
@@ -388,7 +389,7 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
         interact(translator, show_candidates=n_best is not None)
         return
     translate_file(
-        *(translator, request.file, task, lines_of),
+        *(translator, request.file, task, format_lines),
         checker=None if request.format_name else check_beginning,
         prefix=request.prefix,
         prefix_column=request.prefix_column,
@@ -456,7 +457,7 @@ def translate_documents(
         used = {
             "options": [repr(asked), is_chosen],
             "glossary": digest_text(terms),
-            "memory": str([*map(sha256_of, request.memory), request.memory_threshold]),
+            "memory": str([*map(compute_sha256, request.memory), request.memory_threshold]),
             "format": request.format_name,
             "engine": request.engine,
         }

@@ -40,12 +40,12 @@ class TextFiles:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the files that hold the segments."""
+        """Return the names of the files that hold the segments."""
         return (self.tsv or self.file,) if self.tsv or self.file else (self.source, self.target)
 
     @property
     def title(self) -> str:
-        """Names of the files that hold the segments, and the tag, as one text."""
+        """Return the names of the files that hold the segments, and the tag, as one text."""
         return " + ".join(self.names) + (f" with the tag {self.tag}" if self.tag else "")
 
 
@@ -60,7 +60,7 @@ class Download:
 
     @property
     def files(self) -> tuple[PurePosixPath, ...]:
-        """Names, below the data folder, of the file and of what is unpacked from it."""
+        """Return the names, below the data folder, of the file and of what is unpacked from it."""
         path = PurePosixPath(self.to)
         return (path, *(path.parent / member for member in self.unpack))
 
@@ -110,10 +110,10 @@ class DataSettings:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """Tags of the training corpora, each once, in the order of their first corpus."""
+        """Return the tags of the training corpora, each once, in the order of the corpora."""
         return tuple(dict.fromkeys(files.tag for files in self.train if files.tag))
 
-    def languages_of(self, files: TextFiles) -> tuple[str, str]:
+    def find_languages(self, files: TextFiles) -> tuple[str, str]:
         """Return the codes of a corpus's languages: its own, else those of this section."""
         return (
             files.source_language or self.source_language,
@@ -122,17 +122,17 @@ class DataSettings:
 
     @property
     def directions(self) -> tuple[tuple[str, str], ...]:
-        """Source and target languages of the training corpora, each pair once, in their order."""
-        return tuple(dict.fromkeys(map(self.languages_of, self.train)))
+        """Return the pairs of languages of the training corpora, each once, in their order."""
+        return tuple(dict.fromkeys(map(self.find_languages, self.train)))
 
     @property
     def known_directions(self) -> tuple[tuple[str, str], ...]:
-        """The directions; those of this section for a model without training corpora."""
+        """Return the directions; those of this section for a model without training corpora."""
         return self.directions or ((self.source_language, self.target_language),)
 
     @property
     def language_tokens(self) -> dict[str, str]:
-        """The tokens that name target languages, by code; none for a single target language.
+        """Return the tokens that name target languages, by code; none for a single language.
 
         As in OPUS-MT's models, a source begins with the token of the language to write.
         """
@@ -141,22 +141,22 @@ class DataSettings:
 
     @property
     def control_tokens(self) -> tuple[str, ...]:
-        """Tokens of the vocabulary that no text contains: tags, languages and the separator."""
+        """Return the tokens that no text contains: tags, languages and the separator."""
         return (*self.tags, *self.language_tokens.values(), *self.target_control_tokens)
 
     @property
     def target_control_tokens(self) -> tuple[str, ...]:
-        """Control tokens that targets have, too: the separator."""
+        """Return the control tokens that targets have, too: the separator."""
         return (SEPARATOR,) if self.context else ()
 
-    def downloads_of(self, corpora: Sequence[TextFiles]) -> list[Download]:
+    def find_downloads(self, corpora: Sequence[TextFiles]) -> list[Download]:
         """Return the downloads that hold files of corpora; a recipe may inherit others."""
         names = {PurePosixPath(name) for files in corpora for name in files.names}
         return [download for download in self.downloads if names & {*download.files}]
 
     @property
     def file_names(self) -> tuple[str, ...]:
-        """Names of the files that hold the segments of every corpus."""
+        """Return the names of the files that hold the segments of every corpus."""
         corpora = (*self.train, *self.dev, *self.test.values())
         return tuple(name for files in corpora for name in files.names)
 
@@ -195,7 +195,7 @@ class TokenizerSettings:
 
     @property
     def has_fixed_size(self) -> bool:
-        """Whether the vocabulary has `vocab_size` tokens; characters or words may be fewer."""
+        """Return True if the vocabulary has `vocab_size` tokens; there may be fewer words."""
         return self.kind in ("bpe", "imported")
 
 
@@ -284,38 +284,38 @@ class ModelSettings:
 
     @property
     def is_recurrent(self) -> bool:
-        """True if the model is recurrent instead of a Transformer."""
+        """Return True if the model is recurrent instead of a Transformer."""
         return self.architecture == "recurrent"
 
     @property
     def position_limit(self) -> int | None:
-        """The most positions that the model can read; None if there is no limit."""
+        """Return the most positions that the model can read; None if there is no limit."""
         is_limited = self.positions == "learned" and not self.is_recurrent
         return self.max_positions if is_limited else None
 
     @property
     def cross_attentions(self) -> tuple[int, int]:
-        """The layers of the decoder that attend to the source, and the heads of each."""
+        """Return how many layers of the decoder attend to the source, and the heads of each."""
         return (1, 1) if self.is_recurrent else (self.decoder_layers, self.heads)
 
     @property
     def is_right_to_left(self) -> bool:
-        """True if the decoder writes the last token of an output first."""
+        """Return True if the decoder writes the last token of an output first."""
         return self.target_order == "right_to_left"
 
     @property
     def is_gated(self) -> bool:
-        """True if the feed-forward sub-layer has a gate."""
+        """Return True if the feed-forward sub-layer has a gate."""
         return self.activation in GATED
 
     @property
     def inner_width(self) -> int:
-        """Inner width of the feed-forward sub-layer: d_ff, or two thirds of it if gated."""
+        """Return the inner width of the feed-forward sub-layer: d_ff, or two thirds if gated."""
         return max(1, round(2 * self.d_ff / 3)) if self.is_gated else self.d_ff
 
     @property
     def inner_rows(self) -> int:
-        """Rows of W_1: the inner width, twice if there is a gate."""
+        """Return the rows of W_1: the inner width, twice if there is a gate."""
         return 2 * self.inner_width if self.is_gated else self.inner_width
 
 

@@ -35,7 +35,7 @@ from nmt.text.encode import encode_pairs
 from nmt.text.prepare import Prepared
 from nmt.text.shards import LINE, OFFSET, Shard
 from nmt.text.tokenizer import Tokenizer
-from nmt.training.feed import Feed, Pace, epoch_batches, pace_of, plan_batches
+from nmt.training.loader import BatchLoader, Prefetch, choose_prefetch, epoch_batches, plan_batches
 from nmt.training.memory_probe import check_memory, check_model_fits
 from nmt.training.precision import measured_precision
 from nmt.training.setup import Setup, unless_measured
@@ -201,7 +201,7 @@ def choose(
     settings = fitting_settings(
         facts, lambda: plan.training(read_all(task.training)), has_gpu=has_gpu
     )
-    return facts, settings, int((plan.places == SETS.index("dev")).sum())
+    return facts, settings, int((plan.sets == SETS.index("dev")).sum())
 
 
 def differences(theirs: Recipe | None, advised: Recipe) -> tuple[Difference, ...]:
@@ -243,7 +243,7 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
         check_model_fits(recipe)
     deadline = perf_counter() + TRIAL_SECONDS
     recipe = unless_measured(recipe, device)
-    workers, pace = Workers(), pace_of(device)
+    workers, ahead = Workers(), choose_prefetch(device)
     with torch.random.fork_rng(devices=[]):
         tokenizer = learn_from(text.pairs, recipe.tokenizer, recipe.data.target_control_tokens)
         shard = encoded(text.pairs, tokenizer, recipe.data)
@@ -258,17 +258,17 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
         languages = recipe.data.known_directions[0]  # the sample's tokenizer has no other
         dev = DevSet(brief, {languages: text.dev}, tokenizer, thread_pool_for(device))
         plans = partial(epoch_batches, recipe.train, dataset)
-        feed = partial(Feed, dataset, plans, workers=workers, pace=pace, device=device)
+        load = partial(BatchLoader, dataset, plans, workers=workers, prefetch=ahead, device=device)
         if recipe.train.precision == "auto":
-            batches = feed(micro_batch_tokens=recipe.train.micro_batch_tokens)
+            batches = load(micro_batch_tokens=recipe.train.micro_batch_tokens)
             updater.precision, _ = measured_precision(updater, batches)
         updater.set_up()
         plan = plan_batches(recipe.train, dataset, 0)
         micro_batch_tokens = check_memory(
-            updater, dev, dataset, plan, epoch=0, length_multiple=pace.length_multiple
+            updater, dev, dataset, plan, epoch=0, length_multiple=ahead.length_multiple
         )
-        with feed(micro_batch_tokens=micro_batch_tokens) as batches:
-            seconds, processor_share = measure_updates(updater, batches, pace, deadline)
+        with load(micro_batch_tokens=micro_batch_tokens) as batches:
+            seconds, processor_share = measure_updates(updater, batches, ahead, deadline)
         mean_tokens = round(float(dataset.target_lengths.mean()))
         validation = validation_seconds(setup, text, network, mean_tokens)
     train = recipe.train
@@ -298,7 +298,7 @@ def encoded(pairs: Sequence[Pair], tokenizer: Tokenizer, limits: DataSettings) -
 
 
 def measure_updates(
-    updater: Updater, batches: Feed, pace: Pace, deadline: float
+    updater: Updater, batches: BatchLoader, prefetch: Prefetch, deadline: float
 ) -> tuple[list[float], float]:
     """Measure updates, one after the other as in a training, after a warm-up.
 
@@ -313,7 +313,7 @@ def measure_updates(
     for number in count(1):
         batch = next(batches)
         started.append(updater.start(batch.share, number, batch.counts, None))
-        while len(started) > pace.late_results:
+        while len(started) > prefetch.late_results:
             started.popleft().result()
         now = perf_counter()
         last, since = now - since, now

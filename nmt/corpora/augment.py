@@ -21,7 +21,7 @@ from nmt.corpora.examine import hash_pair
 from nmt.corpora.filters import SeenHashes
 from nmt.corpora.findings import KINDS, UNREADABLE
 from nmt.corpora.held_out import near_hash
-from nmt.corpora.new_recipe import RecipeWish, next_recipe
+from nmt.corpora.new_recipe import RecipeExtension, next_recipe
 from nmt.corpora.pairs import (
     REJECTED,
     Names,
@@ -36,8 +36,8 @@ from nmt.corpora.report import table
 from nmt.decoding.files.quality import Checked, checked_pairs, find_flags
 from nmt.decoding.files.resumable import Resumption, digest_job, forget, record_path
 from nmt.decoding.files.text_files import Output, kept_path
-from nmt.decoding.stream import Source, chunks_of
-from nmt.decoding.translator.load import direction_of
+from nmt.decoding.stream import Source, split_chunks
+from nmt.decoding.translator.load import find_direction
 from nmt.decoding.translator.translation import Request
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import DamagedError, NmtError, UsageError
@@ -47,7 +47,7 @@ from nmt.system.log import Notify, progress_bar
 from nmt.text.corpus import Pair, ParallelText
 from nmt.text.languages import languages_in_names
 from nmt.text.lines import FirstSegment, read_lines
-from nmt.text.manifest import hash_of
+from nmt.text.manifest import hash_values
 from nmt.text.tokenizer import target_token
 
 FORMAT = 1  # of the report
@@ -97,7 +97,7 @@ class AugmentTask:
     models: tuple[Path, ...]
     reverse_models: tuple[Path, ...]  # that read the target of a parallel text
     prefix: str  # of the files to write
-    recipe: RecipeWish | None = None
+    recipe: RecipeExtension | None = None
     options: str = ""  # on which translations depend, beside the settings
 
     @property
@@ -136,7 +136,7 @@ class Pass:
     @property
     def direction(self) -> tuple[str, str]:
         """Return the languages that the model reads and writes."""
-        return direction_of(self.model.recipe, self.settings, self.named)
+        return find_direction(self.model.recipe, self.settings, self.named)
 
     @property
     def languages(self) -> tuple[str, str]:
@@ -188,21 +188,21 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     passes = load_passes(task, load)
     check_languages(task, passes, notify)
     languages = passes[0].languages
-    outputs = Names.of(task.prefix, task.text, languages)
+    outputs = Names.for_text(task.prefix, task.text, languages)
     files = {"pairs": outputs.sides(), REJECTED: (outputs.path(f"{REJECTED}.tsv"),)}
     check_paths(files, task.text.paths)
     recipe, held_out = "", frozenset[int]()
-    if wish := task.recipe:
+    if extension := task.recipe:
         given = task.text.paths if task.side is None else ()
         writer = f"nmt augment {task.method}"
-        recipe, held_out = next_recipe(wish, outputs.sides(), languages, given, writer, notify)
-        files["recipe"] = (wish.path,)
+        recipe, held_out = next_recipe(extension, outputs.sides(), languages, given, writer, notify)
+        files["recipe"] = (extension.path,)
     before = {path: last_change(path) for path in task.text.paths}
     lines = task.count()
     output = outputs.path("translations.jsonl")
     output.parent.mkdir(parents=True, exist_ok=True)
     jobs = [digest_job(one.model, one.settings, {"side": one.side}) for one in passes]
-    resumption = Resumption(output, hash_of(VERSION, task.method, task.options, jobs))
+    resumption = Resumption(output, hash_values(VERSION, task.method, task.options, jobs))
     times = f", {len(passes)} times to translate" if len(passes) > 1 else ""
     notify(f"{lines:,} lines{times}")
     with resumption.open_kept() as written:
@@ -229,7 +229,7 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
             for number, one in enumerate(passes, start=1)
         ),
         {name: removed[name] for name in REASONS if removed[name]},
-        wish.tag if wish else "",
+        extension.tag if extension else "",
     )
 
 
@@ -296,7 +296,7 @@ def translate(
 
     lines: of the text.
     """
-    chunks = [chunks_of(Source(requests(task, one.side))) for one in passes]
+    chunks = [split_chunks(Source(requests(task, one.side))) for one in passes]
     rest = resumption.check(chain.from_iterable(chunks))
     begun, line = divmod(written.lines, lines)
     total = lines * len(passes)
@@ -376,11 +376,11 @@ def made_pairs(
     found = pairs_with_repeats(task, sides, kept, held_out)
     seen = SeenHashes()
     while block := [*islice(found, BLOCK_PAIRS)]:
-        good = [place for place, made in enumerate(block) if not made.reason]
-        hashes = [hash_pair(block[place].source, block[place].target) for place in good]
+        good = [index for index, made in enumerate(block) if not made.reason]
+        hashes = [hash_pair(block[index].source, block[index].target) for index in good]
         repeated = seen.add(numpy.array(hashes, numpy.uint64))
-        for place in numpy.array(good, numpy.intp)[repeated]:
-            block[place] = block[place]._replace(reason=DUPLICATES, detail=REASONS[DUPLICATES])
+        for index in numpy.array(good, numpy.intp)[repeated]:
+            block[index] = block[index]._replace(reason=DUPLICATES, detail=REASONS[DUPLICATES])
         yield from block
 
 

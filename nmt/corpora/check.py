@@ -27,9 +27,9 @@ from nmt.corpora.findings import (
     found,
     other_languages,
 )
+from nmt.corpora.misalignment import follow
 from nmt.corpora.pairs import Refused, Row, read_leniently, sample_rows
 from nmt.corpora.report import CHECK_FORMAT, Report, Skipped, TextReport, make_histogram
-from nmt.corpora.slips import follow
 from nmt.errors import NmtError
 from nmt.system.files import is_present
 from nmt.text.corpus import ParallelText
@@ -102,7 +102,7 @@ class Checker:
             findings += rare_characters(rows)
         findings += refused_lines(refused, text)
         findings += found("no_pairs", int(not len(facts.lines)), 1)
-        findings += slips(facts, limits)
+        findings += misaligned_lines(facts, limits)
         for kind, count in facts.counts.items():
             findings += found(kind, count, facts.pairs, facts.examples[kind])
         findings += repeated(facts, limits)
@@ -200,26 +200,27 @@ def refused_lines(refused: Refused, text: ParallelText) -> list[Finding]:
     ]
 
 
-def slips(facts: Facts, limits: CheckLimits) -> list[Finding]:
+def misaligned_lines(facts: Facts, limits: CheckLimits) -> list[Finding]:
     """Return the findings about lines whose translations stand on other lines, or nowhere."""
     course = follow(facts.features, limits.slip_evidence)
     examples = [
         Example(
-            slip.line,
-            f"from here on, the target is {place(slip.after)}; before, it was {place(slip.before)}",
+            change.line,
+            f"from here on, the target is {describe_offset(change.after)}; before, it was"
+            f" {describe_offset(change.before)}",
         )
-        for slip in course.slips
+        for change in course.misalignments
     ]
     stretches = [Example(lines[0], f"to {facts.unit} {lines[-1]:,}") for lines in course.unrelated]
     lost = sum(map(len, course.unrelated))
     severity: Severity | None = "error" if lost > limits.unrelated_share * facts.pairs else None
     return [
-        *found("slip", len(course.slips), facts.pairs, examples),
+        *found("slip", len(course.misalignments), facts.pairs, examples),
         *found("unrelated", lost, facts.pairs, stretches, severity=severity),
     ]
 
 
-def place(offset: int) -> str:
+def describe_offset(offset: int) -> str:
     """Return where the target of a source line is."""
     if not offset:
         return "on the same line"

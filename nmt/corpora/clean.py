@@ -45,7 +45,7 @@ from nmt.corpora.segment import REPAIRS, check_ftfy
 from nmt.errors import NmtError
 from nmt.system.log import note, progress_bar
 from nmt.text.corpus import ParallelText, without_tab
-from nmt.text.encode import begins_document, chunks_of, in_processes
+from nmt.text.encode import begins_document, in_processes, split_into_chunks
 from nmt.text.lines import FirstSegment
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def clean(
     given.check_files()
     if rules.with_ftfy:
         check_ftfy()
-    names = Names.of(prefix, given)
+    names = Names.for_text(prefix, given)
     files = {"kept": names.sides(), REJECTED: (names.path(f"{REJECTED}.tsv"),)}
     if models and models.writes_scores:
         files[SCORES] = (names.path(f"{SCORES}.tsv"),)
@@ -151,7 +151,7 @@ def clean_blocks(
 
     refused: its unreadable lines. alone: start no processes.
     """
-    chunks = chunks_of(read_leniently(text, Refused()))
+    chunks = split_into_chunks(read_leniently(text, Refused()))
     tasks = ((chunk, refused.between(chunk.first_line, len(chunk)), rules) for chunk in chunks)
     blocks = (
         starmap(clean_block, tasks)
@@ -277,8 +277,8 @@ class CrossEntropy:
             lowest, before = float(scores[keep].min()), self.lowest_kept
             self.lowest_kept = lowest if before is None else min(lowest, before)
         reasons = {
-            int(place): (CROSS_ENTROPY, show_reason(float(scores[place]), entropies[place]))
-            for place in numpy.flatnonzero(~keep)
+            int(index): (CROSS_ENTROPY, show_reason(float(scores[index]), entropies[index]))
+            for index in numpy.flatnonzero(~keep)
         }
         return block.without(reasons)
 

@@ -21,13 +21,13 @@ from nmt.corpora.findings import (
     faults,
     found,
 )
+from nmt.corpora.misalignment import Features, common_prefixes, features
 from nmt.corpora.pairs import Refused, Row, learn_from, read_leniently
 from nmt.corpora.presets import RARE_SHARE
 from nmt.corpora.segment import WITHOUT_SPACES, Segment
-from nmt.corpora.slips import Features, common_prefixes, features
 from nmt.system.log import progress_bar
 from nmt.text.corpus import Pair, ParallelText
-from nmt.text.encode import Chunk, chunks_of, in_processes
+from nmt.text.encode import Chunk, in_processes, split_into_chunks
 from nmt.text.facts import Hashes, pair_hashes
 from nmt.text.tokenizer import UNK, Tokenizer
 
@@ -36,7 +36,7 @@ LONGEST = 100  # words; the last bin of a histogram also counts longer segments
 CHUNKS_ALONE = 2  # for up to 2 chunks, starting processes takes longer than they save
 
 Counts = NDArray[numpy.int64]
-Places = NDArray[numpy.intp]
+Ints = NDArray[numpy.intp]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Facts:
     pairs: int
     counts: Counter[str]  # pairs by kind of fault
     examples: dict[str, list[Example]]  # the first ones of each kind in each block
-    lines: Places  # (m,) from 1
+    lines: Ints  # (m,) from 1
     exact: Hashes  # (2, m): of the segments of source and target
     folded: Hashes  # (2, m): of the segments without case, punctuation, spaces and digits
     lengths: Counts  # (2, LONGEST + 1): segments by number of words
@@ -81,7 +81,7 @@ def examine_text(
 
     count: of the pairs, if it is known, for the progress bar.
     """
-    chunks = chunks_of(read_leniently(text, refused))
+    chunks = split_into_chunks(read_leniently(text, refused))
     tasks = ((chunk, refused.between(chunk.first_line, len(chunk)), context) for chunk in chunks)
     blocks = []
     what = f"check {text.name}"
@@ -94,22 +94,22 @@ def examine_text(
 
 
 def examine(chunk: Chunk, refused: frozenset[int], context: Context) -> Facts:
-    """Return the facts of a chunk. refused: places of pairs that training would refuse."""
+    """Return the facts of a chunk. refused: indices of pairs that training would refuse."""
     known = choose_detectors(CHECKED)
     counts = Counter[str]()
     examples: dict[str, list[Example]] = {}
     sides = [[Segment(text) for text in side] for side in (chunk.sources, chunk.targets)]
     usable = []
-    for place, (source, target) in enumerate(zip(*sides, strict=True)):
+    for index, (source, target) in enumerate(zip(*sides, strict=True)):
         if not (source.is_blank or target.is_blank):
-            usable.append(place)
-        if place in refused:
+            usable.append(index)
+        if index in refused:
             continue
         for kind, reason in faults(source, target, known, context.norms).items():
             counts[kind] += 1
             shown = examples.setdefault(kind, [])
             if len(shown) < SHOWN:
-                example = Example(chunk.first_line + place, reason)
+                example = Example(chunk.first_line + index, reason)
                 shown.append(example.with_texts(source.text, target.text))
     sizes = [*map(count_words, sides, context.by_character)]
     return Facts(
@@ -170,8 +170,8 @@ def hash_pair(source: str, target: str) -> int:
     return hash_text(f"{source}\0{target}")
 
 
-def first_places(hashes: Hashes) -> Places:
-    """Return, for each of n hashes, the place of the first that equals it (n,)."""
+def first_indices(hashes: Hashes) -> Ints:
+    """Return, for each of n hashes, the index of the first that equals it (n,)."""
     _, firsts, inverse = numpy.unique(hashes, return_index=True, return_inverse=True)
     return firsts[inverse]
 
@@ -179,7 +179,7 @@ def first_places(hashes: Hashes) -> Places:
 def repeated(facts: Facts, limits: CheckLimits) -> list[Finding]:
     """Return the findings about repetition in a text."""
     size = len(facts.lines)
-    exact, near = (first_places(pair_hashes(sides)) for sides in (facts.exact, facts.folded))
+    exact, near = (first_indices(pair_hashes(sides)) for sides in (facts.exact, facts.folded))
     is_once = exact == numpy.arange(size)
     is_near = (near != numpy.arange(size)) & is_once
     findings = []
@@ -195,7 +195,7 @@ def repeated(facts: Facts, limits: CheckLimits) -> list[Finding]:
         findings += found(kind, count, size, examples, severity=severity)
     lines = facts.lines[is_once]
     for kind, side in (("several_targets", 0), ("several_sources", 1)):
-        firsts = first_places(facts.exact[side][is_once])
+        firsts = first_indices(facts.exact[side][is_once])
         counts = numpy.bincount(firsts)
         examples = show_repeats(firsts, firsts != numpy.arange(len(lines)), lines, facts.unit)
         findings += found(kind, int(counts[counts > 1].sum()), size, examples)
@@ -203,12 +203,12 @@ def repeated(facts: Facts, limits: CheckLimits) -> list[Finding]:
 
 
 def show_repeats(
-    firsts: Places, is_repeat: NDArray[numpy.bool_], lines: Places, unit: str
+    firsts: Ints, is_repeat: NDArray[numpy.bool_], lines: Ints, unit: str
 ) -> list[Example]:
-    """Return the first repetitions as examples. firsts: as `first_places`; lines: by place."""
+    """Return the first repetitions as examples. firsts: as `first_indices`; lines: by index."""
     return [
-        Example(int(lines[place]), f"as in {unit} {lines[firsts[place]]:,}")
-        for place in numpy.flatnonzero(is_repeat)[:SHOWN]
+        Example(int(lines[index]), f"as in {unit} {lines[firsts[index]]:,}")
+        for index in numpy.flatnonzero(is_repeat)[:SHOWN]
     ]
 
 
@@ -220,28 +220,28 @@ def overlaps(
     training: by name, each with its side that is in the language of the sources.
     """
     size = len(held_out.lines)
-    exact, near = dict[int, str](), dict[int, str]()  # by place
+    exact, near = dict[int, str](), dict[int, str]()  # by index
     for name, (text, side) in training.items():
         for known, ours, theirs in (
             (exact, held_out.exact[0], text.exact[side]),
             (near, held_out.folded[0], text.folded[side]),
         ):
-            for place, line in find_lines(ours, theirs, text.lines).items():
-                known.setdefault(place, f"its source is in {text.unit} {line:,} of {name}")
-    near = {place: detail for place, detail in near.items() if place not in exact}
+            for index, line in find_lines(ours, theirs, text.lines).items():
+                known.setdefault(index, f"its source is in {text.unit} {line:,} of {name}")
+    near = {index: detail for index, detail in near.items() if index not in exact}
     many = len(exact) + len(near) > limits.overlap_share * size
     findings = []
     for kind, known in (("overlap", exact), ("near_overlap", near)):
         examples = [
-            Example(int(held_out.lines[place]), known[place]) for place in sorted(known)[:SHOWN]
+            Example(int(held_out.lines[index]), known[index]) for index in sorted(known)[:SHOWN]
         ]
         severity: Severity | None = "error" if many else None
         findings += found(kind, len(known), size, examples, severity=severity)
     return findings
 
 
-def find_lines(wanted: Hashes, hashes: Hashes, lines: Places) -> dict[int, int]:
-    """Return, by place among the wanted hashes, the first line of those that others contain.
+def find_lines(wanted: Hashes, hashes: Hashes, lines: Ints) -> dict[int, int]:
+    """Return, by index among the wanted hashes, the first line of those that others contain.
 
     lines: of the others.
     """
@@ -251,7 +251,7 @@ def find_lines(wanted: Hashes, hashes: Hashes, lines: Places) -> dict[int, int]:
     closest = ordered[numpy.searchsorted(ordered, hashes).clip(max=len(ordered) - 1)]
     same = numpy.flatnonzero(closest == hashes)[::-1]  # the first line of equal ones wins
     known = dict(zip(hashes[same].tolist(), lines[same].tolist(), strict=True))
-    return {place: known[value] for place, value in enumerate(wanted.tolist()) if value in known}
+    return {index: known[value] for index, value in enumerate(wanted.tolist()) if value in known}
 
 
 LEARNED_TOKENS = 8_000  # for text without a vocabulary: that of the tuned recipes for small corpora
@@ -283,10 +283,10 @@ def measure_coverage(
     is_subwords: whether tokens should be parts of words that are not small.
     """
     ratios = []
-    unknown: dict[int, str] = {}  # by place in the sample
+    unknown: dict[int, str] = {}  # by index in the sample
     sides = zip(("source", "target"), tokenizer.sides, (1, 2), by_character, strict=True)
-    for name, model, place, is_counted in sides:
-        side = [str(row[place]) for row in rows]
+    for name, model, column, is_counted in sides:
+        side = [str(row[column]) for row in rows]
         encoded = model.encode(side)
         words = sum(len("".join(parts) if is_counted else parts) for parts in map(str.split, side))
         ratios.append(sum(map(len, encoded)) / max(1, words))
@@ -323,8 +323,8 @@ def rare_characters(rows: Sequence[Row]) -> list[Finding]:
     counts = Counter(chain.from_iterable({*source, *target} for _, source, target in rows))
     rare = {character for character, count in counts.items() if count <= RARE_PAIRS}
     details = {
-        place: " ".join(sorted(rare.intersection((*row[1], *row[2]))))
-        for place, row in enumerate(rows)
+        index: " ".join(sorted(rare.intersection((*row[1], *row[2]))))
+        for index, row in enumerate(rows)
         if not rare.isdisjoint(row[1]) or not rare.isdisjoint(row[2])
     }
     examples = show_rows(rows, details)
@@ -332,8 +332,8 @@ def rare_characters(rows: Sequence[Row]) -> list[Finding]:
 
 
 def show_rows(rows: Sequence[Row], details: Mapping[int, str]) -> list[Example]:
-    """Return the first rows with details, by place, as examples."""
+    """Return the first rows with details, by index, as examples."""
     return [
-        Example(rows[place][0], details[place]).with_texts(*rows[place][1:])
-        for place in sorted(details)[:SHOWN]
+        Example(rows[index][0], details[index]).with_texts(*rows[index][1:])
+        for index in sorted(details)[:SHOWN]
     ]

@@ -10,7 +10,7 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.corpora.detectors import Norms, Segments, learn_norms
-from nmt.corpora.examine import first_places, hash_pair
+from nmt.corpora.examine import first_indices, hash_pair
 from nmt.corpora.findings import (
     ALWAYS,
     DEFAULT_FILTERS,
@@ -102,13 +102,13 @@ class CleanBlock:
     rejected: list[Rejected]  # in order
 
     def without(self, reasons: dict[int, tuple[str, str]]) -> "CleanBlock":
-        """Return the block with some pairs rejected; reasons: filter and reason by place."""
+        """Return the block with some pairs rejected; reasons: filter and reason by index."""
         if not reasons:
             return self
         kept, rejected = list[Kept](), [*self.rejected]
-        for place, pair in enumerate(self.kept):
-            if place in reasons:
-                rejected.append(Rejected(pair.line, *reasons[place], pair.original))
+        for index, pair in enumerate(self.kept):
+            if index in reasons:
+                rejected.append(Rejected(pair.line, *reasons[index], pair.original))
             else:
                 kept.append(pair)
         return CleanBlock(kept, sorted(rejected, key=lambda pair: pair.line))
@@ -117,13 +117,13 @@ class CleanBlock:
 def clean_block(chunk: Chunk, refused: frozenset[int], rules: Rules) -> CleanBlock:
     """Repair and filter a chunk by all filters but those of repetition.
 
-    refused: places of pairs that cannot be read.
+    refused: indices of pairs that cannot be read.
     """
     known = choose_detectors((*ALWAYS, *rules.filters))
     kept, rejected = list[Kept](), list[Rejected]()
-    for place, original in enumerate(map(Pair, chunk.sources, chunk.targets)):
-        line = chunk.first_line + place
-        if place in refused:
+    for index, original in enumerate(map(Pair, chunk.sources, chunk.targets)):
+        line = chunk.first_line + index
+        if index in refused:
             rejected.append(Rejected(line, UNREADABLE, "see `nmt check`", original))
             continue
         pair, repairs = repaired_pair(original, rules)
@@ -236,10 +236,10 @@ class SeenHashes:
 
     def add(self, hashes: Hashes) -> NDArray[numpy.bool_]:
         """Add hashes (n,), and return which of them were seen before, or earlier among them."""
-        repeated: NDArray[numpy.bool_] = first_places(hashes) != numpy.arange(len(hashes))
+        repeated: NDArray[numpy.bool_] = first_indices(hashes) != numpy.arange(len(hashes))
         for run in self._runs:
-            places = numpy.searchsorted(run, hashes).clip(max=len(run) - 1)
-            repeated |= run[places] == hashes
+            indices = numpy.searchsorted(run, hashes).clip(max=len(run) - 1)
+            repeated |= run[indices] == hashes
         if len(new := hashes[~repeated]):
             self._runs.append(numpy.sort(new))
         while len(self._runs) > 1 and len(self._runs[-2]) < 2 * len(self._runs[-1]):
@@ -260,6 +260,6 @@ def without_repetition(
         }
         reasons: dict[int, tuple[str, str]] = {}
         for name, known in seen.items():
-            for place in numpy.flatnonzero(known.add(numpy.array(hashes[name], numpy.uint64))):
-                reasons.setdefault(int(place), (name, REASONS[name]))
+            for index in numpy.flatnonzero(known.add(numpy.array(hashes[name], numpy.uint64))):
+                reasons.setdefault(int(index), (name, REASONS[name]))
         yield block.without(reasons)

@@ -286,7 +286,7 @@ LONGEST_SHOWN = 160  # characters of a segment in an example
 
 @dataclass(frozen=True)
 class Example:
-    """Name a place where something was found."""
+    """Tell where something was found."""
 
     line: int  # counted from 1
     detail: str = ""  # what is wrong there, if the kind does not say it all
@@ -360,16 +360,16 @@ def other_languages(
     reasons: dict[int, str] = {}
     wrong = []
     for side, texts in enumerate(zip(*pairs, strict=True)):
-        for place, text in enumerate(texts):
+        for index, text in enumerate(texts):
             if reason := detectors.foreign_language(text, side, usual, limits, known):
-                reasons.setdefault(place, reason)
+                reasons.setdefault(index, reason)
         own, stated = usual[side], declared[side]
         long = sum(len(text) >= limits.language_characters for text in texts)
         if stated and detectors.differs(own, stated) and long >= FEWEST_NAMED:
             wrong.append(Example(0, f"the {SIDES[side]} is {own}, not {stated}"))
     examples = [
-        Example(rows[place][0], reason).with_texts(*rows[place][1:])
-        for place, reason in [*reasons.items()][:SHOWN]
+        Example(rows[index][0], reason).with_texts(*rows[index][1:])
+        for index, reason in [*reasons.items()][:SHOWN]
     ]
     title = "pairs of the sample in a third language"
     return [

@@ -29,7 +29,7 @@ Labels = NDArray[numpy.intp]
 
 
 def find_groups(sides: Hashes) -> Labels:
-    """Return the place of the first pair of each pair's group (n,).
+    """Return the index of the first pair of each pair's group (n,).
 
     sides (2, n): hashes of the segments of source and target, or one row for each language. Two
     pairs are in one group if they have an equal hash in one row, or if a chain of such pairs
@@ -63,7 +63,7 @@ def is_repeated(hashes: Hashes) -> NDArray[numpy.bool_]:
 
 SETS = ("train", "dev", "test")
 REMOVED = "removed"
-PLACES = (*SETS, REMOVED)  # by the number of a set; -1: removed
+OUTCOMES = (*SETS, REMOVED)  # by the index of a set; -1: removed
 HELD_OUT_SHARE = 1 / 20  # of the groups go into the dev set, and as many into the test set
 MOST_HELD_OUT = 1000  # pairs in each of them; scores of 1,000 pairs are steady within a point
 LARGEST_GROUP = 10  # pairs; of a larger one, all but one would be lost, so it stays in train
@@ -77,7 +77,7 @@ class Sizes:
     test: int | None = None
     seed: int = 1  # another one draws other pairs
 
-    def of(self, pairs: int) -> tuple[int, int]:
+    def choose(self, pairs: int) -> tuple[int, int]:
         """Return how many of these pairs the dev set gets, and how many the test set."""
         share = min(MOST_HELD_OUT, max(1, int(pairs * HELD_OUT_SHARE)))
         dev, test = (share if size is None else size for size in (self.dev, self.test))
@@ -88,18 +88,18 @@ class Sizes:
 class Plan:
     """Assign each pair to a set."""
 
-    places: NDArray[numpy.int8]  # (n,) indices of PLACES; -1: removed
+    sets: NDArray[numpy.int8]  # (n,) indices of OUTCOMES; -1: removed
     firsts: Labels  # (n,) the pair that stands for its group, from 0; -1: an unusable pair
     name: str  # of the corpus
     whole: tuple[str, ...] = ("train",)  # sets whose documents are whole
 
     def part(self, pairs: slice) -> "Plan":
         """Return the plan of one of several corpora."""
-        return Plan(self.places[pairs], self.firsts[pairs], self.name)
+        return Plan(self.sets[pairs], self.firsts[pairs], self.name)
 
     def training(self, pairs: Iterable[Pair]) -> Iterator[Pair]:
         """Yield the pairs of a corpus that are left for training."""
-        return (pair for kind, pair in placed(pairs, self) if kind == "train")
+        return (pair for kind, pair in label_pairs(pairs, self) if kind == "train")
 
 
 class HashedPairs:
@@ -209,7 +209,7 @@ def hold_out(corpus: HashedPairs, sizes: Sizes, *, names: Sequence[str], fix: st
     firsts = numpy.full(len(usable), -1)
     firsts[chosen] = chosen[groups]
     least = numpy.full(len(groups), numpy.iinfo(numpy.uint64).max)
-    numpy.minimum.at(least, groups, keys)  # by the place of a group's first pair
+    numpy.minimum.at(least, groups, keys)  # by the index of a group's first pair
     del keys
     members = numpy.bincount(groups, minlength=len(groups))  # pairs of each group
     largest = LARGEST_GROUP * len(corpus.corpora)
@@ -218,10 +218,10 @@ def hold_out(corpus: HashedPairs, sizes: Sizes, *, names: Sequence[str], fix: st
     sets = numpy.zeros(len(usable), numpy.int8)  # of groups, at their first pairs
     is_first = numpy.zeros(len(usable), numpy.bool_)  # of its group in its corpus
     for name, pairs in zip(names, corpus.corpora, strict=True):
-        own = firsts_of(firsts, pairs)
+        own = find_firsts(firsts, pairs)
         is_first[own[own >= 0]] = True
         here, count = drawn[own[drawn] >= 0], numpy.count_nonzero(own >= 0)
-        dev, test = sizes.of(int(count))
+        dev, test = sizes.choose(int(count))
         if dev + test > len(here) or dev + test >= count:
             raise NmtError(
                 f"{name} has {len(here):,} pair{'s' * (len(here) != 1)} that can be held out, too"
@@ -253,7 +253,7 @@ def hold_out_documents(corpus: HashedPairs, sizes: Sizes, *, name: str, notify: 
     lengths = numpy.bincount(documents)
     order = least.argsort(kind="stable")[: numpy.count_nonzero(lengths)]
     kinds, ends, start = numpy.zeros(len(lengths), numpy.int8), lengths[order].cumsum(), 0
-    for kind, size in zip(SETS[1:], sizes.of(len(chosen)), strict=True):
+    for kind, size in zip(SETS[1:], sizes.choose(len(chosen)), strict=True):
         before = ends[start - 1] if start else 0
         stop = int(numpy.searchsorted(ends, before + size)) + 1 if size else start
         if stop >= len(order):
@@ -270,8 +270,8 @@ def hold_out_documents(corpus: HashedPairs, sizes: Sizes, *, name: str, notify: 
     is_small = numpy.bincount(groups, minlength=len(groups)) <= LARGEST_GROUP
     is_last = sets == last[groups]
     is_leak = ~is_last & is_small[groups]
-    places = numpy.full(len(corpus.usable), numpy.int8(-1))
-    places[chosen] = numpy.where(is_leak & (sets == 0), -1, sets)
+    assigned = numpy.full(len(corpus.usable), numpy.int8(-1))
+    assigned[chosen] = numpy.where(is_leak & (sets == 0), -1, sets)
     if shared := numpy.count_nonzero(is_leak & (sets > 0)):
         notify(
             f"pairs of the dev set that nearly equal pairs of the test set: {shared:,}; they stay,"
@@ -279,29 +279,29 @@ def hold_out_documents(corpus: HashedPairs, sizes: Sizes, *, name: str, notify: 
         )
     holders = numpy.zeros(len(groups), numpy.intp)  # a pair of each group in its last set
     holders[groups[is_last]] = chosen[is_last]
-    firsts = numpy.full(len(places), -1)
+    firsts = numpy.full(len(assigned), -1)
     firsts[chosen] = holders[groups]
-    return Plan(places, firsts, name, SETS)
+    return Plan(assigned, firsts, name, SETS)
 
 
-def firsts_of(firsts: Labels, pairs: slice) -> Labels:
-    """Return, at the place of a group's first pair, that of its first pair in a corpus; else -1."""
+def find_firsts(firsts: Labels, pairs: slice) -> Labels:
+    """Return, at the index of a group's first pair, that of its first pair in a corpus; else -1."""
     own = firsts[pairs]
-    places = numpy.flatnonzero(own >= 0)[::-1]  # the last of several values stays
+    indices = numpy.flatnonzero(own >= 0)[::-1]  # the last of several values stays
     found = numpy.full(len(firsts), -1)
-    found[own[places]] = places + pairs.start
+    found[own[indices]] = indices + pairs.start
     return found
 
 
-def placed(pairs: Iterable[Pair], plan: Plan) -> Iterator[tuple[str, Pair]]:
+def label_pairs(pairs: Iterable[Pair], plan: Plan) -> Iterator[tuple[str, Pair]]:
     """Yield the pairs of a corpus, each with the name of its set or REMOVED.
 
     Raises NmtError for another number of pairs than the plan has.
     """
-    for place, pair in zip_longest(plan.places, pairs):
-        if place is None or pair is None:
+    for index, pair in zip_longest(plan.sets, pairs):
+        if index is None or pair is None:
             raise NmtError(f"{plan.name} changed while it was read; run the command again")
-        yield PLACES[place], pair
+        yield OUTCOMES[index], pair
 
 
 def mixed(hashes: Hashes, seed: int) -> Hashes:
@@ -318,7 +318,7 @@ def split(
     documents. Errors are those of `check` and `hold_out`.
     """
     text.check()
-    names = Names.of(prefix, text)
+    names = Names.for_text(prefix, text)
     unwanted = [kind for kind in ("dev", "test") if getattr(sizes, kind) == 0]
     files: dict[str, Sequence[Path]] = {
         kind: names.sides(kind) for kind in SETS if kind not in unwanted
@@ -354,7 +354,7 @@ def write_sets(
     counts, number = dict.fromkeys(streams, 0), 0
     documents = dict[str, int]()  # the last one of each set
     pairs = shown(text.pairs(), "write")
-    for line, (kind, pair) in enumerate(placed(pairs, plan), start=1):
+    for line, (kind, pair) in enumerate(label_pairs(pairs, plan), start=1):
         number += begins_document(*pair)
         if kind not in counts or not any(map(str.strip, pair)):  # the end of a document
             continue

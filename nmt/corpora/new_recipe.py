@@ -37,7 +37,7 @@ from nmt.runs.run_folder import EVERYDAY, model_name
 from nmt.system.arguments import argument, arguments, data_option
 from nmt.system.atomic import atomic_folder, write_text
 from nmt.system.devices import pick_device
-from nmt.system.files import entries, sha256_of
+from nmt.system.files import compute_sha256, entries
 from nmt.system.json_data import json_text
 from nmt.system.log import Notify
 from nmt.text.corpus import DataFolder, ParallelText, name_below
@@ -117,7 +117,9 @@ class RecipeRequest:
         several = len(self.texts) > 1
         return [
             {
-                kind: Names.of(f"{self.folder}/", text).sides(f"{kind}.{name}" if several else kind)
+                kind: Names.for_text(f"{self.folder}/", text).sides(
+                    f"{kind}.{name}" if several else kind
+                )
                 for kind in ("train", *self.held_out)
             }
             for text, name in zip(self.texts, self.names, strict=False)
@@ -162,7 +164,7 @@ class Origin:
 def find_origin(request: RecipeRequest) -> Origin:
     """Return the origin of sets that are made now; raises NmtError for an unreadable file."""
     paths, start = request.paths, request.start
-    hashes = (sha256_of(path, TEXT_FILE) for path in paths)
+    hashes = (compute_sha256(path, TEXT_FILE) for path in paths)
     model = os.path.realpath(start.path) if start else ""
     directions = tuple(map(" to ".join, request.directions))
     return Origin(tuple(map(os.path.realpath, paths)), tuple(hashes), model, directions)
@@ -196,7 +198,7 @@ def make_recipe(request: RecipeRequest, notify: Notify, remarks: Sequence[str] =
         else "give `nmt init` a dev and a test set with --dev and --test",
     )
     is_divided = bool(request.held_out or hasher.overlap)
-    sized = facts.times(2) if request.both_directions else facts
+    sized = facts.doubled() if request.both_directions else facts
     settings = suitable_settings(request, sized, plan)
     settings = with_data(request, settings, is_divided=is_divided)
     warn(request, facts, hasher.overlap, shared, notify)
@@ -399,7 +401,7 @@ def reverse(entry: Entry) -> Entry:
 
 
 @dataclass(frozen=True)
-class RecipeWish:
+class RecipeExtension:
     """Name the recipe to extend, and the one to write."""
 
     base: str  # the name or the file of a recipe
@@ -409,7 +411,7 @@ class RecipeWish:
 
 
 def next_recipe(
-    wish: RecipeWish,
+    new: RecipeExtension,
     pairs: tuple[Path, Path],
     languages: tuple[str, str],
     given: Sequence[Path],
@@ -419,7 +421,7 @@ def next_recipe(
     """Return the text of a recipe that extends another by a corpus, and its dev and test sets.
 
     Args:
-        wish: the recipes.
+        new: the recipes.
         pairs: the files of the corpus.
         languages: those of the corpus.
         given: a text that is part of the corpus, which takes its place; empty: none.
@@ -430,12 +432,12 @@ def next_recipe(
         UsageError: if the recipe cannot be written or is for other languages.
         NmtError: if the recipe cannot be read, or its initial model does not have the tag.
     """
-    data_dir = wish.data.path
-    check_output(wish.path, [Path(wish.base)], "--write-recipe")
-    check_replaceable(wish.path)
-    if Path(wish.base) == STDIN:
+    data_dir = new.data.path
+    check_output(new.path, [Path(new.base)], "--write-recipe")
+    check_replaceable(new.path)
+    if Path(new.base) == STDIN:
         raise UsageError("the new recipe extends --recipe, so that must be a file, not stdin")
-    base = read_recipe(wish.base)
+    base = read_recipe(new.base)
     sets = (*base.data.dev, *base.data.test.values())
     set_files = [data_dir / name for files in sets for name in (*files.names, *files.references)]
     for path in pairs:
@@ -448,19 +450,19 @@ def next_recipe(
             " --recipe"
         )
     source, target = (name_below(path, data_dir) for path in pairs)
-    train = [files for files in base.data.train if not is_given(files, given, wish.data, base)]
+    train = [files for files in base.data.train if not is_given(files, given, new.data, base)]
     codes = languages if len(own) > 1 else ("", "")
     train.append(
-        TextFiles(source, target, source_language=codes[0], target_language=codes[1], tag=wish.tag)
+        TextFiles(source, target, source_language=codes[0], target_language=codes[1], tag=new.tag)
     )
-    recipe = replace(base, name=wish.path.stem, data=replace(base.data, train=tuple(train)))
+    recipe = replace(base, name=new.path.stem, data=replace(base.data, train=tuple(train)))
     check_together(recipe)
     if recipe.train.init_from and recipe.data.tags:
         start = read_model(Path(recipe.train.init_from))
         find_openings(recipe, Tokenizer(start.tokenizer, "the tokenizer of the initial model"))
     entries = "".join(f"    {toml_value(changed_keys(files))},\n" for files in train)
-    text = f"# Recipe {base.name} with pairs of `{writer}`.\nextends = {toml_value(link(wish))}\n"
-    return f"{text}\n[data]\ntrain = [\n{entries}]\n", read_held_out(base, wish.data, notify)
+    text = f"# Recipe {base.name} with pairs of `{writer}`.\nextends = {toml_value(link(new))}\n"
+    return f"{text}\n[data]\ntrain = [\n{entries}]\n", read_held_out(base, new.data, notify)
 
 
 def is_given(files: TextFiles, given: Sequence[Path], folder: DataFolder, recipe: Recipe) -> bool:
@@ -471,11 +473,11 @@ def is_given(files: TextFiles, given: Sequence[Path], folder: DataFolder, recipe
     return [*map(os.path.realpath, paths)] == [*map(os.path.realpath, given)]
 
 
-def link(wish: RecipeWish) -> str:
+def link(new: RecipeExtension) -> str:
     """Return the name by which the new recipe extends the other."""
-    if wish.base in shipped_recipes() and not Path(wish.base).exists():
-        return wish.base
-    return name_from(find_recipe(wish.base), wish.path.parent)
+    if new.base in shipped_recipes() and not Path(new.base).exists():
+        return new.base
+    return name_from(find_recipe(new.base), new.path.parent)
 
 
 def changed_keys(files: TextFiles) -> dict[str, object]:

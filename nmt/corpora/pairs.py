@@ -49,11 +49,11 @@ class Refused:
             )
 
     def between(self, first: int, count: int) -> frozenset[int]:
-        """Return the places, from 0, of recorded lines among `count` lines from `first` on."""
+        """Return the indices, from 0, of recorded lines among `count` lines from `first` on."""
         known = self.unreadable | self.without_tab if self.without_tab else self.unreadable
         if not known:
             return frozenset()
-        return frozenset(place for place in range(count) if first + place in known)
+        return frozenset(index for index in range(count) if first + index in known)
 
 
 def read_leniently(text: ParallelText, refused: Refused) -> Iterator[Pair]:
@@ -153,7 +153,9 @@ class Names:
     endings: tuple[str, str]  # of source and target, such as "en.gz"
 
     @classmethod
-    def of(cls, prefix: str, text: ParallelText, languages: tuple[str, str] = ("", "")) -> "Names":
+    def for_text(
+        cls, prefix: str, text: ParallelText, languages: tuple[str, str] = ("", "")
+    ) -> "Names":
         """Return the names of files in two languages, packed if one of a text's files is.
 
         languages: those of the text by default. Raises UsageError for an empty prefix, with which

@@ -40,10 +40,10 @@ class CorpusFacts:
         """Return about how many tokens the longer side has, in a vocabulary of some thousands."""
         return max(1.4 * self.words, self.characters / 4) + self.pairs
 
-    def times(self, number: int) -> "CorpusFacts":
-        """Return the facts of a text that has as much several times."""
+    def doubled(self) -> "CorpusFacts":
+        """Return the facts of a text that is twice as long."""
         names = ("pairs", "words", "characters", "long_pairs", "rewritten")
-        return replace(self, **{name: number * getattr(self, name) for name in names})
+        return replace(self, **{name: 2 * getattr(self, name) for name in names})
 
 
 SMALL, MEDIUM, LARGE = "multi30k_en_de", "tatoeba_en_de", "wmt14_en_de_base"
@@ -337,9 +337,9 @@ def fine_tuning_settings(facts: CorpusFacts, model: StartModel) -> ChosenSetting
     }
     if model.recipe.train.average_checkpoints == 1:  # its learning rate ended at 0
         values["train.average_checkpoints"] = AVERAGED
-    place = "" if model.path.is_absolute() else "; relative to the folder where nmt is run"
+    base = "" if model.path.is_absolute() else "; relative to the folder where nmt is run"
     reasons = REASONS | {
-        "train.init_from": f"weights and vocabulary to start from{place}",
+        "train.init_from": f"weights and vocabulary to start from{base}",
         "train.batch_source_tokens": "tokens per update",
         "train.max_updates": f"at most; about {round(updates / per_epoch):,} epochs of this corpus",
         "train.cooldown_updates": "patience may end the training at any update",
@@ -383,7 +383,7 @@ def commented_recipe(heading: Sequence[str], settings: ChosenSettings, extends: 
                 f"{key}.{toml_key(test)} = {toml_value(value[test])}" for test in value
             )
         elif name in ("data.train", "data.dev") and len(value) > 1:
-            line = "\n".join((f"{key} = [", *(f"  {toml_value(each)}," for each in value), "]"))
+            line = "\n".join((f"{key} = [", *(f"  {toml_value(entry)}," for entry in value), "]"))
         beside = f"{line} # {reason}" if reason else line
         if len(beside) <= LONGEST_LINE:
             lines.append(beside)

@@ -222,12 +222,12 @@ def finding_lines(finding: Finding, unit: str, *, in_full: bool = False) -> list
     head = f"  {label}: {finding.title}: {finding.count:,} ({share} % of {finding.of:,})"
     is_rare = finding.severity == "warning" and percent < MINOR_PERCENT
     if not in_full and finding.of >= MUCH_TEXT and (finding.severity == "note" or is_rare):
-        places = ", ".join(f"{example.line:,}" for example in finding.examples if example.line)
-        return [f"{head}; {unit}s {places}" if places else head]
+        numbers = ", ".join(f"{example.line:,}" for example in finding.examples if example.line)
+        return [f"{head}; {unit}s {numbers}" if numbers else head]
     lines = [head]
     for example in finding.examples:
-        place = f"{unit} {example.line:,}" if example.line else ""
-        lines.append(f"    {': '.join(filter(None, [place, example.detail]))}")
+        location = f"{unit} {example.line:,}" if example.line else ""
+        lines.append(f"    {': '.join(filter(None, [location, example.detail]))}")
         if example.source or example.target:
             lines += [f"      source | {example.source}", f"      target | {example.target}"]
     return [*lines, f"    fix: {finding.fix}"]

@@ -159,7 +159,7 @@ def garbled_forms() -> tuple[dict[str, str], re.Pattern[str]]:
             )
             if encoding in SURE or not form.isalpha():
                 forms.setdefault(form, character)
-    first, second = (re.escape("".join({form[place] for form in forms})) for place in (0, 1))
+    first, second = (re.escape("".join({form[index] for form in forms})) for index in (0, 1))
     return forms, re.compile(f"(?=[{first}][{second}])")
 
 

@@ -67,7 +67,7 @@ def needs_recipe(request: RecipeRequest, run: RunFolder, notify: Notify) -> bool
     if is_present(request.output):
         check_origin(request, run)
         return False
-    check_places(request, run)
+    check_outputs(request, run)
     if worker_count() > 1:
         raise UsageError(
             f"several workers cannot write {request.output} together; write it first with `nmt init"
@@ -114,8 +114,8 @@ def check_origin(request: RecipeRequest, run: RunFolder) -> None:
         )
 
 
-def check_places(request: RecipeRequest, run: RunFolder) -> None:
-    """Raise UsageError unless the recipe, its sets and its run can be written to new places."""
+def check_outputs(request: RecipeRequest, run: RunFolder) -> None:
+    """Raise UsageError unless the recipe, its sets and its run can be written as new ones."""
     output, folder = request.output, request.folder
     if run.is_in_use() or is_present(run.recipe):
         raise UsageError(
@@ -138,7 +138,8 @@ def check_text(request: RecipeRequest, notify: Notify) -> None:
     for line in brief_lines(report):
         notify(line)
     checked = text_arguments(request.texts)
-    found = [(text, each.findings) for text, each in zip(request.texts, report.texts, strict=True)]
+    reports = zip(request.texts, report.texts, strict=True)
+    found = [(text, text_report.findings) for text, text_report in reports]
     for text, findings in found:
         errors = [finding for finding in findings if finding.severity == "error"]
         if not errors:
@@ -146,7 +147,7 @@ def check_text(request: RecipeRequest, notify: Notify) -> None:
         fix = suggest_fix(text, errors)
         if is_cleanable(errors):
             cleaned = replace(text, paths=new_names(text).sides(), reader=None)
-            texts = [cleaned if each is text else each for each in request.texts]
+            texts = [cleaned if other is text else other for other in request.texts]
             fix += f", then `nmt train {text_arguments(texts)}{request.both}`"
         title = " and ".join(map(str, text.paths))
         raise NmtError(f"{title} cannot be trained on; {fix}; `nmt check {checked}` says more")
@@ -174,7 +175,7 @@ def suggest_fix(text: ParallelText, errors: Sequence[Finding]) -> str:
 def new_names(text: ParallelText) -> Names:
     """Return the names of files, of which none exists, for the cleaned text and its rest."""
     for number in count(1):
-        names = Names.of(f"clean{number if number > 1 else ''}", text)
+        names = Names.for_text(f"clean{number if number > 1 else ''}", text)
         if not any(map(is_present, (*names.sides(), names.path(f"{REJECTED}.tsv")))):
             break
     return names

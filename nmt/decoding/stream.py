@@ -31,7 +31,7 @@ class Source(Generic[Segment]):
     is_ready: Callable[[float], bool] = lambda deadline: True
 
 
-def chunks_of(source: Source[Segment], first: int = FIRST_SEGMENTS) -> Iterator[list[Segment]]:
+def split_chunks(source: Source[Segment], first: int = FIRST_SEGMENTS) -> Iterator[list[Segment]]:
     """Yield the segments in chunks; a chunk ends as soon as the next segment would be waited for.
 
     The first chunk, and the first after a pause, has at most `first` segments. Chunks grow up to

@@ -13,10 +13,9 @@ from functools import lru_cache
 from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, NamedTuple
-from unicodedata import east_asian_width
 
 from nmt.decoding.translator.marked import Marked
-from nmt.documents.document import encoding_of
+from nmt.documents.document import find_encoding
 from nmt.documents.messages.message import taken_out
 from nmt.documents.messages.po import form_sources, stated_syntax
 from nmt.documents.messages.po_syntax import (
@@ -27,8 +26,9 @@ from nmt.documents.messages.po_syntax import (
     header_fields,
     read_entries,
 )
-from nmt.documents.messages.tmx import TEXT, document_of, find_places, language_of, normal
+from nmt.documents.messages.tmx import TEXT, find_document, find_variants, normal, read_language
 from nmt.documents.messages.xliff import BY_MACHINE, INITIAL, PAIRS, TO_TRANSLATE
+from nmt.documents.texts.wrapping import is_wide
 from nmt.documents.xml.units import BLOCK, LONGEST_UNIT, Node, Units, opened
 from nmt.errors import NmtError
 from nmt.text.corpus import Pair
@@ -92,7 +92,7 @@ class Bitext:
                     yield Pair("", "")
                     continue
                 document, is_first = unit.document, is_first or unit.document != document
-                for source, target in texts_of(unit, languages, tally):
+                for source, target in read_texts(unit, languages, tally):
                     count += 1
                     yield Pair(FirstSegment(source) if is_first else source, target)
                     is_first = False
@@ -106,14 +106,15 @@ class Bitext:
         return tuple(dict.fromkeys(filter(None, codes)))
 
 
-def texts_of(unit: Unit, languages: tuple[str, str], tally: Tally) -> Iterator[tuple[str, str]]:
+def read_texts(unit: Unit, languages: tuple[str, str], tally: Tally) -> Iterator[tuple[str, str]]:
     """Yield the texts of a unit in two languages, one for each paragraph that both sides have."""
-    places = places_in(unit.languages, languages)
-    if places is None:
+    found = find_pair(unit.languages, languages)
+    if found is None:
         tally[OTHER] += 1
         return
-    texts = [plain(unit.texts[place], tally) for place in places[:2]]
-    tally[VARIANTS] += places[2]
+    *indices, others = found
+    texts = [plain(unit.texts[index], tally) for index in indices]
+    tally[VARIANTS] += others
     if unit.is_interface:
         texts = without_accelerators(*texts)
     paragraphs = [PARAGRAPH.split(text.strip()) if unit.keeps_lines else [text] for text in texts]
@@ -144,13 +145,13 @@ def without_accelerators(source: str, target: str) -> list[str]:
 
 
 @lru_cache(maxsize=1000)
-def places_in(stated: tuple[str, ...], wanted: tuple[str, str]) -> tuple[int, int, int] | None:
+def find_pair(stated: tuple[str, ...], wanted: tuple[str, str]) -> tuple[int, int, int] | None:
     """Return which texts are in two languages, and how many others are; None if there are none.
 
     stated: the languages of the texts; one that is not stated may be the one that is missing.
     """
-    found = find_places(stated, wanted)
-    unstated = [place for place, code in enumerate(stated) if not code and place not in found]
+    found = find_variants(stated, wanted)
+    unstated = [index for index, code in enumerate(stated) if not code and index not in found]
     if found.count(None) == len(unstated) == 1:
         found[found.index(None)] = unstated[0]
     first, second = found
@@ -190,7 +191,7 @@ def plain(node: Node, tally: Tally) -> str:
 
 def ends_word(character: str) -> bool:
     """Return whether a space must stand between a character and a letter; not in Chinese."""
-    return character.isalnum() and east_asian_width(character) not in "WF"
+    return character.isalnum() and not is_wide(character)
 
 
 def tmx_units(stream: IO[bytes], _path: Path) -> Iterator[Unit]:
@@ -198,14 +199,14 @@ def tmx_units(stream: IO[bytes], _path: Path) -> Iterator[Unit]:
     for node in Units("tmx", ("tu",)).read(stream):
         languages, texts, problem = [], [], ""
         for variant in node.elements("tuv"):
-            languages.append(language_of(variant.attributes))
+            languages.append(read_language(variant.attributes))
             seg = next(variant.elements("seg"), None)
             if seg is None or not languages[-1]:
                 missing = "<seg>; add it" if seg is None else "language; add xml:lang"
                 problem = f"a <tuv> of the unit has no {missing}, or remove the <tuv>"
                 break
             texts.append(seg)
-        document = document_of(node)
+        document = find_document(node)
         yield Unit(node.line, tuple(languages), tuple(texts), problem=problem, document=document)
 
 
@@ -234,13 +235,13 @@ def xliff_segments(unit: Node, parent: Node) -> Iterator[Unit]:
     )
     languages = stated_by(unit)[0], normal(target.attributes.get("xml:lang", stated_by(unit)[1]))
     keeps_lines = source.attributes.get(SPACE, attributes.get(SPACE, "")) == "preserve"
-    segments = segments_of(next(parent.elements("seg-source"), source), target)
+    segments = pair_segments(next(parent.elements("seg-source"), source), target)
     for texts in segments or [(source, target)]:
         document = attributes.get("original", "")
         yield Unit(unit.line, languages, texts, is_finished, True, keeps_lines, "", document)
 
 
-def segments_of(source: Node, target: Node) -> list[tuple[Node, Node]]:
+def pair_segments(source: Node, target: Node) -> list[tuple[Node, Node]]:
     """Return the segments that a source and its target are made of; none if they are not alike."""
     sides = []
     for side in (source, target):
@@ -330,7 +331,7 @@ def po_entries(stream: IO[bytes]) -> Iterator[Entry | None]:
 def po_lines(stream: IO[bytes]) -> Iterator[str]:
     """Yield the lines of a catalogue with their ends; raises NmtError with the line."""
     start = stream.read(BLOCK)
-    name, mark, _ = encoding_of(start, declared_charset(start))
+    name, mark, _ = find_encoding(start, declared_charset(start))
     stream.seek(len(mark))
     if name.startswith(("utf-16", "utf-32")):
         try:
@@ -359,7 +360,7 @@ def tmx_languages(stream: IO[bytes], _path: Path) -> Iterator[str]:
         if node.name == "header":
             source = node.attributes.get("srclang", "")
         else:
-            found.setdefault(language_of(node.attributes))
+            found.setdefault(read_language(node.attributes))
     yield from (code for code in found if primary(code) == primary(source))
     yield from found
 

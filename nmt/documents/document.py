@@ -66,7 +66,7 @@ def decode(content: bytes, declared: str = "") -> tuple[str, Encoding]:
     Raises:
         NmtError: for bytes that are not in the encoding, with the line, or an unknown encoding.
     """
-    encoding = encoding_of(content, declared)
+    encoding = find_encoding(content, declared)
     body = content[len(encoding.mark) :]
     try:
         text = body.decode(encoding.name)
@@ -89,7 +89,7 @@ def decode(content: bytes, declared: str = "") -> tuple[str, Encoding]:
     return text, encoding
 
 
-def encoding_of(content: bytes, declared: str = "") -> Encoding:
+def find_encoding(content: bytes, declared: str) -> Encoding:
     """Return the encoding of a file's content, or of its beginning; see `decode`."""
     for mark, name in BYTE_ORDER_MARKS:
         if content.startswith(mark):
@@ -163,7 +163,7 @@ class Document(Protocol):
 
     @property
     def segments(self) -> Sequence[Segment]:
-        """Texts to translate, in the order of the file."""
+        """Return the texts to translate, in the order of the file."""
         ...
 
     def join(self, translations: Sequence[Marked | None]) -> Joined:
@@ -224,8 +224,8 @@ class Hole(NamedTuple):
 class SourceDocument:
     """A file as its source, and the holes in it. Formats add them in any order.
 
-    Places are those of `source`: characters of a text, bytes of XML in UTF-8. Holes are apart from
-    each other, or one is within a mark of another.
+    Positions are those in `source`: characters of a text, bytes of XML in UTF-8. Holes are apart
+    from each other, or one is within a mark of another.
     """
 
     content: bytes  # as it was read
@@ -276,7 +276,7 @@ class SourceDocument:
         accelerator_language: that of the translations, if letters may have signs of accelerators.
         document: as that of a segment.
         """
-        text = Text.of(source, len(self.segments), syntax, accelerator_language)
+        text = Text.parse(source, len(self.segments), syntax, accelerator_language)
         for part in text.texts():
             self.add(Segment(part, place, context, syntax=syntax, document=document))
         return text
@@ -374,7 +374,7 @@ class SourceDocument:
                 hole, own = holes[number], translated
                 number += 1
                 if hole.segments is not None:
-                    own = {place: own[place] for place in hole.segments if place in own}
+                    own = {segment: own[segment] for segment in hole.segments if segment in own}
                 if not own:
                     continue
                 if hole.begin < begin:  # the part is left out, or written already
@@ -386,7 +386,7 @@ class SourceDocument:
                     (mark.shown, mark.changed or fill(mark.begin, mark.end)) for mark in hole.marks
                 ]
                 if raw:
-                    own = {place: with_raw_marks(text, raw) for place, text in own.items()}
+                    own = {segment: with_raw_marks(text, raw) for segment, text in own.items()}
                 written = hole.write if isinstance(hole.write, str) else hole.write(own)
                 if written is None:  # only what is within the text is filled
                     assert hole.segments is not None  # noqa: S101 (a text is of a segment)

@@ -16,7 +16,7 @@ from typing import IO, Any, NoReturn
 from nmt.documents.registry import Job, format_in_folder
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
-from nmt.system.files import in_utf_8, is_present, sha256_of, take_lock
+from nmt.system.files import compute_sha256, in_utf_8, is_present, take_lock
 from nmt.system.json_data import json_text, parse_json
 
 PATTERN = frozenset("*?[")  # characters that make a name a pattern
@@ -60,10 +60,10 @@ def find_files(
     for path in given:
         for source, relative in search.find(path):
             output = folder / relative
-            form = format_in_folder(source, name, has_columns=has_columns)
-            if form is None and os.path.realpath(source) in written:
+            file_format = format_in_folder(source, name, has_columns=has_columns)
+            if file_format is None and os.path.realpath(source) in written:
                 continue
-            other = jobs.setdefault(output, Job(source, output, form)).source
+            other = jobs.setdefault(output, Job(source, output, file_format)).source
             if os.path.realpath(other) != os.path.realpath(source):
                 raise UsageError(
                     f"{other} and {source} would both be written to {output}; translate"
@@ -132,8 +132,8 @@ class FileSearch:
 
     def _files_in(self, folder: Path) -> Iterator[Path]:
         """Yield the files of a folder and its folders, sorted, by their paths in it."""
-        for place, folders, names in os.walk(folder, onerror=refuse):
-            here = Path(place)
+        for path, folders, names in os.walk(folder, onerror=refuse):
+            here = Path(path)
             folders[:] = sorted(
                 name
                 for name in folders
@@ -251,7 +251,7 @@ class FolderRecord:
         if entry.rows is None and job.format is not None:
             return False  # it is not known what was flagged
         try:
-            return entry.source == sha256_of(job.source)
+            return entry.source == compute_sha256(job.source)
         except NmtError:  # reported when the file is read to be translated
             return False
 
@@ -269,7 +269,7 @@ class FolderRecord:
         if not job.output.is_file() or not job.output.stat().st_size:
             return
         name = self._name(job)
-        if (name, sha256_of(job.output)) not in self._written:
+        if (name, compute_sha256(job.output)) not in self._written:
             reason = "was not written by `nmt translate`"
             if name in self._entries:
                 reason = "was changed after `nmt translate` wrote it"

@@ -52,7 +52,7 @@ class Token(NamedTuple):
 
     @property
     def cost(self) -> int:
-        """Cost of the token where only one text has it."""
+        """Return the cost of the token where only one text has it."""
         return SIGN_COST if self.sort is Sort.SIGN else COST
 
     def cost_to(self, other: "Token") -> int:
@@ -115,9 +115,9 @@ def similarity(left: Sequence[Token], right: Sequence[Token], least: float = 0.0
         row.append(row[-1] + token.cost)
     for token in left:
         previous, row = row, [row[0] + token.cost]
-        for place, other in enumerate(right):
-            changed = previous[place] + token.cost_to(other)
-            row.append(min(changed, previous[place + 1] + token.cost, row[place] + other.cost))
+        for index, other in enumerate(right):
+            changed = previous[index] + token.cost_to(other)
+            row.append(min(changed, previous[index + 1] + token.cost, row[index] + other.cost))
         if min(row) > most:
             return 0.0
     return max(0.0, 1 - row[-1] / larger) if larger else 1.0
@@ -126,8 +126,7 @@ def similarity(left: Sequence[Token], right: Sequence[Token], least: float = 0.0
 def fitted(source: Marked, unit: Unit) -> Marked | None:
     """Return the translation of a unit with the numbers and the marks of a source.
 
-    None if it cannot be done for certain: a mark has no place in it, or a number is written in
-    another way.
+    None if it cannot be done for certain: it lacks a mark, or a number is written in another way.
     """
     target: Marked | None = unit.target
     if folded(source.text) != folded(unit.source.text):
@@ -145,10 +144,10 @@ def rewritten(source: Marked, unit: Unit) -> Marked | None:
     """Return the target of a unit with the numbers and marks of a source in place of its own."""
     own, target = unit.source.of_format(), unit.target.of_format()
     numbers = new_numbers(*map(read_numbers, (own, source, target)))
-    places = matching_marks(own, target)
-    if numbers is None or places is None or len(own.marks) != len(source.marks):
+    order = matching_marks(own, target)
+    if numbers is None or order is None or len(own.marks) != len(source.marks):
         return None
-    marks = (source.slice(*source.marks[place][:2]) for place in places)
+    marks = (source.slice(*source.marks[number][:2]) for number in order)
     return joined(
         next(marks)
         if mark
@@ -193,17 +192,17 @@ def matching_marks(source: Marked, target: Marked) -> list[int] | None:
     texts, left = source.mark_texts(), [*range(len(source.marks))]
     found: dict[int, int] = {}
     for has_same_text in (True, False):
-        for place, (text, mark) in enumerate(zip(target.mark_texts(), target.marks, strict=True)):
+        for index, (text, mark) in enumerate(zip(target.mark_texts(), target.marks, strict=True)):
             own = [number for number in left if source.marks[number].kind is mark.kind]
             own = [number for number in own if texts[number] == text or not has_same_text]
-            if own and place not in found:
-                found[place] = own[0]
+            if own and index not in found:
+                found[index] = own[0]
                 left.remove(own[0])
-    return None if left else [found[place] for place in sorted(found)]
+    return None if left else [found[index] for index in sorted(found)]
 
 
 def with_marks(target: Marked, source: Marked) -> Marked | None:
-    """Return a target whose marks are those of a source; None if one has no place in it.
+    """Return a target whose marks are those of a source; None if it lacks one of them.
 
     A mark that begins with a digit, such as 3.5 GB, may be written in another way.
     """
@@ -216,11 +215,11 @@ def with_marks(target: Marked, source: Marked) -> Marked | None:
             marks.append(wanted[text].pop(0)._replace(begin=mark.begin, end=mark.end))
     for text, missing in wanted.items():
         size = len(text)
-        places = (found.start() for found in re.finditer(f"(?={re.escape(text)})", target.text))
+        starts = (found.start() for found in re.finditer(f"(?={re.escape(text)})", target.text))
         for mark in missing:
-            place = next((at for at in places if is_free(at, at + size, marks)), None)
-            if place is not None:
-                marks.append(mark._replace(begin=place, end=place + size))
+            begin = next((start for start in starts if is_free(start, start + size, marks)), None)
+            if begin is not None:
+                marks.append(mark._replace(begin=begin, end=begin + size))
             elif not (mark.is_text and text[:1].isdigit()):
                 return None
     return Marked(target.text, tuple(sorted(marks)))
@@ -341,11 +340,11 @@ class Memory:
         """
         known, all_weights = self._index
         words = folded_words(tokens)
-        places = [numpy.frombuffer(known[word], "I") for word in words if word in known]
-        if not places or len(tokens) > MOST_TOKENS:
+        numbers = [numpy.frombuffer(known[word], "I") for word in words if word in known]
+        if not numbers or len(tokens) > MOST_TOKENS:
             return []
         weights = numpy.frombuffer(all_weights, "I")
-        shared = numpy.bincount(numpy.concatenate(places), minlength=len(self._units))
+        shared = numpy.bincount(numpy.concatenate(numbers), minlength=len(self._units))
         total = weight(tokens)
         most = total / self._threshold + ROUNDING
         lacking = int((1 - self._threshold) * most / COST + ROUNDING)

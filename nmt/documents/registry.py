@@ -59,8 +59,8 @@ class Job:
 
 
 FORMATS = {
-    form.name: form
-    for form in (
+    file_format.name: file_format
+    for file_format in (
         Format(LINES, (), "texts.text", reader="read_lines"),
         Format("text", (), "texts.text"),
         Format("markdown", (".md", ".markdown"), "pages.markdown"),
@@ -149,9 +149,9 @@ def find_format(path: Path, name: str | None) -> Format | None:
     # strings.xml is.
     lowered = path.name.lower()
     found = {
-        len(suffix): form
-        for form in FORMATS.values()
-        for suffix in form.suffixes
+        len(suffix): file_format
+        for file_format in FORMATS.values()
+        for suffix in file_format.suffixes
         if (lowered.endswith(suffix) if suffix.startswith(".") else lowered == suffix)
     }
     return found[max(found)] if found else None
@@ -219,12 +219,12 @@ def check_beginning(lines: Iterable[str], name: str) -> Iterator[str]:
     for line in lines:
         if len(beginning) < START:
             beginning += f"{line[:START]}\n"
-            for pattern, kind, form in BEGINNINGS:
+            for pattern, kind, wanted in BEGINNINGS:
                 if re.match(pattern, beginning):
-                    check_supported(Path(name), form)
+                    check_supported(Path(name), wanted)
                     raise UsageError(
                         f"{name} begins like {kind}, which plain lines would damage; name its"
-                        f" format, such as --format {form}, or translate its lines as they are:"
+                        f" format, such as --format {wanted}, or translate its lines as they are:"
                         " --format lines"
                     )
         yield line
@@ -255,27 +255,29 @@ def check_job(job: Job, columns: Sequence[str]) -> None:
     A terminal cannot show every format, and a name may promise another one. Raises NmtError if
     stdout is closed.
     """
-    form, suffix = job.format, job.output.suffix.lower()
-    if form is None:
+    file_format, suffix = job.format, job.output.suffix.lower()
+    if file_format is None:
         return
-    if columns and not form.has_columns:
+    if columns and not file_format.has_columns:
         raise UsageError(
-            f"--columns is for tables, but {job.source} is translated as {form.name}; leave it out"
+            f"--columns is for tables, but {job.source} is translated as {file_format.name};"
+            " leave it out"
         )
     if job.output == STDIN:
         if sys.stdout is None:
             raise NmtError("stdout is closed; name a file with --output")
-        if form.is_binary and sys.stdout.isatty():
+        if file_format.is_binary and sys.stdout.isatty():
             raise UsageError(
                 f"the translation of {job.source} is not text; name a file for it with --output"
             )
-    own = (job.source.suffix.lower(), *form.suffixes)
-    others = {*UNREAD, *TEMPLATES} if form in TEXTS else {*UNREAD, *TEMPLATES, PROSE}
+    own = (job.source.suffix.lower(), *file_format.suffixes)
+    others = {*UNREAD, *TEMPLATES} if file_format in TEXTS else {*UNREAD, *TEMPLATES, PROSE}
     is_other = suffix in others and not any(name.endswith(suffix) for name in own)
-    if is_other or find_format(job.output, None) not in (None, form, find_format(job.source, None)):
+    known = (None, file_format, find_format(job.source, None))
+    if is_other or find_format(job.output, None) not in known:
         raise UsageError(
-            f"{job.output}: the translation of {job.source} is a file of the format {form.name},"
-            " because no format is converted; name an output with its suffix"
+            f"{job.output}: the translation of {job.source} is a file of the format"
+            f" {file_format.name}, because no format is converted; name an output with its suffix"
         )
 
 

@@ -30,7 +30,7 @@ class Paragraph(NamedTuple):
 
     @property
     def sentences(self) -> list[Marked]:
-        """Sentences that have words; a tag whose partner is in another one is a mark alone."""
+        """Return those with words; a tag whose partner is in another sentence is a mark alone."""
         return [with_lone_tags(text) for text in self.texts if is_translated(text)]
 
     def join(self, translations: Sequence[Marked], source: str, target: str) -> Marked:

@@ -143,14 +143,14 @@ def with_final_mark(source: Marked, translation: Marked, language: str) -> Marke
     wanted, found = find_end(source_read, ""), find_end(read, language)
     if wanted is None or found is None:
         return translation
-    form = wanted.mark
+    mark = wanted.mark
     if wanted.kind not in ("", ELLIPSIS):
-        form = MARKS.get(language, PLAIN).get(wanted.kind, PLAIN[wanted.kind])
+        mark = MARKS.get(language, PLAIN).get(wanted.kind, PLAIN[wanted.kind])
     if not wanted.kind:
         is_kept = not found.kind or is_ordinal(source_read, read, found)
     elif wanted.kind == found.kind:
         is_plain = found.mark == PLAIN.get(found.kind) and language not in ONLY_WIDE
-        is_kept = is_plain or form in ("", found.mark)
+        is_kept = is_plain or mark in ("", found.mark)
     else:
         begin_mark = BEGIN_MARKS.get(wanted.kind, "")
         is_kept = language in WITH_BEGIN_MARKS and begin_mark not in read.text
@@ -158,7 +158,7 @@ def with_final_mark(source: Marked, translation: Marked, language: str) -> Marke
         is_kept |= found.kind == QUESTION or (found.kind == EXCLAMATION and "¡" in read.text)
     if is_kept:
         return translation
-    return replaced(read, found, form) if found.kind else added(source_read, wanted, read, form)
+    return replaced(read, found, mark) if found.kind else added(source_read, wanted, read, mark)
 
 
 def find_end(read: Readable, language: str) -> End | None:
@@ -200,12 +200,12 @@ def replaced(read: Readable, end: End, mark: str) -> Marked:
 
 def added(source: Readable, wanted: End, read: Readable, mark: str) -> Marked:
     """Return a text with a mark after its last word, inside of the tags if the source has it so."""
-    place = read.ends[len(read.text.rstrip()) - 1]
+    position = read.ends[len(read.text.rstrip()) - 1]
     is_after_tag = source.begins[wanted.begin] > source.ends[wanted.begin - 1]
     for tag in read.source.marks if is_after_tag else ():
-        if tag.begin == place and tag.kind is Kind.CLOSE:
-            place = tag.end
-    return read.source.edited([Edit(place, place, mark)])
+        if tag.begin == position and tag.kind is Kind.CLOSE:
+            position = tag.end
+    return read.source.edited([Edit(position, position, mark)])
 
 
 ENGLISH = "en"
@@ -300,28 +300,28 @@ def lowered(read: Readable, language: str) -> Marked:
     """Return a text in small letters, but for the first."""
     small = read.text.lower()
     capitals = [
-        (place, character)
-        for place, character in enumerate(read.text)
-        if character.isupper() and not read.is_mark[place]
+        (index, character)
+        for index, character in enumerate(read.text)
+        if character.isupper() and not read.is_mark[index]
     ]
     changes: dict[int, str] = {}
-    for place, character in capitals[1:]:
+    for index, character in capitals[1:]:
         # "İ" is two characters in small letters; a sigma at the end of a word is another one.
-        changes[place] = small[place] if len(small) == len(read.text) else character.lower()
+        changes[index] = small[index] if len(small) == len(read.text) else character.lower()
         if language in TURKIC:
-            changes[place] = {"I": "ı", "İ": "i"}.get(character, changes[place])
+            changes[index] = {"I": "ı", "İ": "i"}.get(character, changes[index])
     return read.changed(changes)
 
 
 def in_capitals(read: Readable, language: str) -> Marked:
     """Return a text in capitals, without its marks."""
     changes: dict[int, str] = {}
-    for place, character in enumerate(read.text):
-        if not read.is_mark[place] and character.islower():
-            changes[place] = capital(character, language)
+    for index, character in enumerate(read.text):
+        if not read.is_mark[index] and character.islower():
+            changes[index] = capital(character, language)
             if language == "el":
-                parts = unicodedata.normalize("NFD", changes[place]).replace(ACUTE, "")
-                changes[place] = unicodedata.normalize("NFC", parts)
+                parts = unicodedata.normalize("NFD", changes[index]).replace(ACUTE, "")
+                changes[index] = unicodedata.normalize("NFC", parts)
     return read.changed(changes)
 
 
@@ -345,16 +345,16 @@ def with_case(source: Marked, translation: Marked, language: str, *, is_heading:
     source_word, found = first_word(source_read), first_word(read)
     if source_word is None or found is None:
         return translation
-    word, place = found[0], found.start()
+    word, begin = found[0], found.start()
     is_name = len(word) >= SHORTEST_NAME and word in WORD.findall(source_read.text)
     if source_word[0][0].isupper() and word.islower() and not is_name:
-        changes = {place: capital(word[0], language)}
+        changes = {begin: capital(word[0], language)}
         if language == "nl" and word.startswith("ij"):
-            changes[place + 1] = "J"
+            changes[begin + 1] = "J"
         return read.changed(changes)
     is_small = source_word[0][0].islower() and not any(map(str.isupper, source.without_marks()))
     if is_small and is_capitalized(word) and not keeps_capital(word, language):
-        return read.changed({place: word[0].lower()})
+        return read.changed({begin: word[0].lower()})
     return translation
 
 

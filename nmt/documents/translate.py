@@ -29,7 +29,7 @@ Translate = Callable[[Sequence[Request]], Sequence[Translation]]
 END = Marked("")  # between the sentences of two documents, for a model that translates in context
 
 
-class Placed(NamedTuple):
+class TranslatedSentence(NamedTuple):
     """A translated sentence."""
 
     text: Marked
@@ -39,7 +39,7 @@ class Placed(NamedTuple):
 
 def translate_marked(
     sentences: Sequence[Marked], translate: Translate, languages: Sequence[str] = ()
-) -> list[Placed]:
+) -> list[TranslatedSentence]:
     """Return the translation of each sentence with its marks.
 
     languages: the one to write for each sentence, if they differ.
@@ -47,11 +47,11 @@ def translate_marked(
     The search places the marks. If no candidate has them as they should be, they stay where they
     are, and the texts between them are translated. Each way takes one call for all sentences.
     """
-    found: dict[int, Placed] = {}
+    found: dict[int, TranslatedSentence] = {}
     left = dict(enumerate(sentences))
     for number, sentence in enumerate(sentences):
         if sentence != END and not has_words(sentence.without_marks()):
-            found[number] = Placed(left.pop(number))
+            found[number] = TranslatedSentence(left.pop(number))
     languages = languages or [""] * len(sentences)
     requests = [
         Request(sentence.text, marks=sentence.marks, language=languages[number])
@@ -74,7 +74,7 @@ def translate_marked(
     return [found[number] for number in range(len(sentences))]
 
 
-def choose(source: Marked, translation: Translation) -> Placed | None:
+def choose(source: Marked, translation: Translation) -> TranslatedSentence | None:
     """Return the first candidate that keeps marks and numbers, else the first that keeps marks.
 
     Returns None if no candidate keeps the marks.
@@ -84,24 +84,25 @@ def choose(source: Marked, translation: Translation) -> Placed | None:
     if not kept:
         return None
     best = next((text for text in kept if not number_problems(source, text)), kept[0])
-    return Placed(best, number_problems(source, best), translation.candidates)
+    return TranslatedSentence(best, number_problems(source, best), translation.candidates)
 
 
-def fill(source: Marked, translations: Iterator[Translation]) -> Placed:
+def fill(source: Marked, translations: Iterator[Translation]) -> TranslatedSentence:
     """Return a sentence with the next translations in place of the texts that have words."""
 
     def translated(part: str) -> str:
         return part.replace(part.strip(), next(translations).text, 1) if has_words(part) else part
 
     text = with_changed_words(source, translated)
-    return Placed(text, (*mark_problems(source, text), *number_problems(source, text)))
+    return TranslatedSentence(text, (*mark_problems(source, text), *number_problems(source, text)))
 
 
 CHUNK = 512  # sentences that are translated at once: enough for full batches
 MODEL, UNCHANGED = "model", "unchanged"  # origins of translations
 MOST_KEPT = 100_000  # translations that are kept for equal sentences of later files
 
-Place = Callable[[Sequence[Marked]], Sequence[Placed]]  # translates sentences with their marks
+# Translates sentences with their marks.
+TranslateSentences = Callable[[Sequence[Marked]], Sequence[TranslatedSentence]]
 Item = TypeVar("Item")
 
 
@@ -149,8 +150,8 @@ class SegmentPlan:
             (sentence, memory.find(sentence) if is_part else None) for sentence in sentences
         ]
 
-    def result(self, placed: Callable[[Marked], Placed]) -> TranslatedSegment:
-        """Return the translation; placed: gives those of the sentences.
+    def result(self, look_up: Callable[[Marked], TranslatedSentence]) -> TranslatedSegment:
+        """Return the translation; look_up: returns that of a sentence.
 
         The memory records texts and their translations.
         """
@@ -160,7 +161,7 @@ class SegmentPlan:
         origins: list[str] = []
         for sentence, match in self.matches:
             if match is None:
-                target, wrong, _ = placed(sentence)
+                target, wrong, _ = look_up(sentence)
                 target = after(sentence, target, options) if len(self.matches) > 1 else target
             else:
                 target, wrong = match.target, ()
@@ -203,9 +204,9 @@ class Plan:
         ]
         self.sentences = [*chain.from_iterable(self.documents)]
 
-    def results(self, placed: Callable[[Marked], Placed]) -> list[TranslatedSegment]:
-        """Return the translations of the segments; placed: gives those of the sentences."""
-        return [plan.result(placed) for plan in self._plans]
+    def results(self, look_up: Callable[[Marked], TranslatedSentence]) -> list[TranslatedSegment]:
+        """Return the translations of the segments; look_up: returns that of a sentence."""
+        return [plan.result(look_up) for plan in self._plans]
 
 
 class DocumentTranslator:
@@ -213,7 +214,7 @@ class DocumentTranslator:
 
     def __init__(
         self,
-        place: Place,
+        translate_sentences: TranslateSentences,
         options: Options,
         memory: Memory = NOTHING,
         on_progress: Callable[[int, int], object] = lambda done, total: None,
@@ -223,7 +224,7 @@ class DocumentTranslator:
         """Prepare to translate.
 
         Args:
-            place: translates sentences; tests and other models may give their own.
+            translate_sentences: tests and other models may give their own.
             options: the languages, and what else the user says.
             memory: what was translated before.
             on_progress: called with the number of sentences that are translated, and of those that
@@ -233,8 +234,8 @@ class DocumentTranslator:
         self._in_context = in_context
         self.notes = LineNotes("sentence")  # tells at the end if sentences are unlike the corpus
         self.options, self.memory = options, memory
-        self._place, self._on_progress = place, on_progress
-        self._kept: dict[Marked, Placed] = {}
+        self._translate_sentences, self._on_progress = translate_sentences, on_progress
+        self._kept: dict[Marked, TranslatedSentence] = {}
         self._count = self._read = 0  # documents, and those that were read
         self._needed = self._done = 0  # sentences of these, and translated ones
         self._chunk = self._tried = 0  # sentences at work, and translations of them
@@ -285,12 +286,12 @@ class DocumentTranslator:
             size = len(needed)
         self._read += len(waiting)
         self._needed += len(needed)
-        found: list[Placed] = []
+        found: list[TranslatedSentence] = []
         remaining = iter(needed)
         while chunk := [*islice(remaining, size)]:
             self._chunk, self._tried = len(chunk), 0
             self.advance(0)
-            found += self._place(chunk)
+            found += self._translate_sentences(chunk)
             self._done += len(chunk)
         self._chunk = 0
         self.advance(0)
@@ -298,8 +299,8 @@ class DocumentTranslator:
             self._kept.update(zip(needed, found, strict=True))
         translations = (own for text, own in zip(needed, found, strict=True) if text != END)
         for item, plan in waiting:
-            placed = (lambda _: next(translations)) if self._in_context else self._kept.__getitem__
-            yield Translated(item, plan.document, plan.results(placed))
+            look_up = (lambda _: next(translations)) if self._in_context else self._kept.__getitem__
+            yield Translated(item, plan.document, plan.results(look_up))
 
 
 CANDIDATES = 4  # of a sentence with marks: the first that keeps them all is taken
@@ -339,23 +340,25 @@ def document_translator(
     def translate(requests: Sequence[Request]) -> list[Translation]:
         return [translation for chunk in translator.chunks([requests]) for translation in chunk]
 
-    def place(sentences: Sequence[Marked]) -> list[Placed]:
+    def translate_sentences(sentences: Sequence[Marked]) -> list[TranslatedSentence]:
         found = translate_marked(sentences, translate, [documents.options.to] * len(sentences))
         # Translations that are probably wrong are flagged too, but for numbers, which are checked
         # with the marks.
         texts = [" ".join(sentence.without_marks().split()) for sentence in sentences]
-        chosen = [Translation((find_candidate(placed),)) for placed in found]
+        chosen = [Translation((find_candidate(translated),)) for translated in found]
         pairs = checked_pairs(translator, texts, chosen)
         documents.notes.add_likeness([pair.likeness for pair in pairs if pair.source_tokens])
         return [
-            placed._replace(flags=(*placed.flags, *quality_flags(pair)))
-            if placed.candidates
-            else placed
-            for placed, pair in zip(found, pairs, strict=True)
+            translated._replace(flags=(*translated.flags, *quality_flags(pair)))
+            if translated.candidates
+            else translated
+            for translated, pair in zip(found, pairs, strict=True)
         ]
 
     in_context = translator.context is not None
-    documents = DocumentTranslator(place, options, memory, on_progress, in_context=in_context)
+    documents = DocumentTranslator(
+        translate_sentences, options, memory, on_progress, in_context=in_context
+    )
     translator.scheduler.on_batch = documents.advance
     return documents
 
@@ -366,11 +369,11 @@ def quality_flags(pair: Checked) -> list[str]:
     return [f"{name}: {json_text(flags[name])}" for name in flags if name != "numbers"]
 
 
-def find_candidate(placed: Placed) -> Candidate:
+def find_candidate(translated: TranslatedSentence) -> Candidate:
     """Return the candidate that was chosen, without its marks."""
-    text = placed.text.without_marks()
-    for candidate in placed.candidates:
-        if candidate.text == placed.text.text:
+    text = translated.text.without_marks()
+    for candidate in translated.candidates:
+        if candidate.text == translated.text.text:
             return replace(candidate, text=text, marks=())
     return Candidate(text, 0.0, 0.0)
 
@@ -385,7 +388,7 @@ def taken_apart(document: Document, options: Options) -> Document:
     may say that they could be.
     """
     messages = {
-        number: IcuMessage.of(segment.source)
+        number: IcuMessage.parse(segment.source)
         for number, segment in enumerate(document.segments)
         if ICU in segment.syntax
     }

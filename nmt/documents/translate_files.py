@@ -12,7 +12,7 @@ from shutil import copyfileobj
 from typing import IO
 
 from nmt.config import DecodeSettings
-from nmt.decoding.translator.load import check_direction, direction_of, only_target
+from nmt.decoding.translator.load import check_direction, find_direction, only_target
 from nmt.documents.bitext import READERS, XLIFF
 from nmt.documents.document import Document, Finding, Joined, Options
 from nmt.documents.folders import FolderRecord, Row, open_record
@@ -23,10 +23,10 @@ from nmt.runs.outputs import check_output
 from nmt.runs.trained_model import TrainedModel
 from nmt.system import processes
 from nmt.system.atomic import atomic_path, write_bytes
-from nmt.system.files import check_regular, in_utf_8, read_bytes, sha256_of
+from nmt.system.files import check_regular, compute_sha256, in_utf_8, read_bytes
 from nmt.system.log import Notify
 from nmt.text.languages import language_of_file
-from nmt.text.lines import STDIN, name_of, open_raw
+from nmt.text.lines import STDIN, open_raw, show_name
 from nmt.text.tokenizer import target_token
 
 LONGEST = 10_000_000  # characters of a text; splitting it into sentences takes about 1 GB
@@ -42,7 +42,7 @@ class Report:
     """Counts of translated files, their flagged segments, and faults that a user should look at."""
 
     def __init__(self, stream: IO[str] | None, notify: Notify) -> None:
-        """`stream`: receives a JSON object for each flagged segment and each finding."""
+        """Take the stream that gets a JSON object for each flagged segment and each finding."""
         self._stream, self._notify = stream, notify
         self._translated = self._flagged = self._findings = 0  # files, segments, faults
         self.copied = self.done_before = 0  # files
@@ -78,7 +78,7 @@ class Report:
             rows.append({"place": finding.place, "finding": finding.message})
             if self._findings <= MOST_TOLD:
                 where = f", {finding.place}" if finding.place else ""
-                self._notify(f"{name_of(job.source)}{where}: {finding.message}")
+                self._notify(f"{show_name(job.source)}{where}: {finding.message}")
         rows = [{key: value for key, value in row.items() if value != ""} for row in rows]
         self._write(job, rows)
         return rows
@@ -107,9 +107,9 @@ class Report:
         Raises NmtError if a file could not be translated, or if a segment is flagged and the check
         is strict.
         """
-        place = f"{flags_file} has them" if flags_file else "--flags FILE lists them"
+        where = f"{flags_file} has them" if flags_file else "--flags FILE lists them"
         if (hidden := self._findings - MOST_TOLD) > 0:
-            self._notify(f"{hidden:,} more notes like these; {place}")
+            self._notify(f"{hidden:,} more notes like these; {where}")
         counts = ", ".join(
             f"{count:,} {ORIGINS.get(origin, f'from the {origin}')}"
             for origin, count in self._segments.most_common()
@@ -121,7 +121,7 @@ class Report:
             files += f", {self.done_before:,} done before"
         self._notify(f"{files}; segments: {counts or 'none'}")
         verb = "segment is" if self._flagged == 1 else "segments are"
-        flagged = f"{self._flagged:,} {verb} flagged; {place}" if self._flagged else ""
+        flagged = f"{self._flagged:,} {verb} flagged; {where}" if self._flagged else ""
         if self._failed:
             count = len(self._failed)
             several = f"{count:,} files could not be translated; the first"
@@ -190,13 +190,15 @@ def with_languages(
     try:
         target_token(to or settings.target_language, subwords, data.known_directions[0][1])
     except UsageError as error:
-        raise error if is_chosen else UsageError(f"{name_of(path)}: {error}{other_fix}") from error
+        if is_chosen:
+            raise
+        raise UsageError(f"{show_name(path)}: {error}{other_fix}") from error
     settings = replace(settings, target_language=to or settings.target_language)
     # Files of messages may be named for their translations: de.json, which still is in English.
     is_text = not job.format.module.startswith(("messages.", "data."))
     if reader is XLIFF or (reader is None and is_text):
         check_direction(model.recipe, path, read, settings, other_fix)
-    source, target = direction_of(model.recipe, settings, read)
+    source, target = find_direction(model.recipe, settings, read)
     return replace(options, source_language=source, target_language=target, to=to)
 
 
@@ -298,7 +300,7 @@ def copy_file(job: Job, record: FolderRecord) -> None:
             copyfileobj(source, target)
         executable = job.source.stat().st_mode & 0o111
         partial.chmod(partial.stat().st_mode | executable)
-        digest = sha256_of(partial)
+        digest = compute_sha256(partial)
         record.add(job, "", digest)
     record.add(job, digest, digest)
 
@@ -328,11 +330,11 @@ def make_job(source: Path, output: Path, name: str | None, columns: Sequence[str
 
     Raises UsageError if no format is known, or if the output must not be replaced.
     """
-    if (form := find_format(source, name)) is None:
+    if (file_format := find_format(source, name)) is None:
         check_supported(source, source.suffix.lower())
         raise UsageError(f"{source} has no known format; name one: {', '.join(FORMATS)}")
     check_output(output, [source], "the output")
-    job = Job(source, output, form)
+    job = Job(source, output, file_format)
     check_job(job, columns)
     return job
 
@@ -348,8 +350,8 @@ def read_document(job: Job, options: Options) -> tuple[Source, Document]:
         content = b"" if is_large else read_bytes(job.source, "the file")
     if is_large:
         raise NmtError(
-            f"{name_of(job.source)} has more than {MOST_BYTES:,} bytes, and files with a format are"
-            " translated in memory; split it"
+            f"{show_name(job.source)} has more than {MOST_BYTES:,} bytes, and files with a format"
+            " are translated in memory; split it"
         )
     digest = hashlib.sha256(content).hexdigest()
     return (job, digest), parse_document(content, job, options)
@@ -367,9 +369,9 @@ def parse_document(content: bytes, job: Job, options: Options) -> Document:
                     f" than {LONGEST:,}; split it"
                 )
     except RecursionError as error:
-        raise NmtError(f"{name_of(job.source)} is nested too deeply; simplify it") from error
+        raise NmtError(f"{show_name(job.source)} is nested too deeply; simplify it") from error
     except NmtError as error:
-        raise type(error)(f"{name_of(job.source)}: {error}") from error
+        raise type(error)(f"{show_name(job.source)}: {error}") from error
     return document
 
 
@@ -378,4 +380,4 @@ def join(translated: Translated[Source], source: Path) -> Joined:
     try:
         return translated.document.join([result.text for result in translated.results])
     except NmtError as error:
-        raise type(error)(f"{name_of(source)}: {error}") from error
+        raise type(error)(f"{show_name(source)}: {error}") from error

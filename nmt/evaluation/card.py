@@ -223,7 +223,9 @@ def direction_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
     averages = evaluation.averages()
     if not averages:
         return []
-    names = [name for name in averages[0].scores if all(name in each.scores for each in averages)]
+    names = [
+        name for name in averages[0].scores if all(name in average.scores for average in averages)
+    ]
     rows = [("direction", "test set", *(f"{name:>6}" for name in names))]
     for result in evaluation.test_sets:
         values = {score.name: score.value for score in result.systems[0].scores}

@@ -35,7 +35,7 @@ from nmt.evaluation.test_sets import (
     reference_warnings,
     sacrebleu_test,
 )
-from nmt.system.files import sha256_of
+from nmt.system.files import compute_sha256
 from nmt.system.log import Notify, note, progress_bar, show_progress
 from nmt.text.corpus import DataFolder
 from nmt.text.languages import is_contradicted, is_language, is_same, language_in_name, primary
@@ -164,7 +164,7 @@ class Model:
     def describe(self) -> SystemDescription:
         """Return the model files, their SHA-256, the device and the search settings."""
         members = tuple(
-            EnsembleMember(str(member.path), sha256_of(member.path), member.recipe.name)
+            EnsembleMember(str(member.path), compute_sha256(member.path), member.recipe.name)
             for member in self.trained.ensemble
         )
         from nmt.decoding.search.mbr import candidate_count
@@ -176,7 +176,7 @@ class Model:
             decode = replace(decode, precision=self.settings.precision)
         return SystemDescription(
             str(self.trained.path),
-            sha256_of(self.trained.path),
+            compute_sha256(self.trained.path),
             decode,
             device,
             members,
@@ -254,7 +254,7 @@ def evaluate_model(
             replace(sacrebleu_test(name, pair), languages=(source, target)) for name in test_sets
         ]
     elif files:
-        languages = languages_of_files(files, model, wanted)
+        languages = find_file_languages(files, model, wanted)
         check_names(files, languages, notify)
         tests = [replace(files_test(files[0], files[1:]), languages=languages)]
     else:
@@ -304,7 +304,7 @@ def evaluate_translations(
     return evaluate([test], Translations(path), metrics, scoring, note)
 
 
-def languages_of_files(
+def find_file_languages(
     files: Sequence[Path], model: "TrainedModel", wanted: str
 ) -> tuple[str, str]:
     """Return the languages of a file of sources and one of references.
@@ -385,7 +385,7 @@ def evaluate(
     is_resampled = scoring.in_full or bool(scoring.others)
     if is_resampled:
         seed()  # a bad one is reported before the work
-    directions = directions_of(tests, trained)
+    directions = list_directions(tests, trained)
     chosen = [metrics(test.languages[1]) for test in tests]
     tests = [test.grouped(own) for test, own in zip(tests, chosen, strict=True)]
     systems = [evaluated, *scoring.others]
@@ -413,7 +413,7 @@ def evaluate(
     return Evaluation(described[0], tuple(results), tuple(left_out))
 
 
-def directions_of(
+def list_directions(
     tests: Sequence[TestSet], trained: Sequence[tuple[str, str]]
 ) -> list[Direction | None]:
     """Return the direction of each test set; None for all if there is one direction."""

@@ -137,7 +137,10 @@ def translation_metrics(language: str, variants: tuple[BleuVariant, ...] = ()) -
             Measure("BLEU", bleu),
             chrf,
             Measure("TER", TER(), lower_is_better=True),
-            *(Measure(each.name, other) for each, other in zip(variants, others, strict=True)),
+            *(
+                Measure(variant.name, other)
+                for variant, other in zip(variants, others, strict=True)
+            ),
         ),
         segment_measure=chrf,
         tokens=lambda text: str(bleu.tokenizer(text)).split(),

@@ -24,7 +24,7 @@ from nmt.config.decode import RERANK_SETTINGS
 from nmt.decoding.files.output_formats import ESCAPED_MARK, MOSES_MARK
 from nmt.decoding.files.score import BLANK_PAIR, Scorer, TextPair
 from nmt.decoding.files.text_files import open_output, open_source
-from nmt.decoding.stream import Source, chunks_of
+from nmt.decoding.stream import Source, split_chunks
 from nmt.decoding.translator.load import load_models, only_target
 from nmt.decoding.translator.odd_input import OddSegment, odd_segment
 from nmt.errors import NmtError, UsageError, shown
@@ -34,7 +34,7 @@ from nmt.system.files import read_bytes
 from nmt.system.json_data import convert, json_text, parse_json
 from nmt.system.log import Notify, progress_bar
 from nmt.text.languages import primary
-from nmt.text.lines import FirstSegment, name_of, read_lines
+from nmt.text.lines import FirstSegment, read_lines, show_name
 from nmt.text.tokenizer import SubwordModel
 from nmt.text.words import CLOSERS
 
@@ -388,16 +388,16 @@ def scored_chunks(nbest: Path, source: Path, judges: Sequence[Judge]) -> Iterato
 
     Raises NmtError for a list that cannot be read, and unless there is one for each source line.
     """
-    name, count, sources = name_of(nbest), 0, read_lines(source)
+    name, count, sources = show_name(nbest), 0, read_lines(source)
     with open_source(nbest) as lines:
-        for chunk in chunks_of(records(lines, name)):
+        for chunk in split_chunks(records(lines, name)):
             lists = [
                 parse_record(record, number, name) for number, record in enumerate(chunk, count + 1)
             ]
             segments = [*islice(sources, len(lists))]
             if len(segments) < len(lists):
                 raise NmtError(
-                    f"{name} has more lists than {name_of(source)} has lines,"
+                    f"{name} has more lists than {show_name(source)} has lines,"
                     f" {count + len(segments):,}; each line needs one list"
                 )
             candidates = [*chain(*lists)]
@@ -410,8 +410,8 @@ def scored_chunks(nbest: Path, source: Path, judges: Sequence[Judge]) -> Iterato
             count += len(lists)
     if next(sources, None) is not None:
         raise NmtError(
-            f"{name} has {count:,} lists but {name_of(source)} has more lines; each line needs one"
-            " list"
+            f"{name} has {count:,} lists but {show_name(source)} has more lines; each line needs"
+            " one list"
         )
 
 

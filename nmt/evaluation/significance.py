@@ -167,7 +167,7 @@ def compared_scores(
         compared = [
             replace(
                 other,
-                signature=signature_of(metric, other.interval, exchanged),
+                signature=make_signature(metric, other.interval, exchanged),
                 difference=other.value - first.value,
                 p_value=p_value(metric, arrays[0], array, exchanged),
                 test=exchanged.name,
@@ -188,7 +188,7 @@ def score_with_interval(measure: Measure, table: list[list[Any]]) -> Score:
     if len(table) > 1:
         mean, radius = estimate_ci(np.array(resampled_scores(measure.metric, table)))
         interval = Interval(float(mean), float(radius))
-    signature = signature_of(measure.metric, interval)
+    signature = make_signature(measure.metric, interval)
     return Score(measure.name, value, signature, measure.lower_is_better, interval)
 
 
@@ -205,7 +205,7 @@ def resampled_scores(metric: Metric, table: list[list[Any]]) -> list[float]:
     return [float(metric._compute_score_from_stats(sum_).score) for sum_ in sums]
 
 
-def signature_of(
+def make_signature(
     metric: Metric, interval: Interval | None, exchanges: Exchanges | None = None
 ) -> str:
     """Return the signature of a metric with the resampling and the test that were done."""

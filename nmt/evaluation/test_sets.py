@@ -44,8 +44,8 @@ class TestSet:
         """Return the test set of these segments; raises NmtError if there are none."""
         if not references:
             raise NmtError(f"{name} is empty: there is nothing to score")
-        digests = tuple(map(sha256_of_lines, zip(*references, strict=True)))
-        source = sha256_of_lines(sources) if sources else ""
+        digests = tuple(map(digest_lines, zip(*references, strict=True)))
+        source = digest_lines(sources) if sources else ""
         lines = [*range(len(references))]
         texts = [*sources], [*references], [*labels], [*contrasts]
         return cls(name, *texts, source, digests, lines, len(lines))
@@ -79,7 +79,7 @@ class TestSet:
         )
 
 
-def sha256_of_lines(lines: Iterable[str]) -> str:
+def digest_lines(lines: Iterable[str]) -> str:
     """Return the SHA-256 of segments written as UTF-8 lines; compression makes no difference."""
     return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
@@ -118,7 +118,7 @@ def recipe_tests(recipe: Recipe, data: DataFolder) -> list[TestSet]:
         )
         sources, references = [pair.source for pair in pairs], [*zip(*columns, strict=True)]
         test = TestSet.of(name, sources, references, labels, contrasts)
-        tests.append(replace(test, languages=recipe.data.languages_of(files)))
+        tests.append(replace(test, languages=recipe.data.find_languages(files)))
     return tests
 
 

@@ -1,6 +1,6 @@
 """Tune the weights of features on a dev set: minimum error rate training, Och (2003).
 
-From each of several starts, one weight after another moves to the best place on its axis, until no
+From each of several starts, one weight after another moves to the best point on its axis, until no
 weight can raise the score of the corpus.
 
 The search on an axis is exact (section 5). On the line `weights + step * direction` the total of a
@@ -36,7 +36,7 @@ from nmt.evaluation.rerank import (
 )
 from nmt.evaluation.scores import streams
 from nmt.text.corpus import align_columns
-from nmt.text.lines import name_of, read_segments
+from nmt.text.lines import read_segments, show_name
 
 METRICS = {"bleu": "BLEU", "chrf": "chrF2"}  # by the value of --metric
 RANDOM_STARTS = 20
@@ -92,16 +92,16 @@ def tune_file(
     for chunk in scored_chunks(nbest, source, judges):
         every += chunk.lists
         features.append(chunk.features)
-    rows = [*align_columns(map(name_of, references), map(read_segments, references))]
+    rows = [*align_columns(map(show_name, references), map(read_segments, references))]
     if len(rows) != len(every):
         raise NmtError(
-            f"{name_of(references[0])} has {len(rows):,} lines but {name_of(nbest)} has"
+            f"{show_name(references[0])} has {len(rows):,} lines but {show_name(nbest)} has"
             f" {len(every):,} lists; a dev set needs one reference for each list"
         )
     if all(len(candidates) < 2 for candidates in every):
         raise NmtError(
-            f"{name_of(nbest)} has no list of two candidates or more, so there is nothing to choose"
-            " from; translate with a larger --n-best"
+            f"{show_name(nbest)} has no list of two candidates or more, so there is nothing to"
+            " choose from; translate with a larger --n-best"
         )
     starts = numpy.cumsum([0, *map(len, every)])
     texts = [candidate.text for candidates in every for candidate in candidates]

@@ -28,15 +28,15 @@ from typing import Any, ClassVar
 import numpy
 
 from nmt.config import DecodeSettings
-from nmt.decoding.models.alignment import best_places, words_of_output
+from nmt.decoding.models.alignment import best_positions, find_token_words
 from nmt.decoding.search.hypothesis import Hypothesis, length_penalty
 from nmt.decoding.search.mbr import make_chooser
 from nmt.decoding.search.rules import special_ids
 from nmt.decoding.translator.load import device_settings, written_language
-from nmt.decoding.translator.searcher import EngineModel, Found, Searcher, diverged, with_places
+from nmt.decoding.translator.searcher import EngineModel, Found, Searcher, diverged, with_positions
 from nmt.decoding.translator.segments import SubSegment, output_limit
 from nmt.decoding.translator.translation import OutputOptions
-from nmt.errors import DamagedError, NmtError, UsageError, reason_of
+from nmt.errors import DamagedError, NmtError, UsageError, shorten_reason
 from nmt.interop.ctranslate2_export import (
     POSITIONS,
     RECIPE,
@@ -49,7 +49,7 @@ from nmt.interop.opus_mt import pieces_by_id
 from nmt.recipe.files import parse_recipe
 from nmt.runs.outputs import FILE_LIST, FolderManifest, read_manifest
 from nmt.runs.trained_model import TrainedModel, load_model
-from nmt.system.files import is_present, read_text, sha256_of
+from nmt.system.files import compute_sha256, is_present, read_text
 from nmt.system.pools import ThreadPool
 from nmt.system.threads import core_count, same_core_count
 
@@ -70,7 +70,7 @@ class CTranslate2Model(EngineModel):
     """A model for CTranslate2; the weights are loaded when a searcher is made."""
 
     engine: ClassVar[str] = "CTranslate2"
-    place: Path = Path()  # absolute: weights are read later, perhaps in another working folder
+    absolute_path: Path = Path()  # weights are read later, perhaps in another working folder
     manifest: FolderManifest | None = None  # that of an exported folder; None: a model of nmt
     # CTranslate2's translators, by the type that computes and the number of positions.
     loaded: dict[tuple[str, int], Any] = field(default_factory=dict, compare=False)
@@ -122,7 +122,7 @@ class CTranslate2Model(EngineModel):
                     )
                 except (RuntimeError, ValueError) as error:
                     raise NmtError(
-                        f"CTranslate2 cannot load {self.path}: {reason_of(error)}"
+                        f"CTranslate2 cannot load {self.path}: {shorten_reason(error)}"
                     ) from error
         return self.loaded[key]
 
@@ -131,9 +131,9 @@ class CTranslate2Model(EngineModel):
         """Return the folder to load; a model of nmt is exported into one that is deleted."""
         if self.manifest is not None:
             check_folder(self, self.manifest, settings)
-            yield self.place
+            yield self.absolute_path
             return
-        model = load_model(self.place, "cpu")
+        model = load_model(self.absolute_path, "cpu")
         model = replace(model, recipe=replace(model.recipe, decode=settings))
         with tempfile.TemporaryDirectory(prefix="nmt-ctranslate2-") as name:
             write(model, Path(name), "")
@@ -158,8 +158,8 @@ def check_folder(
             f"={settings.max_extra_tokens}; lower them, or name the model file (--model)"
         )
     for name, digest in manifest.files.items():
-        path = model.place / Path(name).name
-        if path.name not in EDITABLE and sha256_of(path) != digest:
+        path = model.absolute_path / Path(name).name
+        if path.name not in EDITABLE and compute_sha256(path) != digest:
             raise DamagedError(
                 f"{path} was changed after `nmt export` wrote it; export the model again"
             )
@@ -185,11 +185,10 @@ def load_ctranslate2(paths: Sequence[Path], device: str) -> TrainedModel:
     require_ctranslate2()
     check_device(device)
     (path,) = paths
-    place = path.absolute()
     if not (is_present(path / FILE_LIST) or is_present(path / WEIGHTS)):
         own = load_model(path, device)
         return CTranslate2Model(
-            {}, own.tokenizer, own.recipe, own.path, device, place=own.path.absolute()
+            {}, own.tokenizer, own.recipe, own.path, device, absolute_path=own.path.absolute()
         )
     manifest = read_manifest(path)
     if manifest is None or manifest.details.get("format") != FORMAT:
@@ -202,7 +201,13 @@ def load_ctranslate2(paths: Sequence[Path], device: str) -> TrainedModel:
     recipe = parse_recipe(text, path.name, str(file))
     tokenizer = read_tokenizer(path)
     return CTranslate2Model(
-        {}, tokenizer, recipe, path / WEIGHTS, device, place=place, manifest=manifest
+        {},
+        tokenizer,
+        recipe,
+        path / WEIGHTS,
+        device,
+        absolute_path=path.absolute(),
+        manifest=manifest,
     )
 
 
@@ -267,24 +272,29 @@ class CTranslate2Search(Searcher):
         for index, (part, limit) in enumerate(zip(parts, limits, strict=True)):
             if any(
                 # An output may be cut off, or has a token that is no text.
-                len(one.ids) >= limit - 1 or not self._never.isdisjoint(one.ids)
-                for one in found[index]
+                len(hypothesis.ids) >= limit - 1 or not self._never.isdisjoint(hypothesis.ids)
+                for hypothesis in found[index]
             ):
                 found[index] = self._find_alone(part, settings, limit)
         # A limit raises the probabilities of the tokens that are left; those of a prefix are 1.
         if settings.min_length or settings.no_repeat_ngram or any(part.prefix for part in parts):
             self._score(parts, found)
-        if not all(found) or any(math.isnan(one.log_prob) for row in found for one in row):
+        if not all(found) or any(
+            math.isnan(hypothesis.log_prob) for row in found for hypothesis in row
+        ):
             raise diverged(1)
-        found = [sorted(row, key=lambda one: -one.score)[: self._candidates] for row in found]
+        found = [
+            sorted(row, key=lambda hypothesis: -hypothesis.score)[: self._candidates]
+            for row in found
+        ]
         if self._options.token_scores:
             self._score(parts, found, keeps_tokens=True)
         if self._step < 0:
-            found = [[one.backwards() for one in row] for row in found]
+            found = [[hypothesis.backwards() for hypothesis in row] for row in found]
         if self._chooser is not None:
             languages = [part.language for part in parts]
             found = [*map(self._chooser.choose, found, languages)]
-        return with_places(self, parts, found) if self._options.alignments else found
+        return with_positions(self, parts, found) if self._options.alignments else found
 
     def _find_alone(
         self, part: SubSegment, settings: DecodeSettings, limit: int
@@ -297,8 +307,12 @@ class CTranslate2Search(Searcher):
         (found,) = self._find([part], settings, limit, self._never)
         if settings.beam_size > 1:
             (longer,) = self._find([part], settings, 2 * limit, self._never)
-            known = {one.ids for one in found}
-            found += [one for one in longer if len(one.ids) < limit and one.ids not in known]
+            known = {hypothesis.ids for hypothesis in found}
+            found += [
+                hypothesis
+                for hypothesis in longer
+                if len(hypothesis.ids) < limit and hypothesis.ids not in known
+            ]
         self._score([part], [found])
         return found
 
@@ -346,24 +360,26 @@ class CTranslate2Search(Searcher):
         self, parts: Sequence[SubSegment], found: Found, *, keeps_tokens: bool = False
     ) -> None:
         """Replace the scores of hypotheses by those of the whole model, EOS counted, in place."""
-        pairs = [(part, one) for part, row in zip(parts, found, strict=True) for one in row]
+        pairs = [
+            (part, hypothesis) for part, row in zip(parts, found, strict=True) for hypothesis in row
+        ]
         results = iter(
             self._translator.score_batch(
                 [[self._source[token] for token in part.ids] for part, _ in pairs],
-                [[self._target[token] for token in one.ids] for _, one in pairs],
+                [[self._target[token] for token in hypothesis.ids] for _, hypothesis in pairs],
                 max_input_length=0,
             )
         )
         for row in found:
-            for index, one in enumerate(row):
+            for index, hypothesis in enumerate(row):
                 log_probs = tuple(next(results).log_probs)
-                scored = self._hypothesis(one.ids, math.fsum(log_probs))
+                scored = self._hypothesis(hypothesis.ids, math.fsum(log_probs))
                 row[index] = replace(scored, token_log_probs=log_probs if keeps_tokens else ())
 
-    def places(
+    def align(
         self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[int]]
     ) -> list[list[int]]:
-        """Return the places that the tokens of outputs, in natural order, are aligned to.
+        """Return the source positions that tokens of outputs, in natural order, are aligned to.
 
         The search is forced to write the outputs again.
         """
@@ -375,9 +391,10 @@ class CTranslate2Search(Searcher):
             max_decoding_length=max(map(len, outputs)) + 1,
             return_attention=True,
         )
-        places = []
+        positions = []
         for part, ids, result in zip(parts, outputs, results, strict=True):
             rows = [row[: len(part)] for row in result.attention[0][: len(ids)]]
             weights = numpy.array(rows, numpy.float32).reshape(len(ids), len(part))
-            places.append(best_places(weights[:: self._step], words_of_output(ids, self._subwords)))
-        return places
+            words = find_token_words(ids, self._subwords)
+            positions.append(best_positions(weights[:: self._step], words))
+        return positions

@@ -101,9 +101,9 @@ def make_spec(model: TrainedModel) -> Any:
     for name, weight in model.weights.items():
         if name.startswith("embeddings."):
             continue
-        for place, part in place_weight(name, weight, settings, aligning):
-            path, _, kind = place.rpartition("/")
-            setattr(index_spec(spec, path), kind, part)
+        for path, part in convert_weight(name, weight, settings, aligning):
+            owner, _, kind = path.rpartition("/")
+            setattr(index_spec(spec, owner), kind, part)
     source, target = map(pieces_by_id, model.tokenizer.sides)
     spec.register_source_vocabulary(source)
     spec.register_target_vocabulary(target)
@@ -181,10 +181,10 @@ def position_count(settings: DecodeSettings) -> int:
     return max(FEWEST_POSITIONS, longest + 1, settings.min_length + 1)
 
 
-def place_weight(
+def convert_weight(
     name: str, weight: Floats, settings: ModelSettings, aligning: AligningAttention
 ) -> Iterator[tuple[str, Any]]:
-    """Yield the parts that a weight of the stacks has in CTranslate2, with their places.
+    """Yield the parts that a weight of the stacks has in CTranslate2, with their paths there.
 
     In the attention that aligns, the head that does is the first one.
     """
@@ -194,27 +194,27 @@ def place_weight(
         return
     part, _, kind = rest.rpartition(".")
     attention, _, projection = part.partition(".")
-    place, wanted = f"{stack}/layer_{number}/{PARTS[part]}", head_width(settings)
+    path, wanted = f"{stack}/layer_{number}/{PARTS[part]}", head_width(settings)
     aligns = attention == "cross_attention" and int(number) == aligning.layer
     first = (aligning.head or 0) if aligns else 0
     heads = [first, *(head for head in range(settings.heads) if head != first)]
     d_k, d_v = settings.d_k, settings.d_v
     widths = {"query_key_value": [d_k, d_k, d_v], "query": [d_k], "key_value": [d_k, d_v]}
     if projection == "norm":
-        yield f"{place}/{NORM_KINDS[kind]}", weight
+        yield f"{path}/{NORM_KINDS[kind]}", weight
     elif projection in widths:
-        yield f"{place}/{kind}", widened(weight, heads, widths[projection], wanted)
+        yield f"{path}/{kind}", widened(weight, heads, widths[projection], wanted)
         if projection.startswith("query") and d_k != wanted:
             scale = numpy.float32(d_k**-0.5)
-            yield f"{place.removesuffix('/linear_0')}/queries_scale", scale
+            yield f"{path.removesuffix('/linear_0')}/queries_scale", scale
     elif projection == "out" and kind == "weight":
-        yield f"{place}/{kind}", widened(weight.T, heads, [d_v], wanted).T.copy()
+        yield f"{path}/{kind}", widened(weight.T, heads, [d_v], wanted).T.copy()
     elif projection == "inner" and settings.is_gated:  # the gate's rows are a layer of their own
         gate, inner = numpy.split(weight, 2)
-        yield f"{place}/{kind}", gate.copy()
-        yield f"{place}_noact/{kind}", inner.copy()
+        yield f"{path}/{kind}", gate.copy()
+        yield f"{path}_noact/{kind}", inner.copy()
     else:
-        yield f"{place}/{kind}", weight.copy()
+        yield f"{path}/{kind}", weight.copy()
 
 
 def widened(rows: Floats, order: Sequence[int], widths: Sequence[int], wanted: int) -> Floats:

@@ -31,7 +31,6 @@ COMMAND = "export"  # that may replace what is written here
 FILE_FIELDS = ("source", "target", "tsv", "file", "labels", "contrast")  # of texts in a recipe
 CARD = "README.md"  # as the Hugging Face Hub names it
 
-
 # The module of each format.
 FORMATS = {
     "ctranslate2": "nmt.interop.ctranslate2_export",

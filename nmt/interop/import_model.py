@@ -76,8 +76,8 @@ def known_languages(model: OpusModel, path: Path) -> tuple[str, str]:
 
     Raises UsageError if they do not.
     """
-    place = path.resolve()
-    found = NAMED.search(place.name if place.is_dir() else f"{place.parent.name}/{place.name}")
+    full = path.resolve()
+    found = NAMED.search(full.name if full.is_dir() else f"{full.parent.name}/{full.name}")
     source, target = found.groups() if found else model.languages
     if not is_language(source) or not is_language(target):
         raise UsageError(

@@ -24,9 +24,9 @@ from nmt.recipe.paper import compare
 from nmt.recipe.size import count_parameters
 from nmt.runs.history import read_history
 from nmt.runs.model_file import open_model
-from nmt.runs.run_folder import RunFolder, model_metadata, run_of
+from nmt.runs.run_folder import RunFolder, find_run, model_metadata
 from nmt.runs.trained_model import TrainedModel
-from nmt.system.files import in_utf_8, sha256_of
+from nmt.system.files import compute_sha256, in_utf_8
 from nmt.system.json_data import convert, json_text
 from nmt.system.log import note
 
@@ -232,7 +232,7 @@ def corpus_parts(recipe: Recipe) -> list[str]:
     rows = [("training", code(files.title)) for files in data.train]
     rows += [("validation", code(files.title)) for files in data.dev]
     parts = ["## Text", table(("used for", "files"), rows)]
-    if used := data.downloads_of((*data.train, *data.dev, *data.test.values())):
+    if used := data.find_downloads((*data.train, *data.dev, *data.test.values())):
         urls = [f"- {code(download.url)}" for download in used]
         parts.append("\n".join(["The files come from:", "", *urls]))
     return parts
@@ -296,11 +296,11 @@ def known_scores(file: Path) -> tuple[list[KnownScore], str]:
     counts. A validation counts if the file holds the weights of just these updates; the sentence is
     "" if there is none.
     """
-    run = run_of(file)
+    run = find_run(file)
     if not run.recipe.is_file():
         return [], ""
     dev_score = validation_score(run, file)
-    return card_scores(run.path, sha256_of(file)), dev_score
+    return card_scores(run.path, compute_sha256(file)), dev_score
 
 
 def card_scores(folder: Path, sha256: str) -> list[KnownScore]:

@@ -63,14 +63,14 @@ def write(model: TrainedModel, path: Path, quantization: str) -> None:
         for name, add in (("encoder", OnnxNetwork.encode), ("decoder", OnnxNetwork.decode)):
             graphs[name] = Graph(file)
             add(OnnxNetwork(graphs[name], model.weights, model.recipe.model, length))
-    described: dict[str, Any] = settings_of(model, length)
+    described: dict[str, Any] = describe_model(model, length)
     for name, graph in graphs.items():
         text = f"The {name} of a Transformer; {SETTINGS} says how to use it."
-        place = path / f"{name}.onnx"
-        place.write_bytes(graph.model(name, text).SerializeToString(deterministic=True))
-        onnx.checker.check_model(place, full_check=True)
+        graph_path = path / f"{name}.onnx"
+        graph_path.write_bytes(graph.model(name, text).SerializeToString(deterministic=True))
+        onnx.checker.check_model(graph_path, full_check=True)
         described[name] = {
-            "file": place.name,
+            "file": graph_path.name,
             "inputs": [value.name for value in graph.inputs],
             "outputs": [value.name for value in graph.outputs],
         }
@@ -78,7 +78,7 @@ def write(model: TrainedModel, path: Path, quantization: str) -> None:
     write_text(path / SETTINGS, f"{json_text(described, indent=2)}\n")
 
 
-def settings_of(model: TrainedModel, length: int) -> dict[str, Any]:
+def describe_model(model: TrainedModel, length: int) -> dict[str, Any]:
     """Return what a program must know to translate with the graphs; `length`: most positions."""
     recipe, s, source = model.recipe, model.recipe.model, model.tokenizer.source
     language_ids = {token: source.language_id(token) for token in source.language_tokens}
@@ -126,14 +126,14 @@ class KeysValues(NamedTuple):
 
 @dataclass
 class WeightFile:
-    """The file of the weights; graphs refer to places in it, so no graph is larger than 2 GB."""
+    """The file of the weights; graphs refer to offsets in it, so no graph is larger than 2 GB."""
 
     stream: IO[bytes]
-    places: dict[str, TensorProto] = field(default_factory=dict)
+    tensors: dict[str, TensorProto] = field(default_factory=dict)
 
     def add(self, name: str, array: NDArray[Any]) -> TensorProto:
-        """Append a weight in float32, unless there is one of this name, and return its place."""
-        if name not in self.places:
+        """Append a weight in float32, unless there is one of this name, and return its tensor."""
+        if name not in self.tensors:
             content = numpy.ascontiguousarray(array, "<f4")
             self.stream.write(b"\0" * (-self.stream.tell() % PAGE))
             tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=content.shape)
@@ -142,8 +142,8 @@ class WeightFile:
             tensor.external_data.add(key="offset", value=str(self.stream.tell()))
             tensor.external_data.add(key="length", value=str(content.nbytes))
             self.stream.write(content.data)
-            self.places[name] = tensor
-        return self.places[name]
+            self.tensors[name] = tensor
+        return self.tensors[name]
 
 
 class Graph:
@@ -329,8 +329,8 @@ class OnnxNetwork:
         if table is None:
             return x
         is_shared = settings.positions != "learned"
-        place = graph.weight("positions" if is_shared else f"{side}_positions", table)
-        return graph.node("Add", x, graph.node("Gather", place, positions))
+        table_name = graph.weight("positions" if is_shared else f"{side}_positions", table)
+        return graph.node("Add", x, graph.node("Gather", table_name, positions))
 
     def project(self, x: str, ids: str) -> str:
         """Return the logits (B, T, V) of the decoder's output x; it has an id at each position."""

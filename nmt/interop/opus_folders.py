@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nmt.config import DecodeSettings
-from nmt.errors import DamagedError, NmtError, reason_of, shown
+from nmt.errors import DamagedError, NmtError, shorten_reason, shown
 from nmt.interop.network import SHARED, SOFTMAX
 from nmt.interop.opus_hub import WEIGHTS
 from nmt.interop.opus_mt import (
@@ -398,7 +398,7 @@ def parse_yaml(text: str, origin: str, *, as_text: bool = False) -> dict[str, An
             raise DamagedError(f"{origin} has an alias of YAML, which Marian does not write")
         found = yaml.load(text, loader)  # noqa: S506 (both loaders are safe)
     except (yaml.YAMLError, *MISREAD) as error:
-        raise DamagedError(f"{origin} is damaged: {reason_of(error)}") from error
+        raise DamagedError(f"{origin} is damaged: {shorten_reason(error)}") from error
     if not isinstance(found, dict):
         raise DamagedError(f"{origin} is not a table of settings")
     return found

@@ -70,7 +70,7 @@ def fetch_model(name: str, folder: Path, hub: str, revision: str | None = None) 
     pin = PINS.get(name, Pin(LATEST))
     if revision is not None and revision != pin.revision:
         pin = Pin(revision)
-    place = name if revision is None else f"{name}@{revision.replace('/', '-')}"
+    subfolder = name if revision is None else f"{name}@{revision.replace('/', '-')}"
     address = f"{hub.rstrip('/')}/{OWNER}/{name}/resolve/{quote(pin.revision, safe='')}"
 
     def get(file: str) -> None:
@@ -82,7 +82,7 @@ def fetch_model(name: str, folder: Path, hub: str, revision: str | None = None) 
             network="check the network, name a mirror with --hub",
             most=LARGEST_WEIGHTS if file in WEIGHTS else LARGEST_FILE,
         )
-        fetch(Download(f"{address}/{file}", f"{place}/{file}", digest), folder, note, advice)
+        fetch(Download(f"{address}/{file}", f"{subfolder}/{file}", digest), folder, note, advice)
 
     try:
         get(NEEDED[0])
@@ -90,11 +90,11 @@ def fetch_model(name: str, folder: Path, hub: str, revision: str | None = None) 
         raise absent_model(name, pin, str(error)) from error
     finally:
         with suppress(OSError):
-            (folder / place).rmdir()  # if it is empty
+            (folder / subfolder).rmdir()  # if it is empty
     for file in NEEDED[1:]:
         get(file)
     weights = (pin.weights,) if pin.weights else WEIGHTS
-    there = [file for file in weights if is_present(folder / place / file)]
+    there = [file for file in weights if is_present(folder / subfolder / file)]
     if not there:  # with the weights there, a file that the model lacks is not asked for again
         for file in OPTIONAL:
             with suppress(AbsentError):
@@ -103,9 +103,9 @@ def fetch_model(name: str, folder: Path, hub: str, revision: str | None = None) 
     for file in others:
         with suppress(AbsentError):
             get(file)
-            return folder / place
+            return folder / subfolder
     get(last)
-    return folder / place
+    return folder / subfolder
 
 
 def absent_model(name: str, pin: Pin, reason: str) -> NmtError:

@@ -24,9 +24,9 @@ import numpy
 from numpy.lib import format as array_format
 from safetensors import SafetensorError, safe_open
 
-from nmt.errors import DamagedError, NmtError, reason_of
+from nmt.errors import DamagedError, NmtError, shorten_reason
 from nmt.interop.network import BIAS, SHARED, SOFTMAX, SOURCE, TARGET, Array
-from nmt.system.files import START_BYTES, check_regular, kind_of, read_start
+from nmt.system.files import START_BYTES, check_regular, detect_kind, read_start
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -129,7 +129,7 @@ def unpickle(file: Path) -> Mapping[str, "Tensor"]:
     """
     import torch
 
-    if not kind_of(read_start(file, START_BYTES, WEIGHTS)).endswith("PyTorch file"):
+    if not detect_kind(read_start(file, START_BYTES, WEIGHTS)).endswith("PyTorch file"):
         raise refusal(file, ValueError("no file of PyTorch"))
     try:
         with warnings.catch_warnings():
@@ -141,7 +141,7 @@ def unpickle(file: Path) -> Mapping[str, "Tensor"]:
     except pickle.UnpicklingError as error:
         raise NmtError(
             f"{WEIGHTS} {file} hold more than numbers and are not read, because a pickle can run"
-            f" programs ({reason_of(error).split('. ')[0]}); save them as model.safetensors"
+            f" programs ({shorten_reason(error).split('. ')[0]}); save them as model.safetensors"
         ) from error
     except Exception as error:  # a damaged pickle can raise any
         raise refusal(file, error) from error
@@ -170,15 +170,15 @@ def unsupported_type(
 
 def refusal(file: Path, error: Exception) -> NmtError:
     """Return the error for a file that is not what its name says, with what it is."""
-    kind = kind_of(read_start(file, START_BYTES, WEIGHTS))
+    kind = detect_kind(read_start(file, START_BYTES, WEIGHTS))
     if kind and not (kind.endswith("PyTorch file") and file.suffix != ".safetensors"):
         return DamagedError(f"{WEIGHTS} {file} are {kind}; {DOWNLOAD}")
-    return DamagedError(f"{WEIGHTS} {file} are damaged ({reason_of(error)}); {DOWNLOAD}")
+    return DamagedError(f"{WEIGHTS} {file} are damaged ({shorten_reason(error)}); {DOWNLOAD}")
 
 
 def archived(file: Path, arrays: Any, headers: Headers) -> Tensors:
     """Return the weights of an open archive; raises NmtError for types that are not read."""
-    places: dict[str, tuple[str, tuple[int, ...], bool]] = {}
+    stored: dict[str, tuple[str, tuple[int, ...], bool]] = {}
     for name, (shape, kind) in headers.items():
         if name.startswith("special:") or name in IGNORED:
             continue
@@ -189,18 +189,18 @@ def archived(file: Path, arrays: Any, headers: Headers) -> Tensors:
         is_turned = is_matrix and (".layers." in theirs or name == "decoder_ff_logit_out_W")
         is_row = theirs != BIAS and len(shape) == 2 and shape[0] == 1 and not is_matrix
         wanted = shape[::-1] if is_turned else shape[1:] if is_row else shape
-        places[theirs] = name, wanted, is_turned
+        stored[theirs] = name, wanted, is_turned
 
     def load(theirs: str) -> Array:
-        name, shape, is_turned = places[theirs]
+        name, shape, is_turned = stored[theirs]
         try:
             array = arrays[name]
         except UNREADABLE as error:
-            raise DamagedError(f"{file} is damaged: {name}: {reason_of(error)}") from error
+            raise DamagedError(f"{file} is damaged: {name}: {shorten_reason(error)}") from error
         found = array.T if is_turned else array
         return numpy.ascontiguousarray(found, numpy.float32).reshape(shape)
 
-    return Tensors({theirs: shape for theirs, (_, shape, _) in places.items()}, load)
+    return Tensors({theirs: shape for theirs, (_, shape, _) in stored.items()}, load)
 
 
 def transformers_name(name: str) -> str:

@@ -212,7 +212,7 @@ def top_of_block(
     logits -= log_totals(logits)
     for rule in rules:
         rule.apply(logits, first_row)
-    ids = greatest_places(logits, count)
+    ids = find_greatest(logits, count)
     return logits[numpy.arange(len(ids))[:, None], ids], ids
 
 
@@ -231,8 +231,8 @@ def log_totals(logits: Floats) -> Floats:
     return found
 
 
-def greatest_places(values: Floats, count: int) -> IdArray:
-    """Return the places (R, n) of the greatest of the values (R, V) of each row, in any order.
+def find_greatest(values: Floats, count: int) -> IdArray:
+    """Return the indices (R, n) of the greatest of the values (R, V) of each row, in any order.
 
     They are in the `count` groups with the greatest maxima, or in the rest that fills no group.
     """
@@ -246,17 +246,17 @@ def greatest_places(values: Floats, count: int) -> IdArray:
         half = maxima.shape[1] // 2
         maxima = numpy.maximum(maxima[:, :half], maxima[:, half:])
     best_groups = partitioned(maxima, count)  # (R, n)
-    places = best_groups[:, None, :] + numpy.arange(0, end, groups)[:, None]
-    places = places.reshape(R, -1)  # (R, GROUP * n)
+    indices = best_groups[:, None, :] + numpy.arange(0, end, groups)[:, None]
+    indices = indices.reshape(R, -1)  # (R, GROUP * n)
     if end < V:
         rest = numpy.broadcast_to(numpy.arange(end, V), (R, V - end))
-        places = numpy.concatenate([places, rest], axis=1)
+        indices = numpy.concatenate([indices, rest], axis=1)
     rows = numpy.arange(R)[:, None]
-    return places[rows, partitioned(values[rows, places], count)]
+    return indices[rows, partitioned(values[rows, indices], count)]
 
 
 def partitioned(values: Floats, count: int) -> IdArray:
-    """Return the places (R, n) of the greatest of the values of each row; NaN is the greatest."""
+    """Return the indices (R, n) of the greatest of the values of each row; NaN is the greatest."""
     width = values.shape[1]
     return values.argpartition(width - count, axis=1)[:, width - count :]
 

@@ -21,7 +21,7 @@ class EightBits(NamedTuple):
 
     @property
     def matrix(self) -> NDArray[numpy.float32]:
-        """The matrix in float32."""
+        """Return the matrix in float32."""
         matrix = self.steps.astype(numpy.float32)
         matrix *= self.scales[:, None]
         return matrix

@@ -144,16 +144,16 @@ def reference_agreement(
 ) -> LossSums:
     """Compute the formula for logits (2N, V) and labels (N,); the plain reference."""
     passes = logits.chunk(2)
-    sums = [reference_loss(each, labels, smoothing, pad_id) for each in passes]
-    first, second = (each.log_softmax(-1) for each in passes)
+    sums = [reference_loss(half, labels, smoothing, pad_id) for half in passes]
+    first, second = (half.log_softmax(-1) for half in passes)
     difference = first - second
     one, other = weights.divergences
     divergence = ((one * first.exp() - other * second.exp()) * difference).sum(-1)
     divergence = (divergence * (labels != pad_id)).sum()
     smoothed = sum(
-        weight * each.smoothed for weight, each in zip(weights.losses, sums, strict=True)
+        weight * loss.smoothed for weight, loss in zip(weights.losses, sums, strict=True)
     )
-    plain = sum(weight * each.plain for weight, each in zip(weights.losses, sums, strict=True))
+    plain = sum(weight * loss.plain for weight, loss in zip(weights.losses, sums, strict=True))
     return LossSums(torch.as_tensor(smoothed + divergence), torch.as_tensor(plain))
 
 
@@ -169,7 +169,7 @@ def overwrite_by_agreement(
     sums = torch.zeros(2, device=logits.device, dtype=sum_type(logits.device))
     # For each pass, (2, 1, 1): the weights of its loss and of its divergence from the other.
     of_loss, of_divergence = (
-        torch.tensor(each, device=logits.device, dtype=kind)[:, None, None] for each in weights
+        torch.tensor(pair, device=logits.device, dtype=kind)[:, None, None] for pair in weights
     )
     rows = chunk_rows(logits, bytes_per_logit=8)  # both passes
     for begin in range(0, N, rows):
@@ -284,8 +284,8 @@ class _ProjectedLoss(torch.autograd.Function):
         bias_gradient = None if bias is None else torch.zeros_like(bias)
         product = torch.empty_like(matrix)  # all blocks use it: fresh memory takes time
         block = x.new_empty(min(block_rows, len(x)), len(weight))
-        label_of = labels.repeat(passes)[real, None]
-        parts = (each.split(block_rows) for each in (x, label_of, x_gradient))
+        real_labels = labels.repeat(passes)[real, None]
+        parts = (tensor.split(block_rows) for tensor in (x, real_labels, x_gradient))
         for rows, label, rows_gradient in zip(*parts, strict=True):
             logits = product_with_bias(rows, matrix, shift, block[: len(rows)])
             logits[len(label) :] = 0  # of padding, which would reach the bias's gradient
@@ -313,9 +313,9 @@ class _ProjectedLoss(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, None, None, None, Tensor | None, None]:
         hidden, weight, bias = ctx.gradients
         if gradients[0] != 1:
-            for each in (hidden, weight, bias):
-                if each is not None:
-                    each.mul_(gradients[0])
+            for tensor in (hidden, weight, bias):
+                if tensor is not None:
+                    tensor.mul_(gradients[0])
         return hidden, weight, None, None, None, bias, None
 
 

@@ -139,7 +139,7 @@ class _PaddedRows(torch.autograd.Function):
         rows, matrix = ctx.saved_tensors
         x_type, weight_type, bias_type = ctx.kinds
         flat = gradient.reshape(-1, len(matrix))
-        whole, rows = (whole_groups(each, matrix.dtype) for each in (flat, rows))
+        whole, rows = (whole_groups(part, matrix.dtype) for part in (flat, rows))
         x = (whole @ matrix)[: len(flat)].to(x_type).view(*gradient.shape[:-1], rows.shape[-1])
         bias = None if bias_type is None else flat.sum(0).to(bias_type)  # as `linear` does
         return x, (whole.T @ rows).to(weight_type), bias

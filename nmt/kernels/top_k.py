@@ -54,7 +54,7 @@ def top_tokens(logits: Tensor, rules: Sequence[Rule], count: int) -> TopTokens:
     if len(blocks) == 1:
         return blocks[0]
     return TopTokens(
-        torch.cat([each.log_probs for each in blocks]), torch.cat([each.ids for each in blocks])
+        torch.cat([block.log_probs for block in blocks]), torch.cat([block.ids for block in blocks])
     )
 
 
@@ -77,7 +77,7 @@ def grouped_top_tokens(
     best_groups = grouped.amax(-1).topk(count, sorted=False).indices  # (R, n)
     flat = best_groups + torch.arange(0, R * groups, groups, device=logits.device)[:, None]
     in_best = grouped.view(-1, GROUP).index_select(0, flat.flatten()).view(R, -1)  # (R, n * GROUP)
-    best, places = in_best.topk(count)
-    group = best_groups.gather(1, torch.div(places, GROUP, rounding_mode="floor"))
+    best, positions = in_best.topk(count)
+    group = best_groups.gather(1, torch.div(positions, GROUP, rounding_mode="floor"))
     # Where rules leave few tokens, padding of the last group may be among the best, at -inf, too.
-    return TopTokens(best, (group * GROUP + places % GROUP).clamp_(max=V - 1))
+    return TopTokens(best, (group * GROUP + positions % GROUP).clamp_(max=V - 1))

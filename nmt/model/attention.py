@@ -143,7 +143,7 @@ class MultiHeadAttention(nn.Module):
     """
 
     def __init__(self, settings: ModelSettings, *, is_cross: bool = False) -> None:
-        """`is_cross` makes the decoder's attention to the encoder's output."""
+        """Make self-attention, or with `is_cross` attention to the encoder's output."""
         super().__init__()
         heads, d_model = settings.heads, settings.d_model
         d_k, d_v = heads * settings.d_k, heads * settings.d_v  # of all heads

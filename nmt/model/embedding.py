@@ -47,13 +47,13 @@ class Embeddings(nn.Module):
 
     @property
     def source_weight(self) -> nn.Parameter:
-        """Matrix (V, d_model) that embeds the source."""
+        """Return the matrix (V, d_model) that embeds the source."""
         own = self.own_source_weight
         return self.weight if own is None else own
 
     @property
     def softmax_weight(self) -> nn.Parameter:
-        """Matrix (V, d_model) that projects to the softmax."""
+        """Return the matrix (V, d_model) that projects to the softmax."""
         own = self.own_softmax_weight
         return self.weight if own is None else own
 

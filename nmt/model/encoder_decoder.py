@@ -93,10 +93,10 @@ class EncoderDecoder(nn.Module, ABC):
 
     @property
     def device(self) -> torch.device:
-        """Device of the weights."""
+        """Return the device of the weights."""
         return self.embeddings.weight.device
 
     @property
     def vocab_size(self) -> int:
-        """Number of subwords V."""
+        """Return the number of subwords V."""
         return len(self.embeddings.weight)

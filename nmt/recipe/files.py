@@ -34,8 +34,8 @@ def shipped_recipes() -> list[str]:
 def recipe_name(path: Path) -> str:
     """Return the name that a recipe has by its file, unless the recipe itself sets one."""
     with suppress(ValueError):
-        place = Path(os.path.realpath(path)).relative_to(os.path.realpath(shipped("recipes")))
-        return place.with_suffix("").as_posix()
+        relative = Path(os.path.realpath(path)).relative_to(os.path.realpath(shipped("recipes")))
+        return relative.with_suffix("").as_posix()
     return path.stem
 
 
@@ -135,8 +135,8 @@ def find_recipe(name: str, folder: Path = Path()) -> Path:
     if is_source(path / "recipe.toml"):
         raise UsageError(f"{path} is a run folder; its recipe is {path / 'recipe.toml'}")
     if path.suffix:
-        place = path if name.isprintable() else shown(str(path))
-        raise UsageError(f"the file {place} does not exist")
+        file = path if name.isprintable() else shown(str(path))
+        raise UsageError(f"the file {file} does not exist")
     raise UsageError(f"no recipe {shown(name)}{suggestion(name, known)}")
 
 

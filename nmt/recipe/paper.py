@@ -72,7 +72,7 @@ class Row:
 
     @property
     def title(self) -> str:
-        """Return the row's place, such as "table 3, row A"."""
+        """Return the row's name in the paper, such as "table 3, row A"."""
         return f"table {self.table}, row {self.name}"
 
     @property
@@ -146,7 +146,7 @@ class Deviation:
     setting: str
     value: str
     paper: str
-    source: str | None  # place in the paper; None if the paper has no such setting
+    source: str | None  # where the paper has it; None if the paper has no such setting
 
     def __str__(self) -> str:
         paper = f"paper: {self.paper}, {self.source}" if self.source else "not in the paper"
@@ -236,6 +236,6 @@ def silent_settings(recipe: Recipe) -> dict[str, Any]:
 
 
 def paper_section(declared: "Field[Any]") -> str | None:
-    """Return the place in the paper that a setting's meaning names, such as "section 5.4"."""
+    """Return the section of the paper that a setting's meaning names, such as "section 5.4"."""
     found = SECTION.findall(declared.metadata["meaning"])
     return found[-1] if found else None

@@ -177,7 +177,7 @@ def language_faults(recipe: Recipe) -> Iterator[str]:
             )
     written = {target for _, target in data.directions}
     for files in (*data.dev, *data.test.values()):
-        target = data.languages_of(files)[1]
+        target = data.find_languages(files)[1]
         if written and target not in written:
             yield (
                 f"{shown(files.names[0])} has the target language {shown(target)}, but the training"

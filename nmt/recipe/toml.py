@@ -204,7 +204,7 @@ def build_value(name: str, value: Any, declared: "Field[Any]") -> Any:
         value = build_test_sets(name, value)
     elif isinstance(value, list) and isinstance(declared.metadata["default"], tuple):
         wanted, what = (int, "whole numbers") if name.endswith(".columns") else (str, "texts")
-        if not all(type(each) is wanted for each in value):
+        if not all(type(item) is wanted for item in value):
             raise NmtError(f"{name} must be a list of {what}")
         value = tuple(value)
     return check_value(name, value, declared)

@@ -59,7 +59,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Figures:
+class ValidationMetrics:
     """The results of one validation."""
 
     update: int
@@ -80,9 +80,9 @@ class ValidationRecord(Record):
     by_direction: dict[str, float | None] | None = None  # scores, if there are several directions
 
     @property
-    def figures(self) -> Figures:
+    def metrics(self) -> ValidationMetrics:
         """Return the results without the samples."""
-        return Figures(self.update, self.loss, self.perplexity, self.score)
+        return ValidationMetrics(self.update, self.loss, self.perplexity, self.score)
 
 
 KINDS: dict[str, type[Record]] = {
@@ -145,13 +145,13 @@ class History:
         """Return the updates whose loss or gradient was not finite."""
         return [record.update for record in self.records if record.kind == "skipped"]
 
-    def best_by(self, figure: str) -> ValidationRecord | None:
+    def best_by(self, metric: str) -> ValidationRecord | None:
         """Return the first validation with the lowest "loss" or the best "score", if any."""
-        lowest = figure == "loss" or self.recipe.data.metric == "error_rate"
+        lowest = metric == "loss" or self.recipe.data.metric == "error_rate"
         valued = [
             (value, record)
             for record in self.sound_validations
-            if (value := getattr(record, figure)) is not None
+            if (value := getattr(record, metric)) is not None
         ]
         choose = min if lowest else max
         return choose(valued, key=lambda pair: pair[0])[1] if valued else None

@@ -48,8 +48,8 @@ from nmt.system.files import (
     START_BYTES,
     check_file,
     check_regular,
+    detect_kind,
     is_present,
-    kind_of,
     read_start,
     unreadable,
 )
@@ -392,7 +392,7 @@ def opens(file: Path) -> bool:
 def refusal(file: Path) -> NmtError:
     """Return the error for a file that is no intact .safetensors file, with what it is."""
     start = read_start(file, START_BYTES, "the model")
-    kind = kind_of(start)
+    kind = detect_kind(start)
     if not start:
         return DamagedError(f"the model {file} is empty; {again(file)}")
     if kind:

@@ -22,7 +22,7 @@ from nmt.errors import DamagedError, NmtError, UsageError
 from nmt.recipe.files import ENDING
 from nmt.runs.run_folder import CHECKPOINT_NAME, RunFolder, model_metadata
 from nmt.system.atomic import atomic_folder, is_passed_over, redirected_stream
-from nmt.system.files import entries, is_present, read_text, sha256_of
+from nmt.system.files import compute_sha256, entries, is_present, read_text
 from nmt.system.json_data import json_text, parse_json
 from nmt.text.languages import PACKED
 
@@ -156,7 +156,7 @@ def check_new(path: Path, option: str = "--output") -> None:
 
 
 def cannot_write(path: Path, error: OSError | ValueError, option: str) -> UsageError:
-    """Return the error for a place that cannot be written."""
+    """Return the error for a path that cannot be written."""
     reason = error.strerror if isinstance(error, OSError) else str(error)
     return UsageError(f"{option} {str(path)!r} cannot be written: {reason}; name another file")
 
@@ -231,7 +231,7 @@ def why_folder_kept(folder: Path, command: str) -> str:
             continue
         if str(name) not in manifest.files:
             return f"holds {name}, which `nmt {command}` did not write"
-        if path.is_symlink() or sha256_of(path) != manifest.files[str(name)]:
+        if path.is_symlink() or compute_sha256(path) != manifest.files[str(name)]:
             return f"holds {name}, which was changed after `nmt {command}` wrote it"
     return ""
 
@@ -258,7 +258,7 @@ def output_folder(path: Path, command: str, details: dict[str, str]) -> Iterator
     """
     with atomic_folder(path, is_replaced=True, last=FILE_LIST) as partial:
         yield partial
-        files = {str(file.relative_to(partial)): sha256_of(file) for file in files_in(partial)}
+        files = {str(file.relative_to(partial)): compute_sha256(file) for file in files_in(partial)}
         manifest = FolderManifest(command, __version__, details, files)
         text = json_text(asdict(manifest), indent=1)
         (partial / FILE_LIST).write_text(f"{text}\n", encoding="utf-8", newline="\n")

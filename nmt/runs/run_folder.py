@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.config import Recipe
-from nmt.errors import NmtError, UsageError, first_of, shown
+from nmt.errors import NmtError, UsageError, list_first, shown
 from nmt.recipe.files import parse_recipe, read_metadata, write_recipe
 from nmt.recipe.files import read_text as read_recipe_text
 from nmt.recipe.settings import FIXED_SETTINGS, recipe_differences
 from nmt.recipe.toml import was_written
 from nmt.system.arguments import DATA, argument
-from nmt.system.atomic import is_running, remove, unfinished, write_text, writer_of
+from nmt.system.atomic import find_writer, is_running, remove, unfinished, write_text
 from nmt.system.files import (
     ABSENT,
     check_regular,
@@ -270,7 +270,7 @@ def check_fixed(path: Path, old: Recipe, new: Recipe) -> None:
     if changed:
         raise NmtError(
             f"the training in {path} started with other settings:"
-            f" {first_of(changed, MOST_SHOWN)};"
+            f" {list_first(changed, MOST_SHOWN)};"
             f" `nmt train {argument(path)}` resumes it with its own; to use others, name a new"
             " folder (--run)"
         )
@@ -309,7 +309,7 @@ def run_folder(recipe: Recipe, path: Path | None = None) -> RunFolder:
     return run
 
 
-def run_of(model: Path) -> RunFolder:
+def find_run(model: Path) -> RunFolder:
     """Return the run folder that a model file lies in; a folder stands for itself."""
     if model.is_dir():
         return RunFolder(model)
@@ -378,7 +378,7 @@ def remove_partial_files(folder: Path) -> None:
     checkpoints = folder / "checkpoints"
     linked = checkpoints.glob("*.partial") if checkpoints.is_symlink() else ()
     for path in [*folder.rglob("*.partial"), *linked]:
-        writer = writer_of(path)
+        writer = find_writer(path)
         # An earlier process may have had the number of this one.
         is_ended = writer == os.getpid() or (writer is not None and not is_running(writer))
         if is_ended and Path(os.path.realpath(path)) not in unfinished:

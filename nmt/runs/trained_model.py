@@ -49,25 +49,25 @@ class TrainedModel:
 
     @classmethod
     def from_network(
-        cls, network: "EncoderDecoder", tokenizer: Tokenizer, recipe: Recipe, path: Path = Path()
+        cls, network: "EncoderDecoder", tokenizer: Tokenizer, recipe: Recipe
     ) -> "TrainedModel":
         """Return a network in evaluation mode as a model, without weights of its own."""
-        model = cls({}, tokenizer, recipe, path, str(network.device))
+        model = cls({}, tokenizer, recipe, Path(), str(network.device))
         vars(model)["network"] = network  # what the property below would make
         return model
 
     @property
     def members(self) -> tuple["TrainedModel", ...]:
-        """This model and the others of its ensemble."""
+        """Return this model and the others of its ensemble."""
         return (self, *self.ensemble)
 
     @cached_property
     def network(self) -> "EncoderDecoder":
-        """The network, in evaluation mode, on its device; on a CPU it shares the weights' memory.
+        """Return the network, in evaluation mode; on a CPU it shares the weights' memory.
 
         The first use imports PyTorch, which takes longer than to translate a sentence.
         """
-        network = network_of(self.recipe.model, self.weights, {})
+        network = load_network(self.recipe.model, self.weights, {})
         return network.to(self.device).eval()
 
     def network_for(self, precision: str) -> "EncoderDecoder":
@@ -79,7 +79,7 @@ class TrainedModel:
         """
         if precision != "int8" or not self.eight_bits or self.recipe.model.is_recurrent:
             return self.network
-        return network_of(self.recipe.model, self.weights, self.eight_bits).eval()
+        return load_network(self.recipe.model, self.weights, self.eight_bits).eval()
 
 
 def load_model(path: Path, device: str, option: str = "--model") -> TrainedModel:
@@ -161,7 +161,7 @@ def task(recipe: Recipe) -> str:
     return f"{', '.join(map('-'.join, pairs))} ({recipe.data.metric})"
 
 
-def network_of(
+def load_network(
     settings: ModelSettings, weights: Weights, eight_bits: Mapping[str, EightBits]
 ) -> "EncoderDecoder":
     """Return a network that shares the memory of weights that fit its settings.
@@ -178,7 +178,7 @@ def network_of(
         name: matrix for name, matrix in eight_bits.items() if matrix.steps.size >= INT8_ELEMENTS
     }
     read = [name for name in weights if name not in large or name.startswith("embeddings.")]
-    tensors = tensors_of({name: weights[name] for name in read})
+    tensors = to_tensors({name: weights[name] for name in read})
     network.load_state_dict(tensors, strict=not large, assign=True)
     for name, matrix in large.items():
         vars(network.get_parameter(name))[IN_8_BITS] = matrix
@@ -199,16 +199,16 @@ def load_weights(network: "EncoderDecoder", weights: Weights, path: Path) -> Non
     """Copy a file's weights into a network; raises DamagedError unless names and shapes agree."""
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     check_shapes({name: array.shape for name, array in weights.items()}, expected, path)
-    network.load_state_dict(tensors_of(weights))
+    network.load_state_dict(to_tensors(weights))
 
 
-def tensors_of(weights: Weights) -> "dict[str, Tensor]":
+def to_tensors(weights: Weights) -> "dict[str, Tensor]":
     """Return weights as tensors that share their memory."""
     import torch
 
     return {name: torch.from_numpy(array) for name, array in weights.items()}
 
 
-def arrays_of(state: "Mapping[str, Tensor]") -> dict[str, NDArray[numpy.float32]]:
+def to_arrays(state: "Mapping[str, Tensor]") -> dict[str, NDArray[numpy.float32]]:
     """Return the state of a network as arrays; they share its memory if it is on the CPU."""
     return {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}

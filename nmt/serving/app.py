@@ -91,7 +91,7 @@ class Interface:
 
     def __init__(self, directions: Sequence[Direction], options: Options, metrics: Metrics) -> None:
         """Take the directions, which may share models."""
-        self.directions = {lower_case(one.pair): one for one in directions}
+        self.directions = {lower_case(direction.pair): direction for direction in directions}
         self.options, self.metrics = options, metrics
         self.is_stopping = False
         self.connections: set[Any] = set()  # that are open
@@ -179,8 +179,9 @@ class Interface:
 
         target = find(target)
         if source == "auto":
-            into = [one for one in self.directions.values() if one.pair[1].lower() == target]
-            sources = list_sources(into or self.directions.values())
+            known = self.directions.values()
+            into = [direction for direction in known if direction.pair[1].lower() == target]
+            sources = list_sources(into or known)
             if len(sources) > 1:
                 raise HTTPException(400, f"{NO_DETECTION}: {' or '.join(sources)}")
             source = sources[0]
@@ -204,7 +205,7 @@ class Interface:
 
     async def write_metrics(self, request: Request) -> Response:
         """Answer `GET /metrics`."""
-        models = {one.model for one in self.directions.values()}
+        models = {direction.model for direction in self.directions.values()}
         numbers = [number for model in models for number in model.process_ids]
         self.metrics["memory_bytes"] = measure_memory([os.getpid(), *numbers])
         self.metrics["connections"] = len(self.connections)

@@ -25,7 +25,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from nmt.errors import NmtError, first_of, shown
+from nmt.errors import NmtError, list_first, shown
 from nmt.serving.app import Interface, Options
 from nmt.serving.batcher import Batcher, Direction
 from nmt.serving.metrics import Metrics
@@ -92,19 +92,21 @@ def open_sockets(host: str, port: int, stack: ExitStack) -> list[socket.socket]:
     for family, address in dict.fromkeys((item[0], item[4]) for item in found):
         # asyncio sends at once (TCP_NODELAY) only if the protocol is given. Otherwise the body of
         # an answer waits 40 ms, until the client acknowledges the head.
-        one = stack.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
+        listener = stack.enter_context(
+            socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        )
         try:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
-                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             chosen = sockets[0].getsockname()[1] if sockets else port
-            one.bind((address[0], chosen, *address[2:]))
+            listener.bind((address[0], chosen, *address[2:]))
         except OSError as error:
             if error.errno not in ABSENT:
                 raise listening_error(error, host, port) from error
             absent = error
         else:
-            sockets.append(one)
+            sockets.append(listener)
     if absent and not sockets:
         raise listening_error(absent, host, port) from absent
     return sockets
@@ -184,7 +186,7 @@ class Server(uvicorn.Server):
         for number in STOP_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, self._stop, number)
-        pairs = first_of([direction.name for direction in self._directions])
+        pairs = list_first([direction.name for direction in self._directions])
         address = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
         processes = sum(len(model.process_ids) for model in self._models)
         note(f"serving {pairs} at {address} with {counted(processes, 'process', 'es')}")

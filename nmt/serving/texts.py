@@ -23,7 +23,7 @@ from nmt.decoding.translator.marked import Marked
 from nmt.documents.document import UTF_8, Document, Options
 from nmt.documents.pages.html import read_page
 from nmt.documents.registry import FORMATS, PROSE, Format, Job, find_format
-from nmt.documents.translate import Placed, Plan
+from nmt.documents.translate import Plan, TranslatedSentence
 from nmt.documents.translate_files import parse_document
 from nmt.errors import NmtError
 from nmt.serving.worker import Line, Pair, Process, leave_server, tell_failure, with_marks
@@ -39,7 +39,7 @@ START_METHOD = "fork" if sys.platform == "linux" else "spawn"  # elsewhere forks
 
 # Now, because the server may fork while a thread reads a document: no copy may wait for an import
 # that only this thread would have finished.
-for module in ("sentencex", *(f"nmt.documents.{form.module}" for form in FORMATS.values())):
+for module in ("sentencex", *(f"nmt.documents.{kind.module}" for kind in FORMATS.values())):
     with suppress(ImportError):
         importlib.import_module(module)
 
@@ -78,11 +78,11 @@ class DocumentLayout:
 
     def join(self, translations: Sequence[Line]) -> bytes:
         """Return the document with a translation of each line."""
-        placed = {
-            line: Placed(Marked(text) if isinstance(text, str) else text)
+        translated = {
+            line: TranslatedSentence(Marked(text) if isinstance(text, str) else text)
             for line, text in zip(self.lines, translations, strict=True)
         }
-        results = self._plan.results(placed.__getitem__)
+        results = self._plan.results(translated.__getitem__)
         return self._plan.document.join([result.text for result in results]).content
 
 
@@ -117,7 +117,7 @@ def format_by_name(name: str) -> Format | None:
 
 def file_suffixes() -> list[str]:
     """Return the suffixes of files that are translated, as clients show them."""
-    found = (PROSE, *(suffix for form in FORMATS.values() for suffix in form.suffixes))
+    found = (PROSE, *(suffix for kind in FORMATS.values() for suffix in kind.suffixes))
     return [suffix for suffix in found if suffix[0] == "." and format_by_name(f"x{suffix}")]
 
 

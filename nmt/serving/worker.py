@@ -86,7 +86,7 @@ class ModelSource:
             note(f"{self.path}: each line is translated alone; `nmt translate` reads context")
         is_forked = self.engine == OWN and model.device == "cpu"
         if is_forked and settings.odd_input == "repair":
-            compute_in_one_thread()  # PyTorch finds the places of symbols that are copied
+            compute_in_one_thread()  # PyTorch finds the positions of symbols that are copied
         translator = LineTranslator(model, settings, self.languages)
         if is_forked and "torch" in sys.modules:
             compute_in_one_thread()
@@ -195,7 +195,7 @@ class LineTranslator:
             return [found for chunk in self._several.chunks([requests]) for found in chunk]
 
         if self._computes_in_one_thread and any(line.marks for line in lines):
-            compute_in_one_thread()  # PyTorch finds the places of marks
+            compute_in_one_thread()  # PyTorch finds the positions of marks
         ways = []
         for line, placed in zip(lines, translate_marked(lines, translate, languages), strict=True):
             others = (Marked(found.text, found.marks) for found in placed.candidates)
@@ -224,7 +224,7 @@ def one_process_translator(
     pool = None if model.engine else ProcessPool(1)
     # A note may quote what a client sent.
     translator = Translator(model, settings, lambda _: None, OutputOptions(n_best), pool=pool)
-    # A server's batches are small: the form that starts at once is the faster one.
+    # A server's batches are small: the backend that starts at once is the faster one.
     translator.searcher.keep_first_backend()
     for _ in translator.translate(FIRST_LINES):
         pass

@@ -1,7 +1,7 @@
 """Measure what each attention head attends to on a dev set, and what a model loses without it.
 
 A head is named after what gets at least half of its weight (`CLEAR`), and 20 points more than a
-baseline (`MARGIN`), in at least 30 rows (`ROWS`). The baseline of a place, such as the token
+baseline (`MARGIN`), in at least 30 rows (`ROWS`). The baseline of a position, such as the token
 before, is equal weights for all tokens. That of a word, such as the verb of a particle, is the
 greatest of three: equal weights, the head's mean weight at the same distance, and what the other
 rows of the sentence give to the same word. A head without a name is "spread" if its entropy is
@@ -39,7 +39,7 @@ from nmt.evaluation.test_sets import aligned_lines
 from nmt.model.attention import MultiHeadAttention
 from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.model.transformer import Transformer
-from nmt.runs.run_folder import run_of
+from nmt.runs.run_folder import find_run
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.system.devices import choose_device
 from nmt.system.log import progress_bar
@@ -55,11 +55,11 @@ from nmt.training.validation import DevSet
 CLEAR, MARGIN, ROWS, EVEN = 0.5, 0.2, 30, 0.85
 PAIRS = 500  # at most, of the dev set
 SMALL = 1_000_000_000  # pairs times parameters that a page reads: a second
-PLACES = (
+POSITIONS = (
     *("the token before", "the same token", "the token after", "the start", "the end"),
     "the language token",
 )
-BEFORE, SAME, AFTER, START, END, LANGUAGE = PLACES
+BEFORE, SAME, AFTER, START, END, LANGUAGE = POSITIONS
 OPENING = 1 << 20  # the word of a language token
 REST, TRANSLATED = "the rest of its word", "the translated word"
 NEXT = " (next)"  # before a word is written; other rows have read its last token
@@ -91,12 +91,12 @@ class Head:
     @property
     def name(self) -> str:
         """Return what the head attends to, in words."""
-        best: dict[str, str] = {}  # the best place, and each word once
+        best: dict[str, str] = {}  # the best position, and each word once
         for what, share in sorted(
             self.shares.items(), key=lambda item: item[1].baseline - item[1].weight
         ):
             if share.weight >= max(CLEAR, share.baseline + MARGIN) and share.rows >= ROWS:
-                group = "" if what in PLACES else what.removesuffix(NEXT)
+                group = "" if what in POSITIONS else what.removesuffix(NEXT)
                 best.setdefault(group, f"{what} {100 * share.weight:.0f} %")
         is_even = self.entropy >= EVEN * self.most_entropy
         return ", ".join(best.values()) or ("spread" if is_even else "mixed")
@@ -119,7 +119,7 @@ def read_dev(
 
     Their words are aligned as the run's corpus teaches, if it is still there.
     """
-    recipe, run, both = model.recipe, run_of(model.path), list[tuple[Pair, str, TextFiles]]()
+    recipe, run, both = model.recipe, find_run(model.path), list[tuple[Pair, str, TextFiles]]()
     data, folder = DataFolder(run.data_dir(data_dir), bilingual_reader), run.prepared_folder()
     for files in recipe.data.dev:
         texts = [*data.text(files, recipe).pairs()]
@@ -127,25 +127,25 @@ def read_dev(
         has_links = data.find(files.names[0], recipe).with_suffix(".links.gz").is_file()
         lines = aligned_lines(name, len(texts), recipe, data) if has_links else [""] * len(texts)
         both += zip(texts, lines, [files] * len(texts), strict=True)
-    both = [each for each in both if all(map(str.strip, each[0]))]
+    both = [item for item in both if all(map(str.strip, item[0]))]
     both = both[:: max(1, -(-len(both) // most))]
     if not both:
         raise NmtError(f"recipe {recipe.name} has no dev set, on which heads are measured")
     sources = model.tokenizer.source.encode([pair.source for pair, *_ in both])
     targets = model.tokenizer.target.encode([pair.target for pair, *_ in both])
-    places: list[list[int]] = [[]] * len(both)
+    alignments: list[list[int]] = [[]] * len(both)
     if folder.manifest.is_file():
         shards = open_prepared(recipe, folder).shards
-        places = align_pairs(shards, model.tokenizer, sources, targets, CELLS)
+        alignments = align_pairs(shards, model.tokenizer, sources, targets, CELLS)
     step = -1 if recipe.model.is_right_to_left else 1
     found, by_direction = [], dict[tuple[str, str], list[Pair]]()
-    for source, target, own, each in zip(sources, targets, places, both, strict=True):
-        pair, line, files = each
-        languages = recipe.data.languages_of(files)
+    for source, target, own, item in zip(sources, targets, alignments, both, strict=True):
+        pair, line, files = item
+        languages = recipe.data.find_languages(files)
         by_direction.setdefault(languages, []).append(pair)
         words, written = (
-            [span.start for span in find_output_words(each, subwords, WORD).by_token]
-            for each, subwords in zip((source, target), model.tokenizer.sides, strict=True)
+            [span.start for span in find_output_words(ids, subwords, WORD).by_token]
+            for ids, subwords in zip((source, target), model.tokenizer.sides, strict=True)
         )
         links = [("both", written[t], words[s], TRANSLATED) for t, s in enumerate(own) if s >= 0]
         links += [(side, int(a), int(b), what) for side, a, b, what in LINK.findall(line)]
@@ -163,7 +163,7 @@ class Masks(NamedTuple):
     named: dict[str, Tensor]  # of these, those whose key is what the row may look for
 
 
-def masks_of(pairs: Sequence[DevPair]) -> dict[str, Masks]:
+def make_masks(pairs: Sequence[DevPair]) -> dict[str, Masks]:
     """Return which keys the rows of a batch may look for, by stack and kind of attention."""
     source = [pair.source_words for pair in pairs]
     read = [[-1, *pair.target_words[:-1]] for pair in pairs]
@@ -185,7 +185,7 @@ def masks_of(pairs: Sequence[DevPair]) -> dict[str, Masks]:
         for index, pair in enumerate(pairs):
             own, written = row_words[index], pair.target_words
             for _, word, other, what in (link for link in pair.links if link[0] == side):
-                at = [key for key, each in enumerate(key_words[index]) if each == other]
+                at = [key for key, key_word in enumerate(key_words[index]) if key_word == other]
                 if at and word in own:  # else the file of links is of other text
                     masks[what][index, len(own) - 1 - own[::-1].index(word), at] = True
                     if side != "source":
@@ -218,23 +218,23 @@ def add_batch(sums: dict[str, Any], masks: Masks, weights: Tensor) -> None:
     by_offset.index_add_(1, offset.flatten(), both.sum(0).flatten(1))
     usual = (by_offset[:-1] / by_offset[-1].clamp(min=1))[:, offset]  # (h, Q, K)
     even = 1 / masks.measured.sum(2, keepdim=True).clamp(min=1)[:, None]
-    bits = (-torch.xlogy(each, each) / math.log(2) for each in (weights, even))
+    bits = (-torch.xlogy(share, share) / math.log(2) for share in (weights, even))
     values = torch.stack(torch.broadcast_tensors(weights, others, usual, even, *bits))
     for what, mask in {"": masks.measured, **masks.named}.items():
         rows = mask.any(2).sum().expand(len(usual), 1)
         sums[what] += torch.cat([rows, torch.einsum("vbhqk,bqk->hv", values, mask)], 1)
 
 
-def heads_of(attention: str, sums: dict[str, Tensor]) -> Iterator[Head]:
+def describe_heads(attention: str, sums: dict[str, Tensor]) -> Iterator[Head]:
     """Yield the heads of an attention from the sums of all batches."""
-    means = {what: each / each[:, :1].clamp(min=1) for what, each in sums.items()}
+    means = {what: total / total[:, :1].clamp(min=1) for what, total in sums.items()}
     entropies = means.pop("")[:, 5:].tolist()
     for head, entropy in enumerate(entropies):
         shares = {}
         for what, of_heads in means.items():
             _, weight, *baselines, even, _, _ = of_heads[head].tolist()
             if rows := int(sums[what][head, 0]):
-                baseline = even if what in PLACES else max(even, *baselines)
+                baseline = even if what in POSITIONS else max(even, *baselines)
                 shares[what] = Share(weight, baseline, rows)
         yield Head(attention, head, shares, *entropy)
 
@@ -264,10 +264,10 @@ def measure(model: TrainedModel, pairs: Sequence[DevPair]) -> list[Head]:
                 module.recorder = partial(record, name)
         for indices in batches_by_length(lengths, BATCH_TOKENS):
             chosen = [pairs[index] for index in indices]
-            masks.update(masks_of(chosen))
+            masks.update(make_masks(chosen))
             batch = make_batch([pair[:2] for pair in chosen]).to(network.device)
             network.hidden(batch.source, batch.target_input)
-    return [head for name in sums for head in heads_of(name, sums[name])]
+    return [head for name in sums for head in describe_heads(name, sums[name])]
 
 
 def without(network: EncoderDecoder, attention: str, head: int) -> EncoderDecoder:
@@ -315,12 +315,12 @@ def render_heads(data: dict[str, Any]) -> str:
     rows = []
     for head in data["heads"]:
         shares = [head["shares"].get(what) for what in columns]
-        figures = [f"{100 * share['weight']:.0f}" if share else "" for share in shares]
-        figures += [f"{head[key]:.1f}" for key in ("entropy", "most_entropy")]
-        figures += [f"{head['loss']:+.3f}", f"{head['score']:+.1f}"]
+        cells = [f"{100 * share['weight']:.0f}" if share else "" for share in shares]
+        cells += [f"{head[key]:.1f}" for key in ("entropy", "most_entropy")]
+        cells += [f"{head['loss']:+.3f}", f"{head['score']:+.1f}"]
         stack, layer, kind = head["attention"].split(".")
-        place = f"{stack} {int(layer) + 1} {kind.partition('_')[0]} {head['head'] + 1}"
-        rows.append([place, *figures, head["name"]])
+        name = f"{stack} {int(layer) + 1} {kind.partition('_')[0]} {head['head'] + 1}"
+        rows.append([name, *cells, head["name"]])
     titles = ["head", *columns.values(), "bits", "of", "loss", data["measure"], "name"]
     whole = f"{data['measure']} {data['score']:.2f} by greedy search, loss {data['loss']:.3f}"
     title = f"{data['model']}, {data['pairs']} pairs of the dev set: {whole}"

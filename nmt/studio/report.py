@@ -14,7 +14,7 @@ import numpy
 
 from nmt.config import DECLARED, SECTIONS, Recipe
 from nmt.documents.registry import bilingual_reader
-from nmt.errors import NmtError, reason_of
+from nmt.errors import NmtError, shorten_reason
 from nmt.evaluation.card import read_cards
 from nmt.evaluation.metrics import score_measure
 from nmt.recipe.paper import compare
@@ -37,8 +37,8 @@ from nmt.text.prepare import open_prepared, read_dev_pairs, shard_name
 from nmt.text.shards import Shard, open_shard
 from nmt.text.tokenizer import load_tokenizer
 
-TRAIN_FIGURES = ("loss", "perplexity", "learning_rate", "tokens_per_second", "gradient_norm")
-DEV_FIGURES = ("loss", "perplexity", "score")
+TRAIN_METRICS = ("loss", "perplexity", "learning_rate", "tokens_per_second", "gradient_norm")
+DEV_METRICS = ("loss", "perplexity", "score")
 LONGEST = 100  # tokens; the last bin of a histogram also counts longer segments
 
 Data = dict[str, Any]
@@ -64,7 +64,7 @@ def try_write_report(run: RunFolder) -> None:
     except NmtError as error:
         note(f"no report was written: {error}")
     except Exception as error:
-        reason = f"{type(error).__name__}: {reason_of(error)}"
+        reason = f"{type(error).__name__}: {shorten_reason(error)}"
         note(f"no report was written because of a bug in this program: {reason}")
     else:
         note(f"report: {run.report}")
@@ -128,14 +128,14 @@ def run_data(run: RunFolder, name: str, notify: Callable[[str], None] = note) ->
         "seconds": last.seconds,
         "skipped": len(history.skipped_updates),
         "parameters": stored_parameters(run),
-        "best": asdict(best.figures) if best else None,
-        "average": asdict(average.figures) if average else None,
+        "best": asdict(best.metrics) if best else None,
+        "average": asdict(average.metrics) if average else None,
         "findings": [
             {**asdict(fault), "heading": fault.heading} for fault in find_faults(run, history)
         ],
         "curves": {
-            "train": curves(history.train_records, TRAIN_FIGURES),
-            "dev": curves(history.validations, DEV_FIGURES),
+            "train": curves(history.train_records, TRAIN_METRICS),
+            "dev": curves(history.validations, DEV_METRICS),
             "directions": direction_curves(history),
         },
         "samples": [
@@ -171,18 +171,18 @@ def find_faults(run: RunFolder, history: History) -> tuple[Finding, ...]:
     return diagnose(Training.of(recipe, history.records, facts, str(run.path)))
 
 
-def curves(records: Sequence[Record], figures: Sequence[str]) -> dict[str, Data]:
-    """Return the curves of some figures, which are names of the records' fields.
+def curves(records: Sequence[Record], metrics: Sequence[str]) -> dict[str, Data]:
+    """Return the curves of some metrics, which are names of the records' fields.
 
     A value is None where it was no finite number.
     """
     updates = [record.update for record in records]
     return {
-        figure: {
+        metric: {
             "updates": updates,
-            "values": [rounded(getattr(record, figure)) for record in records],
+            "values": [rounded(getattr(record, metric)) for record in records],
         }
-        for figure in figures
+        for metric in metrics
     }
 
 
@@ -239,7 +239,7 @@ def read_corpora(recipe: Recipe, run: RunFolder) -> tuple[list[Data], list[str]]
         counts = manifest.steps[name].counts if name in manifest.steps else {}
         try:
             shard = open_shard(run.prepared, name, vocab_size)
-            languages = recipe.data.languages_of(files)
+            languages = recipe.data.find_languages(files)
             found = count_corpus(counts, shard)
             corpora.append({"files": files.title, "languages": languages, **found})
         except NmtError as error:

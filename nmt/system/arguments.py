@@ -54,15 +54,15 @@ def check_type(name: str, value: object, *kinds: type) -> None:
         raise TypeError(f"{name} must be a {expected}, not {value!r:.80}")
 
 
-def check_surrogates(text: str, place: str) -> None:
+def check_surrogates(text: str, name: str) -> None:
     """Raise UsageError if a text has half of a surrogate pair, which cannot be written as UTF-8.
 
-    place: stands for the text in the message.
+    name: stands for the text in the message.
     """
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise UsageError(
-            f"{place}: character {error.start + 1} is half of a surrogate pair"
+            f"{name}: character {error.start + 1} is half of a surrogate pair"
             f" (U+{ord(text[error.start]):04X}), which is not valid text; remove it"
         ) from error

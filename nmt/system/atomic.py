@@ -16,7 +16,7 @@ from nmt.errors import NmtError
 
 LOST_AND_FOUND = "lost+found"  # in the root of a file system
 LONGEST_NAME = 200  # bytes; a file system allows 255
-PARTIAL = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}\.partial", re.DOTALL)  # what `partial_of` returns
+PARTIAL = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}\.partial", re.DOTALL)  # what `name_partial` returns
 
 # The temporary files and folders of this process. A signal may come when one exists and the `with`
 # block that would remove it has not begun.
@@ -97,9 +97,9 @@ def atomic_folder(path: Path, *, is_replaced: bool = False, last: str = "") -> I
         with temporary(final if is_new else final / final.name) as partial:
             partial.mkdir()
             yield partial
-            for each in partial.rglob("*"):
-                if each.is_file():
-                    sync_file(each)
+            for file in partial.rglob("*"):
+                if file.is_file():
+                    sync_file(file)
             if is_new:
                 partial.rename(final)
             else:
@@ -116,8 +116,8 @@ def temporary(path: Path) -> Iterator[Path]:
     At the end, what is at the temporary path is removed, and so are folders that were made and are
     empty. Raises OSError if a folder cannot be made.
     """
-    partial = partial_of(path)
-    missing = [each for each in path.parents if not each.exists()]
+    partial = name_partial(path)
+    missing = [parent for parent in path.parents if not parent.exists()]
     unfinished.add(partial)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,8 +126,8 @@ def temporary(path: Path) -> Iterator[Path]:
         remove(partial)
         unfinished.discard(partial)
         with suppress(OSError):  # a folder is not empty
-            for each in missing:
-                each.rmdir()
+            for parent in missing:
+                parent.rmdir()
 
 
 def remove_unfinished() -> None:
@@ -153,16 +153,16 @@ def move_content(new: Path, folder: Path, last: str, *, is_replaced: bool) -> No
     must not be replaced.
     """
     old = sorted(
-        (each for each in folder.iterdir() if not is_passed_over(each)),
-        key=lambda each: each.name != last,
+        (entry for entry in folder.iterdir() if not is_passed_over(entry)),
+        key=lambda entry: entry.name != last,
     )
     if old and not is_replaced:
         raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
-    aside = partial_of(folder / folder.name)
+    aside = name_partial(folder / folder.name)
     aside.mkdir()
-    moves = [(each, aside / each.name) for each in old]
-    added = sorted(new.iterdir(), key=lambda each: each.name == last)
-    moves += [(each, folder / each.name) for each in added]
+    moves = [(entry, aside / entry.name) for entry in old]
+    added = sorted(new.iterdir(), key=lambda entry: entry.name == last)
+    moves += [(entry, folder / entry.name) for entry in added]
     begun: list[tuple[Path, Path]] = []
     try:
         for source, target in moves:
@@ -175,12 +175,12 @@ def move_content(new: Path, folder: Path, last: str, *, is_replaced: bool) -> No
         aside.rmdir()
         raise
     remove(aside)
-    for each in folder.iterdir():
-        if (writer := writer_of(each)) and not is_running(writer):
-            remove(each)
+    for entry in folder.iterdir():
+        if (writer := find_writer(entry)) and not is_running(writer):
+            remove(entry)
 
 
-def partial_of(path: Path) -> Path:
+def name_partial(path: Path) -> Path:
     """Return a new temporary name for a file: its own, or the end of a very long one.
 
     It is random: processes in two containers may have the same number.
@@ -189,15 +189,15 @@ def partial_of(path: Path) -> Path:
     return path.with_name(f".{name}.{os.getpid()}.{token_hex(4)}.partial")
 
 
-def writer_of(path: Path) -> int | None:
-    """Return the process that a temporary name is of; None for another name."""
+def find_writer(path: Path) -> int | None:
+    """Return the process that a temporary name belongs to; None for another name."""
     found = PARTIAL.fullmatch(path.name)
     return int(found[1]) if found else None
 
 
 def is_passed_over(path: Path) -> bool:
     """Return whether an entry of a folder does not count when the folder is filled."""
-    return writer_of(path) is not None or path.name == LOST_AND_FOUND
+    return find_writer(path) is not None or path.name == LOST_AND_FOUND
 
 
 def is_running(process: int) -> bool:

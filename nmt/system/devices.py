@@ -68,7 +68,7 @@ def named_device(name: str) -> "torch.device":
     present = present_devices()
     if wanted in CPU_NAMES:
         wanted = "cpu"
-    if wanted not in {*present, *(each.partition(":")[0] for each in present)}:
+    if wanted not in {*present, *(name.partition(":")[0] for name in present)}:
         devices = ", ".join(present)
         raise UsageError(f"device {name!r} is not on this machine, which has: {devices}")
     device = torch.device(wanted)

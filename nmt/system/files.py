@@ -212,7 +212,7 @@ class HashedStream(io.RawIOBase):
         return size
 
 
-def sha256_of(path: Path, what: str = "the file") -> str:
+def compute_sha256(path: Path, what: str = "the file") -> str:
     """Return the SHA-256 of a regular file as hexadecimal digits.
 
     what: the kind of file, for the NmtError if it cannot be read.
@@ -225,7 +225,7 @@ def sha256_of(path: Path, what: str = "the file") -> str:
         raise unreadable(what, path, error) from error
 
 
-def kind_of(start: bytes) -> str:
+def detect_kind(start: bytes) -> str:
     """Return what a file is by its first bytes, as a phrase such as "an HTML page"; "" if unknown.
 
     start: the first `START_BYTES` bytes, or more.

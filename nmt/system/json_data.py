@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from nmt.errors import DamagedError, reason_of
+from nmt.errors import DamagedError, shorten_reason
 from nmt.system.files import in_utf_8
 
 Value = TypeVar("Value")
@@ -45,7 +45,7 @@ def parse_object(text: str | bytes, origin: str) -> dict[str, Any]:
     found = parse_json(text, dict[str, Any], origin)
     level = [found]
     for _ in range(DEEPEST):
-        level = [each for value in level for each in children(value)]
+        level = [child for value in level for child in children(value)]
         if not level:
             return found
     raise DamagedError(f"{origin} is damaged: it is nested too deeply")
@@ -54,7 +54,7 @@ def parse_object(text: str | bytes, origin: str) -> dict[str, Any]:
 def children(value: Any) -> list[Any]:
     """Return the lists and objects directly inside a list or an object."""
     values = value.values() if isinstance(value, dict) else value
-    return [each for each in values if isinstance(each, (dict, list))]
+    return [child for child in values if isinstance(child, (dict, list))]
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
@@ -91,4 +91,4 @@ def map_texts(change: Callable[[str], str], value: Any) -> Any:
 
 def reason(error: Exception) -> str:
     """Return why JSON was refused, in a phrase."""
-    return "it is nested too deeply" if isinstance(error, RecursionError) else reason_of(error)
+    return "it is nested too deeply" if isinstance(error, RecursionError) else shorten_reason(error)

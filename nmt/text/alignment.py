@@ -24,9 +24,9 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.system.atomic import atomic_path
-from nmt.system.files import sha256_of
+from nmt.system.files import compute_sha256
 from nmt.system.log import Notify, progress_bar
-from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of
+from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_values
 from nmt.text.shards import (
     WHAT,
     FlatSegments,
@@ -239,7 +239,7 @@ def align_corpus(
     names: of the shards.
     """
     paths = [folder.shards / f"{name}.{ALIGNMENT}" for name in names]
-    key = hash_of(FORMAT, MOST_CELLS, [manifest.key(name) for name in sorted(names)])
+    key = hash_values(FORMAT, MOST_CELLS, [manifest.key(name) for name in sorted(names)])
     if not manifest.needs(ALIGNMENT, key, folder) and all(
         path.is_file() and path.stat().st_size == POSITION.itemsize * len(shard.ids)
         for path, shard in zip(paths, shards, strict=True)
@@ -263,7 +263,7 @@ def align_corpus(
                     linked += int(numpy.count_nonzero(positions))
                     total += len(aligned)
                     bar.update(len(chosen))
-    manifest.steps[ALIGNMENT] = Step(key, {path.name: sha256_of(path, WHAT) for path in paths})
+    manifest.steps[ALIGNMENT] = Step(key, {path.name: compute_sha256(path, WHAT) for path in paths})
     manifest.save()
     notify(f"{linked / max(1, total):.0%} of the target tokens are aligned to a source token")
 

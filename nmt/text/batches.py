@@ -24,7 +24,7 @@ class Batch:
     labels: Tensor  # (B, T) ids, each segment ending in EOS
     source_tokens: int  # real tokens: with EOS, without padding
     target_tokens: int
-    # (B, T): the place of the source token that each label is aligned to, counted from 1; 0: none.
+    # (B, T): the position, from 1, of the source token that each label is aligned to; 0: none.
     # Only for guided alignment.
     aligned: Tensor | None = None
 
@@ -108,14 +108,14 @@ def assemble(source: FlatSegments, target: FlatSegments, multiple: int = 1) -> B
     rows = len(source.lengths)
     return Batch(
         pad_with_eos(source, multiple),
-        target_input_of(labels),
+        shift_right(labels),
         labels,
         int(source.lengths.sum()) + rows,
         int(target.lengths.sum()) + rows,
     )
 
 
-def target_input_of(labels: Tensor) -> Tensor:
+def shift_right(labels: Tensor) -> Tensor:
     """Return what the decoder reads to predict labels (B, T): BOS, then the labels before each."""
     # EOS is never an input: padding takes its place, so that a short row reads as it does alone.
     target_input = labels.roll(1, 1).masked_fill_(labels.roll(1, 1) == EOS, PAD)
@@ -210,11 +210,11 @@ class PairDataset:
         batch = assemble(*self.pairs(indices, epoch), multiple)
         if not self._alignments:
             return batch
-        places = split_sides(*self._read(self._alignments, indices))[1]
+        positions = split_sides(*self._read(self._alignments, indices))[1]
         if self._right_to_left:
-            places = places.backwards()
+            positions = positions.backwards()
         aligned = numpy.zeros(batch.labels.shape, numpy.int64)
-        aligned[numpy.arange(aligned.shape[1]) < places.lengths[:, None]] = places.ids
+        aligned[numpy.arange(aligned.shape[1]) < positions.lengths[:, None]] = positions.ids
         return replace(batch, aligned=torch.from_numpy(aligned))
 
     def pairs(self, indices: Integers, epoch: int) -> tuple[FlatSegments, FlatSegments]:

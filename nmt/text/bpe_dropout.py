@@ -84,8 +84,8 @@ class Merges:
     def find(self, left: Integers, right: Integers) -> Integers:
         """Return the id that each left and right piece merge into, or NONE; all arrays (m,)."""
         keys = left * self._size + right
-        places = numpy.searchsorted(self._keys, keys)
-        return numpy.where(self._keys[places] == keys, self._merged[places], NONE)
+        indices = numpy.searchsorted(self._keys, keys)
+        return numpy.where(self._keys[indices] == keys, self._merged[indices], NONE)
 
 
 class BpeDropout:
@@ -93,20 +93,22 @@ class BpeDropout:
 
     def __init__(self, vocabulary: SubwordModel, probability: float, seed: int) -> None:
         """Prepare the tables; `probability` is that of dropping a merge, from 0 to 1."""
-        pieces = [vocabulary.piece(each) for each in range(len(vocabulary))]
+        pieces = [*map(vocabulary.piece, range(len(vocabulary)))]
         ids = {
-            piece: each
-            for each, piece in enumerate(pieces)
-            if each > EOS and not vocabulary.is_byte(piece) and not vocabulary.is_tag(each)
+            piece: piece_id
+            for piece_id, piece in enumerate(pieces)
+            if piece_id > EOS and not vocabulary.is_byte(piece) and not vocabulary.is_tag(piece_id)
         }
         # A piece stays whole if one of its characters is not a piece; so do special pieces, and
         # bytes, whose names are spelled with ordinary characters.
-        ids = {piece: each for piece, each in ids.items() if all(char in ids for char in piece)}
+        ids = {
+            piece: piece_id for piece, piece_id in ids.items() if all(char in ids for char in piece)
+        }
         symbols = [
-            [ids[char] for char in piece] if ids.get(piece) == each else [each]
-            for each, piece in enumerate(pieces)
+            [ids[char] for char in piece] if ids.get(piece) == piece_id else [piece_id]
+            for piece_id, piece in enumerate(pieces)
         ]
-        self._symbols = numpy.array([each for row in symbols for each in row], numpy.int64)
+        self._symbols = numpy.array([symbol for row in symbols for symbol in row], numpy.int64)
         self._counts = numpy.array([len(row) for row in symbols], numpy.int64)
         self._ends = self._counts.cumsum()
         self._starts_word = numpy.array([piece.startswith(SPACE) for piece in pieces])
@@ -121,8 +123,7 @@ class BpeDropout:
         """
         lengths = self._counts[segments.ids]
         symbols = stretches(self._symbols, self._ends[segments.ids], lengths)
-        places = bounds(lengths)
-        starts = places[bounds(segments.lengths)]  # of each segment in `symbols`
+        starts = bounds(lengths)[bounds(segments.lengths)]  # of each segment in `symbols`
         counts = numpy.diff(starts)
         index = numpy.arange(len(symbols)) - numpy.repeat(starts[:-1], counts)
         words = numpy.flatnonzero(self._starts_word[symbols] | (index == 0))
@@ -138,13 +139,13 @@ class BpeDropout:
 
         symbols (m,): characters. starts: where words start among them. noise (m,): a generator for
         the pairs that start with that character, of which each iteration uses one output. Returns
-        an array (m,) with each subword at the place of its first character, and GONE at the places
-        of the others.
+        an array (m,) with each subword at the index of its first character, and GONE at those of
+        the others.
         """
         result = symbols.copy()
-        # For all symbols of unfinished words: the place in `result`, and the merge with the next
+        # For all symbols of unfinished words: the index in `result`, and the merge with the next
         # symbol. Finished words leave these arrays, so that later iterations are cheap.
-        places = numpy.arange(len(symbols))
+        indices = numpy.arange(len(symbols))
         lengths = numpy.diff(starts, append=len(symbols))
         pairs = numpy.full(len(symbols), NONE, numpy.int64)
         pairs[:-1] = self._merges.find(symbols[:-1], symbols[1:])
@@ -152,17 +153,17 @@ class BpeDropout:
         iteration = 0
         while len(starts):
             draws = split_mix(noise, unsigned(iteration)) >> numpy.uint64(11)
-            # Id in the high bits, place in the low: the minimum is the leftmost best merge.
+            # Id in the high bits, index in the low: the minimum is the leftmost best merge.
             ranks = numpy.where(draws < self._threshold, NONE, pairs) << 32
             best = numpy.minimum.reduceat(ranks + numpy.arange(len(ranks)), starts)
             active = best < NONE << 32
             left = best[active] & (2**32 - 1)
-            result[places[left]] = pairs[left]
-            result[places[left + 1]] = GONE
+            result[indices[left]] = pairs[left]
+            result[indices[left + 1]] = GONE
             keep = numpy.repeat(active, lengths)
             keep[left + 1] = False
             kept = numpy.flatnonzero(keep)
-            places, pairs, noise = places[kept], pairs[kept], noise[kept]
+            indices, pairs, noise = indices[kept], pairs[kept], noise[kept]
             within = left - starts[active]
             lengths = lengths[active] - 1
             starts = numpy.cumsum(lengths) - lengths
@@ -170,7 +171,7 @@ class BpeDropout:
             # A merged symbol forms new pairs with the symbol after it and with the one before it.
             pairs[left] = NONE
             new = numpy.concatenate([left[within + 1 < lengths], left[within > 0] - 1])
-            pairs[new] = self._merges.find(result[places[new]], result[places[new + 1]])
+            pairs[new] = self._merges.find(result[indices[new]], result[indices[new + 1]])
             iteration += 1
         return result
 
@@ -231,7 +232,7 @@ class RebatchedPlan:
         return self._batches[index - window * self._size]
 
     def _regroup(self, window: int, indices: range) -> list[Integers]:
-        planned = [self._plan[each] for each in indices]
+        planned = [self._plan[index] for index in indices]
         # Batch by batch, because resegmenting a whole window at once would take more memory.
         source, target = (
             numpy.concatenate(side) for side in zip(*map(self._lengths, planned), strict=True)
@@ -244,7 +245,7 @@ class RebatchedPlan:
         ends = even_batches(source[order], target[order], len(planned))
         batches = numpy.split(numpy.concatenate(planned)[order], ends[:-1])
         sequence = numpy.random.default_rng([*self._seed, window]).permutation(len(batches))
-        return [batches[each] for each in sequence]
+        return [batches[index] for index in sequence]
 
 
 def even_batches(source: Integers, target: Integers, count: int) -> list[int]:
@@ -267,8 +268,8 @@ def even_batches(source: Integers, target: Integers, count: int) -> list[int]:
             most, ends = middle, found
     while len(ends) < count:  # halve the batch with the most pairs
         rows = numpy.diff([0, *ends])
-        place = int(rows.argmax())
-        ends.insert(place, ends[place] - int(rows[place]) // 2)
+        index = int(rows.argmax())
+        ends.insert(index, ends[index] - int(rows[index]) // 2)
     return ends
 
 

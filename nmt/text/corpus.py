@@ -15,7 +15,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.system.arguments import argument, data_option
 from nmt.system.files import check_file, is_present, shipped
 from nmt.text.languages import BILINGUAL, unpacked_name
-from nmt.text.lines import STDIN, TEXT, OnBadLine, name_of, read_segments
+from nmt.text.lines import STDIN, TEXT, OnBadLine, read_segments, show_name
 
 EMBEDDED = {"pocket", "dates", "sample.en"}  # a checkout has fetched corpora beside them
 
@@ -72,7 +72,7 @@ class DataFolder:
                         " save it in a file"
                     )
                 return candidate
-        downloaded = {file for each in recipe.data.downloads for file in each.files}
+        downloaded = {file for download in recipe.data.downloads for file in download.files}
         is_downloaded = PurePosixPath(name) in downloaded
         is_shipped = is_present(shipped("recipes") / f"{recipe.name}.toml")
         option = data_option(self.path)
@@ -89,7 +89,7 @@ class DataFolder:
         Errors are those of `find`.
         """
         paths = [self.find(file, recipe) for file in files.names]
-        languages = recipe.data.languages_of(files)
+        languages = recipe.data.find_languages(files)
         reader = reader_for(paths, self.find_reader)
         return ParallelText(tuple(paths), name, languages, reader, files.columns)
 
@@ -124,7 +124,7 @@ def read_aligned(paths: Sequence[Path], columns: Sequence[int] = ()) -> Iterator
     different lengths.
     """
     if len(paths) > 1:
-        names, rows = [*map(name_of, paths)], zip_longest(*map(read_segments, paths))
+        names, rows = [*map(show_name, paths)], zip_longest(*map(read_segments, paths))
         for count, (source, target) in enumerate(rows):
             if source is None or target is None:
                 raise misaligned(names, chain([(source, target)], rows), count)

@@ -22,11 +22,11 @@ from nmt.system.atomic import atomic_path
 from nmt.system.files import (
     START_BYTES,
     check_file,
+    compute_sha256,
+    detect_kind,
     is_present,
-    kind_of,
     read_start,
     read_text,
-    sha256_of,
     take_lock,
 )
 from nmt.system.log import Notify, progress_bar
@@ -84,7 +84,7 @@ def fetch(download: Download, folder: Path, notify: Notify, advice: Advice = FRO
     stated, state = "", "already downloaded"
     if is_present(path):
         check_file(path, "the file")
-        if known and (found := sha256_of(path)) != known:
+        if known and (found := compute_sha256(path)) != known:
             raise NmtError(
                 f"{path} exists, but its SHA-256 is {found}, not {known}; move it away to download"
                 f" it again, or {advice.digest}"
@@ -97,7 +97,7 @@ def fetch(download: Download, folder: Path, notify: Notify, advice: Advice = FRO
     if known:
         notify(f"{path}: {state}, SHA-256 correct")
     else:
-        digest = sha256_of(path)
+        digest = compute_sha256(path)
         add_hash(folder, download.to, digest)
         origin = "is what the server states" if stated else "was not known"
         notify(f"{path}: {state}, SHA-256 {digest} {origin} and is now recorded in {folder / SUMS}")
@@ -162,7 +162,7 @@ def retrieve(url: str, path: Path, sha256: str, advice: Advice) -> str:
             stated = save(url, temporary, sha256, advice, is_packed=path.suffix in PACKED)
         except (requests.exceptions.RequestException, ValueError) as error:  # urllib3's, too
             raise download_error(url, path, error, advice) from error
-        found = sha256_of(temporary) if sha256 or stated else ""
+        found = compute_sha256(temporary) if sha256 or stated else ""
         if sha256 and found != sha256:
             raise wrong_digest(url, found, sha256, advice)
         if stated and found != stated:
@@ -171,7 +171,7 @@ def retrieve(url: str, path: Path, sha256: str, advice: Advice) -> str:
                 " try again"
             )
         # Some servers answer with a page that asks to sign in, or that tells of an error.
-        if not (found or path.suffix in WEB_PAGES) and "HTML" in kind_of(
+        if not (found or path.suffix in WEB_PAGES) and "HTML" in detect_kind(
             read_start(temporary, START_BYTES, "the file")
         ):
             raise NmtError(

@@ -63,7 +63,7 @@ def encode_pairs(
     of the vocabulary to put before each source. A large corpus is encoded by one process a core.
     Raises NmtError if one of them is killed.
     """
-    chunks = chunks_of(pairs)
+    chunks = split_into_chunks(pairs)
     if limits.context:
         chunks = with_context(chunks, limits.context)
     encoder = Encoder(tokenizer)
@@ -108,7 +108,7 @@ def in_processes(
         yield from pool.starmap(function, chain(first, tasks))
 
 
-def chunks_of(pairs: Iterable[tuple[str, ...]]) -> Iterator[Chunk]:
+def split_into_chunks(pairs: Iterable[tuple[str, ...]]) -> Iterator[Chunk]:
     """Yield pairs in chunks of `CHUNK_PAIRS`, or fewer from about `CHUNK_CHARACTERS` on.
 
     pairs: each begins with source and target, as `Pair` does.
@@ -214,7 +214,7 @@ class Encoder:
         return EncodedPairs(ids.astype(id_type(self.vocab_size)), sizes, lines, counts)
 
 
-def opening_of(language: str, subwords: SubwordModel, tag: str = "") -> tuple[str, ...]:
+def find_opening(language: str, subwords: SubwordModel, tag: str = "") -> tuple[str, ...]:
     """Return the control tokens before sources: of the language to write, of the corpus.
 
     The vocabulary decides whether there is one of a language: that of an initial model may have
@@ -244,21 +244,21 @@ def in_context(
     sides: tuple[FlatSegments, FlatSegments],
     separators: Sequence[int],
     documents: Integers,
-    places: Integers,
+    positions: Integers,
     limits: DataSettings,
     opening: int,
 ) -> tuple[FlatSegments, FlatSegments, NDArray[numpy.bool_]]:
     """Return n pairs after the pairs before them, and whether some of these were left out (n,).
 
-    documents (n,): number of the document of each pair. places (n,): of the pairs in their text,
+    documents (n,): number of the document of each pair. positions (n,): of the pairs in their text,
     which others may have stood between. opening: tokens that are put before each source. If a side
     would exceed `data.max_length`, the oldest context is left out.
     """
     offsets = numpy.arange(limits.context + 1)
-    own = numpy.arange(len(places))[:, None]
+    own = numpy.arange(len(positions))[:, None]
     first = numpy.maximum(own - offsets, 0)  # (n, N + 1): the pair that a context begins with
     is_near = (own >= offsets) & (documents[first] == documents[:, None])
-    is_near &= places[:, None] - places[first] <= limits.context
+    is_near &= positions[:, None] - positions[first] <= limits.context
     fits, spaced = is_near, []
     for side, separator, extra in zip(sides, separators, (opening, 0), strict=True):
         starts = (side.lengths + 1).cumsum() - side.lengths - 1
@@ -360,8 +360,7 @@ class WordCache:
     def _join(self, lines: Sequence[list[str]], threads: int) -> FlatSegments:
         words = [*chain.from_iterable(lines)]
         self._learn(words, threads)
-        number_of = self._numbers.__getitem__
-        numbers = numpy.fromiter(map(number_of, words), numpy.int64, len(words))
+        numbers = numpy.fromiter(map(self._numbers.__getitem__, words), numpy.int64, len(words))
         ends = self._ends[numbers + 1]
         lengths = ends - self._ends[numbers]
         ids = stretches(self._ids, ends, lengths)

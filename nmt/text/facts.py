@@ -196,8 +196,8 @@ def count_overlap(dev_sources: Sequence[Sequence[int]], vocab_size: int, sources
     ends = numpy.zeros(1 << 16, numpy.bool_)
     ends[wanted.astype(numpy.uint16)] = True
     near = numpy.sort(sources[ends[sources.astype(numpy.uint16)]])
-    places = numpy.searchsorted(near, wanted, side="right") - numpy.searchsorted(near, wanted)
-    return int(numpy.count_nonzero(places))
+    counts = numpy.searchsorted(near, wanted, side="right") - numpy.searchsorted(near, wanted)
+    return int(numpy.count_nonzero(counts))
 
 
 def find_unrelated(shards: Sequence[Shard], names: Sequence[str]) -> Iterator[str]:

@@ -83,8 +83,8 @@ class KnownText:
         """
         pairs = hash_pairs(segments)
         bits = numpy.uint32(LEVEL_BITS)
-        places = numpy.searchsorted(self.codes, pairs << bits).clip(max=len(self.codes) - 1)
-        near = self.codes[places]
+        indices = numpy.searchsorted(self.codes, pairs << bits).clip(max=len(self.codes) - 1)
+        near = self.codes[indices]
         levels = numpy.where(near >> bits == pairs, near & numpy.uint32((1 << LEVEL_BITS) - 1), 0)
         lowest, longest = map(float, self.limits)
         lengths = segments.lengths

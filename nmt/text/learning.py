@@ -31,7 +31,7 @@ def learn_tokenizer(recipe: Recipe, data: DataFolder, notify: Notify) -> Tokeniz
     Raises NmtError for a corpus that is missing, misaligned, empty or too small.
     """
     check_learnable(recipe)
-    rates = sampling_rates(recipe, data) if sampling_of(recipe) else None
+    rates = sampling_rates(recipe, data) if read_sampling(recipe) else None
     # Of each vocabulary: the sides that it has, their name and its control tokens.
     vocabularies = [
         (slice(0, 1), "the source side of this corpus", recipe.data.control_tokens),
@@ -70,19 +70,19 @@ def check_learnable(recipe: Recipe) -> None:
         )
 
 
-def sampling_of(recipe: Recipe) -> list[Any]:
+def read_sampling(recipe: Recipe) -> list[Any]:
     """Return what the sampling of directions depends on; nothing if nothing is sampled."""
     data, temperature = recipe.data, recipe.train.language_sampling
     if temperature == 1 or len(data.directions) < 2:
         return []
-    return [temperature, [*map(data.languages_of, data.train)]]
+    return [temperature, [*map(data.find_languages, data.train)]]
 
 
 def sampling_rates(recipe: Recipe, data: DataFolder) -> dict[tuple[str, str], float]:
     """Return how often a pair of each direction is sampled on average."""
     sizes = dict.fromkeys(recipe.data.directions, 0)
     for files in recipe.data.train:
-        sizes[recipe.data.languages_of(files)] += sum(1 for _ in data.text(files, recipe).pairs())
+        sizes[recipe.data.find_languages(files)] += sum(1 for _ in data.text(files, recipe).pairs())
     sampled = sampled_sizes(sizes, recipe.train.language_sampling)
     return {direction: sampled[direction] / max(1, size) for direction, size in sizes.items()}
 
@@ -109,7 +109,7 @@ def training_segments(
     for files in recipe.data.train:
         pairs = data.text(files, recipe).pairs()
         if rates:
-            pairs = sample_pairs(pairs, rates[recipe.data.languages_of(files)])
+            pairs = sample_pairs(pairs, rates[recipe.data.find_languages(files)])
         for pair in pairs:
             for side in pair[sides]:
                 if side.strip():
@@ -138,8 +138,8 @@ def sample(segments: Iterable[str], share: float) -> Iterator[str]:
 def describe_vocabulary(settings: TokenizerSettings) -> str:
     """Return a phrase such as "8,000 BPE tokens" for the vocabulary that is to be learned."""
     most = "" if settings.kind == "bpe" else "at most "
-    each = "" if settings.joint else " of each language"
-    return f"{most}{settings.vocab_size:,} {TOKEN_NAMES[settings.kind]}{each}"
+    sides = "" if settings.joint else " of each language"
+    return f"{most}{settings.vocab_size:,} {TOKEN_NAMES[settings.kind]}{sides}"
 
 
 def learn_subwords(

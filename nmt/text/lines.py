@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from nmt.errors import DamagedError, NmtError, UsageError
-from nmt.system.files import Digest, HashedStream, check_file, kind_of, unreadable
+from nmt.system.files import Digest, HashedStream, check_file, detect_kind, unreadable
 from nmt.system.log import note
 
 STDIN = Path("-")
@@ -47,7 +47,7 @@ def check_texts(paths: Sequence[Path], fix: str = "name another, or - for stdin"
             check_file(path, TEXT, fix)
 
 
-def name_of(path: Path) -> str:
+def show_name(path: Path) -> str:
     """Return what a path is called in messages."""
     return "stdin" if path == STDIN else str(path)
 
@@ -141,7 +141,7 @@ BYTE_ORDER_MARK = "\ufeff"
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 UTF_16 = re.compile(rb"(?:[^\0]\0){2,}|(?:\0[^\0]){2,}\0?")  # of letters from Latin scripts
 SHOWN_LINES = 5  # in a message
-UNKNOWN_KINDS = ("", "empty", "a text file")  # of `kind_of`
+UNKNOWN_KINDS = ("", "empty", "a text file")  # of `detect_kind`
 
 Line = bytes | None  # None stands for a line that is too long, whose bytes are dropped
 OnBadLine = Callable[[int, NmtError], None]  # takes the line's number and what is wrong with it
@@ -194,7 +194,7 @@ def read_text_file(path: Path) -> TextFile:
     """
     digest = hashlib.sha256()
     segments = list(read_segments(path, digest))
-    return TextFile(name_of(path), segments, digest.hexdigest())
+    return TextFile(show_name(path), segments, digest.hexdigest())
 
 
 def read_segments(path: Path, digest: Digest | None = None) -> Iterator[str]:
@@ -210,7 +210,7 @@ def read_segments(path: Path, digest: Digest | None = None) -> Iterator[str]:
         yield text
     if found.count:
         note_once(
-            f"{name_of(path)}: carriage returns in {found} count as spaces; if they end lines,"
+            f"{show_name(path)}: carriage returns in {found} count as spaces; if they end lines,"
             " convert the file with `tr '\\r' '\\n'`"
         )
 
@@ -229,7 +229,7 @@ def read_lines(
     on_bad: see `decode_lines`. In .sgm files a bad line is always an error, because it may hold
     several segments.
     """
-    name = name_of(path)
+    name = show_name(path)
     with open_bytes(path, digest) as stream:
         lines = split_lines(stream, name)
         if is_sgm(path):
@@ -377,17 +377,17 @@ def bad_line(
 
     It is a DamagedError if the whole file is no text. in_utf_16: the file is in UTF-16.
     """
-    place = f"{name}, line {number}"
+    location = f"{name}, line {number}"
     if line is None:
         return NmtError(
-            f"{place}: longer than {MAX_LINE_BYTES / 1e6:g} MB; write one segment on each line"
+            f"{location}: longer than {MAX_LINE_BYTES / 1e6:g} MB; write one segment on each line"
         )
     if in_utf_16:
         return NmtError(
-            f"{place}: not UTF-8: looks like UTF-16; convert with `iconv -f UTF-16 -t UTF-8`"
+            f"{location}: not UTF-8: looks like UTF-16; convert with `iconv -f UTF-16 -t UTF-8`"
         )
-    fault = f"{place}: not valid UTF-8 (byte {byte + 1} of the line)"
-    if number == 1 and (kind := kind_of(line)) not in UNKNOWN_KINDS:
+    fault = f"{location}: not valid UTF-8 (byte {byte + 1} of the line)"
+    if number == 1 and (kind := detect_kind(line)) not in UNKNOWN_KINDS:
         other = ", or translate a Word file with --format docx" if "Word" in kind else ""
         return DamagedError(f"{fault}; the file is {kind}; name a text file{other}")
     if b"\0" in line:

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from nmt.errors import DamagedError, NmtError, first_of
+from nmt.errors import DamagedError, NmtError, list_first
 from nmt.system.atomic import write_text
-from nmt.system.files import is_present, read_bytes, sha256_of, unreadable
+from nmt.system.files import compute_sha256, is_present, read_bytes, unreadable
 from nmt.system.json_data import convert, json_text, parse_object
 
 FORMAT = 3  # of the manifest and the shards
@@ -113,7 +113,7 @@ class Manifest:
         known = self.files.get(str(path))
         if known and (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns):
             return known.sha256
-        digest = sha256_of(path)
+        digest = compute_sha256(path)
         if known and known.sha256 != digest:
             self.changed.append(str(path))
         self.files[str(path)] = SourceFile(status.st_size, status.st_mtime_ns, digest)
@@ -149,14 +149,14 @@ def corpus_changed(run: Path, files: Sequence[str] = ()) -> NmtError:
 
     files: those that have changed, as far as known.
     """
-    named = f" ({first_of(files)})" if files else ""
+    named = f" ({list_first(files)})" if files else ""
     return NmtError(
         f"the corpus of {run} has changed since its training started{named}; restore the old text,"
         " or choose a new folder with --run"
     )
 
 
-def hash_of(*parts: Any) -> str:
+def hash_values(*parts: Any) -> str:
     """Return the SHA-256 of values written as JSON."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

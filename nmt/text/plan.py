@@ -64,9 +64,9 @@ def plan_epoch(
     pairs = batches = 0  # that are planned
     for shuffled in windows(len(order), random):
         own = order[pairs : pairs + len(shuffled)]
-        places = order_by_length(source_lengths, target_lengths, shuffled)
-        numpy.take(shuffled, places, out=own, mode="clip")  # this mode makes no copy first
-        del shuffled, places
+        by_length = order_by_length(source_lengths, target_lengths, shuffled)
+        numpy.take(shuffled, by_length, out=own, mode="clip")  # this mode makes no copy first
+        del shuffled, by_length
         ends = batch_starts(source_lengths, target_lengths, own, source_tokens, target_tokens)[1:]
         starts.append(pairs + ends)
         sequence.append(batches + random.permutation(len(ends)))

@@ -17,10 +17,10 @@ from nmt.system.files import is_present, read_bytes
 from nmt.system.log import Notify, progress_bar
 from nmt.text.alignment import ALIGNMENT, align_corpus, open_alignments
 from nmt.text.corpus import DataFolder, DevPairs, Pair
-from nmt.text.encode import SHORTENED, VERDICTS, encode_pairs, opening_of
-from nmt.text.learning import learn_tokenizer, sampling_of
+from nmt.text.encode import SHORTENED, VERDICTS, encode_pairs, find_opening
+from nmt.text.learning import learn_tokenizer, read_sampling
 from nmt.text.lines import FirstSegment
-from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of, sha256
+from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_values, sha256
 from nmt.text.shards import ENDINGS, EncodedPairs, Shard, checked, new_shard, open_shard, stamps
 from nmt.text.tokenizer import Tokenizer, load_tokenizer
 
@@ -68,7 +68,7 @@ def prepare(
     dev_changed = record_dev_set(recipe, data, folder, manifest)
     hashes = [hash_text_files(files, recipe, data, manifest) for files in recipe.data.train]
     if given_tokenizer is None:
-        tokenizer = own_tokenizer(recipe, data, folder, manifest, hash_of(hashes), notify)
+        tokenizer = own_tokenizer(recipe, data, folder, manifest, hash_values(hashes), notify)
     else:
         tokenizer = store_tokenizer(given_tokenizer, folder, manifest)
     names = [*map(shard_name, range(len(hashes)))]
@@ -77,7 +77,7 @@ def prepare(
         # Without an opening and context, the key is that of older versions: old runs resume.
         limits = [recipe.data.max_length, recipe.data.max_ratio]
         limits += filter(None, [recipe.data.context])
-        key = hash_of(sha256(tokenizer.model), content, limits, *opening)
+        key = hash_values(sha256(tokenizer.model), content, limits, *opening)
         if needs_encoding(folder, manifest, name, key, notify):
             manifest.forget(name)
             pairs = data.text(files, recipe).pairs()
@@ -120,9 +120,9 @@ def describe_prepared(
         tokenizer,
         shards,
         names=tuple(" + ".join(files.names) for files in recipe.data.train),
-        fingerprint=hash_of(*map(manifest.key, [*names, DEV])),
+        fingerprint=hash_values(*map(manifest.key, [*names, DEV])),
         alignments=open_alignments(folder.shards, names, shards) if is_aligned else (),
-        directions=tuple(map(recipe.data.languages_of, recipe.data.train)),
+        directions=tuple(map(recipe.data.find_languages, recipe.data.train)),
     )
 
 
@@ -140,7 +140,7 @@ def read_dev_pairs(recipe: Recipe, data: DataFolder) -> DevPairs:
     """
     found: dict[tuple[str, str], list[Pair]] = {}
     for files in recipe.data.dev:
-        own = found.setdefault(recipe.data.languages_of(files), [])
+        own = found.setdefault(recipe.data.find_languages(files), [])
         pairs = data.text(files, recipe).pairs()
         own += (Pair(FirstSegment(source), target) for source, target in islice(pairs, 1))
         own += pairs
@@ -175,7 +175,7 @@ def record_dev_set(
     Raises NmtError for a missing file, or if the run already trains with another dev set.
     """
     hashes = (hash_text_files(files, recipe, data, manifest) for files in recipe.data.dev)
-    key = hash_of([*chain.from_iterable(hashes)])
+    key = hash_values([*chain.from_iterable(hashes)])
     changed = manifest.needs(DEV, key, folder)
     manifest.steps[DEV] = Step(key)
     return changed
@@ -195,8 +195,8 @@ def own_tokenizer(
     the keys of its shards depend on it, so that the fingerprint shows whether it still fits.
     """
     # Without control tokens, the key is that of versions that had none, so that old runs resume.
-    more = filter(None, [recipe.data.control_tokens, sampling_of(recipe)])
-    key = hash_of(text, asdict(recipe.tokenizer), *more)
+    more = filter(None, [recipe.data.control_tokens, read_sampling(recipe)])
+    key = hash_values(text, asdict(recipe.tokenizer), *more)
     if folder.in_use and TOKENIZER not in manifest.steps and is_present(folder.tokenizer):
         tokenizer = load_tokenizer(folder.tokenizer)
         manifest.steps[TOKENIZER] = Step(key, {MODEL: sha256(tokenizer.model)})
@@ -218,7 +218,7 @@ def own_tokenizer(
 def store_tokenizer(model: bytes, folder: PreparedFolder, manifest: Manifest) -> Tokenizer:
     """Store the bytes of another model's tokenizer as the run's own, and return it."""
     tokenizer = Tokenizer(model, "the tokenizer of the initial model")
-    key = hash_of("given", sha256(model))
+    key = hash_values("given", sha256(model))
     is_needed = manifest.needs(TOKENIZER, key, folder)
     try:
         is_there = folder.tokenizer.read_bytes() == model
@@ -244,7 +244,8 @@ def find_openings(recipe: Recipe, tokenizer: Tokenizer) -> list[tuple[str, ...]]
     data, source = recipe.data, tokenizer.source
     needed = [(token, source) for token in data.control_tokens]
     if source.language_tokens:  # they may have other codes
-        needed = [each for each in needed if each[0] not in data.language_tokens.values()]
+        own = data.language_tokens.values()
+        needed = [(token, subwords) for token, subwords in needed if token not in own]
     needed += [(token, tokenizer.target) for token in data.target_control_tokens]
     for token, subwords in needed:
         if subwords.tag_id(token) is None:
@@ -254,7 +255,9 @@ def find_openings(recipe: Recipe, tokenizer: Tokenizer) -> list[tuple[str, ...]]
                 " train.init_from, so that a vocabulary with this token is learned"
             )
     try:
-        return [opening_of(data.languages_of(each)[1], source, each.tag) for each in data.train]
+        return [
+            find_opening(data.find_languages(files)[1], source, files.tag) for files in data.train
+        ]
     except UsageError as error:
         raise NmtError(f"recipe {recipe.name}: train.init_from does not fit: {error}") from error
 
@@ -308,7 +311,7 @@ def describe(files: TextFiles, counts: dict[str, int], data: DataSettings) -> st
     )
     lost = ", ".join(f"{count:,} {why}" for count, why in dropped if count)
     shortened = counts.get(SHORTENED, 0)
-    several = f" ({'-'.join(data.languages_of(files))})" if len(data.directions) > 1 else ""
+    several = f" ({'-'.join(data.find_languages(files))})" if len(data.directions) > 1 else ""
     text = f"{files.title}{several}: {counts['kept']:,} pairs kept{lost and f'; dropped {lost}'}"
     return text + (f"; {shortened:,} with less context to fit" if shortened else "")
 
@@ -317,7 +320,7 @@ def describe_dropped(manifest: Manifest, names: Sequence[str], limits: DataSetti
     """Return a phrase with the totals that cleaning dropped from all corpora."""
     counts = [manifest.steps[name].counts for name in names]
     empty, long, ratio = (
-        sum(each.get(k, 0) for each in counts) for k in ("empty", "too_long", "ratio")
+        sum(count.get(verdict, 0) for count in counts) for verdict in ("empty", "too_long", "ratio")
     )
     return (
         f"{empty:,} with an empty side, {long:,} longer than data.max_length={limits.max_length},"
@@ -330,7 +333,7 @@ def remove_unused(folder: Path, manifest: Manifest, names: list[str]) -> None:
 
     What older versions were writing when they were killed is removed too.
     """
-    for step in [each for each in manifest.steps if each.startswith("train-")]:
+    for step in [name for name in manifest.steps if name.startswith("train-")]:
         if step not in names:
             manifest.forget(step)
     for path in folder.glob("train-*"):

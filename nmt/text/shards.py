@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from nmt.errors import DamagedError, NmtError
 from nmt.system.atomic import atomic_paths
-from nmt.system.files import check_regular, is_present, sha256_of, unreadable
+from nmt.system.files import check_regular, compute_sha256, is_present, unreadable
 from nmt.text.manifest import Stamp, Step
 
 Ids = NDArray[numpy.unsignedinteger[Any]]
@@ -71,7 +71,7 @@ class FlatSegments:
     def backwards(self) -> "FlatSegments":
         """Return the segments in the same order, each with its last token first."""
         ends = self.lengths.cumsum()
-        mirrors = numpy.repeat(2 * ends - self.lengths - 1, self.lengths)  # first + last place
+        mirrors = numpy.repeat(2 * ends - self.lengths - 1, self.lengths)  # first + last index
         return FlatSegments(self.ids[mirrors - numpy.arange(len(self.ids))], self.lengths)
 
 
@@ -87,8 +87,8 @@ def without_controls(
         return segments, numpy.zeros_like(segments.lengths)
     ends = segments.lengths.cumsum()
     near = numpy.flatnonzero(segments.ids <= max(controls))  # a learned vocabulary has them first
-    places = numpy.append(near[numpy.isin(segments.ids[near], controls)], -1)
-    last = places[numpy.searchsorted(places[:-1], ends) - 1]  # before each end; -1: none
+    indices = numpy.append(near[numpy.isin(segments.ids[near], controls)], -1)
+    last = indices[numpy.searchsorted(indices[:-1], ends) - 1]  # before each end; -1: none
     before = numpy.maximum(last + 1 - ends + segments.lengths, 0)
     lengths = segments.lengths - before
     return FlatSegments(stretches(segments.ids, ends, lengths), lengths), before
@@ -103,8 +103,8 @@ def stretches(
     ids: NDArray[Number], ends: NDArray[numpy.int64], lengths: NDArray[numpy.int64]
 ) -> NDArray[Number]:
     """Return stretches of ids end to end; ends, lengths: of each stretch."""
-    places = numpy.arange(lengths.sum()) + numpy.repeat(ends - lengths.cumsum(), lengths)
-    found: NDArray[Number] = ids[places]
+    indices = numpy.arange(lengths.sum()) + numpy.repeat(ends - lengths.cumsum(), lengths)
+    found: NDArray[Number] = ids[indices]
     return found
 
 
@@ -160,8 +160,8 @@ class Shard:
         """Yield source and target lengths in tokens without EOS, `BLOCK_PAIRS` pairs at a time."""
         for start in range(0, len(self), BLOCK_PAIRS):
             end = min(start + BLOCK_PAIRS, len(self))
-            each = numpy.diff(self.offsets[2 * start : 2 * end + 1])
-            yield each[0::2], each[1::2]
+            lengths = numpy.diff(self.offsets[2 * start : 2 * end + 1])
+            yield lengths[0::2], lengths[1::2]
 
     def pairs(self, indices: NDArray[numpy.int64]) -> tuple[Ids, NDArray[numpy.int64]]:
         """Return the ids of pairs end to end, and the lengths of source 0, target 0, source 1, ...
@@ -219,7 +219,9 @@ class ShardWriter:
 
     def digests(self) -> dict[str, str]:
         """Return the SHA-256 of each file as written so far, by name ending."""
-        return {name: each.hexdigest() for name, each in zip(ENDINGS, self._hashes, strict=True)}
+        return {
+            ending: digest.hexdigest() for ending, digest in zip(ENDINGS, self._hashes, strict=True)
+        }
 
 
 @contextmanager
@@ -265,7 +267,7 @@ def checked(folder: Path, name: str, step: Step) -> Step | None:
     if present == step.written:
         return step
     paths = {ending: folder / f"{name}.{ending}" for ending in ENDINGS}
-    if any(sha256_of(path, WHAT) != step.sha256.get(ending) for ending, path in paths.items()):
+    if any(compute_sha256(path, WHAT) != step.sha256.get(ending) for ending, path in paths.items()):
         return None
     return replace(step, written=present)
 

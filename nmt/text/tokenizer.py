@@ -13,9 +13,9 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
-from nmt.errors import DamagedError, NmtError, UsageError, first_of, shown
+from nmt.errors import DamagedError, NmtError, UsageError, list_first, shown
 from nmt.recipe.rules import LANGUAGE_TOKEN, SPECIAL_TOKENS
-from nmt.system.files import kind_of, read_bytes
+from nmt.system.files import detect_kind, read_bytes
 from nmt.system.json_data import parse_json
 from nmt.text.languages import find_language
 
@@ -39,7 +39,7 @@ def load_processor(model: bytes, origin: str) -> Any:
     try:
         processor.LoadFromSerializedProto(model)
     except RuntimeError as error:
-        kind = kind_of(model)
+        kind = detect_kind(model)
         found = f"{origin} is {kind}, not" if kind else f"{origin} is damaged or is not"
         raise DamagedError(f"{found} a SentencePiece model") from error
     return processor
@@ -76,10 +76,12 @@ class SubwordModel:
             content, self.sentencepiece = split(model, LISTED_HEADER)
             listed = parse_json(content, list[str], f"the vocabulary of {origin}")
             self._pieces = (*SPECIAL_TOKENS, *listed)
-            self._ids = {piece: each for each, piece in enumerate(listed, len(SPECIAL_TOKENS))}
+            self._ids = {
+                piece: piece_id for piece_id, piece in enumerate(listed, len(SPECIAL_TOKENS))
+            }
             self._text_ids = {
-                piece: each
-                for piece, each in self._ids.items()
+                piece: piece_id
+                for piece, piece_id in self._ids.items()
                 if not LANGUAGE_TOKEN.fullmatch(piece)
             }
         self._processor = load_processor(self.sentencepiece, origin)
@@ -164,7 +166,9 @@ class SubwordModel:
     def tag_ids(self) -> list[int]:
         """Return the ids of all control tokens."""
         if self._pieces is not None:
-            return [each for piece, each in self._ids.items() if piece not in self._text_ids]
+            return [
+                piece_id for piece, piece_id in self._ids.items() if piece not in self._text_ids
+            ]
         return [*takewhile(self.is_tag, count(EOS + 1))]  # SentencePiece puts them first
 
     def encode_pieces(self, text: str) -> list[int]:
@@ -176,7 +180,7 @@ class SubwordModel:
 
     def unknown_pieces(self, text: str) -> list[str]:
         """Return the pieces of such a text that are unknown."""
-        return [each for each in self._split_pieces(text) if self._piece_id(each) == UNK]
+        return [piece for piece in self._split_pieces(text) if self._piece_id(piece) == UNK]
 
     def _split_pieces(self, text: str) -> list[str]:
         pieces = text.split()
@@ -211,8 +215,8 @@ class SubwordModel:
 
         Normalisation may add, join and drop characters.
         """
-        places: list[int] = self._processor.normalize(text, with_offsets=True)[1]
-        return places
+        positions: list[int] = self._processor.normalize(text, with_offsets=True)[1]
+        return positions
 
     def is_byte(self, piece: str) -> bool:
         """Return whether a piece stands for a byte of a character."""
@@ -237,14 +241,14 @@ class SubwordModel:
 
         Bytes that are no character become U+FFFD.
         """
-        ids = [int(each) for each in ids]
+        ids = [*map(int, ids)]
         if self._pieces is None:
             return str(self._processor.decode(ids))
         unknown = self._processor.id_to_piece(self._processor.unk_id())
         pieces = [
-            unknown if each == UNK else self._pieces[each]
-            for each in ids
-            if each not in (PAD, BOS, EOS)
+            unknown if piece_id == UNK else self._pieces[piece_id]
+            for piece_id in ids
+            if piece_id not in (PAD, BOS, EOS)
         ]
         # SentencePiece leaves pieces that it does not know, such as those of the other language.
         return str(self._processor.decode_pieces(pieces)).replace(SPACE, " ").strip()
@@ -268,9 +272,9 @@ class SubwordModel:
             return self._pieces == other._pieces and self.sentencepiece == other.sentencepiece
         ours, theirs = self._processor, other._processor
         return len(self) == len(other) and all(
-            ours.id_to_piece(each) == theirs.id_to_piece(each)
-            and ours.get_score(each) == theirs.get_score(each)
-            for each in range(len(self))
+            ours.id_to_piece(piece_id) == theirs.id_to_piece(piece_id)
+            and ours.get_score(piece_id) == theirs.get_score(piece_id)
+            for piece_id in range(len(self))
         )
 
 
@@ -342,4 +346,4 @@ def target_token(wanted: str, subwords: SubwordModel, own: str = "") -> str:
         problem = f"{shown(wanted)} may be several languages of the model; choose one"
     elif not wanted:
         problem = "the model writes several languages; choose one (--to)"
-    raise UsageError(f"{problem}: {first_of(found or codes or [own])}")
+    raise UsageError(f"{problem}: {list_first(found or codes or [own])}")

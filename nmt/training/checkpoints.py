@@ -30,10 +30,10 @@ from nmt.errors import DamagedError, NmtError, is_out_of_memory, write_advice
 from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.runs.model_file import ModelFile, opens, save_model
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
-from nmt.runs.trained_model import arrays_of, load_file
+from nmt.runs.trained_model import load_file, to_arrays
 from nmt.system.arguments import argument
 from nmt.system.atomic import atomic_path, write_text
-from nmt.system.files import HashedStream, identity, is_present, read_bytes, sha256_of
+from nmt.system.files import HashedStream, compute_sha256, identity, is_present, read_bytes
 from nmt.system.json_data import convert, json_text, parse_object
 from nmt.system.log import note
 from nmt.text.manifest import corpus_changed
@@ -121,7 +121,7 @@ class CheckpointWriter:
 
         def write() -> None:
             self.check_folder(progress.update)
-            content = replace(model, weights=arrays_of(weights))
+            content = replace(model, weights=to_arrays(weights))
             save_checkpoint(self._run, content, state, progress, fingerprint)
 
         def write_or_keep_error() -> None:
@@ -265,7 +265,7 @@ def verify(
             raise DamagedError(f"the checkpoint of update {update:,} is incomplete: no {path}")
     manifest = read_manifest(paths.pop(MANIFEST), update)
     for suffix, path in paths.items():
-        if sha256_of(path) != manifest.sha256[suffix]:
+        if compute_sha256(path) != manifest.sha256[suffix]:
             raise DamagedError(f"{path} is damaged: its SHA-256 is wrong")
     return manifest
 

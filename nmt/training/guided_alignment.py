@@ -20,13 +20,13 @@ from nmt.model.encoder_decoder import EncoderDecoder
 
 
 def guided_loss(weights: Tensor, aligned: Tensor) -> Tensor:
-    """Return the sum of -log of the weights at aligned places.
+    """Return the sum of -log of the weights at aligned positions.
 
-    weights (B, T, S): the attention of a head. aligned (B, T): the place of a source token, counted
-    from 1; 0 counts nothing.
+    weights (B, T, S): the attention of a head. aligned (B, T): the position of a source token,
+    counted from 1; 0 counts nothing.
     """
-    place = (aligned - 1).clamp(min=0)[..., None]
-    picked = weights.gather(-1, place)[..., 0]
+    position = (aligned - 1).clamp(min=0)[..., None]
+    picked = weights.gather(-1, position)[..., 0]
     smallest = torch.finfo(picked.dtype).tiny  # instead of 0, which has no logarithm
     return -picked.clamp(min=smallest).log().masked_fill(aligned == 0, 0).sum()
 
@@ -35,7 +35,7 @@ class GuidedAlignment:
     """Adds the loss of guided alignment to that of a network."""
 
     def __init__(self, network: EncoderDecoder, weight: float) -> None:
-        """`weight` is lambda, at a sum over target tokens of both losses."""
+        """Find the guided attention; weight: lambda, at a sum over target tokens of both losses."""
         name = f"decoder.{guided_layer(network.settings)}.cross_attention"
         attention = network.get_submodule(name)
         assert isinstance(attention, MultiHeadAttention)  # noqa: S101 (for the type checker)

@@ -59,8 +59,8 @@ class Lifeline:
             self._listener = listen()
             port = self._listener.getsockname()[1]
             # The address by which this machine reaches the store, and others reach it.
-            place = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-            with socket.create_connection(place, CONNECT_SECONDS) as connection:
+            address = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+            with socket.create_connection(address, CONNECT_SECONDS) as connection:
                 host = connection.getsockname()[0]
             store.set(ADDRESS, f"{host} {port} {self.group}")
         else:

@@ -68,7 +68,7 @@ def finished_before(recipe: Recipe, run: RunFolder) -> TrainingOutcome | None:
     is_empty = not (remains.models or remains.weights or remains.history.records)
     if is_empty or is_repeated(recipe, remains):
         return None
-    outcome = outcome_of(recipe, remains)
+    outcome = rebuild_outcome(recipe, remains)
     if outcome is not None:
         return outcome
     model = next(filter(opens, reversed(remains.models)), None)
@@ -112,7 +112,7 @@ def first_checkpoint(settings: TrainSettings, remains: Remains) -> float:
     return min((line.update for line in passed), default=math.inf) + LATE_UPDATES
 
 
-def outcome_of(recipe: Recipe, remains: Remains) -> TrainingOutcome | None:
+def rebuild_outcome(recipe: Recipe, remains: Remains) -> TrainingOutcome | None:
     """Return the outcome by recipe and metrics, or None if they do not say that it is finished."""
     run, history = remains.run, remains.history
     if not (is_present(run.model) and is_present(run.recipe) and history.is_ended):

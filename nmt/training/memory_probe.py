@@ -186,11 +186,11 @@ def available_bytes() -> int | None:
             continue
         root, most, used = GROUP_FILES[controllers]
         folder = CGROUPS / root / path.strip("/")
-        for place in (folder, *folder.parents):
+        for parent in (folder, *folder.parents):
             try:
-                limit = int((place / most).read_text())
-                held = int((place / used).read_text())
-                free.append(limit - held + cached_bytes(place))
+                limit = int((parent / most).read_text())
+                held = int((parent / used).read_text())
+                free.append(limit - held + cached_bytes(parent))
             except (OSError, ValueError):  # the group has no limit, or it cannot be read
                 continue
     return max(0, min(free)) if free else None

@@ -27,7 +27,7 @@ from nmt.training.updates import UpdateResult
 from nmt.training.validation import Validation
 from nmt.training.workers import Workers
 
-BAR_SECONDS = 1.0  # between two changes of the figures beside the bar
+BAR_SECONDS = 1.0  # between two changes of the means beside the bar
 LINE_SECONDS = 60.0  # between two lines where there is no terminal
 
 # Called with the lines that the run has at the start, then with each new one.
@@ -170,7 +170,7 @@ class MetricsLog:
         progress = self._progress
         note(
             f"update {progress.update:,}, epoch {progress.epoch + 1}, {clock(progress.seconds)}:"
-            f" {figures(validation)}{' (best)' if improved else ''}"
+            f" {show_metrics(validation)}{' (best)' if improved else ''}"
         )
         self._write("dev", progress.update, progress.epoch, **describe(validation))
 
@@ -179,7 +179,7 @@ class MetricsLog:
         what = f"average of {len(updates)} checkpoint{'s' * (len(updates) > 1)}"
         if self._settings.moving_average:
             what = "moving average"
-        note(f"{what}: {figures(validation)}")
+        note(f"{what}: {show_metrics(validation)}")
         update, epoch = self._progress.update, self._progress.epoch
         self._write("average", update, epoch, averaged_updates=updates, **describe(validation))
 
@@ -230,10 +230,10 @@ class ProgressReport:
         )
         self._started = 0.0  # of the first update, by `monotonic`
         self._shown = monotonic()
-        self._window = Window(start_seconds=progress.seconds)  # since the figures were shown
+        self._window = Window(start_seconds=progress.seconds)  # since they were shown last
 
     def add(self, result: UpdateResult) -> None:
-        """Count an update, and show the figures if it is time to."""
+        """Count an update, and show the means if it is time to."""
         now, is_first = monotonic(), result.number == self._first + 1
         if is_first:  # the time before it went into setting up
             self._started = now - (self._progress.seconds - self._window.start_seconds)
@@ -245,18 +245,18 @@ class ProgressReport:
             self._show(now, result.number)
 
     def _show(self, now: float, done: int) -> None:
-        """Show the means since the figures were last shown; done: updates so far."""
+        """Show the means since they were last shown; done: updates so far."""
         window = self._window
         if window.updates:
             loss = window.smoothed_loss / window.target_tokens
             speed = window.tokens_per_second(self._progress.seconds)
-            figures = f"loss {loss:.3f} ({loss_terms(self._settings)}), {speed:,.0f} tokens/s"
+            means = f"loss {loss:.3f} ({loss_terms(self._settings)}), {speed:,.0f} tokens/s"
             if self._bar.disable:
                 total = self._settings.max_updates
                 left = clock((now - self._started) / (done - self._first) * (total - done))
-                note(f"update {done:,} of {total:,}: {figures}, about {left} left")
+                note(f"update {done:,} of {total:,}: {means}, about {left} left")
             else:
-                self._bar.set_postfix_str(figures)  # the bar itself shows the time left
+                self._bar.set_postfix_str(means)  # the bar itself shows the time left
         self._shown, self._window = now, Window(start_seconds=self._progress.seconds)
 
     def close(self) -> None:
@@ -295,7 +295,7 @@ def is_finite(value: Any) -> bool:
 
 
 def describe(validation: Validation) -> dict[str, Any]:
-    """Return the figures and samples of a validation by their names in metrics.jsonl."""
+    """Return the metrics and samples of a validation by their names in metrics.jsonl."""
     return {
         "loss": validation.loss,
         "perplexity": perplexity(validation.plain_loss),
@@ -305,15 +305,15 @@ def describe(validation: Validation) -> dict[str, Any]:
     }
 
 
-def figures(validation: Validation) -> str:
-    """Return the figures of a validation as a phrase."""
+def show_metrics(validation: Validation) -> str:
+    """Return the metrics of a validation as a phrase."""
     is_smoothed = not math.isclose(validation.loss, validation.plain_loss, rel_tol=1e-4)
     scores = (f"{pair} {score:.2f}" for pair, score in validation.by_direction.items())
-    each = f" ({', '.join(scores)})" if validation.by_direction else ""
+    by_direction = f" ({', '.join(scores)})" if validation.by_direction else ""
     return (
         f"dev loss {validation.loss:.3f}{' (label-smoothed)' * is_smoothed}, perplexity"
         f" {perplexity(validation.plain_loss):.2f}, {validation.measure.name}"
-        f" {validation.score:.2f}{each}"
+        f" {validation.score:.2f}{by_direction}"
     )
 
 

@@ -15,7 +15,7 @@ import torch
 
 from nmt.system.log import note
 from nmt.text.batches import Batch
-from nmt.training.feed import Feed
+from nmt.training.loader import BatchLoader
 from nmt.training.memory_probe import TooLittleMemoryError, memory_limit
 from nmt.training.updates import Updater
 
@@ -38,12 +38,12 @@ class Round:
 
     @property
     def ratio(self) -> float:
-        """Time of bf16 as a part of float32's."""
+        """Return the time of bf16 as a part of float32's."""
         return self.bf16 / self.float32
 
     @property
     def choice(self) -> str:
-        """The precision to train in: bf16 if it is clearly faster."""
+        """Return the precision to train in: bf16 if it is clearly faster."""
         return "bf16" if self.ratio <= WORTH else "float32"
 
     def __str__(self) -> str:
@@ -53,23 +53,23 @@ class Round:
         )
 
 
-def choose_precision(updater: Updater, feed: Feed) -> str:
-    """Measure, print the figures and return the precision that all workers train in.
+def choose_precision(updater: Updater, loader: BatchLoader) -> str:
+    """Measure, print the times and return the precision that all workers train in.
 
     Call this after the model's weights are loaded, and before `Updater.set_up`, because a network
     should be compiled in the chosen precision only. All workers measure at the same time, as they
-    will train; the first worker chooses. feed: a feed that the training does not use.
+    will train; the first worker chooses. loader: a loader that the training does not use.
     """
-    choice, reason = measured_precision(updater, feed)
+    choice, reason = measured_precision(updater, loader)
     choice = updater.workers.on_first_worker(lambda: choice)
     note(f"train.precision=auto: {reason}; trains in {choice}")
     return choice
 
 
-def measured_precision(updater: Updater, feed: Feed) -> tuple[str, str]:
-    """Return the precision that a measurement prefers, and its figures as a phrase."""
-    with feed:
-        batches = [fed.share[0] for fed in islice(feed, 1 + ROUNDS)]
+def measured_precision(updater: Updater, loader: BatchLoader) -> tuple[str, str]:
+    """Return the precision that a measurement prefers, and the times as a phrase."""
+    with loader:
+        batches = [loaded.share[0] for loaded in islice(loader, 1 + ROUNDS)]
     try:
         found = measure(lambda *given: pass_seconds(updater, *given), batches)
     except TooLittleMemoryError:
@@ -77,7 +77,7 @@ def measured_precision(updater: Updater, feed: Feed) -> tuple[str, str]:
     return found.choice, str(found)
 
 
-def measure(seconds_of: PassSeconds, batches: Sequence[Batch]) -> Round:
+def measure(time_pass: PassSeconds, batches: Sequence[Batch]) -> Round:
     """Time both precisions on batches, or on their first parts; return the round of median ratio.
 
     The first batch warms up: larger and larger parts of it are passed, while they fit into the
@@ -87,7 +87,7 @@ def measure(seconds_of: PassSeconds, batches: Sequence[Batch]) -> Round:
     """
     first, *others = batches
     tokens, part = FIRST_TOKENS, first_part(first, FIRST_TOKENS)
-    last = in_turn(seconds_of, part, 0)
+    last = in_turn(time_pass, part, 0)
     seconds = spent = last.bf16 + last.float32
     with suppress(TooLittleMemoryError):
         # A next warm-up, of twice the tokens, and the fewest rounds with it must end in time.
@@ -96,13 +96,13 @@ def measure(seconds_of: PassSeconds, batches: Sequence[Batch]) -> Round:
             and spent + 2 * seconds * (1 + FEWEST_ROUNDS) <= SECONDS
         ):
             part = first_part(first, 2 * tokens)
-            last = in_turn(seconds_of, part, 0)
+            last = in_turn(time_pass, part, 0)
             tokens, seconds = 2 * tokens, last.bf16 + last.float32
             spent += seconds
     rounds: list[Round] = []
     with suppress(TooLittleMemoryError):
         for number, batch in enumerate(others):
-            rounds.append(in_turn(seconds_of, first_part(batch, tokens), number))
+            rounds.append(in_turn(time_pass, first_part(batch, tokens), number))
             spent += rounds[-1].bf16 + rounds[-1].float32
             if spent >= SECONDS:
                 break
@@ -111,10 +111,10 @@ def measure(seconds_of: PassSeconds, batches: Sequence[Batch]) -> Round:
     return ordered[len(ordered) // 2]
 
 
-def in_turn(seconds_of: PassSeconds, batch: Batch, number: int) -> Round:
+def in_turn(time_pass: PassSeconds, batch: Batch, number: int) -> Round:
     """Time a batch in both precisions; in rounds with an odd number, bf16 is first."""
     order = ("bf16", "float32") if number % 2 else ("float32", "bf16")
-    seconds = {precision: seconds_of(batch, precision) for precision in order}
+    seconds = {precision: time_pass(batch, precision) for precision in order}
     return Round(**seconds, tokens=batch.source_tokens + batch.target_tokens)
 
 

@@ -15,14 +15,14 @@ import torch
 from nmt.config import Recipe
 from nmt.decoding.models.alignment import choose_attention
 from nmt.decoding.translator.segments import output_limit
-from nmt.errors import DivergenceError, first_of
+from nmt.errors import DivergenceError, list_first
 from nmt.model import make_network
 from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.recipe.settings import with_settings
 from nmt.runs.history import read_history
 from nmt.runs.model_file import ModelFile, Weights, save_model, write_alignment
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
-from nmt.runs.trained_model import arrays_of, load_file, load_weights
+from nmt.runs.trained_model import load_file, load_weights, to_arrays
 from nmt.system.arguments import argument
 from nmt.system.files import is_present
 from nmt.system.log import note
@@ -41,7 +41,13 @@ from nmt.training.checkpoints import (
     newest_checkpoint,
     resume,
 )
-from nmt.training.feed import FedBatch, Feed, epoch_batches, pace_of, plan_batches
+from nmt.training.loader import (
+    BatchLoader,
+    LoadedBatch,
+    choose_prefetch,
+    epoch_batches,
+    plan_batches,
+)
 from nmt.training.lost_files import restore_results
 from nmt.training.memory_probe import check_memory
 from nmt.training.metrics_log import MetricsLog, Observer, announce
@@ -110,8 +116,8 @@ class Trainer:
         self.run, self.device, self.workers, self.observer = run, device, workers, observer
         self.dataset = training_pairs(setup)
         self.network = initial_network(setup, self.dataset).to(device)
-        self.pace = pace_of(device)
-        self.writer = CheckpointWriter(run, in_background=self.pace.saves_in_background)
+        self.prefetch = choose_prefetch(device)
+        self.writer = CheckpointWriter(run, in_background=self.prefetch.saves_in_background)
         if workers.lifeline is not None:  # finish a checkpoint before it ends
             workers.lifeline.before_exit = self.writer.finish
         # With the epoch and the indices of the pairs.
@@ -136,11 +142,11 @@ class Trainer:
             if not self.is_finished() and not self.choose_settings(stop):
                 return self.outcome(stopped_by=stop.signal)
             self.saved_at = monotonic()
-            with self.feed() as feed:
+            with self.make_loader() as loader:
                 while self.validate_if_due(log, stop) and not self.is_finished():
                     if not self.started:
                         self.since = time.perf_counter()  # seconds count from here
-                    results = self.update(next(feed), log, stop)
+                    results = self.update(next(loader), log, stop)
                     signals = [result.signal for result in results if result.signal is not None]
                     if signals:
                         self.finish_started(log)
@@ -154,7 +160,7 @@ class Trainer:
                 return self.outcome(stopped_by=stopped_by)
             return self.average(log, stop)
 
-    def update(self, batch: FedBatch, log: MetricsLog, stop: StopRequest) -> list[UpdateResult]:
+    def update(self, batch: LoadedBatch, log: MetricsLog, stop: StopRequest) -> list[UpdateResult]:
         """Start an update and return the results of those that are finished.
 
         A GPU computes an update while the next one is started, so that results come late; none is
@@ -172,7 +178,7 @@ class Trainer:
         )
         self.started.append((started, batch.epoch, batch.indices))
         is_due = self.is_checkpoint_due() or self.is_validation_due() or self.is_finished()
-        results = self.finish_started(log, leave=0 if is_due else self.pace.late_results)
+        results = self.finish_started(log, leave=0 if is_due else self.prefetch.late_results)
         if any(result.wants_checkpoint for result in results):
             results += self.finish_started(log)
             if results[-1].is_finite:
@@ -211,7 +217,7 @@ class Trainer:
         if progress.best_update:
             good = [self.run.best]
         shown = "; ".join(
-            f"{name}, lines {first_of(numbers, SHOWN_LINES)}" for name, numbers in lines.items()
+            f"{name}, lines {list_first(numbers, SHOWN_LINES)}" for name, numbers in lines.items()
         )
         init_from = "".join(f" --init-from {argument(path)}" for path in good)
         raise DivergenceError(
@@ -262,16 +268,16 @@ class Trainer:
         log.write_average(validation, [*mean.updates])
         return self.outcome(averaged_score=validation.score)
 
-    def feed(self) -> Feed:
-        """Return the batches from the progress on."""
-        return Feed(
+    def make_loader(self) -> BatchLoader:
+        """Return a loader of the batches from the progress on."""
+        return BatchLoader(
             self.dataset,
             partial(epoch_batches, self.recipe.train, self.dataset),
             epoch=self.progress.epoch,
             batch=self.progress.batch,
             workers=self.workers,
             micro_batch_tokens=self.recipe.train.micro_batch_tokens,
-            pace=self.pace,
+            prefetch=self.prefetch,
             device=self.device,
         )
 
@@ -285,7 +291,7 @@ class Trainer:
         try:
             with self.workers.interruptible(stop):
                 if precision == "auto" and not self.progress.update:
-                    precision = choose_precision(self.updater, self.feed())
+                    precision = choose_precision(self.updater, self.make_loader())
                     self.updater.precision = precision
                 self.updater.set_up()
                 micro_batch_tokens = check_memory(
@@ -294,7 +300,7 @@ class Trainer:
                     self.dataset,
                     plan_batches(self.recipe.train, self.dataset, self.progress.epoch),
                     epoch=self.progress.epoch,
-                    length_multiple=self.pace.length_multiple,
+                    length_multiple=self.prefetch.length_multiple,
                 )
         except Interrupted:
             return False
@@ -382,7 +388,7 @@ class Trainer:
         """Write a model file with the weights that validations measure."""
         self.writer.check_folder(self.progress.update)
         with self.updater.average.in_use():
-            save_model(path, self.model_file(arrays_of(self.network.state_dict())))
+            save_model(path, self.model_file(to_arrays(self.network.state_dict())))
 
     def model_file(self, weights: Weights) -> ModelFile:
         """Return the content of a model file of the current update."""
@@ -391,7 +397,7 @@ class Trainer:
 
     @cached_property
     def known_text(self) -> bytes:
-        """The bytes of the `KnownText` that each model file gets."""
+        """Return the bytes of the `KnownText` that each model file gets."""
         sources = [source for source, _ in self.dev.encoded]
         found = known_text(self.prepared.shards, self.prepared.tokenizer, sources)
         return found.to_bytes() if found else b""

@@ -122,9 +122,9 @@ class Updater:
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         torch._foreach_div_(gradients, totals[3].float())  # target tokens
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        figures = torch.cat([totals, norm.to(totals.dtype)[None]])
+        values = torch.cat([totals, norm.to(totals.dtype)[None]])
         # If this is 1, the optimiser changes nothing; the CPU reads nothing.
-        skip = 1 - (figures[0] + figures[-1]).isfinite().float()
+        skip = 1 - (values[0] + values[-1]).isfinite().float()
         self.optimizer.found_inf = skip  # type: ignore[attr-defined] # Adam's fused form reads it
         rate = learning_rate(self.recipe, number)
         for group in self.optimizer.param_groups:
@@ -133,7 +133,7 @@ class Updater:
             self.optimizer.step()
         self.average.add(number)
         self.optimizer.zero_grad()
-        return StartedUpdate(number, rate, figures)
+        return StartedUpdate(number, rate, values)
 
     def _seed_dropout(self, number: int) -> None:
         """Seed dropout by the seed, the update, the worker and the thread."""
@@ -380,24 +380,24 @@ class UpdateResult:
 class StartedUpdate:
     """An update that a GPU may still be computing; `result` waits for it, not for later ones."""
 
-    def __init__(self, number: int, learning_rate: float, figures: Tensor) -> None:
-        """Queue the copy of the figures to the host, if they are on a GPU.
+    def __init__(self, number: int, learning_rate: float, values: Tensor) -> None:
+        """Queue the copy of the values to the host, if they are on a GPU.
 
-        figures: (6 + signals,) in the order in which `result` reads them.
+        values: (6 + signals,) in the order in which `result` reads them.
         """
-        self.number, self.learning_rate, self.figures = number, learning_rate, figures
+        self.number, self.learning_rate, self.values = number, learning_rate, values
         self.copied: torch.cuda.Event | None = None
-        if figures.device.type == "cuda":
+        if values.device.type == "cuda":
             # A copy that `result` starts would stand behind the next update, and wait for that too.
-            self.figures = figures.to("cpu", non_blocking=True)  # into pinned memory
+            self.values = values.to("cpu", non_blocking=True)  # into pinned memory
             self.copied = torch.cuda.Event()
-            self.copied.record(torch.cuda.current_stream(figures.device))
+            self.copied.record(torch.cuda.current_stream(values.device))
 
     def result(self) -> UpdateResult:
-        """Wait for the update and return its figures."""
+        """Wait for the update and return its result."""
         if self.copied is not None:
             self.copied.synchronize()
-        loss, plain_loss, source_tokens, target_tokens, *flags, wanted, norm = self.figures.tolist()
+        loss, plain_loss, source_tokens, target_tokens, *flags, wanted, norm = self.values.tolist()
         return UpdateResult(
             self.number,
             loss,

@@ -29,7 +29,7 @@ from nmt.system.pools import Pool, ThreadPool
 from nmt.system.threads import torch_threads
 from nmt.text.batches import make_batch
 from nmt.text.corpus import DevPairs
-from nmt.text.encode import encode_whole, opening_of
+from nmt.text.encode import encode_whole, find_opening
 from nmt.text.lines import FirstSegment
 from nmt.text.plan import batches_by_length
 from nmt.text.tokenizer import PAD, Tokenizer
@@ -91,7 +91,7 @@ class DevSet:
             pair
             for (_, language), own in pairs.items()
             for pair in encode_whole(
-                own, tokenizer, recipe.data, opening_of(language, tokenizer.source)
+                own, tokenizer, recipe.data, find_opening(language, tokenizer.source)
             )
         )
 
@@ -115,7 +115,7 @@ class DevSet:
 
     @property
     def measure(self) -> Measure:
-        """The measure that scores the translations."""
+        """Return the measure that scores the translations."""
         return self._tests[0][1].measures[0]
 
     def validate(self, network: EncoderDecoder) -> Validation:
@@ -151,26 +151,26 @@ class DevSet:
     def _samples(self, hypotheses: Sequence[str]) -> tuple[Sample, ...]:
         """Return some segments, spread evenly over the dev set, with their translations."""
         count = min(SAMPLES, len(hypotheses))
-        places = [place * len(hypotheses) // count for place in range(count)]
+        indices = [number * len(hypotheses) // count for number in range(count)]
         return tuple(
-            Sample(self.sources[place], self.references[place], hypotheses[place])
-            for place in places
+            Sample(self.sources[index], self.references[index], hypotheses[index])
+            for index in indices
         )
 
     def _translate(
         self,
         network: EncoderDecoder,
-        places: Sequence[int],
+        indices: Sequence[int],
         pool: Pool,
         notify: Callable[[str], None],
         *,
         at_once: bool = False,
     ) -> list[str]:
-        """Return the translations of the sources at some places; at_once: without context."""
-        sources = [self.sources[place] for place in places]
+        """Return the translations of the sources at some indices; at_once: without context."""
+        sources = [self.sources[index] for index in indices]
         if at_once:
             sources = [*map(FirstSegment, sources)]
-        languages = [self._languages[place] for place in places if self._languages]
+        languages = [self._languages[index] for index in indices if self._languages]
         return translate_texts(
             network, self._tokenizer, self._recipe, sources, notify, pool, languages
         )
@@ -217,5 +217,5 @@ class DevSet:
             list(threads.map(lambda batch: self._sums(network, batch), longest))
         lengths = [len(ids) + 1 for ids in self._tokenizer.source.encode(self.sources)]
         batches = batches_by_length(lengths, self._batch_tokens(network))
-        places = [*chain.from_iterable(islice(batches, threads.count))]
-        self._translate(network, places, threads, lambda _: None, at_once=True)
+        indices = [*chain.from_iterable(islice(batches, threads.count))]
+        self._translate(network, indices, threads, lambda _: None, at_once=True)

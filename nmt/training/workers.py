@@ -68,12 +68,12 @@ class Workers:
 
     @property
     def is_alone(self) -> bool:
-        """True for a process that belongs to no group; a group may have a single worker, too."""
+        """Return True for a process in no group; a group may have a single worker, too."""
         return self.store is None
 
     @property
     def is_first(self) -> bool:
-        """True for the one worker that writes files and prints."""
+        """Return True for the one worker that writes files and prints."""
         return self.rank == 0
 
     def on_first_worker(self, action: Callable[[], JsonValue]) -> JsonValue:

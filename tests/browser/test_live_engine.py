@@ -166,7 +166,7 @@ def find(
     return [*best.ids, EOS]
 
 
-def logits_of(model: TrainedModel, data: dict[str, Any]) -> list[dict[int, float]]:
+def compute_logits(model: TrainedModel, data: dict[str, Any]) -> list[dict[int, float]]:
     """Return the logits of the tokens that the page shows, by a pass of the program's network."""
     source = torch.tensor([data["source"]["ids"]])
     offset = 0 if model.tokenizer.is_joint else len(model.tokenizer)
@@ -222,7 +222,7 @@ def test_sentences_have_the_programs_subwords_logits_and_outputs(
         (ids,) = model.tokenizer.source.encode([text])
         assert data["source"]["ids"] == [*ids, EOS]
         assert data["target"]["outputs"] == find(model, text, decoder=decoder)
-        logits = zip(shown_logits(data["next_tokens"]), logits_of(model, data), strict=True)
+        logits = zip(shown_logits(data["next_tokens"]), compute_logits(model, data), strict=True)
         for found, expected in logits:
             both = found.keys() & expected.keys()
             assert len(both) >= len(expected) - 1  # the last one shown may be another of a near tie
@@ -308,7 +308,7 @@ def test_parts_of_the_model_are_switched_off(engine: Engine, skilled_run: Path) 
         ids = plain["target"]["outputs"]
         data = engine.translate(SENTENCE, off=off, against=ids)
         assert data["target"]["outputs"] == find(changed, SENTENCE)
-        expected = logits_of(changed, plain)
+        expected = compute_logits(changed, plain)
         for found, wanted in zip(shown_logits(data["against"]), expected, strict=True):
             assert found == pytest.approx(wanted, abs=CLOSE)
 

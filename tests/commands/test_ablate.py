@@ -1,4 +1,4 @@
-"""`nmt ablate` on the tiny corpus: its figures, its runs, the dry run, and what it refuses."""
+"""`nmt ablate` on the tiny corpus: its results, its runs, the dry run, and what it refuses."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ NAMES = ["base", "model.d_ff=64", "train.label_smoothing=0.2"]
 VARY = ("--vary", "model.d_ff=64")
 
 
-def figures(output: Path) -> dict[str, Any]:
+def read_results(output: Path) -> dict[str, Any]:
     """Return the content of ablation.json."""
     found: dict[str, Any] = json.loads((output / "ablation.json").read_text(encoding="utf-8"))
     return found
@@ -29,9 +29,9 @@ def rows(table: str) -> list[list[str]]:
     return [line.strip("| ").split(" | ") for line in (lines[0], *lines[2:])]
 
 
-def test_figures_are_those_of_the_runs(ablation: Path) -> None:
+def test_results_are_those_of_the_runs(ablation: Path) -> None:
     """What the table and the differences make of them is tested in tests/studio."""
-    content = figures(ablation)
+    content = read_results(ablation)
     assert [variant["name"] for variant in content["variants"]] == NAMES
     losses: dict[str, list[float]] = {}
     for variant in content["variants"]:

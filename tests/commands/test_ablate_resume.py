@@ -11,7 +11,7 @@ import pytest
 from torch import Tensor
 
 from nmt.kernels.loss import LossSums, projected_loss
-from tests.commands.test_ablate import figures, rows
+from tests.commands.test_ablate import read_results, rows
 from tests.conftest import Run
 from tests.training.conftest import start_process
 from tests.waiting import wait_until
@@ -29,7 +29,7 @@ def test_the_same_command_skips_what_is_finished(nmt: Run, tiny: Path) -> None:
     fewer = nmt("ablate", tiny, "--vary", "model.heads=4", "--max-updates", 4, "--output", "out")
     assert "model.d_ff=64/seed-1" in fewer.err
     assert nmt(*command[:-3], 6, "--output", "out").code == 0
-    found = figures(Path("out"))["variants"]
+    found = read_results(Path("out"))["variants"]
     assert [variant["runs"][0]["updates"] for variant in found] == [6, 6]
     for folder in Path("out").glob("*/*/checkpoints"):
         shutil.rmtree(folder)  # finished runs keep their metrics, also if a setting has changed
@@ -51,7 +51,7 @@ def test_a_stopped_ablation_resumes_with_the_same_command(nmt: Run, tiny: Path) 
     assert printed == b""
     assert b"the same command" in errors
     assert b"Traceback" not in errors
-    base, other = figures(Path("out"))["variants"]
+    base, other = read_results(Path("out"))["variants"]
     assert base["runs"][0]["state"] == "finished"
     assert other["runs"][0]["state"] == "stopped"
     assert other["summary"]["loss"] is None
@@ -60,7 +60,7 @@ def test_a_stopped_ablation_resumes_with_the_same_command(nmt: Run, tiny: Path) 
     assert resumed.code == 0
     assert "run 1 of 2: base, seed 1: finished before" in resumed.err
     assert "resumed at update" in resumed.err
-    assert figures(Path("out"))["variants"][1]["runs"][0]["state"] == "finished"
+    assert read_results(Path("out"))["variants"][1]["runs"][0]["state"] == "finished"
 
 
 def test_other_runs_continue_when_one_diverges_and_one_fails(
@@ -85,7 +85,7 @@ def test_other_runs_continue_when_one_diverges_and_one_fails(
     assert (ended.code, "Traceback" in ended.err) == (1, False)
     assert "model.d_ff=48, seed 1 failed: cannot write out/model.d_ff=48/seed-1" in ended.err
     assert "failed runs: 1; the same command tries them again" in ended.err
-    states = [variant["runs"][0]["state"] for variant in figures(Path("out"))["variants"]]
+    states = [variant["runs"][0]["state"] for variant in read_results(Path("out"))["variants"]]
     assert [state.partition(":")[0] for state in states] == [
         *("finished", "diverged", "failed", "finished")
     ]

@@ -73,8 +73,8 @@ def test_pairs_are_the_text_and_its_translations(
     swapped = method == "back-translation"
     expected = [pair[::-1] if swapped else pair for pair in zip(lines, outputs, strict=True)]
     bad = rejected(tmp_path / "out")
-    places = {int(row[0]) - 1 for row in bad}
-    kept = [pair for place, pair in enumerate(expected) if place not in places]
+    indices = {int(row[0]) - 1 for row in bad}
+    kept = [pair for index, pair in enumerate(expected) if index not in indices]
     endings = ["en", "de"] if swapped else ["de", "en"]
     sides = [Path(f"{tmp_path}/out.{ending}").read_text().splitlines() for ending in endings]
     assert [*zip(*sides, strict=True)] == kept

@@ -12,7 +12,7 @@ import pytest
 from nmt.runs.history import read_metrics
 from nmt.runs.model_file import open_model, read_model, save_model
 from nmt.runs.run_folder import WEIGHTS, RunFolder
-from nmt.system.files import sha256_of
+from nmt.system.files import compute_sha256
 from nmt.training.checkpoints import read_manifest, write_manifest
 from tests.conftest import Run
 
@@ -117,7 +117,7 @@ def test_checkpoints_of_different_runs_are_refused(nmt: Run, run: Path) -> None:
     save_model(checkpoint(run, 12), replace(content, tokenizer=bytes(9)))
     path = checkpoint(run, 12).with_suffix(".json")  # as if a training had written the weights
     manifest = read_manifest(path, 12)
-    digests = {**manifest.sha256, WEIGHTS: sha256_of(checkpoint(run, 12))}
+    digests = {**manifest.sha256, WEIGHTS: compute_sha256(checkpoint(run, 12))}
     write_manifest(path, replace(manifest, sha256=digests))
     result = nmt("average", run)
     assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)

@@ -14,7 +14,7 @@ from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe, write_recipe
 from nmt.recipe.settings import get_setting, with_settings
 from tests.commands.conftest import paths_in
-from tests.commands.test_report import data_of
+from tests.commands.test_report import read_data
 from tests.conftest import Run
 from tests.corpora.corpora import Pairs, corpus, write
 
@@ -68,7 +68,7 @@ def test_faults_have_counts_lines_and_fixes(nmt: Run, tmp_path: Path) -> None:
     assert not {"\u202e", "\u200b", "\x07"} & {*table.out, *page}
     assert "<b>bold" not in page
     assert "c.en and c.de" in page
-    kinds = [finding["kind"] for finding in data_of(Path("page.html"))["texts"][0]["findings"]]
+    kinds = [finding["kind"] for finding in read_data(Path("page.html"))["texts"][0]["findings"]]
     assert kinds == [*found]
     result = nmt("check", *files, "--html", files[0])
     assert (result.code, result.out, "is an input" in result.err) == (2, "", True)
@@ -207,7 +207,7 @@ def test_advice_has_settings_reasons_and_the_time(
     assert plain.splitlines()[-1].startswith("--advise suggests settings")
     table = nmt("check", *files, *QUICK, "--advise", "--html", "page.html").out
     assert "time        at most about 1.5 hours" in table
-    assert len(data_of(Path("page.html"))["advice"]["advised"]) == 7
+    assert len(read_data(Path("page.html"))["advice"]["advised"]) == 7
 
 
 def test_a_trial_may_be_disturbed_fail_or_be_impossible(

@@ -51,7 +51,7 @@ def with_faults(pairs: Pairs) -> Pairs:
     """Return pairs of which one in twenty, from the tenth on, has a fault of its own kind."""
     damaged = [*pairs]
     source, target = pairs[10]
-    for place, pair in enumerate(
+    for index, pair in enumerate(
         [
             (" ", target),
             (source, f"{target[:8]}\ufffd{target[9:]}"),
@@ -65,7 +65,7 @@ def with_faults(pairs: Pairs) -> Pairs:
             (f"{pairs[6][0].upper()}  !", pairs[6][1]),
         ]
     ):
-        damaged[10 + 20 * place] = pair
+        damaged[10 + 20 * index] = pair
     return damaged
 
 
@@ -83,7 +83,7 @@ def test_each_fault_is_removed_with_its_reason_and_the_others_are_kept(
     report = clean(nmt, tmp_path, pairs)
     bad = rejected(tmp_path)
     assert [(int(line), kind) for line, kind, *_ in bad] == [
-        (11 + 20 * place, kind) for place, kind in enumerate(KINDS)
+        (11 + 20 * index, kind) for index, kind in enumerate(KINDS)
     ]
     assert Counter(pairs) == Counter([*read(tmp_path), *((row[3], row[4]) for row in bad)])
     assert read(tmp_path) == [pair for n, pair in enumerate(pairs) if n % 20 != 10 or n > 190]
@@ -105,8 +105,8 @@ def test_each_fault_is_removed_with_its_reason_and_the_others_are_kept(
 
 def test_filters_are_chosen(nmt: Run, tmp_path: Path) -> None:
     pairs = with_faults(CLEAN)
-    for place, (source, target) in {7: ("room 101", "zimmer 102"), 9: ("who?", "wer.")}.items():
-        pairs[place] = (f"{pairs[place][0]} {source}", f"{pairs[place][1]} {target}")
+    for index, (source, target) in {7: ("room 101", "zimmer 102"), 9: ("who?", "wer.")}.items():
+        pairs[index] = (f"{pairs[index][0]} {source}", f"{pairs[index][1]} {target}")
     fewer = [kind for kind in KINDS if kind not in ("copied", "near_duplicates")]
     for options, kinds in (
         (["--only", "copied, near_duplicates"], ["empty", "copied", *["near_duplicates"] * 2]),
@@ -146,9 +146,9 @@ def test_mojibake_is_removed_before_repairs_destroy_it(nmt: Run, tmp_path: Path)
         [*CLEAN],
         ["gro\u00c3\x9f", "\u00c3\u00a0 la carte", "Das\u00c2\u00a0Haus", "so\u00e2\u20ac\x9d"],
     )
-    for place, word in enumerate(wrong):
-        source, target = pairs[20 * place]
-        pairs[20 * place] = (source, f"{target[: -len(word) - 1]} {word}")
+    for index, word in enumerate(wrong):
+        source, target = pairs[20 * index]
+        pairs[20 * index] = (source, f"{target[: -len(word) - 1]} {word}")
     report = clean(nmt, tmp_path, pairs)
     assert report["removed"]["mojibake"] == report["pairs"] - report["kept"] == len(wrong)
     assert [row[4] for row in rejected(tmp_path)] == [pairs[20 * n][1] for n in range(len(wrong))]
@@ -248,7 +248,7 @@ def pairs(skilled_run: Path) -> Pairs:
         (folder / f"train.{side}").read_text().splitlines() for side in ("src", "tgt")
     )
     good = [*dict.fromkeys(zip(source, target, strict=True))][:60]
-    turned = [(source, good[place - 7][1]) for place, (source, _) in enumerate(good)]
+    turned = [(source, good[index - 7][1]) for index, (source, _) in enumerate(good)]
     return [*good, *turned]
 
 

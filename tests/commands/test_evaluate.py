@@ -279,8 +279,8 @@ def test_each_text_may_be_a_pipe_or_packed_and_faults_are_said_as_they_are(
     found = evaluation(nmt, *arguments(Path("-"), *texts[1:]))
     assert (numbers(found), found["hypotheses"]) == (expected, "stdin")
     (folder / "empty").touch()
-    for place in range(4):
-        bad = [*texts[:place], folder / "empty", *texts[place + 1 :]]
+    for index in range(4):
+        bad = [*texts[:index], folder / "empty", *texts[index + 1 :]]
         refused = nmt("evaluate", *arguments(*bad))
         assert (refused.code, refused.out, refused.err.count("\n")) == (1, "", 1)
         assert f"{folder / 'empty'} is empty" in refused.err

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.commands.test_report import data_of
+from tests.commands.test_report import read_data
 from tests.conftest import Run
 
 
-def models_of(page: str = "explain.html") -> list[dict[str, Any]]:
+def read_models(page: str = "explain.html") -> list[dict[str, Any]]:
     """Return what a page says about each of its models."""
-    models: list[dict[str, Any]] = data_of(Path(page))["models"]
+    models: list[dict[str, Any]] = read_data(Path(page))["models"]
     return models
 
 
@@ -21,14 +21,14 @@ def test_without_a_sentence_the_page_shows_one_of_the_dev_set(
 ) -> None:
     result = nmt("explain", "--model", skilled_run)
     assert (result.code, result.out) == (0, "explain.html\n")
-    (data,) = models_of()
+    (data,) = read_models()
     dev = (skilled_run.parents[1] / "dev.src").read_text().splitlines()
     assert f"example of the dev set: {data['source']['text']}\n" in result.err
     assert len({*data["examples"]}) == 4
     assert {data["source"]["text"], *data["examples"]} <= {*dev}
     again = nmt("explain", "--model", skilled_run, "--output", "again.html")
     assert again.code == 0
-    assert models_of("again.html") == [data]
+    assert read_models("again.html") == [data]
     shutil.copy(skilled_run / "model.safetensors", "alone.safetensors")
     result = nmt("explain", "--model", "alone.safetensors")
     assert (result.code, result.out) == (1, "")
@@ -36,7 +36,7 @@ def test_without_a_sentence_the_page_shows_one_of_the_dev_set(
     assert last.startswith("nmt: no example was found: data/dev.src does not exist")
     assert last.endswith('; or give one: nmt explain "TEXT"')
     assert nmt("explain", "sun", "--model", "alone.safetensors").code == 0
-    assert models_of()[0]["examples"] == []
+    assert read_models()[0]["examples"] == []
 
 
 def test_two_models_are_compared(nmt: Run, skilled_run: Path, tiny_run: Path) -> None:
@@ -47,11 +47,11 @@ def test_two_models_are_compared(nmt: Run, skilled_run: Path, tiny_run: Path) ->
     assert result.code == 0
     early = nmt("explain", "--model", checkpoint, "--output", "early.html", *options)
     assert early.code == 0
-    names = [data["model"]["name"] for data in models_of()]
+    names = [data["model"]["name"] for data in read_models()]
     assert names == ["skilled", checkpoint.stem]
     assert "<title>How skilled and update-" in Path("explain.html").read_text(encoding="utf-8")
-    first, second = models_of()
-    (alone,) = models_of("early.html")
+    first, second = read_models()
+    (alone,) = read_models("early.html")
     assert second["target"] == alone["target"]
     assert second["beam"] == alone["beam"]
     assert first["beam"]["size"] == 2
@@ -65,7 +65,7 @@ def test_the_page_holds_the_model_unless_it_is_too_large_or_not_wanted(
     def explained(*options: str) -> tuple[dict[str, Any], str]:
         result = nmt("explain", "sun", "--model", tiny_run, *options)
         assert result.code == 0
-        (data,) = models_of()
+        (data,) = read_models()
         return data, result.err
 
     data, _ = explained()

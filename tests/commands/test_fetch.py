@@ -276,7 +276,7 @@ def test_members_that_cannot_be_unpacked_are_named(
     assert not (case.folder / "up").exists()
 
 
-WHOLE = tar({"a": bytes(place * place % 251 for place in range(300_000))})
+WHOLE = tar({"a": bytes(index * index % 251 for index in range(300_000))})
 
 
 @pytest.mark.parametrize(

@@ -60,12 +60,12 @@ def hub(nmt: Run, server: Server, tmp_path: Path) -> Hub:
 def test_a_model_is_downloaded_into_a_folder_of_its_name(hub: Hub) -> None:
     result = hub.fetch(name=f"Helsinki-NLP/{hub.name}")
     assert (result.code, result.out) == (0, "")
-    place = hub.folder / hub.name
-    assert result.err.endswith(f"next:\n  nmt import {place} -o {hub.name}.safetensors\n")
+    model_folder = hub.folder / hub.name
+    assert result.err.endswith(f"next:\n  nmt import {model_folder} -o {hub.name}.safetensors\n")
     assert hub.files() == {f"{hub.name}/{f}" for f in (*SMALL, *OPTIONAL, SAFE)} | {"SHA256SUMS"}
-    assert (place / SAFE).read_text() == f"{SAFE} of main\n"
+    assert (model_folder / SAFE).read_text() == f"{SAFE} of main\n"
     recorded = (hub.folder / "SHA256SUMS").read_text()
-    assert f"{sha256((place / SAFE).read_bytes())}  {hub.name}/{SAFE}\n" in recorded
+    assert f"{sha256((model_folder / SAFE).read_bytes())}  {hub.name}/{SAFE}\n" in recorded
     assert PICKLE not in hub.asked()
     again = hub.fetch()
     assert (again.code, hub.asked()) == (0, [])
@@ -110,8 +110,8 @@ def test_another_revision_goes_into_a_folder_of_its_own(hub: Hub) -> None:
     hub.serve(*SMALL, PICKLE, revision="refs%2Fpr%2F3")
     assert hub.fetch().code == 0
     assert hub.fetch("--revision", "refs/pr/3").code == 0
-    place = hub.folder / f"{hub.name}@refs-pr-3"
-    assert (place / PICKLE).read_text() == f"{PICKLE} of refs%2Fpr%2F3\n"
+    model_folder = hub.folder / f"{hub.name}@refs-pr-3"
+    assert (model_folder / PICKLE).read_text() == f"{PICKLE} of refs%2Fpr%2F3\n"
     refused(hub.fetch("--revision", "v9"), "the hub has no public model", "or no revision v9")
     assert not (hub.folder / f"{hub.name}@v9").exists()
 

@@ -210,7 +210,7 @@ INPUT = {
 
 
 @pytest.fixture
-def place(tiny: Path, tree: Path, source: Path, tiny_run: Path) -> Path:
+def work_folder(tiny: Path, tree: Path, source: Path, tiny_run: Path) -> Path:
     """Return the current folder, with files of every kind."""
     folder = tree.parent
     for name in ("mine.jsonl", "old.bin"):
@@ -230,13 +230,13 @@ def place(tiny: Path, tree: Path, source: Path, tiny_run: Path) -> Path:
 
 @pytest.mark.parametrize("line", [*USAGE, *INPUT])
 def test_a_mistake_is_one_sentence(
-    nmt: Run, place: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch, line: str
+    nmt: Run, work_folder: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
-    give_stdin(monkeypatch, place / "in.src")
-    before = contents(place)
+    give_stdin(monkeypatch, work_folder / "in.src")
+    before = contents(work_folder)
     result = nmt(*line.format(run=tiny_run).split(" "))
     assert (result.code, result.out) == (2 if line in USAGE else 1, "")
     message = result.err.splitlines()[-1]
     assert (USAGE | INPUT)[line] in message
     assert message.startswith(("nmt: ", "Error: "))
-    assert contents(place) == before
+    assert contents(work_folder) == before

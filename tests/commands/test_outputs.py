@@ -10,7 +10,7 @@ from tests.conftest import Run
 
 # What no command may replace, and why.
 PROTECTED = {"run/recipe.toml": "belongs to the run", "copy": "is a model"}
-# Commands with an output; `{output}` is its place. None of them may read the model it names.
+# Commands with an output; `{output}` is its path. None of them may read the model it names.
 COMMANDS = {
     "translate": "translate dev.src --model nowhere --output {output}",
     "average": "average run --output {output}",
@@ -26,7 +26,7 @@ COMMANDS = {
 
 
 @pytest.fixture
-def place(tiny: Path, tiny_run: Path, tmp_path: Path) -> Path:
+def work_folder(tiny: Path, tiny_run: Path, tmp_path: Path) -> Path:
     """Return a folder with a run, its corpus and files of other kinds."""
     shutil.copytree(tiny_run, tmp_path / "run")
     shutil.copy(tmp_path / "run/model.safetensors", tmp_path / "copy")
@@ -34,10 +34,12 @@ def place(tiny: Path, tiny_run: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_no_command_replaces_models_and_files_of_runs(nmt: Run, place: Path, name: str) -> None:
+def test_no_command_replaces_models_and_files_of_runs(
+    nmt: Run, work_folder: Path, name: str
+) -> None:
     """The output is a link to them."""
     command, _, ending = name.partition(".")
-    output = place / "output"
+    output = work_folder / "output"
     folders = {"ablate": "ablation", "scale": "scale"}  # with the names of their files
     if command in folders:
         output.mkdir()
@@ -48,10 +50,10 @@ def test_no_command_replaces_models_and_files_of_runs(nmt: Run, place: Path, nam
     )
     for target, reason in PROTECTED.items():
         link.unlink(missing_ok=True)
-        link.symlink_to(place / target)
-        before = contents(place)
+        link.symlink_to(work_folder / target)
+        before = contents(work_folder)
         result = nmt(*COMMANDS[name].format(output="output").split())
         assert (result.code, result.out, result.err.count("\n")) == (2, "", 1), result.err
         assert ("exists already" if command == "init" else reason) in result.err
-        assert contents(place) == before
-        assert leftovers(place) == []
+        assert contents(work_folder) == before
+        assert leftovers(work_folder) == []

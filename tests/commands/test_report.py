@@ -13,7 +13,7 @@ from nmt.runs.run_folder import RunFolder
 from tests.conftest import Run
 
 
-def data_of(page: Path) -> dict[str, Any]:
+def read_data(page: Path) -> dict[str, Any]:
     """Return the data inside a page."""
     text = page.read_text(encoding="utf-8")
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text)
@@ -65,5 +65,5 @@ def test_a_sentence_is_read_from_an_argument_or_stdin(
     """Only a line feed ends a line."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
     assert nmt("explain", text, "--model", tiny_run, "--output", "page.html").code == 0
-    (data,) = data_of(Path("page.html"))["models"]
+    (data,) = read_data(Path("page.html"))["models"]
     assert data["source"]["text"] == (stdin.strip() or text)

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import SCALE, Run
-from tests.training.conftest import lines_of
+from tests.training.conftest import read_lines
 
 CHECK = Path("out/tiny-28/seed-1")
 
 
-def figures(output: Path) -> dict[str, Any]:
+def read_results(output: Path) -> dict[str, Any]:
     """Return the content of scale.json."""
     found: dict[str, Any] = json.loads((output / "scale.json").read_text(encoding="utf-8"))
     return found
@@ -27,13 +27,13 @@ def test_the_larger_size_is_predicted_before_it_is_trained(nmt: Run, scaled: Pat
     command = ("scale", *recipe, *SCALE, "--seeds", "1,2", "--output", "out")
     failed = nmt(*command)
     assert failed.code == 1, failed.err
-    [before] = figures(Path("out"))["predictions"]
-    assert figures(Path("out"))["checks"][0]["state"].startswith("failed: cannot write")
+    [before] = read_results(Path("out"))["predictions"]
+    assert read_results(Path("out"))["checks"][0]["state"].startswith("failed: cannot write")
     (CHECK / "checkpoints").unlink()
     trained = nmt(*command)
     assert trained.code == 0, trained.err
     assert trained.err.count("finished before") == 10
-    content = figures(Path("out"))
+    content = read_results(Path("out"))
     [after], [check] = content["predictions"], content["checks"]
     assert {**after, "written": ""} == {**before, "written": ""}
     assert check["state"] == "finished"
@@ -44,16 +44,16 @@ def test_the_larger_size_is_predicted_before_it_is_trained(nmt: Run, scaled: Pat
     assert len(times) == 3 * 11
     again = nmt(*command)
     assert again.err.count("finished before") == 11
-    assert figures(Path("out")) == content
+    assert read_results(Path("out")) == content
     assert {path: path.stat().st_mtime_ns for path in files} == times
     assert again.out == Path("out/scale.md").read_text(encoding="utf-8")
 
 
-def test_figures_are_those_of_the_runs(scaled: Path) -> None:
-    content = figures(scaled)
+def test_results_are_those_of_the_runs(scaled: Path) -> None:
+    content = read_results(scaled)
     losses = {}
     for row in content["runs"]:
-        dev = lines_of("dev", scaled / row["folder"])
+        dev = read_lines("dev", scaled / row["folder"])
         assert row["loss"] == min(line["loss"] for line in dev)
         assert row["end"] == ("patience" if row["updates"] < 12 else "updates")
         losses[row["size"], row["D"], row["seed"]] = row["loss"]
@@ -67,7 +67,7 @@ def test_without_enough_runs_nothing_is_predicted(nmt: Run, tiny: Path) -> None:
     done = nmt("scale", tiny, *options, "--shares", "1/2", "--set", "train.max_updates=2")
     assert done.code == 0, done.err
     assert "tiny: no law is fitted: it needs 7 finished points, and there are 3" in done.out
-    assert figures(Path("out"))["predictions"] == []
+    assert read_results(Path("out"))["predictions"] == []
     assert not CHECK.parent.parent.joinpath("tiny-32/seed-1/metrics.jsonl").exists()
 
 

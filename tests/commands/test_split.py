@@ -47,7 +47,7 @@ def test_sets_share_no_near_duplicate_and_nothing_is_lost(nmt: Run, tmp_path: Pa
     first = int(gone[0][1].removeprefix("in a group with line "))
     assert pairs[first - 1] in [*dev, *test]
     kept = {id(pair): pair for pair in pairs}.values()
-    order = {pair: place for place, pair in reversed([*enumerate(kept)])}
+    order = {pair: index for index, pair in reversed([*enumerate(kept)])}
     for chosen in (dev, test):
         assert sorted(chosen, key=order.__getitem__) == chosen
     rest = iter(pairs)
@@ -71,7 +71,7 @@ def test_the_choice_depends_on_the_seed_and_not_on_the_order(nmt: Run, tmp_path:
 
 def test_documents_of_the_training_text_stay_apart(nmt: Run, tmp_path: Path) -> None:
     pairs = corpus(200)
-    texts = [pairs[place : place + 5] for place in range(0, 200, 5)]
+    texts = [pairs[index : index + 5] for index in range(0, 200, 5)]
     files = write(tmp_path, [pair for text in texts for pair in (*text, ("", ""))])
     assert nmt("split", *files, "-o", f"{tmp_path}/mine/").code == 0
     train, dev, test = (read(tmp_path / "mine", kind) for kind in ("train", "dev", "test"))
@@ -83,7 +83,7 @@ def test_documents_of_the_training_text_stay_apart(nmt: Run, tmp_path: Path) -> 
 def test_whole_documents_are_held_out(nmt: Run, tmp_path: Path) -> None:
     """Each document shares a pair with the next one, and all have "Yes.", which is no test."""
     pairs = corpus(200)
-    texts = [[*pairs[place : place + 5], ("Yes.", "Ja.")] for place in range(0, 196, 4)]
+    texts = [[*pairs[index : index + 5], ("Yes.", "Ja.")] for index in range(0, 196, 4)]
     files = write(tmp_path, [pair for text in texts for pair in (*text, ("", ""))])
     options = "--documents", "--dev", 60, "--test", 55, "-o", f"{tmp_path}/mine/"
     result = nmt("split", *files, *options)

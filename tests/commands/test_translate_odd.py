@@ -60,9 +60,9 @@ def test_bad_lines_are_skipped_or_blank_on_request(
         result = skilled.translate(name, *begun, "--on-bad-line", action)
         assert result.out.split("\n")[:-1] == expected
         (told,) = (line for line in result.err.splitlines() if "cannot be read" in line)
-        place = "stdin" if via == "stdin" else str(name)
+        source_name = "stdin" if via == "stdin" else str(name)
         assert "lines 2, 4, which cannot be read" in told
-        assert f"the first: {place}, line 2: not valid UTF-8 (byte 6 of the line)" in told
+        assert f"the first: {source_name}, line 2: not valid UTF-8 (byte 6 of the line)" in told
         assert ("no longer match" in told) == (action == "skip")
 
 

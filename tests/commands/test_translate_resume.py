@@ -229,6 +229,15 @@ def test_scores_do_not_depend_on_where_a_translation_was_stopped(
     assert Path("out").read_text() == whole
 
 
+def test_a_refusal_before_the_first_line_leaves_nothing(skilled: Model, lines: Path) -> None:
+    """So that the command that the message asks for, with other options, is no other job."""
+    resumed = [lines, "--output", lines.with_name("out"), "--resume"]
+    lines.write_text("<html><body>sun</body></html>\n")
+    assert "name its format" in skilled.attempt(*resumed).err
+    assert [path.name for path in lines.parent.iterdir()] == [lines.name]
+    skilled.translate(*resumed, "--format", "lines")
+
+
 def test_what_does_not_continue_an_output_is_refused(skilled: Model, lines: Path) -> None:
     given = [lines, *interrupted(skilled, lines)]
     kept = lines.with_name("out.partial")

@@ -32,7 +32,7 @@ def corpus(count: int, seed: int = 1) -> Pairs:
 
 
 def as_pairs(texts: Iterable[tuple[str, str]]) -> list[Pair]:
-    return [Pair(*each) for each in texts]
+    return [Pair(*pair) for pair in texts]
 
 
 def code(number: int) -> str:

@@ -94,4 +94,4 @@ def test_ctrl_c_ends_the_trial_and_its_threads(
     monkeypatch.setattr(Updater, "start", interrupted)
     with pytest.raises(KeyboardInterrupt):
         forecast(recipe, text, CPU)
-    assert "feed" not in {thread.name for thread in threading.enumerate()}
+    assert "loader" not in {thread.name for thread in threading.enumerate()}

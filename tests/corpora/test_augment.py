@@ -16,7 +16,7 @@ from nmt.corpora.augment import (
     made_pairs,
     read_verdict,
 )
-from nmt.corpora.new_recipe import RecipeWish, next_recipe
+from nmt.corpora.new_recipe import RecipeExtension, next_recipe
 from nmt.decoding.files.quality import Checked
 from nmt.errors import DamagedError, UsageError
 from nmt.recipe.files import load_recipe
@@ -84,14 +84,14 @@ def test_a_recipe_of_several_languages_names_those_of_new_pairs(tmp_path: Path) 
         '[data]\ntrain = [{source = "a.en", target = "a.de"},'
         ' {source = "b.en", target = "b.fr", target_language = "fr"}]\n'
     )
-    wish = RecipeWish(str(base), output, DataFolder(tmp_path), "<BT>")
+    extension = RecipeExtension(str(base), output, DataFolder(tmp_path), "<BT>")
     pairs = tmp_path / "bt.en", tmp_path / "bt.fr"
-    text, _ = next_recipe(wish, pairs, ("en", "fr"), (), "nmt augment", pytest.fail)
+    text, _ = next_recipe(extension, pairs, ("en", "fr"), (), "nmt augment", pytest.fail)
     output.write_text(text)
     data = load_recipe(str(output)).data
-    assert [*map(data.languages_of, data.train)] == [("en", "de"), ("en", "fr"), ("en", "fr")]
+    assert [*map(data.find_languages, data.train)] == [("en", "de"), ("en", "fr"), ("en", "fr")]
     with pytest.raises(UsageError, match="en to de, en to fr, but the new pairs are fr to en"):
-        next_recipe(wish, pairs, ("fr", "en"), (), "nmt augment", pytest.fail)
+        next_recipe(extension, pairs, ("fr", "en"), (), "nmt augment", pytest.fail)
 
 
 def test_a_text_names_its_language_if_a_model_reads_several() -> None:

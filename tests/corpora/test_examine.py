@@ -11,7 +11,7 @@ from nmt.corpora.examine import (
     LEAST_SAMPLE,
     Facts,
     examine,
-    first_places,
+    first_indices,
     hash_text,
     learn_context,
     learn_tokenizer,
@@ -39,13 +39,13 @@ def hashes(texts: list[str]) -> numpy.ndarray:
 def test_repetitions_are_those_of_a_plain_search() -> None:
     draw = random.Random(1)
     texts = [draw.choice("abcdefgh") * draw.randint(1, 9) for _ in range(200)]
-    assert first_places(hashes(texts)).tolist() == [*map(texts.index, texts)]
+    assert first_indices(hashes(texts)).tolist() == [*map(texts.index, texts)]
 
 
 def test_sides_in_another_order_are_another_pair() -> None:
     first, second = hash_text("a"), hash_text("b")
     sides = numpy.array([[first, second, first, first], [second, first, first, second]])
-    assert first_places(pair_hashes(sides.astype(numpy.uint64))).tolist() == [0, 1, 2, 0]
+    assert first_indices(pair_hashes(sides.astype(numpy.uint64))).tolist() == [0, 1, 2, 0]
 
 
 def facts(pairs: Pairs) -> Facts:

@@ -12,7 +12,7 @@ from nmt.corpora.held_out import (
     Sizes,
     find_groups,
     hold_out,
-    placed,
+    label_pairs,
 )
 from nmt.errors import NmtError
 from nmt.text.corpus import Pair
@@ -34,7 +34,7 @@ def plan(corpus: HashedPairs, dev: int | None = None, test: int | None = None) -
 
 def counts(found: Plan) -> list[int]:
     """Return how many pairs are removed, in train, in dev and in test."""
-    return [int((found.places == place).sum()) for place in (-1, 0, 1, 2)]
+    return [int((found.sets == index).sum()) for index in (-1, 0, 1, 2)]
 
 
 def test_a_twentieth_but_at_most_a_thousand_are_held_out() -> None:
@@ -47,7 +47,7 @@ def test_only_the_sets_that_are_wanted_are_held_out() -> None:
     pairs = unlike(100)
     found = plan(HashedPairs(pairs), dev=0)
     assert counts(found) == [0, 95, 0, 5]
-    kinds = [kind for kind, _ in placed(pairs, found)]
+    kinds = [kind for kind, _ in label_pairs(pairs, found)]
     assert (kinds.count("train"), kinds.count("test")) == (95, 5)
     nothing = plan(HashedPairs([*pairs, Pair("", "")]), dev=0, test=0)
     assert counts(nothing) == [1, 100, 0, 0]
@@ -85,7 +85,7 @@ def test_a_corpus_that_changes_between_two_readings_is_an_error() -> None:
     found = plan(HashedPairs(pairs))
     for other in (pairs[:-1], [*pairs, *pairs]):
         with pytest.raises(NmtError, match=r"c\.en changed while it was read"):
-            list(placed(other, found))
+            list(label_pairs(other, found))
 
 
 def groups(pairs: list[tuple[int, int]]) -> list[int]:
@@ -93,7 +93,7 @@ def groups(pairs: list[tuple[int, int]]) -> list[int]:
 
 
 def test_a_long_chain_is_one_group_in_any_order() -> None:
-    chain = [(place // 2, (place + 1) // 2) for place in range(2000)]
+    chain = [(index // 2, (index + 1) // 2) for index in range(2000)]
     random.Random(1).shuffle(chain)
     assert set(groups(chain)) == {0}
 
@@ -102,8 +102,8 @@ def test_groups_are_those_that_searching_finds() -> None:
     draw = random.Random(2)
     pairs = [(draw.randrange(300), draw.randrange(300)) for _ in range(200)]
     expected = []
-    for place in range(len(pairs)):
-        reached, waiting = {place}, [place]
+    for index in range(len(pairs)):
+        reached, waiting = {index}, [index]
         while waiting:
             source, target = pairs[waiting.pop()]
             new = {n for n, pair in enumerate(pairs) if source == pair[0] or target == pair[1]}
@@ -127,7 +127,7 @@ def test_several_corpora_hold_out_the_same_sentences_once_in_each() -> None:
     sets = []
     for (languages, pairs), part in zip(corpora, hasher.corpora, strict=True):
         sets.append({name: set[str]() for name in ("train", "dev", "test")})
-        for kind, pair in placed(pairs, found.part(part)):
+        for kind, pair in label_pairs(pairs, found.part(part)):
             sets[-1][kind].add(pair[languages.index("en")] if "en" in languages else pair[0][3:])
     assert all(
         len(one["dev"]) >= len(pairs) // 20 for one, (_, pairs) in zip(sets, corpora, strict=True)

@@ -106,7 +106,7 @@ def test_a_vocabulary_that_is_too_large_for_the_sample_becomes_smaller() -> None
 def test_every_hash_after_its_first_is_found_whatever_the_blocks() -> None:
     draw = random.Random(1)
     numbers = [draw.randrange(400) for _ in range(1000)]
-    expected = [number in numbers[:place] for place, number in enumerate(numbers)]
+    expected = [number in numbers[:index] for index, number in enumerate(numbers)]
     for size in (1, 7, 100, 1000):
         seen = SeenHashes()
         found: list[bool] = []

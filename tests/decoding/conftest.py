@@ -17,8 +17,10 @@ def model(skilled_run: Path) -> TrainedModel:
 def assert_alike(found: Sequence[Translation], expected: Sequence[Translation]) -> None:
     """Compare the n best of every segment, and every score to some 16 roundings of float32."""
     for one, other in zip(found, expected, strict=True):
-        assert [each.text for each in one.candidates] == [each.text for each in other.candidates]
+        assert [candidate.text for candidate in one.candidates] == [
+            candidate.text for candidate in other.candidates
+        ]
         for name in ("score", "log_prob"):
-            assert [getattr(each, name) for each in one.candidates] == pytest.approx(
-                [getattr(each, name) for each in other.candidates], rel=2**-19, abs=2e-5
+            assert [getattr(candidate, name) for candidate in one.candidates] == pytest.approx(
+                [getattr(candidate, name) for candidate in other.candidates], rel=2**-19, abs=2e-5
             )

@@ -9,11 +9,11 @@ MARK = re.compile(r"%\w|<br/>|\{\w+\}|</?\w>")
 
 def marked(text: str) -> Marked:
     return Marked(
-        text, tuple(Mark(*found.span(), kind_of(found[0])) for found in MARK.finditer(text))
+        text, tuple(Mark(*found.span(), find_kind(found[0])) for found in MARK.finditer(text))
     )
 
 
-def kind_of(mark: str) -> Kind:
+def find_kind(mark: str) -> Kind:
     if not mark.startswith("<") or mark.endswith("/>"):
         return Kind.ALONE
     return Kind.CLOSE if mark.startswith("</") else Kind.OPEN

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from nmt.decoding.models.alignment import (
-    aligned_places,
+    align_tokens,
     aligning_attention,
     attention_to_source,
-    best_places,
+    best_positions,
     choose_attention,
     link_words,
     pharaoh_line,
@@ -32,11 +32,11 @@ MEAN = AligningAttention(0, None)
 def find_links(
     model: TrainedModel, segment: str, parts: list[str], outputs: list[tuple[str, list[int]]]
 ) -> list[tuple[int, int]]:
-    """Return the links of outputs, given as texts and the places of their tokens."""
+    """Return the links of outputs, given as texts and the positions of their tokens."""
     source, target = model.tokenizer.sides
     hypotheses = [
-        Hypothesis(tuple(target.encode([text])[0]), 0.0, 0.0, aligned_places=tuple(places))
-        for text, places in outputs
+        Hypothesis(tuple(target.encode([text])[0]), 0.0, 0.0, aligned_positions=tuple(positions))
+        for text, positions in outputs
     ]
     encoded = [SubSegment(source.encode([text])[0]) for text in parts]
     return [*link_words(segment, encoded, hypotheses, model.tokenizer)]
@@ -47,12 +47,12 @@ def test_words_are_linked_if_any_of_their_tokens_are(model: TrainedModel) -> Non
     sun, moon = (len(model.tokenizer.source.encode([word])[0]) for word in ("sun", "moon"))
     upper = len(model.tokenizer.target.encode(["SUN"])[0])
     assert upper > 1
-    for places, links in (
+    for positions, links in (
         ([0] * upper, [(0, 0)]),  # all tokens of SUN come from the first of sun
         ([sun + moon - 1] * upper, [(1, 0)]),
         ([0, *[sun] * (upper - 1)], [(0, 0), (1, 0)]),
     ):
-        assert find_links(model, "sun  moon", ["sun moon"], [("SUN", places)]) == links
+        assert find_links(model, "sun  moon", ["sun moon"], [("SUN", positions)]) == links
     # Carriage returns split a segment; its words are counted through.
     outputs = [("SUN SUN", [0] * (2 * upper)), ("", []), ("SUN", [0] * upper)]
     found = find_links(model, "sun moon\r\rstar\rrain", ["sun moon", "star", "rain"], outputs)
@@ -69,8 +69,8 @@ def test_a_noun_is_aligned_to_its_translation_and_not_to_the_article_that_looks_
     weights = numpy.array([[0.4, 0.6], [0.1, 0.9]], numpy.float32)
     assert weights.argmax(1).tolist() == [1, 1]
     # 0.4 * 0.4 / 0.5 = 0.32, and 0.6 * 0.6 / 1.5 = 0.24
-    assert best_places(weights, [range(1), range(1, 2)]) == [0, 1]
-    assert best_places(numpy.empty((0, 2), numpy.float32), []) == []
+    assert best_positions(weights, [range(1), range(1, 2)]) == [0, 1]
+    assert best_positions(numpy.empty((0, 2), numpy.float32), []) == []
 
 
 def test_tokens_of_a_word_are_aligned_together_unless_they_clearly_differ() -> None:
@@ -78,8 +78,8 @@ def test_tokens_of_a_word_are_aligned_together_unless_they_clearly_differ() -> N
     rows = [[0.9, 0.1], [0.1, 0.9], [0.55, 0.45]]
     weights = numpy.array(rows, numpy.float32)
     first, second, third = (range(word, word + 1) for word in range(3))
-    assert best_places(weights, [first, second, third]) == [0, 1, 0]
-    assert best_places(weights, [first, second, second]) == [0, 1, 1]
+    assert best_positions(weights, [first, second, third]) == [0, 1, 0]
+    assert best_positions(weights, [first, second, second]) == [0, 1, 1]
 
 
 def test_attention_is_that_of_the_step_that_predicts_a_token(model: TrainedModel) -> None:
@@ -99,12 +99,12 @@ def test_batches_and_ensembles_align_as_each_output_alone(model: TrainedModel) -
     sources = model.tokenizer.source.encode(["sun moon star", "tree", "wind root"])
     outputs = model.tokenizer.target.encode(["STAR MOON SUN", "", "ROOT"])
     subwords = model.tokenizer.target
-    together = aligned_places([decoder], [MEAN], sources, outputs, subwords)
+    together = align_tokens([decoder], [MEAN], sources, outputs, subwords)
     assert [*map(len, together)] == [*map(len, outputs)]
-    for source, output, places in zip(sources, outputs, together, strict=True):
-        assert aligned_places([decoder], [MEAN], [source], [output], subwords) == [places]
-        assert all(place < len(source) for place in places)
-    assert aligned_places([decoder, decoder], [MEAN, MEAN], sources, outputs, subwords) == together
+    for source, output, positions in zip(sources, outputs, together, strict=True):
+        assert align_tokens([decoder], [MEAN], [source], [output], subwords) == [positions]
+        assert all(position < len(source) for position in positions)
+    assert align_tokens([decoder, decoder], [MEAN, MEAN], sources, outputs, subwords) == together
 
 
 def test_the_attention_is_chosen_that_agrees_most_with_given_links(model: TrainedModel) -> None:
@@ -116,7 +116,7 @@ def test_the_attention_is_chosen_that_agrees_most_with_given_links(model: Traine
     own: dict[str, AligningAttention] = {}
     for head in (None, *range(settings.heads)):
         attention = AligningAttention(settings.decoder_layers - 1, head)
-        links = aligned_places([decoder], [attention], sources, outputs, subwords)
+        links = align_tokens([decoder], [attention], sources, outputs, subwords)
         own.setdefault(str(links), attention)
         found = choose_attention(model.network, sources, outputs, links, subwords)
         assert found == own[str(links)]

@@ -8,7 +8,7 @@ import numpy
 import pytest
 import torch
 
-from nmt.decoding.models.arrays import ArrayDecoder, has_array_form
+from nmt.decoding.models.arrays import ArrayDecoder, has_array_backend
 from nmt.decoding.models.pytorch import IncrementalDecoder
 from nmt.kernels.array_functions import SINUSOIDS, array_top_tokens, sinusoids
 from nmt.model.transformer import Transformer
@@ -18,9 +18,9 @@ WIDTHS: dict[str, Any] = {"d_model": 64, "d_ff": 96, "heads": 4, "d_k": 16, "d_v
 PAPER = replace(SMALL_VARIANTS["paper"], encoder_layers=2, decoder_layers=3, **WIDTHS)
 VARIANTS = {
     **{
-        name: replace(each, **WIDTHS)
-        for name, each in SMALL_VARIANTS.items()
-        if has_array_form(each)
+        name: replace(variant, **WIDTHS)
+        for name, variant in SMALL_VARIANTS.items()
+        if has_array_backend(variant)
     },
     "RMS norm, target tied, ReGLU": replace(
         PAPER, norm_kind="rms", positions="learned", tied="target", activation="reglu", d_v=8

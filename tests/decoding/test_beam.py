@@ -1,6 +1,6 @@
 """Beam search agrees with exhaustive search on a fake model that reads a table of numbers.
 
-All forms of the search do: that of the host, with logits in tensors and in arrays, and that of a
+All backends of the search do: that of the host, with logits in tensors and in arrays, and that of a
 device, on tensors of the CPU. Rows are chosen so that as little as possible moves. An observer sees
 every step of the search as it is, and changes nothing.
 """
@@ -38,7 +38,7 @@ IDS = SpecialIds(BOS, EOS, never=(BOS,))
 VOCABULARY = 5  # BOS, EOS and three words
 
 
-every_form = pytest.mark.parametrize("form", ["host", "arrays", "device"])
+every_backend = pytest.mark.parametrize("backend", ["host", "arrays", "device"])
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def exhaustive(model: Table, sentence: int, max_length: int, alpha: float) -> li
         log_prob = model.log_prob(sentence, ids)
         score = log_prob / length_penalty(len(ids) + 1, alpha)
         found.append(Hypothesis(ids, log_prob, score))
-    return sorted(found, key=lambda each: -each.score)
+    return sorted(found, key=lambda hypothesis: -hypothesis.score)
 
 
 def beam_search(
@@ -142,33 +142,35 @@ def search(
     *,
     width: int,
     alpha: float = 0.6,
-    form: str = "host",
+    backend: str = "host",
     first: int = 0,
     **settings: Any,
 ) -> list[list[Hypothesis]]:
-    """Search sentences from a first one on of the fake model, in a form of the search."""
+    """Search sentences from a first one on of the fake model, with a backend of the search."""
     source = torch.arange(first, first + len(lengths))[:, None]
-    find = on_device if form == "device" else beam_search
-    asked = InArrays(model) if form == "arrays" else model
+    find = on_device if backend == "device" else beam_search
+    asked = InArrays(model) if backend == "arrays" else model
     return find(asked, source, lengths, IDS, beam_size=width, alpha=alpha, **settings)
 
 
 def same(found: list[Hypothesis], expected: list[Hypothesis]) -> bool:
     """Return True if the ids are equal, and the scores up to float32's rounding."""
-    ours, theirs = ([(each.log_prob, each.score) for each in one] for one in (found, expected))
-    return [each.ids for each in found] == [each.ids for each in expected] and [
-        *itertools.chain(*ours)
-    ] == pytest.approx([*itertools.chain(*theirs)], abs=1e-4)
+    ours, theirs = (
+        [(hypothesis.log_prob, hypothesis.score) for hypothesis in one] for one in (found, expected)
+    )
+    return [hypothesis.ids for hypothesis in found] == [
+        hypothesis.ids for hypothesis in expected
+    ] and [*itertools.chain(*ours)] == pytest.approx([*itertools.chain(*theirs)], abs=1e-4)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 2.5])
 @pytest.mark.parametrize("seed", range(2))
-@every_form
-def test_full_width_equals_exhaustive_search(form: str, seed: int, alpha: float) -> None:
+@every_backend
+def test_full_width_equals_exhaustive_search(backend: str, seed: int, alpha: float) -> None:
     """A beam with room for all prefixes, at most 3^4 * 4 / 3, finds the true n best in order."""
     model = Table(seed)
     for n_best in (1, 7):
-        found = search(model, [5, 4, 1], width=108, alpha=alpha, n_best=n_best, form=form)
+        found = search(model, [5, 4, 1], width=108, alpha=alpha, n_best=n_best, backend=backend)
         for sentence, max_length in enumerate([5, 4, 1]):
             expected = exhaustive(model, sentence, max_length, alpha)[:n_best]
             assert same(found[sentence], expected)
@@ -176,45 +178,45 @@ def test_full_width_equals_exhaustive_search(form: str, seed: int, alpha: float)
 
 @pytest.mark.parametrize("width", [1, 2, 4])
 @pytest.mark.parametrize("seed", range(3))
-@every_form
+@every_backend
 def test_early_stop_changes_no_result(
-    form: str, seed: int, width: int, monkeypatch: pytest.MonkeyPatch
+    backend: str, seed: int, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A search that never stops before the greatest length finds the same."""
     lengths, alpha = [9, 12, 6], 1.5
     early = Table(seed, 2.0)
-    found = search(early, lengths, width=width, alpha=alpha, n_best=width, form=form)
+    found = search(early, lengths, width=width, alpha=alpha, n_best=width, backend=backend)
     never = Table(seed, 2.0)
     monkeypatch.setitem(STOPPING_RULES, "safe", lambda *_: False)
-    assert search(never, lengths, width=width, alpha=alpha, n_best=width, form=form) == found
+    assert search(never, lengths, width=width, alpha=alpha, n_best=width, backend=backend) == found
     assert early.steps <= never.steps
 
 
 @pytest.mark.parametrize("stopping", STOPPING_RULES)
 @pytest.mark.parametrize("seed", range(3))
-@every_form
+@every_backend
 def test_result_does_not_depend_on_other_sentences_in_the_batch(
-    form: str, seed: int, stopping: str
+    backend: str, seed: int, stopping: str
 ) -> None:
     model = Table(seed, 1.5)
     lengths = [7, 3, 10, 1, 5]
-    given: dict[str, Any] = {"width": 4, "n_best": 3, "form": form, "stopping": stopping}
+    given: dict[str, Any] = {"width": 4, "n_best": 3, "backend": backend, "stopping": stopping}
     together = search(model, lengths, **given)
     for sentence, max_length in enumerate(lengths):
         (alone,) = search(model, [max_length], first=sentence, **given)
         assert alone == together[sentence]
 
 
-@every_form
-def test_a_diverged_sentence_has_no_output_and_changes_no_other(form: str) -> None:
+@every_backend
+def test_a_diverged_sentence_has_no_output_and_changes_no_other(backend: str) -> None:
     """Its search still ends at the greatest length."""
 
     class Diverged(Table):
         def logits(self, sentence: int, prefix: tuple[int, ...]) -> list[float]:
             return [math.nan] * VOCABULARY if sentence == 1 else super().logits(sentence, prefix)
 
-    found = search(Diverged(0), [4, 2, 5], width=3, form=form)
-    expected = search(Table(0), [4, 2, 5], width=3, form=form)
+    found = search(Diverged(0), [4, 2, 5], width=3, backend=backend)
+    expected = search(Table(0), [4, 2, 5], width=3, backend=backend)
     assert found == [expected[0], [], expected[2]]
 
 
@@ -226,12 +228,12 @@ def test_length_penalty_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("alpha", "n_best", "width"), [(-0.1, 1, 4), (0.6, 5, 4), (0.6, 0, 4)])
-@every_form
+@every_backend
 def test_arguments_without_a_safe_stop_are_refused(
-    form: str, alpha: float, n_best: int, width: int
+    backend: str, alpha: float, n_best: int, width: int
 ) -> None:
     with pytest.raises(ValueError, match="alpha >= 0"):
-        search(Table(0), [3], width=width, alpha=alpha, n_best=n_best, form=form)
+        search(Table(0), [3], width=width, alpha=alpha, n_best=n_best, backend=backend)
 
 
 def test_last_sentences_take_the_rows_of_those_that_ended() -> None:
@@ -240,7 +242,7 @@ def test_last_sentences_take_the_rows_of_those_that_ended() -> None:
     assert place_sentences([False, False]) == []
 
 
-def test_first_child_of_each_parent_takes_its_place() -> None:
+def test_first_child_of_each_parent_takes_its_slot() -> None:
     generator = numpy.random.default_rng(1)
     for beam in (1, 2, 4, 7):
         parents = generator.integers(0, beam, (50, 2 * beam))
@@ -248,9 +250,13 @@ def test_first_child_of_each_parent_takes_its_place() -> None:
         placed = place_hypotheses(order, parents, beam)
         assert (numpy.sort(placed) == numpy.sort(order)).all()  # each exactly once
         for row in range(50):
-            by_place = parents[row, placed[row]].tolist()
-            for parent in set(by_place):
-                first = next(each for each in order[row].tolist() if parents[row, each] == parent)
+            by_slot = parents[row, placed[row]].tolist()
+            for parent in set(by_slot):
+                first = next(
+                    candidate
+                    for candidate in order[row].tolist()
+                    if parents[row, candidate] == parent
+                )
                 assert placed[row, parent] == first
 
 
@@ -260,7 +266,9 @@ def observed(seed: int, lengths: list[int], width: int) -> tuple[list[list[Hypot
     settings: dict[str, Any] = {"beam_size": width, "alpha": 0.6, "n_best": width}
     found = beam_search(Table(seed, 1.5), source, lengths, IDS, observer=steps.append, **settings)
     assert found == beam_search(Table(seed, 1.5), source, lengths, IDS, **settings)
-    return found, [[step for step in steps if step.sentence == each] for each in range(len(found))]
+    return found, [
+        [step for step in steps if step.sentence == sentence] for sentence in range(len(found))
+    ]
 
 
 @pytest.mark.parametrize("width", [1, 2, 4])
@@ -277,15 +285,15 @@ def test_the_steps_of_a_batch_lead_to_its_results(seed: int, width: int) -> None
         assert [step.is_last for step in seen] == [False] * (len(seen) - 1) + [True]
         for step in seen:
             outputs = []
-            for each in step.candidates:
-                prefix = beam[each.parent]
+            for candidate in step.candidates:
+                prefix = beam[candidate.parent]
                 assert prefix is not None
-                outputs.append((*prefix, each.token))
-                if each.is_finished:
-                    score = each.log_prob / length_penalty(step.length, 0.6)
-                    finished.append(Hypothesis(prefix, each.log_prob, score))
+                outputs.append((*prefix, candidate.token))
+                if candidate.is_finished:
+                    score = candidate.log_prob / length_penalty(step.length, 0.6)
+                    finished.append(Hypothesis(prefix, candidate.log_prob, score))
             beam = [None if index is None else outputs[index] for index in step.next_beam]
-        finished.sort(key=lambda each: -each.score)
+        finished.sort(key=lambda hypothesis: -hypothesis.score)
         assert finished[: len(expected)] == expected
 
 
@@ -313,7 +321,10 @@ class ByHand(Table):
             chosen: tuple[float, ...] = (0, 0, 1, 0) if len(tokens) < 9 else (1, 0, 0, 0)
         else:
             chosen = self.after.get(tokens, (0.5, 0.5, 0, 0))
-        return [-math.inf, *(math.log(each) if each else -100.0 for each in chosen)]
+        return [
+            -math.inf,
+            *(math.log(probability) if probability else -100.0 for probability in chosen),
+        ]
 
 
 def test_steps_by_hand() -> None:
@@ -323,7 +334,10 @@ def test_steps_by_hand() -> None:
     after: After = {(): (0.2, 0.7, 0.1, 0), (A,): (0.6, 0.3, 0.1, 0)}
     beam_search(ByHand(0, after), torch.zeros(1, 1), [3], IDS, **settings)
     first, second = steps
-    seen = [(each.parent, each.token, each.is_eos, each.is_finished) for each in first.candidates]
+    seen = [
+        (candidate.parent, candidate.token, candidate.is_eos, candidate.is_finished)
+        for candidate in first.candidates
+    ]
     assert seen == [(0, A, False, False), (0, EOS, True, False)]
     assert first.next_beam == (0,)
     assert first.bound == pytest.approx(math.log(0.7) / (8 / 6))
@@ -333,7 +347,7 @@ def test_steps_by_hand() -> None:
 
 def test_at_the_greatest_length_no_hypothesis_can_go_on() -> None:
     _, ((step,),) = observed(0, [1], 2)
-    assert [each.token for each in step.candidates] == [EOS]
+    assert [candidate.token for candidate in step.candidates] == [EOS]
     assert (step.next_beam, step.bound) == ((None, None), -math.inf)
 
 
@@ -346,14 +360,14 @@ def test_only_the_safe_rule_finds_a_late_output() -> None:
     """
     first = ByHand(0)
     (found,) = search(first, [12], width=2, n_best=2, alpha=1.0, stopping="beam_finished")
-    assert [each.ids for each in found] == [(), (A,)]
-    assert [each.score for each in found] == pytest.approx(
+    assert [hypothesis.ids for hypothesis in found] == [(), (A,)]
+    assert [hypothesis.score for hypothesis in found] == pytest.approx(
         [math.log(0.4), math.log(0.21) / (7 / 6)]
     )
     assert first.steps == 2
     safe = ByHand(0)
     (found,) = search(safe, [12], width=2, n_best=2, alpha=1.0)
-    assert [each.ids for each in found] == [(B,) * 9, ()]
+    assert [hypothesis.ids for hypothesis in found] == [(B,) * 9, ()]
     assert found[0].score == pytest.approx(math.log(0.2) / 2.5, abs=1e-5)
     assert safe.steps == 10
 

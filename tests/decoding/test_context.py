@@ -48,7 +48,7 @@ def in_context(model: TrainedModel, context: int = SIZE) -> TrainedModel:
     return replace(model, recipe=replace(recipe, data=replace(recipe.data, context=context)))
 
 
-def translator_of(
+def make_translator(
     model: TrainedModel, options: OutputOptions = ONE_TEXT, **changes: Any
 ) -> Translator:
     return Translator(model, replace(model.recipe.decode, **changes), told.append, options)
@@ -77,7 +77,7 @@ def test_documents_are_translated_side_by_side(
     model: TrainedModel, changes: dict[str, Any]
 ) -> None:
     """Each segment goes on after the outputs before; a blank line ends a document."""
-    translator = translator_of(model, OutputOptions(token_scores=True), **changes)
+    translator = make_translator(model, OutputOptions(token_scores=True), **changes)
     found = [*translator.translate(TEXTS)]
     for lines in DOCUMENTS:
         read = [line for line in lines if TEXTS[line] != "12"]  # which is copied
@@ -87,14 +87,14 @@ def test_documents_are_translated_side_by_side(
             assert own.log_prob == pytest.approx(expected.log_prob, abs=2e-5)
             assert own.length == len(expected.ids) + 1 == len(own.tokens)
             assert own.log_prob == pytest.approx(
-                sum(each.log_prob for each in own.tokens), abs=1e-4
+                sum(token.log_prob for token in own.tokens), abs=1e-4
             )
-            assert SEPARATOR not in {each.piece for each in own.tokens}
+            assert SEPARATOR not in {token.piece for token in own.tokens}
     assert [found[line].text for line in (2, 5, 8, 9)] == ["", "12", "", ""]
 
 
 def test_chunks_do_not_matter(model: TrainedModel) -> None:
-    translator = translator_of(model)
+    translator = make_translator(model)
     chunks = [[Request(text)] for text in TEXTS]
     apart = [found for chunk in translator.chunks(chunks) for found in chunk]
     assert_alike(apart, [*translator.translate(TEXTS)])
@@ -106,7 +106,7 @@ def test_chunks_do_not_matter(model: TrainedModel) -> None:
 
 
 def translate_alone(model: TrainedModel, texts: Sequence[str]) -> list[Translation]:
-    return [*translator_of(in_context(model, 0)).translate(texts)]
+    return [*make_translator(in_context(model, 0)).translate(texts)]
 
 
 def test_the_oldest_context_is_left_out_first(model: TrainedModel) -> None:
@@ -115,19 +115,21 @@ def test_the_oldest_context_is_left_out_first(model: TrainedModel) -> None:
     told.clear()
     data = replace(model.recipe.data, max_length=first + second + 3)
     short = replace(model, recipe=replace(model.recipe, data=data))
-    found = [*translator_of(short).translate(texts)]
+    found = [*make_translator(short).translate(texts)]
     (note,) = told
     assert note.startswith("context left out in line 3: ")
     assert "data.max_length" in note
-    assert_alike(found, [*translator_of(in_context(model, 1)).translate(texts)])
+    assert_alike(found, [*make_translator(in_context(model, 1)).translate(texts)])
 
 
 def test_models_of_an_ensemble_have_the_same_context(model: TrainedModel) -> None:
     both = replace(model, ensemble=(in_context(model, 1),))
     with pytest.raises(NmtError, match="need the same context"):
-        translator_of(both)
+        make_translator(both)
     pair = replace(model, ensemble=(model,))
-    assert_alike([*translator_of(pair).translate(TEXTS)], [*translator_of(model).translate(TEXTS)])
+    assert_alike(
+        [*make_translator(pair).translate(TEXTS)], [*make_translator(model).translate(TEXTS)]
+    )
 
 
 def test_a_file_is_translated_in_context_and_stdin_line_by_line(
@@ -135,21 +137,21 @@ def test_a_file_is_translated_in_context_and_stdin_line_by_line(
 ) -> None:
     source, output = tmp_path / "in", tmp_path / "out"
     source.write_text("".join(f"{text}\n" for text in TEXTS[:11]))
-    lines_of = choose_format(None, None, token_scores=False)
+    format_lines = choose_format(None, None, token_scores=False)
     for name, context in ((source, SIZE), (STDIN, 0)):
         give_stdin(monkeypatch, source)
-        translate_file(translator_of(model), name, Task(output), lines_of)
-        expected = translator_of(in_context(model, context)).translate(TEXTS[:11])
+        translate_file(make_translator(model), name, Task(output), format_lines)
+        expected = make_translator(in_context(model, context)).translate(TEXTS[:11])
         assert output.read_text() == "".join(f"{found.text}\n" for found in expected)
         assert capfd.readouterr().err.count("each line was translated alone") == (name == STDIN)
     with pytest.raises(UsageError, match="--resume cannot go on within a document"):
-        translate_file(translator_of(model), source, Resumption(output, "job"), lines_of)
+        translate_file(make_translator(model), source, Resumption(output, "job"), format_lines)
 
 
 def test_a_translation_is_scored_as_it_was_found(model: TrainedModel) -> None:
     """The targets before, of the same document, are given; chunks do not matter."""
     texts = [text.replace(" 12", "") for text in TEXTS if text != "12"]
-    found = [*translator_of(model, OutputOptions(token_scores=True)).translate(texts)]
+    found = [*make_translator(model, OutputOptions(token_scores=True)).translate(texts)]
     scorer = Scorer(model, model.recipe.decode, told.append, token_scores=True, pieces=True)
     best = [translation.candidates[0] for translation in found]
     pieces = [" ".join(token.piece for token in own.tokens) for own in best]
@@ -180,7 +182,7 @@ def test_what_a_context_holds() -> None:
 def test_what_a_user_should_know(model: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.decoding.translator.context.SLOW_STEPS", 2)
     told.clear()
-    assert len([*translator_of(model).translate(["sun", "moon", "sun"])]) == 3
+    assert len([*make_translator(model).translate(["sun", "moon", "sun"])]) == 3
     assert told == [
         "in context, the 3 lines of a document are translated one after another, which is slow;"
         " blank lines end documents"

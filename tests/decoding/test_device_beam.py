@@ -1,4 +1,4 @@
-"""The form of the search for a GPU finds what the other form finds, on tensors of the CPU.
+"""The search for a GPU finds what the other search finds, on tensors of the CPU.
 
 That it waits only between blocks, `tests/gpu` shows.
 """
@@ -43,13 +43,13 @@ class CopyingDecoder(IncrementalDecoder):
 
 
 def both(model: Any, other: Any, source: Tensor, ids: SpecialIds, **settings: Any) -> None:
-    """Assert that both forms find the same, a single fake model bit for bit."""
+    """Assert that both searches find the same, a single fake model bit for bit."""
     expected = beam_search(model, source, LENGTHS, ids, **settings)
     found = on_device(other, source, LENGTHS, ids, **settings)
     assert any(expected)
     if isinstance(model, Table):
         assert found == expected
-    # Batches of other sizes round in another way, and so does logaddexp at another place.
+    # Batches of other sizes round in another way, and so does logaddexp at another index.
     assert all(map(same, found, expected))
 
 
@@ -94,7 +94,8 @@ def sources(seed: int) -> Tensor:
 def test_networks_that_copy_rows_find_the_same(seed: int, width: int, count: int) -> None:
     every = networks(seed, count)
     host, device = (
-        Ensemble([kind(each) for each in every]) for kind in (IncrementalDecoder, CopyingDecoder)
+        Ensemble([kind(network) for network in every])
+        for kind in (IncrementalDecoder, CopyingDecoder)
     )
     settings: dict[str, Any] = {"beam_size": width, "alpha": 0.6, "n_best": width}
     both(host, device, sources(seed), NETWORK_IDS, **settings)
@@ -113,8 +114,8 @@ def test_a_translator_on_a_gpu_writes_the_same(
     segments = [" ".join(WORDS[(2 * i + n) % 10] for i in range(n % 13)) for n in range(40)]
 
     def translate(*, on_gpu: bool) -> list[Translation]:
-        form = TrainedModel.from_network(model.network, model.tokenizer, model.recipe)
-        translator = Translator(form, settings, print, OutputOptions(3), pool=ProcessPool(1))
+        trained = TrainedModel.from_network(model.network, model.tokenizer, model.recipe)
+        translator = Translator(trained, settings, print, OutputOptions(3), pool=ProcessPool(1))
         monkeypatch.setattr(translator.searcher, "_is_gpu", on_gpu)
         return list(translator.translate(segments))
 

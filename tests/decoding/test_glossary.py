@@ -40,11 +40,11 @@ def test_comments_and_blank_lines_say_nothing(tmp_path: Path) -> None:
     path = tmp_path / "terms.tsv"
     path.write_text("# source\ttarget\n\ndog\tHund\r\n \n  # cat\ndog\tHund\ncat\tKatze|Kater\n")
     entries = read_glossary(path)
-    assert [(each.source, each.targets) for each in entries] == [
+    assert [(term.source, term.targets) for term in entries] == [
         ("dog", ("Hund",)),
         ("cat", ("Katze", "Kater")),
     ]
-    assert entries[1].place == f"{path}, line 7"
+    assert entries[1].location == f"{path}, line 7"
 
 
 @pytest.mark.parametrize(
@@ -130,9 +130,9 @@ def test_a_term_goes_with_the_part_that_holds_it(subwords: SubwordModel, odd: st
         assert len(segment.parts) > 2
         for part in segment.parts:
             suns = subwords.decode(part.ids).split().count("sun")
-            assert [place.term.source for place in part.terms] == ["sun"] * suns
-            for place in part.terms:
-                assert subwords.decode([part.ids[token] for token in place.tokens]) == "sun"
+            assert [occurrence.term.source for occurrence in part.terms] == ["sun"] * suns
+            for occurrence in part.terms:
+                assert subwords.decode([part.ids[token] for token in occurrence.tokens]) == "sun"
 
 
 def test_a_job_has_the_same_digest_as_in_earlier_versions() -> None:

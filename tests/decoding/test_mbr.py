@@ -65,8 +65,8 @@ def choose(
     chooser = MinimumBayesRisk(lambda _: chrf, "de", lambda ids: texts[ids[0]], are_samples, n_best)
     given = [Hypothesis((i,), value, value) for i, value in enumerate(log_probs)]
     found = chooser.choose(given)
-    assert all(texts[each.ids[0]] in texts for each in found)
-    return [(texts[each.ids[0]], each.utility or 0.0) for each in found]
+    assert all(texts[hypothesis.ids[0]] in texts for hypothesis in found)
+    return [(texts[hypothesis.ids[0]], hypothesis.utility or 0.0) for hypothesis in found]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_the_expected_score_chooses(
     """weight: the share of the first of two texts."""
     texts = ["the cat sat", "a dog ran off"]
     scores = chrf(texts)
-    found = choose([texts[each] for each in drawn], log_probs, are_samples=are_samples)
+    found = choose([texts[index] for index in drawn], log_probs, are_samples=are_samples)
     first = 100 * weight + scores[0, 1] * (1 - weight)
     second = 100 * (1 - weight) + scores[1, 0] * weight
     expected = {texts[0]: pytest.approx(first), texts[1]: pytest.approx(second)}
@@ -96,8 +96,8 @@ def test_each_segment_has_the_words_of_its_language() -> None:
     given = [Hypothesis((i,), 0, 0) for i in range(3)]
     for language in ("", "ja"):
         expected = Bleu.of(language or "de")(texts).mean(1)
-        found = sorted(chooser.choose(given, language), key=lambda each: each.ids)
-        assert [each.utility for each in found] == pytest.approx([*expected])
+        found = sorted(chooser.choose(given, language), key=lambda hypothesis: hypothesis.ids)
+        assert [hypothesis.utility for hypothesis in found] == pytest.approx([*expected])
 
 
 def test_of_equal_utilities_the_first_stays_first() -> None:

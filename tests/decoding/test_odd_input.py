@@ -220,7 +220,7 @@ def test_symbols_stay_where_they_are_if_each_word_is_its_own_translation(
         text = odd_text(draw)
         odd = found(text, lowercase)
         if odd:
-            links = [(each, each) for each in range(len(UNIT.findall(odd.text)))]
+            links = [(unit, unit) for unit in range(len(UNIT.findall(odd.text)))]
             assert finished(odd, odd.text, links) == text
 
 
@@ -230,7 +230,7 @@ def test_a_line_of_very_many_symbols_loses_nothing(lowercase: SubwordModel) -> N
     text = "the ♥ fox, ☺dog " * count
     odd = found(text, lowercase)
     assert odd
-    links = [(each, each) for each in range(3 * count)]
+    links = [(unit, unit) for unit in range(3 * count)]
     started = time.process_time()
     assert finished(odd, odd.text, links) == text.strip()
     assert time.process_time() - started < 2  # seconds; some 0.1

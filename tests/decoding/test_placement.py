@@ -11,7 +11,7 @@ import pytest
 from nmt.config import DecodeSettings, TokenizerSettings
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.search.prefix import TargetPrefix
-from nmt.decoding.terms.glossary import Term, TermPlace, split_words
+from nmt.decoding.terms.glossary import Term, TermOccurrence, split_words
 from nmt.decoding.terms.placement import TermPlacer
 from nmt.decoding.translator.segments import SubSegment
 from nmt.text.learning import learn_subwords
@@ -48,7 +48,7 @@ class Fake:
     rests: dict[str, str] = field(default_factory=dict)  # by the text before
     searched: list[str] = field(default_factory=list)
 
-    def places(
+    def align(
         self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[int]]
     ) -> list[list[int]]:
         return [self.aligned(self.target.decode(ids), len(ids)) for ids in outputs]
@@ -67,8 +67,8 @@ class Fake:
         return [[self.log_probs(ids) for ids in own] for own in outputs]
 
     def log_probs(self, ids: Sequence[int]) -> tuple[float, ...]:
-        each = -0.1 if self.target.decode(ids) in (PLAIN, *self.liked) else -1.0
-        return (each,) * (len(ids) + 1)
+        log_prob = -0.1 if self.target.decode(ids) in (PLAIN, *self.liked) else -1.0
+        return (log_prob,) * (len(ids) + 1)
 
     def find(self, parts: Sequence[SubSegment], settings: DecodeSettings) -> list[list[Hypothesis]]:
         found = []
@@ -92,15 +92,17 @@ def place(target: SubwordModel) -> Place:
     def place(
         model: Fake, terms: dict[str, str], text: str = PLAIN, prefix: str = "", max_length: int = 0
     ) -> str:
-        places = []
+        occurrences = []
         for source, targets in terms.items():
             first = WORDS.index(source.split()[0])
             words = [
                 range(first + number, first + number + 1) for number in range(len(source.split()))
             ]
-            places.append(TermPlace(Term(source, (*targets.split("|"),)), (*words,)))
-        beginning = TargetPrefix.of_tokens((*target.encode([prefix])[0],))
-        part = SubSegment([*range(len(text))], beginning, (*places,))  # long enough for the output
+            occurrences.append(TermOccurrence(Term(source, (*targets.split("|"),)), (*words,)))
+        target_prefix = TargetPrefix.of_tokens((*target.encode([prefix])[0],))
+        part = SubSegment(
+            [*range(len(text))], target_prefix, (*occurrences,)
+        )  # long enough for the output
         chosen = DecodeSettings(length_penalty=0.0, max_length=max_length)
         placer = TermPlacer(model, target, chosen)
         ((found,),) = placer.place([part], [[model.hypothesis(text)]])

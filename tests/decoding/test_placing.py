@@ -46,8 +46,8 @@ def test_marks_of_texts_are_text_for_the_format() -> None:
     assert TEXT.of_format().text == TEXT.text
 
 
-STRAIGHT = [(each, each) for each in range(9)]
-ALL_TO_ONE = [(each, 0) for each in range(9)]
+STRAIGHT = [(unit, unit) for unit in range(9)]
+ALL_TO_ONE = [(unit, 0) for unit in range(9)]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_is_read(text: str, read: str) -> None:
             "<i>A</i> <b>B C D</b>",
         ),
         ("<b>foot</b> <i>ball</i>", "Fu\u00dfball", ALL_TO_ONE, "<b><i>Fu\u00dfball</i></b>"),
-        # Without links, by the place in the text.
+        # Without links, by the position in the text.
         ("a b <i>c</i> d", "A B C D", [], "A B <i>C</i> D"),
         ("a <b>b</b>", "A", [(0, 0)], "<b>A</b>"),
         # What stands alone crosses the fewest links.
@@ -151,11 +151,11 @@ def test_each_mark_is_there_once_and_pairs_stay_nested() -> None:
         found = place_spans(cut, text, links)
         assert sorted(found.mark_texts()) == sorted(source.mark_texts())
         assert len(found.partners()) == len(source.partners())
-        assert [each.begin for each in found.marks] == sorted(each.begin for each in found.marks)
-        assert all(marked(found.text[each.begin : each.end]).marks for each in found.marks)
+        assert [mark.begin for mark in found.marks] == sorted(mark.begin for mark in found.marks)
+        assert all(marked(found.text[mark.begin : mark.end]).marks for mark in found.marks)
         words = "".join(found.without_marks().split())
         rest = iter(words)
-        assert all(each in rest for each in "".join(text.split()))  # nothing is lost
+        assert all(character in rest for character in "".join(text.split()))  # nothing is lost
 
 
 def test_pairs_keep_their_words() -> None:
@@ -182,7 +182,7 @@ def test_a_copy_keeps_all() -> None:
         "a<br/>b <b>c %s</b>",
     ):
         cut = cut_spans(marked(text))
-        links = [(each, each) for each in range(len(UNIT.findall(cut.text)))]
+        links = [(unit, unit) for unit in range(len(UNIT.findall(cut.text)))]
         assert place_spans(cut, cut.text, links) == marked(text)
 
 
@@ -227,17 +227,17 @@ def translate(
 ) -> list[Translation]:
     changed = replace(model.recipe.decode, **settings)
     translator = Translator(model, changed, notify, OutputOptions(n_best=n_best), glossary=glossary)
-    requests = [Request(each.text, prefix, each.marks) for each in map(marked, texts)]
-    return [each for chunk in translator.chunks([requests]) for each in chunk]
+    requests = [Request(source.text, prefix, source.marks) for source in map(marked, texts)]
+    return [translation for chunk in translator.chunks([requests]) for translation in chunk]
 
 
 @pytest.mark.parametrize("odd_input", ["repair", "as_is"])
 def test_each_candidate_has_each_mark_once(model: TrainedModel, odd_input: str) -> None:
     for text, found in zip(TEXTS, translate(model, TEXTS, odd_input=odd_input), strict=True):
         assert len(found.candidates) == 3
-        for each in found.candidates:
-            assert Marked(each.text, each.marks) == marked(each.text)
-            assert sorted(marked(each.text).mark_texts()) == sorted(marked(text).mark_texts())
+        for candidate in found.candidates:
+            assert Marked(candidate.text, candidate.marks) == marked(candidate.text)
+            assert sorted(marked(candidate.text).mark_texts()) == sorted(marked(text).mark_texts())
 
 
 def test_unknown_words_are_copied_beside_marks_and_all_where_there_is_no_word(
@@ -246,10 +246,10 @@ def test_unknown_words_are_copied_beside_marks_and_all_where_there_is_no_word(
     notes: list[str] = []
     texts = ["sun \u2665 <b>moon \u0416\u0416</b> www.sun.org", "sun %s \u0416\u0416.", "%s \u0416"]
     for text, found in zip(texts, translate(model, texts, notes.append), strict=True):
-        for each in found.candidates:
-            assert Marked(each.text, each.marks) == marked(each.text)
+        for candidate in found.candidates:
+            assert Marked(candidate.text, candidate.marks) == marked(candidate.text)
             for symbol in ("\u2665", "\u0416\u0416", "www.sun.org"):
-                assert each.text.count(symbol) == text.count(symbol)
+                assert candidate.text.count(symbol) == text.count(symbol)
     assert any("copied to the translations" in note for note in notes)
     texts = ["%s", "<b>%s</b>: {count} ", "<br/>  5", "%s" * (MOST_MARKS + 1) + " sun"]
     for text, found in zip(texts, translate(model, texts), strict=True):

@@ -21,8 +21,8 @@ from tests.model.conftest import VARIANTS as SMALL_VARIANTS
 
 WIDTHS: dict[str, Any] = {"d_model": 64, "d_ff": 96, "heads": 4, "d_k": 16}
 VARIANTS = {
-    name: replace(each, **WIDTHS, d_v=7 if each.tied == "none" else 16)
-    for name, each in SMALL_VARIANTS.items()
+    name: replace(variant, **WIDTHS, d_v=7 if variant.tied == "none" else 16)
+    for name, variant in SMALL_VARIANTS.items()
 }
 SOURCE = torch.tensor([[5, 9, 4, 3], [7, 3, 0, 0]])
 TARGET = torch.tensor([[2, 6, 8], [2, 12, 5]])
@@ -77,14 +77,14 @@ def test_a_copy_in_8_bits_is_close_to_the_model(
 def test_packing_leaves_the_model_as_it_was(model: Transformer, precision: str) -> None:
     """Embeddings exist once in memory; every linear layer is packed, the softmax's once."""
     model.train()
-    before = {name: each.clone() for name, each in model.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     kinds = [type(module) for module in model.modules()]
     packed_logits(model, precision, directly=True)
     assert model.training
     assert [type(module) for module in model.modules()] == kinds
-    for name, each in model.state_dict().items():
-        assert each.dtype == before[name].dtype
-        assert torch.equal(each, before[name])
+    for name, tensor in model.state_dict().items():
+        assert tensor.dtype == before[name].dtype
+        assert torch.equal(tensor, before[name])
     copied, _ = packed_copy(model, "float32")
     assert copied.embeddings.weight is model.embeddings.weight
     assert copied.embeddings.own_softmax_weight is None
@@ -98,10 +98,10 @@ def test_a_packed_copy_keeps_a_table_of_positions_that_has_grown(name: str) -> N
     call_directly(copied)
     with torch.no_grad():
         copied.encode(torch.full((1, 300), 5))
-    tables = [each for each in copied.modules() if isinstance(each, PositionTable)]
-    encoding = [each for each in tables if len(each.get_buffer("table")) >= 300]
+    tables = [module for module in copied.modules() if isinstance(module, PositionTable)]
+    encoding = [table for table in tables if len(table.get_buffer("table")) >= 300]
     assert encoding
-    before = [each.get_buffer("table") for each in encoding]
+    before = [table.get_buffer("table") for table in encoding]
     with torch.no_grad():
         copied.encode(torch.full((1, 300), 5))
     assert all(a.get_buffer("table") is b for a, b in zip(encoding, before, strict=True))
@@ -115,9 +115,9 @@ class Mean(Table):
         self.tables = tables
 
     def logits(self, sentence: int, prefix: tuple[int, ...]) -> list[float]:
-        rows = [torch.tensor(each.logits(sentence, prefix)).double() for each in self.tables]
+        rows = [torch.tensor(table.logits(sentence, prefix)).double() for table in self.tables]
         mean = torch.stack([row.softmax(-1) for row in rows]).mean(0)
-        return [math.log(each) for each in mean.tolist()]
+        return [math.log(probability) for probability in mean.tolist()]
 
 
 def search(tables: list[Table], lengths: list[int], width: int) -> list[list[Hypothesis]]:

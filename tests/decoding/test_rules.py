@@ -100,9 +100,11 @@ def check(
         found = beam_search(Table(seed), source, lengths, IDS, constraints=given, **settings)
         for sentence, length in enumerate(lengths):
             every = exhaustive(After(seed, contexts), sentence, length, 0.6)
-            expected = [each for each in every if is_allowed(sentence, each.ids)][:5]
+            expected = [hypothesis for hypothesis in every if is_allowed(sentence, hypothesis.ids)][
+                :5
+            ]
             assert same(found[sentence][: len(expected)], expected)
-            assert all(is_allowed(sentence, each.ids) for each in found[sentence])
+            assert all(is_allowed(sentence, hypothesis.ids) for hypothesis in found[sentence])
 
 
 def has_repeat(ids: tuple[int, ...], size: int, first: int = 0) -> bool:
@@ -170,8 +172,9 @@ def test_the_last_word_of_a_prefix_may_go_on_in_a_longer_token(repeat: int) -> N
             DecodeSettings(no_repeat_ngram=repeat), ((2, 2, 3), (), (2,)), texts.with_open_word
         ),
         lambda sentence, ids: any(
-            ids[: len(each)] == each and not (repeat and has_repeat(ids, repeat, first=len(each)))
-            for each in begins[sentence]
+            ids[: len(prefix)] == prefix
+            and not (repeat and has_repeat(ids, repeat, first=len(prefix)))
+            for prefix in begins[sentence]
         ),
     )
 
@@ -188,7 +191,7 @@ def test_a_word_that_a_space_ends_does_not_go_on() -> None:
 
 
 def begins_with(begins: Sequence[tuple[int, ...]], _: int, ids: tuple[int, ...]) -> bool:
-    return any(ids[: len(each)] == each for each in begins)
+    return any(ids[: len(prefix)] == prefix for prefix in begins)
 
 
 def test_the_last_word_of_a_prefix_has_room() -> None:

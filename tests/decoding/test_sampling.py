@@ -60,8 +60,8 @@ def draw(
     )
 
 
-def ids_of(found: list[Hypothesis]) -> list[tuple[int, ...]]:
-    return [each.ids for each in found]
+def list_ids(found: list[Hypothesis]) -> list[tuple[int, ...]]:
+    return [hypothesis.ids for hypothesis in found]
 
 
 def probability(model: Table, sentence: int, ids: tuple[int, ...], temperature: float) -> float:
@@ -70,10 +70,10 @@ def probability(model: Table, sentence: int, ids: tuple[int, ...], temperature: 
     BOS is never drawn; at the greatest length there is only EOS.
     """
     found = 1.0
-    for place, token in enumerate((*ids, EOS)):
-        logits = torch.tensor(model.logits(sentence, (0, *ids[:place])), dtype=torch.float64)
+    for position, token in enumerate((*ids, EOS)):
+        logits = torch.tensor(model.logits(sentence, (0, *ids[:position])), dtype=torch.float64)
         logits[0] = -math.inf
-        if place + 1 < LENGTHS[sentence]:
+        if position + 1 < LENGTHS[sentence]:
             found *= float((logits / temperature).softmax(-1)[token])
     return found
 
@@ -84,7 +84,7 @@ def test_frequencies_are_the_probabilities(temperature: float) -> None:
     model, samples = Kept(3), 1500
     found = draw(model, samples, Filters(temperature))
     for sentence, length in enumerate(LENGTHS):
-        counts = Counter(ids_of(found[sentence]))
+        counts = Counter(list_ids(found[sentence]))
         assert counts.total() == samples
         rest = rest_counted = statistic = 0.0
         for ids in every_output(length):
@@ -102,22 +102,22 @@ def test_log_probs_and_scores_are_the_models() -> None:
     model = Table(1)
     for filters in (Filters(), Filters(0.3, top_k=2), Filters(1.5, top_p=0.8)):
         for sentence, found in enumerate(draw(model, 50, filters)):
-            assert len(found) == 50 > len(set(ids_of(found)))
-            assert found == sorted(found, key=lambda each: -each.score)
-            for each in found:
-                expected = model.log_prob(sentence, each.ids)
-                assert each.log_prob == pytest.approx(expected, abs=1e-5)
-                penalty = length_penalty(len(each.ids) + 1, 0.6)
-                assert each.score == pytest.approx(expected / penalty, abs=1e-5)
+            assert len(found) == 50 > len(set(list_ids(found)))
+            assert found == sorted(found, key=lambda hypothesis: -hypothesis.score)
+            for hypothesis in found:
+                expected = model.log_prob(sentence, hypothesis.ids)
+                assert hypothesis.log_prob == pytest.approx(expected, abs=1e-5)
+                penalty = length_penalty(len(hypothesis.ids) + 1, 0.6)
+                assert hypothesis.score == pytest.approx(expected / penalty, abs=1e-5)
 
 
 def test_batches_and_their_order_change_nothing() -> None:
     together = draw(Table(2), 20)
-    assert draw(Table(2), 20, sentences=(2, 0, 1)) == [together[each] for each in (2, 0, 1)]
+    assert draw(Table(2), 20, sentences=(2, 0, 1)) == [together[sentence] for sentence in (2, 0, 1)]
     for sentence in range(3):
         assert draw(Table(2), 20, sentences=(sentence,)) == [together[sentence]]
     for some, every in zip(draw(Table(2), 7), together, strict=True):
-        assert not Counter(ids_of(some)) - Counter(ids_of(every))
+        assert not Counter(list_ids(some)) - Counter(list_ids(every))
 
 
 def test_the_seed_and_the_source_choose_the_numbers() -> None:
@@ -140,7 +140,7 @@ def test_the_most_probable_tokens_are_greedy_search(filters: Filters, seed: int)
     source = torch.arange(3)[:, None]
     greedy = beam_search(Table(seed), source, LENGTHS, IDS, beam_size=1, alpha=0.6)
     for found, (expected,) in zip(draw(Table(seed), 3, filters), greedy, strict=True):
-        assert ids_of(found) == [expected.ids] * 3
+        assert list_ids(found) == [expected.ids] * 3
 
 
 def tokens(filters: Filters, *probabilities: float, rules: tuple[Rule, ...] = ()) -> list[int]:
@@ -174,11 +174,11 @@ def test_rules_and_constraints_apply_before_filters() -> None:
     for filters in (Filters(), Filters(top_k=1), Filters(top_p=0.3)):
         for found in draw(Table(4), 30, filters, settings=settings):
             assert len(found) == 30
-            assert all(len(each.ids) == 3 == len(set(each.ids)) for each in found)
+            assert all(len(hypothesis.ids) == 3 == len(set(hypothesis.ids)) for hypothesis in found)
 
 
 class Broken(Table):
-    """A fake model whose logits for the second sentence are NaN from some place on."""
+    """A fake model whose logits for the second sentence are NaN from some position on."""
 
     def step(self, last_ids: AnyIds, state: Prefixes) -> tuple[Tensor, Prefixes]:
         logits, after = super().step(last_ids, state)
@@ -192,7 +192,7 @@ def test_nan_leaves_outputs_out() -> None:
     """Only outputs without tokens are left of the second sentence; the others are as they were."""
     found, expected = draw(Broken(2), 10), draw(Table(2), 10)
     assert (found[0], found[2]) == (expected[0], expected[2])
-    assert ids_of(found[1]) == [ids for ids in ids_of(expected[1]) if not ids]
+    assert list_ids(found[1]) == [ids for ids in list_ids(expected[1]) if not ids]
     assert len(found[1]) < 10
 
 

@@ -76,10 +76,10 @@ def test_arrays_and_pytorch_write_the_same(
     if asks == "terms":
         options["glossary"] = read_glossary({"moon": "ROOT", "star": ["SEED", "LEAF"]})
     found = []
-    for form in (model, without_weights(model)):
-        prefixes = ["SUN" if each and each[0] in "sm" else "" for each in segments()]
+    for tested in (model, without_weights(model)):
+        prefixes = ["SUN" if segment and segment[0] in "sm" else "" for segment in segments()]
         asked = prefixes if asks == "prefixes" else None
-        found.append(translate(form, settings, asked, **options))
+        found.append(translate(tested, settings, asked, **options))
     assert_alike(*found)
 
 
@@ -103,7 +103,7 @@ def test_a_large_model_with_much_work_changes_to_pytorch(
     """It begins in arrays; copies of the process made before follow; texts stay the same."""
     width = model.recipe.model.d_model
     monkeypatch.setattr(searching, "FEWEST_PARTS", 9)
-    every = [each for each in segments() if "\u2603" not in each]
+    every = [segment for segment in segments() if "\u2603" not in segment]
     few, many = every[:8], every[8:]
     texts = {}
     for large, work in ((width, 1e30), (width + 1, 1.0), (width, 1.0)):
@@ -116,22 +116,24 @@ def test_a_large_model_with_much_work_changes_to_pytorch(
         assert uses_arrays_now(translator)  # much work, but in few parts
         second = [*translator.chunks([[*map(Request, many)]])]
         assert uses_arrays_now(translator) == (work > 1 or large > width)
-        texts[large, work] = [each.text for chunk in (*first, *second) for each in chunk]
+        texts[large, work] = [
+            translation.text for chunk in (*first, *second) for translation in chunk
+        ]
         pool.close()
     assert texts[width, 1.0] == texts[width, 1e30]
 
 
-def test_a_job_that_is_continued_keeps_one_form(
+def test_a_job_that_is_continued_keeps_one_backend(
     model: TrainedModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A large model uses PyTorch from the first line on, whatever the amount of work."""
     monkeypatch.setattr(searching, "LARGE_WIDTH", model.recipe.model.d_model)
     source, output = tmp_path / "in", tmp_path / "out"
-    source.write_text("".join(f"{each}\n" for each in segments()[:9]), encoding="utf-8")
+    source.write_text("".join(f"{segment}\n" for segment in segments()[:9]), encoding="utf-8")
     job = digest_job(model, model.recipe.decode, {})
     for task in (Task(None), Resumption(output, job)):
         translator = Translator(model, model.recipe.decode, lambda _: None, pool=ProcessPool(1))
-        translate_file(translator, source, task, lambda each, _: f"{each.text}\n")
+        translate_file(translator, source, task, lambda translation, _: f"{translation.text}\n")
         assert uses_arrays_now(translator) == (task.output is None)
 
 
@@ -194,7 +196,7 @@ def test_any_source_is_searched_again(changes: dict[str, Any], is_replaced: bool
         def make_pool(self) -> Pool:
             raise NotImplementedError
 
-        def places(
+        def align(
             self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[int]]
         ) -> list[list[int]]:
             raise NotImplementedError

@@ -53,12 +53,12 @@ def test_splitting_loses_no_id_and_keeps_the_limit(tiny_run: Path, limit: int) -
     subwords = load_model(tiny_run, "cpu").tokenizer.source
     ids = subwords.encode([" ".join(WORDS * 5) + "x" * 50])[0]
     parts = split_long(ids, limit, subwords)
-    assert [each for part in parts for each in part] == ids
+    assert [token for part in parts for token in part] == ids
     assert all(0 < len(part) <= limit for part in parts)
 
 
 class Spelled(SubwordModel):
-    """A subword model whose ids are places in a list of pieces."""
+    """A subword model whose ids are indices of a list of pieces."""
 
     def __init__(self, pieces: list[str]) -> None:
         self.spelled = pieces

@@ -11,7 +11,7 @@ import pytest
 
 from nmt.decoding import stream
 from nmt.decoding.files.text_files import BadLines, Output
-from nmt.decoding.stream import ArrivingLines, Source, chunks_of
+from nmt.decoding.stream import ArrivingLines, Source, split_chunks
 from nmt.errors import DamagedError, NmtError
 
 
@@ -44,8 +44,8 @@ def test_chunks_start_small_and_stay_bounded() -> None:
             yield segment
 
     sizes, given = [], 0
-    for chunk in chunks_of(Source(counted())):
-        assert chunk == [str(each) for each in range(given, given + len(chunk))]
+    for chunk in split_chunks(Source(counted())):
+        assert chunk == [str(number) for number in range(given, given + len(chunk))]
         given += len(chunk)
         assert read == given
         sizes.append(len(chunk))
@@ -55,12 +55,12 @@ def test_chunks_start_small_and_stay_bounded() -> None:
 def test_long_segments_make_small_chunks() -> None:
     """A chunk ends with the segment that reaches a million characters."""
     long = "x" * 400_000
-    chunks = list(chunks_of(Source([long] * 7)))
+    chunks = list(split_chunks(Source([long] * 7)))
     assert [len(chunk) for chunk in chunks] == [3, 3, 1]
 
 
 def test_no_segment_is_held_back_while_the_next_is_awaited() -> None:
-    assert list(chunks_of(Source(count(3), never))) == [["0"], ["1"], ["2"]]
+    assert list(split_chunks(Source(count(3), never))) == [["0"], ["1"], ["2"]]
 
 
 def test_after_a_pause_chunks_are_small_again() -> None:
@@ -72,7 +72,7 @@ def test_after_a_pause_chunks_are_small_again() -> None:
         asked += 1
         return asked != 31 + 100
 
-    sizes = [len(chunk) for chunk in chunks_of(Source(count(300), is_ready))]
+    sizes = [len(chunk) for chunk in split_chunks(Source(count(300), is_ready))]
     assert sizes == [32, 100, 32, 128, 8]
 
 
@@ -86,7 +86,7 @@ def test_waiting_ends_though_segments_keep_coming(monkeypatch: pytest.MonkeyPatc
         now += stream.PATIENCE_SECONDS / 10
         return now < deadline - 1e-9
 
-    assert [len(chunk) for chunk in chunks_of(Source(count(20), slow))] == [10, 10]
+    assert [len(chunk) for chunk in split_chunks(Source(count(20), slow))] == [10, 10]
 
 
 @pytest.mark.parametrize("seed", range(4))

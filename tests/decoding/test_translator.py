@@ -17,7 +17,7 @@ from nmt.decoding.translator.load import (
     check_direction,
     decode_settings,
     device_settings,
-    direction_of,
+    find_direction,
     load_models,
     only_target,
 )
@@ -57,7 +57,7 @@ def test_weights_are_not_kept_twice(tiny_run: Path) -> None:
     layers = [ref(layer) for layer in (*model.network.encoder, *model.network.decoder)]
     del model
     gc.collect()
-    assert [each() for each in layers] == [None] * len(layers)
+    assert [layer() for layer in layers] == [None] * len(layers)
     assert next(translator.translate(["sun"])).candidates
 
 
@@ -95,8 +95,8 @@ def test_a_batch_that_does_not_fit_into_a_gpu_is_halved(
     model: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a CPU the error is reported."""
-    form = TrainedModel.from_network(model.network, model.tokenizer, model.recipe)
-    searcher = Translator(form, model.recipe.decode, lambda _: None).searcher
+    trained = TrainedModel.from_network(model.network, model.tokenizer, model.recipe)
+    searcher = Translator(trained, model.recipe.decode, lambda _: None).searcher
     sources = model.tokenizer.source.encode([" ".join(WORDS[:n]) for n in range(1, 8)])
     parts = [*map(SubSegment, sources)]
     expected = searcher.search(parts)
@@ -112,7 +112,9 @@ def test_a_batch_that_does_not_fit_into_a_gpu_is_halved(
         searcher.search(parts)
     monkeypatch.setattr(searcher, "_is_gpu", True)
     found = searcher.search(parts)
-    assert [each[0].ids for each in found] == [each[0].ids for each in expected]
+    assert [hypotheses[0].ids for hypotheses in found] == [
+        hypotheses[0].ids for hypotheses in expected
+    ]
 
 
 N_BEST = 3
@@ -128,7 +130,7 @@ def segments() -> list[str]:
 @pytest.fixture(scope="module")
 def alone(model: TrainedModel, segments: list[str]) -> list[Translation]:
     """Translate each segment alone, in this process and one thread."""
-    return [found for each in segments for found in exact(model, [each])]
+    return [found for segment in segments for found in exact(model, [segment])]
 
 
 def exact(
@@ -167,14 +169,16 @@ def test_an_ensemble_of_different_shapes_does_not_depend_on_the_batch(
         for runs in ([skilled_run, tiny_run], [skilled_run], [tiny_run])
     )
     model = load_ensemble([skilled_run, tiny_run], "cpu")
-    assert_alike([each for text in segments[:9] for each in exact(model, [text])], together)
+    assert_alike(
+        [translation for text in segments[:9] for translation in exact(model, [text])], together
+    )
     assert together not in (one, other)
 
 
 def test_the_names_of_the_models_are_printed(tiny_run: Path, skilled_run: Path) -> None:
     notes: list[str] = []
     model, _ = load_models([tiny_run, skilled_run], "cpu", notes.append)
-    assert [each.path.parent for each in (model, *model.ensemble)] == [tiny_run, skilled_run]
+    assert [member.path.parent for member in (model, *model.ensemble)] == [tiny_run, skilled_run]
     (note,) = notes
     assert note.startswith("ensemble: ")
     assert str(model.path) in note
@@ -210,7 +214,7 @@ def test_a_text_is_in_no_language_if_several_may_be_read(
 ) -> None:
     """From German to French, there is no training text."""
     settings = DecodeSettings(target_language=written)
-    assert direction_of(of_three_languages(), settings, read) == direction
+    assert find_direction(of_three_languages(), settings, read) == direction
 
 
 def of_three_languages() -> Recipe:

@@ -7,13 +7,13 @@ from tests.documents.samples import SAMPLES
 
 CONTENTS: dict[str, list[bytes]] = {}  # by format
 for path in sorted(SAMPLES.glob("*.*")):
-    form = FORMATS["text"] if path.suffix == ".txt" else find_format(path, None)
-    if form is not None:
-        CONTENTS.setdefault(form.name, []).append(path.read_bytes())
+    file_format = FORMATS["text"] if path.suffix == ".txt" else find_format(path, None)
+    if file_format is not None:
+        CONTENTS.setdefault(file_format.name, []).append(path.read_bytes())
 CONTENTS["lines"] = CONTENTS["text"]
 CONTENTS["epub"] = [book()]
-PACKAGES = [name for name, form in FORMATS.items() if form.is_binary]
-TEXTS = [name for name, form in FORMATS.items() if not form.is_binary]
+PACKAGES = [name for name, file_format in FORMATS.items() if file_format.is_binary]
+TEXTS = [name for name, file_format in FORMATS.items() if not file_format.is_binary]
 BILINGUAL = {"po", "xliff", "qt", "tmx"}  # a translation is written beside its source
 OPTIONS = Options("en", "de", columns=("2",))
 ALL = Options("en", "ru", translates_all=True)

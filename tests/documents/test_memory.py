@@ -11,7 +11,7 @@ from nmt.decoding.translator.marked import Kind, Mark, Marked
 from nmt.documents.memory import Match, Memory, Sort, read_tokens, similarity
 from nmt.documents.messages.tmx import Unit, read_units, write_units
 from nmt.documents.texts.text import read
-from nmt.documents.translate import DocumentTranslator, Placed, TranslatedSegment
+from nmt.documents.translate import DocumentTranslator, TranslatedSegment, TranslatedSentence
 from tests.documents.documents import QUICK, marked
 from tests.documents.test_translate import OPTIONS, capitals
 
@@ -174,9 +174,11 @@ def test_segments_come_before_sentences_and_the_model(tmp_path: Path) -> None:
 
 
 def test_each_sentence_ends_as_its_source() -> None:
-    def place(sentences: Sequence[Marked]) -> list[Placed]:
-        return [Placed(Marked(sentence.text[:-1].lower() + ".")) for sentence in sentences]
+    def translate_sentences(sentences: Sequence[Marked]) -> list[TranslatedSentence]:
+        return [
+            TranslatedSentence(Marked(sentence.text[:-1].lower() + ".")) for sentence in sentences
+        ]
 
     document = read(b"One is here! Two are\n", OPTIONS)
-    (translated,) = DocumentTranslator(place, OPTIONS).translate([(None, document)])
+    (translated,) = DocumentTranslator(translate_sentences, OPTIONS).translate([(None, document)])
     assert translated.results[0].text.text == "One is here! Two ar"

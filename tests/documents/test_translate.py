@@ -17,8 +17,8 @@ from nmt.documents.translate import (
     CHUNK,
     DocumentTranslator,
     IcuDocument,
-    Placed,
     Translate,
+    TranslatedSentence,
     taken_apart,
     translate_marked,
 )
@@ -29,15 +29,15 @@ from tests.decoding.test_placing import random_marked
 OPTIONS = Options("en", "de")
 
 
-def capitals(sentences: Sequence[Marked]) -> list[Placed]:
-    return [Placed(with_changed_words(sentence, str.upper)) for sentence in sentences]
+def capitals(sentences: Sequence[Marked]) -> list[TranslatedSentence]:
+    return [TranslatedSentence(with_changed_words(sentence, str.upper)) for sentence in sentences]
 
 
 class Counted:
     def __init__(self) -> None:
         self.seen: list[str] = []
 
-    def __call__(self, sentences: Sequence[Marked]) -> list[Placed]:
+    def __call__(self, sentences: Sequence[Marked]) -> list[TranslatedSentence]:
         self.seen += [sentence.text for sentence in sentences]
         return capitals(sentences)
 
@@ -73,13 +73,17 @@ def test_equal_sentences_are_translated_once() -> None:
 def test_in_context_each_sentence_has_a_translation_of_its_own() -> None:
     count, numbers = Counted(), iter(range(11))
 
-    def place(sentences: Sequence[Marked]) -> list[Placed]:
-        return [placed._replace(text=Marked(f"{next(numbers)}.")) for placed in count(sentences)]
+    def translate_sentences(sentences: Sequence[Marked]) -> list[TranslatedSentence]:
+        return [
+            translated._replace(text=Marked(f"{next(numbers)}.")) for translated in count(sentences)
+        ]
 
     texts = [Segment(Marked("One two. Three four.")), Segment(Marked("Three four."))]
     texts += [replace(texts[1], document="part"), replace(texts[1], document="part")]
     documents = [("a", document(*texts)), ("b", document()), ("c", document(*texts[:2]))]
-    found = [*DocumentTranslator(place, OPTIONS, in_context=True).translate(documents)]
+    found = [
+        *DocumentTranslator(translate_sentences, OPTIONS, in_context=True).translate(documents)
+    ]
     own, three = ["One two.", "Three four.", "Three four.", ""], "Three four."
     assert count.seen == [*own, three, three, "", *own]
     assert [[result.text.text for result in translated.results] for translated in found] == [
@@ -96,7 +100,7 @@ def test_progress_has_a_total_and_reaches_it() -> None:
     """
     seen: list[tuple[int, int]] = []
 
-    def twice(sentences: Sequence[Marked]) -> list[Placed]:
+    def twice(sentences: Sequence[Marked]) -> list[TranslatedSentence]:
         for _ in range(2):
             translator.advance(len(sentences))
         return capitals(sentences)
@@ -164,7 +168,9 @@ def test_nothing_changes_if_nothing_is_translated() -> None:
 Answer = Callable[[Request], Sequence[str]]
 
 
-def placed(answer: Answer, texts: Sequence[str], asked: list[list[str]]) -> list[Placed]:
+def translated(
+    answer: Answer, texts: Sequence[str], asked: list[list[str]]
+) -> list[TranslatedSentence]:
     """Translate texts by a model of which a test says the candidates, marks included."""
 
     def candidates(request: Request) -> tuple[Candidate, ...]:
@@ -180,8 +186,8 @@ def placed(answer: Answer, texts: Sequence[str], asked: list[list[str]]) -> list
     return translate_marked([*map(marked, texts)], translate)
 
 
-def only(answer: Answer, text: str) -> Placed:
-    (found,) = placed(answer, [text], [])
+def only(answer: Answer, text: str) -> TranslatedSentence:
+    (found,) = translated(answer, [text], [])
     assert found.flags or found.text == marked(found.text.text)
     return found
 
@@ -189,11 +195,11 @@ def only(answer: Answer, text: str) -> Placed:
 def test_what_one_way_loses_the_next_one_places() -> None:
     asked: list[list[str]] = []
     texts = ["Open %s", "one <b>two", "%s", "", "Open %s"]
-    found = placed(
+    found = translated(
         lambda request: ["Ouvre %s"] if request.marks else ["Ouvre", "%s %s"], texts, asked
     )
     assert [len(sentence.candidates) for sentence in found] == [1, 0, 0, 2, 1]
-    assert found[2] == Placed(marked("%s"))
+    assert found[2] == TranslatedSentence(marked("%s"))
     # One call for each way, with what the ways before failed for; texts without marks are alone.
     assert asked == [["Open %s", "one <b>two", "", "Open %s"], ["one", "two"]]
     assert [{*map(type, texts)} for texts in asked] == [{str}, {FirstSegment}]
@@ -226,7 +232,7 @@ def test_a_candidate_that_keeps_the_numbers_is_better() -> None:
 def test_a_sentence_without_marks_or_words() -> None:
     found = only(lambda _: ["un"], "one")
     assert (found.text, found.flags) == (Marked("un"), ())
-    assert only(lambda _: ["un"], "<b>%s</b> 5") == Placed(marked("<b>%s</b> 5"))
+    assert only(lambda _: ["un"], "<b>%s</b> 5") == TranslatedSentence(marked("<b>%s</b> 5"))
     found = only(lambda _: [""], "one")
     assert found.flags == ("the translation is empty",)
 
@@ -259,15 +265,17 @@ def test_no_mark_is_lost_unless_flagged() -> None:
     ways = set()
     for _ in range(240):
         sources = [random_marked(draw) for _ in range(5)]
-        for source, placed in zip(sources, translate_marked(sources, careless(draw)), strict=True):
-            problems = mark_problems(source, placed.text)
-            ways.add((bool(placed.candidates), bool(problems), placed.text == source))
-            assert sorted(placed.text.mark_texts()) == sorted(source.mark_texts())
+        for source, translated in zip(
+            sources, translate_marked(sources, careless(draw)), strict=True
+        ):
+            problems = mark_problems(source, translated.text)
+            ways.add((bool(translated.candidates), bool(problems), translated.text == source))
+            assert sorted(translated.text.mark_texts()) == sorted(source.mark_texts())
             if problems:
-                assert set(problems) <= {*placed.flags}
+                assert set(problems) <= {*translated.flags}
                 continue
-            assert placed.text == marked(placed.text.text)
-            assert len(placed.text.partners()) == len(source.partners())
+            assert translated.text == marked(translated.text.text)
+            assert len(translated.text.partners()) == len(source.partners())
     # By the search, apart, flagged, and copied.
     assert ways >= {(True, False, False), (False, False, False), (False, True, False)}
     assert (False, False, True) in ways

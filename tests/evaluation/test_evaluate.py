@@ -20,7 +20,7 @@ from nmt.evaluation.evaluate import (
     evaluate,
     evaluate_model,
     evaluate_translations,
-    languages_of_files,
+    find_file_languages,
 )
 from nmt.evaluation.metrics import BleuVariant, choose_metrics
 from nmt.evaluation.results import SystemDescription
@@ -67,7 +67,7 @@ def test_the_first_system_is_the_evaluated_one(tmp_path: Path) -> None:
     assert [bucket.segments for bucket in test_set.by_length.buckets] == [3]
     assert test_set.examples is not None
     # The last line only ends a document.
-    assert [each.line for each in test_set.examples.worst] == [1, 2]
+    assert [example.line for example in test_set.examples.worst] == [1, 2]
 
 
 def tokenizer(hypotheses: Path, references: Path, language: str = "") -> str:
@@ -146,7 +146,7 @@ def test_directions_have_a_table_with_their_means_and_their_own_tokenizers() -> 
     tokenizers = ["tok:zh" in own[0].signature for own in scores]
     assert tokenizers == [False, True, False]
     directions = [result.direction for result in found.test_sets if result.direction]
-    assert [each.title for each in directions] == ["en-de", "de-zho", "fr-de, zero-shot"]
+    assert [direction.title for direction in directions] == ["en-de", "de-zho", "fr-de, zero-shot"]
     seen, unseen = found.averages()
     ter = [own[2].value for own in scores]
     assert (ter, seen.scores["TER"], unseen.scores["TER"]) == ([0, 60, 20], 30, 20)
@@ -177,11 +177,11 @@ def test_names_of_files_tell_the_direction(
 ) -> None:
     model = two_languages()
     paths = [*map(Path, files.split())]
-    assert languages_of_files(paths, model, wanted) == expected
+    assert find_file_languages(paths, model, wanted) == expected
     recipe = with_settings(model.recipe, {"decode.target_language": "de"})
     usual = replace(model, recipe=recipe)
-    assert languages_of_files(paths, usual, wanted or "de") == expected
-    assert languages_of_files([Path("test.en"), Path("ref.txt")], usual, "de") == ("en", "de")
+    assert find_file_languages(paths, usual, wanted or "de") == expected
+    assert find_file_languages([Path("test.en"), Path("ref.txt")], usual, "de") == ("en", "de")
 
 
 def test_references_with_the_name_of_another_language_are_noted() -> None:

@@ -34,7 +34,7 @@ def distance_by_definition(left: Sequence[str], right: Sequence[str]) -> int:
     if left[0] == right[0]:
         return distance_by_definition(left[1:], right[1:])
     cut = [(left[1:], right), (left, right[1:]), (left[1:], right[1:])]
-    return 1 + min(distance_by_definition(*each) for each in cut)
+    return 1 + min(distance_by_definition(*texts) for texts in cut)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -113,9 +113,9 @@ def test_exact_matches_are_the_sequences_without_error_and_keep_all_labels() -> 
     references = [("R EH D",), ("R IY D",), ("K AE  T",)]
     test = test_sets.TestSet.of("x", sources, references, labels).grouped(error_metrics())
     outputs = ["R IY D", "K AE T"]
-    assert rates(outputs, [[*each] for each in test.references])[1] == 0
-    found = {each.label: each for each in exact_matches(outputs, test.references, test.labels)}
-    assert {label: (each.right, each.segments) for label, each in found.items()} == {
+    assert rates(outputs, [[*references] for references in test.references])[1] == 0
+    found = {count.label: count for count in exact_matches(outputs, test.references, test.labels)}
+    assert {label: (count.right, count.segments) for label, count in found.items()} == {
         "all": (2, 2),
         "noun": (1, 1),
         "past": (1, 1),

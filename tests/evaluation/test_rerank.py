@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nmt.decoding.files.score import BLANK_PAIR, TextPair
-from nmt.decoding.stream import Source, chunks_of
+from nmt.decoding.stream import Source, split_chunks
 from nmt.decoding.translator.marked import Mark, Marked
 from nmt.decoding.translator.odd_input import OddSegment, cut_segment
 from nmt.errors import NmtError, UsageError
@@ -31,15 +31,17 @@ MOSES = """0 ||| a b ||| LM0= -1 Length0= 2 ||| -1.5
 2 ||| x &#124;&#124;&#124; y ||| -3"""
 
 
-def lists_of(text: str) -> list[list[tuple[str, float]]]:
+def parse_lists(text: str) -> list[list[tuple[str, float]]]:
     found = records(Source(text.split("\n")), "text").segments
-    parsed = [parse_record(each, number, "text") for number, each in enumerate(found, 1)]
-    return [[(each.text, each.score) for each in candidates] for candidates in parsed]
+    parsed = [parse_record(record, number, "text") for number, record in enumerate(found, 1)]
+    return [
+        [(candidate.text, candidate.score) for candidate in candidates] for candidates in parsed
+    ]
 
 
 def test_a_list_of_moses() -> None:
     expected = [[("a b", -1.5), ("a", -2.5)], [("", 0.0)], [("x ||| y", -3.0)]]
-    assert lists_of(MOSES) == expected
+    assert parse_lists(MOSES) == expected
 
 
 def test_features_of_this_program_are_kept() -> None:
@@ -51,7 +53,7 @@ def test_features_of_this_program_are_kept() -> None:
 def test_a_list_in_json() -> None:
     line = {"translations": [{"text": "a ||| b", "score": -1, "data": 5, "other": [1]}]}
     text = f"{json.dumps(line)}\n{json.dumps(line)}"
-    assert lists_of(text) == 2 * [[("a ||| b", -1.0)]]
+    assert parse_lists(text) == 2 * [[("a ||| b", -1.0)]]
     (found,) = parse_record(json.dumps(line), 1, "text")
     assert found == Candidate("a ||| b", -1.0, data=line["translations"][0])
 
@@ -72,7 +74,7 @@ def test_a_list_is_there_before_the_next_one_ends(text: str) -> None:
             yield arrived.popleft()
         pytest.fail("the reader waits")
 
-    chunks = chunks_of(records(Source(lines(), lambda _: bool(arrived)), "text"))
+    chunks = split_chunks(records(Source(lines(), lambda _: bool(arrived)), "text"))
     assert next(chunks)[0] == text.rpartition("\n")[0]
 
 
@@ -93,7 +95,7 @@ def test_a_list_is_there_before_the_next_one_ends(text: str) -> None:
 )
 def test_other_texts_are_refused(text: str, message: str) -> None:
     with pytest.raises(NmtError, match=message.replace("|", r"\|")):
-        lists_of(text)
+        parse_lists(text)
 
 
 LINK = "www.a.com"
@@ -102,9 +104,9 @@ LINK = "www.a.com"
 def hidden(source: str, *symbols: str) -> OddSegment:
     """Return how a source is read without symbols."""
     found = [
-        Mark(source.index(each), source.index(each) + len(each))
-        for each in symbols
-        if each in source
+        Mark(source.index(symbol), source.index(symbol) + len(symbol))
+        for symbol in symbols
+        if symbol in source
     ]
     return cut_segment(Marked(source), found)
 

@@ -34,14 +34,14 @@ def sentence(draw: random.Random) -> str:
 def changed(draw: random.Random, text: str) -> str:
     """Return a sentence with some words replaced, often none."""
     share = draw.choice([0, 0.2, 0.5])
-    return " ".join(draw.choice(WORDS) if draw.random() < share else each for each in text.split())
+    return " ".join(draw.choice(WORDS) if draw.random() < share else word for word in text.split())
 
 
 def example(seed: int, count: int, references: int) -> tuple[list[str], list[str], References]:
     """Return the outputs of two systems, some of them equal, and references."""
     draw = random.Random(seed)
     known = [[sentence(draw) for _ in range(references)] for _ in range(count)]
-    first = [changed(draw, each[0]) for each in known]
+    first = [changed(draw, references[0]) for references in known]
     other = [text if draw.random() < 0.2 else changed(draw, text) for text in first]
     return first, other, known
 
@@ -63,7 +63,7 @@ def enumerated(
 
     observed = difference([False] * len(first))
     exchanges = list(product([False, True], repeat=len(first)))
-    return sum(difference(each) >= observed - 1e-9 for each in exchanges) / len(exchanges)
+    return sum(difference(exchange) >= observed - 1e-9 for exchange in exchanges) / len(exchanges)
 
 
 def compared(
@@ -120,15 +120,15 @@ def test_more_segments_are_sampled_with_ties_counted() -> None:
 @pytest.mark.parametrize("segments", [1, 21, 333])
 def test_exchanges_and_resampled_sets_are_those_that_sacrebleu_draws_at_once(segments: int) -> None:
     """They are drawn a few at a time, so that memory does not grow with their number."""
-    first = [str(each) for each in range(max(20, segments))]
-    exchanges = Exchanges.of(first, [f"{each}x" for each in first])
+    first = [str(number) for number in range(max(20, segments))]
+    exchanges = Exchanges.of(first, [f"{number}x" for number in first])
     drawn = np.random.default_rng(12345).integers(2, size=(10_000, len(first)), dtype=np.bool_)
     assert np.array_equal(np.concatenate([*exchanges.blocks()]), drawn)
-    references = [[f"A B C D {each}"] for each in first]
+    references = [[f"A B C D {number}"] for number in first]
     for measure in METRICS["bleu"].measures:
         table = statistics(measure.metric, first, streams(references))
         _, known = _bootstrap_resample(table, measure.metric, RESAMPLES)
-        assert resampled_scores(measure.metric, table) == [each.score for each in known]
+        assert resampled_scores(measure.metric, table) == [score.score for score in known]
 
 
 @pytest.mark.parametrize(

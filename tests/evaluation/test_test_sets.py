@@ -14,7 +14,7 @@ from tests.conftest import Run
 
 def a_set(sources: Sequence[str], *references: str) -> test_sets.TestSet:
     """Return a test set named "t" with one reference for each segment."""
-    return test_sets.TestSet.of("t", sources, [(each,) for each in references])
+    return test_sets.TestSet.of("t", sources, [(reference,) for reference in references])
 
 
 def test_references_that_are_all_blank() -> None:

@@ -44,7 +44,7 @@ def test_the_best_step_is_that_of_brute_force(seed: int) -> None:
                     crossings.add(round(float(step), 9))
     ends = sorted(crossings)
     steps = [ends[0] - 1, *((low + high) / 2 for low, high in pairwise(ends)), ends[-1] + 1]
-    scores = [lists.score(weights + each * direction) for each in steps]
+    scores = [lists.score(weights + step * direction) for step in steps]
     found = best_step(lists, weights, direction)
     reached = lists.score(weights + found * direction)
     assert reached == pytest.approx(max(scores))
@@ -88,7 +88,7 @@ def test_tuning_is_deterministic_and_never_worse_than_its_starts(seed: int) -> N
     starts = [numpy.ones(3), numpy.array([1.0, 0, 0])]
     tuned = tune(lists, starts, seed=2)
     assert tuned.weights.tolist() == tune(lists, starts, seed=2).weights.tolist()
-    before = [lists.score(each) for each in starts]
+    before = [lists.score(start) for start in starts]
     assert max(before) <= tuned.score <= oracle_score(lists, tuned.weights)
 
 

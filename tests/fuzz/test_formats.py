@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.decoding.translator.marked import Marked, joined
-from nmt.documents.bitext import READERS, Tally, texts_of
+from nmt.documents.bitext import READERS, Tally, read_texts
 from nmt.documents.document import Document, Segment
 from nmt.documents.marks.never_text import template_codes
 from nmt.documents.marks.tags import with_changed_words
@@ -152,7 +152,7 @@ def test_pairs_to_train_on(name: str, data: st.DataObject) -> None:
     value_or_error(lambda: [*reader.stated(BytesIO(content), path)])
     units = value_or_error(lambda: [*reader.units(BytesIO(content), path)]) or []
     for unit in units:
-        for pair in texts_of(unit, ("en", "de"), tally) if not unit.problem else ():
+        for pair in read_texts(unit, ("en", "de"), tally) if not unit.problem else ():
             assert not any("\n" in text or text != text.strip() for text in pair)
 
 

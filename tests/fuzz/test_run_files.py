@@ -20,8 +20,8 @@ from nmt.runs.history import TrainRecord, ValidationRecord, read_history, read_m
 from nmt.runs.model_file import ModelFile, save_model
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.runs import choose_model, find_recipe_and_run, newest_run
-from nmt.runs.trained_model import arrays_of, load_model
-from nmt.studio.report import DEV_FIGURES, TRAIN_FIGURES, curves, stored_parameters
+from nmt.runs.trained_model import load_model, to_arrays
+from nmt.studio.report import DEV_METRICS, TRAIN_METRICS, curves, stored_parameters
 from nmt.studio.run_list import list_runs, render_list
 from nmt.text.learning import learn_subwords
 from nmt.text.tokenizer import PAD
@@ -100,7 +100,7 @@ def test_metrics(tmp_path: Path, content: bytes) -> None:
     assert all(note.isprintable() and len(note) < 400 for note in notes)
     train = [record for record in records if isinstance(record, TrainRecord)]
     scored = [record for record in records if isinstance(record, ValidationRecord)]
-    for drawn in (curves(train, TRAIN_FIGURES), curves(scored, DEV_FIGURES)):
+    for drawn in (curves(train, TRAIN_METRICS), curves(scored, DEV_METRICS)):
         json.dumps(drawn, allow_nan=False)
     samples = [asdict(sample) for record in scored for sample in record.samples]
     json.dumps([samples, read_metrics(run.metrics)], allow_nan=False)
@@ -188,7 +188,7 @@ def model(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     tokenizer = learn_subwords(["a b c"] * 9, TokenizerSettings(9, kind="word"))
     weights = Transformer(MODEL, len(tokenizer), PAD).state_dict()
     recipe, in_8_bits = Recipe("tiny", model=MODEL), bool(request.param)
-    content = ModelFile(arrays_of(weights), tokenizer.model, recipe, (1,))
+    content = ModelFile(to_arrays(weights), tokenizer.model, recipe, (1,))
     save_model(path, content, in_8_bits=in_8_bits)
     assert load_model(path, "cpu").tokenizer.model == tokenizer.model
     return path.read_bytes()

@@ -1,4 +1,4 @@
-"""A whole training on a device: its feed, its resume after a kill, a group of one, its memory."""
+"""A training on a device: its batches, its resume after a kill, a group of one, its memory."""
 
 import signal
 from dataclasses import replace
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.synthetic import SyntheticPairs
-from nmt.training.feed import GPU, Feed
+from nmt.training.loader import GPU, BatchLoader
 from nmt.training.workers import Workers
 from tests.conftest import Run
 from tests.gpu.conftest import NEEDS_GPU
@@ -32,16 +32,16 @@ ONE = ["--max-updates", 20, "--set", "train.report_updates=1", "--set", "model.d
 ONE += ["--set", "train.warmup_updates=400"]
 
 
-def feed(device: torch.device, ahead: int, micro: int = 0) -> Feed:
+def make_loader(device: torch.device, ahead: int, micro: int = 0) -> BatchLoader:
     pairs: Any = SyntheticPairs.of(300, vocabulary=50)
-    return Feed(
+    return BatchLoader(
         pairs,
         lambda epoch: plan_batches(pairs, 400, 400, epoch),
         epoch=0,
         batch=0,
         workers=Workers(),
         micro_batch_tokens=micro,
-        pace=replace(GPU, batches_ahead=ahead),
+        prefetch=replace(GPU, batches_ahead=ahead),
         device=device,
     )
 
@@ -51,7 +51,10 @@ def test_a_feed_gives_a_device_the_batches_of_the_cpu(
     real_device: torch.device, micro: int
 ) -> None:
     """Pinned and copied in a thread, also where the device is kept busy meanwhile."""
-    with feed(torch.device("cpu"), 0, micro) as plain, feed(real_device, 4, micro) as ahead:
+    with (
+        make_loader(torch.device("cpu"), 0, micro) as plain,
+        make_loader(real_device, 4, micro) as ahead,
+    ):
         busy = torch.randn(300, 300, device=real_device)
         for _ in range(60):
             expected, found = next(plain), next(ahead)

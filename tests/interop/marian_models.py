@@ -68,16 +68,16 @@ def learned(side: str, kind: str, size: int) -> bytes:
     return model.getvalue()
 
 
-def pieces_of(model: bytes) -> list[str]:
+def list_pieces(model: bytes) -> list[str]:
     """Return the pieces of a SentencePiece model without the special ones."""
     processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-    return [processor.id_to_piece(each) for each in range(3, len(processor))]
+    return [processor.id_to_piece(number) for number in range(3, len(processor))]
 
 
 def vocabulary(pieces: Sequence[str], languages: Sequence[str] = ()) -> dict[str, int]:
     """Return a vocabulary in the order of OPUS-MT: the end first, padding last."""
     names = dict.fromkeys(["</s>", "<unk>", *languages, *pieces, "<pad>"])
-    return {name: each for each, name in enumerate(names)}
+    return {name: number for number, name in enumerate(names)}
 
 
 def write_tokenizer(folder: Path, shape: Shape) -> tuple[int, int]:
@@ -86,7 +86,7 @@ def write_tokenizer(folder: Path, shape: Shape) -> tuple[int, int]:
     source, target = learned("source", "unigram", 90), learned("target", "bpe", 100)
     (folder / "source.spm").write_bytes(source)
     (folder / "target.spm").write_bytes(target)
-    own, theirs = pieces_of(source), pieces_of(target)
+    own, theirs = list_pieces(source), list_pieces(target)
     first = vocabulary(own if shape.separate else [*own, *theirs], shape.languages)
     (folder / "vocab.json").write_text(json.dumps(first))
     settings = {"separate_vocabs": shape.separate, "source_lang": "eng", "target_lang": "deu"}
@@ -129,9 +129,9 @@ def write_folder(
     torch.manual_seed(seed)
     model = MarianMTModel(config)
     with torch.no_grad():
-        for name, each in model.named_parameters():
-            if each.requires_grad and "layer_norm.weight" not in name:
-                each.normal_(std=each.shape[-1] ** -0.5)
+        for name, weight in model.named_parameters():
+            if weight.requires_grad and "layer_norm.weight" not in name:
+                weight.normal_(std=weight.shape[-1] ** -0.5)
         model.final_logits_bias.normal_(std=0.5)
         model.final_logits_bias[0, 0] = 2.0  # of the end, so that outputs are not long
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -149,7 +149,7 @@ def write_npz(folder: Path, other: Path) -> Path:
     config = json.loads((folder / "config.json").read_text())
     tensors = load_file(folder / "model.safetensors")
     vocabulary = json.loads((folder / "vocab.json").read_text())
-    kept = [each for name, each in vocabulary.items() if name != "<pad>"]
+    kept = [number for name, number in vocabulary.items() if name != "<pad>"]
     arrays = {
         "Wemb": tensors["model.shared.weight"][kept],
         "decoder_ff_logit_out_b": tensors["final_logits_bias"][:, kept],
@@ -216,21 +216,21 @@ class Original:
 
         self.model: Any = MarianMTModel.from_pretrained(folder)
         self.model.train(False)
-        self.source = ids_of(folder / "vocab.json", imported.tokenizer.source)
+        self.source = read_ids(folder / "vocab.json", imported.tokenizer.source)
         other = folder / "target_vocab.json"
         path = other if other.exists() else folder / "vocab.json"
-        self.target = ids_of(path, imported.tokenizer.target)
+        self.target = read_ids(path, imported.tokenizer.target)
         self.imported = imported
 
     def logit_difference(self, source: Sequence[int], target: Sequence[int]) -> float:
         """Return the largest difference of the logits of all tokens after each target token."""
         ours = self.imported.network(torch.tensor([[*source, EOS]]), torch.tensor([[BOS, *target]]))
         start = self.model.config.decoder_start_token_id
-        read = torch.tensor([[self.source[each] for each in (*source, EOS)]])
-        written = torch.tensor([[start, *(self.target[each] for each in target)]])
+        read = torch.tensor([[self.source[token] for token in (*source, EOS)]])
+        written = torch.tensor([[start, *(self.target[token] for token in target)]])
         theirs = self.model(input_ids=read, decoder_input_ids=written).logits
         own = [*self.target]
-        difference = ours[..., own] - theirs[..., [self.target[each] for each in own]]
+        difference = ours[..., own] - theirs[..., [self.target[token] for token in own]]
         return float(difference.detach().abs().max())
 
     def search(self, source: Sequence[int], beam_size: int, most: int) -> list[int]:
@@ -239,7 +239,7 @@ class Original:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             found: Tensor = self.model.generate(
-                torch.tensor([[self.source[each] for each in (*source, EOS)]]),
+                torch.tensor([[self.source[token] for token in (*source, EOS)]]),
                 num_beams=beam_size,
                 length_penalty=0.0,
                 early_stopping=False,
@@ -247,13 +247,15 @@ class Original:
                 max_new_tokens=most,
                 bad_words_ids=[[self.target[PAD]], [self.target[UNK]]],
             )
-        back = {each: ours for ours, each in self.target.items()}
+        back = {theirs: ours for ours, theirs in self.target.items()}
         assert int(found[0, 0]) == settings.decoder_start_token_id
-        output = [back[each] for each in found[0, 1:].tolist()]
+        output = [back[token] for token in found[0, 1:].tolist()]
         return output[: output.index(EOS)]
 
 
-def ids_of(path: Path, subwords: SubwordModel) -> dict[int, int]:
+def read_ids(path: Path, subwords: SubwordModel) -> dict[int, int]:
     """Return the ids in a vocabulary file by ours; BOS has none."""
     names = json.loads(path.read_text())
-    return {each: names[subwords.piece(each)] for each in range(len(subwords)) if each != BOS}
+    return {
+        number: names[subwords.piece(number)] for number in range(len(subwords)) if number != BOS
+    }

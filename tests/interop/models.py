@@ -12,7 +12,7 @@ from nmt.decoding.search.rules import special_ids
 from nmt.model.transformer import Transformer
 from nmt.recipe.settings import with_settings
 from nmt.runs.model_file import ModelFile, save_model
-from nmt.runs.trained_model import TrainedModel, arrays_of
+from nmt.runs.trained_model import TrainedModel, to_arrays
 from nmt.text.learning import learn_subwords
 from nmt.text.tokenizer import PAD, Tokenizer
 
@@ -50,7 +50,7 @@ def random_model(
                 weight.add_(torch.randn_like(weight), alpha=0.3)
             else:
                 weight.mul_(scale)
-    weights = {name: array.copy() for name, array in arrays_of(network.state_dict()).items()}
+    weights = {name: array.copy() for name, array in to_arrays(network.state_dict()).items()}
     return TrainedModel(weights, tokenizer, recipe, Path("random.safetensors"))
 
 
@@ -102,7 +102,7 @@ def batch(tokenizer: Tokenizer, lengths: tuple[int, ...] = (9, 1, 5)) -> tuple[A
     return source, target
 
 
-def logits_of(model: TrainedModel, source: Any, target: Any) -> Any:
+def compute_logits(model: TrainedModel, source: Any, target: Any) -> Any:
     with torch.inference_mode():
         return model.network(torch.from_numpy(source), torch.from_numpy(target)).numpy()
 
@@ -114,7 +114,7 @@ def greedy(model: TrainedModel, source: Any, length: int) -> list[list[int]]:
     for row in source:
         ids = [2]
         while len(ids) <= length and ids[-1] != 3:
-            logits = logits_of(model, row[None][:, row != PAD], numpy.array([ids]))[0, -1]
+            logits = compute_logits(model, row[None][:, row != PAD], numpy.array([ids]))[0, -1]
             logits[never] = -numpy.inf
             ids.append(int(logits.argmax()))
         rows.append(ids)

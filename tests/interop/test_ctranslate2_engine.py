@@ -68,7 +68,7 @@ def test_greedy_outputs_are_equal(
     assert other == own
 
 
-def pieces_of(candidate: dict[str, Any]) -> tuple[str, ...]:
+def list_pieces(candidate: dict[str, Any]) -> tuple[str, ...]:
     """Return the tokens of a candidate, empty if it was copied."""
     return tuple(token["piece"] for token in candidate.get("tokens", ()))
 
@@ -93,10 +93,10 @@ def test_scores_mean_the_same(
     for ours, theirs in pairs:
         assert len(theirs) == len(ours)
         assert theirs == sorted(theirs, key=lambda candidate: -candidate["score"])
-        known = {pieces_of(candidate): candidate for candidate in ours}
+        known = {list_pieces(candidate): candidate for candidate in ours}
         equal += ours[0]["text"] == theirs[0]["text"]
         for candidate in theirs:
-            expected = known.get(pieces_of(candidate))
+            expected = known.get(list_pieces(candidate))
             if expected is None:
                 continue
             compared += 1
@@ -287,5 +287,5 @@ def test_a_language_is_chosen_in_both_engines(nmt: Run, tmp_path: Path) -> None:
     source.write_text("sun moon\nstar\n>>de<< sun\n")
     export_model(path, tmp_path / "ct2", "ctranslate2")
     options = source, "--beam-size", 1, "--to"
-    found = [engines(nmt, path, tmp_path / "ct2", *options, each) for each in ("de", "en")]
+    found = [engines(nmt, path, tmp_path / "ct2", *options, code) for code in ("de", "en")]
     assert found[0][0] == found[0][1] != found[1][0] == found[1][1]

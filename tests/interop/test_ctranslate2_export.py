@@ -13,7 +13,7 @@ from nmt.interop.ctranslate2_export import read_tokenizer, write
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import EOS, PAD, Tokenizer
 from tests.conftest import Run
-from tests.interop.models import batch, logits_of, random_model
+from tests.interop.models import batch, compute_logits, random_model
 
 ctranslate2 = pytest.importorskip("ctranslate2")
 
@@ -53,7 +53,7 @@ def forced(model: TrainedModel, folder: Path, compute_type: str) -> Any:
 def expected(model: TrainedModel) -> Any:
     source, target = batch(model.tokenizer)
     assert (source == PAD).any()
-    logits = logits_of(model, source, target[:, :-1])
+    logits = compute_logits(model, source, target[:, :-1])
     log_probs = torch.from_numpy(logits).double().log_softmax(-1).numpy()
     return numpy.take_along_axis(log_probs, target[:, 1:, None], -1)[..., 0]
 

@@ -21,8 +21,8 @@ from tests.interop.conftest import imported
 from tests.interop.models import (
     MARIAN,
     batch,
+    compute_logits,
     greedy,
-    logits_of,
     random_model,
     two_languages,
     two_vocabularies,
@@ -60,7 +60,7 @@ def check_equal(model: TrainedModel, folder: Path) -> None:
         "input_ids": torch.from_numpy(source),
         "attention_mask": torch.from_numpy(source != PAD).long(),
     }
-    ours = logits_of(model, source, target)
+    ours = compute_logits(model, source, target)
     with torch.inference_mode():
         theirs = loaded(**given, decoder_input_ids=torch.from_numpy(target)).logits.numpy()
     # The norms of transformers add 1e-5, ours 1e-6; the weights make up for it.

@@ -201,9 +201,9 @@ def encrypted(folder: Path) -> None:
     """Set the bit that says that a member is encrypted, wherever it is."""
     content = bytearray((folder / ARCHIVE).read_bytes())
     for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        place = -1
-        while (place := content.find(signature, place + 1)) >= 0:
-            content[place + flags] |= 1
+        offset = -1
+        while (offset := content.find(signature, offset + 1)) >= 0:
+            content[offset + flags] |= 1
     (folder / ARCHIVE).write_bytes(content)
 
 

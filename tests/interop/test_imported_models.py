@@ -141,8 +141,8 @@ def test_odd_input_has_the_token(model: TrainedModel) -> None:
     found = encoded(model, "12:45", "A man \u2603 waits at www.example.org now.", "THE GARDEN")
     odd = [segment.odd for segment in found if segment.odd]
     # The last is copied too: all its letters are unknown.
-    assert [each.source.text for each in odd if not each.text] == ["12:45", "THE GARDEN"]
-    cuts = [span.text.text for each in odd if each.cut for span in each.cut.whole.spans]
+    assert [segment.source.text for segment in odd if not segment.text] == ["12:45", "THE GARDEN"]
+    cuts = [span.text.text for segment in odd if segment.cut for span in segment.cut.whole.spans]
     assert cuts == ["\u2603", "www.example.org"]
     assert first_ids(found) == [DEU]
     assert all(DEU not in part.ids[1:] for part in parts_in(found))
@@ -197,8 +197,8 @@ def test_each_text_may_have_its_own_language(model: TrainedModel, nmt: Run) -> N
     found = nmt("translate", "mixed.tsv", "--model", model.path, "--to-column", 2)
     assert found.out.splitlines() == expected
     loaded = nmt_api.load(model.path, device="cpu", notify=lambda _: None)
-    assert [each.text for each in loaded.translate(texts, to=codes)] == expected
-    assert [each.text for each in loaded.translate(texts, to="de")] == alone["deu"]
+    assert [translation.text for translation in loaded.translate(texts, to=codes)] == expected
+    assert [translation.text for translation in loaded.translate(texts, to="de")] == alone["deu"]
     with pytest.raises(UsageError, match=r"several languages; choose one \(to\): deu, nld$"):
         loaded.translate(texts)
 
@@ -236,7 +236,7 @@ def test_a_file_may_state_its_language(model: TrainedModel, nmt: Run) -> None:
         nmt("translate", f"{name}.xlf", "--model", model.path, *options)
         for name, options in (("nl", ()), ("nl", ("--to", "nl")), ("fr", ()), ("fr", ("--to=de",)))
     ]
-    assert [each.code for each in found] == [0, 0, 2, 0]
+    assert [result.code for result in found] == [0, 0, 2, 0]
     assert found[0].out == found[1].out != found[3].out
     assert "the model does not write 'fr'" in found[2].err
     write_xliff("app.de", "nl")
@@ -293,9 +293,9 @@ def test_a_server_has_a_direction_for_each_language(model: TrainedModel) -> None
 
 def test_tokens_have_no_links(model: TrainedModel, nmt: Run) -> None:
     translated(nmt, model, f"{TEXT}\n", "--alignments", "links", "--to", "deu")
-    places = [int(link.partition("-")[0]) for link in Path("links").read_text().split()]
-    assert places
-    assert max(places) < len(TEXT.split())
+    positions = [int(link.partition("-")[0]) for link in Path("links").read_text().split()]
+    assert positions
+    assert max(positions) < len(TEXT.split())
 
 
 def test_scores_and_pages_are_those_of_the_language(model: TrainedModel, nmt: Run) -> None:

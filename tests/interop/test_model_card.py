@@ -13,14 +13,14 @@ import yaml
 from nmt.interop.model_card import USAGES, front_matter, licence_fields, model_card
 from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import TrainedModel, load_model
-from nmt.system.files import sha256_of
+from nmt.system.files import compute_sha256
 from tests.conftest import Run
 from tests.interop.models import two_languages
 
 ODD = 'no: "#x" | `y` \\ \u2028 \x07 \x85 𝔸 %'
 
 
-def fields_of(card: str) -> dict[str, Any]:
+def parse_fields(card: str) -> dict[str, Any]:
     match = re.match(r"---\n(.*?)\n---\n", card, re.DOTALL)
     assert match
     found: dict[str, Any] = yaml.safe_load(match[1])
@@ -31,19 +31,19 @@ def fields_of(card: str) -> dict[str, Any]:
 def test_a_card_says_how_to_choose_a_language(to: str, tiny_run: Path) -> None:
     model = replace(two_languages(), path=tiny_run / "model.safetensors")
     card = model_card(model, to)
-    assert fields_of(card)["language"] == ["en", "de"]
+    assert parse_fields(card)["language"] == ["en", "de"]
     assert "translates `en` to `de`, `de` to `en`." in card
     assert "The model has `>>de<<`, `>>en<<`." in card
     assert ("language_ids" if to == "onnx" else ">>de<<") in card
 
 
-def card_of(path: Path, to: str = "onnx") -> str:
+def make_card(path: Path, to: str = "onnx") -> str:
     return model_card(load_model(path, "cpu"), to)
 
 
-def results_of(path: Path) -> Any:
+def read_results(path: Path) -> Any:
     """Return the scores of test sets in the card of a model; None: there are none."""
-    index = fields_of(card_of(path)).get("model-index")
+    index = parse_fields(make_card(path)).get("model-index")
     return index and index[0]["results"]
 
 
@@ -79,7 +79,7 @@ def test_a_licence_is_named_as_the_hub_names_it(licence: str, fields: dict[str, 
 def test_a_card_states_what_the_model_file_says(to: str, tiny_run: Path) -> None:
     model = load_model(tiny_run, "cpu")
     card = model_card(model, to)
-    fields = fields_of(card)
+    fields = parse_fields(card)
     assert fields["language"] == ["en", "de"]
     assert (fields["license"], fields["pipeline_tag"]) == ("unknown", "translation")
     assert "model-index" not in fields
@@ -100,24 +100,24 @@ def test_scores_are_those_of_this_file(run: Path, nmt: Run, tiny_run: Path) -> N
         given = ["--model", file, "--card", file.with_suffix(".json"), *data]
         assert nmt("evaluate", *given).code == 0
     scores = json.loads((run / "model.json").read_text())["results"][0]["scores"]
-    (entry,) = results_of(model)
+    (entry,) = read_results(model)
     assert entry["dataset"]["name"] == "tiny"
     assert {metric["name"]: metric["args"]["signature"] for metric in entry["metrics"]} == {
         name: scores[name]["signature"] for name in ("BLEU", "chrF2", "TER")
     }
     for score in scores.values():
         signature = score["signature"].replace("|", "\\|")  # in a table
-        assert f"`{signature}`" in card_of(model)
+        assert f"`{signature}`" in make_card(model)
     drawn = ["--set", "decode.method=sample", "--card", run / "model.json"]
     assert nmt("evaluate", "--model", model, *drawn, *data).code == 0
-    assert results_of(model) is None
+    assert read_results(model) is None
     model.write_bytes(best.read_bytes())
     (run / "best.json").unlink()
-    assert results_of(model) is None
+    assert read_results(model) is None
     alone = run.parent / "alone" / "model.safetensors"
     alone.parent.mkdir()
     shutil.copy(best, alone)
-    assert "## Scores" not in card_of(alone)
+    assert "## Scores" not in make_card(alone)
 
 
 def test_test_sets_are_named_without_the_folders_of_their_author(
@@ -136,10 +136,10 @@ def test_test_sets_are_named_without_the_folders_of_their_author(
         assert nmt("evaluate", *texts, "--model", model, "--card", card).code == 0
     found = json.loads((run / "2.json").read_text())
     (run / "2.json").write_text(json.dumps({**found, "engine": "CTranslate2"}))
-    assert [entry["dataset"]["name"] for entry in results_of(model)] == ["dev.src"]
+    assert [entry["dataset"]["name"] for entry in read_results(model)] == ["dev.src"]
     (run / "2.json").write_text(json.dumps(found))
-    assert [entry["dataset"]["name"] for entry in results_of(model)] == ["dev.src", "dev.src (2)"]
-    assert str(tmp_path) not in card_of(model)
+    assert [entry["dataset"]["name"] for entry in read_results(model)] == ["dev.src", "dev.src (2)"]
+    assert str(tmp_path) not in make_card(model)
 
 
 def test_the_dev_score_is_that_of_the_same_updates(run: Path) -> None:
@@ -148,7 +148,7 @@ def test_the_dev_score_is_that_of_the_same_updates(run: Path) -> None:
     for updates, is_known in (([8, 12], True), ([4, 12], False)):
         average |= {"bleu": 43.21, "averaged_updates": updates}
         (run / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-        card = card_of(run / "model.safetensors")
+        card = make_card(run / "model.safetensors")
         assert ("`BLEU` on the dev set: 43.21" in card) == is_known
 
 
@@ -167,9 +167,9 @@ SCORE = {"test_set": "t", "segments": 1, "scores": {"BLEU": {"value": None}}}
 def test_cards_that_say_nothing_about_the_model_are_left_out(
     content: dict[str, Any], run: Path
 ) -> None:
-    card = {"evaluation_card": 1, "sha256": sha256_of(run / "model.safetensors"), **content}
+    card = {"evaluation_card": 1, "sha256": compute_sha256(run / "model.safetensors"), **content}
     (run / "card.json").write_text(json.dumps(card))
-    assert results_of(run / "model.safetensors") is None
+    assert read_results(run / "model.safetensors") is None
 
 
 def test_names_are_no_markup(tiny_run: Path) -> None:
@@ -177,7 +177,7 @@ def test_names_are_no_markup(tiny_run: Path) -> None:
     data = replace(model.recipe.data, source_language="no")
     odd = replace(model, recipe=replace(model.recipe, name=ODD, data=data))
     card = model_card(odd, "onnx", "a | b `c`")
-    fields = fields_of(card)
+    fields = parse_fields(card)
     assert fields["language"] == ["no", "de"]
     assert fields["license_name"] == "a | b `c`"
     assert f"# ``{' '.join(ODD.split())}``\n" in card

@@ -10,11 +10,11 @@ import numpy
 import pytest
 
 from nmt.errors import NmtError
-from nmt.interop.onnx_export import settings_of, write
+from nmt.interop.onnx_export import describe_model, write
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import Tokenizer
 from tests.interop import models
-from tests.interop.models import MARIAN, batch, logits_of, random_model, two_vocabularies
+from tests.interop.models import MARIAN, batch, compute_logits, random_model, two_vocabularies
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -77,10 +77,10 @@ def check_equal(model: TrainedModel, folder: Path) -> None:
     write(model, folder, "")
     exported = Exported(folder)
     source, target = batch(model.tokenizer)
-    ours = logits_of(model, source, target)
+    ours = compute_logits(model, source, target)
     at_once = exported.step(target, exported.encode(source))
     state = exported.encode(source)
-    steps = [exported.step(target[:, place : place + 1], state) for place in range(target.shape[1])]
+    steps = [exported.step(target[:, index : index + 1], state) for index in range(target.shape[1])]
     for found in (at_once, numpy.concatenate(steps, axis=1)):
         assert numpy.abs(found - ours).max() < 1e-4
 
@@ -108,9 +108,9 @@ def test_both_graphs_share_one_file_of_weights(tokenizer: Tokenizer, tmp_path: P
         outside = [tensor for tensor in graph.initializer if tensor.data_location]
         names += [tensor.name for tensor in outside]
         for tensor in outside:
-            place = {entry.key: entry.value for entry in tensor.external_data}
-            assert place["location"] == "weights.bin"
-            assert int(place["offset"]) % 4096 == 0
+            location = {entry.key: entry.value for entry in tensor.external_data}
+            assert location["location"] == "weights.bin"
+            assert int(location["offset"]) % 4096 == 0
     assert names.count("embeddings.weight") == names.count("positions") == 2
     assert {*model.weights} == {*names} - {"positions"}
 
@@ -147,4 +147,4 @@ def test_the_package_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_settings_have_the_ids_of_languages() -> None:
-    assert settings_of(models.two_languages(), 9)["language_ids"] == {">>de<<": 4, ">>en<<": 5}
+    assert describe_model(models.two_languages(), 9)["language_ids"] == {">>de<<": 4, ">>en<<": 5}

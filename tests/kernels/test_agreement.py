@@ -71,5 +71,5 @@ def test_float64_logits_keep_float64(weights: Agreement) -> None:
     plain = reference_agreement(logits, labels, 0.1, PAD, weights)
     for found, wanted in zip(fast, plain, strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-14, atol=0)
-    gradients = [torch.autograd.grad(each.smoothed, logits)[0] for each in (fast, plain)]
+    gradients = [torch.autograd.grad(loss.smoothed, logits)[0] for loss in (fast, plain)]
     torch.testing.assert_close(*gradients, rtol=0, atol=1e-14)

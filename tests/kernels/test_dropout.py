@@ -19,7 +19,7 @@ def seeded(seed: int) -> torch.Generator:
 def test_elements_are_dropped_with_the_given_probability(
     probability: float, dtype: torch.dtype
 ) -> None:
-    """Shares are within 5 standard deviations at each of the 4 places of a 64-bit word."""
+    """Shares are within 5 standard deviations at each of the 4 positions of a 64-bit word."""
     with drawing_from(seeded(1)):
         drawn = dropout_mask(torch.Size([COUNT // 4, 4]), probability, dtype)
     kept = (drawn != 0).double()

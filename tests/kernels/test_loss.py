@@ -63,5 +63,5 @@ def test_float64_logits_keep_float64() -> None:
     expected = reference_loss(logits, labels, 0.1, PAD)
     for found, wanted in zip(actual, expected, strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-14, atol=0)
-    gradients = [torch.autograd.grad(each.smoothed, logits)[0] for each in (actual, expected)]
+    gradients = [torch.autograd.grad(loss.smoothed, logits)[0] for loss in (actual, expected)]
     torch.testing.assert_close(*gradients, rtol=0, atol=1e-14)

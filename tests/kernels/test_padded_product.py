@@ -74,7 +74,7 @@ def results(
     before = logits.detach().clone()
     value = loss(logits)
     (3 * value).backward()
-    gradients = [each.grad for each in (x, weight, bias) if each.grad is not None]
+    gradients = [leaf.grad for leaf in (x, weight, bias) if leaf.grad is not None]
     assert len(gradients) == 2 + has_bias
     return [before, value.detach(), *gradients]
 
@@ -149,7 +149,7 @@ def test_any_shape_is_multiplied(shape: tuple[int, ...]) -> None:
     torch.testing.assert_close(found, expected)
     upstream = torch.randn_like(expected)
     leaves = x, weight, bias
-    ours, theirs = (torch.autograd.grad(each, leaves, upstream) for each in (found, expected))
+    ours, theirs = (torch.autograd.grad(output, leaves, upstream) for output in (found, expected))
     torch.testing.assert_close(ours, theirs)
 
 

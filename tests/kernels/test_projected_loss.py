@@ -17,7 +17,7 @@ def inputs(dtype: torch.dtype = torch.float32, *, has_bias: bool = False) -> lis
     draws = torch.Generator().manual_seed(1)
     shapes = (len(LABELS), 8), (V, 8), (V,)
     made = [torch.randn(*shape, generator=draws, dtype=dtype) for shape in shapes]
-    return [each.requires_grad_() for each in made[: 2 + has_bias]]
+    return [tensor.requires_grad_() for tensor in made[: 2 + has_bias]]
 
 
 def fast(
@@ -95,7 +95,7 @@ def test_bf16_is_as_exact_as_separate_products(
     rounded = results(reference_projected_loss, torch.float32, rounds=True)
     fast = results(loss.projected_loss, torch.float32, rounds=True)
     for found, other, expected in zip(fast, rounded, exact, strict=True):
-        error, allowed = ((each - expected).norm() for each in (found, other))
+        error, allowed = ((tensor - expected).norm() for tensor in (found, other))
         assert error <= 1.5 * allowed + 1e-3 * expected.norm()
 
 

@@ -53,10 +53,10 @@ def test_groups_find_what_a_sort_finds(
         real = expected.log_probs > -torch.inf
         if kind == "arrays":
             values, ids = array_top_tokens(logits.numpy().copy(), rules, count)
-            places = numpy.arange(rows)[:, None], descending(values)
+            indices = numpy.arange(rows)[:, None], descending(values)
             log_probs, found = (
-                torch.from_numpy(values[places]),
-                torch.from_numpy(ids[places]).long(),
+                torch.from_numpy(values[indices]),
+                torch.from_numpy(ids[indices]).long(),
             )
         else:
             fast = top_tokens(logits.clone(), rules, count)

@@ -35,13 +35,13 @@ EXACT: dict[str, Any] = {"atol": 1e-10, "rtol": 0.0}
 def copy_attention(ours: MultiHeadAttention, theirs: nn.MultiheadAttention) -> None:
     """Give PyTorch's attention our weights; without biases, it gets zeros."""
     assert theirs.in_proj_weight is not None
-    layers = [each for each in ours.children() if isinstance(each, nn.Linear)][:-1]
-    theirs.in_proj_weight.copy_(torch.cat([each.weight for each in layers]))
+    layers = [layer for layer in ours.children() if isinstance(layer, nn.Linear)][:-1]
+    theirs.in_proj_weight.copy_(torch.cat([layer.weight for layer in layers]))
     theirs.out_proj.weight.copy_(ours.out.weight)
     theirs.in_proj_bias.zero_()
     theirs.out_proj.bias.zero_()
     if ours.out.bias is not None:
-        theirs.in_proj_bias.copy_(torch.cat([each.bias for each in layers]))
+        theirs.in_proj_bias.copy_(torch.cat([layer.bias for layer in layers]))
         theirs.out_proj.bias.copy_(ours.out.bias)
 
 

@@ -68,7 +68,7 @@ def test_initial_weights_are_glorot_uniform(is_cross: bool, blocks: list[int]) -
         ModelSettings(d_model=64, heads=2, d_k=8, d_v=48), is_cross=is_cross
     )
     module.reset_parameters()
-    weights = [each.weight for each in module.children() if isinstance(each, nn.Linear)]
+    weights = [layer.weight for layer in module.children() if isinstance(layer, nn.Linear)]
     assert [len(weight) for weight in weights[:-1]] == blocks
     for weight, fan_out in zip(weights, blocks, strict=False):
         bound = math.sqrt(6 / (64 + fan_out))

@@ -59,7 +59,7 @@ def test_source_and_target_learn_their_own_positions() -> None:
     model = learned_model()
     source, target = torch.tensor([[5, 9, 3]]), torch.tensor([[2, 6]])
     model(source, target).square().sum().backward()
-    tables = {name: each for name, each in model.named_parameters() if "positions" in name}
+    tables = {name: table for name, table in model.named_parameters() if "positions" in name}
     for side, length in (("source", 3), ("target", 2)):
         table = tables[f"embeddings.{side}_positions.table"]
         assert table.shape == (20, 12)
@@ -107,7 +107,7 @@ def test_rotation_by_hand() -> None:
     torch.testing.assert_close(RotaryPositions(4)(x[1:], first=1), expected[1:], atol=1e-12, rtol=0)
 
 
-@pytest.mark.parametrize("neighbours", [8, 7])  # with 7, pairs lie at odd places in memory
+@pytest.mark.parametrize("neighbours", [8, 7])  # with 7, pairs lie at odd positions in memory
 def test_complex_rotation_equals_the_reference(neighbours: int) -> None:
     """Values and gradients agree for heads that lie between other numbers in memory."""
     wide = torch.randn(3, 5, 8 + neighbours, requires_grad=True)

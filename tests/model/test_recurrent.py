@@ -32,14 +32,14 @@ def encode(weights: dict[str, Tensor], source: list[int]) -> list[Tensor]:
     x = [weights["embeddings.own_source_weight"][token] * D**0.5 for token in source]
     for layer in range(SETTINGS.encoder_layers):
         directions = []
-        places: Iterable[int]
-        for end, places in (("", range(len(x))), ("_reverse", reversed(range(len(x))))):
+        positions: Iterable[int]
+        for end, positions in (("", range(len(x))), ("_reverse", reversed(range(len(x))))):
             hidden = cell = torch.zeros(D // 2)
             found = {}
-            for place in places:
-                hidden, cell = lstm(weights, f"encoder.{layer}", x[place], hidden, cell, end)
-                found[place] = hidden
-            directions.append([found[place] for place in range(len(x))])
+            for position in positions:
+                hidden, cell = lstm(weights, f"encoder.{layer}", x[position], hidden, cell, end)
+                found[position] = hidden
+            directions.append([found[position] for position in range(len(x))])
         above = [torch.cat(pair) for pair in zip(*directions, strict=True)]
         x = above if layer == 0 else [low + high for low, high in zip(x, above, strict=True)]
     return x

@@ -53,11 +53,11 @@ def test_new_biases_are_zero() -> None:
     settings = replace(SMALL, attention_bias=True, softmax_bias=True)
     model = Transformer(settings, vocab_size=17, pad_id=PAD)
     without = Transformer(SMALL, vocab_size=17, pad_id=PAD).state_dict().keys()
-    added = {name: each for name, each in model.state_dict().items() if name not in without}
+    added = {name: weight for name, weight in model.state_dict().items() if name not in without}
     assert len(added) == 1 + 2 * 2 + 2 * (2 + 3)
     assert all(name.endswith("bias") for name in added)
     assert added["embeddings.softmax_bias"].shape == (17,)
-    assert not any(each.any() for each in added.values())
+    assert not any(weight.any() for weight in added.values())
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_all_tables_of_positions_grow_at_once() -> None:
         model = small_model(replace(SMALL, positions=kind))
         with torch.inference_mode():
             model.grow_positions(600)
-        tables = [each for name, each in model.named_buffers() if name.endswith("table")]
+        tables = [table for name, table in model.named_buffers() if name.endswith("table")]
         assert len(tables) == count
-        assert all(len(each) >= 600 for each in tables)
+        assert all(len(table) >= 600 for table in tables)
         long = torch.ones(1, 600, dtype=torch.long)
         model.train()(long, long).sum().backward()
-        after = [each for name, each in model.named_buffers() if name.endswith("table")]
+        after = [table for name, table in model.named_buffers() if name.endswith("table")]
         assert all(one is other for one, other in zip(tables, after, strict=True))
 
 
@@ -130,7 +130,7 @@ def test_attention_dropout_drops_weights_only_in_training() -> None:
 def test_untied_matrices(tied: str, matrices: int) -> None:
     """Each matrix is used for the purpose in its name; tied ones are one matrix."""
     embeddings = small_model(replace(SMALL, tied=tied, softmax_bias=True)).embeddings
-    assert sum(each.shape == (17, 12) for each in embeddings.parameters()) == matrices
+    assert sum(weight.shape == (17, 12) for weight in embeddings.parameters()) == matrices
     weight, softmax = embeddings.weight, embeddings.softmax_weight
     source = embeddings.source_weight
     assert (source is weight, weight is softmax) == (matrices < 2, matrices < 3)

@@ -191,7 +191,7 @@ def test_write_recipe_replaces_only_recipes(tmp_path: Path, content: bytes) -> N
     for name in ("model.safetensors", "toml", "x" * 300):
         with pytest.raises(UsageError, match=r"must end in \.toml"):
             write_recipe(recipe, tmp_path / name)
-    assert [each.name for each in tmp_path.iterdir()] == ["a.toml"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.toml"]
 
 
 def test_recipes_and_their_names_have_types() -> None:

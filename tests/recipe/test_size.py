@@ -37,7 +37,7 @@ def assert_weights_are_those_of_the_network(settings: ModelSettings) -> None:
         network = make_network(settings, V, pad_id=0)
     state = {name: tuple(weight.shape) for name, weight in network.state_dict().items()}
     assert weight_shapes(settings, V) == state
-    assert count_parameters(settings, V) == sum(each.numel() for each in network.parameters())
+    assert count_parameters(settings, V) == sum(weight.numel() for weight in network.parameters())
 
 
 @pytest.mark.parametrize("name", shipped_recipes())

@@ -11,10 +11,10 @@ from nmt.config import Recipe
 from nmt.evaluation.metrics import score_measure
 from nmt.runs.history import (
     SCORE_KEYS,
-    Figures,
     Record,
     Sample,
     TrainRecord,
+    ValidationMetrics,
     ValidationRecord,
     parse_history,
     parse_record,
@@ -40,9 +40,9 @@ def append(run: RunFolder, *lines: str) -> None:
 def test_each_kind_of_line_has_its_record(run: RunFolder) -> None:
     lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
     records = read_records(run)
-    assert [each.kind for each in records] == [line["kind"] for line in lines]
-    assert [each.update for each in records] == [line["update"] for line in lines]
-    assert [each.seconds for each in records] == [line["seconds"] for line in lines]
+    assert [record.kind for record in records] == [line["kind"] for line in lines]
+    assert [record.update for record in records] == [line["update"] for line in lines]
+    assert [record.seconds for record in records] == [line["seconds"] for line in lines]
     for record, line in zip(records, lines, strict=True):
         if isinstance(record, TrainRecord):
             assert record.learning_rate == line["learning_rate"]
@@ -50,16 +50,16 @@ def test_each_kind_of_line_has_its_record(run: RunFolder) -> None:
             assert record.tokens_per_second == line["tokens_per_second"]
         else:
             assert isinstance(record, ValidationRecord)
-            assert record.figures == Figures(
+            assert record.metrics == ValidationMetrics(
                 line["update"], line["loss"], line["perplexity"], line["bleu"]
             )
-    kinds = {type(each) for each in records}
+    kinds = {type(record) for record in records}
     assert kinds == {TrainRecord, ValidationRecord}
 
 
 def test_records_are_in_the_order_of_updates(run: RunFolder) -> None:
     append(run, '{"kind": "train", "update": 1}')
-    updates = [each.update for each in read_records(run)]
+    updates = [record.update for record in read_records(run)]
     assert updates[:2] == [1, 2]
     assert updates == sorted(updates)
 
@@ -148,7 +148,7 @@ def test_the_last_validation_of_some_weights_is_found() -> None:
     ]
     history = parse_history(lines, RECIPE)
     scores = [history.validation(updates) for updates in ([2], (2, 4), [4], [6], [])]
-    assert [each and each.score for each in scores] == [1, 3, 4, None, None]
+    assert [record and record.score for record in scores] == [1, 3, 4, None, None]
 
 
 def test_a_training_has_ended_if_its_last_line_is_of_an_average() -> None:

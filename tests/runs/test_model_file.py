@@ -25,7 +25,7 @@ from nmt.recipe.files import load_recipe
 from nmt.recipe.size import count_parameters
 from nmt.runs.model_file import ModelFile, average, find_model, open_model, read_model, save_model
 from nmt.runs.run_folder import MANIFEST, STATE, RunFolder
-from nmt.runs.trained_model import arrays_of, load_ensemble, load_model
+from nmt.runs.trained_model import load_ensemble, load_model, to_arrays
 from nmt.text.tokenizer import PAD
 from tests.conftest import Run
 
@@ -38,7 +38,7 @@ V = 3
 
 def network_weights(value: float = 0.0) -> dict[str, NDArray[numpy.float32]]:
     """Return the weights of a small network; the first number is `value`."""
-    weights = arrays_of(Transformer(RECIPE.model, V, PAD).state_dict())
+    weights = to_arrays(Transformer(RECIPE.model, V, PAD).state_dict())
     weights["embeddings.weight"][0, 0] = value
     return weights
 
@@ -54,7 +54,7 @@ def test_the_content_is_read_back_and_equal_models_have_equal_bytes(tmp_path: Pa
     assert content.known_text == b"known"
     assert content.updates == (4, 8)
     assert content.weights.keys() == weights.keys()
-    assert all(numpy.array_equal(content.weights[name], each) for name, each in weights.items())
+    assert all(numpy.array_equal(content.weights[name], array) for name, array in weights.items())
 
 
 def test_the_average_is_summed_in_float64(tmp_path: Path) -> None:
@@ -252,10 +252,10 @@ def test_a_search_in_8_bits_reads_all_matrices_of_a_recurrent_model(
     recipe = load_recipe("pocket_recurrent", ["model.d_model=4"])
     network = Recurrent(recipe.model, len(content.weights["embeddings.weight"]), PAD)
     path = tmp_path / "recurrent.safetensors"
-    weights = arrays_of(network.state_dict())
+    weights = to_arrays(network.state_dict())
     save_model(path, ModelFile(weights, content.tokenizer, recipe, (1,)), in_8_bits=True)
     model = load_model(path, "cpu")
-    for name, array in arrays_of(model.network_for("int8").state_dict()).items():
+    for name, array in to_arrays(model.network_for("int8").state_dict()).items():
         assert numpy.array_equal(array, model.weights[name])
 
 

@@ -195,7 +195,7 @@ def refusal(path: Path, command: str = "export") -> str:
 
 def content(path: Path) -> dict[str, bytes]:
     return {
-        str(each.relative_to(path)): each.read_bytes() for each in path.rglob("*") if each.is_file()
+        str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()
     }
 
 
@@ -265,7 +265,7 @@ def test_what_a_process_of_the_same_number_writes_stays(tmp_path: Path, exists: 
     write(path, "new")
     assert (path / "model").read_text() == "new"
     assert (other / "model").read_text() == "half"
-    assert {each.name for each in tmp_path.iterdir()} == {"out", other.name}
+    assert {entry.name for entry in tmp_path.iterdir()} == {"out", other.name}
 
 
 @pytest.mark.parametrize("is_moved", [True, False])
@@ -327,7 +327,7 @@ def test_what_others_changed_stays(
     with pytest.raises(NmtError, match="is not replaced"):
         write(path, "new")
     assert content(path) == before
-    assert {each.name for each in tmp_path.iterdir()} <= {"out", "elsewhere"}
+    assert {entry.name for entry in tmp_path.iterdir()} <= {"out", "elsewhere"}
 
 
 def test_other_commands_and_files_are_refused(tmp_path: Path) -> None:

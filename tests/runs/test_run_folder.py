@@ -19,8 +19,8 @@ from nmt.runs.run_folder import (
     STATE,
     WEIGHTS,
     RunFolder,
+    find_run,
     is_locked,
-    run_of,
 )
 from nmt.runs.runs import choose_model, find_recipe_and_run, newest_run
 from nmt.system.atomic import atomic_path
@@ -129,7 +129,7 @@ def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
     (disk / ".update-00000004.safetensors.999999999.0123abcd.partial").touch()
     (disk / "update-00000002.safetensors").touch()
     with run.lock():
-        assert {each.name for each in run.path.iterdir()} == {".lock", "checkpoints"}
+        assert {entry.name for entry in run.path.iterdir()} == {".lock", "checkpoints"}
         assert [path.name for path in disk.iterdir()] == ["update-00000002.safetensors"]
 
 
@@ -255,7 +255,9 @@ def test_checkpoints_are_found_by_their_names(tmp_path: Path) -> None:
     assert run.is_resumable()
     run.checkpoint(4, STATE).unlink()
     assert not run.is_resumable()
-    assert [run_of(path) for path in (run.path, run.best, run.checkpoint(4, WEIGHTS))] == [run] * 3
+    assert [find_run(path) for path in (run.path, run.best, run.checkpoint(4, WEIGHTS))] == [
+        run
+    ] * 3
 
 
 def test_a_recipe_in_a_folder_trains_into_one() -> None:
@@ -271,7 +273,7 @@ def test_the_newest_run_need_not_have_a_model(tmp_path: Path) -> None:
     assert newest_run(tmp_path).path == tmp_path / "paper/two"
 
 
-def test_the_shipped_model_has_a_name_and_a_place(
+def test_the_shipped_model_has_a_name_and_a_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file of its name is named, but never chosen."""

@@ -96,14 +96,14 @@ def mutated(draw: random.Random) -> bytes:
     """Return a good request with some bytes changed, lost or added."""
     data = bytearray(SENT)
     for _ in range(draw.randint(1, 8)):
-        place = draw.randrange(len(data))
+        index = draw.randrange(len(data))
         kind = draw.randrange(3)
         if kind == 0:
-            data[place] = draw.randrange(256)
+            data[index] = draw.randrange(256)
         elif kind == 1:
-            del data[place : place + draw.randint(1, 9)]
+            del data[index : index + draw.randint(1, 9)]
         else:
-            data[place:place] = draw.randbytes(draw.randint(1, 9))
+            data[index:index] = draw.randbytes(draw.randint(1, 9))
     return bytes(data)
 
 
@@ -141,8 +141,8 @@ def attack(server: Running, number: int) -> list[bytes]:
     received = b""
     with server.connect() as connection, suppress(ConnectionError):
         if how == "slow":
-            for place in range(0, min(len(data), 60), 10):
-                connection.sendall(data[place : place + 10])
+            for index in range(0, min(len(data), 60), 10):
+                connection.sendall(data[index : index + 10])
                 time.sleep(0.05)
         else:
             connection.sendall(data[: draw.randrange(len(data))] if how == "wait" else data)

@@ -18,7 +18,7 @@ from typing import Any
 from tests.waiting import wait_until
 
 ADDRESS = re.compile(r" at http://127\.0\.0\.1:([0-9]+)/ ")
-# Odd lines as they are: finding the places of their symbols needs PyTorch, which starts slowly.
+# Odd lines as they are: finding the positions of their symbols needs PyTorch, which starts slowly.
 AS_IS = ("--set", "decode.odd_input=as_is")
 
 

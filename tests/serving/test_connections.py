@@ -155,9 +155,9 @@ def test_connections_are_kept_and_pipelined_requests_are_answered_in_order(
         connection.sendall(requests[2])
         while received.count(b"}") < 3:
             received += connection.recv(65_536)
-    places = [received.decode().index(f'"{text}"') for text in expected]
+    offsets = [received.decode().index(f'"{text}"') for text in expected]
     assert received.count(b"HTTP/1.1 200") == 3
-    assert places == sorted(places)
+    assert offsets == sorted(offsets)
 
 
 def test_a_connection_too_many_is_told_so(server: Running) -> None:

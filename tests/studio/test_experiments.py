@@ -10,10 +10,10 @@ import pytest
 from nmt import __version__
 from nmt.config import ModelSettings, Recipe
 from nmt.errors import UsageError
-from nmt.runs.history import Figures
+from nmt.runs.history import ValidationMetrics
 from nmt.studio.experiments.ablation import Ablation
 from nmt.studio.experiments.results import (
-    FigureDifference,
+    MetricDifference,
     RunResult,
     Spread,
     VariantResult,
@@ -136,7 +136,7 @@ def test_seeds_are_whole_numbers_each_once() -> None:
 
 def finished_run(seed: int, loss: float | None, folder: str = "base") -> RunResult:
     """Return a finished run whose perplexity and score follow from its loss."""
-    figures = Figures(12, loss, loss and 10 * loss, loss and 30 - loss)
+    figures = ValidationMetrics(12, loss, loss and 10 * loss, loss and 30 - loss)
     curves = {"loss": {"updates": [6, 12], "values": [None, loss]}}
     return RunResult(seed, f"{folder}/seed-{seed}", "finished", 12, 0.5, figures, figures, curves)
 
@@ -156,9 +156,9 @@ def test_a_difference_is_over_the_seeds_that_both_have_finished() -> None:
     found = difference(variant, base)
     assert found
     assert found.seeds == (1, 2)
-    assert found.loss == FigureDifference(mean=-2.5, overlaps=False)
-    assert found.perplexity == FigureDifference(mean=-25.0, overlaps=False)
-    assert found.score == FigureDifference(mean=2.5, overlaps=False)
+    assert found.loss == MetricDifference(mean=-2.5, overlaps=False)
+    assert found.perplexity == MetricDifference(mean=-25.0, overlaps=False)
+    assert found.score == MetricDifference(mean=2.5, overlaps=False)
     assert difference([finished_run(1, 2.0)], [finished_run(2, 2.0)]) is None
     assert difference([stopped_run(1)], [finished_run(1, 2.0)]) is None
     assert difference([finished_run(1, None)], [finished_run(1, 2.0)]) is None

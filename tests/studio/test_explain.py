@@ -17,7 +17,7 @@ from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError, UsageError
 from nmt.kernels.eight_bits import quantise
 from nmt.model.transformer import Transformer
-from nmt.runs.trained_model import TrainedModel, arrays_of
+from nmt.runs.trained_model import TrainedModel, to_arrays
 from nmt.studio.explain.examples import widest_gap
 from nmt.studio.explain.explanation import SHOWN, TEMPERATURES, Explanation, explain, next_tokens
 from nmt.studio.explain.live import live_data
@@ -166,7 +166,7 @@ def test_vectors_add_up_with_variants_of_later_papers(model: TrainedModel) -> No
         positions="rotary",
         tied="none",
     )
-    weights = arrays_of(Transformer(later, len(model.tokenizer), 0).state_dict())
+    weights = to_arrays(Transformer(later, len(model.tokenizer), 0).state_dict())
     untrained = replace(model, weights=weights, recipe=replace(model.recipe, model=later))
     network = untrained.network
     data = page_data(explain(untrained, "sun moon", model.recipe.decode, print))

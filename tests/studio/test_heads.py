@@ -15,9 +15,9 @@ from nmt.studio.heads import (
     Head,
     Share,
     add_batch,
+    describe_heads,
     head_names,
-    heads_of,
-    masks_of,
+    make_masks,
     without,
 )
 
@@ -27,10 +27,10 @@ WORDS = [0, 1, 2, 2, 3, -1]  # of five tokens and the end
 
 def measured(weights: torch.Tensor, kind: str, links: list[Any]) -> list[Head]:
     """Return the heads that give weights (h, Q, K) in each of 30 equal pairs."""
-    masks = masks_of([DevPair([], [], WORDS, WORDS, links)] * 30)
+    masks = make_masks([DevPair([], [], WORDS, WORDS, links)] * 30)
     sums: dict[str, Any] = defaultdict(int)
     add_batch(sums, masks[kind], weights.expand(30, *weights.shape))
-    return [*heads_of(kind, sums)]
+    return [*describe_heads(kind, sums)]
 
 
 def test_a_head_has_the_name_of_what_it_attends_to() -> None:
@@ -49,10 +49,10 @@ def test_a_head_has_the_name_of_what_it_attends_to() -> None:
 def test_a_head_may_look_at_the_language_token() -> None:
     first = torch.zeros(6, 6)
     first[:, 0] = 1
-    masks = masks_of([DevPair([], [], [OPENING, *WORDS[1:]], WORDS, [])] * 30)
+    masks = make_masks([DevPair([], [], [OPENING, *WORDS[1:]], WORDS, [])] * 30)
     sums: dict[str, Any] = defaultdict(int)
     add_batch(sums, masks["encoder.self_attention"], first.expand(30, 1, 6, 6))
-    (head,) = heads_of("encoder.self_attention", sums)
+    (head,) = describe_heads("encoder.self_attention", sums)
     assert head.name == "the language token 100 %"
 
 
@@ -90,7 +90,7 @@ def test_an_explanation_names_the_heads_if_there_is_a_dev_set(
     model: TrainedModel, tmp_path: Path
 ) -> None:
     names = head_names(model, None)
-    assert {place: len(own) for place, own in names.items()} == {
+    assert {name: len(own) for name, own in names.items()} == {
         "encoder.0.self_attention": 2,
         "decoder.0.self_attention": 2,
         "decoder.0.cross_attention": 2,

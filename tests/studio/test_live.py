@@ -19,7 +19,7 @@ def test_what_a_page_cannot_compute_is_not_live(
     assert why_not_live(model, decode) == ""
     assert "not in bf16" in why_not_live(model, replace(decode, precision="bf16"))
     own = model.tokenizer.source
-    pieces = [own.piece(each) for each in range(4, len(own))]
+    pieces = [own.piece(token) for token in range(4, len(own))]
     listed = SubwordModel.with_pieces(own.sentencepiece, pieces)
     other = replace(model, tokenizer=Tokenizer(listed.model))
     assert "those of another program" in why_not_live(other, decode)

@@ -27,19 +27,20 @@ def loss(N: float, D: float) -> float:
 
 def points(noise: float) -> list[Point]:
     """Return losses of all sizes with the whole corpus and of two with shares of it."""
-    places = [(N, PAIRS) for N in SIZES]
-    places += [*product(SIZES[2:4], (PAIRS / 8, PAIRS / 4, PAIRS / 2))]
-    draw = numpy.random.default_rng(1).normal(0, noise, len(places))
-    noisy = zip(places, numpy.exp(draw).tolist(), strict=True)
+    sizes = [(N, PAIRS) for N in SIZES]
+    sizes += [*product(SIZES[2:4], (PAIRS / 8, PAIRS / 4, PAIRS / 2))]
+    draw = numpy.random.default_rng(1).normal(0, noise, len(sizes))
+    noisy = zip(sizes, numpy.exp(draw).tolist(), strict=True)
     return [Point(N, D, loss(N, D) * factor) for (N, D), factor in noisy]
 
 
 def test_a_fit_finds_the_law_that_made_the_losses() -> None:
     exact = fit(points(noise=0)).constants()
-    assert {name: each.value for name, each in exact.items()} == pytest.approx(TRUTH, rel=1e-3)
+    values = {name: estimate.value for name, estimate in exact.items()}
+    assert values == pytest.approx(TRUTH, rel=1e-3)
     law = fit(points(noise=0.005))
-    for name, each in law.constants().items():
-        assert each.lowest <= TRUTH[name] <= each.highest, name
+    for name, estimate in law.constants().items():
+        assert estimate.lowest <= TRUTH[name] <= estimate.highest, name
     future = law.run(16e6, PAIRS)
     assert future.lowest <= loss(16e6, PAIRS) <= future.highest
     assert future.value == pytest.approx(loss(16e6, PAIRS), rel=0.02)

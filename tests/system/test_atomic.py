@@ -30,7 +30,7 @@ def test_the_old_content_stays_until_the_block_ends(tmp_path: Path, failure: Bas
     with pytest.raises(type(failure)):
         fail()
     assert path.read_bytes() == b"old"
-    assert [each.name for each in tmp_path.iterdir()] == ["x"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x"]
     write_bytes(path, b"new")
     assert path.read_bytes() == b"new"
 
@@ -50,7 +50,7 @@ def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         with pytest.raises(NmtError, match=f"cannot write {path}: ") as refused:
             write_text(path, "")
     assert str(refused.value).endswith(f"{tmp_path / 'file'} is not a folder")
-    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
     if Path("/dev/full").exists():
         with pytest.raises(NmtError, match="cannot write /dev/full: No space left on device"):
             write_text(Path("/dev/full"), "text")

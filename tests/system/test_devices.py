@@ -135,10 +135,10 @@ def test_results_are_those_of_all_items_in_order(most: int, calls: int) -> None:
         sizes.append(len(items))
         if len(items) > most:
             raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB")
-        return [each**2 for each in items]
+        return [item**2 for item in items]
 
-    assert run_or_halve(squares, range(7)) == [each**2 for each in range(7)]
-    assert sum(each for each in sizes if each <= most) == 7
+    assert run_or_halve(squares, range(7)) == [item**2 for item in range(7)]
+    assert sum(size for size in sizes if size <= most) == 7
     assert len(sizes) == calls
 
 

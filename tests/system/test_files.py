@@ -16,7 +16,7 @@ import torch
 
 from nmt.recipe.files import DEFAULT_RECIPE, shipped_recipes
 from nmt.system import files
-from nmt.system.files import START_BYTES, kind_of
+from nmt.system.files import START_BYTES, detect_kind
 from tests.conftest import SMALLEST
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +27,7 @@ def run(arguments: Sequence[object], folder: Path, **environment: str) -> str:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
     environment.pop("NMT_DATA_DIR", None)
     result = subprocess.run(
-        [str(each) for each in arguments],
+        [str(value) for value in arguments],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -129,12 +129,12 @@ def saved(new: bool) -> bytes:
     ],
 )
 def test_known_files(content: bytes, kind: str) -> None:
-    assert kind_of(content).startswith(kind)
-    assert kind_of(content[: max(START_BYTES, 1)]).startswith(kind)
+    assert detect_kind(content).startswith(kind)
+    assert detect_kind(content[: max(START_BYTES, 1)]).startswith(kind)
 
 
 @pytest.mark.parametrize(
     "content", [bytes(9), b"\xff" * 9, b"\x08\x00\x00\x00\x00\x00\x00\x00{}", b"a\x00b" * 9]
 )
 def test_others_are_unknown(content: bytes) -> None:
-    assert kind_of(content) == ""
+    assert detect_kind(content) == ""

@@ -35,13 +35,13 @@ def encoded(pairs: Sequence[IdPair], vocab_size: int = 100, first_line: int = 1)
     )
 
 
-def pair_of(shard: Shard, index: int) -> IdPair:
+def read_pair(shard: Shard, index: int) -> IdPair:
     ids, lengths = shard.pairs(numpy.array([index]))
     return ids[: lengths[0]].tolist(), ids[lengths[0] :].tolist()
 
 
-def pairs_of(shard: Shard) -> list[IdPair]:
-    return [pair_of(shard, index) for index in range(len(shard))]
+def read_pairs(shard: Shard) -> list[IdPair]:
+    return [read_pair(shard, index) for index in range(len(shard))]
 
 
 class TinyCorpus:

@@ -27,17 +27,17 @@ def corpus(count: int) -> tuple[FlatSegments, FlatSegments, list[int]]:
     draw = random.Random(3)
     sources = [draw.sample(range(WORDS), draw.randint(1, 6)) for _ in range(count)]
     targets = [[WORDS + word for word in reversed(row)] for row in sources]
-    places = [place for row in sources for place in reversed(range(len(row)))]
-    return flatten(sources), flatten(targets), places
+    positions = [position for row in sources for position in reversed(range(len(row)))]
+    return flatten(sources), flatten(targets), positions
 
 
 def test_the_dictionary_of_a_toy_corpus_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    source, target, places = corpus(400)
+    source, target, positions = corpus(400)
     whole = Aligner.learn(source, target, 2 * WORDS)
     found = whole.align(source, target)
     linked = found != NONE
     assert linked.mean() > 0.95
-    assert (found == places)[linked].mean() > 0.97
+    assert (found == positions)[linked].mean() > 0.97
     # Blocks of other sizes change nothing.
     monkeypatch.setattr(alignment, "BLOCK_CELLS", 50)
     parts = Aligner.learn(source, target, 2 * WORDS)

@@ -26,10 +26,10 @@ from nmt.text.encode import (
     SHORTENED,
     VERDICTS,
     WordCache,
-    chunks_of,
     encode_pairs,
     encode_whole,
     judge,
+    split_into_chunks,
 )
 from nmt.text.learning import learn_subwords
 from nmt.text.lines import FirstSegment
@@ -116,9 +116,10 @@ def encoded_in_context(pairs: list[Pair], tokenizer: Tokenizer) -> list[tuple[li
         ratio = plain_verdict(len(sides[0]), len(sides[1]), replace(LIMITS, max_length=99))
         is_kept = verdict == ratio == "kept"
         for first in range(-2, 1):
-            used = [each for each in before[first:] if each] if first else []
+            used = [earlier for earlier in before[first:] if earlier] if first else []
             rows = [
-                [*chain(*([*each[side], SEP] for each in used)), *sides[side]] for side in (0, 1)
+                [*chain(*([*earlier[side], SEP] for earlier in used)), *sides[side]]
+                for side in (0, 1)
             ]
             rows[0].insert(0, FRENCH)
             if is_kept and max(map(len, rows)) <= LIMITS.max_length:
@@ -161,7 +162,7 @@ def test_a_pair_follows_the_pairs_before_it_in_its_document(controlled: Tokenize
 def test_long_lines_make_small_chunks() -> None:
     long = "x" * 6_000_000
     pairs = [("a", "b")] * 15 + [(long, long)] * 5
-    sizes = [(chunk.first_line, len(chunk)) for chunk in chunks_of(pairs)]
+    sizes = [(chunk.first_line, len(chunk)) for chunk in split_into_chunks(pairs)]
     assert sizes == [(1, 7), (8, 7), (15, 3), (18, 2), (20, 1)]
 
 

@@ -126,7 +126,7 @@ def test_dev_tokens_are_compared_with_the_training_text(words: Prepared) -> None
 
 
 def test_rare_characters_do_not_make_a_vocabulary_too_large(tmp_path: Path) -> None:
-    letters = [chr(0x4E00 + place) for place in range(60)]
+    letters = [chr(0x4E00 + index) for index in range(60)]
     pairs = [("".join(letters[first : first + 6]), "sun") for first in range(0, 60, 6)]
     made = prepared(tmp_path, pairs, kind="bpe", vocab_size=70)
     (vocabulary,) = token_facts(made.shards, made.tokenizer).vocabularies

@@ -55,12 +55,12 @@ def test_lone_carriage_returns_are_noted_once(
 
 
 def test_invalid_utf_8_is_located_by_line_and_byte(tmp_path: Path) -> None:
-    for content, place in {
+    for content, location in {
         b"good\nb\xe4d\n": r"line 2: not valid UTF-8 \(byte 2 ",
         b"\xff\xffa\n": r"line 1: not valid UTF-8 \(byte 1 ",
         b"a\n\n\xed\xa0\x80\n": r"line 3: not valid UTF-8 \(byte 1 ",
     }.items():
-        with pytest.raises(NmtError, match=f"x, {place}.*iconv"):
+        with pytest.raises(NmtError, match=f"x, {location}.*iconv"):
             list(read_segments(write(tmp_path / "x", content)))
 
 
@@ -104,7 +104,7 @@ def test_segments_of_an_sgm_file_are_read(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / name, compress(Path(name).suffix, text))
     segments = list(read_segments(path))
     assert segments == ["Tom & Ann", "a < b", "", "c"]
-    assert [isinstance(each, FirstSegment) for each in segments] == [True, False, False, True]
+    assert [isinstance(segment, FirstSegment) for segment in segments] == [True, False, False, True]
 
 
 def test_an_sgm_segment_over_several_lines_is_refused(tmp_path: Path) -> None:

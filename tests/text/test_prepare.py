@@ -15,7 +15,7 @@ from nmt.text import prepare
 from nmt.text.learning import sample
 from nmt.text.lines import FirstSegment
 from nmt.text.manifest import Manifest
-from tests.text.conftest import TinyCorpus, pairs_of
+from tests.text.conftest import TinyCorpus, read_pairs
 
 
 def test_a_second_call_redoes_nothing(corpus: TinyCorpus, tmp_path: Path) -> None:
@@ -64,24 +64,24 @@ def test_only_the_changed_corpus_is_encoded_again(corpus: TinyCorpus, tmp_path: 
     for ending in ("src", "tgt"):
         one, two, *rest = (tmp_path / f"dev.{ending}").read_text().splitlines()
         (tmp_path / f"dev.{ending}").write_text("\n".join([two, one, *rest]) + "\n")
-    old = pairs_of(first.shards[1])[:2]
+    old = read_pairs(first.shards[1])[:2]
     second = corpus.prepare(train=both)
     assert second.tokenizer.model == first.tokenizer.model
     assert corpus.times()["train-0.ids"] == before["train-0.ids"]
     assert corpus.notes[-1].startswith("dev.src + dev.tgt: 10 pairs kept")
-    assert pairs_of(second.shards[1])[:2] == old[::-1]
+    assert read_pairs(second.shards[1])[:2] == old[::-1]
 
 
 @pytest.mark.parametrize("damage", ["train-0.ids", "train-0.offsets", "train-0.lines"])
 def test_damaged_files_are_created_again(corpus: TinyCorpus, damage: str) -> None:
     first = corpus.prepare()
-    before = [*map(pairs_of, first.shards)]  # read now, because the files are damaged below
+    before = [*map(read_pairs, first.shards)]  # read now, because the files are damaged below
     path = corpus.run.prepared / damage
     path.write_bytes(path.read_bytes()[:-2])
     second = corpus.prepare()
     assert corpus.notes
     assert second.fingerprint == first.fingerprint
-    assert [*map(pairs_of, second.shards)] == before
+    assert [*map(read_pairs, second.shards)] == before
 
 
 def test_an_interruption_before_the_manifest_is_written_redoes_the_shard(

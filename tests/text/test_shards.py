@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from nmt.errors import NmtError
-from nmt.system.files import sha256_of
+from nmt.system.files import compute_sha256
 from nmt.text import shards
 from nmt.text.batches import PairDataset
 from nmt.text.manifest import FORMAT, Manifest, SourceFile, Step
 from nmt.text.shards import checked, id_type, new_shard, open_shard, stamps
-from tests.text.conftest import IdPair, TinyCorpus, encoded, pairs_of
+from tests.text.conftest import IdPair, TinyCorpus, encoded, read_pairs
 
 PAIRS: list[IdPair] = [([4, 5, 6], [7]), ([], [8, 9]), ([10], [])]
 WIDTHS = {"ids": 2, "offsets": 8, "lines": 4}  # bytes of a number
@@ -45,7 +45,7 @@ def test_pairs_read_as_they_were_written(
         writer.add(encoded([], vocab_size))
         writer.add(encoded(pairs[2:], vocab_size, first_line=7))
     shard = open_shard(tmp_path, "x", vocab_size)
-    assert pairs_of(shard) == pairs
+    assert read_pairs(shard) == pairs
     assert shard.lines.tolist() == [1, 2, 7, 8]
     ((source, target),) = shard.lengths()
     assert source.tolist() == [3, 0, 1, 1]
@@ -62,7 +62,7 @@ def test_the_files_have_the_documented_layout_and_are_read_block_by_block(
     assert numpy.fromfile(tmp_path / "x.ids", "<u2").tolist() == [4, 5, 6, 7, 8, 9, 10]
     assert numpy.fromfile(tmp_path / "x.offsets", "<i8").tolist() == [0, 3, 4, 4, 6, 7, 7]
     assert numpy.fromfile(tmp_path / "x.lines", "<u4").tolist() == [3, 4, 5]
-    assert digests == {ending: sha256_of(tmp_path / f"x.{ending}", "") for ending in WIDTHS}
+    assert digests == {ending: compute_sha256(tmp_path / f"x.{ending}", "") for ending in WIDTHS}
     monkeypatch.setattr(shards, "BLOCK_PAIRS", block_pairs)
     blocks = list(open_shard(tmp_path, "x", 100).lengths())
     assert max(len(source) for source, _ in blocks) == min(block_pairs, 3)
@@ -118,7 +118,7 @@ def test_a_small_shard_is_read_and_survives_a_cut_and_a_large_one_is_mapped(
     """Reading what is missing of a mapped file would kill the process with SIGBUS."""
     write(tmp_path)
     shard = open_shard(tmp_path, "x", 100)
-    assert pairs_of(shard) == PAIRS
+    assert read_pairs(shard) == PAIRS
     assert len(shard.files) == (3 if is_mapped else 0)
     dataset, every = PairDataset([shard], ["text"]), numpy.arange(len(PAIRS))
     before = dataset.batch(every, 0)
@@ -138,7 +138,7 @@ def test_a_shard_that_is_replaced_or_removed_is_still_read(tmp_path: Path, is_ma
     (tmp_path / "x.offsets").unlink()
     (tmp_path / "x.offsets").write_bytes(b"")
     shard.check_files()
-    assert pairs_of(shard) == PAIRS
+    assert read_pairs(shard) == PAIRS
 
 
 @pytest.mark.parametrize(
@@ -176,9 +176,9 @@ def test_files_that_do_not_match_are_refused(tmp_path: Path, ending: str) -> Non
         assert not is_intact(tmp_path, "x", digests)
         with pytest.raises(NmtError, match="x"):
             open_shard(tmp_path, "x", 100)
-    for place in range(0, 8 * len(whole), 3):  # a bit that is flipped
+    for index in range(0, 8 * len(whole), 3):  # a bit that is flipped
         content = bytearray(whole)
-        content[place // 8] ^= 1 << place % 8
+        content[index // 8] ^= 1 << index % 8
         path.write_bytes(content)
         assert not is_intact(tmp_path, "x", digests)
     path.write_bytes(whole)
@@ -192,9 +192,9 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def counted(path: Path, what: str) -> str:
         names.append(path.stem)
-        return sha256_of(path, what)
+        return compute_sha256(path, what)
 
-    monkeypatch.setattr(shards, "sha256_of", counted)
+    monkeypatch.setattr(shards, "compute_sha256", counted)
     return names
 
 

@@ -13,10 +13,10 @@ from nmt.recipe.files import load_recipe
 from nmt.recipe.rules import check_together
 from nmt.text.alignment import open_alignments
 from nmt.text.learning import learn_subwords
-from nmt.text.manifest import Manifest, hash_of, sha256
+from nmt.text.manifest import Manifest, hash_values, sha256
 from nmt.text.tokenizer import Tokenizer
 from tests.conftest import WORDS
-from tests.text.conftest import TinyCorpus, pairs_of
+from tests.text.conftest import TinyCorpus, read_pairs
 
 TAG = "<BT>"
 SYNTHETIC = TextFiles(source="dev.src", target="dev.tgt", tag=TAG)
@@ -40,7 +40,7 @@ def test_the_tag_is_one_token_before_each_source_and_nowhere_else(
     tag = source.tag_id(TAG)
     assert tag is not None
     assert (target.tag_id(TAG) is None) == (not joint)
-    plain, tagged = map(pairs_of, prepared.shards)
+    plain, tagged = map(read_pairs, prepared.shards)
     assert not any(tag in ids for ids, _ in plain)
     assert not any(tag in ids for _, ids in (*plain, *tagged) if joint)
     lines = spelled.read_text().splitlines()
@@ -58,10 +58,10 @@ def test_without_a_tag_the_keys_are_those_of_older_versions(corpus: TinyCorpus) 
     assert prepared.tokenizer.source.tag_ids() == []
     texts = [sha256((corpus.data.path / name).read_bytes()) for name in ("train.src", "train.tgt")]
     manifest = Manifest(corpus.run.prepared / "manifest.json")
-    learned = hash_of(hash_of([texts]), asdict(corpus.recipe.tokenizer))
+    learned = hash_values(hash_values([texts]), asdict(corpus.recipe.tokenizer))
     assert manifest.key("tokenizer") == learned
     limits = [corpus.recipe.data.max_length, corpus.recipe.data.max_ratio]
-    encoded = hash_of(sha256(prepared.tokenizer.model), texts, limits)
+    encoded = hash_values(sha256(prepared.tokenizer.model), texts, limits)
     assert manifest.key("train-0") == encoded
 
 
@@ -84,11 +84,11 @@ def test_a_given_vocabulary_needs_the_tag(corpus: TinyCorpus) -> None:
     with pytest.raises(NmtError, match=r"has the token <BT>, which the vocabulary of the in"):
         corpus.prepare(without.model, train=with_tag(corpus))
     prepared = corpus.prepare(tagged.model, train=with_tag(corpus))
-    assert pairs_of(prepared.shards[1])[0][0][0] == tagged.source.tag_id(TAG)
+    assert read_pairs(prepared.shards[1])[0][0][0] == tagged.source.tag_id(TAG)
 
 
 def test_an_opening_is_aligned_to_nothing(corpus: TinyCorpus) -> None:
-    """The links of a tagged corpus are those of the corpus without its tag, one place later.
+    """The links of a tagged corpus are those of the corpus without its tag, one position later.
 
     Both begin with the token of their language, too.
     """
@@ -99,11 +99,11 @@ def test_an_opening_is_aligned_to_nothing(corpus: TinyCorpus) -> None:
     french = replace(own, target_language="fr")
     prepared = corpus.prepare(train=(own, replace(own, tag=TAG), french))
     names = ["train-0", "train-1", "train-2"]
-    plain, tagged, _ = map(pairs_of, open_alignments(corpus.run.prepared, names, prepared.shards))
-    assert any(any(places) for _, places in plain)
-    for (_, places), (source, shifted) in zip(plain, tagged, strict=True):
+    plain, tagged, _ = map(read_pairs, open_alignments(corpus.run.prepared, names, prepared.shards))
+    assert any(any(positions) for _, positions in plain)
+    for (_, positions), (source, shifted) in zip(plain, tagged, strict=True):
         assert not any(source)
-        assert [place + (place > 0) for place in places] == shifted
+        assert [position + (position > 0) for position in positions] == shifted
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from nmt.text.tokenizer import (
     Tokenizer,
     load_tokenizer,
 )
-from tests.interop.marian_models import TEXTS, learned, pieces_of
+from tests.interop.marian_models import TEXTS, learned, list_pieces
 from tests.text.conftest import TinyCorpus
 
 LETTERS = "abcdefgäöüßéñøłçœ" + "абвгд" + "αβγδ" + "日本語中文" + "اب" + "😀🎉" + "0123.,!?-'"
@@ -258,7 +258,9 @@ LANGUAGES = (">>deu<<", ">>nld<<")
 def side(name: str) -> SubwordModel:
     """Return the mapped model of one side, over the vocabulary that both sides share."""
     models = {"source": learned("source", "unigram", 90), "target": learned("target", "bpe", 100)}
-    pieces = dict.fromkeys([*LANGUAGES, *pieces_of(models["source"]), *pieces_of(models["target"])])
+    pieces = dict.fromkeys(
+        [*LANGUAGES, *list_pieces(models["source"]), *list_pieces(models["target"])]
+    )
     return SubwordModel.with_pieces(models[name], [*pieces])
 
 
@@ -279,7 +281,7 @@ def test_two_models_share_a_vocabulary_unless_they_have_other_pieces() -> None:
     assert ids != again.source.encode(TEXTS["target"])
     models = learned("source", "unigram", 90), learned("target", "bpe", 100)
     other = Tokenizer.from_two(
-        *(SubwordModel.with_pieces(model, pieces_of(model)) for model in models)
+        *(SubwordModel.with_pieces(model, list_pieces(model)) for model in models)
     )
     assert not other.is_joint
     assert not Tokenizer(other.model).is_joint
@@ -299,7 +301,7 @@ def test_special_pieces_of_mapped_models_have_the_first_ids() -> None:
 def test_text_that_looks_like_a_language_token_is_text() -> None:
     """So it is with a token of unknown characters, which SentencePiece writes as one piece."""
     source, model = side("source"), learned("source", "unigram", 90)
-    unknown = SubwordModel.with_pieces(model, [">>\u2603<<", *pieces_of(model)])
+    unknown = SubwordModel.with_pieces(model, [">>\u2603<<", *list_pieces(model)])
     own = learn_subwords([">>deu<< a letter"] * 3, TokenizerSettings(24), tags=LANGUAGES)
     assert source.language_tokens == own.language_tokens == LANGUAGES
     for subwords in (source, own, unknown):

@@ -21,7 +21,7 @@ def subwords(skilled_run: Path) -> SubwordModel:
 
 def shown(text: str, subwords: SubwordModel) -> list[list[str]]:
     words = text.split()
-    return [[words[place] for place in found] for found in find_words(text, subwords).by_token]
+    return [[words[index] for index in found] for found in find_words(text, subwords).by_token]
 
 
 def test_each_token_of_a_word_belongs_to_it(subwords: SubwordModel) -> None:

@@ -19,19 +19,19 @@ from torch import Tensor
 from nmt.runs import history
 from nmt.runs.model_file import read_model
 from nmt.runs.run_folder import RunFolder
-from nmt.runs.trained_model import tensors_of
+from nmt.runs.trained_model import to_tensors
 from nmt.text.batches import PairDataset
 from nmt.text.plan import EpochPlan, plan_epoch
 from nmt.text.prepare import open_prepared
 from nmt.training import trainer
-from nmt.training.feed import GPU
+from nmt.training.loader import GPU
 from nmt.training.updates import Updater
 from tests.conftest import Run
 from tests.forks import Fork
 
 Process = subprocess.Popen[bytes] | Fork
 
-# The pace of a GPU on a CPU: results one update late. Padding may change the last bit of a sum.
+# As a GPU, on a CPU: results one update late. Padding may change the last bit of a sum.
 LATE = replace(GPU, length_multiple=1)
 TINY = RunFolder(Path("runs/tiny"))
 STOPPED = 8  # the update after which the run of `stopped` was killed
@@ -40,7 +40,7 @@ NMT = "import sys; from nmt.commands import main; main(sys.argv[1:])"
 
 
 def weights(path: Path) -> dict[str, Tensor]:
-    return tensors_of(read_model(path).weights)
+    return to_tensors(read_model(path).weights)
 
 
 def assert_same(one: Path, other: Path) -> None:
@@ -55,12 +55,12 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     return history.read_metrics(run / "metrics.jsonl")
 
 
-def lines_of(kind: str, run: Path = TINY.path) -> list[dict[str, Any]]:
+def read_lines(kind: str, run: Path = TINY.path) -> list[dict[str, Any]]:
     return [line for line in read_metrics(run) if line["kind"] == kind]
 
 
 def losses(run: Path) -> list[float]:
-    return [line["loss"] for line in lines_of("train", run)]
+    return [line["loss"] for line in read_lines("train", run)]
 
 
 def without_times(run: Path) -> list[dict[str, Any]]:

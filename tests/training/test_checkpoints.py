@@ -137,14 +137,14 @@ LONG = (
 )
 
 
-# `nmt` at the pace of a GPU: batches ahead, results late, checkpoints written in the background.
-AT_GPU_PACE = """
+# `nmt` that works ahead, as on a GPU: batches early, results late, checkpoints in the background.
+AHEAD = """
 import sys
 from nmt.commands import main
 from nmt.training import trainer
 from tests.training.conftest import LATE
 
-trainer.pace_of = lambda device: LATE
+trainer.choose_prefetch = lambda device: LATE
 main(sys.argv[1:])
 """
 
@@ -200,7 +200,7 @@ def test_a_run_killed_again_and_again_is_the_uninterrupted_run(
     """After each SIGKILL at a random moment the same command resumes the run."""
     train(*LONG, run="whole")
     draw = random.Random(kills)
-    for number, program in enumerate((NMT, AT_GPU_PACE)):
+    for number, program in enumerate((NMT, AHEAD)):
         killed, rounds = 0, 0
         while killed < kills:
             run = Path(f"killed-{number}-{rounds}")

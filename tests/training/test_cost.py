@@ -89,7 +89,7 @@ def test_masked_scores_are_not_counted() -> None:
 def kept_bytes(model: ModelSettings, source: Tensor, target: Tensor, *, bf16: bool) -> int:
     """Return the bytes that a training's forward pass keeps, without the weights."""
     network = make_network(model, V, PAD).train()
-    weights = {each.untyped_storage().data_ptr() for each in network.parameters()}
+    weights = {weight.untyped_storage().data_ptr() for weight in network.parameters()}
     kept: dict[int, Tensor] = {}  # by storage address; a kept tensor keeps its address in use
 
     def keep(tensor: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ def kept_bytes(model: ModelSettings, source: Tensor, target: Tensor, *, bf16: bo
             logits = network(source, target).flatten(0, 1)
         kept[logits.untyped_storage().data_ptr()] = logits
         smoothed_loss(logits, target.flatten(), 0.1, PAD)
-    return sum(each.untyped_storage().nbytes() for each in kept.values())
+    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
 
 @pytest.mark.parametrize("bf16", [False, True])

@@ -30,12 +30,12 @@ STILL = (GUIDED, "model.dropout=0.0", "train.report_updates=1")
 
 
 def cross_attentions(network: Transformer) -> list[MultiHeadAttention]:
-    modules = [each for each in network.modules() if isinstance(each, MultiHeadAttention)]
-    return [each for each in modules if each.is_cross]
+    modules = [module for module in network.modules() if isinstance(module, MultiHeadAttention)]
+    return [module for module in modules if module.is_cross]
 
 
 def test_the_loss_by_hand() -> None:
-    """One of two tokens is aligned to the second place; the padding at the end is not."""
+    """One of two tokens is aligned to the second position; the padding at the end is not."""
     attention = torch.tensor([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.9, 0.1, 0.0]]])
     for aligned, loss in (
         ([2, 0, 0], math.log(4)),
@@ -132,6 +132,6 @@ def test_recording_ends_with_its_block() -> None:
     network = Transformer(load_recipe("pocket").model, 40, PAD)
     guide = GuidedAlignment(network, 0.05)
     with guide.recording():
-        recorders = [each.recorder for each in cross_attentions(network)]
-    assert [each is not None for each in recorders].index(True) == len(recorders) - 2
-    assert all(each.recorder is None for each in cross_attentions(network))
+        recorders = [module.recorder for module in cross_attentions(network)]
+    assert [recorder is not None for recorder in recorders].index(True) == len(recorders) - 2
+    assert all(module.recorder is None for module in cross_attentions(network))

@@ -153,16 +153,16 @@ def test_a_model_larger_than_the_memory_is_refused_before_any_work(train: Train)
     assert not TINY.path.joinpath("tokenizer.model").exists()
 
 
-@pytest.mark.parametrize("place", [".", "a/b", "memory", "memory/a/b"])
+@pytest.mark.parametrize("folder", [".", "a/b", "memory", "memory/a/b"])
 def test_a_control_group_may_have_less_memory_than_the_machine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     """A group of the process, or one above it; of version 2 or 1."""
     most, used, unlimited, stat = "memory.max", "memory.current", "max", ""
-    if place.startswith("memory"):
+    if folder.startswith("memory"):
         most, used = "memory.limit_in_bytes", "memory.usage_in_bytes"
         unlimited, stat = f"{2**63 - 4096}", "total_"
-    group = tmp_path / place
+    group = tmp_path / folder
     own_groups = tmp_path / "cgroup"
     own_groups.write_text("9:cpu,cpuacct:/a\n4:memory:/a/b\n0::/a/b\n")
     monkeypatch.setattr(probe, "CGROUPS", tmp_path)

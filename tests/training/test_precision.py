@@ -52,14 +52,14 @@ def give(monkeypatch: pytest.MonkeyPatch) -> Give:
 def test_parts_grow_to_the_whole_batch_and_rounds_alternate() -> None:
     timed: list[tuple[str, int]] = []
 
-    def seconds_of(batch: Batch, name: str) -> float:
+    def time_pass(batch: Batch, name: str) -> float:
         timed.append((name, batch.source_tokens))
         return batch.source_tokens / 1e5
 
-    found = measure(seconds_of, batches())
+    found = measure(time_pass, batches())
     assert (found.ratio, found.tokens) == (1, 2 * WHOLE)
     warm = [FIRST_TOKENS, 2 * FIRST_TOKENS, 4 * FIRST_TOKENS, WHOLE]
-    assert [tokens for _, tokens in timed] == [each for each in warm for _ in "ab"] + [WHOLE] * 10
+    assert [tokens for _, tokens in timed] == [size for size in warm for _ in "ab"] + [WHOLE] * 10
     first = [name for name, _ in timed[8::2]]
     assert first == ["float32", "bf16", "float32", "bf16", "float32"]
 
@@ -75,11 +75,11 @@ def test_the_round_of_the_median_ratio_counts() -> None:
 def test_a_large_model_is_measured_on_parts_and_within_a_time_limit() -> None:
     spent: list[float] = []
 
-    def seconds_of(batch: Batch, name: str) -> float:
+    def time_pass(batch: Batch, name: str) -> float:
         spent.append(batch.source_tokens / FIRST_TOKENS * (0.2 if name == "bf16" else 0.4))
         return spent[-1]
 
-    found = measure(seconds_of, batches())
+    found = measure(time_pass, batches())
     assert found.tokens == 4 * FIRST_TOKENS  # 0.6 + 1.2 s so far; growing again takes 3 * 2.4 more
     assert found.ratio == pytest.approx(0.5)
     assert sum(spent) <= SECONDS + 2.4
@@ -87,12 +87,12 @@ def test_a_large_model_is_measured_on_parts_and_within_a_time_limit() -> None:
 
 @pytest.mark.parametrize("fitting", [2, 1])
 def test_parts_stop_growing_where_memory_ends(fitting: int) -> None:
-    def seconds_of(batch: Batch, name: str) -> float:
+    def time_pass(batch: Batch, name: str) -> float:
         if batch.source_tokens > fitting * FIRST_TOKENS:
             raise TooLittleMemoryError
         return 0.01
 
-    assert measure(seconds_of, batches()).tokens == 2 * fitting * FIRST_TOKENS
+    assert measure(time_pass, batches()).tokens == 2 * fitting * FIRST_TOKENS
 
 
 @pytest.mark.parametrize(("ratio", "choice"), [(0.5, "bf16"), (0.95, "bf16"), (0.96, "float32")])

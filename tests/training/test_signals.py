@@ -64,7 +64,7 @@ def test_workers_agree_on_the_most_urgent_signal(
     received: list[int | None], stops: int | None
 ) -> None:
     """Each element is what one worker received; the flags are summed over the workers."""
-    flags = [signal_flags(each) for each in [None, *received]]
+    flags = [signal_flags(number) for number in [None, *received]]
     assert combined_signal(*map(sum, zip(*flags, strict=True))) == stops
 
 

@@ -18,7 +18,7 @@ from nmt.runs.model_file import read_model
 from nmt.runs.run_folder import RunFolder
 from nmt.text.prepare import open_prepared
 from nmt.training import trainer
-from nmt.training.feed import plan_batches
+from nmt.training.loader import plan_batches
 from nmt.training.lost_files import Remains, first_checkpoint
 from nmt.training.setup import Setup
 from nmt.training.updates import Updater
@@ -28,9 +28,9 @@ from tests.training.conftest import (
     Train,
     assert_same,
     finish,
-    lines_of,
     losses,
     options,
+    read_lines,
     read_metrics,
     run_group,
     sigterm_in_update,
@@ -45,7 +45,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(train: Train, tiny_run: Path)
     for name in ("model", "checkpoints/update-00000012"):
         assert_same(tiny_run / f"{name}.safetensors", TINY.path / f"{name}.safetensors")
     figures = [
-        [(line["update"], line["loss"], line["gradient_norm"]) for line in lines_of("train", run)]
+        [(line["update"], line["loss"], line["gradient_norm"]) for line in read_lines("train", run)]
         for run in (tiny_run, TINY.path)
     ]
     assert figures[0] == figures[1]
@@ -94,11 +94,11 @@ def test_what_was_validated_last_is_not_validated_again(
     train(f"train.{setting}", updates=9)
     assert calls == [6, 9]
     kept = ("update", "loss", "bleu")
-    (average,), last = lines_of("average"), lines_of("dev")[-1]
+    (average,), last = read_lines("average"), read_lines("dev")[-1]
     assert [average[key] for key in kept] == [last[key] for key in kept]
     TINY.metrics.write_text("".join(TINY.metrics.read_text().splitlines(keepends=True)[:-1]))
     train(f"train.{setting}", updates=9)
-    assert [lines_of("average")[0][key] for key in kept] == [last[key] for key in kept]
+    assert [read_lines("average")[0][key] for key in kept] == [last[key] for key in kept]
 
 
 def test_a_folder_in_use_is_refused(train: Train) -> None:
@@ -183,10 +183,10 @@ def test_divergence_is_an_error_with_the_lines_of_the_batch(
     errors = train("train.validate_updates=1", "train.early_stopping_metric=loss", code=1)
     assert "loss or gradient was NaN or infinite 5 times in a row" in errors
     assert "train.src + train.tgt, lines " in errors
-    dev = lines_of("dev")[0]
+    dev = read_lines("dev")[0]
     assert (dev["loss"], dev["bleu"]) == (None, 0.0)
     assert not TINY.best.exists()
-    skipped = lines_of("skipped")
+    skipped = read_lines("skipped")
     assert len(skipped) == 5
     assert skipped[0]["update"] <= 2
     numbers = skipped[0]["lines"]["train.src + train.tgt"]
@@ -213,8 +213,8 @@ def test_an_update_that_is_not_finite_is_skipped(train: Train, monkeypatch: Any)
     errors = train(*often, "train.validate_updates=3", updates=8)
     assert "update 3 skipped: its loss is NaN or infinite (1 skipped so far)" in errors
     assert "update 6 skipped: its gradient is NaN or infinite (2 skipped so far)" in errors
-    assert [line["update"] for line in lines_of("skipped")] == [3, 6]
-    assert [line["skipped"] for line in lines_of("train")] == [0, 1, 2, 2]
+    assert [line["update"] for line in read_lines("skipped")] == [3, 6]
+    assert [line["skipped"] for line in read_lines("train")] == [0, 1, 2, 2]
     assert all(math.isfinite(loss) for loss in losses(TINY.path))
     assert checkpoints() == [1, 2, 4, 5, 7, 8]
 
@@ -259,7 +259,7 @@ def noted(self):
     save(self)
 
 trainer.monotonic = lambda: seconds[0]
-trainer.pace_of = lambda device: LATE
+trainer.choose_prefetch = lambda device: LATE
 Updater.start, trainer.Trainer.save = timed, noted
 main(arguments)
 """
@@ -321,7 +321,7 @@ def test_an_update_that_is_not_finite_delays_the_checkpoint(train: Train) -> Non
 
 
 def test_a_killed_training_resumes_from_the_last_one(train: Train, tiny: Path) -> None:
-    """Killed in update 10, it goes on from 8: the wish of 7 is read when 8 is started.
+    """Killed in update 10, it goes on from 8: the request of 7 is read when 8 is started.
 
     Checkpoints by time and late results change no update.
     """

@@ -26,10 +26,10 @@ from tests.training.conftest import (
     Train,
     assert_same,
     finish,
-    lines_of,
     losses,
     open_dataset,
     plan_batches,
+    read_lines,
     read_metrics,
     start_process,
     weights,
@@ -125,7 +125,7 @@ def test_a_run_keeps_the_moving_average(nmt: Run, train: Train, tiny_run: Path) 
     assert [*model.updates] == [12]
     assert any((model.weights[name] != last).any() for name, last in newest.weights.items())
     moving, plain = (
-        [line["loss"] for kind in ("dev", "average") for line in lines_of(kind, run)]
+        [line["loss"] for kind in ("dev", "average") for line in read_lines(kind, run)]
         for run in (Path("whole"), tiny_run)
     )  # of updates 6 and 12, and of the average
     assert moving[1] == moving[2]
@@ -246,11 +246,11 @@ def test_a_pool_keeps_the_order_and_passes_errors_on() -> None:
     torch.set_num_threads(2)
     threads = torch_threads()
     assert threads.count == 2
-    assert list(threads.map(lambda each: each * each, range(20))) == [n * n for n in range(20)]
+    assert list(threads.map(lambda n: n * n, range(20))) == [n * n for n in range(20)]
     assert list(threads.map(lambda _: torch.get_num_threads(), range(4))) == [1] * 4
     assert torch.get_num_threads() == 2
     with pytest.raises(ZeroDivisionError):
-        list(threads.map(lambda each: 1 / each, [1, 0]))
+        list(threads.map(lambda n: 1 / n, [1, 0]))
     assert torch_threads(1).count == 1
     assert list(torch_threads(1).map(str, [1, 2])) == ["1", "2"]
 
@@ -310,10 +310,10 @@ def test_training_equals_that_of_a_transformer_of_pytorchs_own_layers(nmt: Run, 
     assert code == 0, errors
     curves = json.loads(Path("curves.json").read_text())
     gaps = {
-        precision: max(map(abs, map(float.__sub__, each["ours"], each["pytorch"])))
-        for precision, each in curves.items()
+        precision: max(map(abs, map(float.__sub__, curve["ours"], curve["pytorch"])))
+        for precision, curve in curves.items()
     }
-    assert all(len(each["ours"]) == len(each["pytorch"]) == 10 for each in curves.values())
+    assert all(len(curve["ours"]) == len(curve["pytorch"]) == 10 for curve in curves.values())
     assert gaps["float64"] < 1e-12 < gaps["float32"] < 1e-4
     assert 1e-6 < gaps["bf16"] < 0.05
     assert curves["float64"]["ours"][-1] < curves["float64"]["ours"][0] - 0.2

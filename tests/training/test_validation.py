@@ -25,7 +25,7 @@ from nmt.text.tokenizer import BOS, EOS, load_tokenizer
 from nmt.training.validation import DevSet
 from tests.conftest import Run
 from tests.interop.models import random_model, two_languages
-from tests.training.conftest import TINY, Train, lines_of, read_metrics
+from tests.training.conftest import TINY, Train, read_lines, read_metrics
 
 PAIRS = [("sun moon", "MOON SUN"), ("rain", "RAIN"), ("tree leaf root", "ROOT LEAF TREE")]
 
@@ -48,7 +48,7 @@ def model(prepared: Prepared) -> TrainedModel:
 def test_the_best_model_is_chosen_by_the_metric(train: Train, metric: str, best_of: Any) -> None:
     often = (f"train.early_stopping_metric={metric}", "train.validate_updates=5")
     errors = train(*often, updates=40)
-    dev = lines_of("dev")
+    dev = read_lines("dev")
     best = best_of(dev, key=lambda line: line[metric])
     assert read_model(TINY.best).updates == (best["update"],)
     assert f"at update {best['update']}" in errors
@@ -83,8 +83,8 @@ def test_batches_have_targets_backwards(prepared: Prepared, dropout: float) -> N
     dropouts = bpe_dropouts(prepared.tokenizer, dropout, 3)
     indices = numpy.arange(20)
     plain, turned = (
-        PairDataset(prepared.shards, prepared.names, dropouts, right_to_left=each).batch(indices, 1)
-        for each in (False, True)
+        PairDataset(prepared.shards, prepared.names, dropouts, right_to_left=turn).batch(indices, 1)
+        for turn in (False, True)
     )
     assert torch.equal(plain.source, turned.source)
     for natural, row in zip(plain.labels.tolist(), turned.labels.tolist(), strict=True):
@@ -145,9 +145,9 @@ def test_each_direction_of_a_dev_set_has_its_token_and_its_score() -> None:
     dev = DevSet(model.recipe, pairs, model.tokenizer)
     opened = [source[0] for source, _ in dev.encoded]
     assert opened == [model.tokenizer.source.language_id(f">>{to}<<") for to in ("de", "en", "en")]
-    alone = [DevSet(model.recipe, {each: pairs[each]}, model.tokenizer) for each in pairs]
-    (found, *parts) = [each.validate(model.network) for each in (dev, *alone)]
-    tokens = [sum(len(target) + 1 for _, target in each.encoded) for each in alone]
+    alone = [DevSet(model.recipe, {pair: pairs[pair]}, model.tokenizer) for pair in pairs]
+    (found, *parts) = [dev_set.validate(model.network) for dev_set in (dev, *alone)]
+    tokens = [sum(len(target) + 1 for _, target in dev_set.encoded) for dev_set in alone]
     sums = [part.loss * count for part, count in zip(parts, tokens, strict=True)]
     assert found.loss == pytest.approx(sum(sums) / sum(tokens))
     assert found.by_direction == {"en-de": parts[0].score, "de-en": parts[1].score}

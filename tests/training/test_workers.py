@@ -92,8 +92,8 @@ def test_a_signal_interrupts_a_validation(tiny: Path) -> None:
     The checkpoint records that its update is not validated, so that a resumed run does it.
     """
     slow = options("decode.max_extra_tokens=1500", "decode.batch_tokens=1")
-    reached = at_place("validation", 0, received=0)
-    with worker_processes(2, AT_PLACE, "train", tiny, *slow, **reached) as processes:
+    reached = at_phase("validation", 0, received=0)
+    with worker_processes(2, AT_PHASE, "train", tiny, *slow, **reached) as processes:
         wait_until(Path("reached").exists, processes[0])
         for process in processes:
             process.send_signal(signal.SIGTERM)
@@ -162,10 +162,10 @@ def test_torchrun_restarts_lost_workers_and_one_process_resumes_them(
 
     They resume from the last checkpoint, and then one process from theirs.
     """
-    for name, value in at_place("update", victim=1, call=7).items():
+    for name, value in at_phase("update", victim=1, call=7).items():
         monkeypatch.setenv(name, value)
     script = tiny.with_name("killed_once.py")
-    script.write_text(AT_PLACE)
+    script.write_text(AT_PHASE)
     endless = options(*STILL, *ENDLESS, "train.checkpoint_updates=5")
     process = torchrun(script, "train", tiny, *endless, restarts=1)
     wait_for_updates(process, 12)  # the first workers end before
@@ -200,14 +200,14 @@ def test_only_a_gpu_is_made_to_repeat_itself(monkeypatch: pytest.MonkeyPatch) ->
 LIMIT_SECONDS = 30
 
 
-# `nmt` whose worker VICTIM gets a SIGNAL, once, at its call number CALL of the function PLACE.
-AT_PLACE = """
+# `nmt` whose worker VICTIM gets a SIGNAL, once, at its call number CALL of the function PHASE.
+AT_PHASE = """
 import importlib, os, sys
 from pathlib import Path
 from nmt.commands import main
 
 wanted = [os.environ["VICTIM"], int(os.environ["CALL"])]
-module, _, path = os.environ["PLACE"].partition(":")
+module, _, path = os.environ["PHASE"].partition(":")
 owner = importlib.import_module(module)
 *classes, name = path.split(".")
 for part in classes:
@@ -227,9 +227,9 @@ main(sys.argv[1:])
 """
 
 
-def at_place(phase: str, victim: int, received: int = signal.SIGKILL, call: int = 1) -> Variables:
-    """Return the environment of AT_PLACE; signal 0 only notes that the phase is reached."""
-    given = {"PLACE": PLACES[phase], "VICTIM": victim, "SIGNAL": int(received), "CALL": call}
+def at_phase(phase: str, victim: int, received: int = signal.SIGKILL, call: int = 1) -> Variables:
+    """Return the environment of AT_PHASE; signal 0 only notes that the phase is reached."""
+    given = {"PHASE": PHASES[phase], "VICTIM": victim, "SIGNAL": int(received), "CALL": call}
     return {name: str(value) for name, value in given.items()}
 
 
@@ -247,7 +247,7 @@ with join_workers(torch.device("cpu")) as workers:
 """
 
 
-PLACES = {
+PHASES = {
     "start": "nmt.training.trainer:set_up_workers",
     "prepare": "nmt.training.setup:prepare",
     "probe": "nmt.training.updates:Updater.try_batch",
@@ -291,8 +291,8 @@ def test_a_worker_killed_in_any_phase_ends_the_others(
     tiny: Path, phase: str, count: int, victim: int
 ) -> None:
     soon = options("train.validate_updates=4", "train.checkpoint_updates=6")
-    ending = at_place(phase, victim)
-    with worker_processes(count, AT_PLACE, "train", tiny, *soon, **ending) as processes:
+    ending = at_phase(phase, victim)
+    with worker_processes(count, AT_PHASE, "train", tiny, *soon, **ending) as processes:
         ends(processes, victim)
 
 

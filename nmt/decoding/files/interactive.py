@@ -79,7 +79,9 @@ def shown(translation: Translation, *, show_candidates: bool) -> str:
     """Return the text of a translation, or a line for each candidate: its score and its text."""
     if not show_candidates:
         return translation.text
-    return "\n".join(f"{each.score:9.4f}  {each.text}" for each in translation.candidates)
+    return "\n".join(
+        f"{candidate.score:9.4f}  {candidate.text}" for candidate in translation.candidates
+    )
 
 
 def history_file() -> Path | None:

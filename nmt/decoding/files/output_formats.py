@@ -25,7 +25,7 @@ def json_line(translation: Translation, line: int, *, with_tokens: bool = False)
 
     with_tokens: add "tokens" to each: [{"piece", "log_prob"}].
     """
-    candidates = [candidate_json(each, with_tokens) for each in translation.candidates]
+    candidates = [candidate_json(candidate, with_tokens) for candidate in translation.candidates]
     return json.dumps({"translations": candidates}, ensure_ascii=False) + "\n"
 
 
@@ -45,7 +45,7 @@ def candidate_json(candidate: Candidate, with_tokens: bool) -> dict[str, Any]:
     if candidate.read:
         found["written"] = candidate.written
     if with_tokens:
-        found["tokens"] = [each._asdict() for each in candidate.tokens]
+        found["tokens"] = [token._asdict() for token in candidate.tokens]
     return found
 
 
@@ -56,9 +56,9 @@ def moses_lines(translation: Translation, line: int) -> str:
     chose the candidates, their features have Utility0.
     """
     return "".join(
-        f"{line - 1} ||| {each.text.replace(MOSES_MARK, ESCAPED_MARK)} ||| {features(each)} |||"
-        f" {each.score:.6f}\n"
-        for each in translation.candidates
+        f"{line - 1} ||| {candidate.text.replace(MOSES_MARK, ESCAPED_MARK)} |||"
+        f" {features(candidate)} ||| {candidate.score:.6f}\n"
+        for candidate in translation.candidates
     )
 
 
@@ -74,10 +74,10 @@ def tsv_lines(translation: Translation, line: int) -> str:
 
     Line number and rank begin with 1. A tab in a text becomes a space.
     """
-    texts = [each.text.replace("\t", " ") for each in translation.candidates]
+    texts = [candidate.text.replace("\t", " ") for candidate in translation.candidates]
     return "".join(
-        f"{line}\t{rank}\t{each.score:.6f}\t{each.log_prob:.6f}\t{text}\n"
-        for rank, (each, text) in enumerate(zip(translation.candidates, texts, strict=True), 1)
+        f"{line}\t{rank}\t{candidate.score:.6f}\t{candidate.log_prob:.6f}\t{text}\n"
+        for rank, (candidate, text) in enumerate(zip(translation.candidates, texts, strict=True), 1)
     )
 
 

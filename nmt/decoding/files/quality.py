@@ -66,12 +66,12 @@ class Checked:
 
     @property
     def length_ratio(self) -> float:
-        """Tokens of the translation over those of the source; 1 if the model read nothing."""
+        """Return the target tokens over the source tokens; 1 if the model read nothing."""
         return self.tokens / self.source_tokens if self.source_tokens else 1.0
 
     @property
     def token_log_prob(self) -> float:
-        """Mean logarithm of the probability of a token; 0 if the model wrote nothing."""
+        """Return the mean logarithm of the probability of a token; 0 if the model wrote nothing."""
         return self.log_prob / self.tokens if self.tokens else 0.0
 
 
@@ -244,15 +244,15 @@ def split_number(number: str) -> tuple[Decimal, ...]:
 
 def without_equal(ours: Iterable[str], theirs: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the numbers of both sides without pairs that share a reading."""
-    places: dict[Reading, deque[int]] = defaultdict(deque)
-    for place, number in enumerate(theirs):
+    indices: dict[Reading, deque[int]] = defaultdict(deque)
+    for index, number in enumerate(theirs):
         for reading in readings(number):
-            places[reading].append(place)
+            indices[reading].append(index)
     taken: set[int] = set()
     left = []
     for number in ours:
         for reading in readings(number):
-            free = places[reading]
+            free = indices[reading]
             while free and free[0] in taken:
                 free.popleft()
             if free:
@@ -260,7 +260,7 @@ def without_equal(ours: Iterable[str], theirs: Sequence[str]) -> tuple[list[str]
                 break
         else:
             left.append(number)
-    return left, [number for place, number in enumerate(theirs) if place not in taken]
+    return left, [number for index, number in enumerate(theirs) if index not in taken]
 
 
 def without_parts(ours: Iterable[str], theirs: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -356,9 +356,9 @@ class QualityCheck:
             note(f"none of {self._lines:,} lines is flagged")
             return
         counts = ", ".join(f"{count:,} {name}" for name, count in self._counts.most_common())
-        place = f"{self._path} has them" if self._path else "--flags FILE lists them"
+        where = f"{self._path} has them" if self._path else "--flags FILE lists them"
         verb = "is" if self._flagged == 1 else "are"
-        text = f"{self._flagged:,} of {self._lines:,} lines {verb} flagged: {counts}; {place}"
+        text = f"{self._flagged:,} of {self._lines:,} lines {verb} flagged: {counts}; {where}"
         if self._strict:
             raise NmtError(f"{text}; all translations are written")
         note(text)

@@ -25,11 +25,11 @@ from nmt.decoding.files.text_files import (
     kept_path,
     open_output,
 )
-from nmt.decoding.stream import Source, chunks_of
+from nmt.decoding.stream import Source, split_chunks
 from nmt.decoding.translator.translation import Request
 from nmt.errors import UsageError
 from nmt.system.atomic import atomic_path, write_text
-from nmt.system.files import is_present, read_bytes, sha256_of, take_lock
+from nmt.system.files import compute_sha256, is_present, read_bytes, take_lock
 from nmt.system.json_data import json_text, parse_json
 from nmt.system.log import note
 from nmt.text.lines import STDIN, read_lines
@@ -72,7 +72,7 @@ class Task:
 
     @property
     def first_line(self) -> int:
-        """The number of the first line to translate, from 1."""
+        """Return the number of the first line to translate, from 1."""
         return self.span.start + self.done + 1
 
     def open(self) -> AbstractContextManager[Output]:
@@ -88,7 +88,7 @@ class Task:
         continued. So batches are the same too, and with them the last digit of scores.
         """
         requests = islice(source.segments, self.span.start, self.span.stop)
-        return chunks_of(Source(requests, source.is_ready))
+        return split_chunks(Source(requests, source.is_ready))
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def digest_job(model: "TrainedModel", settings: DecodeSettings, options: Mapping
     """
     free = {field.name for field in fields(settings) if field.metadata["may_change"]}
     used = {name: value for name, value in asdict(settings).items() if name not in free}
-    content = [[sha256_of(member.path) for member in model.members], used, {**options}]
+    content = [[compute_sha256(member.path) for member in model.members], used, {**options}]
     return hashlib.sha256(json_text(content).encode()).hexdigest()
 
 
@@ -251,6 +251,9 @@ class Resumption(Task):
                     note(f"{told}; the same command continues after them")
                 elif written.lines > self.done:  # the same command fails again
                     note(told)
+                elif not written.lines:  # nothing that a command with other options could lose
+                    self._record.unlink()
+                    kept.unlink()
                 raise
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from nmt.config import DecodeSettings
 from nmt.decoding.files.text_files import BadLines, open_output, open_source
 from nmt.decoding.search.hypothesis import length_penalty
-from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
+from nmt.decoding.stream import CHUNK_SEGMENTS, Source, split_chunks
 from nmt.decoding.translator.context import Before, choose_context
 from nmt.decoding.translator.load import check_precision, device_settings
 from nmt.decoding.translator.searcher import BatchScheduler, decoding_pool, diverged
@@ -36,7 +36,7 @@ from nmt.system.arguments import check_surrogates
 from nmt.system.devices import run_or_halve
 from nmt.system.log import Notify, note, progress_bar
 from nmt.text.corpus import align_columns
-from nmt.text.lines import OnBadLine, check_texts, name_of, stop_at_bad_line
+from nmt.text.lines import OnBadLine, check_texts, show_name, stop_at_bad_line
 from nmt.text.tokenizer import EOS, UNK
 
 if TYPE_CHECKING:  # arguments and files are checked without PyTorch
@@ -68,7 +68,7 @@ class PairScore:
 
     @property
     def mean_log_prob(self) -> float:
-        """The log-probability of a token on average."""
+        """Return the log-probability of a token on average."""
         return self.log_prob / self.length if self.length else 0.0
 
 
@@ -143,7 +143,7 @@ class Scorer:
         self, pairs: Iterable[TextPair], on_bad: OnBadLine = stop_at_bad_line
     ) -> Iterator[PairScore]:
         """Score pairs, in order; on_bad and errors are those of `chunks`."""
-        for chunk in self.chunks(chunks_of(Source(pairs), CHUNK_SEGMENTS), on_bad):
+        for chunk in self.chunks(split_chunks(Source(pairs), CHUNK_SEGMENTS), on_bad):
             yield from chunk
 
     def chunks(
@@ -323,11 +323,11 @@ def open_pairs(
     """
     if target is None:
         with open_source(source, bad.add) as lines:
-            pairs = from_columns(lines.segments, name_of(source), columns, bad)
+            pairs = from_columns(lines.segments, show_name(source), columns, bad)
             yield Source(pairs, lines.is_ready)
         return
     with open_source(source, bad.add) as sources, open_source(target, bad.add) as targets:
-        rows = align_columns(map(name_of, (source, target)), (sources.segments, targets.segments))
+        rows = align_columns(map(show_name, (source, target)), (sources.segments, targets.segments))
         pairs = (
             BLANK_PAIR if number in bad.numbers else TextPair(*row)
             for number, row in enumerate(rows, start=1)
@@ -388,7 +388,7 @@ def score_file(
             open_output(output) as written,
             progress_bar(quiet=shares_screen, unit="pair", desc="score") as bar,
         ):
-            for chunk in scorer.chunks(chunks_of(pairs), bad.add):
+            for chunk in scorer.chunks(split_chunks(pairs), bad.add):
                 first = written.lines + 1
                 texts = [
                     f"{format_line(None if line in bad.numbers else score)}\n"

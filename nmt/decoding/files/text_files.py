@@ -25,9 +25,9 @@ from nmt.text.lines import (
     check_stdin,
     check_texts,
     decode_lines,
-    name_of,
     open_raw,
     read_lines,
+    show_name,
     stop_at_bad_line,
 )
 
@@ -149,7 +149,7 @@ def open_source(source: Path, on_bad: OnBadLine = stop_at_bad_line) -> Iterator[
     if source != STDIN and (source.is_file() or source.suffix in UNPACKED):
         yield Source(read_lines(source, on_bad))
         return
-    name = name_of(source)
+    name = show_name(source)
     with open_raw(source) as stream:
         lines = ArrivingLines(stream.fileno(), name)
         yield Source(decode_lines(lines, name, on_bad), lines.is_ready)

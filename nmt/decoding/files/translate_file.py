@@ -17,14 +17,14 @@ from nmt.decoding.translator.translation import Request, strip_prefix
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError, UsageError
 from nmt.system.log import note, progress_bar
-from nmt.text.lines import STDIN, FirstSegment, name_of, read_lines
+from nmt.text.lines import STDIN, FirstSegment, read_lines, show_name
 
 
 def translate_file(
     translator: Translator,
     source: Path,
     task: Task,
-    lines_of: Format,
+    render: Format,
     *,
     checker: Callable[[Iterable[str], str], Iterable[str]] | None = None,
     prefix: Path | None = None,
@@ -42,7 +42,7 @@ def translate_file(
         translator: translates the lines.
         source: a file, a pipe, or `-` for stdin.
         task: the lines to translate, and the output.
-        lines_of: turns a translation into lines.
+        render: turns a translation into lines.
         checker: takes the lines and the name of the source, and yields the lines; raises an error
             if they must not be translated.
         prefix: a file with a prefix for each line of the source; a blank line asks for none.
@@ -60,7 +60,7 @@ def translate_file(
     if isinstance(task, Resumption):
         translator.searcher.keep_one_backend()
     shares_screen = task.output is None and sys.stdout is not None and sys.stdout.isatty()
-    bad_lines = BadLines(on_bad_line, task.first_line)
+    name, bad_lines = show_name(source), BadLines(on_bad_line, task.first_line)
     checked = quality.open(task.span, translator) if quality else nullcontext()
     try:
         with (
@@ -70,16 +70,16 @@ def translate_file(
             open_text(alignments) as aligned,
             progress_bar(quiet=shares_screen, unit="segment", desc="translate") as bar,
         ):
-            segments = checker(lines.segments, name_of(source)) if checker else lines.segments
+            segments = checker(lines.segments, name) if checker else lines.segments
             segments = map(FirstSegment, segments) if is_alone else segments
             requests: Iterator[Request] = map(Request, segments)
             if to_column is not None:
                 check = translator.encoder.opening
-                requests = with_languages(requests, to_column, name_of(source), check, bad_lines)
+                requests = with_languages(requests, to_column, name, check, bad_lines)
             prefixes: Iterator[str] = iter(())
             if prefix is not None:
                 prefixes = read_lines(prefix)
-                requests = with_prefixes(requests, prefixes, name_of(prefix))
+                requests = with_prefixes(requests, prefixes, show_name(prefix))
             if prefix_column:
                 requests = with_prefix_column(requests)
             chunks = task.chunks(Source(requests, lines.is_ready))
@@ -91,7 +91,7 @@ def translate_file(
                 rows = bad_lines.without_skipped(
                     [*zip(numbers, answered, chunk, strict=True)], line
                 )
-                written.write([lines_of(found, number) for number, _, found in rows], len(chunk))
+                written.write([render(found, number) for number, _, found in rows], len(chunk))
                 if aligned:
                     aligned.writelines(pharaoh_line(found) for *_, found in rows)
                 if quality:  # after the write: the flags are never ahead
@@ -99,11 +99,11 @@ def translate_file(
                 bar.update(len(chunk))
             if prefix is not None and task.span.stop is None and next(prefixes, None) is not None:
                 raise UsageError(
-                    f"{name_of(prefix)} has more lines than the source, which has"
+                    f"{show_name(prefix)} has more lines than the source, which has"
                     f" {written.lines:,}; --prefix needs one for each line of the source"
                 )
             if is_alone and written.lines > 1:
-                note(f"{name_of(source)}: each line was translated alone; name a file for context")
+                note(f"{name}: each line was translated alone; name a file for context")
     finally:
         bad_lines.tell(note)
 

@@ -18,7 +18,7 @@ import numpy
 
 from nmt.config import ModelSettings
 from nmt.decoding.search.hypothesis import Hypothesis
-from nmt.decoding.translator.segments import SubSegment, words_of_segment
+from nmt.decoding.translator.segments import SubSegment, find_segment_words
 from nmt.decoding.translator.translation import Link, Translation
 from nmt.kernels.array_functions import Floats
 from nmt.runs.model_file import AligningAttention
@@ -63,8 +63,8 @@ def guided_layer(settings: ModelSettings) -> int:
     return max(0, settings.decoder_layers - 2)
 
 
-def best_places(weights: Floats, words: Sequence[range]) -> list[int]:
-    """Return the source place that each token of an output is aligned to.
+def best_positions(weights: Floats, words: Sequence[range]) -> list[int]:
+    """Return the source position that each token of an output is aligned to.
 
     Output token t attends to source token s with weight w(t, s). The evidence for a link is
     w(t, s) times the share of t in all attention to s, w(t, s) / sum over t' of w(t', s): the
@@ -82,12 +82,12 @@ def best_places(weights: Floats, words: Sequence[range]) -> list[int]:
         starts = numpy.cumsum([0, *lengths[:-1]])
         means = numpy.add.reduceat(evidence, starts) / numpy.array(lengths, numpy.float32)[:, None]
         evidence += WORD_SHARE * numpy.repeat(means, lengths, axis=0)
-    places: list[int] = evidence.argmax(1).tolist()
-    return places
+    positions: list[int] = evidence.argmax(1).tolist()
+    return positions
 
 
-def words_of_output(output: Sequence[int], subwords: SubwordModel) -> list[range]:
-    """Return the words of each token of an output, as `best_places` takes them."""
+def find_token_words(output: Sequence[int], subwords: SubwordModel) -> list[range]:
+    """Return the words of each token of an output, as `best_positions` takes them."""
     return find_output_words(output, subwords, UNIT).by_token
 
 
@@ -105,20 +105,20 @@ def link_words(
     Args:
         segment: the text that was translated.
         parts: those of the segment.
-        outputs: the best hypothesis of each part, with `aligned_places`.
+        outputs: the best hypothesis of each part, with `aligned_positions`.
         tokenizer: that of the models.
         word: matches a word of either text; by default the words are those of `str.split`.
     """
-    source_words = words_of_segment(segment, tokenizer.source, word)
+    source_words = find_segment_words(segment, tokenizer.source, word)
     links: set[Link] = set()
     first_token = first_word = 0
     for part, output in zip(parts, outputs, strict=True):
         words = find_output_words(output.ids, tokenizer.target, word)
-        for place, own in zip(output.aligned_places, words.by_token, strict=True):
-            if place >= part.opening:
+        for position, own in zip(output.aligned_positions, words.by_token, strict=True):
+            if position >= part.opening:
                 links.update(
                     (source_word, first_word + own_word)
-                    for source_word in source_words[first_token + place - part.opening]
+                    for source_word in source_words[first_token + position - part.opening]
                     for own_word in own
                 )
         first_token += len(part) - part.opening
@@ -131,14 +131,14 @@ def pharaoh_line(translation: Translation) -> str:
     return " ".join(f"{source}-{output}" for source, output in translation.links) + "\n"
 
 
-def aligned_places(
+def align_tokens(
     models: "Sequence[Decoder]",
     attentions: Sequence[AligningAttention],
     sources: Sequence[Sequence[int]],
     outputs: Sequence[Sequence[int]],
     subwords: SubwordModel,
 ) -> list[list[int]]:
-    """Return, for each token of each output, the place of the source token it is aligned to.
+    """Return, for each token of each output, the position of the source token it is aligned to.
 
     Args:
         models: one, or those of an ensemble, whose attention is averaged.
@@ -158,7 +158,7 @@ def aligned_places(
         chosen.append(weights.mean(1) if attention.head is None else weights[:, attention.head])
     found = reduce(add, chosen).cpu().numpy()
     return [
-        best_places(row[: len(output), : len(ids)][::step], words_of_output(output, subwords))
+        best_positions(row[: len(output), : len(ids)][::step], find_token_words(output, subwords))
         for row, output, ids in zip(found, outputs, sources, strict=True)
     ]
 
@@ -174,8 +174,8 @@ def choose_attention(
 
     It is a head, or the mean of the heads of a layer. None: there are no links.
 
-    links: the place of the source token of each token of the outputs, or `NONE`. Other arguments
-    are as in `aligned_places`.
+    links: the position of the source token of each token of the outputs, or `NONE`. Other arguments
+    are as in `align_tokens`.
     """
     import torch
 
@@ -192,7 +192,7 @@ def choose_attention(
         for head in (None, *range(head_count))
         for layer in reversed(layers)
     ]
-    words = [words_of_output(output, subwords) for output in outputs]
+    words = [find_token_words(output, subwords) for output in outputs]
     agreed = dict.fromkeys(candidates, 0)
     lengths = [max(map(len, pair)) + 1 for pair in zip(sources, outputs, strict=True)]
     with torch.inference_mode(), network.evaluating():
@@ -207,8 +207,8 @@ def choose_attention(
             rows = all_heads.mean(1) if candidate.head is None else all_heads[:, candidate.head]
             for row, index in zip(rows, indices, strict=True):
                 weights = row[: len(words[index]), : len(sources[index])][::step]
-                places = best_places(weights, words[index])
-                agreed[candidate] += sum(map(eq, places, links[index]))
+                positions = best_positions(weights, words[index])
+                agreed[candidate] += sum(map(eq, positions, links[index]))
     best = max(candidates, key=agreed.__getitem__)
     return best if agreed[best] else None
 
@@ -224,7 +224,7 @@ def attention_to_source(
 
     from nmt.model.attention import MultiHeadAttention
     from nmt.model.recurrent import AdditiveAttention
-    from nmt.text.batches import target_input_of
+    from nmt.text.batches import shift_right
 
     network = model.model
     found: list[Tensor] = []
@@ -241,5 +241,5 @@ def attention_to_source(
             cross[layer].recorder = record
             stack.callback(setattr, cross[layer], "recorder", None)
         memory, mask = network.encode(source)
-        network.decode(target_input_of(labels), memory, mask)
+        network.decode(shift_right(labels), memory, mask)
     return found

@@ -41,7 +41,7 @@ ARRAY_POSITIONS = (*SINUSOIDS, "learned", "rotary")
 quiet = numpy.errstate(all="ignore")
 
 
-def has_array_form(settings: ModelSettings) -> bool:
+def has_array_backend(settings: ModelSettings) -> bool:
     """Return whether `ArrayDecoder` has all parts of a model; PyTorch decodes the others."""
     has_activation = settings.activation in (*ARRAY_ACTIVATIONS, *ARRAY_GATES)
     has_positions = settings.positions in ARRAY_POSITIONS
@@ -225,7 +225,7 @@ class ArrayState:
         """Return the state of the hypotheses `rows` (B', K'), flat indices of the old R rows.
 
         Hypotheses are reordered, repeated and dropped; those of a sentence stay next to each
-        other. A sentence without a row leaves the batch. A row that keeps its place is not copied.
+        other. A sentence without a row leaves the batch. A row that keeps its index is not copied.
         """
         beam, flat = rows.shape[1], rows.ravel()
         if beam == self.beam:
@@ -290,7 +290,7 @@ class ArrayDecoder:
     """A `SearchModel` on NumPy arrays."""
 
     def __init__(self, settings: ModelSettings, weights: Weights, pad_id: int) -> None:
-        """Take the weights of a model for which `has_array_form` is true."""
+        """Take the weights of a model for which `has_array_backend` is true."""
         self.settings = settings
         self.pad_id = pad_id
         self.scale = numpy.float32(settings.d_model**0.5)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nmt.decoding.models.pytorch import Decoder
 from nmt.kernels.loss import at_least_float32
-from nmt.text.batches import pad_with_eos, source_batch, target_input_of
+from nmt.text.batches import pad_with_eos, shift_right, source_batch
 from nmt.text.plan import batches_by_length
 from nmt.text.shards import flatten
 from nmt.text.tokenizer import PAD
@@ -53,9 +53,9 @@ def forced_log_probs(
     found: list[TokenLogProbs] = [() for _ in rows]
     for batch in batches_by_length([len(row) + 1 for row in rows], max_tokens):
         labels = pad_with_eos(flatten([rows[index] for index in batch])).to(source.device)
-        places = torch.tensor([owners[index] for index in batch], device=source.device)
+        chosen = torch.tensor([owners[index] for index in batch], device=source.device)
         log_probs = [
-            batch_log_probs(model, memory[places], None if mask is None else mask[places], labels)
+            batch_log_probs(model, memory[chosen], None if mask is None else mask[chosen], labels)
             for model, (memory, mask) in zip(models, encoded, strict=True)
         ]
         mean = torch.stack(log_probs).logsumexp(0).sub_(math.log(len(models))).tolist()
@@ -78,7 +78,7 @@ def batch_log_probs(
     memory: (R, S, d_model). memory_mask: hides its padding. labels: (R, T) ids, each output with
     EOS, padded.
     """
-    x = model.model.decode(target_input_of(labels), memory, memory_mask)
+    x = model.model.decode(shift_right(labels), memory, memory_mask)
     is_real = labels != PAD
     hidden, ids = x[is_real], labels[is_real][:, None]
     is_cpu = hidden.device.type == "cpu"

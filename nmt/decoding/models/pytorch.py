@@ -77,15 +77,15 @@ def call_directly(model: nn.Module) -> None:
     not called afterwards. Buffers stay as they are, because tables of positions grow.
     """
     for module in model.modules():
-        found = {name: direct_form(child) for name, child in module.named_children()}
+        found = {name: find_replacement(child) for name, child in module.named_children()}
         vars(module).update(found)
         vars(module).update(module.named_parameters(recurse=False))
 
 
-def direct_form(module: nn.Module) -> object:
+def find_replacement(module: nn.Module) -> object:
     """Return what replaces a module in its parent: its `forward`, a list of them, or itself."""
     if isinstance(module, nn.ModuleList):
-        return [direct_form(child) for child in module]
+        return [find_replacement(child) for child in module]
     if isinstance(module, nn.LayerNorm):  # its `forward` adds two more calls in Python
         shape, weight, bias = module.normalized_shape, module.weight, module.bias
         epsilon = module.eps
@@ -160,7 +160,7 @@ class DecoderState:
         Hypotheses are reordered, repeated and dropped; those of a sentence stay next to each
         other. A sentence without a row leaves the batch.
 
-        In place, a row that keeps its place costs nothing. Which rows do has to be read, and a GPU
+        In place, a row that keeps its index costs nothing. Which rows do has to be read, and a GPU
         would wait for that: there all rows are copied, those of the sentences if one leaves.
         """
         own, shared = self.moves(rows) if self.in_place else self.copies(rows)
@@ -217,7 +217,7 @@ class DecoderState:
 
 
 class RowMoves:
-    """The rows of buffers that have to be copied to another place when rows are selected."""
+    """The rows of buffers that have to be moved when rows are selected."""
 
     def __init__(self, rows: IdArray, device: torch.device) -> None:
         """Take the old row (n',) of each new one, and the device of the buffers."""

@@ -51,13 +51,13 @@ class BeamSearch:
 
     @property
     def width(self) -> int:
-        """The beam size: an output is one of the K best candidates."""
+        """Return the beam size: an output is one of the K best candidates."""
         return self.beam_size
 
     def place(
         self, beam: Beam, candidates: ArrayCandidates, live: FloatArray, sentences: Sequence[int]
     ) -> IdArray:
-        """Return the K best candidates that can go on, each at its place."""
+        """Return the K best candidates that can go on, each in its slot."""
         order = (-live).argsort(axis=1, kind="stable")[:, : self.beam_size]
         return place_hypotheses(order, candidates.parents, beam.last_ids.shape[1])
 
@@ -67,7 +67,10 @@ class BeamSearch:
 
     @property
     def stopping_rule(self) -> StoppingRule:
-        """The rule that ends a search. Greedy search, a beam of 1, ends with its first output."""
+        """Return the rule that ends a search.
+
+        Greedy search, a beam of 1, ends with its first output.
+        """
         return STOPPING_RULES["beam_finished" if self.beam_size == 1 else self.stopping]
 
 
@@ -82,21 +85,21 @@ def top_tokens(logits: Logits, rules: Sequence[Rule], count: int) -> tuple[Float
 
 
 def place_hypotheses(order: IdArray, parents: IdArray, beam: int) -> IdArray:
-    """Return the candidates `order` (B, K), each at its place in the next beam.
+    """Return the candidates `order` (B, K), each in its slot of the next beam.
 
-    The first candidate of each parent takes the place of that parent, which halves the moves; the
-    others take the free places. parents: (B, C), the place of each candidate's parent. beam: the
-    number of places so far.
+    The first candidate of each parent takes the slot of that parent, which halves the moves; the
+    others take the free slots. parents: (B, C), the slot of each candidate's parent. beam: the
+    number of slots so far.
     """
     if order.shape[1] != beam:
-        return order  # the first step: all places are new
+        return order  # the first step: all slots are new
     sentences = numpy.arange(len(order))[:, None]
     parent = parents[sentences, order]  # (B, K)
-    is_child = parent[:, None, :] == numpy.arange(beam)[:, None]  # (B, place, candidate)
+    is_child = parent[:, None, :] == numpy.arange(beam)[:, None]  # (B, slot, candidate)
     is_first = is_child & (is_child.cumsum(2) == 1)
-    # As many places are free as candidates are not a first child.
-    place = parent.copy()
-    place[~is_first.any(1)] = (~is_first.any(2)).nonzero()[1]
+    # As many slots are free as candidates are not a first child.
+    slot = parent.copy()
+    slot[~is_first.any(1)] = (~is_first.any(2)).nonzero()[1]
     placed = numpy.empty_like(order)
-    placed[sentences, place] = order
+    placed[sentences, slot] = order
     return placed

@@ -76,7 +76,7 @@ class FinishedRows(Rows):
 
     scores: Tensor  # (B, N) float64, as Python's numbers; minus infinity: there is none
     log_probs: Tensor  # (B, N)
-    # (B, N) the length, EOS counted, times the beam size, plus the place in the beam of the
+    # (B, N) the length, EOS counted, times the beam size, plus the slot in the beam of the
     # hypothesis that EOS ended
     ends: Tensor
     count: Tensor  # (B,) all that finished
@@ -90,7 +90,7 @@ class FinishedRows(Rows):
 
     @property
     def worst(self) -> Tensor:
-        """The score of the n-th best; minus infinity if fewer than n are finished."""
+        """Return the score of the n-th best; minus infinity if fewer than n are finished."""
         return self.scores[:, -1]
 
     def add(self, log_probs: Tensor, ends: Tensor, is_new: Tensor, penalty: Tensor) -> Self:
@@ -120,9 +120,9 @@ class Sentences(Rows):
 class BackPointers:
     """The last token and the parent of each live hypothesis after one step."""
 
-    numbers: list[int]  # of each row: the place of its sentence in the source batch
+    numbers: list[int]  # of each row: the index of its sentence in the source batch
     tokens: Tensor  # (B, K)
-    parents: Tensor  # (B, K) place in the beam of the step before
+    parents: Tensor  # (B, K) slot in the beam of the step before
 
 
 def gathered(steps: Sequence[BackPointers], sentences: int, beam_size: int) -> tuple[Tensor, ...]:
@@ -145,12 +145,12 @@ def gathered(steps: Sequence[BackPointers], sentences: int, beam_size: int) -> t
 def follow(steps: Sequence[BackPointers], finished: FinishedRows, beam_size: int) -> Outputs:
     """Return the finished hypotheses, each with its tokens; `finished` is on the host."""
     tokens, parents = gathered(steps, len(finished.count), beam_size)
-    lengths, places = finished.ends // beam_size, finished.ends % beam_size
+    lengths, slots = finished.ends // beam_size, finished.ends % beam_size
     ids = torch.zeros(*lengths.shape, len(steps), dtype=torch.long)
     for step in reversed(range(len(steps))):
         is_inside = step < lengths - 1  # EOS itself is no output
-        ids[:, :, step] = tokens[step].gather(1, places)
-        places = torch.where(is_inside, parents[step].gather(1, places), places)
+        ids[:, :, step] = tokens[step].gather(1, slots)
+        slots = torch.where(is_inside, parents[step].gather(1, slots), slots)
     columns = ids, lengths, finished.log_probs, finished.scores
     return [
         [
@@ -273,6 +273,6 @@ def device_beam_search(
 ) -> Outputs:
     """Return what `search` returns; arguments are the same.
 
-    If two hypotheses are equally probable, the two forms may keep another one.
+    If two hypotheses are equally probable, the two searches may keep different ones.
     """
     return DeviceSearch(model, source, max_lengths, ids, strategy).run() if max_lengths else []

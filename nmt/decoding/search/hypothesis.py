@@ -26,8 +26,8 @@ class Hypothesis:
     # Of each token and of EOS, if they are wanted; their sum is log_prob up to rounding.
     token_log_probs: tuple[float, ...] = ()
     utility: float | None = None  # mean score with the candidates of `decode.mbr` as references
-    # The place of the source token that each token is aligned to, if that is wanted.
-    aligned_places: tuple[int, ...] = ()
+    # The position of the source token that each token is aligned to, if that is wanted.
+    aligned_positions: tuple[int, ...] = ()
 
     def backwards(self) -> "Hypothesis":
         """Return the hypothesis with its last token first; EOS stays last."""

@@ -67,11 +67,11 @@ def overlaps(texts: Sequence[Sequence[str]], orders: int) -> Overlaps:
     lengths = numpy.array([*map(len, texts)])
     known: dict[str, int] = {}
     symbols = numpy.array(
-        [known.setdefault(each, len(known)) for each in chain.from_iterable(texts)], numpy.int64
+        [known.setdefault(symbol, len(known)) for symbol in chain.from_iterable(texts)], numpy.int64
     )
     owners = numpy.repeat(numpy.arange(len(texts)), lengths)
     room = numpy.repeat(lengths.cumsum(), lengths) - numpy.arange(len(symbols))  # to the text's end
-    grams = symbols.copy()  # of each place, the number of the n-gram that begins there
+    grams = symbols.copy()  # of each position, the number of the n-gram that begins there
     matches = []
     for n in range(1, orders + 1):
         starts = (room >= n).nonzero()[0]
@@ -94,8 +94,8 @@ def common(owners: Numbers, grams: Numbers, texts: int) -> Numbers:
     for first in range(0, end, COLUMNS):
         width = min(COLUMNS, end - first)
         is_inside = (grams >= first) & (grams < first + width)
-        places = owners[is_inside] * width + grams[is_inside] - first
-        counts = numpy.bincount(places, minlength=texts * width).reshape(texts, width)
+        cells = owners[is_inside] * width + grams[is_inside] - first
+        counts = numpy.bincount(cells, minlength=texts * width).reshape(texts, width)
         while counts.size:
             has = (counts > 0).astype(numpy.float32)
             total += has @ has.T
@@ -169,21 +169,21 @@ class MinimumBayesRisk:
         """
         if not hypotheses:
             return []
-        highest = max(each.log_prob for each in hypotheses)
+        highest = max(hypothesis.log_prob for hypothesis in hypotheses)
         weights: dict[str, float] = {}
         first: dict[str, Hypothesis] = {}
-        for each in hypotheses:
-            text = self.decode(each.ids)
-            first.setdefault(text, each)
-            weight = 1.0 if self.are_samples else math.exp(each.log_prob - highest)
+        for hypothesis in hypotheses:
+            text = self.decode(hypothesis.ids)
+            first.setdefault(text, hypothesis)
+            weight = 1.0 if self.are_samples else math.exp(hypothesis.log_prob - highest)
             weights[text] = weights.get(text, 0.0) + weight
         given = numpy.array([*weights.values()])
         utilities = self.metric(language or self.language)([*weights]) @ (given / given.sum())
         rated = [
-            replace(each, utility=round(utility, DIGITS))
-            for each, utility in zip(first.values(), utilities.tolist(), strict=True)
+            replace(hypothesis, utility=round(utility, DIGITS))
+            for hypothesis, utility in zip(first.values(), utilities.tolist(), strict=True)
         ]
-        return sorted(rated, key=lambda each: -(each.utility or 0.0))[: self.n_best]
+        return sorted(rated, key=lambda hypothesis: -(hypothesis.utility or 0.0))[: self.n_best]
 
 
 def make_chooser(

@@ -19,13 +19,14 @@ MARK = SPACE.encode()  # begins a word
 
 @dataclass(frozen=True)
 class TargetPrefix:
-    """The beginning that an output must have; it is false if there is none."""
+    """The first tokens that an output must have; it is false if there are none."""
 
     ids: tuple[int, ...] = ()  # the tokens of the whole text
     forced: int = 0  # how many of them are given; what follows them has a choice
-    # At each place after them, the tokens that may come and the place after each, at most the last.
+    # At each position after them: the tokens that may come, and the position after each of them,
+    # at most the last one.
     ways: tuple[Mapping[int, int], ...] = ()
-    fewest: tuple[int, ...] = (0,)  # tokens from each place, and from the last one, on
+    fewest: tuple[int, ...] = (0,)  # tokens from each position, and from the last one, on
     context: int = 0  # how many of the first tokens stand before the output and are no part of it
 
     @classmethod
@@ -45,7 +46,7 @@ class TargetPrefix:
 
     @property
     def longest(self) -> int:
-        """The most tokens that the prefix may take."""
+        """Return the most tokens that the prefix may take."""
         return self.forced + len(self.ways)
 
     def allowed(self, tokens: Sequence[int], limit: int) -> Sequence[int]:
@@ -55,16 +56,16 @@ class TargetPrefix:
         """
         if len(tokens) < self.forced:
             return self.ids[len(tokens) : len(tokens) + 1]
-        place = 0
+        position = 0
         for token in tokens[self.forced :]:
-            if place == len(self.ways):
+            if position == len(self.ways):
                 break
-            # The beam may keep places without a hypothesis, with any token.
-            place = self.ways[place].get(token, len(self.ways))
-        if place == len(self.ways):
+            # The beam may keep slots without a hypothesis, with any token.
+            position = self.ways[position].get(token, len(self.ways))
+        if position == len(self.ways):
             return ()
         room = self.context + limit - len(tokens) - 2  # EOS and this token are two
-        return [token for token, after in self.ways[place].items() if self.fewest[after] <= room]
+        return [token for token, after in self.ways[position].items() if self.fewest[after] <= room]
 
 
 NO_PREFIX = TargetPrefix()
@@ -119,15 +120,17 @@ class PrefixEncoder:
         row makes words up.
         """
         texts = [self._texts[token] for token in ids]
-        forced = max((at for at, text in enumerate(texts) if text.startswith(MARK)), default=0)
+        forced = max(
+            (index for index, text in enumerate(texts) if text.startswith(MARK)), default=0
+        )
         last = ids[forced:]
         ways: list[dict[int, int]] = []
         fewest = [0]
-        for place in reversed(range(len(last))):
-            rest = b"".join(texts[forced + place :])
+        for index in reversed(range(len(last))):
+            rest = b"".join(texts[forced + index :])
             found = dict.fromkeys(self._tokens_with(rest), len(last))
             fewest.insert(0, 1 if found else 1 + fewest[0])
-            ways.insert(0, found | {last[place]: place + 1})
+            ways.insert(0, found | {last[index]: index + 1})
         return TargetPrefix(ids, forced, tuple(ways), tuple(fewest))
 
     def with_whole_word(self, ids: tuple[int, ...]) -> TargetPrefix:
@@ -138,7 +141,7 @@ class PrefixEncoder:
 
     @cached_property
     def _word_ends(self) -> Mapping[int, int]:
-        """The way on after a whole word, as in `TargetPrefix.ways`: a next word, or EOS."""
+        """Return the way on after a whole word, as in `TargetPrefix.ways`: a next word, or EOS."""
         starts = self._tokens_with(MARK)
         return dict.fromkeys([*starts, self._eos], 1) if starts else {}
 
@@ -151,13 +154,13 @@ class PrefixEncoder:
 
     @cached_property
     def _ordered(self) -> list[tuple[bytes, int]]:
-        """The tokens of outputs, in the order of their texts."""
+        """Return the tokens of outputs, in the order of their texts."""
         none = {*self._never, self._eos}
         return sorted((text, token) for token, text in enumerate(self._texts) if token not in none)
 
     @cached_property
     def _texts(self) -> list[bytes]:
-        """The text of each token in UTF-8 with U+2581 for a space; it may be a single byte."""
+        """Return the text of each token in UTF-8, U+2581 for a space; it may be a single byte."""
         texts = []
         for token in range(len(self._subwords)):
             piece = self._subwords.piece(token)

@@ -131,8 +131,8 @@ class ForbidSome:
 
     def apply(self, log_probs: Logits, first_row: int) -> None:
         """Set the log-probabilities (n, V) of the forbidden tokens to minus infinity."""
-        rows, places = self.is_forbidden[first_row : first_row + len(log_probs)].nonzero()
-        log_probs[rows, self.tokens[first_row + rows, places]] = -math.inf
+        rows, columns = self.is_forbidden[first_row : first_row + len(log_probs)].nonzero()
+        log_probs[rows, self.tokens[first_row + rows, columns]] = -math.inf
 
 
 @dataclass(frozen=True)
@@ -156,16 +156,16 @@ class MinLength:
 class Prefix:
     """Let each output begin as it is asked to."""
 
-    beginnings: Sequence[TargetPrefix]  # of each sentence
+    target_prefixes: Sequence[TargetPrefix]  # of each sentence
     limits: Sequence[int]  # tokens of each output, EOS counted
 
     @cached_property
     def contexts(self) -> IdArray:
-        """How many tokens stand before the output of each sentence."""
-        return numpy.array([beginning.context for beginning in self.beginnings])
+        """Return how many tokens stand before the output of each sentence (B,)."""
+        return numpy.array([target_prefix.context for target_prefix in self.target_prefixes])
 
     def rule(self, sentences: Sequence[int], prefixes: IdArray) -> Rule | None:
-        """Allow only tokens that go on with the beginning, in rows that have not completed it."""
+        """Allow only tokens that continue the target prefix, in rows that have not completed it."""
         allowed = self._allowed(sentences, prefixes)
         if not any(allowed):
             return None
@@ -176,16 +176,16 @@ class Prefix:
         return Allow(rows, tokens, is_context[rows // prefixes.shape[1]])
 
     def is_complete(self, sentences: Sequence[int], prefixes: IdArray) -> BoolArray:
-        """Return which rows (R,) have completed their beginning."""
+        """Return which rows (R,) have completed their target prefix."""
         return numpy.array([not tokens for tokens in self._allowed(sentences, prefixes)])
 
     def _allowed(self, sentences: Sequence[int], prefixes: IdArray) -> list[Sequence[int]]:
         """Return the tokens that may come in each of R rows; none: all."""
         K, t = prefixes.shape[1:]
-        if t >= max(beginning.longest for beginning in self.beginnings):
+        if t >= max(target_prefix.longest for target_prefix in self.target_prefixes):
             return [()] * (len(sentences) * K)
         return [
-            self.beginnings[sentence].allowed(tokens, self.limits[sentence])
+            self.target_prefixes[sentence].allowed(tokens, self.limits[sentence])
             for sentence, rows in zip(sentences, prefixes.tolist(), strict=True)
             for tokens in rows
         ]
@@ -215,14 +215,17 @@ class NoRepeat:
 
 
 def make_constraints(
-    beginnings: Sequence[TargetPrefix], limits: Sequence[int], settings: DecodeSettings, eos: int
+    target_prefixes: Sequence[TargetPrefix],
+    limits: Sequence[int],
+    settings: DecodeSettings,
+    eos: int,
 ) -> list[Constraint]:
     """Return the constraints of a batch; none if the settings and the sentences ask for none.
 
-    beginnings: what each output must begin with. limits: tokens of each output, EOS counted.
+    target_prefixes: what each output must begin with. limits: tokens of each output, EOS counted.
     """
     constraints: list[Constraint] = []
-    prefix = Prefix(beginnings, limits) if any(beginnings) else None
+    prefix = Prefix(target_prefixes, limits) if any(target_prefixes) else None
     if settings.no_repeat_ngram:
         constraints.append(NoRepeat(settings.no_repeat_ngram, prefix))
     if settings.min_length:

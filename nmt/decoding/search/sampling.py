@@ -1,10 +1,10 @@
 """Sampling: outputs that are drawn at random, token by token, from the model's distribution.
 
 Each draw compares a random number with the cumulative probabilities of the tokens. The number
-depends on the seed, the source, the sample and the place of the token, and on nothing else: so a
+depends on the seed, the source, the sample and the position of the token, and on nothing else: so a
 text does not depend on the batch, the order of the lines or the number of processes.
 
-Dimensions: B sentences that are still sampled, K places for samples of each, R = B * K rows, m
+Dimensions: B sentences that are still sampled, K slots for samples of each, R = B * K rows, m
 draws for each row, V tokens, n tokens that may be drawn, t tokens so far.
 """
 
@@ -23,7 +23,7 @@ from nmt.decoding.search.search import ArrayCandidates, Beam, Candidates
 from nmt.kernels.rule import FloatArray, IdArray, Logits, Rule
 from nmt.kernels.top_k import BLOCK_BYTES
 
-# Places of finished samples are kept while more than this share is in use: moving the others takes
+# Slots of finished samples are kept while more than this share is in use: moving the others takes
 # time too.
 CROWDED = 0.75
 
@@ -31,7 +31,7 @@ CROWDED = 0.75
 class RandomNumbers:
     """The random numbers of a batch, from a counter (Philox; Salmon et al., 2011).
 
-    A generator that counts gives the numbers of any place at once. Its key is a sentence's own.
+    A generator that counts gives the numbers of any position at once. Its key is a sentence's own.
     """
 
     def __init__(self, seed: int, sources: Sequence[Sequence[int]]) -> None:
@@ -42,15 +42,15 @@ class RandomNumbers:
         self._generator = numpy.random.Generator(self._counter)
         self._state: Any = self._counter.state  # to set it is fast, another generator is not
 
-    def at(self, sentences: Sequence[int], place: int, samples: int) -> NDArray[numpy.float64]:
-        """Return numbers in [0, 1) for the tokens at a place: (sentences, samples), float64.
+    def at(self, sentences: Sequence[int], position: int, samples: int) -> NDArray[numpy.float64]:
+        """Return numbers in [0, 1) for the tokens at a position: (sentences, samples), float64.
 
         The numbers of the first samples are the same however many samples there are.
         """
         found = numpy.empty((len(sentences), samples))
         for row, sentence in enumerate(sentences):
-            # The counter of 256 bits that the numbers of the place begin with.
-            counter = numpy.array([0, place, 0, 0], numpy.uint64)
+            # The counter of 256 bits that the numbers of the position begin with.
+            counter = numpy.array([0, position, 0, 0], numpy.uint64)
             self._state["state"] = {"key": self._keys[sentence], "counter": counter}
             self._counter.state = self._state
             self._generator.random(out=found[row])
@@ -148,8 +148,8 @@ def draw_block(
     sums = weights.values.cumsum(1)
     wanted = numbers.to(sums) * sums[:, -1:]
     # The first token whose sum is greater: never one of weight 0.
-    places = torch.searchsorted(sums, wanted, right=True).clamp_(max=sums.shape[1] - 1)
-    tokens = places if weights.ids is None else weights.ids.gather(1, places)
+    columns = torch.searchsorted(sums, wanted, right=True).clamp_(max=sums.shape[1] - 1)
+    tokens = columns if weights.ids is None else weights.ids.gather(1, columns)
     return Drawn(tokens.cpu().numpy(), log_probs.gather(1, tokens).cpu().numpy())
 
 
@@ -169,7 +169,7 @@ class Sampling:
         """Take the random numbers of a batch of sentences, for one search."""
         self.alpha, self.n_best, self.width = alpha, n_best, n_best
         self._numbers, self._filters = numbers, filters
-        # Of each sentence, the number of the sample at each place.
+        # Of each sentence, the number of the sample in each slot.
         self._samples = numpy.arange(n_best)[None].repeat(numbers.count, axis=0)
 
     @torch.inference_mode()
@@ -194,7 +194,7 @@ class Sampling:
     def place(
         self, beam: Beam, candidates: ArrayCandidates, live: FloatArray, sentences: Sequence[int]
     ) -> IdArray:
-        """Return the candidate at each place: all stay where they are while most are live."""
+        """Return the candidate in each slot: all stay where they are while most are live."""
         B, K = live.shape
         is_live = live > -numpy.inf
         width = int(is_live.sum(axis=1).max())

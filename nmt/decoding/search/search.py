@@ -42,7 +42,7 @@ class SearchState(Protocol):
     def select(self, rows: AnyIds) -> Self:
         """Return the state of the hypotheses `rows` (B', K'), flat indices of the old B * K.
 
-        If no sentence leaves the batch, each keeps its place.
+        If no sentence leaves the batch, each keeps its index.
         """
         ...
 
@@ -71,7 +71,7 @@ class Beam:
 
     last_ids: IdArray  # (B, K)
     prefixes: IdArray  # (B, K, t) without BOS
-    log_probs: FloatArray  # (B, K); minus infinity: no hypothesis is left for this place
+    log_probs: FloatArray  # (B, K); minus infinity: no hypothesis is left for this slot
 
     def extend(self, rows: IdArray, tokens: IdArray, log_probs: FloatArray) -> "Beam":
         """Return the hypotheses `rows` (B', K'), flat indices of B * K, with one token more."""
@@ -95,7 +95,7 @@ class Candidates(Generic[Numbers]):
     """The live hypotheses of each sentence, each extended by tokens that may come next."""
 
     log_probs: Numbers  # (B, C) of the whole candidate; minus infinity: the rules forbid it
-    parents: Numbers  # (B, C) place in the beam of the hypothesis that is extended
+    parents: Numbers  # (B, C) slot in the beam of the hypothesis that is extended
     tokens: Numbers  # (B, C) the new token
 
 
@@ -107,22 +107,22 @@ class Strategy(Protocol):
 
     @property
     def n_best(self) -> int:
-        """Outputs to return for each sentence."""
+        """Return how many outputs each sentence has."""
         ...
 
     @property
     def width(self) -> int:
-        """How many of the first candidates are outputs if they end in EOS."""
+        """Return how many of the first candidates are outputs if they end in EOS."""
         ...
 
     @property
     def reorders(self) -> bool:
-        """True if candidates may take the rows of others although no row is left or added."""
+        """Return whether candidates may take others' rows although no row is left or added."""
         ...
 
     @property
     def alpha(self) -> float:
-        """Exponent of the length penalty."""
+        """Return the exponent of the length penalty."""
         ...
 
     def extend(
@@ -138,7 +138,7 @@ class Strategy(Protocol):
     def place(
         self, beam: Beam, candidates: ArrayCandidates, live: FloatArray, sentences: Sequence[int]
     ) -> IdArray:
-        """Return the candidate (B, K') at each place of the next beam.
+        """Return the candidate (B, K') in each slot of the next beam.
 
         live: (B, C) log-probabilities; minus infinity: the candidate cannot go on. Other arguments
         are as in `extend`.
@@ -247,7 +247,7 @@ def add_finished(
     """Add the candidates that are outputs to the finished hypotheses of their sentences.
 
     finished: of each of B sentences. is_output: (B, C). prefixes: (B, K, t), the tokens of the
-    live hypotheses that the candidates extend. firsts: the place of each output's first token.
+    live hypotheses that the candidates extend. firsts: the position of each output's first token.
     """
     for row, column in numpy.argwhere(is_output).tolist():
         log_prob = float(candidates.log_probs[row, column])
@@ -272,7 +272,7 @@ def place_sentences(goes_on: Iterable[bool]) -> list[int]:
 class StepCandidate:
     """A live hypothesis extended by one token."""
 
-    parent: int  # place in the beam of the hypothesis that is extended
+    parent: int  # slot in the beam of the hypothesis that is extended
     token: int
     log_prob: float  # natural logarithm of the probability of all its tokens
     is_eos: bool  # its token is EOS
@@ -286,7 +286,7 @@ class SearchStep:
     sentence: int  # index in the source batch
     length: int  # tokens of each candidate, EOS counted
     candidates: tuple[StepCandidate, ...]  # the best that the rules allow, best first
-    # The index of the candidate at each place of the next beam; None: no candidate was left for it.
+    # The index of the candidate in each slot of the next beam; None: no candidate was left for it.
     # If the search of the sentence ends here, these are the hypotheses that stay unfinished.
     next_beam: tuple[int | None, ...]
     bound: float  # the best score that an unfinished hypothesis can still reach

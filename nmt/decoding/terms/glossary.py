@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from nmt.errors import NmtError, UsageError, shown
 from nmt.system.arguments import AnyPath, check_surrogates, check_type
-from nmt.text.lines import check_stdin, name_of, read_lines
+from nmt.text.lines import check_stdin, read_lines, show_name
 from nmt.text.tokenizer import UNK, SubwordModel
 
 HYPHENS = "-\u2010\u2011"
@@ -37,7 +37,7 @@ class Term:
 
     source: str
     targets: Words  # in a `Glossary` as the vocabulary writes them: with normalised characters
-    place: str = ""  # where it is written, for messages
+    location: str = ""  # file and line, or the entry; for messages
 
     def is_in(self, text: str) -> bool:
         """Return whether a text contains an alternative in whole words."""
@@ -48,7 +48,7 @@ class Term:
 
 
 @dataclass(frozen=True)
-class TermPlace:
+class TermOccurrence:
     """A term and where a source segment has it."""
 
     term: Term
@@ -56,7 +56,7 @@ class TermPlace:
 
     @property
     def tokens(self) -> range:
-        """The tokens of all words."""
+        """Return the tokens of all words."""
         return range(self.words[0].start, self.words[-1].stop)
 
 
@@ -112,7 +112,7 @@ def split_words(text: str) -> list[Word]:
 
 
 def word_texts(text: str) -> Words:
-    """Return the words of a text without their places."""
+    """Return the words of a text without their positions."""
     return tuple(word.text for word in split_words(text))
 
 
@@ -133,7 +133,7 @@ def read_glossary(given: Terms | AnyPath | None, beside: Iterable[Path | None] =
     path = Path(given)
     check_stdin(file for file in (path, *beside) if file is not None)
     terms = (
-        parse(text, f"{name_of(path)}, line {line}")
+        parse(text, f"{show_name(path)}, line {line}")
         for line, text in enumerate(read_lines(path), start=1)
         if text.strip() and not text.lstrip().startswith("#")
     )
@@ -142,22 +142,22 @@ def read_glossary(given: Terms | AnyPath | None, beside: Iterable[Path | None] =
 
 def make_term(source: str, targets: str | Iterable[str]) -> Term:
     """Return a source term with its target term, or with several."""
-    place = f"glossary[{shown(source)}]"
-    check_type(f"the target of {place}", targets, str, Iterable)
+    location = f"glossary[{shown(source)}]"
+    check_type(f"the target of {location}", targets, str, Iterable)
     texts = [source, targets] if isinstance(targets, str) else [source, *targets]
     for text in texts:
-        check_type(f"each term of {place}", text, str)
-        check_surrogates(text, place)
+        check_type(f"each term of {location}", text, str)
+        check_surrogates(text, location)
     first, *others = (" ".join(text.split()) for text in texts)
     if not others or not all((first, *others)):
-        raise UsageError(f"{place}: a term is empty; write it, or leave out the entry")
-    return Term(first, tuple(dict.fromkeys(others)), place)
+        raise UsageError(f"{location}: a term is empty; write it, or leave out the entry")
+    return Term(first, tuple(dict.fromkeys(others)), location)
 
 
 def digest_text(terms: Iterable[Term]) -> str:
     """Return what the digest of a job has of a glossary: the same as in earlier versions."""
     entries = (
-        f"Entry(place={term.place!r}, source={term.source!r}, targets={term.targets!r})"
+        f"Entry(place={term.location!r}, source={term.source!r}, targets={term.targets!r})"
         for term in terms
     )
     return f"[{', '.join(entries)}]"
@@ -166,30 +166,30 @@ def digest_text(terms: Iterable[Term]) -> str:
 def check_repeated(terms: Iterable[Term], remedy: str) -> list[Term]:
     """Return terms without those that say the same as an earlier one.
 
-    Raises NmtError, which names the place and the remedy, if a source term has other target terms.
+    Raises NmtError, which names location and remedy, if a source term has other target terms.
     """
     found: dict[Words, Term] = {}
     for term in terms:
         before = found.setdefault(word_texts(term.source), term)
         if {*before.targets} != {*term.targets}:
             raise NmtError(
-                f"{term.place}: the source term {term.source} has other target terms than in"
-                f" {before.place}; {remedy}"
+                f"{term.location}: the source term {term.source} has other target terms than in"
+                f" {before.location}; {remedy}"
             )
     return [*found.values()]
 
 
-def parse(text: str, place: str) -> Term:
-    """Return the term of a line; raises NmtError, which names the place, for a bad line."""
+def parse(text: str, location: str) -> Term:
+    """Return the term of a line; raises NmtError, which names the location, for a bad line."""
     columns = text.split("\t")
     if len(columns) != 2:
         count = "no tab" if len(columns) == 1 else f"{len(columns) - 1} tabs"
-        raise NmtError(f"{place}: {count}; write the source term, a tab and the target term")
+        raise NmtError(f"{location}: {count}; write the source term, a tab and the target term")
     (source,), targets = alternatives(columns[0], "|"), alternatives(columns[1], "\t")
     if not source or not all(targets):
         side = "target" if source else "source"
-        raise NmtError(f"{place}: a {side} term is empty; write it, or remove the line")
-    return Term(source, tuple(dict.fromkeys(targets)), place)
+        raise NmtError(f"{location}: a {side} term is empty; write it, or remove the line")
+    return Term(source, tuple(dict.fromkeys(targets)), location)
 
 
 def alternatives(column: str, separator: str) -> list[str]:
@@ -220,8 +220,8 @@ class Glossary:
                 if UNK in ids or not ids:
                     unknown = ", ".join(target.unknown(text)) or text
                     raise NmtError(
-                        f"{term.place}: the target term {text} has characters that are not in the"
-                        f" vocabulary: {unknown}; choose another term"
+                        f"{term.location}: the target term {text} has characters that are not in"
+                        f" the vocabulary: {unknown}; choose another term"
                     )
                 targets.append(target.decode(ids))
             words = word_texts(term.source)
@@ -236,26 +236,26 @@ class Glossary:
         """
         words = split_words(text)
         texts = [word.text for word in words]
-        place = 0
-        while place < len(words):
-            firsts = [texts[place]]
+        index = 0
+        while index < len(words):
+            firsts = [texts[index]]
             small = firsts[0][:1].lower() + firsts[0][1:]
-            if small in self._longest and begins_sentence(texts, place):
+            if small in self._longest and begins_sentence(texts, index):
                 firsts.append(small)
             options = (
-                (first, *texts[place + 1 : place + length])
+                (first, *texts[index + 1 : index + length])
                 for first in firsts
                 for length in range(1, self._longest.get(first, 0) + 1)
             )
             best = max((option for option in options if option in self._terms), key=len, default=())
             if best:
-                yield Found(words[place : place + len(best)], self._terms[best])
-            place += len(best) or 1
+                yield Found(words[index : index + len(best)], self._terms[best])
+            index += len(best) or 1
 
 
-def begins_sentence(words: list[str], place: int) -> bool:
+def begins_sentence(words: list[str], index: int) -> bool:
     """Return whether a word is the first of the text, or the first after the end of a sentence."""
-    for before in reversed(words[:place]):
+    for before in reversed(words[:index]):
         if is_part_of_word(before[0]):
             return False
         if before[-1] in SENTENCE_ENDS:

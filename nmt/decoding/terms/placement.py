@@ -19,7 +19,7 @@ from nmt.decoding.search.hypothesis import Hypothesis, length_penalty
 from nmt.decoding.search.prefix import TargetPrefix
 from nmt.decoding.terms.glossary import (
     Term,
-    TermPlace,
+    TermOccurrence,
     Words,
     capitalised,
     is_part_of_word,
@@ -48,10 +48,10 @@ class PlacingSearcher(Protocol):
         """Return the hypotheses of each part, best first, without regard to terms."""
         ...
 
-    def places(
+    def align(
         self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[int]], /
     ) -> list[list[int]]:
-        """Return the places of the source tokens that the tokens of outputs are aligned to."""
+        """Return the positions of the source tokens that the tokens of outputs are aligned to."""
         ...
 
     def forced(
@@ -67,13 +67,13 @@ class Draft:
 
     part: SubSegment
     output: Hypothesis
-    waiting: list[TermPlace]
+    waiting: list[TermOccurrence]
 
 
 class Exchange(NamedTuple):
     """A text in which a term takes the place of some words, or stands between two."""
 
-    place: TermPlace
+    occurrence: TermOccurrence
     before: str
     term: str
     after: str
@@ -83,35 +83,35 @@ class Exchange(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The whole text."""
+        """Return the whole text."""
         return f"{self.before}{self.term}{self.after}".strip()
 
 
 class Reading:
     """The words of an output, and the source tokens that they are aligned to."""
 
-    def __init__(self, ids: Sequence[int], places: Sequence[int], target: SubwordModel) -> None:
-        """Take the tokens of an output and the place of the source token of each."""
+    def __init__(self, ids: Sequence[int], positions: Sequence[int], target: SubwordModel) -> None:
+        """Take the tokens of an output and the position of the source token of each."""
         self.text, spans = spell_pieces(map(target.piece, ids), target)
         self.words = split_words(self.text)
-        tokens = [*zip(places, spans, strict=True)]
-        self._places = [
-            [place for place, (begin, end) in tokens if begin < word.end and word.start < end]
+        tokens = [*zip(positions, spans, strict=True)]
+        self._positions = [
+            [position for position, (begin, end) in tokens if begin < word.end and word.start < end]
             for word in self.words
         ]
-        self.covered = frozenset(places)  # source tokens that something is aligned to
+        self.covered = frozenset(positions)  # source tokens that something is aligned to
 
     def aligned(self, tokens: range) -> list[int]:
         """Return the words with at least half of their tokens aligned to these source tokens."""
         return [
             index
-            for index, places in enumerate(self._places)
-            if places
+            for index, positions in enumerate(self._positions)
+            if positions
             and is_part_of_word(self.words[index].text[0])
-            and 2 * sum(place in tokens for place in places) >= len(places)
+            and 2 * sum(position in tokens for position in positions) >= len(positions)
         ]
 
-    def spots(self, term: TermPlace) -> list[Spot]:
+    def spots(self, term: TermOccurrence) -> list[Spot]:
         """Return the words that may stand for a source term.
 
         The words of a spot are adjacent. They are aligned to as many words of the term as possible,
@@ -128,12 +128,12 @@ class Reading:
         ranks = [(-sum(not own.isdisjoint(run) for own in aligned), len(run)) for run in runs]
         best = [run for run, rank in zip(runs, ranks, strict=True) if rank == min(ranks)]
         if not best:
-            counts = Counter(chain.from_iterable({*places} for places in self._places))
+            counts = Counter(chain.from_iterable({*positions} for positions in self._positions))
             best = [
                 range(index, index + 1)
-                for index, places in enumerate(self._places)
+                for index, positions in enumerate(self._positions)
                 if is_part_of_word(self.words[index].text[0])
-                and all(counts[place] > 1 for place in places)
+                and all(counts[position] > 1 for position in positions)
             ]
         return [
             (run, self.text[: self.words[run[0]].start], self.text[self.words[run[-1]].end :])
@@ -141,7 +141,7 @@ class Reading:
         ]
 
     def gaps(self) -> Iterator[Spot]:
-        """Yield the places of the text where a word may be inserted."""
+        """Yield the positions of the text where a word may be inserted."""
         text, end = self.text, 0
         for word in self.words:
             if is_part_of_word(word.text[0]):
@@ -150,19 +150,20 @@ class Reading:
                 end = word.end
         yield range(0), f"{text[:end]} ", text[end:]
 
-    def exchanges(self, place: TermPlace, spots: Iterable[Spot]) -> Iterator[Exchange]:
+    def exchanges(self, occurrence: TermOccurrence, spots: Iterable[Spot]) -> Iterator[Exchange]:
         """Yield the texts with each alternative of a term at each spot.
 
         At the beginning of a text, a term takes over the capital letter.
         """
-        aligned, covered = self.aligned(place.tokens), self.covered - {*place.tokens}
+        aligned = self.aligned(occurrence.tokens)
+        covered = self.covered - {*occurrence.tokens}
         for run, before, after in spots:
             removed = tuple(self.words[index].text for index in run)
             others = len({*aligned}.difference(run))
             is_start = not before.strip() and "".join((*removed, after)).strip()[:1].isupper()
-            for target in place.term.targets:
+            for target in occurrence.term.targets:
                 term = capitalised(target) if is_start else target
-                yield Exchange(place, before, term, after, removed, others, covered)
+                yield Exchange(occurrence, before, term, after, removed, others, covered)
 
 
 class TermPlacer:
@@ -192,9 +193,9 @@ class TermPlacer:
             for part, own, outputs in zip(parts, drafts, found, strict=True)
         ]
 
-    def _missing(self, part: SubSegment, output: Hypothesis) -> list[TermPlace]:
+    def _missing(self, part: SubSegment, output: Hypothesis) -> list[TermOccurrence]:
         text = self._target.decode(output.ids)
-        return [place for place in part.terms if not place.term.is_in(text)]
+        return [occurrence for occurrence in part.terms if not occurrence.term.is_in(text)]
 
     def _best(self, drafts: Sequence[Draft]) -> list[Hypothesis]:
         missing = [len(self._missing(draft.part, draft.output)) for draft in drafts]
@@ -249,16 +250,18 @@ class TermPlacer:
         the texts, and they are not too long or short.
         """
         last = len(reading.words)  # terms without words come last
-        place = min(draft.waiting, key=lambda term: min(reading.aligned(term.tokens), default=last))
-        draft.waiting.remove(place)
-        if place.term.is_in(reading.text.strip()):
-            # It is at another place, for which the source had it, too.
-            known = {reading.words[index].text for index in reading.aligned(place.tokens)}
-            if not known or any(known <= {*target.split()} for target in place.term.targets):
+        occurrence = min(
+            draft.waiting, key=lambda term: min(reading.aligned(term.tokens), default=last)
+        )
+        draft.waiting.remove(occurrence)
+        if occurrence.term.is_in(reading.text.strip()):
+            # It is at another position, because the source has it more than once.
+            known = {reading.words[index].text for index in reading.aligned(occurrence.tokens)}
+            if not known or any(known <= {*target.split()} for target in occurrence.term.targets):
                 return []
         found: list[Exchange] = []
-        for spots in (reading.spots(place), reading.gaps()):
-            exchanges = reading.exchanges(place, spots)
+        for spots in (reading.spots(occurrence), reading.gaps()):
+            exchanges = reading.exchanges(occurrence, spots)
             found = found or [text for text in exchanges if self._keeps(draft, text.text)]
         encoded = self._target.encode([exchange.text for exchange in found])
         lengths = range(
@@ -290,7 +293,7 @@ class TermPlacer:
         indent = len(reading.text) - len(reading.text.lstrip())
         begin = indent + len(exchange.before.lstrip())
         end = begin + len(exchange.term)
-        aligned = [reading.words[index] for index in reading.aligned(exchange.place.tokens)]
+        aligned = [reading.words[index] for index in reading.aligned(exchange.occurrence.tokens)]
         outside = sum(word.end <= begin or end <= word.start for word in aligned)
         known = Counter(word_texts(exchange.text))
         return (
@@ -308,15 +311,17 @@ class TermPlacer:
         """Return whether a text has the terms that the output has, and begins as it must."""
         now = self._target.decode(draft.output.ids)
         return text.startswith(self._target.decode(draft.part.prefix.ids)) and all(
-            place.term.is_in(text) for place in draft.part.terms if place.term.is_in(now)
+            occurrence.term.is_in(text)
+            for occurrence in draft.part.terms
+            if occurrence.term.is_in(now)
         )
 
     def _read(self, pairs: Sequence[tuple[SubSegment, Sequence[int]]]) -> list[Reading]:
         """Return the words of outputs; their source tokens are counted without language tokens."""
-        found = self._searcher.places([part for part, _ in pairs], [ids for _, ids in pairs])
+        found = self._searcher.align([part for part, _ in pairs], [ids for _, ids in pairs])
         return [
-            Reading(ids, [place - part.opening for place in places], self._target)
-            for (part, ids), places in zip(pairs, found, strict=True)
+            Reading(ids, [position - part.opening for position in positions], self._target)
+            for (part, ids), positions in zip(pairs, found, strict=True)
         ]
 
 
@@ -348,7 +353,7 @@ def note_missing_terms(
     for line, (segment, translation) in enumerate(
         zip(encoded, translations, strict=True), first_line
     ):
-        places = [place for part in segment.parts for place in part.terms]
-        for term in dict.fromkeys(place.term for place in places):
+        occurrences = [occurrence for part in segment.parts for occurrence in part.terms]
+        for term in dict.fromkeys(occurrence.term for occurrence in occurrences):
             if not term.is_in(translation.text):
                 notes.add_missing(line, term.source)

@@ -38,7 +38,7 @@ class Turn(NamedTuple):
 Before = list[Turn]  # the last turns of a document
 
 
-def language_of(part: SubSegment) -> Ids:
+def read_opening(part: SubSegment) -> Ids:
     """Return the ids of the language that a part asks for."""
     return (*part.ids[: part.opening],)
 
@@ -135,7 +135,7 @@ class Context:
                 if parts := segments[index].parts:  # else no model read it
                     source = chain.from_iterable(part.ids[part.opening :] for part in parts)
                     target = chain.from_iterable(best.ids for best, *_ in own)
-                    self.add(known, language_of(parts[0]), source, target)
+                    self.add(known, read_opening(parts[0]), source, target)
         before[:] = turns[-1]
         return found
 
@@ -154,7 +154,7 @@ class Context:
         if len(segment.parts) != 1 or not before:
             return segment
         (part,) = segment.parts
-        source, target = self.fit(before, language_of(part), (len(part), len(part)), notes, line)
+        source, target = self.fit(before, read_opening(part), (len(part), len(part)), notes, line)
         return replace(segment, parts=[replace(part, context=source, target_context=target)])
 
     def fit(

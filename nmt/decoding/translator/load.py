@@ -103,7 +103,7 @@ def written_language(settings: DecodeSettings, recipe: Recipe) -> str:
     return settings.target_language.strip("<>") or recipe.data.known_directions[0][1]
 
 
-def direction_of(recipe: Recipe, settings: DecodeSettings, read: str = "") -> tuple[str, str]:
+def find_direction(recipe: Recipe, settings: DecodeSettings, read: str = "") -> tuple[str, str]:
     """Return the languages that a model reads and writes; "" for one of several that it may read.
 
     read: the language of a text, "" if unknown. It may have no training text into the target.

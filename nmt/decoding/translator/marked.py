@@ -27,9 +27,9 @@ class Mark(NamedTuple):
     # Found in a text that the format escapes, as %s and addresses are; False: the format's own.
     is_text: bool = False
 
-    def moved(self, places: int) -> "Mark":
+    def moved(self, characters: int) -> "Mark":
         """Return the mark so many characters later."""
-        return Mark(self.begin + places, self.end + places, self.kind, self.is_text)
+        return Mark(self.begin + characters, self.end + characters, self.kind, self.is_text)
 
     def over(self, text: str) -> "Marked":
         """Return a text that is this mark alone."""
@@ -37,7 +37,7 @@ class Mark(NamedTuple):
 
 
 class Edit(NamedTuple):
-    """Replace a part of a text by another; an empty part is a place between characters."""
+    """Replace a part of a text by another; an empty part is a position between characters."""
 
     begin: int
     end: int
@@ -76,7 +76,7 @@ class Marked(NamedTuple):
         return Marked(self.text[begin:end], tuple(mark.moved(-begin) for mark in inside))
 
     def edited(self, edits: Iterable[Edit]) -> "Marked":
-        """Return the text after edits, and the marks at their new places.
+        """Return the text after edits, and the marks at their new positions.
 
         edits: in order and apart from each other and from the marks. What is written between two
         characters is before a mark that begins there, and after a mark that ends there.

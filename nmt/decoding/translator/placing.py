@@ -33,16 +33,16 @@ APART = re.compile(rf"\s|\Z|[{UNSPACED}]")
 TOUCHING = re.compile(rf"(?![{UNSPACED}])\w")
 LINE_BREAK = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 DEEPEST = 100  # pairs around pairs; what is nested more deeply is copied
-RANKS = {Kind.CLOSE: 0, Kind.ALONE: 1, Kind.OPEN: 2}  # of spans that stand at one place
+RANKS = {Kind.CLOSE: 0, Kind.ALONE: 1, Kind.OPEN: 2}  # of spans that stand at one position
 
 
 @dataclass
 class Span:
-    """A part that was cut out at one place, and how it belongs to the units beside it."""
+    """A part that was cut out at one position, and how it belongs to the units beside it."""
 
     text: Marked
     kind: Kind
-    place: int  # number of units before it
+    position: int  # number of units before it
     before: str  # the character beside it, looking through tags; "" is an end of the text
     after: str
     # In chunks: 1 before the core of the unit after it, -2 after the core of the unit before it, -1
@@ -61,8 +61,8 @@ class Pair:
 
     @property
     def units(self) -> range:
-        """The units of the source that it encloses, of which there are some."""
-        return range(self.opening.place, self.closing.place)
+        """Return the units of the source that it encloses, of which there are some."""
+        return range(self.opening.position, self.closing.position)
 
 
 class Cut(NamedTuple):
@@ -79,7 +79,7 @@ def cut_spans(source: Marked, hidden: Iterable[Mark] = ()) -> Cut:
 
 
 class Cutter:
-    """Reads a text from left to right. Until all is read, places are those of characters."""
+    """Reads a text from left to right. Until all is read, positions are those of characters."""
 
     def __init__(self, source: Marked, hidden: Iterable[Mark]) -> None:
         self.text = source.text
@@ -94,7 +94,7 @@ class Cutter:
         self._parts_words = False  # a span ALONE stands before what is read next
 
     def cut(self) -> Cut:
-        """Read the text, and count places in units."""
+        """Read the text, and count positions in units."""
         index = end = 0
         while index < len(self.marks):
             stop = self._find_stop(index)
@@ -102,24 +102,24 @@ class Cutter:
                 end, index = self._read_alone(end, index, stop), stop
             else:
                 self._read_text(self.text[end : self.marks[index].begin])
-                self._read_edge(index)
+                self._read_tag(index)
                 end, index = self.marks[index].end, index + 1
         self._read_text(self.text[end:])
         self._strip()
         (whole,) = self._inside
-        whole.closing.place = len(self.read)
+        whole.closing.position = len(self.read)
         self._spans.append(whole.closing)
         units = Units(self.read).bounds
         cores, core_ends = [unit[1] for unit in units], [unit[CORE_END] for unit in units]
         for span in self._spans:
-            place = span.place
-            span.place = unit = bisect_right(core_ends, place)
+            position = span.position
+            span.position = unit = bisect_right(core_ends, position)
             if span.kind is Kind.OPEN:
-                is_outside = unit < len(units) and max(place, units[unit][0]) < cores[unit]
+                is_outside = unit < len(units) and max(position, units[unit][0]) < cores[unit]
                 span.side = 0 if is_outside else 1
             elif span.kind is Kind.CLOSE:
-                span.place = unit = bisect_left(cores, place)
-                is_outside = unit > 0 and min(place, units[unit - 1][-1]) > core_ends[unit - 1]
+                span.position = unit = bisect_left(cores, position)
+                is_outside = unit > 0 and min(position, units[unit - 1][-1]) > core_ends[unit - 1]
                 span.side = 0 if is_outside else -2
         return Cut(self.read, whole, self._spans)
 
@@ -165,21 +165,23 @@ class Cutter:
         """Take away white space at the end of what was read."""
         self.read = self.read.rstrip()
         for span in reversed(self._spans):
-            if span.place <= len(self.read):
+            if span.position <= len(self.read):
                 break
-            span.place = len(self.read)
+            span.position = len(self.read)
 
-    def _beside(self, index: int, place: int, step: int) -> str:
-        """Return the character before (-1) or after (1) a place, looking through tags at a mark."""
+    def _beside(self, index: int, position: int, step: int) -> str:
+        """Return the character before (-1) or after (1) a position, past tags that stand there."""
         index += step
         while 0 <= index < len(self.marks) and self.marks[index].kind is not Kind.ALONE:
             near, far = self.marks[index][:2][::step]
-            if near != place:
+            if near != position:
                 break
-            place, index = far, index + step
-        return self.text[max(0, place - 1) : place] if step < 0 else self.text[place : place + 1]
+            position, index = far, index + step
+        if step < 0:
+            return self.text[max(0, position - 1) : position]
+        return self.text[position : position + 1]
 
-    def _read_edge(self, index: int) -> None:
+    def _read_tag(self, index: int) -> None:
         mark = self.marks[index]
         before, after = (
             self.text[max(0, mark.begin - 1) : mark.begin],
@@ -275,18 +277,18 @@ def place_spans(cut: Cut, text: str, links: Iterable[Link]) -> Marked:
     units = Units(text)
     placer = Placer(cut, len(units), links)
     pieces: list[Marked] = []
-    edges: list[Span] = []  # since the last chunk or span ALONE
+    tags: list[Span] = []  # since the last chunk or span ALONE
     last: int | Span | None = None
     chunks, room = range(CHUNKS * len(units)), range(len(units))
     # An empty translation keeps the order of the source.
     for item in placer.items(cut.whole, chunks, room) if room else cut.spans:
         if isinstance(item, Span) and item.kind is not Kind.ALONE:
-            edges.append(item)
+            tags.append(item)
         elif isinstance(item, Span) or units.chunk(item):
-            pieces += with_space(edges, "" if last is None else space_between(last, item, units))
+            pieces += with_space(tags, "" if last is None else space_between(last, item, units))
             pieces.append(item.text if isinstance(item, Span) else Marked(units.chunk(item)))
-            edges, last = [], item
-    return joined([*pieces, *with_space(edges, "")])
+            tags, last = [], item
+    return joined([*pieces, *with_space(tags, "")])
 
 
 def space_between(before: int | Span, after: int | Span, units: Units) -> str:
@@ -311,21 +313,21 @@ def space_between(before: int | Span, after: int | Span, units: Units) -> str:
     return " " if is_apart and not UNSPACED_CHARACTER.search(units.text, begin, end) else ""
 
 
-def with_space(edges: Sequence[Span], space: str) -> list[Marked]:
-    """Return the edges between two neighbours with the space between these.
+def with_space(tags: Sequence[Span], space: str) -> list[Marked]:
+    """Return the tags between two neighbours with the space between these.
 
-    It is outside of what the edges enclose, unless it is inside in the source; or on both sides.
+    It is outside of what the tags enclose, unless it is inside in the source; or on both sides.
     """
-    kinds, texts = [edge.kind for edge in edges], [edge.text for edge in edges]
-    place = kinds.index(Kind.OPEN) if Kind.OPEN in kinds else len(edges)
-    for number, edge in reversed([*enumerate(edges)]):
-        is_open = edge.kind is Kind.OPEN
-        inside, outside = (edge.after, edge.before) if is_open else (edge.before, edge.after)
+    kinds, texts = [tag.kind for tag in tags], [tag.text for tag in tags]
+    index = kinds.index(Kind.OPEN) if Kind.OPEN in kinds else len(tags)
+    for number, tag in reversed([*enumerate(tags)]):
+        is_open = tag.kind is Kind.OPEN
+        inside, outside = (tag.after, tag.before) if is_open else (tag.before, tag.after)
         if inside.isspace() and outside and not outside.isspace():
-            place = number + is_open
+            index = number + is_open
         elif inside.isspace():
-            texts[number] = joined([edge.text, Marked(" ")][:: 1 if is_open else -1])
-    return [*texts[:place], Marked(space), *texts[place:]]
+            texts[number] = joined([tag.text, Marked(" ")][:: 1 if is_open else -1])
+    return [*texts[:index], Marked(space), *texts[index:]]
 
 
 class Placed(NamedTuple):
@@ -343,7 +345,7 @@ class Placer:
 
     def __init__(self, cut: Cut, units: int, links: Iterable[Link]) -> None:
         """Take links as in `place_spans`; units: how many the translation has."""
-        self._source_end, self._count = cut.whole.closing.place, units
+        self._source_end, self._count = cut.whole.closing.position, units
         self._sources: list[set[int]] = [set() for _ in range(units)]  # of each unit
         self._targets: dict[int, set[int]] = {}  # of each source unit
         known = sorted({link for link in links if link[1] < units})
@@ -384,7 +386,7 @@ class Placer:
                 if placed.begin < chunk < placed.end:
                     is_near = is_alone and chunk - placed.begin < placed.end - chunk
                     chunk = placed.begin if is_near else placed.end
-            last = last if is_alone else chunk  # edges without partners stay in order
+            last = last if is_alone else chunk  # tags without partners stay in order
             spans.append(Placed(chunk, RANKS[span.kind], chunk, span))
         return pairs + spans
 
@@ -392,7 +394,7 @@ class Placer:
         """Return the chunk before which a span stands; gap: the unit before which it does."""
         side, outside = span.side, span.before if span.kind is Kind.OPEN else span.after
         if span.kind is Kind.ALONE:
-            if gap == self._count and span.place < self._source_end:
+            if gap == self._count and span.position < self._source_end:
                 side = min(side, -1)  # what stands between words is not behind the sentence
         elif gap == (0 if span.kind is Kind.OPEN else self._count) and not outside:
             side = 0  # at the same end of both texts it encloses all signs
@@ -429,7 +431,7 @@ class Placer:
             unit for source in pair.units for unit in self._targets.get(source, ()) if unit in room
         }
         if not own:
-            gap = self._gap(pair.opening.place, parent, room)
+            gap = self._gap(pair.opening.position, parent, room)
             beside = [unit for unit in (gap, gap - 1) if unit in room]
             unit = next((unit for unit in beside if not self._sources[unit]), beside[0])
             return range(unit, unit + 1)
@@ -456,29 +458,30 @@ class Placer:
         touches_after = span.side == 1 or not APART.match(span.after)
         touches_before = span.side != 1 and not APART.match(span.before)
         if span.kind is Kind.ALONE and touches_after != touches_before:
-            source = span.place - touches_before
+            source = span.position - touches_before
             units = [unit for unit in self._targets.get(source, ()) if unit in room]
             if units:
                 return min(units) if touches_after else max(units) + 1
         begin = [] if span.text.marks else [room.start]  # where no symbol from between words is
-        return self._gap(span.place, parent, room, [*closed, *begin])
+        return self._gap(span.position, parent, room, [*closed, *begin])
 
-    def _gap(self, place: int, parent: Pair, room: range, closed: Sequence[int] = ()) -> int:
+    def _gap(self, position: int, parent: Pair, room: range, closed: Sequence[int] = ()) -> int:
         """Return the unit before which fewest links are crossed; closed: units that do not count.
 
-        A link crosses if its source is before `place` and its target after the gap, or in reverse.
+        A link crosses if its source is before the position and its target after the gap, or both
+        in reverse.
         Of equal gaps, the best is beside the next word (so may be an end), the last, or as far on.
         """
         source = parent.units
-        if place <= source.start or not room:
+        if position <= source.start or not room:
             return room.start
-        if place >= source.stop:
+        if position >= source.stop:
             return room.stop
         sources, targets = self._links.T
-        signs = numpy.where(sources < place, -1, 1)
+        signs = numpy.where(sources < position, -1, 1)
         signs[(sources < source.start) | (sources >= source.stop)] = 0
         score = 4 * numpy.bincount(targets + 1, signs, self._count + 1).cumsum()
-        before, after = (self._targets.get(unit, set[int]()) for unit in (place - 1, place))
+        before, after = (self._targets.get(unit, set[int]()) for unit in (position - 1, position))
         next_gaps = {unit for unit in after if unit - 1 not in after}
         last_gaps = {unit + 1 for unit in before if unit + 1 not in before}
         score[[*next_gaps]] -= 2
@@ -487,5 +490,5 @@ class Placer:
         score[closed] = score.max() + 1
         score = score[room.start : room.stop + 1]
         gaps = numpy.flatnonzero(score == score.min())
-        middle = (place - source.start) / len(source) * len(room)
+        middle = (position - source.start) / len(source) * len(room)
         return room.start + int(gaps[numpy.abs(gaps - middle).argmin()])

@@ -41,8 +41,8 @@ def longest_loop(items: Sequence[str], joint: str) -> Loop:
         run = longest_run(equal)
         repeated = run - run % length
         if repeated > best.repeated:
-            place = equal.find(b"\1" * run)
-            unit = joint.join(items[place : place + length])
+            start = equal.find(b"\1" * run)
+            unit = joint.join(items[start : start + length])
             best = Loop(unit, repeated // length + 1, repeated)
     return best
 
@@ -82,7 +82,7 @@ def piece_loop(text: str) -> Loop:
 def bare(word: str) -> str:
     """Return a word without punctuation and symbols around it; one of symbols alone as it is."""
     letters = [
-        place for place, symbol in enumerate(word) if unicodedata.category(symbol)[0] not in "PS"
+        index for index, symbol in enumerate(word) if unicodedata.category(symbol)[0] not in "PS"
     ]
     return word[letters[0] : letters[-1] + 1] if letters else word
 

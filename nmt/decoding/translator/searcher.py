@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from nmt.config import DecodeSettings
-from nmt.decoding.models.alignment import aligned_places, aligning_attention
-from nmt.decoding.models.arrays import ArrayDecoder, has_array_form
+from nmt.decoding.models.alignment import align_tokens, aligning_attention
+from nmt.decoding.models.arrays import ArrayDecoder, has_array_backend
 from nmt.decoding.search.beam import BeamSearch
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.search.mbr import make_chooser
@@ -80,10 +80,10 @@ class Searcher(ABC):
         """Return the hypotheses of each part of a batch, with all that is asked for."""
 
     @abstractmethod
-    def places(
+    def align(
         self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[int]]
     ) -> list[list[int]]:
-        """Return the places of the source tokens that tokens are aligned to.
+        """Return the positions of the source tokens that tokens are aligned to.
 
         outputs: the ids of one of each part.
         """
@@ -139,7 +139,7 @@ def uses_arrays(model: TrainedModel, settings: DecodeSettings) -> bool:
         model.device == "cpu"
         and bool(model.weights)
         and not model.ensemble
-        and has_array_form(model.recipe.model)
+        and has_array_backend(model.recipe.model)
         and settings.precision == "float32"
         and settings.method == "beam"
     )
@@ -202,7 +202,7 @@ class ModelSearcher(Searcher):
 
     @cached_property
     def decoders(self) -> "list[Decoder]":
-        """The decoders in PyTorch, one for each model, made at the first use."""
+        """Return the decoders in PyTorch, one for each model, made at the first use."""
         from nmt.decoding.models.pytorch import make_decoder
 
         precision = self.settings.precision
@@ -253,15 +253,15 @@ class ModelSearcher(Searcher):
         """Never change the backend."""
         self._may_need_pytorch = False
 
-    def places(
+    def align(
         self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[int]]
     ) -> list[list[int]]:
-        """Return the places of the source tokens that the tokens of outputs are aligned to.
+        """Return the positions of the source tokens that the tokens of outputs are aligned to.
 
         The attention of all heads aligns, or the one that was trained to, in PyTorch.
         """
         sources = [part.ids for part in parts]
-        return aligned_places(self.decoders, self._attentions, sources, outputs, self._subwords)
+        return align_tokens(self.decoders, self._attentions, sources, outputs, self._subwords)
 
     def forced(
         self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[Sequence[int]]]
@@ -301,7 +301,7 @@ class ModelSearcher(Searcher):
                 [replace(one, token_log_probs=own) for one, own in zip(*pair, strict=True)]
                 for pair in zip(found, self.forced(parts, outputs), strict=True)
             ]
-        return with_places(self, parts, found) if self._options.alignments else found
+        return with_positions(self, parts, found) if self._options.alignments else found
 
     def find(self, parts: Sequence[SubSegment], settings: DecodeSettings) -> Found:
         """Return the hypotheses of each part of a batch, best first, without regard to terms."""
@@ -343,12 +343,12 @@ class ModelSearcher(Searcher):
         return found
 
 
-def with_places(searcher: Searcher, parts: Sequence[SubSegment], found: Found) -> Found:
-    """Return hypotheses, of which the best of each part has `aligned_places`."""
-    places = searcher.places(parts, [best.ids for best, *_ in found])
+def with_positions(searcher: Searcher, parts: Sequence[SubSegment], found: Found) -> Found:
+    """Return hypotheses, of which the best of each part has `aligned_positions`."""
+    positions = searcher.align(parts, [best.ids for best, *_ in found])
     return [
-        [replace(best, aligned_places=tuple(own)), *others]
-        for (best, *others), own in zip(found, places, strict=True)
+        [replace(best, aligned_positions=tuple(own)), *others]
+        for (best, *others), own in zip(found, positions, strict=True)
     ]
 
 

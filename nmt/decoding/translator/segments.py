@@ -15,10 +15,10 @@ from types import MappingProxyType
 
 from nmt.config import DecodeSettings, ModelSettings
 from nmt.decoding.search.prefix import NO_PREFIX, TargetPrefix
-from nmt.decoding.terms.glossary import Glossary, Term, TermPlace
+from nmt.decoding.terms.glossary import Glossary, Term, TermOccurrence
 from nmt.decoding.translator.marked import Mark, Marked
 from nmt.decoding.translator.odd_input import OddSegment, cut_segment, odd_segment
-from nmt.errors import NmtError, first_of
+from nmt.errors import NmtError, list_first
 from nmt.system.arguments import check_surrogates
 from nmt.system.log import Notify
 from nmt.text.lines import LineNumbers
@@ -103,7 +103,7 @@ class LineNotes:
     def add_likeness(self, likeness: Sequence[float]) -> None:
         """Count texts that are not blank; below 1 they are unlike the training text."""
         self._texts += len(likeness)
-        self._unlike += sum(each < 1 for each in likeness)
+        self._unlike += sum(value < 1 for value in likeness)
 
     def tell(self, notify: Notify) -> None:
         """Print the notes, if there are any."""
@@ -115,7 +115,9 @@ class LineNotes:
                 notify(note.replace("{}", str(lines)))
         if self._missing:
             terms = [f"{term} ({lines})" for term, lines in self._missing.items()]
-            notify(f"terms of the glossary that are missing in the translation: {first_of(terms)}")
+            notify(
+                f"terms of the glossary that are missing in the translation: {list_first(terms)}"
+            )
         if self._unlike > UNLIKE_SHARE * self._texts:
             verb = "is" if self._unlike == 1 else "are"
             found = f"{self._unlike:,} of {self._texts:,} {self._unit}s {verb}"
@@ -197,7 +199,7 @@ class SubSegment:
 
     ids: list[int]  # token ids of the source without EOS
     prefix: TargetPrefix = NO_PREFIX  # what the output must begin with
-    terms: tuple[TermPlace, ...] = ()  # that the output must contain, from left to right
+    terms: tuple[TermOccurrence, ...] = ()  # that the output must contain, from left to right
     opening: int = 0  # how many of the first ids are a language token
     language: str = ""  # the code in it
     # Token ids of the segments before and of their outputs, each with the separator: see `context`.
@@ -209,7 +211,7 @@ class SubSegment:
 
     @property
     def source(self) -> list[int]:
-        """Token ids that the model reads: the context stands after the language token."""
+        """Return the token ids that the model reads: the context follows the language token."""
         if not self.context:
             return self.ids
         return [*self.ids[: self.opening], *self.context, *self.ids[self.opening :]]
@@ -379,7 +381,7 @@ class SegmentEncoder:
             return [*map(SubSegment, split)]
         starts = [begin for begin, _ in locate_tokens(text, self.subwords)]  # of each token
         firsts = [0, *accumulate(map(len, split))]  # the first token of each part
-        terms: list[list[TermPlace]] = [[] for _ in split]
+        terms: list[list[TermOccurrence]] = [[] for _ in split]
         for words, term in found:
             tokens = [
                 range(
@@ -391,16 +393,16 @@ class SegmentEncoder:
             owner = bisect_right(firsts, tokens[0].start) - 1
             first, last = firsts[owner : owner + 2]
             own = [range(word.start - first, min(word.stop, last) - first) for word in tokens]
-            terms[owner].append(TermPlace(term, (*own,)))
+            terms[owner].append(TermOccurrence(term, (*own,)))
         return [SubSegment(own, terms=(*held,)) for own, held in zip(split, terms, strict=True)]
 
 
 def texts_between_returns(segment: str) -> list[str]:
     """Return the texts between a segment's carriage returns, on one line each."""
-    return [" ".join(each.splitlines()) for each in LONE_RETURN.split(segment)]
+    return [" ".join(text.splitlines()) for text in LONE_RETURN.split(segment)]
 
 
-def words_of_segment(
+def find_segment_words(
     segment: str, subwords: SubwordModel, word: re.Pattern[str] = WORD
 ) -> list[range]:
     """Return, for each token of a segment's parts, the words of the segment that it is part of.
@@ -411,7 +413,7 @@ def words_of_segment(
     first = 0
     for text in texts_between_returns(segment):
         words = find_words(text, subwords, word)
-        found += [range(first + each.start, first + each.stop) for each in words.by_token]
+        found += [range(first + span.start, first + span.stop) for span in words.by_token]
         first += words.count
     return found
 
@@ -430,22 +432,22 @@ def split_long(ids: list[int], max_tokens: int, subwords: SubwordModel) -> list[
     """
     parts, begin = [], 0
     while len(ids) - begin > max_tokens:
-        end = begin + split_place(ids[begin : begin + max_tokens + 1], subwords)
+        end = begin + find_split(ids[begin : begin + max_tokens + 1], subwords)
         parts.append(ids[begin:end])
         begin = end
     return [*parts, ids[begin:]]
 
 
-def split_place(window: list[int], subwords: SubwordModel) -> int:
+def find_split(window: list[int], subwords: SubwordModel) -> int:
     """Return where to split a window that is one token longer than a part may be."""
     texts = [subwords.piece(token) for token in window]
-    words = [place for place in range(1, len(texts)) if texts[place].startswith(SPACE)]
+    words = [index for index in range(1, len(texts)) if texts[index].startswith(SPACE)]
     sentences, last = list[int](), ""  # last: the last character before, apart from closers
-    for place, text in enumerate(texts):
+    for index, text in enumerate(texts):
         is_end = last in (SENTENCE_ENDS if text.startswith(SPACE) else WIDE_ENDS)
         if is_end and not text.startswith(tuple(CLOSERS)):
-            sentences.append(place)
+            sentences.append(index)
         last = (last + text).rstrip(CLOSERS)[-1:]
     # Bytes of one character stay together.
-    inside = [place for place in range(1, len(texts)) if not LATER_BYTE.fullmatch(texts[place])]
+    inside = [index for index in range(1, len(texts)) if not LATER_BYTE.fullmatch(texts[index])]
     return (sentences or words or inside or [len(window) - 1])[-1]

@@ -17,7 +17,7 @@ class Request:
     text: str
     # The translation begins with it. Its last word may go on, unless a space follows it.
     prefix: str = ""
-    marks: tuple[Mark, ...] = ()  # of the text; each candidate has them too, at their places
+    marks: tuple[Mark, ...] = ()  # of the text; each candidate has them too, at their positions
     language: str = ""  # to write; "": that of `decode.target_language`
 
     def __len__(self) -> int:
@@ -80,7 +80,7 @@ class Translation:
 
     @property
     def text(self) -> str:
-        """Text of the best translation."""
+        """Return the text of the best translation."""
         return self.candidates[0].text
 
 
@@ -112,18 +112,18 @@ def join(
     hypotheses: Sequence[Hypothesis], subwords: SubwordModel, separators: Sequence[str] | None
 ) -> Candidate:
     """Return a candidate made of one hypothesis for each part; separators are as in `assemble`."""
-    texts = [subwords.decode(each.ids) for each in hypotheses]
+    texts = [subwords.decode(hypothesis.ids) for hypothesis in hypotheses]
     if separators is None:
         text = " ".join(text for text in texts if text)
     else:
         text = "".join(chain.from_iterable(zip_longest(separators, texts, fillvalue="")))
-    utilities = [each.utility for each in hypotheses if each.utility is not None]
+    utilities = [hypothesis.utility for hypothesis in hypotheses if hypothesis.utility is not None]
     return Candidate(
         text,
-        sum(each.score for each in hypotheses),
-        sum(each.log_prob for each in hypotheses),
-        sum(len(each.ids) + 1 for each in hypotheses),
-        tuple(token for each in hypotheses for token in list_tokens(each, subwords)),
+        sum(hypothesis.score for hypothesis in hypotheses),
+        sum(hypothesis.log_prob for hypothesis in hypotheses),
+        sum(len(hypothesis.ids) + 1 for hypothesis in hypotheses),
+        tuple(token for hypothesis in hypotheses for token in list_tokens(hypothesis, subwords)),
         sum(utilities) / len(utilities) if utilities else None,
     )
 

@@ -11,7 +11,7 @@ from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.search.mbr import candidate_count
 from nmt.decoding.search.prefix import PrefixEncoder, TargetPrefix
 from nmt.decoding.search.rules import special_ids
-from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
+from nmt.decoding.stream import CHUNK_SEGMENTS, Source, split_chunks
 from nmt.decoding.terms.glossary import Glossary, Term
 from nmt.decoding.terms.placement import check_glossary, note_missing_terms
 from nmt.decoding.translator.context import Before, choose_context, search_segments
@@ -137,7 +137,7 @@ class Translator:
             Request(text, strip_prefix(prefix), language=language)
             for text, prefix, language in asked
         )
-        for chunk in self.chunks(chunks_of(Source(requests), CHUNK_SEGMENTS)):
+        for chunk in self.chunks(split_chunks(Source(requests), CHUNK_SEGMENTS)):
             yield from chunk
 
     def chunks(
@@ -174,7 +174,8 @@ class Translator:
         encoded = self.encoder.encode(texts, first_line, notes, prefixes, marks, languages)
         check_prefixes(chunk, prefixes, encoded, self.settings, first_line)
         own = [
-            [token for part in each.parts for token in part.ids[part.opening :]] for each in encoded
+            [token for part in segment.parts for token in part.ids[part.opening :]]
+            for segment in encoded
         ]
         notes.add_likeness(self.likeness([ids for ids in own if ids]))
         parts = [part for segment in encoded for part in segment.parts]
@@ -244,15 +245,15 @@ class Translator:
             translations[index] = odd.finish(translations[index], links)
 
     def _align(self, pairs: Sequence[tuple[SubSegment, Hypothesis]]) -> list[Hypothesis]:
-        """Return the hypotheses of pairs with `aligned_places`; similar lengths go together."""
+        """Return the hypotheses of pairs with `aligned_positions`; similar lengths go together."""
         order = sorted(range(len(pairs)), key=lambda index: len(pairs[index][0]))
         aligned = [hypothesis for _, hypothesis in pairs]
         for first in range(0, len(order), ALIGNED_AT_ONCE):
             chosen = order[first : first + ALIGNED_AT_ONCE]
             parts = [pairs[index][0] for index in chosen]
-            places = self.searcher.places(parts, [aligned[index].ids for index in chosen])
-            for index, own in zip(chosen, places, strict=True):
-                aligned[index] = replace(aligned[index], aligned_places=tuple(own))
+            positions = self.searcher.align(parts, [aligned[index].ids for index in chosen])
+            for index, own in zip(chosen, positions, strict=True):
+                aligned[index] = replace(aligned[index], aligned_positions=tuple(own))
         return aligned
 
     def search(self, sources: Sequence[list[int]]) -> Found:

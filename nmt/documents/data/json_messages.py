@@ -46,9 +46,9 @@ def check_json(text: str) -> None:
         msgspec.json.decode(encoded, type=msgspec.Raw)
     except FAULTS as error:
         found = BYTE.search(str(error))
-        place = int(found[1]) if found else len(encoded)
-        line = encoded.count(b"\n", 0, place) + 1
-        column = place - encoded.rfind(b"\n", 0, place)
+        position = int(found[1]) if found else len(encoded)
+        line = encoded.count(b"\n", 0, position) + 1
+        column = position - encoded.rfind(b"\n", 0, position)
         cause = BYTE.sub("", reason(error)).strip()
         raise NmtError(
             f"line {line}: the JSON is not valid near column {column:,} ({cause}); correct it in"

@@ -76,7 +76,7 @@ class Style(NamedTuple):
             return character
         digits = character.encode("utf-16-be", "surrogatepass").hex()
         digits = digits.upper() if self.is_upper else digits
-        return "".join(f"\\u{digits[place : place + 4]}" for place in range(0, len(digits), 4))
+        return "".join(f"\\u{digits[index : index + 4]}" for index in range(0, len(digits), 4))
 
 
 def read(content: bytes, options: Options) -> Document:

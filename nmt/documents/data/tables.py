@@ -31,7 +31,7 @@ class Cell(NamedTuple):
     column: int
 
 
-class Form(NamedTuple):
+class Dialect(NamedTuple):
     """How a table is written."""
 
     delimiter: str
@@ -78,25 +78,25 @@ class Form(NamedTuple):
         return text
 
 
-def read_table(content: bytes, options: Options, form: Form | None) -> Document:
+def read_table(content: bytes, options: Options, dialect: Dialect | None) -> Document:
     """Return the document of a table; each cell of the named columns that has words has segments.
 
-    form: None: the delimiter that the first line has most often: a comma, a semicolon or a tab. If
-    a column is named, the first row is the header, which stays.
+    dialect: None: the delimiter that the first line has most often: a comma, a semicolon or a tab.
+    If a column is named, the first row is the header, which stays.
 
     Raises:
         NmtError: if no column is named, or one that there is not.
     """
     text, encoding = decode(content)
-    form = form or Form(find_delimiter(text))
+    dialect = dialect or Dialect(find_delimiter(text))
     document = SourceDocument(content, text, encoding)
-    header = [cell.value for cell in takewhile(lambda cell: cell.row == 0, form.cells(text))]
+    header = [cell.value for cell in takewhile(lambda cell: cell.row == 0, dialect.cells(text))]
     columns = _columns(header, options.columns) if header else {}
     first = 1 if any(name in header for name in options.columns) else 0  # row after the header
-    for cell in form.cells(text):
+    for cell in dialect.cells(text):
         source = with_tags(cell.value)
         if cell.column in columns and cell.row >= first and has_words(source.without_marks()):
-            write = partial(form.write, cell.is_quoted)
+            write = partial(dialect.write, cell.is_quoted)
             document.fill_text(cell.begin, cell.end, source, write, [columns[cell.column]], SYNTAX)
     return document
 
@@ -109,7 +109,7 @@ def find_delimiter(text: str) -> str:
 
 
 def _columns(header: list[str], wanted: tuple[str, ...]) -> dict[int, str]:
-    """Return the columns to translate, by their places: their names, or numbers from 1."""
+    """Return the columns to translate, by their indices: their names, or numbers from 1."""
     named = ", ".join(map(shown, header[:LONGEST_NAMES]))
     named = named if len(named) <= LONGEST_NAMES else f"{named[:LONGEST_NAMES]}..."
     if not wanted:
@@ -119,7 +119,7 @@ def _columns(header: list[str], wanted: tuple[str, ...]) -> dict[int, str]:
     found: dict[int, str] = {}
     for column in wanted:
         if column in header:
-            found |= {place: column for place, name in enumerate(header) if name == column}
+            found |= {index: column for index, name in enumerate(header) if name == column}
         elif column.isdecimal() and 1 <= int(column[:9]) <= len(header):
             found[int(column) - 1] = column
         else:
@@ -136,4 +136,4 @@ def read_csv(content: bytes, options: Options) -> Document:
 
 def read_tsv(content: bytes, options: Options) -> Document:
     """Return the document of a table; see `read_table`. Only a cell with quotes keeps them."""
-    return read_table(content, options, Form("\t", has_quotes=False))
+    return read_table(content, options, Dialect("\t", has_quotes=False))

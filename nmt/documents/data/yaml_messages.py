@@ -10,8 +10,8 @@ from nmt.documents.document import Document, Options, SourceDocument, decode
 from nmt.documents.marks.never_text import is_text
 from nmt.documents.marks.tags import with_tags
 from nmt.documents.registry import missing
-from nmt.documents.texts.wrapping import join_words, split_words, width_of, wrapped
-from nmt.errors import NmtError, reason_of
+from nmt.documents.texts.wrapping import join_words, measure_width, split_words, wrapped
+from nmt.errors import NmtError, shorten_reason
 from nmt.text.languages import is_language, primary
 
 DEEPEST = 100  # levels of nesting
@@ -104,7 +104,7 @@ class Scalar(NamedTuple):
         lines = text.rstrip("\n").split("\n")
         if self.style == ">":
             body = self.raw[header.end() :].splitlines()
-            columns = max((width_of(line.strip()) for line in body), default=0)
+            columns = max((measure_width(line.strip()) for line in body), default=0)
             folded = [
                 "\n".join(map(join_words, wrapped(split_words(Marked(x)), columns))) for x in lines
             ]
@@ -252,13 +252,13 @@ class Reader:
         mark = getattr(error, "problem_mark", None)
         if "end of stream" in str(error):  # it began earlier
             mark = getattr(error, "context_mark", None) or mark
-        place = getattr(error, "position", 0)
-        place = place if isinstance(place, int) else 0
-        line = mark.line + 1 if mark else self.text.count("\n", 0, place) + 1
+        position = getattr(error, "position", 0)
+        position = position if isinstance(position, int) else 0
+        line = mark.line + 1 if mark else self.text.count("\n", 0, position) + 1
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it is odd"
         return NmtError(
-            f"line {line}: the YAML is not valid ({reason_of(Exception(problem))}); correct it in"
-            " an editor that checks YAML"
+            f"line {line}: the YAML is not valid ({shorten_reason(Exception(problem))}); correct it"
+            " in an editor that checks YAML"
         )
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Edit, Mark, Marked, joined
 from nmt.documents.marks.tags import Span, outside, without_overlaps
-from nmt.documents.messages.plurals import categories_of
+from nmt.documents.messages.plurals import find_categories
 
 DEEPEST = 8  # messages within messages; deeper arguments stay as they are
 MOST_CHOICES = 100  # of a message that are looked into
@@ -43,37 +43,37 @@ class Scan(NamedTuple):
 
     closings: dict[int, int]  # for each opening brace that is closed its closing one
     quoted: list[Span]  # with their apostrophes
-    doubled: list[int]  # places of two apostrophes for one
+    doubled: list[int]  # positions of two apostrophes for one
 
     @classmethod
-    def of(cls, text: str) -> "Scan":
+    def parse(cls, text: str) -> "Scan":
         """Read a text once, from left to right."""
         scan = cls({}, [], [])
         opened: list[int] = []
-        place = 0
-        while found := SPECIAL.search(text, place):
-            place = found.end()
+        position = 0
+        while found := SPECIAL.search(text, position):
+            position = found.end()
             if found[0] == "{":
                 opened.append(found.start())
             elif found[0] == "}":
                 if opened:
                     scan.closings[opened.pop()] = found.start()
-            elif text.startswith("'", place):
+            elif text.startswith("'", position):
                 scan.doubled.append(found.start())
-                place += 1
-            elif text[place : place + 1] in ("{", "}"):
-                end = quote_end(text, place)
+                position += 1
+            elif text[position : position + 1] in ("{", "}"):
+                end = quote_end(text, position)
                 scan.quoted.append(Span(found.start(), end))
-                place = end
+                position = end
         return scan
 
 
-def quote_end(text: str, place: int) -> int:
-    """Return the end of a quoted part from a place in it; two apostrophes do not end it."""
-    while (end := text.find("'", place)) >= 0:
+def quote_end(text: str, position: int) -> int:
+    """Return the end of a quoted part from a position in it; two apostrophes do not end it."""
+    while (end := text.find("'", position)) >= 0:
         if not text.startswith("'", end + 1):
             return end + 1
-        place = end + 2
+        position = end + 2
     return len(text)
 
 
@@ -100,22 +100,22 @@ def choice_at(text: str, begin: int, scan: Scan) -> Choice | None:
         return None
     last = scan.closings[begin]
     offset = OFFSET.match(text, head.end(), last)
-    place = offset.end() if offset else head.end()
+    position = offset.end() if offset else head.end()
     messages: dict[str, Span] = {}
-    while found := KEY.match(text, place, last + 1):
+    while found := KEY.match(text, position, last + 1):
         closing = scan.closings.get(found.end())
         if closing is None or closing >= last or found[1] in messages:
             return None
         messages[found[1]] = Span(found.end() + 1, closing)
-        place = closing + 1
-    if not messages or text[place:last].strip():
+        position = closing + 1
+    if not messages or text[position:last].strip():
         return None
     return Choice(Span(begin, last + 1), head[1], head[2], messages)
 
 
 def argument_spans(text: str) -> Iterator[tuple[int, int]]:
     """Yield the spans of the arguments and of the quoted parts of a message."""
-    scan = Scan.of(text)
+    scan = Scan.parse(text)
     for argument in arguments(text, scan):
         yield argument.span if isinstance(argument, Choice) else argument
     yield from scan.quoted
@@ -138,12 +138,12 @@ class IcuMessage:
     parts: tuple[Part, ...]
 
     @classmethod
-    def of(cls, source: Marked, depth: int = 0, *, has_number: bool = False) -> "IcuMessage":
+    def parse(cls, source: Marked, depth: int = 0, *, has_number: bool = False) -> "IcuMessage":
         """Find the texts of a message; has_number: # stands for the number of a plural.
 
         What a mark of the format crosses stays as it is.
         """
-        scan = Scan.of(source.text)
+        scan = Scan.parse(source.text)
         parts: list[Part] = []
         for choice in arguments(source.text, scan):
             if len(parts) == MOST_CHOICES:
@@ -151,7 +151,7 @@ class IcuMessage:
             if isinstance(choice, Choice) and depth < DEEPEST and is_whole(source, choice):
                 name = stand_in(choice.name, source.text, {part.stand_in for part in parts})
                 inner = (
-                    cls.of(source.slice(*span), depth + 1, has_number=choice.kind != "select")
+                    cls.parse(source.slice(*span), depth + 1, has_number=choice.kind != "select")
                     for span in choice.messages.values()
                 )
                 parts.append(Part(choice, name, tuple(inner)))
@@ -161,7 +161,7 @@ class IcuMessage:
         marks = without_overlaps([*source.marks, *free])
         choices = (Mark(*part.choice.span) for part in parts)
         taken = sorted([*marks, *choices], key=lambda mark: mark[:2])
-        doubled = outside((Mark(place, place + 2) for place in scan.doubled), taken)
+        doubled = outside((Mark(position, position + 2) for position in scan.doubled), taken)
         changes = [(Span(mark.begin, mark.end), Marked("'")) for mark in doubled]
         changes += ((part.choice.span, Mark(0, 0).over(part.stand_in)) for part in parts)
         text = replaced(Marked(source.text, tuple(marks)), sorted(changes))
@@ -198,7 +198,7 @@ class IcuMessage:
 
     def missing_categories(self, language: str) -> list[str]:
         """Return the plural categories of a language that some plural of the message lacks."""
-        needed = categories_of(language)
+        needed = find_categories(language)
         missing: dict[str, None] = {}
         for part in self.parts:
             if part.choice.kind == "plural":
@@ -232,7 +232,7 @@ def stand_in(name: str, text: str, used: Container[str]) -> str:
 def replaced(
     source: Marked, changes: Iterable[tuple[Span, Marked]], whole: Span | None = None
 ) -> Marked:
-    """Return a text, or a part of it, with other texts in some places, which are in order."""
+    """Return a text, or a part of it, with other texts in place of spans, which are in order."""
     whole = whole or Span(0, len(source.text))
     pieces: list[Marked] = []
     end = whole.begin

@@ -73,7 +73,7 @@ TEMPLATE = re.compile(
     r"|<\?(?:php\b|=)(?:[^?]|\?(?!>))*+(?:\?>|\Z)"
 )
 TEMPLATE_SIGNS = ("{{", "{%", "{#", "{/*", "<%", "<?")
-# A statement: its place among the others counts, and `name` belongs to the same one with an `end`.
+# A statement: its order among the others counts, and `name` belongs to the same one with an `end`.
 STATEMENT = re.compile(
     rf"(?!{CLASSES})"
     r"(?:\{%[-+~]?|\{\{[-~]?(?=[<%#/^]|\s*(?:if|else|end|range|with|block|define)\b(?!\.))[<%#^]?)"
@@ -161,9 +161,9 @@ def template_codes(text: str) -> Iterator[tuple[int, int]]:
         if code.start() < end:
             continue
         end = code.end()
-        if statement and not statement["end"] and (places := ends.get(statement["name"] or "")):
-            place = bisect(places, end)
-            last = places[place] if place < len(places) else end
+        if statement and not statement["end"] and (positions := ends.get(statement["name"] or "")):
+            index = bisect(positions, end)
+            last = positions[index] if index < len(positions) else end
             if statement["name"] != WITH_CODE[-1] or "\n" not in text[end:last]:
                 end = last
         yield code.start(), end
@@ -192,13 +192,13 @@ def paired(text: str, marks: list[Mark]) -> Iterator[Mark]:
             if not statement["end"]:
                 opened.append(number)
                 continue
-            for place in range(len(opened) - 1, max(-1, len(opened) - MOST_OPENED - 1), -1):
-                first = found[opened[place]]
-                if first is None or marks[opened[place]].kind is Kind.OPEN:
+            for index in range(len(opened) - 1, max(-1, len(opened) - MOST_OPENED - 1), -1):
+                first = found[opened[index]]
+                if first is None or marks[opened[index]].kind is Kind.OPEN:
                     break
                 if first["name"] == statement["name"]:
-                    kinds[opened[place]], kinds[number] = Kind.OPEN, Kind.CLOSE
-                    del opened[place:]
+                    kinds[opened[index]], kinds[number] = Kind.OPEN, Kind.CLOSE
+                    del opened[index:]
                     break
     for mark, kind in zip(marks, kinds, strict=True):
         yield mark._replace(kind=kind)

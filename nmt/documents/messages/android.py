@@ -12,7 +12,7 @@ from nmt.decoding.translator.odd_input import has_words
 from nmt.documents.document import Document, Options, Write, unescaped
 from nmt.documents.marks.tags import with_changed_words, with_tags
 from nmt.documents.messages.bilingual import PAIR, WHOLE, marked
-from nmt.documents.messages.plurals import categories_of
+from nmt.documents.messages.plurals import find_categories
 from nmt.documents.xml.tree import Characters, Element, XmlDocument, cdata, escape_text, read_xml
 
 SYNTAX = frozenset({"printf", "tags"})
@@ -44,7 +44,7 @@ def read(content: bytes, options: Options) -> Document:
                 for number, item in enumerate(element.elements("item")):
                     _add(document, item, [name, str(number)])
             elif element.name == "plurals":
-                _add_plurals(document, element, name, categories_of(options.target_language))
+                _add_plurals(document, element, name, find_categories(options.target_language))
     return document
 
 

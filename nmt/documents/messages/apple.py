@@ -9,7 +9,7 @@ from nmt.decoding.translator.marked import Mark, Marked
 from nmt.decoding.translator.odd_input import has_words
 from nmt.documents.document import Document, Options, SourceDocument, decode, unescaped
 from nmt.documents.marks.tags import with_changed_words, with_tags
-from nmt.documents.messages.plurals import categories_of
+from nmt.documents.messages.plurals import find_categories
 from nmt.documents.xml.tree import Element, XmlDocument, escape_text, read_xml
 from nmt.errors import NmtError, shown
 
@@ -64,7 +64,7 @@ def read_strings(content: bytes, options: Options) -> Document:
 
 def _is_entry(entry: list[re.Match[str]], is_end: bool) -> bool:
     """Return whether parts begin an entry, or are one: key; or key = value;"""
-    if any((token["sign"] is not None) != (place == 1) for place, token in enumerate(entry)):
+    if any((token["sign"] is not None) != (index == 1) for index, token in enumerate(entry)):
         return False
     return len(entry) in (1, 3) if is_end else len(entry) <= 3
 
@@ -114,7 +114,7 @@ def read_stringsdict(content: bytes, options: Options) -> Document:
             f"{document.place(root.begin)}: the root is <{root.name[:40]}>, but that of a property"
             " list is <plist> with a <dict> in it"
         )
-    _add(document, top, (), categories_of(options.target_language))
+    _add(document, top, (), find_categories(options.target_language))
     return document
 
 

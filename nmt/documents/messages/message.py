@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Edit, Mark, Marked, joined
 from nmt.documents.marks.never_text import with_placeholders
-from nmt.documents.texts.wrapping import width_of
+from nmt.documents.texts.wrapping import measure_width
 from nmt.text.languages import primary
 
 WRAPPED_COLUMNS = 38  # of a line that a wrapped sentence goes on after, at least
@@ -50,7 +50,7 @@ def find_parts(source: Marked) -> tuple[Part, ...]:
         if following is not None:
             between = source.text[line.end() : following.start()]
             if wraps(line[0], between, following[0]):
-                columns = max(columns, width_of(line[0]), width_of(following[0]))
+                columns = max(columns, measure_width(line[0]), measure_width(following[0]))
                 continue
             if any(inside[line.end() : following.start()]):
                 continue
@@ -79,7 +79,7 @@ def wraps(line: str, between: str, following: str) -> bool:
     if between != "\n" or ENDS_SENTENCE.search(line) or not following[:1].isalpha():
         return False
     needed = CAPITAL_COLUMNS if following[0].isupper() else WRAPPED_COLUMNS
-    return width_of(line) >= needed
+    return measure_width(line) >= needed
 
 
 def trimmed(source: Marked, part: Part) -> Part:
@@ -116,17 +116,17 @@ def unwrapped(text: Marked) -> Marked:
 def wrapped(text: Marked, columns: int) -> Marked:
     """Return a text with line breaks in place of spaces, so that lines fit into these columns."""
     characters = list(text.text)
-    in_marks = {place for mark in text.marks for place in range(mark.begin, mark.end)}
+    in_marks = {index for mark in text.marks for index in range(mark.begin, mark.end)}
     start = last = 0  # of the line, and of the last space that may end it
     for found in MAY_END.finditer(text.text):
-        place = found.start()
+        position = found.start()
         if found[0] == "\n":
-            start = last = place + 1
-        elif place not in in_marks:
-            if last > start and width_of(text.text[start:place]) > columns:
+            start = last = position + 1
+        elif position not in in_marks:
+            if last > start and measure_width(text.text[start:position]) > columns:
                 characters[last] = "\n"
                 start = last + 1
-            last = place
+            last = position
     return Marked("".join(characters), text.marks)
 
 
@@ -156,17 +156,18 @@ def taken_out(source: Marked) -> tuple[Marked, Accelerator] | None:
     if found := IN_BRACKETS.search(text):
         begin = len(text[: found.start()].rstrip())
         return source.edited([Edit(begin, found.end(), "")]), Accelerator(found[1], found[2])
-    places = [
+    positions = [
         found.start()
         for sign, pattern in (("&", AMPERSAND), ("_", UNDERSCORE))
         for found in pattern.finditer(text)
         if text.count(sign) == 1 and not ENTITY.match(text, found.start())
     ]
     is_name = any((found[1] + found[2]).isupper() for found in NAME.finditer(text))
-    if is_name or len(places) != 1 or in_mark(source, places[0]):
+    if is_name or len(positions) != 1 or in_mark(source, positions[0]):
         return None
-    (place,) = places
-    return source.edited([Edit(place, place + 1, "")]), Accelerator(*text[place : place + 2])
+    (position,) = positions
+    accelerator = Accelerator(*text[position : position + 2])
+    return source.edited([Edit(position, position + 1, "")]), accelerator
 
 
 def put_in(translation: Marked, accelerator: Accelerator, language: str) -> Marked:
@@ -178,9 +179,9 @@ def put_in(translation: Marked, accelerator: Accelerator, language: str) -> Mark
     text = translation.text
     if primary(language) in WITH_BRACKETS:
         ending = ENDING.search(text)
-        place = ending.start() if ending else len(text)
-        if not in_mark(translation, place):
-            return translation.edited([Edit(place, place, f"({sign}{letter.upper()})")])
+        position = ending.start() if ending else len(text)
+        if not in_mark(translation, position):
+            return translation.edited([Edit(position, position, f"({sign}{letter.upper()})")])
     free = [
         found.start()
         for found in BEFORE_LETTER.finditer(text)
@@ -188,15 +189,15 @@ def put_in(translation: Marked, accelerator: Accelerator, language: str) -> Mark
     ]
     if not free:
         return translation
-    starts = [place for place in free if place == 0 or not text[place - 1].isalnum()]
-    same = [place for place in (*starts, *free) if text[place].casefold() == letter.casefold()]
-    place = [*same, *starts, *free][0]
-    return translation.edited([Edit(place, place, sign)])
+    starts = [index for index in free if index == 0 or not text[index - 1].isalnum()]
+    same = [index for index in (*starts, *free) if text[index].casefold() == letter.casefold()]
+    position = [*same, *starts, *free][0]
+    return translation.edited([Edit(position, position, sign)])
 
 
-def in_mark(text: Marked, place: int) -> bool:
-    """Return whether the character at a place belongs to a mark."""
-    return any(mark.begin <= place < mark.end for mark in text.marks)
+def in_mark(text: Marked, position: int) -> bool:
+    """Return whether the character at a position belongs to a mark."""
+    return any(mark.begin <= position < mark.end for mark in text.marks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +213,7 @@ class Text:
     language: str  # of the translations
 
     @classmethod
-    def of(
+    def parse(
         cls, source: Marked, first: int, syntax: frozenset[str], accelerator_language: str | None
     ) -> "Text":
         """Find the parts of a message, whose first segment has a number.

@@ -37,7 +37,7 @@ class PluralRule(NamedTuple):
         return forms
 
 
-class FormsOfOne(NamedTuple):
+class SingularForm(NamedTuple):
     """The form that stands for the number 1."""
 
     form: int
@@ -89,14 +89,14 @@ QT_LANGUAGES = {
 QT_FORMS = {code: forms for forms, codes in QT_LANGUAGES.items() for code in codes.split()}
 
 
-def rule_of(language: str) -> PluralRule | None:
+def find_rule(language: str) -> PluralRule | None:
     """Return the plural rule of a language, such as "pl" or "pt_BR"; None if it is not known."""
     return next((RULES[code] for code in keys(language) if code in RULES), None)
 
 
 def forms_in_qt(language: str) -> int | None:
     """Return the number of forms of a message in Qt's tools; None for an unknown language."""
-    rule = rule_of(language)
+    rule = find_rule(language)
     in_gettext = rule.forms if rule else None
     return next((QT_FORMS[code] for code in keys(language) if code in QT_FORMS), in_gettext)
 
@@ -116,10 +116,10 @@ def parsed(header: str) -> PluralRule | None:
 
 
 @cache
-def forms_of_one(rule: PluralRule) -> FormsOfOne:
+def find_singular_form(rule: PluralRule) -> SingularForm:
     """Return the form that stands for the number 1 in a rule."""
     forms = rule.examples()
-    return FormsOfOne(forms[1], forms.count(forms[1]) == 1)
+    return SingularForm(forms[1], forms.count(forms[1]) == 1)
 
 
 DEFAULT = ("one", "other")
@@ -139,6 +139,6 @@ CATEGORY_LANGUAGES = {
 CATEGORIES = {code: names for names, codes in CATEGORY_LANGUAGES.items() for code in codes.split()}
 
 
-def categories_of(language: str) -> tuple[str, ...]:
+def find_categories(language: str) -> tuple[str, ...]:
     """Return the categories of a language, such as "pl" or "pt-BR"; those of English by default."""
     return CATEGORIES.get(primary(language), DEFAULT)

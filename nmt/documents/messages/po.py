@@ -19,8 +19,8 @@ from nmt.documents.messages.po_syntax import (
     FUZZY,
     Entry,
     Header,
-    columns_of,
     declared_charset,
+    find_columns,
     read_entries,
     written,
 )
@@ -69,7 +69,7 @@ def read(content: bytes, options: Options) -> Document:
         is_bilingual=True,
         options=options,
         line_end="\r\n" if text.count("\r\n") * 2 > text.count("\n") else "\n",
-        columns=columns_of(strings),
+        columns=find_columns(strings),
     )
     header: Entry | None = None
     messages: list[Entry] = []
@@ -100,7 +100,7 @@ def add_domain(catalogue: Catalogue, header: Header, entries: Sequence[Entry]) -
     segments = range(first, len(catalogue.segments))
     if not segments:
         return
-    # At one place, a new header comes before the flag of the first message.
+    # At one position, a new header comes before the flag of the first message.
     for edit in header.edits(messages[0][0], catalogue.line_end):
         catalogue.change(*edit, segments)
     for message in messages:
@@ -181,8 +181,8 @@ def fuzzy(catalogue: Catalogue, entry: Entry) -> Edit:
     """Return the change that adds the flag fuzzy."""
     for comment in entry.comments:
         if comment.raw.startswith(FLAGS[0]):
-            place = comment.begin + len(FLAGS[0])
-            return Edit(place, place, f" {FUZZY},")
+            position = comment.begin + len(FLAGS[0])
+            return Edit(position, position, f" {FUZZY},")
     line_end = catalogue.line_end
     line_begin = catalogue.source.rfind("\n", 0, entry.begin) + 1
     if catalogue.source[line_begin : entry.begin].strip():

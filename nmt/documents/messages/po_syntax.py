@@ -7,8 +7,14 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from nmt.decoding.translator.marked import Edit
-from nmt.documents.messages.plurals import FALLBACK, FormsOfOne, forms_of_one, parsed, rule_of
-from nmt.documents.texts.wrapping import Word, is_wide, join_words, width_of, wrapped
+from nmt.documents.messages.plurals import (
+    FALLBACK,
+    SingularForm,
+    find_rule,
+    find_singular_form,
+    parsed,
+)
+from nmt.documents.texts.wrapping import Word, is_wide, join_words, measure_width, wrapped
 from nmt.errors import NmtError, shown
 
 TOKEN = re.compile(
@@ -207,10 +213,10 @@ WORD = re.compile(r"[^ ]+ *| +")
 
 def unescaped(text: str) -> str:
     """Return the text of a string; raises NmtError for an unknown escape."""
-    return ESCAPE.sub(character_of, text) if "\\" in text else text
+    return ESCAPE.sub(read_escape, text) if "\\" in text else text
 
 
-def character_of(found: re.Match[str]) -> str:
+def read_escape(found: re.Match[str]) -> str:
     """Return the character of an escape: by a letter, or by an octal or hexadecimal number."""
     octal, hexadecimal, letter = found.groups()
     if letter is None:
@@ -231,7 +237,7 @@ def written(keyword: str, text: str, columns: int, line_end: str = "\n") -> str:
     columns: 0 breaks no long lines.
     """
     lines = [escaped(line) for line in LINE.findall(text)] or [""]
-    if len(lines) == 1 and (not columns or width_of(f'{keyword} "{lines[0]}"') <= columns):
+    if len(lines) == 1 and (not columns or measure_width(f'{keyword} "{lines[0]}"') <= columns):
         return f'{keyword} "{lines[0]}"'
     if columns:
         columns -= len('""')
@@ -243,14 +249,14 @@ def words(line: str) -> Iterator[Word]:
     """Yield the parts of a line that are not broken, each with the spaces after it."""
     for text in WORD.findall(line):
         begin = 0
-        for place in range(1, 0 if text.isascii() else len(text)):
-            if is_wide(text[place - 1]) and text[place].isalnum():
-                yield Word(text[begin:place], width_of(text[begin:place]), has_space=False)
-                begin = place
-        yield Word(text[begin:], width_of(text[begin:]), has_space=False)
+        for index in range(1, 0 if text.isascii() else len(text)):
+            if is_wide(text[index - 1]) and text[index].isalnum():
+                yield Word(text[begin:index], measure_width(text[begin:index]), has_space=False)
+                begin = index
+        yield Word(text[begin:], measure_width(text[begin:]), has_space=False)
 
 
-def columns_of(strings: Iterable[Sequence[str]]) -> int:
+def find_columns(strings: Iterable[Sequence[str]]) -> int:
     """Return the columns at which a file breaks its strings; 0: it breaks none.
 
     strings: the lines of each string as they stand between quotation marks.
@@ -259,11 +265,12 @@ def columns_of(strings: Iterable[Sequence[str]]) -> int:
     for lines in strings:
         for line, following in pairwise(lines):
             if line and not line.endswith("\\n"):
-                longest = max(longest, width_of(line) + 2)
+                longest = max(longest, measure_width(line) + 2)
                 fits = min(
-                    fits, width_of(line) + 1 + width_of("".join(WORD.findall(following)[:1]))
+                    fits,
+                    measure_width(line) + 1 + measure_width("".join(WORD.findall(following)[:1])),
                 )
-        if any(" " in line.strip() and width_of(line) > TOO_LONG for line in lines):
+        if any(" " in line.strip() and measure_width(line) > TOO_LONG for line in lines):
             return 0
     return min(COLUMNS, max(fits, longest)) if longest else COLUMNS
 
@@ -311,7 +318,7 @@ class Header:
                 f"{self.place}: Plural-Forms {shown(stated)} is no plural rule; correct it, or"
                 " remove the line to get the rule of the language"
             )
-        known = own or rule_of(language)
+        known = own or find_rule(language)
         self.is_known = known is not None
         self.rule = known or FALLBACK
         self.new: dict[str, str] = {}  # values of fields that are empty or those of a template
@@ -323,19 +330,19 @@ class Header:
         if content_type.endswith(f"charset={TEMPLATE_CHARSET}"):
             self.new["Content-Type"] = content_type.replace(TEMPLATE_CHARSET, "UTF-8")
 
-    def one(self) -> FormsOfOne:
+    def one(self) -> SingularForm:
         """Return the form for the number 1; raises NmtError if the header's rule is none."""
         try:
-            return forms_of_one(self.rule)
+            return find_singular_form(self.rule)
         except NmtError as error:
             raise NmtError(f"{self.place}: {error}; correct Plural-Forms") from error
 
     def edits(self, first: Entry, line_end: str) -> list[Edit]:
         """Return the changes that fill in the header, or add one before the first message."""
         if self.entry is None:
-            place = min((comment.begin for comment in first.comments), default=first.begin)
+            position = min((comment.begin for comment in first.comments), default=first.begin)
             text = written("msgstr", with_fields(NEW_HEADER, self.new), 0, line_end)
-            return [Edit(place, place, f'msgid ""{line_end}{text}{line_end}{line_end}')]
+            return [Edit(position, position, f'msgid ""{line_end}{text}{line_end}{line_end}')]
         statement = self.entry.strings[0]
         text, missing, edits = statement.text(), dict(self.new), list[Edit]()
         for string in statement.strings:

@@ -56,20 +56,20 @@ def read_units(path: Path, source_language: str, target_language: str) -> Iterat
     check_file(path, "the translation memory", "check its path")
     with opened(path) as stream:
         for node in Units("tmx", ("tu",)).read(stream):
-            unit = unit_of(node, source_language, target_language)
+            unit = read_unit(node, source_language, target_language)
             if unit is not None:
                 yield unit
 
 
-def unit_of(node: Node, source_language: str, target_language: str) -> Unit | None:
+def read_unit(node: Node, source_language: str, target_language: str) -> Unit | None:
     """Return a unit in two languages; None if one of them is missing or empty."""
     variants = [*node.elements("tuv")]
-    languages = [language_of(variant.attributes) for variant in variants]
+    languages = [read_language(variant.attributes) for variant in variants]
     source, target = (
         Marked("")
-        if place is None
-        else next(map(marked_of, variants[place].elements("seg")), Marked(""))
-        for place in find_places(languages, (source_language, target_language))
+        if index is None
+        else next(map(read_segment, variants[index].elements("seg")), Marked(""))
+        for index in find_variants(languages, (source_language, target_language))
     )
     if not source.text.strip() or not target.text.strip():
         return None
@@ -84,42 +84,42 @@ def properties(element: Node | Element, types: Collection[str]) -> Iterator[str]
             yield prop.text()
 
 
-def document_of(unit: Node | Element) -> str:
+def find_document(unit: Node | Element) -> str:
     """Return the document that a property of a unit, or of one of its texts, names; "" for none."""
     parents = chain([unit], unit.elements("tuv"))
     found = chain.from_iterable(properties(parent, DOCUMENT_TYPES) for parent in parents)
     return next(found, "")
 
 
-def find_places(languages: Sequence[str], wanted: tuple[str, str]) -> list[int | None]:
+def find_variants(languages: Sequence[str], wanted: tuple[str, str]) -> list[int | None]:
     """Return which texts are in two languages, of which "" is that of the first that remains.
 
-    languages: of the texts, as `language_of` gives them.
+    languages: of the texts, as `read_language` gives them.
     """
     found: list[int | None] = [None, None]
     for side in sorted((0, 1), key=lambda side: not wanted[side]):  # a known one first
-        left = [place for place in range(len(languages)) if place not in found]
-        place = variant_in([languages[place] for place in left], wanted[side])
-        found[side] = None if place is None else left[place]
+        left = [index for index in range(len(languages)) if index not in found]
+        index = variant_in([languages[index] for index in left], wanted[side])
+        found[side] = None if index is None else left[index]
     return found
 
 
 def variant_in(languages: Sequence[str], language: str) -> int | None:
     """Return which text is in a language: in just this one, else in one of its forms.
 
-    languages: of the texts, as `language_of` gives them. language: "" for any.
+    languages: of the texts, as `read_language` gives them. language: "" for any.
     """
     wanted = normal(language)
-    for place, code in enumerate(languages):
+    for index, code in enumerate(languages):
         if code == wanted or not wanted:
-            return place
-    for place, code in enumerate(languages):
+            return index
+    for index, code in enumerate(languages):
         if primary(code) == primary(wanted):
-            return place
+            return index
     return None
 
 
-def language_of(attributes: dict[str, str]) -> str:
+def read_language(attributes: dict[str, str]) -> str:
     """Return the language that an element states, in small letters."""
     found = next((attributes[name] for name in LANGUAGE_NAMES if name in attributes), "")
     return normal(found)
@@ -131,7 +131,7 @@ def normal(language: str) -> str:
     return language.lower().replace("_", "-")
 
 
-def marked_of(seg: Node) -> Marked:
+def read_segment(seg: Node) -> Marked:
     """Return the text of a segment; its inline elements are marks that show their content."""
     pieces: list[Marked] = []
     stack: list[Node | str] = [*reversed(seg.children)]
@@ -238,12 +238,12 @@ def add_unit(document: XmlDocument, options: Options, unit: Element, source_lang
     """Add a unit, if it needs a translation."""
     segs = {variant: seg for variant in unit.elements("tuv") if (seg := variant.child("seg"))}
     variants = [*segs]
-    languages = [language_of(variant.attributes) for variant in variants]
+    languages = [read_language(variant.attributes) for variant in variants]
     language = options.target_language
-    place, found = find_places(languages, (source_language, language))
-    if place is None:
+    index, found = find_variants(languages, (source_language, language))
+    if index is None:
         return
-    source = variants[place]
+    source = variants[index]
     target = segs[variants[found]] if language and found is not None else None
     if target and target.text().strip() and not options.translates_all:
         return
@@ -252,7 +252,7 @@ def add_unit(document: XmlDocument, options: Options, unit: Element, source_lang
         document.place(segs[source].begin),
         next(properties(unit, {CONTEXT}), unit.attributes.get("tuid", "")),
         accelerator_language=language,
-        document=document_of(unit),
+        document=find_document(unit),
     )
     write = partial(write_text, text)
     if target is not None:

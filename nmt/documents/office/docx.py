@@ -62,7 +62,7 @@ def field(parts: list[Part]) -> Part:
         nodes, end = nodes_in(parts[:begin]), parts[-1].nodes
         return Part(nodes, Kind.OPEN, inner=tuple(parts[begin:-1]), end=end)
     # A field without a result is a mark of the index, which shows nothing.
-    return Part(nodes_in(parts), Kind.ALONE, is_edge=not separators)
+    return Part(nodes_in(parts), Kind.ALONE, is_outside=not separators)
 
 
 # What contains runs, and stays around their translation.
@@ -208,7 +208,7 @@ class WordStory(Story):
 
 def alone(node: Node, name: str, role: str = "") -> Part:
     """Return a mark for an element with a name."""
-    return Part((node,), Kind.ALONE, is_edge=name not in WORDS, role=role)
+    return Part((node,), Kind.ALONE, is_outside=name not in WORDS, role=role)
 
 
 def language_attribute(target: str) -> str:

@@ -39,13 +39,13 @@ MOST_SPACES = 100  # that one element stands for
 # What contains text, and stays around its translation.
 AROUND = frozenset({f"{TEXT}a", f"{TEXT}meta"})
 # They mean nothing to the words beside them.
-EDGES = frozenset(
+OUTSIDE = frozenset(
     {
         *("note", "number", "annotation", "annotation-end", "frame", "change"),
         *("change-start", "change-end", "bookmark", "bookmark-start", "bookmark-end"),
     }
 )
-EDGE_ENDS = ("-mark", "-mark-start", "-mark-end")  # of indexes and references
+OUTSIDE_ENDS = ("-mark", "-mark-start", "-mark-end")  # of indexes and references
 # Parts of the names of attributes of styles that do not change how a text looks.
 INVISIBLE = ("rsid", "language", "country", "script")
 
@@ -143,8 +143,8 @@ class OpenDocumentStory(Story):
         elif name != f"{TEXT}soft-page-break":
             shown = {f"{TEXT}tab": TAB, f"{TEXT}line-break": BREAK}.get(name, "")
             self._is_after_space = bool(shown)
-            is_edge = bool(shown) or is_outside(local(name))
-            yield Part(nodes, Kind.ALONE, shown, is_edge=is_edge)
+            is_separate = bool(shown) or is_outside(local(name))
+            yield Part(nodes, Kind.ALONE, shown, is_outside=is_separate)
 
     def _look(self, span: Element, outer: Look) -> Look:
         name = span.get(f"{TEXT}style-name", "")
@@ -159,7 +159,7 @@ def is_visible(attribute: str) -> bool:
 
 def is_outside(name: str) -> bool:
     """Return whether an element means nothing to the words beside it."""
-    return name in EDGES or name.endswith(EDGE_ENDS) or name.startswith("index-")
+    return name in OUTSIDE or name.endswith(OUTSIDE_ENDS) or name.startswith("index-")
 
 
 def spaces_in(element: Element) -> int:

@@ -18,7 +18,7 @@ from nmt.decoding.translator.odd_input import has_words
 from nmt.documents.document import Document, Finding, Joined, Segment, decode
 from nmt.documents.registry import missing
 from nmt.documents.xml.tree import FORBIDDEN, declared_encoding, escape_attribute
-from nmt.errors import DamagedError, NmtError, reason_of, shown
+from nmt.errors import DamagedError, NmtError, shorten_reason, shown
 
 try:
     from lxml import etree
@@ -57,7 +57,7 @@ class Tree:
             # libxml2 refuses surrogates, with the line.
             self.root: Element = etree.fromstring(text.encode("utf-8", "surrogatepass"), parser)
         except etree.XMLSyntaxError as error:
-            reason = reason_of(NmtError(error.msg))
+            reason = shorten_reason(NmtError(error.msg))
             what = f"the XML is not well-formed ({reason}); correct it in an editor that checks XML"
             if error.code == TOO_LARGE:
                 what = "elements are nested more than 256 deep, or a text has 10 MB; divide them"
@@ -371,7 +371,9 @@ class Package:
             new = join(list(islice(left, len(segments))))
             if new.content != content:
                 changes[name] = new.content
-            findings += (each._replace(place=f"{name}, {each.place}") for each in new.findings)
+            findings += (
+                finding._replace(place=f"{name}, {finding.place}") for finding in new.findings
+            )
         return Joined(self.changed(changes), tuple(findings))
 
 

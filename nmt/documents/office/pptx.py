@@ -90,10 +90,10 @@ class DrawingStory(Story):
         return False
 
     def is_heading(self, paragraph: Element) -> bool:
-        """Return whether a paragraph is in a shape that is the place of a title."""
+        """Return whether a paragraph is in the placeholder of a title."""
         shape = next(paragraph.iterancestors("{*}sp"), None)
-        places = () if shape is None else shape.iterfind("{*}nvSpPr/{*}nvPr/{*}ph")
-        return any(place.get("type") in HEADINGS for place in places)
+        placeholders = () if shape is None else shape.iterfind("{*}nvSpPr/{*}nvPr/{*}ph")
+        return any(placeholder.get("type") in HEADINGS for placeholder in placeholders)
 
     def parts(self, paragraph: Element) -> Iterator[Part]:
         """Yield the parts of a paragraph, without its properties."""
@@ -106,7 +106,7 @@ class DrawingStory(Story):
             elif name == "br":
                 yield Part(nodes, Kind.ALONE, BREAK)
             elif name not in {"pPr", "endParaRPr"}:  # a field or a formula
-                yield Part(nodes, Kind.ALONE, is_edge=False)
+                yield Part(nodes, Kind.ALONE, is_outside=False)
 
     def state_language(self, paragraph: Element) -> None:
         """Name the target language in each run."""

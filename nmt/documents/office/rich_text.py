@@ -24,7 +24,7 @@ class Look(NamedTuple):
 
 
 class Node(NamedTuple):
-    """A part of the tree: it is moved to its place in the translation."""
+    """A part of the tree: it is moved into the translation."""
 
     content: Element | str
     around: tuple[Element, ...] = ()  # copied around it without what else they contain
@@ -37,7 +37,7 @@ class Part(NamedTuple):
     kind: Kind | None = None  # None: a text; OPEN: a pair
     text: str = ""  # of a mark: how it is shown; "": as a number
     look: Look = Look()  # of a text; of a pair: that of most of the text in it
-    is_edge: bool = True  # of a mark: it means nothing to the words beside it
+    is_outside: bool = True  # of a mark: it means nothing to the words beside it
     role: str = ""  # for the format
     inner: tuple["Part", ...] = ()  # of a pair
     end: tuple[Node, ...] = ()  # of a pair: what follows `inner`
@@ -77,7 +77,7 @@ def united(parts: Iterable[Part]) -> list[Part]:
         group[0]._replace(
             nodes=nodes_in(group),
             text="".join(part.text for part in group),
-            is_edge=all(part.is_edge for part in group),
+            is_outside=all(part.is_outside for part in group),
         )
         if len(group) > 1
         else group[0]
@@ -107,14 +107,14 @@ def words(parts: Iterable[Part]) -> str:
 def leading(parts: Sequence[Part]) -> int:
     """Return how many parts before the words do not belong to them; 0 if no part has words."""
     count = 0
-    is_edge = True
+    is_outside = True
     for number, part in enumerate(parts, 1):
         if part.kind is Kind.OPEN or (part.kind is None and has_words(part.text)):
             return count
-        is_edge = is_edge and (part.is_space if part.kind is None else part.is_edge)
+        is_outside = is_outside and (part.is_space if part.kind is None else part.is_outside)
         # What a tab or a line break separates from the words is none of theirs: a page number.
-        if is_edge or part.is_separator:
-            is_edge = True
+        if is_outside or part.is_separator:
+            is_outside = True
             count = number
     return 0
 
@@ -123,11 +123,11 @@ def stripped(parts: Sequence[Part]) -> tuple[Part, list[Part], Part]:
     """Return the spaces at the beginning, the parts without spaces at the edges, and the others."""
     inner = list(parts)
     spaces = []
-    for place, strip in ((0, str.lstrip), (-1, str.rstrip)):
-        part = inner[place]
+    for index, strip in ((0, str.lstrip), (-1, str.rstrip)):
+        part = inner[index]
         kept = strip(part.text) if part.kind is None else part.text
         spaces.append(Part(text=part.text.replace(kept, "", 1) if kept else "", look=part.look))
-        inner[place] = part._replace(text=kept)
+        inner[index] = part._replace(text=kept)
     return spaces[0], inner, spaces[1]
 
 
@@ -153,7 +153,7 @@ def with_looks(parts: Sequence[Part]) -> tuple[list[Part], Look]:
             inner, look = with_looks(part.inner)
             result.append(part._replace(inner=tuple(inner), look=look))
         elif part.kind is None and not part.is_space and part.look.key != base.key:
-            end = end_of_look(parts, number)
+            end = find_look_end(parts, number)
             before, inner, after = stripped(parts[number:end])
             pair = Part(kind=Kind.OPEN, inner=tuple(inner), look=part.look)
             result += before, pair, after
@@ -163,7 +163,7 @@ def with_looks(parts: Sequence[Part]) -> tuple[list[Part], Look]:
     return result, base
 
 
-def end_of_look(parts: Sequence[Part], begin: int) -> int:
+def find_look_end(parts: Sequence[Part], begin: int) -> int:
     """Return the end of all that looks like a text, with the marks that stand alone in it."""
     end = begin + 1
     for number in range(begin + 1, len(parts)):
@@ -218,7 +218,7 @@ def key(element: Element) -> tuple[object, ...]:
 
 
 class Opened(NamedTuple):
-    """A pair of marks that is open at the current place of the translation."""
+    """A pair of marks that is open at the current position in the translation."""
 
     closed_by: str
     pair: Part
@@ -325,14 +325,14 @@ class Paragraph:
         if part.kind is None and part.text and not part.nodes:
             self._put_text(parent, part.text, part.look)
         for content, around in part.nodes:
-            place = parent
+            target = parent
             for element in around:
-                place = copied(place, element)
+                target = copied(target, element)
             if isinstance(content, str):
-                append_text(place, content)
+                append_text(target, content)
             else:
                 content.tail = None
-                place.append(content)
+                target.append(content)
         if part.elements is None:
             return parent
         outer, inner = part.elements
@@ -356,7 +356,7 @@ class Story(ABC):
 
     @property
     def place(self) -> str:
-        """Return the place that was reached."""
+        """Return the paragraph that was reached, for messages."""
         return f"paragraph {self._count}"
 
     def visit(self, parent: Element) -> None:

@@ -81,20 +81,20 @@ def divided(document: PageDocument, begin: int, end: int) -> Iterator[Token]:
     """Yield the tokens of a part of a page, with texts apart from the statements between them."""
     dividers = document.dividers(begin, end)
     for token in scan(document.source[begin:end]):
-        place = token.begin
-        if token.role is Role.ALONE and document.source.startswith(f"<!--{SIGN}", begin + place):
+        position = token.begin
+        if token.role is Role.ALONE and document.source.startswith(f"<!--{SIGN}", begin + position):
             yield token._replace(role=None)
             continue
         if dividers and token.role is Role.TEXT:
-            for code in STAND_IN.finditer(document.source, begin + place, begin + token.end):
+            for code in STAND_IN.finditer(document.source, begin + position, begin + token.end):
                 first, last = code.start() - begin, code.end() - begin
                 if code.start() in dividers:
-                    if first > place:
-                        yield Token(Role.TEXT, place, first)
+                    if first > position:
+                        yield Token(Role.TEXT, position, first)
                     yield Token(None, first, last)
-                    place = last
-        if place < token.end:
-            yield token._replace(begin=place)
+                    position = last
+        if position < token.end:
+            yield token._replace(begin=position)
 
 
 def text_items(document: PageDocument, raw: str, begin: int) -> list[Item]:
@@ -132,7 +132,7 @@ def write_words(translation: Marked) -> str:
 def add_attributes(document: PageDocument, begin: int, end: int, name: str, block: int) -> None:
     """Put the attributes of a start tag that people read into a document, and the language.
 
-    block: the place of the block that the tag is in, for messages.
+    block: where the block is that the tag is in, for messages.
     """
     tag = document.source[begin:end]
     if "=" not in tag:

@@ -106,32 +106,32 @@ def attributes(tag: str) -> list[Attribute]:
 
 def scan(text: str) -> Iterator[Token]:
     """Yield the parts of a page in order; none is empty. A tag that never ends is text."""
-    place = 0
+    position = 0
     endless: set[str] = set()  # names of elements whose end was looked for in vain
-    while begin := BEGINS_MARKUP.search(text, place):
+    while begin := BEGINS_MARKUP.search(text, position):
         token = markup(text, begin.start())
         if token is None:
             break  # no markup ends after this
-        if token.begin > place:
-            yield Token(Role.TEXT, place, token.begin)
+        if token.begin > position:
+            yield Token(Role.TEXT, position, token.begin)
         yield token
-        place = token.end
+        position = token.end
         # In a title, "<" begins no tag. XHTML may have an empty one, <title/>.
         is_title = token.name == "title" and token.tag_end > 0
         is_open = is_title and not text.endswith("/>", token.begin, token.end)
         if is_open and "title" not in endless:
-            end = end_tag("title").search(text, place)
+            end = end_tag("title").search(text, position)
             if end is None:
                 endless.add("title")
-            elif end.start() > place:
-                yield Token(Role.TEXT, place, end.start())
-                place = end.start()
-    if place < len(text):
-        yield Token(Role.TEXT, place, len(text))
+            elif end.start() > position:
+                yield Token(Role.TEXT, position, end.start())
+                position = end.start()
+    if position < len(text):
+        yield Token(Role.TEXT, position, len(text))
 
 
 def markup(text: str, begin: int) -> Token | None:
-    """Return the tag, comment or whole element that begins at a place; None if it never ends."""
+    """Return the tag, comment or whole element that begins at a position; None if it never ends."""
     for first, last in SECTIONS:
         if first.match(text, begin):
             # Right after "<!", as "<!-->" is a comment too.
@@ -153,7 +153,7 @@ def markup(text: str, begin: int) -> Token | None:
     if tag[0].endswith("/>") or name in VOID:
         end = tag.end()
     else:
-        end = end_of_element(text, name, tag.end())
+        end = find_element_end(text, name, tag.end())
     role = Role.ALONE if name in NO_WORD else Role.WORD
     return Token(role if name in WORDS else None, begin, end, name, 0 if is_fixed else tag.end())
 
@@ -198,10 +198,10 @@ def end_tag(name: str) -> "re.Pattern[str]":
     return re.compile(rf"</{re.escape(name)}(?=[\s/>])[^<>]*>", re.IGNORECASE)
 
 
-def end_of_script(text: str, place: int) -> int:
+def find_script_end(text: str, position: int) -> int:
     """Return where a script ends: as in HTML, not in a script within a comment, <!--<script>."""
     is_in_comment = is_in_script = False
-    for sign in SCRIPT.finditer(text, place):
+    for sign in SCRIPT.finditer(text, position):
         if sign[0].startswith("<!"):
             is_in_comment = True
         elif sign[0] == "-->":
@@ -215,19 +215,19 @@ def end_of_script(text: str, place: int) -> int:
     return len(text)
 
 
-def end_of_element(text: str, name: str, place: int) -> int:
-    """Return where an element ends whose start tag ends at a place.
+def find_element_end(text: str, name: str, position: int) -> int:
+    """Return where an element ends whose start tag ends at a position.
 
     An element that is never closed ends with the text.
     """
     if name == "script":
-        return end_of_script(text, place)
+        return find_script_end(text, position)
     if name in RAW_TEXT:
-        found = end_tag(name).search(text, place)
+        found = end_tag(name).search(text, position)
         return found.end() if found else len(text)
     tags = re.compile(rf"<(/?){re.escape(name)}(?=[\s/>])[^<>]*>", re.IGNORECASE)
     depth = 1
-    for tag in tags.finditer(text, place):
+    for tag in tags.finditer(text, position):
         depth += -1 if tag[1] else (0 if tag[0].endswith("/>") else 1)
         if not depth:
             return tag.end()

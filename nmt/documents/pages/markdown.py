@@ -12,7 +12,7 @@ from nmt.documents.marks.never_text import MARKDOWN_LINES, MDX_CODE
 from nmt.documents.pages.html import add_attributes, add_html
 from nmt.documents.pages.html_scanner import NAME, names
 from nmt.documents.pages.markdown_parser import (
-    PLACE,
+    SPAN,
     Line,
     Located,
     cells,
@@ -121,8 +121,8 @@ class BlockReader:
             if not own:
                 continue
             if token.type == "tr_open":
-                of_row = takewhile(lambda token: token.type != "tr_close", tokens[number:])
-                texts = [inner.content for inner in of_row if inner.type == "inline"]
+                row_tokens = takewhile(lambda token: token.type != "tr_close", tokens[number:])
+                texts = [inner.content for inner in row_tokens if inner.type == "inline"]
                 row = iter(cells(texts, own[0]))
             elif token.type == "inline":
                 block = tokens[number - 1]
@@ -154,9 +154,9 @@ class BlockReader:
             return source[located.at(begin) : located.at(end)]
 
         items = read_items(content, tokens, raw)
-        by_place = {token.meta.get(PLACE): token for token in tokens}
+        by_span = {token.meta.get(SPAN): token for token in tokens}
         for item in items:
-            token = by_place.get((item.begin, item.end))
+            token = by_span.get((item.begin, item.end))
             if token and raw(item.begin, item.end) == item.text:
                 add_short_texts(self._document, token, located.at(item.begin), item.text, begin)
         found = read_run(items)
@@ -192,7 +192,7 @@ def add_short_texts(
 ) -> None:
     """Put the texts inside a mark into a document: attributes of a tag, a picture's text, a title.
 
-    begin: the place of the mark; raw: its text; block: the place of its block, for messages.
+    begin: where the mark is; raw: its text; block: where its block is, for messages.
     """
     from markdown_it.common.utils import unescapeAll
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Rule = Callable[[StateInline, bool], bool]
 
 DEEPEST = 60  # blocks and marks within each other; each level of a list has two
-PLACE = "nmt.place"  # in `Token.meta`: where it begins and ends in the text of its block
+SPAN = "nmt.span"  # in `Token.meta`: where it begins and ends in the text of its block
 ATTRIBUTES = re.compile(r"\{[#.:%\w][^{}\n]*\}")  # after a link, a picture or code
 WITH_ATTRIBUTES = {"link", "image", "backticks"}
 PARTS_OF_TEXT = {"text", "linkify"}
@@ -45,19 +45,19 @@ def parser() -> "MarkdownIt":
     md.use(footnote_plugin).use(deflist_plugin).use(colon_fence_plugin)
     md.use(myst_block_plugin).use(myst_role_plugin)
     md.use(dollarmath_plugin, allow_space=False, allow_digits=False)
-    # Tokens keep their order and their places.
+    # Tokens keep their order and their spans.
     md.disable(["footnote_tail", "text_join"])
     md.inline.ruler2.disable("fragments_join")
     for rule in md.inline.ruler.__rules__:
         if rule.name not in PARTS_OF_TEXT:
-            md.inline.ruler.at(rule.name, placing(rule.name, rule.fn))
+            md.inline.ruler.at(rule.name, with_spans(rule.name, rule.fn))
     return md
 
 
-def placing(name: str, rule: "Rule") -> "Rule":
-    """Return an inline rule that gives their places to the tokens that it adds."""
+def with_spans(name: str, rule: "Rule") -> "Rule":
+    """Return an inline rule that gives their spans to the tokens that it adds."""
 
-    def placed(state: "StateInline", silent: bool) -> bool:
+    def located(state: "StateInline", silent: bool) -> bool:
         if silent:
             return rule(state, True)
         begin, count = state.pos, len(state.tokens)
@@ -66,23 +66,23 @@ def placing(name: str, rule: "Rule") -> "Rule":
         if name in WITH_ATTRIBUTES and len(state.tokens) > count:
             found = ATTRIBUTES.match(state.src, state.pos, state.posMax)
             state.pos = found.end() if found else state.pos
-        give_places(name, state, [t for t in state.tokens[count:] if PLACE not in t.meta], begin)
+        give_spans(name, state, [t for t in state.tokens[count:] if SPAN not in t.meta], begin)
         return True
 
-    return placed
+    return located
 
 
-def give_places(name: str, state: "StateInline", added: "list[Token]", begin: int) -> None:
-    """Give places to tokens that were added when a rule read from a place up to `state.pos`.
+def give_spans(name: str, state: "StateInline", added: "list[Token]", begin: int) -> None:
+    """Give spans to tokens that were added when a rule read from a position up to `state.pos`.
 
-    The first may be a text before the place, which the library adds late; it gets no place.
+    The first may be a text before the position, which the library adds late; it gets no span.
     """
     end = state.pos
     if name in ("emphasis", "strikethrough"):  # one text for each delimiter
         after = end
         for token in reversed(added):
             if after > begin:
-                token.meta[PLACE] = (after - len(token.content), after)
+                token.meta[SPAN] = (after - len(token.content), after)
                 after -= len(token.content)
     elif name == "link":
         state.pos = begin
@@ -90,15 +90,15 @@ def give_places(name: str, state: "StateInline", added: "list[Token]", begin: in
         state.pos = end
         markers = [token for token in added if token.type in ("link_open", "link_close")]
         if markers:
-            markers[0].meta[PLACE] = (begin, begin + 1)
-            markers[-1].meta[PLACE] = (label_end, end)
+            markers[0].meta[SPAN] = (begin, begin + 1)
+            markers[-1].meta[SPAN] = (label_end, end)
     else:
         marks = [token for token in added if token.type != "text"]
         if marks and marks[0].type.endswith("break"):
             while begin and state.src[begin - 1] == " ":
                 begin -= 1
         for token in marks:  # after the first: the end of an address in <>
-            token.meta[PLACE] = (begin, end)
+            token.meta[SPAN] = (begin, end)
             begin = end
 
 
@@ -114,8 +114,8 @@ class Line(NamedTuple):
     outer: str = ""  # the prefix in the file that the text lacks
 
 
-def split_lines(text: str, begin: int = 0) -> list[Line]:
-    """Return the lines of a file from a place on, without their ends."""
+def split_lines(text: str, begin: int) -> list[Line]:
+    """Return the lines of a file from a position on, without their ends."""
     found = (line for line in LINE.finditer(text, begin) if line[0])
     return [Line(line.start(), line[0].rstrip("\r\n")) for line in found]
 
@@ -125,14 +125,14 @@ class Located(NamedTuple):
 
     content: str
     begins: tuple[int, ...]  # of parts in the content
-    places: tuple[int, ...]  # of the same parts in the file
+    positions: tuple[int, ...]  # of the same parts in the file
     prefix: str = ""  # of the second line in the file, such as "> "
     column: int = 0  # of the first character
 
-    def at(self, place: int) -> int:
-        """Return the place in the file of a place in the content."""
-        part = max(0, bisect_right(self.begins, place) - 1)
-        return self.places[part] + place - self.begins[part]
+    def at(self, position: int) -> int:
+        """Return the position in the file of a position in the content."""
+        part = max(0, bisect_right(self.begins, position) - 1)
+        return self.positions[part] + position - self.begins[part]
 
 
 def inner_lines(content: str, lines: Sequence[Line]) -> list[Line] | None:
@@ -148,7 +148,7 @@ def inner_lines(content: str, lines: Sequence[Line]) -> list[Line] | None:
 
 def paragraph(content: str, lines: Sequence[Line]) -> Located | None:
     """Return where the text of a paragraph is, whose lines end lines of the file; None if not."""
-    begins, places, prefixes = list[int](), list[int](), list[str]()
+    begins, positions, prefixes = list[int](), list[int](), list[str]()
     begin = 0
     for part, line in zip(content.split("\n"), lines, strict=False):
         stripped = part.strip()
@@ -156,13 +156,13 @@ def paragraph(content: str, lines: Sequence[Line]) -> Located | None:
             return None
         column = len(line.text.rstrip()) - len(stripped)
         begins.append(begin + len(part) - len(part.lstrip()))
-        places.append(line.begin + column)
+        positions.append(line.begin + column)
         prefixes.append(line.outer + line.text[:column])
         begin += len(part) + 1
     if len(begins) != content.count("\n") + 1:
         return None
     prefix = prefixes[1] if len(prefixes) > 1 else ""
-    return Located(content, tuple(begins), tuple(places), prefix, len(prefixes[0]))
+    return Located(content, tuple(begins), tuple(positions), prefix, len(prefixes[0]))
 
 
 def heading(content: str, line: Line, markup: str) -> Located | None:
@@ -196,10 +196,10 @@ def cell(content: str, line: Line, begin: int, end: int) -> Located | None:
     if not (raw.endswith(escaped) if begin == 0 else raw.strip() == escaped):
         return None
     column = begin + len(raw) - len(escaped)
-    place = line.begin + column
+    position = line.begin + column
     pipes = [pipe.start() for pipe in re.finditer(r"\|", content)]
-    places = [place + pipe + escapes for escapes, pipe in enumerate(pipes, 1)]
-    return Located(content, (0, *pipes), (place, *places))
+    positions = [position + pipe + escapes for escapes, pipe in enumerate(pipes, 1)]
+    return Located(content, (0, *pipes), (position, *positions))
 
 
 WORDS = {"text", "text_special", "softbreak"}
@@ -213,7 +213,7 @@ Raw = Callable[[int, int], str]  # returns what the file has for a part of the t
 
 
 def read_items(content: str, tokens: "Sequence[Token]", raw: Raw) -> list[Item]:
-    """Return the words and marks of the text of a block, with their places in it."""
+    """Return the words and marks of the text of a block, with their positions in it."""
     items, words, end = list[Item](), list[Item](), 0
     if found := BEGIN.match(content):
         end = found.end()
@@ -221,7 +221,7 @@ def read_items(content: str, tokens: "Sequence[Token]", raw: Raw) -> list[Item]:
     attributes = END.search(content, end)
     last = attributes.start() if attributes else len(content)
     for token in merged(tokens):
-        begin, after = token.meta[PLACE]
+        begin, after = token.meta[SPAN]
         if after <= begin or begin < end or after > last:
             continue
         words += plain_parts(content, end, begin)
@@ -245,9 +245,9 @@ def plain_parts(content: str, begin: int, end: int) -> Iterator[Item]:
     inner = part.strip()
     first = begin + len(part) - len(part.lstrip()) if inner else end
     last = first + len(inner)
-    for place, after in ((begin, first), (first, last), (last, end)):
-        if place < after:
-            yield Item(Role.TEXT, place, after, on_one_line(content[place:after]))
+    for start, after in ((begin, first), (first, last), (last, end)):
+        if start < after:
+            yield Item(Role.TEXT, start, after, on_one_line(content[start:after]))
 
 
 def joined_words(words: Sequence[Item]) -> Iterator[Item]:
@@ -265,7 +265,7 @@ def joined_words(words: Sequence[Item]) -> Iterator[Item]:
 
 def mark_item(token: "Token", before: Sequence[Item], content: str, raw: Raw) -> Item:
     """Return the item of a token that is a mark; before: the items before it."""
-    begin, end = token.meta[PLACE]
+    begin, end = token.meta[SPAN]
     shown = content[begin:end]
     role, name, changed = Role.ALONE if token.type in ALONE else Role.WORD, token.type, ""
     if token.type == "html_inline":
@@ -290,9 +290,9 @@ def fuse_opaque(items: Sequence[Item], content: str, raw: Raw) -> list[Item]:
     """Make one item of each HTML element that stays as it is, such as <kbd>Ctrl</kbd>."""
     fused, number = list[Item](), 0
     ends = dict[str, list[int]]()
-    for place, item in reversed([*enumerate(items)]):
+    for index, item in reversed([*enumerate(items)]):
         if item.role is Role.END and item.name in OPAQUE_TAGS:
-            ends.setdefault(item.name, []).append(place)
+            ends.setdefault(item.name, []).append(index)
     while number < len(items):
         item = items[number]
         following = ends.get(item.name, []) if item.role is Role.START else []
@@ -317,29 +317,29 @@ def plain(tokens: "Sequence[Token]") -> str | None:
 
 
 def merged(tokens: "Sequence[Token]") -> "Iterator[Token]":
-    """Yield the tokens that have a place; the two characters of a delimiter are one token.
+    """Yield the tokens that have a span; the two characters of a delimiter are one token.
 
     The parser makes an empty text of one of the two.
     """
-    placed = sorted(
-        (token for token in tokens if PLACE in token.meta), key=lambda token: token.meta[PLACE]
+    located = sorted(
+        (token for token in tokens if SPAN in token.meta), key=lambda token: token.meta[SPAN]
     )
-    for number, token in enumerate(placed):
+    for number, token in enumerate(located):
         if token.type != "text" or token.content:
             continue
-        begin, end = token.meta[PLACE]
-        following = placed[number + 1] if number + 1 < len(placed) else None
-        before = placed[number - 1] if number else None
+        begin, end = token.meta[SPAN]
+        following = located[number + 1] if number + 1 < len(located) else None
+        before = located[number - 1] if number else None
         if following and following.type.endswith("_open") and is_short(following):
-            following.meta[PLACE] = (begin, following.meta[PLACE][1])
+            following.meta[SPAN] = (begin, following.meta[SPAN][1])
         elif before and before.type.endswith("_close") and is_short(before):
-            before.meta[PLACE] = (before.meta[PLACE][0], end)
-    yield from (token for token in placed if token.type != "text" or token.content)
+            before.meta[SPAN] = (before.meta[SPAN][0], end)
+    yield from (token for token in located if token.type != "text" or token.content)
 
 
 def is_short(token: "Token") -> bool:
     """Return whether a delimiter lacks a character."""
-    begin, end = token.meta[PLACE]
+    begin, end = token.meta[SPAN]
     return bool(end - begin < len(token.markup))
 
 

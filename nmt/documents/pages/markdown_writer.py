@@ -123,7 +123,7 @@ class Writer:
         return None
 
     def _lines(self, parts: Sequence[Part], begin: int) -> list[str]:
-        """Return the lines of a translation, wrapped as its source is; begin: its place."""
+        """Return the lines of a translation, wrapped as its source is; begin: where it is."""
         line_begin = self.located.content.rfind("\n", 0, begin) + 1
         indent = len(self.located.prefix)
         column = begin - line_begin + (indent if line_begin else self.located.column)

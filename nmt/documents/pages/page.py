@@ -103,9 +103,11 @@ class PageDocument(SourceDocument):
         """Return where code divides the texts of HTML: alone on lines, or between alternatives."""
         if not self._codes:
             return set()
-        places = [found.start() for found in STAND_IN.finditer(self.source, begin, end)]
-        codes = joined(Mark(0, 0).over(self._restored(self.source[place])) for place in places)
-        found = {places[number] for number in alternatives(codes.text, [*codes.marks])}
+        positions = [found.start() for found in STAND_IN.finditer(self.source, begin, end)]
+        codes = joined(
+            Mark(0, 0).over(self._restored(self.source[position])) for position in positions
+        )
+        found = {positions[number] for number in alternatives(codes.text, [*codes.marks])}
         for line in ALONE.finditer(self.source, begin, end):
             if not self._has_output(line[2]):
                 found.update(range(*line.span(2)))
@@ -121,7 +123,7 @@ class PageDocument(SourceDocument):
         ]
 
     def number(self) -> None:
-        """Add the texts in the order of their places; one comes before those within its marks."""
+        """Add the texts in the order of the page; one comes before those within its marks."""
         for text in sorted(self.texts, key=lambda text: (text.begin, -text.end)):
             number = self.add(replace(text.segment, source=self._shown(text.segment.source)))
             marks = [mark._replace(shown=self._restored(mark.shown)) for mark in text.marks]
@@ -289,13 +291,13 @@ def read_run(run: Sequence[Item]) -> RunText | None:
 
 
 def partners_in(run: Sequence[Item]) -> list[int]:
-    """Return the place of the END of each START, and of the START of each END; -1 for none."""
+    """Return the index of the END of each START, and of the START of each END; -1 for none."""
     return find_partners([(item.kind, item.name) for item in run])
 
 
 def inside(run: Sequence[Item], partners: Sequence[int]) -> tuple[int, int]:
     """Return where the segment of a run begins and ends: without what only surrounds its text."""
-    before = [0]  # items of substance before each place
+    before = [0]  # items of substance before each index
     for item in run:
         before.append(before[-1] + item.has_substance)
     begin, end = 0, len(run)

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 from unicodedata import combining
@@ -93,7 +94,7 @@ def _ends_clause(words: Sequence[Word]) -> bool:
     return bool(words) and words[-1].text[-1:] in ",.;:!?\u2026\u3002\uff0c\u3001\uff01\uff1f"
 
 
-def balanced(words: Sequence[Word], limit: int, most_lines: int = MOST_LINES) -> list[str]:
+def balanced(words: Sequence[Word], limit: int, most_lines: int) -> list[str]:
     """Return words as one line if they fit, else as two lines of about the same width.
 
     most_lines: 1 or 2. If even two lines are too narrow, they are wider than the limit.
@@ -124,9 +125,9 @@ def closed(parts: Sequence[str], text: Marked) -> list[str]:
     found: list[str] = []
     for part in parts:
         opened = "".join(marks[mark] for mark in still_open)
-        place = 0
-        while number < len(marks) and (at := part.find(marks[number], place)) >= 0:
-            place = at + len(marks[number])
+        position = 0
+        while number < len(marks) and (at := part.find(marks[number], position)) >= 0:
+            position = at + len(marks[number])
             if text.marks[number].kind is Kind.OPEN and number in pairs:
                 still_open.append(number)
             elif number in pairs:
@@ -182,7 +183,7 @@ class Cue:
 
     @property
     def place(self) -> str:
-        """Return where it is, for messages."""
+        """Return its number and its time, for messages."""
         seconds = int(self.shown)
         time = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
         return f"subtitle {self.number}, {time}"
@@ -383,7 +384,7 @@ class Subtitles(SourceDocument):
         """Return the lines of each subtitle; with too few words, the last ones have none."""
         text = timestamps_in_order(translation)
         if self.is_vtt:
-            text = with_changed_words(text, _escape)
+            text = with_changed_words(text, partial(html.escape, quote=False))
         most = MOST_LINES * self.limits.line
         seconds = [turn.cue.hidden - turn.cue.shown for turn in group]
         parts = divide(
@@ -434,8 +435,3 @@ class Subtitles(SourceDocument):
             reasons.append(f"{len(lines)} lines ({MOST_LINES} at most)")
         message = f"the subtitle has {' and '.join(reasons)}"
         return [Finding(cue.place, message)] if reasons else []
-
-
-def _escape(text: str) -> str:
-    """Return a text as WebVTT writes it."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -10,9 +10,9 @@ from nmt.documents.texts.wrapping import (
     LINE_BREAK,
     join_words,
     joined_lines,
+    measure_width,
     split_words,
     unbroken,
-    width_of,
     wrapped,
 )
 
@@ -64,10 +64,10 @@ def _add_heading(document: SourceDocument, line: re.Match[str], underline: re.Ma
     """Add a heading; a line of the same width under it gets that of the translation."""
     number = _add(document, [line], is_heading=True)
     signs = underline[0].strip()
-    if number is not None and len(signs) == width_of(line["text"]):
+    if number is not None and len(signs) == measure_width(line["text"]):
         begin = underline.start() + underline[0].index(signs)
         end = begin + len(signs)
-        document.fill(begin, end, number, lambda new: signs[0] * width_of(new.text))
+        document.fill(begin, end, number, lambda new: signs[0] * measure_width(new.text))
 
 
 def _write(paragraph: list[re.Match[str]], translation: Marked) -> str:
@@ -76,8 +76,8 @@ def _write(paragraph: list[re.Match[str]], translation: Marked) -> str:
         return unbroken(translation)
     starts = [line["marker"] or line["indent"] for line in paragraph]
     lines = [start + line["text"] for start, line in zip(starts, paragraph, strict=True)]
-    width = max(map(width_of, lines))
-    first, later = (max(1, width - width_of(start)) for start in starts[:2])
+    width = max(map(measure_width, lines))
+    first, later = (max(1, width - measure_width(start)) for start in starts[:2])
     written = map(join_words, wrapped(split_words(translation), later, first=first))
     line_break = LINE_BREAK.search(paragraph[0]["after"])
     return f"{line_break[0] if line_break else ''}{starts[1]}".join(written)

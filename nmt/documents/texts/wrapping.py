@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nmt.decoding.translator.marked import Mark, Marked
 
 
-def width_of(text: str) -> int:
+def measure_width(text: str) -> int:
     """Return the columns of a text: 2 for wide characters, none for those that combine."""
     if text.isascii():
         return len(text)
@@ -47,11 +47,11 @@ class Word(NamedTuple):
 
 def split_words(
     text: Marked,
-    width_of_part: Callable[[str, Mark | None], int] = lambda part, mark: width_of(part),
+    measure_part: Callable[[str, Mark | None], int] = lambda part, mark: measure_width(part),
 ) -> list[Word]:
     """Return the words of a text.
 
-    width_of_part: gives the width of a part of the text, which may be a mark: 0 for an unseen tag.
+    measure_part: gives the width of a part of the text, which may be a mark: 0 for an unseen tag.
     """
     words: list[Word] = []
     is_open = has_space = False  # the next piece may belong to the last word; a space is before it
@@ -61,7 +61,7 @@ def split_words(
                 is_open, has_space = False, True
                 continue
             is_unspaced = not mark and UNSPACED.fullmatch(piece) is not None
-            width = width_of_part(piece, mark)
+            width = measure_part(piece, mark)
             if is_open and not (is_unspaced and words[-1].width):
                 last = words[-1]
                 words[-1] = Word(last.text + piece, last.width + width, last.has_space)

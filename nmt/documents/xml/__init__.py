@@ -1,1 +1,1 @@
-"""XML with places in the source, so that parts are replaced and every other byte stays."""
+"""XML with positions in the source, so that parts are replaced and every other byte stays."""

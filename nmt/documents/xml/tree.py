@@ -1,4 +1,4 @@
-"""XML files as documents: a tree with places in the source, so that parts can be replaced."""
+"""XML files as documents: a tree with positions in the source, to replace parts."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -217,7 +217,7 @@ class Builder:
         self._open[-1].children.append(part)
 
     def _close_text(self, closing: int = 0) -> int:
-        """End the run of characters here and return this place; `closing` bytes belong to it."""
+        """End the run of characters here and return this position; `closing` bytes belong to it."""
         here: int = self._parser.CurrentByteIndex
         if self._text_begin >= 0:
             part = Characters(self._text_begin, here + closing, "".join(self._text), self._is_cdata)
@@ -247,7 +247,7 @@ MOST_SPACE = 200  # bytes before an element
 
 @dataclass
 class XmlDocument(SourceDocument):
-    """An XML file that was read; places count bytes of UTF-8 without a byte order mark."""
+    """An XML file that was read; positions count bytes of UTF-8 without a byte order mark."""
 
     source: bytes
     root: Element = field(kw_only=True)
@@ -279,19 +279,19 @@ class XmlDocument(SourceDocument):
     ) -> None:
         """Give an element an attribute without a namespace; see `change`."""
         written = escape_attribute(value)
-        place = self.attribute(element, name)
-        if place is None:
+        span = self.attribute(element, name)
+        if span is None:
             written = f' {name}="{written}"'
-            place = (self._name_end(element),) * 2
-        self.change(*place, written, segments)
+            span = (self._name_end(element),) * 2
+        self.change(*span, written, segments)
 
     def remove_attribute(self, element: Element, name: str, segments: range) -> None:
         """Remove an attribute, if the element has it; see `change`."""
-        place = self.attribute(element, name)
-        if place is not None:
-            before = self.source[element.begin : place[0] - 1]  # to the quotation mark
+        span = self.attribute(element, name)
+        if span is not None:
+            before = self.source[element.begin : span[0] - 1]  # to the quotation mark
             kept = before.rstrip(b"= \t\r\n").removesuffix(name.encode()).rstrip()
-            self.change(element.begin + len(kept), place[1] + 1, "", segments)
+            self.change(element.begin + len(kept), span[1] + 1, "", segments)
 
     def attribute(self, element: Element, name: str) -> tuple[int, int] | None:
         """Return where the value of an attribute is, between its quotes; None if there is none."""

@@ -404,14 +404,12 @@ def two_digits(number: float) -> int:
 
 def extrapolated(scored: Scores, later: float) -> float:
     """Return by how much least squares let the score change up to a later update."""
-    places = [-1 / update for update, _ in scored]
-    middle = sum(places) / len(places)
+    xs = [-1 / update for update, _ in scored]
+    middle = sum(xs) / len(xs)
     mean = sum(score for _, score in scored) / len(scored)
-    products = sum(
-        (place - middle) * (score - mean) for place, (_, score) in zip(places, scored, strict=True)
-    )
-    slope = products / sum((place - middle) ** 2 for place in places)
-    return slope * (-1 / later - places[-1])
+    products = sum((x - middle) * (score - mean) for x, (_, score) in zip(xs, scored, strict=True))
+    slope = products / sum((x - middle) ** 2 for x in xs)
+    return slope * (-1 / later - xs[-1])
 
 
 def no_gain(training: Training, best: ValidationRecord, last: int) -> Finding:

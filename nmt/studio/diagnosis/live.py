@@ -5,7 +5,7 @@ from contextlib import suppress
 from itertools import chain
 
 from nmt.config import Recipe
-from nmt.errors import DamagedError, reason_of
+from nmt.errors import DamagedError, shorten_reason
 from nmt.runs.history import Line, Record, TrainRecord, parse_record
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.diagnosis.checks import diagnose
@@ -37,7 +37,7 @@ def live_diagnosis(run: RunFolder, setup: Setup, dev: DevSet) -> "LiveDiagnosis"
 class LiveDiagnosis:
     """Collects the lines of metrics.jsonl, and looks at them after each validation.
 
-    Each kind of warning is printed once. A resumed run does not print again what its figures
+    Each kind of warning is printed once. A resumed run does not print again what its lines
     showed before it stopped.
     """
 
@@ -82,7 +82,7 @@ class LiveDiagnosis:
         try:
             return diagnose(training)
         except Exception as error:
-            reason = f"{type(error).__name__}: {reason_of(error)}"
+            reason = f"{type(error).__name__}: {shorten_reason(error)}"
             note(f"no diagnosis because of a bug in this program: {reason}")
             return ()
 
@@ -99,6 +99,6 @@ def summarise(found: Sequence[Finding]) -> None:
 
 def thinned(records: list[Record]) -> list[Record]:
     """Return records without every second one of the older half of the train lines."""
-    older = [place for place, record in enumerate(records) if isinstance(record, TrainRecord)]
+    older = [index for index, record in enumerate(records) if isinstance(record, TrainRecord)]
     dropped = set(older[: len(older) // 2 : 2])
-    return [record for place, record in enumerate(records) if place not in dropped]
+    return [record for index, record in enumerate(records) if index not in dropped]

@@ -9,7 +9,7 @@ from nmt.evaluation.markdown import code, table
 from nmt.evaluation.metrics import score_measure
 from nmt.studio.experiments.results import (
     MISSING,
-    FigureDifference,
+    MetricDifference,
     RunResult,
     VariantResult,
     cell,
@@ -18,7 +18,7 @@ from nmt.studio.experiments.results import (
 )
 from nmt.studio.experiments.runs import Experiment, PlannedRun, plan_runs
 from nmt.studio.experiments.variants import Axis, Variant
-from nmt.studio.report import DEV_FIGURES, recipe_data
+from nmt.studio.report import DEV_METRICS, recipe_data
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ class Ablation(Experiment):
             "cautions": warnings,
             "variants": [asdict(result) for result in results],
         }
-        recipes = [{"name": each.name, **recipe_data(each.recipe)} for each in self.variants]
+        recipes = [
+            {"name": variant.name, **recipe_data(variant.recipe)} for variant in self.variants
+        ]
         texts = {"explanation": explanation(self.seeds)}
         parts = [
             *texts.values(),
@@ -63,7 +65,7 @@ class Ablation(Experiment):
 
 
 def explanation(seeds: Sequence[int]) -> str:
-    """Return the paragraph that says what the figures mean."""
+    """Return the paragraph that says what the metrics mean."""
     mean, overlap = f" The seed is {seeds[0]}.", ""
     if len(seeds) > 1:
         mean = (
@@ -96,13 +98,13 @@ def variant_row(variant: VariantResult, seeds: int) -> list[str]:
     return [
         (", ".join(changes) or "base") + unfinished,
         f"{variant.parameters:,}",
-        *(cell(name, variant.summary[name]) for name in ("updates", *DEV_FIGURES)),
+        *(cell(name, variant.summary[name]) for name in ("updates", *DEV_METRICS)),
         *(signed(getattr(variant.difference, name, None)) for name in ("score", "perplexity")),
         cell("minutes", minutes.mean if minutes else None),
     ]
 
 
-def signed(difference: FigureDifference | None) -> str:
+def signed(difference: MetricDifference | None) -> str:
     """Return a difference with its sign, and ≈ if the ranges of both overlap."""
     if difference is None:
         return ""
@@ -125,7 +127,7 @@ def run_row(variant: VariantResult, run: RunResult) -> list[str]:
         str(run.seed),
         run.state,
         cell("updates", run.updates),
-        *(cell(name, getattr(run.average, name, None)) for name in DEV_FIGURES),
+        *(cell(name, getattr(run.average, name, None)) for name in DEV_METRICS),
         f"{cell('score', best.score)} ({best.update:,})" if best else MISSING,
         cell("minutes", run.minutes),
         code(run.folder),

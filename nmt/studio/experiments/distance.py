@@ -26,7 +26,7 @@ from nmt.text.plan import batches_by_length
 DISTANCE = re.compile(r"(.+)-(\d+)")  # a label that names a distance, such as agreement-07
 REACH_PAIRS = 100
 REACH_TOKENS = 600  # of a side, in a batch
-REACH_PLACES = 6  # target positions of a batch whose losses are followed
+REACH_POSITIONS = 6  # target positions of a batch whose losses are followed
 FEWEST = 30  # pairs of positions that a mean needs
 COLUMNS, BIN = 8, 5  # a table with more distances has a column for each five
 GRADIENT = "gradient of the loss"
@@ -37,7 +37,7 @@ TEXT = (
 )
 COLOURS = ("source", "target", "good")  # of the recipes, as in the other charts
 
-Curve = list[tuple[float, float]]  # places and values
+Curve = list[tuple[float, float]]  # lengths or distances, and values
 Curves = dict[str, Curve]  # by the title of their chart
 Data = dict[str, Any]
 
@@ -99,7 +99,7 @@ def reach(
             logits = network(batch.source, batch.target_input).transpose(1, 2)
             losses = cross_entropy(logits, batch.labels, reduction="none")  # (B, T)
             length = losses.shape[1]
-            for t in range(length - 1, -1, -max(1, length // REACH_PLACES)):
+            for t in range(length - 1, -1, -max(1, length // REACH_POSITIONS)):
                 gradients = torch.autograd.grad(losses[:, t].sum(), captured, retain_graph=True)
                 counted = batch.labels[:, t] != network.pad_id
                 inputs = (batch.source, batch.target_input)
@@ -130,9 +130,9 @@ def section(measured: Mapping[str, Sequence[Curves]]) -> Data:
         series, rows = [], {}
         for (name, runs), colour in zip(measured.items(), cycle(COLOURS), strict=False):
             values: dict[float, list[float]] = {}
-            for place, value in (point for run in runs for point in run.get(title, ())):
-                values.setdefault(place, []).append(value)
-            means = {place: fmean(found) for place, found in values.items()}
+            for x, value in (point for run in runs for point in run.get(title, ())):
+                values.setdefault(x, []).append(value)
+            means = {x: fmean(found) for x, found in values.items()}
             ends = {"lowest": [*map(min, values.values())], "highest": [*map(max, values.values())]}
             # A chart shows means and ranges as it shows laws and their intervals.
             facts: Data = {"label": name, "colour": colour, "kind": "law"}
@@ -142,18 +142,18 @@ def section(measured: Mapping[str, Sequence[Curves]]) -> Data:
         log = "y" if GRADIENT in title else ""
         charts.append({"title": title, "over": over, "log": log, "series": series})
         columns = [*dict.fromkeys(column for row in rows.values() for column in row)]
-        cells = [[name, *(row.get(each, "") for each in columns)] for name, row in rows.items()]
+        cells = [[name, *(row.get(column, "") for column in columns)] for name, row in rows.items()]
         tables.append({"heads": [title, *columns], "rows": cells})
     facts = {"id": "distance", "title": "What distance does", "texts": [TEXT]}
     return {**facts, "charts": charts, "tables": tables}
 
 
 def binned(means: Mapping[float, float]) -> dict[str, str]:
-    """Return the cells of a row of a table by their columns: each place, or means of five."""
+    """Return the cells of a row of a table by their columns: each distance, or means of five."""
     width = 1 if len(means) <= COLUMNS else BIN
     groups: dict[int, dict[float, float]] = {}
-    for place, value in means.items():
-        groups.setdefault(int(place) // width, {})[place] = value
+    for x, value in means.items():
+        groups.setdefault(int(x) // width, {})[x] = value
     return {
         f"{min(group):g}" if len(group) == 1 else f"{min(group):g} to {max(group):g}": (
             f"{fmean(group.values()):.3g}"

@@ -71,7 +71,7 @@ def law_losses(fits: Floats, N: ArrayLike, D: ArrayLike) -> Floats:
 def estimates(values: Floats) -> list[Estimate]:
     """Return the first row of values, with the interval that the other rows give."""
     low, high = numpy.quantile(values[1:], (0.025, 0.975), axis=0)
-    return [Estimate(*map(float, each)) for each in zip(values[0], low, high, strict=True)]
+    return [Estimate(*map(float, row)) for row in zip(values[0], low, high, strict=True)]
 
 
 def refusal(points: Sequence[Point]) -> str:
@@ -88,25 +88,25 @@ def refusal(points: Sequence[Point]) -> str:
 
 def fit(points: Sequence[Point]) -> Law:
     """Return the law of points that `refusal` does not refuse."""
-    places = numpy.array([[point.N, point.D] for point in points])
+    sizes = numpy.array([[point.N, point.D] for point in points])
     losses = numpy.array([point.loss for point in points])
     random, n = numpy.random.default_rng(1), len(points)
     counts = [numpy.ones(n)]
     while len(counts) <= RESAMPLES:
         drawn = random.integers(n, size=n)
-        N, D = map(set, places[drawn].T)
+        N, D = map(set, sizes[drawn].T)
         if min(len(N), len(D)) >= LEAST_VALUES and len({*drawn}) >= len(CONSTANTS):
             counts.append(numpy.bincount(drawn, minlength=n).astype(float))
-    fits = find_exponents(places, losses, numpy.stack(counts))
-    errors = losses / law_losses(fits[:1], *places.T)[0] - 1
+    fits = find_exponents(sizes, losses, numpy.stack(counts))
+    errors = losses / law_losses(fits[:1], *sizes.T)[0] - 1
     # A fit of five numbers leaves too small errors.
     return Law(fits, errors * (n / (n - len(CONSTANTS))) ** 0.5)
 
 
-def find_exponents(places: Floats, losses: Floats, counts: Floats) -> Floats:
+def find_exponents(sizes: Floats, losses: Floats, counts: Floats) -> Floats:
     """Return the constants (fits, 5) with the least squares for how often points count (fits, n).
 
-    places (n, 2): N and D.
+    sizes (n, 2): N and D.
     """
     grid = numpy.stack(numpy.meshgrid(GRID, GRID), -1).reshape(-1, 2)
     ends = numpy.log([LEAST_EXPONENT, MOST_EXPONENT])
@@ -114,7 +114,7 @@ def find_exponents(places: Floats, losses: Floats, counts: Floats) -> Floats:
     chosen = numpy.arange(len(counts))
     for _ in range(ZOOMS):
         logs = numpy.clip(best[:, None] + width * grid, *ends)  # (fits, grid, 2)
-        linear, squares = solve(numpy.exp(logs), places, losses, counts)
+        linear, squares = solve(numpy.exp(logs), sizes, losses, counts)
         least = squares.argmin(1)
         best, width = logs[chosen, least], width * ZOOM
     E, A, B = linear[chosen, least].T
@@ -123,14 +123,14 @@ def find_exponents(places: Floats, losses: Floats, counts: Floats) -> Floats:
 
 
 def solve(
-    exponents: Floats, places: Floats, losses: Floats, counts: Floats
+    exponents: Floats, sizes: Floats, losses: Floats, counts: Floats
 ) -> tuple[Floats, Floats]:
     """Return E, A and B (fits, grid, 3) for exponents (fits, grid, 2), and the sum of squares.
 
     None is negative: a term that would be is left out.
     """
-    means = numpy.exp(numpy.log(places).mean(0))  # N and D become numbers near 1
-    powers = (places / means) ** -exponents[:, :, None]
+    means = numpy.exp(numpy.log(sizes).mean(0))  # N and D become numbers near 1
+    powers = (sizes / means) ** -exponents[:, :, None]
     terms = numpy.insert(powers, 0, 1, -1) / losses[:, None]  # (fits, grid, n, 3)
     weighted = terms * counts[:, None, :, None]
     square, right = terms.swapaxes(2, 3) @ weighted, weighted.sum(2)

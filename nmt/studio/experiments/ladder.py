@@ -203,10 +203,10 @@ def plan(
         raise UsageError(f"--check {check} is a size of the ladder; name another one")
     middle = len(sizes) // 2
     parts = [(size, share) for share in shares for size in sizes[middle:][:2]]
-    places = dict.fromkeys([*((size, 1.0) for size in sizes), *parts])
-    has_law = not refusal([Point(size, share, 0.0) for size, share in places])
+    points = dict.fromkeys([*((size, 1.0) for size in sizes), *parts])
+    has_law = not refusal([Point(size, share, 0.0) for size, share in points])
     rungs, checks = (
-        [rung(base, *named, *place, budget) for place in each for named in recipes.items()]
-        for each in (places, [(check, 1.0)] * has_law)
+        [rung(base, *named, *point, budget) for point in group for named in recipes.items()]
+        for group in (points, [(check, 1.0)] * has_law)
     )
     return Ladder(base, rungs, checks, seeds or [base.train.seed], budget)

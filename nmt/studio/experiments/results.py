@@ -10,16 +10,16 @@ from pathlib import Path
 from statistics import fmean
 
 from nmt.recipe.size import count_parameters
-from nmt.runs.history import Figures, History, read_history
+from nmt.runs.history import History, ValidationMetrics, read_history
 from nmt.studio.experiments.fit import CONSTANTS, Estimate
 from nmt.studio.experiments.runs import PlannedRun, is_diverged
 from nmt.studio.experiments.variants import Change, Variant
-from nmt.studio.report import DEV_FIGURES, Data, curves
+from nmt.studio.report import DEV_METRICS, Data, curves
 from nmt.system.log import note
 from nmt.text.tokenizer import load_tokenizer
 
 FINISHED, MISSING = "finished", "–"
-# How tables show figures.
+# How tables show numbers.
 FORMATS = {
     **{"loss": ",.3f", "perplexity": ",.2f", "score": ",.2f"},
     **{"updates": ",.0f", "minutes": ",.1f", "operations": ".2e"},
@@ -38,14 +38,14 @@ class RunResult:
     state: str  # "finished", "diverged", "stopped", "not begun" or "failed: REASON"
     updates: int
     minutes: float  # of updates
-    average: Figures | None  # of the run's model; None until there is one
-    best: Figures | None  # of the best validation; None before the first one
-    curves: dict[str, Data]  # by figure; empty before the first update
+    average: ValidationMetrics | None  # of the run's model; None until there is one
+    best: ValidationMetrics | None  # of the best validation; None before the first one
+    curves: dict[str, Data]  # by metric; empty before the first update
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over the finished runs of a variant."""
+    """A metric over the finished runs of a variant."""
 
     mean: float
     lowest: float
@@ -53,8 +53,8 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class FigureDifference:
-    """The mean of a figure for a variant minus that for the base."""
+class MetricDifference:
+    """The mean of a metric for a variant minus that for the base."""
 
     mean: float
     overlaps: bool | None  # whether the ranges of both overlap; None with a single seed
@@ -65,9 +65,9 @@ class Difference:
     """The differences between a variant and the base, over the seeds that both have finished."""
 
     seeds: tuple[int, ...]
-    loss: FigureDifference
-    perplexity: FigureDifference
-    score: FigureDifference
+    loss: MetricDifference
+    perplexity: MetricDifference
+    score: MetricDifference
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ class VariantResult:
 
     name: str
     folder: str  # relative to the experiment's folder
-    axis: int | None  # place of its axis, from 0; None for the base and in a grid
+    axis: int | None  # index of its axis; None for the base and in a grid
     changes: tuple[Change, ...]  # none for the base
     parameters: int
     finished: int  # runs
-    # By figure of the dev set, "updates" and "minutes"; None where no run is finished or a figure
+    # By metric of the dev set, "updates" and "minutes"; None where no run is finished or a metric
     # is not a number.
     summary: dict[str, Spread | None]
     runs: tuple[RunResult, ...]  # in the order of the seeds
@@ -128,9 +128,9 @@ def run_result(planned: PlannedRun, failures: Mapping[Path, str]) -> RunResult:
         state=run_state(history, failures.get(run.path)),
         updates=history.update,
         minutes=(history.records[-1].seconds or 0) / 60 if history.records else 0,
-        average=average.figures if average else None,
-        best=history.best.figures if history.best else None,
-        curves=curves(history.validations, DEV_FIGURES) if history.records else {},
+        average=average.metrics if average else None,
+        best=history.best.metrics if history.best else None,
+        curves=curves(history.validations, DEV_METRICS) if history.records else {},
     )
 
 
@@ -146,10 +146,10 @@ def run_state(history: History, failure: str | None) -> str:
 
 
 def summarise(finished: Sequence[RunResult]) -> dict[str, Spread | None]:
-    """Return the spread of each figure over finished runs."""
+    """Return the spread of each metric over finished runs."""
     averages = [run.average for run in finished if run.average]
     return {
-        **{name: spread([getattr(average, name) for average in averages]) for name in DEV_FIGURES},
+        **{name: spread([getattr(average, name) for average in averages]) for name in DEV_METRICS},
         "updates": spread([run.updates for run in finished]),
         "minutes": spread([run.minutes for run in finished]),
     }
@@ -164,9 +164,9 @@ def spread(values: Sequence[float | None]) -> Spread | None:
 
 
 def difference(variant: Sequence[RunResult], base: Sequence[RunResult]) -> Difference | None:
-    """Return a variant's figures minus the base's.
+    """Return a variant's metrics minus the base's.
 
-    None if no seed is finished in both, or if a figure is not a number.
+    None if no seed is finished in both, or if a metric is not a number.
     """
     own, others = (
         {run.seed: run.average for run in side if run.state == FINISHED and run.average}
@@ -174,26 +174,26 @@ def difference(variant: Sequence[RunResult], base: Sequence[RunResult]) -> Diffe
     )
     seeds = tuple(seed for seed in own if seed in others)
     pairs = [(own[seed], others[seed]) for seed in seeds]
-    loss, perplexity, score = (figure_difference(pairs, name) for name in DEV_FIGURES)
+    loss, perplexity, score = (metric_difference(pairs, name) for name in DEV_METRICS)
     if loss is None or perplexity is None or score is None:
         return None
     return Difference(seeds, loss, perplexity, score)
 
 
-def figure_difference(
-    pairs: Sequence[tuple[Figures, Figures]], name: str
-) -> FigureDifference | None:
-    """Return the difference of one figure over (variant, base) pairs; None if it is unknown."""
+def metric_difference(
+    pairs: Sequence[tuple[ValidationMetrics, ValidationMetrics]], name: str
+) -> MetricDifference | None:
+    """Return the difference of one metric over (variant, base) pairs; None if it is unknown."""
     own = spread([getattr(variant, name) for variant, _ in pairs])
     base = spread([getattr(base, name) for _, base in pairs])
     if own is None or base is None:
         return None
     overlaps = own.highest >= base.lowest and base.highest >= own.lowest
-    return FigureDifference(own.mean - base.mean, overlaps if len(pairs) > 1 else None)
+    return MetricDifference(own.mean - base.mean, overlaps if len(pairs) > 1 else None)
 
 
 def comparison_warnings(variants: Sequence[Variant], seeds: int) -> tuple[str, ...]:
-    """Return a sentence for each reason why some figures cannot be compared.
+    """Return a sentence for each reason why some metrics cannot be compared.
 
     seeds: number of seeds.
     """
@@ -212,9 +212,9 @@ def comparison_warnings(variants: Sequence[Variant], seeds: int) -> tuple[str, .
 
 
 def cell(name: str, value: str | float | Spread | Estimate | None) -> str:
-    """Return the text of a figure in a table, with its range if it has one.
+    """Return the text of a number in a table, with its range if it has one.
 
-    name: of the figure, for its format.
+    name: of the metric, for its format.
     """
     if isinstance(value, Spread | Estimate):
         middle, lowest, highest = (cell(name, number) for number in astuple(value))

@@ -80,7 +80,8 @@ class Scale(Experiment):
         self.measure(failures, data, device)
         self.write(failures)
         predicted = {
-            self.output / each["folder"] for each in self.written("scale.json")["predictions"]
+            self.output / prediction["folder"]
+            for prediction in self.written("scale.json")["predictions"]
         }
         checks = [run for run in runs[count:] if run.run.path in predicted]
         outcome = train_runs(checks, data, device, lambda others: self.write(failures | others))
@@ -152,8 +153,9 @@ class Scale(Experiment):
             [self.row(failures, planned) for planned in plan]
             for plan in (self.ladder.fitted(self.output), self.ladder.predicted(self.output))
         )
-        laws = {kind: law_of(rows, kind) for kind in dict.fromkeys(row["recipe"] for row in rows)}
-        known = {each["folder"]: each for each in self.written("scale.json").get("predictions", [])}
+        laws = {kind: fit_law(rows, kind) for kind in dict.fromkeys(row["recipe"] for row in rows)}
+        earlier = self.written("scale.json").get("predictions", [])
+        known = {prediction["folder"]: prediction for prediction in earlier}
         predictions = []
         for row in checks:
             law = laws[row["recipe"]]
@@ -199,7 +201,7 @@ def is_result(row: Row) -> bool:
     return row["state"] == FINISHED and row["loss"] is not None
 
 
-def law_of(rows: Iterable[Row], kind: str) -> Law | str:
+def fit_law(rows: Iterable[Row], kind: str) -> Law | str:
     """Return the law of a recipe, or the sentence on why there is none.
 
     A size and a share of the corpus are one point, the mean over seeds.
@@ -208,7 +210,7 @@ def law_of(rows: Iterable[Row], kind: str) -> Law | str:
     for row in rows:
         if is_result(row) and row["recipe"] == kind:
             losses.setdefault((row["N"], row["D"]), []).append(row["loss"])
-    points = [Point(N, D, fmean(each)) for (N, D), each in losses.items()]
+    points = [Point(N, D, fmean(found)) for (N, D), found in losses.items()]
     return refusal(points) or fit(points)
 
 
@@ -250,8 +252,8 @@ def make_sections(
     predictions: Sequence[Row],
 ) -> list[dict[str, Any]]:
     """Return the sections of the page: tables of texts under a title."""
-    place = ladder.recipe.model.d_model, 1
-    own = [row for row in rows if (row["size"], row["share"]) == place]
+    whole = ladder.recipe.model.d_model, 1
+    own = [row for row in rows if (row["size"], row["share"]) == whole]
     pair = [pair_row([row for row in own if row["recipe"] == kind]) for kind in laws]
     constants = [
         {"recipe": kind, "points": len(law.errors), **law.constants()}
@@ -260,7 +262,7 @@ def make_sections(
     ]
     refusals = [f"{kind}: {law}." for kind, law in laws.items() if isinstance(law, str)]
     ended = {row["folder"]: row for row in checks}
-    tested = [check_row(each, ended[each["folder"]]) for each in predictions]
+    tested = [check_row(found, ended[found["folder"]]) for found in predictions]
     tabled = partial(make_table, score_measure(ladder.recipe).name)
     title = "The recipe's own size, with equal parameters"
     return [

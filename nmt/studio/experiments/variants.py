@@ -59,7 +59,7 @@ class Variant:
 
     recipe: Recipe
     changes: tuple[Change, ...] = ()
-    axis: int | None = None  # place of its axis, from 0; None for the base and in a grid
+    axis: int | None = None  # index of its axis; None for the base and in a grid
 
     @property
     def name(self) -> str:
@@ -168,7 +168,7 @@ def check_axes(axes: Sequence[Axis], *, grid: bool) -> None:
     for name, why in NOT_VARIED.items():
         if name in names:
             raise UsageError(f"--vary {name} is not possible: {why}")
-    twice = [name for place, name in enumerate(names) if name in names[:place]]
+    twice = [name for index, name in enumerate(names) if name in names[:index]]
     if grid and twice:
         raise UsageError(f"--grid combines the --vary options, but {twice[0]} is in two of them")
 

@@ -15,7 +15,7 @@ from nmt.decoding.translator.translator import Translator
 from nmt.documents.registry import bilingual_reader
 from nmt.errors import NmtError
 from nmt.runs.outputs import check_output
-from nmt.runs.run_folder import run_of
+from nmt.runs.run_folder import find_run
 from nmt.runs.trained_model import TrainedModel
 from nmt.studio.explain.explanation import check_settings
 from nmt.text.corpus import DataFolder, Pair
@@ -43,7 +43,7 @@ def choose_texts(
     subwords = model.tokenizer.source
     token = target_token(settings.target_language, subwords, settings.target_language)
     try:
-        data = DataFolder(run_of(model.path).data_dir(data_dir), bilingual_reader)
+        data = DataFolder(find_run(model.path).data_dir(data_dir), bilingual_reader)
         for files in model.recipe.data.dev:
             paths += data.text(files, model.recipe).paths
         for (_, language), own in read_dev_pairs(model.recipe, data).items():
@@ -89,10 +89,10 @@ def find_example(model: TrainedModel, settings: DecodeSettings, pairs: Sequence[
 
 def widest_gap(links: Sequence[Link]) -> int:
     """Return the greatest distance between two words of an output that one source word became."""
-    places: dict[int, list[int]] = {}
+    outputs: dict[int, list[int]] = {}
     for source, output in links:
-        places.setdefault(source, []).append(output)
-    return max((max(each) - min(each) for each in places.values()), default=0)
+        outputs.setdefault(source, []).append(output)
+    return max((max(words) - min(words) for words in outputs.values()), default=0)
 
 
 def other_sentences(pairs: Sequence[Pair], besides: str) -> list[str]:
@@ -100,4 +100,4 @@ def other_sentences(pairs: Sequence[Pair], besides: str) -> list[str]:
     sources = dict.fromkeys(pair.source.strip() for pair in pairs)
     short = sorted((text for text in sources if len(text) <= LONGEST and text != besides), key=len)
     step = len(short) / (OTHERS + 1)
-    return [short[int(step * place)] for place in range(1, OTHERS + 1)] if step >= 1 else short
+    return [short[int(step * number)] for number in range(1, OTHERS + 1)] if step >= 1 else short

@@ -88,7 +88,7 @@ def explain(
     settings = device_settings(settings, model.device)
     text = as_read(model, text, settings, notify)
     ids = encode(model, text, settings, notify)
-    network = transformer_of(model)
+    network = require_transformer(model)
     if settings.precision == "bf16":
         network = copy.deepcopy(network).bfloat16()  # as for translating
     source = source_batch([ids]).to(network.device)
@@ -134,7 +134,7 @@ def explain(
     )
 
 
-def transformer_of(model: TrainedModel) -> Transformer:
+def require_transformer(model: TrainedModel) -> Transformer:
     """Return the network of a model; raises NmtError if it is no Transformer."""
     network = model.network
     if not isinstance(network, Transformer):

@@ -110,19 +110,19 @@ class Message:
     def __init__(self, content: bytes) -> None:
         """Read all fields; numbers of a fixed size stay bytes."""
         self._fields: dict[int, list[Any]] = {}
-        place = 0
-        while place < len(content):
-            key, place = read_number(content, place)
+        index = 0
+        while index < len(content):
+            key, index = read_number(content, index)
             kind = key & 7
             value: int | bytes
             if kind == 0:
-                value, place = read_number(content, place)
+                value, index = read_number(content, index)
             else:
                 size = {1: 8, 5: 4}.get(kind)
                 if size is None:
-                    size, place = read_number(content, place)
-                value = content[place : place + size]
-                place += size
+                    size, index = read_number(content, index)
+                value = content[index : index + size]
+                index += size
             self._fields.setdefault(key >> 3, []).append(value)
 
     def every(self, field: int) -> list[Any]:
@@ -134,12 +134,12 @@ class Message:
         return self._fields.get(field, [default])[-1]
 
 
-def read_number(content: bytes, place: int) -> tuple[int, int]:
-    """Return the number at a place, 7 bits in each byte, the lowest first, and the next place."""
+def read_number(content: bytes, index: int) -> tuple[int, int]:
+    """Return the number at an index, 7 bits in each byte, the lowest first, and the next index."""
     value = shift = 0
     while True:
-        byte = content[place]
+        byte = content[index]
         value |= (byte & 127) << shift
-        place, shift = place + 1, shift + 7
+        index, shift = index + 1, shift + 7
         if byte < 128:
-            return value, place
+            return value, index

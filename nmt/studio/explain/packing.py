@@ -42,5 +42,5 @@ def pack(tensor: Tensor) -> dict[str, Any]:
 def packed(tensor: Tensor, scales: NDArray[Any], integers: NDArray[Any]) -> dict[str, Any]:
     """Return the record of a tensor, from its scales and integers."""
     content = {"scales": scales.astype("<f4"), "data": integers}
-    texts = {key: base64.b64encode(each.tobytes()).decode() for key, each in content.items()}
+    texts = {key: base64.b64encode(array.tobytes()).decode() for key, array in content.items()}
     return {"shape": [*tensor.shape], **texts}

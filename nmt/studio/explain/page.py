@@ -61,7 +61,7 @@ def render_explanation(
         data |= live_part(explanation, live, notify)
         models.append({**data, "examples": examples if data["live"] else []})
     first = explanations[0]
-    source_language, target_language = languages_of(first)
+    source_language, target_language = find_languages(first)
     texts = {
         "source": first.text,
         "translation": first.translation,
@@ -88,7 +88,7 @@ def live_part(explanation: Explanation, live: bool, notify: Notify) -> dict[str,
     return {"live": None, "live_reason": reason}
 
 
-def languages_of(explanation: Explanation) -> tuple[str, str]:
+def find_languages(explanation: Explanation) -> tuple[str, str]:
     """Return the languages of a text, "" if it may have several, and of its translation."""
     known = explanation.model.recipe.data.known_directions
     wanted = explanation.settings.target_language or known[0][1]
@@ -138,7 +138,7 @@ def model_data(explanation: Explanation) -> dict[str, Any]:
     """Return the facts about the model."""
     model = explanation.model
     settings = model.recipe.model
-    source_language, target_language = languages_of(explanation)
+    source_language, target_language = find_languages(explanation)
     return {
         "name": model.recipe.name,
         "parameters": sum(weight.numel() for weight in model.network.parameters()),

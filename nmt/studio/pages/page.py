@@ -127,8 +127,8 @@ def add(path: Path, joined: dict[Path, str], importing: tuple[Path, ...]) -> Non
     names = list(joined)
 
     def taken(match: re.Match[str]) -> str:
-        place = names.index((path.parent / match[2]).resolve())
-        return f"const {match[1]} = module{place};\n"
+        index = names.index((path.parent / match[2]).resolve())
+        return f"const {match[1]} = module{index};\n"
 
     exports = ", ".join(match[2] for match in EXPORT.finditer(text))
     text = EXPORT.sub(r"\1 \2", IMPORT.sub(taken, text))

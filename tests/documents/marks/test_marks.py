@@ -131,13 +131,13 @@ NESTED = "{g, select, female {She has {n, plural, one {# cat} other {# cats}}} o
     ],
 )
 def test_what_is_translated_and_put_together_again(message: str, expected: list[str]) -> None:
-    source = IcuMessage.of(Marked(message))
+    source = IcuMessage.parse(Marked(message))
     assert [text.text for text in source.texts()] == expected
     assert source.join(source.texts()) == Marked(message)
 
 
 def test_translations_are_put_back() -> None:
-    message = IcuMessage.of(Marked(f"You have {FILES}."))
+    message = IcuMessage.parse(Marked(f"You have {FILES}."))
     whole, *inner = message.texts()
     assert whole.mark_texts() == ["{n}"]
     assert inner[1].mark_texts() == ["#"]
@@ -150,10 +150,10 @@ def test_translations_are_put_back() -> None:
 
 def test_an_apostrophe_quotes_no_argument() -> None:
     """Two apostrophes stand for one before a brace; everywhere if the source writes two."""
-    message = IcuMessage.of(Marked("of {n} in {m}"))
+    message = IcuMessage.parse(Marked("of {n} in {m}"))
     read = Marked("l'{n} d'un '{m}", (Mark(2, 5, is_text=True), Mark(12, 15, is_text=True)))
     assert message.join([read]).text == "l''{n} d'un ''{m}"
-    message = IcuMessage.of(Marked("it''s '{x}'"))
+    message = IcuMessage.parse(Marked("it''s '{x}'"))
     (read,) = message.texts()
     assert read.mark_texts() == ["'{x}'"]
     assert message.join([Marked("l'a '{x}'", (Mark(4, 9),))]).text == "l''a '{x}'"
@@ -164,15 +164,15 @@ def test_an_apostrophe_quotes_no_argument() -> None:
     [("de", []), ("ja", []), ("pl", ["few", "many"]), ("sl", ["two", "few"]), ("xx", [])],
 )
 def test_categories_that_the_target_needs(language: str, missing: list[str]) -> None:
-    assert IcuMessage.of(Marked(f"a {FILES}")).missing_categories(language) == missing
-    assert IcuMessage.of(Marked("a {n}")).missing_categories(language) == []
-    exact = IcuMessage.of(Marked("{n, plural, =1 {a file} other {# files}}"))
+    assert IcuMessage.parse(Marked(f"a {FILES}")).missing_categories(language) == missing
+    assert IcuMessage.parse(Marked("a {n}")).missing_categories(language) == []
+    exact = IcuMessage.parse(Marked("{n, plural, =1 {a file} other {# files}}"))
     assert exact.missing_categories(language) == missing
 
 
 def test_deep_messages_stay_as_they_are() -> None:
     deep = "{a, select, other {" * 1000 + "x" + "}}" * 1000
-    message = IcuMessage.of(Marked(deep))
+    message = IcuMessage.parse(Marked(deep))
     assert len(message.texts()) == DEEPEST + 1
     assert message.join(message.texts()) == Marked(deep)
 
@@ -240,12 +240,12 @@ def test_any_text_has_marks_in_order_and_is_put_together_again(
     text: str, syntax: frozenset[str]
 ) -> None:
     marks = find(text, syntax)
-    places = [place for mark in marks for place in mark[:2]]
-    assert places == sorted(places)
+    positions = [position for mark in marks for position in mark[:2]]
+    assert positions == sorted(positions)
     assert all(mark.begin < mark.end and mark.is_text for mark in marks)
     found = Marked(text, tuple(marks))
     assert not mark_problems(found, found)
     for source in (Marked(text), with_tags(text)):
         assert with_placeholders(source, syntax).of_format() == source
-        message = IcuMessage.of(source)
+        message = IcuMessage.parse(source)
         assert message.join([part.of_format() for part in message.texts()]) == source

@@ -43,7 +43,8 @@ def test_values_belong_to_the_keys_before_them() -> None:
         b"<string>stray</string><key>b</key><string>A cat.</string></dict></plist>"
     )
     found = [
-        (each.context, each.source.text) for each in read_stringsdict(content, Options()).segments
+        (segment.context, segment.source.text)
+        for segment in read_stringsdict(content, Options()).segments
     ]
     assert found == [("a", "A dog."), ("b", "A cat.")]
 

@@ -9,7 +9,7 @@ from tests.documents.documents import marked
 
 
 def text_in(source: Marked) -> Text:
-    return Text.of(source, 0, NO_SYNTAX, None)
+    return Text.parse(source, 0, NO_SYNTAX, None)
 
 
 LIST = "This is a list of what a program may do:"
@@ -55,7 +55,7 @@ def test_a_mark_at_the_start_or_end_belongs_to_the_words() -> None:
 
 
 def test_a_line_does_not_end_within_a_placeholder() -> None:
-    text = Text.of(Marked(WRAPPED), 0, frozenset({"tags"}), None)
+    text = Text.parse(Marked(WRAPPED), 0, frozenset({"tags"}), None)
     words, tag = "wort " * 7, "<a href='x' title='a long title'>"
     made = text.filled({0: Marked(f"{words}{tag} ende")})
     assert made is not None

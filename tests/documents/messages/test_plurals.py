@@ -7,12 +7,12 @@ from nmt.documents.messages.plurals import (
     EXAMPLES,
     FALLBACK,
     RULES,
-    FormsOfOne,
     PluralRule,
+    SingularForm,
+    find_rule,
+    find_singular_form,
     forms_in_qt,
-    forms_of_one,
     parsed,
-    rule_of,
 )
 from nmt.errors import NmtError
 
@@ -41,16 +41,16 @@ def test_each_form_of_a_rule_is_used() -> None:
 
 
 def test_a_region_may_have_its_own_rule() -> None:
-    assert rule_of("pt") == rule_of("pt-PT") == FALLBACK
-    assert rule_of("pt_BR") == rule_of("pt-BR") == rule_of("fr_CA")
-    assert rule_of("pol") == rule_of("pl")
-    assert rule_of("xx") is None
+    assert find_rule("pt") == find_rule("pt-PT") == FALLBACK
+    assert find_rule("pt_BR") == find_rule("pt-BR") == find_rule("fr_CA")
+    assert find_rule("pol") == find_rule("pl")
+    assert find_rule("xx") is None
 
 
 def test_the_form_of_one_may_stand_for_other_numbers() -> None:
-    assert forms_of_one(RULES["de"]) == FormsOfOne(0, is_exact=True)
-    assert forms_of_one(RULES["ru"]) == FormsOfOne(0, is_exact=False)
-    assert forms_of_one(RULES["ar"]) == FormsOfOne(1, is_exact=True)
+    assert find_singular_form(RULES["de"]) == SingularForm(0, is_exact=True)
+    assert find_singular_form(RULES["ru"]) == SingularForm(0, is_exact=False)
+    assert find_singular_form(RULES["ar"]) == SingularForm(1, is_exact=True)
 
 
 def test_qt_counts_forms_in_its_own_way() -> None:
@@ -69,4 +69,4 @@ def test_headers_of_templates_and_nonsense_state_no_rule() -> None:
 )
 def test_an_expression_that_is_no_rule_is_an_error(expression: str) -> None:
     with pytest.raises(NmtError, match="plural rule"):
-        forms_of_one(PluralRule(2, expression))
+        find_singular_form(PluralRule(2, expression))

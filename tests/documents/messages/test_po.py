@@ -9,7 +9,7 @@ import pytest
 
 from nmt.documents.document import Options
 from nmt.documents.messages.po import read
-from nmt.documents.messages.po_syntax import columns_of, escaped, unescaped, written
+from nmt.documents.messages.po_syntax import escaped, find_columns, unescaped, written
 from tests.documents.documents import filled, texts
 from tests.documents.samples import SAMPLES
 
@@ -208,8 +208,8 @@ def test_the_columns_of_a_file_are_found() -> None:
     words = "word " * 40
     for columns in (60, 76, 79):
         lines = [line.strip('"') for line in written("msgid", words, columns).split("\n")[1:]]
-        assert columns - 5 <= columns_of([lines, ["short"]]) <= 79
-        again = written("msgid", words, columns_of([lines])).split("\n")[1:]
+        assert columns - 5 <= find_columns([lines, ["short"]]) <= 79
+        again = written("msgid", words, find_columns([lines])).split("\n")[1:]
         assert [line.strip('"') for line in again] == lines
-    assert columns_of([[words]]) == 0
-    assert columns_of([]) == 79
+    assert find_columns([[words]]) == 0
+    assert find_columns([]) == 79

@@ -158,9 +158,9 @@ wind ⟦\\{⟧tree⟦\\}⟧ ⟦<Leaf {...seed} of={() => 1}>⟧moon</Leaf>
 
 @pytest.mark.parametrize("name", SITES)
 def test_code_of_a_site_stays(name: str) -> None:
-    form = find_format(Path(name), None)
-    assert form is not None
-    rest = changed_by(form.read(CODE.sub(r"\1", SITES[name]).encode(), Options())).decode()
+    file_format = find_format(Path(name), None)
+    assert file_format is not None
+    rest = changed_by(file_format.read(CODE.sub(r"\1", SITES[name]).encode(), Options())).decode()
     for code in CODE.findall(SITES[name]):
         assert code in rest
         rest = rest.replace(code, "", 1)

@@ -143,12 +143,12 @@ def test_lines_of_repeated_updates_count_once() -> None:
 def test_overfitting_needs_a_falling_training_loss_and_scores_that_do_not_improve() -> None:
     assert kinds(*LEARNED, *OVERFIT) == ["overfitting"]
     assert kinds(*[train(record.update, 2.0) for record in LEARNED], *OVERFIT) == []
-    better = [replace(record, score=20.0 + place) for place, record in enumerate(OVERFIT)]
+    better = [replace(record, score=20.0 + index) for index, record in enumerate(OVERFIT)]
     assert kinds(*LEARNED, *better) == []
     assert kinds(*LEARNED, *OVERFIT[:2]) == []
     close = [
-        replace(record, perplexity=math.exp(4 + 0.04 * place))
-        for place, record in enumerate(OVERFIT)
+        replace(record, perplexity=math.exp(4 + 0.04 * index))
+        for index, record in enumerate(OVERFIT)
     ]
     assert kinds(*LEARNED, *close) == []
 
@@ -167,7 +167,7 @@ def test_overfitting_names_its_update_and_the_dropout_to_try() -> None:
 
 def test_a_lower_error_rate_is_better() -> None:
     rates = with_settings(RECIPE, {"data.metric": "error_rate"})
-    falling = [replace(record, score=20.0 - 3 * place) for place, record in enumerate(OVERFIT)]
+    falling = [replace(record, score=20.0 - 3 * index) for index, record in enumerate(OVERFIT)]
     assert kinds(*LEARNED, *falling, recipe=rates) == []
     (note,) = found(*LEARNED, *falling, recipe=rates)
     assert "token error rate fell by about 1.5 per 100 updates" in note.seen

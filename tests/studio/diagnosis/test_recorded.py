@@ -23,7 +23,7 @@ CURVES = sorted((Path(__file__).parents[3] / "benchmarks" / "results").glob("qua
 MULTI30K = load_recipe("multi30k_en_de")
 
 
-def records_of(content: dict[str, Any]) -> list[Record]:
+def read_records(content: dict[str, Any]) -> list[Record]:
     train = [
         TrainRecord("train", update, loss=loss, perplexity=perplexity, gradient_norm=norm)
         for update, loss, perplexity, norm in content["train"]
@@ -40,7 +40,7 @@ def test_a_recorded_training_of_a_shipped_recipe_has_no_fault(path: Path) -> Non
     content = json.loads(path.read_text(encoding="utf-8"))
     recipe = load_recipe(content["recipe"])
     facts = msgspec.convert(content["facts"], TokenFacts)
-    records = records_of(content)
+    records = read_records(content)
     for end in range(len(records) + 1):
         training = Training.of(recipe, records[:end], facts)
         assert {finding.severity for finding in diagnose(training)} <= {"note"}

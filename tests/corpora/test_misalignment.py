@@ -7,8 +7,8 @@ from warnings import catch_warnings, simplefilter
 
 import pytest
 
+from nmt.corpora.misalignment import Course, common_prefixes, features, follow
 from nmt.corpora.segment import Segment
-from nmt.corpora.slips import Course, common_prefixes, features, follow
 from nmt.system.files import shipped
 from tests.corpora.corpora import Pairs, corpus
 
@@ -32,7 +32,7 @@ def test_text_that_is_sorted_by_length_does_not_slip(seed: int) -> None:
     """Neighbours have equal lengths, so lengths tell nothing."""
     draw = random.Random(seed)
     sample = draw.sample(PAIRS, draw.choice((250, 500, 1000)))
-    assert course(*sides(sorted(sample, key=lambda pair: len(pair[0])))).slips == ()
+    assert course(*sides(sorted(sample, key=lambda pair: len(pair[0])))).misalignments == ()
 
 
 def test_titles_before_sentences_are_not_sorted_by_length() -> None:
@@ -41,8 +41,8 @@ def test_titles_before_sentences_are_not_sorted_by_length() -> None:
     texts = sides(titles + PAIRS[1000:2000])
     del texts[1][1500]
     found = course(*texts)
-    assert [(slip.before, slip.after) for slip in found.slips] == [(0, -1)]
-    assert abs(found.slips[0].line - 1501) <= NEAR
+    assert [(change.before, change.after) for change in found.misalignments] == [(0, -1)]
+    assert abs(found.misalignments[0].line - 1501) <= NEAR
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_text_that_does_not_belong_together_is_named(size: int, begin: int, end:
     part = targets[begin:end]
     random.Random(1).shuffle(part)
     found = course(sources, [*targets[:begin], *part, *targets[end:]])
-    assert not found.slips
+    assert not found.misalignments
     (stretch,) = found.unrelated
     assert abs(stretch[0] - begin - 1) <= NEAR
     assert abs(stretch[-1] - end) <= NEAR
@@ -71,16 +71,16 @@ def test_text_that_does_not_belong_together_is_named(size: int, begin: int, end:
 def test_lost_lines_are_named(side: int, size: int, line: int, lost: int) -> None:
     texts = sides(corpus(size))
     del texts[side][line : line + lost]
-    (slip,) = course(*texts).slips
-    assert (slip.before, slip.after) == (0, -lost if side else lost)
-    assert abs(slip.line - 1 - line) <= NEAR
+    (change,) = course(*texts).misalignments
+    assert (change.before, change.after) == (0, -lost if side else lost)
+    assert abs(change.line - 1 - line) <= NEAR
 
 
 def test_files_that_slip_from_their_first_line_on_are_related() -> None:
     sources, targets = sides(PAIRS[:400])
-    (slip,) = course([*sources[-91:], *sources[:-91]], targets).slips
-    assert (slip.before, slip.after) == (0, -91)
-    assert abs(slip.line - 92) <= NEAR
+    (change,) = course([*sources[-91:], *sources[:-91]], targets).misalignments
+    assert (change.before, change.after) == (0, -91)
+    assert abs(change.line - 92) <= NEAR
 
 
 def test_repeated_lines_that_were_not_translated_are_no_slip() -> None:
@@ -91,14 +91,16 @@ def test_repeated_lines_that_were_not_translated_are_no_slip() -> None:
         for code in ("en", "de")
     )
     again = sources[:400]
-    assert course([*sources, *again, *again], [*targets, *targets[:400], *again]).slips == ()
+    assert (
+        course([*sources, *again, *again], [*targets, *targets[:400], *again]).misalignments == ()
+    )
 
 
 def test_losses_on_both_sides_cancel_out() -> None:
     texts = sides(PAIRS)
     del texts[0][500]
     del texts[1][2000]
-    first, second = course(*texts).slips
+    first, second = course(*texts).misalignments
     assert (first.before, first.after, second.before, second.after) == (0, 1, 1, 0)
 
 

@@ -1,4 +1,4 @@
-"""Find the lines where two parallel files slip against each other.
+"""Find the lines from which on two parallel files are misaligned.
 
 If one file lacks a line, the target of each later source is one line above or below.
 The offset between the files is followed from line to line by dynamic programming: evidence that the
@@ -73,7 +73,7 @@ def common_prefixes(segments: Sequence[Segment]) -> frozenset[str]:
 
 WINDOW = 100  # lines whose offset is guessed together, to learn how features correlate
 MOST_WINDOWS = 500
-NEAREST = 3  # lines that files may have slipped before anything is known
+NEAREST = 3  # lines by which files may be misaligned before anything is known
 MOST_DEVIATIONS = 3.0  # from the mean, of a feature; more count as so many
 MOST_CORRELATION = 0.98
 NOISE = 2.5  # standard deviations of a correlation that is none
@@ -82,7 +82,7 @@ OUTSIDE = -1.0  # evidence of a counterpart that does not exist
 STEP = 10  # lines whose evidence is added up before the search
 STRETCH = 2_000  # lines, after which offsets around the latest one are considered
 REACH = 3  # offsets to each side of it, besides a likely one that is farther
-JUMP = 5_000  # lines that may be missing at one place
+JUMP = 5_000  # lines that may be missing between two lines
 SPECTRUM = 20_000  # more than a stretch and the lines in which its targets may be
 FEWEST_LINES = 100  # of a corpus in which evidence can be learned
 # A whole text is unrelated below these nats of evidence for a pair, and this correlation of log
@@ -96,8 +96,8 @@ LEAST_LENGTHS = (8, 20)
 
 
 @dataclass(frozen=True)
-class Slip:
-    """Name a place from which on the files have another offset."""
+class Misalignment:
+    """Name a line from which on the files have another offset."""
 
     line: int  # of the source, counted from 1: the first one with the new offset
     before: int  # the target's line - the source's line
@@ -108,7 +108,7 @@ class Slip:
 class Course:
     """Describe how two files are aligned."""
 
-    slips: tuple[Slip, ...] = ()
+    misalignments: tuple[Misalignment, ...] = ()
     unrelated: tuple[range, ...] = ()  # lines of the source, from 1, whose targets are not near
 
 
@@ -122,7 +122,7 @@ class Evidence:
     """
 
     def __init__(self, sides: Sequence[Features]) -> None:
-        """Learn the correlations in lines of each part of a text, which may have slipped."""
+        """Learn the correlations in lines of each part of a text, which may be misaligned."""
         self._sides = sides
         size = min(map(len, sides))
         starts = numpy.linspace(0, size - WINDOW, min(MOST_WINDOWS, size // WINDOW))
@@ -201,7 +201,7 @@ class Evidence:
         evidence = self.pairs(rows, offsets[rows]).mean()
         return bool(correlation < UNRELATED_CORRELATION and evidence < UNRELATED_EVIDENCE)
 
-    def exact_place(self, near: int, before: int, after: int) -> int:
+    def find_change(self, near: int, before: int, after: int) -> int:
         """Return the row, near another, from which on the offset `after` fits better."""
         first = max(0, near - 3 * STEP)
         rows = numpy.arange(first, min(near + 3 * STEP, len(self._sides[0])))
@@ -210,7 +210,7 @@ class Evidence:
 
 
 def follow(sides: Sequence[Features], least_evidence: float) -> Course:
-    """Return the slips between two files. least_evidence: log of the odds to believe in one."""
+    """Return the misalignments of two files. least_evidence: log of the odds to believe in one."""
     lines = len(sides[0])
     if min(map(len, sides)) < FEWEST_LINES:
         return Course()
@@ -220,7 +220,7 @@ def follow(sides: Sequence[Features], least_evidence: float) -> Course:
         numpy.array([offset or 0 for offset in offsets]).repeat(STEP)[:lines]
     ):
         return Course(unrelated=(range(1, lines + 1),))
-    slips, unrelated = list[Slip](), list[range]()
+    misalignments, unrelated = list[Misalignment](), list[range]()
     before, first = 0, 0
     for offset, run in groupby(offsets):
         last = min(first + STEP * len([*run]), lines)
@@ -230,11 +230,11 @@ def follow(sides: Sequence[Features], least_evidence: float) -> Course:
             if unrelated and unrelated[-1].stop == first + 1:
                 line = unrelated[-1].start
             else:
-                line = evidence.exact_place(first, before, offset) + 1
-            slips.append(Slip(line, before, offset))
+                line = evidence.find_change(first, before, offset) + 1
+            misalignments.append(Misalignment(line, before, offset))
             before = offset
         first = last
-    return Course(tuple(slips), tuple(unrelated))
+    return Course(tuple(misalignments), tuple(unrelated))
 
 
 def find_offsets(evidence: Evidence, lines: int, cost: float) -> list[int | None]:

@@ -1,7 +1,7 @@
-"""The feed of a GPU, and how late its results are read, change no result.
+"""The batch loader of a GPU, and how late its results are read, change no result.
 
-The pace of a GPU is tried on the CPU: batches come from a thread, results one update late, lengths
-in multiples. The test of trainings that are killed compares whole runs of both paces.
+What a GPU gets ahead of time is tried on the CPU: batches come from a thread, results one update
+late, lengths in multiples. The test of trainings that are killed compares whole runs with both.
 """
 
 import threading
@@ -19,7 +19,7 @@ from nmt.runs.model_file import ModelFile
 from nmt.text.batches import PairDataset
 from nmt.training import checkpoints, trainer
 from nmt.training.checkpoints import CheckpointWriter
-from nmt.training.feed import CPU, GPU, Feed, Pace, pace_of
+from nmt.training.loader import CPU, GPU, BatchLoader, Prefetch, choose_prefetch
 from nmt.training.progress import Progress
 from nmt.training.workers import Workers
 from tests.text.conftest import TinyCorpus
@@ -29,8 +29,8 @@ from tests.training.conftest import (
     Train,
     assert_same,
     finish,
-    lines_of,
     plan_batches,
+    read_lines,
     sigterm_in_update,
     worker_processes,
 )
@@ -44,8 +44,8 @@ def dataset(tiny: Path, tmp_path: Path) -> PairDataset:
 
 
 @pytest.fixture
-def gpu_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer, "pace_of", lambda device: LATE)
+def gpu_prefetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "choose_prefetch", lambda device: LATE)
 
 
 def test_the_thread_that_works_ahead_uses_the_gpu_of_the_training(
@@ -54,34 +54,36 @@ def test_the_thread_that_works_ahead_uses_the_gpu_of_the_training(
     """Each thread has a current GPU, by default the first one."""
     chosen: list[torch.device] = []
     monkeypatch.setattr("torch.cuda.set_device", chosen.append)
-    monkeypatch.setattr(Feed, "_batch", lambda *_: "batch")
-    with feed(dataset, LATE, plan=lambda _: [numpy.array([0, 1])], device="cuda:1") as batches:
+    monkeypatch.setattr(BatchLoader, "_batch", lambda *_: "batch")
+    with make_loader(
+        dataset, LATE, plan=lambda _: [numpy.array([0, 1])], device="cuda:1"
+    ) as batches:
         assert str(next(batches)) == "batch"
     assert chosen == [torch.device("cuda:1")]
 
 
-def feed(
+def make_loader(
     dataset: PairDataset,
-    pace: Pace,
+    prefetch: Prefetch,
     epoch: int = 0,
     batch: int = 0,
     rank: int | None = None,
     plan: Any = None,
     device: str = "cpu",
-) -> Feed:
-    """Return a feed of batches of 60 tokens, or of another plan; rank: of two workers."""
-    return Feed(
+) -> BatchLoader:
+    """Return a loader of batches of 60 tokens, or of another plan; rank: of two workers."""
+    return BatchLoader(
         dataset,
         plan or (lambda number: plan_batches(dataset, 60, 60, number)),
         epoch=epoch,
         batch=batch,
         workers=Workers() if rank is None else Workers(rank, 2),
-        pace=pace,
+        prefetch=prefetch,
         device=torch.device(device),
     )
 
 
-@pytest.mark.usefixtures("gpu_pace")
+@pytest.mark.usefixtures("gpu_prefetch")
 def test_a_signal_waits_for_what_was_started(train: Train, tiny_run: Path) -> None:
     """A signal during update 3 is seen one update late; both are in the checkpoint."""
     with sigterm_in_update(3):
@@ -103,7 +105,7 @@ def slow(*given):
     time.sleep(1)
     save(*given)
 
-trainer.pace_of = lambda device: LATE
+trainer.choose_prefetch = lambda device: LATE
 checkpoints.save_checkpoint = slow
 with sigterm_in_update(3 * int(os.environ["RANK"])):
     main(sys.argv[1:])
@@ -163,38 +165,41 @@ def test_nothing_is_written_if_the_folder_has_moved(given: Any, in_background: b
         writer.save(*given)
 
 
-@pytest.mark.usefixtures("gpu_pace", "nan_in_update_3")
+@pytest.mark.usefixtures("gpu_prefetch", "nan_in_update_3")
 def test_an_update_that_is_not_finite_changes_nothing_though_its_result_comes_late(
     train: Train,
 ) -> None:
     assert "update 3 skipped: its loss is NaN or infinite" in train()
-    (skipped,) = lines_of("skipped")
+    (skipped,) = read_lines("skipped")
     assert (skipped["update"], skipped["skipped"]) == (3, 1)
 
 
 def test_a_cpu_waits_and_a_gpu_does_not() -> None:
-    assert pace_of(torch.device("cpu")) == CPU
-    assert pace_of(torch.device("cuda", 1)) == GPU
+    assert choose_prefetch(torch.device("cpu")) == CPU
+    assert choose_prefetch(torch.device("cuda", 1)) == GPU
 
 
 def test_batches_made_ahead_equal_those_made_in_line(dataset: PairDataset) -> None:
     """Over several epochs, from any batch on, for each of two workers."""
     for rank in (0, 1):
-        with feed(dataset, CPU, rank=rank) as in_line, feed(dataset, LATE, rank=rank) as ahead:
+        with (
+            make_loader(dataset, CPU, rank=rank) as in_line,
+            make_loader(dataset, LATE, rank=rank) as ahead,
+        ):
             pairs = [(next(in_line), next(ahead)) for _ in range(60)]
         assert pairs[-1][0].epoch > 1
         for left, right in pairs:
-            places = [(each.epoch, each.number, each.counts) for each in (left, right)]
-            assert places[0] == places[1]
+            numbers = [(batch.epoch, batch.number, batch.counts) for batch in (left, right)]
+            assert numbers[0] == numbers[1]
             assert numpy.array_equal(left.indices, right.indices)
             assert torch.equal(left.share[0].source, right.share[0].source)
         later = pairs[40][0]
-        with feed(dataset, LATE, later.epoch, later.number, rank) as resumed:
+        with make_loader(dataset, LATE, later.epoch, later.number, rank) as resumed:
             assert torch.equal(next(resumed).share[0].labels, pairs[41][0].share[0].labels)
 
 
 def test_padded_lengths_hold_the_same_tokens(dataset: PairDataset) -> None:
-    with feed(dataset, CPU) as plain, feed(dataset, GPU) as padded:
+    with make_loader(dataset, CPU) as plain, make_loader(dataset, GPU) as padded:
         for _ in range(20):
             (left,), (right,) = next(plain).share, next(padded).share
             for one, other in ((left.source, right.source), (left.labels, right.labels)):
@@ -208,7 +213,7 @@ def test_padded_lengths_hold_the_same_tokens(dataset: PairDataset) -> None:
 def test_the_next_epoch_is_planned_while_the_last_batches_of_one_are_trained(
     dataset: PairDataset,
 ) -> None:
-    """All batches of an epoch are fed while the plan of the next one is being made."""
+    """All batches of an epoch are loaded while the plan of the next one is being made."""
     begun, may_end = threading.Event(), threading.Event()
 
     def plan(epoch: int) -> Any:
@@ -217,16 +222,16 @@ def test_the_next_epoch_is_planned_while_the_last_batches_of_one_are_trained(
             may_end.wait()
         return [numpy.array([epoch])] * 40
 
-    with feed(dataset, GPU, plan=plan) as fed:
+    with make_loader(dataset, GPU, plan=plan) as batches:
         try:
             for _ in range(40 - 2 * GPU.batches_ahead):
-                next(fed)
+                next(batches)
             assert begun.wait(timeout=60)
             for _ in range(2 * GPU.batches_ahead):
-                last = next(fed)
+                last = next(batches)
         finally:
             may_end.set()
-        first = next(fed)
+        first = next(batches)
     assert [(last.epoch, last.number), (first.epoch, first.number)] == [(0, 40), (1, 1)]
 
 
@@ -239,7 +244,7 @@ def test_an_error_in_the_thread_reaches_the_training(dataset: PairDataset, epoch
             raise OSError("no such plan")
         return [numpy.array([0])]
 
-    with feed(dataset, GPU, plan=broken) as batches:
+    with make_loader(dataset, GPU, plan=broken) as batches:
         assert [next(batches).epoch for _ in range(epoch)] == [0] * epoch
         with pytest.raises(OSError, match="no such plan"):
             next(batches)
