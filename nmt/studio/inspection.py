@@ -275,13 +275,12 @@ def flops_lines(flops: Flops, recipe: Recipe) -> list[str]:
     train = recipe.train
     passes = "two passes and backward" if train.passes == 2 else "forward and backward"
     batch = f"{train.batch_source_tokens:,} + {train.batch_target_tokens:,} tokens"
-    run = f"{flops.training_run:.2e}".replace("e+", "e")  # such as 9.63e17
     return [
         f"floating-point operations of matrix products, for sentences of {flops.length} tokens",
         f"  {si(flops.forward_per_source_token):>7}  forward, a source token",
         f"  {si(flops.forward_per_target_token):>7}  forward, a target token",
         f"  {si(flops.training_per_update):>7}  an update, {passes}, {batch}",
-        f"  {run:>7}  the run, {train.max_updates:,} updates",
+        f"  {scientific(flops.training_run):>7}  the run, {train.max_updates:,} updates",
     ]
 
 
@@ -320,3 +319,8 @@ def si(value: float) -> str:
     """Return a value with three digits and an SI prefix, such as "44.4 M"."""
     scale, prefix = next((prefixed for prefixed in PREFIXES if value >= prefixed[0]), (1.0, ""))
     return f"{value / scale:.3g} {prefix}"
+
+
+def scientific(value: float, digits: int = 2) -> str:
+    """Return a value with an exponent and some digits after the point, such as "9.63e17"."""
+    return f"{value:.{digits}e}".replace("e+", "e")
