@@ -29,12 +29,12 @@ from nmt.runs.run_folder import RunFolder
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.alignment import MOST_CELLS, NONE, Aligner, sample
 from nmt.text.batches import pad_with_eos, source_batch
-from nmt.text.lines import read_lines
 from nmt.text.manifest import sha256
 from nmt.text.prepare import open_prepared
+from nmt.text.reading.lines import read_lines
 from nmt.text.shards import flatten
-from nmt.text.tokenizer import Tokenizer
-from nmt.text.words import find_words
+from nmt.text.subwords.tokenizer import Tokenizer
+from nmt.text.subwords.words import find_words
 
 Link = tuple[int, int]  # a word of the source and one of the target, from 0
 Links = list[set[Link]]  # of each sentence

@@ -40,7 +40,7 @@ from processes import (  # type: ignore[import-not-found] # likewise
 )
 
 from nmt.system.atomic import write_text
-from nmt.text.lines import read_segments
+from nmt.text.reading.lines import read_segments
 
 SHAPES = {
     "tiny": "encoder_layers = 4\ndecoder_layers = 4\nd_model = 128\nd_ff = 256\nheads = 4\n"

@@ -28,7 +28,7 @@ import click
 
 from nmt.errors import NmtError
 from nmt.system.atomic import atomic_path, write_text
-from nmt.text.lines import read_segments
+from nmt.text.reading.lines import read_segments
 
 Words = dict[str, list[str]]  # distinct pronunciations, without stress, of each spelling
 

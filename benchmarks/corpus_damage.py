@@ -24,15 +24,15 @@ import numpy
 from results import Figure, describe, write  # type: ignore[import-not-found] # in this folder
 
 from nmt.corpora.clean import clean
-from nmt.corpora.detectors import CheckLimits, learn_norms
-from nmt.corpora.examine import Facts, examine_text, first_indices, learn_context, overlaps
-from nmt.corpora.filters import Rules
-from nmt.corpora.findings import CHECKED, DEFAULT_FILTERS, choose_detectors, faults
-from nmt.corpora.misalignment import Features, follow
+from nmt.corpora.faults.detectors import CheckLimits, learn_norms
+from nmt.corpora.faults.examine import Facts, examine_text, first_indices, learn_context, overlaps
+from nmt.corpora.faults.filters import Rules
+from nmt.corpora.faults.findings import CHECKED, DEFAULT_FILTERS, choose_detectors, faults
+from nmt.corpora.faults.misalignment import Features, follow
+from nmt.corpora.faults.segment import Segment
 from nmt.corpora.pairs import Refused, read_leniently, sample_rows
-from nmt.corpora.segment import Segment
-from nmt.text.corpus import ParallelText
 from nmt.text.facts import Hashes, pair_hashes
+from nmt.text.reading.corpus import ParallelText
 
 SHARE = 0.01  # of the pairs get each fault
 PLACES = 10  # at which a line is dropped

@@ -34,8 +34,8 @@ from processes import (  # type: ignore[import-not-found] # a script in this fol
     proportional_bytes,
 )
 
-from nmt.text.lines import read_segments
-from nmt.text.tokenizer import Tokenizer, load_tokenizer
+from nmt.text.reading.lines import read_segments
+from nmt.text.subwords.tokenizer import Tokenizer, load_tokenizer
 
 SETTINGS = ("ctranslate2:float32:2x1:32", "ctranslate2:float32:1x2:64", "nmt:float32:1024")
 LONGEST = 250  # tokens of an output of CTranslate2; the recipe limits those of nmt

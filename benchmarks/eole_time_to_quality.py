@@ -34,8 +34,8 @@ from nmt.evaluation.metrics import translation_metrics
 from nmt.evaluation.scores import main_score
 from nmt.runs.run_folder import RunFolder
 from nmt.system.atomic import write_text
-from nmt.text.corpus import DataFolder
-from nmt.text.tokenizer import EOS, SubwordModel, load_tokenizer
+from nmt.text.reading.corpus import DataFolder
+from nmt.text.subwords.tokenizer import EOS, SubwordModel, load_tokenizer
 
 STAMP = re.compile(r"\[(\d+-\d+-\d+ [\d:,]+) INFO\]")
 STEP = re.compile(r"Step\s+(\d+)/\s*\d+")

@@ -35,9 +35,9 @@ from nmt.system.log import note, progress_bar
 from nmt.text.batches import Batch, PairDataset
 from nmt.text.plan import plan_epoch
 from nmt.text.prepare import Prepared, open_prepared
-from nmt.text.tokenizer import PAD
+from nmt.text.subwords.tokenizer import PAD
+from nmt.training.parallel.workers import Workers
 from nmt.training.updates import Updater
-from nmt.training.workers import Workers
 
 TINY = ModelSettings(
     encoder_layers=4,

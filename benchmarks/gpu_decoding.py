@@ -29,7 +29,7 @@ from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.devices import pick_device
 from nmt.system.log import note
-from nmt.text.tokenizer import PAD
+from nmt.text.subwords.tokenizer import PAD
 
 BATCHES = (1, 4096, 16_384, 32_768, 65_536)  # source tokens; 1: one sentence at a time
 ALONE = 50  # sentences of a batch of 1

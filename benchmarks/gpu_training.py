@@ -31,11 +31,11 @@ from nmt.errors import is_out_of_memory
 from nmt.model.transformer import Transformer
 from nmt.system.devices import pick_device
 from nmt.text.plan import plan_epoch
-from nmt.text.tokenizer import PAD
+from nmt.text.subwords.tokenizer import PAD
 from nmt.training.cost import TRAINING_PASSES, Workload, forward_flops
 from nmt.training.loader import BatchLoader, LoadedBatch, choose_prefetch
+from nmt.training.parallel.workers import Workers
 from nmt.training.updates import StartedUpdate, Updater
-from nmt.training.workers import Workers
 
 MODELS: dict[str, ModelSettings] = {"base": BASE, "big": BIG, "quick": QUICK}
 PAIRS = 100_000

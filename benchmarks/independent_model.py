@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nmt.config import ModelSettings
 from nmt.model.transformer import Transformer
-from nmt.text.tokenizer import PAD
+from nmt.text.subwords.tokenizer import PAD
 
 
 class Independent(nn.Module):

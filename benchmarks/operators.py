@@ -42,10 +42,10 @@ from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.log import note
 from nmt.text.plan import plan_epoch
-from nmt.text.tokenizer import EOS, PAD
+from nmt.text.subwords.tokenizer import EOS, PAD
 from nmt.training.loader import GPU
+from nmt.training.parallel.workers import Workers
 from nmt.training.updates import Updater
-from nmt.training.workers import Workers
 
 # Widths change no count, so that narrow models of the same depth and vocabulary are counted.
 NARROW = {"d_model": 32, "d_ff": 32, "d_k": 8, "d_v": 8}

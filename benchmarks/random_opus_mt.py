@@ -20,7 +20,7 @@ import sentencepiece
 
 from nmt.system.atomic import atomic_folder
 from nmt.system.files import shipped
-from nmt.text.lines import read_segments
+from nmt.text.reading.lines import read_segments
 
 Array = numpy.ndarray[tuple[int, ...], numpy.dtype[numpy.float32]]
 END, UNKNOWN, PADDING = "</s>", "<unk>", "<pad>"

@@ -23,7 +23,7 @@ from pathlib import Path
 import click
 from processes import PeakMemory, status_bytes  # type: ignore[import-not-found] # in this folder
 
-from nmt.text.lines import open_bytes
+from nmt.text.reading.lines import open_bytes
 
 RECIPE = """
 [data]

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 
-from nmt.text.lines import read_lines
+from nmt.text.reading.lines import read_lines
 
 MOST_REQUESTS, MOST_CLIENTS, MOST_SECONDS = 20_000, 128, 600
 ADDRESS = re.compile(r"at http://127\.0\.0\.1:([0-9]+)/")

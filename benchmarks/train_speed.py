@@ -29,10 +29,10 @@ from nmt.system.devices import pick_device
 from nmt.text.batches import Batch, PairDataset
 from nmt.text.plan import plan_epoch
 from nmt.text.prepare import open_prepared
-from nmt.text.tokenizer import PAD
+from nmt.text.subwords.tokenizer import PAD
 from nmt.training.cost import TRAINING_PASSES, Workload, forward_flops
+from nmt.training.parallel.workers import Workers
 from nmt.training.updates import Updater
-from nmt.training.workers import Workers
 
 SHAPES = {"tiny": TINY, "base": BASE}
 GEMM_SIZE = 4096

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nmt.errors import DivergenceError, NmtError, UsageError
     from nmt.evaluation.results import Evaluation
     from nmt.recipe.files import read_recipe, write_recipe
-    from nmt.training.progress import TrainingOutcome
+    from nmt.training.files.progress import TrainingOutcome
 
 __version__ = "0.1.0"
 
@@ -56,7 +56,7 @@ _MODULES = {
     "PairScore": "nmt.decoding.files.score",
     "Recipe": "nmt.config",
     "Token": "nmt.decoding.translator.translation",
-    "TrainingOutcome": "nmt.training.progress",
+    "TrainingOutcome": "nmt.training.files.progress",
     "TranslatedSegment": "nmt.documents.translate",
     "Translation": "nmt.decoding.translator.translation",
     "UsageError": "nmt.errors",

@@ -22,7 +22,7 @@ from nmt.runs.runs import find_recipe_and_run
 from nmt.system.arguments import AnyPath, check_type
 from nmt.system.devices import AUTO, pick_device
 from nmt.system.log import Notify, note
-from nmt.text.corpus import DataFolder
+from nmt.text.reading.corpus import DataFolder
 
 if TYPE_CHECKING:
     from nmt.decoding.files.score import PairScore, Scorer
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nmt.documents.translate import TranslatedSegment
     from nmt.evaluation.results import Evaluation
     from nmt.runs.trained_model import TrainedModel
-    from nmt.training.progress import TrainingOutcome
+    from nmt.training.files.progress import TrainingOutcome
 
 Settings = Mapping[str, Any]
 Arguments = ParamSpec("Arguments")
@@ -389,8 +389,8 @@ def train(
     from nmt.documents.registry import bilingual_reader
     from nmt.studio.diagnosis.live import live_diagnosis
     from nmt.studio.report import try_write_report
+    from nmt.training.parallel.workers import join_workers, local_device
     from nmt.training.trainer import train as train_with
-    from nmt.training.workers import join_workers, local_device
 
     data = DataFolder(folder.data_dir(chosen_data), bilingual_reader)
     chosen = pick_device(local_device(device))

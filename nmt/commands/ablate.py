@@ -17,7 +17,7 @@ from nmt.studio.experiments.variants import parse_axis, parse_numbers, plan_vari
 from nmt.system.devices import pick_device
 from nmt.system.log import note
 from nmt.system.processes import worker_count
-from nmt.text.corpus import DataFolder
+from nmt.text.reading.corpus import DataFolder
 
 if TYPE_CHECKING:
     from nmt.studio.experiments.runs import Experiment

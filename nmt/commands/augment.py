@@ -112,7 +112,7 @@ def command(
     from nmt.corpora.new_recipe import RecipeExtension
     from nmt.decoding.translator.load import load_models
     from nmt.documents.registry import bilingual_reader
-    from nmt.text.corpus import DataFolder, ParallelText, reader_for
+    from nmt.text.reading.corpus import DataFolder, ParallelText, reader_for
 
     tag = KNOWN[method_name].tag if tag is None else tag
     data = DataFolder(data_dir, bilingual_reader)

@@ -56,7 +56,7 @@ def command(run: Path, last: int | None, updates: str | None, output: Path | Non
     if is_file and ".safetensors" not in (path.suffix, real.suffix):
         raise UsageError(f"--output {path}: the name of a model ends in .safetensors; add that")
 
-    from nmt.training.averaging import average_checkpoints
+    from nmt.training.files.averaging import average_checkpoints
 
     # A training of this run writes the same model, and removes old checkpoints.
     with folder.lock() if is_own else nullcontext():

@@ -27,14 +27,14 @@ from nmt.runs.run_folder import run_folder
 from nmt.system.atomic import write_text
 from nmt.system.json_data import json_text, map_texts, parse_object
 from nmt.system.log import note
-from nmt.text.corpus import DataFolder
-from nmt.text.languages import is_text
+from nmt.text.reading.corpus import DataFolder
+from nmt.text.reading.languages import is_text
 
 if TYPE_CHECKING:
     from nmt.corpora.check import Task
-    from nmt.corpora.findings import Finding
+    from nmt.corpora.faults.findings import Finding
+    from nmt.corpora.faults.report import Report
     from nmt.corpora.new_recipe import RecipeRequest
-    from nmt.corpora.report import Report
 
 OPTION = "--write-recipe"
 LEFT_OUT = ("overlap", "near_overlap")  # errors of given sets: the recipe leaves such pairs out
@@ -95,8 +95,8 @@ def command(
       nmt check corpus.en corpus.de --write-recipe mine.toml
     """
     from nmt.corpora.check import check_corpus
-    from nmt.corpora.detectors import change_limits
-    from nmt.corpora.findings import unused_limits
+    from nmt.corpora.faults.detectors import change_limits
+    from nmt.corpora.faults.findings import unused_limits
 
     limits = change_limits(changes, unused_limits())
     given = {name: paths for name, paths in (("dev", dev), ("test", test)) if paths}
@@ -113,7 +113,7 @@ def command(
     if as_json:
         options.print_json(report)
     else:
-        from nmt.corpora.report import check_text
+        from nmt.corpora.faults.report import check_text
 
         click.echo(check_text(report), nl=False)
         if not (advise or request):
@@ -128,7 +128,7 @@ def command(
 
 def render_check(report: "Report") -> str:
     """Return the HTML page `nmt/studio/pages/check/` with the report of a corpus in it."""
-    from nmt.corpora.report import summary
+    from nmt.corpora.faults.report import summary
     from nmt.studio.pages.page import FOLDER, render
 
     title = printable(
@@ -196,7 +196,7 @@ def recipe_task(recipe: Recipe, data_dir: Path) -> "Task":
 def with_advice(report: "Report", task: "Task", recipe: Recipe | None) -> "Report":
     """Return a report with advice for the training text, or with the reason why there is none."""
     from nmt.corpora.advice import advise
-    from nmt.corpora.report import Skipped
+    from nmt.corpora.faults.report import Skipped
 
     try:
         advice = advise(task, recipe, note)

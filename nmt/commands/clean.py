@@ -89,10 +89,10 @@ def command(
         --reverse-model runs/de_en --keep-share 0.8
     """
     from nmt.corpora.clean import clean
-    from nmt.corpora.detectors import change_limits, learn_norms
-    from nmt.corpora.filters import Rules, choose_filters
-    from nmt.corpora.findings import unused_limits
-    from nmt.corpora.report import clean_text
+    from nmt.corpora.faults.detectors import change_limits, learn_norms
+    from nmt.corpora.faults.filters import Rules, choose_filters
+    from nmt.corpora.faults.findings import unused_limits
+    from nmt.corpora.faults.report import clean_text
 
     if no_repair and with_ftfy:
         raise click.UsageError("--ftfy repairs text, and --no-repair forbids it; leave out one")

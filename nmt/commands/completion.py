@@ -135,7 +135,7 @@ def run_folders(typed: str) -> list[str]:
 
 def fetched(typed: str) -> list[str]:
     """Return what `nmt fetch` takes: recipes, and common models once something is typed."""
-    from nmt.interop.opus_hub import COMMON
+    from nmt.interop.opus.hub import COMMON
 
     return shipped_recipes() + ([*COMMON] if typed else [])
 

@@ -18,8 +18,8 @@ from nmt.runs.run_folder import RUNS, find_run
 from nmt.runs.runs import find_newest_model
 from nmt.system.arguments import DATA
 from nmt.system.log import note
-from nmt.text.corpus import DataFolder
-from nmt.text.lines import check_texts
+from nmt.text.reading.corpus import DataFolder
+from nmt.text.reading.lines import check_texts
 
 TOKENIZERS = ("13a", "intl", "char", "zh", "none", "moses", "paper")
 METRICS = DECLARED["data.metric"].metadata["choices"]

@@ -11,7 +11,7 @@ from nmt.errors import UsageError, shown, suggestion
 from nmt.recipe.files import DEFAULT_RECIPE, find_recipe, load_recipe
 from nmt.system.arguments import argument
 from nmt.system.log import note
-from nmt.text.corpus import DataFolder
+from nmt.text.reading.corpus import DataFolder
 
 HUB = "https://huggingface.co"
 
@@ -50,7 +50,7 @@ def command(
       nmt fetch multi30k_en_de
       nmt fetch opus-mt-en-de
     """
-    from nmt.interop.opus_hub import COMMON, model_name
+    from nmt.interop.opus.hub import COMMON, model_name
 
     model = None
     try:
@@ -70,7 +70,7 @@ def command(
     options.refuse(("--hub", "--revision"), f"is for models, but {name} is a recipe; leave it out")
     resolved = load_recipe(name, overrides)
 
-    from nmt.text.download import fetch
+    from nmt.text.reading.download import fetch
 
     if not resolved.data.downloads:
         for file in resolved.data.file_names:
@@ -82,7 +82,7 @@ def command(
 
 def fetch_trained(model: str, data_dir: Path, hub: str, revision: str | None) -> None:
     """Download a trained model, and print how to import it."""
-    from nmt.interop.opus_hub import REVISION, fetch_model
+    from nmt.interop.opus.hub import REVISION, fetch_model
 
     if not re.match(r"https?://[^/]", hub):
         raise UsageError(f"--hub or HF_ENDPOINT is {shown(hub)}, which is not an http(s) address")

@@ -19,8 +19,8 @@ from nmt.runs.outputs import check_new, check_output
 from nmt.runs.run_folder import RunFolder, run_folder
 from nmt.system.arguments import argument
 from nmt.system.log import note
-from nmt.text.corpus import ParallelText, Reader, reader_for
-from nmt.text.languages import (
+from nmt.text.reading.corpus import ParallelText, Reader, reader_for
+from nmt.text.reading.languages import (
     BILINGUAL,
     TABLES,
     is_contradicted,

@@ -8,7 +8,7 @@ from nmt.commands import options
 from nmt.recipe.settings import parse_overrides
 from nmt.runs.runs import find_recipe_and_run
 from nmt.system.log import note
-from nmt.text.corpus import DataFolder
+from nmt.text.reading.corpus import DataFolder
 
 
 @click.command("prepare")

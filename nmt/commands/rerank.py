@@ -12,8 +12,8 @@ from nmt.runs.outputs import check_output, check_uncompressed
 from nmt.runs.runs import check_named_once
 from nmt.system.files import check_file
 from nmt.system.log import note
-from nmt.text.languages import language_in_name
-from nmt.text.lines import check_texts
+from nmt.text.reading.languages import language_in_name
+from nmt.text.reading.lines import check_texts
 
 METRICS = ("bleu", "chrf")
 SEED = 1

@@ -10,7 +10,7 @@ from nmt.commands import options
 from nmt.commands.options import FILE
 from nmt.config.decode import SCORE_SETTINGS
 from nmt.system.log import note
-from nmt.text.languages import languages_in_names
+from nmt.text.reading.languages import languages_in_names
 
 
 def parse_columns(

@@ -28,10 +28,10 @@ from nmt.system.arguments import argument
 from nmt.system.devices import choose_device
 from nmt.system.files import is_present
 from nmt.system.log import note
-from nmt.text.languages import is_text
+from nmt.text.reading.languages import is_text
 
 if TYPE_CHECKING:
-    from nmt.training.progress import TrainingOutcome
+    from nmt.training.files.progress import TrainingOutcome
 
 # Points of the dev score by which the best model beats the average, too many to be by chance.
 LARGE_GAIN = 2.0

@@ -18,7 +18,7 @@ from nmt.runs.outputs import STDIN, check_outputs
 from nmt.system.files import check_regular, compute_sha256
 from nmt.system.log import note, progress_bar, show_progress
 from nmt.system.processes import left
-from nmt.text.languages import language_of_file
+from nmt.text.reading.languages import language_of_file
 
 if TYPE_CHECKING:
     from nmt.decoding.terms.glossary import Term

@@ -18,10 +18,10 @@ import torch
 
 from nmt.config import DataSettings, Recipe
 from nmt.corpora.check import Task
+from nmt.corpora.faults.report import Advice, Advised, Difference, Forecast
 from nmt.corpora.held_out import SETS, HashedPairs, Sizes, hold_out
 from nmt.corpora.pairs import Refused, has_text, learn_from, read_leniently, sample_evenly
 from nmt.corpora.presets import ChosenSettings, CorpusFacts
-from nmt.corpora.report import Advice, Advised, Difference, Forecast
 from nmt.corpora.survey import Corpus, few_pairs_notes, fitting_settings, survey
 from nmt.errors import NmtError
 from nmt.model.encoder_decoder import EncoderDecoder
@@ -30,19 +30,19 @@ from nmt.recipe.size import count_parameters
 from nmt.system.devices import pick_device
 from nmt.system.log import Notify
 from nmt.system.threads import thread_count, thread_pool_for
-from nmt.text.corpus import Pair, ParallelText
 from nmt.text.encode import encode_pairs
 from nmt.text.prepare import Prepared
+from nmt.text.reading.corpus import Pair, ParallelText
 from nmt.text.shards import LINE, OFFSET, Shard
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.subwords.tokenizer import Tokenizer
 from nmt.training.loader import BatchLoader, Prefetch, choose_prefetch, epoch_batches, plan_batches
 from nmt.training.memory_probe import check_memory, check_model_fits
+from nmt.training.parallel.workers import Workers
 from nmt.training.precision import measured_precision
 from nmt.training.setup import Setup, unless_measured
 from nmt.training.trainer import initial_network, training_pairs
 from nmt.training.updates import StartedUpdate, Updater
 from nmt.training.validation import DevSet
-from nmt.training.workers import Workers
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400  # seconds
 BUSY = 0.75  # a smaller share of the processor's time means that other programs took much of it

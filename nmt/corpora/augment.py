@@ -17,9 +17,10 @@ import numpy
 
 from nmt import __version__
 from nmt.config import DecodeSettings
-from nmt.corpora.examine import hash_pair
-from nmt.corpora.filters import SeenHashes
-from nmt.corpora.findings import KINDS, UNREADABLE
+from nmt.corpora.faults.examine import hash_pair
+from nmt.corpora.faults.filters import SeenHashes
+from nmt.corpora.faults.findings import KINDS, UNREADABLE
+from nmt.corpora.faults.report import table
 from nmt.corpora.held_out import near_hash
 from nmt.corpora.new_recipe import RecipeExtension, next_recipe
 from nmt.corpora.pairs import (
@@ -32,7 +33,6 @@ from nmt.corpora.pairs import (
     shown,
     text_outputs,
 )
-from nmt.corpora.report import table
 from nmt.decoding.files.quality import Checked, checked_pairs, find_flags
 from nmt.decoding.files.resumable import Resumption, digest_job, forget, record_path
 from nmt.decoding.files.text_files import Output, kept_path
@@ -44,11 +44,11 @@ from nmt.errors import DamagedError, NmtError, UsageError
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.json_data import parse_json
 from nmt.system.log import Notify, progress_bar
-from nmt.text.corpus import Pair, ParallelText
-from nmt.text.languages import languages_in_names
-from nmt.text.lines import FirstSegment, read_lines
 from nmt.text.manifest import hash_values
-from nmt.text.tokenizer import target_token
+from nmt.text.reading.corpus import Pair, ParallelText
+from nmt.text.reading.languages import languages_in_names
+from nmt.text.reading.lines import FirstSegment, read_lines
+from nmt.text.subwords.tokenizer import target_token
 
 FORMAT = 1  # of the report
 VERSION = 1  # of the kept translations; those of another version are not continued

@@ -6,8 +6,8 @@ from itertools import islice
 from pathlib import Path
 
 from nmt import __version__
-from nmt.corpora.detectors import CheckLimits, Identify, load_identifier
-from nmt.corpora.examine import (
+from nmt.corpora.faults.detectors import CheckLimits, Identify, load_identifier
+from nmt.corpora.faults.examine import (
     Coverage,
     Facts,
     examine_text,
@@ -18,7 +18,7 @@ from nmt.corpora.examine import (
     rare_characters,
     repeated,
 )
-from nmt.corpora.findings import (
+from nmt.corpora.faults.findings import (
     SEVERITIES,
     SHOWN,
     Example,
@@ -27,13 +27,13 @@ from nmt.corpora.findings import (
     found,
     other_languages,
 )
-from nmt.corpora.misalignment import follow
+from nmt.corpora.faults.misalignment import follow
+from nmt.corpora.faults.report import CHECK_FORMAT, Report, Skipped, TextReport, make_histogram
 from nmt.corpora.pairs import Refused, Row, read_leniently, sample_rows
-from nmt.corpora.report import CHECK_FORMAT, Report, Skipped, TextReport, make_histogram
 from nmt.errors import NmtError
 from nmt.system.files import is_present
-from nmt.text.corpus import ParallelText
-from nmt.text.tokenizer import Tokenizer, load_tokenizer
+from nmt.text.reading.corpus import ParallelText
+from nmt.text.subwords.tokenizer import Tokenizer, load_tokenizer
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt import __version__
-from nmt.corpora.detectors import load_identifier, usual_languages
-from nmt.corpora.examine import CHUNKS_ALONE
-from nmt.corpora.filters import (
+from nmt.corpora.faults.detectors import load_identifier, usual_languages
+from nmt.corpora.faults.examine import CHUNKS_ALONE
+from nmt.corpora.faults.filters import (
     CleanBlock,
     Rules,
     clean_block,
@@ -28,7 +28,16 @@ from nmt.corpora.filters import (
     with_usual_norms,
     without_repetition,
 )
-from nmt.corpora.findings import ALWAYS, CROSS_ENTROPY, FEW, KINDS, OTHER_LANGUAGE, UNREADABLE
+from nmt.corpora.faults.findings import (
+    ALWAYS,
+    CROSS_ENTROPY,
+    FEW,
+    KINDS,
+    OTHER_LANGUAGE,
+    UNREADABLE,
+)
+from nmt.corpora.faults.report import CLEAN_FORMAT, CleanReport
+from nmt.corpora.faults.segment import REPAIRS, check_ftfy
 from nmt.corpora.pairs import (
     REJECTED,
     Names,
@@ -40,13 +49,11 @@ from nmt.corpora.pairs import (
     shown,
     text_outputs,
 )
-from nmt.corpora.report import CLEAN_FORMAT, CleanReport
-from nmt.corpora.segment import REPAIRS, check_ftfy
 from nmt.errors import NmtError
 from nmt.system.log import note, progress_bar
-from nmt.text.corpus import ParallelText, without_tab
 from nmt.text.encode import begins_document, in_processes, split_into_chunks
-from nmt.text.lines import FirstSegment
+from nmt.text.reading.corpus import ParallelText, without_tab
+from nmt.text.reading.lines import FirstSegment
 
 if TYPE_CHECKING:
     from nmt.decoding.files.score import Scorer, TextPair

@@ -40,12 +40,12 @@ from nmt.system.devices import pick_device
 from nmt.system.files import compute_sha256, entries
 from nmt.system.json_data import json_text
 from nmt.system.log import Notify
-from nmt.text.corpus import DataFolder, ParallelText, name_below
-from nmt.text.languages import languages_in_names
-from nmt.text.lines import STDIN, text_file
-from nmt.text.lines import TEXT as TEXT_FILE
 from nmt.text.prepare import find_openings
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.reading.corpus import DataFolder, ParallelText, name_below
+from nmt.text.reading.languages import languages_in_names
+from nmt.text.reading.lines import STDIN, text_file
+from nmt.text.reading.lines import TEXT as TEXT_FILE
+from nmt.text.subwords.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)

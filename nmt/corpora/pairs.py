@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from nmt.config import TokenizerSettings
-from nmt.corpora.findings import SHOWN, Example
+from nmt.corpora.faults.findings import SHOWN, Example
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
 from nmt.system.atomic import atomic_paths
 from nmt.system.log import progress_bar
-from nmt.text.corpus import Pair, ParallelText, pair_in
-from nmt.text.learning import learn_subwords, most_tokens
-from nmt.text.lines import MAGIC, read_lines, text_file
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.reading.corpus import Pair, ParallelText, pair_in
+from nmt.text.reading.lines import MAGIC, read_lines, text_file
+from nmt.text.subwords.learning import learn_subwords, most_tokens
+from nmt.text.subwords.tokenizer import Tokenizer
 
 Row = tuple[int, str, str]  # line number from 1, source, target
 Item = TypeVar("Item", bound=tuple[Any, ...])  # a pair or a row

@@ -15,8 +15,8 @@ from nmt.corpora.pairs import has_text, learn_from, sample_evenly
 from nmt.corpora.presets import RARE_SHARE, ChosenSettings, CorpusFacts, choose_settings
 from nmt.decoding.translator.odd_input import has_words
 from nmt.errors import NmtError
-from nmt.text.corpus import Pair
-from nmt.text.learning import most_tokens
+from nmt.text.reading.corpus import Pair
+from nmt.text.subwords.learning import most_tokens
 
 MOST_WORDS = 200_000  # distinct ones to count; no vocabulary needs to know of more
 BLOCK_PAIRS = 1000  # that are counted at once

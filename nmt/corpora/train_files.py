@@ -10,11 +10,11 @@ from itertools import chain, count
 from pathlib import Path
 
 from nmt.corpora.check import Task, check_corpus
-from nmt.corpora.detectors import CheckLimits
-from nmt.corpora.findings import FEW, Finding
+from nmt.corpora.faults.detectors import CheckLimits
+from nmt.corpora.faults.findings import FEW, Finding
+from nmt.corpora.faults.report import brief_lines
 from nmt.corpora.new_recipe import ORIGIN, Origin, RecipeRequest, find_origin, text_arguments
 from nmt.corpora.pairs import REJECTED, Names
-from nmt.corpora.report import brief_lines
 from nmt.errors import NmtError, UsageError
 from nmt.recipe.toml import recipe_from_tables
 from nmt.runs.outputs import check_new, check_output, check_run_folder
@@ -24,8 +24,16 @@ from nmt.system.files import entries, is_present, read_text
 from nmt.system.json_data import parse_json
 from nmt.system.log import Notify
 from nmt.system.processes import worker_count
-from nmt.text.corpus import ParallelText
-from nmt.text.languages import BILINGUAL, CODE_PAIR, ENDING, PACKED, TABLES, TEXT, language_in_name
+from nmt.text.reading.corpus import ParallelText
+from nmt.text.reading.languages import (
+    BILINGUAL,
+    CODE_PAIR,
+    ENDING,
+    PACKED,
+    TABLES,
+    TEXT,
+    language_in_name,
+)
 
 LARGEST = 1_000_000  # bytes of an origin; it has paths and hashes
 CLEANABLE = {"encoding", "broken_unit", "no_tab"}  # errors that `nmt clean` removes

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from nmt.errors import NmtError
-from nmt.text.lines import Line, LineSplitter
+from nmt.text.reading.lines import Line, LineSplitter
 
 FIRST_SEGMENTS = 32  # in the first chunk, so that a reader gets the first translations soon
 CHUNK_SEGMENTS = 2_000  # in a chunk at most; they are sorted by length together

@@ -31,9 +31,9 @@ from nmt.documents.messages.xliff import BY_MACHINE, INITIAL, PAIRS, TO_TRANSLAT
 from nmt.documents.texts.wrapping import is_wide
 from nmt.documents.xml.units import BLOCK, LONGEST_UNIT, Node, Units, opened
 from nmt.errors import NmtError
-from nmt.text.corpus import Pair
-from nmt.text.languages import language_in_name, primary
-from nmt.text.lines import FirstSegment, OnBadLine, note_once, stop_at_bad_line
+from nmt.text.reading.corpus import Pair
+from nmt.text.reading.languages import language_in_name, primary
+from nmt.text.reading.lines import FirstSegment, OnBadLine, note_once, stop_at_bad_line
 
 WRAPPING = {*PAIRS, "hi"}  # elements whose content is text; of others, nothing is
 WITHIN_WORDS = {"bpt", "ept", "bx", "ex", "sc", "ec", "sm", "em", "it"}  # as bold letters have
@@ -68,7 +68,7 @@ Tally = Counter[str]  # how many of each of LEFT_OUT
 
 @dataclass(frozen=True)
 class Bitext:
-    """Reads the bilingual files of a kind; see `nmt.text.corpus.Reader`."""
+    """Reads the bilingual files of a kind; see `nmt.text.reading.corpus.Reader`."""
 
     units: Callable[[IO[bytes], Path], Iterator[Unit]]
     stated: Callable[[IO[bytes], Path], Iterator[str]]  # yields the languages, the source's first

@@ -14,7 +14,7 @@ import numpy
 from nmt.decoding.translator.marked import Mark, Marked, joined
 from nmt.documents.messages.tmx import Unit, read_units, write_units
 from nmt.documents.style import with_outer_space
-from nmt.text.words import UNSPACED
+from nmt.text.subwords.words import UNSPACED
 
 SPACED = rf"[^\W{UNSPACED}]"
 NUMBER = re.compile(rf"(?<!{SPACED})\d+(?:[.,]\d+)*(?!{SPACED})")  # not that of mp3

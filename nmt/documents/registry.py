@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from nmt.errors import NmtError, UsageError
 from nmt.system.files import read_start
-from nmt.text.languages import unpacked_name
-from nmt.text.lines import STDIN
+from nmt.text.reading.languages import unpacked_name
+from nmt.text.reading.lines import STDIN
 
 if TYPE_CHECKING:  # a mistake on the command line is reported without NumPy
     from nmt.documents.document import Document, Options
-    from nmt.text.corpus import Reader
+    from nmt.text.reading.corpus import Reader
 
 Read: TypeAlias = "Callable[[bytes, Options], Document]"
 
@@ -89,7 +89,7 @@ FORMATS = {
 
 
 def bilingual_reader(ending: str) -> "Reader":
-    """Return the reader of a kind of bilingual files, one of `nmt.text.languages.BILINGUAL`."""
+    """Return the reader of a kind of bilingual files, one of `languages.BILINGUAL`."""
     from nmt.documents.bitext import READERS
 
     return next(reader for name, reader in READERS.items() if ending in FORMATS[name].suffixes)

@@ -16,7 +16,7 @@ from nmt.decoding.translator.odd_input import has_words
 from nmt.documents.marks.tags import Span
 from nmt.documents.registry import missing
 from nmt.documents.style import readable
-from nmt.text.languages import primary, writes_spaces
+from nmt.text.reading.languages import primary, writes_spaces
 
 UNKNOWN = "en"  # the language whose rules hold where none is known
 WINDOW = 4000  # characters that sentencex reads at a time

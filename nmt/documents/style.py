@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nmt.decoding.translator.marked import Edit, Kind, Marked
 from nmt.documents.document import Options
 from nmt.documents.marks.tags import Span
-from nmt.text.languages import is_language, primary
+from nmt.text.reading.languages import is_language, primary
 
 # Read in place of a mark that stands alone. A word with a capital may begin a sentence.
 WORD_STAND_IN, NUMBER_STAND_IN, BREAK_STAND_IN = "Xx", "1", "\n"

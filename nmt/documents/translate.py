@@ -23,7 +23,7 @@ from nmt.documents.sentences import Paragraph, split
 from nmt.documents.style import after, find_names, sentence_case
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.json_data import json_text
-from nmt.text.lines import FirstSegment
+from nmt.text.reading.lines import FirstSegment
 
 Translate = Callable[[Sequence[Request]], Sequence[Translation]]
 END = Marked("")  # between the sentences of two documents, for a model that translates in context

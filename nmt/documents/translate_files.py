@@ -25,9 +25,9 @@ from nmt.system import processes
 from nmt.system.atomic import atomic_path, write_bytes
 from nmt.system.files import check_regular, compute_sha256, in_utf_8, read_bytes
 from nmt.system.log import Notify
-from nmt.text.languages import language_of_file
-from nmt.text.lines import STDIN, open_raw, show_name
-from nmt.text.tokenizer import target_token
+from nmt.text.reading.languages import language_of_file
+from nmt.text.reading.lines import STDIN, open_raw, show_name
+from nmt.text.subwords.tokenizer import target_token
 
 LONGEST = 10_000_000  # characters of a text; splitting it into sentences takes about 1 GB
 MOST_BYTES = 1 << 30  # of a file: its content and segments are kept in memory

@@ -37,9 +37,15 @@ from nmt.evaluation.test_sets import (
 )
 from nmt.system.files import compute_sha256
 from nmt.system.log import Notify, note, progress_bar, show_progress
-from nmt.text.corpus import DataFolder
-from nmt.text.languages import is_contradicted, is_language, is_same, language_in_name, primary
-from nmt.text.lines import TextFile, read_text_file
+from nmt.text.reading.corpus import DataFolder
+from nmt.text.reading.languages import (
+    is_contradicted,
+    is_language,
+    is_same,
+    language_in_name,
+    primary,
+)
+from nmt.text.reading.lines import TextFile, read_text_file
 
 if TYPE_CHECKING:  # files of translations are scored without PyTorch
     from nmt.runs.trained_model import TrainedModel
@@ -107,7 +113,7 @@ class Model:
 
     def check(self, test: TestSet) -> None:
         """Raise UsageError for a test set without sources or in a language it does not write."""
-        from nmt.text.tokenizer import target_token
+        from nmt.text.subwords.tokenizer import target_token
 
         if not test.sources:
             raise UsageError(

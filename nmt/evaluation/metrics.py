@@ -23,7 +23,7 @@ from sacrebleu.metrics.ter import TER
 from nmt import __version__
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
-from nmt.text.languages import WMT_TOKENIZER, bleu_tokenizer
+from nmt.text.reading.languages import WMT_TOKENIZER, bleu_tokenizer
 
 ERROR_RATE = "error_rate"  # a value of data.metric; the other is "bleu"
 MOSES = "moses"  # Moses' tokenizer; BLEU as its script multi-bleu computes it

@@ -33,10 +33,10 @@ from nmt.system.atomic import write_text
 from nmt.system.files import read_bytes
 from nmt.system.json_data import convert, json_text, parse_json
 from nmt.system.log import Notify, progress_bar
-from nmt.text.languages import primary
-from nmt.text.lines import FirstSegment, read_lines, show_name
-from nmt.text.tokenizer import SubwordModel
-from nmt.text.words import CLOSERS
+from nmt.text.reading.languages import primary
+from nmt.text.reading.lines import FirstSegment, read_lines, show_name
+from nmt.text.subwords.tokenizer import SubwordModel
+from nmt.text.subwords.words import CLOSERS
 
 # Features that this program writes, and their names in JSON.
 MOSES_FEATURE = re.compile(r"(LogProb0|Utility0)= (-?\d+\.\d+)(?= |$)")

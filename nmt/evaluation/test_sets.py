@@ -13,8 +13,8 @@ from urllib.error import URLError
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError, suggestion
 from nmt.evaluation.metrics import MetricSet
-from nmt.text.corpus import DataFolder, align_columns
-from nmt.text.lines import read_segments, read_text_file
+from nmt.text.reading.corpus import DataFolder, align_columns
+from nmt.text.reading.lines import read_segments, read_text_file
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ from nmt.evaluation.rerank import (
     scored_chunks,
 )
 from nmt.evaluation.scores import streams
-from nmt.text.corpus import align_columns
-from nmt.text.lines import read_segments, show_name
+from nmt.text.reading.corpus import align_columns
+from nmt.text.reading.lines import read_segments, show_name
 
 METRICS = {"bleu": "BLEU", "chrf": "chrF2"}  # by the value of --metric
 RANDOM_STARTS = 20

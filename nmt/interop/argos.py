@@ -15,7 +15,7 @@ from nmt.interop.ctranslate2_export import JOINT, RECIPE
 from nmt.interop.ctranslate2_export import write as write_ctranslate2
 from nmt.runs.outputs import FILE_LIST, files_in
 from nmt.runs.trained_model import TrainedModel
-from nmt.text.languages import english_name, is_language
+from nmt.text.reading.languages import english_name, is_language
 
 VERSION = "1.0"  # of the package
 ARGOS_VERSION = "1.9"  # of Argos Translate, at least: byte pieces are decoded since then

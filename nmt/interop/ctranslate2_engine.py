@@ -45,7 +45,7 @@ from nmt.interop.ctranslate2_export import (
     require_ctranslate2,
     write,
 )
-from nmt.interop.opus_mt import pieces_by_id
+from nmt.interop.opus.model import pieces_by_id
 from nmt.recipe.files import parse_recipe
 from nmt.runs.outputs import FILE_LIST, FolderManifest, read_manifest
 from nmt.runs.trained_model import TrainedModel, load_model

@@ -16,13 +16,13 @@ from nmt.config import DecodeSettings, ModelSettings
 from nmt.decoding.models.alignment import aligning_attention
 from nmt.errors import NmtError
 from nmt.interop.network import GATES, check_network, matrix_name, position_table
-from nmt.interop.opus_mt import SENTENCEPIECE_FILES, pieces_by_id
+from nmt.interop.opus.model import SENTENCEPIECE_FILES, pieces_by_id
 from nmt.kernels.array_functions import Floats
 from nmt.recipe.toml import to_toml
 from nmt.runs.model_file import AligningAttention
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.files import is_present, read_bytes
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.subwords.tokenizer import Tokenizer
 
 RECIPE = "recipe.toml"
 JOINT = "tokenizer.model"  # a SentencePiece model, if both languages have the same

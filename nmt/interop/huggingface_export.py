@@ -15,13 +15,13 @@ from nmt.decoding.search.rules import special_ids
 from nmt.errors import NmtError
 from nmt.interop import network
 from nmt.interop.network import Array, matrix_name, sublayers, transformers_names
-from nmt.interop.opus_mt import write_subwords
+from nmt.interop.opus.model import write_subwords
 from nmt.kernels.array_functions import SINUSOIDS, sinusoids_in_halves
 from nmt.runs.model_file import Weights
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.atomic import write_text
 from nmt.system.json_data import json_text
-from nmt.text.tokenizer import BOS, EOS, PAD, UNK
+from nmt.text.subwords.tokenizer import BOS, EOS, PAD, UNK
 
 # The encoder-decoders of transformers, by their type.
 CLASSES = {

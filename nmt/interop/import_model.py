@@ -5,15 +5,15 @@ from pathlib import Path
 
 from nmt.config import DataSettings, Recipe, TokenizerSettings
 from nmt.errors import NmtError, UsageError
-from nmt.interop.opus_folders import read_opus_mt
-from nmt.interop.opus_mt import OpusModel
+from nmt.interop.opus.folders import read_opus_mt
+from nmt.interop.opus.model import OpusModel
 from nmt.recipe.rules import check_recipe
 from nmt.runs.model_file import ModelFile, save_model
 from nmt.runs.outputs import check_output
 from nmt.system.files import entries
 from nmt.system.log import note
-from nmt.text.languages import is_language
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.reading.languages import is_language
+from nmt.text.subwords.tokenizer import Tokenizer
 
 COMMAND = "import"  # that may replace what is written here
 NAMED = re.compile(r"opus-mt-(?:tc-(?:base|big|small|tiny)-)?([a-z]{2,3})-([a-z]{2,3})(?![a-z])")

@@ -22,13 +22,13 @@ from nmt.config import ModelSettings
 from nmt.decoding.search.rules import special_ids
 from nmt.errors import NmtError
 from nmt.interop.network import GATES, longest_text, matrix_name, position_table, sublayers
-from nmt.interop.opus_mt import SENTENCEPIECE_FILES, VOCABULARY_FILES, write_subwords
+from nmt.interop.opus.model import SENTENCEPIECE_FILES, VOCABULARY_FILES, write_subwords
 from nmt.kernels.array_functions import angles
 from nmt.runs.model_file import Weights
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.atomic import write_text
 from nmt.system.json_data import json_text
-from nmt.text.tokenizer import BOS, EOS, PAD, UNK
+from nmt.text.subwords.tokenizer import BOS, EOS, PAD, UNK
 
 try:
     import onnx

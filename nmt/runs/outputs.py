@@ -24,7 +24,7 @@ from nmt.runs.run_folder import CHECKPOINT_NAME, RunFolder, model_metadata
 from nmt.system.atomic import atomic_folder, is_passed_over, redirected_stream
 from nmt.system.files import compute_sha256, entries, is_present, read_text
 from nmt.system.json_data import json_text, parse_json
-from nmt.text.languages import PACKED
+from nmt.text.reading.languages import PACKED
 
 STDIN = Path("-")
 FILE_LIST = "nmt-export.json"  # lists the files of a folder that a command wrote

@@ -24,7 +24,7 @@ from nmt.runs.model_file import (
 )
 from nmt.runs.runs import check_named_once
 from nmt.text.known_text import KnownText
-from nmt.text.tokenizer import PAD, Tokenizer
+from nmt.text.subwords.tokenizer import PAD, Tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor

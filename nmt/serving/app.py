@@ -26,7 +26,7 @@ from nmt.serving.metrics import CONTENT_TYPE, Metrics, measure_memory
 from nmt.serving.worker import Line, lower_case, with_marks
 from nmt.system.files import read_text
 from nmt.system.log import note
-from nmt.text.languages import english_name, find_language
+from nmt.text.reading.languages import english_name, find_language
 
 LONG_TEXT = 5_000  # characters that are read and divided in a thread, beside other requests
 MOST_FILES = 4  # that are received or translated at once

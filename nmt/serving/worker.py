@@ -33,8 +33,8 @@ from nmt.system.files import is_present
 from nmt.system.log import note
 from nmt.system.pools import ProcessPool
 from nmt.system.processes import deferred_interrupts, watch_parent
-from nmt.text.languages import SHORTER, is_language
-from nmt.text.lines import FirstSegment
+from nmt.text.reading.languages import SHORTER, is_language
+from nmt.text.reading.lines import FirstSegment
 
 PAIR = re.compile(r"([a-z]{2,3})-([a-z]{2,3})=(.*)", re.DOTALL)  # and a path
 LIKE_A_PAIR = re.compile(r"[A-Za-z]{2,3}([-_:][A-Za-z]+)+=")  # meant as one, perhaps

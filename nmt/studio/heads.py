@@ -46,10 +46,10 @@ from nmt.system.log import progress_bar
 from nmt.system.threads import same_core_count, thread_pool_for
 from nmt.text.alignment import align_pairs
 from nmt.text.batches import make_batch
-from nmt.text.corpus import DataFolder, DevPairs, Pair
 from nmt.text.plan import batches_by_length
 from nmt.text.prepare import open_prepared
-from nmt.text.words import find_output_words
+from nmt.text.reading.corpus import DataFolder, DevPairs, Pair
+from nmt.text.subwords.words import find_output_words
 from nmt.training.validation import DevSet
 
 CLEAR, MARGIN, ROWS, EVEN = 0.5, 0.2, 30, 0.85

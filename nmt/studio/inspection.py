@@ -13,7 +13,7 @@ from nmt.recipe.paper import Comparison, compare, silent_settings
 from nmt.recipe.size import FLOAT_BYTES, Shapes, count_moments, count_parameters, weight_shapes
 from nmt.runs.model_file import ModelFile
 from nmt.runs.run_folder import known_licence
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.subwords.tokenizer import Tokenizer
 from nmt.training.cost import TRAINING_PASSES, Workload, activation_bytes, forward_flops
 
 LAYER = re.compile(r"(encoder|decoder)\.\d+\.")

@@ -30,12 +30,12 @@ from nmt.studio.pages.page import render_charts
 from nmt.system.atomic import write_text
 from nmt.system.files import is_present
 from nmt.system.log import note
-from nmt.text.corpus import DataFolder, DevPairs
 from nmt.text.facts import token_facts
 from nmt.text.manifest import Manifest
 from nmt.text.prepare import open_prepared, read_dev_pairs, shard_name
+from nmt.text.reading.corpus import DataFolder, DevPairs
 from nmt.text.shards import Shard, open_shard
-from nmt.text.tokenizer import load_tokenizer
+from nmt.text.subwords.tokenizer import load_tokenizer
 
 TRAIN_METRICS = ("loss", "perplexity", "learning_rate", "tokens_per_second", "gradient_norm")
 DEV_METRICS = ("loss", "perplexity", "score")

@@ -38,7 +38,7 @@ from nmt.text.shards import (
     open_array,
     without_controls,
 )
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.subwords.tokenizer import Tokenizer
 
 # The values of the authors' program, fast_align.
 P0 = 0.08

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.text.bpe_dropout import BpeDropout, RebatchedPlan
 from nmt.text.plan import EpochPlan, Integers, draw_epoch, rows_with_eos, source_rows
 from nmt.text.shards import FlatSegments, Shard, flatten, split_sides, stretches
-from nmt.text.tokenizer import BOS, EOS, PAD
+from nmt.text.subwords.bpe_dropout import BpeDropout, RebatchedPlan
+from nmt.text.subwords.tokenizer import BOS, EOS, PAD
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from nmt.config import SEPARATOR, DataSettings
 from nmt.system.pools import ProcessPool, Result
 from nmt.system.threads import processor_count
-from nmt.text.corpus import Pair
-from nmt.text.lines import FirstSegment
+from nmt.text.reading.corpus import Pair
+from nmt.text.reading.lines import FirstSegment
 from nmt.text.shards import EncodedPairs, FlatSegments, flatten, id_type, stretches
-from nmt.text.tokenizer import SubwordModel, Tokenizer, blank_to_empty, target_token
+from nmt.text.subwords.tokenizer import SubwordModel, Tokenizer, blank_to_empty, target_token
 
 CHUNK_PAIRS = 20_000  # pairs encoded at once: bounds memory, keeps all cores busy
 CHUNK_CHARACTERS = 20_000_000  # likewise, because lines may be long; 60 bytes of memory for each

@@ -15,11 +15,11 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.config import DataSettings
-from nmt.text.corpus import Pair
 from nmt.text.encode import encode_whole
 from nmt.text.known_text import MIX, KnownText, hash_pairs
+from nmt.text.reading.corpus import Pair
 from nmt.text.shards import Ids, Shard, damaged, flatten, split_sides, without_controls
-from nmt.text.tokenizer import EOS, UNK, SubwordModel, Tokenizer
+from nmt.text.subwords.tokenizer import EOS, UNK, SubwordModel, Tokenizer
 
 HASHED_PAIRS = 1 << 11  # at once: their arrays fit into a core's cache
 COUNTED_PAIRS = 1 << 16  # at once, to bound memory

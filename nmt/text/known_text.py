@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nmt.errors import DamagedError
 from nmt.text.shards import FlatSegments
-from nmt.text.tokenizer import BOS
+from nmt.text.subwords.tokenizer import BOS
 
 MOST_PAIRS = 1 << 15  # in a file: 4 bytes each
 SHARE = 0.02  # of the dev set's sources is less like the training text than the limit

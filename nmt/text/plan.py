@@ -13,7 +13,7 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.text.shards import FlatSegments, flatten
-from nmt.text.tokenizer import EOS, PAD
+from nmt.text.subwords.tokenizer import EOS, PAD
 
 Integers = NDArray[numpy.int64]
 Lengths = NDArray[numpy.uint16]

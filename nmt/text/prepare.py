@@ -16,13 +16,13 @@ from nmt.system.atomic import write_bytes
 from nmt.system.files import is_present, read_bytes
 from nmt.system.log import Notify, progress_bar
 from nmt.text.alignment import ALIGNMENT, align_corpus, open_alignments
-from nmt.text.corpus import DataFolder, DevPairs, Pair
 from nmt.text.encode import SHORTENED, VERDICTS, encode_pairs, find_opening
-from nmt.text.learning import learn_tokenizer, read_sampling
-from nmt.text.lines import FirstSegment
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_values, sha256
+from nmt.text.reading.corpus import DataFolder, DevPairs, Pair
+from nmt.text.reading.lines import FirstSegment
 from nmt.text.shards import ENDINGS, EncodedPairs, Shard, checked, new_shard, open_shard, stamps
-from nmt.text.tokenizer import Tokenizer, load_tokenizer
+from nmt.text.subwords.learning import learn_tokenizer, read_sampling
+from nmt.text.subwords.tokenizer import Tokenizer, load_tokenizer
 
 # Steps of the manifest; each shard is a step too.
 TOKENIZER = "tokenizer"

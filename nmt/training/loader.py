@@ -15,9 +15,9 @@ import torch
 
 from nmt.config import TrainSettings
 from nmt.text.batches import Batch, PairDataset
-from nmt.text.bpe_dropout import RebatchedPlan
 from nmt.text.plan import EpochPlan, Integers, plan_epoch
-from nmt.training.workers import Workers
+from nmt.text.subwords.bpe_dropout import RebatchedPlan
+from nmt.training.parallel.workers import Workers
 
 # The last part of an epoch, in which a GPU's loader plans the next one. It takes longer than
 # planning does, but is no longer than needed: two plans are in memory then.

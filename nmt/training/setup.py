@@ -29,18 +29,18 @@ from nmt.system.arguments import argument
 from nmt.system.devices import has_bf16
 from nmt.system.files import is_present
 from nmt.system.log import Notify, note
-from nmt.text.corpus import DataFolder, DevPairs
-from nmt.text.languages import bleu_tokenizer, is_language, primary, same_codes
-from nmt.text.learning import check_learnable
 from nmt.text.prepare import Prepared, open_prepared, prepare, read_dev_pairs
-from nmt.text.tokenizer import load_tokenizer
-from nmt.training.lost_files import finished_before, restore_tokenizer
-from nmt.training.progress import KEPT_STATES, TrainingOutcome
+from nmt.text.reading.corpus import DataFolder, DevPairs
+from nmt.text.reading.languages import bleu_tokenizer, is_language, primary, same_codes
+from nmt.text.subwords.learning import check_learnable
+from nmt.text.subwords.tokenizer import load_tokenizer
+from nmt.training.files.lost_files import finished_before, restore_tokenizer
+from nmt.training.files.progress import KEPT_STATES, TrainingOutcome
 
 if TYPE_CHECKING:  # `nmt prepare` needs none
     import torch
 
-    from nmt.training.workers import Workers
+    from nmt.training.parallel.workers import Workers
 
 # What a model's weights depend on, besides its vocabulary.
 WEIGHT_SETTINGS = tuple(

@@ -29,18 +29,21 @@ from nmt.system.log import note
 from nmt.system.threads import thread_pool_for
 from nmt.text.alignment import align_pairs
 from nmt.text.batches import PairDataset
-from nmt.text.bpe_dropout import bpe_dropouts
-from nmt.text.corpus import DataFolder
 from nmt.text.encode import alone
 from nmt.text.facts import known_text
 from nmt.text.plan import Integers
-from nmt.text.tokenizer import PAD
-from nmt.training.averaging import is_averaged, write_average
-from nmt.training.checkpoints import (
+from nmt.text.reading.corpus import DataFolder
+from nmt.text.subwords.bpe_dropout import bpe_dropouts
+from nmt.text.subwords.tokenizer import PAD
+from nmt.training.files.averaging import is_averaged, write_average
+from nmt.training.files.checkpoints import (
     CheckpointWriter,
     newest_checkpoint,
     resume,
 )
+from nmt.training.files.lost_files import restore_results
+from nmt.training.files.metrics_log import MetricsLog, Observer, announce
+from nmt.training.files.progress import TrainingOutcome
 from nmt.training.loader import (
     BatchLoader,
     LoadedBatch,
@@ -48,16 +51,13 @@ from nmt.training.loader import (
     epoch_batches,
     plan_batches,
 )
-from nmt.training.lost_files import restore_results
 from nmt.training.memory_probe import check_memory
-from nmt.training.metrics_log import MetricsLog, Observer, announce
+from nmt.training.parallel.workers import Workers
 from nmt.training.precision import choose_precision
-from nmt.training.progress import TrainingOutcome
 from nmt.training.setup import Setup, record, set_up_workers
 from nmt.training.signals import Interrupted, StopRequest
 from nmt.training.updates import StartedUpdate, Updater, UpdateResult
 from nmt.training.validation import DevSet, Validation
-from nmt.training.workers import Workers
 
 ALIGNED_PAIRS = 300  # at most, of the dev set, that choose what aligns words
 MAX_SKIPS_IN_ROW = 5  # skipped updates after which a training stops

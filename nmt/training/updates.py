@@ -34,10 +34,10 @@ from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.recipe.size import count_moments
 from nmt.system.threads import torch_threads
 from nmt.text.batches import Batch
-from nmt.text.tokenizer import PAD
+from nmt.text.subwords.tokenizer import PAD
 from nmt.training.guided_alignment import GuidedAlignment
 from nmt.training.muon import Muon, layer_matrices
-from nmt.training.workers import Workers, combined_signal, signal_flags
+from nmt.training.parallel.workers import Workers, combined_signal, signal_flags
 
 AVERAGE = "average"  # key of a parameter's moving average in the optimiser's state
 

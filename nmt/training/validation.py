@@ -28,11 +28,11 @@ from nmt.system.log import note
 from nmt.system.pools import Pool, ThreadPool
 from nmt.system.threads import torch_threads
 from nmt.text.batches import make_batch
-from nmt.text.corpus import DevPairs
 from nmt.text.encode import encode_whole, find_opening
-from nmt.text.lines import FirstSegment
 from nmt.text.plan import batches_by_length
-from nmt.text.tokenizer import PAD, Tokenizer
+from nmt.text.reading.corpus import DevPairs
+from nmt.text.reading.lines import FirstSegment
+from nmt.text.subwords.tokenizer import PAD, Tokenizer
 
 EncodedPair = tuple[list[int], list[int]]  # ids of source and target
 

@@ -17,14 +17,14 @@ import pytest
 
 from nmt.commands.check import render_check
 from nmt.corpora.check import Task, check_corpus
-from nmt.corpora.detectors import CheckLimits
-from nmt.corpora.report import Advice, Advised, Difference
+from nmt.corpora.faults.detectors import CheckLimits
+from nmt.corpora.faults.report import Advice, Advised, Difference
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.trained_model import load_model
 from nmt.studio.explain.explanation import Explanation, explain
 from nmt.studio.explain.page import render_explanation
 from nmt.studio.report import render_report
-from nmt.text.corpus import ParallelText
+from nmt.text.reading.corpus import ParallelText
 from tests.corpora.corpora import corpus
 from tests.corpora.corpora import write as write_pairs
 

@@ -13,8 +13,8 @@ from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.studio.explain.explanation import Explanation, explain
 from nmt.studio.explain.page import page_data, render_explanation
-from nmt.text.learning import learn_subwords
-from nmt.text.tokenizer import EOS, Tokenizer
+from nmt.text.subwords.learning import learn_subwords
+from nmt.text.subwords.tokenizer import EOS, Tokenizer
 from tests.browser.conftest import SENTENCE, Browser, write
 from tests.browser.test_live_engine import learn, random_model
 

@@ -29,8 +29,8 @@ from nmt.studio.explain.live import live_data, subword_data, why_not_live
 from nmt.studio.explain.page import page_data
 from nmt.studio.pages.page import FOLDER, bundle
 from nmt.text.batches import source_batch
-from nmt.text.learning import learn_subwords
-from nmt.text.tokenizer import EOS, PAD, SubwordModel, Tokenizer
+from nmt.text.subwords.learning import learn_subwords
+from nmt.text.subwords.tokenizer import EOS, PAD, SubwordModel, Tokenizer
 from tests.browser.conftest import SENTENCE, Browser
 from tests.conftest import WORDS
 from tests.interop.models import two_languages

@@ -15,7 +15,7 @@ from nmt.corpora.augment import Made, made_pairs
 from nmt.decoding.files.resumable import Resumption
 from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
-from nmt.text.tokenizer import load_tokenizer
+from nmt.text.subwords.tokenizer import load_tokenizer
 from tests.commands.conftest import contents, in_languages, leftovers, translate
 from tests.conftest import WORDS, Run
 

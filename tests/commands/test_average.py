@@ -13,7 +13,7 @@ from nmt.runs.history import read_metrics
 from nmt.runs.model_file import open_model, read_model, save_model
 from nmt.runs.run_folder import WEIGHTS, RunFolder
 from nmt.system.files import compute_sha256
-from nmt.training.checkpoints import read_manifest, write_manifest
+from nmt.training.files.checkpoints import read_manifest, write_manifest
 from tests.conftest import Run
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nmt.corpora import advice
-from nmt.corpora.report import Forecast
+from nmt.corpora.faults.report import Forecast
 from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe, write_recipe
 from nmt.recipe.settings import get_setting, with_settings

@@ -11,7 +11,7 @@ import pytest
 
 from nmt.corpora import clean as cleaned
 from nmt.corpora.clean import Models, load_scorers
-from nmt.corpora.findings import ALWAYS, DEFAULT_FILTERS
+from nmt.corpora.faults.findings import ALWAYS, DEFAULT_FILTERS
 from nmt.errors import NmtError
 from nmt.text import encode
 from tests.conftest import Run, train_reverse_skilled

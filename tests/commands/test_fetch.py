@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nmt.errors import NmtError
-from nmt.text.download import add_hash, read_hashes
+from nmt.text.reading.download import add_hash, read_hashes
 from tests.commands.downloads import Case, Server, refused, sha256
 from tests.conftest import Run
 
@@ -178,7 +178,7 @@ def test_no_recorded_hash_is_replaced_or_waited_for_without_end(
     add_hash(tmp_path, "x", "a" * 64)
     with pytest.raises(NmtError, match="another SHA-256 of x"):
         add_hash(tmp_path, "x", "b" * 64)
-    monkeypatch.setattr("nmt.text.download.LOCK_PAUSE", 0)
+    monkeypatch.setattr("nmt.text.reading.download.LOCK_PAUSE", 0)
     with (tmp_path / "SHA256SUMS").open() as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         with pytest.raises(NmtError, match="another process holds the lock"):

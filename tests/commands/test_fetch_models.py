@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.interop import opus_hub
-from nmt.interop.opus_hub import COMMON, PINS, Pin, model_name
+from nmt.interop.opus import hub as opus_hub
+from nmt.interop.opus.hub import COMMON, PINS, Pin, model_name
 from tests.commands.conftest import leftovers
 from tests.commands.downloads import Server, refused, sha256
 from tests.conftest import CommandResult, Run

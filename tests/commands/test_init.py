@@ -17,7 +17,7 @@ from nmt.corpora.new_recipe import RecipeRequest, with_data
 from nmt.corpora.presets import ChosenSettings, StartModel
 from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import get_setting, with_settings
-from nmt.text.corpus import DataFolder, ParallelText
+from nmt.text.reading.corpus import DataFolder, ParallelText
 from tests.commands.conftest import paths_in
 from tests.conftest import Run
 from tests.corpora.corpora import Pairs, corpus, write

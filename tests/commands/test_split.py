@@ -5,8 +5,8 @@ from collections import Counter
 from itertools import chain, pairwise
 from pathlib import Path
 
-from nmt.corpora.segment import Segment
-from nmt.text.lines import read_segments
+from nmt.corpora.faults.segment import Segment
+from nmt.text.reading.lines import read_segments
 from tests.conftest import Run
 from tests.corpora.corpora import Pairs, corpus, write
 

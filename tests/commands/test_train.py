@@ -12,7 +12,7 @@ from nmt.recipe.files import load_recipe
 from nmt.runs.history import read_metrics
 from nmt.runs.model_file import read_model
 from nmt.runs.run_folder import RunFolder
-from nmt.training.progress import TrainingOutcome
+from nmt.training.files.progress import TrainingOutcome
 from tests.commands.conftest import contents, paths_in
 from tests.conftest import Run, write_tiny_corpus
 from tests.training.conftest import assert_same, options

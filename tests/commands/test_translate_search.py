@@ -180,7 +180,7 @@ def test_vocabularies_and_positions_of_an_ensemble(
     The same one is accepted if it was learned on another machine: a SentencePiece model contains
     the number of threads, so its bytes differ. The fewest positions limit the length.
     """
-    monkeypatch.setattr("nmt.text.learning.processor_count", lambda: 61)
+    monkeypatch.setattr("nmt.text.subwords.learning.processor_count", lambda: 61)
     changes = ["model.positions=learned", "model.max_positions=24", "data.max_length=23"]
     for run, settings in (("short", changes), ("other", ["tokenizer.vocab_size=38"])):
         options = [part for change in settings for part in ("--set", change)]

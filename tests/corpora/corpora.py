@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterable
 from pathlib import Path
 
-from nmt.text.corpus import Pair
+from nmt.text.reading.corpus import Pair
 
 SOURCE = ["the", "old", "man", "small", "house", "garden", "walks", "sees", "with", "under"]
 SOURCE += ["never", "children", "water", "bridge"]

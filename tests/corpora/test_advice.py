@@ -14,7 +14,7 @@ from nmt.corpora.pairs import learn_from
 from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import with_settings
-from nmt.text.corpus import Pair
+from nmt.text.reading.corpus import Pair
 from nmt.training import memory_probe
 from nmt.training.updates import Updater
 from tests.corpora.corpora import as_pairs, corpus

@@ -20,7 +20,7 @@ from nmt.corpora.new_recipe import RecipeExtension, next_recipe
 from nmt.decoding.files.quality import Checked
 from nmt.errors import DamagedError, UsageError
 from nmt.recipe.files import load_recipe
-from nmt.text.corpus import DataFolder, ParallelText
+from nmt.text.reading.corpus import DataFolder, ParallelText
 from tests.interop.models import two_languages
 
 SOURCE = "the old woman reads a letter"

@@ -9,9 +9,9 @@ import numpy
 import pytest
 
 from nmt.corpora.clean import TOO_LONG, CrossEntropy, Floats, Models, dual_scores
-from nmt.corpora.detectors import CheckLimits, learn_norms
-from nmt.corpora.filters import CleanBlock, Kept, Rules, draw_sample, with_usual_norms
-from nmt.text.corpus import Pair
+from nmt.corpora.faults.detectors import CheckLimits, learn_norms
+from nmt.corpora.faults.filters import CleanBlock, Kept, Rules, draw_sample, with_usual_norms
+from nmt.text.reading.corpus import Pair
 from tests.corpora.corpora import as_pairs
 
 PAIRS = [("a", "A"), ("b", "B"), ("c", "C"), ("d", "D"), ("e", "E")]

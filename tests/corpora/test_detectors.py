@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from nmt.corpora.detectors import (
+from nmt.corpora.faults.detectors import (
     CheckLimits,
     Norms,
     excess,
@@ -13,7 +13,7 @@ from nmt.corpora.detectors import (
     related,
     usual_languages,
 )
-from nmt.corpora.findings import (
+from nmt.corpora.faults.findings import (
     CHECKED,
     CROSS_ENTROPY,
     DEFAULT_FILTERS,
@@ -26,8 +26,8 @@ from nmt.corpora.findings import (
     faults,
     other_languages,
 )
+from nmt.corpora.faults.segment import Segment
 from nmt.corpora.pairs import Row
-from nmt.corpora.segment import Segment
 from nmt.errors import NmtError
 from tests.corpora.corpora import Pairs, corpus
 

@@ -6,8 +6,8 @@ import numpy
 import pytest
 
 from nmt.config import TokenizerSettings
-from nmt.corpora.detectors import CheckLimits
-from nmt.corpora.examine import (
+from nmt.corpora.faults.detectors import CheckLimits
+from nmt.corpora.faults.examine import (
     LEAST_SAMPLE,
     Facts,
     examine,
@@ -24,8 +24,8 @@ from nmt.corpora.pairs import Row
 from nmt.errors import NmtError
 from nmt.text.encode import Chunk
 from nmt.text.facts import pair_hashes
-from nmt.text.learning import learn_subwords
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.subwords.learning import learn_subwords
+from nmt.text.subwords.tokenizer import Tokenizer
 from tests.corpora.corpora import Pairs, corpus
 
 LIMITS = CheckLimits()

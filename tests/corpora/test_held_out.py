@@ -15,7 +15,7 @@ from nmt.corpora.held_out import (
     label_pairs,
 )
 from nmt.errors import NmtError
-from nmt.text.corpus import Pair
+from nmt.text.reading.corpus import Pair
 from tests.corpora.corpora import as_pairs
 
 WORDS = [f"{first}{second}{third}" for first in "bdfgk" for second in "aeiou" for third in "lmnrst"]

@@ -7,8 +7,8 @@ from warnings import catch_warnings, simplefilter
 
 import pytest
 
-from nmt.corpora.misalignment import Course, common_prefixes, features, follow
-from nmt.corpora.segment import Segment
+from nmt.corpora.faults.misalignment import Course, common_prefixes, features, follow
+from nmt.corpora.faults.segment import Segment
 from nmt.system.files import shipped
 from tests.corpora.corpora import Pairs, corpus
 

@@ -7,13 +7,13 @@ import numpy
 import pytest
 
 from nmt.config import TokenizerSettings
-from nmt.corpora.filters import SeenHashes
+from nmt.corpora.faults.filters import SeenHashes
 from nmt.corpora.pairs import has_text, learn_from, sample_evenly
 from nmt.corpora.presets import CorpusFacts, choose_settings
 from nmt.corpora.survey import survey
 from nmt.errors import NmtError
-from nmt.text.corpus import Pair
-from nmt.text.learning import learn_subwords
+from nmt.text.reading.corpus import Pair
+from nmt.text.subwords.learning import learn_subwords
 from tests.corpora.corpora import as_pairs, corpus
 
 LANGUAGES = ("en", "de")

@@ -20,9 +20,9 @@ from nmt.decoding.translator.translation import OutputOptions, Request, Translat
 from nmt.decoding.translator.translator import ONE_TEXT, Translator
 from nmt.errors import NmtError, UsageError
 from nmt.runs.trained_model import TrainedModel
-from nmt.text.learning import learn_subwords
-from nmt.text.lines import STDIN, FirstSegment
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.reading.lines import STDIN, FirstSegment
+from nmt.text.subwords.learning import learn_subwords
+from nmt.text.subwords.tokenizer import Tokenizer
 from tests.commands.conftest import give_stdin
 from tests.conftest import WORDS
 from tests.decoding.conftest import assert_alike

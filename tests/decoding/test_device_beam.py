@@ -21,7 +21,7 @@ from nmt.decoding.translator.translator import Translator
 from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.pools import ProcessPool
-from nmt.text.tokenizer import BOS, EOS, PAD
+from nmt.text.subwords.tokenizer import BOS, EOS, PAD
 from tests.conftest import WORDS
 from tests.decoding.conftest import assert_alike
 from tests.decoding.test_beam import IDS, Table, beam_search, on_device, same

@@ -15,7 +15,7 @@ from nmt.decoding.translator.translation import OutputOptions
 from nmt.decoding.translator.translator import Translator
 from nmt.kernels.linear import has_int8
 from nmt.runs.trained_model import TrainedModel, load_ensemble
-from nmt.text.tokenizer import BOS, EOS, UNK
+from nmt.text.subwords.tokenizer import BOS, EOS, UNK
 from tests.conftest import WORDS
 
 N_BEST = 4

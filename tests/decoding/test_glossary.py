@@ -15,7 +15,7 @@ from nmt.decoding.terms.glossary import (
 )
 from nmt.decoding.translator.segments import LineNotes, SegmentEncoder, SegmentLimit
 from nmt.errors import NmtError
-from nmt.text.tokenizer import SubwordModel, load_tokenizer
+from nmt.text.subwords.tokenizer import SubwordModel, load_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from nmt.config import TokenizerSettings
 from nmt.decoding.translator.marked import Marked
 from nmt.decoding.translator.odd_input import OddSegment, odd_segment
 from nmt.decoding.translator.translation import Candidate, Translation
-from nmt.text.learning import learn_subwords
-from nmt.text.tokenizer import SubwordModel
-from nmt.text.words import UNIT
+from nmt.text.subwords.learning import learn_subwords
+from nmt.text.subwords.tokenizer import SubwordModel
+from nmt.text.subwords.words import UNIT
 
 SENTENCES = ["the quick brown fox jumps over the lazy dog", "The dog and A fox. Yes!", "USA"]
 Links = Sequence[tuple[int, int]]

@@ -14,8 +14,8 @@ from nmt.decoding.search.prefix import TargetPrefix
 from nmt.decoding.terms.glossary import Term, TermOccurrence, split_words
 from nmt.decoding.terms.placement import TermPlacer
 from nmt.decoding.translator.segments import SubSegment
-from nmt.text.learning import learn_subwords
-from nmt.text.tokenizer import SubwordModel
+from nmt.text.subwords.learning import learn_subwords
+from nmt.text.subwords.tokenizer import SubwordModel
 
 SOURCE = "the old woman reads a letter ."
 WORDS = SOURCE.split()

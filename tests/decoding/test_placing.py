@@ -21,8 +21,8 @@ from nmt.decoding.translator.translation import OutputOptions, Request, Translat
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import UsageError
 from nmt.runs.trained_model import TrainedModel, load_model
-from nmt.text.learning import learn_subwords
-from nmt.text.words import UNIT
+from nmt.text.subwords.learning import learn_subwords
+from nmt.text.subwords.words import UNIT
 from tests.decoding.marking import marked
 
 TEXT = Marked(

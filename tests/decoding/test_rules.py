@@ -25,7 +25,7 @@ from nmt.decoding.search.rules import (
 )
 from nmt.decoding.translator.segments import output_limit
 from nmt.kernels.rule import FloatArray, Logits, Rule
-from nmt.text.tokenizer import SPACE, SubwordModel
+from nmt.text.subwords.tokenizer import SPACE, SubwordModel
 from tests.decoding.test_beam import BOS, EOS, IDS, Table, beam_search, exhaustive, same
 
 Kind: TypeAlias = Callable[[FloatArray], Logits]

@@ -8,7 +8,7 @@ from nmt.config import DecodeSettings, ModelSettings
 from nmt.decoding.translator.segments import segment_limit, split_long
 from nmt.errors import NmtError
 from nmt.runs.trained_model import load_model
-from nmt.text.tokenizer import SubwordModel
+from nmt.text.subwords.tokenizer import SubwordModel
 from tests.conftest import WORDS, Run
 
 LEARNED = ["--set", "model.positions=learned", "--set", "model.max_positions=30"]

@@ -18,7 +18,7 @@ import pytest
 
 from nmt.commands import cli
 from nmt.commands.train import find_files
-from nmt.interop.opus_hub import model_name
+from nmt.interop.opus.hub import model_name
 from nmt.recipe.files import DEFAULT_RECIPE, load_recipe
 from nmt.studio.experiments.variants import parse_axis, parse_numbers, plan_variants
 from tests.conftest import Run, write_tiny_corpus

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from safetensors import safe_open
 
-from nmt.corpora.detectors import CheckLimits
-from nmt.corpora.findings import KINDS
+from nmt.corpora.faults.detectors import CheckLimits
+from nmt.corpora.faults.findings import KINDS
 from tests.conftest import Run
 from tests.docs.markdown import DOCS, code_spans, parts
 

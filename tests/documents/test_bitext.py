@@ -12,8 +12,8 @@ from nmt.documents.document import Options
 from nmt.documents.registry import FORMATS, bilingual_reader
 from nmt.errors import NmtError
 from nmt.system.json_data import json_text
-from nmt.text.languages import BILINGUAL
-from nmt.text.lines import FirstSegment, note_once
+from nmt.text.reading.languages import BILINGUAL
+from nmt.text.reading.lines import FirstSegment, note_once
 from tests.documents.samples import SAMPLES
 
 EN_DE = ("en", "de")

@@ -22,7 +22,7 @@ from nmt.documents.translate import (
     taken_apart,
     translate_marked,
 )
-from nmt.text.lines import FirstSegment
+from nmt.text.reading.lines import FirstSegment
 from tests.decoding.marking import marked
 from tests.decoding.test_placing import random_marked
 

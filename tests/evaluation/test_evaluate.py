@@ -26,7 +26,7 @@ from nmt.evaluation.metrics import BleuVariant, choose_metrics
 from nmt.evaluation.results import SystemDescription
 from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import load_model
-from nmt.text.corpus import DataFolder
+from nmt.text.reading.corpus import DataFolder
 from tests.commands.conftest import write
 from tests.interop.models import two_languages, two_vocabularies
 

@@ -149,7 +149,7 @@ def cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Trainer, "train", few_updates)
     monkeypatch.setattr("nmt.decoding.translator.searcher.search", narrow)
     monkeypatch.setattr("nmt.studio.explain.explanation.search", narrow)
-    monkeypatch.setattr("nmt.text.corpus.shipped", lambda name: Path("/nonexistent") / name)
+    monkeypatch.setattr("nmt.text.reading.corpus.shipped", lambda name: Path("/nonexistent") / name)
     monkeypatch.setattr("socket.create_connection", no_network)
     monkeypatch.setattr("socket.getaddrinfo", no_network)
     monkeypatch.setattr("webbrowser.open", lambda address: True)

@@ -23,11 +23,11 @@ from nmt.runs.runs import choose_model, find_recipe_and_run, newest_run
 from nmt.runs.trained_model import load_model, to_arrays
 from nmt.studio.report import DEV_METRICS, TRAIN_METRICS, curves, stored_parameters
 from nmt.studio.run_list import list_runs, render_list
-from nmt.text.learning import learn_subwords
-from nmt.text.tokenizer import PAD
-from nmt.training.checkpoints import CheckpointManifest, checksum, read_manifest
-from nmt.training.lost_files import finished_before
-from nmt.training.progress import Progress, Window
+from nmt.text.subwords.learning import learn_subwords
+from nmt.text.subwords.tokenizer import PAD
+from nmt.training.files.checkpoints import CheckpointManifest, checksum, read_manifest
+from nmt.training.files.lost_files import finished_before
+from nmt.training.files.progress import Progress, Window
 from tests.conftest import RECIPE
 from tests.fuzz import CASES, fuzz, value_or_error
 from tests.fuzz.mutations import ODD_VALUES, change, changed_bytes, changed_json, json_text, seeded

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from nmt.decoding.files.text_files import BadLines
 from nmt.decoding.stream import ArrivingLines
-from nmt.text.lines import Line, decode_lines, is_utf_16, read_lines
+from nmt.text.reading.lines import Line, decode_lines, is_utf_16, read_lines
 from tests.fuzz import fuzz, value_or_error
 
 pytestmark = pytest.mark.slow
@@ -44,7 +44,7 @@ actions = st.sampled_from(["error", "skip", "blank"])
 
 @pytest.fixture(autouse=True)
 def _short_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.text.lines.MAX_LINE_BYTES", LONGEST)
+    monkeypatch.setattr("nmt.text.reading.lines.MAX_LINE_BYTES", LONGEST)
     for module in ("text.lines", "decoding.stream"):
         monkeypatch.setattr(f"nmt.{module}.READ_BYTES", 16)
 

@@ -15,9 +15,9 @@ from nmt.kernels.loss import LossSums, reference_loss
 from nmt.model import attention
 from nmt.model.transformer import Transformer
 from nmt.text.batches import Batch, make_batch
-from nmt.text.tokenizer import PAD
+from nmt.text.subwords.tokenizer import PAD
+from nmt.training.parallel.workers import Workers
 from nmt.training.updates import Updater
-from nmt.training.workers import Workers
 from tests.gpu.conftest import (
     NEEDS_GPU,
     Place,

@@ -16,9 +16,9 @@ from nmt.decoding.search.device_beam import STEPS
 from nmt.decoding.translator.translator import Translator
 from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel
-from nmt.text.tokenizer import PAD
+from nmt.text.subwords.tokenizer import PAD
+from nmt.training.parallel.workers import Workers
 from nmt.training.updates import Updater
-from nmt.training.workers import Workers
 from tests.gpu.conftest import PRETENDED
 
 pytestmark = PRETENDED

@@ -13,7 +13,7 @@ from nmt.decoding.translator.translator import Translator
 from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.pools import ProcessPool
-from nmt.text.tokenizer import PAD
+from nmt.text.subwords.tokenizer import PAD
 from tests.gpu.conftest import Place
 
 VOCABULARY = 60

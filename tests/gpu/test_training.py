@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.synthetic import SyntheticPairs
 from nmt.training.loader import GPU, BatchLoader
-from nmt.training.workers import Workers
+from nmt.training.parallel.workers import Workers
 from tests.conftest import Run
 from tests.gpu.conftest import NEEDS_GPU
 from tests.training.conftest import (

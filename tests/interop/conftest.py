@@ -9,7 +9,7 @@ import pytest
 from nmt.interop.export import export_model
 from nmt.interop.import_model import import_model
 from nmt.runs.trained_model import TrainedModel, load_model
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.subwords.tokenizer import Tokenizer
 from tests.conftest import WORDS
 from tests.interop.marian_models import Shape, write_folder
 

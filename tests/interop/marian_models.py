@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from nmt.runs.trained_model import TrainedModel
-from nmt.text.tokenizer import BOS, EOS, PAD, UNK, SubwordModel
+from nmt.text.subwords.tokenizer import BOS, EOS, PAD, UNK, SubwordModel
 
 TEXTS = {
     "source": [

@@ -13,8 +13,8 @@ from nmt.model.transformer import Transformer
 from nmt.recipe.settings import with_settings
 from nmt.runs.model_file import ModelFile, save_model
 from nmt.runs.trained_model import TrainedModel, to_arrays
-from nmt.text.learning import learn_subwords
-from nmt.text.tokenizer import PAD, Tokenizer
+from nmt.text.subwords.learning import learn_subwords
+from nmt.text.subwords.tokenizer import PAD, Tokenizer
 
 MARIAN = {  # the settings of Marian's models, but with three matrices
     "model.positions": "sinusoidal_halves",

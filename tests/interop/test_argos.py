@@ -12,7 +12,7 @@ from nmt.config import TextFiles
 from nmt.errors import NmtError
 from nmt.interop.argos import write
 from nmt.recipe.settings import with_settings
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.subwords.tokenizer import Tokenizer
 from tests.conftest import Run
 from tests.interop.models import random_model, two_languages
 

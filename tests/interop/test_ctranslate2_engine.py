@@ -18,7 +18,7 @@ from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError
 from nmt.interop.export import export_model
 from nmt.runs.trained_model import TrainedModel
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.subwords.tokenizer import Tokenizer
 from tests.conftest import CommandResult, Run
 from tests.decoding.marking import marked
 from tests.interop.marian_models import TEXTS

@@ -11,7 +11,7 @@ import torch
 
 from nmt.interop.ctranslate2_export import read_tokenizer, write
 from nmt.runs.trained_model import TrainedModel
-from nmt.text.tokenizer import EOS, PAD, Tokenizer
+from nmt.text.subwords.tokenizer import EOS, PAD, Tokenizer
 from tests.conftest import Run
 from tests.interop.models import batch, compute_logits, random_model
 

@@ -15,7 +15,7 @@ from nmt.interop.huggingface_export import choose_type, write
 from nmt.interop.network import check_network
 from nmt.runs.model_file import read_model
 from nmt.runs.trained_model import TrainedModel, load_model
-from nmt.text.tokenizer import PAD, Tokenizer
+from nmt.text.subwords.tokenizer import PAD, Tokenizer
 from tests.conftest import Run
 from tests.interop.conftest import imported
 from tests.interop.models import (

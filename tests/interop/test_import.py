@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from nmt.config import DecodeSettings
 from nmt.decoding.translator.translator import Translator
-from nmt.interop.opus_mt import NEVER
+from nmt.interop.opus.model import NEVER
 from nmt.runs.model_file import read_model
 from nmt.runs.trained_model import TrainedModel
-from nmt.text.tokenizer import BOS, EOS, PAD, SubwordModel
+from nmt.text.subwords.tokenizer import BOS, EOS, PAD, SubwordModel
 from tests.conftest import Run
 from tests.interop.conftest import imported
 from tests.interop.marian_models import TEXTS, Original, Shape, write_folder, write_npz

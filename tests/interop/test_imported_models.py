@@ -28,7 +28,7 @@ from nmt.errors import UsageError
 from nmt.runs.model_file import read_model
 from nmt.runs.trained_model import TrainedModel, task, with_own_language
 from nmt.serving.worker import Line, LineTranslator
-from nmt.text.tokenizer import SubwordModel, target_token
+from nmt.text.subwords.tokenizer import SubwordModel, target_token
 from tests.conftest import CommandResult, Run
 from tests.interop.conftest import imported
 from tests.interop.marian_models import TEXTS, Shape, write_folder

@@ -12,7 +12,7 @@ import pytest
 from nmt.errors import NmtError
 from nmt.interop.onnx_export import describe_model, write
 from nmt.runs.trained_model import TrainedModel
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.subwords.tokenizer import Tokenizer
 from tests.interop import models
 from tests.interop.models import MARIAN, batch, compute_logits, random_model, two_vocabularies
 

@@ -26,7 +26,7 @@ from nmt.recipe.size import count_parameters
 from nmt.runs.model_file import ModelFile, average, find_model, open_model, read_model, save_model
 from nmt.runs.run_folder import MANIFEST, STATE, RunFolder
 from nmt.runs.trained_model import load_ensemble, load_model, to_arrays
-from nmt.text.tokenizer import PAD
+from nmt.text.subwords.tokenizer import PAD
 from tests.conftest import Run
 
 RECIPE = load_recipe(

@@ -8,7 +8,7 @@ from nmt.config import ModelSettings
 from nmt.evaluation.results import LabelCount
 from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.studio.experiments import distance
-from nmt.text.tokenizer import EOS, PAD
+from nmt.text.subwords.tokenizer import EOS, PAD
 
 
 class Halving(EncoderDecoder):

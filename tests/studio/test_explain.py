@@ -23,7 +23,7 @@ from nmt.studio.explain.explanation import SHOWN, TEMPERATURES, Explanation, exp
 from nmt.studio.explain.live import live_data
 from nmt.studio.explain.packing import GROUP, LARGEST, pack
 from nmt.studio.explain.page import code_data, page_data
-from nmt.text.tokenizer import BOS
+from nmt.text.subwords.tokenizer import BOS
 from tests.interop.models import two_languages
 
 

@@ -18,9 +18,9 @@ from nmt.studio.inspection import (
     training_memory,
 )
 from nmt.text.batches import make_batch
-from nmt.text.tokenizer import PAD
+from nmt.text.subwords.tokenizer import PAD
+from nmt.training.parallel.workers import Workers
 from nmt.training.updates import Updater
-from nmt.training.workers import Workers
 
 
 def test_a_layer_that_differs_from_its_neighbours_is_a_separate_part() -> None:

@@ -8,7 +8,7 @@ import pytest
 from nmt.runs.trained_model import load_model
 from nmt.studio.explain import live
 from nmt.studio.explain.live import Message, why_not_live
-from nmt.text.tokenizer import SubwordModel, Tokenizer
+from nmt.text.subwords.tokenizer import SubwordModel, Tokenizer
 
 
 def test_what_a_page_cannot_compute_is_not_live(

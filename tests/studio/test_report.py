@@ -25,7 +25,7 @@ from nmt.studio.report import (
     stored_parameters,
     try_write_report,
 )
-from nmt.text.tokenizer import load_tokenizer
+from nmt.text.subwords.tokenizer import load_tokenizer
 from tests.conftest import Run
 
 

@@ -14,11 +14,11 @@ from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import with_settings
 from nmt.runs.run_folder import RunFolder
 from nmt.text import encode
-from nmt.text.corpus import DataFolder, Pair
-from nmt.text.learning import learn_subwords
 from nmt.text.prepare import Prepared, prepare
+from nmt.text.reading.corpus import DataFolder, Pair
 from nmt.text.shards import EncodedPairs, Shard, id_type
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.subwords.learning import learn_subwords
+from nmt.text.subwords.tokenizer import Tokenizer
 from tests.conftest import WORDS
 
 LIMITS = DataSettings(max_length=12, max_ratio=2.5)

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from nmt.config import TokenizerSettings
-from nmt.text.bpe_dropout import BpeDropout
-from nmt.text.learning import learn_subwords
 from nmt.text.shards import flatten
-from nmt.text.tokenizer import EOS, SPACE, UNK, SubwordModel
+from nmt.text.subwords.bpe_dropout import BpeDropout
+from nmt.text.subwords.learning import learn_subwords
+from nmt.text.subwords.tokenizer import EOS, SPACE, UNK, SubwordModel
 
 pytestmark = pytest.mark.filterwarnings("error")  # numpy warns where a scalar overflows
 

@@ -11,9 +11,9 @@ import requests
 from nmt.config import DataSettings, Download, Recipe, TextFiles
 from nmt.errors import NmtError
 from nmt.system import files
-from nmt.text.corpus import DataFolder, Pair, align_columns, read_aligned
-from nmt.text.download import Advice, check_answer, stated_sha256
-from nmt.text.languages import (
+from nmt.text.reading.corpus import DataFolder, Pair, align_columns, read_aligned
+from nmt.text.reading.download import Advice, check_answer, stated_sha256
+from nmt.text.reading.languages import (
     is_language,
     language_in_name,
     language_of_file,

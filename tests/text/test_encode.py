@@ -21,7 +21,6 @@ from nmt.config import SEPARATOR, DataSettings, TokenizerSettings
 from nmt.errors import NmtError
 from nmt.system.processes import hidden_main
 from nmt.text import encode, prepare
-from nmt.text.corpus import Pair
 from nmt.text.encode import (
     SHORTENED,
     VERDICTS,
@@ -31,10 +30,11 @@ from nmt.text.encode import (
     judge,
     split_into_chunks,
 )
-from nmt.text.learning import learn_subwords
-from nmt.text.lines import FirstSegment
+from nmt.text.reading.corpus import Pair
+from nmt.text.reading.lines import FirstSegment
 from nmt.text.shards import EncodedPairs
-from nmt.text.tokenizer import SubwordModel, Tokenizer
+from nmt.text.subwords.learning import learn_subwords
+from nmt.text.subwords.tokenizer import SubwordModel, Tokenizer
 from tests.conftest import WORDS
 from tests.text.conftest import LIMITS, TinyCorpus, random_pairs
 
@@ -255,7 +255,7 @@ from pathlib import Path
 
 from nmt.config import DataSettings
 from nmt.text import encode
-from nmt.text.tokenizer import load_tokenizer
+from nmt.text.subwords.tokenizer import load_tokenizer
 
 def interrupt():
     while True:  # at every stage of starting and ending the processes

@@ -12,10 +12,10 @@ import pytest
 from nmt.errors import DamagedError
 from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
-from nmt.text.corpus import DataFolder, Pair
 from nmt.text.facts import QuickLook, hash_sides, known_text, quick_look, token_facts
 from nmt.text.known_text import KnownText, hash_pairs
 from nmt.text.prepare import Prepared, prepare
+from nmt.text.reading.corpus import DataFolder, Pair
 from nmt.text.shards import flatten
 from tests.corpora.corpora import Pairs, corpus, write
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import DamagedError, NmtError, UsageError
-from nmt.text.lines import (
+from nmt.text.reading.lines import (
     FirstSegment,
     LineNumbers,
     check_stdin,

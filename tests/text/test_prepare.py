@@ -12,9 +12,9 @@ from nmt.config import TextFiles
 from nmt.errors import NmtError
 from nmt.runs.run_folder import RunFolder
 from nmt.text import prepare
-from nmt.text.learning import sample
-from nmt.text.lines import FirstSegment
 from nmt.text.manifest import Manifest
+from nmt.text.reading.lines import FirstSegment
+from nmt.text.subwords.learning import sample
 from tests.text.conftest import TinyCorpus, read_pairs
 
 

@@ -12,9 +12,9 @@ from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe
 from nmt.recipe.rules import check_together
 from nmt.text.alignment import open_alignments
-from nmt.text.learning import learn_subwords
 from nmt.text.manifest import Manifest, hash_values, sha256
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.subwords.learning import learn_subwords
+from nmt.text.subwords.tokenizer import Tokenizer
 from tests.conftest import WORDS
 from tests.text.conftest import TinyCorpus, read_pairs
 

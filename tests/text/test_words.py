@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from nmt.config import TokenizerSettings
-from nmt.text.learning import learn_subwords
-from nmt.text.tokenizer import UNK, SubwordModel, load_tokenizer
-from nmt.text.words import find_output_words, find_words, match_words, spell_bytes
+from nmt.text.subwords.learning import learn_subwords
+from nmt.text.subwords.tokenizer import UNK, SubwordModel, load_tokenizer
+from nmt.text.subwords.words import find_output_words, find_words, match_words, spell_bytes
 
 # Among them: characters that are normalised, dropped, unknown, white space or the mark of a space.
 CHARACTERS = "ab sun  \u00bd\ufb01\u3000\u200b\u00a0\x01\U0001f600\u2581\u00a8\ufdfa\u0300"

@@ -15,8 +15,13 @@ import torch
 
 from nmt.errors import DamagedError, NmtError
 from nmt.evaluation.metrics import choose_metrics
-from nmt.training.checkpoints import CheckpointManifest, checksum, read_manifest, write_manifest
-from nmt.training.progress import Progress, Window
+from nmt.training.files.checkpoints import (
+    CheckpointManifest,
+    checksum,
+    read_manifest,
+    write_manifest,
+)
+from nmt.training.files.progress import Progress, Window
 from nmt.training.validation import Validation
 from tests.training.conftest import (
     NMT,

@@ -13,7 +13,7 @@ from nmt.model.transformer import Transformer
 from nmt.recipe.files import load_recipe
 from nmt.text.batches import PairDataset
 from nmt.text.prepare import open_prepared
-from nmt.text.tokenizer import PAD
+from nmt.text.subwords.tokenizer import PAD
 from nmt.training.guided_alignment import GuidedAlignment, guided_loss
 from tests.training.conftest import (
     TINY,

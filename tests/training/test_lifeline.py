@@ -12,9 +12,9 @@ import pytest
 from torch.distributed import DistNetworkError
 
 from nmt.errors import NmtError
-from nmt.training import lifeline, workers
-from nmt.training.lifeline import Lifeline
-from nmt.training.workers import Workers
+from nmt.training.parallel import lifeline, workers
+from nmt.training.parallel.lifeline import Lifeline
+from nmt.training.parallel.workers import Workers
 from tests.waiting import wait_until
 
 

@@ -17,11 +17,12 @@ from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe
 from nmt.runs.model_file import ModelFile
 from nmt.text.batches import PairDataset
-from nmt.training import checkpoints, trainer
-from nmt.training.checkpoints import CheckpointWriter
+from nmt.training import trainer
+from nmt.training.files import checkpoints
+from nmt.training.files.checkpoints import CheckpointWriter
+from nmt.training.files.progress import Progress
 from nmt.training.loader import CPU, GPU, BatchLoader, Prefetch, choose_prefetch
-from nmt.training.progress import Progress
-from nmt.training.workers import Workers
+from nmt.training.parallel.workers import Workers
 from tests.text.conftest import TinyCorpus
 from tests.training.conftest import (
     LATE,
@@ -96,7 +97,8 @@ def test_a_signal_waits_for_what_was_started(train: Train, tiny_run: Path) -> No
 SLOW_SAVES = """
 import os, sys, time
 from nmt.commands import main
-from nmt.training import checkpoints, trainer
+from nmt.training import trainer
+from nmt.training.files import checkpoints
 from tests.training.conftest import LATE, sigterm_in_update
 
 save = checkpoints.save_checkpoint

@@ -16,8 +16,8 @@ from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe, read_recipe
 from nmt.recipe.settings import with_settings
 from nmt.runs.run_folder import RunFolder
-from nmt.text.corpus import DataFolder
 from nmt.text.prepare import find_openings
+from nmt.text.reading.corpus import DataFolder
 from nmt.training.setup import check_requirements, disk_bytes, note_large_model, resolve, set_up
 from tests.interop.models import two_languages
 from tests.training.conftest import TINY, Train, losses, weights

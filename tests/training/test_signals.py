@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.training import metrics_log, trainer
-from nmt.training.metrics_log import clock
+from nmt.training import trainer
+from nmt.training.files import metrics_log
+from nmt.training.files.metrics_log import clock
+from nmt.training.parallel.workers import combined_signal, signal_flags
 from nmt.training.signals import Interrupted, StopRequest
-from nmt.training.workers import combined_signal, signal_flags
 from tests.training.conftest import TINY, Train, assert_same, options
 
 

@@ -18,8 +18,8 @@ from nmt.runs.model_file import read_model
 from nmt.runs.run_folder import RunFolder
 from nmt.text.prepare import open_prepared
 from nmt.training import trainer
+from nmt.training.files.lost_files import Remains, first_checkpoint
 from nmt.training.loader import plan_batches
-from nmt.training.lost_files import Remains, first_checkpoint
 from nmt.training.setup import Setup
 from nmt.training.updates import Updater
 from tests.conftest import Run
@@ -159,7 +159,7 @@ def test_too_little_memory_for_a_state_is_not_called_a_damage(
     def load(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("nmt.training.checkpoints.torch.load", load)
+    monkeypatch.setattr("nmt.training.files.checkpoints.torch.load", load)
     errors = train(code=1)
     assert "out of memory" in errors
     assert "another version" not in errors

@@ -16,10 +16,10 @@ from nmt.recipe.settings import with_settings
 from nmt.runs.model_file import read_model
 from nmt.system.threads import torch_threads
 from nmt.text.batches import make_batch
-from nmt.text.tokenizer import PAD
+from nmt.text.subwords.tokenizer import PAD
 from nmt.training.muon import Muon, orthogonal
+from nmt.training.parallel.workers import Workers
 from nmt.training.updates import MovingAverage, Updater, cooldown, inverse_sqrt, learning_rate
-from nmt.training.workers import Workers
 from tests.conftest import Run
 from tests.training.conftest import (
     TINY,

@@ -13,8 +13,8 @@ from torch import Tensor
 
 import nmt as package
 from nmt.errors import NmtError
+from nmt.training.parallel.workers import check_gpus, gpu_index, local_device
 from nmt.training.trainer import repeatable
-from nmt.training.workers import check_gpus, gpu_index, local_device
 from tests.conftest import Run
 from tests.training import conftest
 from tests.training.conftest import (
@@ -237,7 +237,7 @@ def at_phase(phase: str, victim: int, received: int = signal.SIGKILL, call: int 
 WAIT_FOR_EVER = """
 import os, signal, time
 import torch
-from nmt.training.workers import join_workers
+from nmt.training.parallel.workers import join_workers
 
 with join_workers(torch.device("cpu")) as workers:
     workers.meet()

@@ -23,8 +23,8 @@ from nmt.decoding.translator.translation import Request, Translation
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError, UsageError
 from nmt.system.log import note
-from nmt.text.tokenizer import UNK
-from nmt.text.words import UNSPACED
+from nmt.text.subwords.tokenizer import UNK
+from nmt.text.subwords.words import UNSPACED
 
 # The limits of lengths, repetitions and copies are beyond all 32,014 human translations of Multi30k
 # (English-German) but two, of which only "@@" is left.

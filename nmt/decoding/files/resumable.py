@@ -32,7 +32,7 @@ from nmt.system.atomic import atomic_path, write_text
 from nmt.system.files import compute_sha256, is_present, read_bytes, take_lock
 from nmt.system.json_data import json_text, parse_json
 from nmt.system.log import note
-from nmt.text.lines import STDIN, read_lines
+from nmt.text.reading.lines import STDIN, read_lines
 
 if TYPE_CHECKING:  # options are checked without NumPy
     from nmt.runs.trained_model import TrainedModel

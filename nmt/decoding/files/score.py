@@ -35,9 +35,9 @@ from nmt.runs.trained_model import TrainedModel
 from nmt.system.arguments import check_surrogates
 from nmt.system.devices import run_or_halve
 from nmt.system.log import Notify, note, progress_bar
-from nmt.text.corpus import align_columns
-from nmt.text.lines import OnBadLine, check_texts, show_name, stop_at_bad_line
-from nmt.text.tokenizer import EOS, UNK
+from nmt.text.reading.corpus import align_columns
+from nmt.text.reading.lines import OnBadLine, check_texts, show_name, stop_at_bad_line
+from nmt.text.subwords.tokenizer import EOS, UNK
 
 if TYPE_CHECKING:  # arguments and files are checked without PyTorch
     from nmt.decoding.models.forced import TokenLogProbs

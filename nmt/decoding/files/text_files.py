@@ -18,7 +18,7 @@ from nmt.system.atomic import atomic_path
 from nmt.system.files import is_present
 from nmt.system.log import Notify, note
 from nmt.system.pools import Item
-from nmt.text.lines import (
+from nmt.text.reading.lines import (
     STDIN,
     LineNumbers,
     OnBadLine,

@@ -17,7 +17,7 @@ from nmt.decoding.translator.translation import Request, strip_prefix
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError, UsageError
 from nmt.system.log import note, progress_bar
-from nmt.text.lines import STDIN, FirstSegment, read_lines, show_name
+from nmt.text.reading.lines import STDIN, FirstSegment, read_lines, show_name
 
 
 def translate_file(

@@ -25,8 +25,8 @@ from nmt.runs.model_file import AligningAttention
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.plan import batches_by_length
 from nmt.text.shards import flatten
-from nmt.text.tokenizer import SubwordModel, Tokenizer
-from nmt.text.words import UNIT, WORD, find_output_words
+from nmt.text.subwords.tokenizer import SubwordModel, Tokenizer
+from nmt.text.subwords.words import UNIT, WORD, find_output_words
 
 if TYPE_CHECKING:  # a search over arrays runs without PyTorch
     from torch import Tensor

@@ -19,7 +19,7 @@ from nmt.kernels.loss import at_least_float32
 from nmt.text.batches import pad_with_eos, shift_right, source_batch
 from nmt.text.plan import batches_by_length
 from nmt.text.shards import flatten
-from nmt.text.tokenizer import PAD
+from nmt.text.subwords.tokenizer import PAD
 
 TokenLogProbs = tuple[float, ...]  # of the tokens of an output, then of its EOS
 

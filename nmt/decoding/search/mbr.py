@@ -20,8 +20,8 @@ from nmt.config import DecodeSettings
 from nmt.config.decode import MBR_SAMPLES, MOST_SAMPLES
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.errors import UsageError
-from nmt.text.languages import bleu_tokenizer
-from nmt.text.tokenizer import SubwordModel
+from nmt.text.reading.languages import bleu_tokenizer
+from nmt.text.subwords.tokenizer import SubwordModel
 
 Numbers = NDArray[Any]
 Metric = Callable[[Sequence[str]], Numbers]  # (D, D): text i scored with text j as its reference

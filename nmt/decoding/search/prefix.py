@@ -12,7 +12,7 @@ from unicodedata import normalize
 
 from nmt.errors import UsageError
 from nmt.system.arguments import check_surrogates
-from nmt.text.tokenizer import SPACE, UNK, SubwordModel
+from nmt.text.subwords.tokenizer import SPACE, UNK, SubwordModel
 
 MARK = SPACE.encode()  # begins a word
 

@@ -22,7 +22,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from nmt.config import DecodeSettings
 from nmt.decoding.search.prefix import TargetPrefix
 from nmt.kernels.rule import BoolArray, IdArray, Logits, Rule
-from nmt.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
+from nmt.text.subwords.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 
 if TYPE_CHECKING:  # a search over arrays runs without PyTorch
     from torch import Tensor

@@ -20,8 +20,8 @@ from typing import NamedTuple
 
 from nmt.errors import NmtError, UsageError, shown
 from nmt.system.arguments import AnyPath, check_surrogates, check_type
-from nmt.text.lines import check_stdin, read_lines, show_name
-from nmt.text.tokenizer import UNK, SubwordModel
+from nmt.text.reading.lines import check_stdin, read_lines, show_name
+from nmt.text.subwords.tokenizer import UNK, SubwordModel
 
 HYPHENS = "-\u2010\u2011"
 SENTENCE_ENDS = ".!?"  # last characters of words; normalisation writes \u2026 as three points

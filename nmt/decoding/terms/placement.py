@@ -30,8 +30,8 @@ from nmt.decoding.translator.repetition import is_degenerate
 from nmt.decoding.translator.segments import EncodedSegment, LineNotes, SubSegment, output_limit
 from nmt.decoding.translator.translation import Translation
 from nmt.errors import UsageError
-from nmt.text.tokenizer import UNK, SubwordModel
-from nmt.text.words import spell_pieces
+from nmt.text.subwords.tokenizer import UNK, SubwordModel
+from nmt.text.subwords.words import spell_pieces
 
 Outputs = list[list[Hypothesis]]  # of each part, best first
 # Words, none if it is between words; the texts before and after.

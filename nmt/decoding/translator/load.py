@@ -15,7 +15,7 @@ from nmt.runs.run_folder import model_name
 from nmt.runs.runs import choose_model
 from nmt.system.devices import choose_device, has_bf16
 from nmt.system.log import Notify
-from nmt.text.languages import find_language, is_same, language_of_file
+from nmt.text.reading.languages import find_language, is_same, language_of_file
 
 if TYPE_CHECKING:
     from nmt.runs.trained_model import TrainedModel

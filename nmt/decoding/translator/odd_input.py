@@ -18,8 +18,8 @@ from unicodedata import category
 from nmt.decoding.translator.marked import Mark, Marked
 from nmt.decoding.translator.repetition import most_repeats
 from nmt.decoding.translator.translation import Link, Translation
-from nmt.text.tokenizer import UNK, SubwordModel
-from nmt.text.words import CLOSERS, END_MARKS, OPENERS, WORD, locate_tokens
+from nmt.text.subwords.tokenizer import UNK, SubwordModel
+from nmt.text.subwords.words import CLOSERS, END_MARKS, OPENERS, WORD, locate_tokens
 
 if TYPE_CHECKING:
     from nmt.decoding.translator.placing import Cut

@@ -21,7 +21,16 @@ import numpy
 
 from nmt.decoding.translator.marked import Kind, Mark, Marked, joined
 from nmt.decoding.translator.translation import Link
-from nmt.text.words import AFTER, BEFORE, CHUNKS, CLOSING, CORE_END, END_MARKS, UNSPACED, Units
+from nmt.text.subwords.words import (
+    AFTER,
+    BEFORE,
+    CHUNKS,
+    CLOSING,
+    CORE_END,
+    END_MARKS,
+    UNSPACED,
+    Units,
+)
 
 WORDLIKE = re.compile(r"\w")
 SIGNS = re.compile(r"[^\w\s]*")

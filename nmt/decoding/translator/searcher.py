@@ -31,7 +31,7 @@ from nmt.system.devices import run_or_halve
 from nmt.system.pools import Pool, ProcessPool
 from nmt.system.threads import core_count, limit_kernel_caches, one_blas_thread
 from nmt.text.plan import batches_for_workers, source_rows
-from nmt.text.tokenizer import PAD
+from nmt.text.subwords.tokenizer import PAD
 
 if TYPE_CHECKING:  # a search over arrays runs without PyTorch
     from nmt.decoding.models.forced import TokenLogProbs

@@ -21,9 +21,9 @@ from nmt.decoding.translator.odd_input import OddSegment, cut_segment, odd_segme
 from nmt.errors import NmtError, list_first
 from nmt.system.arguments import check_surrogates
 from nmt.system.log import Notify
-from nmt.text.lines import LineNumbers
-from nmt.text.tokenizer import SPACE, UNK, SubwordModel, target_token
-from nmt.text.words import WORD, find_words, locate_tokens
+from nmt.text.reading.lines import LineNumbers
+from nmt.text.subwords.tokenizer import SPACE, UNK, SubwordModel, target_token
+from nmt.text.subwords.words import WORD, find_words, locate_tokens
 
 SHOWN_SYMBOLS = 10
 SHOWN_CHARACTERS = 20  # of an unknown word

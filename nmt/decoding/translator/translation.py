@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.translator.marked import Mark
-from nmt.text.tokenizer import EOS, SubwordModel
+from nmt.text.subwords.tokenizer import EOS, SubwordModel
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,8 @@ from nmt.runs.trained_model import TrainedModel
 from nmt.system.log import Notify
 from nmt.system.pools import Pool
 from nmt.text.shards import flatten
-from nmt.text.tokenizer import Tokenizer
-from nmt.text.words import UNIT
+from nmt.text.subwords.tokenizer import Tokenizer
+from nmt.text.subwords.words import UNIT
 
 if TYPE_CHECKING:
     from nmt.model.encoder_decoder import EncoderDecoder

@@ -12,7 +12,7 @@ from nmt.documents.marks.tags import with_tags
 from nmt.documents.registry import missing
 from nmt.documents.texts.wrapping import join_words, measure_width, split_words, wrapped
 from nmt.errors import NmtError, shorten_reason
-from nmt.text.languages import is_language, primary
+from nmt.text.reading.languages import is_language, primary
 
 DEEPEST = 100  # levels of nesting
 STRING = "tag:yaml.org,2002:str"

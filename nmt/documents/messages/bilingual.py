@@ -9,7 +9,7 @@ from nmt.documents.marks.tags import with_changed_words
 from nmt.documents.messages.message import Text
 from nmt.documents.texts.wrapping import on_one_line
 from nmt.documents.xml.tree import Characters, Element, XmlDocument, escape_text
-from nmt.text.languages import english_name, primary
+from nmt.text.reading.languages import english_name, primary
 
 
 def wrong_language(stated: str, wanted: str, place: str) -> list[Finding]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from nmt.decoding.translator.marked import Edit, Mark, Marked, joined
 from nmt.documents.marks.never_text import with_placeholders
 from nmt.documents.texts.wrapping import measure_width
-from nmt.text.languages import primary
+from nmt.text.reading.languages import primary
 
 WRAPPED_COLUMNS = 38  # of a line that a wrapped sentence goes on after, at least
 CAPITAL_COLUMNS = 60  # likewise, if a capital follows

@@ -6,7 +6,7 @@ from gettext import c2py
 from typing import NamedTuple
 
 from nmt.errors import NmtError
-from nmt.text.languages import primary
+from nmt.text.reading.languages import primary
 
 LONGEST_SHOWN = 80  # characters of a rule in an error
 MOST_FORMS = 10  # no language has more than six

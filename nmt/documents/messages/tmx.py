@@ -23,7 +23,7 @@ from nmt.documents.xml.tree import (
 from nmt.documents.xml.units import Node, Units, opened
 from nmt.system.atomic import atomic_path
 from nmt.system.files import check_file
-from nmt.text.languages import primary
+from nmt.text.reading.languages import primary
 
 # In TMX 1.4, with and without its namespace, and in 1.1.
 LANGUAGE_NAMES = ("xml:lang", "{http://www.w3.org/XML/1998/namespace}lang", "lang")

@@ -19,7 +19,7 @@ from nmt.documents.office.rich_text import (
     nodes_in,
 )
 from nmt.documents.xml.tree import XML_SPACE
-from nmt.text.languages import primary
+from nmt.text.reading.languages import primary
 
 BEGIN, SEPARATE, END = "begin", "separate", "end"  # roles of parts, as w:fldCharType has them
 INSTRUCTION = "instruction:"  # followed by its text

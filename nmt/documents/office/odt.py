@@ -27,7 +27,7 @@ from nmt.documents.office.rich_text import (
     copied,
 )
 from nmt.errors import NmtError
-from nmt.text.languages import SEPARATOR, primary
+from nmt.text.reading.languages import SEPARATOR, primary
 
 NAMESPACE = "{{urn:oasis:names:tc:opendocument:xmlns:{}:1.0}}"
 TEXT, STYLE, OFFICE = map(NAMESPACE.format, ("text", "style", "office"))

@@ -36,7 +36,7 @@ from nmt.documents.texts.wrapping import (
     split_words,
 )
 from nmt.errors import NmtError, shown
-from nmt.text.languages import primary
+from nmt.text.reading.languages import primary
 
 MOST_LINES = 2  # of a subtitle
 

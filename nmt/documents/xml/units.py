@@ -13,7 +13,7 @@ from xml.parsers import expat
 
 from nmt.errors import DamagedError, NmtError
 from nmt.system.files import unreadable
-from nmt.text.lines import DAMAGE, TEXT, open_bytes
+from nmt.text.reading.lines import DAMAGE, TEXT, open_bytes
 
 BLOCK = 1 << 20  # bytes that are read at a time
 LONGEST_UNIT = 2_000_000  # bytes, with notes and attributes

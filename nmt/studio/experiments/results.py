@@ -16,7 +16,7 @@ from nmt.studio.experiments.runs import PlannedRun, is_diverged
 from nmt.studio.experiments.variants import Change, Variant
 from nmt.studio.report import DEV_METRICS, Data, curves
 from nmt.system.log import note
-from nmt.text.tokenizer import load_tokenizer
+from nmt.text.subwords.tokenizer import load_tokenizer
 
 FINISHED, MISSING = "finished", "–"
 # How tables show numbers.

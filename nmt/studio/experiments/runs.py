@@ -35,7 +35,8 @@ from nmt.system.atomic import write_bytes, write_text
 from nmt.system.files import in_utf_8, is_present
 from nmt.system.json_data import json_text
 from nmt.system.log import note
-from nmt.text.corpus import DataFolder
+from nmt.text.reading.corpus import DataFolder
+from nmt.training.parallel.workers import Workers
 from nmt.training.setup import (
     check_inputs,
     precision_of_hardware,
@@ -45,7 +46,6 @@ from nmt.training.setup import (
     set_up,
 )
 from nmt.training.trainer import MAX_SKIPS_IN_ROW, train
-from nmt.training.workers import Workers
 
 FORMAT = 1  # of the results
 

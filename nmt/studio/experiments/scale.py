@@ -31,8 +31,8 @@ from nmt.system.files import is_present, read_text
 from nmt.system.json_data import json_text, parse_object
 from nmt.system.log import note
 from nmt.text.batches import count_used
-from nmt.text.corpus import DataFolder
 from nmt.text.prepare import open_prepared
+from nmt.text.reading.corpus import DataFolder
 
 DISTANCE = "distance.json"  # what was measured of the pair, by run
 CURVE_POINTS = 40

@@ -18,10 +18,10 @@ from nmt.runs.outputs import check_output
 from nmt.runs.run_folder import find_run
 from nmt.runs.trained_model import TrainedModel
 from nmt.studio.explain.explanation import check_settings
-from nmt.text.corpus import DataFolder, Pair
-from nmt.text.lines import FirstSegment
 from nmt.text.prepare import read_dev_pairs
-from nmt.text.tokenizer import target_token
+from nmt.text.reading.corpus import DataFolder, Pair
+from nmt.text.reading.lines import FirstSegment
+from nmt.text.subwords.tokenizer import target_token
 
 TOKENS = range(8, 15)  # of the example: enough to have an order, and seen at once
 CANDIDATES = 24  # that are translated to find it; 60 milliseconds with a small model

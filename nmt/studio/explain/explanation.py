@@ -29,7 +29,7 @@ from nmt.runs.trained_model import TrainedModel
 from nmt.studio.explain.recording import Recording, Tree, recording
 from nmt.system.log import progress_bar
 from nmt.text.batches import source_batch
-from nmt.text.tokenizer import BOS, EOS, UNK
+from nmt.text.subwords.tokenizer import BOS, EOS, UNK
 
 WIDEST_BEAM = 16  # the page has room for no more
 TEMPERATURES = tuple(round(0.1 * tenth, 1) for tenth in range(1, 31))

@@ -13,7 +13,7 @@ from nmt.decoding.search.rules import special_ids
 from nmt.decoding.translator.segments import segment_limit
 from nmt.runs.trained_model import TrainedModel
 from nmt.studio.explain.packing import pack
-from nmt.text.tokenizer import LISTED_HEADER, SubwordModel, target_token
+from nmt.text.subwords.tokenizer import LISTED_HEADER, SubwordModel, target_token
 
 MOST_PARAMETERS = 10_000_000
 # Numbers of fields in the file of a SentencePiece model.

@@ -32,7 +32,7 @@ from nmt.studio.explain.recording import Recording
 from nmt.studio.heads import head_names
 from nmt.studio.pages.page import FOLDER, render, vendored
 from nmt.system.log import Notify, note
-from nmt.text.tokenizer import BOS, EOS, PAD, UNK, target_token
+from nmt.text.subwords.tokenizer import BOS, EOS, PAD, UNK, target_token
 
 NOT_WANTED = "This page was written with --no-live, so nothing can be typed here."
 SPECIAL_NAMES = {PAD: "padding", UNK: "unknown", BOS: "start", EOS: "end"}

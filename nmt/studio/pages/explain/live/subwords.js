@@ -1,4 +1,4 @@
-/** SentencePiece: text to token ids and back, as nmt/text/tokenizer.py does it. */
+/** SentencePiece: text to token ids and back, as nmt/text/subwords/tokenizer.py does it. */
 
 const SPACE = "\u2581"; // marks the start of a word
 const UNKNOWN = 1;

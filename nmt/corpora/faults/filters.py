@@ -9,9 +9,9 @@ from zlib import crc32
 import numpy
 from numpy.typing import NDArray
 
-from nmt.corpora.detectors import Norms, Segments, learn_norms
-from nmt.corpora.examine import first_indices, hash_pair
-from nmt.corpora.findings import (
+from nmt.corpora.faults.detectors import Norms, Segments, learn_norms
+from nmt.corpora.faults.examine import first_indices, hash_pair
+from nmt.corpora.faults.findings import (
     ALWAYS,
     DEFAULT_FILTERS,
     FILTERS,
@@ -20,11 +20,11 @@ from nmt.corpora.findings import (
     choose_detectors,
     faults,
 )
-from nmt.corpora.segment import Segment, repaired
+from nmt.corpora.faults.segment import Segment, repaired
 from nmt.errors import UsageError, suggestion
-from nmt.text.corpus import Pair
 from nmt.text.encode import Chunk
 from nmt.text.facts import Hashes
+from nmt.text.reading.corpus import Pair
 
 
 def choose_filters(

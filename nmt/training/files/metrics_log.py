@@ -22,10 +22,10 @@ from nmt.system.threads import thread_count
 from nmt.text.batches import count_used
 from nmt.text.plan import describe_shares
 from nmt.text.prepare import Prepared
-from nmt.training.progress import Progress, Window
+from nmt.training.files.progress import Progress, Window
+from nmt.training.parallel.workers import Workers
 from nmt.training.updates import UpdateResult
 from nmt.training.validation import Validation
-from nmt.training.workers import Workers
 
 BAR_SECONDS = 1.0  # between two changes of the means beside the bar
 LINE_SECONDS = 60.0  # between two lines where there is no terminal

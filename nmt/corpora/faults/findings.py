@@ -8,9 +8,9 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from nmt.corpora import detectors, segment
-from nmt.corpora.detectors import SIDES, CheckLimits, Find, Identify, Norms, in_side, in_text
-from nmt.corpora.segment import Segment
+from nmt.corpora.faults import detectors, segment
+from nmt.corpora.faults.detectors import SIDES, CheckLimits, Find, Identify, Norms, in_side, in_text
+from nmt.corpora.faults.segment import Segment
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")

@@ -17,7 +17,7 @@ from nmt.errors import DamagedError, NmtError, UsageError, list_first, shown
 from nmt.recipe.rules import LANGUAGE_TOKEN, SPECIAL_TOKENS
 from nmt.system.files import detect_kind, read_bytes
 from nmt.system.json_data import parse_json
-from nmt.text.languages import find_language
+from nmt.text.reading.languages import find_language
 
 PAD, UNK, BOS, EOS = range(len(SPECIAL_TOKENS))
 SPACE = "\u2581"  # marks the start of a word in SentencePiece

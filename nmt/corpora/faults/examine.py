@@ -10,8 +10,8 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.config import TokenizerSettings
-from nmt.corpora.detectors import CheckLimits, Norms, learn_norms
-from nmt.corpora.findings import (
+from nmt.corpora.faults.detectors import CheckLimits, Norms, learn_norms
+from nmt.corpora.faults.findings import (
     CHECKED,
     SHOWN,
     Example,
@@ -21,15 +21,15 @@ from nmt.corpora.findings import (
     faults,
     found,
 )
-from nmt.corpora.misalignment import Features, common_prefixes, features
+from nmt.corpora.faults.misalignment import Features, common_prefixes, features
+from nmt.corpora.faults.segment import WITHOUT_SPACES, Segment
 from nmt.corpora.pairs import Refused, Row, learn_from, read_leniently
 from nmt.corpora.presets import RARE_SHARE
-from nmt.corpora.segment import WITHOUT_SPACES, Segment
 from nmt.system.log import progress_bar
-from nmt.text.corpus import Pair, ParallelText
 from nmt.text.encode import Chunk, in_processes, split_into_chunks
 from nmt.text.facts import Hashes, pair_hashes
-from nmt.text.tokenizer import UNK, Tokenizer
+from nmt.text.reading.corpus import Pair, ParallelText
+from nmt.text.subwords.tokenizer import UNK, Tokenizer
 
 HASH_BYTES = 8
 LONGEST = 100  # words; the last bin of a histogram also counts longer segments

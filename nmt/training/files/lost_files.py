@@ -26,7 +26,7 @@ from nmt.system.arguments import argument
 from nmt.system.atomic import atomic_path, write_bytes
 from nmt.system.files import is_present
 from nmt.system.log import Notify, note
-from nmt.training.progress import Progress, TrainingOutcome
+from nmt.training.files.progress import Progress, TrainingOutcome
 
 # A finished training with these settings is finished whatever other settings may change.
 END_SETTINGS = (*FIXED_SETTINGS, "train.max_updates", "train.patience")
@@ -162,8 +162,8 @@ def restore_results(run: RunFolder, recipe: Recipe, progress: Progress) -> None:
     set_aside_damaged(run.best)
     if not update or is_present(run.best):
         return
-    from nmt.training.averaging import chosen_alignment  # PyTorch: `nmt prepare` needs none
-    from nmt.training.checkpoints import verify
+    from nmt.training.files.averaging import chosen_alignment  # PyTorch: `nmt prepare` needs none
+    from nmt.training.files.checkpoints import verify
 
     weights, again = run.checkpoint(update, WEIGHTS), "is written again when a validation is better"
     if recipe.train.moving_average:  # checkpoints have other weights than the best model

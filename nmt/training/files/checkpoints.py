@@ -37,7 +37,7 @@ from nmt.system.files import HashedStream, compute_sha256, identity, is_present,
 from nmt.system.json_data import convert, json_text, parse_object
 from nmt.system.log import note
 from nmt.text.manifest import corpus_changed
-from nmt.training.progress import KEPT_STATES, Progress
+from nmt.training.files.progress import KEPT_STATES, Progress
 
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy
 
-from nmt.corpora.detectors import CheckLimits
-from nmt.corpora.examine import LONGEST, Counts, Coverage
-from nmt.corpora.findings import KINDS, SEVERITIES, Finding, Severity
-from nmt.corpora.segment import REPAIRS
+from nmt.corpora.faults.detectors import CheckLimits
+from nmt.corpora.faults.examine import LONGEST, Counts, Coverage
+from nmt.corpora.faults.findings import KINDS, SEVERITIES, Finding, Severity
+from nmt.corpora.faults.segment import REPAIRS
 from nmt.errors import printable
 
 EDGES = (0, 1, 3, 6, 11, 16, 21, 31, 41, 51, 71, LONGEST)  # the least length of each class

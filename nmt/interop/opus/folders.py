@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 from nmt.config import DecodeSettings
 from nmt.errors import DamagedError, NmtError, shorten_reason, shown
 from nmt.interop.network import SHARED, SOFTMAX
-from nmt.interop.opus_hub import WEIGHTS
-from nmt.interop.opus_mt import (
+from nmt.interop.opus.hub import WEIGHTS
+from nmt.interop.opus.model import (
     ACTIVATIONS,
     END,
     PADDING,

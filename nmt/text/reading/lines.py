@@ -190,7 +190,7 @@ class TextFile:
 def read_text_file(path: Path) -> TextFile:
     """Read a file, a pipe, or stdin for `-`, once and whole; errors are those of `read_segments`.
 
-    See `nmt.text.lines.check_stdin` for a command that reads several.
+    See `nmt.text.reading.lines.check_stdin` for a command that reads several.
     """
     digest = hashlib.sha256()
     segments = list(read_segments(path, digest))

@@ -29,7 +29,7 @@ from nmt.errors import NmtError
 from nmt.system.devices import AUTO
 from nmt.system.log import be_quiet
 from nmt.system.processes import STOP_SIGNALS, integer_variable, worker_count
-from nmt.training.lifeline import KILLED, MEET_SECONDS, Lifeline, not_started
+from nmt.training.parallel.lifeline import KILLED, MEET_SECONDS, Lifeline, not_started
 from nmt.training.signals import Interrupted, StopRequest
 
 POLL_SECONDS = 0.05  # between two reads of the store

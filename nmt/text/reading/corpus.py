@@ -14,8 +14,8 @@ from nmt.config import Recipe, TextFiles
 from nmt.errors import NmtError, UsageError
 from nmt.system.arguments import argument, data_option
 from nmt.system.files import check_file, is_present, shipped
-from nmt.text.languages import BILINGUAL, unpacked_name
-from nmt.text.lines import STDIN, TEXT, OnBadLine, read_segments, show_name
+from nmt.text.reading.languages import BILINGUAL, unpacked_name
+from nmt.text.reading.lines import STDIN, TEXT, OnBadLine, read_segments, show_name
 
 EMBEDDED = {"pocket", "dates", "sample.en"}  # a checkout has fetched corpora beside them
 

@@ -33,7 +33,7 @@ OPTIONAL = (
 )
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that exists
 LARGEST_FILE, LARGEST_WEIGHTS = 1 << 26, 1 << 32  # bytes
-MODELS = tomllib.loads(Path(__file__).with_name("opus_models.toml").read_text(encoding="utf-8"))
+MODELS = tomllib.loads(Path(__file__).with_name("models.toml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def fetch_model(name: str, folder: Path, hub: str, revision: str | None = None) 
     branch or a tag, whose files go into a folder of their own; by default the pinned one, else the
     latest. Raises NmtError for a file that is missing, wrong or in the way.
     """
-    from nmt.text.download import AbsentError, Advice, fetch  # slow to import
+    from nmt.text.reading.download import AbsentError, Advice, fetch  # slow to import
 
     pin = PINS.get(name, Pin(LATEST))
     if revision is not None and revision != pin.revision:

@@ -1,7 +1,7 @@
 """Detect faults in pairs, by limits and by what is usual in the corpus.
 
 A detector takes a pair and the norms of the corpus, and returns a reason, or "" for a pair without
-its fault. `nmt.corpora.findings.KINDS` lists them all.
+its fault. `nmt.corpora.faults.findings.KINDS` lists them all.
 """
 
 import re
@@ -15,12 +15,18 @@ from statistics import median
 from typing import Any
 
 from nmt.config.setting import check_value, setting
-from nmt.corpora.segment import BLOCKS, WITHOUT_SPACES, Segment, foreign_script, usual_scripts
+from nmt.corpora.faults.segment import (
+    BLOCKS,
+    WITHOUT_SPACES,
+    Segment,
+    foreign_script,
+    usual_scripts,
+)
 from nmt.decoding.files.quality import number_differences
 from nmt.errors import NmtError, UsageError, suggestion
 from nmt.recipe.toml import parse_value
 from nmt.text.facts import OVERLAP_SHARE, REPEATED_SHARE
-from nmt.text.languages import primary
+from nmt.text.reading.languages import primary
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from nmt.config import Recipe, TokenizerSettings
 from nmt.errors import NmtError
 from nmt.system.log import Notify
 from nmt.system.threads import processor_count
-from nmt.text.corpus import DataFolder, Pair
 from nmt.text.plan import sampled_sizes
-from nmt.text.tokenizer import BOS, EOS, PAD, UNK, SubwordModel, Tokenizer
+from nmt.text.reading.corpus import DataFolder, Pair
+from nmt.text.subwords.tokenizer import BOS, EOS, PAD, UNK, SubwordModel, Tokenizer
 
 LONGEST_LINE = 16_384  # characters; longer segments are split before SentencePiece learns from them
 LONGEST_WORD = 1_000  # characters; SentencePiece cannot load a vocabulary with far longer ones

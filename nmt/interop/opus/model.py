@@ -27,7 +27,7 @@ from nmt.recipe.size import Shapes, weight_shapes
 from nmt.runs.model_file import find_misfit
 from nmt.system.atomic import write_text
 from nmt.system.json_data import json_text
-from nmt.text.tokenizer import BOS, EOS, PAD, UNK, SubwordModel, Tokenizer
+from nmt.text.subwords.tokenizer import BOS, EOS, PAD, UNK, SubwordModel, Tokenizer
 
 PADDING, UNKNOWN, END = SPECIAL_TOKENS[PAD], SPECIAL_TOKENS[UNK], SPECIAL_TOKENS[EOS]
 SENTENCEPIECE_FILES = ("source.spm", "target.spm")

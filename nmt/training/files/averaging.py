@@ -10,7 +10,7 @@ from nmt.errors import DamagedError, NmtError
 from nmt.runs.model_file import AligningAttention, average, open_model, save_model
 from nmt.runs.run_folder import AVERAGE, MANIFEST, WEIGHTS, RunFolder, model_metadata
 from nmt.system.files import is_present
-from nmt.training.checkpoints import averaged_updates, set_aside, verify
+from nmt.training.files.checkpoints import averaged_updates, set_aside, verify
 
 
 def is_averaged(run: RunFolder, recipe: Recipe, last: int) -> bool:

@@ -30,7 +30,7 @@ from nmt.system.files import (
     take_lock,
 )
 from nmt.system.log import Notify, progress_bar
-from nmt.text.lines import READ_ERRORS
+from nmt.text.reading.lines import READ_ERRORS
 
 SUMS = "SHA256SUMS"
 LOCK_TRIES = 200

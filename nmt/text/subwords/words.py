@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from nmt.text.tokenizer import SPACE, UNK, SubwordModel
+from nmt.text.subwords.tokenizer import SPACE, UNK, SubwordModel
 
 WORD = re.compile(r"\S+")  # as `str.split` finds them
 # Scripts that write no spaces: Thai, Lao, Burmese, Khmer, kana and Chinese characters.

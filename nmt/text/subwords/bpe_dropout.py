@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from nmt.text.plan import EpochPlan, order_by_length
 from nmt.text.shards import FlatSegments, bounds, stretches
-from nmt.text.tokenizer import EOS, SPACE, SubwordModel, Tokenizer
+from nmt.text.subwords.tokenizer import EOS, SPACE, SubwordModel, Tokenizer
 
 Integers = NDArray[numpy.int64]
 Unsigned = NDArray[numpy.uint64]

@@ -18,7 +18,7 @@ from zlib import crc32
 import numpy
 from numpy.typing import NDArray
 
-from nmt.corpora.segment import Segment
+from nmt.corpora.faults.segment import Segment
 
 # The features of a segment: its length, its last character, the marks inside, and whether it has
 # some number, or rare beginning of a word, of each bucket. Cognates such as "computer" begin alike.

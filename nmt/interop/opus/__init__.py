@@ -1,0 +1,1 @@
+"""OPUS-MT models: their files, and how they are found and downloaded."""

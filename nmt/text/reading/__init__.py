@@ -1,0 +1,1 @@
+"""Find and read parallel text: files, lines, languages, downloads."""
