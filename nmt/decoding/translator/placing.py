@@ -54,8 +54,7 @@ class Span:
     position: int  # number of units before it
     before: str  # the character beside it, looking through tags; "" is an end of the text
     after: str
-    # In chunks: 1 before the core of the unit after it, -2 after the core of the unit before it, -1
-    # before its punctuation, 0 between the units.
+    # In chunks: 1 before the next core, -2 after the last core, -1 before its signs, 0 between.
     side: int = 0
 
 
@@ -186,9 +185,8 @@ class Cutter:
             if near != position:
                 break
             position, index = far, index + step
-        if step < 0:
-            return self.text[max(0, position - 1) : position]
-        return self.text[position : position + 1]
+        first = position - 1 if step < 0 else position
+        return self.text[first : first + 1]  # empty beyond both ends
 
     def _read_tag(self, index: int) -> None:
         mark = self.marks[index]
@@ -477,8 +475,7 @@ class Placer:
     def _gap(self, position: int, parent: Pair, room: range, closed: Sequence[int] = ()) -> int:
         """Return the unit before which fewest links are crossed; closed: units that do not count.
 
-        A link crosses if its source is before the position and its target after the gap, or both
-        in reverse.
+        A link crosses if it goes from before the position to after the gap, or in reverse.
         Of equal gaps, the best is beside the next word (so may be an end), the last, or as far on.
         """
         source = parent.units
