@@ -8,9 +8,9 @@ It writes cmudict/train.tsv, dev.tsv and test.tsv into the data folder, one pron
 letters and phonemes separated by spaces: `h e l l o<tab>HH AH L OW`. As in published results, words
 have no stress marks and consist of letters and apostrophes, and 12,000 words are the test set, each
 with all its pronunciations. Published results use a split of Microsoft's, which is not in the
-package; here the test words are those whose spelling has the lowest SHA-256, always the same.
---train and --test read the files of Microsoft's split, cmudict-0.7b.train and cmudict-0.7b.test in
-Examples/SequenceToSequence/CMUDict/Data of copies of CNTK.
+package: --train and --test read its files, cmudict-0.7b.train and cmudict-0.7b.test in
+Examples/SequenceToSequence/CMUDict/Data of copies of CNTK. Without them, the test words are those
+whose spelling has the lowest SHA-256, always the same.
 
 The dictionary's licence is similar to BSD's and is copied next to the files. The package that
 contains it is GPL-3.0: its data is read, and its code is neither imported nor run.
