@@ -76,7 +76,7 @@ def check_output(
 def check_outputs(outputs: Mapping[str, Path | None], sources: Iterable[Path | None]) -> None:
     """Check all outputs of one command as `check_output` does, and that no two are one file.
 
-    They are not compressed, whatever their names.
+    Raises UsageError also for a name such as x.gz, because the files are not compressed.
 
     outputs: by the option that names them; None is ignored, as it is in `sources`.
     """
