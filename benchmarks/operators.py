@@ -164,8 +164,9 @@ def count_all(shapes: tuple[str, ...]) -> list[Found]:
 
 
 def count_in(checkout: Path, shapes: tuple[str, ...]) -> list[Found]:
-    """Count in a new process, with the program of a checkout."""
-    command = [sys.executable, __file__, "--count", *(f"--shape={each}" for each in shapes)]
+    """Count in a new process, with the program and this script as they are in a checkout."""
+    script = checkout.resolve() / "benchmarks" / Path(__file__).name
+    command = [sys.executable, str(script), "--count", *(f"--shape={each}" for each in shapes)]
     environment = {**os.environ, "PYTHONPATH": str(checkout.resolve())}
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if ended.returncode:

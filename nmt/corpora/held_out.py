@@ -19,11 +19,11 @@ from nmt.corpora.faults.segment import Segment
 from nmt.corpora.pairs import Names, check_paths, row, shown, text_outputs
 from nmt.errors import NmtError, UsageError
 from nmt.system.log import Notify
+from nmt.text.bpe_dropout import mix_bits
 from nmt.text.encode import begins_document
 from nmt.text.facts import Hashes, pair_hashes
 from nmt.text.reading.corpus import DataFolder, Pair, ParallelText
 from nmt.text.reading.lines import read_lines
-from nmt.text.subwords.bpe_dropout import mix_bits
 
 Labels = NDArray[numpy.intp]
 

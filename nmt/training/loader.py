@@ -15,8 +15,8 @@ import torch
 
 from nmt.config import TrainSettings
 from nmt.text.batches import Batch, PairDataset
+from nmt.text.bpe_dropout import RebatchedPlan
 from nmt.text.plan import EpochPlan, Integers, plan_epoch
-from nmt.text.subwords.bpe_dropout import RebatchedPlan
 from nmt.training.parallel.workers import Workers
 
 # The last part of an epoch, in which a GPU's loader plans the next one. It takes longer than
@@ -28,7 +28,7 @@ Plan = EpochPlan | RebatchedPlan
 
 @dataclass(frozen=True)
 class Prefetch:
-    """How many batches to prefetch, how they are padded, and how many results may be pending."""
+    """How far a training works ahead of its device: batches, results and checkpoints."""
 
     batches_ahead: int = 0  # batches that a thread makes ready; 0: each when it is needed
     late_results: int = 0  # updates whose results may be pending

@@ -29,11 +29,11 @@ from nmt.system.log import note
 from nmt.system.threads import thread_pool_for
 from nmt.text.alignment import align_pairs
 from nmt.text.batches import PairDataset
+from nmt.text.bpe_dropout import bpe_dropouts
 from nmt.text.encode import alone
 from nmt.text.facts import known_text
 from nmt.text.plan import Integers
 from nmt.text.reading.corpus import DataFolder
-from nmt.text.subwords.bpe_dropout import bpe_dropouts
 from nmt.text.subwords.tokenizer import PAD
 from nmt.training.files.averaging import is_averaged, write_average
 from nmt.training.files.checkpoints import (

@@ -45,7 +45,7 @@ actions = st.sampled_from(["error", "skip", "blank"])
 @pytest.fixture(autouse=True)
 def _short_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.text.reading.lines.MAX_LINE_BYTES", LONGEST)
-    for module in ("text.lines", "decoding.stream"):
+    for module in ("text.reading.lines", "decoding.stream"):
         monkeypatch.setattr(f"nmt.{module}.READ_BYTES", 16)
 
 

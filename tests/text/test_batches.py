@@ -10,6 +10,7 @@ import torch
 
 from nmt.text import plan as plan_module
 from nmt.text.batches import Batch, PairDataset, make_batch, source_batch
+from nmt.text.bpe_dropout import RebatchedPlan
 from nmt.text.plan import (
     EpochPlan,
     Integers,
@@ -19,7 +20,6 @@ from nmt.text.plan import (
     plan_epoch,
 )
 from nmt.text.shards import Shard, new_shard, open_shard
-from nmt.text.subwords.bpe_dropout import RebatchedPlan
 from nmt.text.subwords.tokenizer import BOS, EOS, PAD
 from tests.text.conftest import IdPair, encoded
 

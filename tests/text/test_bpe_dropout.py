@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from nmt.config import TokenizerSettings
+from nmt.text.bpe_dropout import BpeDropout
 from nmt.text.shards import flatten
-from nmt.text.subwords.bpe_dropout import BpeDropout
 from nmt.text.subwords.learning import learn_subwords
 from nmt.text.subwords.tokenizer import EOS, SPACE, UNK, SubwordModel
 

@@ -17,9 +17,9 @@ from nmt.errors import DamagedError, NmtError
 from nmt.recipe.rules import check_recipe
 from nmt.recipe.settings import with_settings
 from nmt.text.batches import PairDataset
+from nmt.text.bpe_dropout import BpeDropout, bpe_dropouts
 from nmt.text.encode import WordCache
 from nmt.text.shards import flatten
-from nmt.text.subwords.bpe_dropout import BpeDropout, bpe_dropouts
 from nmt.text.subwords.learning import learn_subwords
 from nmt.text.subwords.tokenizer import (
     BOS,

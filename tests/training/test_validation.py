@@ -17,10 +17,10 @@ from nmt.decoding.translator.translator import Translator
 from nmt.runs.model_file import read_model
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.batches import PairDataset
+from nmt.text.bpe_dropout import bpe_dropouts
 from nmt.text.prepare import Prepared
 from nmt.text.reading.corpus import Pair
 from nmt.text.shards import open_shard
-from nmt.text.subwords.bpe_dropout import bpe_dropouts
 from nmt.text.subwords.tokenizer import BOS, EOS, load_tokenizer
 from nmt.training.validation import DevSet
 from tests.conftest import Run

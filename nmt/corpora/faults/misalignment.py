@@ -3,7 +3,8 @@
 If one file lacks a line, the target of each later source is one line above or below.
 The offset between the files is followed from line to line by dynamic programming: evidence that the
 segments at an offset are pairs counts for it, and a change of the offset costs what `slip_evidence`
-says. A further state stands for text whose sides do not belong together at all.
+says. A further state stands for text whose sides do not belong together at all. Reports call a
+misalignment a slip.
 """
 
 import re

@@ -224,9 +224,10 @@ class Resumption(Task):
 
     @contextmanager
     def open_kept(self) -> Iterator[Output]:
-        """Open the lines so far for more, and leave them where they are, whatever happens.
+        """Open the lines so far for more, and leave them where they are.
 
-        Raises UsageError if another process writes them.
+        A UsageError before the first line removes the empty file and its record, so that another
+        command may begin anew. Raises UsageError if another process writes them.
         """
         kept = self._kept
         with ExitStack() as stack:
