@@ -421,7 +421,7 @@ def next_recipe(
     """Return the text of a recipe that extends another by a corpus, and its dev and test sets.
 
     Args:
-        new: the recipes.
+        new: the recipe to extend, and the one to write.
         pairs: the files of the corpus.
         languages: those of the corpus.
         given: a text that is part of the corpus, which takes its place; empty: none.

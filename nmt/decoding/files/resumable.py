@@ -227,7 +227,7 @@ class Resumption(Task):
         """Open the lines so far for more, and leave them where they are.
 
         A UsageError before the first line removes the empty file and its record, so that another
-        command may begin anew. Raises UsageError if another process writes them.
+        command may start. Raises UsageError if another process writes them.
         """
         kept = self._kept
         with ExitStack() as stack:
