@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy
 import torch
@@ -27,6 +28,12 @@ class Batch:
     # (B, T): the position, from 1, of the source token that each label is aligned to; 0: none.
     # Only for guided alignment.
     aligned: Tensor | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle tensors as arrays: PyTorch would copy each of them into a shared file."""
+        parts = [part.numpy() for part in (self.source, self.target_input, self.labels)]
+        aligned = None if self.aligned is None else self.aligned.numpy()
+        return from_arrays, (parts, aligned, self.source_tokens, self.target_tokens)
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on another device.
@@ -81,6 +88,15 @@ class Batch:
             int(target_lengths.sum()),
             None if self.aligned is None else self.aligned[part, :T],
         )
+
+
+def from_arrays(
+    parts: Sequence[Integers], aligned: Integers | None, source_tokens: int, target_tokens: int
+) -> Batch:
+    """Return the batch that was pickled as arrays: source, target input and labels."""
+    source, target_input, labels = map(torch.from_numpy, parts)
+    positions = None if aligned is None else torch.from_numpy(aligned)
+    return Batch(source, target_input, labels, source_tokens, target_tokens, positions)
 
 
 def source_batch(sources: Sequence[Sequence[int]]) -> Tensor:

@@ -5,7 +5,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic
@@ -138,6 +138,7 @@ class Trainer:
             StopRequest(prints=prints, single_process=single) as stop,
             MetricsLog(self.run, self.recipe, self.progress, self.observer, writes=prints) as log,
             self.writer,
+            closing(self.updater),
         ):
             if not self.is_finished() and not self.choose_settings(stop):
                 return self.outcome(stopped_by=stop.signal)

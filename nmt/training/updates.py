@@ -8,6 +8,7 @@ learning rate of section 5.3, the moving average of the weights and the result o
 """
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ from nmt.text.batches import Batch
 from nmt.text.subwords.tokenizer import PAD
 from nmt.training.guided_alignment import GuidedAlignment
 from nmt.training.muon import Muon, layer_matrices
+from nmt.training.parallel.gradients import GradientProcesses
 from nmt.training.parallel.workers import Workers, combined_signal, signal_flags
 
 AVERAGE = "average"  # key of a parameter's moving average in the optimiser's state
@@ -74,6 +76,10 @@ class Updater:
         self.works_in_blocks = splits
         self._agreement = agreement(recipe.train)
         self._generators = [torch.Generator() for _ in range(self.threads.count)]
+        # On other systems than Linux, forks are not safe.
+        self.forks = self.threads.count > 1 and sys.platform == "linux"
+        self._processes: GradientProcesses | None = None
+        self._number = 0  # of the update
         weight = recipe.train.guided_alignment
         self._guide = GuidedAlignment(network, weight) if weight else None
         # This is a setting of the process, and an earlier training may have changed it.
@@ -135,20 +141,30 @@ class Updater:
         self.optimizer.zero_grad()
         return StartedUpdate(number, rate, values)
 
-    def _seed_dropout(self, number: int) -> None:
-        """Seed dropout by the seed, the update, the worker and the thread."""
+    def _seed_dropout(self, number: int, micro_batch: int = 0) -> None:
+        """Seed dropout by the seed, the update, the worker and the thread.
+
+        micro_batch: of processes, whose generators do not know what the others have drawn.
+        """
+        self._number = number
         for thread, generator in enumerate(self._generators):
             entropy = [self._settings.seed, number, self.workers.rank, thread]
+            entropy += [micro_batch] if micro_batch else []
             state = numpy.random.SeedSequence(entropy).generate_state(1, numpy.uint64)
             generator.manual_seed(int(state[0]))
         # Some modules draw from PyTorch's default generator.
         torch.manual_seed(self._generators[0].initial_seed())
 
-    def backward(self, share: Sequence[Batch], weight: float = 1.0) -> tuple[Tensor, Tensor]:
+    def backward(
+        self, share: Sequence[Batch], weight: float = 1.0, *, in_processes: bool = True
+    ) -> tuple[Tensor, Tensor]:
         """Add the gradients of the smoothed loss of micro-batches, summed and weighted.
 
-        Returns the weighted sums of the smoothed and the plain loss.
+        in_processes: False keeps all work in this process. Returns the weighted sums of the
+        smoothed and the plain loss.
         """
+        if in_processes and self.forks:
+            return self._backward_in_processes(share, weight)
         total = torch.zeros(2, dtype=self._sum_type, device=self.device)
         with nullcontext() if self._guide is None else self._guide.recording():
             for number, part in enumerate(share, start=1):
@@ -163,6 +179,37 @@ class Updater:
                         total += torch.stack([sums.smoothed.detach(), sums.plain]) * weight
         smoothed, plain = total
         return smoothed, plain
+
+    def _backward_in_processes(
+        self, share: Sequence[Batch], weight: float
+    ) -> tuple[Tensor, Tensor]:
+        """Add the gradients as `backward` does; each process computes a part of a micro-batch."""
+        if self._processes is None:
+            count = self.threads.count
+            self._processes = GradientProcesses(count, self._parameters, self._backward_part)
+        total = torch.zeros(2, dtype=self._sum_type)
+        for micro_batch, batch in enumerate(share):
+            how = self._number, micro_batch, weight, self.precision
+            tasks = [(part, *how) for part in batch.split_evenly(self.threads.count)]
+            total += torch.tensor(self._processes.run(tasks), dtype=total.dtype).sum(0)
+        self._processes.collect()
+        smoothed, plain = total
+        return smoothed, plain
+
+    def _backward_part(
+        self, index: int, part: Batch, number: int, micro_batch: int, weight: float, precision: str
+    ) -> tuple[float, float]:
+        """Add the gradients of a part in its process, whose settings are those of its start.
+
+        Returns the weighted smoothed and plain loss.
+        """
+        self.precision = precision
+        self.network.train()
+        self._seed_dropout(number, micro_batch)
+        with nullcontext() if self._guide is None else self._guide.recording():
+            sums = self._loss(part, index)
+            (sums.smoothed * weight).backward()
+        return float(sums.smoothed.detach()) * weight, float(sums.plain) * weight
 
     def _backward_in_threads(self, batch: Batch, weight: float) -> Tensor:
         """Add the gradients of a micro-batch whose pairs are split over the threads.
@@ -236,13 +283,13 @@ class Updater:
             count = count_moments(self.recipe, self.network.vocab_size)
         moments = torch.empty(count, device=self.device)
         try:
-            self.rehearse(batch)
+            self.rehearse(batch, in_processes=False)  # the limit of memory is this one's
         finally:
             del moments
             if self.device.type == "cuda":  # what did not fit has left memory in pieces
                 torch.cuda.empty_cache()
 
-    def rehearse(self, batch: Batch) -> None:
+    def rehearse(self, batch: Batch, *, in_processes: bool = True) -> None:
         """Run a forward and a backward pass and discard the gradients; no weight changes.
 
         Each update seeds dropout again, so that the masks drawn here change nothing.
@@ -250,9 +297,14 @@ class Updater:
         self.network.train()
         try:
             with self._without_exchange():
-                self.backward([batch])
+                self.backward([batch], in_processes=in_processes)
         finally:
             self.optimizer.zero_grad()
+
+    def close(self) -> None:
+        """End the processes; another update starts others."""
+        if self._processes is not None:
+            self._processes.close()
 
     def _without_exchange(self) -> AbstractContextManager[None]:
         """Return a context in which gradients are not summed over the workers."""

@@ -1,13 +1,16 @@
 """An update: the schedule, accumulation, averages, two passes, threads, the paper's rows."""
 
 import json
-from contextlib import suppress
+import sys
+from contextlib import closing, suppress
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
 import torch
 
 from nmt.config import ModelSettings, Recipe
+from nmt.errors import NmtError
 from nmt.kernels.loss import reference_loss
 from nmt.model.transformer import Transformer
 from nmt.recipe.files import load_recipe
@@ -240,6 +243,44 @@ def test_dropout_of_two_threads_repeats_and_resumes(train: Train) -> None:
         train(*settings, run=run, updates=updates)
     last = "checkpoints/update-00000006.safetensors"
     assert_same(Path("whole", last), Path("parts", last))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
+@pytest.mark.parametrize("dropout", [0.3, 0.0])
+def test_processes_take_the_updates_of_threads(dropout: float) -> None:
+    """Without dropout, whose masks would differ, there is a second micro-batch, of one part."""
+    torch.set_num_threads(2)
+    recipe = with_settings(load_recipe("pocket"), {"model.dropout": dropout})
+    share = [make_batch([([9, 10, 7], [11, 12]), ([13], [14, 15, 16])])]
+    share += [] if dropout else [make_batch([([9], [8])])]
+    found = []
+    for forks in (False, True):
+        torch.manual_seed(1)
+        network = Transformer(recipe.model, 20, PAD)
+        updater = Updater(recipe, network, Workers(), torch.device("cpu"))
+        assert updater.forks
+        updater.forks = forks
+        with closing(updater):
+            results = [updater.start(share, n, True, None).result() for n in (1, 2)]
+            assert len(active_children()) == 2 * forks
+        assert not active_children()
+        found.append((results, [*network.parameters()]))
+    (one, weights_of_one), (other, weights_of_other) = found
+    assert one == other
+    torch.testing.assert_close(weights_of_one, weights_of_other)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
+def test_a_killed_process_ends_the_training() -> None:
+    torch.set_num_threads(2)
+    recipe = load_recipe("pocket")
+    network = Transformer(recipe.model, 20, PAD)
+    with closing(Updater(recipe, network, Workers(), torch.device("cpu"))) as updater:
+        batch = make_batch([([9, 10, 7], [11, 12]), ([13], [14, 15, 16])])
+        updater.backward([batch])
+        active_children()[0].kill()
+        with pytest.raises(NmtError, match="a training process was killed, perhaps because memory"):
+            updater.backward([batch])
 
 
 def test_a_pool_keeps_the_order_and_passes_errors_on() -> None:
