@@ -7,6 +7,7 @@ The GEMM rate is the speed of one large matrix product on this machine.
 """
 
 import json
+import os
 import statistics
 import time
 from dataclasses import replace
@@ -15,6 +16,10 @@ from pathlib import Path
 import as_command  # type: ignore[import-not-found] # noqa: F401 # it acts before torch is imported
 import click
 import torch
+from processes import (  # type: ignore[import-not-found] # a script in this folder
+    PeakMemory,
+    proportional_bytes,
+)
 from synthetic import (  # type: ignore[import-not-found] # a script in this folder
     BASE,
     TINY,
@@ -114,12 +119,16 @@ def command(
     updater.set_up()
     seconds, tokens, padded, flops = 0.0, 0, 0, 0.0
     warm_up_started = time.perf_counter()
+    # Of all processes, in the warm-up: reading it slows them down.
+    peak = PeakMemory(os.getpid(), proportional_bytes, every_seconds=0.1)
+    peak.__enter__()
     for number in range(1, warm_up + updates + 1):
         started = time.perf_counter()
         batch = dataset.batch(plan[(number - 1) % len(plan)], 0)
         sums = updater.start([batch], number, counts=True, stop=None).result()
         if number == warm_up:
             warm_seconds = time.perf_counter() - warm_up_started
+            peak.__exit__()
         if number <= warm_up:
             continue
         seconds += time.perf_counter() - started
@@ -129,6 +138,7 @@ def command(
         flops += TRAINING_PASSES * forward_flops(
             recipe.model, len(prepared.tokenizer), workload(batch)
         )
+    updater.close()
     figures = {
         "shape": shape,
         "precision": precision,
@@ -136,7 +146,7 @@ def command(
         "threads": torch.get_num_threads(),
         "tokens/s": round(tokens / seconds),
         "padding": round(1 - tokens / padded, 4),
-        "peak MiB": int(peak_mib(device)),
+        "peak MiB": round(peak.bytes / 2**20 if device.type == "cpu" else peak_mib(device)),
         "warm-up seconds": round(warm_seconds, 1),
         "loss": round(sums.smoothed_loss / sums.target_tokens, 6),
         "GFLOP/s": round(flops / seconds / 1e9),
