@@ -41,6 +41,9 @@ from nmt.training.muon import Muon, layer_matrices
 from nmt.training.parallel.gradients import GradientProcesses
 from nmt.training.parallel.workers import Workers, combined_signal, signal_flags
 
+# Parameters of a model whose batches are divided among processes, instead of threads: they save
+# 5 % of an update with 8 million, and cost 3 % with the 50 million of the paper's base model.
+MOST_FORKED = 20_000_000
 AVERAGE = "average"  # key of a parameter's moving average in the optimiser's state
 
 
@@ -76,8 +79,9 @@ class Updater:
         self.works_in_blocks = splits
         self._agreement = agreement(recipe.train)
         self._generators = [torch.Generator() for _ in range(self.threads.count)]
+        is_small = sum(map(Tensor.numel, self._parameters)) <= MOST_FORKED
         # On other systems than Linux, forks are not safe.
-        self.forks = self.threads.count > 1 and sys.platform == "linux"
+        self.forks = self.threads.count > 1 and is_small and sys.platform == "linux"
         self._processes: GradientProcesses | None = None
         self._number = 0  # of the update
         weight = recipe.train.guided_alignment
