@@ -7,11 +7,12 @@ later training does not depend on it.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, count
 from statistics import median
-from time import perf_counter, process_time
+from time import perf_counter
 
 import numpy
 import torch
@@ -267,7 +268,7 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
         micro_batch_tokens = check_memory(
             updater, dev, dataset, plan, epoch=0, length_multiple=ahead.length_multiple
         )
-        with load(micro_batch_tokens=micro_batch_tokens) as batches:
+        with load(micro_batch_tokens=micro_batch_tokens) as batches, closing(updater):
             seconds, processor_share = measure_updates(updater, batches, ahead, deadline)
         mean_tokens = round(float(dataset.target_lengths.mean()))
         validation = validation_seconds(setup, text, network, mean_tokens)
@@ -303,7 +304,7 @@ def measure_updates(
     """Measure updates, one after the other as in a training, after a warm-up.
 
     Return the seconds of each, and the share of the processor's time that the threads of this
-    process had; it is 1 if there is a GPU. deadline: as `perf_counter` counts, when to end after
+    training had; it is 1 if there is a GPU. deadline: as `perf_counter` counts, when to end after
     the fewest updates.
     """
     started: deque[StartedUpdate] = deque()
@@ -323,12 +324,14 @@ def measure_updates(
             if is_enough or (len(seconds) >= FEWEST_UPDATES and now >= deadline):
                 break
         elif last >= SLOW_SECONDS or (number >= WARM_UP_UPDATES and now - begun >= WARM_UP_SECONDS):
-            warm_since, worked = now, process_time()
+            warm_since, worked = now, updater.processor_seconds()
     while started:
         started.popleft().result()
     share = 1.0
     if updater.device.type == "cpu":
-        share = (process_time() - worked) / (since - warm_since) / torch.get_num_threads()
+        share = (
+            (updater.processor_seconds() - worked) / (since - warm_since) / torch.get_num_threads()
+        )
     return seconds, min(1.0, share)
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from time import process_time
 from typing import Any
 
 import numpy
@@ -304,6 +305,11 @@ class Updater:
                 self.backward([batch], in_processes=in_processes)
         finally:
             self.optimizer.zero_grad()
+
+    def processor_seconds(self) -> float:
+        """Return the processor time of this process and of those that it has started."""
+        started = 0.0 if self._processes is None else self._processes.processor_seconds
+        return process_time() + started
 
     def close(self) -> None:
         """End the processes; another update starts others."""

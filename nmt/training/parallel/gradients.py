@@ -8,6 +8,7 @@ pipe.
 
 import mmap
 from collections.abc import Callable, Sequence
+from time import process_time
 from typing import Any
 
 import torch
@@ -34,6 +35,7 @@ class GradientProcesses:
         for parameter, shared in zip(parameters, shared_like(parameters), strict=True):
             parameter.data = shared.copy_(parameter.data)
         self._gradients = [shared_like(parameters) for _ in range(count)]  # of each part
+        self.processor_seconds = 0.0  # of all processes
         self._used = set[int]()  # parts that have gradients of this update
         advice = "lower train.micro_batch_tokens"
         self._pool = ProcessPool(count, work="training process", advice=advice)
@@ -45,7 +47,13 @@ class GradientProcesses:
         """
         numbered = [(index, index not in self._used, task) for index, task in enumerate(tasks)]
         self._used.update(range(len(tasks)))
-        return [*self._pool.map(self._compute, numbered)]
+        try:
+            results = [*self._pool.map(self._compute, numbered)]
+        except BaseException:  # the other parts must not be written after this
+            self.close()
+            raise
+        self.processor_seconds += sum(seconds for _, seconds in results)
+        return [sums for sums, _ in results]
 
     def collect(self) -> None:
         """Give the parameters the gradients of all micro-batches, summed in the parts' order."""
@@ -56,16 +64,21 @@ class GradientProcesses:
         self._used.clear()
 
     def close(self) -> None:
-        """End the processes."""
+        """End the processes and forget their gradients; another `run` starts others."""
         self._pool.close()
+        self._used.clear()
 
-    def _compute(self, numbered: tuple[int, bool, tuple[Any, ...]]) -> Sums:
-        """Compute a task; a single one is computed in the process that has the pool."""
+    def _compute(self, numbered: tuple[int, bool, tuple[Any, ...]]) -> tuple[Sums, float]:
+        """Compute a task; also return its processor time.
+
+        A single task is computed by the process that has the pool.
+        """
+        started = process_time()
         index, is_first, task = numbered
         if is_first:
             torch._foreach_zero_(self._gradients[index])
         self._give(self._gradients[index])
-        return self._backward(index, *task)
+        return self._backward(index, *task), process_time() - started
 
     def _give(self, gradients: Sequence[Tensor]) -> None:
         for parameter, gradient in zip(self._parameters, gradients, strict=True):
