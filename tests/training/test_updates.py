@@ -282,8 +282,7 @@ def test_a_killed_process_ends_the_training() -> None:
         updater.backward([batch])
         ({*active_children()} - others).pop().kill()
         with pytest.raises(NmtError, match="a training process was killed, perhaps because memory"):
-            for _ in range(1000):  # the other process may do the work of the first ones
-                updater.backward([batch])
+            updater.backward([batch] * 1000)  # the other process may do the work of the first ones
 
 
 def test_a_pool_keeps_the_order_and_passes_errors_on() -> None:
