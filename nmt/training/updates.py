@@ -81,8 +81,11 @@ class Updater:
         self._agreement = agreement(recipe.train)
         self._generators = [torch.Generator() for _ in range(self.threads.count)]
         is_small = sum(map(Tensor.numel, self._parameters)) <= MOST_FORKED
-        # On other systems than Linux, forks are not safe.
-        self.forks = self.threads.count > 1 and is_small and sys.platform == "linux"
+        # On other systems than Linux, forks are not safe. With a GPU, autograd has threads of its
+        # own, after whose start it refuses to work in a fork. A process has one thread.
+        can_fork = sys.platform == "linux" and not torch.accelerator.device_count()
+        uses_all = torch.get_num_threads() // self.threads.count == 1
+        self.forks = self.threads.count > 1 and is_small and can_fork and uses_all
         self._processes: GradientProcesses | None = None
         self._number = 0  # of the update
         weight = recipe.train.guided_alignment

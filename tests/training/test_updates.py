@@ -245,7 +245,13 @@ def test_dropout_of_two_threads_repeats_and_resumes(train: Train) -> None:
     assert_same(Path("whole", last), Path("parts", last))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
+NEEDS_FORKS = pytest.mark.skipif(
+    sys.platform != "linux" or torch.accelerator.device_count() > 0,
+    reason="trainings fork on Linux without a GPU",
+)
+
+
+@NEEDS_FORKS
 @pytest.mark.parametrize("dropout", [0.3, 0.0])
 def test_processes_take_the_updates_of_threads(dropout: float) -> None:
     """Without dropout, whose masks would differ, there is a second micro-batch, of one part."""
@@ -271,7 +277,7 @@ def test_processes_take_the_updates_of_threads(dropout: float) -> None:
     torch.testing.assert_close(weights_of_one, weights_of_other)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
+@NEEDS_FORKS
 def test_a_killed_process_ends_the_training() -> None:
     torch.set_num_threads(2)
     recipe = load_recipe("pocket")
