@@ -81,6 +81,11 @@ def check(recipe: Recipe) -> None:
         ),
         "train.bpe_dropout = 0": train.bpe_dropout == 0,
         "train.r_drop = 0": train.r_drop == 0,
+        "train.simcut = 0": train.simcut == 0,
+        'train.optimizer = "adam"': train.optimizer == "adam",
+        "train.guided_alignment = 0": train.guided_alignment == 0,
+        "train.cooldown_updates = 0": train.cooldown_updates == 0,
+        "train.moving_average = 0": train.moving_average == 0,
         'train.init_from = ""': not train.init_from,
         'data.metric = "bleu"': recipe.data.metric == "bleu",
     }

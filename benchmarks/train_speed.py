@@ -146,7 +146,9 @@ def command(
         "threads": torch.get_num_threads(),
         "tokens/s": round(tokens / seconds),
         "padding": round(1 - tokens / padded, 4),
-        "peak MiB": round(peak.bytes / 2**20 if device.type == "cpu" else peak_mib(device)),
+        "peak MiB": round(
+            peak.bytes / 2**20 if peak.bytes and device.type == "cpu" else peak_mib(device)
+        ),
         "warm-up seconds": round(warm_seconds, 1),
         "loss": round(sums.smoothed_loss / sums.target_tokens, 6),
         "GFLOP/s": round(flops / seconds / 1e9),

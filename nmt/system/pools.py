@@ -123,6 +123,10 @@ class ProcessPool:
     def close(self) -> None:
         """End the processes; the next `map` starts others, copies of this one as it then is."""
         if self._executor is not None:
+            # A process that was killed while it waited for work may have held the lock of the
+            # queue, for which the others, whose SIGTERM is blocked, would wait for ever.
+            if getattr(self._executor, "_broken", False):
+                kill_children()
             self._end()
             self._executor = None
 

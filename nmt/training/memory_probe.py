@@ -145,17 +145,18 @@ def too_little_memory(what: str) -> TooLittleMemoryError:
 
 
 @contextmanager
-def memory_limit(what: str, device: torch.device = CPU) -> Iterator[None]:
+def memory_limit(what: str, device: torch.device = CPU, processes: int = 1) -> Iterator[None]:
     """Limit this process to the available memory within a `with` block, if it uses the CPU.
 
     Without a limit, Linux grants more memory than it has and kills the process that uses it. For a
-    GPU there is none: its driver reserves addresses that the limit would count as memory. Raises
+    GPU there is none: its driver reserves addresses that the limit would count as memory.
+    processes: that are forked in the block and share the memory; each keeps its limit. Raises
     NmtError that `what`, or the model, needs too much memory, if the block runs out of it.
     """
     before = resource.getrlimit(resource.RLIMIT_DATA)
     available = available_bytes()
     if available is not None and device.type == "cpu":
-        own_share = available // worker_count("LOCAL_WORLD_SIZE")
+        own_share = available // (worker_count("LOCAL_WORLD_SIZE") * processes)
         limit = data_bytes() + own_share
         limits = [limit for limit in (limit, *before) if limit != resource.RLIM_INFINITY]
         resource.setrlimit(resource.RLIMIT_DATA, (min(limits), before[1]))

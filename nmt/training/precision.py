@@ -74,6 +74,8 @@ def measured_precision(updater: Updater, loader: BatchLoader) -> tuple[str, str]
         found = measure(lambda *given: pass_seconds(updater, *given), batches)
     except TooLittleMemoryError:
         return "bf16", "too little memory to measure"  # bf16 needs the least
+    finally:
+        updater.close()  # its processes would keep the limit of memory
     return found.choice, str(found)
 
 
@@ -129,7 +131,8 @@ def pass_seconds(updater: Updater, batch: Batch, precision: str) -> float:
     Raises TooLittleMemoryError.
     """
     updater.precision = precision
-    with memory_limit("a batch", updater.device):
+    processes = updater.threads.count if updater.forks else 1
+    with memory_limit("a batch", updater.device, processes):
         started = perf_counter()
         updater.rehearse(batch)
         if updater.device.type == "cuda":

@@ -191,7 +191,10 @@ class Updater:
     def _backward_in_processes(
         self, share: Sequence[Batch], weight: float
     ) -> tuple[Tensor, Tensor]:
-        """Add the gradients as `backward` does; each process computes a part of a micro-batch."""
+        """Do as `backward`, but replace gradients that the parameters have.
+
+        Each process computes a part of a micro-batch.
+        """
         if self._processes is None:
             count = self.threads.count
             self._processes = GradientProcesses(count, self._parameters, self._backward_part)

@@ -111,6 +111,21 @@ def test_a_process_killed_before_work_is_submitted_is_reported(
         list(ProcessPool(2).map(abs, range(4)))
 
 
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_pool_ends_after_an_idle_process_was_killed(index: int) -> None:
+    """One of the two holds the lock of the queue, for which the other one waits."""
+    pool = ProcessPool(2)
+    before = {*multiprocessing.active_children()}
+    list(pool.map(abs, [-1, -2]))
+    own = sorted({*multiprocessing.active_children()} - before, key=lambda process: process.name)
+    own[index].kill()
+    wait_until(lambda: getattr(pool._executor, "_broken", False), message="it was not noticed")
+    ends = threading.Thread(target=pool.close, daemon=True)
+    ends.start()
+    ends.join(20)
+    assert not ends.is_alive()
+
+
 def test_a_pool_that_is_no_longer_used_leaves_no_thread_and_no_process() -> None:
     """A pool that ended in a thread while Python exits would close the pipes that Python writes."""
     before = threading.enumerate()

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from nmt.system.pools import ProcessPool
 
+ALIGNED = 16  # a tensor begins at a multiple of this many numbers: 64 bytes of float32
 Sums = tuple[float, float]  # of the smoothed and of the plain loss
 
 
@@ -52,7 +53,8 @@ class GradientProcesses:
         except BaseException:  # the other parts must not be written after this
             self.close()
             raise
-        self.processor_seconds += sum(seconds for _, seconds in results)
+        if len(tasks) > 1:  # a single one is computed here, and counts here
+            self.processor_seconds += sum(seconds for _, seconds in results)
         return [sums for sums, _ in results]
 
     def collect(self) -> None:
@@ -90,8 +92,11 @@ def shared_like(tensors: Sequence[Tensor]) -> list[Tensor]:
 
     No file has this memory: a container's /dev/shm may be too small.
     """
-    sizes = [tensor.numel() for tensor in tensors]
+    sizes = [-(-tensor.numel() // ALIGNED) * ALIGNED for tensor in tensors]
     kind = tensors[0].dtype
     memory = mmap.mmap(-1, sum(sizes) * kind.itemsize)
     parts = torch.frombuffer(memory, dtype=kind).split(sizes)
-    return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
+    return [
+        part[: tensor.numel()].view(tensor.shape)
+        for part, tensor in zip(parts, tensors, strict=True)
+    ]
