@@ -1,7 +1,7 @@
 /** What the panel says of each kind of block. */
 
 import { normName } from "../layersteps.js";
-import { ACTIVATIONS } from "./sums.js";
+import { ACTIVATIONS } from "../live/matrix.js";
 
 /** Return {label, formula, section, codeKey, text} of a block with a role, in a part of the model. */
 export function about(role, part, side, model) {

@@ -1,20 +1,9 @@
 /** Write out how a number was computed, with the numbers of this sentence. */
 
 import { fixed } from "../../numbers.js";
-import { dot, gelu, relu, sigmoid, silu } from "../live/matrix.js";
+import { dot } from "../live/matrix.js";
 
 const SHOWN = 3; // products that are written out
-
-// The last four are gates of a gated feed-forward sub-layer (Shazeer, 2020).
-export const ACTIVATIONS = {
-  relu: { name: "max(0, z)", formula: "max(0, xW₁ + b₁)", of: relu },
-  silu: { name: "z · σ(z)", formula: "SiLU(xW₁ + b₁)", of: silu },
-  gelu: { name: "GELU(z)", formula: "GELU(xW₁ + b₁)", of: gelu },
-  glu: { name: "σ(z)", formula: "σ(xW + b)", of: sigmoid, gates: true },
-  reglu: { name: "max(0, z)", formula: "max(0, xW + b)", of: relu, gates: true },
-  geglu: { name: "GELU(z)", formula: "GELU(xW + b)", of: gelu, gates: true },
-  swiglu: { name: "z · σ(z)", formula: "Swish(xW + b)", of: silu, gates: true },
-};
 
 /** Format a number of a sum; small ones keep more digits. */
 export function short(number) {
