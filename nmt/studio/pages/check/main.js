@@ -1,8 +1,7 @@
 /** The page of `nmt check`: read the report and draw each text with its findings. */
 
-import { byId, el } from "../dom.js";
+import { byId, el, rowHead, table } from "../dom.js";
 import { grouped, percent } from "../numbers.js";
-import { rowHead, table } from "../tables.js";
 
 const data = JSON.parse(byId("data").textContent);
 

@@ -2,7 +2,7 @@
 
 import { button, choice, el, press, roving, svg } from "../dom.js";
 import { fixed, percent } from "../numbers.js";
-import { follow } from "./follow.js";
+import { follow } from "./selection.js";
 import { saveControl } from "./save.js";
 import { named, words, wordText } from "./tokens.js";
 

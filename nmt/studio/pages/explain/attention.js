@@ -1,17 +1,17 @@
 /** The third and fourth sections: the layers and heads of the encoder or the decoder. */
 
-import { choice, el, press } from "../dom.js";
+import { button, choice, el, press, roving } from "../dom.js";
 import { percent } from "../numbers.js";
 import { arithmetic, score } from "./arithmetic.js";
 import { habit, headSwitch } from "./controls.js";
-import { follow } from "./follow.js";
-import { ALL, headMap } from "./headmap.js";
+import { follow } from "./selection.js";
 import { layerSteps, normName } from "./layersteps.js";
 import { attentionLines, mean } from "./lines.js";
-import { attentionMatrix, weightLegend } from "./matrix.js";
+import { attentionMatrix, thumbnail, weightLegend } from "./matrix.js";
 import { saveControl } from "./save.js";
 import { named, tokenLabel, tokenText } from "./tokens.js";
 import { stripLegend } from "./strips.js";
+import { nthColour } from "../scheme.js";
 
 const SHOWN = ["weights", "scores"].map((value) => ({ value, label: value }));
 const KINDS = {
@@ -156,10 +156,8 @@ class Explorer {
     this.inside.body.replaceChildren(this.arithmetic.element);
     const pictures = [this.lines, this.matrix].map(({ element }) => el("div.scroll", element));
     this.picture.replaceChildren(...pictures);
-    const pressed = [[this.kinds, drawn.kind], [this.quantities, isAll ? "weights" : drawn.shown]];
-    for (const [group, value] of pressed) {
-      press([...group.querySelectorAll("button")], ({ dataset }) => dataset.value === value);
-    }
+    this.kinds.mark(drawn.kind);
+    this.quantities.mark(isAll ? "weights" : drawn.shown);
     const scores = this.quantities.querySelector("[data-value=scores]");
     scores.disabled = isAll;
     scores.title = isAll
@@ -239,4 +237,54 @@ class Explorer {
     const where = [this.stack, kind, `layer ${layer + 1}`, `head ${head === ALL ? ALL : head + 1}`];
     return [...where, tokenText(this.data.tokens[ids[query]])].join(" ");
   }
+}
+
+const ALL = "all";
+
+/**
+ * Return a grid: a row for each layer, a column for each head and one for the mean of all heads.
+ * `weights(layer)` returns the weights of a layer; `habit(layer, head)` names what a head
+ * attends to. `pick(layer, head)` is called on a click; head may be ALL.
+ */
+function headMap({ layers, heads, rows, columns, masked, weights, habit }, pick) {
+  const axis = (text) => el("span.axis.soft", String(text));
+  const all = [...Array(heads).keys()];
+  const small = (layer, which, value) =>
+    button(
+      ".small-multiple",
+      {
+        "data-rove": "",
+        "data-layer": layer,
+        "data-head": which,
+        "aria-label": `Layer ${layer + 1}, ${which === ALL ? "all heads" : `head ${which + 1}`}`,
+        title: which === ALL ? "" : habit(layer, which),
+        style: which === ALL ? {} : { "--head": nthColour(which) },
+        on: { click: () => pick(layer, which) },
+      },
+      thumbnail(rows, columns, (row, column) => masked && column > row ? null : value(row, column)),
+    );
+  const buttons = Array.from({ length: layers }, (_, layer) => {
+    const tensor = weights(layer);
+    const sum = (row, column) =>
+      all.reduce((total, head) => total + tensor.at(head, row, column), 0);
+    return [
+      ...all.map((head) => small(layer, head, (row, column) => tensor.at(head, row, column))),
+      small(layer, ALL, (row, column) => sum(row, column) / heads),
+    ];
+  });
+  const element = el(
+    "div.head-map",
+    { role: "group", "aria-label": "Layer and head", style: { "--heads": heads + 1 } },
+    el("span.corner"),
+    ...[...all.map((head) => head + 1), "all"].map(axis),
+    ...buttons.flatMap((row, layer) => [axis(layer + 1), ...row]),
+  );
+  const select = (layer, head) => {
+    press(
+      buttons.flat(),
+      ({ dataset }) => dataset.layer === String(layer) && dataset.head === String(head),
+    );
+    roving(element, heads + 1);
+  };
+  return { element, select };
 }

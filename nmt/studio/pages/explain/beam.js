@@ -1,10 +1,9 @@
 /** The sixth section: the beam search as a tree that grows step by step. */
 
-import { el, svg, textWidth } from "../dom.js";
+import { curve, el, plainTable, svg, textWidth } from "../dom.js";
 import { fixed, percent } from "../numbers.js";
-import { plainTable } from "../tables.js";
 import { goOnButton, onSecondClick } from "./controls.js";
-import { follow } from "./follow.js";
+import { follow } from "./selection.js";
 import { Player } from "./player.js";
 import { saveControl } from "./save.js";
 import { joined, named, tokenLabel, tokenText } from "./tokens.js";
@@ -98,19 +97,17 @@ class Beam {
     const [from, to] = [this.columns[parent.step], this.columns[node.step]];
     const [x0, y0] = [from.x + from.width, TOP + ROW * (parent.row + 0.5)];
     const [x1, y1] = [to.x, TOP + ROW * (node.row + 0.5)];
-    const middle = (x0 + x1) / 2;
-    const d = `M${x0} ${y0}C${middle} ${y0} ${middle} ${y1} ${x1} ${y1}`;
-    node.edge = svg(`path.edge.${node.status}`, { d, class: node.wins ? "wins" : null });
+    const properties = { d: curve(x0, y0, x1, y1), class: node.wins ? "wins" : null };
+    node.edge = svg(`path.edge.${node.status}`, properties);
     return node.edge;
   }
 
   box(node) {
     const token = this.data.tokens[node.token];
     const label = tokenText(token);
-    const share = node.parent === null ? 1 : this.share(node);
     const { x, width } = this.columns[node.step];
     const y = TOP + ROW * (node.row + 0.5) - BOX.height / 2;
-    const bar = Math.max(0, (width - 6) * share);
+    const bar = Math.max(0, (width - 6) * node.share);
     return svg(
       `g.node.${node.status}`,
       {
@@ -130,11 +127,6 @@ class Beam {
       svg("rect.share", { y: BOX.height - 3, x: 3, width: bar, height: 2 }),
       svg("text", { x: width / 2, y: BOX.height / 2 + 4 }, fitting(label, width - 8)),
     );
-  }
-
-  /** Probability of a node's token after its parent. */
-  share(node) {
-    return Math.exp(node.logProb - this.nodes[node.parent].logProb);
   }
 
   move(event) {
@@ -235,7 +227,7 @@ class Beam {
         "span.soft",
         ` · ${status} · p(`,
         named(tokenLabel(this.data.tokens[node.token]), "target"),
-        `) = ${percent(this.share(node))} · log p = ${fixed(node.logProb, 3)}` +
+        `) = ${percent(node.share)} · log p = ${fixed(node.logProb, 3)}` +
           ` · score ${fixed(node.score, 3)} `,
       ),
       this.goOn(node) ?? "",
@@ -277,14 +269,13 @@ class Beam {
   row(node) {
     const wins = this.step === this.last && node.wins && node.status === "finished";
     const state = wins ? "wins" : node.status === "finished" ? "finished" : "unfinished";
-    const penalty = ((5 + node.step) / 6) ** this.data.beam.alpha;
     return el(
       "tr",
       { class: wins ? "chosen" : null },
       el("td.soft", state),
       el("td.hypothesis", this.text(node)),
       el("td.n", fixed(node.logProb, 3)),
-      el("td.n.soft", fixed(penalty, 3)),
+      el("td.n.soft", fixed(node.penalty, 3)),
       el("td.n", fixed(node.score, 3)),
     );
   }

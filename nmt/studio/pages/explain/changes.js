@@ -1,8 +1,7 @@
 /** Parts of the model that are switched off, and what that changes. */
 
-import { button, el, press, roving } from "../dom.js";
+import { button, el, plainTable, press, roving, rowHead, table } from "../dom.js";
 import { percent } from "../numbers.js";
-import { plainTable, rowHead, table } from "../tables.js";
 import { habit } from "./controls.js";
 import { probability } from "./probabilities.js";
 import { tokenLabel, tokenText } from "./tokens.js";
@@ -109,10 +108,9 @@ function marked(data, other) {
 
 /** Return the probability of each token of the whole model's translation, before and after. */
 function probabilityChanges(whole, against) {
-  const share = ({ steps, temperatures }, step) => {
-    const { tokens, chosen } = steps[step];
-    const at = temperatures.indexOf(1);
-    return probability(steps[step], tokens.indexOf(chosen), at, temperatures);
+  const share = (next, step) => {
+    const { tokens, chosen } = next.steps[step];
+    return probability(next, step, tokens.indexOf(chosen));
   };
   return whole.target.outputs.map((token, step) => ({
     token: whole.tokens[token],

@@ -7,12 +7,7 @@ import { colour, diverging, mix, picture, shade } from "../scheme.js";
 import { legend } from "./strips.js";
 import { tokenLabel, tokenText } from "./tokens.js";
 
-const CELLS = [[14, 28], [20, 22], [28, 19], [40, 15]]; // [most tokens, pixels of a cell]
-const SMALLEST = 13;
-
-function cellSize(count) {
-  return (CELLS.find(([most]) => count <= most) ?? [0, SMALLEST])[1];
-}
+const CELLS = [[14, 28], [20, 22], [28, 19], [40, 15], [Infinity, 13]]; // [most tokens, pixels]
 
 /**
  * Return the matrix of an attention (see lines.js). `value(query, key)` returns a number, or null if
@@ -21,8 +16,8 @@ function cellSize(count) {
  */
 export function attentionMatrix(attention, tokens, { value, full, signed, name }, change) {
   const { queries, keys } = attention;
-  const cell = cellSize(Math.max(queries.length, keys.length));
   const [rows, columns] = [queries.length, keys.length];
+  const [, cell] = CELLS.find(([most]) => Math.max(rows, columns) <= most);
   const properties = {
     role: "img",
     tabindex: "0",

@@ -2,7 +2,7 @@
 
 import { button, el, press, roving } from "../dom.js";
 import { grouped } from "../numbers.js";
-import { follow } from "./follow.js";
+import { follow } from "./selection.js";
 
 const SPACE = "\u2581"; // SentencePiece's mark of the beginning of a word
 const LANGUAGE = /^>>.+<<$/; // a token that names the language to write

@@ -19,12 +19,8 @@ export function movedCell({ shape: [, rows, columns] }, cell, down, right) {
   };
 }
 
-/** Open the matrix of a block at a cell; `choose(cell)` is called for each cell that is read. */
-export function openMatrix(host, block, cell, choose) {
-  new Matrix(block, cell, choose).open(host);
-}
-
-class Matrix {
+/** The matrix of a block at a cell; `choose(cell)` is called for each cell that is read. */
+export class Matrix {
   constructor(block, cell, choose) {
     Object.assign(this, { block, choose, cell });
     const [slabs, rows, columns] = block.shape;

@@ -6,7 +6,7 @@ import { onScheme } from "../../scheme.js";
 import { saveControl } from "../save.js";
 import { buildBlocks } from "./blocks.js";
 import { around, Camera, surroundings } from "./camera.js";
-import { movedCell, openMatrix } from "./cell.js";
+import { Matrix, movedCell } from "./cell.js";
 import { Flat } from "./flat.js";
 import { BlockMap, Flow, nameOf } from "./flow.js";
 import { KEYS, listeners } from "./input.js";
@@ -248,7 +248,7 @@ class SceneView {
     if (block.shape[0] > 1 && block.part !== "feed_forward") {
       this.selection.set({ [stack]: { kind: block.part, layer: Number(layer), head: cell.slab } });
     }
-    openMatrix(this.element, block, cell, (other) => this.read({ block, ...other }));
+    new Matrix(block, cell, (other) => this.read({ block, ...other })).open(this.element);
   }
 
   // The camera

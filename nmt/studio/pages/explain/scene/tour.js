@@ -3,6 +3,7 @@
 import { percent } from "../../numbers.js";
 import { habit } from "../controls.js";
 import { normName } from "../layersteps.js";
+import { probability } from "../probabilities.js";
 import { tokenText, words, wordText } from "../tokens.js";
 import { dot } from "../live/matrix.js";
 import { clipped } from "./overlay.js";
@@ -202,9 +203,8 @@ function decoding(data, selection) {
   const read = shares.indexOf(Math.max(...shares));
   const chosen = data.target.outputs[step];
   const written = `“${tokenText(data.tokens[chosen])}”`;
-  const { tokens, logits, log_sums: sums } = data.next_tokens.steps[step];
-  const sum = sums[data.next_tokens.temperatures.indexOf(1)];
-  const share = percent(Math.exp(logits[tokens.indexOf(chosen)] - sum));
+  const { tokens } = data.next_tokens.steps[step];
+  const share = percent(probability(data.next_tokens, step, tokens.indexOf(chosen)));
   const seen = heads.map((each) => weights.at(each, step, read));
   const best = heads[seen.indexOf(Math.max(...seen))];
   const where = head === null
