@@ -123,15 +123,18 @@ export function arrow(key, columns = 1) {
   return key in steps ? steps[key] : null;
 }
 
-/** Create a row of buttons, one of them pressed; a click calls `change(value)`, and `mark(value)` not. */
+/**
+ * Create a row of buttons, one of them pressed; `options` are pairs of a value and its label. A click
+ * calls `change(value)`; the row's `mark(value)` only presses a button.
+ */
 export function choice(name, options, value, change) {
   const mark = (chosen) => press(buttons, ({ dataset }) => dataset.value === chosen);
-  const buttons = options.map((option) => {
+  const buttons = options.map(([option, label]) => {
     const click = () => {
-      mark(option.value);
-      change(option.value);
+      mark(option);
+      change(option);
     };
-    return button("", { "data-value": option.value, on: { click } }, option.label);
+    return button("", { "data-value": option, on: { click } }, label);
   });
   mark(value);
   const group = { role: "group", "aria-label": name };

@@ -13,40 +13,36 @@ const HEIGHT = 18;
 
 /** Draw the table and the warnings on what cannot be compared. */
 function showVariants(view, data) {
-  const { measure, variants } = data;
-  const heads = [
-    "variant",
-    "parameters",
-    "updates",
-    "dev loss",
-    "dev perplexity",
-    `dev ${measure.name}`,
-    `${measure.name} of each seed`,
-    `${measure.name} − base`,
-    "perplexity − base",
-    "minutes",
-  ];
+  const { measure: { name }, seeds, variants } = data;
   const scale = scaleOf(variants);
-  const rows = variants.map((variant) => rowOf(variant, data, scale));
+  const base = variants[0].summary.score?.mean;
+  const columns = [
+    ["variant", (variant) => el("span", ...named(variant), missing(variant, seeds.length))],
+    ["parameters", ({ parameters }) => grouped(parameters)],
+    ["updates", ({ summary }) => summary.updates ? grouped(summary.updates.mean) : "–"],
+    ["dev loss", ({ summary }) => ranged(summary.loss, DIGITS.loss)],
+    ["dev perplexity", ({ summary }) => ranged(summary.perplexity, DIGITS.perplexity)],
+    [`dev ${name}`, ({ summary }) => ranged(summary.score, DIGITS.score)],
+    [`${name} of each seed`, (variant) => strip(variant, name, scale, base)],
+    [`${name} − base`, ({ difference }) => change(difference, "score")],
+    ["perplexity − base", ({ difference }) => change(difference, "perplexity")],
+    ["minutes", ({ summary }) => fixed(summary.minutes?.mean, DIGITS.minutes)],
+  ];
   view.append(
-    table(heads, rows, [0, 6], "variants"),
+    tableOf(columns, variants, [0, 6], "variants"),
     ...data.cautions.map((text) => el("p.hint.caution", text)),
   );
   view.querySelector("tbody tr").classList.add("base");
 }
 
-function rowOf(variant, { seeds, measure, variants }, scale) {
-  const { summary, difference, finished } = variant;
-  const missing = finished < seeds.length ? ` (${finished} of ${seeds.length} runs)` : "";
-  return [
-    el("span", ...named(variant), el("span.target", missing)),
-    grouped(variant.parameters),
-    summary.updates ? grouped(summary.updates.mean) : "–",
-    ...["loss", "perplexity", "score"].map((name) => ranged(summary[name], name)),
-    strip(variant, measure.name, scale, variants[0].summary.score?.mean),
-    ...["score", "perplexity"].map((name) => change(difference, name)),
-    summary.minutes ? fixed(summary.minutes.mean, DIGITS.minutes) : "–",
-  ];
+/** Return a table with a row for each item; a column is a head and a function from item to cell. */
+function tableOf(columns, items, texts, name) {
+  const rows = items.map((item) => columns.map(([, cell]) => cell(item)));
+  return table(columns.map(([head]) => head), rows, texts, name);
+}
+
+function missing({ finished }, seeds) {
+  return el("span.target", finished < seeds ? ` (${finished} of ${seeds} runs)` : "");
 }
 
 function named({ changes }) {
@@ -58,13 +54,13 @@ function named({ changes }) {
   ]);
 }
 
-function ranged(spread, name) {
+function ranged(spread, digits) {
   if (!spread) return "–";
   const { mean, lowest, highest } = spread;
   const range = lowest === highest
     ? null
-    : el("span.range", ` (${[lowest, highest].map((x) => fixed(x, DIGITS[name])).join(" to ")})`);
-  return el("span", fixed(mean, DIGITS[name]), range);
+    : el("span.range", ` (${[lowest, highest].map((x) => fixed(x, digits)).join(" to ")})`);
+  return el("span", fixed(mean, digits), range);
 }
 
 function change(difference, name) {
@@ -173,40 +169,24 @@ function meanOf(runs) {
 
 /** Draw the table of runs, with a link to the report of each. */
 function showRuns(view, { measure, variants }) {
-  const heads = [
-    "variant",
-    "seed",
-    "state",
-    "updates",
-    "dev loss",
-    "dev perplexity",
-    `dev ${measure.name}`,
-    `best ${measure.name}`,
-    "at update",
-    "minutes",
-    "report",
+  const isEnded = ({ state }) => state === "finished";
+  const page = (folder) => `${folder.split("/").map(encodeURIComponent).join("/")}/report.html`;
+  const link = ({ folder }) => el("a", { href: page(folder) }, folder);
+  const columns = [
+    ["variant", ({ name }) => el("code", name)],
+    ["seed", ({ seed }) => String(seed)],
+    ["state", (run) => el("span", { class: isEnded(run) ? null : "target" }, run.state)],
+    ["updates", ({ updates }) => grouped(updates)],
+    ["dev loss", ({ average }) => fixed(average?.loss, 3)],
+    ["dev perplexity", ({ average }) => fixed(average?.perplexity, 2)],
+    [`dev ${measure.name}`, ({ average }) => fixed(average?.score, 2)],
+    [`best ${measure.name}`, ({ best }) => fixed(best?.score, 2)],
+    ["at update", ({ best }) => best ? grouped(best.update) : "–"],
+    ["minutes", ({ minutes }) => fixed(minutes, 1)],
+    ["report", (run) => isEnded(run) ? link(run) : run.folder],
   ];
-  const rows = variants.flatMap((variant) => variant.runs.map((run) => runRow(variant, run)));
-  view.append(table(heads, rows, [0, 2, 10], "runs"));
-}
-
-function runRow(variant, run) {
-  const { average, best } = run;
-  const ended = run.state === "finished";
-  const folder = run.folder.split("/").map(encodeURIComponent).join("/");
-  return [
-    el("code", variant.name),
-    String(run.seed),
-    el("span", { class: ended ? null : "target" }, run.state),
-    grouped(run.updates),
-    fixed(average?.loss, 3),
-    fixed(average?.perplexity, 2),
-    fixed(average?.score, 2),
-    fixed(best?.score, 2),
-    best ? grouped(best.update) : "–",
-    fixed(run.minutes, 1),
-    ended ? el("a", { href: `${folder}/report.html` }, run.folder) : run.folder,
-  ];
+  const rows = variants.flatMap(({ name, runs }) => runs.map((run) => ({ ...run, name })));
+  view.append(tableOf(columns, rows, [0, 2, 10], "runs"));
 }
 
 const data = startPage();

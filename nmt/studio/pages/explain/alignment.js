@@ -49,9 +49,9 @@ export function showAlignment(view, data, selection) {
   const { layer, head } = data.model.alignment;
   const aligning = head === null ? `${layer + 1}` : `${layer + 1}, head ${head + 1}`;
   const options = [
-    { value: "all", label: "all" },
-    ...every.map((number) => ({ value: String(number), label: String(number + 1) })),
-    ...(head === null ? [] : [{ value: "head", label: aligning }]),
+    ["all", "all"],
+    ...every.map((number) => [String(number), String(number + 1)]),
+    ...(head === null ? [] : [["head", aligning]]),
   ];
   const body = el("div");
   let picture;

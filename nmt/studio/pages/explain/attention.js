@@ -13,13 +13,10 @@ import { named, tokenLabel, tokenText } from "./tokens.js";
 import { stripLegend } from "./strips.js";
 import { nthColour } from "../scheme.js";
 
-const SHOWN = ["weights", "scores"].map((value) => ({ value, label: value }));
+const SHOWN = [["weights", "weights"], ["scores", "scores"]];
 const KINDS = {
-  encoder: [{ value: "self", label: "Self-attention" }],
-  decoder: [
-    { value: "self", label: "Masked self-attention" },
-    { value: "cross", label: "Cross-attention" },
-  ],
+  encoder: [["self", "Self-attention"]],
+  decoder: [["self", "Masked self-attention"], ["cross", "Cross-attention"]],
 };
 
 /** Draw a stack, "encoder" or "decoder", into its section. */
@@ -50,7 +47,7 @@ class Explorer {
     this.legend = el("span");
     this.pickHead = el("div.pick");
     this.switch = el("div");
-    this.picture = el("div.picture");
+    this.picture = el("div.picture.wrap");
     this.reading = el("div.reading", { "aria-live": "polite" });
     this.inside = foldingPart(
       "§3.2.1",
@@ -73,7 +70,7 @@ class Explorer {
     const save = saveControl(this.data.model.name, () => this.picture, () => this.fileName());
     return [
       el("div.controls", ...kinds, this.quantities, this.legend, save),
-      el("div.explorer", this.pickHead, this.picture),
+      el("div.explorer.wrap", this.pickHead, this.picture),
       this.reading,
       this.inside.element,
       this.steps.element,

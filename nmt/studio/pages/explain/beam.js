@@ -318,7 +318,7 @@ function fitting(text, width) {
 function legend() {
   const item = (status, text) => el("span", el("i", { class: `swatch ${status}` }), text);
   return el(
-    "p.beam-legend.note",
+    "p.beam-legend.note.wrap",
     item("kept", "kept"),
     item("dead", "kept, but pruned later"),
     item("pruned", "pruned"),

@@ -72,7 +72,7 @@ export function partsGrid(model, toggle) {
   const encoder = stack("encoder", ["self_attention", "feed_forward"], model.encoder_layers);
   const decoder = stack("decoder", [...SUB_LAYERS.keys()], model.decoder_layers);
   const left = el("div", encoder, part(POSITIONS, "positions"));
-  const element = el("div.scroll.part-switches", left, decoder);
+  const element = el("div.scroll.part-switches.wrap", left, decoder);
   const mark = (names) => press(buttons, (each) => names.has(each.dataset.part));
   mark(new Set());
   return { element, mark };
@@ -103,7 +103,7 @@ function marked(data, other) {
     left.splice(place, 1); // so that a repeated token is marked
     return label;
   });
-  return el("span.compared-tokens", { dir: "auto" }, ...parts);
+  return el("span.compared-tokens.wrap", { dir: "auto" }, ...parts);
 }
 
 /** Return the probability of each token of the whole model's translation, before and after. */

@@ -6,10 +6,7 @@ import { follow } from "./selection.js";
 import { nextToken, tokenLabel, tokenText } from "./tokens.js";
 import { fullScale, strip } from "./strips.js";
 
-const SIDES = [
-  { value: "source", label: "Source" },
-  { value: "target", label: "Translation" },
-];
+const SIDES = [["source", "Source"], ["target", "Translation"]];
 
 /** Draw the section; its control chooses the side. */
 export function showEmbedding(view, data, selection) {

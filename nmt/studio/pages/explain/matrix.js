@@ -18,14 +18,8 @@ export function attentionMatrix(attention, tokens, { value, full, signed, name }
   const { queries, keys } = attention;
   const [rows, columns] = [queries.length, keys.length];
   const [, cell] = CELLS.find(([most]) => Math.max(rows, columns) <= most);
-  const properties = {
-    role: "img",
-    tabindex: "0",
-    "aria-label": `${name}: ${rows} rows, ${columns} columns; arrow keys read cells`,
-    "data-read": "",
-    style: { width: `${cell * columns}px`, height: `${cell * rows}px` },
-  };
-  const canvas = drawn("canvas.cells", properties, rows, columns, value, shades(full, signed));
+  const canvas = cellCanvas(name, cell, rows, columns, painted(value, shades(full, signed)));
+  canvas.dataset.read = "";
   const describe = (query, key) => {
     const number = value(query, key);
     const shown = number === null ? "hidden, a later position" : fixed(number, 4);
@@ -42,6 +36,17 @@ export function attentionMatrix(attention, tokens, { value, full, signed, name }
   const element = withNames(cell, keys.map(label), queries.map(label), canvas, mark);
   const select = (query) => mark.style.setProperty("top", `${cell * query}px`);
   return { element, select };
+}
+
+/** Return a canvas of cells, each `cell` pixels wide and high, that arrow keys read. */
+export function cellCanvas(name, cell, rows, columns, painter) {
+  const properties = {
+    role: "img",
+    tabindex: "0",
+    "aria-label": `${name}: ${rows} rows, ${columns} columns; arrow keys read cells`,
+    style: { width: `${cell * columns}px`, height: `${cell * rows}px` },
+  };
+  return picture("canvas.cells", properties, rows, columns, painter);
 }
 
 /** Return a matrix with names of columns and rows, each `cell` pixels high, and a mark in it. */
@@ -69,11 +74,12 @@ function shades(full, signed) {
   };
 }
 
-function drawn(kind, properties, rows, columns, value, painter) {
-  return picture(kind, properties, rows, columns, () => {
+/** Return the painter of `picture` for cells whose numbers are `value(row, column)`. */
+function painted(value, painter) {
+  return () => {
     const paint = painter();
     return (row, column) => paint(value(row, column));
-  });
+  };
 }
 
 /** Return the legend of the shades of weights. */
@@ -83,6 +89,6 @@ export function weightLegend() {
 
 /** Return a small matrix without labels. */
 export function thumbnail(rows, columns, value) {
-  const properties = { "aria-hidden": "true" };
-  return drawn("canvas.thumbnail", properties, rows, columns, value, shades(1, false));
+  const painter = painted(value, shades(1, false));
+  return picture("canvas.thumbnail", { "aria-hidden": "true" }, rows, columns, painter);
 }

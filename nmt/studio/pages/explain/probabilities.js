@@ -17,7 +17,11 @@ export function showProbabilities(view, data, selection) {
     const properties = { "data-step": step, "data-rove": "", on: { click: () => go(step) } };
     return button(".token.target", properties, tokenLabel(data.tokens[id]));
   });
-  const chips = el("div.steps", { role: "group", "aria-label": "Step of decoding" }, ...buttons);
+  const chips = el(
+    "div.steps.wrap",
+    { role: "group", "aria-label": "Step of decoding" },
+    ...buttons,
+  );
   const back = signButton("Previous step", "←", () => go(selection.target - 1));
   const on = signButton("Next step", "→", () => go(selection.target + 1));
   const heat = slider({

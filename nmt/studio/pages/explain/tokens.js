@@ -129,8 +129,8 @@ function chips(data, selection, side) {
   };
   const ends = [...ids.keys()].filter((position) => data.tokens[ids[position]].special === "end");
   const groups = [...words(ids, data.tokens, isBackwards), ...ends.map((position) => [position])];
-  const list = el("ol", { class: `chips ${side}`, dir: "auto" });
-  list.append(...groups.map((positions) => el("li.word", ...positions.map(chip))));
+  const list = el("ol.wrap", { class: `chips ${side}`, dir: "auto" });
+  list.append(...groups.map((positions) => el("li.word.wrap", ...positions.map(chip))));
   const isChosen = ({ dataset }) => Number(dataset.position) === selection[side];
   const mark = () => {
     press([...list.querySelectorAll(".chip")], isChosen);

@@ -45,7 +45,7 @@ function summary(run, place) {
   return el(
     "section.summary",
     el("p", name),
-    el("dl", ...figures.map(([key, value]) => el("div", el("dt", key), el("dd", value)))),
+    el("dl.wrap", ...figures.map(([key, value]) => el("div", el("dt", key), el("dd", value)))),
   );
 }
 

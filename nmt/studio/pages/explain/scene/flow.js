@@ -31,7 +31,7 @@ export class Flow extends Player {
     this.numbers = new Map(steps.map((block, step) => [block?.id, step]));
     this.speed = 1;
     this.play.classList.add("play");
-    const speeds = SPEEDS.map((speed) => ({ value: String(speed), label: `${speed}×` }));
+    const speeds = SPEEDS.map((speed) => [String(speed), `${speed}×`]);
     this.element = el(
       "div.controls.flow-controls",
       this.buttons,

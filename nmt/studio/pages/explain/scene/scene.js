@@ -96,7 +96,7 @@ class SceneView {
     this.back = signButton("Chapter before", "←", () => this.visit(this.chapter - 1));
     this.on = button(".next", { on: { click: () => this.goOn() } });
     const group = { role: "group", "aria-label": "Tour" };
-    this.tour = el("div.tour", group, this.on, this.back, ...this.buttons);
+    this.tour = el("div.tour.wrap", group, this.on, this.back, ...this.buttons);
     this.story = el("div.story", { "aria-live": "polite" });
   }
 
