@@ -1,4 +1,4 @@
-/** Create elements; text is always set as text, never as markup. */
+/** Create elements and tables; text is always set as text, never as markup. */
 
 const HTML = "http://www.w3.org/1999/xhtml";
 const SVG = "http://www.w3.org/2000/svg";
@@ -86,7 +86,7 @@ export function roving(group, columns = 1) {
     const step = sideways || arrow(event.key, columns);
     if (from < 0 || step === null) return;
     event.preventDefault();
-    const to = Math.min(Math.max(from + step, 0), items.length - 1);
+    const to = inside(from + step, items.length);
     stopAt(to);
     items[to].focus();
   };
@@ -121,6 +121,11 @@ export function arrow(key, columns = 1) {
     End: Infinity,
   };
   return key in steps ? steps[key] : null;
+}
+
+/** Return a place, or the nearest of `count` places. */
+export function inside(place, count) {
+  return Math.max(0, Math.min(count - 1, place));
 }
 
 /**

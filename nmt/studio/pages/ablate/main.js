@@ -8,8 +8,8 @@ import { colour, css, nthOnCanvas } from "../scheme.js";
 import { drawFigures } from "../charts.js";
 
 const DIGITS = { loss: 3, perplexity: 2, score: 2, minutes: 1 };
-const WIDTH = 110;
-const HEIGHT = 18;
+const COLOURS = 6; // different colours; further lines are dashed
+const [WIDTH, HEIGHT] = [110, 18]; // of a strip
 
 /** Draw the table and the warnings on what cannot be compared. */
 function showVariants(view, data) {
@@ -105,8 +105,6 @@ function strip(variant, measure, scale, base) {
     scores.length > 1 ? bar("mean", mean, 3) : null,
   );
 }
-
-const COLOURS = 6; // different colours; further lines are dashed
 
 /** Draw all charts. */
 function showCurves(view, data) {

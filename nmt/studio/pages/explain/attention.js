@@ -13,6 +13,7 @@ import { named, tokenLabel, tokenText } from "./tokens.js";
 import { stripLegend } from "./strips.js";
 import { nthColour } from "../scheme.js";
 
+const ALL = "all"; // in the place of a head
 const SHOWN = [["weights", "weights"], ["scores", "scores"]];
 const KINDS = {
   encoder: [["self", "Self-attention"]],
@@ -122,16 +123,10 @@ class Explorer {
 
   drawKind() {
     const { data, stack, drawn } = this;
-    const attention = this.attention();
-    this.map = headMap({
-      layers: data[stack].length,
-      heads: data.model.heads,
-      rows: attention.queries.length,
-      columns: attention.keys.length,
-      masked: attention.masked,
-      weights: (layer) => data[stack][layer][drawn.kind].weights,
-      habit: (layer, head) => habit(data.model, this.headName(head, layer)),
-    }, (layer, head) => this.pick({ layer, head }));
+    const tensors = data[stack].map((layer) => layer[drawn.kind].weights);
+    const habitOf = (layer, head) => habit(data.model, this.headName(head, layer));
+    const pick = (layer, head) => this.pick({ layer, head });
+    this.map = headMap(tensors, this.attention().masked, habitOf, pick);
     this.pickHead.replaceChildren(el("h3", "Layers × heads"), this.map.element, this.switch);
   }
 
@@ -236,14 +231,13 @@ class Explorer {
   }
 }
 
-const ALL = "all";
-
 /**
  * Return a grid: a row for each layer, a column for each head and one for the mean of all heads.
- * `weights(layer)` returns the weights of a layer; `habit(layer, head)` names what a head
- * attends to. `pick(layer, head)` is called on a click; head may be ALL.
+ * `tensors` are the weights of the layers; `habitOf(layer, head)` names what a head attends to.
+ * `pick(layer, head)` is called on a click; head may be ALL.
  */
-function headMap({ layers, heads, rows, columns, masked, weights, habit }, pick) {
+function headMap(tensors, masked, habitOf, pick) {
+  const [heads, rows, columns] = tensors[0].shape;
   const axis = (text) => el("span.axis.soft", String(text));
   const all = [...Array(heads).keys()];
   const small = (layer, which, value) =>
@@ -254,14 +248,13 @@ function headMap({ layers, heads, rows, columns, masked, weights, habit }, pick)
         "data-layer": layer,
         "data-head": which,
         "aria-label": `Layer ${layer + 1}, ${which === ALL ? "all heads" : `head ${which + 1}`}`,
-        title: which === ALL ? "" : habit(layer, which),
+        title: which === ALL ? "" : habitOf(layer, which),
         style: which === ALL ? {} : { "--head": nthColour(which) },
         on: { click: () => pick(layer, which) },
       },
       thumbnail(rows, columns, (row, column) => masked && column > row ? null : value(row, column)),
     );
-  const buttons = Array.from({ length: layers }, (_, layer) => {
-    const tensor = weights(layer);
+  const buttons = tensors.map((tensor, layer) => {
     const sum = (row, column) =>
       all.reduce((total, head) => total + tensor.at(head, row, column), 0);
     return [

@@ -1,6 +1,6 @@
 /** The sixth section: the beam search as a tree that grows step by step. */
 
-import { curve, el, plainTable, svg, textWidth } from "../dom.js";
+import { curve, el, inside, plainTable, svg, textWidth } from "../dom.js";
 import { fixed, percent } from "../numbers.js";
 import { goOnButton, onSecondClick } from "./controls.js";
 import { follow } from "./selection.js";
@@ -147,7 +147,7 @@ class Beam {
 
   /** Go to a step; its token is chosen in all sections. */
   go(step) {
-    this.draw(Math.max(0, Math.min(this.last, step)));
+    this.draw(inside(step, this.steps.length));
     if (this.step > 0) this.selection.choose("target", this.step - 1);
     this.mark(this.step > 0 ? this.winner() : this.nodes[0]);
     this.reveal(this.step < this.last ? this.step : this.chosen.step);

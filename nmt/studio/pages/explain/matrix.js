@@ -1,6 +1,6 @@
 /** Attention as a matrix: a row for each query, a column for each key. */
 
-import { el } from "../dom.js";
+import { el, inside } from "../dom.js";
 import { fixed } from "../numbers.js";
 import { readByKeys } from "../reading.js";
 import { colour, diverging, mix, picture, shade } from "../scheme.js";
@@ -25,10 +25,10 @@ export function attentionMatrix(attention, tokens, { value, full, signed, name }
     const shown = number === null ? "hidden, a later position" : fixed(number, 4);
     return `${tokenText(tokens[queries[query]])} → ${tokenText(tokens[keys[key]])}: ${shown}`;
   };
-  const inside = (share, count) => Math.max(0, Math.min(count - 1, Math.floor(share * count)));
-  canvas.read = (x, y) => describe(inside(y, rows), inside(x, columns));
-  canvas.addEventListener("pointermove", (event) => {
-    change(inside(event.offsetY / canvas.clientHeight, rows));
+  const at = (share, count) => inside(Math.floor(share * count), count);
+  canvas.read = (x, y) => describe(at(y, rows), at(x, columns));
+  canvas.addEventListener("pointermove", ({ offsetY }) => {
+    change(at(offsetY / canvas.clientHeight, rows));
   });
   const mark = el("div.row-mark", { "aria-hidden": "true" });
   readByKeys(canvas, rows, columns, describe, change);

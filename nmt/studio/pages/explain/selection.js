@@ -1,5 +1,7 @@
 /** The one selection of the page: a token of each side, and a head of each stack. */
 
+import { inside } from "../dom.js";
+
 const SIDES = { source: "target", target: "source" };
 
 /**
@@ -40,7 +42,7 @@ export class Selection {
 
   take(changes) {
     Object.assign(this, changes);
-    this[this.side] = Math.max(0, Math.min(this[this.side], this.count(this.side) - 1));
+    this[this.side] = inside(this[this.side], this.count(this.side));
     for (const stack of ["encoder", "decoder"]) { // a linked model can have more layers and heads
       const { kind, layer, head } = this[stack];
       const nearest = head === "all" ? head : Math.min(head, this.data.model.heads - 1);

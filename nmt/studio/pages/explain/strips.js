@@ -1,6 +1,6 @@
-/** A vector as a row of coloured cells. */
+/** Vectors as rows of coloured cells, and what made a number: the products of two vectors. */
 
-import { el, rowHead } from "../dom.js";
+import { el, inside, rowHead } from "../dom.js";
 import { fixed } from "../numbers.js";
 import { readByKeys } from "../reading.js";
 import { diverging, picture } from "../scheme.js";
@@ -27,8 +27,7 @@ export function strip(numbers, { scale, name, takesKeys = false, describe, point
     point?.(index);
     return describe?.(index) ?? `dimension ${index}: ${fixed(numbers[index])}`;
   };
-  canvas.read = (x) =>
-    read(0, Math.max(0, Math.min(numbers.length - 1, Math.floor(x * numbers.length))));
+  canvas.read = (x) => read(0, inside(Math.floor(x * numbers.length), numbers.length));
   if (takesKeys) readByKeys(canvas, 1, numbers.length, read);
   return canvas;
 }

@@ -6,6 +6,10 @@ import { drawFigures } from "../charts.js";
 import { fixed } from "../numbers.js";
 import { colour, css } from "../scheme.js";
 
+const LINEAR = { log: false, show: String };
+const LOG = { log: true, show: (value) => value < 1e4 ? String(value) : short(value) };
+const COLOURS = ["source", "target", "good"]; // of the recipes, in their order
+
 function showSection(view, { charts = [], texts = [], tables = [] }) {
   const boxes = charts.map(() => el("div"));
   view.append(
@@ -21,9 +25,6 @@ function showSection(view, { charts = [], texts = [], tables = [] }) {
 function textColumns(rows) {
   return [...rows[0].keys()].filter((place) => rows.some((row) => !/^[-−–\d]/.test(row[place])));
 }
-
-const LINEAR = { log: false, show: String };
-const LOG = { log: true, show: (value) => value < 1e4 ? String(value) : short(value) };
 
 /**
  * Draw a chart {title, over, log, series}; `log` names the logarithmic axes. A series has a `label`, a
@@ -78,8 +79,6 @@ function short(value) {
   if (value >= 1e12) return value.toExponential(1).replace(".0", "").replace("+", "");
   return value.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 3 });
 }
-
-const COLOURS = ["source", "target", "good"]; // of the recipes, in their order
 
 /** Return the charts, as `showChart` takes them. */
 function chartsOf({ runs, checks, laws }) {

@@ -123,11 +123,8 @@ function makeStrategy(decode, options) {
   const { method, temperature = 1, topK = 0, seed = 1 } = options;
   const alpha = options.alpha ?? decode.length_penalty;
   if (method === "sample") return new Sampling({ alpha, temperature, topK, seed });
-  return new BeamSearch({
-    beam: options.beam ?? decode.beam_size,
-    alpha,
-    stopping: decode.stopping,
-  });
+  const beam = options.beam ?? decode.beam_size;
+  return new BeamSearch({ beam, alpha, stopping: decode.stopping });
 }
 
 /** Return which outputs are allowed, as `search` takes it. */

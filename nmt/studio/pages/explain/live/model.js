@@ -275,15 +275,11 @@ class Layer {
   /** Map x (n, d_model) to the same shape. */
   forward(x, memory = null, cache = null) {
     this.record?.add(`${this.name}.input`, x);
-    let y = this.selfAttentionNorm.forward(
-      x,
-      (each) => this.selfAttention.forward(each, this.isDecoder, null, cache),
-    );
+    const attend = (each) => this.selfAttention.forward(each, this.isDecoder, null, cache);
+    let y = this.selfAttentionNorm.forward(x, attend);
     if (this.crossAttention) {
-      y = this.crossAttentionNorm.forward(
-        y,
-        (each) => this.crossAttention.forward(each, false, memory),
-      );
+      const read = (each) => this.crossAttention.forward(each, false, memory);
+      y = this.crossAttentionNorm.forward(y, read);
     }
     return this.feedForwardNorm.forward(y, (each) => this.feedForward.forward(each));
   }

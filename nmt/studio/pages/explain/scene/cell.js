@@ -1,6 +1,6 @@
 /** A matrix of the scene in full: a dialog with labels and a cell that pointer and keys move. */
 
-import { arrow, button, choice, el } from "../../dom.js";
+import { arrow, button, choice, el, inside } from "../../dom.js";
 import { cellCanvas, withNames } from "../matrix.js";
 import { colourOf } from "./colours.js";
 import { blockLegend, sum } from "./panel.js";
@@ -10,7 +10,6 @@ const WIDTH = 900; // of a matrix that need not be scrolled
 
 /** Return the cell that is some rows and columns away from another one of its block. */
 export function movedCell({ shape: [, rows, columns] }, cell, down, right) {
-  const inside = (place, count) => Math.max(0, Math.min(count - 1, place));
   return {
     ...cell,
     row: inside(cell.row + down, rows),

@@ -191,10 +191,8 @@ export class Overlay {
   names(block) {
     const [, rows, columns] = block.shape;
     const [topLeft, topRight, , bottomLeft] = this.corners(block, { slab: block.front });
-    const [high, wide] = [
-      (bottomLeft[1] - topLeft[1]) / rows,
-      (topRight[0] - topLeft[0]) / columns,
-    ];
+    const high = (bottomLeft[1] - topLeft[1]) / rows;
+    const wide = (topRight[0] - topLeft[0]) / columns;
     const edges = (part) => this.corners(block, { slab: block.front, ...part });
     const [first, last] = block.chosen ? around(block, this.scene.selection.target) : [0, rows];
     const hasRows = (block.side || block.chosen) && !block.showsText && high > 8;

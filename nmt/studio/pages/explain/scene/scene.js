@@ -19,6 +19,8 @@ import { Space } from "./webgl.js";
 const FAINT = { later: 0.1, weight: 0.3 };
 const PAINT_MS = { moving: 16, still: 120, flat: 400 }; // for blocks, before a frame is shown
 const BEAM_STEPS = 6; // that are shown with the last one
+const BEGIN =
+  "Twelve chapters lead from the words to the translation. Or press ▶ below to play all steps.";
 const scenes = new Map(); // by view
 
 onScheme(() => scenes.forEach((scene) => scene.repaint()));
@@ -161,13 +163,7 @@ class SceneView {
     this.flow.show(step);
     this.chapter = null;
     const block = this.current();
-    const story = block ? [el("h3", nameOf(block)), el("p", block.text)] : [
-      el(
-        "p",
-        "Twelve chapters lead from the words to the translation. Or press ▶ below to play all steps.",
-      ),
-    ];
-    this.tell(story, null);
+    this.tell(block ? [el("h3", nameOf(block)), el("p", block.text)] : [el("p", BEGIN)], null);
   }
 
   /** Show a chapter of the tour. */

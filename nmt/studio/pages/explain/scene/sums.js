@@ -57,17 +57,16 @@ export function softmaxLines(scores, at, names) {
   const seen = scores.map((score, place) => ({ score, place })).filter(({ score }) =>
     score !== null
   );
-  const total = seen.reduce((sum, { score }) => sum + Math.exp(score), 0);
-  const first = seen.slice(0, SHOWN).map(({ score, place }) =>
+  const sum = seen.reduce((total, { score }) => total + Math.exp(score), 0);
+  const terms = seen.slice(0, SHOWN).map(({ score, place }) =>
     `${short(Math.exp(score))} (${names(place)})`
   );
-  const more = seen.length - SHOWN;
+  if (seen.length > SHOWN) terms.push(`… (${seen.length - SHOWN} more)`);
+  const own = Math.exp(scores[at]);
   return [
-    `exp(${short(scores[at])}) = ${short(Math.exp(scores[at]))}`,
-    `sum of the row = ${first.join(" + ")}${more > 0 ? ` + … (${more} more)` : ""} = ${
-      short(total)
-    }`,
-    `${short(Math.exp(scores[at]))} ÷ ${short(total)} = ${short(Math.exp(scores[at]) / total)}`,
+    `exp(${short(scores[at])}) = ${short(own)}`,
+    `sum of the row = ${terms.join(" + ")} = ${short(sum)}`,
+    `${short(own)} ÷ ${short(sum)} = ${short(own / sum)}`,
   ];
 }
 
@@ -83,11 +82,8 @@ export function positionLines(model, position, column, value) {
   const pair = halves ? column % sines : Math.floor(column / 2);
   const name = isSine ? "sin" : "cos";
   const angle = position / 10_000 ** (2 * pair / width);
-  return [
-    `${name}(${position} ÷ 10000^(${2 * pair} ÷ ${width})) = ${name}(${short(angle)}) = ${
-      short(isSine ? Math.sin(angle) : Math.cos(angle))
-    }`,
-  ];
+  const term = `${position} ÷ 10000^(${2 * pair} ÷ ${width})`;
+  return [`${name}(${term}) = ${name}(${short(angle)}) = ${short(Math[name](angle))}`];
 }
 
 /** Return the lines that write out the rotation of a pair of numbers; `pair` are those before it. */
@@ -98,10 +94,9 @@ export function rotationLines(pair, position, column, width) {
   const first = column % 2 === 0;
   const value = first ? even * cosine - odd * sine : even * sine + odd * cosine;
   const [one, other] = first ? [cosine, sine] : [sine, cosine];
+  const terms = [`${factor(even)} × ${factor(one)}`, `${factor(odd)} × ${factor(other)}`];
   return [
     `position ${position} turns the pair (${short(even)}, ${short(odd)}) by ${short(angle)} rad:`,
-    `${factor(even)} × ${factor(one)} ${first ? "−" : "+"} ${factor(odd)} × ${factor(other)} = ${
-      short(value)
-    }`,
+    `${terms.join(first ? " − " : " + ")} = ${short(value)}`,
   ];
 }
