@@ -1,5 +1,10 @@
 /** The nodes of the search tree and their rows in its drawing. */
 
+/** Return ((5 + length) / 6)^alpha; length counts EOS. */
+export function lengthPenalty(length, alpha) {
+  return ((5 + length) / 6) ** alpha;
+}
+
 /**
  * Return the nodes with their children, and the nodes of each step by log-probability, best first. A
  * node's `row` is its rank in its step; `lastStep` is the last step of its branch that was not pruned;
@@ -15,7 +20,7 @@ export function growTree(beam) {
     token: token[index],
     logProb: log_prob[index],
     share: Math.exp(log_prob[index] - (log_prob[above] ?? 0)),
-    penalty: ((5 + step[index]) / 6) ** beam.alpha,
+    penalty: lengthPenalty(step[index], beam.alpha),
     score: score[index],
     status: status[index],
     wins: winning.has(index),
