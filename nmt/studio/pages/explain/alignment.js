@@ -1,10 +1,10 @@
 /** The seventh section: source words, and the words of the translation that attend to them. */
 
 import { button, choice, el, press, roving, svg } from "../dom.js";
-import { fixed, percent } from "../numbers.js";
+import { fixed } from "../numbers.js";
 import { follow } from "./selection.js";
 import { saveControl } from "./save.js";
-import { named, words, wordText } from "./tokens.js";
+import { named, namedShares, words, wordText } from "./tokens.js";
 
 const HEIGHT = 120;
 const FAINTEST = 0.12;
@@ -138,11 +138,7 @@ class Picture {
     return [
       named(chosen.text, side),
       side === "target" ? " attends to " : " is attended to by ",
-      ...shares.flatMap(([share, text], index) => [
-        index ? ", " : "",
-        named(text, other),
-        ` ${percent(share)}`,
-      ]),
+      ...namedShares(shares, other),
     ];
   }
 

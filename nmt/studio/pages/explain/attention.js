@@ -1,17 +1,16 @@
 /** The third and fourth sections: the layers and heads of the encoder or the decoder. */
 
 import { button, choice, el, press, roving } from "../dom.js";
-import { percent } from "../numbers.js";
+import { nthColour } from "../scheme.js";
 import { arithmetic, score } from "./arithmetic.js";
 import { habit, headSwitch } from "./controls.js";
-import { follow } from "./selection.js";
 import { layerSteps, normName } from "./layersteps.js";
 import { attentionLines, mean } from "./lines.js";
 import { attentionMatrix, thumbnail, weightLegend } from "./matrix.js";
 import { saveControl } from "./save.js";
-import { named, tokenLabel, tokenText } from "./tokens.js";
+import { follow } from "./selection.js";
+import { named, namedShares, tokenLabel, tokenText } from "./tokens.js";
 import { stripLegend } from "./strips.js";
-import { nthColour } from "../scheme.js";
 
 const ALL = "all"; // in the place of a head
 const SHOWN = [["weights", "weights"], ["scores", "scores"]];
@@ -199,19 +198,18 @@ class Explorer {
 
   describe(attention, query) {
     const { data, drawn } = this;
-    const weights = attention.keys.map((_, key) => [mean(attention, query, key) ?? 0, key]);
-    const best = weights.sort((one, other) => other[0] - one[0]).slice(0, 3);
+    const weights = attention.keys.map((id, key) => [mean(attention, query, key) ?? 0, id]);
+    const best = weights.sort((one, other) => other[0] - one[0]).slice(0, 3)
+      .filter(([weight], index) => !index || weight >= 0.01)
+      .map(([weight, id]) => [weight, tokenLabel(data.tokens[id])]);
     const where = drawn.head === ALL ? "All heads" : `Head ${drawn.head + 1}`;
     const [read, , written] = this.names(query);
-    const into = written ? [", reading ", read, " to write ", written, ","] : [": ", read];
-    into.unshift(`${where} of layer ${drawn.layer + 1}`);
-    into.push(written && drawn.head === ALL ? " attend to " : " attends to ");
-    best.filter(([weight], index) => !index || weight >= 0.01).forEach(([weight, key], index) => {
-      if (index) into.push(", ");
-      const label = tokenLabel(data.tokens[attention.keys[key]]);
-      into.push(named(label, attention.sides[1]), ` ${percent(weight)}`);
-    });
-    return into;
+    return [
+      `${where} of layer ${drawn.layer + 1}`,
+      ...(written ? [", reading ", read, " to write ", written, ","] : [": ", read]),
+      written && drawn.head === ALL ? " attend to " : " attends to ",
+      ...namedShares(best, attention.sides[1]),
+    ];
   }
 
   /** Name a query; in the decoder, also the token that is written at its position. */

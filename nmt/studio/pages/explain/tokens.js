@@ -1,7 +1,7 @@
 /** How tokens are shown, and the first section: the tokens of both texts. */
 
 import { button, el, press, roving } from "../dom.js";
-import { grouped } from "../numbers.js";
+import { grouped, percent } from "../numbers.js";
 import { follow } from "./selection.js";
 
 const SPACE = "\u2581"; // SentencePiece's mark of the beginning of a word
@@ -30,6 +30,15 @@ export function tokenLabel(token) {
 /** Return a token or a word in a frame, so that a sentence or a title can name it. */
 export function named(content, side) {
   return el("span.named", { class: side, dir: "auto" }, content);
+}
+
+/** Return names of tokens or words, given as [share, name], each with its share. */
+export function namedShares(shares, side) {
+  return shares.flatMap(([share, name], index) => [
+    index ? ", " : "",
+    named(name, side),
+    ` ${percent(share)}`,
+  ]);
 }
 
 /** Return a mark of the token that the decoder writes where it reads another. */
