@@ -1,8 +1,7 @@
 """Checks for every page, measured in the browser: contrast, focus, drawings."""
 
-from tests.browser.conftest import Browser
+from tests.browser.conftest import TAB, Browser
 
-TAB = "\ue004"
 CONTROLS = {"button", "link", "slider", "image", "DisclosureTriangle", "textbox", "combobox"}
 
 # Find visible texts with a contrast below 4.5 to 1 (WCAG 2). Disabled buttons are exempt there. The

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from selenium.webdriver.chrome.webdriver import WebDriver
     from selenium.webdriver.remote.webelement import WebElement
 
+# Keys, as WebDriver names them.
+ENTER, SHIFT, CONTROL, ESCAPE = "\ue007", "\ue008", "\ue009", "\ue00c"
+HOME, END, ARROW_LEFT, ARROW_RIGHT = "\ue011", "\ue010", "\ue012", "\ue014"
+ARROW_DOWN, TAB = "\ue015", "\ue004"
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 SENTENCE = "sun moon star rain"
 HELP = "the browser tests need chromium and chromedriver: apt-get install chromium chromium-driver"
@@ -231,13 +235,13 @@ def explanation(skilled_run: Path) -> Explanation:
 @pytest.fixture(scope="session")
 def explain_page(explanation: Explanation, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write the page of the explanation."""
-    return write(explanation, tmp_path_factory.mktemp("explain"))
+    return write(tmp_path_factory.mktemp("explain"), explanation)
 
 
-def write(explanation: Explanation, folder: Path) -> Path:
-    """Write the page of an explanation into a folder; return its path."""
+def write(folder: Path, *explanations: Explanation, **options: Any) -> Path:
+    """Write the page of explanations into a folder; return its path."""
     path = folder / "page.html"
-    path.write_text(render_explanation(explanation), encoding="utf-8")
+    path.write_text(render_explanation(*explanations, **options), encoding="utf-8")
     return path
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Browser
-from tests.browser.test_report_page import END, legend
+from tests.browser.conftest import END, Browser
+from tests.browser.test_report_page import legend
 
 LOSS = "#curves-view .charts:nth-of-type(1) [data-figure=loss]"
 

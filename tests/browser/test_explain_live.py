@@ -6,11 +6,9 @@ from pathlib import Path
 import pytest
 
 from nmt.studio.explain.explanation import Explanation, explain
-from nmt.studio.explain.page import render_explanation
-from tests.browser.conftest import SENTENCE, Browser
+from tests.browser.conftest import END, ENTER, SENTENCE, Browser, write
 from tests.browser.test_explain_page import shown
 
-ARROW_RIGHT, END, ENTER = "\ue014", "\ue010", "\ue007"
 OTHER = "moon sun tree"
 # Keep each text that the page shows while the field holds another one.
 WATCH = """
@@ -215,10 +213,8 @@ def test_any_text_is_a_text(
 def test_one_field_feeds_two_models(
     browser: Browser, explanation: Explanation, tmp_path: Path
 ) -> None:
-    page = tmp_path / "page.html"
     names = ("one", "<b>two</b>")
-    page.write_text(render_explanation(explanation, explanation, names=names), "utf-8")
-    browser.open(page)
+    browser.open(write(tmp_path, explanation, explanation, names=names))
     typed(browser, OTHER)
     model = explanation.model
     expected = explain(model, OTHER, model.recipe.decode, print).translation
@@ -251,9 +247,7 @@ def test_a_page_without_a_worker_is_read(browser: Browser, explain_page: Path) -
 def test_a_page_without_its_model_says_why(
     browser: Browser, explanation: Explanation, tmp_path: Path
 ) -> None:
-    page = tmp_path / "page.html"
-    page.write_text(render_explanation(explanation, live=False), "utf-8")
-    browser.open(page)
+    browser.open(write(tmp_path, explanation, live=False))
     assert "--no-live" in browser.one("#typing").text
     assert not browser.one("#text").is_displayed()
     assert browser.all(".go-on, #settings:not([hidden])") == []

@@ -12,10 +12,8 @@ from nmt.decoding.models.alignment import aligning_attention
 from nmt.runs.trained_model import load_model
 from nmt.studio.explain.explanation import Explanation, explain
 from nmt.studio.explain.page import page_data
-from tests.browser.conftest import Browser, write
+from tests.browser.conftest import ARROW_DOWN, ARROW_LEFT, ARROW_RIGHT, END, HOME, Browser, write
 
-ARROW_DOWN, ARROW_LEFT, ARROW_RIGHT = "\ue015", "\ue012", "\ue014"
-HOME, END = "\ue011", "\ue010"
 GO_TO = "document.getElementById(arguments[0]).scrollIntoView({ behavior: 'instant' })"
 
 
@@ -304,7 +302,7 @@ def test_the_page_says_why_the_search_ends(
     decode = replace(model.recipe.decode, length_penalty=2.0, max_extra_tokens=30)
     text = "moon" if "max_extra_tokens" not in settings else "sun moon star rain"
     explanation = explain(model, text, replace(decode, **settings), print)
-    browser.open(write(explanation, tmp_path))
+    browser.open(write(tmp_path, explanation))
     note = browser.text("#beam .column > .scroll:last-child .note")
     assert reason in note
     assert note.endswith("so the search ends.")

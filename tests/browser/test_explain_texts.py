@@ -12,20 +12,19 @@ from nmt.config import TokenizerSettings
 from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.studio.explain.explanation import Explanation, explain
-from nmt.studio.explain.page import page_data, render_explanation
+from nmt.studio.explain.page import page_data
 from nmt.text.subwords.learning import learn_subwords
 from nmt.text.subwords.tokenizer import EOS, Tokenizer
-from tests.browser.conftest import SENTENCE, Browser, write
+from tests.browser.conftest import ARROW_RIGHT, SENTENCE, Browser, write
 from tests.browser.test_live_engine import learn, random_model
 
-ARROW_RIGHT = "\ue014"
 LONG = " ".join(["sun moon star rain snow wind tree leaf root seed"] * 5)
 
 
 def show(browser: Browser, model: TrainedModel, text: str, folder: Path, width: int = 1280) -> None:
     """Open the page that explains a text."""
     decode = replace(model.recipe.decode, odd_input="as_is")
-    browser.open(write(explain(model, text, decode, print), folder), width)
+    browser.open(write(folder, explain(model, text, decode, print)), width)
     assert browser.overflow() <= 0
 
 
@@ -36,7 +35,7 @@ def test_the_page_describes_variants_of_later_papers(
     two = Tokenizer.from_two(learn(vocab_size=60), learn(vocab_size=70))
     model = random_model(load_model(skilled_run, "cpu"), two, tied="none", **later)
     explanation = explain(model, "sun moon", model.recipe.decode, print)
-    browser.open(write(explanation, tmp_path))
+    browser.open(write(tmp_path, explanation))
     assert "tokens. Each language has its own vocabulary. Frequent" in browser.one("#tokens").text
     assert ". No position is added: self-attention rotates" in browser.one("#embedding").text
     assert "every row of the softmax's matrix. The" in browser.one("#probabilities").text
@@ -57,9 +56,7 @@ def test_the_page_names_the_model_that_a_text_is_about(
     order = {"model.target_order": "right_to_left"}
     recipe = with_settings(model.recipe, {"model.positions": "rotary", **order})
     other = explain(replace(model, recipe=recipe), SENTENCE, recipe.decode, print)
-    page = tmp_path / "page.html"
-    page.write_text(render_explanation(explanation, other, names=("one", "two")), "utf-8")
-    browser.open(page)
+    browser.open(write(tmp_path, explanation, other, names=("one", "two")))
     lead = browser.one("#embedding .lead").text
     assert "see the order of words. (one) No position is added" in lead
     assert lead.endswith("(Su et al., 2021). (two)")
@@ -75,7 +72,7 @@ def test_names_of_heads_are_text_beside_the_heads(
     name = '<b title="x">its noun</b> & more 90 %'
     names = {"encoder.0.self_attention": ["mixed", name]}
     monkeypatch.setattr("nmt.studio.explain.page.head_names", lambda *_: names)
-    browser.open(write(explanation, tmp_path))
+    browser.open(write(tmp_path, explanation))
     browser.click("#encoder [aria-label='Layer 1, head 2']")
     assert f"On the dev set: {name}" in browser.text("#encoder")
     assert browser.one("#encoder [aria-label='Layer 1, head 2']").get_attribute("title") == name
@@ -158,7 +155,7 @@ def test_words_of_every_script(
     }
     data["source"]["ids"] = [*map(int, names[: len(texts)]), *[EOS] * (len(ids) - len(texts))]
     monkeypatch.setattr("nmt.studio.explain.page.page_data", lambda _: data)
-    browser.open(write(explanation, tmp_path))
+    browser.open(write(tmp_path, explanation))
     words = ["(", "हिन्दी", ")", "我", "狗", "▁"]
     assert browser.texts("#alignment .sentence.source .word") == words
     assert len(browser.all("#tokens .chips.source .word")) == len(words) + len(ids) - len(texts)

@@ -7,9 +7,8 @@ from pathlib import Path
 from nmt.runs.history import read_metrics
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.report import render_report
-from tests.browser.conftest import Browser
+from tests.browser.conftest import ARROW_LEFT, END, HOME, Browser
 
-ARROW_LEFT, ARROW_RIGHT, HOME, END = "\ue012", "\ue014", "\ue011", "\ue010"
 LOSS = "[data-figure=loss] .chart"
 
 
@@ -116,6 +115,13 @@ def changed(run: RunFolder, folder: Path, metric: str, lines: list[dict[str, obj
     return copied
 
 
+def written(folder: Path, *runs: RunFolder) -> Path:
+    """Write the report of runs into a folder; return its path."""
+    page = folder / "page.html"
+    page.write_text(render_report([*runs]), encoding="utf-8")
+    return page
+
+
 def test_two_runs_of_different_tasks_stand_side_by_side(
     browser: Browser, run: RunFolder, tmp_path: Path
 ) -> None:
@@ -127,9 +133,7 @@ def test_two_runs_of_different_tasks_stand_side_by_side(
     other = changed(run, tmp_path / "phonemes", "error_rate", lines)
     recipe = other.recipe.read_text().replace('target_language = "de"', 'target_language = "fi"')
     other.recipe.write_text(recipe)
-    page = tmp_path / "page.html"
-    page.write_text(render_report([run, other]), encoding="utf-8")
-    browser.open(page)
+    browser.open(written(tmp_path, run, other))
     titles = browser.texts("[data-figure=score] h3")
     assert titles == ["BLEU of the dev set", "token error rate of the dev set"]
     assert browser.texts("[data-figure=score] .u-label") == [
@@ -155,10 +159,7 @@ def test_a_segment_that_occurs_twice_in_the_dev_set(
     lines: list[dict[str, object]] = [
         {"kind": "dev", "update": update, "loss": 1, "samples": two} for update in (1, 2)
     ]
-    page = tmp_path / "page.html"
-    twice = changed(run, tmp_path / "twice", "bleu", lines)
-    page.write_text(render_report([twice]), encoding="utf-8")
-    browser.open(page)
+    browser.open(written(tmp_path, changed(run, tmp_path / "twice", "bleu", lines)))
     assert browser.texts("#samples .translation > .line [dir]") == ["first", "second"]
     assert browser.all("#samples .versions") == []
 
@@ -171,9 +172,7 @@ def test_findings_of_a_run_without_any_validation(
     lines = [{**line, "update": update, "perplexity": 2.718**loss} for update, loss in losses]
     started = changed(run, tmp_path / "started", "bleu", lines)
     (started.path / "card.json").unlink()
-    page = tmp_path / "report.html"
-    page.write_text(render_report([started]), encoding="utf-8")
-    browser.open(page)
+    browser.open(written(tmp_path, started))
     assert browser.texts("#findings h3")[-1] == (
         "warning: the learning rate is too high, since update 3"
     )

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from tests.browser.conftest import Browser
-from tests.browser.test_report_page import END, legend
+from tests.browser.conftest import END, Browser
+from tests.browser.test_report_page import legend
 
 
 def test_charts_and_tables_show_the_runs_and_the_law(

@@ -7,11 +7,8 @@ import pytest
 import torch
 
 from nmt.studio.explain.explanation import Explanation
-from nmt.studio.explain.page import render_explanation
-from tests.browser.conftest import Browser
+from tests.browser.conftest import ARROW_DOWN, ARROW_RIGHT, ENTER, ESCAPE, SHIFT, Browser, write
 
-ENTER, ESCAPE, SPACE = "\ue007", "\ue00c", " "
-ARROW_DOWN, ARROW_RIGHT, SHIFT = "\ue015", "\ue014", "\ue008"
 FAST = "[aria-label=Speed] [data-value='16']"
 
 
@@ -53,7 +50,7 @@ def test_the_scene_plays_to_the_end(webgl_browser: Browser, explain_page: Path) 
     assert len(browser.all(".stage > canvas")) == 1
     browser.click(FAST)
     browser.focus(".stage")
-    browser.press(SPACE)
+    browser.press(" ")
     ends = "const r = document.querySelector('.timeline input'); return r.value === r.max"
     browser.until(lambda: bool(browser.run(ends)))
     browser.until(lambda: browser.one(".play").get_attribute("aria-label") == "Play")
@@ -116,10 +113,7 @@ def test_a_cell_is_the_sum_that_python_computes(
 def test_each_model_of_a_comparison_is_drawn(
     webgl_browser: Browser, explanation: Explanation, tmp_path: Path
 ) -> None:
-    page = tmp_path / "page.html"
-    text = render_explanation(explanation, explanation, names=["one", "two"])
-    page.write_text(text, encoding="utf-8")
-    show(webgl_browser, page)
+    show(webgl_browser, write(tmp_path, explanation, explanation, names=["one", "two"]))
     assert len(webgl_browser.all(".stage > canvas")) == 2
 
 

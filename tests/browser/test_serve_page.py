@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.browser.audit import faint_texts, nameless_controls, tab_stops
-from tests.browser.conftest import Browser
+from tests.browser.conftest import CONTROL, ENTER, Browser
 from tests.serving.running import Running, running
-
-CONTROL_ENTER = "\ue009\ue007"
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +42,7 @@ def test_it_translates_with_the_keyboard(browser: Browser, served: Running) -> N
     show(browser, served)
     type_text(browser, "sun moon")
     assert browser.text("#count") == "8 of 500 characters"
-    browser.press(CONTROL_ENTER)
+    browser.press(CONTROL + ENTER)
     browser.until(lambda: bool(browser.text("#result")))
     assert browser.text("#result") == translation_of(served, "sun moon")
     assert browser.text("#time").endswith("seconds")

@@ -72,19 +72,17 @@ class Charts {
       }`,
     });
     figure.append(el("h3", title), box);
-    const options = { ...this.options(box, drawn, show, log, over), bands };
+    const options = { ...this.options(drawn, show, log, over), bands };
     const data = uPlot.join(drawn.map((each) => [each.updates, each.values]));
-    const chart = new uPlot(options, data, box);
+    const chart = plot(box, options, data);
     this.all.push(chart);
     nameLegend(chart);
-    box.addEventListener("keydown", (event) => this.press(event, chart, drawn, show, over));
-    follow(chart, box);
+    box.addEventListener("keydown", (event) => this.press(event, chart));
   }
 
-  options(box, series, show, log, over) {
+  options(series, show, log, over) {
     const axis = axisLook();
     return {
-      width: Math.max(280, box.clientWidth),
       height: HEIGHT,
       cursor: { sync: { key: over.name }, drag: { x: true, y: false }, focus: { prox: 24 } },
       focus: { alpha: 0.35 },
@@ -93,17 +91,17 @@ class Charts {
         {
           ...axis,
           ...(over.log ? { splits: marks, filter: (_, ticks) => ticks } : {}),
-          values: (_, ticks) => ticks.map((tick) => tick === null ? null : over.show(tick)),
+          values: labels(over.show),
         },
         {
           ...axis,
           size: 58,
           grid: log ? { ...axis.grid, filter: powersOfTen } : axis.grid,
-          values: (_, ticks) => ticks.map((tick) => tick === null ? null : short(tick)),
+          values: labels(short),
         },
       ],
       series: [
-        { label: over.name, value: (_, value) => value === null ? "–" : over.show(value) },
+        { label: over.name, value: shown(over.show) },
         ...series.map((each) => ({
           label: each.label,
           class: each.quiet ? "quiet" : null,
@@ -113,7 +111,7 @@ class Charts {
           dash: each.dash,
           spanGaps: true,
           points: { show: each.points, size: each.size ?? 5, fill: each.fill ?? each.stroke },
-          value: (_, value) => value === null || value === undefined ? "–" : show(value),
+          value: shown(show),
         })),
       ],
       hooks: {
@@ -131,7 +129,7 @@ class Charts {
     this.zooming = false;
   }
 
-  press(event, chart, series, show, over) {
+  press(event, chart) {
     const updates = chart.data[0];
     const { min, max } = chart.scales.x;
     const visible = updates.map((_, place) => place)
@@ -139,8 +137,7 @@ class Charts {
     const at = chart.cursor.idx ?? visible[0];
     const moves = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: visible[0], End: visible.at(-1) };
     if (event.key in moves) {
-      const to = Math.max(visible[0], Math.min(visible.at(-1), moves[event.key]));
-      this.read(chart, to, series, show, over);
+      this.read(chart, Math.max(visible[0], Math.min(visible.at(-1), moves[event.key])));
     } else if (event.key === "0") {
       chart.setScale("x", { min: updates[0], max: updates.at(-1) });
     } else if (["+", "=", "-"].includes(event.key)) {
@@ -156,15 +153,15 @@ class Charts {
     event.preventDefault();
   }
 
-  read(chart, index, series, show, over) {
+  read(chart, index) {
     const update = chart.data[0][index];
     for (const each of this.all) {
       each.setCursor({ left: each.valToPos(update, "x"), top: each.over.clientHeight / 2 });
     }
-    const values = series.map((each, number) => [each, chart.data[number + 1][index]])
-      .filter(([each, value]) => !each.quiet && value !== null && value !== undefined)
-      .map(([each, value]) => `${each.label} ${show(value)}`);
-    speak(`${over.name} ${over.show(update)}: ${values.join(", ")}`);
+    const [at, ...values] = chart.series.map((each, number) => [each, chart.data[number][index]])
+      .filter(([each, value]) => each.class !== "quiet" && value !== null && value !== undefined)
+      .map(([each, value]) => `${each.label} ${each.value(chart, value)}`);
+    speak(`${at}: ${values.join(", ")}`);
   }
 }
 
@@ -184,13 +181,25 @@ function nameLegend(chart) {
   });
 }
 
-/** Keep a chart as wide as its box until it is destroyed. */
-function follow(chart, box) {
+/** Return a chart in a box, as wide as the box until it is destroyed. */
+function plot(box, options, data) {
+  const chart = new uPlot({ width: Math.max(280, box.clientWidth), ...options }, data, box);
   const follower = new ResizeObserver(() => {
     chart.setSize({ width: box.clientWidth, height: chart.height });
   });
   follower.observe(box);
   (chart.hooks.destroy ??= []).push(() => follower.disconnect());
+  return chart;
+}
+
+/** Return uPlot's function from ticks to labels; ticks without a label are null. */
+function labels(show) {
+  return (_, ticks) => ticks.map((tick) => tick === null ? null : show(tick));
+}
+
+/** Return uPlot's function from a value of the legend, which may be missing, to its text. */
+function shown(show) {
+  return (_, value) => value === null || value === undefined ? "–" : show(value);
 }
 
 /** Return 1, 2 and 5 times powers of ten from `low` to `high`; only the powers if there are many. */
@@ -244,37 +253,31 @@ export function histogram(box, title, sides) {
   const name = (length, more) => length === longest ? `${length}${more}` : String(length);
   const lengths = Array.from({ length: most + 1 }, (_, length) => length);
   const axis = axisLook();
-  const chart = new uPlot(
+  box.setAttribute("role", "img");
+  box.setAttribute("aria-label", title);
+  return plot(
+    box,
     {
-      width: Math.max(280, box.clientWidth),
       height: 190,
       cursor: { drag: { x: true, y: false } },
       scales: { x: { time: false } },
       axes: [{
         ...axis,
         incrs: [1, 2, 5, 10, 20, 50],
-        values: (_, ticks) => ticks.map((tick) => name(tick, "+")),
-      }, { ...axis, size: 58, values: (_, ticks) => ticks.map(short) }],
+        values: labels((tick) => name(tick, "+")),
+      }, { ...axis, size: 58, values: labels(short) }],
       series: [
-        {
-          label: "tokens",
-          value: (_, value) => value === null ? "–" : name(value, " or more"),
-        },
+        { label: "tokens", value: shown((value) => name(value, " or more")) },
         ...sides.map((each) => ({
           label: each.label,
           stroke: css(colour(each.colour)),
           fill: css(colour(each.colour), 0.18),
           paths: uPlot.paths.stepped({ align: 1 }),
           points: { show: false },
-          value: (_, value) => value === null ? "–" : value.toLocaleString("en"),
+          value: shown((value) => value.toLocaleString("en")),
         })),
       ],
     },
     [lengths, ...counts.map((each) => each.slice(0, most + 1))],
-    box,
   );
-  box.setAttribute("role", "img");
-  box.setAttribute("aria-label", title);
-  follow(chart, box);
-  return chart;
 }

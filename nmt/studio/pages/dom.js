@@ -1,5 +1,6 @@
-/** Create elements; text is always set as text, never as markup. */
+/** Create elements and tables; text is always set as text, never as markup. */
 
+const HTML = "http://www.w3.org/1999/xhtml";
 const SVG = "http://www.w3.org/2000/svg";
 
 /** Return the element with this id; the page must have it. */
@@ -14,14 +15,18 @@ export function byId(id) {
  * false are left out. Children are nodes or texts; null is left out.
  */
 export function el(kind, ...parts) {
-  const [tag, ...classes] = kind.split(".");
-  return fill(document.createElement(tag), classes, parts);
+  return make(HTML, kind, parts);
 }
 
 /** Create an SVG element; see `el`. */
 export function svg(kind, ...parts) {
-  const [tag, ...classes] = kind.split(".");
-  return fill(document.createElementNS(SVG, tag), classes, parts);
+  return make(SVG, kind, parts);
+}
+
+/** Return the path of a curve between two points that begins and ends level. */
+export function curve(x0, y0, x1, y1) {
+  const middle = (x0 + x1) / 2;
+  return `M${x0} ${y0}C${middle} ${y0} ${middle} ${y1} ${x1} ${y1}`;
 }
 
 const ruler = document.createElement("canvas").getContext("2d");
@@ -37,13 +42,11 @@ export function textWidth(text, size) {
   return widths.get(key);
 }
 
-/** Return whether a part of an element is its properties, and not a child. */
-function isProperties(part) {
-  return part !== null && typeof part === "object" && !(part instanceof Node);
-}
-
-function fill(element, classes, parts) {
-  const [properties, ...children] = isProperties(parts[0]) ? parts : [{}, ...parts];
+function make(namespace, kind, parts) {
+  const [tag, ...classes] = kind.split(".");
+  const element = document.createElementNS(namespace, tag);
+  const hasProperties = parts[0]?.constructor === Object;
+  const [properties, ...children] = hasProperties ? parts : [{}, ...parts];
   element.classList.add(...classes);
   for (const [name, value] of Object.entries(properties)) {
     if (value === null || value === undefined || value === false) continue;
@@ -73,8 +76,9 @@ function fill(element, classes, parts) {
  */
 export function roving(group, columns = 1) {
   const items = [...group.querySelectorAll("[data-rove]")];
-  const current = Math.max(0, items.findIndex((item) => item.dataset.rove === "here"));
-  items.forEach((item, index) => item.setAttribute("tabindex", index === current ? "0" : "-1"));
+  const stopAt = (place) =>
+    items.forEach((item, index) => item.setAttribute("tabindex", index === place ? "0" : "-1"));
+  stopAt(Math.max(0, items.findIndex((item) => item.dataset.rove === "here")));
   group.onkeydown = (event) => {
     const from = items.indexOf(event.target.closest("[data-rove]"));
     const leftwards = getComputedStyle(group).direction === "rtl";
@@ -82,8 +86,8 @@ export function roving(group, columns = 1) {
     const step = sideways || arrow(event.key, columns);
     if (from < 0 || step === null) return;
     event.preventDefault();
-    const to = Math.min(Math.max(from + step, 0), items.length - 1);
-    items.forEach((item, index) => item.setAttribute("tabindex", index === to ? "0" : "-1"));
+    const to = inside(from + step, items.length);
+    stopAt(to);
     items[to].focus();
   };
 }
@@ -119,22 +123,27 @@ export function arrow(key, columns = 1) {
   return key in steps ? steps[key] : null;
 }
 
-/** Create a row of buttons, one of them pressed; a click calls `change(value)`. */
+/** Return a place, or the nearest of `count` places. */
+export function inside(place, count) {
+  return Math.max(0, Math.min(count - 1, place));
+}
+
+/**
+ * Create a row of buttons, one of them pressed; `options` are pairs of a value and its label. A click
+ * calls `change(value)`; the row's `mark(value)` only presses a button.
+ */
 export function choice(name, options, value, change) {
-  const choose = (chosen) => {
-    for (const each of buttons) {
-      each.setAttribute("aria-pressed", String(each.dataset.value === chosen));
-    }
-    change(chosen);
-  };
-  const buttons = options.map((option) =>
-    button("", {
-      "aria-pressed": String(option.value === value),
-      "data-value": option.value,
-      on: { click: () => choose(option.value) },
-    }, option.label)
-  );
-  return el("div.choice", { role: "group", "aria-label": name }, el("span.name", name), ...buttons);
+  const mark = (chosen) => press(buttons, ({ dataset }) => dataset.value === chosen);
+  const buttons = options.map(([option, label]) => {
+    const click = () => {
+      mark(option);
+      change(option);
+    };
+    return button("", { "data-value": option, on: { click } }, label);
+  });
+  mark(value);
+  const group = { role: "group", "aria-label": name };
+  return Object.assign(el("div.choice", group, el("span.name", name), ...buttons), { mark });
 }
 
 /** Create a slider with its name and, next to it, the meaning of its value. */
@@ -158,4 +167,38 @@ export function slider({ name, min, max, step, value, show, change }) {
     },
   });
   return el("label.choice", el("span.name", name), input, shown);
+}
+
+/**
+ * Return a table inside a box that scrolls. Columns have numbers, but for those in `texts`; the first
+ * one names the rows. A cell or a row that is already an element stays as it is.
+ */
+export function table(heads, rows, texts = [0], name = "") {
+  return el("div.scroll", plainTable(heads, rows, texts, name));
+}
+
+/** Return such a table without the box. */
+export function plainTable(heads, rows, texts, name = "") {
+  const kind = (place) => texts.includes(place) ? null : "n";
+  const head = (content, place) =>
+    isOne("TH TD", content) ? content : el("th", { scope: "col", class: kind(place) }, content);
+  const cell = (content, place) => {
+    if (isOne("TH TD", content)) return content;
+    return place ? el("td", { class: kind(place) }, content) : rowHead(content);
+  };
+  return el(
+    "table",
+    { class: name },
+    el("thead", el("tr", ...heads.map(head))),
+    el("tbody", ...rows.map((row) => isOne("TR", row) ? row : el("tr", ...row.map(cell)))),
+  );
+}
+
+function isOne(tags, content) {
+  return tags.split(" ").includes(content?.tagName);
+}
+
+/** Return the cell that names a row. */
+export function rowHead(...content) {
+  return el("th", { scope: "row" }, ...content);
 }

@@ -1,6 +1,6 @@
 /** Start a page: read its data, and make its sections, which fold, and the bar that leads to them. */
 
-import { byId, el } from "./dom.js";
+import { button, byId, el } from "./dom.js";
 import { followPointer } from "./reading.js";
 
 /**
@@ -10,13 +10,10 @@ import { followPointer } from "./reading.js";
 export function startPage() {
   const main = document.querySelector("main");
   const sections = [...main.children];
-  const links = sections.map((section) =>
-    el(
-      "a",
-      { href: `#${section.id}`, on: { click: () => section.open = true } },
-      section.dataset.name,
-    )
-  );
+  const links = sections.map((section) => {
+    const click = () => section.open = true;
+    return el("a", { href: `#${section.id}`, on: { click } }, section.dataset.name);
+  });
   sections.forEach((section, place) => {
     const { ref } = section.dataset;
     const title = section.querySelector("h2");
@@ -47,15 +44,15 @@ function followSections(bar, links, sections) {
 
 /** Return a button that folds all sections, or unfolds them if all are folded. */
 function foldButton(sections) {
-  const button = el("button", { type: "button", id: "fold-all" });
   const isOpen = () => sections.some((section) => section.open);
-  const name = () => button.textContent = isOpen() ? "Fold all" : "Unfold all";
-  button.addEventListener("click", () => {
+  const name = () => fold.textContent = isOpen() ? "Fold all" : "Unfold all";
+  const click = () => {
     const open = isOpen();
     for (const section of sections) section.open = !open;
     name();
-  });
+  };
+  const fold = button("", { id: "fold-all", on: { click } });
   for (const section of sections) section.addEventListener("toggle", name);
   name();
-  return button;
+  return fold;
 }

@@ -1,6 +1,6 @@
 /** Describe what is under the pointer or the keyboard's cursor: in a tip and to screen readers. */
 
-import { arrow, byId } from "./dom.js";
+import { arrow, byId, inside } from "./dom.js";
 
 /** Let screen readers speak a text. */
 export function speak(text) {
@@ -55,7 +55,6 @@ export function followPointer() {
  */
 export function readByKeys(canvas, rows, columns, describe, change = () => {}) {
   let [row, column] = [0, rows > 1 ? 0 : -1];
-  const inside = (place, count) => Math.max(0, Math.min(count - 1, place));
   canvas.addEventListener("keydown", (event) => {
     if (arrow(event.key) === null) return;
     event.preventDefault();

@@ -1,7 +1,6 @@
 /** The fourth section: settings compared with the paper's and with those of other runs. */
 
-import { el } from "./dom.js";
-import { rowHead, table } from "./tables.js";
+import { el, rowHead, table } from "./dom.js";
 
 /** Draw the table of deviations and the tables of all settings. */
 export function showRecipe(view, runs) {

@@ -6,13 +6,6 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const known = new Map(); // by name; reading from the style sheet is slow
 dark.addEventListener("change", () => known.clear());
 
-/** Draw every canvas that has a function `draw` again when the scheme changes. */
-export function followScheme() {
-  onScheme(() => {
-    for (const canvas of document.querySelectorAll("canvas")) canvas.draw?.();
-  });
-}
-
 /** Call a function whenever the scheme changes. */
 export function onScheme(act) {
   dark.addEventListener("change", act);
@@ -63,27 +56,32 @@ export function diverging(scale) {
 }
 
 /**
- * Return a canvas with cells of one pixel each, drawn now and whenever the scheme changes. `painter()`
+ * Return a canvas with cells of one pixel each, drawn now and by its function `draw`. `painter()`
  * reads the colours, and returns a function from row and column to the colour of a cell.
  */
 export function picture(kind, properties, rows, columns, painter) {
   const canvas = el(kind, properties);
-  canvas.draw = () => paint(canvas, rows, columns, painter());
+  canvas.draw = () => paint(canvas, pixels(rows, columns, painter()));
   canvas.draw();
   return canvas;
 }
 
-function paint(canvas, rows, columns, at) {
-  canvas.width = columns;
-  canvas.height = rows;
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(columns, rows);
+/** Return an image with a pixel for each cell, in the colour that `at(row, column)` returns. */
+export function pixels(rows, columns, at) {
+  const image = new ImageData(columns, rows);
+  image.data.fill(255);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
+      const rgb = at(row, column);
       const offset = 4 * (row * columns + column);
-      image.data.set(at(row, column), offset);
-      image.data[offset + 3] = 255;
+      for (let part = 0; part < 3; part++) image.data[offset + part] = rgb[part];
     }
   }
-  context.putImageData(image, 0, 0);
+  return image;
+}
+
+/** Draw an image on a canvas, which gets its size. */
+export function paint(canvas, image) {
+  Object.assign(canvas, { width: image.width, height: image.height });
+  canvas.getContext("2d").putImageData(image, 0, 0);
 }

@@ -1,8 +1,7 @@
 /** The page of `nmt check`: read the report and draw each text with its findings. */
 
-import { byId, el } from "../dom.js";
+import { byId, el, rowHead, table } from "../dom.js";
 import { grouped, percent } from "../numbers.js";
-import { rowHead, table } from "../tables.js";
 
 const data = JSON.parse(byId("data").textContent);
 
@@ -36,19 +35,13 @@ function facts({ pairs, words, histogram, scripts, coverage }) {
   const units = [...new Set(histogram.units)].join(" and ");
   const unit = [...new Set(histogram.units.map((each) => each.replace(/s$/, "")))].join(" or ");
   const known = [...new Set(scripts.map((side) => side.join("/") || "no"))].join(" and ");
-  const pieces = coverage
-    ? ` ${
-      coverage.pieces_per_word.map((each) => each.toFixed(2)).join(" and ")
-    } pieces for each ${unit}${
-      coverage.learned_tokens
-        ? ` with ${grouped(coverage.learned_tokens)} tokens learned from a sample`
-        : ""
-    }.`
+  const text = `On average ${means} ${units} in source and target. ${known} script.`;
+  if (!coverage) return el("p.facts", text);
+  const pieces = coverage.pieces_per_word.map((each) => each.toFixed(2)).join(" and ");
+  const learned = coverage.learned_tokens
+    ? ` with ${grouped(coverage.learned_tokens)} tokens learned from a sample`
     : "";
-  return el(
-    "p.facts",
-    `On average ${means} ${units} in source and target. ${known} script.${pieces}`,
-  );
+  return el("p.facts", `${text} ${pieces} pieces for each ${unit}${learned}.`);
 }
 
 function lengths({ units, labels, source, target }) {

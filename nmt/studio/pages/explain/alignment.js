@@ -1,10 +1,10 @@
 /** The seventh section: source words, and the words of the translation that attend to them. */
 
 import { button, choice, el, press, roving, svg } from "../dom.js";
-import { fixed, percent } from "../numbers.js";
-import { follow } from "./follow.js";
+import { fixed } from "../numbers.js";
+import { follow } from "./selection.js";
 import { saveControl } from "./save.js";
-import { named, words, wordText } from "./tokens.js";
+import { named, namedShares, words, wordText } from "./tokens.js";
 
 const HEIGHT = 120;
 const FAINTEST = 0.12;
@@ -49,9 +49,9 @@ export function showAlignment(view, data, selection) {
   const { layer, head } = data.model.alignment;
   const aligning = head === null ? `${layer + 1}` : `${layer + 1}, head ${head + 1}`;
   const options = [
-    { value: "all", label: "all" },
-    ...every.map((number) => ({ value: String(number), label: String(number + 1) })),
-    ...(head === null ? [] : [{ value: "head", label: aligning }]),
+    ["all", "all"],
+    ...every.map((number) => [String(number), String(number + 1)]),
+    ...(head === null ? [] : [["head", aligning]]),
   ];
   const body = el("div");
   let picture;
@@ -138,11 +138,7 @@ class Picture {
     return [
       named(chosen.text, side),
       side === "target" ? " attends to " : " is attended to by ",
-      ...shares.flatMap(([share, text], index) => [
-        index ? ", " : "",
-        named(text, other),
-        ` ${percent(share)}`,
-      ]),
+      ...namedShares(shares, other),
     ];
   }
 

@@ -3,9 +3,8 @@
 import { button, el, press, roving } from "../dom.js";
 import { fixed } from "../numbers.js";
 import { nthColour } from "../scheme.js";
-import { productRows } from "./products.js";
 import { tokenLabel, tokenText } from "./tokens.js";
-import { fullScale, strip } from "./strips.js";
+import { fullScale, productRows, strip } from "./strips.js";
 import { dot } from "./live/matrix.js";
 
 const KEY = "× k, the key that you choose below";

@@ -1,25 +1,22 @@
 /** The third and fourth sections: the layers and heads of the encoder or the decoder. */
 
-import { choice, el, press } from "../dom.js";
-import { percent } from "../numbers.js";
+import { button, choice, el, press, roving } from "../dom.js";
+import { nthColour } from "../scheme.js";
 import { arithmetic, score } from "./arithmetic.js";
 import { habit, headSwitch } from "./controls.js";
-import { follow } from "./follow.js";
-import { ALL, headMap } from "./headmap.js";
 import { layerSteps, normName } from "./layersteps.js";
 import { attentionLines, mean } from "./lines.js";
-import { attentionMatrix, weightLegend } from "./matrix.js";
+import { attentionMatrix, thumbnail, weightLegend } from "./matrix.js";
 import { saveControl } from "./save.js";
-import { named, tokenLabel, tokenText } from "./tokens.js";
+import { follow } from "./selection.js";
+import { named, namedShares, tokenLabel, tokenText } from "./tokens.js";
 import { stripLegend } from "./strips.js";
 
-const SHOWN = ["weights", "scores"].map((value) => ({ value, label: value }));
+const ALL = "all"; // in the place of a head
+const SHOWN = [["weights", "weights"], ["scores", "scores"]];
 const KINDS = {
-  encoder: [{ value: "self", label: "Self-attention" }],
-  decoder: [
-    { value: "self", label: "Masked self-attention" },
-    { value: "cross", label: "Cross-attention" },
-  ],
+  encoder: [["self", "Self-attention"]],
+  decoder: [["self", "Masked self-attention"], ["cross", "Cross-attention"]],
 };
 
 /** Draw a stack, "encoder" or "decoder", into its section. */
@@ -50,7 +47,7 @@ class Explorer {
     this.legend = el("span");
     this.pickHead = el("div.pick");
     this.switch = el("div");
-    this.picture = el("div.picture");
+    this.picture = el("div.picture.wrap");
     this.reading = el("div.reading", { "aria-live": "polite" });
     this.inside = foldingPart(
       "§3.2.1",
@@ -73,7 +70,7 @@ class Explorer {
     const save = saveControl(this.data.model.name, () => this.picture, () => this.fileName());
     return [
       el("div.controls", ...kinds, this.quantities, this.legend, save),
-      el("div.explorer", this.pickHead, this.picture),
+      el("div.explorer.wrap", this.pickHead, this.picture),
       this.reading,
       this.inside.element,
       this.steps.element,
@@ -125,16 +122,10 @@ class Explorer {
 
   drawKind() {
     const { data, stack, drawn } = this;
-    const attention = this.attention();
-    this.map = headMap({
-      layers: data[stack].length,
-      heads: data.model.heads,
-      rows: attention.queries.length,
-      columns: attention.keys.length,
-      masked: attention.masked,
-      weights: (layer) => data[stack][layer][drawn.kind].weights,
-      habit: (layer, head) => habit(data.model, this.headName(head, layer)),
-    }, (layer, head) => this.pick({ layer, head }));
+    const tensors = data[stack].map((layer) => layer[drawn.kind].weights);
+    const habitOf = (layer, head) => habit(data.model, this.headName(head, layer));
+    const pick = (layer, head) => this.pick({ layer, head });
+    this.map = headMap(tensors, this.attention().masked, habitOf, pick);
     this.pickHead.replaceChildren(el("h3", "Layers × heads"), this.map.element, this.switch);
   }
 
@@ -156,10 +147,8 @@ class Explorer {
     this.inside.body.replaceChildren(this.arithmetic.element);
     const pictures = [this.lines, this.matrix].map(({ element }) => el("div.scroll", element));
     this.picture.replaceChildren(...pictures);
-    const pressed = [[this.kinds, drawn.kind], [this.quantities, isAll ? "weights" : drawn.shown]];
-    for (const [group, value] of pressed) {
-      press([...group.querySelectorAll("button")], ({ dataset }) => dataset.value === value);
-    }
+    this.kinds.mark(drawn.kind);
+    this.quantities.mark(isAll ? "weights" : drawn.shown);
     const scores = this.quantities.querySelector("[data-value=scores]");
     scores.disabled = isAll;
     scores.title = isAll
@@ -209,19 +198,18 @@ class Explorer {
 
   describe(attention, query) {
     const { data, drawn } = this;
-    const weights = attention.keys.map((_, key) => [mean(attention, query, key) ?? 0, key]);
-    const best = weights.sort((one, other) => other[0] - one[0]).slice(0, 3);
+    const weights = attention.keys.map((id, key) => [mean(attention, query, key) ?? 0, id]);
+    const best = weights.sort((one, other) => other[0] - one[0]).slice(0, 3)
+      .filter(([weight], index) => !index || weight >= 0.01)
+      .map(([weight, id]) => [weight, tokenLabel(data.tokens[id])]);
     const where = drawn.head === ALL ? "All heads" : `Head ${drawn.head + 1}`;
     const [read, , written] = this.names(query);
-    const into = written ? [", reading ", read, " to write ", written, ","] : [": ", read];
-    into.unshift(`${where} of layer ${drawn.layer + 1}`);
-    into.push(written && drawn.head === ALL ? " attend to " : " attends to ");
-    best.filter(([weight], index) => !index || weight >= 0.01).forEach(([weight, key], index) => {
-      if (index) into.push(", ");
-      const label = tokenLabel(data.tokens[attention.keys[key]]);
-      into.push(named(label, attention.sides[1]), ` ${percent(weight)}`);
-    });
-    return into;
+    return [
+      `${where} of layer ${drawn.layer + 1}`,
+      ...(written ? [", reading ", read, " to write ", written, ","] : [": ", read]),
+      written && drawn.head === ALL ? " attend to " : " attends to ",
+      ...namedShares(best, attention.sides[1]),
+    ];
   }
 
   /** Name a query; in the decoder, also the token that is written at its position. */
@@ -239,4 +227,52 @@ class Explorer {
     const where = [this.stack, kind, `layer ${layer + 1}`, `head ${head === ALL ? ALL : head + 1}`];
     return [...where, tokenText(this.data.tokens[ids[query]])].join(" ");
   }
+}
+
+/**
+ * Return a grid: a row for each layer, a column for each head and one for the mean of all heads.
+ * `tensors` are the weights of the layers; `habitOf(layer, head)` names what a head attends to.
+ * `pick(layer, head)` is called on a click; head may be ALL.
+ */
+function headMap(tensors, masked, habitOf, pick) {
+  const [heads, rows, columns] = tensors[0].shape;
+  const axis = (text) => el("span.axis.soft", String(text));
+  const all = [...Array(heads).keys()];
+  const small = (layer, which, value) =>
+    button(
+      ".small-multiple",
+      {
+        "data-rove": "",
+        "data-layer": layer,
+        "data-head": which,
+        "aria-label": `Layer ${layer + 1}, ${which === ALL ? "all heads" : `head ${which + 1}`}`,
+        title: which === ALL ? "" : habitOf(layer, which),
+        style: which === ALL ? {} : { "--head": nthColour(which) },
+        on: { click: () => pick(layer, which) },
+      },
+      thumbnail(rows, columns, (row, column) => masked && column > row ? null : value(row, column)),
+    );
+  const buttons = tensors.map((tensor, layer) => {
+    const sum = (row, column) =>
+      all.reduce((total, head) => total + tensor.at(head, row, column), 0);
+    return [
+      ...all.map((head) => small(layer, head, (row, column) => tensor.at(head, row, column))),
+      small(layer, ALL, (row, column) => sum(row, column) / heads),
+    ];
+  });
+  const element = el(
+    "div.head-map",
+    { role: "group", "aria-label": "Layer and head", style: { "--heads": heads + 1 } },
+    el("span.corner"),
+    ...[...all.map((head) => head + 1), "all"].map(axis),
+    ...buttons.flatMap((row, layer) => [axis(layer + 1), ...row]),
+  );
+  const select = (layer, head) => {
+    press(
+      buttons.flat(),
+      ({ dataset }) => dataset.layer === String(layer) && dataset.head === String(head),
+    );
+    roving(element, heads + 1);
+  };
+  return { element, select };
 }

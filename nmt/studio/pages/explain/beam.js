@@ -1,10 +1,9 @@
 /** The sixth section: the beam search as a tree that grows step by step. */
 
-import { el, svg, textWidth } from "../dom.js";
+import { curve, el, inside, plainTable, svg, textWidth } from "../dom.js";
 import { fixed, percent } from "../numbers.js";
-import { plainTable } from "../tables.js";
 import { goOnButton, onSecondClick } from "./controls.js";
-import { follow } from "./follow.js";
+import { follow } from "./selection.js";
 import { Player } from "./player.js";
 import { saveControl } from "./save.js";
 import { joined, named, tokenLabel, tokenText } from "./tokens.js";
@@ -98,19 +97,17 @@ class Beam {
     const [from, to] = [this.columns[parent.step], this.columns[node.step]];
     const [x0, y0] = [from.x + from.width, TOP + ROW * (parent.row + 0.5)];
     const [x1, y1] = [to.x, TOP + ROW * (node.row + 0.5)];
-    const middle = (x0 + x1) / 2;
-    const d = `M${x0} ${y0}C${middle} ${y0} ${middle} ${y1} ${x1} ${y1}`;
-    node.edge = svg(`path.edge.${node.status}`, { d, class: node.wins ? "wins" : null });
+    const properties = { d: curve(x0, y0, x1, y1), class: node.wins ? "wins" : null };
+    node.edge = svg(`path.edge.${node.status}`, properties);
     return node.edge;
   }
 
   box(node) {
     const token = this.data.tokens[node.token];
     const label = tokenText(token);
-    const share = node.parent === null ? 1 : this.share(node);
     const { x, width } = this.columns[node.step];
     const y = TOP + ROW * (node.row + 0.5) - BOX.height / 2;
-    const bar = Math.max(0, (width - 6) * share);
+    const bar = Math.max(0, (width - 6) * node.share);
     return svg(
       `g.node.${node.status}`,
       {
@@ -132,11 +129,6 @@ class Beam {
     );
   }
 
-  /** Probability of a node's token after its parent. */
-  share(node) {
-    return Math.exp(node.logProb - this.nodes[node.parent].logProb);
-  }
-
   move(event) {
     const node = this.chosen ?? this.nodes[0];
     const column = this.steps[node.step];
@@ -155,7 +147,7 @@ class Beam {
 
   /** Go to a step; its token is chosen in all sections. */
   go(step) {
-    this.draw(Math.max(0, Math.min(this.last, step)));
+    this.draw(inside(step, this.steps.length));
     if (this.step > 0) this.selection.choose("target", this.step - 1);
     this.mark(this.step > 0 ? this.winner() : this.nodes[0]);
     this.reveal(this.step < this.last ? this.step : this.chosen.step);
@@ -235,7 +227,7 @@ class Beam {
         "span.soft",
         ` · ${status} · p(`,
         named(tokenLabel(this.data.tokens[node.token]), "target"),
-        `) = ${percent(this.share(node))} · log p = ${fixed(node.logProb, 3)}` +
+        `) = ${percent(node.share)} · log p = ${fixed(node.logProb, 3)}` +
           ` · score ${fixed(node.score, 3)} `,
       ),
       this.goOn(node) ?? "",
@@ -277,14 +269,13 @@ class Beam {
   row(node) {
     const wins = this.step === this.last && node.wins && node.status === "finished";
     const state = wins ? "wins" : node.status === "finished" ? "finished" : "unfinished";
-    const penalty = ((5 + node.step) / 6) ** this.data.beam.alpha;
     return el(
       "tr",
       { class: wins ? "chosen" : null },
       el("td.soft", state),
       el("td.hypothesis", this.text(node)),
       el("td.n", fixed(node.logProb, 3)),
-      el("td.n.soft", fixed(penalty, 3)),
+      el("td.n.soft", fixed(node.penalty, 3)),
       el("td.n", fixed(node.score, 3)),
     );
   }
@@ -327,7 +318,7 @@ function fitting(text, width) {
 function legend() {
   const item = (status, text) => el("span", el("i", { class: `swatch ${status}` }), text);
   return el(
-    "p.beam-legend.note",
+    "p.beam-legend.note.wrap",
     item("kept", "kept"),
     item("dead", "kept, but pruned later"),
     item("pruned", "pruned"),

@@ -1,8 +1,7 @@
 /** Parts of the model that are switched off, and what that changes. */
 
-import { button, el, press, roving } from "../dom.js";
+import { button, el, plainTable, press, roving, rowHead, table } from "../dom.js";
 import { percent } from "../numbers.js";
-import { plainTable, rowHead, table } from "../tables.js";
 import { habit } from "./controls.js";
 import { probability } from "./probabilities.js";
 import { tokenLabel, tokenText } from "./tokens.js";
@@ -73,7 +72,7 @@ export function partsGrid(model, toggle) {
   const encoder = stack("encoder", ["self_attention", "feed_forward"], model.encoder_layers);
   const decoder = stack("decoder", [...SUB_LAYERS.keys()], model.decoder_layers);
   const left = el("div", encoder, part(POSITIONS, "positions"));
-  const element = el("div.scroll.part-switches", left, decoder);
+  const element = el("div.scroll.part-switches.wrap", left, decoder);
   const mark = (names) => press(buttons, (each) => names.has(each.dataset.part));
   mark(new Set());
   return { element, mark };
@@ -104,15 +103,14 @@ function marked(data, other) {
     left.splice(place, 1); // so that a repeated token is marked
     return label;
   });
-  return el("span.compared-tokens", { dir: "auto" }, ...parts);
+  return el("span.compared-tokens.wrap", { dir: "auto" }, ...parts);
 }
 
 /** Return the probability of each token of the whole model's translation, before and after. */
 function probabilityChanges(whole, against) {
-  const share = ({ steps, temperatures }, step) => {
-    const { tokens, chosen } = steps[step];
-    const at = temperatures.indexOf(1);
-    return probability(steps[step], tokens.indexOf(chosen), at, temperatures);
+  const share = (next, step) => {
+    const { tokens, chosen } = next.steps[step];
+    return probability(next, step, tokens.indexOf(chosen));
   };
   return whole.target.outputs.map((token, step) => ({
     token: whole.tokens[token],

@@ -23,7 +23,7 @@ export function searchControls(data, change) {
       slider({ name: title, ...limits, value: now[name], show, change: set(name) });
     const method = choice(
       "Search",
-      [{ value: "beam", label: "beam" }, { value: "sample", label: "sampling" }],
+      [["beam", "beam"], ["sample", "sampling"]],
       now.method,
       (value) => {
         now.method = value;
@@ -40,8 +40,7 @@ export function searchControls(data, change) {
         range("topK", "Top k", { min: 1, max: 50, step: 1 }),
         button(".again", { on: { click: () => set("seed")(now.seed + 1) } }, "Draw again"),
       ];
-    const languageOf = (token) => ({ value: token, label: token.slice(2, -2) });
-    const tokens = Object.keys(languages).map(languageOf);
+    const tokens = Object.keys(languages).map((token) => [token, token.slice(2, -2)]);
     const target = tokens.length ? [choice("Language", tokens, now.to, set("to"))] : [];
     const click = () => {
       Object.assign(now, start);

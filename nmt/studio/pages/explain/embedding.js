@@ -1,16 +1,12 @@
 /** The second section: embedding, position and their sum, one row for each token. */
 
-import { button, choice, el, press, roving } from "../dom.js";
+import { button, choice, el, plainTable, press, roving } from "../dom.js";
 import { fixed } from "../numbers.js";
-import { plainTable } from "../tables.js";
-import { follow } from "./follow.js";
+import { follow } from "./selection.js";
 import { nextToken, tokenLabel, tokenText } from "./tokens.js";
 import { fullScale, strip } from "./strips.js";
 
-const SIDES = [
-  { value: "source", label: "Source" },
-  { value: "target", label: "Translation" },
-];
+const SIDES = [["source", "Source"], ["target", "Translation"]];
 
 /** Draw the section; its control chooses the side. */
 export function showEmbedding(view, data, selection) {

@@ -1,13 +1,10 @@
 /** The steps of a token's vector through one layer, one line for each. */
 
-import { el } from "../dom.js";
+import { el, rowHead } from "../dom.js";
 import { fixed } from "../numbers.js";
-import { rowHead } from "../tables.js";
 import { nthColour } from "../scheme.js";
-import { madeOf } from "./products.js";
-import { ACTIVATIONS } from "./scene/sums.js";
-import { fullScale, strip } from "./strips.js";
-import { dot } from "./live/matrix.js";
+import { fullScale, madeOf, strip } from "./strips.js";
+import { ACTIVATIONS, dot } from "./live/matrix.js";
 
 const SUBLAYERS = {
   encoder: [["self", "Self-attention", "§3.2"]],

@@ -1,6 +1,6 @@
 /** Attention as lines from each query to its keys, as in figures 3 to 5 of the paper. */
 
-import { button, el, press, roving, svg } from "../dom.js";
+import { button, curve, el, press, roving, svg } from "../dom.js";
 import { fixed } from "../numbers.js";
 import { nthColour } from "../scheme.js";
 import { nextToken, tokenLabel } from "./tokens.js";
@@ -33,7 +33,9 @@ export function attentionLines(attention, tokens, change) {
     "aria-hidden": "true",
   });
   // The faint lines of all queries are drawn once, behind the strong lines of the chosen query.
-  const faint = attention.queries.map((_, query) => faintLines(attention, query, rowHeight));
+  const faint = attention.queries.map((_, query) =>
+    svg("g", ...linesFrom(attention, query, rowHeight))
+  );
   const strong = svg("g");
   drawing.append(...faint, strong);
   const group = { role: "group", "aria-label": "Attending token" };
@@ -51,8 +53,9 @@ export function attentionLines(attention, tokens, change) {
     press(queries, (_, index) => index === query);
     if (!left.contains(document.activeElement)) roving(left);
     keys.forEach((key, index) => key.show(mean(attention, query, index)));
-    faint.forEach((lines, index) => lines.classList.toggle("chosen", index === query));
-    strong.replaceChildren(...strongLines(attention, query, rowHeight));
+    faint.forEach((lines, index) => lines.toggleAttribute("hidden", index === query));
+    const ofHead = (head) => linesFrom(attention, query, rowHeight, head);
+    strong.replaceChildren(...attention.heads.flatMap(ofHead));
   };
   return { element, select };
 }
@@ -77,34 +80,19 @@ export function mean(attention, query, key) {
     attention.heads.length;
 }
 
-/** Return the lines of a query that is not chosen: the mean of the heads that are shown. */
-function faintLines(attention, query, rowHeight) {
-  const weights = attention.keys.map((_, key) => mean(attention, query, key) ?? 0);
-  return svg("g", ...linesFrom(query, weights, FAINTEST, rowHeight, null));
-}
-
-/** Return the lines of the chosen query: each head in its own colour. */
-function strongLines(attention, query, rowHeight) {
-  return attention.heads.flatMap((head) => {
-    const weights = attention.keys.map((_, key) => attention.weight(head, query, key));
-    return linesFrom(query, weights, FAINTEST / 4, rowHeight, head);
+/** Return the lines of a query: those of a head in its colour, or faint ones of the mean of all heads. */
+function linesFrom(attention, query, rowHeight, head = null) {
+  const middle = (row) => rowHeight * (row + 0.5);
+  return attention.keys.flatMap((_, key) => {
+    const isFaint = head === null;
+    const weight = isFaint ? mean(attention, query, key) ?? 0 : attention.weight(head, query, key);
+    if (weight < (isFaint ? FAINTEST : FAINTEST / 4)) return [];
+    const style = isFaint ? { "stroke-width": 1, "stroke-opacity": 0.4 * weight } : {
+      "stroke-width": 1 + 4 * weight,
+      "stroke-opacity": 0.15 + 0.85 * weight ** 0.7,
+      stroke: nthColour(head),
+    };
+    const d = curve(0, middle(query), WIDTH, middle(key));
+    return [svg(isFaint ? "path.faint" : "path.strong", { d, style })];
   });
-}
-
-function linesFrom(query, weights, least, rowHeight, head) {
-  return weights.flatMap((weight, key) =>
-    weight >= least ? [line(query, key, rowHeight, weight, head)] : []
-  );
-}
-
-function line(query, key, rowHeight, weight, head) {
-  const [from, to] = [query, key].map((row) => rowHeight * (row + 0.5));
-  const strong = head !== null;
-  const style = {
-    "stroke-width": strong ? 1 + 4 * weight : 1,
-    "stroke-opacity": strong ? 0.15 + 0.85 * weight ** 0.7 : 0.4 * weight,
-    ...(strong ? { stroke: nthColour(head) } : {}),
-  };
-  const d = `M0 ${from}C${WIDTH / 2} ${from} ${WIDTH / 2} ${to} ${WIDTH} ${to}`;
-  return svg(strong ? "path.strong" : "path.faint", { d, style });
 }

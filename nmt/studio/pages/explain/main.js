@@ -3,7 +3,7 @@
 import { byId, el } from "../dom.js";
 import { startPage } from "../flow.js";
 import { fixed, grouped } from "../numbers.js";
-import { followScheme } from "../scheme.js";
+import { onScheme } from "../scheme.js";
 import { showAlignment } from "./alignment.js";
 import { showStack } from "./attention.js";
 import { showBeam } from "./beam.js";
@@ -142,4 +142,6 @@ const columns = page.models.map((data) => new Column(data));
 startTyping(columns, () => showTop(columns));
 for (const column of columns) column.show(column.data);
 showTop(columns);
-followScheme();
+onScheme(() => {
+  for (const canvas of document.querySelectorAll("canvas")) canvas.draw?.();
+});

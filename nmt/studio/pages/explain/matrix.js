@@ -1,18 +1,13 @@
 /** Attention as a matrix: a row for each query, a column for each key. */
 
-import { el } from "../dom.js";
+import { el, inside } from "../dom.js";
 import { fixed } from "../numbers.js";
 import { readByKeys } from "../reading.js";
 import { colour, diverging, mix, picture, shade } from "../scheme.js";
 import { legend } from "./strips.js";
 import { tokenLabel, tokenText } from "./tokens.js";
 
-const CELLS = [[14, 28], [20, 22], [28, 19], [40, 15]]; // [most tokens, pixels of a cell]
-const SMALLEST = 13;
-
-function cellSize(count) {
-  return (CELLS.find(([most]) => count <= most) ?? [0, SMALLEST])[1];
-}
+const CELLS = [[14, 28], [20, 22], [28, 19], [40, 15], [Infinity, 13]]; // [most tokens, pixels]
 
 /**
  * Return the matrix of an attention (see lines.js). `value(query, key)` returns a number, or null if
@@ -21,25 +16,19 @@ function cellSize(count) {
  */
 export function attentionMatrix(attention, tokens, { value, full, signed, name }, change) {
   const { queries, keys } = attention;
-  const cell = cellSize(Math.max(queries.length, keys.length));
   const [rows, columns] = [queries.length, keys.length];
-  const properties = {
-    role: "img",
-    tabindex: "0",
-    "aria-label": `${name}: ${rows} rows, ${columns} columns; arrow keys read cells`,
-    "data-read": "",
-    style: { width: `${cell * columns}px`, height: `${cell * rows}px` },
-  };
-  const canvas = drawn("canvas.cells", properties, rows, columns, value, shades(full, signed));
+  const [, cell] = CELLS.find(([most]) => Math.max(rows, columns) <= most);
+  const canvas = cellCanvas(name, cell, rows, columns, painted(value, shades(full, signed)));
+  canvas.dataset.read = "";
   const describe = (query, key) => {
     const number = value(query, key);
     const shown = number === null ? "hidden, a later position" : fixed(number, 4);
     return `${tokenText(tokens[queries[query]])} → ${tokenText(tokens[keys[key]])}: ${shown}`;
   };
-  const inside = (share, count) => Math.max(0, Math.min(count - 1, Math.floor(share * count)));
-  canvas.read = (x, y) => describe(inside(y, rows), inside(x, columns));
-  canvas.addEventListener("pointermove", (event) => {
-    change(inside(event.offsetY / canvas.clientHeight, rows));
+  const at = (share, count) => inside(Math.floor(share * count), count);
+  canvas.read = (x, y) => describe(at(y, rows), at(x, columns));
+  canvas.addEventListener("pointermove", ({ offsetY }) => {
+    change(at(offsetY / canvas.clientHeight, rows));
   });
   const mark = el("div.row-mark", { "aria-hidden": "true" });
   readByKeys(canvas, rows, columns, describe, change);
@@ -47,6 +36,17 @@ export function attentionMatrix(attention, tokens, { value, full, signed, name }
   const element = withNames(cell, keys.map(label), queries.map(label), canvas, mark);
   const select = (query) => mark.style.setProperty("top", `${cell * query}px`);
   return { element, select };
+}
+
+/** Return a canvas of cells, each `cell` pixels wide and high, that arrow keys read. */
+export function cellCanvas(name, cell, rows, columns, painter) {
+  const properties = {
+    role: "img",
+    tabindex: "0",
+    "aria-label": `${name}: ${rows} rows, ${columns} columns; arrow keys read cells`,
+    style: { width: `${cell * columns}px`, height: `${cell * rows}px` },
+  };
+  return picture("canvas.cells", properties, rows, columns, painter);
 }
 
 /** Return a matrix with names of columns and rows, each `cell` pixels high, and a mark in it. */
@@ -74,11 +74,12 @@ function shades(full, signed) {
   };
 }
 
-function drawn(kind, properties, rows, columns, value, painter) {
-  return picture(kind, properties, rows, columns, () => {
+/** Return the painter of `picture` for cells whose numbers are `value(row, column)`. */
+function painted(value, painter) {
+  return () => {
     const paint = painter();
     return (row, column) => paint(value(row, column));
-  });
+  };
 }
 
 /** Return the legend of the shades of weights. */
@@ -88,6 +89,6 @@ export function weightLegend() {
 
 /** Return a small matrix without labels. */
 export function thumbnail(rows, columns, value) {
-  const properties = { "aria-hidden": "true" };
-  return drawn("canvas.thumbnail", properties, rows, columns, value, shades(1, false));
+  const painter = painted(value, shades(1, false));
+  return picture("canvas.thumbnail", { "aria-hidden": "true" }, rows, columns, painter);
 }

@@ -1,12 +1,10 @@
 /** The fifth section: the probabilities of the next token, step by step, at any temperature. */
 
-import { button, el, press, roving, signButton, slider } from "../dom.js";
+import { button, el, press, roving, rowHead, signButton, slider, table } from "../dom.js";
 import { fixed, grouped, percent } from "../numbers.js";
-import { rowHead, table } from "../tables.js";
 import { goOnButton, onSecondClick } from "./controls.js";
-import { follow } from "./follow.js";
-import { productRows, signed } from "./products.js";
-import { fullScale, strip } from "./strips.js";
+import { follow } from "./selection.js";
+import { fullScale, productRows, signed, strip } from "./strips.js";
 import { joined, named, tokenLabel, tokenText } from "./tokens.js";
 import { dot } from "./live/matrix.js";
 
@@ -19,7 +17,11 @@ export function showProbabilities(view, data, selection) {
     const properties = { "data-step": step, "data-rove": "", on: { click: () => go(step) } };
     return button(".token.target", properties, tokenLabel(data.tokens[id]));
   });
-  const chips = el("div.steps", { role: "group", "aria-label": "Step of decoding" }, ...buttons);
+  const chips = el(
+    "div.steps.wrap",
+    { role: "group", "aria-label": "Step of decoding" },
+    ...buttons,
+  );
   const back = signButton("Previous step", "←", () => go(selection.target - 1));
   const on = signButton("Next step", "→", () => go(selection.target + 1));
   const heat = slider({
@@ -63,9 +65,9 @@ export function showProbabilities(view, data, selection) {
   return follow(selection, view, draw);
 }
 
-/** Return the probability of a token at a temperature: exp(logit / T) over the sum of all tokens. */
-export function probability(step, index, temperature, temperatures) {
-  return Math.exp(step.logits[index] / temperatures[temperature] - step.log_sums[temperature]);
+/** Return the probability of a step's token at a temperature: exp(logit / T) over the sum of all. */
+export function probability({ steps, temperatures }, step, index, at = temperatures.indexOf(1)) {
+  return Math.exp(steps[step].logits[index] / temperatures[at] - steps[step].log_sums[at]);
 }
 
 function nextTokens(data, selection, temperature) {
@@ -73,7 +75,8 @@ function nextTokens(data, selection, temperature) {
   const position = selection.target;
   const step = steps[position];
   const at = temperatures[temperature];
-  const shares = step.tokens.map((_, index) => probability(step, index, temperature, temperatures));
+  const share = (_, index) => probability(data.next_tokens, position, index, temperature);
+  const shares = step.tokens.map(share);
   const rest = Math.max(0, 1 - shares.reduce((sum, each) => sum + each, 0));
   const made = el("div.scroll");
   const show = (index) => {

@@ -1,5 +1,7 @@
 /** The one selection of the page: a token of each side, and a head of each stack. */
 
+import { inside } from "../dom.js";
+
 const SIDES = { source: "target", target: "source" };
 
 /**
@@ -40,7 +42,7 @@ export class Selection {
 
   take(changes) {
     Object.assign(this, changes);
-    this[this.side] = Math.max(0, Math.min(this[this.side], this.count(this.side) - 1));
+    this[this.side] = inside(this[this.side], this.count(this.side));
     for (const stack of ["encoder", "decoder"]) { // a linked model can have more layers and heads
       const { kind, layer, head } = this[stack];
       const nearest = head === "all" ? head : Math.min(head, this.data.model.heads - 1);
@@ -99,4 +101,28 @@ function distinctHead(data, stack, kind) {
     }
   });
   return { kind, layer: best.layer, head: best.head };
+}
+
+/** Call `act` after changes of the selection; return a function that ends this. */
+export function follow(selection, view, act) {
+  let [isSeen, isLate] = [true, false];
+  const catchUp = () => {
+    if (isLate) act();
+    isLate = false;
+  };
+  const observer = new IntersectionObserver((entries) => {
+    isSeen = entries.at(-1).isIntersecting;
+    if (isSeen) catchUp();
+  }, { rootMargin: "100px" });
+  observer.observe(view);
+  addEventListener("beforeprint", catchUp);
+  selection.watch(() => {
+    isLate = true;
+    // The observer reports later than a key can move the focus into the section.
+    if (isSeen || view.matches(":hover, :focus-within")) catchUp();
+  });
+  return () => {
+    observer.disconnect();
+    removeEventListener("beforeprint", catchUp);
+  };
 }

@@ -1,8 +1,8 @@
 /** How tokens are shown, and the first section: the tokens of both texts. */
 
 import { button, el, press, roving } from "../dom.js";
-import { grouped } from "../numbers.js";
-import { follow } from "./follow.js";
+import { grouped, percent } from "../numbers.js";
+import { follow } from "./selection.js";
 
 const SPACE = "\u2581"; // SentencePiece's mark of the beginning of a word
 const LANGUAGE = /^>>.+<<$/; // a token that names the language to write
@@ -30,6 +30,15 @@ export function tokenLabel(token) {
 /** Return a token or a word in a frame, so that a sentence or a title can name it. */
 export function named(content, side) {
   return el("span.named", { class: side, dir: "auto" }, content);
+}
+
+/** Return names of tokens or words, given as [share, name], each with its share. */
+export function namedShares(shares, side) {
+  return shares.flatMap(([share, name], index) => [
+    index ? ", " : "",
+    named(name, side),
+    ` ${percent(share)}`,
+  ]);
 }
 
 /** Return a mark of the token that the decoder writes where it reads another. */
@@ -129,8 +138,8 @@ function chips(data, selection, side) {
   };
   const ends = [...ids.keys()].filter((position) => data.tokens[ids[position]].special === "end");
   const groups = [...words(ids, data.tokens, isBackwards), ...ends.map((position) => [position])];
-  const list = el("ol", { class: `chips ${side}`, dir: "auto" });
-  list.append(...groups.map((positions) => el("li.word", ...positions.map(chip))));
+  const list = el("ol.wrap", { class: `chips ${side}`, dir: "auto" });
+  list.append(...groups.map((positions) => el("li.word.wrap", ...positions.map(chip))));
   const isChosen = ({ dataset }) => Number(dataset.position) === selection[side];
   const mark = () => {
     press([...list.querySelectorAll(".chip")], isChosen);

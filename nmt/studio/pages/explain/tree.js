@@ -1,8 +1,14 @@
 /** The nodes of the search tree and their rows in its drawing. */
 
+/** Return ((5 + length) / 6)^alpha; length counts EOS. */
+export function lengthPenalty(length, alpha) {
+  return ((5 + length) / 6) ** alpha;
+}
+
 /**
  * Return the nodes with their children, and the nodes of each step by log-probability, best first. A
- * node's `row` is its rank in its step; `lastStep` is the last step of its branch that was not pruned.
+ * node's `row` is its rank in its step; `lastStep` is the last step of its branch that was not pruned;
+ * `share` is the probability of its token, `penalty` that of its length.
  */
 export function growTree(beam) {
   const { parent, step, token, log_prob, score, status, wins } = beam.nodes;
@@ -13,6 +19,8 @@ export function growTree(beam) {
     step: step[index],
     token: token[index],
     logProb: log_prob[index],
+    share: Math.exp(log_prob[index] - (log_prob[above] ?? 0)),
+    penalty: lengthPenalty(step[index], beam.alpha),
     score: score[index],
     status: status[index],
     wins: winning.has(index),

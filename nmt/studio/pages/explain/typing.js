@@ -118,7 +118,7 @@ class Typing {
   makeParts(model) {
     this.grid = partsGrid(model, (name) => this.toggle(name));
     this.compared = el("div.compared");
-    byId("parts").append(el("div.parts", this.grid.element, this.compared));
+    byId("parts").append(el("div.parts.wrap", this.grid.element, this.compared));
     byId("parts").hidden = false;
   }
 
@@ -249,7 +249,7 @@ class Typing {
       this.translate();
     };
     return el(
-      "p",
+      "p.wrap",
       this.columns.length > 1 ? `${data.model.name}: ` : "",
       "you chose ",
       ...data.forced.map((token) => el("span.chip.target", tokenLabel(data.tokens[token]))),
@@ -263,7 +263,7 @@ class Typing {
     const names = [...this.off];
     const text = names.length > 2 ? `${names.length} parts are off` : off(names);
     const click = () => this.toggle(...names);
-    return el("p", text, button("", { on: { click } }, "Switch all on"));
+    return el("p.wrap", text, button("", { on: { click } }, "Switch all on"));
   }
 
   /** Show how far the search is; null: it has ended. */

@@ -31,7 +31,7 @@ class Tensor {
  * matrix, they may have 8, and its rows are the groups.
  */
 function unpack({ shape, scales, data }) {
-  const [integers, factors] = [data, scales].map(viewOf);
+  const [integers, factors] = [data, scales].map((text) => new DataView(bytesOf(text).buffer));
   const numbers = new Float32Array(shape.reduce((product, length) => product * length, 1));
   const isShort = integers.byteLength === numbers.length;
   const group = isShort ? shape.at(-1) : GROUP;
@@ -42,12 +42,12 @@ function unpack({ shape, scales, data }) {
   return new Tensor(shape, numbers);
 }
 
-/** Return a view of the bytes of base64; a loop takes a tenth of the time of Uint8Array.from. */
-function viewOf(text) {
+/** Return the bytes of base64; a loop takes a tenth of the time of Uint8Array.from. */
+export function bytesOf(text) {
   const characters = atob(text);
   const bytes = new Uint8Array(characters.length);
   for (let at = 0; at < bytes.length; at++) bytes[at] = characters.charCodeAt(at);
-  return new DataView(bytes.buffer);
+  return bytes;
 }
 
 /** Return data with all its tensors unpacked. */

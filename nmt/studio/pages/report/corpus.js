@@ -1,8 +1,7 @@
 /** The fifth section: statistics of the training text. */
 
-import { el } from "../dom.js";
+import { el, table } from "../dom.js";
 import { fixed, grouped } from "../numbers.js";
-import { table } from "../tables.js";
 import { drawAgain, histogram } from "../charts.js";
 
 const REASONS = { empty: "empty side", "too_long": "too long", ratio: "length ratio too large" };

@@ -6,7 +6,6 @@ import { fixed, grouped } from "../numbers.js";
 import { nthColour } from "../scheme.js";
 import { showCorpus } from "./corpus.js";
 import { showCurves } from "./curves.js";
-import { showFindings } from "./findings.js";
 import { showRecipe } from "../recipe.js";
 import { showSamples } from "./samples.js";
 import { showScores } from "./scores.js";
@@ -46,8 +45,40 @@ function summary(run, place) {
   return el(
     "section.summary",
     el("p", name),
-    el("dl", ...figures.map(([key, value]) => el("div", el("dt", key), el("dd", value)))),
+    el("dl.wrap", ...figures.map(([key, value]) => el("div", el("dt", key), el("dd", value)))),
   );
+}
+
+const PARTS = [["seen", "Seen"], ["meaning", "Meaning"], ["change", "To do"]];
+
+/** Show the findings of each run. */
+function showFindings(view, runs) {
+  for (const run of runs) {
+    const name = runs.length > 1 ? `${run.name}: ` : "";
+    const isFine = run.findings.every((each) => each.severity !== "warning");
+    if (isFine) view.append(el("p", `${name}No fault was found.`));
+    view.append(...run.findings.map((each) => finding(each, name)));
+  }
+}
+
+function finding(each, name) {
+  return el(
+    "section",
+    { class: `finding ${each.severity}` },
+    el("h3", `${each.severity}: ${name}${each.heading}`),
+    el(
+      "dl",
+      ...PARTS.flatMap(([key, title]) => [
+        el("dt.soft", title),
+        el("dd", ...withCode(each[key])),
+      ]),
+    ),
+  );
+}
+
+/** Return a text in which what stands between backticks is code. */
+function withCode(text) {
+  return text.split("`").map((part, place) => place % 2 ? el("code", part) : part);
 }
 
 byId("summary").append(...runs.map(summary));

@@ -1,8 +1,7 @@
 /** The sixth section: results on the dev set, and evaluation cards (`nmt evaluate --card`). */
 
-import { el } from "../dom.js";
+import { el, table } from "../dom.js";
 import { fixed, grouped } from "../numbers.js";
-import { table } from "../tables.js";
 
 const TEXTS = ["run", "length", "dev set", "score", "signature", "95 %"]; // columns without numbers
 

@@ -123,11 +123,8 @@ function makeStrategy(decode, options) {
   const { method, temperature = 1, topK = 0, seed = 1 } = options;
   const alpha = options.alpha ?? decode.length_penalty;
   if (method === "sample") return new Sampling({ alpha, temperature, topK, seed });
-  return new BeamSearch({
-    beam: options.beam ?? decode.beam_size,
-    alpha,
-    stopping: decode.stopping,
-  });
+  const beam = options.beam ?? decode.beam_size;
+  return new BeamSearch({ beam, alpha, stopping: decode.stopping });
 }
 
 /** Return which outputs are allowed, as `search` takes it. */
@@ -179,16 +176,11 @@ function read({ source, decode }, text, to = decode.to) {
 /** Return the next tokens of a pass over an output, EOS its last. */
 function passOver(network, memory, outputs, never) {
   const logits = network.project(network.decode([BOS, ...outputs.slice(0, -1)], memory));
-  return nextTokens(logits, outputs, never);
+  return logits.list().map((row, step) => nextTokens(row, outputs[step], never));
 }
 
-/** Return the most probable next tokens of each step; logits (T, V), chosen: T tokens. */
+/** Return the most probable next tokens of one step; logits (V). */
 function nextTokens(logits, chosen, never) {
-  return logits.list().map((row, step) => oneStep(row, chosen[step], never));
-}
-
-/** Return the next tokens of one step; logits (V). */
-function oneStep(logits, chosen, never) {
   const total = logSumExp(logits);
   let entropy = 0;
   for (const logit of logits) entropy -= Math.exp(logit - total) * (logit - total);
@@ -206,7 +198,7 @@ function oneStep(logits, chosen, never) {
   };
 }
 
-/** Return the steps of `nextTokens` in the page's form. */
+/** Return the next tokens of each step in the page's form. */
 function nextTokensData(steps, number) {
   return {
     temperatures: TEMPERATURES,

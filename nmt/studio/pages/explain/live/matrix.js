@@ -123,13 +123,25 @@ export function softmax(scores) {
   for (let at = 0; at < scores.length; at++) scores[at] /= total;
 }
 
-export const sigmoid = (x) => 1 / (1 + Math.exp(-x));
-export const relu = (x) => Math.max(0, x);
-export const silu = (x) => x * sigmoid(x);
-export const gelu = (x) => x * (1 + erf(x / Math.SQRT2)) / 2;
+const sigmoid = (x) => 1 / (1 + Math.exp(-x));
+const relu = (x) => Math.max(0, x);
+const silu = (x) => x * sigmoid(x);
+const gelu = (x) => x * (1 + erf(x / Math.SQRT2)) / 2;
+
+// By their names in recipes: `of` computes, `name` and `formula` are those of the page. The last four
+// are gates of a gated feed-forward sub-layer (Shazeer, 2020).
+export const ACTIVATIONS = {
+  relu: { name: "max(0, z)", formula: "max(0, xW₁ + b₁)", of: relu },
+  silu: { name: "z · σ(z)", formula: "SiLU(xW₁ + b₁)", of: silu },
+  gelu: { name: "GELU(z)", formula: "GELU(xW₁ + b₁)", of: gelu },
+  glu: { name: "σ(z)", formula: "σ(xW + b)", of: sigmoid, gates: true },
+  reglu: { name: "max(0, z)", formula: "max(0, xW + b)", of: relu, gates: true },
+  geglu: { name: "GELU(z)", formula: "GELU(xW + b)", of: gelu, gates: true },
+  swiglu: { name: "z · σ(z)", formula: "Swish(xW + b)", of: silu, gates: true },
+};
 
 /** Return erf(x) by the series 2 / sqrt(pi) * exp(-x^2) * sum of 2^n x^(2n+1) / (2n+1)!!. */
-export function erf(x) {
+function erf(x) {
   if (Math.abs(x) > 5) return Math.sign(x); // to 2e-12
   let [term, sum] = [x, x];
   for (let n = 1; Math.abs(term) > 1e-12 * Math.abs(sum); n++) {

@@ -7,8 +7,7 @@
  * Dimensions: h heads, Q queries, S keys and values, T target positions, R hypotheses, V tokens.
  */
 
-import { add, addTo, dot, gelu, Linear, linear, Matrix, Norm } from "./matrix.js";
-import { relu, sigmoid, silu, softmax } from "./matrix.js";
+import { ACTIVATIONS, add, addTo, dot, Linear, linear, Matrix, Norm, softmax } from "./matrix.js";
 
 // --- positions.py
 
@@ -206,15 +205,11 @@ class MultiHeadAttention {
 
 // --- feed_forward.py
 
-const ACTIVATIONS = { relu, silu, gelu };
-const GATES = { glu: sigmoid, reglu: relu, geglu: gelu, swiglu: silu };
-
 /** f(x W_1 + b_1) W_2 + b_2; gated activations compute (f(x W + b) * (x V + c)) W_2 + b_2. */
 class FeedForward {
   constructor(settings, weights, name, record) {
-    Object.assign(this, { name, record });
-    this.gate = GATES[settings.activation];
-    this.activation = ACTIVATIONS[settings.activation];
+    const { of, gates } = ACTIVATIONS[settings.activation];
+    Object.assign(this, { name, record, of, gates });
     this.inner = new Linear(weights, `${name}.inner`);
     this.outer = new Linear(weights, `${name}.outer`);
   }
@@ -222,9 +217,9 @@ class FeedForward {
   /** Map (n, d_model) to the same shape, each position alone. */
   forward(x) {
     const inner = this.inner.forward(x);
-    const hidden = this.gate
-      ? applyGate(this.gate, inner)
-      : new Matrix(inner.rows, inner.width, inner.data.map(this.activation));
+    const hidden = this.gates
+      ? applyGate(this.of, inner)
+      : new Matrix(inner.rows, inner.width, inner.data.map(this.of));
     this.record?.add(`${this.name}.hidden`, hidden);
     const out = this.outer.forward(hidden);
     this.record?.add(this.name, out);
@@ -280,15 +275,11 @@ class Layer {
   /** Map x (n, d_model) to the same shape. */
   forward(x, memory = null, cache = null) {
     this.record?.add(`${this.name}.input`, x);
-    let y = this.selfAttentionNorm.forward(
-      x,
-      (each) => this.selfAttention.forward(each, this.isDecoder, null, cache),
-    );
+    const attend = (each) => this.selfAttention.forward(each, this.isDecoder, null, cache);
+    let y = this.selfAttentionNorm.forward(x, attend);
     if (this.crossAttention) {
-      y = this.crossAttentionNorm.forward(
-        y,
-        (each) => this.crossAttention.forward(each, false, memory),
-      );
+      const read = (each) => this.crossAttention.forward(each, false, memory);
+      y = this.crossAttentionNorm.forward(y, read);
     }
     return this.feedForwardNorm.forward(y, (each) => this.feedForward.forward(each));
   }

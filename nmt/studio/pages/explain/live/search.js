@@ -5,10 +5,7 @@
  * all candidates, as nmt/studio/explain/recording.py does.
  */
 
-/** Return ((5 + length) / 6)^alpha; length counts EOS. */
-function lengthPenalty(length, alpha) {
-  return ((5 + length) / 6) ** alpha;
-}
+import { lengthPenalty } from "../tree.js";
 
 /** Return the logarithm of the sum of exp(value / temperature). */
 export function logSumExp(values, temperature = 1) {

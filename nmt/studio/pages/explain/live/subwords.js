@@ -1,5 +1,7 @@
 /** SentencePiece: text to token ids and back, as nmt/text/subwords/tokenizer.py does it. */
 
+import { bytesOf } from "../unpack.js";
+
 const SPACE = "\u2581"; // marks the start of a word
 const UNKNOWN = 1;
 const [TYPE_TEXT, TYPE_UNKNOWN, TYPE_CONTROL, TYPE_BYTE] = [1, 2, 3, 6]; // SentencePiece's
@@ -8,11 +10,6 @@ const SEPARATORS = "\x1c\x1d\x1e\x1f"; // white space in Python, but not in Java
 const BLANK = new RegExp(`^[\\p{White_Space}${SEPARATORS}]*$`, "u");
 const [encoder, decoder] = [new TextEncoder(), new TextDecoder("utf-8", { ignoreBOM: true })];
 const strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
-
-/** Return the bytes of base64. */
-function fromBase64(text) {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-}
 
 /**
  * Replaces characters by rules: the longest sequence at each place that has one.
@@ -60,7 +57,7 @@ export class Subwords {
   /** packed: {kind, pieces, scores, types, characters, byte_fallback} of live.py. */
   constructor(packed) {
     Object.assign(this, packed);
-    this.map = packed.characters ? new CharacterMap(fromBase64(packed.characters)) : null;
+    this.map = packed.characters ? new CharacterMap(bytesOf(packed.characters)) : null;
     this.ids = new Map(packed.pieces.map((piece, id) => [piece, id]));
   }
 

@@ -1,7 +1,7 @@
 /** What the panel says of each kind of block. */
 
 import { normName } from "../layersteps.js";
-import { ACTIVATIONS } from "./sums.js";
+import { ACTIVATIONS } from "../live/matrix.js";
 
 /** Return {label, formula, section, codeKey, text} of a block with a role, in a part of the model. */
 export function about(role, part, side, model) {
@@ -17,16 +17,14 @@ export function about(role, part, side, model) {
 function embedding(side, model) {
   const isSource = side === "source";
   const learned = model.positions === "learned";
+  const tokens = isSource ? "Source tokens" : "Tokens of the translation";
+  const what = isSource
+    ? "The sentence is cut into tokens: words and pieces of words. The end is a token, too."
+    : "What the decoder reads: a start token, then the translation so far. The row of a token " +
+      "predicts the token after it.";
   return `
-    tokens | ${
-    isSource ? "Source tokens" : "Tokens of the translation"
-  } | text → tokens | §5.1 | embedding
-    ${
-    isSource
-      ? "The sentence is cut into tokens: words and pieces of words. The end is a token, too."
-      : "What the decoder reads: a start token, then the translation so far. The row of a token " +
-        "predicts the token after it."
-  }
+    tokens | ${tokens} | text → tokens | §5.1 | embedding
+    ${what}
 
     matrix | ${side === "softmax" ? "Softmax matrix" : "Embedding matrix E"} | E | §3.4 | embedding
     A table of learned numbers, one row for each token that the model knows.
@@ -108,6 +106,7 @@ function rest(model) {
   const gate = "One half of the units decides how much of the other half passes: a gate.";
   const first = gates ? "W, and V behind it" : "W₁";
   const inner = gates ? "f(x W + b) ⊙ (x V + c)" : "f(x W₁ + b₁)";
+  const added = isPost ? `${norm}(x + sub-layer(x))` : `x + sub-layer(${norm}(x))`;
   return `
     normed | ${norm} | ${norm}(x) | §3.1 | norm
     ${size}
@@ -115,9 +114,7 @@ function rest(model) {
     final | ${norm} | ${norm}(x) | §3.1 | norm
     The end of the stack. ${size}
 
-    added | ${isPost ? "Added and normalised" : "Added"} | ${
-    isPost ? `${norm}(x + sub-layer(x))` : `x + sub-layer(${norm}(x))`
-  } | §3.1 | norm
+    added | ${isPost ? "Added and normalised" : "Added"} | ${added} | §3.1 | norm
     The result is added to what went in, so nothing is lost on the way.
     ${isPost ? "Then each row is brought back to a common size." : ""}
 

@@ -1,19 +1,12 @@
 /** The tensors of the model for one sentence, in the order in which they are computed. No drawing. */
 
+import { probability } from "../probabilities.js";
 import { tokenText } from "../tokens.js";
 import { growTree } from "../tree.js";
-import { dot } from "../live/matrix.js";
+import { ACTIVATIONS, dot } from "../live/matrix.js";
 import { about } from "./about.js";
-import {
-  ACTIVATIONS,
-  factor,
-  normLines,
-  positionLines,
-  products,
-  rotationLines,
-  short,
-  softmaxLines,
-} from "./sums.js";
+import { factor, normLines, positionLines, products, rotationLines } from "./sums.js";
+import { short, softmaxLines } from "./sums.js";
 
 const NO_WEIGHTS = "The weights are not in this page.";
 const OFF = "Switched off, so that it is 0.";
@@ -34,12 +27,12 @@ const LEARNED = "A learned number: training moved it until the translations were
  * - `made(slab, row, column)`: {lines, lights}: the sum, and the parts of the inputs in it. A light
  *   {id, slab, row, column} is a row, a column, or a cell if it has both.
  */
-export function buildBlocks(data, isOff = () => false) {
+export function buildBlocks(data, isOff) {
   return new Builder(data, isOff).build();
 }
 
 class Builder {
-  constructor(data, isOff) {
+  constructor(data, isOff = () => false) {
     this.isOff = isOff;
     this.weights = data.live?.weights ?? {};
     const shares = "embeddings.weight" in this.weights && data.model.tied &&
@@ -472,10 +465,8 @@ class Builder {
       role: "probabilities",
       from: [output],
       chosen: (step) => steps[step].tokens.indexOf(steps[step].chosen),
-      value: (_, rank, step) => {
-        const logit = steps[step].logits[rank];
-        return logit === undefined ? null : Math.exp(logit - sum(step));
-      },
+      value: (_, rank, step) =>
+        rank in steps[step].tokens ? probability(this.data.next_tokens, step, rank) : null,
       made: (_, rank, step) => {
         const { tokens, logits } = steps[step];
         if (tokens[rank] === undefined) return made(["No token."]);
@@ -489,7 +480,6 @@ class Builder {
   beam() {
     const { beam, tokens } = this.data;
     const { nodes, steps } = growTree(beam);
-    const share = (node) => Math.exp(node.logProb - (nodes[node.parent]?.logProb ?? 0));
     let from = [];
     steps.forEach((column, step) => {
       const added = this.add({
@@ -511,8 +501,8 @@ class Builder {
         nodes: column,
         rowName: (row) => tokenText(tokens[column[row].token]),
         columnName: () => `step ${step}`,
-        value: (_, row) => share(column[row]),
-        made: (_, row) => beamLines(column[row], nodes, beam.alpha, share(column[row])),
+        value: (_, row) => column[row].share,
+        made: (_, row) => beamLines(column[row], nodes),
       });
       from = [added];
     });
@@ -541,16 +531,14 @@ function shareLine(logit, sum) {
   return `exp(logit − log of the sum of all) = exp(${short(logit)} − ${factor(sum)}) = ${share}`;
 }
 
-function beamLines(node, nodes, alpha, share) {
+function beamLines(node, nodes) {
   if (node.parent === null) return made(["The start token."]);
   const above = nodes[node.parent];
-  const penalty = ((5 + node.step) / 6) ** alpha;
   const dropped = node.status === "pruned" ? "dropped" : node.status;
   const state = node.wins ? "part of the translation" : dropped;
-  const log = `log p = ${short(above.logProb)} + ln(${short(share)}) = ${short(node.logProb)}`;
-  const score = `score = ${short(node.logProb)} ÷ ${short(penalty)} = ${
-    short(node.score)
-  }; ${state}`;
+  const { logProb, share, penalty } = node;
+  const log = `log p = ${short(above.logProb)} + ln(${short(share)}) = ${short(logProb)}`;
+  const score = `score = ${short(logProb)} ÷ ${short(penalty)} = ${short(node.score)}; ${state}`;
   return made([log, score], cellOf({ id: `beam.beam.${above.step}` }, above.row, 0));
 }
 

@@ -1,8 +1,7 @@
 /** A matrix of the scene in full: a dialog with labels and a cell that pointer and keys move. */
 
-import { arrow, button, choice, el } from "../../dom.js";
-import { picture } from "../../scheme.js";
-import { withNames } from "../matrix.js";
+import { arrow, button, choice, el, inside } from "../../dom.js";
+import { cellCanvas, withNames } from "../matrix.js";
 import { colourOf } from "./colours.js";
 import { blockLegend, sum } from "./panel.js";
 
@@ -11,7 +10,6 @@ const WIDTH = 900; // of a matrix that need not be scrolled
 
 /** Return the cell that is some rows and columns away from another one of its block. */
 export function movedCell({ shape: [, rows, columns] }, cell, down, right) {
-  const inside = (place, count) => Math.max(0, Math.min(count - 1, place));
   return {
     ...cell,
     row: inside(cell.row + down, rows),
@@ -19,25 +17,22 @@ export function movedCell({ shape: [, rows, columns] }, cell, down, right) {
   };
 }
 
-/** Open the matrix of a block at a cell; `choose(cell)` is called for each cell that is read. */
-export function openMatrix(host, block, cell, choose) {
-  new Matrix(block, cell, choose).open(host);
-}
-
-class Matrix {
+/** The matrix of a block at a cell; `choose(cell)` is called for each cell that is read. */
+export class Matrix {
   constructor(block, cell, choose) {
     Object.assign(this, { block, choose, cell });
     const [slabs, rows, columns] = block.shape;
     this.size = Math.max(CELL.least, Math.min(CELL.most, Math.floor(WIDTH / columns)));
-    this.makeCanvas(rows, columns);
-    this.mark = el("div.cell-mark", {
-      style: { width: `${this.size}px`, height: `${this.size}px` },
+    this.canvas = cellCanvas(block.label, this.size, rows, columns, () => {
+      const colourAt = colourOf(block);
+      return (row, column) => colourAt(this.cell.slab, row, column);
     });
+    this.canvas.addEventListener("keydown", (event) => this.key(event));
+    this.canvas.addEventListener("pointermove", (event) => this.point(event));
+    const style = { width: `${this.size}px`, height: `${this.size}px` };
+    this.mark = el("div.cell-mark", { style });
     this.reading = el("div.sum", { "aria-live": "polite" });
-    const heads = Array.from({ length: slabs }, (_, slab) => ({
-      value: String(slab),
-      label: String(slab + 1),
-    }));
+    const heads = Array.from({ length: slabs }, (_, slab) => [String(slab), String(slab + 1)]);
     const name = block.part === "feed_forward" ? "Matrix" : "Head";
     const turn = (slab) => this.go({ ...this.cell, slab: Number(slab) });
     this.element = el(
@@ -55,30 +50,13 @@ class Matrix {
     );
   }
 
-  makeCanvas(rows, columns) {
-    const properties = {
-      tabindex: "0",
-      role: "img",
-      "aria-label": `${this.block.label}: ${rows} rows, ${columns} columns; arrow keys read cells`,
-      style: { width: `${this.size * columns}px`, height: `${this.size * rows}px` },
-      on: { keydown: (event) => this.key(event), pointermove: (event) => this.point(event) },
-    };
-    this.canvas = picture("canvas.cells", properties, rows, columns, () => {
-      const colourAt = colourOf(this.block);
-      return (row, column) => colourAt(this.cell.slab, row, column);
-    });
-  }
-
   /** Return the canvas with names or numbers of rows and columns; of every nth if cells are small. */
   named(rows, columns) {
     const every = Math.ceil(CELL.label / this.size);
     const names = (count, name) =>
       Array.from({ length: Math.ceil(count / every) }, (_, at) => name(every * at))
         .map((each) => each.replace(/^\w+ (?=\d+$)/, "")); // "dimension 12": 12
-    const [across, down] = [
-      names(columns, this.block.columnName),
-      names(rows, this.block.rowName),
-    ];
+    const [across, down] = [names(columns, this.block.columnName), names(rows, this.block.rowName)];
     return withNames(every * this.size, across, down, this.canvas, this.mark);
   }
 

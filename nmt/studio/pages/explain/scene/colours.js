@@ -1,6 +1,6 @@
 /** Colours of the cells: one hue for weights, one for activations and one for attention. */
 
-import { colour, mix, shade } from "../../scheme.js";
+import { colour, mix, pixels, shade } from "../../scheme.js";
 import { fullScale } from "../strips.js";
 
 const STATUS = { kept: "soft", open: "soft", finished: "good", pruned: "line" };
@@ -65,19 +65,11 @@ function candidateColour(node) {
   return mix(colour("card"), colour(strong), node.wins ? 0.5 : 0.25);
 }
 
-/** Return the pixels of a slab; one that is too great is drawn with every nth row or column. */
-export function pixels(block, slab) {
+/** Return the image of a slab; one that is too great is drawn with every nth row or column. */
+export function slabImage(block, slab) {
   const [, rows, columns] = block.shape;
   const [down, along] = [Math.ceil(rows / MOST), Math.ceil(columns / MOST)];
-  const [height, width] = [Math.ceil(rows / down), Math.ceil(columns / along)];
-  const content = new Uint8ClampedArray(4 * width * height).fill(255);
   const colourAt = colourOf(block);
-  for (let row = 0; row < height; row++) {
-    for (let column = 0; column < width; column++) {
-      const rgb = colourAt(slab, row * down, column * along);
-      const offset = 4 * (row * width + column);
-      for (let part = 0; part < 3; part++) content[offset + part] = rgb[part];
-    }
-  }
-  return { width, height, content };
+  const at = (row, column) => colourAt(slab, row * down, column * along);
+  return pixels(Math.ceil(rows / down), Math.ceil(columns / along), at);
 }

@@ -1,7 +1,8 @@
 /** Draw the blocks as flat pictures in SVG, for browsers without WebGL. */
 
 import { el, svg } from "../../dom.js";
-import { pixels } from "./colours.js";
+import { paint } from "../../scheme.js";
+import { slabImage } from "./colours.js";
 import { depthOf } from "./layout.js";
 
 const ASIDE = [0.5, 0.45]; // how far right and up a unit of depth is drawn
@@ -114,8 +115,7 @@ export class Flat {
 
 /** Return the address of a picture of a slab, a pixel for each cell. */
 function imageOf(block, slab) {
-  const { width, height, content } = pixels(block, slab);
-  const canvas = el("canvas", { width, height });
-  canvas.getContext("2d").putImageData(new ImageData(content, width, height), 0, 0);
+  const canvas = el("canvas");
+  paint(canvas, slabImage(block, slab));
   return canvas.toDataURL();
 }

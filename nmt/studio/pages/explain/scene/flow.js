@@ -1,6 +1,6 @@
 /** The flow of data through the blocks: play, step, speed, a timeline and a map. */
 
-import { button, choice, el } from "../../dom.js";
+import { button, choice, el, inside } from "../../dom.js";
 import { Player } from "../player.js";
 
 const STEP_MS = 1400;
@@ -31,7 +31,7 @@ export class Flow extends Player {
     this.numbers = new Map(steps.map((block, step) => [block?.id, step]));
     this.speed = 1;
     this.play.classList.add("play");
-    const speeds = SPEEDS.map((speed) => ({ value: String(speed), label: `${speed}×` }));
+    const speeds = SPEEDS.map((speed) => [String(speed), `${speed}×`]);
     this.element = el(
       "div.controls.flow-controls",
       this.buttons,
@@ -47,7 +47,7 @@ export class Flow extends Player {
 
   /** Show a step in the controls. */
   show(wanted) {
-    const step = Math.max(0, Math.min(wanted, this.last));
+    const step = inside(wanted, this.steps.length);
     const name = nameOf(this.steps[step]);
     super.show(step, name, `${name} (${step} of ${this.last})`);
   }

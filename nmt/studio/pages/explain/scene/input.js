@@ -1,5 +1,6 @@
 /** Pointer, wheel and keys of the scene. */
 
+import { inside } from "../../dom.js";
 import { hideTip, showTip } from "../../reading.js";
 import { nameOf } from "./flow.js";
 import { describeCell } from "./panel.js";
@@ -70,8 +71,7 @@ export function listeners(scene) {
 function keys(scene, { shiftKey, key }) {
   const { step } = scene.flow;
   const chapter = scene.chapter ?? -1;
-  const last = scene.chapters.length - 1;
-  const visit = (index) => () => scene.visit(Math.max(0, Math.min(last, index)));
+  const visit = (index) => () => scene.visit(inside(index, scene.chapters.length));
   const zoom = { in: () => scene.zoom(0.8), out: () => scene.zoom(1.25) };
   const cell = (down, right) => () => scene.moveCell(down, right);
   return {

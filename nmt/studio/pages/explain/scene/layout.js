@@ -155,10 +155,8 @@ class Layout {
       if (block.role !== "key" || block.part !== "cross") continue;
       const { place } = block;
       const [end, below] = [(place.left + place.right) / 2, place.bottom - GAP / 2];
-      this.wires.push([[right, middle], [x, middle], [x, below], [end, below], [
-        end,
-        place.bottom,
-      ]]);
+      const turns = [[right, middle], [x, middle], [x, below], [end, below]];
+      this.wires.push([...turns, [end, place.bottom]]);
     }
   }
 }

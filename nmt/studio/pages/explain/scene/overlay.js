@@ -1,6 +1,6 @@
 /** What is drawn above the blocks: labels, frames of rows and columns, and lines between blocks. */
 
-import { svg, textWidth } from "../../dom.js";
+import { curve, svg, textWidth } from "../../dom.js";
 import { partOf, PLATE_DEPTH } from "./layout.js";
 
 const FONT = 12;
@@ -96,11 +96,8 @@ export class Overlay {
       if (!before || from < 0) return;
       const [, [x0, y0], [, y1]] = this.corners(before, { row: from });
       const [[x2, y2], , , [, y3]] = this.corners(block, { row });
-      const [start, end] = [(y0 + y1) / 2, (y2 + y3) / 2];
-      const middle = (x0 + x2) / 2;
       const kind = node.wins ? "path.edge.won.target" : "path.edge.soft";
-      const d = `M${x0} ${start}C${middle} ${start} ${middle} ${end} ${x2} ${end}`;
-      this.marks.append(svg(kind, { d }));
+      this.marks.append(svg(kind, { d: curve(x0, (y0 + y1) / 2, x2, (y2 + y3) / 2) }));
     });
   }
 
@@ -194,10 +191,8 @@ export class Overlay {
   names(block) {
     const [, rows, columns] = block.shape;
     const [topLeft, topRight, , bottomLeft] = this.corners(block, { slab: block.front });
-    const [high, wide] = [
-      (bottomLeft[1] - topLeft[1]) / rows,
-      (topRight[0] - topLeft[0]) / columns,
-    ];
+    const high = (bottomLeft[1] - topLeft[1]) / rows;
+    const wide = (topRight[0] - topLeft[0]) / columns;
     const edges = (part) => this.corners(block, { slab: block.front, ...part });
     const [first, last] = block.chosen ? around(block, this.scene.selection.target) : [0, rows];
     const hasRows = (block.side || block.chosen) && !block.showsText && high > 8;

@@ -5,7 +5,7 @@ import { legend } from "../strips.js";
 import { fullOf, isShare, painterOf } from "./colours.js";
 import { short } from "./sums.js";
 
-const KINDS = [["weight"], ["activation"], ["attention", "weights"]];
+const KINDS = [["weights", "weight"], ["activations", "activation"], ["attention", "attention"]];
 
 /** Return what a cell is: its value, row, column and head. */
 export function describeCell(block, { slab, row, column }) {
@@ -36,13 +36,9 @@ export function blockLegend(block) {
 
 /** Return the legends of the three kinds of numbers. */
 export function kindLegends() {
-  return KINDS.map(([kind, role]) => {
-    const block = { kind, role, shape: [1, 1, 1], value: () => 1 };
-    return ramp(
-      kind === "attention" ? kind : `${kind}s`,
-      isShare(block) ? "0 to 1" : "− to +",
-      block,
-    );
+  return KINDS.map(([name, kind]) => {
+    const block = { kind, shape: [1, 1, 1], value: () => 1 };
+    return ramp(name, isShare(block) ? "0 to 1" : "− to +", block);
   });
 }
 

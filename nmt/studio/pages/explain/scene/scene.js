@@ -6,7 +6,7 @@ import { onScheme } from "../../scheme.js";
 import { saveControl } from "../save.js";
 import { buildBlocks } from "./blocks.js";
 import { around, Camera, surroundings } from "./camera.js";
-import { movedCell, openMatrix } from "./cell.js";
+import { Matrix, movedCell } from "./cell.js";
 import { Flat } from "./flat.js";
 import { BlockMap, Flow, nameOf } from "./flow.js";
 import { KEYS, listeners } from "./input.js";
@@ -19,6 +19,8 @@ import { Space } from "./webgl.js";
 const FAINT = { later: 0.1, weight: 0.3 };
 const PAINT_MS = { moving: 16, still: 120, flat: 400 }; // for blocks, before a frame is shown
 const BEAM_STEPS = 6; // that are shown with the last one
+const BEGIN =
+  "Twelve chapters lead from the words to the translation. Or press ▶ below to play all steps.";
 const scenes = new Map(); // by view
 
 onScheme(() => scenes.forEach((scene) => scene.repaint()));
@@ -96,7 +98,7 @@ class SceneView {
     this.back = signButton("Chapter before", "←", () => this.visit(this.chapter - 1));
     this.on = button(".next", { on: { click: () => this.goOn() } });
     const group = { role: "group", "aria-label": "Tour" };
-    this.tour = el("div.tour", group, this.on, this.back, ...this.buttons);
+    this.tour = el("div.tour.wrap", group, this.on, this.back, ...this.buttons);
     this.story = el("div.story", { "aria-live": "polite" });
   }
 
@@ -161,13 +163,7 @@ class SceneView {
     this.flow.show(step);
     this.chapter = null;
     const block = this.current();
-    const story = block ? [el("h3", nameOf(block)), el("p", block.text)] : [
-      el(
-        "p",
-        "Twelve chapters lead from the words to the translation. Or press ▶ below to play all steps.",
-      ),
-    ];
-    this.tell(story, null);
+    this.tell(block ? [el("h3", nameOf(block)), el("p", block.text)] : [el("p", BEGIN)], null);
   }
 
   /** Show a chapter of the tour. */
@@ -248,7 +244,7 @@ class SceneView {
     if (block.shape[0] > 1 && block.part !== "feed_forward") {
       this.selection.set({ [stack]: { kind: block.part, layer: Number(layer), head: cell.slab } });
     }
-    openMatrix(this.element, block, cell, (other) => this.read({ block, ...other }));
+    new Matrix(block, cell, (other) => this.read({ block, ...other })).open(this.element);
   }
 
   // The camera

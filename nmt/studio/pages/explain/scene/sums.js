@@ -1,20 +1,9 @@
 /** Write out how a number was computed, with the numbers of this sentence. */
 
 import { fixed } from "../../numbers.js";
-import { dot, gelu, relu, sigmoid, silu } from "../live/matrix.js";
+import { dot } from "../live/matrix.js";
 
 const SHOWN = 3; // products that are written out
-
-// The last four are gates of a gated feed-forward sub-layer (Shazeer, 2020).
-export const ACTIVATIONS = {
-  relu: { name: "max(0, z)", formula: "max(0, xW₁ + b₁)", of: relu },
-  silu: { name: "z · σ(z)", formula: "SiLU(xW₁ + b₁)", of: silu },
-  gelu: { name: "GELU(z)", formula: "GELU(xW₁ + b₁)", of: gelu },
-  glu: { name: "σ(z)", formula: "σ(xW + b)", of: sigmoid, gates: true },
-  reglu: { name: "max(0, z)", formula: "max(0, xW + b)", of: relu, gates: true },
-  geglu: { name: "GELU(z)", formula: "GELU(xW + b)", of: gelu, gates: true },
-  swiglu: { name: "z · σ(z)", formula: "Swish(xW + b)", of: silu, gates: true },
-};
 
 /** Format a number of a sum; small ones keep more digits. */
 export function short(number) {
@@ -68,17 +57,16 @@ export function softmaxLines(scores, at, names) {
   const seen = scores.map((score, place) => ({ score, place })).filter(({ score }) =>
     score !== null
   );
-  const total = seen.reduce((sum, { score }) => sum + Math.exp(score), 0);
-  const first = seen.slice(0, SHOWN).map(({ score, place }) =>
+  const sum = seen.reduce((total, { score }) => total + Math.exp(score), 0);
+  const terms = seen.slice(0, SHOWN).map(({ score, place }) =>
     `${short(Math.exp(score))} (${names(place)})`
   );
-  const more = seen.length - SHOWN;
+  if (seen.length > SHOWN) terms.push(`… (${seen.length - SHOWN} more)`);
+  const own = Math.exp(scores[at]);
   return [
-    `exp(${short(scores[at])}) = ${short(Math.exp(scores[at]))}`,
-    `sum of the row = ${first.join(" + ")}${more > 0 ? ` + … (${more} more)` : ""} = ${
-      short(total)
-    }`,
-    `${short(Math.exp(scores[at]))} ÷ ${short(total)} = ${short(Math.exp(scores[at]) / total)}`,
+    `exp(${short(scores[at])}) = ${short(own)}`,
+    `sum of the row = ${terms.join(" + ")} = ${short(sum)}`,
+    `${short(own)} ÷ ${short(sum)} = ${short(own / sum)}`,
   ];
 }
 
@@ -94,11 +82,8 @@ export function positionLines(model, position, column, value) {
   const pair = halves ? column % sines : Math.floor(column / 2);
   const name = isSine ? "sin" : "cos";
   const angle = position / 10_000 ** (2 * pair / width);
-  return [
-    `${name}(${position} ÷ 10000^(${2 * pair} ÷ ${width})) = ${name}(${short(angle)}) = ${
-      short(isSine ? Math.sin(angle) : Math.cos(angle))
-    }`,
-  ];
+  const term = `${position} ÷ 10000^(${2 * pair} ÷ ${width})`;
+  return [`${name}(${term}) = ${name}(${short(angle)}) = ${short(Math[name](angle))}`];
 }
 
 /** Return the lines that write out the rotation of a pair of numbers; `pair` are those before it. */
@@ -109,10 +94,9 @@ export function rotationLines(pair, position, column, width) {
   const first = column % 2 === 0;
   const value = first ? even * cosine - odd * sine : even * sine + odd * cosine;
   const [one, other] = first ? [cosine, sine] : [sine, cosine];
+  const terms = [`${factor(even)} × ${factor(one)}`, `${factor(odd)} × ${factor(other)}`];
   return [
     `position ${position} turns the pair (${short(even)}, ${short(odd)}) by ${short(angle)} rad:`,
-    `${factor(even)} × ${factor(one)} ${first ? "−" : "+"} ${factor(odd)} × ${factor(other)} = ${
-      short(value)
-    }`,
+    `${terms.join(first ? " − " : " + ")} = ${short(value)}`,
   ];
 }

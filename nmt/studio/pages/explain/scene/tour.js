@@ -3,6 +3,7 @@
 import { percent } from "../../numbers.js";
 import { habit } from "../controls.js";
 import { normName } from "../layersteps.js";
+import { probability } from "../probabilities.js";
 import { tokenText, words, wordText } from "../tokens.js";
 import { dot } from "../live/matrix.js";
 import { clipped } from "./overlay.js";
@@ -37,6 +38,11 @@ function beginning(data) {
   const how = model.positions === "learned"
     ? "a vector that was learned for that position"
     : "a pattern of sines and cosines, which differs for every position";
+  const order = rotary
+    ? `This model adds no position to them. Instead, attention turns pairs of numbers of its
+      queries and keys: the later a token stands, the further. So a query and a key feel how far
+      apart they are.`
+    : `So that the model knows the order, each position gets ${how}. It is added to the token's row.`;
   return [
     {
       title: "Tokens",
@@ -60,14 +66,7 @@ function beginning(data) {
     {
       title: "Positions",
       id: rotary ? "encoder.0.self.query" : "source.embedding.position",
-      text: `“the dog bites the man” and “the man bites the dog” have the same tokens. ${
-        rotary
-          ? `This model adds no position to them. Instead, attention turns pairs of numbers of its
-        queries and keys: the later a token stands, the further. So a query and a key feel how far
-        apart they are.`
-          : `So that the model knows the order, each position gets ${how}. It is added to the token's
-        row.`
-      }`,
+      text: `“the dog bites the man” and “the man bites the dog” have the same tokens. ${order}`,
     },
   ];
 }
@@ -85,18 +84,17 @@ function insideHead(data) {
   const sums = q.flatMap((one) => k.map((other) => dot(one, other)));
   const [one, all] = [single, sums].map((numbers) => spread(numbers).variance);
   const { from, to, weight } = strongestLink(data, "source", 1, (at) => !at.layer && !at.head);
+  const heads = data.model.heads === 1
+    ? `Here they have ${numbers}.`
+    : `${data.model.heads} heads do this side by side, each with its own weights and ${numbers}: they
+      stand one behind the other.`;
   return [
     {
       title: "Q, K, V",
       id: "encoder.0.self.query",
       text:
         `Every token makes three short rows of numbers. Its query says what it looks for, its key
-        what it offers, and its value what it hands over. ${
-          data.model.heads === 1
-            ? `Here they have ${numbers}.`
-            : `${data.model.heads} heads do this side by side, each with its own weights and
-        ${numbers}: they stand one behind the other.`
-        }`,
+        what it offers, and its value what it hands over. ${heads}`,
     },
     {
       title: "Scores",
@@ -202,9 +200,8 @@ function decoding(data, selection) {
   const read = shares.indexOf(Math.max(...shares));
   const chosen = data.target.outputs[step];
   const written = `“${tokenText(data.tokens[chosen])}”`;
-  const { tokens, logits, log_sums: sums } = data.next_tokens.steps[step];
-  const sum = sums[data.next_tokens.temperatures.indexOf(1)];
-  const share = percent(Math.exp(logits[tokens.indexOf(chosen)] - sum));
+  const { tokens } = data.next_tokens.steps[step];
+  const share = percent(probability(data.next_tokens, step, tokens.indexOf(chosen)));
   const seen = heads.map((each) => weights.at(each, step, read));
   const best = heads[seen.indexOf(Math.max(...seen))];
   const where = head === null
@@ -212,10 +209,18 @@ function decoding(data, selection) {
     : `head ${head + 1}`;
   const last = Math.max(...data.beam.nodes.step);
   const far = strongestLink(data, "target", FAR);
-  const [reader, seenWord] = [
-    word(data, data.target.outputs, far.from),
-    word(data, data.target.inputs, far.to),
-  ];
+  const reader = word(data, data.target.outputs, far.from);
+  const seenWord = word(data, data.target.inputs, far.to);
+  const farHead = `decoder.${far.layer}.self_attention.${far.head}`;
+  const example = far.from - far.to < FAR
+    ? "This translation is too short for an example."
+    : `The strongest long link here: before it writes ${reader}, head ${far.head + 1} of layer
+      ${far.layer + 1} gives ${percent(far.weight)} of its attention to ${seenWord},
+      ${far.from - far.to + 1} tokens back.${habit(data.model, farHead, " On the dev set: ")}`;
+  const choice = data.beam.method === "sample"
+    ? "Here the next token is drawn at random, a probable one more often."
+    : `The best next token does not always lead to the best sentence. So the search keeps up to
+      ${data.beam.size} beginnings, continues each, and drops the weakest.`;
   return [
     {
       title: "Mask",
@@ -231,19 +236,9 @@ function decoding(data, selection) {
       id: `decoder.${far.layer}.self.weights`,
       slab: far.head,
       cell: { slab: far.head, row: far.from, column: far.to },
-      text: `Distance costs nothing: a token looks at any other as easily as at its neighbour. ${
-        far.from - far.to < FAR
-          ? "This translation is too short for an example."
-          : `The strongest long link here: before it writes ${reader}, head ${far.head + 1} of layer
-        ${far.layer + 1} gives ${percent(far.weight)} of its attention to ${seenWord},
-        ${far.from - far.to + 1} tokens back.${
-            habit(
-              data.model,
-              `decoder.${far.layer}.self_attention.${far.head}`,
-              " On the dev set: ",
-            )
-          }`
-      } A network that reads token by token would have to remember a word over all those between.`,
+      text: `Distance costs nothing: a token looks at any other as easily as at its neighbour.
+        ${example} A network that reads token by token would have to remember a word over all those
+        between.`,
     },
     {
       title: "Cross",
@@ -263,12 +258,8 @@ function decoding(data, selection) {
       frame: Array.from({ length: last + 1 }, (_, each) => `beam.beam.${each}`),
       text:
         `Softmax compares the decoder's last row with every token that the model knows, and gives
-        each a probability: here ${written} gets ${share}. ${
-          data.beam.method === "sample"
-            ? "Here the next token is drawn at random, a probable one more often."
-            : `The best next token does not always lead to the best sentence. So the search keeps up
-        to ${data.beam.size} beginnings, continues each, and drops the weakest.`
-        } One column is one step. The strong path is the translation.`,
+        each a probability: here ${written} gets ${share}. ${choice} One column is one step. The
+        strong path is the translation.`,
     },
   ];
 }

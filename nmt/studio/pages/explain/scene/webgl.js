@@ -1,7 +1,7 @@
 /** Draw the blocks with three.js: a mesh and a texture for each slab. */
 
-import { colour, mix } from "../../scheme.js";
-import { pixels } from "./colours.js";
+import { colour, mix, pixels } from "../../scheme.js";
+import { slabImage } from "./colours.js";
 import { depthOf, PLATE_DEPTH } from "./layout.js";
 
 const FIELD = 26; // degrees from the lower to the upper edge of the picture
@@ -37,8 +37,7 @@ export class Space {
     this.element.addEventListener("webglcontextlost", this.onLost);
     this.scene = new Scene();
     this.camera = new PerspectiveCamera(FIELD, 1, 1, 1e5);
-    const content = Uint8ClampedArray.from([...colour("wash"), 255]);
-    this.blank = textureOf({ width: 1, height: 1, content }); // of blocks that are not painted yet
+    this.blank = textureOf(pixels(1, 1, () => colour("wash"))); // of blocks not painted yet
     this.plates = plates.map((plate) => this.addPlate(plate));
     this.box = unitBox();
     this.slabs = new Map(blocks.map((block) => [block.id, this.addSlabs(block)]));
@@ -72,7 +71,7 @@ export class Space {
   paint(block) {
     this.slabs.get(block.id).forEach(({ material }, slab) => {
       if (material.map !== this.blank) material.map.dispose();
-      material.map = textureOf(pixels(block, slab));
+      material.map = textureOf(slabImage(block, slab));
     });
   }
 
@@ -161,9 +160,9 @@ function unitBox() {
   return box;
 }
 
-function textureOf({ width, height, content }) {
+function textureOf({ width, height, data }) {
   const THREE = globalThis.THREE;
-  const texture = new THREE.DataTexture(new Uint8Array(content.buffer), width, height);
+  const texture = new THREE.DataTexture(new Uint8Array(data.buffer), width, height);
   texture.colorSpace = THREE.SRGBColorSpace;
   texture.magFilter = THREE.NearestFilter;
   texture.minFilter = THREE.LinearMipmapLinearFilter;
