@@ -353,6 +353,12 @@ class TrainSettings:
         " weights (Jordan et al., 2024)",
         choices=("adam", "muon"),
     )
+    weight_decay: float = setting(
+        0.0,
+        "weight decay: before a step, all matrices, also those of embeddings, shrink by this times"
+        " the learning rate (Loshchilov and Hutter, 2019); 0: none",
+        (0, 100),
+    )
     adam_beta1: float = setting(0.9, "Adam's beta 1 (section 5.3)", (0, 0.9999))
     adam_beta2: float = setting(0.98, "Adam's beta 2 (section 5.3)", (0, 0.99999))
     adam_epsilon: float = setting(1e-9, "Adam's epsilon (section 5.3)", (0, 1))

@@ -143,6 +143,10 @@ class Updater:
         rate = learning_rate(self.recipe, number)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        if decay := rate * self._settings.weight_decay:
+            matrices = [parameter for parameter in self._parameters if parameter.ndim > 1]
+            with torch.no_grad():
+                torch._foreach_mul_(matrices, 1 - decay * (1 - skip))
         with self.autocast():  # Muon multiplies matrices
             self.optimizer.step()
         self.average.add(number)

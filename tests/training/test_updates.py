@@ -185,6 +185,29 @@ def test_muon_steps_all_directions_of_each_matrix_alike() -> None:
         torch.testing.assert_close(pair.detach(), expected, atol=1e-6, rtol=1e-3)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_weight_decay_shrinks_matrices_before_a_step(optimizer: str) -> None:
+    """The first step is the same otherwise; an update that is skipped changes nothing."""
+    torch.set_num_threads(1)
+    shape = {"train.optimizer": optimizer, "model.dropout": 0.0, "train.warmup_updates": 1}
+    recipe = with_settings(load_recipe("pocket"), shape)
+    batch = make_batch([([9, 10, 7], [11, 12]), ([13], [14, 15, 16])])
+    after = []
+    for decay in (0.0, 0.5):
+        torch.manual_seed(1)
+        network = Transformer(recipe.model, 20, PAD)
+        before = [parameter.detach().clone() for parameter in network.parameters()]
+        decayed = with_settings(recipe, {"train.weight_decay": decay})
+        updater = Updater(decayed, network, Workers(), torch.device("cpu"))
+        updater.start([batch], 1, float("nan"), None)  # type: ignore[arg-type] # a loss of NaN
+        torch.testing.assert_close([*network.parameters()], before, atol=0, rtol=0)
+        rate = updater.start([batch], 1, True, None).learning_rate
+        after.append([*network.parameters()])
+    for start, plain, decayed_weight in zip(before, *after, strict=True):
+        lost = 0.5 * rate * start if start.ndim > 1 else torch.zeros_like(start)
+        torch.testing.assert_close(plain - decayed_weight, lost, atol=1e-6, rtol=1e-4)
+
+
 def test_simcut_that_cuts_nothing_has_the_loss_of_one_pass(train: Train) -> None:
     """Without dropout, both passes are the same, so nothing is left to agree on."""
     found = {}
