@@ -6,7 +6,6 @@ JSON.
 
 import json
 import math
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.config import DecodeSettings
-from nmt.decoding.files.text_files import BadLines, open_output, open_source
+from nmt.decoding.files.text_files import BadLines, is_on_screen, open_output, open_source
 from nmt.decoding.search.hypothesis import length_penalty
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, split_chunks
 from nmt.decoding.translator.context import Before, choose_context
@@ -258,12 +257,15 @@ class Scorer:
         )
 
 
+NUMBERS = ("log_prob", "mean_log_prob", "score", "length")  # of a score, in the order of a line
+
+
 def tsv_line(score: PairScore | None) -> str:
     """Return log_prob, mean_log_prob, score and length with tabs between them."""
     if score is None:
         return ""
-    numbers = score.log_prob, score.mean_log_prob, score.score
-    return "\t".join([*(f"{number:.6f}" for number in numbers), str(score.length)])
+    *numbers, length = (getattr(score, name) for name in NUMBERS)
+    return "\t".join([*(f"{number:.6f}" for number in numbers), str(length)])
 
 
 def json_line(score: PairScore | None, *, with_tokens: bool = False) -> str:
@@ -273,12 +275,7 @@ def json_line(score: PairScore | None, *, with_tokens: bool = False) -> str:
     """
     if score is None:
         return "null"
-    found: dict[str, Any] = {
-        "log_prob": score.log_prob,
-        "mean_log_prob": score.mean_log_prob,
-        "score": score.score,
-        "length": score.length,
-    }
+    found: dict[str, Any] = {name: getattr(score, name) for name in NUMBERS}
     if with_tokens:
         found["tokens"] = [token._asdict() for token in score.tokens]
     return json.dumps(found, ensure_ascii=False)
@@ -345,7 +342,8 @@ def from_columns(
     source, target = columns
     for number, line in enumerate(lines, start=1):
         cells = line.split("\t")
-        if len(cells) < max(columns) and not line.isspace() and line:
+        is_blank = not line.strip()
+        if len(cells) < max(columns) and not is_blank:
             bad.add(
                 number,
                 NmtError(
@@ -353,8 +351,10 @@ def from_columns(
                     " source and target, or choose with --columns"
                 ),
             )
-        is_blank = number in bad.numbers or not line or line.isspace()
-        yield BLANK_PAIR if is_blank else TextPair(cells[source - 1], cells[target - 1])
+        if is_blank or number in bad.numbers:
+            yield BLANK_PAIR
+        else:
+            yield TextPair(cells[source - 1], cells[target - 1])
 
 
 def score_file(
@@ -380,13 +380,12 @@ def score_file(
         columns: the numbers of the two columns, from 1; by default the first two.
         on_bad_line: what to do with a line that cannot be read, as `BadLines` takes it.
     """
-    shares_screen = output is None and sys.stdout is not None and sys.stdout.isatty()
     bad = BadLines(on_bad_line)
     try:
         with (
             open_pairs(source, target, columns or FIRST_TWO, bad) as pairs,
             open_output(output) as written,
-            progress_bar(quiet=shares_screen, unit="pair", desc="score") as bar,
+            progress_bar(quiet=is_on_screen(output), unit="pair", desc="score") as bar,
         ):
             for chunk in scorer.chunks(split_chunks(pairs), bad.add):
                 first = written.lines + 1
