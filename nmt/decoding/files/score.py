@@ -27,7 +27,7 @@ from nmt.decoding.translator.segments import (
     SegmentLimit,
     opening_ids,
 )
-from nmt.decoding.translator.translation import Token
+from nmt.decoding.translator.translation import Token, list_tokens
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output, check_uncompressed
 from nmt.runs.trained_model import TrainedModel
@@ -36,7 +36,7 @@ from nmt.system.devices import run_or_halve
 from nmt.system.log import Notify, note, progress_bar
 from nmt.text.reading.corpus import align_columns
 from nmt.text.reading.lines import OnBadLine, check_texts, show_name, stop_at_bad_line
-from nmt.text.subwords.tokenizer import EOS, UNK
+from nmt.text.subwords.tokenizer import UNK
 
 if TYPE_CHECKING:  # arguments and files are checked without PyTorch
     from nmt.decoding.models.forced import TokenLogProbs
@@ -243,10 +243,8 @@ class Scorer:
     def _pair_score(self, pair: EncodedPair, log_probs: "TokenLogProbs") -> PairScore:
         log_probs = log_probs[pair.context :]
         total, length = math.fsum(log_probs), len(log_probs)
-        tokens: tuple[Token, ...] = ()
-        if self.token_scores:
-            pieces = map(self._tokenizer.target.piece, (*pair.target[pair.context :], EOS))
-            tokens = tuple(map(Token, pieces, log_probs))
+        known = log_probs if self.token_scores else ()
+        tokens = list_tokens(pair.target[pair.context :], known, self._tokenizer.target)
         score = total / length_penalty(length, self.settings.length_penalty)
         return PairScore(total, score, length, tokens)
 
