@@ -128,6 +128,7 @@ def translation_metrics(language: str, variants: tuple[BleuVariant, ...] = ()) -
     chrf = Measure("chrF2", CHRF())
     measures = [Measure("BLEU", bleu), chrf, Measure("TER", TER(), lower_is_better=True)]
     for variant in variants:
+        other: BLEU
         if variant.tokenizer in (MOSES, PAPER):
             other = MultiBleu(language, variant)
         else:
