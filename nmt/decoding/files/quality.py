@@ -268,22 +268,24 @@ def without_parts(ours: Iterable[str], theirs: Iterable[str]) -> tuple[list[str]
 
     10.30 on our side takes away 10 and 30 on their side.
     """
-
-    def take(numbers: Iterable[str], free: Counter[Decimal], *, several: bool) -> list[str]:
-        """Take the parts of numbers from those that are free; return the numbers that stay."""
-        left = []
-        for number in numbers:
-            parts = Counter(split_number(number))
-            if (parts.total() > 1) == several and parts <= free:
-                free -= parts
-            else:
-                left.append(number)
-        return left
-
     single = Counter(parts[0] for parts in map(split_number, theirs) if len(parts) == 1)
-    unused = single.copy()
-    left = take(ours, unused, several=True)
-    return left, take(theirs, single - unused, several=False)
+    taken: Counter[Decimal] = Counter()
+    left = []
+    for number in ours:
+        parts = Counter(split_number(number))
+        if parts.total() > 1 and parts <= single:
+            single -= parts
+            taken += parts
+        else:
+            left.append(number)
+    rest = []
+    for number in theirs:
+        parts = Counter(split_number(number))
+        if parts.total() == 1 and parts <= taken:
+            taken -= parts
+        else:
+            rest.append(number)
+    return left, rest
 
 
 class QualityCheck:
