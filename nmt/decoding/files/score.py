@@ -255,15 +255,12 @@ class Scorer:
         )
 
 
-NUMBERS = ("log_prob", "mean_log_prob", "score", "length")  # of a score, in the order of a line
-
-
 def tsv_line(score: PairScore | None) -> str:
     """Return log_prob, mean_log_prob, score and length with tabs between them."""
     if score is None:
         return ""
-    *numbers, length = (getattr(score, name) for name in NUMBERS)
-    return "\t".join([*(f"{number:.6f}" for number in numbers), str(length)])
+    numbers = score.log_prob, score.mean_log_prob, score.score
+    return "\t".join([*(f"{number:.6f}" for number in numbers), str(score.length)])
 
 
 def json_line(score: PairScore | None, *, with_tokens: bool = False) -> str:
@@ -273,7 +270,12 @@ def json_line(score: PairScore | None, *, with_tokens: bool = False) -> str:
     """
     if score is None:
         return "null"
-    found: dict[str, Any] = {name: getattr(score, name) for name in NUMBERS}
+    found: dict[str, Any] = {
+        "log_prob": score.log_prob,
+        "mean_log_prob": score.mean_log_prob,
+        "score": score.score,
+        "length": score.length,
+    }
     if with_tokens:
         found["tokens"] = [token._asdict() for token in score.tokens]
     return json.dumps(found, ensure_ascii=False)
