@@ -411,10 +411,9 @@ def evaluate(
         for warning in chain(*found):
             notify(f"warning: {warning}")
         result = test_set_result(test, outputs, described, own, in_full=scoring.in_full)
-        result = replace(result, direction=direction)
         contrasts = evaluated.contrasts(test) if isinstance(evaluated, Model) else ()
         warnings = (*before, *chain(*found))
-        results.append(replace(result, contrasts=contrasts, warnings=warnings))
+        results.append(replace(result, direction=direction, contrasts=contrasts, warnings=warnings))
     left_out = dict.fromkeys(chain(*(own.left_out for own in chosen)))
     return Evaluation(described[0], tuple(results), tuple(left_out))
 

@@ -126,22 +126,16 @@ def translation_metrics(language: str, variants: tuple[BleuVariant, ...] = ()) -
     tokenizer = bleu_tokenizer(language)
     bleu = BLEU(tokenize=tokenizer)
     chrf = Measure("chrF2", CHRF())
-    others = [
-        MultiBleu(language, variant)
-        if variant.tokenizer in (MOSES, PAPER)
-        else BLEU(tokenize=variant.tokenizer or tokenizer, lowercase=variant.lowercase)
-        for variant in variants
-    ]
+    measures = [Measure("BLEU", bleu), chrf, Measure("TER", TER(), lower_is_better=True)]
+    for variant in variants:
+        other: BLEU
+        if variant.tokenizer in (MOSES, PAPER):
+            other = MultiBleu(language, variant)
+        else:
+            other = BLEU(tokenize=variant.tokenizer or tokenizer, lowercase=variant.lowercase)
+        measures.append(Measure(variant.name, other))
     return MetricSet(
-        measures=(
-            Measure("BLEU", bleu),
-            chrf,
-            Measure("TER", TER(), lower_is_better=True),
-            *(
-                Measure(variant.name, other)
-                for variant, other in zip(variants, others, strict=True)
-            ),
-        ),
+        measures=(*measures,),
         segment_measure=chrf,
         tokens=lambda text: str(bleu.tokenizer(text)).split(),
         unit=f"tokens ({bleu.tokenizer_signature})",

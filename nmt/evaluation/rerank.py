@@ -10,7 +10,6 @@ is a record: a line of JSON, or the adjacent lines with one index in Moses's for
 import json
 import math
 import re
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from nmt.config.decode import RERANK_SETTINGS
 from nmt.decoding.files.output_formats import ESCAPED_MARK, MOSES_MARK
 from nmt.decoding.files.score import BLANK_PAIR, Scorer, TextPair
-from nmt.decoding.files.text_files import open_output, open_source
+from nmt.decoding.files.text_files import is_on_screen, open_output, open_source
 from nmt.decoding.stream import Source, split_chunks
 from nmt.decoding.translator.load import load_models, only_target
 from nmt.decoding.translator.odd_input import OddSegment, odd_segment
@@ -433,12 +432,11 @@ def rerank_file(
         output: a file, which appears when it is complete, or None for stdout.
         n_best: how many of the best candidates to write as JSON; None: the best one, as text.
     """
-    shares_screen = output is None and sys.stdout is not None and sys.stdout.isatty()
     names = feature_names(judges)
     used = read_weights(weights, names) if weights else default_weights(names)
     with (
         open_output(output) as written,
-        progress_bar(quiet=shares_screen, unit="list", desc="rerank") as bar,
+        progress_bar(quiet=is_on_screen(output), unit="list", desc="rerank") as bar,
     ):
         for chunk in scored_chunks(nbest, source, judges):
             lines = [f"{line}\n" for line in ranked_lines(chunk, names, used, n_best)]

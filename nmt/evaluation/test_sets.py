@@ -42,8 +42,7 @@ class TestSet:
         contrasts: Sequence[str] = (),
     ) -> "TestSet":
         """Return the test set of these segments; raises NmtError if there are none."""
-        if not references:
-            raise NmtError(f"{name} is empty: there is nothing to score")
+        check_not_empty(name, references)
         digests = tuple(map(digest_lines, zip(*references, strict=True)))
         source = digest_lines(sources) if sources else ""
         lines = [*range(len(references))]
@@ -79,6 +78,12 @@ class TestSet:
         )
 
 
+def check_not_empty(name: str, segments: Sequence[object]) -> None:
+    """Raise NmtError if a text has no segments."""
+    if not segments:
+        raise NmtError(f"{name} is empty: there is nothing to score")
+
+
 def digest_lines(lines: Iterable[str]) -> str:
     """Return the SHA-256 of segments written as UTF-8 lines; compression makes no difference."""
     return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
@@ -92,8 +97,7 @@ def files_test(source: Path | None, references: Sequence[Path]) -> TestSet:
     """
     texts = [read_text_file(path) for path in (*filter(None, [source]), *references)]
     for text in texts:
-        if not text.segments:
-            raise NmtError(f"{text.name} is empty: there is nothing to score")
+        check_not_empty(text.name, text.segments)
     rows = [*align_columns([text.name for text in texts], [text.segments for text in texts])]
     if source is None:
         return TestSet.of(texts[0].name, [], rows)

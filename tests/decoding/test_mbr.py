@@ -11,7 +11,7 @@ from sacrebleu.metrics.chrf import CHRF
 from nmt.config import DecodeSettings
 from nmt.decoding.search import mbr
 from nmt.decoding.search.hypothesis import Hypothesis
-from nmt.decoding.search.mbr import Bleu, Metric, MinimumBayesRisk, candidate_count, chrf, overlaps
+from nmt.decoding.search.mbr import Metric, MinimumBayesRisk, candidate_count, chrf, overlaps
 from nmt.errors import UsageError
 
 # Real, odd and empty texts; equal ones but for white space; repetitions.
@@ -45,7 +45,7 @@ def test_scores_equal_those_of_sacrebleu(texts: list[str], language: str) -> Non
     tokenizer = {"de": "13a", "zh": "zh", "ja": "char"}[language]
     pairs: list[tuple[Metric, CHRF | BLEU]] = [
         (chrf, CHRF()),
-        (Bleu.of(language), BLEU(tokenize=tokenizer, effective_order=True)),
+        (mbr.bleu_metric(language), BLEU(tokenize=tokenizer, effective_order=True)),
     ]
     for metric, reference in pairs:
         expected = [[reference.sentence_score(a, [b]).score for b in texts] for a in texts]
@@ -92,10 +92,10 @@ def test_the_expected_score_chooses(
 
 def test_each_segment_has_the_words_of_its_language() -> None:
     texts = ["A B", "A C", "AC"]
-    chooser = MinimumBayesRisk(Bleu.of, "de", lambda ids: texts[ids[0]], True, 9)
+    chooser = MinimumBayesRisk(mbr.bleu_metric, "de", lambda ids: texts[ids[0]], True, 9)
     given = [Hypothesis((i,), 0, 0) for i in range(3)]
     for language in ("", "ja"):
-        expected = Bleu.of(language or "de")(texts).mean(1)
+        expected = mbr.bleu_metric(language or "de")(texts).mean(1)
         found = sorted(chooser.choose(given, language), key=lambda hypothesis: hypothesis.ids)
         assert [hypothesis.utility for hypothesis in found] == pytest.approx([*expected])
 

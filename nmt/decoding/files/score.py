@@ -6,7 +6,6 @@ JSON.
 
 import json
 import math
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.config import DecodeSettings
-from nmt.decoding.files.text_files import BadLines, open_output, open_source
+from nmt.decoding.files.text_files import BadLines, is_on_screen, open_output, open_source
 from nmt.decoding.search.hypothesis import length_penalty
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, split_chunks
 from nmt.decoding.translator.context import Before, choose_context
@@ -28,7 +27,7 @@ from nmt.decoding.translator.segments import (
     SegmentLimit,
     opening_ids,
 )
-from nmt.decoding.translator.translation import Token
+from nmt.decoding.translator.translation import Token, list_tokens
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output, check_uncompressed
 from nmt.runs.trained_model import TrainedModel
@@ -37,7 +36,7 @@ from nmt.system.devices import run_or_halve
 from nmt.system.log import Notify, note, progress_bar
 from nmt.text.reading.corpus import align_columns
 from nmt.text.reading.lines import OnBadLine, check_texts, show_name, stop_at_bad_line
-from nmt.text.subwords.tokenizer import EOS, UNK
+from nmt.text.subwords.tokenizer import UNK
 
 if TYPE_CHECKING:  # arguments and files are checked without PyTorch
     from nmt.decoding.models.forced import TokenLogProbs
@@ -244,10 +243,8 @@ class Scorer:
     def _pair_score(self, pair: EncodedPair, log_probs: "TokenLogProbs") -> PairScore:
         log_probs = log_probs[pair.context :]
         total, length = math.fsum(log_probs), len(log_probs)
-        tokens: tuple[Token, ...] = ()
-        if self.token_scores:
-            pieces = map(self._tokenizer.target.piece, (*pair.target[pair.context :], EOS))
-            tokens = tuple(map(Token, pieces, log_probs))
+        known = log_probs if self.token_scores else ()
+        tokens = list_tokens(pair.target[pair.context :], known, self._tokenizer.target)
         score = total / length_penalty(length, self.settings.length_penalty)
         return PairScore(total, score, length, tokens)
 
@@ -345,7 +342,8 @@ def from_columns(
     source, target = columns
     for number, line in enumerate(lines, start=1):
         cells = line.split("\t")
-        if len(cells) < max(columns) and not line.isspace() and line:
+        is_blank = not line.strip()
+        if len(cells) < max(columns) and not is_blank:
             bad.add(
                 number,
                 NmtError(
@@ -353,8 +351,10 @@ def from_columns(
                     " source and target, or choose with --columns"
                 ),
             )
-        is_blank = number in bad.numbers or not line or line.isspace()
-        yield BLANK_PAIR if is_blank else TextPair(cells[source - 1], cells[target - 1])
+        if is_blank or number in bad.numbers:
+            yield BLANK_PAIR
+        else:
+            yield TextPair(cells[source - 1], cells[target - 1])
 
 
 def score_file(
@@ -380,13 +380,12 @@ def score_file(
         columns: the numbers of the two columns, from 1; by default the first two.
         on_bad_line: what to do with a line that cannot be read, as `BadLines` takes it.
     """
-    shares_screen = output is None and sys.stdout is not None and sys.stdout.isatty()
     bad = BadLines(on_bad_line)
     try:
         with (
             open_pairs(source, target, columns or FIRST_TWO, bad) as pairs,
             open_output(output) as written,
-            progress_bar(quiet=shares_screen, unit="pair", desc="score") as bar,
+            progress_bar(quiet=is_on_screen(output), unit="pair", desc="score") as bar,
         ):
             for chunk in scorer.chunks(split_chunks(pairs), bad.add):
                 first = written.lines + 1

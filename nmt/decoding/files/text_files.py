@@ -252,6 +252,11 @@ def open_output(
             raise
 
 
+def is_on_screen(output: Path | None) -> bool:
+    """Return whether what is written to a file, or to stdout for None, appears on a terminal."""
+    return output is None and sys.stdout is not None and sys.stdout.isatty()
+
+
 @contextmanager
 def open_text(path: Path | None) -> Iterator[IO[str] | None]:
     """Open a text file that appears when all is written; None without a path."""

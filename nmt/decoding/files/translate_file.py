@@ -1,6 +1,5 @@
 """Translate a text file or a pipe, a line out for each line in."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -10,7 +9,7 @@ from pathlib import Path
 from nmt.decoding.files.output_formats import Format
 from nmt.decoding.files.quality import QualityCheck
 from nmt.decoding.files.resumable import Resumption, Task
-from nmt.decoding.files.text_files import BadLines, open_source, open_text
+from nmt.decoding.files.text_files import BadLines, is_on_screen, open_source, open_text
 from nmt.decoding.models.alignment import pharaoh_line
 from nmt.decoding.stream import Source
 from nmt.decoding.translator.translation import Request, strip_prefix
@@ -59,7 +58,6 @@ def translate_file(
     is_alone = check_context(translator, source, task)
     if isinstance(task, Resumption):
         translator.searcher.keep_one_backend()
-    shares_screen = task.output is None and sys.stdout is not None and sys.stdout.isatty()
     name, bad_lines = show_name(source), BadLines(on_bad_line, task.first_line)
     checked = quality.open(task.span, translator) if quality else nullcontext()
     try:
@@ -68,7 +66,7 @@ def translate_file(
             open_source(source, bad_lines.add) as lines,
             task.open() as written,
             open_text(alignments) as aligned,
-            progress_bar(quiet=shares_screen, unit="segment", desc="translate") as bar,
+            progress_bar(quiet=is_on_screen(task.output), unit="segment", desc="translate") as bar,
         ):
             segments = checker(lines.segments, name) if checker else lines.segments
             segments = map(FirstSegment, segments) if is_alone else segments

@@ -9,7 +9,7 @@ N tokens of all outputs without padding, V tokens of the vocabulary.
 
 import math
 from collections.abc import Sequence
-from itertools import islice, pairwise
+from itertools import accumulate, islice, pairwise
 
 import torch
 from torch import Tensor
@@ -59,9 +59,7 @@ def forced_log_probs(
             for model, (memory, mask) in zip(models, encoded, strict=True)
         ]
         mean = torch.stack(log_probs).logsumexp(0).sub_(math.log(len(models))).tolist()
-        ends = [0]
-        for index in batch:
-            ends.append(ends[-1] + len(rows[index]) + 1)
+        ends = accumulate((len(rows[index]) + 1 for index in batch), initial=0)
         for index, (begin, end) in zip(batch, pairwise(ends), strict=True):
             found[index] = tuple(mean[begin:end])
     if right_to_left:

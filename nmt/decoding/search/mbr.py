@@ -9,7 +9,7 @@ Dimensions: D distinct texts, N orders of n-grams, G distinct n-grams.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from typing import Any
 
@@ -119,36 +119,33 @@ def chrf(texts: Sequence[str]) -> Numbers:
     return scores
 
 
-@dataclass(frozen=True)
-class Bleu:
-    """BLEU of sentences: smoothed ("exp"), over the orders that the hypothesis can have."""
+def bleu(tokenize: Callable[[str], str], texts: Sequence[str]) -> Numbers:
+    """Return the BLEU of each text with each as its reference (D, D), from 0 to 100.
 
-    tokenize: Callable[[str], str]
+    It is smoothed ("exp"), over the orders that the hypothesis can have.
+    """
+    words = [tokenize(text.rstrip()).split() for text in texts]
+    found = overlaps(words, BLEU_ORDER)
+    lengths = found.totals[0]
+    logs, halvings = numpy.zeros(found.matches.shape[1:]), numpy.zeros(found.matches.shape[1:])
+    for matches, totals in zip(found.matches, found.totals, strict=True):
+        is_missing = matches == 0
+        halvings += is_missing
+        numerator = numpy.where(is_missing, 0.5**halvings, matches)
+        precision = 100 * numerator / numpy.maximum(totals, 1)[:, None]
+        logs += numpy.where(totals[:, None] > 0, numpy.log(precision), 0)
+    orders = numpy.clip(lengths, 1, BLEU_ORDER)[:, None]
+    ratio = lengths[None] / numpy.maximum(lengths, 1)[:, None]  # of the reference
+    score = numpy.exp(logs / orders + numpy.minimum(0, 1 - ratio))
+    return numpy.where(found.matches.any(0), score, 0)
 
-    @staticmethod
-    @cache
-    def of(language: str) -> "Bleu":
-        """Return BLEU with the tokenizer of a language."""
-        from sacrebleu.metrics.bleu import BLEU  # slow to import
 
-        return Bleu(BLEU(tokenize=bleu_tokenizer(language)).tokenizer)
+@cache
+def bleu_metric(language: str) -> Metric:
+    """Return BLEU with the tokenizer of a language."""
+    from sacrebleu.metrics.bleu import BLEU  # slow to import
 
-    def __call__(self, texts: Sequence[str]) -> Numbers:
-        """Return the BLEU of each text with each as its reference (D, D), from 0 to 100."""
-        words = [self.tokenize(text.rstrip()).split() for text in texts]
-        found = overlaps(words, BLEU_ORDER)
-        lengths = found.totals[0]
-        logs, halvings = numpy.zeros(found.matches.shape[1:]), numpy.zeros(found.matches.shape[1:])
-        for matches, totals in zip(found.matches, found.totals, strict=True):
-            is_missing = matches == 0
-            halvings += is_missing
-            numerator = numpy.where(is_missing, 0.5**halvings, matches)
-            precision = 100 * numerator / numpy.maximum(totals, 1)[:, None]
-            logs += numpy.where(totals[:, None] > 0, numpy.log(precision), 0)
-        orders = numpy.clip(lengths, 1, BLEU_ORDER)[:, None]
-        ratio = lengths[None] / numpy.maximum(lengths, 1)[:, None]  # of the reference
-        score = numpy.exp(logs / orders + numpy.minimum(0, 1 - ratio))
-        return numpy.where(found.matches.any(0), score, 0)
+    return partial(bleu, BLEU(tokenize=bleu_tokenizer(language)).tokenizer)
 
 
 @dataclass(frozen=True)
@@ -195,7 +192,7 @@ def make_chooser(
     """
     if settings.mbr == "none":
         return None
-    metric = Bleu.of if settings.mbr == "bleu" else lambda _: chrf
+    metric = bleu_metric if settings.mbr == "bleu" else lambda _: chrf
     metric(language)  # imports sacreBLEU before this process is forked
     are_samples = settings.method == "sample"
     return MinimumBayesRisk(metric, language, subwords.decode, are_samples, n_best)

@@ -11,7 +11,7 @@ draws for each row, V tokens, n tokens that may be drawn, t tokens so far.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 import torch
@@ -113,8 +113,7 @@ def descending(values: Tensor) -> Tensor:
     return torch.from_numpy(numpy.sort(values.numpy())).flip(1)
 
 
-@dataclass(frozen=True)
-class Drawn:
+class Drawn(NamedTuple):
     """The tokens that were drawn, m in each row."""
 
     tokens: IdArray  # (R, m)
@@ -131,10 +130,7 @@ def draw_tokens(logits: Tensor, rules: Sequence[Rule], filters: Filters, numbers
         )
         for first in range(0, R, rows)
     ]
-    return Drawn(
-        numpy.concatenate([block.tokens for block in blocks]),
-        numpy.concatenate([block.log_probs for block in blocks]),
-    )
+    return Drawn(*map(numpy.concatenate, zip(*blocks, strict=True)))
 
 
 def draw_block(

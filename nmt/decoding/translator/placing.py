@@ -190,12 +190,12 @@ class Cutter:
 
     def _read_tag(self, index: int) -> None:
         mark = self.marks[index]
-        before, after = (
-            self.text[max(0, mark.begin - 1) : mark.begin],
-            self._beside(index, mark.end, 1),
-        )
+        before = self.text[max(0, mark.begin - 1) : mark.begin]
+        after = self.text[mark.end : mark.end + 1]
         if mark.kind is Kind.OPEN:
-            before, after = self._beside(index, mark.begin, -1), self.text[mark.end : mark.end + 1]
+            before = self._beside(index, mark.begin, -1)
+        else:
+            after = self._beside(index, mark.end, 1)
         text = Marked(self.text[mark.begin : mark.end], (mark.moved(-mark.begin),))
         span = Span(text, mark.kind, len(self.read), before, after)
         self._spans.append(span)

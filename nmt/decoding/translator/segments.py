@@ -30,11 +30,11 @@ SHOWN_CHARACTERS = 20  # of an unknown word
 UNLIKE_SHARE = 0.1  # of the texts; of text like the corpus, 2 % seem unlike it
 INVISIBLE = "CMZ"  # Unicode categories: control and format, combining, space
 
-# What the unknown characters of lines are.
-READ_AS_UNKNOWN = "characters that are not in the vocabulary, which the model reads as unknown"
-SCORED_AS_UNKNOWN = "characters of targets that are not in the vocabulary, scored as unknown"
-COPIED = "characters that are not in the vocabulary, copied to the translations"
-# What else a user should know about lines; {} stands for their numbers.
+# What a user should know about lines. First, what unknown characters are; {} stands for these.
+READ_AS_UNKNOWN = "characters that are not in the vocabulary, which the model reads as unknown: {}"
+SCORED_AS_UNKNOWN = "characters of targets that are not in the vocabulary, scored as unknown: {}"
+COPIED = "characters that are not in the vocabulary, copied to the translations: {}"
+# Then other notes; {} stands for the numbers of the lines.
 WORDLESS = "copied, because there is nothing to translate in {}"
 CAPITALS = "capitals in {}: translated in lower case"
 RETURNS = (
@@ -43,17 +43,17 @@ RETURNS = (
 RETURNS_AS_SPACES = "carriage returns in {} count as spaces"
 
 
-class UnknownSymbols:
+class UnknownSymbols(LineNumbers):
     """Lines with unknown characters, and which these are."""
 
     def __init__(self) -> None:
-        self.lines = LineNumbers()
+        super().__init__()
         self._symbols: dict[str, None] = {}  # in the order of their first occurrence
         self._seen: set[str] = set()  # characters of lines whose unknown symbols are in `_symbols`
 
-    def add(self, line: int, text: str, find_unknown: Callable[[str], Iterable[str]]) -> None:
+    def add_text(self, line: int, text: str, find_unknown: Callable[[str], Iterable[str]]) -> None:
         """Count a line, and remember its symbols if it may have new ones."""
-        self.lines.add(line)
+        self.add(line)
         if len(self._symbols) <= SHOWN_SYMBOLS and not self._seen.issuperset(text):
             self._seen.update(text)
             self._symbols.update(dict.fromkeys(find_unknown(text)))
@@ -62,7 +62,7 @@ class UnknownSymbols:
         """Return the first symbols, and the lines."""
         shown = ", ".join(map(visible, [*self._symbols][:SHOWN_SYMBOLS]))
         more = " and more" if len(self._symbols) > SHOWN_SYMBOLS else ""
-        return f"{shown}{more} ({self.lines})"
+        return f"{shown}{more} ({super().__str__()})"
 
 
 class LineNotes:
@@ -75,7 +75,7 @@ class LineNotes:
         self._unknown = {kind: UnknownSymbols() for kind in kinds}
         # In the order in which they are printed.
         notes = WORDLESS, CAPITALS, RETURNS, RETURNS_AS_SPACES
-        self._lines = {note: LineNumbers() for note in notes}
+        self._lines = self._unknown | {note: LineNumbers() for note in notes}
         self._missing: dict[str, LineNumbers] = {}  # by the term
         self._texts = self._unlike = 0
 
@@ -94,7 +94,7 @@ class LineNotes:
 
         find_unknown: returns them, or words if the vocabulary is one of words. kind: what they are.
         """
-        self._unknown[kind].add(line, text, find_unknown)
+        self._unknown[kind].add_text(line, text, find_unknown)
 
     def add_missing(self, line: int, term: str) -> None:
         """Count a line whose translation lacks a term of the glossary."""
@@ -107,9 +107,6 @@ class LineNotes:
 
     def tell(self, notify: Notify) -> None:
         """Print the notes, if there are any."""
-        for kind, unknown in self._unknown.items():
-            if unknown.lines.count:
-                notify(f"{kind}: {unknown}")
         for note, lines in self._lines.items():
             if lines.count:
                 notify(note.replace("{}", str(lines)))

@@ -123,14 +123,17 @@ def join(
         sum(hypothesis.score for hypothesis in hypotheses),
         sum(hypothesis.log_prob for hypothesis in hypotheses),
         sum(len(hypothesis.ids) + 1 for hypothesis in hypotheses),
-        tuple(token for hypothesis in hypotheses for token in list_tokens(hypothesis, subwords)),
+        tuple(
+            token
+            for hypothesis in hypotheses
+            for token in list_tokens(hypothesis.ids, hypothesis.token_log_probs, subwords)
+        ),
         sum(utilities) / len(utilities) if utilities else None,
     )
 
 
-def list_tokens(hypothesis: Hypothesis, subwords: SubwordModel) -> list[Token]:
-    """Return the tokens of a hypothesis and their log-probabilities, if it has these."""
-    if not hypothesis.token_log_probs:
-        return []
-    pieces = map(subwords.piece, (*hypothesis.ids, EOS))
-    return [*map(Token, pieces, hypothesis.token_log_probs)]
+def list_tokens(
+    ids: Sequence[int], log_probs: Sequence[float], subwords: SubwordModel
+) -> tuple[Token, ...]:
+    """Return the tokens of an output and EOS; none if their log-probabilities are not known."""
+    return tuple(map(Token, map(subwords.piece, (*ids, EOS)), log_probs)) if log_probs else ()

@@ -221,27 +221,23 @@ class Translator:
 
         found: for each segment the hypotheses of its parts.
         """
-        # For each segment that needs links, by rank: its parts and their hypotheses.
-        linked = {
-            index: [
-                [*zip(segment.parts, rank, strict=True)]
-                for rank in zip(*found[index], strict=False)
-            ]
-            for index, segment in enumerate(encoded)
+        # By segment and rank, the parts and their hypotheses, where spans were cut out.
+        pairs = [
+            pair
+            for segment, own in zip(encoded, found, strict=True)
             if segment.odd is not None and segment.odd.cut is not None
-        }
-        aligned = iter(
-            self._align([pair for ranks in linked.values() for rank in ranks for pair in rank])
-        )
+            for rank in zip(*own, strict=False)
+            for pair in zip(segment.parts, rank, strict=True)
+        ]
+        aligned = iter(self._align(pairs))
         for index, segment in enumerate(encoded):
             if (odd := segment.odd) is None:
                 continue
             links: list[tuple[Link, ...]] = []
             if odd.cut is not None:
-                for rank in linked[index]:
+                for rank in zip(*found[index], strict=False):
                     outputs = [*islice(aligned, len(rank))]
-                    pair = segment.parts, outputs
-                    links.append(link_words(odd.text, *pair, self.tokenizer, UNIT))
+                    links.append(link_words(odd.text, segment.parts, outputs, self.tokenizer, UNIT))
             translations[index] = odd.finish(translations[index], links)
 
     def _align(self, pairs: Sequence[tuple[SubSegment, Hypothesis]]) -> list[Hypothesis]:
