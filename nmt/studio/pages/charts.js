@@ -137,7 +137,9 @@ class Charts {
     const at = chart.cursor.idx ?? visible[0];
     const moves = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: visible[0], End: visible.at(-1) };
     if (event.key in moves) {
-      this.read(chart, Math.max(visible[0], Math.min(visible.at(-1), moves[event.key])));
+      // A zoom of another chart may leave no value of this one in view.
+      const to = Math.max(visible[0], Math.min(visible.at(-1), moves[event.key]));
+      if (visible.length > 0) this.read(chart, to);
     } else if (event.key === "0") {
       chart.setScale("x", { min: updates[0], max: updates.at(-1) });
     } else if (["+", "=", "-"].includes(event.key)) {
