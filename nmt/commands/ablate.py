@@ -43,13 +43,10 @@ def experiment_options(kind: str) -> Callable[[Callable[..., Any]], Callable[...
 
 @click.command("ablate")
 @options.recipe
-@click.option(
-    "--vary",
-    "varied",
-    multiple=True,
-    shell_complete=complete_varied,
+@options.repeated(
+    *("--vary", "varied", "Setting to vary, with its values."),
     metavar="'SECTION.KEY=A,B'",
-    help="Setting to vary, with its values. May be repeated.",
+    complete=complete_varied,
 )
 @click.option("--grid", is_flag=True, help="Train all combinations of the --vary options.")
 @click.option(
