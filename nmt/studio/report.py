@@ -119,13 +119,9 @@ def run_data(run: RunFolder, name: str) -> Data:
             "directions": direction_curves(history),
         },
         "samples": [
-            {
-                "update": scored.update,
-                "kind": scored.kind,
-                "samples": [asdict(sample) for sample in scored.samples],
-            }
-            for scored in history.scored
-            if scored.samples
+            {"update": line.update, "kind": line.kind, "samples": [*map(asdict, line.samples)]}
+            for line in history.scored
+            if line.samples
         ],
         **recipe_data(recipe),
         "corpus": corpora,
