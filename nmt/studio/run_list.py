@@ -183,10 +183,9 @@ def render_list(runs: Sequence[RunSummary], now: float) -> str:
     rows = [heads, *(row(run, now) for run in runs)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
-    for index, cells in enumerate(rows):
+    for cells, problem in zip(rows, [None, *(run.problem for run in runs)], strict=True):
         line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
         lines.append(line.rstrip())
-        problem = runs[index - 1].problem if index else None
         if problem:
             lines.append(f"{' ' * widths[0]}  ({hide_controls(problem)})")
     return "\n".join(lines)
