@@ -352,6 +352,12 @@ def expected_gain(training: Training) -> Iterator[Finding]:
         yield no_gain(training, best, last)
 
 
+def gain_note(gain: str, seen: str, meaning: str, change: str) -> Finding:
+    """Return the note on what more updates may gain."""
+    title = f"expected gain of continuing{gain}"
+    return Finding("expected_gain", "note", title, None, seen, meaning, change)
+
+
 def fitted(scored: Scores) -> Scores:
     """Return the scores of the second half of a training, or the last `LEAST_FITTED`."""
     recent = [point for point in scored if point[0] >= RECENT * scored[-1][0]]
@@ -371,11 +377,8 @@ def loss_fall(training: Training) -> float:
 
 def lower_loss(training: Training, last: int, fall: float) -> Finding:
     """Return the note that the dev loss still falls, though the score does not show it."""
-    return Finding(
-        "expected_gain",
-        "note",
-        "expected gain of continuing: the dev loss still falls",
-        None,
+    return gain_note(
+        ": the dev loss still falls",
         f"over the last {LEAST_FITTED} validations the dev loss fell by {fall:.2f} to"
         f" {training.dev[-1].loss:.2f} (unsmoothed), but dev {training.measure.name} did not"
         " improve steadily",
@@ -422,11 +425,8 @@ def no_gain(training: Training, best: ValidationRecord, last: int) -> Finding:
     )
     if not since and training.measure.lower_is_better:
         seen = seen.replace("rises", "falls")
-    return Finding(
-        "expected_gain",
-        "note",
-        "expected gain of continuing: none",
-        None,
+    return gain_note(
+        ": none",
         seen,
         "more updates of the same kind are unlikely to help",
         "keep the model; for a better one, more text or another model helps, not more updates",
@@ -440,11 +440,8 @@ def some_gain(training: Training, scored: Scores, gain: float) -> Finding:
     rate = abs(now - before) / (last - first) * unit
     further = two_digits(LONGER * last)
     verb = "fell" if training.measure.lower_is_better else "rose"
-    return Finding(
-        "expected_gain",
-        "note",
-        f"expected gain of continuing to update {further:,}: about {gain:.1f} {name}",
-        None,
+    return gain_note(
+        f" to update {further:,}: about {gain:.1f} {name}",
         f"dev {name} {verb} by about {rate:.1f} per {unit:,} updates, from {before:.2f} at update"
         f" {first:,} to {now:.2f} at update {last:,}",
         f"if it goes on as before, {further:,} updates give about {gain:.1f} {name} more than"
