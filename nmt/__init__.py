@@ -46,26 +46,19 @@ __all__ = [
     "write_recipe",
 ]
 
-# The module of each public name.
-_MODULES = {
-    "Candidate": "nmt.decoding.translator.translation",
-    "DivergenceError": "nmt.errors",
-    "Evaluation": "nmt.evaluation.results",
-    "Model": "nmt.api",
-    "NmtError": "nmt.errors",
-    "PairScore": "nmt.decoding.files.score",
-    "Recipe": "nmt.config",
-    "Token": "nmt.decoding.translator.translation",
-    "TrainingOutcome": "nmt.training.files.progress",
-    "TranslatedSegment": "nmt.documents.translate",
-    "Translation": "nmt.decoding.translator.translation",
-    "UsageError": "nmt.errors",
-    "evaluate": "nmt.api",
-    "load": "nmt.api",
-    "read_recipe": "nmt.recipe.files",
-    "train": "nmt.api",
-    "write_recipe": "nmt.recipe.files",
+# The public names of each module.
+_NAMES = {
+    "nmt.api": ("Model", "evaluate", "load", "train"),
+    "nmt.config": ("Recipe",),
+    "nmt.decoding.files.score": ("PairScore",),
+    "nmt.decoding.translator.translation": ("Candidate", "Token", "Translation"),
+    "nmt.documents.translate": ("TranslatedSegment",),
+    "nmt.errors": ("DivergenceError", "NmtError", "UsageError"),
+    "nmt.evaluation.results": ("Evaluation",),
+    "nmt.recipe.files": ("read_recipe", "write_recipe"),
+    "nmt.training.files.progress": ("TrainingOutcome",),
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

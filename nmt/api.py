@@ -132,13 +132,9 @@ class Model:
             NmtError: for a glossary that cannot be read, a term that the vocabulary cannot write,
                 or if the model's outputs are not numbers.
         """
-        asked = {"segments": segments, "prefixes": prefixes, "to": to}
-        listed = {
-            name: texts
-            for name, texts in asked.items()
-            if texts is not None and not (name == "to" and isinstance(texts, str))
-        }
-        given = dict(zip(listed, check_segments("translate", **listed), strict=True))
+        lists = {"prefixes": prefixes, "to": None if isinstance(to, str) else to}
+        lists = {name: texts for name, texts in lists.items() if texts is not None}
+        given = check_segments("translate", segments=segments, **lists)
         check_type("n_best", n_best, int)
         check_type("token_scores", token_scores, bool)
         check_type("alignments", alignments, bool)
@@ -188,7 +184,7 @@ class Model:
         """
         check_type("format_name", format_name, str, type(None))
         check_type("translates_all", translates_all, bool)
-        names = check_segments("translate_file", columns=columns)[0]
+        names = check_segments("translate_file", columns=columns)["columns"]
         paths = check_path("source", source), check_path("output", output)
 
         from nmt.decoding.terms.glossary import read_glossary
@@ -245,7 +241,7 @@ class Model:
 
         chosen = self.decode_settings(settings, used=SCORE_SETTINGS, to=to)
         scorer = self._get_scorer(chosen, token_scores, pieces)
-        return list(scorer.score(map(TextPair, *given)))
+        return list(scorer.score(map(TextPair, *given.values())))
 
     def decode_settings(
         self,
@@ -449,21 +445,21 @@ def evaluate(
     )
 
 
-def check_segments(method: str, **named: object) -> list[list[str]]:
-    """Return texts that belong together by name, such as sources and targets, as lists.
+def check_segments(method: str, **named: object) -> dict[str, list[str]]:
+    """Return texts that belong together, such as sources and targets, as lists by name.
 
     Raises TypeError, which names the method, for anything else than texts, and UsageError if they
     differ in number.
     """
-    lists: list[list[str]] = []
+    lists: dict[str, list[str]] = {}
     for name, texts in named.items():
         if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
             raise TypeError(f"{method} takes a list of {name}; write [text]")
-        lists.append(list(texts))
-        for text in lists[-1]:
+        lists[name] = list(texts)
+        for text in lists[name]:
             check_type(f"each of {name}", text, str)
-    if len({*map(len, lists)}) > 1:
-        counts = [f"{len(texts)} {name}" for texts, name in zip(lists, named, strict=True)]
+    if len({*map(len, lists.values())}) > 1:
+        counts = [f"{len(texts)} {name}" for name, texts in lists.items()]
         raise UsageError(
             f"{method} takes as many {' as '.join(named)}, but there are {' and '.join(counts)}"
         )

@@ -46,6 +46,11 @@ def printable(text: str) -> str:
     )
 
 
+def hide_controls(text: str) -> str:
+    """Return text with "?" for each character that a terminal would hide or obey."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 LONGEST_LIST = 200  # characters
 
 
@@ -70,14 +75,17 @@ def list_first(names: Sequence[object], most: int = MOST_NAMES) -> str:
     return ", ".join(map(str, names[:most])) + (f" and {more:,} more" if more > 0 else "")
 
 
+def join_words(words: Sequence[str], conjunction: str = "and") -> str:
+    """Return words as a sentence lists them, such as "a, b and c"."""
+    return f" {conjunction} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
 LONGEST_REASON = 150  # characters
 
 
 def shorten_reason(error: Exception) -> str:
     """Return the reason that another library gives: on one line, printable and shortened."""
-    text = " ".join(str(error).split())
-    characters = (character if character.isprintable() else "?" for character in text)
-    return "".join(characters)[:LONGEST_REASON]
+    return hide_controls(" ".join(str(error).split()))[:LONGEST_REASON]
 
 
 def write_advice(error: BaseException | None) -> str:

@@ -43,13 +43,10 @@ def experiment_options(kind: str) -> Callable[[Callable[..., Any]], Callable[...
 
 @click.command("ablate")
 @options.recipe
-@click.option(
-    "--vary",
-    "varied",
-    multiple=True,
-    shell_complete=complete_varied,
+@options.repeated(
+    *("--vary", "varied", "Setting to vary, with its values."),
     metavar="'SECTION.KEY=A,B'",
-    help="Setting to vary, with its values. May be repeated.",
+    complete=complete_varied,
 )
 @click.option("--grid", is_flag=True, help="Train all combinations of the --vary options.")
 @click.option(
@@ -92,8 +89,8 @@ def command(
       nmt ablate pocket --grid --vary model.dropout=0,0.1 --vary model.heads=2,8
     """
     axes = [parse_axis(text) for text in varied]
-    numbers = parse_numbers(seeds, "--seeds", int) if seeds is not None else None
-    if not axes and len(numbers or []) < 2:
+    numbers = parse_numbers(seeds, "--seeds", int)
+    if not axes and len(numbers) < 2:
         raise UsageError("nothing varies: name settings with --vary, or several --seeds")
     flags = options.flags_as_overrides("train", max_updates=max_updates)
     base = load_recipe(recipe, [*overrides, *flags])

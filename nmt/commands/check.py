@@ -1,7 +1,7 @@
 """`nmt check`: look at parallel text before training."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ from nmt.text.reading.languages import is_text
 if TYPE_CHECKING:
     from nmt.corpora.check import Task
     from nmt.corpora.faults.findings import Finding
-    from nmt.corpora.faults.report import Report
+    from nmt.corpora.faults.report import Report, TextReport
     from nmt.corpora.new_recipe import RecipeRequest
 
 OPTION = "--write-recipe"
@@ -106,7 +106,7 @@ def command(
         check_outputs({"--html": page, OPTION: output}, [*sources, *map(Path, names)])
     request = None if output is None else make_request(task, output, data_dir)
     report = check_corpus(task, limits)
-    if advise or (request and not find_errors(report)):
+    if advise or (request and not find_errors(report.texts)):
         report = with_advice(report, task, recipe)
     if page is not None:
         write_text(page, render_check(report))
@@ -232,11 +232,11 @@ def make_request(task: "Task", output: Path, data_dir: Path) -> "RecipeRequest":
     return request
 
 
-def find_errors(report: "Report") -> "list[Finding]":
+def find_errors(texts: "Sequence[TextReport]") -> "list[Finding]":
     """Return the findings that keep a recipe from being written."""
     return [
         finding
-        for text in report.texts
+        for text in texts
         for finding in text.findings
         if finding.severity == "error" and finding.kind not in LEFT_OUT
     ]
@@ -250,12 +250,10 @@ def write_advised_recipe(request: "RecipeRequest", report: "Report") -> None:
     from nmt.corpora.new_recipe import make_recipe
     from nmt.corpora.train_files import suggest_fix
 
-    if errors := find_errors(report):
-        own = find_errors(replace(report, texts=report.texts[:1]))  # of the first text
-        several = own != errors
-        fix = (
-            "correct the files of every text" if several else suggest_fix(request.texts[0], errors)
-        )
+    if errors := find_errors(report.texts):
+        fix = "correct the files of every text"
+        if errors == find_errors(report.texts[:1]):
+            fix = suggest_fix(request.texts[0], errors)
         raise NmtError(
             f"{request.output} is not written, because the corpus has errors; {fix}, and repeat the"
             " command"

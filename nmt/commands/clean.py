@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nmt.commands import options
-from nmt.commands.completion import complete_model
 from nmt.commands.init import given_text, languages
 from nmt.commands.options import FILE, Range
 from nmt.errors import UsageError
@@ -31,18 +30,8 @@ if TYPE_CHECKING:
     help="Repair wrongly decoded text. Needs `pip install 'attention-nmt[clean]'`.",
 )
 @options.limit
-@click.option(
-    "--model",
-    type=FILE,
-    shell_complete=complete_model,
-    help="Model that scores pairs, with --reverse-model.",
-)
-@click.option(
-    "--reverse-model",
-    type=FILE,
-    shell_complete=complete_model,
-    help="Model of the other direction.",
-)
+@options.model("--model", "Model that scores pairs, with --reverse-model.")
+@options.model("--reverse-model", "Model of the other direction.")
 @options.number(
     "--keep-share",
     Range(0, 1, min_open=True),

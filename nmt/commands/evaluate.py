@@ -54,35 +54,16 @@ class EvaluateRequest:
 @options.models(
     help_text=f"{options.MODEL}  [default: the newest finished run; for files, else everyday]"
 )
-@click.option(
-    "--compare",
-    multiple=True,
-    type=FILE,
-    metavar="MODEL|FILE",
-    help="Model or translations to compare with. May be repeated.",
+@options.repeated(
+    "--compare", "compare", "Model or translations to compare with.", "MODEL|FILE", FILE
 )
-@click.option(
-    "--card",
-    "cards",
-    multiple=True,
-    type=PATH,
-    help="Evaluation card to write, .json or .md. May be repeated.",
-)
-@click.option(
-    "--test-set",
-    "test_sets",
-    multiple=True,
-    metavar="NAME",
-    help="Test set of sacreBLEU to score. May be repeated.",
-)
+@options.repeated("--card", "cards", "Evaluation card to write, .json or .md.", kind=PATH)
+@options.repeated("--test-set", "test_sets", "Test set of sacreBLEU to score.", "NAME")
 @click.option("--language-pair", metavar="PAIR", help="Languages of --test-set, such as en-de.")
 @options.run_data_dir
 @options.decode_flags("beam_size", "length_penalty", "batch_tokens", "to")
-@click.option(
-    "--tokenize",
-    type=click.Choice(TOKENIZERS),
-    metavar="NAME",
-    help=f"Also compute BLEU with this tokenizer: {', '.join(TOKENIZERS)}.",
+@options.choice(
+    "--tokenize", TOKENIZERS, f"Also compute BLEU with this tokenizer: {', '.join(TOKENIZERS)}."
 )
 @click.option("--lowercase", is_flag=True, help="Also compute BLEU of lower-cased text.")
 @options.as_json
@@ -91,12 +72,7 @@ class EvaluateRequest:
     metavar="CODE",
     help="With --hypotheses: language of the translations.",
 )
-@click.option(
-    "--metric",
-    type=click.Choice(METRICS),
-    metavar="NAME",
-    help=f"With --hypotheses: {' or '.join(METRICS)}.  [default: {DEFAULTS.metric}]",
-)
+@options.choice("--metric", METRICS, f"With --hypotheses: {{}}.  [default: {DEFAULTS.metric}]")
 @options.engine
 @options.device
 @options.set_decode()

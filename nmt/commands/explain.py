@@ -114,7 +114,7 @@ def command(
         text, others = choose_texts(*loaded[0], text, data_dir, output)
     if not words:
         note(f"example of the dev set: {text}")
-    explanations = [explain(model, text, settings, note) for model, settings in loaded]
+    explanations = [explain(model, text, settings) for model, settings in loaded]
     names = [name.removesuffix(".safetensors") for name in distinct_names(compared or ())]
     page = render_explanation(
         *explanations, names=names, examples=others, live=live, data_dir=data_dir

@@ -19,24 +19,16 @@ QUANTIZATIONS = ("int8", "int8_float32", "int16", "float16", "bfloat16")
 @click.command("export")
 @click.argument("model", type=PATH, shell_complete=complete_model)
 @click.argument("output", type=PATH)
-@click.option(
-    "--to",
-    type=click.Choice(FORMATS),
-    metavar="NAME",
-    help=f"Other program: {', '.join(FORMATS[:-1])} or {FORMATS[-1]}.",
-)
-@click.option(
-    "--weights",
-    type=click.Choice(WEIGHTS),
+@options.choice("--to", FORMATS, "Other program: {}.")
+@options.choice(
+    *("--weights", WEIGHTS),
+    "Write a model file of nmt with weights in {}, instead of --to.",
     metavar="TYPE",
-    help=f"Write a model file of nmt with weights in {' or '.join(WEIGHTS)}, instead of --to.",
 )
-@click.option(
-    "--quantization",
-    type=click.Choice(QUANTIZATIONS),
+@options.choice(
+    *("--quantization", QUANTIZATIONS),
+    "Type of the large weights, for ctranslate2 and argos: {}.  [default: none, float32 weights]",
     metavar="TYPE",
-    help="Type of the large weights, for ctranslate2 and argos:"
-    f" {', '.join(QUANTIZATIONS[:-1])} or {QUANTIZATIONS[-1]}.  [default: none, float32 weights]",
 )
 @click.option(
     "--license",

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from nmt.commands import options
-from nmt.commands.completion import complete_model
 from nmt.commands.options import FILE, PATH, Function
 from nmt.config import Recipe
-from nmt.errors import NmtError, UsageError
+from nmt.errors import NmtError, UsageError, join_words
 from nmt.recipe.toml import recipe_from_tables
 from nmt.runs.outputs import check_new, check_output
 from nmt.runs.run_folder import RunFolder, run_folder
@@ -163,16 +162,13 @@ def languages_in_file(
     found = reader.languages(text.paths[0])
     if len(found) == 1:
         return with_unstated(text, found[0], given)
-    listed = " and ".join(filter(None, [", ".join(found[:-1]), *found[-1:]]))
+    listed = join_words(found) or "no language"
     for code in filter(None, given):
         if primary(code) not in found:
-            raise UsageError(
-                f"{text.paths[0]} has text in {listed or 'no language'}, not in {code}"
-            )
+            raise UsageError(f"{text.paths[0]} has text in {listed}, not in {code}")
     if len(found) < 2:
         raise UsageError(
-            f"{text.paths[0]} has text in {listed or 'no language'}, and pairs need two languages;"
-            " give another file"
+            f"{text.paths[0]} has text in {listed}, and pairs need two languages; give another file"
         )
     chosen = [*given] if any(given) or len(found) > 2 else [*found]
     for side, name in enumerate(("source", "target")):
@@ -220,13 +216,7 @@ def is_terminal() -> bool:
 @languages
 @both_directions
 @options.held_out("pairs held out")
-@click.option(
-    "--init-from",
-    "model",
-    type=FILE,
-    shell_complete=complete_model,
-    help="Model to fine-tune: a run folder or a .safetensors file.",
-)
+@options.model("--init-from", "Model to fine-tune: a run folder or a .safetensors file.", "model")
 @options.data_dir()
 @click.option(
     "--gpu/--cpu",

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -14,9 +13,6 @@ from nmt.recipe.paper import SENTENCE_TOKENS
 from nmt.runs.run_folder import SHIPPED_MODEL, RunFolder, is_folder, names_shipped_model
 from nmt.runs.runs import find_newest_model
 from nmt.system.files import is_present
-
-if TYPE_CHECKING:
-    from nmt.studio.inspection import Inspection
 
 
 @click.command("inspect")
@@ -62,16 +58,30 @@ def command(
     """
     if heads:
         options.refuse(("--length", "--set"), "says nothing about heads; leave it out")
-        path, name = find_subject(subject)
-        if path is None:
+        model, name = find_subject(subject)
+        if model is None:
             raise UsageError(f"--heads reads a trained model, and {name} is a recipe; name a model")
         from nmt.studio.heads import inspect_heads, render_heads
 
-        data = inspect_heads(path, data_dir)
+        data = inspect_heads(model, data_dir)
         options.print_json(data) if as_json else click.echo(render_heads(data))
         return
     options.refuse(["--data-dir"], "is read with --heads only; leave it out")
-    inspection = inspect_subject(subject, length, overrides)
+    model, name = find_subject(subject)
+    if model is None:
+        recipe = load_recipe(name, overrides)
+        from nmt.studio.inspection import inspect_recipe
+
+        inspection = inspect_recipe(recipe, length)
+    else:
+        from nmt.decoding.translator.load import decode_settings
+        from nmt.runs.model_file import read_model
+        from nmt.studio.inspection import inspect_model
+
+        content = read_model(model)
+        decode = decode_settings(content.recipe, overrides)
+        content = replace(content, recipe=replace(content.recipe, decode=decode))
+        inspection = inspect_model(model, content, length)
 
     from nmt.studio.inspection import inspection_data, render_text
 
@@ -79,24 +89,6 @@ def command(
         options.print_json(inspection_data(inspection))
     else:
         click.echo(render_text(inspection))
-
-
-def inspect_subject(subject: str | None, length: int, overrides: tuple[str, ...]) -> "Inspection":
-    """Inspect a model or a recipe; raises UsageError if the argument names neither."""
-    model, name = find_subject(subject)
-    if model is None:
-        recipe = load_recipe(name, overrides)
-        from nmt.studio.inspection import inspect_recipe
-
-        return inspect_recipe(recipe, length)
-    from nmt.decoding.translator.load import decode_settings
-    from nmt.runs.model_file import read_model
-    from nmt.studio.inspection import inspect_model
-
-    content = read_model(model)
-    decode = decode_settings(content.recipe, overrides)
-    content = replace(content, recipe=replace(content.recipe, decode=decode))
-    return inspect_model(model, content, length)
 
 
 def find_subject(subject: str | None) -> tuple[Path | None, str]:

@@ -3,7 +3,7 @@
 import functools
 import math
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from nmt.commands.completion import (
+    Completer,
     complete_decode_setting,
     complete_device,
     complete_model,
@@ -20,7 +21,7 @@ from nmt.commands.completion import (
     complete_setting,
 )
 from nmt.config import DECLARED
-from nmt.errors import UsageError
+from nmt.errors import UsageError, join_words
 from nmt.recipe.files import DEFAULT_RECIPE
 from nmt.recipe.toml import toml_value
 from nmt.system.arguments import DATA
@@ -76,6 +77,43 @@ def number(
     )
 
 
+def choice(
+    flag: str,
+    choices: Sequence[str],
+    help_text: str,
+    default: str | None = None,
+    metavar: str = "NAME",
+) -> Callable[[Function], Function]:
+    """Return an option that takes one of a few words; "{}" in its help stands for all of them."""
+    return click.option(
+        flag,
+        type=click.Choice(choices),
+        default=default,
+        show_default=default is not None,
+        metavar=metavar,
+        help=help_text.format(join_words(choices, "or")),
+    )
+
+
+def repeated(
+    flag: str,
+    name: str,
+    help_text: str,
+    metavar: str | None = None,
+    kind: "click.ParamType[Any] | None" = None,
+    complete: Completer | None = None,
+) -> Callable[[Function], Function]:
+    """Return an option that may be repeated, as its help says; name: that of the argument."""
+    return click.option(
+        *(flag, name),
+        multiple=True,
+        type=kind,
+        shell_complete=complete,
+        metavar=metavar,
+        help=f"{help_text} May be repeated.",
+    )
+
+
 # --- corpora, recipes and runs --------------------------------------------------------------------
 
 recipe = click.argument("recipe", default=DEFAULT_RECIPE, shell_complete=complete_recipe)
@@ -92,13 +130,10 @@ run = click.option(
     help="Run folder to write to.  [default: runs/RECIPE]",
 )
 max_updates = number("--max-updates", int, "Updates of a training, in total.")
-set_any = click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    shell_complete=complete_setting,
+set_any = repeated(
+    *("--set", "overrides", "Change a setting; `nmt settings` lists them."),
     metavar="SECTION.KEY=VALUE",
-    help="Change a setting; `nmt settings` lists them. May be repeated.",
+    complete=complete_setting,
 )
 
 
@@ -148,12 +183,8 @@ prefix = click.option(
     metavar="PREFIX",
     help="Beginning of the names of the files to write, or a folder that ends in a slash.",
 )
-limit = click.option(
-    "--limit",
-    "changes",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Change a limit, such as max_deviation=5. May be repeated.",
+limit = repeated(
+    "--limit", "changes", "Change a limit, such as max_deviation=5.", metavar="NAME=VALUE"
 )
 
 # --- models and devices ---------------------------------------------------------------------------
@@ -166,18 +197,17 @@ device = click.option(
     metavar="NAME",
     help="cpu, cuda, cuda:1, mps or auto.",
 )
-engine = click.option(
-    "--engine",
-    type=click.Choice(ENGINES),
-    default="nmt",
-    show_default=True,
-    metavar="NAME",
-    help="nmt or ctranslate2, which also takes a folder of `nmt export`.",
+engine = choice(
+    "--engine", ENGINES, "{}, which also takes a folder of `nmt export`.", default="nmt"
 )
-
-
 MODEL = "Model: a run folder or a .safetensors file; repeat for an ensemble."
 NEWEST_MODEL = "  [default: the newest finished run, else everyday]"
+
+
+def model(flag: str, help_text: str, name: str | None = None) -> Callable[[Function], Function]:
+    """Return an option that names one model; name: of the argument, by default the flag's."""
+    names = [flag] if name is None else [flag, name]
+    return click.option(*names, type=FILE, shell_complete=complete_model, help=help_text)
 
 
 def models(
@@ -202,13 +232,8 @@ output = click.option(
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, not a table.")
 as_json_too = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, too.")
 opens = click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
-on_bad_line = click.option(
-    "--on-bad-line",
-    type=click.Choice(("error", "skip", "blank")),
-    default="error",
-    show_default=True,
-    metavar="ACTION",
-    help="Bad lines: error, skip or blank.",
+on_bad_line = choice(
+    "--on-bad-line", ("error", "skip", "blank"), "Bad lines: {}.", "error", metavar="ACTION"
 )
 
 # --- [decode] settings ----------------------------------------------------------------------------
@@ -281,7 +306,7 @@ def set_decode(*names: str) -> Callable[[Function], Callable[..., Any]]:
     """
     which = "a setting; `nmt settings decode` lists them"
     if names:
-        which = f"{', '.join(names[:-1])} or {names[-1]}"
+        which = join_words(names, "or")
 
     def add(function: Function) -> Callable[..., Any]:
         @functools.wraps(function)

@@ -12,6 +12,7 @@ from nmt.errors import UsageError
 from nmt.runs.outputs import check_output
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.runs import newest_run
+from nmt.system.atomic import write_text
 
 MOST_RUNS = 6  # more curves cannot be told apart by colour
 
@@ -53,9 +54,9 @@ def command(runs: tuple[Path, ...], output: Path | None, opens: bool) -> None:
     check_output(path, cards)
 
     from nmt.studio.pages.page import show
-    from nmt.studio.report import write_report
+    from nmt.studio.report import render_report
 
-    write_report(folders, path)
+    write_text(path, render_report(folders))
     click.echo(path)
     if opens:
         show(path)

@@ -27,13 +27,8 @@ SEED = 1
 @options.models("--model", "Model that scores the candidates. May be repeated.")
 @options.models("--reverse-model", "Model of the other direction. May be repeated.")
 @click.option("--weights", type=PATH, help="File of weights: read, or with --tune written.")
-@click.option(
-    "--tune",
-    "references",
-    multiple=True,
-    type=FILE,
-    metavar="REFERENCE",
-    help="Tune the weights by these references. May be repeated.",
+@options.repeated(
+    "--tune", "references", "Tune the weights by these references.", "REFERENCE", FILE
 )
 @click.option(
     "--metric",

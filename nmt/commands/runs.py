@@ -8,7 +8,7 @@ import click
 
 from nmt.commands import options
 from nmt.commands.options import PATH
-from nmt.errors import NmtError
+from nmt.errors import NmtError, hide_controls
 from nmt.runs.run_folder import RUNS
 from nmt.runs.runs import choose_model
 from nmt.system.files import is_present
@@ -31,7 +31,7 @@ def command(folder: Path | None, as_json: bool) -> None:
       nmt runs
       nmt runs runs/ablation --json
     """
-    from nmt.studio.run_list import list_runs, on_a_terminal, render_list
+    from nmt.studio.run_list import list_runs, render_list
 
     chosen = None
     with suppress(NmtError):  # the list shows what cannot be read
@@ -46,4 +46,4 @@ def command(folder: Path | None, as_json: bool) -> None:
         click.echo(render_list(runs, time.time()))
         if chosen and any(run.is_default for run in runs):
             why = f", {chosen.reason}" if chosen.reason else ""
-            click.echo(on_a_terminal(f"* `nmt translate` uses {chosen.path}{why}"))
+            click.echo(hide_controls(f"* `nmt translate` uses {chosen.path}{why}"))

@@ -82,8 +82,8 @@ def command(
     """
     if alone and against:
         raise UsageError("--alone compares with nothing; leave out --against or --alone")
-    numbers = parse_numbers(seeds, "--seeds", int) if seeds is not None else []
-    widths = parse_numbers(sizes, "--sizes", int) if sizes is not None else []
+    numbers = parse_numbers(seeds, "--seeds", int)
+    widths = parse_numbers(sizes, "--sizes", int)
     parts = [float(share) for share in parse_numbers(shares, "--shares", Fraction)]
 
     from nmt.studio.experiments.ladder import compared_recipes, plan

@@ -1,7 +1,6 @@
 """`nmt score`: how probable a model finds given translations."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -37,12 +36,7 @@ def parse_columns(
     callback=parse_columns,
     help="Columns of source and target in one file.  [default: 1,2]",
 )
-@click.option(
-    "--output-format",
-    type=click.Choice(("tsv", "json")),
-    metavar="NAME",
-    help="tsv or json.  [default: tsv; json with --tokens]",
-)
+@options.choice("--output-format", ("tsv", "json"), "{}.  [default: tsv; json with --tokens]")
 @click.option("--tokens", is_flag=True, help="Add the log-probability of each token, in JSON.")
 @click.option("--pieces", is_flag=True, help="The targets are tokens with spaces between them.")
 @options.on_bad_line
@@ -84,18 +78,14 @@ def command(
     format_line = choose_line(output_format, tokens=tokens)
     check_pairs(source, target, columns, output)
 
-    from nmt.commands.translate import note_directions
-    from nmt.decoding.translator.load import check_direction, load_models, only_target
+    from nmt.commands.translate import with_direction
+    from nmt.decoding.translator.load import load_models
 
     model, settings = load_models(models, device, note, overrides, used=SCORE_SETTINGS)
     if model.tokenizer.source.language_tokens:
-        read, written = languages_in_names([source] if target is None else [source, target])
-        if not settings.target_language:
-            written = written or only_target(model.recipe, read)
-            settings = replace(settings, target_language=written)
-            note_directions({(read, written)})
-        if target is not None:  # else the columns may be in any order
-            check_direction(model.recipe, source, read, settings)
+        stated = languages_in_names([source] if target is None else [source, target])
+        is_checked = target is not None  # else the columns may be in any order
+        settings = with_direction(settings, model.recipe, source, stated, is_checked=is_checked)
     scorer = Scorer(model, settings, note, token_scores=tokens, pieces=pieces)
     del model  # frees its weights: the scorer keeps packed copies
     score_file(

@@ -126,18 +126,8 @@ class TranslateRequest:
     metavar="FOLDER",
     help="Folder for translations of files and folders.",
 )
-@click.option(
-    "--include",
-    multiple=True,
-    metavar="PATTERN",
-    help="Translate only files that match. May be repeated.",
-)
-@click.option(
-    "--exclude",
-    multiple=True,
-    metavar="PATTERN",
-    help="Leave out files that match. May be repeated.",
-)
+@options.repeated("--include", "include", "Translate only files that match.", "PATTERN")
+@options.repeated("--exclude", "exclude", "Leave out files that match.", "PATTERN")
 @click.option(
     "--others",
     type=click.Choice(("copy", "list")),
@@ -157,9 +147,7 @@ class TranslateRequest:
     is_flag=True,
     help="Translate messages again that have a translation.",
 )
-@click.option(
-    "--memory", multiple=True, type=PATH, help="Translation memory (.tmx) to use. May be repeated."
-)
+@options.repeated("--memory", "memory", "Translation memory (.tmx) to use.", kind=PATH)
 @options.number(
     "--memory-threshold",
     Range(0.5, 1),
@@ -187,12 +175,7 @@ class TranslateRequest:
 @options.decode_flags(*SAMPLING)
 @click.option("--glossary", type=FILE, help="File of terms: on each line term, tab, translation.")
 @options.number("--n-best", int, "Write the N best translations; see --output-format.")
-@click.option(
-    "--output-format",
-    type=click.Choice(("text", "json", "moses", "tsv")),
-    metavar="NAME",
-    help="Format of the output: text, json, moses or tsv.",
-)
+@options.choice("--output-format", ("text", "json", "moses", "tsv"), "Format of the output: {}.")
 @click.option(
     "--token-scores", is_flag=True, help="Add the log-probability of each token, in JSON."
 )
@@ -366,7 +349,10 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
     span = find_part(request.file, request.part)
     model, settings = load(request)
     if model.tokenizer.source.language_tokens:
-        settings = with_direction(settings, request, model.recipe)
+        stated, is_checked = (language_of_file(request.file), ""), request.to_column is None
+        settings = with_direction(
+            settings, model.recipe, request.file, stated, is_checked=is_checked
+        )
 
     from nmt.decoding.files.translate_file import translate_file
     from nmt.decoding.translator.translation import OutputOptions
@@ -401,20 +387,26 @@ def translate_lines(request: TranslateRequest, terms: "Sequence[Term]") -> None:
 
 
 def with_direction(
-    settings: DecodeSettings, request: TranslateRequest, recipe: Recipe
+    settings: DecodeSettings,
+    recipe: Recipe,
+    source: Path,
+    stated: tuple[str, str],
+    *,
+    is_checked: bool,
 ) -> DecodeSettings:
-    """Return the settings of lines with a language to write, by the name of their file if need be.
+    """Return the settings of lines with a language to write, by the names of files if need be.
 
-    Raises UsageError for a file that is in this language, unless each line states its own.
+    stated: the languages of source and target that names state, "" if they state none. is_checked:
+    raise UsageError for a source that is in the language to write.
     """
     from nmt.decoding.translator.load import check_direction, only_target
 
-    read = language_of_file(request.file)
+    read, written = stated
     if not settings.target_language:
-        settings = replace(settings, target_language=only_target(recipe, read))
+        settings = replace(settings, target_language=written or only_target(recipe, read))
         note_directions({(read, settings.target_language)})
-    if request.to_column is None:
-        check_direction(recipe, request.file, read, settings)
+    if is_checked:
+        check_direction(recipe, source, read, settings)
     return settings
 
 

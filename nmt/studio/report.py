@@ -3,18 +3,17 @@
 A run folder is read without torch. Parts that are missing or damaged are left out.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy
 
 from nmt.config import DECLARED, SECTIONS, Recipe
 from nmt.documents.registry import bilingual_reader
-from nmt.errors import NmtError, shorten_reason
+from nmt.errors import NmtError, join_words, shorten_reason
 from nmt.evaluation.card import read_cards
 from nmt.evaluation.metrics import score_measure
 from nmt.recipe.paper import compare
@@ -44,15 +43,6 @@ LONGEST = 100  # tokens; the last bin of a histogram also counts longer segments
 Data = dict[str, Any]
 
 
-def write_report(runs: Sequence[RunFolder], path: Path) -> None:
-    """Write the report of some runs to an HTML file.
-
-    Raises NmtError if a folder is not a run folder or has no metrics yet, or if the file cannot be
-    written.
-    """
-    write_text(path, render_report(runs))
-
-
 def try_write_report(run: RunFolder) -> None:
     """Write a run's report into its folder; if that fails, print a note instead of raising.
 
@@ -60,7 +50,7 @@ def try_write_report(run: RunFolder) -> None:
     """
     try:
         check_output(run.report, option="the page")
-        write_report([run], run.report)
+        write_text(run.report, render_report([run]))
     except NmtError as error:
         note(f"no report was written: {error}")
     except Exception as error:
@@ -71,27 +61,13 @@ def try_write_report(run: RunFolder) -> None:
 
 
 def render_report(runs: Sequence[RunFolder]) -> str:
-    """Return the HTML of the report; raises NmtError as `write_report` does."""
+    """Return the HTML of the report; raises NmtError as `run_data` does."""
     names = distinct_names([run.path for run in runs])
     data = [run_data(run, name) for run, name in zip(runs, names, strict=True)]
-    title = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    title = join_words(names)
     kicker = "Report of the run" if len(runs) == 1 else f"Report of {len(runs)} runs"
     texts = {"title": title, "kicker": kicker}
     return render_charts("report", {"runs": data}, f"Report of {title}", texts)
-
-
-def read_run(run: RunFolder, notify: Callable[[str], None] = note) -> History:
-    """Return the history of a run, which has at least one record.
-
-    notify: receives a note on damaged lines, which are left out. Raises NmtError if the folder is
-    not a run folder or has no metrics yet.
-    """
-    if not run.recipe.is_file():
-        raise NmtError(f"{run.path} is not a run folder: it has no recipe.toml")
-    history = read_history(run.metrics, run.load_recipe(), notify)
-    if not history.records:
-        raise NmtError(f"{run.metrics} reports no update yet; train the run with `nmt train`")
-    return history
 
 
 def stored_parameters(run: RunFolder) -> int | None:
@@ -103,18 +79,22 @@ def stored_parameters(run: RunFolder) -> int | None:
         return None
 
 
-def run_data(run: RunFolder, name: str, notify: Callable[[str], None] = note) -> Data:
+def run_data(run: RunFolder, name: str) -> Data:
     """Return the data of one run, which the page's scripts draw.
 
-    name: what the page calls the run. notify: receives a note on everything that is missing or
-    damaged. Raises NmtError if the folder is not a run folder or has no metrics yet.
+    name: what the page calls the run. Notes tell what is missing or damaged. Raises NmtError if the
+    folder is not a run folder or has no metrics yet.
     """
-    history = read_run(run, notify)
-    cards = read_cards(run.path, notify)
-    recipe = history.recipe
+    if not run.recipe.is_file():
+        raise NmtError(f"{run.path} is not a run folder: it has no recipe.toml")
+    recipe = run.load_recipe()
+    history = read_history(run.metrics, recipe, note)
+    if not history.records:
+        raise NmtError(f"{run.metrics} reports no update yet; train the run with `nmt train`")
+    cards = read_cards(run.path, note)
     corpora, problems = read_corpora(recipe, run)
     for problem in problems:
-        notify(problem)
+        note(problem)
     last, best, average = history.records[-1], history.best, history.average
     pairs = recipe.data.known_directions
     return {
@@ -139,13 +119,9 @@ def run_data(run: RunFolder, name: str, notify: Callable[[str], None] = note) ->
             "directions": direction_curves(history),
         },
         "samples": [
-            {
-                "update": scored.update,
-                "kind": scored.kind,
-                "samples": [asdict(sample) for sample in scored.samples],
-            }
-            for scored in history.scored
-            if scored.samples
+            {"update": line.update, "kind": line.kind, "samples": [*map(asdict, line.samples)]}
+            for line in history.scored
+            if line.samples
         ],
         **recipe_data(recipe),
         "corpus": corpora,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import Recipe
-from nmt.errors import NmtError
+from nmt.errors import NmtError, hide_controls
 from nmt.evaluation.metrics import score_measure
 from nmt.runs.history import History, Line, ValidationRecord, parse_history, read_metrics
 from nmt.runs.model_file import open_model
@@ -183,18 +183,12 @@ def render_list(runs: Sequence[RunSummary], now: float) -> str:
     rows = [heads, *(row(run, now) for run in runs)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
-    for index, cells in enumerate(rows):
+    for cells, problem in zip(rows, [None, *(run.problem for run in runs)], strict=True):
         line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
         lines.append(line.rstrip())
-        problem = runs[index - 1].problem if index else None
         if problem:
-            lines.append(f"{' ' * widths[0]}  ({on_a_terminal(problem)})")
+            lines.append(f"{' ' * widths[0]}  ({hide_controls(problem)})")
     return "\n".join(lines)
-
-
-def on_a_terminal(text: str) -> str:
-    """Return a text with "?" for control characters and others that cannot be printed."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def row(run: RunSummary, now: float) -> tuple[str, ...]:
@@ -203,7 +197,7 @@ def row(run: RunSummary, now: float) -> tuple[str, ...]:
     limit = "" if run.max_updates is None else f" of {run.max_updates:,}"
     return (
         "*" if run.is_default else "",
-        on_a_terminal(run.name),
+        hide_controls(run.name),
         score,
         f"{run.updates:,}{limit}",
         run.state,

@@ -229,7 +229,7 @@ def watched(driver: "WebDriver") -> Iterator[Browser]:
 def explanation(skilled_run: Path) -> Explanation:
     """Explain a sentence with a small model that writes words."""
     model = load_model(skilled_run, "cpu")
-    return explain(model, SENTENCE, model.recipe.decode, print)
+    return explain(model, SENTENCE, model.recipe.decode)
 
 
 @pytest.fixture(scope="session")

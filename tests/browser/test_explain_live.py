@@ -68,7 +68,7 @@ def test_a_typed_sentence_changes_every_part(
 ) -> None:
     """The sections show the numbers of the program for the text."""
     model = explanation.model
-    expected = explain(model, OTHER, model.recipe.decode, print)
+    expected = explain(model, OTHER, model.recipe.decode)
     browser.click("#encoder [data-layer='0'][data-head='1']")
     typed(browser, OTHER)
     assert translation(browser) == expected.translation
@@ -217,7 +217,7 @@ def test_one_field_feeds_two_models(
     browser.open(write(tmp_path, explanation, explanation, names=names))
     typed(browser, OTHER)
     model = explanation.model
-    expected = explain(model, OTHER, model.recipe.decode, print).translation
+    expected = explain(model, OTHER, model.recipe.decode).translation
     assert browser.texts("h1 .target") == [f"{name}: {expected}" for name in names]
     assert len(browser.all("#tokens .chips.source")) == 2
     row = "#probabilities .of-model:last-child tbody tr:nth-child(3)"

@@ -301,7 +301,7 @@ def test_the_page_says_why_the_search_ends(
     model = load_model(skilled_run, "cpu")
     decode = replace(model.recipe.decode, length_penalty=2.0, max_extra_tokens=30)
     text = "moon" if "max_extra_tokens" not in settings else "sun moon star rain"
-    explanation = explain(model, text, replace(decode, **settings), print)
+    explanation = explain(model, text, replace(decode, **settings))
     browser.open(write(tmp_path, explanation))
     note = browser.text("#beam .column > .scroll:last-child .note")
     assert reason in note

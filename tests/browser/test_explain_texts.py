@@ -24,7 +24,7 @@ LONG = " ".join(["sun moon star rain snow wind tree leaf root seed"] * 5)
 def show(browser: Browser, model: TrainedModel, text: str, folder: Path, width: int = 1280) -> None:
     """Open the page that explains a text."""
     decode = replace(model.recipe.decode, odd_input="as_is")
-    browser.open(write(folder, explain(model, text, decode, print)), width)
+    browser.open(write(folder, explain(model, text, decode)), width)
     assert browser.overflow() <= 0
 
 
@@ -34,7 +34,7 @@ def test_the_page_describes_variants_of_later_papers(
     later = {"norm": "pre", "norm_kind": "rms", "activation": "swiglu", "positions": "rotary"}
     two = Tokenizer.from_two(learn(vocab_size=60), learn(vocab_size=70))
     model = random_model(load_model(skilled_run, "cpu"), two, tied="none", **later)
-    explanation = explain(model, "sun moon", model.recipe.decode, print)
+    explanation = explain(model, "sun moon", model.recipe.decode)
     browser.open(write(tmp_path, explanation))
     assert "tokens. Each language has its own vocabulary. Frequent" in browser.one("#tokens").text
     assert ". No position is added: self-attention rotates" in browser.one("#embedding").text
@@ -55,7 +55,7 @@ def test_the_page_names_the_model_that_a_text_is_about(
     model = explanation.model
     order = {"model.target_order": "right_to_left"}
     recipe = with_settings(model.recipe, {"model.positions": "rotary", **order})
-    other = explain(replace(model, recipe=recipe), SENTENCE, recipe.decode, print)
+    other = explain(replace(model, recipe=recipe), SENTENCE, recipe.decode)
     browser.open(write(tmp_path, explanation, other, names=("one", "two")))
     lead = browser.one("#embedding .lead").text
     assert "see the order of words. (one) No position is added" in lead

@@ -276,7 +276,7 @@ def test_the_worker_fills_the_page_as_the_program_does(
     tokenizer = two if settings.get("tied") == "none" else None
     model = random_model(load_model(skilled_run, "cpu"), tokenizer, **settings)
     engine.load(model)
-    expected = page_data(explain(model, SENTENCE, model.recipe.decode, print))
+    expected = page_data(explain(model, SENTENCE, model.recipe.decode))
     del expected["model"]
     data = engine.translate(SENTENCE, tensors=True)
     assert_close(data, json.loads(json.dumps(expected)))
@@ -378,7 +378,7 @@ def test_the_reader_chooses_the_language(engine: Engine) -> None:
     engine.load(model)
     for language in ("", "de", "en"):
         wanted = replace(decode, target_language=language or "de")
-        expected = page_data(explain(model, "sun moon", wanted, print))
+        expected = page_data(explain(model, "sun moon", wanted))
         options: dict[str, Any] = {"to": f">>{language}<<"} if language else {}
         found = engine.translate("sun moon", **options)
         assert found["source"]["ids"] == [*expected["source"]["ids"]]

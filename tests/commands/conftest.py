@@ -136,11 +136,16 @@ def hypotheses(tmp_path: Path) -> Path:
     return write(tmp_path / "hyp.de", *OUTPUTS)
 
 
+def json_of(nmt: Run, *arguments: object, code: int = 0) -> Any:
+    """Return what a command prints with --json."""
+    result = nmt(*arguments, "--json")
+    assert result.code == code, result.err
+    return json.loads(result.out)
+
+
 def evaluation(nmt: Run, *arguments: object) -> dict[str, Any]:
     """Return what `nmt evaluate --json` prints."""
-    result = nmt("evaluate", *arguments, "--json")
-    assert result.code == 0, result.err
-    found: dict[str, Any] = json.loads(result.out)
+    found: dict[str, Any] = json_of(nmt, "evaluate", *arguments)
     return found
 
 

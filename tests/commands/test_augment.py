@@ -1,7 +1,6 @@
 """`nmt augment`: pairs made by models, the recipe that trains with them, and what continues."""
 
 import gzip
-import json
 import random
 import shutil
 from collections import Counter
@@ -16,7 +15,7 @@ from nmt.decoding.files.resumable import Resumption
 from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
 from nmt.text.subwords.tokenizer import load_tokenizer
-from tests.commands.conftest import contents, in_languages, leftovers, translate
+from tests.commands.conftest import contents, in_languages, json_of, leftovers, translate
 from tests.conftest import WORDS, Run
 
 LINES = 200  # several chunks: 32, 128 and 41 lines
@@ -35,9 +34,7 @@ def mono(tmp_path: Path) -> Path:
 
 def augment(nmt: Run, *arguments: object) -> dict[str, Any]:
     """Run the command, which must succeed, and return its report."""
-    result = nmt("augment", *arguments, "--json")
-    assert result.code == 0, result.err
-    report: dict[str, Any] = json.loads(result.out)
+    report: dict[str, Any] = json_of(nmt, "augment", *arguments)
     made = report["given"] + sum(model["kept"] for model in report["models"])
     texts = len(report["models"]) + (report["method"] == "diversification")
     assert made + sum(report["removed"].values()) == texts * report["lines"]

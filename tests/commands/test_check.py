@@ -1,6 +1,5 @@
 """`nmt check`: what is wrong with a corpus, and with --advise settings for it and the time."""
 
-import json
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from nmt.corpora.faults.report import Forecast
 from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe, write_recipe
 from nmt.recipe.settings import get_setting, with_settings
-from tests.commands.conftest import paths_in
+from tests.commands.conftest import json_of, paths_in
 from tests.commands.test_report import read_data
 from tests.conftest import Run
 from tests.corpora.corpora import Pairs, corpus, write
@@ -23,9 +22,7 @@ QUICK = ["--limit", "language_sample=0"]
 
 
 def check(nmt: Run, *arguments: object, code: int = 0) -> dict[str, Any]:
-    result = nmt("check", *arguments, "--json", *QUICK)
-    assert result.code == code, result.err
-    report: dict[str, Any] = json.loads(result.out)
+    report: dict[str, Any] = json_of(nmt, "check", *arguments, *QUICK, code=code)
     return report
 
 

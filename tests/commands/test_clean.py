@@ -14,6 +14,7 @@ from nmt.corpora.clean import Models, load_scorers
 from nmt.corpora.faults.findings import ALWAYS, DEFAULT_FILTERS
 from nmt.errors import NmtError
 from nmt.text import encode
+from tests.commands.conftest import json_of
 from tests.conftest import Run, train_reverse_skilled
 from tests.corpora.corpora import Pairs, corpus, write
 from tests.interop.models import save_directions, saved, two_languages
@@ -34,9 +35,8 @@ def rejected(folder: Path, name: str = "out") -> list[list[str]]:
 
 
 def clean(nmt: Run, folder: Path, pairs: Pairs, *options: object) -> dict[str, Any]:
-    result = nmt("clean", *write(folder, pairs), "-o", folder / "out", "--json", *options)
-    assert result.code == 0, result.err
-    report: dict[str, Any] = json.loads(result.out)
+    given = (*write(folder, pairs), "-o", folder / "out", *options)
+    report: dict[str, Any] = json_of(nmt, "clean", *given)
     assert report["pairs"] == len(pairs) == report["kept"] + sum(report["removed"].values())
     return report
 

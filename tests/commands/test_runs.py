@@ -1,6 +1,5 @@
 """`nmt runs`: a line for each run, the reason for each that cannot be read, and the default."""
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from nmt.recipe.files import load_recipe
 from nmt.runs.history import read_metrics
 from nmt.runs.run_folder import RunFolder
+from tests.commands.conftest import json_of
 from tests.conftest import Run
 
 
@@ -35,9 +35,7 @@ def runs(tiny: Path, tiny_run: Path) -> Path:
 
 def listed(nmt: Run, *arguments: object) -> list[dict[str, Any]]:
     """Return the list of `nmt runs --json`."""
-    result = nmt("runs", *arguments, "--json")
-    assert result.code == 0, result.err
-    found: list[dict[str, Any]] = json.loads(result.out)
+    found: list[dict[str, Any]] = json_of(nmt, "runs", *arguments)
     return found
 
 

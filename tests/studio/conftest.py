@@ -17,4 +17,4 @@ def model(skilled_run: Path) -> TrainedModel:
 @pytest.fixture(scope="session")
 def explanation(model: TrainedModel) -> Explanation:
     """The explanation of a sentence that resembles the training data."""
-    return explain(model, "sun moon star rain", model.recipe.decode, print)
+    return explain(model, "sun moon star rain", model.recipe.decode)

@@ -222,7 +222,7 @@ def variant_of_runs(
 
 
 @pytest.fixture
-def output(tmp_path: Path) -> Path:
+def output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the results of a base with two finished runs, and a variant with one of two."""
     base = [finished_run(1, 2.0), finished_run(2, 4.0)]
     other = [finished_run(1, 5.0, "model.d_ff=64"), stopped_run(2, "model.d_ff=64")]
@@ -234,7 +234,8 @@ def output(tmp_path: Path) -> Path:
     ]
     command = ("nmt", "ablate", "my recipe")
     axes = [parse_axis("model.d_ff=64")]
-    Ablation(tmp_path, command, variants, axes, (1, 2)).write_result(results)
+    monkeypatch.setattr("nmt.studio.experiments.ablation.collect", lambda *_: results)
+    Ablation(tmp_path, command, variants, axes, (1, 2)).write({})
     return tmp_path
 
 

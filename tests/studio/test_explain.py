@@ -100,7 +100,7 @@ def test_the_translation_equals_that_of_nmt_translate(
     # `nmt translate` would search again if the small model repeated itself.
     settings = replace(model.recipe.decode, beam_size=beam, precision=precision, odd_input="as_is")
     (expected,) = Translator(model, settings, print).translate([text])
-    explanation = explain(model, text, settings, print)
+    explanation = explain(model, text, settings)
     assert explanation.translation == expected.text
     assert explanation.best.score == pytest.approx(expected.candidates[0].score, abs=1e-5)
 
@@ -169,7 +169,7 @@ def test_vectors_add_up_with_variants_of_later_papers(model: TrainedModel) -> No
     weights = to_arrays(Transformer(later, len(model.tokenizer), 0).state_dict())
     untrained = replace(model, weights=weights, recipe=replace(model.recipe, model=later))
     network = untrained.network
-    data = page_data(explain(untrained, "sun moon", model.recipe.decode, print))
+    data = page_data(explain(untrained, "sun moon", model.recipe.decode))
 
     def close(one: torch.Tensor, other: torch.Tensor) -> None:
         torch.testing.assert_close(one, other, atol=2e-3, rtol=0)
@@ -190,23 +190,23 @@ def test_vectors_add_up_with_variants_of_later_papers(model: TrainedModel) -> No
 
 def test_a_text_that_would_be_split_is_refused(model: TrainedModel) -> None:
     with pytest.raises(NmtError, match="the text is blank"):
-        explain(model, "\t", model.recipe.decode, print)
+        explain(model, "\t", model.recipe.decode)
     settings = replace(model.recipe.decode, max_segment_tokens=3)
     with pytest.raises(NmtError, match=r"a text of more than 3 is split") as refused:
-        explain(model, "sun moon star rain", settings, print)
+        explain(model, "sun moon star rain", settings)
     (fix,) = re.findall(r"or add --set decode\.max_segment_tokens=(\d+)$", str(refused.value))
     settings = replace(settings, max_segment_tokens=int(fix))
-    assert explain(model, "sun moon star rain", settings, print).translation
+    assert explain(model, "sun moon star rain", settings).translation
     learned = replace(model.recipe.model, positions="learned", max_positions=6)
     small = replace(model, recipe=replace(model.recipe, model=learned))
     with pytest.raises(NmtError, match=r"explain one sentence of it$"):
-        explain(small, "sun moon star rain", model.recipe.decode, print)
+        explain(small, "sun moon star rain", model.recipe.decode)
 
 
 def test_the_limits_of_the_search_hold(model: TrainedModel) -> None:
-    plain = explain(model, "sun", model.recipe.decode, print)
+    plain = explain(model, "sun", model.recipe.decode)
     settings = replace(model.recipe.decode, min_length=len(plain.best.ids) + 1)
-    assert len(explain(model, "sun", settings, print).best.ids) > len(plain.best.ids)
+    assert len(explain(model, "sun", settings).best.ids) > len(plain.best.ids)
 
 
 @pytest.mark.parametrize(
@@ -222,17 +222,18 @@ def test_what_a_page_cannot_show_is_refused(
     model: TrainedModel, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        explain(model, "sun", replace(model.recipe.decode, **changes), print)
+        explain(model, "sun", replace(model.recipe.decode, **changes))
 
 
-def test_notes_say_what_the_model_reads(model: TrainedModel) -> None:
-    notes: list[str] = []
+def test_notes_say_what_the_model_reads(
+    model: TrainedModel, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = replace(model.recipe.decode, odd_input="as_is")
-    explain(model, "sun ж", settings, notes.append)
-    found = explain(model, "sun ж", model.recipe.decode, notes.append)
+    explain(model, "sun ж", settings)
+    found = explain(model, "sun ж", model.recipe.decode)
     assert found.text == "sun"
-    explain(model, "12:30", model.recipe.decode, notes.append)
-    unknown, changed, copied, *_ = notes
+    explain(model, "12:30", model.recipe.decode)
+    unknown, changed, copied, *_ = capsys.readouterr().err.splitlines()
     assert "characters that the vocabulary lacks" in unknown
     assert "gives the model 'sun', and puts back what is missing" in changed
     assert "`nmt translate` copies this text" in copied
@@ -268,7 +269,7 @@ def test_the_token_of_a_language_is_the_first_that_a_page_shows() -> None:
     """The model in the page knows it, and all others."""
     model = two_languages()
     settings = replace(model.recipe.decode, target_language="eng")
-    explanation = explain(model, "sun moon", settings, lambda _: None)
+    explanation = explain(model, "sun moon", settings)
     data = page_data(explanation)
     first = data["tokens"][str(data["source"]["ids"][0])]["text"]
     assert (first, data["model"]["source_language"]) == (">>en<<", "de")

@@ -18,7 +18,6 @@ from nmt.runs.runs import distinct_names
 from nmt.studio.report import (
     LONGEST,
     read_corpora,
-    read_run,
     recipe_data,
     render_report,
     run_data,
@@ -117,7 +116,9 @@ def test_parameters_are_those_of_the_model(run: RunFolder) -> None:
     assert stored_parameters(run) is None
 
 
-def test_damaged_lines_and_cards_are_noted_and_left_out(run: RunFolder) -> None:
+def test_damaged_lines_and_cards_are_noted_and_left_out(
+    run: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
     (run.path / "other.json").write_text('{"a": 1}')  # no card
     before = run_data(run, "name")
     with run.metrics.open("a") as stream:
@@ -125,34 +126,36 @@ def test_damaged_lines_and_cards_are_noted_and_left_out(run: RunFolder) -> None:
     broken = ["{", "[1]"]
     for number, text in enumerate(broken):
         (run.path / f"broken{number}.json").write_text(text)
-    notes: list[str] = []
-    assert run_data(run, "name", notes.append) == before
+    assert run_data(run, "name") == before
+    notes = capsys.readouterr().err.splitlines()
     assert notes[0] == f"{run.metrics}: damaged lines left out: 1"
     assert [f"broken{number}.json" in note for number, note in enumerate(notes[1:])] == [
         True for _ in broken
     ]
-    assert all("\n" not in note and len(note) < 400 for note in notes)
+    assert all(len(note) < 400 for note in notes)
     render_report([run])
 
 
-def test_an_unreadable_card_is_named_and_a_pipe_is_no_card(run: RunFolder) -> None:
+def test_an_unreadable_card_is_named_and_a_pipe_is_no_card(
+    run: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
     os.mkfifo(run.path / "pipe.json")
     (run.path / "folder.json").mkdir()
     memory = Path("/proc/self/mem")
     if memory.exists():
         (run.path / "memory.json").symlink_to(memory)
-    notes: list[str] = []
-    assert run_data(run, "name", notes.append)["cards"] == []
+    assert run_data(run, "name")["cards"] == []
+    notes = capsys.readouterr().err.splitlines()
     assert all("memory.json: Input/output error" in note for note in notes)
     assert len(notes) == memory.exists()
 
 
 def test_a_folder_that_is_not_a_run_is_refused(run: RunFolder, tmp_path: Path) -> None:
     with pytest.raises(NmtError, match=r"not a run folder.*recipe\.toml"):
-        read_run(RunFolder(tmp_path))
+        run_data(RunFolder(tmp_path), "name")
     run.metrics.write_text("")
     with pytest.raises(NmtError, match=r"metrics\.jsonl.*nmt train"):
-        read_run(run)
+        run_data(run, "name")
 
 
 def test_pairs_tokens_and_lengths_are_counted(run: RunFolder, tiny_run: Path) -> None:
@@ -203,11 +206,13 @@ def test_other_corpora_are_counted_when_one_is_missing(run: RunFolder) -> None:
     assert "more.tsv" in problem
 
 
-def test_without_prepared_text_there_is_a_note(run: RunFolder) -> None:
+def test_without_prepared_text_there_is_a_note(
+    run: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.rmtree(run.prepared)
     run.tokenizer.unlink()
-    notes: list[str] = []
-    data = run_data(run, "name", notes.append)
+    data = run_data(run, "name")
+    notes = capsys.readouterr().err.splitlines()
     assert data["corpus"] == []
     assert data["corpus_problems"] == notes
     assert [str(run.tokenizer) in note for note in notes] == [True]

@@ -78,8 +78,9 @@ def diagnose(training: Training) -> tuple[Finding, ...]:
     consequences.
     """
     found = [*long_warmup(training), *large_vocabulary(training), *unlike_dev_text(training)]
-    later = learning_rate(training)
-    if not later:
+    if wrong_rate := learning_rate(training):
+        later = [wrong_rate]
+    else:
         checks = (unlike_dev_losses, overfitting, expected_gain)
         later = [finding for check in checks for finding in check(training)]
     known = {finding.kind for finding in found}
@@ -185,10 +186,10 @@ def text_differences(name: str, train: SideFacts, dev: SideFacts) -> Iterator[st
         yield f"dev {name} have {means[0]:.1f} tokens on average, training {name} {means[1]:.1f}"
 
 
-def learning_rate(training: Training) -> list[Finding]:
-    """Return at most one finding on the learning rate."""
+def learning_rate(training: Training) -> Finding | None:
+    """Return the finding that the learning rate is wrong, if it is."""
     if not training.train:
-        return []
+        return None
     last, lowest = training.train[-1], min(training.train, key=lambda point: point.loss)
     most = MOST_RISE if training.is_past_warmup else MOST_RISE_IN_WARMUP
     if last.loss - lowest.loss < most:
@@ -202,14 +203,14 @@ def learning_rate(training: Training) -> list[Finding]:
     )
 
 
-def stuck(training: Training, last: Point) -> list[Finding]:
+def stuck(training: Training, last: Point) -> Finding | None:
     """Return a finding if the model knows little more than how frequent tokens are."""
     if training.facts is None or not training.is_past_warmup:
-        return []
+        return None
     frequencies = training.facts.sides[1].entropy
     half = training.train_at(last.update // 2)
     if last.loss < UNLEARNED * frequencies or half is None:
-        return []
+        return None
     seen = (
         f"after {last.update:,} updates the training loss is {last.loss:.2f} (unsmoothed); a model"
         f" that only knows how frequent each token is has {frequencies:.2f}"
@@ -221,39 +222,35 @@ def stuck(training: Training, last: Point) -> list[Finding]:
         what = "the loss no longer falls: steps are too large to find anything better"
         return high_rate(training, since, seen, what)
     if not is_falling or training.peak_rate >= usual:
-        return []  # it learns all that it can, or it needs more updates
-    return [
-        Finding(
-            "low_learning_rate",
-            "warning",
-            "the learning rate is too low",
-            since,
-            f"{seen}; the highest learning rate is {training.peak_rate:.2g}",
-            "steps are so small that the training needs many times as many updates",
-            f"train.learning_rate_scale={scale_for(training, usual, since)}; its peak,"
-            f" {usual:.2g}, is usual for d_model {width}",
-        )
-    ]
+        return None  # it learns all that it can, or it needs more updates
+    return Finding(
+        "low_learning_rate",
+        "warning",
+        "the learning rate is too low",
+        since,
+        f"{seen}; the highest learning rate is {training.peak_rate:.2g}",
+        "steps are so small that the training needs many times as many updates",
+        f"train.learning_rate_scale={scale_for(training, usual, since)}; its peak,"
+        f" {usual:.2g}, is usual for d_model {width}",
+    )
 
 
-def high_rate(training: Training, since: int, seen: str, meaning: str) -> list[Finding]:
+def high_rate(training: Training, since: int, seen: str, meaning: str) -> Finding:
     """Return the finding that the learning rate is too high."""
     model = training.recipe.model
     peak = min(training.peak_rate / 2, PEAK_TIMES_WIDTH / model.d_model)
     scale = scale_for(training, peak, training.recipe.train.warmup_updates)
     norm = "; or model.norm=pre, which allows a higher peak" if model.norm == "post" else ""
-    return [
-        Finding(
-            "high_learning_rate",
-            "warning",
-            "the learning rate is too high",
-            since,
-            seen,
-            meaning,
-            f"train.learning_rate_scale={scale}, for a peak of {peak:.2g} instead of"
-            f" {training.peak_rate:.2g}; or a longer train.warmup_updates{norm}",
-        )
-    ]
+    return Finding(
+        "high_learning_rate",
+        "warning",
+        "the learning rate is too high",
+        since,
+        seen,
+        meaning,
+        f"train.learning_rate_scale={scale}, for a peak of {peak:.2g} instead of"
+        f" {training.peak_rate:.2g}; or a longer train.warmup_updates{norm}",
+    )
 
 
 def scale_for(training: Training, peak: float, warmup_updates: int) -> float:
@@ -355,6 +352,12 @@ def expected_gain(training: Training) -> Iterator[Finding]:
         yield no_gain(training, best, last)
 
 
+def gain_note(gain: str, seen: str, meaning: str, change: str) -> Finding:
+    """Return the note on what more updates may gain."""
+    title = f"expected gain of continuing{gain}"
+    return Finding("expected_gain", "note", title, None, seen, meaning, change)
+
+
 def fitted(scored: Scores) -> Scores:
     """Return the scores of the second half of a training, or the last `LEAST_FITTED`."""
     recent = [point for point in scored if point[0] >= RECENT * scored[-1][0]]
@@ -374,11 +377,8 @@ def loss_fall(training: Training) -> float:
 
 def lower_loss(training: Training, last: int, fall: float) -> Finding:
     """Return the note that the dev loss still falls, though the score does not show it."""
-    return Finding(
-        "expected_gain",
-        "note",
-        "expected gain of continuing: the dev loss still falls",
-        None,
+    return gain_note(
+        ": the dev loss still falls",
         f"over the last {LEAST_FITTED} validations the dev loss fell by {fall:.2f} to"
         f" {training.dev[-1].loss:.2f} (unsmoothed), but dev {training.measure.name} did not"
         " improve steadily",
@@ -425,11 +425,8 @@ def no_gain(training: Training, best: ValidationRecord, last: int) -> Finding:
     )
     if not since and training.measure.lower_is_better:
         seen = seen.replace("rises", "falls")
-    return Finding(
-        "expected_gain",
-        "note",
-        "expected gain of continuing: none",
-        None,
+    return gain_note(
+        ": none",
         seen,
         "more updates of the same kind are unlikely to help",
         "keep the model; for a better one, more text or another model helps, not more updates",
@@ -443,11 +440,8 @@ def some_gain(training: Training, scored: Scores, gain: float) -> Finding:
     rate = abs(now - before) / (last - first) * unit
     further = two_digits(LONGER * last)
     verb = "fell" if training.measure.lower_is_better else "rose"
-    return Finding(
-        "expected_gain",
-        "note",
-        f"expected gain of continuing to update {further:,}: about {gain:.1f} {name}",
-        None,
+    return gain_note(
+        f" to update {further:,}: about {gain:.1f} {name}",
         f"dev {name} {verb} by about {rate:.1f} per {unit:,} updates, from {before:.2f} at update"
         f" {first:,} to {now:.2f} at update {last:,}",
         f"if it goes on as before, {further:,} updates give about {gain:.1f} {name} more than"

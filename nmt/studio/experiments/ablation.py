@@ -35,11 +35,11 @@ class Ablation(Experiment):
         return plan_runs(self.variants, self.seeds, self.output)
 
     def write(self, failures: Mapping[Path, str]) -> None:
-        """Write the results that there are so far; failures: why runs failed, by folder."""
-        self.write_result(collect(self.plan(), failures))
+        """Write the results that there are so far; failures: why runs failed, by folder.
 
-    def write_result(self, results: Sequence[VariantResult]) -> None:
-        """Write the three files; the page also shows the settings of each variant."""
+        The page also shows the settings of each variant.
+        """
+        results = collect(self.plan(), failures)
         base = self.variants[0].recipe
         measure = score_measure(base)
         warnings = comparison_warnings(self.variants, len(self.seeds))

@@ -178,8 +178,13 @@ def with_seed(recipe: Recipe, seed: int) -> Recipe:
     return with_settings(recipe, {"train.seed": seed})
 
 
-def parse_numbers(text: str, option: str, kind: Callable[[str], Number]) -> list[Number]:
-    """Return the numbers of an option, such as "1,2,3"; raises UsageError for anything else."""
+def parse_numbers(text: str | None, option: str, kind: Callable[[str], Number]) -> list[Number]:
+    """Return the numbers of an option, such as "1,2,3", none if it was not given.
+
+    Raises UsageError for anything else.
+    """
+    if text is None:
+        return []
     try:
         numbers = [kind(part) for part in text.split(",")]
     except (ValueError, ZeroDivisionError) as error:

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from nmt.config import DecodeSettings
-from nmt.decoding.translator.translation import Link, OutputOptions
+from nmt.decoding.translator.translation import Link, OutputOptions, Translation
 from nmt.decoding.translator.translator import Translator
 from nmt.documents.registry import bilingual_reader
 from nmt.errors import NmtError
@@ -75,16 +75,13 @@ def find_example(model: TrainedModel, settings: DecodeSettings, pairs: Sequence[
     options = OutputOptions(alignments=True)
     translator = Translator(model, settings, lambda _: None, options)
 
-    def merit(found: tuple[Pair, str, Sequence[Link]]) -> tuple[bool, int]:
-        pair, text, links = found
-        return text == pair.target.strip(), widest_gap(links)
+    def merit(found: tuple[Pair, Translation]) -> tuple[bool, int]:
+        pair, translation = found
+        return translation.text == pair.target.strip(), widest_gap(translation.links)
 
     translations = translator.translate(FirstSegment(pair.source) for pair in tried)
-    found = (
-        (pair, translation.text, translation.links)
-        for pair, translation in zip(tried, translations, strict=True)
-    )
-    return max(found, key=merit)[0].source.strip()
+    best, _ = max(zip(tried, translations, strict=True), key=merit)
+    return best.source.strip()
 
 
 def widest_gap(links: Sequence[Link]) -> int:

@@ -7,7 +7,7 @@ So its probabilities are exact, with a few numbers for each step.
 
 import copy
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,7 +27,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel
 from nmt.studio.explain.recording import Recording, Tree, recording
-from nmt.system.log import progress_bar
+from nmt.system.log import note, progress_bar
 from nmt.text.batches import source_batch
 from nmt.text.subwords.tokenizer import BOS, EOS, UNK
 
@@ -75,19 +75,17 @@ class Explanation:
         return (*self.best.ids, EOS)
 
 
-def explain(
-    model: TrainedModel, text: str, settings: DecodeSettings, notify: Callable[[str], None]
-) -> Explanation:
+def explain(model: TrainedModel, text: str, settings: DecodeSettings) -> Explanation:
     """Translate one sentence and keep everything that the model computes.
 
-    notify: receives a note if the text has unknown characters, or is read in another form. Raises
-    NmtError if the text is blank or so long that it would be split, if the model is no Transformer,
-    and if its outputs are NaN. Raises UsageError for settings that a page cannot show.
+    A note says if the text has unknown characters, or is read in another form. Raises NmtError if
+    the text is blank or so long that it would be split, if the model is no Transformer, and if its
+    outputs are NaN. Raises UsageError for settings that a page cannot show.
     """
     check_settings(settings)
     settings = device_settings(settings, model.device)
-    text = as_read(model, text, settings, notify)
-    ids = encode(model, text, settings, notify)
+    text = as_read(model, text, settings)
+    ids = encode(model, text, settings)
     network = require_transformer(model)
     if settings.precision == "bf16":
         network = copy.deepcopy(network).bfloat16()  # as for translating
@@ -162,9 +160,7 @@ def check_settings(settings: DecodeSettings) -> None:
         )
 
 
-def as_read(
-    model: TrainedModel, text: str, settings: DecodeSettings, notify: Callable[[str], None]
-) -> str:
+def as_read(model: TrainedModel, text: str, settings: DecodeSettings) -> str:
     """Return a text as the model of `nmt translate` reads it: without capitals or symbols."""
     if settings.odd_input != "repair" or not text.strip():
         return text
@@ -173,18 +169,16 @@ def as_read(
     if odd is None:
         return text
     if not odd.text:
-        notify("`nmt translate` copies this text; the page shows what the model itself would write")
+        note("`nmt translate` copies this text; the page shows what the model itself would write")
         return text
-    notify(
+    note(
         f"`nmt translate` gives the model {odd.text!r}, and puts back what is missing afterwards;"
         " the page shows that text; --set decode.odd_input=as_is shows the text as it is"
     )
     return odd.text
 
 
-def encode(
-    model: TrainedModel, text: str, settings: DecodeSettings, notify: Callable[[str], None]
-) -> list[int]:
+def encode(model: TrainedModel, text: str, settings: DecodeSettings) -> list[int]:
     """Return the tokens of a text; raises NmtError if it is blank or would be split."""
     subwords = model.tokenizer.source
     (ids,) = subwords.encode([text])
@@ -202,9 +196,7 @@ def encode(
             f" it is translated; explain one sentence of it{fix}"
         )
     if UNK in ids:
-        notify(
-            "the text holds characters that the vocabulary lacks; the model reads them as unknown"
-        )
+        note("the text holds characters that the vocabulary lacks; the model reads them as unknown")
     return ids
 
 

@@ -9,7 +9,7 @@ this package, so they are those that run.
 import ast
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -31,7 +31,7 @@ from nmt.studio.explain.packing import pack
 from nmt.studio.explain.recording import Recording
 from nmt.studio.heads import head_names
 from nmt.studio.pages.page import FOLDER, render, vendored
-from nmt.system.log import Notify, note
+from nmt.system.log import note
 from nmt.text.subwords.tokenizer import BOS, EOS, PAD, UNK, target_token
 
 NOT_WANTED = "This page was written with --no-live, so nothing can be typed here."
@@ -44,13 +44,12 @@ def render_explanation(
     examples: Sequence[str] = (),
     live: bool = True,
     data_dir: Path | None = None,
-    notify: Notify = note,
 ) -> str:
     """Return the page as one HTML file: of one model, or of several side by side.
 
     names: what the page calls the models; by default as their recipes. examples: other sentences to
     try. live: whether the page holds the models, so that it can translate what is typed. data_dir:
-    of the dev set, on which heads are measured. notify: receives why it does not hold a model.
+    of the dev set, on which heads are measured. A note says why the page does not hold a model.
     """
     names = names or [explanation.model.recipe.name for explanation in explanations]
     models = []
@@ -58,7 +57,7 @@ def render_explanation(
         data = page_data(explanation)
         data["model"] |= {"name": name, "head_names": head_names(explanation.model, data_dir)}
         data["code"] = code_data(explanation.model.recipe.model)
-        data |= live_part(explanation, live, notify)
+        data |= live_part(explanation, live)
         models.append({**data, "examples": examples if data["live"] else []})
     first = explanations[0]
     source_language, target_language = find_languages(first)
@@ -77,14 +76,14 @@ def render_explanation(
     return render(folder, {"models": models}, title, texts, library=three, worker=worker)
 
 
-def live_part(explanation: Explanation, live: bool, notify: Notify) -> dict[str, Any]:
+def live_part(explanation: Explanation, live: bool) -> dict[str, Any]:
     """Return what the page needs to run the model, or why it cannot."""
     model = explanation.model
     reason = why_not_live(model, explanation.settings) if live else NOT_WANTED
     if not reason:
         return {"live": live_data(model, explanation.settings), "live_reason": None}
     if live:
-        notify(f"{model.path}: {reason[0].lower()}{reason[1:].rstrip('.')}")
+        note(f"{model.path}: {reason[0].lower()}{reason[1:].rstrip('.')}")
     return {"live": None, "live_reason": reason}
 
 
@@ -288,33 +287,26 @@ GATE_FUNCTIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Code:
-    """The code of a block, and where it is."""
+def read_code(
+    function: Callable[..., object], since: str = "", pseudo: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Return the code of a block without indentation, and where it is.
 
-    function: Callable[..., object]
-    since: str = ""  # how the first line begins; by default all lines after the docstring
-    pseudo: tuple[str, ...] = ()  # the same in five lines, if the code is long
-
-    def data(self) -> dict[str, Any]:
-        """Return what the page shows."""
-        first, lines = self.lines()
-        return {
-            "file": f"{self.function.__module__.replace('.', '/')}.py",
-            "first": first,
-            "lines": lines,
-            "pseudo": self.pseudo or None,
-        }
-
-    def lines(self) -> tuple[int, list[str]]:
-        """Return the number of the first line in its file, and the lines without indentation."""
-        whole, start = inspect.getsourcelines(self.function)
-        definition = ast.parse(dedent("".join(whole))).body[0]
-        assert isinstance(definition, ast.FunctionDef)  # noqa: S101 (for the type checker)
-        skipped = definition.body[ast.get_docstring(definition) is not None].lineno - 1
-        while not whole[skipped].lstrip().startswith(self.since):
-            skipped += 1
-        return start + skipped, dedent("".join(whole[skipped:])).splitlines()
+    since: how the first line begins; by default all lines after the docstring are shown. pseudo:
+    the same in five lines, if the code is long.
+    """
+    whole, start = inspect.getsourcelines(function)
+    definition = ast.parse(dedent("".join(whole))).body[0]
+    assert isinstance(definition, ast.FunctionDef)  # noqa: S101 (for the type checker)
+    skipped = definition.body[ast.get_docstring(definition) is not None].lineno - 1
+    while not whole[skipped].lstrip().startswith(since):
+        skipped += 1
+    return {
+        "file": f"{function.__module__.replace('.', '/')}.py",
+        "first": start + skipped,
+        "lines": dedent("".join(whole[skipped:])).splitlines(),
+        "pseudo": pseudo or None,
+    }
 
 
 PSEUDO_ATTENTION = (
@@ -343,10 +335,10 @@ PSEUDO_SINUSOIDS = (
 def code_data(settings: ModelSettings) -> dict[str, dict[str, Any]]:
     """Return the code of each block of a model, by the key that the page's blocks name."""
     turned = "; self-attention turns q and k" if settings.positions == "rotary" else ""
-    codes = {
-        "embedding": Code(Embeddings.embed, "x: Tensor ="),
+    return {
+        "embedding": read_code(Embeddings.embed, "x: Tensor ="),
         "positions": positions_code(settings.positions),
-        "heads": Code(
+        "heads": read_code(
             MultiHeadAttention.forward,
             pseudo=(
                 "q = x · W^Q;  k, v = y · W^K, y · W^V    (y: x itself, or the encoder's output)",
@@ -356,30 +348,29 @@ def code_data(settings: ModelSettings) -> dict[str, dict[str, Any]]:
                 "return joined · W^O    (length, d_model)",
             ),
         ),
-        "attention": Code(attention, "scores =", PSEUDO_ATTENTION),
-        "masks": Code(causal_mask),
-        "norm": Code(AddAndNorm.forward),
+        "attention": read_code(attention, "scores =", PSEUDO_ATTENTION),
+        "masks": read_code(causal_mask),
+        "norm": read_code(AddAndNorm.forward),
         "feed_forward": feed_forward_code(settings.activation),
-        "project": Code(Embeddings.project, "return linear"),
-        "softmax": Code(softmax),
-        "beam": Code(BeamSearch.extend, pseudo=PSEUDO_BEAM),
+        "project": read_code(Embeddings.project, "return linear"),
+        "softmax": read_code(softmax),
+        "beam": read_code(BeamSearch.extend, pseudo=PSEUDO_BEAM),
     }
-    return {key: code.data() for key, code in codes.items()}
 
 
-def positions_code(kind: str) -> Code:
+def positions_code(kind: str) -> dict[str, Any]:
     """Return the code of a positional encoding."""
     if kind == "rotary":
-        return Code(complex_rotary)
+        return read_code(complex_rotary)
     if kind == "learned":
-        return Code(LearnedPositions.forward)
-    return Code(FORMULAS[kind], pseudo=PSEUDO_SINUSOIDS if kind == "sinusoidal" else ())
+        return read_code(LearnedPositions.forward)
+    return read_code(FORMULAS[kind], pseudo=PSEUDO_SINUSOIDS if kind == "sinusoidal" else ())
 
 
-def feed_forward_code(activation: str) -> Code:
+def feed_forward_code(activation: str) -> dict[str, Any]:
     """Return the code of the feed-forward network."""
     if activation not in GATE_FUNCTIONS:
-        return Code(FeedForward.forward)
+        return read_code(FeedForward.forward)
     pseudo = (
         "inner = x · [W V] + [b c]    (length, 2 · width)",
         "gates, values = its two halves",
@@ -387,4 +378,4 @@ def feed_forward_code(activation: str) -> Code:
         "hidden = f(gates) ⊙ values    (length, width)",
         "return hidden · W₂ + b₂    (length, d_model)",
     )
-    return Code(FeedForward.forward, pseudo=pseudo)
+    return read_code(FeedForward.forward, pseudo=pseudo)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.config import Recipe, TrainSettings
-from nmt.errors import DamagedError, NmtError
+from nmt.errors import DamagedError, NmtError, join_words
 from nmt.recipe.settings import FIXED_SETTINGS, recipe_differences
 from nmt.runs.history import History, read_history
 from nmt.runs.model_file import (
@@ -51,7 +51,7 @@ class Remains:
         names = [path.name for path in self.models]
         names += ["metrics.jsonl"] * bool(self.history.records)
         names += ["weights in checkpoints/"] * bool(self.weights)
-        return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+        return join_words(names)
 
 
 def finished_before(recipe: Recipe, run: RunFolder) -> TrainingOutcome | None:
