@@ -44,7 +44,9 @@ def experiment_options(kind: str) -> Callable[[Callable[..., Any]], Callable[...
 @click.command("ablate")
 @options.recipe
 @options.repeated(
-    *("--vary", "varied", "Setting to vary, with its values."),
+    "--vary",
+    "varied",
+    "Setting to vary, with its values.",
     metavar="'SECTION.KEY=A,B'",
     complete=complete_varied,
 )

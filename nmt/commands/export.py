@@ -21,12 +21,14 @@ QUANTIZATIONS = ("int8", "int8_float32", "int16", "float16", "bfloat16")
 @click.argument("output", type=PATH)
 @options.choice("--to", FORMATS, "Other program: {}.")
 @options.choice(
-    *("--weights", WEIGHTS),
+    "--weights",
+    WEIGHTS,
     "Write a model file of nmt with weights in {}, instead of --to.",
     metavar="TYPE",
 )
 @options.choice(
-    *("--quantization", QUANTIZATIONS),
+    "--quantization",
+    QUANTIZATIONS,
     "Type of the large weights, for ctranslate2 and argos: {}.  [default: none, float32 weights]",
     metavar="TYPE",
 )

@@ -105,7 +105,8 @@ def repeated(
 ) -> Callable[[Function], Function]:
     """Return an option that may be repeated, as its help says; name: that of the argument."""
     return click.option(
-        *(flag, name),
+        flag,
+        name,
         multiple=True,
         type=kind,
         shell_complete=complete,
@@ -131,7 +132,9 @@ run = click.option(
 )
 max_updates = number("--max-updates", int, "Updates of a training, in total.")
 set_any = repeated(
-    *("--set", "overrides", "Change a setting; `nmt settings` lists them."),
+    "--set",
+    "overrides",
+    "Change a setting; `nmt settings` lists them.",
     metavar="SECTION.KEY=VALUE",
     complete=complete_setting,
 )
