@@ -109,20 +109,9 @@ class Int8Linear(nn.Module):
 
     def multiply_steps(self, steps: Tensor) -> Tensor:
         """Multiply quantised inputs (R, n): unsigned integers, ZERO_POINT more than their value."""
+        output = None, 1.0, 0, torch.float32, "none", [], ""  # without a bias, as it is
         product: Tensor = torch.ops.onednn.qlinear_pointwise(
-            steps,
-            1.0,
-            ZERO_POINT,
-            self.blocks,
-            self.scales,
-            self.zero_points,
-            None,
-            1.0,
-            0,
-            torch.float32,
-            "none",
-            [],
-            "",
+            steps, 1.0, ZERO_POINT, self.blocks, self.scales, self.zero_points, *output
         )
         return product
 
