@@ -109,7 +109,8 @@ class Int8Linear(nn.Module):
 
     def multiply_steps(self, steps: Tensor) -> Tensor:
         """Multiply quantised inputs (R, n): unsigned integers, ZERO_POINT more than their value."""
-        output = None, 1.0, 0, torch.float32, "none", [], ""  # without a bias, as it is
+        # of the output: neither a bias nor a scale, and nothing after the product
+        output: tuple[Any, ...] = None, 1.0, 0, torch.float32, "none", [], ""
         product: Tensor = torch.ops.onednn.qlinear_pointwise(
             steps, 1.0, ZERO_POINT, self.blocks, self.scales, self.zero_points, *output
         )
