@@ -21,9 +21,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from processes import (  # type: ignore[import-not-found] # likewise
     PeakMemory,
     proportional_bytes,
 )
+from results import Figure, describe, write  # type: ignore[import-not-found] # likewise
 
 from nmt.system.atomic import write_text
 from nmt.text.reading.lines import read_segments
@@ -179,41 +180,20 @@ def table(results: Mapping[str, Comparison]) -> str:
     return "\n".join(lines)
 
 
-def data_file(results: Mapping[str, Comparison], fields: Mapping[str, str]) -> str:
-    """Return the comparison as a data file for benchmarks/results."""
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()]
-    figures = []
+def figures(results: Mapping[str, Comparison]) -> Iterator[Figure]:
+    """Yield the comparison as figures of a data file."""
     for name, found in results.items():
         quantity, unit = name.rsplit(", ", 1)
         row = f"{quantity}, peak memory" if unit == "peak MiB" else f"{quantity}, speed"
         unit = unit.removeprefix("peak ")
-        limits = f"range = [{min(found.ratios):.2f}, {max(found.ratios):.2f}]"
+        for column, value in (("before", found.second), ("after", found.first)):
+            yield Figure(row, column, Decimal(f"{value:.1f}"), unit)
+        lowest, ratio, highest = (
+            Decimal(f"{value:.2f}") for value in (min(found.ratios), found.ratio, max(found.ratios))
+        )
         goal = "at most 1.00" if unit == "MiB" else "at least 0.95"
-        ratio = f'value = {found.ratio:.2f}, unit = "ratio", {limits}, goal = "{goal}"'
-        figures += [
-            f'  {{ row = "{row}", column = "{column}", {value} }},'
-            for column, value in (
-                ("before", f'value = {found.second:.1f}, unit = "{unit}"'),
-                ("after", f'value = {found.first:.1f}, unit = "{unit}"'),
-                ("after to before", ratio),
-            )
-        ]
-    return "\n".join([*lines, "figures = [", *figures, "]\n"])
-
-
-def describe(before: Checkout, after: Checkout, rounds: int, note: str) -> dict[str, str]:
-    """Return the fields of a data file that say how it was made."""
-    cpu = Path("/proc/cpuinfo").read_text().split("model name", 1)[-1].split("\n")[0].strip(" \t:")
-    return {
-        "what": "Speed and memory before and after a change of the program",
-        "command": f"python benchmarks/before_after.py BEFORE AFTER --rounds {rounds}",
-        "machine": f"{os.cpu_count()} cores of an {cpu}",
-        "versions": f"before {before.commit()}, after {after.commit()}, torch {torch.__version__}",
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "peer": "the program before the change",
-        "note": note,
-        "rows": "figure",
-    }
+        limits = (lowest, highest)
+        yield Figure(row, "after to before", ratio, "ratio", goal=goal, range=limits)
 
 
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True)
@@ -280,7 +260,15 @@ def command(
             f" {decode_precision} with untrained models, outputs {extra_tokens} tokens longer than"
             f" the sources; vocabulary {vocab_size:,}."
         )
-        write_text(save, data_file(results, describe(old, new, rounds, note)))
+        fields = describe(
+            what="Speed and memory before and after a change of the program",
+            command=f"python benchmarks/before_after.py BEFORE AFTER --rounds {rounds}",
+            peer="the program before the change",
+            note=note,
+            rows="figure",
+        )
+        commits = f"before {old.commit()}, after {new.commit()}, torch {torch.__version__}"
+        write(save, {**fields, "versions": commits}, figures(results))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class Figure:
         """Return the figure as a line of a data file."""
         own = [(field.name, getattr(self, field.name), field.default) for field in fields(self)]
         named = [(name, value) for name, value, default in own if value != default]
-        parts = (f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in named)
+        parts = (f"{name} = {toml(value)}" for name, value in named)
         return f"  {{ {', '.join(parts)} }},"
 
 
@@ -80,6 +80,15 @@ class Measurement:
 
 
 Kind = TypeVar("Kind")
+
+
+def toml(value: object) -> str:
+    """Return a value of a data file as TOML; a Decimal keeps its digits."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(toml, value))}]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def read_measurement(path: Path) -> Measurement:
@@ -134,8 +143,6 @@ def describe(*, what: str, command: str, peer: str, note: str, rows: str) -> dic
 
 def write(path: Path, provenance: Mapping[str, object], figures: Iterable[Figure]) -> None:
     """Write a data file."""
-    lines = [
-        f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in provenance.items()
-    ]
+    lines = [f"{key} = {toml(value)}" for key, value in provenance.items()]
     lines += ["figures = [", *(figure.text() for figure in figures), "]", ""]
     write_text(path, "\n".join(lines))

@@ -11,7 +11,6 @@ from nmt.errors import UsageError
 from nmt.system.log import note
 
 WEIGHTS = ("int8", "float32")
-# What `nmt.interop.export` has, which imports more.
 FORMATS = ("ctranslate2", "argos", "huggingface", "onnx")
 QUANTIZATIONS = ("int8", "int8_float32", "int16", "float16", "bfloat16")
 

@@ -199,15 +199,9 @@ def load_ctranslate2(paths: Sequence[Path], device: str) -> TrainedModel:
     file = path / RECIPE
     text = read_text(file, "the recipe", "export the model again with `nmt export`")
     recipe = parse_recipe(text, path.name, str(file))
-    tokenizer = read_tokenizer(path)
+    tokenizer, folder = read_tokenizer(path), path.absolute()
     return CTranslate2Model(
-        {},
-        tokenizer,
-        recipe,
-        path / WEIGHTS,
-        device,
-        absolute_path=path.absolute(),
-        manifest=manifest,
+        {}, tokenizer, recipe, path / WEIGHTS, device, absolute_path=folder, manifest=manifest
     )
 
 

@@ -1,10 +1,10 @@
 """Export a model: write it in the format of another program, or as a model file to publish.
 
-Each format is a module with a function `write`, which takes a model, an empty folder and the
-quantization of the weights. It raises NmtError for a model that the other program cannot run,
-naming the setting, or if a package is missing. If the format is a file, `pack` makes it of the
-folder. Modules are imported when they are asked for, because each needs packages that only its
-users have.
+Each format is a module, such as `onnx_export`, with a function `write`, which takes a model, an
+empty folder and the quantization of the weights. It raises NmtError for a model that the other
+program cannot run, naming the setting, or if a package is missing. If the format is a file, `pack`
+makes it of the folder. Modules are imported when they are asked for, because each needs packages
+that only its users have.
 """
 
 import importlib
@@ -30,18 +30,7 @@ from nmt.system.atomic import atomic_path
 COMMAND = "export"  # that may replace what is written here
 FILE_FIELDS = ("source", "target", "tsv", "file", "labels", "contrast")  # of texts in a recipe
 CARD = "README.md"  # as the Hugging Face Hub names it
-
-# The module of each format.
-FORMATS = {
-    "ctranslate2": "nmt.interop.ctranslate2_export",
-    "argos": "nmt.interop.argos",
-    "huggingface": "nmt.interop.huggingface_export",
-    "onnx": "nmt.interop.onnx_export",
-}
-FILES = ("argos",)  # formats that are a file; the others are a folder
-# The quantizations of each format that has any.
-CTRANSLATE2_TYPES = ("int8", "int8_float32", "int16", "float16", "bfloat16")
-QUANTIZATIONS = {"ctranslate2": CTRANSLATE2_TYPES, "argos": CTRANSLATE2_TYPES}
+QUANTIZED = ("ctranslate2", "argos")  # formats that have quantizations
 
 
 def export_model(
@@ -52,19 +41,19 @@ def export_model(
     Args:
         model: a run folder or a .safetensors file.
         output: the folder or the file to write.
-        to: a name in `FORMATS`.
-        quantization: of the weights, one that the format has; "" is none.
+        to: one of the formats that `nmt export` offers.
+        quantization: of the weights, one that CTranslate2 has; "" is none.
         licence: of the model, for its card; "" is that of the model file.
 
     Raises:
-        UsageError: for a quantization that the format lacks, and for an output that must not be
+        UsageError: for a quantization of a format that has none, and for an output that must not be
             replaced, such as the model of another command; both before the model is loaded.
         NmtError: for a model that cannot be read or that the other program cannot run, for an
             output that cannot be written, and if a package is missing.
     """
-    if quantization and quantization not in QUANTIZATIONS.get(to, ()):
+    if quantization and to not in QUANTIZED:
         raise UsageError(f"--to {to} has no quantization {quantization}; leave out --quantization")
-    is_file = to in FILES
+    is_file = to == "argos"  # the others are a folder
     if is_file:
         check_output(output, [model], "OUTPUT", command=COMMAND)
     else:
@@ -76,7 +65,7 @@ def export_model(
     details = {"format": to, "quantization": quantization}
     if to == "ctranslate2":
         details[POSITIONS] = str(position_count(loaded.recipe.decode))
-    module = importlib.import_module(FORMATS[to])
+    module = importlib.import_module(f"nmt.interop.{to}_export")
     card = model_card(loaded, to, licence or known_licence(loaded.path), quantization)
 
     def write(folder: Path) -> None:

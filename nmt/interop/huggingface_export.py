@@ -72,10 +72,8 @@ def choose_type(settings: ModelSettings) -> str:
     """Return the type that a model has in transformers.
 
     Marian is the paper's architecture, Pegasus that with pre-norm, and Blenderbot has learned
-    positions in addition. Raises NmtError, naming the setting, if none computes the same, or
-    as `check_network` does.
+    positions in addition. Raises NmtError, naming the setting, if none computes the same.
     """
-    network.check_network(settings)
     s = settings
     is_pre_norm = s.norm == "pre"
     reasons = {

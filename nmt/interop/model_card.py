@@ -62,8 +62,10 @@ def model_card(model: TrainedModel, to: str, licence: str = "", quantization: st
 
     Prints a note on each damaged file of the run, which is left out.
     """
-    scores, dev_score = known_scores(model.path)
-    usage = USAGES[to]
+    run, usage = find_run(model.path), USAGES[to]
+    has_run = run.recipe.is_file()
+    dev_score = validation_score(run, model.path) if has_run else ""
+    scores = card_scores(run.path, compute_sha256(model.path)) if has_run else []
     parts = [
         front_matter(card_fields(model.recipe, usage, scores, licence)),
         *introduction(model, usage, quantization),
@@ -289,22 +291,11 @@ class CardModel:
     engine: str = ""  # "": this program searched
 
 
-def known_scores(file: Path) -> tuple[list[KnownScore], str]:
-    """Return the scores of a model file on test sets, and a sentence on that on the dev set.
-
-    An evaluation card counts if it has the SHA-256 of this file; the newest card of a test set
-    counts. A validation counts if the file holds the weights of just these updates; the sentence is
-    "" if there is none.
-    """
-    run = find_run(file)
-    if not run.recipe.is_file():
-        return [], ""
-    dev_score = validation_score(run, file)
-    return card_scores(run.path, compute_sha256(file)), dev_score
-
-
 def card_scores(folder: Path, sha256: str) -> list[KnownScore]:
-    """Return the scores of a model in the evaluation cards of a folder, in the cards' order."""
+    """Return the scores of a model file in the evaluation cards of a folder, in the cards' order.
+
+    A card counts if it has the SHA-256 of the file; the newest card of a test set counts.
+    """
     found: dict[tuple[str, str], KnownScore] = {}
     names: dict[str, str] = {}  # of test sets, as shown, by their texts
     for card in read_cards(folder, note):
@@ -344,7 +335,10 @@ def new_name(name: str, taken: Iterable[str]) -> str:
 
 
 def validation_score(run: RunFolder, file: Path) -> str:
-    """Return a sentence on the score of a model file on the dev set; "" if it is not recorded."""
+    """Return a sentence on the score of a model file on the dev set; "" if it is not recorded.
+
+    A validation counts if the file holds the weights of just these updates.
+    """
     with open_model(file) as model:
         updates = model.updates
     recipe = run.load_recipe()

@@ -174,8 +174,9 @@ class Graph:
         self._used[name] = self._weights.add(name, array)
         return name
 
-    def constant(self, value: Any, kind: type = numpy.int64) -> str:
+    def constant(self, value: int | float | list[int]) -> str:
         """Use a small constant, an int64 or a float32, and return its name."""
+        kind = numpy.float32 if isinstance(value, float) else numpy.int64
         array: NDArray[Any] = numpy.array(value, kind)
         key = (kind, array.shape, array.tobytes())
         if key not in self._constants:
@@ -183,10 +184,6 @@ class Graph:
             self._constants[key] = name
             self._used[name] = numpy_helper.from_array(array, name)
         return self._constants[key]
-
-    def number(self, value: float) -> str:
-        """Use a float32, and return its name."""
-        return self.constant(value, numpy.float32)
 
     def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Add a node with one output, and return the name of that."""
@@ -206,6 +203,10 @@ class Graph:
     def span(self, first: str, end: str) -> str:
         """Return the integers from `first` to before `end`."""
         return self.node("Range", first, end, self.constant(1))
+
+    def mask(self, is_hidden: str) -> str:
+        """Return what is added to scores: minus infinity where they are hidden, else 0."""
+        return self.node("Where", is_hidden, self.constant(-math.inf), self.constant(0.0))
 
     def model(self, name: str, text: str) -> ModelProto:
         """Return the finished graph as a model; `text` describes it."""
@@ -246,8 +247,7 @@ class OnnxNetwork:
         graph = self.graph
         ids = graph.input(SOURCE_IDS, ("rows", "source_length"), integers=True)
         is_padding = graph.node("Equal", ids, graph.constant(PAD))
-        hidden = graph.node("Where", is_padding, graph.number(-math.inf), graph.number(0))
-        mask = graph.node("Unsqueeze", hidden, graph.constant([1, 2]))
+        mask = graph.node("Unsqueeze", graph.mask(is_padding), graph.constant([1, 2]))
         positions = graph.span(graph.constant(0), graph.size(ids, 1))
         rotation = self.rotation(positions)
         x = self.embed(ids, positions, "source")
@@ -280,7 +280,7 @@ class OnnxNetwork:
         positions = graph.span(first, end)
         queries = graph.node("Unsqueeze", positions, graph.constant([1]))
         is_later = graph.node("Greater", graph.span(graph.constant(0), end), queries)
-        mask = graph.node("Where", is_later, graph.number(-math.inf), graph.number(0))  # (T, P + T)
+        mask = graph.mask(is_later)  # (T, P + T)
         rotation = self.rotation(positions)
         x = self.embed(ids, positions, "target")
         longer: list[KeysValues] = []
@@ -324,7 +324,7 @@ class OnnxNetwork:
         graph, settings = self.graph, self.settings
         name = matrix_name(self.weights, side)
         x = graph.node("Gather", graph.weight(name, self.weights[name]), ids)
-        x = graph.node("Mul", x, graph.number(settings.d_model**0.5))
+        x = graph.node("Mul", x, graph.constant(settings.d_model**0.5))
         table = position_table(self.weights, settings, side, self.length)
         if table is None:
             return x
@@ -369,7 +369,7 @@ class OnnxNetwork:
             bias = graph.weight(f"{name}.bias", self.weights[f"{name}.bias"])
             return graph.node("LayerNormalization", x, weight, bias, axis=-1, epsilon=epsilon)
         squares = graph.node("ReduceMean", graph.node("Mul", x, x), axes=[-1])
-        deviation = graph.node("Sqrt", graph.node("Add", squares, graph.number(epsilon)))
+        deviation = graph.node("Sqrt", graph.node("Add", squares, graph.constant(epsilon)))
         return graph.node("Mul", graph.node("Div", x, deviation), weight)
 
     def feed_forward(self, x: str, name: str) -> str:
@@ -392,9 +392,9 @@ class OnnxNetwork:
             return graph.node("Sigmoid", x)
         if name == "silu":
             return graph.node("Mul", x, graph.node("Sigmoid", x))
-        error = graph.node("Erf", graph.node("Div", x, graph.number(math.sqrt(2))))
-        doubled = graph.node("Mul", x, graph.node("Add", error, graph.number(1)))
-        return graph.node("Mul", doubled, graph.number(0.5))
+        error = graph.node("Erf", graph.node("Div", x, graph.constant(math.sqrt(2))))
+        doubled = graph.node("Mul", x, graph.node("Add", error, graph.constant(1.0)))
+        return graph.node("Mul", doubled, graph.constant(0.5))
 
     def heads(self, x: str, width: int) -> str:
         """Reshape x (B, length, h * width) to (B, h, length, width)."""

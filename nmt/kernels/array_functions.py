@@ -69,12 +69,9 @@ class ArrayLinear:
 def in_blocks(weight: Floats) -> Floats:
     """Return a weight (m, n) as blocks (m / 64, n, 64) of its transpose, filled up with zeros."""
     rows, width = weight.shape
-    count = -(-rows // COLUMNS)
-    if rows == count * COLUMNS:
-        return numpy.ascontiguousarray(weight.reshape(count, COLUMNS, width).swapaxes(1, 2))
-    padded = numpy.zeros((count * COLUMNS, width), numpy.float32)
-    padded[:rows] = weight
-    return numpy.ascontiguousarray(padded.reshape(count, COLUMNS, width).swapaxes(1, 2))
+    if missing := -rows % COLUMNS:
+        weight = numpy.pad(weight, ((0, missing), (0, 0)))
+    return numpy.ascontiguousarray(weight.reshape(-1, COLUMNS, width).swapaxes(1, 2))
 
 
 class ArrayNorm:

@@ -109,20 +109,10 @@ class Int8Linear(nn.Module):
 
     def multiply_steps(self, steps: Tensor) -> Tensor:
         """Multiply quantised inputs (R, n): unsigned integers, ZERO_POINT more than their value."""
+        # of the output: neither a bias nor a scale, and nothing after the product
+        output: tuple[Any, ...] = None, 1.0, 0, torch.float32, "none", [], ""
         product: Tensor = torch.ops.onednn.qlinear_pointwise(
-            steps,
-            1.0,
-            ZERO_POINT,
-            self.blocks,
-            self.scales,
-            self.zero_points,
-            None,
-            1.0,
-            0,
-            torch.float32,
-            "none",
-            [],
-            "",
+            steps, 1.0, ZERO_POINT, self.blocks, self.scales, self.zero_points, *output
         )
         return product
 

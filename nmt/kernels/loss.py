@@ -67,61 +67,6 @@ def reference_loss(logits: Tensor, labels: Tensor, smoothing: float, pad_id: int
     return LossSums(smoothed.sum(), (picked * real).sum().detach())
 
 
-class _FusedLoss(torch.autograd.Function):
-    """Compute loss and gradient in one pass, while a chunk of logits is in the cache.
-
-    The gradient overwrites the logits.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, logits: Tensor, labels: Tensor, smoothing: float, pad_id: int
-    ) -> tuple[Tensor, Tensor]:
-        V = logits.shape[-1]
-        kind = at_least_float32(logits)
-        gradient = logits.detach()  # shares memory: the logits are overwritten
-        smoothed = torch.zeros((), device=logits.device, dtype=sum_type(logits.device))
-        plain = torch.zeros((), device=logits.device, dtype=sum_type(logits.device))
-        rows = chunk_rows(logits)
-        for begin in range(0, len(labels), rows):
-            part = slice(begin, begin + rows)
-            label = labels[part, None]
-            real = (label != pad_id).to(kind)
-            z = gradient[part].to(kind)
-            z = z - z.amax(-1, keepdim=True)  # the softmax stays the same and cannot overflow
-            target, mean = z.gather(-1, label), z.mean(-1, keepdim=True)
-            exponents = z.exp_()
-            total = exponents.sum(-1, keepdim=True)
-            log_total = total.log()
-            picked = (log_total - target) * real
-            uniform = (log_total - mean) * real
-            plain += picked.sum()
-            smoothed += (1 - smoothing) * picked.sum() + smoothing * uniform.sum()
-            # d loss / d z = softmax(z) - smoothed target
-            z = exponents.div_(total).sub_(smoothing / V)
-            z.scatter_add_(-1, label, torch.full_like(real, smoothing - 1))
-            gradient[part] = z.mul_(real)
-        ctx.gradient = gradient
-        plain = plain.to(kind)
-        ctx.mark_non_differentiable(plain)
-        return smoothed.to(kind), plain
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        return ctx.gradient.mul_(gradients[0]), None, None, None
-
-
-def smoothed_loss(logits: Tensor, labels: Tensor, smoothing: float, pad_id: int) -> LossSums:
-    """Compute `reference_loss` fast for training; it overwrites the logits (N, V).
-
-    Backward may be called once. Logits that need no gradient go through the reference.
-    """
-    if not logits.requires_grad:
-        return reference_loss(logits.to(at_least_float32(logits)), labels, smoothing, pad_id)
-    apply: Callable[..., Any] = _FusedLoss.apply  # before torch 2.15 it has no types
-    return LossSums(*apply(logits, labels, smoothing, pad_id))
-
-
 class Agreement(NamedTuple):
     """Weights of the parts of a loss of two passes, whose probabilities are P1 and P2."""
 
@@ -144,17 +89,49 @@ def reference_agreement(
 ) -> LossSums:
     """Compute the formula for logits (2N, V) and labels (N,); the plain reference."""
     passes = logits.chunk(2)
-    sums = [reference_loss(half, labels, smoothing, pad_id) for half in passes]
+    losses = [reference_loss(half, labels, smoothing, pad_id) for half in passes]
     first, second = (half.log_softmax(-1) for half in passes)
     difference = first - second
     one, other = weights.divergences
     divergence = ((one * first.exp() - other * second.exp()) * difference).sum(-1)
     divergence = (divergence * (labels != pad_id)).sum()
-    smoothed = sum(
-        weight * loss.smoothed for weight, loss in zip(weights.losses, sums, strict=True)
+    smoothed, plain = (
+        weights.losses[0] * of_first + weights.losses[1] * of_second
+        for of_first, of_second in zip(*losses, strict=True)
     )
-    plain = sum(weight * loss.plain for weight, loss in zip(weights.losses, sums, strict=True))
-    return LossSums(torch.as_tensor(smoothed + divergence), torch.as_tensor(plain))
+    return LossSums(smoothed + divergence, plain)
+
+
+def overwrite_with_padding(logits: Tensor, labels: Tensor, smoothing: float, pad_id: int) -> Tensor:
+    """Overwrite logits (N, V) by their gradient, chunk by chunk in the cache; labels (N, 1).
+
+    Returns the sums of the smoothed and of the plain loss. `overwrite_by_gradient` is faster on a
+    CPU, without padding.
+    """
+    V = logits.shape[-1]
+    kind = at_least_float32(logits)
+    sums = torch.zeros(2, device=logits.device, dtype=sum_type(logits.device))
+    smoothed, plain = sums  # which share its memory
+    rows = chunk_rows(logits)
+    for begin in range(0, len(labels), rows):
+        part = slice(begin, begin + rows)
+        label = labels[part]
+        real = (label != pad_id).to(kind)
+        z = logits[part].to(kind)
+        z = z - z.amax(-1, keepdim=True)  # the softmax stays the same and cannot overflow
+        target, mean = z.gather(-1, label), z.mean(-1, keepdim=True)
+        exponents = z.exp_()
+        total = exponents.sum(-1, keepdim=True)
+        log_total = total.log()
+        picked = (log_total - target) * real
+        uniform = (log_total - mean) * real
+        plain += picked.sum()
+        smoothed += (1 - smoothing) * picked.sum() + smoothing * uniform.sum()
+        # d loss / d z = softmax(z) - smoothed target
+        z = exponents.div_(total).sub_(smoothing / V)
+        z.scatter_add_(-1, label, torch.full_like(real, smoothing - 1))
+        logits[part] = z.mul_(real)
+    return sums
 
 
 def overwrite_by_agreement(
@@ -199,16 +176,28 @@ def overwrite_by_agreement(
     return sums
 
 
-class _FusedAgreement(torch.autograd.Function):
-    """Compute loss and gradient in one pass. The gradient overwrites the logits."""
+class _FusedLoss(torch.autograd.Function):
+    """Compute loss and gradient in one pass, while a chunk of logits is in the cache.
+
+    The gradient overwrites the logits.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, logits: Tensor, labels: Tensor, smoothing: float, pad_id: int, weights: Agreement
+        ctx: Any,
+        logits: Tensor,
+        labels: Tensor,
+        smoothing: float,
+        pad_id: int,
+        agreement: Agreement | None,
     ) -> tuple[Tensor, Tensor]:
         ctx.gradient = logits.detach()  # shares memory: the logits are overwritten
-        passes = ctx.gradient.view(2, len(labels), -1)
-        sums = overwrite_by_agreement(passes, labels[:, None], smoothing, pad_id, weights)
+        labels = labels[:, None]
+        if agreement is None:
+            sums = overwrite_with_padding(ctx.gradient, labels, smoothing, pad_id)
+        else:
+            passes = ctx.gradient.view(2, len(labels), -1)
+            sums = overwrite_by_agreement(passes, labels, smoothing, pad_id, agreement)
         smoothed, plain = sums.to(at_least_float32(logits))
         ctx.mark_non_differentiable(plain)
         return smoothed, plain
@@ -218,15 +207,20 @@ class _FusedAgreement(torch.autograd.Function):
         return ctx.gradient.mul_(gradients[0]), None, None, None, None
 
 
-def agreement_loss(
-    logits: Tensor, labels: Tensor, smoothing: float, pad_id: int, weights: Agreement
+def smoothed_loss(
+    logits: Tensor,
+    labels: Tensor,
+    smoothing: float,
+    pad_id: int,
+    agreement: Agreement | None = None,
 ) -> LossSums:
-    """Compute `reference_agreement` fast for training; it overwrites the logits (2N, V).
+    """Compute `reference_loss` fast for training; it overwrites the logits (N, V).
 
-    Backward may be called once.
+    agreement: how two passes must agree; the logits are then (2N, V), and the reference is
+    `reference_agreement`. Backward may be called once.
     """
-    apply: Callable[..., Any] = _FusedAgreement.apply  # before torch 2.15 it has no types
-    return LossSums(*apply(logits, labels, smoothing, pad_id, weights))
+    apply: Callable[..., Any] = _FusedLoss.apply  # before torch 2.15 it has no types
+    return LossSums(*apply(logits, labels, smoothing, pad_id, agreement))
 
 
 # Rows of a block of logits: whole groups, also in half a block. With fewer, adding up the matrix's

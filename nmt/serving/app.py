@@ -283,7 +283,7 @@ class Interface:
         direction = self.find_direction(*requests.read_pair(fields))
 
         async def translate(lines: Sequence[Line]) -> list[Line]:
-            found = await direction.translate(lines, 1)
+            found = await direction.model.translate(lines, 1, direction.pair[1])
             characters = sum(len(with_marks(line)) for line in lines)
             self.metrics[f'characters_total{{pair="{direction.name}"}}'] += characters
             return [ways[0] for ways in found]
@@ -395,12 +395,12 @@ async def translate_texts(fields: requests.Fields, direction: Direction) -> list
         is_html = fields.format == "html"
         return [texts.divide(text, direction.pair, is_html=is_html) for text in fields.texts]
 
-    layouts = await aside(fields.size, divide_texts)
-    candidates = direction.model.most_candidates
-    most = min(int(fields.alternatives) + 1, candidates)
+    layouts, model = await aside(fields.size, divide_texts), direction.model
+    most = min(int(fields.alternatives) + 1, model.most_candidates)
     # There is one search for all numbers of alternatives, so that requests share batches.
     lines = [line for layout in layouts for line in layout.lines]
-    rest = iter(await direction.translate(lines, 1 if most == 1 else candidates))
+    candidates = 1 if most == 1 else model.most_candidates
+    rest = iter(await model.translate(lines, candidates, direction.pair[1]))
 
     def join_texts() -> list[list[str]]:
         return [texts.candidates(x, [next(rest) for _ in x.lines], most) for x in layouts]

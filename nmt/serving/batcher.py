@@ -37,10 +37,10 @@ class Job:
 
     lines: Sequence[Line]
     candidates: int
+    language: str  # to write
     done: "asyncio.Future[None]"
     results: dict[int, Result] = field(default_factory=dict)  # by the number of the line
     taken: int = 0  # lines that were given to a process
-    language: str = ""  # to write
 
     def finish(self, number: int, result: Result) -> None:
         """Take the result of a line; the last one ends the job."""
@@ -88,7 +88,7 @@ class Batcher:
             self._loop.add_reader(worker.connection, self._receive, worker)
 
     async def translate(
-        self, lines: Sequence[Line], candidates: int, language: str = ""
+        self, lines: Sequence[Line], candidates: int, language: str
     ) -> list[list[Line]]:
         """Return up to so many translations of each line; lines must not be blank.
 
@@ -99,7 +99,7 @@ class Batcher:
         """
         if not lines:
             return []
-        job = Job(lines, candidates, self._loop.create_future(), language=language)
+        job = Job(lines, candidates, language, self._loop.create_future())
         self._queues.setdefault(candidates, deque()).append(job)
         is_alone = not self._jobs
         self._jobs.add(job)  # first: a process may die while it gets the lines, which are kept
@@ -246,10 +246,6 @@ class Direction:
     def name(self) -> str:
         """Return the codes of both languages, such as en-de."""
         return "-".join(self.pair)
-
-    async def translate(self, lines: Sequence[Line], candidates: int) -> list[list[Line]]:
-        """Return up to so many translations of each line, as `Batcher.translate` does."""
-        return await self.model.translate(lines, candidates, self.pair[1])
 
 
 def take(queue: deque[Job], most_lines: int, most_characters: int) -> list[Item]:

@@ -5,7 +5,7 @@ Where LibreTranslate has a sentence for a refusal, it is that one, because clien
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, unquote
 
@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from nmt.serving.texts import File, too_long
-from nmt.serving.worker import Pair
+from nmt.serving.worker import Pair, lower_case
 
 MOST_FIELDS = 20  # of a form
 BOUNDARY = re.compile(
@@ -165,12 +165,9 @@ def multipart_fields(content_type: str, body: bytes) -> Fields:
     return replace(first_fields(pairs), file=file)
 
 
-def first_fields(pairs: Iterable[tuple[str, str]]) -> Fields:
+def first_fields(pairs: Sequence[tuple[str, str]]) -> Fields:
     """Return the fields with these names and values; of equal names, the first counts."""
-    given: dict[str, str] = {}
-    for name, value in pairs:
-        if name in TEXT_FIELDS:
-            given.setdefault(name, value)
+    given = {name: value for name, value in reversed(pairs) if name in TEXT_FIELDS}
     return msgspec.convert(given, Fields)
 
 
@@ -179,7 +176,7 @@ def read_pair(fields: Fields) -> Pair:
     for name, value in (("source", fields.source), ("target", fields.target)):
         if not value:
             raise missing(name)
-    return fields.source.lower(), fields.target.lower()
+    return lower_case((fields.source, fields.target))
 
 
 def check_texts(fields: Fields, most_characters: int) -> Fields:

@@ -25,7 +25,6 @@ from nmt.kernels.dropout import drawing_from, keep_mask
 from nmt.kernels.loss import (
     Agreement,
     LossSums,
-    agreement_loss,
     projected_loss,
     r_drop,
     simcut,
@@ -272,10 +271,7 @@ class Updater:
         with self.autocast():
             whole: Tensor = self._wrapped(*self._inputs(batch))
             logits = whole.flatten(0, 1)
-        labels = batch.labels.flatten()
-        if self._agreement is not None:
-            return agreement_loss(logits, labels, smoothing, PAD, self._agreement)
-        return smoothed_loss(logits, labels, smoothing, PAD)
+        return smoothed_loss(logits, batch.labels.flatten(), smoothing, PAD, self._agreement)
 
     def _inputs(self, batch: Batch) -> list[Tensor]:
         """Return the arguments of `EncoderDecoder.forward`, each pair once for each pass.

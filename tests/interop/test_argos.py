@@ -10,7 +10,7 @@ import pytest
 
 from nmt.config import TextFiles
 from nmt.errors import NmtError
-from nmt.interop.argos import write
+from nmt.interop.argos_export import write
 from nmt.recipe.settings import with_settings
 from nmt.text.subwords.tokenizer import Tokenizer
 from tests.conftest import Run

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from nmt.commands import export as export_command
-from nmt.interop import export
 from nmt.recipe.settings import with_settings
 from nmt.runs.model_file import ModelFile, read_model, save_model
 from nmt.runs.outputs import FILE_LIST
@@ -25,11 +23,6 @@ def changed(run: Path, folder: Path, settings: Mapping[str, object], nan: str = 
     recipe = with_settings(content.recipe, settings)
     save_model(path, ModelFile(weights, content.tokenizer, recipe, content.updates))
     return path
-
-
-def test_the_command_offers_what_there_is() -> None:
-    assert {*export_command.FORMATS} == {*export.FORMATS}
-    assert {*export_command.QUANTIZATIONS} == {*export.CTRANSLATE2_TYPES}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from nmt.kernels.loss import Agreement, agreement_loss, r_drop, reference_agreement, simcut
+from nmt.kernels.loss import Agreement, r_drop, reference_agreement, simcut, smoothed_loss
 
 PAD = 0
 # P1 = (1/2, 1/2) and P2 = (1/4, 3/4), of one position and two tokens
@@ -50,7 +50,7 @@ def test_the_fast_form_equals_the_reference(positions: int, weights: Agreement) 
     labels = torch.randint(0, V, (positions,))
     labels[::5] = PAD
     found, expected = logits.clone().requires_grad_(), logits.clone().double().requires_grad_()
-    fast = agreement_loss(found * 1, labels, 0.1, PAD, weights)
+    fast = smoothed_loss(found * 1, labels, 0.1, PAD, weights)
     plain = reference_agreement(expected, labels, 0.1, PAD, weights)
     assert fast.smoothed.item() == pytest.approx(plain.smoothed.item(), rel=1e-5)
     assert fast.plain.item() == pytest.approx(plain.plain.item(), rel=1e-5)
@@ -67,7 +67,7 @@ def test_float64_logits_keep_float64(weights: Agreement) -> None:
     torch.manual_seed(3)
     logits = torch.randn(18, 20, dtype=torch.float64).requires_grad_()
     labels = torch.randint(0, 20, (9,))
-    fast = agreement_loss(logits * 1, labels, 0.1, PAD, weights)
+    fast = smoothed_loss(logits * 1, labels, 0.1, PAD, weights)
     plain = reference_agreement(logits, labels, 0.1, PAD, weights)
     for found, wanted in zip(fast, plain, strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-14, atol=0)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from nmt.kernels import padded_product
-from nmt.kernels.loss import agreement_loss, r_drop, reference_loss, smoothed_loss
+from nmt.kernels.loss import r_drop, reference_loss, smoothed_loss
 from nmt.kernels.padded_product import Linear, padded_linear
 
 PAD = 0
@@ -21,7 +21,7 @@ Loss = Callable[[Tensor], Tensor]
 
 LOSSES: dict[str, Loss] = {
     "fused": lambda z: smoothed_loss(z.flatten(0, 1), LABELS.flatten(), 0.1, PAD).smoothed,
-    "R-Drop": lambda z: agreement_loss(
+    "R-Drop": lambda z: smoothed_loss(
         z.flatten(0, 1), LABELS[: B // 2].flatten(), 0.1, PAD, r_drop(5)
     )[0],
     "reference": lambda z: reference_loss(z.flatten(0, 1), LABELS.flatten(), 0.1, PAD).smoothed,

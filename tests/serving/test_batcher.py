@@ -249,7 +249,7 @@ async def test_a_process_that_cannot_be_started_gets_no_lines(
 
 
 def make_queue(*jobs: tuple[str, ...]) -> deque[Job]:
-    return deque(Job(lines, 1, cast(Any, None)) for lines in jobs)
+    return deque(Job(lines, 1, "de", cast(Any, None)) for lines in jobs)
 
 
 def take_texts(queue: deque[Job], most_lines: int, most_characters: int) -> list[str]:

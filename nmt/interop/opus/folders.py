@@ -201,8 +201,8 @@ def search_settings(beam_size: int | None, exponent: float) -> DecodeSettings:
     Our penalty of section 6.1, ((5 + |Y|) / 6)^alpha, gets the same exponent: it grows as fast with
     the length, but is weaker for short outputs.
     """
-    default = DecodeSettings()
-    return DecodeSettings(beam_size=beam_size or default.beam_size, length_penalty=exponent)
+    beam_size = beam_size or DecodeSettings.beam_size
+    return DecodeSettings(beam_size=beam_size, length_penalty=exponent)
 
 
 def check_config(config: Config, path: Path) -> None:

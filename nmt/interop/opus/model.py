@@ -109,10 +109,10 @@ class Vocabulary:
 
         start: the row that the decoder starts from.
         """
-        special = {PAD: self.ids.get(PADDING, -1), UNK: self.ids[UNKNOWN], BOS: start}
-        special[EOS] = self.ids[END]
-        rows = [special[number] for number in range(len(special))]
-        rows += [self.ids[piece] for piece in self.pieces]
+        ids = self.ids
+        special = {PAD: ids.get(PADDING, -1), UNK: ids[UNKNOWN], BOS: start, EOS: ids[END]}
+        rows = [special[number] for number in sorted(special)]
+        rows += [ids[piece] for piece in self.pieces]
         return numpy.array(rows + [-1] * (size - len(rows)), numpy.int64)
 
 
