@@ -143,7 +143,7 @@ class Updater:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         if decay := rate * self._settings.weight_decay:
-            matrices = [parameter for parameter in self._parameters if parameter.ndim > 1]
+            matrices: list[Tensor] = [weight for weight in self._parameters if weight.ndim > 1]
             with torch.no_grad():
                 torch._foreach_mul_(matrices, 1 - decay * (1 - skip))
         with self.autocast():  # Muon multiplies matrices
