@@ -76,6 +76,7 @@ def test_a_wrong_type_is_one_sentence_that_names_the_argument(tiny_run: Path) ->
         (lambda: anything.evaluate("runs/pocket"), "model"),
         (lambda: anything.evaluate(model, 3, ["a"]), "source"),
         (lambda: model.translate("sun moon"), "list of segments"),
+        (lambda: model.translate(None), "list of segments"),
         (lambda: model.translate([3]), "must be a str"),
         (lambda: model.translate(["sun"], n_best="2"), "n_best"),
         (lambda: model.translate(["sun"], settings=[1]), "settings"),
