@@ -262,6 +262,7 @@ def test_dropout_of_two_threads_repeats_and_resumes(train: Train) -> None:
     torch.set_num_threads(2)
     settings = ["model.dropout=0.3", "train.batch_target_tokens=20"]
     settings += ["train.simcut=3", "train.bpe_dropout=0.3", "train.optimizer=muon"]
+    settings += ["train.weight_decay=0.5"]
     for run, updates in (("whole", 6), ("parts", 3), ("parts", 6)):
         train(*settings, run=run, updates=updates)
     last = "checkpoints/update-00000006.safetensors"
@@ -279,7 +280,8 @@ NEEDS_FORKS = pytest.mark.skipif(
 def test_processes_take_the_updates_of_threads(dropout: float) -> None:
     """Without dropout, whose masks would differ, there is a second micro-batch, of one part."""
     torch.set_num_threads(2)
-    recipe = with_settings(load_recipe("pocket"), {"model.dropout": dropout})
+    settings = {"model.dropout": dropout, "train.weight_decay": 0.5}
+    recipe = with_settings(load_recipe("pocket"), settings)
     share = [make_batch([([9, 10, 7], [11, 12]), ([13], [14, 15, 16])])]
     share += [] if dropout else [make_batch([([9], [8])])]
     found = []
