@@ -204,10 +204,8 @@ def is_running(process: int) -> bool:
     """Return True if a process with this number runs."""
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it belongs to another user
-        return True
+    except OSError as error:  # others than this one: it belongs to another user
+        return not isinstance(error, ProcessLookupError)
     return True
 
 

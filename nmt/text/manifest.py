@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from nmt.errors import DamagedError, NmtError, list_first
 from nmt.system.atomic import write_text
-from nmt.system.files import compute_sha256, is_present, read_bytes, unreadable
+from nmt.system.files import compute_sha256, is_present, read_bytes, reading
 from nmt.system.json_data import convert, json_text, parse_object
 
 FORMAT = 3  # of the manifest and the shards
@@ -106,10 +106,8 @@ class Manifest:
 
     def hash_file(self, path: Path) -> str:
         """Return the SHA-256 of a text file; a file of known size and time is not read again."""
-        try:
+        with reading("the text file", path):
             status = path.stat()
-        except OSError as error:
-            raise unreadable("the text file", path, error) from error
         known = self.files.get(str(path))
         if known and (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns):
             return known.sha256

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from nmt.errors import DamagedError, NmtError
 from nmt.system.atomic import atomic_paths
-from nmt.system.files import check_regular, compute_sha256, is_present, unreadable
+from nmt.system.files import check_regular, compute_sha256, is_present, reading
 from nmt.text.manifest import Stamp, Step
 
 Ids = NDArray[numpy.unsignedinteger[Any]]
@@ -298,16 +298,13 @@ def open_array(
     mapped: tuple[MappedFile, ...] = ()
     fix = "`nmt prepare` creates it"
     check_regular(path, WHAT, fix)
-    try:
-        with path.open("rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
-            if size <= SMALL:
-                content: bytes | mmap.mmap = stream.read(size)
-            else:
-                content = mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ)
-                mapped = (MappedFile(path, content),)
-    except (OSError, ValueError) as error:
-        raise unreadable(WHAT, path, error, fix) from error
+    with reading(WHAT, path, fix), path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size <= SMALL:
+            content: bytes | mmap.mmap = stream.read(size)
+        else:
+            content = mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ)
+            mapped = (MappedFile(path, content),)
     if len(content) % dtype.itemsize:
         raise damaged(path)
     # Slicing a plain array is three times as fast as slicing a numpy.memmap.
