@@ -30,6 +30,7 @@ from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_values
 from nmt.text.shards import (
     WHAT,
     FlatSegments,
+    Integers,
     Shard,
     are_targets,
     bounds,
@@ -57,7 +58,6 @@ MOST_CELLS = 1 << 25  # that the aligner learns from; it takes some of the pairs
 FEW_CELLS = 1 << 20  # for the links of a dev set
 CHUNK_PAIRS = 20_000  # aligned at once
 
-Integers = NDArray[numpy.int64]
 Numbers = NDArray[numpy.float64]
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.text.bpe_dropout import BpeDropout, RebatchedPlan
-from nmt.text.plan import EpochPlan, Integers, draw_epoch, rows_with_eos, source_rows
-from nmt.text.shards import FlatSegments, Shard, flatten, split_sides, stretches
+from nmt.text.plan import EpochPlan, draw_epoch, rows_with_eos, source_rows
+from nmt.text.shards import FlatSegments, Integers, Shard, flatten, split_sides, stretches
 from nmt.text.subwords.tokenizer import BOS, EOS, PAD
 
 

@@ -32,8 +32,8 @@ from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
 from nmt.text.encode import alone
 from nmt.text.facts import known_text
-from nmt.text.plan import Integers
 from nmt.text.reading.corpus import DataFolder
+from nmt.text.shards import Integers
 from nmt.text.subwords.tokenizer import PAD
 from nmt.training.files.averaging import is_averaged, write_average
 from nmt.training.files.checkpoints import (
