@@ -194,11 +194,9 @@ class DevSet:
 
     def _sums(self, network: EncoderDecoder, indices: Sequence[int]) -> list[tuple[float, float]]:
         """Return the sums of a batch, of parts of it if it does not fit into a GPU."""
-
-        def of_part(part: Sequence[int]) -> list[tuple[float, float]]:
-            return [self._part_sums(network, part)]
-
-        return run_or_halve(of_part, indices) if network.device.type == "cuda" else of_part(indices)
+        if network.device.type != "cuda":
+            return [self._part_sums(network, indices)]
+        return run_or_halve(lambda part: [self._part_sums(network, part)], indices)
 
     @torch.inference_mode()
     def _part_sums(self, network: EncoderDecoder, indices: Sequence[int]) -> tuple[float, float]:
