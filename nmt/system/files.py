@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, TypeAlias
 
 from nmt.errors import NmtError
 
@@ -38,6 +38,8 @@ KINDS = (
     (b"%PDF", "a PDF file"),
 )
 START_BYTES = 512  # enough to recognise a file
+
+Digest: TypeAlias = "hashlib._Hash"  # a running hash, such as `hashlib.sha256()`
 
 
 def unreadable(what: str, path: Path, error: OSError | ValueError, fix: str = "") -> NmtError:
@@ -184,14 +186,6 @@ def identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-class Digest(Protocol):
-    """A running hash, such as `hashlib.sha256()`."""
-
-    def update(self, data: bytes | memoryview, /) -> None:
-        """Add bytes to it."""
-        ...
 
 
 class HashedStream(io.RawIOBase):

@@ -346,10 +346,7 @@ class WordCache:
         """Return what `SubwordModel.encode` returns for the segments."""
         if not self._by_word:
             return flatten(self._model.encode(segments, threads), numpy.int32)
-        lines = [*map(blank_to_empty, segments)]
-        return self._join([line.split(" ") for line in lines], threads)
-
-    def _join(self, lines: Sequence[list[str]], threads: int) -> FlatSegments:
+        lines = [blank_to_empty(segment).split(" ") for segment in segments]
         words = [*chain.from_iterable(lines)]
         self._learn(words, threads)
         numbers = numpy.fromiter(map(self._numbers.__getitem__, words), numpy.int64, len(words))

@@ -264,8 +264,7 @@ class Trainer:
         is_validated = settings.moving_average or [*mean.updates] == [update]
         validation = (self.validation if is_validated else None) or self.validate(stop)
         if validation is None:
-            stopped_by = self.workers.shared_signal(stop.signal)
-            return self.outcome(stopped_by=stopped_by)
+            return self.outcome(stopped_by=self.workers.shared_signal(stop.signal))
         log.write_average(validation, [*mean.updates])
         return self.outcome(averaged_score=validation.score)
 
