@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, Protocol
 
 from nmt.errors import NmtError
 
@@ -38,8 +38,6 @@ KINDS = (
     (b"%PDF", "a PDF file"),
 )
 START_BYTES = 512  # enough to recognise a file
-
-Digest: TypeAlias = "hashlib._Hash"  # a running hash, such as `hashlib.sha256()`
 
 
 def unreadable(what: str, path: Path, error: OSError | ValueError, fix: str = "") -> NmtError:
@@ -186,6 +184,14 @@ def identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+class Digest(Protocol):
+    """A running hash, such as `hashlib.sha256()`."""
+
+    def update(self, data: bytes | memoryview, /) -> None:
+        """Add bytes to it."""
+        ...
 
 
 class HashedStream(io.RawIOBase):

@@ -72,12 +72,13 @@ class Content:
 class Manifest:
     """The finished steps, and the text files that they read."""
 
-    def __init__(self, path: Path) -> None:
-        """Read a manifest; one that is missing, damaged or of another format counts as empty.
+    def __init__(self, folder: PreparedFolder) -> None:
+        """Read a folder's manifest; if it is missing, damaged or of another format, it is empty.
 
         Raises NmtError if there is a file that cannot be read.
         """
-        self._path = path
+        self.folder = folder
+        self._path = path = folder.manifest
         self.steps: dict[str, Step] = {}
         self.files: dict[str, SourceFile] = {}
         self.has_other_format = False
@@ -125,20 +126,20 @@ class Manifest:
             )
         return self.steps[name].key
 
-    def needs(self, name: str, key: str, folder: PreparedFolder) -> bool:
+    def needs(self, name: str, key: str) -> bool:
         """Return whether a step must be done: it is not recorded, or has another key.
 
         Raises NmtError if the key differs, or if the manifest has another format, but the run
         already trains with the step's result.
         """
         known = self.steps.get(name)
-        if known is None and folder.in_use and self.has_other_format:
+        if known is None and self.folder.in_use and self.has_other_format:
             raise NmtError(
                 f"{self._path} was written by another version of nmt; resume this training with"
                 " that version, or choose a new folder with --run"
             )
-        if known and known.key != key and folder.in_use:
-            raise corpus_changed(folder.run, self.changed)
+        if known and known.key != key and self.folder.in_use:
+            raise corpus_changed(self.folder.run, self.changed)
         return known is None or known.key != key
 
 
