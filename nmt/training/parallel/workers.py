@@ -333,7 +333,8 @@ def join_workers(device: torch.device) -> Iterator[Workers]:
         be_quiet()
     try:
         if device.type == "cuda":
-            check_gpus(workers.gather(gpu_identity(device)))
+            uuid = torch.cuda.get_device_properties(device).uuid
+            check_gpus(workers.gather(f"{socket.gethostname()} {uuid}"))
         yield workers
     except BaseException as error:
         # After an error the group stays open: closing it would wait for workers that are gone.
@@ -391,13 +392,11 @@ def open_store(*, is_master: bool) -> Any:
         raise NmtError(f"{not_started(0)}; {host} port {port} does not answer") from error
 
 
-def gpu_identity(device: torch.device) -> str:
-    """Return a text that no two GPUs share."""
-    return f"{socket.gethostname()} {torch.cuda.get_device_properties(device).uuid}"
-
-
 def check_gpus(identities: Sequence[str]) -> None:
-    """Raise NmtError if two workers have the same GPU; NCCL's own error is hard to understand."""
+    """Raise NmtError if two workers have the same GPU; NCCL's own error is hard to understand.
+
+    identities: of each worker's GPU, a text that no two GPUs share.
+    """
     first: dict[str, int] = {}
     for rank, gpu in enumerate(identities):
         if first.setdefault(gpu, rank) != rank:
