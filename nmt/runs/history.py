@@ -1,6 +1,6 @@
 """The history of a run: its metrics.jsonl as typed records, and what these say of the training."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +13,7 @@ from nmt.config import Recipe
 from nmt.errors import DamagedError, NmtError
 from nmt.system.files import is_present, read_bytes
 from nmt.system.json_data import convert, parse_object
+from nmt.system.log import Notify
 
 Line = dict[str, Any]  # has at least an integer `update` and a string `kind`
 Update = Annotated[int, Meta(ge=0, le=2**53)]
@@ -168,7 +169,7 @@ class History:
         return None
 
 
-def read_metrics(path: Path, notify: Callable[[str], None] | None = None) -> list[Line]:
+def read_metrics(path: Path, notify: Notify | None = None) -> list[Line]:
     """Return the intact lines of a metrics.jsonl; none if the file does not exist, or is a device.
 
     notify: called with the number of damaged lines. Raises NmtError if the file cannot be read.
@@ -186,9 +187,7 @@ def read_metrics(path: Path, notify: Callable[[str], None] | None = None) -> lis
     return intact
 
 
-def read_history(
-    path: Path, recipe: Recipe, notify: Callable[[str], None] | None = None
-) -> History:
+def read_history(path: Path, recipe: Recipe, notify: Notify | None = None) -> History:
     """Return the history in a metrics.jsonl; without records if the file does not exist.
 
     notify: receives a note on damaged lines, which are left out.

@@ -25,6 +25,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from nmt.config import TrainSettings
 from nmt.errors import NmtError
 from nmt.system.devices import AUTO
 from nmt.system.log import be_quiet
@@ -163,17 +164,8 @@ class Workers:
         finally:
             self._stop = None
 
-    def wrap(
-        self,
-        network: nn.Module,
-        device: torch.device,
-        bucket_megabytes: int = 25,
-        gradient_precision: str = "float32",
-    ) -> nn.Module:
-        """Wrap the network so that the backward pass sums its gradients over all workers.
-
-        Arguments but the first two are settings of `[train]`.
-        """
+    def wrap(self, network: nn.Module, device: torch.device, settings: TrainSettings) -> nn.Module:
+        """Wrap the network so that the backward pass sums its gradients over all workers."""
         if self.store is None:
             return network
         with warnings.catch_warnings():
@@ -183,10 +175,10 @@ class Workers:
                 network,
                 device_ids=[device] if device.type == "cuda" else None,
                 broadcast_buffers=False,
-                bucket_cap_mb=bucket_megabytes,
+                bucket_cap_mb=settings.bucket_megabytes,
                 gradient_as_bucket_view=True,
             )
-        summed = sum_in_bf16 if gradient_precision == "bf16" else sum_gradients
+        summed = sum_in_bf16 if settings.gradient_precision == "bf16" else sum_gradients
         # PyTorch accepts a hook with its own annotations or with none, such as a lambda.
         wrapped.register_comm_hook(None, lambda _, bucket: summed(bucket.buffer()))
         return wrapped
