@@ -5,18 +5,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
-
-from msgspec import Meta
+from typing import Any
 
 from nmt.config import Recipe
 from nmt.errors import DamagedError, NmtError
 from nmt.system.files import is_present, read_bytes
-from nmt.system.json_data import convert, parse_object
+from nmt.system.json_data import Count, convert, parse_object
 from nmt.system.log import Notify
 
 Line = dict[str, Any]  # has at least an integer `update` and a string `kind`
-Update = Annotated[int, Meta(ge=0, le=2**53)]
 # The key of the dev set's score in a line, by `data.metric`; `nmt.evaluation` computes it.
 SCORE_KEYS = {"bleu": "bleu", "error_rate": "token_error_rate"}
 
@@ -26,7 +23,7 @@ class LineKey:
     """The fields that every line has."""
 
     kind: str
-    update: Update
+    update: Count
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class ValidationRecord(Record):
     perplexity: float | None = None
     score: float | None = None
     samples: tuple[Sample, ...] = ()
-    averaged_updates: tuple[Update, ...] | None = None  # those of an average's checkpoints
+    averaged_updates: tuple[Count, ...] | None = None  # those of an average's checkpoints
     by_direction: dict[str, float | None] | None = None  # scores, if there are several directions
 
     @property

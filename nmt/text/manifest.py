@@ -5,17 +5,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
-
-from msgspec import Meta
+from typing import Any
 
 from nmt.errors import DamagedError, NmtError, list_first
 from nmt.system.atomic import write_text
 from nmt.system.files import compute_sha256, is_present, read_bytes, reading
-from nmt.system.json_data import convert, json_text, parse_object
+from nmt.system.json_data import Count, convert, json_text, parse_object
 
 FORMAT = 3  # of the manifest and the shards
-Count = Annotated[int, Meta(ge=0, le=2**53)]
 
 
 @dataclass(frozen=True)
