@@ -137,16 +137,18 @@ class CheckpointWriter:
     def finish(self) -> None:
         """Wait until everything is written, from any thread."""
         thread = self._thread
-        if thread is not None:
+        if thread is not None and thread.ident is not None:  # it may have failed to start
             thread.join()
 
     def wait(self) -> None:
         """Wait until everything is written; raises NmtError if it cannot be."""
         self.finish()
         self._thread = None
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
+        if self._error is not None:
+            try:
+                raise self._error  # a variable would keep its traceback, and so the weights, alive
+            finally:
+                self._error = None
 
 
 def copied(value: Any) -> Any:
