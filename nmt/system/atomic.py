@@ -16,7 +16,8 @@ from nmt.errors import NmtError
 
 LOST_AND_FOUND = "lost+found"  # in the root of a file system
 LONGEST_NAME = 200  # bytes; a file system allows 255
-PARTIAL = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}\.partial", re.DOTALL)  # what `name_partial` returns
+# What `name_partial` returns; no process has a number of more digits.
+PARTIAL = re.compile(r"\..+\.(\d{1,9})\.[0-9a-f]{8}\.partial", re.DOTALL)
 
 # The temporary files and folders of this process. A signal may come when one exists and the `with`
 # block that would remove it has not begun.
@@ -204,8 +205,10 @@ def is_running(process: int) -> bool:
     """Return True if a process with this number runs."""
     try:
         os.kill(process, 0)
-    except OSError as error:  # others than this one: it belongs to another user
-        return not isinstance(error, ProcessLookupError)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it belongs to another user
+        return True
     return True
 
 
