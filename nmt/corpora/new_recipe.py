@@ -34,7 +34,7 @@ from nmt.recipe.toml import toml_value
 from nmt.runs.model_file import read_model
 from nmt.runs.outputs import check_output
 from nmt.runs.run_folder import EVERYDAY, model_name
-from nmt.system.arguments import argument, arguments, data_option
+from nmt.system.arguments import argument, data_option
 from nmt.system.atomic import atomic_folder, write_text
 from nmt.system.devices import pick_device
 from nmt.system.files import compute_sha256, entries
@@ -145,7 +145,8 @@ def text_arguments(texts: Sequence[ParallelText]) -> str:
             codes = [text.languages[index] for text in texts]
             given = codes[:1] if len({*codes}) == 1 else codes
             options += f" --{side}-language {','.join(given)}"
-    return f"{arguments(*(path for text in texts for path in text.paths))}{options}"
+    paths = (path for text in texts for path in text.paths)
+    return f"{' '.join(map(argument, paths))}{options}"
 
 
 ORIGIN = "origin.json"  # in the folder of the sets

@@ -14,7 +14,7 @@ from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.recipe.toml import LARGEST_TEXT, parse_toml, recipe_from_tables, to_toml, without_removed
 from nmt.system import files
 from nmt.system.atomic import write_text
-from nmt.system.files import check_regular, is_present, shipped, unreadable
+from nmt.system.files import check_regular, is_present, reading, shipped
 
 Chain = list[tuple[Path, dict[str, Any]]]  # files of which each extends the next, and their tables
 
@@ -272,12 +272,9 @@ def read_metadata(path: Path) -> dict[str, Any]:
     NmtError if the file cannot be read or is damaged.
     """
     check_regular(path, "the model")
-    try:
-        with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(LENGTH_BYTES), "little")
-            content = stream.read(length) if length <= LONGEST_HEADER else b""
-    except OSError as error:
-        raise unreadable("the model", path, error) from error
+    with reading("the model", path), path.open("rb") as stream:
+        length = int.from_bytes(stream.read(LENGTH_BYTES), "little")
+        content = stream.read(length) if length <= LONGEST_HEADER else b""
     try:
         header = json.loads(content)
     except (ValueError, RecursionError) as error:

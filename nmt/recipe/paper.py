@@ -9,7 +9,7 @@ Every setting counts as a deviation unless a set below names it, so that a setti
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import Field, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -55,6 +55,7 @@ SILENT = {
 }
 # Corpora, which are compared by the names of their files.
 BY_NAME = {"data.train", "data.dev", "data.test", "data.downloads"}
+# What the meaning of a setting says of its place in the paper, such as "section 5.4".
 SECTION = re.compile(r"\(((?:sections?|equation|table|footnote) [^()]*)\)")
 
 
@@ -221,7 +222,8 @@ def setting_deviations(recipe: Recipe, row: Row) -> Iterator[Deviation]:
     for found in recipe_differences(paper, recipe):
         if found.name not in ignored:
             changed = found.name in row.changes and found.name.startswith("model.")
-            source = "table 3" if changed else paper_section(DECLARED[found.name])
+            sections = SECTION.findall(DECLARED[found.name].metadata["meaning"])
+            source = "table 3" if changed else sections[-1] if sections else None
             yield Deviation(found.name, format_value(found.new), format_value(found.old), source)
     if row.language == "fr":
         yield Deviation("tokenizer", "byte-pair encoding", "word pieces", "section 5.1")
@@ -233,9 +235,3 @@ def silent_settings(recipe: Recipe) -> dict[str, Any]:
     if recipe.model.position_limit is None:
         names.remove("model.max_positions")
     return {name: get_setting(recipe, name) for name in names}
-
-
-def paper_section(declared: "Field[Any]") -> str | None:
-    """Return the section of the paper that a setting's meaning names, such as "section 5.4"."""
-    found = SECTION.findall(declared.metadata["meaning"])
-    return found[-1] if found else None

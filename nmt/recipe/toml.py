@@ -46,15 +46,6 @@ def used_removed(tables: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def check_removed(tables: Mapping[str, Any]) -> None:
-    """Raise NmtError if a removed setting has another value than the default."""
-    for name in used_removed(tables):
-        raise NmtError(
-            f"{name} was removed: {REMOVED[name].reason}; leave it out, and train in a new"
-            " run folder (--run)"
-        )
-
-
 def without_removed(tables: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe's tables without the removed settings, whatever their values."""
     return {
@@ -119,7 +110,11 @@ def recipe_from_tables(tables: Mapping[str, Any], name: str, origin: str) -> Rec
     try:
         check_recipe_name(name)
         check_sections(sections)
-        check_removed(sections)
+        for used in used_removed(sections):
+            raise NmtError(
+                f"{used} was removed: {REMOVED[used].reason}; leave it out, and train in a new"
+                " run folder (--run)"
+            )
         sections = without_removed(sections)
         settings = {
             section: build_settings(kind, f"{section}.", sections.get(section, {}))

@@ -1,21 +1,19 @@
 """The history of a run: its metrics.jsonl as typed records, and what these say of the training."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
-
-from msgspec import Meta
+from typing import Any
 
 from nmt.config import Recipe
 from nmt.errors import DamagedError, NmtError
 from nmt.system.files import is_present, read_bytes
-from nmt.system.json_data import convert, parse_object
+from nmt.system.json_data import Count, convert, parse_object
+from nmt.system.log import Notify
 
 Line = dict[str, Any]  # has at least an integer `update` and a string `kind`
-Update = Annotated[int, Meta(ge=0, le=2**53)]
 # The key of the dev set's score in a line, by `data.metric`; `nmt.evaluation` computes it.
 SCORE_KEYS = {"bleu": "bleu", "error_rate": "token_error_rate"}
 
@@ -25,7 +23,7 @@ class LineKey:
     """The fields that every line has."""
 
     kind: str
-    update: Update
+    update: Count
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ class ValidationRecord(Record):
     perplexity: float | None = None
     score: float | None = None
     samples: tuple[Sample, ...] = ()
-    averaged_updates: tuple[Update, ...] | None = None  # those of an average's checkpoints
+    averaged_updates: tuple[Count, ...] | None = None  # those of an average's checkpoints
     by_direction: dict[str, float | None] | None = None  # scores, if there are several directions
 
     @property
@@ -168,7 +166,7 @@ class History:
         return None
 
 
-def read_metrics(path: Path, notify: Callable[[str], None] | None = None) -> list[Line]:
+def read_metrics(path: Path, notify: Notify | None = None) -> list[Line]:
     """Return the intact lines of a metrics.jsonl; none if the file does not exist, or is a device.
 
     notify: called with the number of damaged lines. Raises NmtError if the file cannot be read.
@@ -186,9 +184,7 @@ def read_metrics(path: Path, notify: Callable[[str], None] | None = None) -> lis
     return intact
 
 
-def read_history(
-    path: Path, recipe: Recipe, notify: Callable[[str], None] | None = None
-) -> History:
+def read_history(path: Path, recipe: Recipe, notify: Notify | None = None) -> History:
     """Return the history in a metrics.jsonl; without records if the file does not exist.
 
     notify: receives a note on damaged lines, which are left out.

@@ -53,7 +53,7 @@ from nmt.system.files import (
     read_start,
     unreadable,
 )
-from nmt.system.json_data import parse_json
+from nmt.system.json_data import Count, parse_json
 from nmt.system.log import Notify
 
 FORMAT = "nmt-transformer"
@@ -66,7 +66,7 @@ LARGEST_SCALE = numpy.finfo(numpy.float32).max / STEPS
 EMBEDDINGS = "embeddings.weight"  # the tensor (V, d_model) that every model has
 ALIGNMENT = "alignment"  # of the metadata: a chosen `AligningAttention`; older files lack it
 
-Updates = tuple[Annotated[int, Meta(ge=0, le=2**53)], ...]
+Updates = tuple[Count, ...]
 Shapes = Mapping[str, tuple[int, ...]]  # of tensors, by name
 Weights = Mapping[str, NDArray[numpy.float32]]  # by their names in `EncoderDecoder.state_dict`
 

@@ -30,7 +30,7 @@ from nmt.system.atomic import write_text
 from nmt.system.files import is_present
 from nmt.system.log import note
 from nmt.text.facts import token_facts
-from nmt.text.manifest import Manifest
+from nmt.text.manifest import Manifest, PreparedFolder
 from nmt.text.prepare import open_prepared, read_dev_pairs, shard_name
 from nmt.text.reading.corpus import DataFolder, DevPairs
 from nmt.text.shards import Shard, open_shard
@@ -206,7 +206,7 @@ def read_corpora(recipe: Recipe, run: RunFolder) -> tuple[list[Data], list[str]]
         # The tokenizer's size decides how wide a shard's integers are. The recipe's vocab_size does
         # not: a word tokenizer may have fewer entries.
         vocab_size = len(load_tokenizer(run.tokenizer))
-        manifest = Manifest(run.prepared / "manifest.json")
+        manifest = Manifest(PreparedFolder(run.path, run.tokenizer, run.prepared, in_use=False))
     except NmtError as error:
         return [], [f"no statistics of the training text: {error}"]
     corpora, problems = [], [manifest.damage] if manifest.damage else []

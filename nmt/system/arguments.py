@@ -36,11 +36,6 @@ def argument(path: Path) -> str:
     return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
-def arguments(*paths: Path) -> str:
-    """Return paths as arguments of a command."""
-    return " ".join(map(argument, paths))
-
-
 def data_option(folder: Path) -> str:
     """Return the option --data-dir for a command in the same shell; "" if it needs none."""
     usual = Path(os.environ.get("NMT_DATA_DIR") or DATA)

@@ -16,7 +16,8 @@ from nmt.errors import NmtError
 
 LOST_AND_FOUND = "lost+found"  # in the root of a file system
 LONGEST_NAME = 200  # bytes; a file system allows 255
-PARTIAL = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}\.partial", re.DOTALL)  # what `name_partial` returns
+# What `name_partial` returns; no process has a number of more digits.
+PARTIAL = re.compile(r"\..+\.(\d{1,9})\.[0-9a-f]{8}\.partial", re.DOTALL)
 
 # The temporary files and folders of this process. A signal may come when one exists and the `with`
 # block that would remove it has not begun.
@@ -244,8 +245,7 @@ def sync_folder(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write or replace a UTF-8 text file atomically; raises NmtError if that fails."""
-    with atomic_path(path) as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+    write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -48,35 +48,27 @@ def pick_device(name: str = AUTO) -> "torch.device":
     """
     import torch
 
-    if name.lower() == AUTO:
+    wanted = name.lower()
+    if wanted == AUTO:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     else:
-        device = named_device(name)
+        present = present_devices()
+        if wanted in CPU_NAMES:
+            wanted = "cpu"
+        if wanted not in {*present, *(name.partition(":")[0] for name in present)}:
+            devices = ", ".join(present)
+            raise UsageError(f"device {name!r} is not on this machine, which has: {devices}")
+        device = torch.device(wanted)
+        try:
+            torch.zeros(1, device=device)
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0][:LONGEST_REASON]
+            raise UsageError(f"device {name!r} does not work: {reason}") from error
     if device.type == "cuda":
         # Recent versions of PyTorch prefer it on an H100. It makes a plan for each new shape of its
         # tensors, in about 30 ms, and most batches have a shape that no batch before had. The other
         # kernels need no plan.
         torch.backends.cuda.enable_cudnn_sdp(False)
-    return device
-
-
-def named_device(name: str) -> "torch.device":
-    """Return the device of a name other than "auto", for `pick_device`."""
-    import torch
-
-    wanted = name.lower()
-    present = present_devices()
-    if wanted in CPU_NAMES:
-        wanted = "cpu"
-    if wanted not in {*present, *(name.partition(":")[0] for name in present)}:
-        devices = ", ".join(present)
-        raise UsageError(f"device {name!r} is not on this machine, which has: {devices}")
-    device = torch.device(wanted)
-    try:
-        torch.zeros(1, device=device)
-    except RuntimeError as error:
-        reason = str(error).partition("\n")[0][:LONGEST_REASON]
-        raise UsageError(f"device {name!r} does not work: {reason}") from error
     return device
 
 

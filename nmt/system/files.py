@@ -12,6 +12,8 @@ import io
 import os
 import stat
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -55,6 +57,15 @@ def unreadable(what: str, path: Path, error: OSError | ValueError, fix: str = ""
     return NmtError(f"cannot read {what} {path}: {error.strerror or error}{hint}")
 
 
+@contextmanager
+def reading(what: str, path: Path, fix: str = "") -> Iterator[None]:
+    """Raise the NmtError of `unreadable` if the block cannot read a file."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise unreadable(what, path, error, fix) from error
+
+
 def check_file(path: Path, what: str, fix: str = "") -> None:
     """Raise NmtError unless there is a file to read; what and fix are those of `unreadable`.
 
@@ -77,12 +88,10 @@ def check_regular(path: Path, what: str, fix: str = "") -> None:
 
 def is_regular(path: Path, what: str, fix: str = "") -> bool:
     """Return False for a pipe or a device; raises NmtError for a folder, or if nothing is there."""
-    try:
+    with reading(what, path, fix):
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    except (OSError, ValueError) as error:
-        raise unreadable(what, path, error, fix) from error
     return stat.S_ISREG(mode)
 
 
@@ -134,11 +143,8 @@ def read_start(path: Path, size: int, what: str, fix: str = "") -> bytes:
 
     what, fix and the error are those of `unreadable`.
     """
-    try:
-        with path.open("rb") as stream:
-            return stream.read(size)
-    except (OSError, ValueError) as error:
-        raise unreadable(what, path, error, fix) from error
+    with reading(what, path, fix), path.open("rb") as stream:
+        return stream.read(size)
 
 
 def read_text(path: Path, what: str, fix: str = "", most: int | None = None) -> str:
@@ -218,11 +224,8 @@ def compute_sha256(path: Path, what: str = "the file") -> str:
     what: the kind of file, for the NmtError if it cannot be read.
     """
     check_regular(path, what)
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except (OSError, ValueError) as error:
-        raise unreadable(what, path, error) from error
+    with reading(what, path), path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def detect_kind(start: bytes) -> str:

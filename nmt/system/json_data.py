@@ -6,7 +6,7 @@ and unions of them. NaN, numbers out of range and a nesting too deep to parse ar
 
 import json
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -14,6 +14,7 @@ from nmt.errors import DamagedError, shorten_reason
 from nmt.system.files import in_utf_8
 
 Value = TypeVar("Value")
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]  # that every JSON reader keeps exactly
 FAULTS = (msgspec.MsgspecError, UnicodeError, RecursionError)
 DEEPEST = 30  # levels of an object whose keys are not known
 

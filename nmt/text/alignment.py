@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 from nmt.system.atomic import atomic_path
 from nmt.system.files import compute_sha256
 from nmt.system.log import Notify, progress_bar
-from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_values
+from nmt.text.manifest import Manifest, Step, hash_values
 from nmt.text.shards import (
     WHAT,
     FlatSegments,
+    Integers,
     Shard,
     are_targets,
     bounds,
@@ -57,7 +58,6 @@ MOST_CELLS = 1 << 25  # that the aligner learns from; it takes some of the pairs
 FEW_CELLS = 1 << 20  # for the links of a dev set
 CHUNK_PAIRS = 20_000  # aligned at once
 
-Integers = NDArray[numpy.int64]
 Numbers = NDArray[numpy.float64]
 
 
@@ -227,7 +227,6 @@ class Aligner:
 
 
 def align_corpus(
-    folder: PreparedFolder,
     manifest: Manifest,
     names: Sequence[str],
     shards: Sequence[Shard],
@@ -238,9 +237,9 @@ def align_corpus(
 
     names: of the shards.
     """
-    paths = [folder.shards / f"{name}.{ALIGNMENT}" for name in names]
+    paths = [manifest.folder.shards / f"{name}.{ALIGNMENT}" for name in names]
     key = hash_values(FORMAT, MOST_CELLS, [manifest.key(name) for name in sorted(names)])
-    if not manifest.needs(ALIGNMENT, key, folder) and all(
+    if not manifest.needs(ALIGNMENT, key) and all(
         path.is_file() and path.stat().st_size == POSITION.itemsize * len(shard.ids)
         for path, shard in zip(paths, shards, strict=True)
     ):

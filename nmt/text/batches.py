@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.text.bpe_dropout import BpeDropout, RebatchedPlan
-from nmt.text.plan import EpochPlan, Integers, draw_epoch, rows_with_eos, source_rows
-from nmt.text.shards import FlatSegments, Shard, flatten, split_sides, stretches
+from nmt.text.plan import EpochPlan, draw_epoch, rows_with_eos, source_rows
+from nmt.text.shards import FlatSegments, Integers, Shard, flatten, split_sides, stretches
 from nmt.text.subwords.tokenizer import BOS, EOS, PAD
 
 
@@ -31,18 +31,20 @@ class Batch:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle tensors as arrays: PyTorch would copy each of them into a shared file."""
-        parts = [part.numpy() for part in (self.source, self.target_input, self.labels)]
-        aligned = None if self.aligned is None else self.aligned.numpy()
-        return from_arrays, (parts, aligned, self.source_tokens, self.target_tokens)
+        arrays = [part.numpy() for part in self._tensors()]
+        return from_arrays, (arrays, self.source_tokens, self.target_tokens)
+
+    def _tensors(self) -> list[Tensor]:
+        """Return source, target input and labels, and the aligned positions if there are some."""
+        parts = self.source, self.target_input, self.labels, self.aligned
+        return [part for part in parts if part is not None]
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on another device.
 
         All parts are copied to a CUDA GPU at once, as int32, without waiting for it.
         """
-        parts = [self.source, self.target_input, self.labels]
-        if self.aligned is not None:
-            parts.append(self.aligned)
+        parts = self._tensors()
         if device.type == "cuda" and self.source.device.type == "cpu":
             ids = torch.cat([part.flatten() for part in parts]).int().pin_memory()
             copied = ids.to(device, non_blocking=True).long()
@@ -90,13 +92,10 @@ class Batch:
         )
 
 
-def from_arrays(
-    parts: Sequence[Integers], aligned: Integers | None, source_tokens: int, target_tokens: int
-) -> Batch:
-    """Return the batch that was pickled as arrays: source, target input and labels."""
-    source, target_input, labels = map(torch.from_numpy, parts)
-    positions = None if aligned is None else torch.from_numpy(aligned)
-    return Batch(source, target_input, labels, source_tokens, target_tokens, positions)
+def from_arrays(arrays: Sequence[Integers], source_tokens: int, target_tokens: int) -> Batch:
+    """Return the batch whose tensors were pickled as arrays."""
+    source, target_input, labels, *aligned = map(torch.from_numpy, arrays)
+    return Batch(source, target_input, labels, source_tokens, target_tokens, *aligned)
 
 
 def source_batch(sources: Sequence[Sequence[int]]) -> Tensor:

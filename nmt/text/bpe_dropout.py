@@ -22,10 +22,9 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.text.plan import EpochPlan, order_by_length
-from nmt.text.shards import FlatSegments, bounds, stretches
+from nmt.text.shards import FlatSegments, Integers, bounds, stretches
 from nmt.text.subwords.tokenizer import EOS, SPACE, SubwordModel, Tokenizer
 
-Integers = NDArray[numpy.int64]
 Unsigned = NDArray[numpy.uint64]
 
 NONE = 2**31 - 1  # means "no merge": greater than every id, hence of the lowest priority

@@ -22,7 +22,7 @@ from nmt.system.pools import ProcessPool, Result
 from nmt.system.threads import processor_count
 from nmt.text.reading.corpus import Pair
 from nmt.text.reading.lines import FirstSegment
-from nmt.text.shards import EncodedPairs, FlatSegments, flatten, id_type, stretches
+from nmt.text.shards import EncodedPairs, FlatSegments, Integers, flatten, id_type, stretches
 from nmt.text.subwords.tokenizer import SubwordModel, Tokenizer, blank_to_empty, target_token
 
 CHUNK_PAIRS = 20_000  # pairs encoded at once: bounds memory, keeps all cores busy
@@ -31,8 +31,6 @@ CHUNKS_ALONE = 5  # for up to 5 chunks, starting processes takes longer than the
 MOST_IDS = 4_000_000  # of known words; with their texts some 200 MB, then all are forgotten
 VERDICTS = ("kept", "empty", "too_long", "ratio")  # of cleaning, on a pair
 SHORTENED = "shortened"  # the count of pairs whose context was too long
-
-Integers = NDArray[numpy.int64]
 
 
 @dataclass(frozen=True)
@@ -194,7 +192,7 @@ class Encoder:
             documents = numpy.array(chunk.documents)[kept]
             source, target, shortened = in_context(
                 (source.rows(kept), target.rows(kept)),
-                separators(self._tokenizer),
+                self._tokenizer,
                 documents,
                 kept,
                 limits,
@@ -228,11 +226,6 @@ def control_ids(opening: Sequence[str], tokenizer: Tokenizer) -> list[int]:
     return [*filter(None, map(tokenizer.source.tag_id, opening))]
 
 
-def separators(tokenizer: Tokenizer) -> list[int]:
-    """Return the ids of the separator of source and target."""
-    return [*filter(None, (side.tag_id(SEPARATOR) for side in tokenizer.sides))]
-
-
 def with_opening(side: FlatSegments, opening: Sequence[int]) -> FlatSegments:
     """Return segments that each begin with more tokens."""
     starts = numpy.repeat(side.lengths.cumsum() - side.lengths, len(opening))
@@ -242,7 +235,7 @@ def with_opening(side: FlatSegments, opening: Sequence[int]) -> FlatSegments:
 
 def in_context(
     sides: tuple[FlatSegments, FlatSegments],
-    separators: Sequence[int],
+    tokenizer: Tokenizer,
     documents: Integers,
     positions: Integers,
     limits: DataSettings,
@@ -260,6 +253,7 @@ def in_context(
     is_near = (own >= offsets) & (documents[first] == documents[:, None])
     is_near &= positions[:, None] - positions[first] <= limits.context
     fits, spaced = is_near, []
+    separators = filter(None, (side.tag_id(SEPARATOR) for side in tokenizer.sides))
     for side, separator, extra in zip(sides, separators, (opening, 0), strict=True):
         starts = (side.lengths + 1).cumsum() - side.lengths - 1
         ends = starts + side.lengths
@@ -288,7 +282,7 @@ def encode_whole(
         documents[is_empty] = -1 - numpy.flatnonzero(is_empty)
         source, target, _ = in_context(
             (flatten(found[0]), flatten(found[1])),
-            separators(tokenizer),
+            tokenizer,
             documents,
             numpy.arange(len(pairs)),
             data,
@@ -306,9 +300,7 @@ def alone(ids: Sequence[int], controls: Collection[int]) -> list[int]:
     return opening + own[::-1]
 
 
-def judge(
-    lengths: NDArray[numpy.int64], limits: DataSettings, opening: int = 0
-) -> NDArray[numpy.int64]:
+def judge(lengths: Integers, limits: DataSettings, opening: int = 0) -> Integers:
     """Return the verdict of cleaning on each pair, as indices of `VERDICTS` (n,).
 
     lengths (2, n): source and target lengths in tokens. opening: tokens that are put before
@@ -354,10 +346,7 @@ class WordCache:
         """Return what `SubwordModel.encode` returns for the segments."""
         if not self._by_word:
             return flatten(self._model.encode(segments, threads), numpy.int32)
-        lines = [*map(blank_to_empty, segments)]
-        return self._join([line.split(" ") for line in lines], threads)
-
-    def _join(self, lines: Sequence[list[str]], threads: int) -> FlatSegments:
+        lines = [blank_to_empty(segment).split(" ") for segment in segments]
         words = [*chain.from_iterable(lines)]
         self._learn(words, threads)
         numbers = numpy.fromiter(map(self._numbers.__getitem__, words), numpy.int64, len(words))

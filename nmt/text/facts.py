@@ -8,7 +8,6 @@ together. The facts about tokens are counts of them, also in the dev set.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from typing import Any, cast
 
 import numpy
@@ -18,7 +17,7 @@ from nmt.config import DataSettings
 from nmt.text.encode import encode_whole
 from nmt.text.known_text import MIX, KnownText, hash_pairs
 from nmt.text.reading.corpus import Pair
-from nmt.text.shards import Ids, Shard, damaged, flatten, split_sides, without_controls
+from nmt.text.shards import Ids, Integers, Shard, damaged, flatten, split_sides, without_controls
 from nmt.text.subwords.tokenizer import EOS, UNK, SubwordModel, Tokenizer
 
 HASHED_PAIRS = 1 << 11  # at once: their arrays fit into a core's cache
@@ -44,7 +43,6 @@ UNKNOWN_SHARE = 0.001  # of the tokens
 
 ALONE = DataSettings()  # pairs without context
 
-Integers = NDArray[numpy.int64]
 Hashes = NDArray[numpy.uint64]
 Floats = NDArray[numpy.float64]
 
@@ -188,9 +186,8 @@ def powers(base: int, bits: int) -> Hashes:
 
 def count_overlap(dev_sources: Sequence[Sequence[int]], vocab_size: int, sources: Hashes) -> int:
     """Return how many dev sources are among those with these hashes."""
-    lengths = numpy.array([len(ids) for ids in dev_sources], numpy.int64)
-    ids = numpy.fromiter(chain.from_iterable(dev_sources), numpy.uint32, lengths.sum())
-    wanted = hash_segments(ids, lengths, vocab_size)[lengths > 0]
+    dev = flatten(dev_sources)
+    wanted = hash_segments(dev.ids, dev.lengths, vocab_size)[dev.lengths > 0]
     # Most sources share their last 16 bits with no dev source, and need not be sorted. numpy.isin
     # would sort them all, and import modules for 20 milliseconds.
     ends = numpy.zeros(1 << 16, numpy.bool_)
@@ -348,8 +345,7 @@ def dev_facts(segments: Sequence[Sequence[int]], counts: Integers) -> SideFacts:
 
     A token that the training text lacks counts as half a token there.
     """
-    ids = numpy.fromiter(chain.from_iterable(segments), numpy.int64)
-    own_counts = numpy.bincount(ids, minlength=len(counts))
+    own_counts = numpy.bincount(flatten(segments).ids, minlength=len(counts))
     own_counts[EOS] += len(segments)
     return side_facts(own_counts, counts + 0.5)
 

@@ -5,17 +5,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
-
-from msgspec import Meta
+from typing import Any
 
 from nmt.errors import DamagedError, NmtError, list_first
 from nmt.system.atomic import write_text
-from nmt.system.files import compute_sha256, is_present, read_bytes, unreadable
-from nmt.system.json_data import convert, json_text, parse_object
+from nmt.system.files import compute_sha256, is_present, read_bytes, reading
+from nmt.system.json_data import Count, convert, json_text, parse_object
 
 FORMAT = 3  # of the manifest and the shards
-Count = Annotated[int, Meta(ge=0, le=2**53)]
 
 
 @dataclass(frozen=True)
@@ -72,12 +69,13 @@ class Content:
 class Manifest:
     """The finished steps, and the text files that they read."""
 
-    def __init__(self, path: Path) -> None:
-        """Read a manifest; one that is missing, damaged or of another format counts as empty.
+    def __init__(self, folder: PreparedFolder) -> None:
+        """Read a folder's manifest; if it is missing, damaged or of another format, it is empty.
 
         Raises NmtError if there is a file that cannot be read.
         """
-        self._path = path
+        self.folder = folder
+        self._path = path = folder.manifest
         self.steps: dict[str, Step] = {}
         self.files: dict[str, SourceFile] = {}
         self.has_other_format = False
@@ -106,10 +104,8 @@ class Manifest:
 
     def hash_file(self, path: Path) -> str:
         """Return the SHA-256 of a text file; a file of known size and time is not read again."""
-        try:
+        with reading("the text file", path):
             status = path.stat()
-        except OSError as error:
-            raise unreadable("the text file", path, error) from error
         known = self.files.get(str(path))
         if known and (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns):
             return known.sha256
@@ -127,20 +123,20 @@ class Manifest:
             )
         return self.steps[name].key
 
-    def needs(self, name: str, key: str, folder: PreparedFolder) -> bool:
+    def needs(self, name: str, key: str) -> bool:
         """Return whether a step must be done: it is not recorded, or has another key.
 
         Raises NmtError if the key differs, or if the manifest has another format, but the run
         already trains with the step's result.
         """
         known = self.steps.get(name)
-        if known is None and folder.in_use and self.has_other_format:
+        if known is None and self.folder.in_use and self.has_other_format:
             raise NmtError(
                 f"{self._path} was written by another version of nmt; resume this training with"
                 " that version, or choose a new folder with --run"
             )
-        if known and known.key != key and folder.in_use:
-            raise corpus_changed(folder.run, self.changed)
+        if known and known.key != key and self.folder.in_use:
+            raise corpus_changed(self.folder.run, self.changed)
         return known is None or known.key != key
 
 

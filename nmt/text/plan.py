@@ -12,10 +12,9 @@ from typing import TypeVar
 import numpy
 from numpy.typing import NDArray
 
-from nmt.text.shards import FlatSegments, flatten
+from nmt.text.shards import FlatSegments, Integers, flatten
 from nmt.text.subwords.tokenizer import EOS, PAD
 
-Integers = NDArray[numpy.int64]
 Lengths = NDArray[numpy.uint16]
 POSITION_BITS = 32
 WINDOW_PAIRS = 1 << 26  # sorted together; planning a larger corpus takes 10 bytes a pair, not 24
@@ -27,13 +26,13 @@ class EpochPlan:
     """The batches of an epoch, in training order."""
 
     order: NDArray[numpy.uint32]  # the index of every pair, batch by batch
-    starts: NDArray[numpy.int64]  # of each batch in `order`; the last number is the total
-    sequence: NDArray[numpy.int64]  # batches in training order
+    starts: Integers  # of each batch in `order`; the last number is the total
+    sequence: Integers  # batches in training order
 
     def __len__(self) -> int:
         return len(self.sequence)
 
-    def __getitem__(self, index: int) -> NDArray[numpy.int64]:
+    def __getitem__(self, index: int) -> Integers:
         """Return the indices of one batch's pairs."""
         batch = self.sequence[index]
         return self.order[self.starts[batch] : self.starts[batch + 1]].astype(numpy.int64)
@@ -96,7 +95,7 @@ def windows(count: int, random: "numpy.random.Generator") -> Iterator[NDArray[nu
 
 def order_by_length(
     source_lengths: Lengths, target_lengths: Lengths, shuffled: NDArray[numpy.uint32]
-) -> NDArray[numpy.int64]:
+) -> Integers:
     """Return the order that sorts shuffled pairs by target length, then by source length.
 
     Source lengths ascend for even target lengths and descend for odd ones. A batch that spans two
@@ -123,7 +122,7 @@ def batch_starts(
     order: NDArray[numpy.uint32],
     source_tokens: int,
     target_tokens: int,
-) -> NDArray[numpy.int64]:
+) -> Integers:
     """Return where batches start in `order`, and its length at the end.
 
     Each batch takes the next pairs until the budget of either side is full.
@@ -228,7 +227,7 @@ def describe_shares(sizes: Mapping[tuple[str, str], int], temperature: float) ->
 
 
 def draw_epoch(
-    directions: NDArray[numpy.int64], temperature: float, seed: int, epoch: int
+    directions: Integers, temperature: float, seed: int, epoch: int
 ) -> NDArray[numpy.uint32]:
     """Return the indices of an epoch's pairs, as many as there are: direction by direction.
 

@@ -62,15 +62,15 @@ def prepare(
     corpus that is missing, misaligned, empty or too small.
     """
     check_test_sets(recipe, data, notify)
-    manifest = Manifest(folder.manifest)
+    manifest = Manifest(folder)
     if manifest.damage:
         notify(f"{manifest.damage}; the corpus is prepared again")
-    dev_changed = record_dev_set(recipe, data, folder, manifest)
+    dev_changed = record_dev_set(recipe, data, manifest)
     hashes = [hash_text_files(files, recipe, data, manifest) for files in recipe.data.train]
     if given_tokenizer is None:
-        tokenizer = own_tokenizer(recipe, data, folder, manifest, hash_values(hashes), notify)
+        tokenizer = own_tokenizer(recipe, data, manifest, hash_values(hashes), notify)
     else:
-        tokenizer = store_tokenizer(given_tokenizer, folder, manifest)
+        tokenizer = store_tokenizer(given_tokenizer, manifest)
     names = [*map(shard_name, range(len(hashes)))]
     corpora = zip(recipe.data.train, names, hashes, find_openings(recipe, tokenizer), strict=True)
     for files, name, content, opening in corpora:
@@ -78,7 +78,7 @@ def prepare(
         limits = [recipe.data.max_length, recipe.data.max_ratio]
         limits += filter(None, [recipe.data.context])
         key = hash_values(sha256(tokenizer.model), content, limits, *opening)
-        if needs_encoding(folder, manifest, name, key, notify):
+        if needs_encoding(manifest, name, key, notify):
             manifest.forget(name)
             pairs = data.text(files, recipe).pairs()
             encoded = encode_pairs(pairs, tokenizer, recipe.data, opening)
@@ -88,34 +88,30 @@ def prepare(
             notify(describe(files, step.counts, recipe.data))
     if dev_changed:
         manifest.save()
-    remove_unused(folder.shards, manifest, names)
+    remove_unused(manifest, names)
     shards = open_shards(folder, names, tokenizer)
     if not any(map(len, shards)):
         dropped = describe_dropped(manifest, names, recipe.data)
         raise NmtError(f"no training pair is left after cleaning: {dropped}")
     if recipe.train.guided_alignment:
-        align_corpus(folder, manifest, names, shards, tokenizer, notify)
-    return describe_prepared(recipe, folder, manifest, tokenizer, shards)
+        align_corpus(manifest, names, shards, tokenizer, notify)
+    return describe_prepared(recipe, manifest, tokenizer, shards)
 
 
 def open_prepared(recipe: Recipe, folder: PreparedFolder) -> Prepared:
     """Return the corpus that `prepare` left; raises NmtError if it is missing or damaged."""
-    manifest, tokenizer = Manifest(folder.manifest), load_tokenizer(folder.tokenizer)
+    manifest, tokenizer = Manifest(folder), load_tokenizer(folder.tokenizer)
     names = [*map(shard_name, range(len(recipe.data.train)))]
     shards = open_shards(folder, names, tokenizer)
-    return describe_prepared(recipe, folder, manifest, tokenizer, shards)
+    return describe_prepared(recipe, manifest, tokenizer, shards)
 
 
 def describe_prepared(
-    recipe: Recipe,
-    folder: PreparedFolder,
-    manifest: Manifest,
-    tokenizer: Tokenizer,
-    shards: tuple[Shard, ...],
+    recipe: Recipe, manifest: Manifest, tokenizer: Tokenizer, shards: tuple[Shard, ...]
 ) -> Prepared:
     """Return a corpus whose tokenizer and shards are open; opens its alignments, if it has any."""
     names = [*map(shard_name, range(len(shards)))]
-    is_aligned = recipe.train.guided_alignment
+    is_aligned, folder = recipe.train.guided_alignment, manifest.folder
     return Prepared(
         tokenizer,
         shards,
@@ -167,27 +163,20 @@ def hash_text_files(
     return [*hashes, *text.languages] if text.reader else hashes
 
 
-def record_dev_set(
-    recipe: Recipe, data: DataFolder, folder: PreparedFolder, manifest: Manifest
-) -> bool:
+def record_dev_set(recipe: Recipe, data: DataFolder, manifest: Manifest) -> bool:
     """Record the dev set's content in the manifest, and return whether it changed.
 
     Raises NmtError for a missing file, or if the run already trains with another dev set.
     """
     hashes = (hash_text_files(files, recipe, data, manifest) for files in recipe.data.dev)
     key = hash_values([*chain.from_iterable(hashes)])
-    changed = manifest.needs(DEV, key, folder)
+    changed = manifest.needs(DEV, key)
     manifest.steps[DEV] = Step(key)
     return changed
 
 
 def own_tokenizer(
-    recipe: Recipe,
-    data: DataFolder,
-    folder: PreparedFolder,
-    manifest: Manifest,
-    text: str,
-    notify: Notify,
+    recipe: Recipe, data: DataFolder, manifest: Manifest, text: str, notify: Notify
 ) -> Tokenizer:
     """Return the run's tokenizer; learn it if it is missing, damaged, or of other text.
 
@@ -197,11 +186,12 @@ def own_tokenizer(
     # Without control tokens, the key is that of versions that had none, so that old runs resume.
     more = filter(None, [recipe.data.control_tokens, read_sampling(recipe)])
     key = hash_values(text, asdict(recipe.tokenizer), *more)
+    folder = manifest.folder
     if folder.in_use and TOKENIZER not in manifest.steps and is_present(folder.tokenizer):
         tokenizer = load_tokenizer(folder.tokenizer)
         manifest.steps[TOKENIZER] = Step(key, {MODEL: sha256(tokenizer.model)})
         return tokenizer
-    if not manifest.needs(TOKENIZER, key, folder) and is_present(folder.tokenizer):
+    if not manifest.needs(TOKENIZER, key) and is_present(folder.tokenizer):
         content = read_bytes(folder.tokenizer, "the tokenizer")
         if sha256(content) == manifest.steps[TOKENIZER].sha256.get(MODEL):
             return Tokenizer(content, str(folder.tokenizer))
@@ -211,27 +201,27 @@ def own_tokenizer(
             )
         notify(f"{folder.tokenizer} is damaged and is learned again")
     tokenizer = learn_tokenizer(recipe, data, notify)
-    write_tokenizer(tokenizer.model, folder, manifest, key)
+    write_tokenizer(tokenizer.model, manifest, key)
     return tokenizer
 
 
-def store_tokenizer(model: bytes, folder: PreparedFolder, manifest: Manifest) -> Tokenizer:
+def store_tokenizer(model: bytes, manifest: Manifest) -> Tokenizer:
     """Store the bytes of another model's tokenizer as the run's own, and return it."""
     tokenizer = Tokenizer(model, "the tokenizer of the initial model")
     key = hash_values("given", sha256(model))
-    is_needed = manifest.needs(TOKENIZER, key, folder)
+    is_needed = manifest.needs(TOKENIZER, key)
     try:
-        is_there = folder.tokenizer.read_bytes() == model
+        is_there = manifest.folder.tokenizer.read_bytes() == model
     except OSError:
         is_there = False
     if is_needed or not is_there:
-        write_tokenizer(model, folder, manifest, key)
+        write_tokenizer(model, manifest, key)
     return tokenizer
 
 
-def write_tokenizer(model: bytes, folder: PreparedFolder, manifest: Manifest, key: str) -> None:
+def write_tokenizer(model: bytes, manifest: Manifest, key: str) -> None:
     """Write a tokenizer's bytes, and record them."""
-    write_bytes(folder.tokenizer, model)
+    write_bytes(manifest.folder.tokenizer, model)
     manifest.steps[TOKENIZER] = Step(key, {MODEL: sha256(model)})
     manifest.save()
 
@@ -267,18 +257,16 @@ def shard_name(index: int) -> str:
     return f"train-{index}"
 
 
-def needs_encoding(
-    folder: PreparedFolder, manifest: Manifest, name: str, key: str, notify: Notify
-) -> bool:
+def needs_encoding(manifest: Manifest, name: str, key: str, notify: Notify) -> bool:
     """Return whether a corpus must be encoded; print a note if it was but is damaged."""
-    if manifest.needs(name, key, folder):
+    if manifest.needs(name, key):
         return True
-    step = manifest.steps[name]
-    present = checked(folder.shards, name, step)
+    step, shards = manifest.steps[name], manifest.folder.shards
+    present = checked(shards, name, step)
     if present is None:
         was_divided = not step.sha256
         fault = "was made in parts by an older version" if was_divided else "is damaged or missing"
-        notify(f"{folder.shards / name} {fault} and is created again")
+        notify(f"{shards / name} {fault} and is created again")
         return True
     if present != step:
         manifest.steps[name] = present
@@ -328,7 +316,7 @@ def describe_dropped(manifest: Manifest, names: Sequence[str], limits: DataSetti
     )
 
 
-def remove_unused(folder: Path, manifest: Manifest, names: list[str]) -> None:
+def remove_unused(manifest: Manifest, names: list[str]) -> None:
     """Remove the steps and the files of all shards but those with these names.
 
     What older versions were writing when they were killed is removed too.
@@ -336,6 +324,6 @@ def remove_unused(folder: Path, manifest: Manifest, names: list[str]) -> None:
     for step in [name for name in manifest.steps if name.startswith("train-")]:
         if step not in names:
             manifest.forget(step)
-    for path in folder.glob("train-*"):
+    for path in manifest.folder.shards.glob("train-*"):
         if path.suffix[1:] in (*ENDINGS, ALIGNMENT, "json", "partial") and path.stem not in names:
             path.unlink()

@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 
 from nmt.errors import DamagedError, NmtError
 from nmt.system.atomic import atomic_paths
-from nmt.system.files import check_regular, compute_sha256, is_present, unreadable
+from nmt.system.files import check_regular, compute_sha256, is_present, reading
 from nmt.text.manifest import Stamp, Step
 
 Ids = NDArray[numpy.unsignedinteger[Any]]
+Integers = NDArray[numpy.int64]
 OFFSET: "numpy.dtype[numpy.int64]" = numpy.dtype("<i8")
 LINE: "numpy.dtype[numpy.uint32]" = numpy.dtype("<u4")
 ENDINGS = ("ids", "offsets", "lines")
@@ -46,8 +47,8 @@ class EncodedPairs:
     """Encoded pairs in memory, n of them, in a shard's layout; cleaning has kept them."""
 
     ids: Ids  # source 0, target 0, source 1, ... end to end
-    lengths: NDArray[numpy.int64]  # (2n,) tokens of source 0, target 0, source 1, ...
-    lines: NDArray[numpy.int64]  # (n,) line numbers in the text, from 1
+    lengths: Integers  # (2n,) tokens of source 0, target 0, source 1, ...
+    lines: Integers  # (n,) line numbers in the text, from 1
     counts: dict[str, int] = field(default_factory=dict)  # pairs by the verdict of cleaning
 
 
@@ -56,9 +57,9 @@ class FlatSegments:
     """Encoded segments of one language, n of them, end to end."""
 
     ids: NDArray[numpy.signedinteger[Any]]
-    lengths: NDArray[numpy.int64]  # (n,) tokens
+    lengths: Integers  # (n,) tokens
 
-    def rows(self, indices: NDArray[numpy.int64]) -> "FlatSegments":
+    def rows(self, indices: Integers) -> "FlatSegments":
         """Return some of the segments."""
         lengths = self.lengths[indices]
         return FlatSegments(stretches(self.ids, self.lengths.cumsum()[indices], lengths), lengths)
@@ -77,7 +78,7 @@ class FlatSegments:
 
 def without_controls(
     segments: FlatSegments, controls: Sequence[int]
-) -> tuple[FlatSegments, NDArray[numpy.int64]]:
+) -> tuple[FlatSegments, Integers]:
     """Return what follows the last control token of each segment, and the tokens before it (n,).
 
     controls: ids of tags, languages and the separator. The rest of a segment is its own text,
@@ -94,14 +95,12 @@ def without_controls(
     return FlatSegments(stretches(segments.ids, ends, lengths), lengths), before
 
 
-def bounds(lengths: NDArray[numpy.int64]) -> NDArray[numpy.int64]:
+def bounds(lengths: Integers) -> Integers:
     """Return where n stretches of these lengths start, and where the last one ends: (n + 1,)."""
     return numpy.concatenate([[0], lengths.cumsum()])
 
 
-def stretches(
-    ids: NDArray[Number], ends: NDArray[numpy.int64], lengths: NDArray[numpy.int64]
-) -> NDArray[Number]:
+def stretches(ids: NDArray[Number], ends: Integers, lengths: Integers) -> NDArray[Number]:
     """Return stretches of ids end to end; ends, lengths: of each stretch."""
     indices = numpy.arange(lengths.sum()) + numpy.repeat(ends - lengths.cumsum(), lengths)
     found: NDArray[Number] = ids[indices]
@@ -143,7 +142,7 @@ class Shard:
     """Encoded pairs on disk, n of them; large files are memory-mapped."""
 
     ids: Ids
-    offsets: NDArray[numpy.int64]  # (2n + 1,)
+    offsets: Integers  # (2n + 1,)
     lines: NDArray[numpy.uint32]  # (n,)
     files: tuple[MappedFile, ...] = ()
     path: Path = Path()  # of the ids, for messages
@@ -156,14 +155,14 @@ class Shard:
     def __len__(self) -> int:
         return len(self.lines)
 
-    def lengths(self) -> Iterator[tuple[NDArray[numpy.int64], NDArray[numpy.int64]]]:
+    def lengths(self) -> Iterator[tuple[Integers, Integers]]:
         """Yield source and target lengths in tokens without EOS, `BLOCK_PAIRS` pairs at a time."""
         for start in range(0, len(self), BLOCK_PAIRS):
             end = min(start + BLOCK_PAIRS, len(self))
             lengths = numpy.diff(self.offsets[2 * start : 2 * end + 1])
             yield lengths[0::2], lengths[1::2]
 
-    def pairs(self, indices: NDArray[numpy.int64]) -> tuple[Ids, NDArray[numpy.int64]]:
+    def pairs(self, indices: Integers) -> tuple[Ids, Integers]:
         """Return the ids of pairs end to end, and the lengths of source 0, target 0, source 1, ...
 
         indices (m,): the pairs in the wanted order.
@@ -174,22 +173,20 @@ class Shard:
         ids = stretches(self.ids, ends, totals)
         return ids, numpy.stack([sources, totals - sources], 1).reshape(-1)
 
-    def sides(self, indices: NDArray[numpy.int64]) -> tuple[FlatSegments, FlatSegments]:
+    def sides(self, indices: Integers) -> tuple[FlatSegments, FlatSegments]:
         """Return the sources and the targets of pairs; raises DamagedError for a cut file."""
         self.check_files()
         ids, lengths = self.pairs(indices)
         return split_sides(ids.astype(numpy.int64), lengths)
 
 
-def split_sides(
-    ids: NDArray[numpy.int64], lengths: NDArray[numpy.int64]
-) -> tuple[FlatSegments, FlatSegments]:
+def split_sides(ids: Integers, lengths: Integers) -> tuple[FlatSegments, FlatSegments]:
     """Return sources and targets of ids end to end: source 0, target 0, source 1, and so on."""
     is_target = are_targets(lengths)
     return FlatSegments(ids[~is_target], lengths[0::2]), FlatSegments(ids[is_target], lengths[1::2])
 
 
-def are_targets(lengths: NDArray[numpy.int64]) -> NDArray[numpy.bool_]:
+def are_targets(lengths: Integers) -> NDArray[numpy.bool_]:
     """Return whether each token of pairs is the target's; lengths are those of `Shard.pairs`."""
     return numpy.repeat(numpy.arange(len(lengths)) % 2 == 1, lengths)
 
@@ -298,16 +295,13 @@ def open_array(
     mapped: tuple[MappedFile, ...] = ()
     fix = "`nmt prepare` creates it"
     check_regular(path, WHAT, fix)
-    try:
-        with path.open("rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
-            if size <= SMALL:
-                content: bytes | mmap.mmap = stream.read(size)
-            else:
-                content = mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ)
-                mapped = (MappedFile(path, content),)
-    except (OSError, ValueError) as error:
-        raise unreadable(WHAT, path, error, fix) from error
+    with reading(WHAT, path, fix), path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size <= SMALL:
+            content: bytes | mmap.mmap = stream.read(size)
+        else:
+            content = mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ)
+            mapped = (MappedFile(path, content),)
     if len(content) % dtype.itemsize:
         raise damaged(path)
     # Slicing a plain array is three times as fast as slicing a numpy.memmap.

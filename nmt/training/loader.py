@@ -16,7 +16,8 @@ import torch
 from nmt.config import TrainSettings
 from nmt.text.batches import Batch, PairDataset
 from nmt.text.bpe_dropout import RebatchedPlan
-from nmt.text.plan import EpochPlan, Integers, plan_epoch
+from nmt.text.plan import EpochPlan, plan_epoch
+from nmt.text.shards import Integers
 from nmt.training.parallel.workers import Workers
 
 # The last part of an epoch, in which a GPU's loader plans the next one. It takes longer than

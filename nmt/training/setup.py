@@ -140,7 +140,9 @@ def set_up(
     if not run.is_in_use():
         record(recipe, data, run, notify)
     restore_tokenizer(run, notify)
-    tokenizer = given_tokenizer(recipe, run, initial)
+    tokenizer = None if initial is None else initial.tokenizer
+    if initial is None and recipe.train.init_from:  # the run has started from that model
+        tokenizer = load_tokenizer(run.tokenizer).model
     prepared = prepare(recipe, data, run.prepared_folder(), notify, tokenizer)
     return Setup(recipe, prepared, dev_pairs, initial)
 
@@ -172,16 +174,6 @@ def record(recipe: Recipe, data: DataFolder, run: RunFolder, notify: Notify) -> 
     correct_languages(run, recipe, notify)
     run.save_recipe(recipe)
     run.remember(data.path)
-
-
-def given_tokenizer(recipe: Recipe, run: RunFolder, initial: ModelFile | None) -> bytes | None:
-    """Return the tokenizer of the model that the run starts or started from.
-
-    None if the run learns its own tokenizer.
-    """
-    if initial is not None:
-        return initial.tokenizer
-    return load_tokenizer(run.tokenizer).model if recipe.train.init_from else None
 
 
 def resolve_for_device(recipe: Recipe, run: RunFolder, device: "torch.device | None") -> Recipe:

@@ -32,8 +32,8 @@ from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
 from nmt.text.encode import alone
 from nmt.text.facts import known_text
-from nmt.text.plan import Integers
 from nmt.text.reading.corpus import DataFolder
+from nmt.text.shards import Integers
 from nmt.text.subwords.tokenizer import PAD
 from nmt.training.files.averaging import is_averaged, write_average
 from nmt.training.files.checkpoints import (
@@ -264,8 +264,7 @@ class Trainer:
         is_validated = settings.moving_average or [*mean.updates] == [update]
         validation = (self.validation if is_validated else None) or self.validate(stop)
         if validation is None:
-            stopped_by = self.workers.shared_signal(stop.signal)
-            return self.outcome(stopped_by=stopped_by)
+            return self.outcome(stopped_by=self.workers.shared_signal(stop.signal))
         log.write_average(validation, [*mean.updates])
         return self.outcome(averaged_score=validation.score)
 

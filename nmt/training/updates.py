@@ -99,10 +99,7 @@ class Updater:
         network: nn.Module = self.network
         if self._settings.compile:  # first: the wrapper's hooks would break the compiled graph
             network = torch.compile(network, dynamic=True)  # type: ignore[assignment] # a module
-        settings = self._settings
-        self._wrapped = self.workers.wrap(
-            network, self.device, settings.bucket_megabytes, settings.gradient_precision
-        )
+        self._wrapped = self.workers.wrap(network, self.device, self._settings)
 
     def start(
         self,

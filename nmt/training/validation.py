@@ -5,7 +5,7 @@ The score is the one that `nmt evaluate` prints for the same model and text with
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import chain, islice
@@ -24,7 +24,7 @@ from nmt.kernels.loss import reference_loss
 from nmt.model.encoder_decoder import EncoderDecoder
 from nmt.runs.history import Sample
 from nmt.system.devices import run_or_halve
-from nmt.system.log import note
+from nmt.system.log import Notify, note
 from nmt.system.pools import Pool, ThreadPool
 from nmt.system.threads import torch_threads
 from nmt.text.batches import make_batch
@@ -162,7 +162,7 @@ class DevSet:
         network: EncoderDecoder,
         indices: Sequence[int],
         pool: Pool,
-        notify: Callable[[str], None],
+        notify: Notify,
         *,
         at_once: bool = False,
     ) -> list[str]:
@@ -194,11 +194,9 @@ class DevSet:
 
     def _sums(self, network: EncoderDecoder, indices: Sequence[int]) -> list[tuple[float, float]]:
         """Return the sums of a batch, of parts of it if it does not fit into a GPU."""
-
-        def of_part(part: Sequence[int]) -> list[tuple[float, float]]:
-            return [self._part_sums(network, part)]
-
-        return run_or_halve(of_part, indices) if network.device.type == "cuda" else of_part(indices)
+        if network.device.type != "cuda":
+            return [self._part_sums(network, indices)]
+        return run_or_halve(lambda part: [self._part_sums(network, part)], indices)
 
     @torch.inference_mode()
     def _part_sums(self, network: EncoderDecoder, indices: Sequence[int]) -> tuple[float, float]:

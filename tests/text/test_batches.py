@@ -13,13 +13,12 @@ from nmt.text.batches import Batch, PairDataset, make_batch, source_batch
 from nmt.text.bpe_dropout import RebatchedPlan
 from nmt.text.plan import (
     EpochPlan,
-    Integers,
     Lengths,
     batches_by_length,
     batches_for_workers,
     plan_epoch,
 )
-from nmt.text.shards import Shard, new_shard, open_shard
+from nmt.text.shards import Integers, Shard, new_shard, open_shard
 from nmt.text.subwords.tokenizer import BOS, EOS, PAD
 from tests.text.conftest import IdPair, encoded
 

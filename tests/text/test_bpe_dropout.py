@@ -57,7 +57,7 @@ def resegment(
     result = dropout.resegment(flatten(rows), numbers, epoch)
     assert result.ids.dtype == result.lengths.dtype == numpy.int64
     assert result.lengths.sum() == len(result.ids)
-    return [ids.tolist() for ids in numpy.split(result.ids, numpy.cumsum(result.lengths))][:-1]
+    return result.split()
 
 
 def plain_output(state: int, number: int) -> int:

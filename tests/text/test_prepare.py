@@ -116,7 +116,7 @@ def test_dropped_pairs_are_counted(corpus: TinyCorpus, tmp_path: Path) -> None:
         "train.src + train.tgt: 121 pairs kept; dropped 2 with an empty side, 1 longer than 200"
         " tokens, 2 beyond a length ratio of 9"
     )
-    manifest = Manifest(corpus.run.prepared_folder().manifest)
+    manifest = Manifest(corpus.run.prepared_folder())
     counts = manifest.steps["train-0"].counts
     assert counts == {"kept": 121, "empty": 2, "too_long": 1, "ratio": 2}
     names = [f"{name}.{side}" for name in ("train", "dev") for side in ("src", "tgt")]

@@ -14,7 +14,7 @@ from nmt.errors import NmtError
 from nmt.system.files import compute_sha256
 from nmt.text import shards
 from nmt.text.batches import PairDataset
-from nmt.text.manifest import FORMAT, Manifest, SourceFile, Step
+from nmt.text.manifest import FORMAT, Manifest, PreparedFolder, SourceFile, Step
 from nmt.text.shards import checked, id_type, new_shard, open_shard, stamps
 from tests.text.conftest import IdPair, TinyCorpus, encoded, read_pairs
 
@@ -219,7 +219,7 @@ def test_no_unchanged_file_is_hashed_and_a_copy_once(
 def test_a_manifest_without_times_is_completed(corpus: TinyCorpus, hashed: list[str]) -> None:
     """Earlier versions recorded none; their shards are not made again."""
     corpus.prepare()
-    manifest = Manifest(corpus.run.prepared_folder().manifest)
+    manifest = Manifest(corpus.run.prepared_folder())
     complete = manifest.steps["train-0"]
     manifest.steps["train-0"] = replace(complete, written={})
     manifest.save()
@@ -227,7 +227,7 @@ def test_a_manifest_without_times_is_completed(corpus: TinyCorpus, hashed: list[
     corpus.prepare()
     assert (corpus.notes, hashed) == ([], ["train-0"] * 3)
     assert corpus.shard_bytes() == before
-    assert Manifest(corpus.run.prepared_folder().manifest).steps["train-0"] == complete
+    assert Manifest(corpus.run.prepared_folder()).steps["train-0"] == complete
 
 
 STEP = '{"key": "k", "sha256": {"ids": "x"}, "counts": {"kept": 3}}'
@@ -238,11 +238,16 @@ def content(steps: str = f'{{"dev": {STEP}}}', files: str = f'{{"a": {FILE}}}') 
     return f'{{"format": {FORMAT}, "steps": {steps}, "files": {files}}}'
 
 
+def beside(path: Path) -> PreparedFolder:
+    """Return the prepared folder that a manifest lies in."""
+    return PreparedFolder(path.parent, path, path.parent, in_use=False)
+
+
 def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "manifest.json"
     path.write_text(content())
     for _ in range(2):
-        manifest = Manifest(path)
+        manifest = Manifest(beside(path))
         assert manifest.steps == {"dev": Step("k", {"ids": "x"}, {"kept": 3})}
         assert manifest.files == {"a": SourceFile(3, -5, "y")}
         assert not manifest.damage
@@ -259,7 +264,7 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
 def test_a_damaged_manifest_is_empty_and_says_so(tmp_path: Path, text: str) -> None:
     path = tmp_path / "manifest.json"
     path.write_text(text)
-    manifest = Manifest(path)
+    manifest = Manifest(beside(path))
     assert (manifest.steps, manifest.files) == ({}, {})
     assert manifest.damage.startswith(f"{path} is damaged: ") or manifest.has_other_format
     assert "\n" not in manifest.damage
@@ -271,14 +276,14 @@ def test_a_damaged_manifest_is_empty_and_says_so(tmp_path: Path, text: str) -> N
 def test_a_missing_manifest_is_empty_and_an_unreadable_one_an_error(tmp_path: Path) -> None:
     """If it counted as absent, it and the corpus would be written again."""
     path = tmp_path / "manifest.json"
-    assert not Manifest(path).damage
+    assert not Manifest(beside(path)).damage
     path.symlink_to(path)
     with pytest.raises(NmtError, match=r"manifest\.json: Too many levels of symbolic links"):
-        Manifest(path)
+        Manifest(beside(path))
     path.unlink()
     path.mkdir()
     with pytest.raises(NmtError, match=r"manifest\.json is a folder, not a file"):
-        Manifest(path)
+        Manifest(beside(path))
 
 
 def test_a_corpus_is_prepared_again_if_its_manifest_is_damaged(corpus: TinyCorpus) -> None:

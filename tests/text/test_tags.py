@@ -57,7 +57,7 @@ def test_without_a_tag_the_keys_are_those_of_older_versions(corpus: TinyCorpus) 
     prepared = corpus.prepare()
     assert prepared.tokenizer.source.tag_ids() == []
     texts = [sha256((corpus.data.path / name).read_bytes()) for name in ("train.src", "train.tgt")]
-    manifest = Manifest(corpus.run.prepared / "manifest.json")
+    manifest = Manifest(corpus.run.prepared_folder())
     learned = hash_values(hash_values([texts]), asdict(corpus.recipe.tokenizer))
     assert manifest.key("tokenizer") == learned
     limits = [corpus.recipe.data.max_length, corpus.recipe.data.max_ratio]

@@ -357,8 +357,7 @@ def test_any_text_is_restored(model: SubwordModel) -> None:
     assert [*map(model.decode, rows)] == given
     # So are words that are encoded one by one.
     assert model.encodes_word_by_word()
-    side = WordCache(model).encode(given)
-    assert [ids.tolist() for ids in numpy.split(side.ids, side.lengths.cumsum()[:-1])] == rows
+    assert WordCache(model).encode(given).split() == rows
 
 
 @pytest.mark.parametrize("probability", [0, 0.3, 1])
@@ -367,8 +366,7 @@ def test_bpe_dropout_leaves_bytes_alone(model: SubwordModel, probability: float)
     given = texts(8)
     rows = model.encode(given)
     keys, dropout = numpy.arange(len(rows)), BpeDropout(model, probability, seed=3)
-    found = dropout.resegment(flatten(rows), keys, epoch=1)
-    cut = [ids.tolist() for ids in numpy.split(found.ids, found.lengths.cumsum()[:-1])]
+    cut = dropout.resegment(flatten(rows), keys, epoch=1).split()
     assert [*map(model.decode, cut)] == given
     assert probability or cut == rows
 

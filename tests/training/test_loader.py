@@ -4,7 +4,9 @@ What a GPU gets ahead of time is tried on the CPU: batches come from a thread, r
 late, lengths in multiples. The test of trainings that are killed compares whole runs with both.
 """
 
+import gc
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +166,45 @@ def test_nothing_is_written_if_the_folder_has_moved(given: Any, in_background: b
     TINY.path.rename("away")
     TINY.path.mkdir()
     with pytest.raises(NmtError, match="was moved or removed"), writer:
+        writer.save(*given)
+
+
+@pytest.mark.parametrize("in_background", [False, True])
+def test_a_checkpoint_that_failed_keeps_no_weights_in_memory(
+    given: Any, in_background: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the garbage collector, which may come late: a notebook trains again at once."""
+    made: list[weakref.ref[object]] = []
+
+    def fail(_: object, content: ModelFile, *__: object) -> None:
+        made.append(weakref.ref(content))
+        raise NmtError("no space left")
+
+    monkeypatch.setattr(checkpoints, "save_checkpoint", fail)
+    writer = CheckpointWriter(TINY, in_background=in_background)
+    gc.disable()
+    try:
+        with pytest.raises(NmtError, match="no space left") as raised:
+            writer.save(*given)
+        del raised
+        assert [content() for content in made] == [None]
+    finally:
+        gc.enable()
+
+
+def test_a_thread_that_cannot_start_is_not_waited_for(
+    given: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits at the end of the training would hide that memory ran out."""
+
+    def fail(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    with (
+        pytest.raises(RuntimeError, match="can't start new thread"),
+        CheckpointWriter(TINY, in_background=True) as writer,
+    ):
         writer.save(*given)
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from nmt.errors import DamagedError, NmtError, UsageError
-from nmt.system.files import Digest, HashedStream, check_file, detect_kind, unreadable
+from nmt.system.files import Digest, HashedStream, check_file, detect_kind, reading, unreadable
 from nmt.system.log import note
 
 STDIN = Path("-")
@@ -60,10 +60,8 @@ def open_raw(path: Path) -> Iterator[io.BufferedReader]:
             raise NmtError("stdin is closed; name a text file")
         yield cast(io.BufferedReader, sys.stdin.buffer)
         return
-    try:
+    with reading(TEXT, path):
         stream = path.open("rb")
-    except (OSError, ValueError) as error:
-        raise unreadable(TEXT, path, error) from error
     with stream:
         yield stream
 
@@ -96,10 +94,8 @@ def open_bytes(path: Path, digest: Digest | None = None) -> Iterator[IO[bytes]]:
 
 def check_compressed(path: Path, stream: io.BufferedReader) -> None:
     """Raise NmtError if a file does not begin as its name says."""
-    try:
+    with reading(TEXT, path):
         start = stream.peek(1)
-    except OSError as error:
-        raise unreadable(TEXT, path, error) from error
     magic = MAGIC[path.suffix]
     if not start:
         raise NmtError(f"{path} is empty (0 bytes), not a {path.suffix} file; create it again")

@@ -18,7 +18,6 @@ from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Annotated, Any, cast
 
 import torch
@@ -72,12 +71,7 @@ class CheckpointWriter:
     def __enter__(self) -> "CheckpointWriter":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if error is None:
             self.wait()
         else:  # its own error would hide the first one
@@ -114,28 +108,25 @@ class CheckpointWriter:
         background, `check`, `wait` or the next `save` raises the error of this one.
         """
         self.wait()
-        is_first = self._in_background and not self._run.is_resumable()
+        is_waited_for = not (self._in_background and self._run.is_resumable())
         weights, state = network.state_dict(), optimizer.state_dict()
         if self._in_background:
             weights, state, progress = copied(weights), copied(state), deepcopy(progress)
 
         def write() -> None:
-            self.check_folder(progress.update)
-            content = replace(model, weights=to_arrays(weights))
-            save_checkpoint(self._run, content, state, progress, fingerprint)
-
-        def write_or_keep_error() -> None:
             try:
-                write()
+                self.check_folder(progress.update)
+                content = replace(model, weights=to_arrays(weights))
+                save_checkpoint(self._run, content, state, progress, fingerprint)
             except BaseException as error:
                 self._error = error
 
-        if not self._in_background:
+        if self._in_background:
+            self._thread = threading.Thread(target=write, name="checkpoint")
+            self._thread.start()
+        else:
             write()
-            return
-        self._thread = threading.Thread(target=write_or_keep_error, name="checkpoint")
-        self._thread.start()
-        if is_first:
+        if is_waited_for:
             self.wait()
 
     def check(self) -> None:
@@ -146,16 +137,18 @@ class CheckpointWriter:
     def finish(self) -> None:
         """Wait until everything is written, from any thread."""
         thread = self._thread
-        if thread is not None:
+        if thread is not None and thread.ident is not None:  # it may have failed to start
             thread.join()
 
     def wait(self) -> None:
         """Wait until everything is written; raises NmtError if it cannot be."""
         self.finish()
         self._thread = None
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
+        if self._error is not None:
+            try:
+                raise self._error  # a variable would keep its traceback, and so the weights, alive
+            finally:
+                self._error = None
 
 
 def copied(value: Any) -> Any:

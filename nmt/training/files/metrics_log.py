@@ -89,14 +89,17 @@ class MetricsLog:
         self._report = ProgressReport(recipe.train, progress)
         self._open.callback(self._report.close)
         self._stream = None
-        self._events = None
+        self._events: Any = None
         self._observer = observer if writes else None
         if writes:
             kept = self._drop_repeated_lines()
             # Unbuffered: closing must not try again to write what a full disk has refused.
             self._stream = self._open.enter_context(run.metrics.open("ab", buffering=0))
             if self._settings.tensorboard:
-                self._events = event_writer(run, progress.update)
+                from torch.utils.tensorboard import SummaryWriter
+
+                # It discards the events of later updates.
+                self._events = SummaryWriter(str(run.tensorboard), purge_step=progress.update + 1)
                 self._open.callback(self._events.close)
             if self._observer is not None:
                 self._observer(kept)
@@ -275,13 +278,6 @@ def clock(seconds: float) -> str:
     """Return seconds as h:mm:ss."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
-
-
-def event_writer(run: RunFolder, update: int) -> Any:
-    """Return TensorBoard's writer, which discards the events of later updates."""
-    from torch.utils.tensorboard import SummaryWriter
-
-    return SummaryWriter(str(run.tensorboard), purge_step=update + 1)
 
 
 def as_json_line(values: Line) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta
 
 from nmt.config import TrainSettings
+from nmt.system.json_data import Count
 
 if TYPE_CHECKING:  # `nmt prepare` needs no PyTorch
     from nmt.training.updates import UpdateResult
@@ -14,7 +15,6 @@ if TYPE_CHECKING:  # `nmt prepare` needs no PyTorch
 
 KEPT_STATES = 2  # optimiser states that a run keeps: the newest one and the one before it
 
-Count = Annotated[int, Meta(ge=0, le=2**53)]
 Sum = Annotated[float, Meta(ge=0)]
 
 

@@ -25,6 +25,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from nmt.config import TrainSettings
 from nmt.errors import NmtError
 from nmt.system.devices import AUTO
 from nmt.system.log import be_quiet
@@ -163,17 +164,8 @@ class Workers:
         finally:
             self._stop = None
 
-    def wrap(
-        self,
-        network: nn.Module,
-        device: torch.device,
-        bucket_megabytes: int = 25,
-        gradient_precision: str = "float32",
-    ) -> nn.Module:
-        """Wrap the network so that the backward pass sums its gradients over all workers.
-
-        Arguments but the first two are settings of `[train]`.
-        """
+    def wrap(self, network: nn.Module, device: torch.device, settings: TrainSettings) -> nn.Module:
+        """Wrap the network so that the backward pass sums its gradients over all workers."""
         if self.store is None:
             return network
         with warnings.catch_warnings():
@@ -183,10 +175,10 @@ class Workers:
                 network,
                 device_ids=[device] if device.type == "cuda" else None,
                 broadcast_buffers=False,
-                bucket_cap_mb=bucket_megabytes,
+                bucket_cap_mb=settings.bucket_megabytes,
                 gradient_as_bucket_view=True,
             )
-        summed = sum_in_bf16 if gradient_precision == "bf16" else sum_gradients
+        summed = sum_in_bf16 if settings.gradient_precision == "bf16" else sum_gradients
         # PyTorch accepts a hook with its own annotations or with none, such as a lambda.
         wrapped.register_comm_hook(None, lambda _, bucket: summed(bucket.buffer()))
         return wrapped
@@ -333,7 +325,8 @@ def join_workers(device: torch.device) -> Iterator[Workers]:
         be_quiet()
     try:
         if device.type == "cuda":
-            check_gpus(workers.gather(gpu_identity(device)))
+            uuid = torch.cuda.get_device_properties(device).uuid
+            check_gpus(workers.gather(f"{socket.gethostname()} {uuid}"))
         yield workers
     except BaseException as error:
         # After an error the group stays open: closing it would wait for workers that are gone.
@@ -391,13 +384,11 @@ def open_store(*, is_master: bool) -> Any:
         raise NmtError(f"{not_started(0)}; {host} port {port} does not answer") from error
 
 
-def gpu_identity(device: torch.device) -> str:
-    """Return a text that no two GPUs share."""
-    return f"{socket.gethostname()} {torch.cuda.get_device_properties(device).uuid}"
-
-
 def check_gpus(identities: Sequence[str]) -> None:
-    """Raise NmtError if two workers have the same GPU; NCCL's own error is hard to understand."""
+    """Raise NmtError if two workers have the same GPU; NCCL's own error is hard to understand.
+
+    identities: of each worker's GPU, a text that no two GPUs share.
+    """
     first: dict[str, int] = {}
     for rank, gpu in enumerate(identities):
         if first.setdefault(gpu, rank) != rank:
