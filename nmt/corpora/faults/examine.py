@@ -109,9 +109,11 @@ def examine(chunk: Chunk, refused: frozenset[int], context: Context) -> Facts:
             counts[kind] += 1
             shown = examples.setdefault(kind, [])
             if len(shown) < SHOWN:
-                example = Example(chunk.first_line + index, reason)
-                shown.append(example.with_texts(source.text, target.text))
-    sizes = [*map(count_words, sides, context.by_character)]
+                shown.append(Example(chunk.first_line + index, reason))
+    sizes = [
+        numpy.array([count_words(segment.text, is_counted) for segment in side], numpy.int64)
+        for side, is_counted in zip(sides, context.by_character, strict=True)
+    ]
     return Facts(
         len(chunk),
         counts,
@@ -148,13 +150,10 @@ def join(blocks: Sequence[Facts]) -> Facts:
     )
 
 
-def count_words(segments: Sequence[Segment], by_character: bool) -> Counts:
-    """Return the number of words of segments, or of characters other than white space."""
-    if by_character:
-        return numpy.array(
-            [len("".join(segment.text.split())) for segment in segments], numpy.int64
-        )
-    return numpy.array([len(segment.text.split()) for segment in segments], numpy.int64)
+def count_words(text: str, by_character: bool) -> int:
+    """Return the number of words of a text, or of characters other than white space."""
+    words = text.split()
+    return len("".join(words) if by_character else words)
 
 
 def hash_text(text: str) -> int:
@@ -288,13 +287,13 @@ def measure_coverage(
     for name, model, column, is_counted in sides:
         side = [str(row[column]) for row in rows]
         encoded = model.encode(side)
-        words = sum(len("".join(parts) if is_counted else parts) for parts in map(str.split, side))
+        words = sum(count_words(text, is_counted) for text in side)
         ratios.append(sum(map(len, encoded)) / max(1, words))
         for number, ids in enumerate(encoded):
             if UNK in ids:
                 symbols = " ".join(dict.fromkeys(model.unknown(side[number])))
                 unknown.setdefault(number, f"{symbols} in the {name}")
-    examples = show_rows(rows, unknown)
+    examples = [Example(rows[index][0], unknown[index]) for index in sorted(unknown)]
     is_rare = len(unknown) <= limits.unknown_share * len(rows)
     severity: Severity = "note" if is_rare else "warning"
     findings = found("unknown_characters", len(unknown), len(rows), examples, severity=severity)
@@ -327,13 +326,5 @@ def rare_characters(rows: Sequence[Row]) -> list[Finding]:
         for index, row in enumerate(rows)
         if not rare.isdisjoint(row[1]) or not rare.isdisjoint(row[2])
     }
-    examples = show_rows(rows, details)
+    examples = [Example(rows[index][0], detail) for index, detail in details.items()]
     return found("rare_characters", len(details), len(rows), examples)
-
-
-def show_rows(rows: Sequence[Row], details: Mapping[int, str]) -> list[Example]:
-    """Return the first rows with details, by index, as examples."""
-    return [
-        Example(rows[index][0], details[index]).with_texts(*rows[index][1:])
-        for index in sorted(details)[:SHOWN]
-    ]
