@@ -10,7 +10,7 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.config import TokenizerSettings
-from nmt.corpora.faults.detectors import CheckLimits, Norms, learn_norms
+from nmt.corpora.faults.detectors import SIDES, CheckLimits, Norms, learn_norms
 from nmt.corpora.faults.findings import (
     CHECKED,
     SHOWN,
@@ -281,14 +281,16 @@ def measure_coverage(
     by_character: whether a side is written without spaces, so that its characters are counted.
     is_subwords: whether tokens should be parts of words that are not small.
     """
-    ratios = []
+    ratios, small = list[float](), list[Example]()
     unknown: dict[int, str] = {}  # by index in the sample
-    sides = zip(("source", "target"), tokenizer.sides, (1, 2), by_character, strict=True)
+    sides = zip(SIDES, tokenizer.sides, (1, 2), by_character, strict=True)
     for name, model, column, is_counted in sides:
         side = [str(row[column]) for row in rows]
         encoded = model.encode(side)
         words = sum(count_words(text, is_counted) for text in side)
         ratios.append(sum(map(len, encoded)) / max(1, words))
+        if is_subwords and not is_counted and ratios[-1] > limits.most_pieces:
+            small.append(Example(0, f"{ratios[-1]:.2f} pieces for each word of the {name}"))
         for number, ids in enumerate(encoded):
             if UNK in ids:
                 symbols = " ".join(dict.fromkeys(model.unknown(side[number])))
@@ -297,11 +299,7 @@ def measure_coverage(
     is_rare = len(unknown) <= limits.unknown_share * len(rows)
     severity: Severity = "note" if is_rare else "warning"
     findings = found("unknown_characters", len(unknown), len(rows), examples, severity=severity)
-    small = [
-        Example(0, f"{ratio:.2f} pieces for each word of the {name}")
-        for name, ratio, is_counted in zip(("source", "target"), ratios, by_character, strict=True)
-        if is_subwords and not is_counted and ratio > limits.most_pieces
-    ]
+
     findings += found("pieces", len(small), 2, small)
     return Coverage(len(rows), (ratios[0], ratios[1])), findings
 

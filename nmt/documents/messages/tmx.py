@@ -44,8 +44,8 @@ class Unit(NamedTuple):
     origin: str = ""  # who made the translation
 
 
-def read_units(path: Path, source_language: str, target_language: str) -> Iterator[Unit]:
-    """Yield the units of a file that have both languages; en matches en-US.
+def read_units(paths: Iterable[Path], source_language: str, target_language: str) -> Iterator[Unit]:
+    """Yield the units of files that have both languages; en matches en-US.
 
     If several texts of a unit match, one in just the language comes first. A language that is not
     known, "", is that of the first text that remains.
@@ -53,12 +53,13 @@ def read_units(path: Path, source_language: str, target_language: str) -> Iterat
     Raises:
         NmtError: with the name of the file and the line, for what is not TMX or is refused.
     """
-    check_file(path, "the translation memory", "check its path")
-    with opened(path) as stream:
-        for node in Units("tmx", ("tu",)).read(stream):
-            unit = read_unit(node, source_language, target_language)
-            if unit is not None:
-                yield unit
+    for path in paths:
+        check_file(path, "the translation memory", "check its path")
+        with opened(path) as stream:
+            for node in Units("tmx", ("tu",)).read(stream):
+                unit = read_unit(node, source_language, target_language)
+                if unit is not None:
+                    yield unit
 
 
 def read_unit(node: Node, source_language: str, target_language: str) -> Unit | None:
@@ -134,9 +135,7 @@ def normal(language: str) -> str:
 def read_segment(seg: Node) -> Marked:
     """Return the text of a segment; its inline elements are marks that show their content."""
     pieces: list[Marked] = []
-    stack: list[Node | str] = [*reversed(seg.children)]
-    while stack:
-        part = stack.pop()
+    for part in seg.children:
         if isinstance(part, str):
             pieces.append(Marked(part))
         elif part.name in KINDS or part.name == "it":
@@ -145,7 +144,7 @@ def read_segment(seg: Node) -> Marked:
             mark = Mark(0, 0, kind, is_text=part.attributes.get("type") == TEXT)
             pieces.append(mark.over(part.text() or f"{{{part.name}{number}}}"))
         else:  # <hi>: words that are only highlighted
-            stack.extend(reversed(part.children))
+            pieces.append(read_segment(part))
     return joined(pieces)
 
 
