@@ -111,13 +111,9 @@ def variant_in(languages: Sequence[str], language: str) -> int | None:
     languages: of the texts, as `read_language` gives them. language: "" for any.
     """
     wanted = normal(language)
-    for index, code in enumerate(languages):
-        if code == wanted or not wanted:
-            return index
-    for index, code in enumerate(languages):
-        if primary(code) == primary(wanted):
-            return index
-    return None
+    equal = (index for index, code in enumerate(languages) if code == wanted or not wanted)
+    forms = (index for index, code in enumerate(languages) if primary(code) == primary(wanted))
+    return next(chain(equal, forms), None)
 
 
 def read_language(attributes: dict[str, str]) -> str:
