@@ -131,7 +131,9 @@ def normal(language: str) -> str:
 def read_segment(seg: Node) -> Marked:
     """Return the text of a segment; its inline elements are marks that show their content."""
     pieces: list[Marked] = []
-    for part in seg.children:
+    stack: list[Node | str] = [*reversed(seg.children)]
+    while stack:
+        part = stack.pop()
         if isinstance(part, str):
             pieces.append(Marked(part))
         elif part.name in KINDS or part.name == "it":
@@ -140,7 +142,7 @@ def read_segment(seg: Node) -> Marked:
             mark = Mark(0, 0, kind, is_text=part.attributes.get("type") == TEXT)
             pieces.append(mark.over(part.text() or f"{{{part.name}{number}}}"))
         else:  # <hi>: words that are only highlighted
-            pieces.append(read_segment(part))
+            stack.extend(reversed(part.children))
     return joined(pieces)
 
 
