@@ -165,9 +165,14 @@ class Checker:
 
 def with_segments(text: ParallelText, findings: Sequence[Finding]) -> list[Finding]:
     """Return findings whose examples show the segments of their lines, which are read again."""
-    lines = {example.line for finding in findings for example in finding.examples}
-    pairs = islice(read_leniently(text, Refused()), max(lines, default=0))
-    known = {line: pair for line, pair in enumerate(pairs, start=1) if line in lines}
+    bare = {
+        example.line
+        for finding in findings
+        for example in finding.examples
+        if not (example.source or example.target)
+    }
+    pairs = islice(read_leniently(text, Refused()), max(bare, default=0))
+    known = {line: pair for line, pair in enumerate(pairs, start=1) if line in bare}
     return [
         replace(
             finding,

@@ -109,7 +109,8 @@ def examine(chunk: Chunk, refused: frozenset[int], context: Context) -> Facts:
             counts[kind] += 1
             shown = examples.setdefault(kind, [])
             if len(shown) < SHOWN:
-                shown.append(Example(chunk.first_line + index, reason))
+                example = Example(chunk.first_line + index, reason)
+                shown.append(example.with_texts(source.text, target.text))
     sizes = [
         numpy.array([count_words(segment.text, is_counted) for segment in side], numpy.int64)
         for side, is_counted in zip(sides, context.by_character, strict=True)
@@ -295,11 +296,10 @@ def measure_coverage(
             if UNK in ids:
                 symbols = " ".join(dict.fromkeys(model.unknown(side[number])))
                 unknown.setdefault(number, f"{symbols} in the {name}")
-    examples = [Example(rows[index][0], unknown[index]) for index in sorted(unknown)]
+    examples = show_rows(rows, unknown)
     is_rare = len(unknown) <= limits.unknown_share * len(rows)
     severity: Severity = "note" if is_rare else "warning"
     findings = found("unknown_characters", len(unknown), len(rows), examples, severity=severity)
-
     findings += found("pieces", len(small), 2, small)
     return Coverage(len(rows), (ratios[0], ratios[1])), findings
 
@@ -324,5 +324,13 @@ def rare_characters(rows: Sequence[Row]) -> list[Finding]:
         for index, row in enumerate(rows)
         if not rare.isdisjoint(row[1]) or not rare.isdisjoint(row[2])
     }
-    examples = [Example(rows[index][0], detail) for index, detail in details.items()]
+    examples = show_rows(rows, details)
     return found("rare_characters", len(details), len(rows), examples)
+
+
+def show_rows(rows: Sequence[Row], details: Mapping[int, str]) -> list[Example]:
+    """Return the first rows with details, by index, as examples."""
+    return [
+        Example(rows[index][0], details[index]).with_texts(*rows[index][1:])
+        for index in sorted(details)[:SHOWN]
+    ]

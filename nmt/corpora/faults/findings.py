@@ -367,7 +367,10 @@ def other_languages(
         long = sum(len(text) >= limits.language_characters for text in texts)
         if stated and detectors.differs(own, stated) and long >= FEWEST_NAMED:
             wrong.append(Example(0, f"the {SIDES[side]} is {own}, not {stated}"))
-    examples = [Example(rows[index][0], reason) for index, reason in reasons.items()]
+    examples = [
+        Example(rows[index][0], reason).with_texts(*rows[index][1:])
+        for index, reason in [*reasons.items()][:SHOWN]
+    ]
     title = "pairs of the sample in a third language"
     return [
         *found(OTHER_LANGUAGE, len(reasons), len(rows), examples, title=title),
