@@ -272,9 +272,14 @@ REPAIRS = {
 }
 
 
+def space_or_nothing(found: re.Match[str]) -> str:
+    """Return what stands for a control character."""
+    return " " if found[0].isspace() else ""
+
+
 # The last two, in this order: what was between two code points is gone before they are united.
 UNICODE_REPAIRS: dict[str, Callable[[str], str]] = {
-    "control": lambda text: CONTROL.sub(lambda found: " " if found[0].isspace() else "", text),
+    "control": lambda text: text if text.isprintable() else CONTROL.sub(space_or_nothing, text),
     "invisible": lambda text: invisible(text).sub("", text) if INVISIBLE.search(text) else text,
     "normal_form": lambda text: unicodedata.normalize("NFC", text),
 }
