@@ -51,8 +51,8 @@ class Refused:
     def between(self, first: int, count: int) -> frozenset[int]:
         """Return the indices, from 0, of recorded lines among `count` lines from `first` on."""
         numbers = range(first, first + count)
-        known = (*self.unreadable.intersection(numbers), *self.without_tab.intersection(numbers))
-        return frozenset(number - first for number in known)
+        kinds = [kind for kind in (self.unreadable, self.without_tab) if kind]  # else it is slow
+        return frozenset(number - first for kind in kinds for number in kind.intersection(numbers))
 
 
 def read_leniently(text: ParallelText, refused: Refused) -> Iterator[Pair]:
