@@ -12,7 +12,6 @@ from nmt.errors import NmtError
 CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"
 SIGNATURES = "META-INF/signatures.xml"
-
 XHTML, NCX = "application/xhtml+xml", "application/x-dtbncx+xml"
 # Ways to encrypt fonts, which no reader needs a right for.
 FONT_ALGORITHMS = frozenset(

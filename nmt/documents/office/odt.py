@@ -172,7 +172,6 @@ FO = "{urn:oasis:names:tc:opendocument:xmlns:xsl-fo-compatible:1.0}"
 TYPE = b"application/vnd.oasis.opendocument."
 MANIFEST = "META-INF/manifest.xml"
 SIGNATURES = "META-INF/documentsignatures.xml"
-
 CONTENTS = re.compile(r"(?:Object [^/]*/)?content\.xml")  # of the document, and of its charts
 
 

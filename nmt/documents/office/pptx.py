@@ -19,7 +19,6 @@ DIAGRAM = "application/vnd.openxmlformats-officedocument.drawingml.diagramData+x
 DIAGRAM_PICTURE = "application/vnd.ms-office.drawingml.diagramDrawing+xml"
 DRAWING_PARTS = (CHART, DIAGRAM, DIAGRAM_PICTURE)
 
-
 NUMBERS = re.compile(r"(\d+)")
 
 
