@@ -474,6 +474,7 @@ def read_memory(request: TranslateRequest, files: "Collection[Options]") -> "Mem
     a memory or a glossary, NmtError for a memory that cannot be read.
     """
     from nmt.documents.memory import Memory
+    from nmt.documents.messages.tmx import read_units
 
     sources = {own.source_language for own in files}
     targets = {own.target_language for own in files}
@@ -483,8 +484,8 @@ def read_memory(request: TranslateRequest, files: "Collection[Options]") -> "Mem
             f" state {' and '.join(sorted(targets))}; choose one (--to), or some files (--include)"
         )
     source, target = (codes.pop() if len(codes) == 1 else "" for codes in (sources, targets))
-    threshold, keeps_new = request.memory_threshold, bool(request.write_memory)
-    memory = Memory.read(request.memory, source, target, threshold, keeps_new=keeps_new)
+    threshold, units = request.memory_threshold, read_units(request.memory, source, target)
+    memory = Memory(units, threshold, (source, target), keeps_new=bool(request.write_memory))
     if request.memory and not len(memory):
         names = " and ".join(map(str, request.memory))
         note(f"{names}: no unit has texts in both languages of the model")

@@ -71,13 +71,12 @@ class Checker:
     def _load_tokenizer(self) -> Tokenizer | None:
         """Return the tokenizer of a recipe's run; None for files, and if it is missing."""
         path = self._task.tokenizer
-        if path is None:
-            return None
-        if is_present(path):
+        if path and is_present(path):
             return load_tokenizer(path)
-        why = f"{path} does not exist yet; `nmt prepare` with this recipe learns it"
-        what = "characters outside the vocabulary, pieces for each word"
-        self.skipped.append(Skipped(what, why))
+        if path:
+            why = f"{path} does not exist yet; `nmt prepare` with this recipe learns it"
+            what = "characters outside the vocabulary, pieces for each word"
+            self.skipped.append(Skipped(what, why))
         return None
 
     def _load_identifier(self) -> Identify | None:

@@ -461,7 +461,12 @@ def next_recipe(
     if recipe.train.init_from and recipe.data.tags:
         start = read_model(Path(recipe.train.init_from))
         find_openings(recipe, Tokenizer(start.tokenizer, "the tokenizer of the initial model"))
-    entries = "".join(f"    {toml_value(changed_keys(files))},\n" for files in train)
+    defaults = {key.name: key.metadata["default"] for key in fields(TextFiles)}
+    changed = (
+        {key: getattr(files, key) for key in defaults if getattr(files, key) != defaults[key]}
+        for files in train
+    )
+    entries = "".join(f"    {toml_value(entry)},\n" for entry in changed)
     text = f"# Recipe {base.name} with pairs of `{writer}`.\nextends = {toml_value(link(new))}\n"
     return f"{text}\n[data]\ntrain = [\n{entries}]\n", read_held_out(base, new.data, notify)
 
@@ -479,9 +484,3 @@ def link(new: RecipeExtension) -> str:
     if new.base in shipped_recipes() and not Path(new.base).exists():
         return new.base
     return name_from(find_recipe(new.base), new.path.parent)
-
-
-def changed_keys(files: TextFiles) -> dict[str, object]:
-    """Return the keys of a corpus that are not their defaults."""
-    values = {key: (getattr(files, key.name), key.metadata["default"]) for key in fields(files)}
-    return {key.name: value for key, (value, default) in values.items() if value != default}

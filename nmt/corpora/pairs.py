@@ -50,10 +50,9 @@ class Refused:
 
     def between(self, first: int, count: int) -> frozenset[int]:
         """Return the indices, from 0, of recorded lines among `count` lines from `first` on."""
-        known = self.unreadable | self.without_tab if self.without_tab else self.unreadable
-        if not known:
-            return frozenset()
-        return frozenset(index for index in range(count) if first + index in known)
+        numbers = range(first, first + count)
+        kinds = [kind for kind in (self.unreadable, self.without_tab) if kind]  # else it is slow
+        return frozenset(number - first for kind in kinds for number in kind.intersection(numbers))
 
 
 def read_leniently(text: ParallelText, refused: Refused) -> Iterator[Pair]:

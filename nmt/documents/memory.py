@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy
 
 from nmt.decoding.translator.marked import Mark, Marked, joined
-from nmt.documents.messages.tmx import Unit, read_units, write_units
+from nmt.documents.messages.tmx import Unit, write_units
 from nmt.documents.style import with_outer_space
 from nmt.text.subwords.words import UNSPACED
 
@@ -253,7 +253,7 @@ class Memory:
         *,
         keeps_new: bool = False,
     ) -> None:
-        """Keep units, each once.
+        """Keep units, each once; of equal texts, the first one counts.
 
         threshold: least similarity of a match, 1.0 for equal texts alone. languages: source and
         target. keeps_new: new translations are kept for `write`.
@@ -267,25 +267,6 @@ class Memory:
             if all((one.target, one.context) != (unit.target, unit.context) for one in known):
                 known.append(unit)
                 self._units.append(unit)
-
-    @classmethod
-    def read(
-        cls,
-        paths: Sequence[Path],
-        source_language: str,
-        target_language: str,
-        threshold: float,
-        *,
-        keeps_new: bool = False,
-    ) -> "Memory":
-        """Return the memory in some TMX files; of equal texts, the first one counts.
-
-        Raises:
-            NmtError: with the name of the file and the line, for what is not TMX or is refused.
-        """
-        languages = source_language, target_language
-        units = (unit for path in paths for unit in read_units(path, *languages))
-        return cls(units, threshold, languages, keeps_new=keeps_new)
 
     def record(self, unit: Unit) -> None:
         """Keep a new translation for `write`, if wanted; it is not looked up."""

@@ -108,12 +108,10 @@ UNREAD = {
     ".fodt": ".odt",
 }
 # Templates of pages: as plain lines, their code would be damaged, which `--format html` keeps.
-TEMPLATES = frozenset(
-    (
-        *(".ejs", ".erb", ".hbs", ".j2", ".jinja", ".jinja2", ".liquid", ".mustache", ".njk"),
-        *(".php", ".twig"),
-    )
-)
+TEMPLATES = {
+    *(".ejs", ".erb", ".hbs", ".j2", ".jinja", ".jinja2", ".liquid", ".mustache", ".njk"),
+    *(".php", ".twig"),
+}
 ARCHIVES = (".tar", ".tgz", ".zip")
 # How files begin that plain lines would damage: what they are, and their format or suffix.
 BEGINNINGS = (

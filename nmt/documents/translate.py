@@ -330,12 +330,10 @@ def document_translator(
     """
     from nmt.decoding.translator.translator import Translator
 
-    def ignore(message: str) -> None:
-        """Drop a note on a line number: it counts sentences, which a file does not have."""
-
     is_beam = settings.method == "beam" and settings.mbr == "none"
     asked = OutputOptions(min(CANDIDATES, settings.beam_size) if is_beam else 1)
-    translator = Translator(model, settings, ignore, asked, glossary=glossary)
+    # Without notes on line numbers: they count sentences, which a file does not have.
+    translator = Translator(model, settings, lambda _: None, asked, glossary=glossary)
 
     def translate(requests: Sequence[Request]) -> list[Translation]:
         return [translation for chunk in translator.chunks([requests]) for translation in chunk]

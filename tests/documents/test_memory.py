@@ -127,19 +127,19 @@ def test_a_memory_is_read_from_several_files(tmp_path: Path) -> None:
     line = "one two three four five six seven eight nine ten eleven twelve"
     write_units(paths[0], [unit(line, "first"), unit("x y", "z")], "en-GB", "de")
     write_units(paths[1], [unit(line, "later")], "en", "de")
-    memory = Memory.read(paths, "en", "de", 0.9)
+    memory = Memory(read_units(paths, "en", "de"), 0.9)
     assert len(memory) == 3
     assert found(memory, line) == ("first", "memory 100 %")
     assert found(memory, line.replace("four", "else")) == ("first", "memory 91 %")
 
 
 def test_what_is_recorded_is_written(tmp_path: Path) -> None:
-    memory = Memory.read([], "en", "de", 1.0, keeps_new=True)
+    memory = Memory([], 1.0, ("en", "de"), keeps_new=True)
     for _ in range(2):
         memory.record(Unit(Marked("One"), Marked("Eins"), "key", "model"))
     assert memory.find(Marked("One"), "key") is None
     memory.write(tmp_path / "new.tmx")
-    again = Memory.read([tmp_path / "new.tmx"], "en", "de", 1.0)
+    again = Memory(read_units([tmp_path / "new.tmx"], "en", "de"), 1.0)
     assert len(again) == 1
     assert again.find(Marked("One"), "") == Match(Marked("Eins"), 1.0)
 
@@ -155,7 +155,7 @@ def test_segments_come_before_sentences_and_the_model(tmp_path: Path) -> None:
     pairs = [("One is here. Two is there.", "Eins, zwei."), ("Two is there.", "Zwei ist da.")]
     path = tmp_path / "old.tmx"
     write_units(path, [Unit(Marked(one), Marked(other)) for one, other in pairs], "en", "de")
-    memory = Memory.read([path], "en", "de", 0.95, keeps_new=True)
+    memory = Memory(read_units([path], "en", "de"), 0.95, ("en", "de"), keeps_new=True)
     content = "One is here. Two is there.\n\nTwo is there. Three is new.\n"
     found = results(content, memory)
     assert [(segment.text.text, segment.origin) for segment in found] == [
@@ -163,7 +163,7 @@ def test_segments_come_before_sentences_and_the_model(tmp_path: Path) -> None:
         ("Zwei ist da. THREE IS NEW.", "memory 100 %, model"),
     ]
     memory.write(tmp_path / "new.tmx")
-    written = {unit.source.text: unit for unit in read_units(tmp_path / "new.tmx", "en", "de")}
+    written = {unit.source.text: unit for unit in read_units([tmp_path / "new.tmx"], "en", "de")}
     assert {source: unit.target.text for source, unit in written.items()} == {
         "One is here. Two is there.": "Eins, zwei.",
         "Two is there.": "Zwei ist da.",

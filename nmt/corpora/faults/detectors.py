@@ -217,17 +217,6 @@ SIDES = ("source", "target")
 Find = Callable[[Segment, Segment, Norms], str]
 
 
-def in_text(find: Callable[[str], str]) -> Find:
-    """Return a detector of what a function finds in the text of a side."""
-
-    def reason(source: Segment, target: Segment, _: Norms) -> str:
-        if found := find(source.text):
-            return f"{found} in the source"
-        return f"{found} in the target" if (found := find(target.text)) else ""
-
-    return reason
-
-
 def in_side(find: Callable[[Segment, CheckLimits], str]) -> Find:
     """Return a detector of what a function finds in a side by these limits."""
 
@@ -237,6 +226,11 @@ def in_side(find: Callable[[Segment, CheckLimits], str]) -> Find:
         return f"{found} in the target" if (found := find(target, norms.limits)) else ""
 
     return reason
+
+
+def in_text(find: Callable[[str], str]) -> Find:
+    """Return a detector of what a function finds in the text of a side."""
+    return in_side(lambda segment, _: find(segment.text))
 
 
 def empty_side(source: Segment, target: Segment, _: Norms) -> str:

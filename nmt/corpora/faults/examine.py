@@ -10,7 +10,7 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.config import TokenizerSettings
-from nmt.corpora.faults.detectors import CheckLimits, Norms, learn_norms
+from nmt.corpora.faults.detectors import SIDES, CheckLimits, Norms, learn_norms
 from nmt.corpora.faults.findings import (
     CHECKED,
     SHOWN,
@@ -111,7 +111,10 @@ def examine(chunk: Chunk, refused: frozenset[int], context: Context) -> Facts:
             if len(shown) < SHOWN:
                 example = Example(chunk.first_line + index, reason)
                 shown.append(example.with_texts(source.text, target.text))
-    sizes = [*map(count_words, sides, context.by_character)]
+    sizes = [
+        numpy.array([count_words(segment.text, is_counted) for segment in side], numpy.int64)
+        for side, is_counted in zip(sides, context.by_character, strict=True)
+    ]
     return Facts(
         len(chunk),
         counts,
@@ -148,13 +151,10 @@ def join(blocks: Sequence[Facts]) -> Facts:
     )
 
 
-def count_words(segments: Sequence[Segment], by_character: bool) -> Counts:
-    """Return the number of words of segments, or of characters other than white space."""
-    if by_character:
-        return numpy.array(
-            [len("".join(segment.text.split())) for segment in segments], numpy.int64
-        )
-    return numpy.array([len(segment.text.split()) for segment in segments], numpy.int64)
+def count_words(text: str, by_character: bool) -> int:
+    """Return the number of words of a text, or of characters other than white space."""
+    words = text.split()
+    return len("".join(words) if by_character else words)
 
 
 def hash_text(text: str) -> int:
@@ -282,14 +282,16 @@ def measure_coverage(
     by_character: whether a side is written without spaces, so that its characters are counted.
     is_subwords: whether tokens should be parts of words that are not small.
     """
-    ratios = []
+    ratios, small = list[float](), list[Example]()
     unknown: dict[int, str] = {}  # by index in the sample
-    sides = zip(("source", "target"), tokenizer.sides, (1, 2), by_character, strict=True)
+    sides = zip(SIDES, tokenizer.sides, (1, 2), by_character, strict=True)
     for name, model, column, is_counted in sides:
         side = [str(row[column]) for row in rows]
         encoded = model.encode(side)
-        words = sum(len("".join(parts) if is_counted else parts) for parts in map(str.split, side))
+        words = sum(count_words(text, is_counted) for text in side)
         ratios.append(sum(map(len, encoded)) / max(1, words))
+        if is_subwords and not is_counted and ratios[-1] > limits.most_pieces:
+            small.append(Example(0, f"{ratios[-1]:.2f} pieces for each word of the {name}"))
         for number, ids in enumerate(encoded):
             if UNK in ids:
                 symbols = " ".join(dict.fromkeys(model.unknown(side[number])))
@@ -298,11 +300,6 @@ def measure_coverage(
     is_rare = len(unknown) <= limits.unknown_share * len(rows)
     severity: Severity = "note" if is_rare else "warning"
     findings = found("unknown_characters", len(unknown), len(rows), examples, severity=severity)
-    small = [
-        Example(0, f"{ratio:.2f} pieces for each word of the {name}")
-        for name, ratio, is_counted in zip(("source", "target"), ratios, by_character, strict=True)
-        if is_subwords and not is_counted and ratio > limits.most_pieces
-    ]
     findings += found("pieces", len(small), 2, small)
     return Coverage(len(rows), (ratios[0], ratios[1])), findings
 

@@ -1,6 +1,5 @@
 """Choose what is removed from a corpus and repaired in it, and do that block by block."""
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -190,8 +189,8 @@ def source_hash(text: str, rules: Rules) -> int:
         letters = text.lower().encode().translate(None, NO_LETTERS)
     else:
         text = repaired(text, with_ftfy=rules.with_ftfy)[0] if rules.repair else text
-        words = unicodedata.normalize("NFC", "".join(Segment(text).words))
-        letters = words.encode("utf-8", "surrogatepass")
+        segment = Segment(text)
+        letters = segment.folded.encode("utf-8", "surrogatepass") if segment.words else b""
     return crc32(letters or b" ".join(text.encode("utf-8", "surrogatepass").split()))
 
 

@@ -44,8 +44,8 @@ class Unit(NamedTuple):
     origin: str = ""  # who made the translation
 
 
-def read_units(path: Path, source_language: str, target_language: str) -> Iterator[Unit]:
-    """Yield the units of a file that have both languages; en matches en-US.
+def read_units(paths: Iterable[Path], source_language: str, target_language: str) -> Iterator[Unit]:
+    """Yield the units of files that have both languages; en matches en-US.
 
     If several texts of a unit match, one in just the language comes first. A language that is not
     known, "", is that of the first text that remains.
@@ -53,12 +53,13 @@ def read_units(path: Path, source_language: str, target_language: str) -> Iterat
     Raises:
         NmtError: with the name of the file and the line, for what is not TMX or is refused.
     """
-    check_file(path, "the translation memory", "check its path")
-    with opened(path) as stream:
-        for node in Units("tmx", ("tu",)).read(stream):
-            unit = read_unit(node, source_language, target_language)
-            if unit is not None:
-                yield unit
+    for path in paths:
+        check_file(path, "the translation memory", "check its path")
+        with opened(path) as stream:
+            for node in Units("tmx", ("tu",)).read(stream):
+                unit = read_unit(node, source_language, target_language)
+                if unit is not None:
+                    yield unit
 
 
 def read_unit(node: Node, source_language: str, target_language: str) -> Unit | None:
@@ -110,13 +111,9 @@ def variant_in(languages: Sequence[str], language: str) -> int | None:
     languages: of the texts, as `read_language` gives them. language: "" for any.
     """
     wanted = normal(language)
-    for index, code in enumerate(languages):
-        if code == wanted or not wanted:
-            return index
-    for index, code in enumerate(languages):
-        if primary(code) == primary(wanted):
-            return index
-    return None
+    equal = (index for index, code in enumerate(languages) if code == wanted or not wanted)
+    forms = (index for index, code in enumerate(languages) if primary(code) == primary(wanted))
+    return next(chain(equal, forms), None)
 
 
 def read_language(attributes: dict[str, str]) -> str:

@@ -5,21 +5,13 @@ from urllib.parse import unquote
 
 from nmt.decoding.translator.marked import Marked
 from nmt.documents.document import Document, Finding, Options, Segment
-from nmt.documents.office.package import (
-    DUBLIN_CORE,
-    Element,
-    Package,
-    Tree,
-    damaged,
-    text_in,
-)
+from nmt.documents.office.package import DUBLIN_CORE, Element, Package, Tree, damaged, text_in
 from nmt.documents.pages import html
 from nmt.errors import NmtError
 
 CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"
 SIGNATURES = "META-INF/signatures.xml"
-SIGNED = Finding(SIGNATURES, "the book was signed; its translation has no signature")
 XHTML, NCX = "application/xhtml+xml", "application/x-dtbncx+xml"
 # Ways to encrypt fonts, which no reader needs a right for.
 FONT_ALGORITHMS = frozenset(
@@ -36,7 +28,7 @@ def read(content: bytes, options: Options) -> Document:
     package = Package(content)
     refuse_encrypted(package)
     if SIGNATURES in package.members:
-        package.warnings.append(SIGNED)
+        package.warn_signed(SIGNATURES, "book")
     about = description_name(package)
     for name, kind in texts(package.root(about), about):
         if name not in package.members:

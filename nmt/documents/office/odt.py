@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from nmt.decoding.translator.marked import Kind, Marked
-from nmt.documents.document import Document, Finding, Options, Segment
+from nmt.documents.document import Document, Options, Segment
 from nmt.documents.office.package import (
     FILE_NAME,
     Element,
@@ -172,7 +172,6 @@ FO = "{urn:oasis:names:tc:opendocument:xmlns:xsl-fo-compatible:1.0}"
 TYPE = b"application/vnd.oasis.opendocument."
 MANIFEST = "META-INF/manifest.xml"
 SIGNATURES = "META-INF/documentsignatures.xml"
-SIGNED = Finding(SIGNATURES, "the document was signed; its translation has no signature")
 CONTENTS = re.compile(r"(?:Object [^/]*/)?content\.xml")  # of the document, and of its charts
 
 
@@ -188,7 +187,7 @@ def read(content: bytes, options: Options) -> Document:
     if MANIFEST in package.members and b"encryption-data" in package.read(MANIFEST):
         raise NmtError("the file has a password; save it without one")
     if SIGNATURES in package.members:
-        package.warnings.append(SIGNED)
+        package.warn_signed(SIGNATURES)
     names = ["content.xml", *filter(CONTENTS.fullmatch, package.members), "styles.xml", "meta.xml"]
     for name in dict.fromkeys(names):
         if name in package.members or name == "content.xml":

@@ -264,6 +264,11 @@ class Package:
             end = begin
         return {info.filename: members[info.filename] for info in infos}
 
+    def warn_signed(self, place: str, what: str = "document") -> None:
+        """Tell that the file was signed; place: where, for messages."""
+        warning = f"the {what} was signed; its translation has no signature"
+        self.warnings.append(Finding(place, warning))
+
     def read(self, name: str) -> bytes:
         """Return the content of a member.
 

@@ -7,14 +7,8 @@ import re
 from collections.abc import Iterator
 
 from nmt.decoding.translator.marked import Kind
-from nmt.documents.document import Document, Finding, Options
-from nmt.documents.office.package import (
-    Element,
-    Package,
-    damaged,
-    local,
-    text_in,
-)
+from nmt.documents.document import Document, Options
+from nmt.documents.office.package import Element, Package, damaged, local, text_in
 from nmt.documents.office.rich_text import BREAK, Look, Node, Part, Story, key
 
 TYPES = "[Content_Types].xml"
@@ -24,7 +18,6 @@ CHART = "application/vnd.openxmlformats-officedocument.drawingml.chart+xml"
 DIAGRAM = "application/vnd.openxmlformats-officedocument.drawingml.diagramData+xml"
 DIAGRAM_PICTURE = "application/vnd.ms-office.drawingml.diagramDrawing+xml"
 DRAWING_PARTS = (CHART, DIAGRAM, DIAGRAM_PICTURE)
-SIGNED = Finding("signature", "the document was signed; its translation has no signature")
 
 NUMBERS = re.compile(r"(\d+)")
 
@@ -41,7 +34,7 @@ class OfficePackage(Package):
         )
         self._types = {name: kind for name, kind in types if name in self.members}
         if SIGNATURE in self._types.values():
-            self.warnings.append(SIGNED)
+            self.warn_signed("signature")
 
     def parts(self, *types: str) -> list[str]:
         """Return the names of the parts of some types: by type, then by the number in the name."""
@@ -134,12 +127,10 @@ def translate_drawings(package: OfficePackage, names: list[str], options: Option
 
 SLIDES = "application/vnd.openxmlformats-officedocument.presentationml."
 MACROS = "application/vnd.ms-powerpoint."
+KINDS = ("presentation", "slideshow", "template")
 MAIN = (
-    *(f"{SLIDES}{kind}.main+xml" for kind in ("presentation", "slideshow", "template")),
-    *(
-        f"{MACROS}{kind}.macroEnabled.main+xml"
-        for kind in ("presentation", "slideshow", "template")
-    ),
+    *(f"{SLIDES}{kind}.main+xml" for kind in KINDS),
+    *(f"{MACROS}{kind}.macroEnabled.main+xml" for kind in KINDS),
 )
 TEXTS = (f"{SLIDES}slide+xml", f"{SLIDES}notesSlide+xml", *DRAWING_PARTS)
 

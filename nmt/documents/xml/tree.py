@@ -13,21 +13,19 @@ from nmt.errors import NmtError, shown
 XML_SPACE = "{http://www.w3.org/XML/1998/namespace}space"  # the attribute xml:space
 # Characters that XML 1.0 cannot hold, not even as a reference.
 FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-TEXT_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
+IN_TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 # A parser reads a tab or a line end in an attribute as a space, unless it is a reference.
-ATTRIBUTE_ESCAPES = TEXT_ESCAPES | {'"': "&quot;", "'": "&#39;", "\n": "&#10;", "\t": "&#9;"}
-TEXT_TABLE = str.maketrans(TEXT_ESCAPES)
-ATTRIBUTE_TABLE = str.maketrans(ATTRIBUTE_ESCAPES)
+IN_ATTRIBUTE = IN_TEXT | str.maketrans({'"': "&quot;", "'": "&#39;", "\n": "&#10;", "\t": "&#9;"})
 
 
 def escape_text(text: str) -> str:
     """Return characters as the content of an element; those that XML cannot hold are dropped."""
-    return FORBIDDEN.sub("", text).translate(TEXT_TABLE)
+    return FORBIDDEN.sub("", text).translate(IN_TEXT)
 
 
 def escape_attribute(text: str) -> str:
     """Return characters as the value of an attribute, between quotes of either kind."""
-    return FORBIDDEN.sub("", text).translate(ATTRIBUTE_TABLE)
+    return FORBIDDEN.sub("", text).translate(IN_ATTRIBUTE)
 
 
 def cdata(text: str) -> str:

@@ -56,17 +56,19 @@ marked_texts = plain_texts.map(lambda text: marked(text + "x", TAGS))
 
 
 def test_units_of_other_programs() -> None:
-    path = SAMPLES / "others.tmx"
-    (unit,) = read_units(path, "en", "de")
+    paths = [SAMPLES / "others.tmx"]
+    (unit,) = read_units(paths, "en", "de")
     assert unit.context == "menu"
     assert unit.source.text == "Open <b>a</b>\n{ph2}"
     assert [mark.kind for mark in unit.source.marks] == [Kind.OPEN, Kind.CLOSE, Kind.ALONE]
     assert unit.target == Marked("Öffne <i>", (Mark(6, 9, Kind.OPEN),))
     # Languages match by their first part.
-    assert [found.target.text for found in read_units(path, "en-GB", "de_AT")] == ["österreichisch"]
-    assert [found.target.text for found in read_units(path, "en", "fr")] == ["Non"]
-    assert [found.source.text for found in read_units(path, "", "fr")] == ["No German"]
-    assert [*read_units(path, "en", "ja")] == []
+    assert [found.target.text for found in read_units(paths, "en-GB", "de_AT")] == [
+        "österreichisch"
+    ]
+    assert [found.target.text for found in read_units(paths, "en", "fr")] == ["Non"]
+    assert [found.source.text for found in read_units(paths, "", "fr")] == ["No German"]
+    assert [*read_units(paths, "en", "ja")] == []
 
 
 BOMB = '<!DOCTYPE tmx [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><tmx><body>&b;</body></tmx>'
@@ -87,11 +89,11 @@ def test_what_is_refused(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "memory.tmx"
     path.write_text(content)
     with pytest.raises(NmtError, match=message) as raised:
-        [*read_units(path, "en", "de")]
+        [*read_units([path], "en", "de")]
     assert str(raised.value).startswith(str(path))
     path.unlink()
     with pytest.raises(NmtError, match=r"translation memory .*memory\.tmx does not exist; check"):
-        [*read_units(path, "en", "de")]
+        [*read_units([path], "en", "de")]
 
 
 @QUICK
@@ -102,7 +104,7 @@ def test_what_is_written_is_read_again(
     path = tmp_path_factory.getbasetemp() / "round.tmx"
     path.unlink(missing_ok=True)
     write_units(path, units, "en", "de")
-    assert [*read_units(path, "en", "de")] == units
+    assert [*read_units([path], "en", "de")] == units
 
 
 def test_marks_are_tied_to_each_other(tmp_path: Path) -> None:
