@@ -135,8 +135,8 @@ def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
 
 def test_hidden_files_of_the_user_stay() -> None:
     run = RunFolder(Path("run"))
-    names = (".notes.partial", ".notes.999999999.partial", ".0123abcd.partial", "notes.partial")
-    names += (f".notes.{10**12}.0123abcd.partial",)  # no process has such a number
+    names = [".notes.partial", ".notes.999999999.partial", ".0123abcd.partial", "notes.partial"]
+    names += [f".notes.{10**12}.0123abcd.partial"]  # no process has such a number
     mine = [folder / name for folder in (run.path, run.prepared) for name in names]
     mine += [run.prepared / "train.partial", run.prepared / "train-0.txt.partial"]
     for path in mine:
