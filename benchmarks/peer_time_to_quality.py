@@ -1,7 +1,8 @@
 """Measure when a peer, Eole or JoeyNMT, first reaches given dev scores on a recipe's corpus.
 
-    nmt prepare multi30k_en_de
-    python benchmarks/peer_time_to_quality.py eole runs/multi30k_en_de work --python ENV/bin/python
+    nmt prepare multi30k_en_de_paper
+    python benchmarks/peer_time_to_quality.py eole runs/multi30k_en_de_paper work \
+        --python ENV/bin/python
 
 ENV is an environment with the peer. The versions that Eole 0.6.4 and JoeyNMT 2.3.0 pin do not fit
 torch 2.13: install torch and what they import by name, then the peer with --no-deps.
@@ -83,6 +84,7 @@ def check(recipe: Recipe) -> None:
         "train.r_drop = 0": train.r_drop == 0,
         "train.simcut = 0": train.simcut == 0,
         'train.optimizer = "adam"': train.optimizer == "adam",
+        "train.weight_decay = 0": train.weight_decay == 0,
         "train.guided_alignment = 0": train.guided_alignment == 0,
         "train.cooldown_updates = 0": train.cooldown_updates == 0,
         "train.moving_average = 0": train.moving_average == 0,

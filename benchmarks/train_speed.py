@@ -99,7 +99,13 @@ def command(
     folder = RunFolder(run)
     original = folder.load_recipe()
     train = replace(
-        original.train, precision=precision, compile=compiled, micro_batch_tokens=0, r_drop=0.0
+        original.train,
+        optimizer="adam",  # the one that all toolkits have
+        weight_decay=0.0,
+        precision=precision,
+        compile=compiled,
+        micro_batch_tokens=0,
+        r_drop=0.0,
     )
     recipe: Recipe = replace(original, model=SHAPES[shape], train=train)
     prepared = open_prepared(original, folder.prepared_folder())

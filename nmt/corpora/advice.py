@@ -64,9 +64,10 @@ TOPICS = {
         "model.activation",
     ),
     "dropout": ("model.dropout",),
+    "optimizer": ("train.optimizer", "train.weight_decay"),
     "batch": ("train.batch_source_tokens", "train.batch_target_tokens"),
     "warm-up": ("train.warmup_updates", "train.learning_rate_scale"),
-    "updates": ("train.max_updates", "train.patience"),
+    "updates": ("train.max_updates", "train.cooldown_updates", "train.average_checkpoints"),
 }
 
 
@@ -78,6 +79,7 @@ def advised_settings(recipe: Recipe, settings: ChosenSettings) -> list[Advised]:
         f"{model.encoder_layers}+{model.decoder_layers} layers, d_model {model.d_model},"
         f" d_ff {model.d_ff}: {count_parameters(model, vocabulary):,} parameters",
         f"{model.dropout:g}",
+        f"{train.optimizer.capitalize()}, weight decay {train.weight_decay:g}",
         f"{train.batch_source_tokens:,} tokens",
         f"{train.warmup_updates:,} updates",
         f"{train.max_updates:,}",
@@ -109,7 +111,7 @@ def advised_time(forecast: Forecast | None, problem: str) -> Advised:
             f"; other programs took {taken:.0f} % of the processor; without them, the training may"
             f" take {alone}"
         )
-    return Advised("time", f"at most {duration(forecast.seconds)}", reason, {})
+    return Advised("time", duration(forecast.seconds), reason, {})
 
 
 def figure(number: float) -> str:

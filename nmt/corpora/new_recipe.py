@@ -219,8 +219,9 @@ def make_recipe(request: RecipeRequest, notify: Notify, remarks: Sequence[str] =
     model = recipe.model
     notify(
         f"{request.output}: {model.encoder_layers}+{model.decoder_layers} layers,"
-        f" d_model {model.d_model}, {recipe.tokenizer.vocab_size:,} tokens, at most"
-        f" {recipe.train.max_updates:,} updates; its comments say why"
+        f" d_model {model.d_model}, {recipe.tokenizer.vocab_size:,} tokens,"
+        f"{' at most' * bool(recipe.train.patience)} {recipe.train.max_updates:,} updates; its"
+        " comments say why"
     )
     for line in settings.notes:
         notify(line)

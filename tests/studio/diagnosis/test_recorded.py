@@ -20,7 +20,9 @@ from nmt.text.facts import TokenFacts
 
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json"))
 CURVES = sorted((Path(__file__).parents[3] / "benchmarks" / "results").glob("quality-curve-*.toml"))
-MULTI30K = load_recipe("multi30k_en_de")
+MULTI30K = with_settings(  # most curves are of trainings without a cooldown
+    load_recipe("multi30k_en_de"), {"train.max_updates": 14_000, "train.cooldown_updates": 0}
+)
 
 
 def read_records(content: dict[str, Any]) -> list[Record]:
