@@ -86,7 +86,7 @@ def command(
     Examples:
       nmt ablate pocket --vary model.heads=2,8 --vary model.d_ff=128,1024
       nmt ablate pocket --vary model.dropout=0,0.1 --seeds 1,2,3
-      nmt ablate multi30k_en_de --vary model.norm=pre --max-updates 3000
+      nmt ablate multi30k_en_de --vary model.norm=post --max-updates 3000
       nmt ablate pocket --vary 'model.encoder_layers=6 model.decoder_layers=1'
       nmt ablate pocket --grid --vary model.dropout=0,0.1 --vary model.heads=2,8
     """

@@ -205,8 +205,8 @@ def print_outcome(outcome: "TrainingOutcome", recipe: Recipe, run: RunFolder) ->
             )
         elif gain >= NOTABLE_GAIN:
             better = (
-                "; its dev score is better than that of the average, maybe by chance; to use it,"
-                f" give --model {argument(run.best)}"
+                "; its dev score is better than that of the final model, maybe by chance; to use"
+                f" it, give --model {argument(run.best)}"
             )
         note(f"best: {run.best}, {best}{better}")
 

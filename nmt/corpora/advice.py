@@ -67,13 +67,19 @@ TOPICS = {
     "optimizer": ("train.optimizer", "train.weight_decay"),
     "batch": ("train.batch_source_tokens", "train.batch_target_tokens"),
     "warm-up": ("train.warmup_updates", "train.learning_rate_scale"),
-    "updates": ("train.max_updates", "train.cooldown_updates", "train.average_checkpoints"),
+    "updates": (
+        "train.max_updates",
+        "train.cooldown_updates",
+        "train.patience",
+        "train.average_checkpoints",
+    ),
 }
 
 
 def advised_settings(recipe: Recipe, settings: ChosenSettings) -> list[Advised]:
     """Return the advice on the settings of a recipe, with the reasons for their choice."""
     model, train, vocabulary = recipe.model, recipe.train, recipe.tokenizer.vocab_size
+    cooldown = train.cooldown_updates
     words = (
         f"{vocabulary:,} tokens",
         f"{model.encoder_layers}+{model.decoder_layers} layers, d_model {model.d_model},"
@@ -82,7 +88,7 @@ def advised_settings(recipe: Recipe, settings: ChosenSettings) -> list[Advised]:
         f"{train.optimizer.capitalize()}, weight decay {train.weight_decay:g}",
         f"{train.batch_source_tokens:,} tokens",
         f"{train.warmup_updates:,} updates",
-        f"{train.max_updates:,}",
+        f"{train.max_updates:,}" + (f", cooldown in the last {cooldown:,}" if cooldown else ""),
     )
     return [
         Advised(
@@ -136,6 +142,7 @@ DEV_SAMPLED = 1_000  # pairs of them that stand for a dev set
 GROWING = (
     "tokenizer.vocab_size",
     "train.max_updates",
+    "train.cooldown_updates",
     "train.warmup_updates",
     "train.checkpoint_updates",
     "train.validate_updates",

@@ -255,11 +255,14 @@ def test_the_recipe_is_that_of_init_with_the_time(nmt: Run, tmp_path: Path) -> N
 def test_a_recipe_is_compared_with_the_advice(nmt: Run, tmp_path: Path, forecast: Trials) -> None:
     assert nmt("init", *write(tmp_path, CLEAN)).code == 0
     assert check(nmt, "mine.toml", "--advise")["advice"]["differences"] == []
-    recipe = with_settings(load_recipe("mine.toml"), {"model.dropout": 0.1, "train.seed": 5})
+    changes = {"model.dropout": 0.1, "train.seed": 5}
+    patient = {"train.cooldown_updates": 0, "train.patience": 5}  # one excludes the other
+    recipe = with_settings(load_recipe("mine.toml"), changes | patient)
     write_recipe(recipe, Path("theirs.toml"))
     report = check(nmt, "theirs.toml", "--advise")
     found = {difference["name"]: difference for difference in report["advice"]["differences"]}
     assert found["model.dropout"] == {"name": "model.dropout", "recipe": 0.1, "advice": 0.3}
+    assert patient.keys() < found.keys()
     assert "train.seed" not in found
     assert forecast.recipes[-1].data == recipe.data
     result = nmt("check", "theirs.toml", "--advise", *QUICK)

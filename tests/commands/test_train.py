@@ -197,7 +197,7 @@ def test_the_end_says_which_model_is_used_and_which_is_better(
     assert capfd.readouterr().err.splitlines() == [
         "model: runs/tiny/model.safetensors, dev BLEU 20.40; `nmt translate` uses it",
         "best: runs/tiny/best.safetensors, dev BLEU 20.50 at update 6; its dev score is better"
-        " than that of the average, maybe by chance; to use it, give --model"
+        " than that of the final model, maybe by chance; to use it, give --model"
         " runs/tiny/best.safetensors",
     ]
     print_outcome(TrainingOutcome(12, "BLEU", 14.0, 9, 5.7, None, 12), recipe, TINY)

@@ -268,7 +268,7 @@ def test_a_damaged_checkpoint_is_left_out_of_the_average(train: Train) -> None:
     damage_middle(TINY.checkpoints / "update-00000008.safetensors")
     errors = train()
     assert "update-00000008.safetensors is damaged" in errors
-    assert "average of 1 checkpoint" in errors
+    assert "model of one checkpoint" in errors
 
 
 def test_a_full_disk_stops_the_run_and_loses_nothing(train: Train, tiny: Path) -> None:

@@ -51,7 +51,7 @@ class Advised:
 class Forecast:
     """Hold how long a training takes on this machine, by a trial."""
 
-    seconds: float  # of all updates and validations; patience may end the training earlier
+    seconds: float  # of all updates and validations
     seconds_per_update: float  # the median of those measured
     measured_updates: int
     updates: int  # of the whole training

@@ -292,7 +292,9 @@ def against_overfitting(training: Training) -> Iterator[str]:
     """Yield what to do against overfitting, the model to use first."""
     recipe = training.recipe
     yield f"use {training.name}/best.safetensors, the best on the dev set"
-    if not recipe.train.patience:
+    if recipe.train.cooldown_updates:  # excludes patience
+        yield "fewer train.max_updates end such a training sooner"
+    elif not recipe.train.patience:
         yield f"train.patience={PATIENCE} ends such a training"
     dropout = min(HIGHEST_DROPOUT, round(recipe.model.dropout + 0.1, 1))
     if dropout > recipe.model.dropout:

@@ -179,7 +179,8 @@ class MetricsLog:
 
     def write_average(self, validation: Validation, updates: list[int]) -> None:
         """Write the validation of the average; updates: those of the averaged checkpoints."""
-        what = f"average of {len(updates)} checkpoint{'s' * (len(updates) > 1)}"
+        count = len(updates)
+        what = f"average of {count} checkpoints" if count > 1 else "model of one checkpoint"
         if self._settings.moving_average:
             what = "moving average"
         note(f"{what}: {show_metrics(validation)}")

@@ -163,6 +163,11 @@ def test_overfitting_names_its_update_and_the_dropout_to_try() -> None:
     (finding, _) = found(*LEARNED, *OVERFIT, recipe=patient)
     assert "patience" not in finding.change
     assert "dropout" not in finding.change
+    (finding, *_) = found(
+        *LEARNED, *OVERFIT, recipe=with_settings(RECIPE, {"train.cooldown_updates": 3})
+    )
+    assert "fewer train.max_updates" in finding.change
+    assert "patience" not in finding.change  # excludes a cooldown
 
 
 def test_a_lower_error_rate_is_better() -> None:
