@@ -78,7 +78,7 @@ def command(
       nmt scale pocket --dry-run
       nmt scale pocket --seeds 1,2,3
       nmt scale pocket --against model.positions=none --sizes 128 --shares 1
-      nmt scale multi30k_en_de_paper --against multi30k_en_de_recurrent --budget 2e15
+      nmt scale multi30k_en_de_paper --against multi30k_en_de_recurrent
     """
     if alone and against:
         raise UsageError("--alone compares with nothing; leave out --against or --alone")
