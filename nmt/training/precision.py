@@ -108,7 +108,7 @@ def measure(time_pass: PassSeconds, batches: Sequence[Batch]) -> Round:
             spent += rounds[-1].bf16 + rounds[-1].float32
             if spent >= SECONDS:
                 break
-    # If other programs use the cores too, ratios within a round vary less than times.
+    # If other programs use the device too, ratios within a round vary less than times.
     ordered = sorted(rounds or [last], key=lambda measured: measured.ratio)
     return ordered[len(ordered) // 2]
 
@@ -128,13 +128,18 @@ def first_part(batch: Batch, tokens: int) -> Batch:
 def pass_seconds(updater: Updater, batch: Batch, precision: str) -> float:
     """Return the seconds of a forward and backward pass, whose results are discarded.
 
-    Raises TooLittleMemoryError.
+    On a CPU they are processor time for each thread, because other programs may take a part of the
+    time. Raises TooLittleMemoryError.
     """
     updater.precision = precision
     processes = updater.threads.count if updater.forks else 1
+    is_cpu = updater.device.type == "cpu"
+    clock, threads = (
+        (updater.processor_seconds, torch.get_num_threads()) if is_cpu else (perf_counter, 1)
+    )
     with memory_limit("a batch", updater.device, processes):
-        started = perf_counter()
+        started = clock()
         updater.rehearse(batch)
         if updater.device.type == "cuda":
             torch.cuda.synchronize(updater.device)
-        return perf_counter() - started
+        return (clock() - started) / threads

@@ -5,8 +5,11 @@ The times are given, and the passes real, so that the choice does not depend on 
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 from torch import float32
 
 from nmt.runs.run_folder import RunFolder
@@ -93,6 +96,21 @@ def test_parts_stop_growing_where_memory_ends(fitting: int) -> None:
         return 0.01
 
     assert measure(time_pass, batches()).tokens == 2 * fitting * FIRST_TOKENS
+
+
+def test_on_a_cpu_the_time_of_other_programs_does_not_count() -> None:
+    """A pass counts its processor time: 6 seconds of all threads, however long it waited."""
+    clock = iter([10.0, 16.0])
+    cpu, threads = torch.device("cpu"), SimpleNamespace(count=1)
+    updater: Any = SimpleNamespace(
+        device=cpu,
+        threads=threads,
+        forks=False,
+        rehearse=lambda batch: None,
+        processor_seconds=lambda: next(clock),
+    )
+    found = precision.pass_seconds(updater, batches()[0], "bf16")
+    assert found == 6 / torch.get_num_threads()
 
 
 @pytest.mark.parametrize(("ratio", "choice"), [(0.5, "bf16"), (0.95, "bf16"), (0.96, "float32")])
