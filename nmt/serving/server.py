@@ -38,6 +38,7 @@ MOST_HEAD_BYTES = 16_384  # of a request whose head is not complete
 LONG_HEAD = f"the head of the request has more than {MOST_HEAD_BYTES:,} bytes"
 QUOTED = re.compile(r":? b(?:['\"]|ytearray)")  # where h11 begins to quote the request
 LINGER_SECONDS = 0.5  # that the server waits for bytes that are on their way, before it closes
+LINGER_WAITS = (LINGER_SECONDS, 0)  # after the second one, what came meanwhile has been read
 KEEP_ALIVE_SECONDS = 15  # between two requests on a connection
 BACKLOG = 1024  # connections that the system accepts before the server does
 ACCEPT_ROUNDS = 5  # of the event loop, in which it finishes what it has begun to accept
@@ -304,17 +305,15 @@ class Connection(H11Protocol):
         else:
             self._refuse(400, f"this is no HTTP request: {QUOTED.split(str(error))[0]}")
 
-    def shutdown(self, *, is_quiet: bool = False) -> None:
-        """Close after the answer, or soon if no request has begun to arrive.
-
-        is_quiet: True after a time in which bytes that were on their way have arrived.
-        """
+    def shutdown(self, waits: Sequence[float] = LINGER_WAITS) -> None:
+        """Close after the answer, or after some waits in seconds if no request begins to arrive."""
         if self.is_answering:
             self.cycle.keep_alive = False
-        elif is_quiet and not self.conn.trailing_data[0]:
+        elif not waits and not self.conn.trailing_data[0]:
             self.transport.close()
         elif not self.transport.is_closing():
-            self.loop.call_later(LINGER_SECONDS, lambda: self.shutdown(is_quiet=True))
+            first, *later = waits or LINGER_WAITS
+            self.loop.call_later(first, self.shutdown, later)
 
     def _refuse(self, status: int, message: str, headers: str = "") -> None:
         """Answer what is no complete request, unless another answer is being written, and close."""
