@@ -114,8 +114,9 @@ class Preset:
         return f"The sizes of the model lie between those of the recipes {names}.{gpu}"
 
 
-# By size: Multi30k has about 540,000 tokens, Tatoeba 1.7 million, WMT14 165 million. With more text
-# than Tatoeba, weights decay less in an update, so about as much in an epoch.
+# By size: Multi30k has about 540,000 tokens, Tatoeba 1.7 million, WMT14 165 million. Rows for more
+# text than Tatoeba have less weight decay, because an epoch has more updates; the last has none, as
+# in the paper.
 # fmt: off
 PRESETS = (
     Preset(15_000, (500, 128, 256, 4, 4, 0.3, 2_048, 200, 2.05, 0.3, 2_400, 150), (SMALL,),

@@ -89,8 +89,9 @@ def measure(time_pass: PassSeconds, batches: Sequence[Batch]) -> Round:
     """
     first, *others = batches
     tokens, part = FIRST_TOKENS, first_part(first, FIRST_TOKENS)
+    started = perf_counter()  # the passes' own times may be processor time
     last = in_turn(time_pass, part, 0)
-    seconds = spent = last.bf16 + last.float32
+    seconds = spent = perf_counter() - started
     with suppress(TooLittleMemoryError):
         # A next warm-up, of twice the tokens, and the fewest rounds with it must end in time.
         while (
@@ -99,14 +100,13 @@ def measure(time_pass: PassSeconds, batches: Sequence[Batch]) -> Round:
         ):
             part = first_part(first, 2 * tokens)
             last = in_turn(time_pass, part, 0)
-            tokens, seconds = 2 * tokens, last.bf16 + last.float32
+            tokens, seconds = 2 * tokens, perf_counter() - started - spent
             spent += seconds
     rounds: list[Round] = []
     with suppress(TooLittleMemoryError):
         for number, batch in enumerate(others):
             rounds.append(in_turn(time_pass, first_part(batch, tokens), number))
-            spent += rounds[-1].bf16 + rounds[-1].float32
-            if spent >= SECONDS:
+            if perf_counter() - started >= SECONDS:
                 break
     # If other programs use the device too, ratios within a round vary less than times.
     ordered = sorted(rounds or [last], key=lambda measured: measured.ratio)
@@ -128,18 +128,21 @@ def first_part(batch: Batch, tokens: int) -> Batch:
 def pass_seconds(updater: Updater, batch: Batch, precision: str) -> float:
     """Return the seconds of a forward and backward pass, whose results are discarded.
 
-    On a CPU they are processor time for each thread, because other programs may take a part of the
-    time. Raises TooLittleMemoryError.
+    On a CPU where each process has one thread, they are processor time, divided by the number of
+    processes, without the time in which other programs have the cores. Threads of one process are
+    not measured so, because they also use the cores while they wait for each other. Raises
+    TooLittleMemoryError.
     """
     updater.precision = precision
     processes = updater.threads.count if updater.forks else 1
-    is_cpu = updater.device.type == "cpu"
-    clock, threads = (
-        (updater.processor_seconds, torch.get_num_threads()) if is_cpu else (perf_counter, 1)
-    )
+    is_single = updater.forks or torch.get_num_threads() == 1
+    clock = perf_counter
+    if updater.device.type == "cpu" and is_single:
+        clock = updater.processor_seconds
     with memory_limit("a batch", updater.device, processes):
         started = clock()
         updater.rehearse(batch)
         if updater.device.type == "cuda":
             torch.cuda.synchronize(updater.device)
-        return (clock() - started) / threads
+        seconds = clock() - started
+    return seconds if clock is perf_counter else seconds / processes

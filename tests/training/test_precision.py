@@ -75,12 +75,16 @@ def test_the_round_of_the_median_ratio_counts() -> None:
     assert found == Round(0.02, 0.01, 2 * FIRST_TOKENS)
 
 
-def test_a_large_model_is_measured_on_parts_and_within_a_time_limit() -> None:
+def test_a_large_model_is_measured_on_parts_and_within_a_time_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The limit is one of time, also if passes are measured in processor time, here a half."""
     spent: list[float] = []
+    monkeypatch.setattr(precision, "perf_counter", lambda: sum(spent))
 
     def time_pass(batch: Batch, name: str) -> float:
         spent.append(batch.source_tokens / FIRST_TOKENS * (0.2 if name == "bf16" else 0.4))
-        return spent[-1]
+        return spent[-1] / 2
 
     found = measure(time_pass, batches())
     assert found.tokens == 4 * FIRST_TOKENS  # 0.6 + 1.2 s so far; growing again takes 3 * 2.4 more
@@ -98,19 +102,24 @@ def test_parts_stop_growing_where_memory_ends(fitting: int) -> None:
     assert measure(time_pass, batches()).tokens == 2 * fitting * FIRST_TOKENS
 
 
-def test_on_a_cpu_the_time_of_other_programs_does_not_count() -> None:
-    """A pass counts its processor time: 6 seconds of all threads, however long it waited."""
-    clock = iter([10.0, 16.0])
-    cpu, threads = torch.device("cpu"), SimpleNamespace(count=1)
+@pytest.mark.parametrize(
+    ("forks", "threads", "seconds"), [(True, 1, 3.0), (False, 1, 6.0), (False, 2, 50.0)]
+)
+def test_on_a_cpu_the_time_of_other_programs_does_not_count(
+    forks: bool, threads: int, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pass takes 50 seconds, in which its processes have the cores for 6 seconds in all."""
+    used, passed = iter([10.0, 16.0]), iter([100.0, 150.0])
+    monkeypatch.setattr(precision, "perf_counter", lambda: next(passed))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     updater: Any = SimpleNamespace(
-        device=cpu,
-        threads=threads,
-        forks=False,
+        device=torch.device("cpu"),
+        threads=SimpleNamespace(count=2),
+        forks=forks,
         rehearse=lambda batch: None,
-        processor_seconds=lambda: next(clock),
+        processor_seconds=lambda: next(used),
     )
-    found = precision.pass_seconds(updater, batches()[0], "bf16")
-    assert found == 6 / torch.get_num_threads()
+    assert precision.pass_seconds(updater, batches()[0], "bf16") == seconds
 
 
 @pytest.mark.parametrize(("ratio", "choice"), [(0.5, "bf16"), (0.95, "bf16"), (0.96, "float32")])
