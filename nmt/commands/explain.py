@@ -13,10 +13,11 @@ from nmt.commands import options
 from nmt.commands.completion import complete_model
 from nmt.commands.options import FILE
 from nmt.errors import NmtError, UsageError
-from nmt.runs.outputs import STDIN, check_output, check_uncompressed
+from nmt.runs.outputs import check_output, check_uncompressed
 from nmt.runs.runs import distinct_names
 from nmt.system.atomic import write_text
 from nmt.system.log import note
+from nmt.text.reading.lines import STDIN
 
 LONGEST_HINT = 200  # characters of the sentence in a message
 LARGE_PAGE = 20_000_000  # characters

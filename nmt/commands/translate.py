@@ -14,11 +14,12 @@ from nmt.commands.options import FILE, FOLDER, PATH, SAMPLING, Range, refuse
 from nmt.config import DecodeSettings, Recipe
 from nmt.errors import UsageError, list_first
 from nmt.recipe.settings import parse_overrides
-from nmt.runs.outputs import STDIN, check_outputs
+from nmt.runs.outputs import check_outputs
 from nmt.system.files import check_regular, compute_sha256
 from nmt.system.log import note, progress_bar, show_progress
 from nmt.system.processes import left
 from nmt.text.reading.languages import language_of_file
+from nmt.text.reading.lines import STDIN
 
 if TYPE_CHECKING:
     from nmt.decoding.terms.glossary import Term

@@ -37,6 +37,7 @@ from nmt.runs.outputs import check_output
 from nmt.system.atomic import atomic_paths
 from nmt.system.files import entries, in_utf_8, read_bytes
 from nmt.system.json_data import convert, json_text, parse_object
+from nmt.system.log import Notify
 
 CARD_VERSION = 1
 PACKAGES = ("torch", "sentencepiece", "sacrebleu", "sacremoses", "numpy")
@@ -110,7 +111,7 @@ class CardKey:
     date: str = ""  # ISO 8601
 
 
-def read_cards(folder: Path, notify: Callable[[str], None]) -> tuple[Data, ...]:
+def read_cards(folder: Path, notify: Notify) -> tuple[Data, ...]:
     """Return the evaluation cards among a folder's JSON files, in the order of their dates.
 
     A card has the keys of `card_json`, and "file", the name of its file. notify: receives a note on

@@ -22,11 +22,11 @@ from nmt.errors import DamagedError, NmtError, UsageError
 from nmt.recipe.files import ENDING
 from nmt.runs.run_folder import CHECKPOINT_NAME, RunFolder, model_metadata
 from nmt.system.atomic import atomic_folder, is_passed_over, redirected_stream
-from nmt.system.files import compute_sha256, entries, is_present, read_text
+from nmt.system.files import compute_sha256, entries, existing_folder, is_present, read_text
 from nmt.system.json_data import json_text, parse_json
 from nmt.text.reading.languages import PACKED
+from nmt.text.reading.lines import STDIN
 
-STDIN = Path("-")
 FILE_LIST = "nmt-export.json"  # lists the files of a folder that a command wrote
 # A zip file whose first entry is such a list.
 PACKAGE = re.compile(rb"PK\x03\x04.{26}[^/]{1,200}/" + re.escape(FILE_LIST.encode()), re.DOTALL)
@@ -145,11 +145,8 @@ def check_run_folder(folder: Path) -> None:
 
 def check_new(path: Path, option: str = "--output") -> None:
     """Raise UsageError if no file can be made at a path, whose parents may be missing."""
-    folder = Path(os.path.realpath(path)).parent
-    while not folder.exists():
-        folder = folder.parent
     try:
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=existing_folder(Path(os.path.realpath(path)).parent)):
             pass
     except OSError as error:
         raise cannot_write(path, error, option) from error

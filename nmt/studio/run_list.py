@@ -16,6 +16,7 @@ from nmt.runs.model_file import open_model
 from nmt.runs.run_folder import MANIFEST, RunFolder, is_folder, is_locked
 from nmt.runs.runs import folders_in
 from nmt.system.files import entries, identity, is_present
+from nmt.system.log import Notify
 
 DEEPEST = 5  # runs/ablation/FOLDER/RECIPE/VARIANT/seed-N, from runs
 AGES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))  # seconds, unit
@@ -150,7 +151,7 @@ def run_state(run: RunFolder, history: History) -> str:
     return "prepared"
 
 
-def folder_bytes(path: Path, notify: Callable[[str], None]) -> int:
+def folder_bytes(path: Path, notify: Notify) -> int:
     """Return the bytes of all files in a folder; notify: receives what cannot be read."""
 
     def refused(error: OSError) -> None:

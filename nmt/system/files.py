@@ -123,6 +123,14 @@ def entries(folder: Path) -> list[Path]:
         raise unreadable("the folder", folder, error) from error
 
 
+def existing_folder(path: Path) -> Path:
+    """Return a folder, or the nearest one above it that exists; links are followed."""
+    path = Path(os.path.realpath(path))
+    while not path.exists():
+        path = path.parent
+    return path
+
+
 def read_bytes(path: Path, what: str, fix: str = "", most: int | None = None) -> bytes:
     """Return the content of a file; what, fix and the error are those of `unreadable`.
 

@@ -27,7 +27,7 @@ from nmt.runs.model_file import (
 from nmt.runs.run_folder import RunFolder
 from nmt.system.arguments import argument
 from nmt.system.devices import has_bf16
-from nmt.system.files import is_present
+from nmt.system.files import existing_folder, is_present
 from nmt.system.log import Notify, note
 from nmt.text.prepare import Prepared, open_prepared, prepare, read_dev_pairs
 from nmt.text.reading.corpus import DataFolder, DevPairs
@@ -330,10 +330,7 @@ def disk_bytes(recipe: Recipe) -> int:
 
 def free_bytes(path: Path) -> int:
     """Return the free bytes on the disk of a folder that need not exist yet."""
-    path = Path(os.path.realpath(path))
-    while not path.exists():
-        path = path.parent
-    return shutil.disk_usage(path).free
+    return shutil.disk_usage(existing_folder(path)).free
 
 
 def in_gigabytes(size: int) -> str:
